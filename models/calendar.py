@@ -1,0 +1,120 @@
+"""Which minute, hour and business day does an instant belong to?
+
+A pane's number is an index, not a time: minutes and hours count from the epoch, a day is the ordinal of the local date in
+the business time zone, so that a day is 23 or 25 hours long when the clocks change.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+_QUARTER_MS = 900_000  # no zone in use today shifts at anything finer than a quarter of an hour
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Grain(StrEnum):
+    """The size of a pane; ``ALL`` is the one pane that holds a stock's whole history."""
+
+    MINUTE = "m"
+    HOUR = "h"
+    DAY = "d"
+    ALL = "a"
+
+
+class Calendar:
+    """The business time zone's panes. All instants are integer milliseconds since the epoch (UTC)."""
+
+    __slots__ = ("_days", "_shift", "_starts", "zone", "zone_name")
+
+    def __init__(self, zone_name: str) -> None:
+        """Raise ``ZoneInfoNotFoundError`` where the zone's name is not in the tz database."""
+        self.zone_name = zone_name
+        self.zone = ZoneInfo(zone_name)
+        offset = datetime(2026, 1, 1, tzinfo=self.zone).utcoffset() or timedelta()
+        # Hours are cut where the local day begins: in Kolkata (+5:30) at half past, so that days are whole hours.
+        self._shift = int(offset.total_seconds() * 1000) % HOUR_MS
+        self._days: dict[int, int] = {}
+        self._starts: dict[int, int] = {}
+
+    def day(self, at: int) -> int:
+        """Return the local date's proleptic ordinal at the instant."""
+        quarter = at // _QUARTER_MS
+        day = self._days.get(quarter)
+        if day is None:
+            if len(self._days) > 200_000:
+                self._days.clear()
+            local = (_EPOCH + timedelta(milliseconds=quarter * _QUARTER_MS)).astimezone(self.zone)
+            day = self._days[quarter] = local.toordinal()
+        return day
+
+    def day_start(self, day: int) -> int:
+        """Return the instant at which the local date begins."""
+        start = self._starts.get(day)
+        if start is None:
+            local = date.fromordinal(day)
+            begin = datetime(local.year, local.month, local.day, tzinfo=self.zone)
+            start = self._starts[day] = (begin.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
+        return start
+
+    def hour(self, at: int) -> int:
+        """Return the number of the hour pane that holds the instant."""
+        return (at + self._shift) // HOUR_MS
+
+    def hour_start(self, hour: int) -> int:
+        """Return the instant at which an hour pane begins."""
+        return hour * HOUR_MS - self._shift
+
+    def minute(self, at: int) -> int:
+        """Return the number of the minute pane that holds the instant."""
+        return at // MINUTE_MS
+
+    def pane(self, grain: Grain, at: int) -> int:
+        """Return the number of the grain's pane that holds the instant (0 for ``ALL``)."""
+        match grain:
+            case Grain.MINUTE:
+                return at // MINUTE_MS
+            case Grain.HOUR:
+                return self.hour(at)
+            case Grain.DAY:
+                return self.day(at)
+            case Grain.ALL:
+                return 0
+
+    def start(self, grain: Grain, pane: int) -> int:
+        """Return the instant at which the grain's pane begins (0 for ``ALL``)."""
+        match grain:
+            case Grain.MINUTE:
+                return pane * MINUTE_MS
+            case Grain.HOUR:
+                return self.hour_start(pane)
+            case Grain.DAY:
+                return self.day_start(pane)
+            case Grain.ALL:
+                return 0
+
+    def local(self, at: int) -> datetime:
+        """Return the instant as a local datetime."""
+        return (_EPOCH + timedelta(milliseconds=at)).astimezone(self.zone)
+
+
+@lru_cache(maxsize=32)
+def calendar(zone_name: str) -> Calendar:
+    """Return the one calendar of a zone (its caches are shared)."""
+    return Calendar(zone_name)
+
+
+def iso(at: int) -> str:
+    """Return an instant as RFC 3339 in UTC, to the millisecond where there are any: ``2026-11-21T12:00:00Z``."""
+    moment = _EPOCH + timedelta(milliseconds=at)
+    return moment.isoformat(timespec="milliseconds" if at % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def epoch_ms(moment: datetime) -> int:
+    """Return an aware datetime as milliseconds since the epoch; raise ``ValueError`` where it is naive."""
+    if moment.tzinfo is None:
+        raise ValueError(f"a time without an offset: {moment.isoformat()}")
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

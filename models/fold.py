@@ -1,0 +1,59 @@
+"""What must a fold be, so that the engine can drive it, checkpoint it and restore it?
+
+A fold is pure. The engine (``stream/driver.py``) gives it records and later asks for what changed; it owns positions,
+transactions and fencing. One object of a :class:`PartitionFold` holds one partition's state and nothing else.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+
+class Record(NamedTuple):
+    """One record as it came from the broker."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int  # broker's time of arrival, milliseconds since the epoch
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Row(NamedTuple):
+    """One changed row of state: ``value`` None removes it. Keys that begin with ``@`` are the engine's own."""
+
+    key: bytes
+    value: bytes | None
+
+
+class Output(NamedTuple):
+    """One record to be produced in the same transaction as the rows: ``topic`` is logical, ``partition`` None = by key."""
+
+    topic: str
+    key: bytes
+    value: bytes | None
+    partition: int | None = None
+
+
+class Changes(NamedTuple):
+    """All that one checkpoint has to write for one partition of one fold."""
+
+    rows: list[Row]
+    outputs: list[Output]
+
+
+class PartitionFold(Protocol):
+    """One partition of one fold: state in memory, changes on request."""
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take the state back from its rows (each key once, removed rows left out). Called once, before any fold."""
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Apply the records in order. Never raises for what is in them: what cannot be used becomes a dead letter."""
+
+    def tick(self, now: int) -> None:
+        """Let time pass: ``now`` in epoch milliseconds (wall clock live, watermark in a replay)."""
+
+    def changes(self) -> Changes:
+        """What has changed since the last call, encoded; the fold starts a new list. Does not await, does not fail."""

@@ -1,0 +1,1 @@
+"""One entity a file: its state, how an event changes it, and what it contributes to the panes."""

@@ -1,0 +1,134 @@
+"""Which additive numbers are kept in every pane and segment?
+
+A measure is stored state: to change one is to change what stored rows mean, so measures are typed Python and their list is
+written beside the state (``models/partition.py`` refuses rows that were kept under another list). KPIs are formulas over
+measures and live in YAML.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from models.calendar import Grain
+
+
+class Kind(StrEnum):
+    """What a measure's number is."""
+
+    COUNT = "count"  # integer
+    MONEY = "money"  # integer, 1/10,000 of the business currency's unit
+    MILLIS = "millis"  # integer, milliseconds
+    VALUES = "values"  # {value: count}: an exact multiset, so that medians merge as sums do
+    DISTINCT = "distinct"  # {gap: count}: entities active in the pane, by how many panes ago they were before (0: never)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One additive number. ``stock`` adds up over all time (a level); the others add up over a window (a flow)."""
+
+    name: str
+    kind: Kind
+    help: str
+    stock: bool = False
+    finest: Grain = Grain.MINUTE
+
+
+def _count(name: str, help: str, *, stock: bool = False, finest: Grain = Grain.MINUTE) -> Measure:
+    return Measure(name, Kind.COUNT, help, stock, finest)
+
+
+def _money(name: str, help: str, *, stock: bool = False) -> Measure:
+    return Measure(name, Kind.MONEY, help, stock)
+
+
+def _millis(name: str, help: str) -> Measure:
+    return Measure(name, Kind.MILLIS, help)
+
+
+DEALS = (
+    _count("deals_created", "deals, at their creation"),
+    _count("deals_won", "won deals, at their close"),
+    _count("deals_lost", "lost deals, at their close"),
+    _money("won_amount", "amounts of won deals, at their close and its exchange rate"),
+    _money("lost_amount", "amounts of lost deals, at their close and its exchange rate"),
+    _count("won_sized", "won deals that have an amount, at their close"),
+    _count("lost_sized", "lost deals that have an amount, at their close"),
+    Measure("won_sizes", Kind.VALUES, "amounts of won deals, one by one, at their close"),
+    _millis("cycle_millis", "creation to close of won deals whose creation is known, at their close"),
+    _count("cycle_won", "won deals whose creation is known, at their close"),
+    _count("open_deals", "deals that are open", stock=True),
+    _money("open_amount", "amounts of the deals that are open", stock=True),
+    _count("stage_entered", "entries into a stage"),
+    _count("stage_left", "exits from a stage"),
+    _millis("stage_millis", "time spent in a stage, when it is left"),
+    _count("deal_activities", "calls, meetings, e-mails and other activities on deals"),
+    _count("meetings", "meetings and demos on deals"),
+)
+
+LEADS = (
+    _count("leads", "leads, at their creation"),
+    _count("leads_mql", "leads that reached MQL or SQL, at their creation"),
+    _count("leads_sql", "leads that reached SQL, at their creation"),
+    _count("leads_converted", "leads, at their conversion"),
+    _count("leads_matured", "leads, when they come of age (creation + maturity)", finest=Grain.HOUR),
+    _count("leads_matured_converted", "leads converted before they came of age, at that age", finest=Grain.HOUR),
+    _count("leads_answered", "leads that were contacted, at their creation"),
+    _millis("response_millis", "creation to first contact, at the creation"),
+    _count("leads_unanswered", "leads not contacted yet, at their creation"),
+    _millis("unanswered_since_millis", "creation times (epoch) of leads not contacted yet, at their creation"),
+)
+
+ENGAGEMENT = (
+    _count("sessions", "sessions, at their start"),
+    _count("sessions_bounced", "sessions of one page, at their start"),
+    _millis("session_millis", "first to last moment of sessions, at their start"),
+    Measure("visitors", Kind.DISTINCT, "distinct visitors with a session that starts in the window"),
+    _count("page_views", "page views"),
+    _count("cta_clicks", "clicks on a call to action"),
+    _count("forms_submitted", "forms submitted"),
+    _count("demos_requested", "demos requested"),
+    _count("emails_sent", "e-mails sent"),
+    _count("emails_opened", "e-mails opened"),
+    _count("emails_clicked", "e-mails clicked"),
+    _count("emails_bounced", "e-mails bounced"),
+    _count("ads_impressed", "ad impressions"),
+    _count("ads_clicked", "ad clicks"),
+    _count("social_reached", "people reached on social networks"),
+    _money("engagement_cost", "cost carried by e-mail, ad and social events"),
+)
+
+CUSTOMERS = (
+    _count("customers_new", "accounts, at their first invoice"),
+    _count("invoices", "invoices"),
+    _money("invoiced_amount", "amounts invoiced"),
+    _count("renewals", "renewals"),
+    _money("renewed_amount", "amounts renewed"),
+    _count("churns", "accounts lost"),
+    _count("nps_answers", "answers to an NPS survey"),
+    _count("nps_promoters", "NPS answers of 9 and 10"),
+    _count("nps_detractors", "NPS answers of 0 to 6"),
+    _count("csat_answers", "answers to a CSAT survey"),
+    _count("csat_satisfied", "CSAT answers of 4 and 5"),
+    _count("complaints", "complaints"),
+    _count("supports", "support requests"),
+    _count("supports_answered", "support requests and complaints whose response time is known"),
+    _millis("support_response_millis", "response times of support requests and complaints"),
+)
+
+SPEND = (
+    _money("spend", "marketing and sales spend, on its day"),
+    _count("reps_hired", "sales representatives hired"),
+    _count("reps_trained", "trainings of sales representatives"),
+    _millis("training_millis", "time in training"),
+)
+
+#: The measures of each fold, in stored order.
+MEASURES: dict[str, tuple[Measure, ...]] = {
+    "deals": DEALS,
+    "leads": LEADS,
+    "engagement": ENGAGEMENT,
+    "customers": CUSTOMERS,
+    "spend": SPEND,
+}
+
+#: Every measure by name, with the fold that keeps it.
+BY_NAME: dict[str, tuple[str, Measure]] = {m.name: (fold, m) for fold, ms in MEASURES.items() for m in ms}

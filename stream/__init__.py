@@ -1,0 +1,1 @@
+"""Plumbing: settings, topics, the engine under the folds, sources and the web."""
