@@ -1,0 +1,274 @@
+"""What did the operator ask for? One YAML file plus environment, every problem reported at once.
+
+Precedence: environment (``VIGIE_SECTION__NAME``; ``VIGIE_SECTION__NAME_FILE`` reads the value from a file, for secrets), then
+the YAML file, then the defaults.
+"""
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from models.business import Business
+from models.money import Rates
+
+_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
+_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+
+def parse_duration(value: Any) -> int:
+    """Return milliseconds for ``"250ms"``, ``"30s"``, ``"5m"``, ``"72h"``, ``"30d"``, ``"2w"``; raise ``ValueError`` otherwise."""
+    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
+        return 0
+    found = _DURATION.match(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError(f"not a duration: {value!r} (accepted: a number and ms, s, m, h, d or w, such as 30d)")
+    return round(float(found[1]) * _UNITS[found[2]])
+
+
+Duration = Annotated[int, BeforeValidator(lambda v: v if type(v) is int and v > 0 else parse_duration(v))]
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; ``problems`` lists all that is wrong, each with its path."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class KafkaSettings(_Section):
+    """Where the events are: ``embedded`` is the in-process broker, which keeps nothing."""
+
+    brokers: str = "embedded"
+    topic_prefix: str = ""
+    partitions: int = Field(8, ge=1, le=1024)
+    replication: int = Field(1, ge=1, le=9)
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_ca: Path | None = None
+    session_timeout: Duration = 10_000
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the broker is the in-process one."""
+        return self.brokers == "embedded"
+
+
+class RedisSettings(_Section):
+    """The cache; ``memory://`` is an in-process stand-in. Losing it loses nothing."""
+
+    url: SecretStr = SecretStr("memory://")
+
+
+class WebSettings(_Section):
+    """Where the page, the API and the metrics listen."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    public_url: str = ""
+
+
+class RateStep(_Section):
+    """An exchange rate from a day on: units of the business currency for one unit."""
+
+    since: date = Field(alias="from")
+    rate: float = Field(gt=0, allow_inf_nan=False)
+
+
+class StageSettings(_Section):
+    """One stage of a pipeline."""
+
+    name: str
+    kind: Literal["open", "won", "lost"] = "open"
+
+
+class PipelineSettings(_Section):
+    """One sales process, its stages in order."""
+
+    stages: list[StageSettings]
+
+
+class BusinessSettings(_Section):
+    """The company's own definitions (``models/business.py``)."""
+
+    timezone: str = "UTC"
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$")
+    rates: dict[str, float | list[RateStep]] = {}
+    maturity: Duration = parse_duration("30d")
+    session_gap: Duration = parse_duration("30m")
+    dedup_horizon: Duration = parse_duration("72h")
+    visit_horizon: Duration = parse_duration("100d")
+    acquisition_lag: Duration = 0
+    segment_limit: int = Field(1000, ge=1)
+    keep_minutes: Duration = parse_duration("2h")
+    keep_hours: Duration = parse_duration("35d")
+    keep_days: Duration = parse_duration("800d")
+    pipelines: dict[str, PipelineSettings] = {}
+
+    @model_validator(mode="after")
+    def _sound(self) -> "BusinessSettings":
+        if self.timezone not in available_timezones():
+            raise ValueError(
+                f"timezone: unknown time zone {self.timezone!r} (accepted: tz database names, such as Europe/Paris)"
+            )
+        for code, rate in self.rates.items():
+            if not re.fullmatch("[A-Z]{3}", code):
+                raise ValueError(f"rates: {code!r} is not a currency (accepted: ISO 4217 codes, such as USD)")
+            if isinstance(rate, list) and not rate or isinstance(rate, float) and not 0 < rate < float("inf"):
+                raise ValueError(
+                    f"rates: {code}: found {rate!r} (accepted: a number above 0, or a list of from and rate)"
+                )
+        return self
+
+    def business(self) -> Business:
+        """Return the pure code's form."""
+        table = {
+            code: [(_midnight(step.since), Fraction(str(step.rate))) for step in rate]
+            if isinstance(rate, list)
+            else [(0, Fraction(str(rate)))]
+            for code, rate in self.rates.items()
+        }
+        same = self.model_dump(exclude={"rates", "pipelines"})
+        kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
+        return Business(rates=Rates(self.currency, table), stage_kinds=kinds, **same)
+
+
+def _midnight(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+
+
+class ReceiverSettings(_Section):
+    """Where alerts go."""
+
+    name: str
+    type: Literal["console", "http"]
+    url: SecretStr | None = None
+    secret: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ReceiverSettings":
+        if self.type == "http" and self.url is None:
+            raise ValueError(f"receiver {self.name!r}: type http needs url")
+        return self
+
+
+class MetricsSettings(_Section):
+    """Which readings are exported to Prometheus."""
+
+    windows: list[str] = ["1h", "24h", "7d", "30d"]
+    dimensions: list[str] = ["source", "owner", "stage"]
+    segments: int = Field(20, ge=0, le=1000)
+
+
+class Settings(_Section):
+    """All of it."""
+
+    application: str = Field("vigie", pattern="^[A-Za-z0-9._-]{1,100}$")
+    instance: str = Field(default_factory=socket.gethostname, pattern="^[A-Za-z0-9._-]{1,100}$")
+    data_dir: Path = Path("data")
+    checkpoint_interval: Duration = 250
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    web: WebSettings = WebSettings()
+    business: BusinessSettings = BusinessSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    kpi_files: list[Path] = []
+    rule_folders: list[Path] = []
+    receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
+    sources: dict[str, dict[str, Any]] = {}
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Return the settings from a YAML file (default ``vigie.yaml`` or ``VIGIE_CONFIG`` where it exists) and the environment.
+
+    ``overrides`` are dotted through double underscores (``kafka__brokers="…"``) and win. Raise :class:`SettingsError`.
+    """
+    environ = os.environ if environ is None else environ
+    named = path or (Path(environ["VIGIE_CONFIG"]) if environ.get("VIGIE_CONFIG") else None)
+    tree: dict[str, Any] = {}
+    where = "settings"
+    if named is not None or Path("vigie.yaml").is_file():
+        file = named or Path("vigie.yaml")
+        where = str(file)
+        tree = _read(file)
+    problems: list[str] = []
+    for name, value in environ.items():
+        if name.startswith("VIGIE_") and name not in ("VIGIE_CONFIG", "VIGIE_DATA"):
+            _place(tree, name, value, problems)
+    for name, value in overrides.items():
+        if value is not None:
+            _set(tree, name.split("__"), value)
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        for item in error.errors():
+            path_ = ".".join(str(part) for part in item["loc"]) or "(top)"
+            # A secret's value must not be echoed: only short, plain values are shown.
+            found = item.get("input")
+            secret = any(word in path_ for word in ("password", "secret", "url", "token"))
+            shown = (
+                f" (found {found!r})"
+                if isinstance(found, str | int | float) and not secret and item["type"] != "value_error"
+                else ""
+            )
+            problems.append(f"{where}: {path_}: {item['msg'].removeprefix('Value error, ')}{shown}")
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"{file}: cannot be read: {error}"]) from error
+    except yaml.YAMLError as error:
+        raise SettingsError([f"{file}: not YAML: {error}"]) from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingsError([f"{file}: found a {type(tree).__name__} (accepted: a mapping of sections)"])
+    return tree
+
+
+def _place(tree: dict[str, Any], name: str, value: str, problems: list[str]) -> None:
+    """Put one environment variable into the tree; lists and mappings may be given as YAML."""
+    parts = name.removeprefix("VIGIE_").lower().split("__")
+    if parts[-1].endswith("_file") and parts[-1] != "kpi_file":
+        try:
+            value = Path(value).read_text("utf-8").strip()
+        except OSError as error:
+            problems.append(f"environment: {name}: cannot be read: {error}")
+            return
+        parts[-1] = parts[-1].removesuffix("_file")
+        _set(tree, parts, value)
+        return
+    try:
+        _set(tree, parts, yaml.safe_load(value) if value[:1] in "[{" else value)
+    except yaml.YAMLError as error:
+        problems.append(f"environment: {name}: not YAML: {error}")
+
+
+def _set(tree: dict[str, Any], parts: list[str], value: Any) -> None:
+    for part in parts[:-1]:
+        below = tree.get(part)
+        if not isinstance(below, dict):
+            below = tree[part] = {}
+        tree = below
+    tree[parts[-1]] = value
