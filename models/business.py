@@ -32,9 +32,7 @@ class Business:
     visit_horizon: int = 100 * DAY_MS  # how long, by event time, a visitor's visits are remembered
     acquisition_lag: int = 0  # spend works so long before the customer comes
     segment_limit: int = 1000  # values a dimension may have per partition; further ones go to `other`
-    stage_kinds: Mapping[str, str] = field(
-        default_factory=dict
-    )  # stage -> open | won | lost; a stage not named here is open
+    stage_kinds: Mapping[str, str] = field(default_factory=dict)  # stage -> open | won | lost; a stage not named here is open
     keep_minutes: int = 2 * HOUR_MS
     keep_hours: int = 35 * DAY_MS
     keep_days: int = 800 * DAY_MS

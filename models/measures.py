@@ -18,9 +18,7 @@ class Kind(StrEnum):
     MONEY = "money"  # integer, 1/10,000 of the business currency's unit
     MILLIS = "millis"  # integer, milliseconds
     VALUES = "values"  # {value: count}: an exact multiset, so that medians merge as sums do
-    DISTINCT = (
-        "distinct"  # {gap: count}: entities active in the pane, by how many panes ago they were before (0: never)
-    )
+    DISTINCT = "distinct"  # {gap: count}: entities active in the pane, by how many panes ago they were before (0: never)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,16 +123,12 @@ class BusinessSettings(_Section):
     @model_validator(mode="after")
     def _sound(self) -> "BusinessSettings":
         if self.timezone not in available_timezones():
-            raise ValueError(
-                f"timezone: unknown time zone {self.timezone!r} (accepted: tz database names, such as Europe/Paris)"
-            )
+            raise ValueError(f"timezone: unknown time zone {self.timezone!r} (accepted: tz database names, such as Europe/Paris)")
         for code, rate in self.rates.items():
             if not re.fullmatch("[A-Z]{3}", code):
                 raise ValueError(f"rates: {code!r} is not a currency (accepted: ISO 4217 codes, such as USD)")
-            if isinstance(rate, list) and not rate or isinstance(rate, float) and not 0 < rate < float("inf"):
-                raise ValueError(
-                    f"rates: {code}: found {rate!r} (accepted: a number above 0, or a list of from and rate)"
-                )
+            if (isinstance(rate, list) and not rate) or (isinstance(rate, float) and not 0 < rate < float("inf")):
+                raise ValueError(f"rates: {code}: found {rate!r} (accepted: a number above 0, or a list of from and rate)")
         return self
 
     def business(self) -> Business:
