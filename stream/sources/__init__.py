@@ -1,0 +1,1 @@
+"""Where do events come from? One source a module: CRM webhooks, files."""
