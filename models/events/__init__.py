@@ -1,0 +1,1 @@
+"""The event contract: what comes in on the topics, and what is refused."""

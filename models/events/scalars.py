@@ -1,0 +1,155 @@
+"""What does a time, an amount, a date or a currency on the wire mean, and when is it refused?
+
+Both ways of decoding (``decode.py``) call these functions, so that they cannot disagree. None looks at the clock: the time of
+arrival is an argument. Each raises :class:`Refused`.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from models.events.refused import Reason, Refused
+from models.money import UNIT
+
+#: 2000-01-01T00:00:00Z: what claims to be older is a mistake (a zero, a two-digit year), not history.
+EARLIEST = 946_684_800_000
+#: How far a sender's clock may run ahead of the broker's, in milliseconds.
+AHEAD = 86_400_000
+#: The largest amount, in 1/10,000 of a unit: 10^12 units.
+LARGEST_AMOUNT = 10**12 * UNIT
+
+ID_LENGTH = 200
+SUBJECT_LENGTH = 256
+SOURCE_LENGTH = 512
+TEXT_LENGTH = 512
+URL_LENGTH = 2048
+AMOUNT_LENGTH = 64
+LARGEST_COUNT = 10**9
+LARGEST_SECONDS = 10**10  # some three centuries
+LARGEST_SCORE = 10**9
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:)(\d\d)(?:\.(\d+))?(?:([Zz])|([+-])(\d\d):(\d\d))?",
+    re.ASCII,
+)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_AMOUNT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_FRACTION = (UNIT, UNIT // 10, UNIT // 100, UNIT // 1_000, 1)
+
+# Times repeat their minute, and their seconds too: two look-ups replace the parsing. Bounded, as senders choose what is in them.
+_MEMO = 65_536
+_minutes: dict[str, int] = {}
+_seconds: dict[str, int] = {}
+
+
+def shown(value: object) -> str:
+    """Return a value as an error message quotes it: one line, at most 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+
+
+def parse_time(text: str) -> int:
+    """Return an RFC 3339 time as milliseconds since the epoch; finer fractions are cut off.
+
+    A time without an offset is refused (``naive_time``), as is whatever is not RFC 3339 (``bad_time``).
+    """
+    minute = _minutes.get(text[:17])
+    if minute is not None:
+        second = _seconds.get(text[17:])
+        if second is not None:
+            return minute + second
+    return _parse_time(text)
+
+
+def _parse_time(text: str) -> int:
+    found = _TIME.fullmatch(text) if len(text) <= 64 else None
+    if found is None:
+        raise Refused(Reason.BAD_TIME, f"time: found {shown(text)}, accepted is RFC 3339 as in 2026-03-01T09:30:00Z")
+    day, clock, second, fraction, utc, sign, hours, minutes = found.groups()
+    if utc is None and sign is None:
+        raise Refused(Reason.NAIVE_TIME, f"time: {shown(text)} has no offset; end it with Z or +01:00")
+    try:
+        start = (datetime.fromisoformat(f"{day}T{clock}00+00:00") - _EPOCH) // _MS
+    except ValueError as error:
+        raise Refused(Reason.BAD_TIME, f"time: {shown(text)} is not in the calendar ({error})") from None
+    rest = int(second) * 1000
+    if fraction is not None:
+        rest += int(fraction[:3].ljust(3, "0"))
+    offset = 0
+    if sign is not None:
+        if int(hours) > 23 or int(minutes) > 59:
+            raise Refused(Reason.BAD_TIME, f"time: {shown(text)} has an offset beyond 23:59")
+        offset = (int(hours) * 60 + int(minutes)) * (-60_000 if sign == "-" else 60_000)
+    if rest >= 60_000:
+        raise Refused(Reason.BAD_TIME, f"time: {shown(text)} has a second beyond 59")
+    for memo, key, value in ((_minutes, text[:17], start), (_seconds, text[17:], rest - offset)):
+        if len(memo) >= _MEMO:
+            memo.clear()
+        memo[key] = value
+    return start + rest - offset
+
+
+def check_time(at: int, arrival: int, name: str = "time") -> int:
+    """Return the time if it lies between 2000-01-01 and a day after its arrival (both epoch milliseconds)."""
+    if EARLIEST <= at <= arrival + AHEAD:
+        return at
+    found = (_EPOCH + timedelta(milliseconds=at)).isoformat() if -(10**13) < at < 10**14 else str(at)
+    raise Refused(Reason.TIME_OUT_OF_RANGE, f"{name}: found {found}, accepted is 2000-01-01 to one day after arrival")
+
+
+def parse_amount(raw: str | int | float) -> int:
+    """Return an amount in 1/10,000 of its unit, rounded half to even; beyond ±10^12 units or not finite is refused.
+
+    A float means its shortest decimal (0.1 is 0.1).
+    """
+    if raw.__class__ is str:
+        whole, _, part = raw.partition(".")
+        size = len(part)
+        # The common form, "1234.56", without an object in between. isdigit() alone would let "²" and other digits in.
+        if size <= 4 and len(whole) <= 12 and whole.isdigit() and (not size or part.isdigit()) and raw.isascii():
+            return int(whole) * UNIT + (int(part) * _FRACTION[size] if size else 0)
+        if len(raw) > AMOUNT_LENGTH or _AMOUNT.fullmatch(raw) is None:
+            raise Refused(Reason.BAD_AMOUNT, f'amount: found {shown(raw)}, accepted is a decimal as in "1234.56" or 1234.56')
+        number = Decimal(raw)
+    elif raw.__class__ is int:
+        if -(10**12) <= raw <= 10**12:
+            return raw * UNIT
+        raise Refused(Reason.BAD_AMOUNT, "amount: found a number beyond 10^12, accepted is -10^12 to 10^12")
+    elif raw.__class__ is float:
+        number = Decimal(repr(raw))
+    else:
+        raise Refused(Reason.BAD_AMOUNT, f"amount: found {shown(raw)}, accepted is a decimal string or a number")
+    if not number.is_finite() or abs(number) > 10**12:
+        raise Refused(Reason.BAD_AMOUNT, f"amount: found {shown(raw)}, accepted is finite and from -10^12 to 10^12")
+    return int((number * UNIT).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+
+
+def check_currency(code: str, known: frozenset[str] | None) -> str:
+    """Return the currency code if it has ISO 4217's form and, where ``known`` is given, a rate."""
+    if known is not None and code in known:
+        return code
+    if len(code) != 3 or not (code.isascii() and code.isalpha() and code.isupper()):
+        raise Refused(Reason.UNKNOWN_CURRENCY, f"currency: found {shown(code)}, accepted is a code as in EUR")
+    if known is not None:
+        raise Refused(Reason.UNKNOWN_CURRENCY, f"currency: no rate for {code}, known are {', '.join(sorted(known))}")
+    return code
+
+
+def check_date(text: str, name: str = "date") -> str:
+    """Return the text if it is a calendar date as in 2026-03-31. A time is not a date: which day it is depends on the zone."""
+    if _DATE.fullmatch(text) is not None:
+        try:
+            date.fromisoformat(text)
+        except ValueError:
+            pass
+        else:
+            return text
+    raise Refused(Reason.INVALID_DATA, f"{name}: found {shown(text)}, accepted is a date as in 2026-03-31")
+
+
+def has_control(text: str) -> bool:
+    """Tell whether the text has a control character (C0, DEL or C1), which no identifier may have."""
+    return _CONTROL.search(text) is not None
