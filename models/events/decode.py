@@ -20,10 +20,12 @@ from models.events.scalars import (
     EARLIEST,
     check_currency,
     check_date,
+    check_score,
     check_time,
     has_control,
     parse_amount,
     parse_time,
+    shown,
 )
 
 #: The event, when it happened (epoch milliseconds), and the names of the fields that were kept out.
@@ -49,11 +51,9 @@ def decoder(topic: str, *, currencies: Known = None, limit: int = RECORD_LIMIT) 
     fast = topic != "merges"
 
     def decode(value: bytes | None, headers: Headers, arrival: int) -> Decoded:
-        if value is None:
-            raise Refused(Reason.NO_VALUE, f"{topic}: the record has no value; events are never empty")
-        if len(value) > limit:
-            raise Refused(Reason.TOO_LARGE, f"{topic}: the record has {len(value)} bytes, accepted are {limit}")
-        if fast and not headers:
+        if value is not None and len(value) > limit:
+            raise Refused(Reason.TOO_LARGE, f"value: found {len(value)} bytes, accepted are {limit}")
+        if fast and value is not None and not (headers and authority.binary(headers)):
             try:
                 event = parse(value)
                 at = parse_time(event.time)
@@ -66,8 +66,6 @@ def decoder(topic: str, *, currencies: Known = None, limit: int = RECORD_LIMIT) 
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass  # whatever it was, the authority says it better
         event, unknown = authority.read(value, headers, topic)
-        if has_control(event.id) or has_control(event.subject):
-            raise Refused(Reason.BAD_ENVELOPE, "id, subject: a control character; accepted is printable text")
         at = check_time(parse_time(event.time), arrival)
         settle = settle_of(event.__class__)
         if settle is not None:
@@ -90,6 +88,11 @@ def decode(value: bytes | None, headers: Headers, *, topic: str, arrival: int, c
 # What remains after the structs: amounts, dates and currencies are replaced or checked by the scalars of the contract.
 
 
+def _check_identifier(text: str, name: str) -> None:
+    if not text.isprintable() and has_control(text):
+        raise Refused(Reason.INVALID_DATA, f"{name}: found {shown(text)}, accepted is text without control characters")
+
+
 def _settle_attributes(event: Any, arrival: int, currencies: Known) -> None:
     data: deals.Attributes = event.data
     raw: Any = data.amount
@@ -104,6 +107,12 @@ def _settle_attributes(event: Any, arrival: int, currencies: Known) -> None:
     raw = data.expected_close_date
     if raw is not UNSET and raw is not None:
         check_date(raw, "expected_close_date")
+
+
+def _settle_identity(event: Any, arrival: int, currencies: Known) -> None:
+    data: engagement.Identity = event.data
+    _check_identifier(data.visitor_id, "visitor_id")
+    _check_identifier(data.lead_id, "lead_id")
 
 
 def _settle_reach(event: Any, arrival: int, currencies: Known) -> None:
@@ -126,7 +135,7 @@ def _settle_invoice(event: Any, arrival: int, currencies: Known) -> None:
 
 def _settle_survey(event: Any, arrival: int, currencies: Known) -> None:
     data: customers.Survey = event.data
-    authority.check_score(data.kind, data.score)
+    check_score(data.kind, data.score)
 
 
 def _settle_ticket(event: Any, arrival: int, currencies: Known) -> None:
@@ -146,10 +155,9 @@ def _settle_spend(event: Any, arrival: int, currencies: Known) -> None:
 
 def _settle_merge(event: Any, arrival: int, currencies: Known) -> None:
     into: str = event.data.into
-    if has_control(into):
-        raise Refused(Reason.INVALID_DATA, "into: a control character; accepted is printable text")
+    _check_identifier(into, "into")
     if into == event.subject:
-        raise Refused(Reason.INVALID_DATA, f"into: {into!r} cannot be merged into itself")
+        raise Refused(Reason.INVALID_DATA, f"into: {shown(into)} cannot be merged into itself")
 
 
 _SETTLE: dict[type, Callable[[Any, int, Known], None]] = {
@@ -179,6 +187,7 @@ _SETTLE: dict[type, Callable[[Any, int, Known], None]] = {
         ),
         _settle_reach,
     ),
+    engagement.VisitorIdentified: _settle_identity,
     **dict.fromkeys((customers.CustomerInvoiced, customers.CustomerRenewed), _settle_invoice),
     customers.CustomerSurveyed: _settle_survey,
     **dict.fromkeys((customers.CustomerComplained, customers.CustomerSupported), _settle_ticket),

@@ -1,6 +1,6 @@
 """Which events tell of a lead?"""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType, field
 
@@ -8,20 +8,22 @@ from models.events import scalars
 from models.events.deals import Attributes, Into
 from models.events.wire import Data, Envelope, Nothing, Seconds, Text
 
+Score: TypeAlias = Annotated[float, Meta(ge=-scalars.LARGEST_SCORE, le=scalars.LARGEST_SCORE)]
+
 
 class Bant(Data, frozen=True):
     """How far a lead is qualified: each a yes or no, a score, or the CRM's words."""
 
-    budget: bool | int | float | Text | UnsetType | None = UNSET
-    authority: bool | int | float | Text | UnsetType | None = UNSET
-    need: bool | int | float | Text | UnsetType | None = UNSET
-    timing: bool | int | float | Text | UnsetType | None = UNSET
+    budget: bool | Score | Text | UnsetType | None = UNSET
+    authority: bool | Score | Text | UnsetType | None = UNSET
+    need: bool | Score | Text | UnsetType | None = UNSET
+    timing: bool | Score | Text | UnsetType | None = UNSET
 
 
 class LeadAttributes(Attributes, kw_only=True, frozen=True):
     """What a CRM may say of a lead, any part of it."""
 
-    score: Annotated[float, Meta(ge=-scalars.LARGEST_SCORE, le=scalars.LARGEST_SCORE)] | UnsetType | None = UNSET
+    score: Score | UnsetType | None = UNSET
     email_hash: Text | UnsetType | None = UNSET
     bant: Bant | UnsetType | None = UNSET
 

@@ -147,6 +147,13 @@ def check_date(text: str, name: str = "date") -> str:
     raise Refused(Reason.INVALID_DATA, f"{name}: found {shown(text)}, accepted is a date as in 2026-03-31")
 
 
+def check_score(kind: str, score: float) -> None:
+    """Refuse a survey's score outside the range of its kind: nps 0 to 10, csat 1 to 5."""
+    low, high = (0, 10) if kind == "nps" else (1, 5)
+    if not low <= score <= high:
+        raise Refused(Reason.INVALID_DATA, f"score: found {score}, accepted for {kind} is {low} to {high}")
+
+
 def has_control(text: str) -> bool:
     """Tell whether the text has a control character (C0, DEL or C1), which no identifier may have."""
     return _CONTROL.search(text) is not None
