@@ -3,7 +3,7 @@
 Whole lives are drawn when they begin and written into the diary; the diary gives them back in time order as CloudEvents.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
 from typing import Any
@@ -73,10 +73,7 @@ class Diary:
                 "data": data,
             }
 
-    def hasten(self, now: int, factor: float) -> None:
-        """Bring all that is to come nearer to ``now``: what was a day away is a day / ``factor`` away. Order is kept."""
-        self._entries = [
-            (now + int((at - now) / factor) if at > now else at, number, kind, subject, data)
-            for at, number, kind, subject, data in self._entries
-        ]
+    def retime(self, change: Callable[[int], int]) -> None:
+        """Move all that is to come: ``change`` gives the new instant of an old one, and must never fall."""
+        self._entries = [(change(at), number, kind, subject, data) for at, number, kind, subject, data in self._entries]
         heapify(self._entries)

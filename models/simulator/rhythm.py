@@ -76,6 +76,18 @@ def office(at: int, random: Random) -> int:
     return max(later, at)
 
 
+def office_time(at: int) -> int:
+    """How long the office has been open up to ``at``, in ms from an arbitrary beginning; it never falls."""
+    day, time = divmod(at, DAY)
+    week, of_week = divmod(day + 3, 7)
+    today = min(max(time - _OPEN, 0), _CLOSE - _OPEN) if of_week < 5 else 0
+    return (5 * week + min(of_week, 5)) * (_CLOSE - _OPEN) + today
+
+
+OFFICE_SHARE = 5 * (_CLOSE - _OPEN) / (7 * DAY)
+"""Share of a week in which the office is open."""
+
+
 def poisson(random: Random, mean: float) -> int:
     """A Poisson number; by the normal approximation where the mean is large, as Knuth's way takes time ∝ mean."""
     if mean <= 0:

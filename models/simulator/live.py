@@ -1,0 +1,84 @@
+"""What would the simulated company send right now, for a demonstration that moves?
+
+First a month of history, at its natural pace; from then on real time. Visitors take the time that visitors take, but
+the lives of leads, deals and customers are hastened, so that the deals which the history has left open are decided
+within the hour and a win or a loss comes every quarter of a minute, on a working day and on Sunday night alike.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from models.simulator.diary import Event, iso_day
+from models.simulator.rhythm import DAY, MINUTE, OFFICE_SHARE, office_time, poisson
+from models.simulator.visits import live_ads, live_session, live_spend
+from models.simulator.world import World
+
+HISTORY_DAYS = 30
+HISTORY_SCALE = 0.55
+"""30 days at this scale are about 30,000 events: a few seconds of folding."""
+
+HASTE = 600.0
+"""A month of a deal's life takes 72 minutes."""
+
+SESSIONS, LEADS, EXPANSIONS, ADS = 2.4, 0.05, 0.012, 0.35
+"""What begins per second. With what follows from it, about 12 events a second."""
+
+LONGEST_STEP = 5_000
+"""Milliseconds that one step makes up for: a laptop that slept is not owed the night's events."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Live:
+    """An endless demonstration: :meth:`history` once, then :meth:`step` again and again.
+
+    Pure: the time is given. ``now`` is epoch milliseconds.
+    """
+
+    def __init__(self, seed: int, now: int, *, currency: str = "EUR") -> None:
+        start = _EPOCH + timedelta(milliseconds=now - HISTORY_DAYS * DAY)
+        self._world = World(seed, start, HISTORY_DAYS + 1, scale=HISTORY_SCALE, currency=currency)
+        self._scene = self._world.scene
+        self._scene.diary.end = None
+        self._now = now
+        self._minute = now // MINUTE
+
+    def history(self) -> Iterator[Event]:
+        """The last 30 days up to ``now``, in time order."""
+        world, scene = self._world, self._scene
+        world.found()
+        for day in range(world.start, self._now, DAY):
+            world.begin_day(day)
+            yield from scene.diary.until(min(day + DAY, self._now))
+        scene.haste = HASTE
+        now, worked = self._now, office_time(self._now)
+
+        def hastened(at: int) -> int:
+            # What waits for Monday is brought forward too: nights and weekends keep a tenth of their length.
+            busy = (office_time(at) - worked) / OFFICE_SHARE
+            return now + int((0.9 * busy + 0.1 * (at - now)) / HASTE)
+
+        scene.diary.retime(hastened)
+
+    def step(self, now: int) -> list[Event]:
+        """What has happened since the step before, up to ``now``; nothing where the clock has not moved forward."""
+        begin = max(self._now, now - LONGEST_STEP)
+        span = now - begin
+        if span <= 0:
+            return []
+        world, scene, random = self._world, self._scene, self._scene.random
+        seconds = span / 1000
+        for _ in range(poisson(random, SESSIONS * seconds)):
+            live_session(scene, world.audience, begin + random.randrange(span), world.rates.form)
+        for _ in range(poisson(random, LEADS * seconds)):
+            world.offline_lead(begin + random.randrange(span))
+        for _ in range(poisson(random, EXPANSIONS * seconds)):
+            world.expansion(begin + random.randrange(span))
+        for _ in range(poisson(random, ADS * seconds)):
+            live_ads(scene, begin + random.randrange(span), 0.2)
+        if now // MINUTE > self._minute:
+            self._minute = now // MINUTE
+            # Half a thousandth of a day's cost a minute: spend goes with the hastened customers, not with the clock.
+            live_spend(scene, now - 1, iso_day(now), HISTORY_SCALE, HASTE / (DAY / MINUTE))
+        self._now = now
+        return list(scene.diary.until(now))
