@@ -1,0 +1,1 @@
+"""Which named numbers does a business watch, and how is each read from the panes?"""

@@ -1,0 +1,179 @@
+"""Which KPIs are there, and what does each one read over these windows and segments?"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.kpis.entry import Kpi, parse_entry
+from models.kpis.formula import Number, Scope, Undefined, did_you_mean
+from models.kpis.interval import net_promoter, wilson
+from models.kpis.reading import Reading
+from models.kpis.scope import PaneScope
+from models.panes import TOTAL
+from models.view import PanesExpired, View
+from models.windows import DEFAULT_WINDOWS, Window, WindowError
+
+
+class CatalogueError(ValueError):
+    """The definitions cannot be used; ``problems`` lists all that is wrong, each with file and key."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class UnknownName(ValueError):
+    """A KPI, window or dimension was asked for that there is not; the message says what is accepted."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The KPIs by id, in the order of the files."""
+
+    kpis: Mapping[str, Kpi]
+
+    @classmethod
+    def load(cls, *sources: tuple[str, Any]) -> "Catalogue":
+        """Return the catalogue of parsed files, each ``(name of the file, its content)``; later ones override by id.
+
+        Raise :class:`CatalogueError` with all that is wrong in all of them.
+        """
+        kpis: dict[str, Kpi] = {}
+        problems: list[str] = []
+        for file, content in sources:
+            if content is None:
+                continue
+            if not isinstance(content, Mapping):
+                problems.append(f"{file}: found a {type(content).__name__} (accepted: a mapping of KPI ids)")
+                continue
+            for name, body in content.items():
+                wrong: list[str] = []
+                kpi = parse_entry(name, body, wrong)
+                problems += [f"{file}: {name}: {problem}" for problem in wrong]
+                if kpi is not None:
+                    kpis[kpi.id] = kpi
+        if problems:
+            raise CatalogueError(problems)
+        return cls(kpis)
+
+    def get(self, kpi: str) -> Kpi:
+        """Return a KPI by its id; raise :class:`UnknownName`."""
+        found = self.kpis.get(kpi)
+        if found is None:
+            raise UnknownName(f"unknown KPI {kpi!r}{did_you_mean(kpi, self.kpis)}")
+        return found
+
+    @property
+    def dimensions(self) -> list[str]:
+        """Every dimension some KPI makes sense by, sorted."""
+        return sorted({dimension for kpi in self.kpis.values() for dimension in kpi.by})
+
+    def readings(
+        self,
+        view: View,
+        at: int,
+        kpis: Sequence[str] | None = None,
+        windows: Sequence[str | Window] | None = None,
+        by: str | Sequence[str] | None = None,
+    ) -> list[Reading]:
+        """Return readings at an instant (epoch ms), by KPI, window, and segment in alphabetical order.
+
+        ``kpis`` None is all of them; ``windows`` None is 24h, 7d and 30d. ``by`` None is the total; a dimension, or several,
+        gives one reading per segment known to the KPI's measures, ``"total"`` among them the total too. KPIs that make no
+        sense by a dimension are left out of it, unless they were asked for by name. Raise :class:`UnknownName`.
+        """
+        chosen = [self.get(kpi) for kpi in kpis] if kpis is not None else list(self.kpis.values())
+        try:
+            spans = [w if isinstance(w, Window) else Window.parse(w) for w in (DEFAULT_WINDOWS if windows is None else windows)]
+        except WindowError as error:
+            raise UnknownName(str(error)) from error
+        dimensions = [TOTAL] if by is None else [by] if isinstance(by, str) else list(by)
+        for dimension in dimensions:
+            self._check_dimension(dimension, chosen if kpis is not None else ())
+        return [
+            self.reading(kpi, view, window, segment, at)
+            for kpi in chosen
+            for window in spans
+            for dimension in dimensions
+            for segment in _segments(kpi, dimension, view)
+        ]
+
+    def _check_dimension(self, dimension: str, named: Iterable[Kpi]) -> None:
+        if dimension == TOTAL:
+            return
+        if dimension not in self.dimensions:
+            raise UnknownName(f"unknown dimension {dimension!r}{did_you_mean(dimension, [TOTAL, *self.dimensions])}")
+        for kpi in named:
+            if dimension not in kpi.by:
+                raise UnknownName(f"KPI {kpi.id!r} by {dimension!r} (accepted: {', '.join([TOTAL, *kpi.by])})")
+
+    def reading(self, kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Reading:
+        """Return one reading; ``segment`` is ``total`` or ``dimension=value``."""
+        return _read(kpi, view, window, segment, at)
+
+
+def _segments(kpi: Kpi, dimension: str, view: View) -> Iterator[str]:
+    if dimension == TOTAL:
+        yield TOTAL
+    elif dimension in kpi.by:
+        for value in view.segments(dimension, kpi.formula.folds):
+            yield f"{dimension}={value}"
+
+
+def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Reading:
+    formula = kpi.formula
+    scope = PaneScope(view, window, segment, at)
+    value: int | float | None = None
+    top = bottom = low = high = None
+    shown_top = shown_bottom = None
+    sample: int | None = None
+    why: str | None = None
+    try:
+        top = formula.numerator.run(scope)
+        if formula.denominator is not None:
+            shown_top = kpi.shown(top, formula.numerator.dimension)
+            bottom = formula.denominator.run(scope)
+            shown_bottom = kpi.shown(bottom, formula.denominator.dimension)
+        if kpi.sample is not None:
+            sample = int(kpi.sample.numerator.run(scope))
+        if bottom == 0 and formula.denominator is not None:
+            why = f"{formula.denominator.text} is 0"
+        elif sample is not None and sample < kpi.minimum:
+            why = f"{sample} cases, fewer than the {kpi.minimum} it takes to mean anything"
+        else:
+            value = kpi.value(top, bottom)
+            low, high = _interval(kpi, scope, top, bottom)
+    except Undefined as error:
+        why = str(error)
+    except PanesExpired as error:
+        why, shown_top, shown_bottom, sample = str(error), None, None, None
+    dimension, sign, name = segment.partition("=")
+    return Reading(
+        kpi=kpi.id,
+        window=window.name,
+        segment={dimension: name} if sign else {},
+        start=scope.start,
+        at=at,
+        value=value,
+        numerator=shown_top,
+        denominator=shown_bottom,
+        low=low,
+        high=high,
+        unit=kpi.unit,
+        why=why,
+        sample=sample,
+        currency=view.business.currency if kpi.unit == "money" else None,
+    )
+
+
+def _interval(kpi: Kpi, scope: Scope, top: Number, bottom: Number | None) -> tuple[float | None, float | None]:
+    if bottom is None or kpi.interval is None:
+        return None, None
+    # A measure that late corrections have left inconsistent for a moment has no interval rather than a false one.
+    try:
+        if kpi.interval == "wilson":
+            return wilson(int(top), int(bottom))
+        promoters, detractors = (int(part.numerator.run(scope)) for part in kpi.interval_parts)
+        return net_promoter(promoters, detractors, int(bottom))
+    except ValueError:
+        return None, None

@@ -1,0 +1,177 @@
+"""Is this a sound definition of a KPI, and what does it mean?"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from models.kpis.formula import MONEY, PLAIN, TIME, Dimension, Formula, FormulaError, Number, did_you_mean, parse
+from models.money import UNIT
+
+STAGES = ("attention", "interest", "desire", "action", "pipeline", "economics", "loyalty", "people", "foresight")
+DIRECTIONS = ("up", "down", "none")
+BASES = (("cohort", "period", "level"), ("count", "value"))
+LANGUAGES = ("en", "fr")
+DIMENSIONS = ("owner", "source", "stage", "product", "region", "team", "segment", "campaign", "variant")
+
+#: Each unit: what a formula must come out in, and how many of that make one.
+UNITS: dict[str, tuple[Dimension, int]] = {
+    "count": (PLAIN, 1),
+    "ratio": (PLAIN, 1),
+    "score": (PLAIN, 1),
+    "money": (MONEY, UNIT),
+    "seconds": (TIME, 1000),
+    "days": (TIME, 86_400_000),
+}
+
+_ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_REQUIRED = ("stage", "label", "definition", "formula", "unit", "direction", "basis")
+_OPTIONAL = ("sample", "minimum", "by", "interval")
+_KEYS = (*_REQUIRED, *_OPTIONAL)
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """A named formula over measures, and what one must know to read it."""
+
+    id: str
+    stage: str
+    label: Mapping[str, str]
+    definition: str
+    formula: Formula
+    unit: str
+    direction: str
+    basis: tuple[str, str]
+    sample: Formula | None
+    minimum: int
+    by: tuple[str, ...]
+    interval: str | None  # wilson, net_promoter
+    interval_parts: tuple[Formula, ...]
+
+    def value(self, top: Number, bottom: Number | None) -> int | float:
+        """Return the value in the KPI's unit: exact for counts, money to four decimals (half to even)."""
+        exact = self.formula.scale * top
+        if bottom is not None:
+            exact /= bottom
+        per = UNITS[self.unit][1]
+        if self.unit == "money":
+            exact = Fraction(round(exact))
+        return _number(exact / per)
+
+    def shown(self, number: Number, dimension: Dimension) -> int | float:
+        """Return a numerator or denominator in units one can read: money in currency units, times in seconds."""
+        if dimension == MONEY:
+            return _number(Fraction(round(number), UNIT))
+        if dimension == TIME:
+            return _number(Fraction(number) / 1000)
+        return _number(number)
+
+
+def _number(exact: Number) -> int | float:
+    return exact.numerator if exact.denominator == 1 else float(exact)
+
+
+def parse_entry(name: Any, body: Any, problems: list[str]) -> Kpi | None:
+    """Return a KPI from its parsed YAML, or None after adding what is wrong to ``problems``."""
+    before = len(problems)
+    if not isinstance(name, str) or not _ID.fullmatch(name):
+        problems.append("not an id (accepted: a-z, 0-9 and _, beginning with a letter, at most 64)")
+    if not isinstance(body, Mapping):
+        problems.append(f"found {body!r} (accepted: a mapping with {', '.join(_REQUIRED)})")
+        return None
+    problems += [f"unknown key {key!r}{did_you_mean(str(key), _KEYS)}" for key in body if key not in _KEYS]
+    problems += [f"{key}: missing" for key in _REQUIRED if key not in body]
+    for key, accepted in (("stage", STAGES), ("unit", tuple(UNITS)), ("direction", DIRECTIONS)):
+        if key in body and body[key] not in accepted:
+            problems.append(f"{key}: unknown {body[key]!r}{did_you_mean(str(body[key]), accepted)}")
+    label = body.get("label")
+    if "label" in body and not (
+        isinstance(label, Mapping) and set(label) == set(LANGUAGES) and all(map(_is_text, label.values()))
+    ):
+        problems.append(f"label: found {label!r} (accepted: {{en: …, fr: …}})")
+    if "definition" in body and not _is_text(body["definition"]):
+        problems.append(f"definition: found {body['definition']!r} (accepted: one sentence)")
+    basis = body.get("basis")
+    if "basis" in body and not (
+        isinstance(basis, list) and len(basis) == 2 and all(part in accepted for part, accepted in zip(basis, BASES, strict=True))
+    ):
+        problems.append(f"basis: found {basis!r} (accepted: [{' or '.join(BASES[0])}, {' or '.join(BASES[1])}])")
+    formula = _formula("formula", body["formula"], problems) if "formula" in body else None
+    unit = body.get("unit")
+    if formula is not None and unit in UNITS and formula.dimension != UNITS[unit][0]:
+        problems.append(f"formula: comes out as {formula.dimension}, unit {unit!r} is {UNITS[unit][0]}")
+    sample = _plain("sample", body["sample"], problems) if "sample" in body else _default_sample(formula)
+    minimum = body.get("minimum", 1)
+    if type(minimum) is not int or minimum < 1:
+        problems.append(f"minimum: found {minimum!r} (accepted: a whole number from 1)")
+    by = body.get("by", [])
+    if not isinstance(by, list):
+        problems.append(f"by: found {by!r} (accepted: a list of {', '.join(DIMENSIONS)})")
+        by = []
+    problems += [f"by: unknown dimension {d!r}{did_you_mean(str(d), DIMENSIONS)}" for d in by if d not in DIMENSIONS]
+    interval, parts = _interval(body.get("interval"), formula, problems)
+    if len(problems) > before or formula is None:
+        return None
+    return Kpi(
+        id=name,
+        stage=body["stage"],
+        label=dict(body["label"]),
+        definition=body["definition"].strip(),
+        formula=formula,
+        unit=body["unit"],
+        direction=body["direction"],
+        basis=(body["basis"][0], body["basis"][1]),
+        sample=sample,
+        minimum=minimum,
+        by=tuple(by),
+        interval=interval,
+        interval_parts=parts,
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _formula(key: str, text: Any, problems: list[str]) -> Formula | None:
+    if not isinstance(text, str):
+        problems.append(f"{key}: found {text!r} (accepted: a formula)")
+        return None
+    try:
+        return parse(text)
+    except FormulaError as error:
+        problems.append(f"{key}: {error}")
+        return None
+
+
+def _plain(key: str, text: Any, problems: list[str]) -> Formula | None:
+    """Return a formula that counts something."""
+    formula = _formula(key, text, problems)
+    if formula is not None and (formula.dimension != PLAIN or formula.denominator is not None or formula.scale != 1):
+        problems.append(f"{key}: found {text!r} (accepted: a sum of counts)")
+    return formula
+
+
+def _default_sample(formula: Formula | None) -> Formula | None:
+    if formula is None or formula.denominator is None or formula.denominator.dimension != PLAIN:
+        return None
+    return parse(formula.denominator.text)
+
+
+def _interval(found: Any, formula: Formula | None, problems: list[str]) -> tuple[str | None, tuple[Formula, ...]]:
+    accepted = "accepted: wilson, or {net_promoter: [promoters, detractors]}, for a formula that divides counts"
+    if found is None:
+        return None, ()
+    divides = formula is None or (
+        formula.denominator is not None and formula.numerator.dimension == formula.denominator.dimension == PLAIN
+    )
+    if found == "wilson" and divides and (formula is None or formula.scale == 1):
+        return "wilson", ()
+    if isinstance(found, Mapping) and list(found) == ["net_promoter"] and divides:
+        names = found["net_promoter"]
+        if isinstance(names, list) and len(names) == 2:
+            parts = [_plain("interval", name, problems) for name in names]
+            return "net_promoter", tuple(part for part in parts if part is not None)
+    problems.append(f"interval: found {found!r} ({accepted})")
+    return None, ()

@@ -1,0 +1,302 @@
+"""What does a KPI's formula say, and what unit does it come out in?
+
+The language: names of measures, whole or decimal numbers, ``+ - * /``, parentheses, ``at`` (the reading's instant, in
+milliseconds), and the functions in ``FUNCTIONS``. A formula is parsed by ``ast`` and never evaluated as Python. It is checked
+when it is loaded: every name must exist, and only like may be added to like (money to money, time to time).
+"""
+
+import ast
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from typing import NamedTuple, Protocol
+
+from models.measures import BY_NAME, Kind
+
+Number = int | Fraction
+
+_LONGEST = 1000
+LAGS = ("acquisition_lag",)
+FUNCTIONS: dict[str, str] = {
+    "median": "median(values): the middle one of single values, the mean of the two middle ones where their count is even",
+    "mean": "mean(values): the mean of single values",
+    "distinct": "distinct(measure): how many different ones the window holds",
+    "lag": f"lag(measure, {LAGS[0]}): the measure in the window moved back by that time",
+    "level": "level(stock): the stock's level at the reading's instant",
+}
+
+
+class FormulaError(ValueError):
+    """The formula cannot be used; the message says what was found and what is accepted."""
+
+
+class Undefined(ArithmeticError):
+    """The formula has no value here; the message says why."""
+
+
+class Scope(Protocol):
+    """Where a formula finds its measures: one window, one segment, one instant."""
+
+    at: int
+
+    def flow(self, fold: str, name: str) -> int:
+        """Return an additive measure's sum in the window."""
+
+    def values(self, fold: str, name: str) -> Mapping[int, int]:
+        """Return the single values of the window, ``{value: count}``."""
+
+    def distinct(self, name: str) -> int:
+        """Return a distinct measure's count in the window."""
+
+    def lagged(self, fold: str, name: str, lag: str) -> int:
+        """Return an additive measure's sum in the window moved back by the named time."""
+
+    def level(self, name: str) -> int:
+        """Return a stock's level at the instant."""
+
+
+class Dimension(NamedTuple):
+    """Powers of money (1/10,000 of a unit) and of time (milliseconds)."""
+
+    money: int = 0
+    millis: int = 0
+
+    def __str__(self) -> str:
+        return _NAMES.get(self, f"money^{self.money}·time^{self.millis}")
+
+
+PLAIN, MONEY, TIME = Dimension(), Dimension(money=1), Dimension(millis=1)
+_NAMES = {PLAIN: "a plain number", MONEY: "money", TIME: "a time"}
+_DIMENSION = {Kind.COUNT: PLAIN, Kind.MONEY: MONEY, Kind.MILLIS: TIME, Kind.DISTINCT: PLAIN, Kind.VALUES: MONEY}
+
+
+class Term(NamedTuple):
+    """A part of a formula, ready to be computed. ``constant`` is its value where it has no names in it."""
+
+    run: Callable[[Scope], Number]
+    dimension: Dimension
+    text: str
+    constant: Fraction | None = None
+
+
+class Formula(NamedTuple):
+    """A formula: ``scale · numerator / denominator``, or ``scale · numerator`` where it divides by nothing at the top."""
+
+    text: str
+    numerator: Term
+    denominator: Term | None
+    scale: Fraction
+    dimension: Dimension
+    folds: frozenset[str]
+    measures: frozenset[str]
+
+
+def parse(text: str) -> Formula:
+    """Return the formula; raise :class:`FormulaError`."""
+    if len(text) > _LONGEST:
+        raise FormulaError(f"{len(text)} characters (accepted: at most {_LONGEST})")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise FormulaError(f"not a formula: {text!r} ({getattr(error, 'msg', error)})") from error
+    builder = _Builder()
+    try:
+        whole = builder.term(tree)
+        top, bottom, scale = builder.quotient(tree)
+    except RecursionError as error:
+        raise FormulaError(f"nested too deeply: {text!r}") from error
+    if not builder.measures:
+        raise FormulaError(f"no measure in {text!r}")
+    return Formula(
+        " ".join(text.split()),
+        builder.term(top),
+        None if bottom is None else builder.term(bottom),
+        scale,
+        whole.dimension,
+        frozenset(BY_NAME[name][0] for name in builder.measures),
+        frozenset(builder.measures),
+    )
+
+
+class _Builder:
+    """Turns the syntax tree into closures, and notes the measures on the way."""
+
+    def __init__(self) -> None:
+        self.measures: set[str] = set()
+
+    def quotient(self, node: ast.expr) -> tuple[ast.expr, ast.expr | None, Fraction]:
+        """Take the outermost division apart, constant factors put aside: ``100 * (a - b) / c`` is (a − b, c, 100)."""
+        scale = Fraction(1)
+        bottom: ast.expr | None = None
+        while True:
+            match node:
+                case ast.BinOp(left=left, op=ast.Mult(), right=right):
+                    if (factor := self.term(left).constant) is not None:
+                        scale, node = scale * factor, right
+                    elif (factor := self.term(right).constant) is not None:
+                        scale, node = scale * factor, left
+                    else:
+                        return node, bottom, scale
+                case ast.BinOp(left=left, op=ast.Div(), right=right):
+                    if (factor := self.term(right).constant) is not None:
+                        scale, node = scale / factor, left
+                    elif bottom is None:
+                        node, bottom = left, right
+                    else:
+                        return node, bottom, scale
+                case _:
+                    return node, bottom, scale
+
+    def term(self, node: ast.expr) -> Term:
+        match node:
+            case ast.Constant(value=bool() | str() | bytes() | complex() | None):
+                raise FormulaError(f"{ast.unparse(node)} is not a number")
+            case ast.Constant(value=int() | float() as number):
+                try:
+                    constant = Fraction(repr(number))
+                except ValueError as error:
+                    raise FormulaError(f"{number!r} is not a finite number") from error
+                exact: Number = constant.numerator if constant.denominator == 1 else constant
+                return Term(lambda scope: exact, PLAIN, ast.unparse(node), constant)
+            case ast.Name(id="at"):
+                return Term(lambda scope: scope.at, TIME, "at")
+            case ast.Name(id=name):
+                return self._measure(name)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                inner = self.term(operand)
+                run = inner.run
+                return Term(lambda scope: -run(scope), inner.dimension, ast.unparse(node), _negative(inner.constant))
+            case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as op, right=right):
+                return self._binary(self.term(left), op, self.term(right), ast.unparse(node))
+            case ast.Call(func=ast.Name(id=function), args=args, keywords=[]):
+                return self._call(function, args, ast.unparse(node))
+        accepted = f"measures, numbers, + - * /, parentheses, at, {', '.join(FUNCTIONS)}"
+        raise FormulaError(f"found {ast.unparse(node)!r} (accepted: {accepted})")
+
+    def _measure(self, name: str) -> Term:
+        fold, kind = self._known(name)
+        if kind in (Kind.VALUES, Kind.DISTINCT):
+            functions = "distinct" if kind is Kind.DISTINCT else "median, mean"
+            raise FormulaError(f"measure {name!r} is no single number (accepted inside: {functions})")
+        return Term(lambda scope: scope.flow(fold, name), _DIMENSION[kind], name)
+
+    def _known(self, name: str, accepted: Iterable[str] = tuple(BY_NAME)) -> tuple[str, Kind]:
+        accepted = list(accepted)
+        if name not in accepted:
+            what = "measure" if name not in BY_NAME else "measure for this function:"
+            raise FormulaError(f"unknown {what} {name!r}{did_you_mean(name, accepted)}")
+        self.measures.add(name)
+        fold, measure = BY_NAME[name]
+        return fold, measure.kind
+
+    def _binary(self, left: Term, op: ast.operator, right: Term, text: str) -> Term:
+        a, b = left.run, right.run
+        constant: Fraction | None = None
+        if isinstance(op, ast.Add | ast.Sub):
+            if left.dimension != right.dimension:
+                raise FormulaError(f"{text}: {left.text} is {left.dimension}, {right.text} is {right.dimension}")
+            dimension = left.dimension
+        else:
+            sign = 1 if isinstance(op, ast.Mult) else -1
+            dimension = Dimension(*(x + sign * y for x, y in zip(left.dimension, right.dimension, strict=True)))
+        if left.constant is not None and right.constant is not None:
+            if isinstance(op, ast.Div) and not right.constant:
+                raise FormulaError(f"{text}: divides by 0")
+            constant = _arithmetic(op, left.constant, right.constant)
+        match op:
+            case ast.Add():
+                return Term(lambda scope: a(scope) + b(scope), dimension, text, constant)
+            case ast.Sub():
+                return Term(lambda scope: a(scope) - b(scope), dimension, text, constant)
+            case ast.Mult():
+                return Term(lambda scope: a(scope) * b(scope), dimension, text, constant)
+        if right.constant == 0:
+            raise FormulaError(f"{text}: divides by 0")
+        below = right.text
+
+        def divide(scope: Scope) -> Number:
+            divisor = b(scope)
+            if not divisor:
+                raise Undefined(f"{below} is 0")
+            return Fraction(a(scope)) / divisor
+
+        return Term(divide, dimension, text, constant)
+
+    def _call(self, function: str, args: list[ast.expr], text: str) -> Term:
+        if function not in FUNCTIONS:
+            raise FormulaError(f"unknown function {function!r}{did_you_mean(function, FUNCTIONS)}")
+        names = [arg.id for arg in args if isinstance(arg, ast.Name)]
+        if len(names) != len(args) or len(names) != (2 if function == "lag" else 1):
+            raise FormulaError(f"found {text} (accepted: {FUNCTIONS[function]})")
+        name = names[0]
+        match function:
+            case "distinct":
+                _, kind = self._known(name, _of_kind(Kind.DISTINCT))
+                return Term(lambda scope: scope.distinct(name), _DIMENSION[kind], text)
+            case "level":
+                _, kind = self._known(name, [n for n, (_, m) in BY_NAME.items() if m.stock])
+                return Term(lambda scope: scope.level(name), _DIMENSION[kind], text)
+            case "lag":
+                lag = names[1]
+                if lag not in LAGS:
+                    raise FormulaError(f"unknown time {lag!r}{did_you_mean(lag, LAGS)}")
+                fold, kind = self._known(name, _of_kind(Kind.COUNT, Kind.MONEY, Kind.MILLIS))
+                return Term(lambda scope: scope.lagged(fold, name, lag), _DIMENSION[kind], text)
+        fold, kind = self._known(name, _of_kind(Kind.VALUES))
+        statistic = median if function == "median" else mean
+
+        def of_values(scope: Scope) -> Number:
+            counts = scope.values(fold, name)
+            if not counts:
+                raise Undefined(f"{name} is empty")
+            return statistic(counts)
+
+        return Term(of_values, _DIMENSION[kind], text)
+
+
+def _of_kind(*kinds: Kind) -> list[str]:
+    return [name for name, (_, measure) in BY_NAME.items() if measure.kind in kinds]
+
+
+def _negative(number: Fraction | None) -> Fraction | None:
+    return None if number is None else -number
+
+
+def _arithmetic(op: ast.operator, a: Fraction, b: Fraction) -> Fraction:
+    match op:
+        case ast.Add():
+            return a + b
+        case ast.Sub():
+            return a - b
+        case ast.Mult():
+            return a * b
+    return a / b
+
+
+def median(counts: Mapping[int, int]) -> Fraction:
+    """Return the exact median of a multiset, as SQL's ``median``: the mean of the two middle values where there are two."""
+    total = sum(counts.values())
+    low_rank, high_rank = (total - 1) // 2, total // 2
+    low: int | None = None
+    seen = 0
+    for value in sorted(counts):
+        seen += counts[value]
+        if low is None and seen > low_rank:
+            low = value
+        if low is not None and seen > high_rank:
+            return Fraction(low + value, 2)
+    raise Undefined("no values")
+
+
+def mean(counts: Mapping[int, int]) -> Fraction:
+    """Return the exact mean of a multiset."""
+    return Fraction(sum(v * c for v, c in counts.items()), sum(counts.values()))
+
+
+def did_you_mean(found: str, accepted: Iterable[str]) -> str:
+    """Return `` (did you mean "…"?)``, or what is accepted where nothing is near."""
+    names = list(accepted)
+    near = difflib.get_close_matches(found, names, n=1)
+    if near:
+        return f' (did you mean "{near[0]}"?)'
+    return f" (accepted: {', '.join(names)})"

@@ -1,0 +1,98 @@
+"""What was a KPI's value, when, over which window and segment, and how sure is it?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from models.calendar import epoch_ms, iso
+from models.panes import TOTAL
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A KPI's value at an instant.
+
+    Money is in the business currency's units (rounded to four decimals), times are in the unit named, ratios are from 0 to 1.
+    ``value`` None always comes with ``why``. ``sample`` is the number of cases behind the value, where there is such a number.
+    """
+
+    kpi: str
+    window: str
+    segment: Mapping[str, str]
+    start: int  # epoch ms, inclusive
+    at: int  # epoch ms, exclusive
+    value: int | float | None
+    numerator: int | float | None
+    denominator: int | float | None
+    low: float | None
+    high: float | None
+    unit: str
+    why: str | None = None
+    sample: int | None = None
+    currency: str | None = None
+
+    @property
+    def segment_name(self) -> str:
+        """``total``, or ``dimension=value``."""
+        for dimension, value in self.segment.items():
+            return f"{dimension}={value}"
+        return TOTAL
+
+    @property
+    def key(self) -> str:
+        """The key of the topic ``readings``: ``kpi|window|segment``."""
+        return f"{self.kpi}|{self.window}|{self.segment_name}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the form of the API, the command line and files; ``why``, ``sample``, ``currency`` only where there is one."""
+        shown: dict[str, Any] = {
+            "kpi": self.kpi,
+            "window": self.window,
+            "segment": dict(self.segment),
+            "from": iso(self.start),
+            "at": iso(self.at),
+            "value": self.value,
+            "numerator": self.numerator,
+            "denominator": self.denominator,
+            "low": self.low,
+            "high": self.high,
+            "unit": self.unit,
+        }
+        if self.why is not None:
+            shown["why"] = self.why
+        if self.sample is not None:
+            shown["sample"] = self.sample
+        if self.currency is not None:
+            shown["currency"] = self.currency
+        return shown
+
+    def encode(self) -> bytes:
+        """Return :meth:`as_json` as UTF-8 bytes."""
+        return orjson.dumps(self.as_json())
+
+    @classmethod
+    def decode(cls, body: bytes) -> "Reading":
+        """Return a reading from its JSON; raise ``ValueError`` where it is none."""
+        try:
+            found = orjson.loads(body)
+            return cls(
+                kpi=found["kpi"],
+                window=found["window"],
+                segment=dict(found["segment"]),
+                start=epoch_ms(datetime.fromisoformat(found["from"])),
+                at=epoch_ms(datetime.fromisoformat(found["at"])),
+                value=found["value"],
+                numerator=found.get("numerator"),
+                denominator=found.get("denominator"),
+                low=found.get("low"),
+                high=found.get("high"),
+                unit=found["unit"],
+                why=found.get("why"),
+                sample=found.get("sample"),
+                currency=found.get("currency"),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a reading: {error!r}") from error

@@ -1,0 +1,335 @@
+"""What do the panes of all source partitions say together, for a window and a segment?
+
+The view is fed the topic ``panes``: absolute partial sums, one per source partition, pane and segment. It keeps each
+partial sum as it came, the merged panes, and the sums over those stretches of panes that were asked for; a change is
+merged into all three by difference. So a repeat changes nothing, order does not matter, and a window's total costs a few
+additions whatever the window's length.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from models.business import Business
+from models.calendar import MINUTE_MS, Grain
+from models.measures import BY_NAME, MEASURES, Kind
+from models.panes import TOTAL, loads
+from models.windows import Span, Window, after, cover
+
+__all__ = ["TOTAL", "Cells", "PanesExpired", "View"]
+
+_PARTITION_BITS = 10  # at most 1024 source partitions
+_RANGES = 24  # sums over stretches of panes kept per series
+_TOTALS = 48  # window totals kept per fold and segment
+_DISTINCT = frozenset(name for name, (_, m) in BY_NAME.items() if m.kind is Kind.DISTINCT)
+_FOLD_DISTINCT = {fold: tuple(m.name for m in ms if m.kind is Kind.DISTINCT) for fold, ms in MEASURES.items()}
+_FOLD_HOURLY = {fold: tuple(m.name for m in ms if m.finest is Grain.HOUR) for fold, ms in MEASURES.items()}
+
+
+class PanesExpired(LookupError):
+    """The panes that this instant and window need are no longer kept, so there is no exact number."""
+
+
+@dataclass(slots=True)
+class Cells:
+    """Sums by measure; a measure that is missing is 0. ``values`` holds the multisets (``{value: count}``)."""
+
+    numbers: dict[str, int] = field(default_factory=dict)
+    values: dict[str, dict[int, int]] = field(default_factory=dict)
+
+    def add(self, numbers: Mapping[str, int], values: Mapping[str, Mapping[int, int]]) -> None:
+        """Add sums to these."""
+        mine = self.numbers
+        for name, number in numbers.items():
+            mine[name] = mine.get(name, 0) + number
+        for name, counts in values.items():
+            _merge(self.values.setdefault(name, {}), counts)
+
+
+def _merge(into: dict[int, int], counts: Mapping[int, int]) -> None:
+    for value, count in counts.items():
+        total = into.get(value, 0) + count
+        if total:
+            into[value] = total
+        else:
+            into.pop(value, None)
+
+
+class _Series:
+    """One fold's panes of one grain and segment."""
+
+    __slots__ = ("multisets", "panes", "parts", "ranges")
+
+    def __init__(self) -> None:
+        self.parts: dict[int, bytes] = {}  # pane and source partition -> the partial sum as it came
+        self.panes: dict[int, dict[str, int]] = {}
+        self.multisets: dict[int, dict[str, dict[int, int]]] = {}
+        self.ranges: dict[tuple[int, int], Cells] = {}
+
+    def replace(self, pane: int, partition: int, value: bytes | None) -> bool:
+        """Put one partial sum in the place of the one before; return whether anything changed."""
+        slot = pane << _PARTITION_BITS | partition
+        before = self.parts.get(slot)
+        if value == before:
+            return False
+        old_numbers, old_counts = _parse(before)
+        numbers, counts = _parse(value)  # may raise: nothing has been touched yet
+        if value is None:
+            del self.parts[slot]
+        else:
+            self.parts[slot] = value
+        deltas = {n: d for n in numbers.keys() | old_numbers.keys() if (d := numbers.get(n, 0) - old_numbers.get(n, 0))}
+        if deltas:
+            into = self.panes.setdefault(pane, {})
+            for name, delta in deltas.items():
+                total = into.get(name, 0) + delta
+                if total:
+                    into[name] = total
+                else:
+                    del into[name]
+            if not into:
+                del self.panes[pane]
+        moved: dict[str, dict[int, int]] = {}
+        for name in counts.keys() | old_counts.keys():
+            change = dict(counts.get(name, {}))
+            _merge(change, {v: -c for v, c in old_counts.get(name, {}).items()})
+            if change:
+                moved[name] = change
+                held = self.multisets.setdefault(pane, {})
+                _merge(held.setdefault(name, {}), change)
+                if not held[name]:
+                    del held[name]
+                if not held:
+                    del self.multisets[pane]
+        for (first, stop), cells in self.ranges.items():
+            if first <= pane < stop:
+                _include(cells, first, pane, deltas, moved)
+        return bool(deltas or moved)
+
+    def total(self, first: int, stop: int) -> Cells:
+        """Return the sums over the panes ``first <= number < stop``; a distinct measure's number is its count in them."""
+        found = self.ranges.get((first, stop))
+        if found is None:
+            found = Cells()
+            for pane in _within(self.panes, first, stop):
+                _include(found, first, pane, self.panes[pane], {})
+            for pane in _within(self.multisets, first, stop):
+                _include(found, first, pane, {}, self.multisets[pane])
+            if len(self.ranges) >= _RANGES:
+                del self.ranges[next(iter(self.ranges))]
+            self.ranges[first, stop] = found
+        return found
+
+
+def _within(panes: Mapping[int, object], first: int, stop: int) -> Iterator[int]:
+    if stop - first < len(panes):
+        return (pane for pane in range(first, stop) if pane in panes)
+    return (pane for pane in panes if first <= pane < stop)
+
+
+def _include(cells: Cells, first: int, pane: int, numbers: Mapping[str, int], multisets: Mapping[str, Mapping[int, int]]) -> None:
+    into = cells.numbers
+    for name, number in numbers.items():
+        into[name] = into.get(name, 0) + number
+    for name, counts in multisets.items():
+        if name in _DISTINCT:
+            # Who was active `gap` panes ago, inside the stretch, has been counted there.
+            new = sum(count for gap, count in counts.items() if gap == 0 or pane - gap < first)
+            into[name] = into.get(name, 0) + new
+        else:
+            _merge(cells.values.setdefault(name, {}), counts)
+
+
+def _parse(value: bytes | None) -> tuple[dict[str, int], dict[str, dict[int, int]]]:
+    numbers: dict[str, int] = {}
+    counts: dict[str, dict[int, int]] = {}
+    if value is not None:
+        try:
+            found = loads(value)
+        except AttributeError as error:
+            raise ValueError("a pane's value is a JSON object") from error
+        for name, cell in found.items():
+            if isinstance(cell, dict):
+                counts[name] = {int(key): _whole(count) for key, count in cell.items()}
+            else:
+                numbers[name] = _whole(cell)
+    return numbers, counts
+
+
+def _whole(number: object) -> int:
+    if type(number) is not int:
+        raise ValueError(f"a measure is a whole number, found {number!r}")
+    return number
+
+
+class View:
+    """The merged panes of every fold. Not thread-safe: one loop feeds and reads it."""
+
+    def __init__(self, business: Business) -> None:
+        self.business = business
+        self.calendar = business.calendar
+        self.version = 0  # grows with every change
+        self.live = False  # whether the topic has been read to its end
+        self.now = 0  # the latest time it was told: what has expired by then is not guessed at
+        self._last_minute = -1
+        self._series: dict[tuple[str, Grain, str], _Series] = {}
+        self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
+        self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
+        self._keep = {
+            Grain.MINUTE: business.keep_minutes,
+            Grain.HOUR: business.keep_hours,
+            Grain.DAY: business.keep_days,
+        }
+
+    @property
+    def last_event(self) -> int | None:
+        """The beginning of the newest minute in which something happened (epoch ms); None before there is any."""
+        return None if self._last_minute < 0 else self.calendar.start(Grain.MINUTE, self._last_minute)
+
+    def clear(self) -> None:
+        """Forget everything: the topic is about to be read from its beginning."""
+        self._series.clear()
+        self._segments.clear()
+        self._totals.clear()
+        self._last_minute = -1
+        self.live = False
+        self.version += 1
+
+    def advance(self, now: int) -> None:
+        """Say what time it is (epoch ms); earlier times are ignored."""
+        self.now = max(self.now, now)
+
+    def put(self, key: bytes, value: bytes | None) -> tuple[str, str] | None:
+        """Take one record of the topic ``panes``; return the (fold, segment) that changed, or None.
+
+        ``key`` is ``fold:partition:grain:pane:segment``; ``value`` the partition's absolute sums there, None or ``{}`` for
+        nothing. Raise ``ValueError`` where the record has not that form; the view is then unchanged.
+        """
+        fold, partition_text, grain_text, pane_text, segment = key.decode().split(":", 4)
+        grain, pane, partition = Grain(grain_text), int(pane_text), int(partition_text)
+        if fold not in MEASURES:
+            raise ValueError(f"unknown fold {fold!r} (accepted: {', '.join(MEASURES)})")
+        if not 0 <= partition < 1 << _PARTITION_BITS or pane < 0:
+            raise ValueError(f"partition {partition}, pane {pane} (accepted: 0 to 1023, 0 and above)")
+        name = (fold, grain, segment)
+        series = self._series.get(name)
+        if series is None:
+            if value is None:
+                return None
+            series = _Series()
+            changed = series.replace(pane, partition, value)
+            self._series[name] = series
+            self._count_segment(fold, segment, 1)
+        else:
+            changed = series.replace(pane, partition, value)
+            if not series.parts:
+                del self._series[name]
+                self._count_segment(fold, segment, -1)
+        if not changed:
+            return None
+        if grain is Grain.MINUTE and pane > self._last_minute:
+            self._last_minute = pane
+        self.version += 1
+        self._totals.pop((fold, segment), None)
+        return fold, segment
+
+    def _count_segment(self, fold: str, segment: str, by: int) -> None:
+        dimension, sign, value = segment.partition("=")
+        if not sign:
+            return
+        values = self._segments.setdefault(dimension, {})
+        folds = values.setdefault(value, {})
+        folds[fold] = folds.get(fold, 0) + by
+        if not folds[fold]:
+            del folds[fold]
+            if not folds:
+                del values[value]
+                if not values:
+                    del self._segments[dimension]
+
+    def dimensions(self) -> list[str]:
+        """Return the dimensions that have values, sorted."""
+        return sorted(self._segments)
+
+    def segments(self, dimension: str, folds: frozenset[str] | None = None) -> list[str]:
+        """Return the dimension's values, sorted: those known to any of the folds (all folds where none are named)."""
+        values = self._segments.get(dimension, {})
+        return sorted(v for v, known in values.items() if folds is None or not folds.isdisjoint(known))
+
+    def total(self, fold: str, segment: str, window: Window | int, at: int) -> Cells:
+        """Return the sums over a window, or over [from, at); segment is ``total`` or ``dimension=value``.
+
+        The answer is shared: read it, do not change it. Raise :class:`PanesExpired` where panes it needs are gone. Distinct
+        measures are not in it (see :meth:`distinct`); a stock's number is its net change.
+        """
+        start = window if isinstance(window, int) else window.bounds(at, self.calendar)[0]
+        cached = self._totals.setdefault((fold, segment), {})
+        key = (start, -(-at // MINUTE_MS), self.calendar.hour(at))
+        found = cached.get(key)
+        if found is None:
+            found = self._sum(fold, segment, cover(start, at, self.calendar))
+            for name in _FOLD_DISTINCT[fold]:
+                found.numbers.pop(name, None)
+            if _FOLD_HOURLY[fold] and self._cuts_hours(start, at):
+                whole = self._sum(fold, segment, cover(start, at, self.calendar, Grain.HOUR))
+                for name in _FOLD_HOURLY[fold]:
+                    found.numbers[name] = whole.numbers.get(name, 0)
+            if len(cached) >= _TOTALS:
+                cached.clear()
+            cached[key] = found
+        return found
+
+    def _cuts_hours(self, start: int, at: int) -> bool:
+        """Whether the general cover would begin inside an hour, or round ``at`` up to a whole one."""
+        calendar = self.calendar
+        return calendar.hour_start(calendar.hour(start)) != start or at - calendar.hour_start(calendar.hour(at)) > 59 * 60_000
+
+    def _sum(self, fold: str, segment: str, spans: tuple[Span, ...]) -> Cells:
+        result = Cells()
+        for grain, first, stop in spans:
+            self._check_kept(grain, first)
+            series = self._series.get((fold, grain, segment))
+            if series is not None:
+                part = series.total(first, stop)
+                result.add(part.numbers, part.values)
+        return result
+
+    def spans_total(self, fold: str, segment: str, spans: tuple[Span, ...]) -> Cells:
+        """Return the sums over given panes; raise :class:`PanesExpired`."""
+        return self._sum(fold, segment, spans)
+
+    def distinct(self, measure: str, segment: str, window: Window, at: int) -> int:
+        """Return how many distinct entities the window holds, counted in panes of the window's grain, the last one whole.
+
+        Where those panes have expired and the window begins and ends with coarser ones, it is counted exactly in these.
+        """
+        fold = BY_NAME[measure][0]
+        span = window.panes(at, self.calendar)
+        start, _ = window.bounds(at, self.calendar)
+        for grain in (span.grain, Grain.HOUR, Grain.DAY):
+            if self._kept(grain, span.first if grain is span.grain else self.calendar.pane(grain, start)):
+                break
+        if grain is not span.grain:
+            first, stop = self.calendar.pane(grain, start), self.calendar.pane(grain, at)
+            if self.calendar.start(grain, first) != start or self.calendar.start(grain, stop) != at:
+                raise PanesExpired(f"the {_WORDS[span.grain]} of this window are no longer kept")
+            span = Span(grain, first, stop)
+        self._check_kept(span.grain, span.first)
+        series = self._series.get((fold, span.grain, segment))
+        return 0 if series is None else series.total(span.first, span.stop).numbers.get(measure, 0)
+
+    def level(self, measure: str, segment: str, at: int) -> int:
+        """Return a stock's level at an instant: all that ever flowed, less what flowed from then on."""
+        fold = BY_NAME[measure][0]
+        ever = self._series.get((fold, Grain.ALL, segment))
+        level = 0 if ever is None else ever.total(0, 1).numbers.get(measure, 0)
+        return level - self._sum(fold, segment, after(at, self.calendar)).numbers.get(measure, 0)
+
+    def _kept(self, grain: Grain, first: int) -> bool:
+        return self.calendar.start(grain, first + 1) > self.now - self._keep[grain]
+
+    def _check_kept(self, grain: Grain, first: int) -> None:
+        if not self._kept(grain, first):
+            raise PanesExpired(f"the {_WORDS[grain]} of this window are no longer kept")
+
+
+_WORDS = {Grain.MINUTE: "minutes", Grain.HOUR: "hours", Grain.DAY: "days"}

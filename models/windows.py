@@ -1,0 +1,141 @@
+"""Which panes does a KPI's window hold at an instant?
+
+A rolling window is [the pane boundary at or before ``at`` − W, ``at``): minute panes up to one hour, hour panes below 30
+days, business days from there on. A calendar window is the period that holds the instant just before ``at``, to date, so
+that at a month's end it is the whole month.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Grain
+
+#: A pane number that no pane reaches: the end of a span without end.
+FOREVER = 10**12
+
+#: What is shown where no window is asked for.
+DEFAULT_WINDOWS = ("24h", "7d", "30d")
+
+PERIODS = ("day", "week", "month", "quarter")
+ACCEPTED = "a rolling window of hours or days (1h, 24h, 7d, 30d, 90d) or day, week, month, quarter"
+
+_ROLLING = re.compile(r"([1-9]\d{0,3})([hd])")
+_LONGEST_DAYS = 750  # day panes are kept for 800 days
+
+
+class WindowError(ValueError):
+    """The text names no window."""
+
+
+class Span(NamedTuple):
+    """The panes ``first <= number < stop`` of one grain."""
+
+    grain: Grain
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time that ends at the reading's instant. ``length`` is in milliseconds, 0 for a calendar period."""
+
+    name: str
+    grain: Grain  # in which the window's beginning is cut, and in which distinct entities are counted
+    length: int
+
+    @classmethod
+    def parse(cls, name: str) -> "Window":
+        """Return the window of that name; raise :class:`WindowError` where it is none."""
+        if name in PERIODS:
+            return cls(name, Grain.DAY, 0)
+        found = _ROLLING.fullmatch(name)
+        if found:
+            length = int(found[1]) * (HOUR_MS if found[2] == "h" else DAY_MS)
+            if length <= _LONGEST_DAYS * DAY_MS:
+                grain = Grain.MINUTE if length <= HOUR_MS else Grain.HOUR if length < 30 * DAY_MS else Grain.DAY
+                return cls(name, grain, length)
+        raise WindowError(f"unknown window {name!r} (accepted: {ACCEPTED}, at most {_LONGEST_DAYS}d)")
+
+    def bounds(self, at: int, calendar: Calendar) -> tuple[int, int]:
+        """Return ``(from, at)`` in epoch milliseconds."""
+        if self.length:
+            return calendar.start(self.grain, calendar.pane(self.grain, at - self.length)), at
+        return calendar.day_start(_period_start(self.name, calendar.day(at - 1))), at
+
+    def panes(self, at: int, calendar: Calendar) -> Span:
+        """Return the window in panes of its own grain, the last one whole: what distinct entities are counted in."""
+        start, _ = self.bounds(at, calendar)
+        return Span(self.grain, calendar.pane(self.grain, start), calendar.pane(self.grain, at - 1) + 1)
+
+    def cover(self, at: int, calendar: Calendar, finest: Grain = Grain.MINUTE) -> tuple[Span, ...]:
+        """Return the fewest panes that make up the window, none twice."""
+        return cover(*self.bounds(at, calendar), calendar, finest)
+
+
+def _period_start(period: str, day: int) -> int:
+    """Return the first day (its ordinal) of the calendar period that holds the day."""
+    local = date.fromordinal(day)
+    match period:
+        case "week":
+            return day - local.weekday()
+        case "month":
+            return local.replace(day=1).toordinal()
+        case "quarter":
+            return date(local.year, (local.month - 1) // 3 * 3 + 1, 1).toordinal()
+    return day
+
+
+def cover(start: int, at: int, calendar: Calendar, finest: Grain = Grain.MINUTE) -> tuple[Span, ...]:
+    """Return the panes that make up [start, at): whole days, the hours and minutes before and after them.
+
+    The minute that holds the last millisecond before ``at`` counts whole. With ``finest`` HOUR the stretch begins with the
+    hour that holds ``start`` and ends with the last whole hour at or before ``at``.
+    """
+    if finest is Grain.HOUR:
+        start, end = calendar.hour_start(calendar.hour(start)), calendar.hour_start(calendar.hour(at))
+    else:
+        end = _minute_end(at)
+    if start >= end:
+        return ()
+    first, stop = calendar.day(start), calendar.day(end)
+    if calendar.day_start(first) < start:
+        first += 1
+    if first < stop:
+        head, tail = calendar.day_start(first), calendar.day_start(stop)
+        # Where the clock shifts by half an hour (Lord Howe) some days do not begin with an hour pane: then hours alone.
+        if head == start or (_on_hour(head, calendar) and (tail == end or _on_hour(tail, calendar))):
+            return (*_hours(start, head, calendar), Span(Grain.DAY, first, stop), *_hours(tail, end, calendar))
+    return _hours(start, end, calendar)
+
+
+def after(at: int, calendar: Calendar) -> tuple[Span, ...]:
+    """Return the panes of all that comes at or after ``at``, the complement of ``cover``: a level at ``at`` is all less these."""
+    end = _minute_end(at)
+    day = calendar.day(end)
+    if calendar.day_start(day) < end:
+        day += 1
+    return (*_hours(end, calendar.day_start(day), calendar), Span(Grain.DAY, day, FOREVER))
+
+
+def _minute_end(at: int) -> int:
+    return -(-at // MINUTE_MS) * MINUTE_MS
+
+
+def _on_hour(at: int, calendar: Calendar) -> bool:
+    return calendar.hour_start(calendar.hour(at)) == at
+
+
+def _hours(start: int, end: int, calendar: Calendar) -> tuple[Span, ...]:
+    first, stop = calendar.hour(start), calendar.hour(end)
+    if calendar.hour_start(first) < start:
+        first += 1
+    if first >= stop:
+        return _minutes(start, end)
+    head, tail = calendar.hour_start(first), calendar.hour_start(stop)
+    return (*_minutes(start, head), Span(Grain.HOUR, first, stop), *_minutes(tail, end))
+
+
+def _minutes(start: int, end: int) -> tuple[Span, ...]:
+    return (Span(Grain.MINUTE, start // MINUTE_MS, end // MINUTE_MS),) if start < end else ()
