@@ -1,0 +1,180 @@
+"""``vigie simulate``: write a simulated company's history to a file."""
+
+import gzip
+import io
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from models.simulator import Live, Mischief, World
+from models.simulator.bad import KINDS
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+"""Fixed, not today: the same command gives the same bytes next year."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What was written: lines, bytes (before compression), and lines by event type ("?" where there is none)."""
+
+    lines: int = 0
+    bytes: int = 0
+    types: Counter[str] = field(default_factory=Counter)
+
+
+def simulate(
+    out: Path,
+    *,
+    seed: int = 1,
+    days: int = 90,
+    scale: float = 1.0,
+    start: datetime = START,
+    currency: str = "EUR",
+    mischief: Mischief | None = None,
+    on_day: Callable[[int], None] = lambda day: None,
+) -> Written:
+    """Write ``days`` days of a simulated company as CloudEvents, one a line; the same arguments give the same bytes.
+
+    ``out`` is written under another name and moved into place when it is complete; ``-`` is standard output, a name
+    that ends in ``.gz`` is compressed. ``on_day`` is called with the number of each day that has been drawn.
+
+    Raises:
+        ValueError: for days, scale, start or shares that make no sense.
+        OSError: if the file cannot be written.
+    """
+    events = _watched(World(seed, start, days, scale=scale, currency=currency).events(), on_day)
+    written = Written()
+    with _opened(out) as file:
+        for record in (mischief or Mischief()).apply(events):
+            line = record if isinstance(record, bytes) else orjson.dumps(record)
+            file.write(line + b"\n")
+            written.lines += 1
+            written.bytes += len(line) + 1
+            written.types["?" if isinstance(record, bytes) else record["type"]] += 1
+    return written
+
+
+def _watched(events: Iterable[dict[str, Any]], on_day: Callable[[int], None]) -> Iterator[dict[str, Any]]:
+    day, number = "", 0
+    for event in events:
+        if event["time"][:10] != day:
+            day = event["time"][:10]
+            number += 1
+            on_day(number)
+        yield event
+
+
+@contextmanager
+def _opened(out: Path) -> Iterator[IO[bytes]]:
+    if str(out) == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+        return
+    partial = out.with_name(f"{out.name}.partial")
+    try:
+        with partial.open("wb") as raw:
+            if out.suffix == ".gz":
+                # No name and no time in the header, or the same seed would not give the same bytes.
+                with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6) as packed:
+                    with io.BufferedWriter(packed, 1 << 20) as file:
+                        yield file
+            else:
+                yield raw
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+_START = START.replace(tzinfo=None)  # Typer's dates are naive
+
+
+def _share(help: str) -> Any:
+    return typer.Option(min=0.0, max=1.0, help=help)
+
+
+def command(
+    out: Annotated[Path, typer.Option(help="File to write; - for standard output, .gz compresses.")],
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 1,
+    days: Annotated[int, typer.Option(min=1, help="Days of history.")] = 90,
+    scale: Annotated[float, typer.Option(help="1 is about 2,000 events a day.")] = 1.0,
+    start: Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC.")] = _START,
+    currency: Annotated[str, typer.Option(help="Of all amounts, an ISO 4217 code.")] = "EUR",
+    duplicates: Annotated[float, _share("Share of the events that come twice.")] = 0.0,
+    disorder: Annotated[float, _share("Share of each day's events that change places; 1 shuffles.")] = 0.0,
+    late: Annotated[float, _share("Share of the events that arrive late.")] = 0.0,
+    late_days: Annotated[float, typer.Option(min=0.0, help="By up to so many days.")] = 30.0,
+    reopen: Annotated[float, _share("Share of the closed deals that are opened again.")] = 0.0,
+    merge: Annotated[float, _share("Share of the deals and leads merged into another.")] = 0.0,
+    bad: Annotated[float, _share("Bad records per good one.")] = 0.0,
+    bad_kind: Annotated[list[str] | None, typer.Option(help=f"Only these kinds: {', '.join(KINDS)}.")] = None,
+) -> None:
+    """Write a simulated sales company's history as CloudEvents, one a line."""
+    errors = Console(stderr=True)
+    try:
+        mischief = Mischief(
+            seed=seed,
+            duplicates=duplicates,
+            disorder=disorder,
+            late=late,
+            late_days=late_days,
+            reopen=reopen,
+            merge=merge,
+            bad=bad,
+            bad_kinds=tuple(bad_kind or KINDS),
+        )
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=errors, transient=True) as progress:
+            task = progress.add_task(f"{days} days", total=days)
+            written = simulate(
+                out,
+                seed=seed,
+                days=days,
+                scale=scale,
+                start=start.replace(tzinfo=UTC),
+                currency=currency,
+                mischief=mischief,
+                on_day=lambda day: progress.update(task, completed=day),
+            )
+    except (ValueError, OSError) as error:
+        errors.print(f"vigie simulate: {error}", style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from error
+    errors.print(f"{out}: {written.lines:,} lines, {written.bytes / 1e6:,.1f} MB", markup=False, highlight=False)
+
+
+async def demo(
+    seed: int,
+    clock: Callable[[], int],
+    wait: Callable[[float], Awaitable[None]],
+    *,
+    currency: str = "EUR",
+    batch: int = 500,
+    tick: float = 0.1,
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """The endless demonstration in batches to publish: a month of history at once, then every ``tick`` seconds what is new.
+
+    ``clock`` gives epoch milliseconds, ``wait`` is ``asyncio.sleep`` or a test's own. Who reads slowly holds it back;
+    the events' times are then those of the moments that were asked for.
+    """
+    live = Live(seed, clock(), currency=currency)
+    events: list[dict[str, Any]] = []
+    for event in live.history():
+        events.append(event)
+        if len(events) >= batch:
+            yield events
+            events = []
+    if events:
+        yield events
+    while True:
+        await wait(tick)
+        if events := live.step(clock()):
+            yield events
