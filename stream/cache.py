@@ -1,0 +1,242 @@
+"""How do the last known numbers survive a restart of who shows them?
+
+The process that owns the view keeps a snapshot of its readings in Redis; a web process that is still loading its own view
+answers from it. Redis is a cache: when it is away nothing waits, nothing is lost, and one warning says so.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+import fakeredis
+import orjson
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from models.calendar import iso
+from models.kpis.entry import Kpi
+from stream.options import wall_clock
+from stream.web.board import Board, Reading, Source
+
+log = logging.getLogger(__name__)
+
+#: How long a snapshot is shown after its writer has gone, seconds.
+TTL = 600
+#: How often the slices by dimension are written: they are many and few look at them during a restart. Seconds.
+_SEGMENT_PERIOD = 10.0
+_FORMAT = 1
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
+_FAILURES = (RedisError, OSError, TimeoutError)
+
+
+class Snapshots:
+    """The snapshots of one application in one Redis. All failures end here: callers see ``None`` and :meth:`state`."""
+
+    def __init__(self, url: str, name: str = "vigie", clock: Callable[[], int] = wall_clock) -> None:
+        """``url`` is ``redis://``, ``rediss://``, ``unix://`` or ``memory://`` (in this process only)."""
+        self._name = name
+        self._clock = clock
+        parts = urlsplit(url)
+        # Never the URL itself: it may hold a password.
+        self.where = "memory" if parts.scheme == "memory" else f"{parts.hostname or parts.path}:{parts.port or 6379}"
+        self._client: Any = (
+            fakeredis.FakeAsyncRedis()
+            if parts.scheme == "memory"
+            else redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0, health_check_interval=15)
+        )
+        self._since: int | None = None
+        self._error = ""
+        self._asked = False
+
+    def state(self) -> dict[str, Any]:
+        """Return ``{"state": "unknown" | "up" | "away", "where": …}``, and since when and why where it is away."""
+        if self._since is not None:
+            return {"state": "away", "where": self.where, "since": iso(self._since // 1000 * 1000), "error": self._error}
+        return {"state": "up" if self._asked else "unknown", "where": self.where}
+
+    async def ping(self) -> bool:
+        """Return whether Redis answers now."""
+        return await self._try(self._client.ping) is not None
+
+    async def write(self, part: str, slices: Mapping[str, Sequence[Reading]], at: int) -> bool:
+        """Keep a part of the snapshot for :data:`TTL` seconds; return whether that worked."""
+        body = orjson.dumps({"format": _FORMAT, "at": at, "slices": slices})
+        return await self._try(lambda: self._client.set(self._key(part), body, ex=TTL)) is not None
+
+    async def read(self) -> "Snapshot | None":
+        """Return the last snapshot, or None where there is none or Redis is away."""
+        found = await self._try(lambda: self._client.mget([self._key("totals"), self._key("segments")]))
+        if not found or found[0] is None:
+            return None
+        slices: dict[str, list[Reading]] = {}
+        at = 0
+        for body in found:
+            if body is None:
+                continue
+            try:
+                part = orjson.loads(body)
+                if part["format"] != _FORMAT:
+                    continue
+                slices.update(part["slices"])
+                at = max(at, int(part["at"]))
+            except (ValueError, KeyError, TypeError):
+                # Another version's, or not ours: as good as none.
+                continue
+        return Snapshot(at, slices) if slices else None
+
+    async def close(self) -> None:
+        """Close the connection."""
+        with suppress(*_FAILURES):
+            await self._client.aclose()
+
+    def _key(self, part: str) -> str:
+        return f"{self._name}:snapshot:{part}"
+
+    async def _try(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        try:
+            # Above the socket's own time-outs: a name look-up has none.
+            answer = await asyncio.wait_for(ask(), 3.0)
+        except _FAILURES as error:
+            if self._since is None:
+                self._since = self._clock()
+                self._error = type(error).__name__ if not str(error) or "@" in str(error) else str(error)
+                log.warning(
+                    "redis at %s is away: %s. Nothing is lost; a restarting web process will have no numbers at first. "
+                    "It is tried again by itself (redis.url names it).",
+                    self.where,
+                    self._error,
+                )
+            return None
+        if self._since is not None:
+            log.warning("redis at %s is back after %.0f s", self.where, (self._clock() - self._since) / 1000)
+            self._since = None
+        self._asked = True
+        return answer
+
+
+class Snapshot:
+    """The last known readings, as a :class:`~stream.web.board.Source` can give them."""
+
+    def __init__(self, at: int, slices: Mapping[str, list[Reading]]) -> None:
+        self.at = at
+        self.slices = slices
+
+    def get(self, window: str, by: str | None) -> list[Reading]:
+        """Return a slice; empty where it was not kept."""
+        return self.slices.get(f"{window}|{by or ''}", [])
+
+
+class CachedSource:
+    """A source of readings over a snapshot: the names are the catalogue's, the numbers the snapshot's, with its times."""
+
+    def __init__(self, names: Source, snapshot: Snapshot) -> None:
+        self._names = names
+        self._snapshot = snapshot
+
+    @property
+    def kpis(self) -> Mapping[str, Kpi]:
+        """The KPIs by id."""
+        return self._names.kpis
+
+    @property
+    def dimensions(self) -> Sequence[str]:
+        """The dimensions by name."""
+        return self._names.dimensions
+
+    @property
+    def version(self) -> int:
+        """The snapshot's time."""
+        return self._snapshot.at
+
+    def read(self, at: int, window: str, by: str | None) -> list[Reading]:
+        """Return the slice as it was when the snapshot was made, whatever ``at``."""
+        return self._snapshot.get(window, by)
+
+
+class Publisher:
+    """Writes the board's slices to Redis about each second while they change, waiting longer and longer while Redis is away."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        board: Board,
+        windows: Sequence[str],
+        dimensions: Sequence[str],
+        *,
+        complete: Callable[[], bool],
+        period: float = 1.0,
+        segment_limit: int = 200,
+    ) -> None:
+        """Nothing is written while ``complete`` says no: half a sum must not replace a whole one."""
+        self._snapshots = snapshots
+        self._board = board
+        self._windows = tuple(dict.fromkeys(windows))
+        self._dimensions = tuple(dict.fromkeys(dimensions))
+        self._complete = complete
+        self._period = period
+        self._limit = segment_limit
+        self._written: dict[str, tuple[int, int]] = {}
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        wait = _FIRST_WAIT
+        while True:
+            if await self.publish():
+                wait = _FIRST_WAIT
+                await asyncio.sleep(self._period)
+            else:
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _LONGEST_WAIT)
+
+    async def publish(self) -> bool:
+        """Write what is due once; return False where Redis did not take it."""
+        if not self._complete():
+            return True
+        done = await self._part("totals", [None], self._period)
+        return done and (not self._dimensions or await self._part("segments", self._dimensions, _SEGMENT_PERIOD))
+
+    async def _part(self, part: str, dimensions: Sequence[str | None], period: float) -> bool:
+        at, version = self._board.now(), self._board.source.version
+        last, known = self._written.get(part, (0, -1))
+        # Unchanged readings are written again before their time is up, and because windows move on without events.
+        age = (at - last) / 1000
+        if last and (age < period - 0.5 or (version == known and age < TTL / 10)):
+            return True
+        slices: dict[str, Sequence[Reading]] = {}
+        for window in self._windows:
+            for by in dimensions:
+                found = await self._board.slices([window], [by])
+                slices[f"{window}|{by or ''}"] = found if by is None else found[: self._limit * len(self._board.source.kpis)]
+        if not await self._snapshots.write(part, slices, at):
+            return False
+        self._written[part] = (at, version)
+        return True
+
+
+class Fallback:
+    """Keeps the last snapshot at hand for a web process whose own view is not complete yet."""
+
+    def __init__(self, snapshots: Snapshots, names: Source, make: Callable[[Source], Board]) -> None:
+        self._snapshots = snapshots
+        self._names = names
+        self._make = make
+        self._board: Board | None = None
+
+    def board(self) -> Board | None:
+        """Return a board over the last snapshot read, or None."""
+        return self._board
+
+    async def run(self, needed: Callable[[], bool], period: float = 1.0) -> None:
+        """Read the snapshot each period while ``needed``, and see each 15 s whether Redis is there otherwise."""
+        while True:
+            if needed():
+                snapshot = await self._snapshots.read()
+                self._board = None if snapshot is None else self._make(CachedSource(self._names, snapshot))
+                await asyncio.sleep(period)
+            else:
+                self._board = None
+                await self._snapshots.ping()
+                await asyncio.sleep(15.0)

@@ -1,0 +1,285 @@
+"""What does Prometheus see of the sales and of Vigie itself?
+
+One :class:`Metrics` per instance with a registry of its own, so that two instances in a process do not mix. The engine's
+and the folds' numbers are counted as they happen; the KPIs are computed from the view when they are scraped.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from models.events.catalogue import TOPIC_OF
+from models.events.refused import Reason
+from models.kpis.entry import Kpi
+from stream.web.board import Board, Reading
+
+#: What can become of a record: it changed something, it was known already, or it could not be used.
+OUTCOMES = ("folded", "duplicate", "dead_letter")
+#: The type under which a record is counted whose type cannot be told.
+UNKNOWN_TYPE = "unknown"
+_SOURCES = 200  # values of the label `source`; what comes after is booked as `other`
+_SUFFIX = {"ratio": "_ratio", "seconds": "_seconds", "days": "_seconds"}
+_BASE = {"days": 86_400}  # Prometheus has base units only
+_DELAYS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400)
+_CHECKPOINTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+def metric_name(kpi: Kpi) -> str:
+    """Return the name of a KPI's gauge, which ends with its base unit where it has one."""
+    return f"vigie_kpi_{kpi.id}{_SUFFIX.get(kpi.unit, '')}"
+
+
+class Metrics:
+    """The metrics of one instance. It is the engine's observer (:class:`stream.options.Observer`)."""
+
+    def __init__(self, version: str = "0.1.0", receivers: Sequence[str] = (), lanes: Sequence[str] = ("state",)) -> None:
+        """``receivers`` and ``lanes`` are initialised to 0, so that rates over them have a beginning."""
+        self.registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        registry = self.registry
+        self._kpis: KpiCollector | None = None
+        self._sources: set[str] = set()
+        Gauge("vigie_build_info", "Always 1; the label says which version runs", ["version"], registry=registry).labels(
+            version
+        ).set(1)
+        self._events = Counter(
+            "vigie_events_total", "Records read, by what became of them", ["topic", "type", "outcome"], registry=registry
+        )
+        self._delay = Histogram(
+            "vigie_event_delay_seconds", "From an event's own time to its fold, live only", registry=registry, buckets=_DELAYS
+        )
+        self._dead = Counter(
+            "vigie_dead_letters_total", "Records that could not be used, by reason", ["reason"], registry=registry
+        )
+        self._last = Gauge(
+            "vigie_source_last_event_timestamp_seconds", "Latest event time per source", ["source"], registry=registry
+        )
+        self._checkpoint = Histogram(
+            "vigie_checkpoint_seconds",
+            "From a checkpoint's snapshot to the broker's commit",
+            ["lane"],
+            registry=registry,
+            buckets=_CHECKPOINTS,
+        )
+        self._rows = Counter("vigie_checkpoint_rows_total", "Rows of state written", ["lane"], registry=registry)
+        self._outputs = Counter(
+            "vigie_checkpoint_outputs_total", "Records produced with checkpoints", ["lane"], registry=registry
+        )
+        self._retries = Counter(
+            "vigie_checkpoint_retries_total", "Checkpoints that had to be tried again", ["lane", "reason"], registry=registry
+        )
+        self._restore = Gauge("vigie_restore_seconds", "How long the last restore of state took", registry=registry)
+        self._restored = Gauge("vigie_restore_rows", "Rows of state read back by the last restore", registry=registry)
+        self._folded = Counter("vigie_records_folded_total", "Records folded", ["fold", "topic"], registry=registry)
+        self._lost = Counter(
+            "vigie_lost_records_total",
+            "Records that had left the log before they were folded (retention)",
+            ["topic"],
+            registry=registry,
+        )
+        self._rebalances = Counter("vigie_rebalances_total", "Generations of the consumer group seen", registry=registry)
+        self._owned = Gauge("vigie_owned_partitions", "Partitions this instance folds now", registry=registry)
+        self._notified = Counter(
+            "vigie_notifications_total", "Notifications by the end they came to", ["receiver", "outcome"], registry=registry
+        )
+        for type_, topic in TOPIC_OF.items():
+            for outcome in OUTCOMES:
+                self._events.labels(topic, type_, outcome)
+        for topic in dict.fromkeys(TOPIC_OF.values()):
+            self._events.labels(topic, UNKNOWN_TYPE, "dead_letter")
+            self._lost.labels(topic)
+        for reason in Reason:
+            self._dead.labels(reason.value)
+        for receiver in receivers:
+            for outcome in ("sent", "retried", "dead_letter"):
+                self._notified.labels(receiver, outcome)
+        for lane in lanes:
+            self._checkpoint.labels(lane)
+            self._rows.labels(lane)
+            self._outputs.labels(lane)
+
+    # ── the engine's observer ──
+
+    def checkpointed(self, lane: str, seconds: float, rows: int, outputs: int) -> None:
+        """One transaction of a lane is committed."""
+        self._checkpoint.labels(lane).observe(seconds)
+        self._rows.labels(lane).inc(rows)
+        self._outputs.labels(lane).inc(outputs)
+
+    def checkpoint_retried(self, lane: str, reason: str) -> None:
+        """A transaction had to be retried or written again."""
+        self._retries.labels(lane, reason).inc()
+
+    def restored(self, seconds: float, rows: int, partitions: int) -> None:
+        """State is back in memory."""
+        self._restore.set(seconds)
+        self._restored.set(rows)
+
+    def folded(self, fold: str, topic: str, records: int) -> None:
+        """One chunk has been folded."""
+        self._folded.labels(fold, topic).inc(records)
+
+    def jumped(self, topic: str, partition: int, lost: int) -> None:
+        """The log no longer held offsets that had not been folded."""
+        self._lost.labels(topic).inc(lost)
+
+    def rebalanced(self, generation: int, partitions: int) -> None:
+        """The group has a new generation."""
+        self._rebalances.inc()
+        self._owned.set(partitions)
+
+    # ── what folds and notifiers count ──
+
+    def events(self, topic: str, type_: str, outcome: str, count: int = 1) -> None:
+        """Count records; a type that is not of the contract is booked as ``unknown``."""
+        self._events.labels(topic, type_ if type_ in TOPIC_OF else UNKNOWN_TYPE, outcome).inc(count)
+
+    def delayed(self, seconds: float) -> None:
+        """Observe the delay of one event; a clock ahead of ours counts as no delay."""
+        self._delay.observe(max(0.0, seconds))
+
+    def dead_letters(self, reason: str, count: int = 1) -> None:
+        """Count records that could not be used."""
+        self._dead.labels(reason).inc(count)
+
+    def source_seen(self, source: str, at: int) -> None:
+        """Note the time (epoch ms) of the latest event of a source; the number of sources shown is bounded."""
+        if source not in self._sources:
+            if len(self._sources) >= _SOURCES:
+                source = "other"
+            self._sources.add(source)
+        self._last.labels(source).set(at / 1000)
+
+    def notified(self, receiver: str, outcome: str) -> None:
+        """Count a notification: ``sent``, ``retried`` or ``dead_letter``."""
+        self._notified.labels(receiver, outcome).inc()
+
+    # ── what is asked for when scraped ──
+
+    def watch(self, name: str, help: str, value: Callable[[], float]) -> None:
+        """Export a gauge that is asked for its value at each scrape."""
+        Gauge(name, help, registry=self.registry).set_function(value)
+
+    def show_alerts(self, alerts: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+        """Export ``vigie_alerts{rule,severity,state}``: how many alerts are in each state."""
+        self.registry.register(_AlertCollector(alerts))
+
+    def show_kpis(
+        self,
+        board: Board,
+        windows: Sequence[str],
+        dimensions: Sequence[str],
+        segments: int,
+        complete: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """Export the KPIs of these windows, in total and for at most ``segments`` values of each dimension.
+
+        While ``complete`` says no (restoring), nothing of them is exported: a gap is honest, half a sum is not.
+        """
+        self._kpis = KpiCollector(board, windows, dimensions, segments, complete)
+        self.registry.register(self._kpis)
+
+    async def scrape(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics page and its content type, for an ``Accept`` header."""
+        if self._kpis is not None:
+            await self._kpis.refresh()
+        encode, kind = choose_encoder(accept)
+        return encode(self.registry), kind
+
+
+class _AlertCollector(Collector):
+    """Counts alerts by rule, severity and state."""
+
+    def __init__(self, alerts: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
+        self._alerts = alerts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the one family."""
+        counts: dict[tuple[str, str, str], int] = {}
+        for alert in self._alerts():
+            key = (str(alert.get("rule", "")), str(alert.get("severity") or "none"), str(alert.get("state", "")))
+            counts[key] = counts.get(key, 0) + 1
+        family = GaugeMetricFamily("vigie_alerts", "Alerts by rule, severity and state", labels=["rule", "severity", "state"])
+        for labels, count in sorted(counts.items()):
+            family.add_metric(labels, count)
+        yield family
+
+
+class KpiCollector(Collector):
+    """Turns readings into gauges."""
+
+    def __init__(
+        self, board: Board, windows: Sequence[str], dimensions: Sequence[str], segments: int, complete: Callable[[], bool]
+    ) -> None:
+        self._board = board
+        self._windows = tuple(dict.fromkeys(windows))
+        self._dimensions = tuple(dict.fromkeys(dimensions))
+        self._segments = segments
+        self._complete = complete
+        self._readings: list[Reading] = []
+
+    async def refresh(self) -> None:
+        """Read what the next :meth:`collect` shows."""
+        if not self._complete():
+            self._readings = []
+            return
+        found = await self._board.slices(self._windows, [None])
+        for window in self._windows if self._segments else ():
+            for dimension in self._dimensions:
+                found += largest(await self._board.slices([window], [dimension]), self._segments)
+        self._readings = found
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one family per KPI, and for ratios their parts."""
+        kpis = self._board.source.kpis
+        by_kpi: dict[str, list[Reading]] = {name: [] for name in kpis}
+        for reading in self._readings:
+            by_kpi.setdefault(reading["kpi"], []).append(reading)
+        for name, kpi in kpis.items():
+            yield from _families(kpi, by_kpi[name])
+
+
+def largest(readings: Iterable[Reading], limit: int) -> list[Reading]:
+    """Return, of each KPI and window, the readings of the ``limit`` segments with the largest samples (ties by name)."""
+    groups: dict[tuple[str, str], list[Reading]] = {}
+    for reading in readings:
+        groups.setdefault((reading["kpi"], reading["window"]), []).append(reading)
+    return [
+        reading
+        for group in groups.values()
+        for reading in sorted(group, key=lambda r: (-_sample(r), tuple(r["segment"].values())))[:limit]
+    ]
+
+
+def _sample(reading: Reading) -> float:
+    for key in ("sample", "denominator", "value"):
+        found = reading.get(key)
+        if found is not None:
+            return abs(float(found))
+    return 0.0
+
+
+def _families(kpi: Kpi, readings: Sequence[Reading]) -> Iterator[Metric]:
+    name = metric_name(kpi)
+    labels = ["window", "dimension", "segment", *(["currency"] if kpi.unit == "money" else [])]
+    parts = [("", "value", kpi.definition)]
+    if kpi.unit == "ratio":
+        parts += [("_numerator", "numerator", "Numerator"), ("_denominator", "denominator", "Denominator")]
+    if any(reading.get("low") is not None for reading in readings) or kpi.unit == "ratio":
+        parts += [("_low", "low", "Lower end of the 95 % interval"), ("_high", "high", "Upper end of the 95 % interval")]
+    for suffix, key, help in parts:
+        text = f"{kpi.label.get('en', kpi.id)}: {help}" if not suffix else f"{help} of {name}"
+        family = GaugeMetricFamily(name + suffix, text, labels=labels)
+        for reading in readings:
+            value = reading.get(key)
+            if value is None:
+                continue
+            dimension, segment = next(iter(reading["segment"].items()), ("total", ""))
+            money = [str(reading.get("currency") or "")] if kpi.unit == "money" else []
+            family.add_metric([reading["window"], dimension, segment, *money], float(value) * _BASE.get(kpi.unit, 1))
+        yield family

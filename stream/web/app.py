@@ -1,0 +1,108 @@
+"""What does one web application consist of?"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import StreamingResponse
+
+from models.calendar import iso
+from stream.settings import Settings
+from stream.web import api, page
+from stream.web.board import WINDOWS, Board, Reading, UnknownName
+from stream.web.context import Context, context
+from stream.web.live import Full, Live
+
+Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
+
+
+def build_web(
+    board: Board,
+    status: Callable[[], Mapping[str, Any]],
+    settings: Settings,
+    *,
+    scrape: Scrape | None = None,
+    alerts: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    cached: Callable[[], Board | None] = lambda: None,
+    cache_state: Callable[[], Mapping[str, Any] | None] = lambda: None,
+) -> FastAPI:
+    """Return the application: health, metrics, API, live page.
+
+    ``board`` answers from the view; ``status`` is the engine's; ``scrape`` gives the metrics page for an ``Accept`` header;
+    ``alerts`` the current alert states; ``cached`` a board over the last snapshot while the view is loading. Further routers
+    (webhooks) may be included in what is returned. ``app.state.vigie.live.stop`` ends the open streams: give it to ``serve``.
+    """
+    ctx = Context(board, status, alerts, settings.business.currency, settings.instance, cached, cache_state)
+
+    async def totals(window: str) -> Sequence[Reading]:
+        answering = ctx.board()
+        return [] if answering is None else answering.slice(window, None)
+
+    def state() -> Mapping[str, Any]:
+        health = ctx.health()
+        return {
+            "at": iso(board.now()),
+            "state": "live" if health.ready else health.state,
+            "why": "; ".join(health.reasons),
+            "alerts": [dict(alert) for alert in ctx.alerts()],
+        }
+
+    ctx.live = Live(totals, state)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        ctx.live.start()
+        yield
+        await ctx.live.close()
+
+    app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/api/openapi.json")
+    app.state.vigie = ctx
+    app.add_middleware(page.SecureHeaders)
+    app.include_router(page.router)
+    app.include_router(api.router)
+    _health(app)
+    _stream(app)
+    if scrape is not None:
+        _metrics(app, scrape)
+    return app
+
+
+def _health(app: FastAPI) -> None:
+    @app.get("/healthz", summary="Is the process alive?")
+    async def healthz() -> dict[str, str]:
+        """Answer whenever the event loop runs; says nothing about the broker."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", summary="Are the numbers complete and current?")
+    async def readyz(request: Request) -> Response:
+        """Answer 200 when ready, 503 with the reasons when not. What is degraded or was lost to retention is listed."""
+        health = context(request).health()
+        return api.to_json(health.json(), 200 if health.ready else 503, {} if health.ready else {"retry-after": "2"})
+
+
+def _stream(app: FastAPI) -> None:
+    @app.get("/api/stream", summary="Server-sent events: the totals of a window whenever they change")
+    async def stream(request: Request) -> Response:
+        """Send ``readings`` when the totals of ``window`` (default 30d) changed, at most once a second, and ``beat`` between."""
+        ctx = context(request)
+        window = request.query_params.get("window", "30d")
+        try:
+            # Only the page's own windows: each one watched is computed every second.
+            if window not in WINDOWS:
+                raise UnknownName("window", window, WINDOWS)
+            ctx.live.admit()
+        except UnknownName as error:
+            return api.refuse(error)
+        except Full:
+            return api.to_json({"error": "too many pages are open on this instance"}, 503, {"retry-after": "30"})
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(ctx.live.stream(window), media_type="text/event-stream", headers=headers)
+
+
+def _metrics(app: FastAPI, scrape: Scrape) -> None:
+    @app.get("/metrics", summary="Prometheus")
+    async def metrics(request: Request) -> Response:
+        """Return the metrics in Prometheus's text format, or OpenMetrics where it is asked for."""
+        body, kind = await scrape(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": kind})

@@ -1,0 +1,174 @@
+"""What does the web part answer from, without computing the same reading twice in a second?
+
+The page, the API, the metrics and the cache all ask for the same few slices (a window, in total or by a dimension). A
+:class:`Board` computes each slice at most once per second, and lets the event loop breathe between two slices: the view
+lives in the process that folds.
+"""
+
+import asyncio
+import difflib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from models.calendar import MINUTE_MS, Calendar
+from models.kpis.catalogue import Catalogue
+from models.kpis.entry import Kpi
+from models.panes import TOTAL
+from models.view import View
+from models.windows import ACCEPTED, Window, WindowError
+
+#: A reading in the JSON form of the contract.
+Reading = Mapping[str, Any]
+
+#: The windows the page and the snapshot show; any other that can be parsed may be asked for.
+WINDOWS = ("24h", "7d", "30d", "month")
+#: Slices kept at hand.
+_MEMO = 256
+
+
+class Source(Protocol):
+    """Where readings come from: the live view, or the snapshot kept in Redis."""
+
+    @property
+    def kpis(self) -> Mapping[str, Kpi]:
+        """The KPIs by id, in the catalogue's order."""
+
+    @property
+    def dimensions(self) -> Sequence[str]:
+        """The dimensions that can be asked for."""
+
+    @property
+    def version(self) -> int:
+        """A number that grows whenever what is shown may have changed."""
+
+    def read(self, at: int, window: str, by: str | None) -> list[Reading]:
+        """Return all KPIs' readings of one slice at an instant (epoch ms); ``by`` None is the total."""
+
+
+class ViewSource:
+    """The source of an instance that holds the view."""
+
+    def __init__(self, view: View, catalogue: Catalogue) -> None:
+        self._view = view
+        self._catalogue = catalogue
+
+    @property
+    def kpis(self) -> Mapping[str, Kpi]:
+        """The KPIs by id."""
+        return self._catalogue.kpis
+
+    @property
+    def dimensions(self) -> Sequence[str]:
+        """The dimensions some KPI makes sense by."""
+        return self._catalogue.dimensions
+
+    @property
+    def version(self) -> int:
+        """The view's count of changes."""
+        return self._view.version
+
+    def read(self, at: int, window: str, by: str | None) -> list[Reading]:
+        """Return all KPIs' readings of one slice."""
+        return [reading.as_json() for reading in self._catalogue.readings(self._view, at, windows=[window], by=by)]
+
+
+class UnknownName(ValueError):
+    """A name in a request is not one of ours; the message says which are."""
+
+    def __init__(self, parameter: str, found: str, accepted: Iterable[str], where: str = "") -> None:
+        self.parameter = parameter
+        self.found = found
+        self.accepted = list(accepted)
+        near = difflib.get_close_matches(found, self.accepted, 1)
+        hint = f' (did you mean "{near[0]}"?)' if near else ""
+        super().__init__(f'{parameter}: unknown "{found}"{where}{hint}; accepted: {", ".join(self.accepted)}')
+
+
+class Board:
+    """Readings by slice, shared by all who show them."""
+
+    def __init__(self, source: Source, clock: Callable[[], int], calendar: Calendar) -> None:
+        """``clock`` gives the wall clock in epoch milliseconds."""
+        self.source = source
+        self._clock = clock
+        self._calendar = calendar
+        self._memo: dict[tuple[str, str | None], tuple[int, list[Reading]]] = {}
+        self._trends: dict[str, dict[str, Any]] = {}
+
+    def now(self) -> int:
+        """Return the instant readings are made for: the whole second before or at the clock's."""
+        return self._clock() // 1000 * 1000
+
+    def check(self, kpis: Sequence[str], windows: Sequence[str], by: Sequence[str]) -> None:
+        """Raise :class:`UnknownName` for the first name that is not ours, or KPI that makes no sense by a dimension."""
+        for name in kpis:
+            if name not in self.source.kpis:
+                raise UnknownName("kpi", name, self.source.kpis)
+        for name in windows:
+            try:
+                Window.parse(name)
+            except WindowError:
+                raise UnknownName("window", name, [ACCEPTED]) from None
+        for name in by:
+            if name != TOTAL and name not in self.source.dimensions:
+                raise UnknownName("by", name, [TOTAL, *self.source.dimensions])
+            for kpi in kpis:
+                if name not in (TOTAL, *self.source.kpis[kpi].by):
+                    raise UnknownName("by", name, [TOTAL, *self.source.kpis[kpi].by], f" for KPI {kpi}")
+
+    def slice(self, window: str, by: str | None) -> list[Reading]:
+        """Return all KPIs' readings of a slice, at most a second old."""
+        at = self.now()
+        known = self._memo.get((window, by))
+        if known is not None and known[0] == at:
+            return known[1]
+        readings = self.source.read(at, window, by)
+        if len(self._memo) >= _MEMO:
+            self._memo.clear()
+        self._memo[window, by] = (at, readings)
+        return readings
+
+    async def slices(self, windows: Iterable[str], dimensions: Iterable[str | None]) -> list[Reading]:
+        """Return the readings of many slices, letting others run between two."""
+        dimensions = list(dimensions)
+        found: list[Reading] = []
+        for window in windows:
+            for by in dimensions:
+                found += self.slice(window, by)
+                await asyncio.sleep(0)
+        return found
+
+    async def trend(self, window: str) -> dict[str, Any]:
+        """Return each KPI's total at some thirty instants over the window's own length, up to the last whole step.
+
+        Computed from the panes, so it is what is known today of those instants; kept until the next step begins.
+        """
+        times = trend_times(window, self.now(), self._calendar)
+        known = self._trends.get(window)
+        if known is not None and known["times"] == times:
+            return known
+        values: dict[str, list[Any]] = {name: [] for name in self.source.kpis}
+        for at in times:
+            for reading in self.source.read(at, window, None):
+                values[reading["kpi"]].append(reading["value"])
+            await asyncio.sleep(0)
+        trend = {"window": window, "times": times, "values": values}
+        self._trends[window] = trend
+        return trend
+
+
+def trend_times(window: str, now: int, calendar: Calendar) -> list[int]:
+    """Return the instants of a trend, oldest first, each at a pane's boundary: every 2 minutes, hour, 6 hours or day."""
+    match window:
+        case "1h":
+            end = now // MINUTE_MS
+            return [(end - back) * MINUTE_MS for back in range(58, -1, -2)]
+        case "24h" | "day":
+            hour = calendar.hour(now)
+            return [calendar.hour_start(hour - back) for back in range(24, -1, -1)]
+        case "7d" | "week":
+            hour = calendar.hour(now)
+            return [calendar.hour_start(hour - back) for back in range(168, -1, -6)]
+        case _:
+            day = calendar.day(now)
+            return [calendar.day_start(day - back) for back in range(30, -1, -1)]

@@ -1,0 +1,75 @@
+"""How is the live page served, so that nothing foreign can run in it?"""
+
+from importlib.resources import files
+
+from fastapi import APIRouter, Response
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+router = APIRouter()
+
+#: Everything from here, nothing inline, no frames, no forms: a segment's name can't become a script.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; font-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+_FILES = {
+    "vigie.css": "text/css; charset=utf-8",
+    "vigie.js": "text/javascript; charset=utf-8",
+    "vigie.svg": "image/svg+xml",
+}
+
+
+class SecureHeaders:
+    """Puts the security headers on every response (plain ASGI, so that endless streams pass through unbuffered)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def secured(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, secured)
+
+
+def _read(name: str) -> bytes:
+    return (files("stream.web") / "static" / name).read_bytes()
+
+
+@router.get("/", include_in_schema=False)
+async def page() -> Response:
+    """The live page."""
+    return Response(_read("index.html"), media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"})
+
+
+@router.get("/static/{name}", include_in_schema=False)
+async def asset(name: str) -> Response:
+    """One of the page's own files."""
+    kind = _FILES.get(name)
+    if kind is None:
+        return Response(status_code=404)
+    return Response(_read(name), media_type=kind, headers={"cache-control": "no-cache"})
+
+
+@router.get("/favicon.ico", include_in_schema=False)
+async def favicon() -> Response:
+    """The lantern."""
+    return Response(_read("vigie.svg"), media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})

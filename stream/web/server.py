@@ -1,0 +1,111 @@
+"""How does the web part run inside our own event loop, and stop without cutting anybody off?"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+
+class CannotListen(OSError):
+    """The address cannot be had; the message says which, why, and what to change."""
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves the process's signals to the caller."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take no signal: the command that runs us decides when to stop."""
+        yield
+
+
+class Listening:
+    """A running web server: ``host`` and ``port`` are what it listens on (port 0 was replaced by a free one)."""
+
+    def __init__(
+        self, server: _Server, task: "asyncio.Task[None]", sock: socket.socket, before_stop: Callable[[], None] | None
+    ) -> None:
+        self._server = server
+        self._task = task
+        self._before_stop = before_stop
+        self.host, self.port = sock.getsockname()[:2]
+
+    @property
+    def url(self) -> str:
+        """The address as a browser on this machine would use it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, f"[{self.host}]" if ":" in self.host else self.host)
+        return f"http://{host}:{self.port}"
+
+    async def wait(self) -> None:
+        """Return when the server has ended; raise what ended it."""
+        await asyncio.shield(self._task)
+
+    async def stop(self) -> None:
+        """End the open streams, answer what was begun (at most 3 s), close the port. Calling it twice does no harm."""
+        if self._before_stop is not None:
+            self._before_stop()
+        self._server.should_exit = True
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except socket.gaierror as error:
+        raise CannotListen(
+            f"web.host: cannot resolve {host!r} ({error.strerror}); accepted: an address of this machine, "
+            "such as 127.0.0.1 or 0.0.0.0"
+        ) from error
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        # Listening here, not in uvicorn, makes a taken port fail now and with our words.
+        sock.listen(512)
+    except OSError as error:
+        sock.close()
+        match error.errno:
+            case errno.EADDRINUSE:
+                why = "is taken by another process; stop that one, or set web.port (VIGIE_WEB__PORT) to a free port, 0 for any"
+            case errno.EACCES:
+                why = "needs more rights; set web.port (VIGIE_WEB__PORT) to 1024 or above"
+            case errno.EADDRNOTAVAIL:
+                why = "is not an address of this machine; set web.host (VIGIE_WEB__HOST) to one, such as 127.0.0.1 or 0.0.0.0"
+            case _:
+                why = f"cannot be listened on: {error.strerror}"
+        raise CannotListen(error.errno, f"web: {host}:{port} {why}") from error
+    return sock
+
+
+async def serve(app: ASGIApp, host: str, port: int, *, before_stop: Callable[[], None] | None = None) -> Listening:
+    """Serve the application in the running loop and return once it answers.
+
+    ``before_stop`` is called first of all when stopping: endless streams end there, else they would hold the stop up.
+    Raise :class:`CannotListen` where the port is taken or the address is not ours.
+    """
+    sock = _bind(host, port)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="on",
+            timeout_graceful_shutdown=3,
+            timeout_keep_alive=15,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+        )
+    )
+    task = asyncio.create_task(server.serve(sockets=[sock]), name="web")
+    while not server.started:
+        if task.done():
+            sock.close()
+            await task
+            raise CannotListen(f"web: the application did not start on {host}:{port}; its log says why")
+        await asyncio.sleep(0.005)
+    return Listening(server, task, sock, before_stop)
