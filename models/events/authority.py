@@ -70,7 +70,7 @@ def binary(headers: Sequence[tuple[str, bytes]]) -> bool:
     for name, value in headers:
         if name.startswith("ce_"):
             mode = True
-        elif name.lower() == "content-type" and value.startswith(b"application/cloudevents"):
+        elif name.lower() == "content-type" and (value or b"").startswith(b"application/cloudevents"):
             return False
     return mode
 
@@ -141,7 +141,7 @@ def _binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> dict[s
         if attribute in raw or attribute == "data":
             raise Refused(Reason.BAD_ENVELOPE, f"header {shown(name)}: given twice, or not an attribute of CloudEvents")
         try:
-            raw[attribute] = content.decode()
+            raw[attribute] = (content or b"").decode()
         except UnicodeDecodeError:
             raise Refused(Reason.BAD_ENVELOPE, f"header {shown(name)}: not UTF-8") from None
     if value:

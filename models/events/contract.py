@@ -53,11 +53,11 @@ Amount: TypeAlias = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "number", "minimum": -(10**12), "maximum": 10**12},
+                {"type": "number", "minimum": -scalars.LARGEST_AMOUNT, "maximum": scalars.LARGEST_AMOUNT},
                 {
                     "type": "string",
                     "maxLength": scalars.AMOUNT_LENGTH,
-                    "pattern": r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$",
+                    "pattern": r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$",
                 },
             ],
             "description": "Decimal string or number within ±10^12; kept to 1/10,000 of a unit, rounded half to even.",

@@ -6,7 +6,7 @@ arrival is an argument. Each raises :class:`Refused`.
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 
 from models.events.refused import Reason, Refused
 from models.money import UNIT
@@ -15,8 +15,8 @@ from models.money import UNIT
 EARLIEST = 946_684_800_000
 #: How far a sender's clock may run ahead of the broker's, in milliseconds.
 AHEAD = 86_400_000
-#: The largest amount, in 1/10,000 of a unit: 10^12 units.
-LARGEST_AMOUNT = 10**12 * UNIT
+#: The largest amount, in units of its currency.
+LARGEST_AMOUNT = 10**12
 
 ID_LENGTH = 200
 SUBJECT_LENGTH = 256
@@ -35,8 +35,11 @@ _TIME = re.compile(
     re.ASCII,
 )
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_AMOUNT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_AMOUNT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Wide enough that the one rounding is the last one, and not the thread's context, which anybody may change.
+_EXACT = Context(prec=AMOUNT_LENGTH + 16, rounding=ROUND_HALF_EVEN)
+_ONE, _UNIT = Decimal(1), Decimal(UNIT)
 _FRACTION = (UNIT, UNIT // 10, UNIT // 100, UNIT // 1_000, 1)
 
 # Most times repeat a recent minute, every one a second and a fraction: three look-ups in small tables replace the parsing.
@@ -112,16 +115,16 @@ def parse_amount(raw: str | int | float) -> int:
             raise Refused(Reason.BAD_AMOUNT, f'amount: found {shown(raw)}, accepted is a decimal as in "1234.56" or 1234.56')
         number = Decimal(raw)
     elif raw.__class__ is int:
-        if -(10**12) <= raw <= 10**12:
+        if -LARGEST_AMOUNT <= raw <= LARGEST_AMOUNT:
             return raw * UNIT
         raise Refused(Reason.BAD_AMOUNT, "amount: found a number beyond 10^12, accepted is -10^12 to 10^12")
     elif raw.__class__ is float:
         number = Decimal(repr(raw))
     else:
         raise Refused(Reason.BAD_AMOUNT, f"amount: found {shown(raw)}, accepted is a decimal string or a number")
-    if not number.is_finite() or abs(number) > 10**12:
+    if not -LARGEST_AMOUNT <= number <= LARGEST_AMOUNT:  # exact; NaN and infinities do not get here
         raise Refused(Reason.BAD_AMOUNT, f"amount: found {shown(raw)}, accepted is finite and from -10^12 to 10^12")
-    return int((number * UNIT).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+    return int(_EXACT.quantize(_EXACT.multiply(number, _UNIT), _ONE))
 
 
 def check_currency(code: str, known: frozenset[str] | None) -> str:
