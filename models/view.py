@@ -20,6 +20,8 @@ __all__ = ["TOTAL", "Cells", "PanesExpired", "View"]
 _PARTITION_BITS = 10  # at most 1024 source partitions
 _RANGES = 24  # sums over stretches of panes kept per series
 _TOTALS = 48  # window totals kept per fold and segment
+_PLANS = 512  # ways in which a stretch of time is made up of panes
+_QUARTER_MS = 900_000  # hours may begin at half past or a quarter to: a total outlives none of these
 _DISTINCT = frozenset(name for name, (_, m) in BY_NAME.items() if m.kind is Kind.DISTINCT)
 _FOLD_DISTINCT = {fold: tuple(m.name for m in ms if m.kind is Kind.DISTINCT) for fold, ms in MEASURES.items()}
 _FOLD_HOURLY = {fold: tuple(m.name for m in ms if m.finest is Grain.HOUR) for fold, ms in MEASURES.items()}
@@ -174,11 +176,13 @@ class View:
         self._series: dict[tuple[str, Grain, str], _Series] = {}
         self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
         self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
+        self._plans: dict[tuple[int, int, int], tuple[tuple[Span, ...], tuple[Span, ...] | None]] = {}
         self._keep = {
             Grain.MINUTE: business.keep_minutes,
             Grain.HOUR: business.keep_hours,
             Grain.DAY: business.keep_days,
         }
+        self._floors = dict.fromkeys(self._keep, 0)
 
     @property
     def last_event(self) -> int | None:
@@ -196,7 +200,9 @@ class View:
 
     def advance(self, now: int) -> None:
         """Say what time it is (epoch ms); earlier times are ignored."""
-        self.now = max(self.now, now)
+        if now > self.now:
+            self.now = now
+            self._floors = {grain: self.calendar.pane(grain, max(0, now - keep)) for grain, keep in self._keep.items()}
 
     def put(self, key: bytes, value: bytes | None) -> tuple[str, str] | None:
         """Take one record of the topic ``panes``; return the (fold, segment) that changed, or None.
@@ -262,15 +268,24 @@ class View:
         measures are not in it (see :meth:`distinct`); a stock's number is its net change.
         """
         start = window if isinstance(window, int) else window.bounds(at, self.calendar)[0]
-        cached = self._totals.setdefault((fold, segment), {})
-        key = (start, -(-at // MINUTE_MS), self.calendar.hour(at))
+        cached = self._totals.get((fold, segment))
+        if cached is None:
+            cached = self._totals[fold, segment] = {}
+        key = (start, -(-at // MINUTE_MS), at // _QUARTER_MS)
         found = cached.get(key)
         if found is None:
-            found = self._sum(fold, segment, cover(start, at, self.calendar))
+            plan = self._plans.get(key)
+            if plan is None:
+                plan = self._plan(start, at)
+                if len(self._plans) >= _PLANS:
+                    self._plans.clear()
+                self._plans[key] = plan
+            spans, hours = plan
+            found = self._sum(fold, segment, spans)
             for name in _FOLD_DISTINCT[fold]:
                 found.numbers.pop(name, None)
-            if _FOLD_HOURLY[fold] and self._cuts_hours(start, at):
-                whole = self._sum(fold, segment, cover(start, at, self.calendar, Grain.HOUR))
+            if hours is not None and _FOLD_HOURLY[fold]:
+                whole = self._sum(fold, segment, hours)
                 for name in _FOLD_HOURLY[fold]:
                     found.numbers[name] = whole.numbers.get(name, 0)
             if len(cached) >= _TOTALS:
@@ -278,20 +293,26 @@ class View:
             cached[key] = found
         return found
 
-    def _cuts_hours(self, start: int, at: int) -> bool:
-        """Whether the general cover would begin inside an hour, or round ``at`` up to a whole one."""
+    def _plan(self, start: int, at: int) -> tuple[tuple[Span, ...], tuple[Span, ...] | None]:
+        """Return the panes of [start, at), and those for measures not kept by the minute where they are others."""
         calendar = self.calendar
-        return calendar.hour_start(calendar.hour(start)) != start or at - calendar.hour_start(calendar.hour(at)) > 59 * 60_000
+        spans = cover(start, at, calendar)
+        begins_inside = calendar.hour_start(calendar.hour(start)) != start
+        rounded_up = calendar.hour(-(-at // MINUTE_MS) * MINUTE_MS) != calendar.hour(at)
+        return spans, cover(start, at, calendar, Grain.HOUR) if begins_inside or rounded_up else None
 
     def _sum(self, fold: str, segment: str, spans: tuple[Span, ...]) -> Cells:
-        result = Cells()
+        result: Cells | None = None
         for grain, first, stop in spans:
             self._check_kept(grain, first)
             series = self._series.get((fold, grain, segment))
             if series is not None:
                 part = series.total(first, stop)
-                result.add(part.numbers, part.values)
-        return result
+                if result is None:
+                    result = Cells(part.numbers.copy(), {name: counts.copy() for name, counts in part.values.items()})
+                else:
+                    result.add(part.numbers, part.values)
+        return Cells() if result is None else result
 
     def spans_total(self, fold: str, segment: str, spans: tuple[Span, ...]) -> Cells:
         """Return the sums over given panes; raise :class:`PanesExpired`."""
@@ -325,7 +346,8 @@ class View:
         return level - self._sum(fold, segment, after(at, self.calendar)).numbers.get(measure, 0)
 
     def _kept(self, grain: Grain, first: int) -> bool:
-        return self.calendar.start(grain, first + 1) > self.now - self._keep[grain]
+        # The folds let a pane go when its number is below that of `now` less the time it is kept.
+        return first >= self._floors[grain]
 
     def _check_kept(self, grain: Grain, first: int) -> None:
         if not self._kept(grain, first):
