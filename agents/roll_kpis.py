@@ -1,0 +1,56 @@
+"""What do all partitions say together? Connects the merged view of the panes, and the readings, to the engine."""
+
+from collections.abc import Callable, Iterable
+
+from models.business import Business
+from models.kpis.catalogue import Catalogue
+from models.roll import Name, RollKpis
+from models.view import View
+from stream.options import FoldSpec
+
+NAME = "roll-kpis"
+#: A lane of its own: a reading must not wait for the entity folds' checkpoint.
+LANE = "readings"
+
+
+class Roller:
+    """The view that this process keeps, and the fold that feeds it where this worker owns the one partition of panes.
+
+    ``view.live`` says whether the view is true here and now; on the other workers it stays empty.
+    """
+
+    def __init__(
+        self, business: Business, catalogue: Catalogue, wanted: Iterable[Name] = (), *, clock: Callable[[], int] | None = None
+    ) -> None:
+        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's."""
+        self.view = View(business)
+        self.catalogue = catalogue
+        self._clock = clock
+        self._wanted: frozenset[Name] = frozenset(wanted)
+        # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
+        self._fold = RollKpis(self.view, catalogue, self._wanted, clock=clock)
+
+    def spec(self) -> FoldSpec:
+        """Return the fold as the engine runs it."""
+        return FoldSpec(
+            name=NAME,
+            topics=("panes",),
+            make=self._make,
+            lane=LANE,
+            replayed=True,
+            doc="Merge the partial sums of all partitions, and publish the readings that rules wait for.",
+        )
+
+    def watch(self, wanted: Iterable[Name]) -> None:
+        """Replace the set of readings to publish (the rules were reloaded)."""
+        self._wanted = frozenset(wanted)
+        self._fold.watch(self._wanted)
+
+    @property
+    def refused(self) -> int:
+        """How many records of ``panes`` could not be used since the last assignment."""
+        return self._fold.refused
+
+    def _make(self, partition: int) -> RollKpis:
+        self._fold = RollKpis(self.view, self.catalogue, self._wanted, clock=self._clock)
+        return self._fold

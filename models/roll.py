@@ -1,0 +1,145 @@
+"""What have the panes become, and which of the readings that somebody waits for have changed?
+
+The fold behind ``roll-kpis``: the topic ``panes`` in, the :class:`~models.view.View` kept up to date, ``readings`` out. It has
+no state of its own: the topic is compacted, and is read from its beginning at every assignment.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from models.calendar import MINUTE_MS
+from models.events.dead_letter import dead_letter
+from models.events.refused import Reason, Refused
+from models.fold import Changes, Output, Record
+from models.kpis.catalogue import Catalogue
+from models.kpis.entry import Kpi
+from models.kpis.reading import Reading
+from models.panes import TOTAL
+from models.view import View
+from models.windows import Window
+
+#: A reading that has not changed is said again after so long (ms): rules count time by the readings they are given.
+HEARTBEAT = 5_000
+
+#: A KPI, a window, and a dimension (None: the total).
+Name = tuple[str, str, str | None]
+
+
+class _Watch(NamedTuple):
+    kpi: Kpi
+    window: Window
+    by: str  # a dimension, or `total`
+
+
+class RollKpis:
+    """The one partition of panes, merged into a view that others read too."""
+
+    def __init__(
+        self,
+        view: View,
+        catalogue: Catalogue,
+        wanted: Iterable[Name] = (),
+        *,
+        clock: Callable[[], int] | None = None,
+        heartbeat: int = HEARTBEAT,
+    ) -> None:
+        """Begin anew: the view is emptied.
+
+        ``wanted`` names the readings to publish; raise :class:`~models.kpis.catalogue.UnknownName` or
+        :class:`~models.windows.WindowError` for those there are not. ``clock`` gives the time of a reading made between two
+        ticks (default: that of the last tick).
+        """
+        self.view = view
+        self.refused = 0  # records that could not be used, since the start
+        self._catalogue = catalogue
+        self._clock = clock
+        self._heartbeat = heartbeat
+        self._now = 0
+        self._live = False
+        self._touched: set[tuple[str, str]] = set()
+        self._due = False  # whether all readings are to be made anew
+        self._made_minute = -1
+        self._sent: dict[str, tuple[int, object]] = {}  # key -> when, and what was said
+        self._outputs: list[Output] = []
+        self._watches: list[_Watch] = []
+        self.watch(wanted)
+        view.clear()
+
+    def watch(self, wanted: Iterable[Name]) -> None:
+        """Replace the set of readings to publish."""
+        self._watches = [
+            _Watch(self._catalogue.get(kpi), Window.parse(window), by or TOTAL)
+            for kpi, window, by in sorted(wanted, key=lambda name: (name[0], name[1], name[2] or ""))
+        ]
+        self._due = True
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """There are no rows: the topic itself is the state."""
+
+    def live(self) -> None:
+        """The topic has been read to the end it had at assignment: from now on what the view says is true, and is said."""
+        self._live = self.view.live = True
+        self._due = True
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Put the partial sums into the view; a record that is none becomes a dead letter."""
+        put, touched = self.view.put, self._touched
+        for record in records:
+            try:
+                changed = put(record.key or b"", record.value)
+            except ValueError as error:
+                self.refused += 1
+                refused = Refused(Reason.INVALID_DATA, f"panes: {error}")
+                letter = dead_letter(record, refused, self._now or record.timestamp)
+                self._outputs.append(Output("dead-letters", letter.id.encode(), letter.encode()))
+                continue
+            if changed is not None:
+                touched.add(changed)
+
+    def tick(self, now: int) -> None:
+        """Let time pass (epoch ms): what has left its window is out of the next readings."""
+        self._now = now
+        self.view.advance(now)
+        if now // MINUTE_MS != self._made_minute or any(now - when >= self._heartbeat for when, _ in self._sent.values()):
+            self._due = True
+
+    def changes(self) -> Changes:
+        """Return the readings that have changed, or were last said a heartbeat ago. There are no rows."""
+        outputs, self._outputs = self._outputs, []
+        if self._live and self._now and (self._due or self._touched):
+            outputs += self._readings()
+        return Changes([], outputs)
+
+    def _readings(self) -> Iterator[Output]:
+        at = max(self._now, self._clock()) if self._clock else self._now
+        everything = self._due or at // MINUTE_MS != self._made_minute
+        touched, self._touched = self._touched, set()
+        self._due, self._made_minute = False, at // MINUTE_MS
+        seen: set[str] = set()
+        for watch in self._watches:
+            for segment in self._segments(watch, None if everything else touched):
+                reading = self._catalogue.reading(watch.kpi, self.view, watch.window, segment, at)
+                seen.add(reading.key)
+                said = _said(reading)
+                when, before = self._sent.get(reading.key, (0, None))
+                if said != before or at - when >= self._heartbeat:
+                    self._sent[reading.key] = (at, said)
+                    yield Output("readings", reading.key.encode(), reading.encode())
+        if everything:
+            for key in self._sent.keys() - seen:
+                del self._sent[key]
+                yield Output("readings", key.encode(), None)
+
+    def _segments(self, watch: _Watch, touched: set[tuple[str, str]] | None) -> list[str]:
+        folds = watch.kpi.formula.folds
+        if touched is None:
+            if watch.by == TOTAL:
+                return [TOTAL]
+            return [f"{watch.by}={value}" for value in self.view.segments(watch.by, folds)]
+        prefix = f"{watch.by}="
+        return sorted({s for fold, s in touched if fold in folds and (s == watch.by or s.startswith(prefix))})
+
+
+def _said(reading: Reading) -> object:
+    """What makes two readings of one key the same, but for their time."""
+    return reading.value, reading.numerator, reading.denominator, reading.low, reading.high, reading.sample, reading.why
