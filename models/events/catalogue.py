@@ -8,7 +8,7 @@ from models.events.customers import CustomerEvent
 from models.events.deals import DealEvent
 from models.events.engagement import EngagementEvent
 from models.events.leads import LeadEvent
-from models.events.merges import MergeEvent
+from models.events.merges import DealAbsorbed, LeadAbsorbed, MergeEvent
 from models.events.spend import SpendEvent
 from models.events.wire import Envelope
 
@@ -23,7 +23,8 @@ TOPICS: Mapping[str, Any] = MappingProxyType(
         "engagement": EngagementEvent,
         "customers": CustomerEvent,
         "spend": SpendEvent,
-        "merges": MergeEvent,
+        "deal-merges": DealAbsorbed,
+        "lead-merges": LeadAbsorbed,
     }
 )
 
@@ -37,11 +38,11 @@ def _tag(struct: type[Envelope]) -> str:
 
 #: The struct of each type.
 STRUCTS: Mapping[str, type[Envelope]] = MappingProxyType(
-    {_tag(struct): struct for union in TOPICS.values() for struct in get_args(union)}
+    {_tag(struct): struct for union in TOPICS.values() for struct in get_args(union) or (union,)}
 )
 #: The type of each struct, as it is written on the wire and in metrics.
 TYPE_OF: Mapping[type[Envelope], str] = MappingProxyType({struct: tag for tag, struct in STRUCTS.items()})
 #: The topic of each type.
 TOPIC_OF: Mapping[str, str] = MappingProxyType(
-    {_tag(struct): topic for topic, union in TOPICS.items() for struct in get_args(union)}
+    {_tag(struct): topic for topic, union in TOPICS.items() for struct in get_args(union) or (union,)}
 )

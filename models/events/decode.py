@@ -49,7 +49,7 @@ def decoder(topic: str, *, currencies: Known = None, limit: int = RECORD_LIMIT, 
     parse: Callable[[bytes], Event] = msgspec.json.Decoder(TOPICS[topic]).decode
     settle_of = _SETTLE.get
     # Facts of merged entities are any JSON, and the parsers differ on integers beyond 64 bits: one reader only.
-    fast = direct and topic != "merges"
+    fast = direct and not topic.endswith("-merges")
 
     def decode(value: bytes | None, headers: Headers, arrival: int) -> Decoded:
         if value is not None and len(value) > limit:

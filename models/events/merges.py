@@ -1,4 +1,4 @@
-"""What does a merged entity hand to the one that survives it? Vigie's own events, on the topic ``merges`` only."""
+"""What does a merged entity hand to the one that survives it? Vigie's own events, on ``deal-merges`` and ``lead-merges`` only."""
 
 from typing import Annotated, Any
 

@@ -1,0 +1,243 @@
+"""What is a deal now, and what has it contributed to which pane?
+
+Booked, and taken back and booked anew whenever a fact changes it:
+
+* the *creation*, under the owner and team first known;
+* the *level* (open deals and their amount), moved from segment to segment as its attributes change, so that the pipeline at any
+  past moment is as it was then;
+* each *stage* that was entered or left;
+* the *close*, once: under owner and team as they were then, and all other attributes as last known; the amount as last known at
+  the exchange rate of the close. A deal that is reopened loses it.
+"""
+
+from typing import Any
+
+import msgspec
+
+from models.business import Business
+from models.calendar import MINUTE_MS
+from models.history import Entry
+from models.measures import DEALS
+from models.money import UnknownRate
+from models.panes import TOTAL, Booking, Cells, Panes
+from models.segments import Segments
+
+_SLOT = {m.name: slot for slot, m in enumerate(DEALS)}
+_CREATED: Cells = ((_SLOT["deals_created"], 1),)
+_ENTERED: Cells = ((_SLOT["stage_entered"], 1),)
+_OPEN_DEALS, _OPEN_AMOUNT = _SLOT["open_deals"], _SLOT["open_amount"]
+_STAGE_LEFT, _STAGE_MILLIS = _SLOT["stage_left"], _SLOT["stage_millis"]
+
+#: Attributes that describe a deal: the close is booked under what is known of them last.
+DESCRIBING = ("source", "campaign", "product", "region", "segment", "pipeline", "variant")
+#: Attributes that give credit: the close is booked under what they were then.
+CREDITING = ("owner", "team")
+_DIMENSIONS = frozenset(DESCRIBING + CREDITING)
+
+#: The kinds of a deal's facts.
+CREATED, UPDATED, STAGE, WON, LOST, REOPENED, MERGED, DELETED = (
+    "created",
+    "updated",
+    "stage",
+    "won",
+    "lost",
+    "reopened",
+    "merged",
+    "deleted",
+)
+
+
+class Deal(msgspec.Struct, array_like=True):
+    """A deal's present, at the end of its log."""
+
+    attributes: dict[str, Any]
+    created: int | None = None
+    status: str = ""  # "" before the first fact, then open, won or lost
+    closed: int = 0
+    stage: str | None = None
+    stage_since: int = 0
+    value: int | None = None  # the amount in the business currency, at the rate of the day it was set
+    owner_at_close: str | None = None
+    team_at_close: str | None = None
+    first_owner: str | None = None
+    first_team: str | None = None
+    segments: tuple[str, ...] = ()  # under which the level is booked, the stage aside
+    creation: Booking | None = None
+    level: tuple[tuple[str, ...], Cells] | None = None
+    close: Booking | None = None
+
+
+class DealSteps:
+    """Steps through the facts of deals and books into one partition's panes."""
+
+    __slots__ = ("_business", "_panes", "_rates", "_segments")
+
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        self._business = business
+        self._panes = panes
+        self._segments = segments
+        self._rates = business.rates
+
+    def fresh(self) -> Deal:
+        """Return a deal of which nothing is known."""
+        return Deal({})
+
+    def copy(self, present: Deal) -> Deal:
+        """Return an independent copy."""
+        copied = msgspec.structs.replace(present)
+        copied.attributes = dict(present.attributes)
+        return copied
+
+    def void(self, log: list[Entry]) -> bool:
+        """A merged deal is gone; a deleted one too, unless it was created or reopened afterwards."""
+        gone = False
+        for _, _, kind, _ in log:
+            if kind == MERGED:
+                return True
+            if kind == DELETED:
+                gone = True
+            elif kind == CREATED or kind == REOPENED:
+                gone = False
+        return gone
+
+    def unbook(self, present: Deal, at: int, sign: int) -> None:
+        """Take back all that a deal counts for; what it did in stages stays."""
+        for booking in (present.creation, present.close):
+            if booking is not None:
+                self._panes.book(booking, -sign)
+        if present.level is not None:
+            self._panes.add(at // MINUTE_MS, *present.level, -sign)
+
+    def step(self, present: Deal, entry: Entry, sign: int) -> None:
+        """Take one fact that is not earlier than any before it."""
+        at, _, kind, changes = entry
+        deal = present
+        renamed = revalued = False
+        attributes = deal.attributes
+        for name, value in changes.items():
+            if attributes.get(name) != value:
+                attributes[name] = value
+                if name in _DIMENSIONS:
+                    renamed = True
+                elif name == "amount" or name == "currency":
+                    revalued = True
+        if renamed:
+            if deal.first_owner is None:
+                deal.first_owner = attributes.get("owner")
+            if deal.first_team is None:
+                deal.first_team = attributes.get("team")
+            deal.segments = self._segments.of([(d, attributes.get(d)) for d in DESCRIBING + CREDITING])
+        if revalued:
+            deal.value = self._worth(deal, at)
+        if kind == CREATED and deal.created is None:
+            deal.created = at
+            renamed = True
+        was = deal.status
+        if not was:
+            deal.status = "open"
+            if not deal.segments:
+                deal.segments = (TOTAL,)
+        self._move(deal, kind, changes.get("stage"), at, sign)
+        if was != "open" or renamed or revalued or deal.status != "open" or kind == STAGE or "stage" in changes:
+            self._settle(deal, at, sign)
+
+    def _move(self, deal: Deal, kind: str, stage: str | None, at: int, sign: int) -> None:
+        """Follow the process: enter and leave stages, close and reopen."""
+        outcome = kind if kind == WON or kind == LOST else None
+        if stage is not None and outcome is None:
+            means = self._business.stage_kinds.get(stage)
+            if means == WON or means == LOST:
+                outcome = means
+        if outcome is not None:
+            if deal.status == "open":
+                self._leave(deal, at, sign)
+            if deal.status != outcome:
+                # The first event that says so dates the close; a later one of the other outcome replaces it.
+                deal.status, deal.closed = outcome, at
+                deal.owner_at_close = deal.attributes.get("owner")
+                deal.team_at_close = deal.attributes.get("team")
+        elif deal.status != "open" and (kind == REOPENED or (kind == STAGE and stage is not None)):
+            deal.status = "open"
+            self._enter(deal, stage or deal.stage, at, sign)
+        elif deal.status == "open" and stage is not None and stage != deal.stage:
+            self._leave(deal, at, sign)
+            self._enter(deal, stage, at, sign)
+
+    def _enter(self, deal: Deal, stage: str | None, at: int, sign: int) -> None:
+        deal.stage, deal.stage_since = stage, at
+        if stage is not None and sign:
+            self._panes.add(at // MINUTE_MS, (TOTAL, self._segments.name("stage", stage)), _ENTERED, sign)
+
+    def _leave(self, deal: Deal, at: int, sign: int) -> None:
+        if deal.stage is not None and sign:
+            cells = ((_STAGE_LEFT, 1), (_STAGE_MILLIS, at - deal.stage_since))
+            self._panes.add(at // MINUTE_MS, (TOTAL, self._segments.name("stage", deal.stage)), cells, sign)
+
+    def _settle(self, deal: Deal, at: int, sign: int) -> None:
+        """Bring what is booked in line with the present."""
+        panes = self._panes
+        level: tuple[tuple[str, ...], Cells] | None = None
+        if deal.status == "open":
+            names = deal.segments
+            if deal.stage is not None:
+                names = (*names, self._segments.name("stage", deal.stage))
+            cells: Cells = ((_OPEN_DEALS, 1),) if not deal.value else ((_OPEN_DEALS, 1), (_OPEN_AMOUNT, deal.value))
+            level = (names, cells)
+        if level != deal.level:
+            if sign:
+                minute = at // MINUTE_MS
+                if deal.level is not None:
+                    panes.add(minute, *deal.level, -sign)
+                if level is not None:
+                    panes.add(minute, *level, sign)
+            deal.level = level
+        if deal.created is not None:
+            creation = (deal.created // MINUTE_MS, self._names(deal, deal.first_owner, deal.first_team), _CREATED, ())
+            if creation != deal.creation:
+                if sign:
+                    _rebook(panes, deal.creation, creation, sign)
+                deal.creation = creation
+        close = self._closing(deal) if deal.status != "open" else None
+        if close != deal.close:
+            if sign:
+                _rebook(panes, deal.close, close, sign)
+            deal.close = close
+
+    def _closing(self, deal: Deal) -> Booking:
+        """Return what a closed deal counts for."""
+        cells: list[tuple[int, int]] = [(_SLOT[f"deals_{deal.status}"], 1)]
+        values: Cells = ()
+        value = self._worth(deal, deal.closed)
+        if value is not None:
+            cells += [(_SLOT[f"{deal.status}_amount"], value), (_SLOT[f"{deal.status}_sized"], 1)]
+            if deal.status == WON:
+                values = ((_SLOT["won_sizes"], value),)
+        if deal.status == WON and deal.created is not None and deal.created <= deal.closed:
+            cells += [(_SLOT["cycle_millis"], deal.closed - deal.created), (_SLOT["cycle_won"], 1)]
+        owner = deal.owner_at_close or deal.attributes.get("owner")
+        team = deal.team_at_close or deal.attributes.get("team")
+        return deal.closed // MINUTE_MS, self._names(deal, owner, team), tuple(cells), values
+
+    def _names(self, deal: Deal, owner: str | None, team: str | None) -> tuple[str, ...]:
+        attributes = deal.attributes
+        if owner == attributes.get("owner") and team == attributes.get("team"):
+            return deal.segments
+        described = [(d, attributes.get(d)) for d in DESCRIBING]
+        return self._segments.of([*described, ("owner", owner), ("team", team)])
+
+    def _worth(self, deal: Deal, at: int) -> int | None:
+        amount = deal.attributes.get("amount")
+        if amount is None:
+            return None
+        try:
+            return self._rates.convert(amount, deal.attributes.get("currency"), at)
+        except UnknownRate:
+            # Events with such a currency are refused; this one was taken when settings still had its rate.
+            return None
+
+
+def _rebook(panes: Panes, before: Booking | None, after: Booking | None, sign: int) -> None:
+    if before is not None:
+        panes.book(before, -sign)
+    if after is not None:
+        panes.book(after, sign)

@@ -1,0 +1,237 @@
+"""What has a visitor done, in which visits, and what does that add to the panes?
+
+A page view, an opened e-mail or an ad adds itself, once. Web events also make *sessions*: those of one ``session_id``, or, where
+the tracker names none, those with no silence between them longer than the session gap. A session is booked at its start and
+booked anew when an event, late or not, changes it; two sessions that a late event joins become one.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from models.business import Business
+from models.calendar import MINUTE_MS, Grain
+from models.events import engagement as events
+from models.measures import ENGAGEMENT
+from models.money import UnknownRate
+from models.panes import Cells, Panes
+from models.seen import Seen
+from models.segments import Segments
+
+_SLOT = {m.name: slot for slot, m in enumerate(ENGAGEMENT)}
+_SESSIONS, _BOUNCED, _MILLIS = _SLOT["sessions"], _SLOT["sessions_bounced"], _SLOT["session_millis"]
+_VISITORS = _SLOT["visitors"]
+_COST = _SLOT["engagement_cost"]
+_ADDS: dict[type, int] = {
+    events.PageViewed: _SLOT["page_views"],
+    events.FormSubmitted: _SLOT["forms_submitted"],
+    events.CtaClicked: _SLOT["cta_clicks"],
+    events.DemoRequested: _SLOT["demos_requested"],
+    events.EmailSent: _SLOT["emails_sent"],
+    events.EmailOpened: _SLOT["emails_opened"],
+    events.EmailClicked: _SLOT["emails_clicked"],
+    events.EmailBounced: _SLOT["emails_bounced"],
+    events.AdImpressed: _SLOT["ads_impressed"],
+    events.AdClicked: _SLOT["ads_clicked"],
+    events.SocialReached: _SLOT["social_reached"],
+}
+_GRAINS = (Grain.MINUTE, Grain.HOUR, Grain.DAY)
+#: Sessions kept one by one; when there are more, the oldest remain only as the last visit of their segments.
+_KEPT = 64
+_FOLDED = 16
+
+#: A moment and an event id: which of several events came first.
+_Key = tuple[int, str]
+_LAST: _Key = (1 << 62, "")
+
+
+class Session(msgspec.Struct, array_like=True):
+    """One visit. ``name`` is the tracker's session id, empty where it gives none."""
+
+    name: str
+    first: int
+    last: int
+    pages: int
+    source: str | None = None
+    campaign: str | None = None
+    source_from: _Key = _LAST  # the event that named the source: the earliest one that names any
+    campaign_from: _Key = _LAST
+
+
+class _Row(msgspec.Struct, array_like=True):
+    sessions: list[Session]
+    visits: dict[str, int]
+    floor: int
+    seen: dict[int, int]
+
+
+class Visitor:
+    """What is remembered of a visitor or lead: sessions by start, ids seen, and the last folded-away visit by segment."""
+
+    __slots__ = ("floor", "seen", "sessions", "visits")
+
+    def __init__(self, sessions: list[Session], visits: dict[str, int], floor: int, seen: Seen) -> None:
+        self.sessions = sessions
+        self.visits = visits
+        self.floor = floor
+        self.seen = seen
+
+
+_decode_row = msgspec.json.Decoder(_Row).decode
+
+
+def decode(row: bytes) -> Visitor:
+    """Return a visitor from its row."""
+    kept = _decode_row(row)
+    return Visitor(kept.sessions, kept.visits, kept.floor, Seen(kept.seen))
+
+
+def encode(visitor: Visitor) -> bytes:
+    """Return the row of a visitor."""
+    return msgspec.json.encode(_Row(visitor.sessions, visitor.visits, visitor.floor, visitor.seen.hours))
+
+
+class Visits:
+    """Folds engagement events and books into one partition's panes."""
+
+    __slots__ = ("_business", "_calendar", "_gap", "_horizon", "_panes", "_segments")
+
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        self._business = business
+        self._calendar = business.calendar
+        self._gap = business.session_gap
+        self._horizon = business.dedup_horizon
+        self._panes = panes
+        self._segments = segments
+
+    def new(self) -> Visitor:
+        """Return a visitor of whom nothing is known."""
+        return Visitor([], {}, 0, Seen({}))
+
+    def add(self, visitor: Visitor, event: Any, at: int, arrival: int) -> bool:
+        """Take one event in; return whether it was new."""
+        if not visitor.seen.add(event.id, arrival, self._horizon):
+            return False
+        slot = _ADDS.get(event.__class__)
+        if slot is None:  # web.identified: who a visitor is; nothing to add
+            return True
+        data = event.data
+        if isinstance(data, events.Visit):
+            source = data.source if data.source is not UNSET else None
+            campaign = data.campaign if data.campaign is not UNSET else None
+            self._panes.add(at // MINUTE_MS, self._names(source, campaign), ((slot, 1),))
+            self._hit(visitor, event, data, at, source, campaign)
+        else:
+            channel = data.channel if data.channel is not UNSET else None
+            campaign = data.campaign if data.campaign is not UNSET else None
+            cells: Cells = ((slot, data.count),)
+            if data.cost is not UNSET and data.cost is not None:
+                currency = data.currency if data.currency is not UNSET else None
+                try:
+                    cells = (*cells, (_COST, self._business.rates.convert(data.cost, currency, at)))
+                except UnknownRate:  # refused when decoded, unless the rate has gone since
+                    pass
+            self._panes.add(at // MINUTE_MS, self._names(channel, campaign), cells)
+        return True
+
+    def _names(self, source: str | None, campaign: str | None) -> tuple[str, ...]:
+        name = self._segments.name
+        if source:
+            if campaign:
+                return "total", name("source", source), name("campaign", campaign)
+            return "total", name("source", source)
+        if campaign:
+            return "total", name("campaign", campaign)
+        return ("total",)
+
+    def _hit(self, visitor: Visitor, event: Any, data: events.Visit, at: int, source: str | None, campaign: str | None) -> None:
+        """Put a web event into the session it belongs to, or begin one."""
+        seconds = data.duration_seconds
+        end = at + round(seconds * 1000) if seconds is not UNSET and seconds else at
+        pages = 1 if event.__class__ is events.PageViewed else 0
+        name = data.session_id if data.session_id is not UNSET and data.session_id else ""
+        key = (at, event.id)
+        hit = Session(name, at, end, pages, source, campaign, key if source else _LAST, key if campaign else _LAST)
+        sessions = visitor.sessions
+        joined = [s for s in sessions if self._same(s, hit)] if sessions else []
+        if len(joined) == 1:
+            old = joined[0]
+            if old.first <= at and (source is None or old.source_from <= key) and (campaign is None or old.campaign_from <= key):
+                # The usual case: one more page of the visit, which neither moves its start nor renames it.
+                millis = max(end - old.last, 0)
+                bounced = (1 if old.pages + pages == 1 else 0) - (1 if old.pages == 1 else 0)
+                old.pages += pages
+                old.last = max(old.last, end)
+                if millis or bounced:
+                    cells = ((_BOUNCED, bounced), (_MILLIS, millis))
+                    self._panes.add(old.first // MINUTE_MS, self._names(old.source, old.campaign), cells)
+                return
+        before = self._presence(visitor)
+        for session in joined:
+            self._book(session, -1)
+            sessions.remove(session)
+            hit = _join(session, hit)
+        self._book(hit, 1)
+        sessions.append(hit)
+        sessions.sort(key=lambda s: (s.first, s.name))
+        after = self._presence(visitor)
+        for presence in before - after:
+            self._panes.present(*presence, -1)
+        for presence in after - before:
+            self._panes.present(*presence, 1)
+        if len(sessions) > _KEPT:
+            self._fold_away(visitor)
+
+    def _same(self, session: Session, hit: Session) -> bool:
+        if session.name or hit.name:
+            return session.name == hit.name
+        return hit.first <= session.last + self._gap and hit.last >= session.first - self._gap
+
+    def _book(self, session: Session, sign: int) -> None:
+        cells = ((_SESSIONS, 1), (_BOUNCED, 1 if session.pages == 1 else 0), (_MILLIS, session.last - session.first))
+        self._panes.add(session.first // MINUTE_MS, self._names(session.source, session.campaign), cells, sign)
+
+    def _presence(self, visitor: Visitor) -> set[tuple[Grain, int, str, int, int]]:
+        """Return in which panes and segments the visitor counts as one, each with the gap to the visit before."""
+        starts: dict[str, list[int]] = {}
+        for session in visitor.sessions:
+            for name in self._names(session.source, session.campaign):
+                starts.setdefault(name, []).append(session.first)
+        found: set[tuple[Grain, int, str, int, int]] = set()
+        pane_of = self._calendar.pane
+        for name, times in starts.items():
+            floor = visitor.visits.get(name)
+            for grain in _GRAINS:
+                last = pane_of(grain, floor) if floor is not None else None
+                for time in times:
+                    pane = pane_of(grain, time)
+                    if pane != last:
+                        found.add((grain, pane, name, _VISITORS, 0 if last is None else pane - last))
+                        last = pane
+        return found
+
+    def _fold_away(self, visitor: Visitor) -> None:
+        for session in visitor.sessions[:_FOLDED]:
+            for name in self._names(session.source, session.campaign):
+                visitor.visits[name] = session.first
+            visitor.floor = max(visitor.floor, session.first)
+        visitor.sessions = visitor.sessions[_FOLDED:]
+
+
+def _join(one: Session, other: Session) -> Session:
+    """Return the visit that both are."""
+    named, told = (one, other) if one.source_from <= other.source_from else (other, one)
+    source, source_from = (named.source, named.source_from) if named.source else (told.source, told.source_from)
+    named, told = (one, other) if one.campaign_from <= other.campaign_from else (other, one)
+    campaign, campaign_from = (named.campaign, named.campaign_from) if named.campaign else (told.campaign, told.campaign_from)
+    return Session(
+        one.name,
+        min(one.first, other.first),
+        max(one.last, other.last),
+        one.pages + other.pages,
+        source,
+        campaign,
+        source_from,
+        campaign_from,
+    )

@@ -1,0 +1,131 @@
+"""What do customers' and spend events add, each counted once?
+
+An account also has its first invoice, which makes it a customer; an earlier one that comes late moves that day.
+"""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from models.business import Business
+from models.calendar import MINUTE_MS
+from models.events import customers, spend
+from models.measures import CUSTOMERS, SPEND
+from models.money import UnknownRate
+from models.panes import Cells, Panes
+from models.seen import Seen
+from models.segments import Segments
+
+_C = {m.name: slot for slot, m in enumerate(CUSTOMERS)}
+_S = {m.name: slot for slot, m in enumerate(SPEND)}
+
+
+class _Row(msgspec.Struct, array_like=True):
+    seen: dict[int, int]
+    first: int | None = None
+
+
+class Tally:
+    """What is remembered of an account or a channel: ids seen, and the time of the first invoice."""
+
+    __slots__ = ("first", "seen")
+
+    def __init__(self, seen: Seen, first: int | None = None) -> None:
+        self.seen = seen
+        self.first = first
+
+
+_decode_row = msgspec.json.Decoder(_Row).decode
+
+
+def decode(row: bytes) -> Tally:
+    """Return a tally from its row."""
+    kept = _decode_row(row)
+    return Tally(Seen(kept.seen), kept.first)
+
+
+def encode(tally: Tally) -> bytes:
+    """Return the row of a tally."""
+    return msgspec.json.encode(_Row(tally.seen.hours, tally.first))
+
+
+class Tallies:
+    """Folds customers' and spend events and books into one partition's panes."""
+
+    __slots__ = ("_business", "_panes", "_segments")
+
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        self._business = business
+        self._panes = panes
+        self._segments = segments
+
+    def new(self) -> Tally:
+        """Return a tally of nothing."""
+        return Tally(Seen({}))
+
+    def add(self, tally: Tally, event: Any, at: int, arrival: int) -> bool:
+        """Take one event in; return whether it was new."""
+        if not tally.seen.add(event.id, arrival, self._business.dedup_horizon):
+            return False
+        minute, names, cells = self._adds(event, at)
+        if cells:
+            self._panes.add(minute, names, cells)
+        if isinstance(event, customers.CustomerInvoiced) and (tally.first is None or at < tally.first):
+            cell: Cells = ((_C["customers_new"], 1),)
+            if tally.first is not None:
+                self._panes.add(tally.first // MINUTE_MS, ("total",), cell, -1)
+            self._panes.add(at // MINUTE_MS, ("total",), cell)
+            tally.first = at
+        return True
+
+    def _adds(self, event: Any, at: int) -> tuple[int, tuple[str, ...], Cells]:
+        minute, total = at // MINUTE_MS, ("total",)
+        data = event.data
+        match event:
+            case customers.CustomerInvoiced() | customers.CustomerRenewed():
+                invoiced = isinstance(event, customers.CustomerInvoiced)
+                count, amount = ("invoices", "invoiced_amount") if invoiced else ("renewals", "renewed_amount")
+                names = self._segments.of([("product", _given(data.product))])
+                return minute, names, ((_C[count], 1), (_C[amount], self._worth(data, at)))
+            case customers.CustomerChurned():
+                return minute, total, ((_C["churns"], 1),)
+            case customers.CustomerSurveyed() if data.kind == "nps":
+                mood: Cells = ()
+                if data.score >= 9:
+                    mood = ((_C["nps_promoters"], 1),)
+                elif data.score <= 6:
+                    mood = ((_C["nps_detractors"], 1),)
+                return minute, total, ((_C["nps_answers"], 1), *mood)
+            case customers.CustomerSurveyed():
+                satisfied: Cells = ((_C["csat_satisfied"], 1),) if data.score >= 4 else ()
+                return minute, total, ((_C["csat_answers"], 1), *satisfied)
+            case customers.CustomerComplained() | customers.CustomerSupported():
+                cells: Cells = ((_C["complaints" if isinstance(event, customers.CustomerComplained) else "supports"], 1),)
+                seconds = _given(data.response_seconds)
+                if seconds is not None:
+                    cells = (*cells, (_C["supports_answered"], 1), (_C["support_response_millis"], round(seconds * 1000)))
+                return minute, total, cells
+            case spend.SpendRecorded():
+                names = self._segments.of([("source", _given(data.channel)), ("campaign", _given(data.campaign))])
+                day = _given(data.day)
+                if day is not None:
+                    at = self._business.calendar.day_start(date.fromisoformat(day).toordinal())
+                return at // MINUTE_MS, names, ((_S["spend"], self._worth(data, at)),)
+            case spend.RepHired():
+                return minute, total, ((_S["reps_hired"], 1),)
+            case spend.RepTrained():
+                names = self._segments.of([("owner", data.owner)])
+                return minute, names, ((_S["reps_trained"], 1), (_S["training_millis"], round(data.hours * 3_600_000)))
+        raise TypeError(f"{type(event).__name__}: not an event of customers or spend")
+
+    def _worth(self, data: Any, at: int) -> int:
+        try:
+            return self._business.rates.convert(data.amount, data.currency, at)
+        except UnknownRate:  # refused when decoded, unless the rate has gone since
+            return 0
+
+
+def _given(value: Any) -> Any:
+    return None if value is UNSET else value

@@ -1,0 +1,193 @@
+"""How does an entity stay exact when its events come twice, late and out of order?
+
+An entity keeps a short log of its own facts in event-time order (ties by event id). What it contributes to the panes is the
+result of stepping through that log. A fact that comes in order is one further step; one that comes late takes back what the
+log contributed, takes its place, and the log is stepped through again. Both ways lead to the same sums, and merging two
+entities is the union of their logs.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from models.seen import Seen
+
+#: When it happened (ms), event id, kind, and what it says of the entity's attributes (None: cleared).
+Entry = tuple[int, str, str, dict[str, Any]]
+
+#: Facts kept one by one; when there are more, the oldest are folded into the base, and later arrivals older than those refused.
+KEPT = 64
+FOLDED = 16
+
+P = TypeVar("P")
+
+
+class Steps(Protocol[P]):
+    """How one kind of entity steps through its facts. ``sign`` −1 takes back what +1 has booked."""
+
+    def fresh(self) -> P:
+        """Return the present of an entity of which nothing is known."""
+
+    def copy(self, present: P) -> P:
+        """Return an independent copy."""
+
+    def step(self, present: P, entry: Entry, sign: int) -> None:
+        """Change the present by one fact, not earlier than any before it, and book what that changes in the panes."""
+
+    def unbook(self, present: P, at: int, sign: int) -> None:
+        """Take back (+1), or book again (−1), all that the present counts for, when nothing can be stepped through."""
+
+    def void(self, log: list[Entry]) -> bool:
+        """Whether the log says that the entity is gone and counts for nothing (deleted, merged away)."""
+
+
+class Story(Generic[P]):
+    """One entity: its log, what was folded away below it (``base``), and the present at its end."""
+
+    __slots__ = ("base", "base_at", "log", "present", "seen", "void")
+
+    def __init__(self, log: list[Entry], base: P | None, base_at: int, seen: Seen) -> None:
+        self.log = log
+        self.base = base
+        self.base_at = base_at
+        self.seen = seen  # ids of additive events (activities)
+        self.present: P | None = None  # None: not stepped through yet (restored), see Histories.present
+        self.void = False
+
+
+class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
+    log: list[tuple[int, str, str, dict[str, Any]]]
+    base_at: int = 0
+    base: msgspec.Raw = msgspec.Raw(b"null")
+    seen: dict[int, int] = {}
+
+
+class Added(msgspec.Struct, frozen=True):
+    """What became of facts that were offered: the new ones, how many were known, how many came too late."""
+
+    fresh: list[Entry]
+    known: int
+    late: int
+
+
+class Histories(Generic[P]):
+    """The logs of one partition's entities and the panes they book into."""
+
+    __slots__ = ("_decode_row", "_present_type", "_steps")
+
+    def __init__(self, steps: Steps[P], present_type: type[P]) -> None:
+        self._steps = steps
+        self._present_type = present_type
+        self._decode_row = msgspec.json.Decoder(_Row).decode
+
+    def decode(self, row: bytes) -> Story[P]:
+        """Return an entity from its row."""
+        kept = self._decode_row(row)
+        base = msgspec.json.decode(kept.base, type=self._present_type) if kept.base_at else None
+        story: Story[P] = Story(kept.log, base, kept.base_at, Seen(kept.seen))
+        story.void = self._steps.void(kept.log)
+        return story
+
+    def encode(self, story: Story[P]) -> bytes:
+        """Return the row of an entity."""
+        if story.base is None and not story.seen.hours:
+            return msgspec.json.encode(_Row(story.log))
+        base = msgspec.Raw(msgspec.json.encode(story.base))
+        return msgspec.json.encode(_Row(story.log, story.base_at, base, story.seen.hours))
+
+    def new(self) -> Story[P]:
+        """Return an entity of which nothing is known."""
+        return Story([], None, 0, Seen({}))
+
+    def present(self, story: Story[P]) -> P:
+        """Return the entity's present, stepping through the log (booking nothing) where it was restored."""
+        present = story.present
+        if present is None:
+            present = story.present = self._walk(story, 0)
+        return present
+
+    def add(self, story: Story[P], entry: Entry) -> bool:
+        """Take one fact in; return whether it was new. Raise :class:`TooLate` below the base."""
+        log = story.log
+        marks = entry[2] in _MARKS
+        if not marks and not story.void and (not log or (entry[0], entry[1]) > log[-1][:2]) and entry[0] > story.base_at:
+            event_id = entry[1]
+            for known in log:
+                if known[1] == event_id:
+                    break
+            else:
+                self._steps.step(self.present(story), entry, 1)
+                log.append(entry)
+                if len(log) > KEPT:
+                    self._fold_away(story)
+                return True
+        added = self.union(story, (entry,))
+        if added.late:
+            raise TooLate
+        return bool(added.fresh)
+
+    def union(self, story: Story[P], entries: Iterable[Entry]) -> Added:
+        """Take facts in wherever they belong: take back what the log booked, insert, and step through it again."""
+        log = list(story.log)
+        index = {known[1]: position for position, known in enumerate(log)}
+        fresh: list[Entry] = []
+        known_count = late = 0
+        for entry in entries:
+            position = index.get(entry[1])
+            if position is not None:
+                # The same id again: with another content, the later by time, then by content, stands; whichever came first.
+                if _weight(entry) <= _weight(log[position]):
+                    known_count += 1
+                    continue
+                log[position] = entry
+            elif story.base is not None and entry[0] <= story.base_at:
+                late += 1
+                continue
+            else:
+                index[entry[1]] = len(log)
+                log.append(entry)
+            fresh.append(entry)
+        if fresh:
+            log.sort(key=_order)
+            if not story.void:
+                self._walk(story, -1)
+            story.log = log
+            was_void, story.void = story.void, self._steps.void(log)
+            if story.base is not None and was_void != story.void:
+                self._steps.unbook(story.base, story.base_at, 1 if story.void else -1)
+            story.present = self._walk(story, 0 if story.void else 1)
+            while len(story.log) > KEPT and not story.void:
+                self._fold_away(story)
+        return Added(fresh, known_count, late)
+
+    def _walk(self, story: Story[P], sign: int) -> P:
+        present = self._steps.fresh() if story.base is None else self._steps.copy(story.base)
+        for entry in story.log:
+            self._steps.step(present, entry, sign)
+        return present
+
+    def _fold_away(self, story: Story[P]) -> None:
+        """Fold the oldest facts into the base. They stay booked; they can no longer be taken back one by one."""
+        base = self._steps.fresh() if story.base is None else story.base
+        for entry in story.log[:FOLDED]:
+            self._steps.step(base, entry, 0)
+        story.base = base
+        story.base_at = story.log[FOLDED - 1][0]
+        story.log = story.log[FOLDED:]
+
+
+class TooLate(Exception):
+    """The fact is older than all that the entity still keeps one by one."""
+
+
+#: Kinds that make an entity count for nothing.
+_MARKS = frozenset({"merged", "deleted"})
+
+
+def _order(entry: Entry) -> tuple[int, str]:
+    return entry[:2]
+
+
+def _weight(entry: Entry) -> tuple[int, str, str]:
+    return entry[0], entry[2], repr(sorted(entry[3].items()))

@@ -1,0 +1,234 @@
+"""How do changes of entities become sums per pane and segment, cheaply and reversibly?
+
+The hot path only adds to the *deltas* of this checkpoint, at the finest pane. ``roll`` carries them into minute, hour and day
+panes (and into ``all`` for stocks) once per checkpoint, so its cost grows with what changed, not with events times panes.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from models.business import Business
+from models.calendar import MINUTE_MS, Grain
+from models.measures import Kind, Measure
+
+#: Numbers to add: (slot of the measure, amount).
+Cells = tuple[tuple[int, int], ...]
+#: One booking: minute, segments, numbers, and single values for the VALUES measures: (slot, value).
+Booking = tuple[int, tuple[str, ...], Cells, Cells]
+
+TOTAL = "total"
+_DISTINCT_REACH = {Grain.MINUTE: 120, Grain.HOUR: 35 * 24, Grain.DAY: 400}
+
+
+class Panes:
+    """One partition's sums of one fold."""
+
+    __slots__ = (
+        "_business",
+        "_coarse",
+        "_deltas",
+        "_dirty",
+        "_distinct",
+        "_floor",
+        "_names",
+        "_scalars",
+        "_size",
+        "_stocks",
+        "_sums",
+        "_values",
+    )
+
+    def __init__(self, measures: Sequence[Measure], business: Business) -> None:
+        self._business = business
+        self._names = tuple(m.name for m in measures)
+        self._size = len(measures)
+        self._scalars = [m.kind not in (Kind.VALUES, Kind.DISTINCT) for m in measures]
+        self._stocks = frozenset(i for i, m in enumerate(measures) if m.stock)
+        self._coarse = frozenset(i for i, m in enumerate(measures) if m.finest is Grain.HOUR)
+        self._deltas: dict[int, dict[str, list[int]]] = {}
+        self._values: dict[tuple[int, str, int], Counter[int]] = {}
+        self._distinct: dict[tuple[Grain, int, str, int], Counter[int]] = {}
+        self._sums: dict[Grain, dict[int, dict[str, dict[int, Any]]]] = {g: {} for g in Grain}
+        self._dirty: set[tuple[Grain, int, str]] = set()
+        self._floor: dict[Grain, int] = {g: -(1 << 62) for g in Grain}
+
+    def add(self, minute: int, segments: tuple[str, ...], cells: Cells, sign: int = 1) -> None:
+        """Add the numbers to the minute's pane in every segment; ``sign`` −1 takes them back."""
+        by_segment = self._deltas.get(minute)
+        if by_segment is None:
+            by_segment = self._deltas[minute] = {}
+        for segment in segments:
+            sums = by_segment.get(segment)
+            if sums is None:
+                sums = by_segment[segment] = [0] * self._size
+            for slot, number in cells:
+                sums[slot] += number * sign
+
+    def book(self, booking: Booking, sign: int) -> None:
+        """Add a whole booking, single values included, or take it back."""
+        minute, segments, cells, values = booking
+        self.add(minute, segments, cells, sign)
+        for slot, value in values:
+            for segment in segments:
+                key = (minute, segment, slot)
+                counts = self._values.get(key)
+                if counts is None:
+                    counts = self._values[key] = Counter()
+                counts[value] += sign
+
+    def rebook(self, before: Booking | None, after: Booking | None) -> None:
+        """Replace one booking by another, either of which may be none."""
+        if before == after:
+            return
+        if before is not None:
+            self.book(before, -1)
+        if after is not None:
+            self.book(after, 1)
+
+    def present(self, grain: Grain, pane: int, segment: str, slot: int, gap: int, sign: int) -> None:
+        """Count an entity as active in a pane, ``gap`` panes after it was active before (0: never, or out of reach)."""
+        key = (grain, pane, segment, slot)
+        counts = self._distinct.get(key)
+        if counts is None:
+            counts = self._distinct[key] = Counter()
+        counts[gap if gap <= _DISTINCT_REACH[grain] else 0] += sign
+
+    def roll(self, watermark: int) -> None:
+        """Carry the deltas into the panes that are kept, and let go of the ones that have passed their time.
+
+        ``watermark`` (ms) only grows, so what a pane holds while it is kept never depends on the order of arrival.
+        """
+        business, calendar = self._business, self._business.calendar
+        floors = {
+            Grain.MINUTE: (watermark - business.keep_minutes) // MINUTE_MS,
+            Grain.HOUR: calendar.hour(watermark - business.keep_hours),
+            Grain.DAY: calendar.day(watermark - business.keep_days) if watermark > business.keep_days else 0,
+            Grain.ALL: 0,
+        }
+        minute_floor, hour_floor, day_floor = floors[Grain.MINUTE], floors[Grain.HOUR], floors[Grain.DAY]
+        for minute, by_segment in self._deltas.items():
+            at = minute * MINUTE_MS
+            hour, day = calendar.hour(at), calendar.day(at)
+            for segment, sums in by_segment.items():
+                cells = [(slot, number) for slot, number in enumerate(sums) if number]
+                if not cells:
+                    continue
+                if minute >= minute_floor:
+                    fine = [c for c in cells if c[0] not in self._coarse] if self._coarse else cells
+                    if fine:
+                        self._merge(Grain.MINUTE, minute, segment, fine)
+                if hour >= hour_floor:
+                    self._merge(Grain.HOUR, hour, segment, cells)
+                if day >= day_floor:
+                    self._merge(Grain.DAY, day, segment, cells)
+                if self._stocks:
+                    levels = [c for c in cells if c[0] in self._stocks]
+                    if levels:
+                        self._merge(Grain.ALL, 0, segment, levels)
+        for (minute, segment, slot), counts in self._values.items():
+            at = minute * MINUTE_MS
+            for grain, pane in ((Grain.MINUTE, minute), (Grain.HOUR, calendar.hour(at)), (Grain.DAY, calendar.day(at))):
+                if pane >= floors[grain]:
+                    self._merge_counts(grain, pane, segment, slot, counts)
+        for (grain, pane, segment, slot), counts in self._distinct.items():
+            if pane >= floors[grain]:
+                self._merge_counts(grain, pane, segment, slot, counts)
+        self._deltas = {}
+        self._values = {}
+        self._distinct = {}
+        self._expire(floors)
+
+    def _merge(self, grain: Grain, pane: int, segment: str, cells: Iterable[tuple[int, int]]) -> None:
+        sums = self._cell(grain, pane, segment)
+        for slot, number in cells:
+            total = sums.get(slot, 0) + number
+            if total:
+                sums[slot] = total
+            else:
+                del sums[slot]
+
+    def _merge_counts(self, grain: Grain, pane: int, segment: str, slot: int, counts: Counter[int]) -> None:
+        if not any(counts.values()):
+            return
+        sums = self._cell(grain, pane, segment)
+        kept = sums.setdefault(slot, {})
+        for value, count in counts.items():
+            total = kept.get(value, 0) + count
+            if total:
+                kept[value] = total
+            else:
+                kept.pop(value, None)
+        if not kept:
+            del sums[slot]
+
+    def _cell(self, grain: Grain, pane: int, segment: str) -> dict[int, Any]:
+        by_segment = self._sums[grain].get(pane)
+        if by_segment is None:
+            by_segment = self._sums[grain][pane] = {}
+        sums = by_segment.get(segment)
+        if sums is None:
+            sums = by_segment[segment] = {}
+        self._dirty.add((grain, pane, segment))
+        return sums
+
+    def _expire(self, floors: dict[Grain, int]) -> None:
+        for grain, floor in floors.items():
+            if floor <= self._floor[grain]:
+                continue
+            self._floor[grain] = floor
+            panes = self._sums[grain]
+            for pane in [p for p in panes if p < floor]:
+                self._dirty.update((grain, pane, segment) for segment in panes.pop(pane))
+
+    def changes(self) -> list[tuple[str, bytes | None]]:
+        """Return ``("grain:pane:segment", JSON or None)`` for each pane that has changed since the last call."""
+        out: list[tuple[str, bytes | None]] = []
+        names = self._names
+        for grain, pane, segment in self._dirty:
+            by_segment = self._sums[grain].get(pane)
+            sums = by_segment.get(segment) if by_segment else None
+            if sums:
+                body = dumps({names[slot]: number for slot, number in sums.items()})
+                out.append((f"{grain.value}:{pane}:{segment}", body))
+            else:
+                if by_segment is not None:
+                    by_segment.pop(segment, None)
+                    if not by_segment:
+                        del self._sums[grain][pane]
+                out.append((f"{grain.value}:{pane}:{segment}", None))
+        self._dirty = set()
+        return out
+
+    def restore(self, name: str, body: bytes) -> None:
+        """Take one pane back from what ``changes`` gave."""
+        grain, pane, segment = name.split(":", 2)
+        slots = {n: i for i, n in enumerate(self._names)}
+        sums: dict[int, Any] = {}
+        for measure, number in loads(body).items():
+            slot = slots.get(measure)
+            if slot is not None:
+                sums[slot] = number if self._scalars[slot] else {int(k): v for k, v in number.items()}
+        self._sums[Grain(grain)].setdefault(int(pane), {})[segment] = sums
+
+    def sums(self, grain: Grain, pane: int, segment: str) -> dict[str, Any]:
+        """Return what a pane holds, by measure name (for tests and ``explain``)."""
+        return {self._names[s]: n for s, n in self._sums[grain].get(pane, {}).get(segment, {}).items()}
+
+
+def dumps(value: dict[str, Any]) -> bytes:
+    """Return JSON with string keys; whole numbers above 64 bits keep all their digits."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def loads(body: bytes) -> dict[str, Any]:
+    """Return what ``dumps`` wrote."""
+    value: dict[str, Any] = orjson.loads(body)
+    # orjson reads whole numbers above 64 bits as floats, which no pane ever holds.
+    return json.loads(body) if any(type(v) is float for v in value.values()) else value

@@ -1,0 +1,459 @@
+"""What does one partition of an entity fold do with a record, and what does it hand over at a checkpoint?
+
+Decode, find the entity, apply, book into the panes; what cannot be used becomes a dead letter. Rows of its state:
+``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``!`` everything that is one per partition.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+import orjson
+from msgspec import UNSET
+
+from models.business import Business
+from models.calendar import iso
+from models.entities import Entities
+from models.events import deals as deal_events
+from models.events import leads as lead_events
+from models.events.catalogue import TYPE_OF
+from models.events.dead_letter import dead_letter
+from models.events.decode import Decode, decoder
+from models.events.merges import DealAbsorbed, LeadAbsorbed
+from models.events.refused import Reason, Refused
+from models.fold import Changes, Output, Record, Row
+from models.folds import deals, engagement, leads, tallies
+from models.history import Entry, Histories, Story, TooLate
+from models.measures import MEASURES
+from models.panes import TOTAL, Panes
+from models.segments import Segments
+
+#: Topics of each entity fold, named without the installation's prefix.
+TOPICS: dict[str, tuple[str, ...]] = {
+    "deals": ("deals", "deal-merges"),
+    "leads": ("leads", "lead-merges"),
+    "engagement": ("engagement",),
+    "customers": ("customers",),
+    "spend": ("spend",),
+}
+
+_SWEPT = 64  # entities looked over per checkpoint while a sweep is on
+_SOURCES = 1000  # senders whose last event is remembered
+
+
+class StateMismatch(RuntimeError):
+    """The stored state was kept under other definitions than those in force; what to do about it is in the message."""
+
+
+class Keeper(Protocol):
+    """What differs between the kinds of entities."""
+
+    entities: Entities[Any]
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one event; return its outcome: ``applied``, ``duplicate``. Raise :class:`TooLate`."""
+
+    def outputs(self) -> list[Output]:
+        """Return what is to be sent to other partitions, once."""
+
+    def dead(self, state: Any, watermark: int) -> bool:
+        """Whether an entity can be forgotten."""
+
+
+class EntityPartition:
+    """One partition of one entity fold (a :class:`models.fold.PartitionFold`)."""
+
+    def __init__(self, fold: str, partition: int, business: Business) -> None:
+        self.fold_name = fold
+        self.partition = partition
+        self.business = business
+        self.watermark = 0
+        self.outcomes: Counter[tuple[str, str, str]] = Counter()  # (topic, type, outcome), for metrics
+        self.unknown_fields: Counter[tuple[str, str]] = Counter()  # (type, field)
+        self.last_event: dict[str, int] = {}  # sender -> latest event time
+        self.delay = 0  # arrival minus event time of the latest event, ms
+        self._panes = Panes(MEASURES[fold], business)
+        self._segments = Segments(business.segment_limit)
+        self._keeper = _KEEPERS[fold](business, self._panes, self._segments)
+        self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in TOPICS[fold]}
+        self._letters: list[Output] = []
+        self._touched = False
+        self._swept_day = 0
+        self._counts: Counter[tuple[str, type, str]] = Counter()
+
+    @property
+    def entities(self) -> Entities[Any]:
+        """The entities of this partition."""
+        return self._keeper.entities
+
+    @property
+    def panes(self) -> Panes:
+        """The sums of this partition."""
+        return self._panes
+
+    @property
+    def overflow(self) -> dict[str, int]:
+        """Bookings that went to ``other`` because a dimension has too many values, by dimension."""
+        return self._segments.overflow
+
+    # -- the engine's side -------------------------------------------------------------------------------------------
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take the state back; raise :class:`StateMismatch` where it was kept under other definitions."""
+        put, pane = self._keeper.entities.restore, self._panes.restore
+        for key, value in rows:
+            kind = key[:1]
+            if kind == b"E":
+                put(key[1:].decode(), value)
+            elif kind == b"P":
+                pane(key[1:].decode(), value)
+            elif kind == b"!":
+                self._restore_one(orjson.loads(value))
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Apply the records in order."""
+        take, counts, decoders = self._keeper.take, self._counts, self._decoders
+        watermark = self.watermark
+        self._touched = self._touched or bool(records)
+        for record in records:
+            topic, arrival = record.topic, record.timestamp
+            try:
+                event, at, unknown = decoders[topic](record.value, record.headers, arrival)
+                outcome = take(event, at, arrival)
+            except Refused as refused:
+                self._refuse(record, refused)
+                continue
+            except TooLate:
+                detail = "older than the facts that are still kept one by one for this entity"
+                self._refuse(record, Refused(Reason.TOO_LATE, detail))
+                continue
+            except Exception as error:  # a fault of ours must neither stop the worker nor lose the record
+                self._refuse(record, Refused(Reason.INTERNAL, f"{type(error).__name__}: {error}"))
+                continue
+            counts[topic, event.__class__, outcome] += 1
+            if unknown:
+                for name in unknown:
+                    self.unknown_fields[TYPE_OF[event.__class__], name] += 1
+            # A clock that runs ahead must not make panes expire: time has come as far as arrival says, at most.
+            moment = at if at < arrival else arrival
+            if moment > watermark:
+                watermark = moment
+                self.delay = arrival - at
+            sender = event.source
+            if self.last_event.get(sender, 0) < at and (sender in self.last_event or len(self.last_event) < _SOURCES):
+                self.last_event[sender] = at
+        self.watermark = watermark
+
+    def tick(self, now: int) -> None:
+        """Nothing here depends on the clock: panes expire by the events' own time."""
+
+    def changes(self) -> Changes:
+        """Encode what has changed since the last call."""
+        self._flush_counts()
+        outputs = self._letters
+        self._letters = []
+        rows: list[Row] = []
+        if self._touched:
+            self._touched = False
+            self._panes.roll(self.watermark)
+            rows = [Row(b"E" + key.encode(), value) for key, value in self._keeper.entities.changes()]
+            rows += [Row(b"E" + key.encode(), None) for key in self._sweep()]
+            prefix = f"{self.fold_name}:{self.partition}:"
+            for name, body in self._panes.changes():
+                rows.append(Row(b"P" + name.encode(), body))
+                outputs.append(Output("panes", (prefix + name).encode(), body))
+            rows.append(Row(b"!", self._one()))
+            outputs += self._keeper.outputs()
+        return Changes(rows, outputs)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _refuse(self, record: Record, refused: Refused) -> None:
+        letter = dead_letter(record, refused, record.timestamp)
+        self._letters.append(Output("dead-letters", letter.id.encode(), letter.encode()))
+        self.outcomes[record.topic, "", str(refused.reason)] += 1
+
+    def _flush_counts(self) -> None:
+        for (topic, kind, outcome), count in self._counts.items():
+            self.outcomes[topic, TYPE_OF[kind], outcome] += count
+        self._counts.clear()
+
+    def _sweep(self) -> list[str]:
+        day = self.watermark // 86_400_000
+        entities = self._keeper.entities
+        if day != self._swept_day:
+            self._swept_day = day
+            entities.begin_sweep()
+        dead, watermark = self._keeper.dead, self.watermark
+        return entities.sweep(lambda state: dead(state, watermark), _SWEPT)
+
+    def _one(self) -> bytes:
+        return orjson.dumps(
+            {
+                "watermark": self.watermark,
+                "segments": self._segments.dump(),
+                "made_of": _definitions(self.fold_name, self.business),
+            }
+        )
+
+    def _restore_one(self, one: dict[str, Any]) -> None:
+        wanted = _definitions(self.fold_name, self.business)
+        for name, value in one["made_of"].items():
+            if wanted.get(name) != value:
+                raise StateMismatch(
+                    f"the state of {self.fold_name} was kept with {name} = {value!r}; the settings now say {wanted.get(name)!r}. "
+                    "Set it back, or set another `application` name: its state is then built anew from the topics"
+                )
+        self.watermark = one["watermark"]
+        self._segments.load(one["segments"])
+
+
+def _definitions(fold: str, business: Business) -> dict[str, Any]:
+    """What stored numbers depend on."""
+    return {
+        "measures": [m.name for m in MEASURES[fold]],
+        "business.timezone": business.timezone,
+        "business.currency": business.currency,
+        "business.maturity": business.maturity,
+        "business.session_gap": business.session_gap,
+    }
+
+
+# -- the kinds -----------------------------------------------------------------------------------------------------------
+
+_DEAL_KINDS: dict[type, str] = {
+    deal_events.DealCreated: deals.CREATED,
+    deal_events.DealUpdated: deals.UPDATED,
+    deal_events.DealStageChanged: deals.STAGE,
+    deal_events.DealWon: deals.WON,
+    deal_events.DealLost: deals.LOST,
+    deal_events.DealReopened: deals.REOPENED,
+    deal_events.DealMerged: deals.MERGED,
+    deal_events.DealDeleted: deals.DELETED,
+}
+_LEAD_KINDS: dict[type, str] = {
+    lead_events.LeadCreated: deals.CREATED,
+    lead_events.LeadUpdated: deals.UPDATED,
+    lead_events.LeadContacted: leads.CONTACTED,
+    lead_events.LeadDisqualified: leads.DISQUALIFIED,
+    lead_events.LeadConverted: leads.CONVERTED,
+    lead_events.LeadMerged: deals.MERGED,
+    lead_events.LeadDeleted: deals.DELETED,
+}
+_to_dict = msgspec.to_builtins
+_ACTIVITIES = {m.name: slot for slot, m in enumerate(MEASURES["deals"]) if m.name in ("deal_activities", "meetings")}
+_MEETINGS = frozenset({"meeting", "demo"})
+_FAR = 1 << 62
+
+
+class _Logged:
+    """Deals and leads: entities with a log, which can be merged."""
+
+    def __init__(self, histories: Histories[Any], topic: str, absorbed: str, keep: int) -> None:
+        self.histories = histories
+        self.entities: Entities[Story[Any]] = Entities(histories.decode, histories.encode)
+        self._topic = topic
+        self._absorbed = absorbed
+        self._keep = keep
+        self._outputs: list[Output] = []
+
+    def note(self, key: str, entry: Entry) -> str:
+        """Take one fact in; forward it where the entity has been merged away."""
+        story = self.entities.get(key)
+        if story is None:
+            story = self.histories.new()
+        was_merged = story.void and _into(story) is not None
+        if not self.histories.add(story, entry):
+            return "duplicate"
+        self.entities.put(key, story)
+        if story.void:
+            into = _into(story)
+            if into is not None:
+                self._forward(key, into, [entry] if was_merged else self._facts(key, story), entry)
+        return "applied"
+
+    def absorb(self, key: str, entries: Iterable[Entry]) -> str:
+        """Take over the facts of an entity that was merged into this one."""
+        story = self.entities.get(key)
+        if story is None:
+            story = self.histories.new()
+        added = self.histories.union(story, entries)
+        if added.late and not added.fresh:
+            raise TooLate
+        if not added.fresh:
+            return "duplicate"
+        self.entities.put(key, story)
+        into = _into(story) if story.void else None
+        # Only what is new here travels on, so that two entities merged into each other come to rest.
+        if into is not None:
+            self._forward(key, into, added.fresh, added.fresh[-1])
+        return "applied"
+
+    def _facts(self, key: str, story: Story[Any]) -> list[Entry]:
+        """Return all that is known of an entity; what was folded away, as two facts."""
+        if story.base is None:
+            return story.log
+        folded: list[Entry] = [(story.base_at, f"{key}#base", deals.UPDATED, story.base.attributes)]
+        if story.base.created is not None:
+            folded.insert(0, (story.base.created, f"{key}#created", deals.CREATED, {}))
+        return folded + story.log
+
+    def _forward(self, key: str, into: str, entries: list[Entry], cause: Entry) -> None:
+        facts = [entry for entry in entries if entry[2] != deals.MERGED]
+        if not facts:
+            return
+        event = {
+            "specversion": "1.0",
+            "id": f"{key}>{into}>{cause[1]}"[:200],
+            "source": "vigie",
+            "type": self._absorbed,
+            "time": iso(cause[0]),
+            "subject": into,
+            "data": {"origin": key, "version": len(entries), "path": [key], "facts": facts},
+        }
+        self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
+
+    def outputs(self) -> list[Output]:
+        """Return the facts to be handed to survivors, once."""
+        out, self._outputs = self._outputs, []
+        return out
+
+    def dead(self, state: Story[Any], watermark: int) -> bool:
+        """An entity goes when all it counted for has left the panes; one that is open stays."""
+        if not state.log or state.log[-1][0] >= watermark - self._keep:
+            return False
+        return state.void or self.finished(self.histories.present(state))
+
+    def finished(self, present: Any) -> bool:
+        """Whether nothing more is expected of the entity."""
+        return True
+
+
+def _into(story: Story[Any]) -> str | None:
+    """Return the entity that the merged one went into: the earliest merge stands."""
+    for entry in story.log:
+        if entry[2] == deals.MERGED:
+            into: str = entry[3]["into"]
+            return into
+    return None
+
+
+class _Deals(_Logged):
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        histories = Histories(deals.DealSteps(business, panes, segments), deals.Deal)
+        super().__init__(histories, "deal-merges", "deal.absorbed", business.keep_days)
+        self._business, self._panes, self._segments = business, panes, segments
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one deal event."""
+        cls = event.__class__
+        kind = _DEAL_KINDS.get(cls)
+        if kind is not None:
+            return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)))
+        if cls is DealAbsorbed:
+            return self.absorb(event.subject, _entries(event.data.facts))
+        return self._activity(event, at, arrival)
+
+    def _activity(self, event: Any, at: int, arrival: int) -> str:
+        story = self.entities.get(event.subject) or self.histories.new()
+        if not story.seen.add(event.id, arrival, self._business.dedup_horizon):
+            return "duplicate"
+        self.entities.put(event.subject, story)
+        owner = event.data.owner
+        names = (TOTAL,) if owner is UNSET or not owner else (TOTAL, self._segments.name("owner", owner))
+        cells = [(_ACTIVITIES["deal_activities"], 1)]
+        if event.data.kind in _MEETINGS:
+            cells.append((_ACTIVITIES["meetings"], 1))
+        self._panes.add(at // 60_000, names, tuple(cells))
+        return "applied"
+
+    def finished(self, present: deals.Deal) -> bool:
+        """An open deal is in the pipeline, however old."""
+        return present.status != "open"
+
+
+class _Leads(_Logged):
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        histories = Histories(leads.LeadSteps(business, panes, segments), leads.Lead)
+        super().__init__(histories, "lead-merges", "lead.absorbed", business.keep_days + business.maturity)
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one lead event."""
+        cls = event.__class__
+        kind = _LEAD_KINDS.get(cls)
+        if kind is not None:
+            return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)))
+        if cls is LeadAbsorbed:
+            return self.absorb(event.subject, _entries(event.data.facts))
+        return self.note(event.subject, (at, event.id, event.data.level, {}))  # lead.qualified: mql or sql
+
+
+def _entries(facts: Any) -> list[Entry]:
+    """Return the facts of a merge as a log's entries; raise :class:`Refused` where they are not."""
+    try:
+        return msgspec.convert(facts, list[Entry])
+    except msgspec.ValidationError as error:
+        raise Refused(Reason.INVALID_DATA, f"facts: {error}") from None
+
+
+class _Engagement:
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        self._visits = engagement.Visits(business, panes, segments)
+        self._horizon = business.visit_horizon
+        self.entities: Entities[engagement.Visitor] = Entities(engagement.decode, engagement.encode)
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one engagement event."""
+        key = event.subject
+        visitor = self.entities.get(key)
+        if visitor is None:
+            visitor = self._visits.new()
+        if not self._visits.add(visitor, event, at, arrival):
+            return "duplicate"
+        self.entities.put(key, visitor)
+        return "applied"
+
+    def outputs(self) -> list[Output]:
+        """Visitors send nothing to other partitions."""
+        return []
+
+    def dead(self, state: engagement.Visitor, watermark: int) -> bool:
+        """A visitor is forgotten when no window reaches back to the last visit, and no id is remembered."""
+        last = state.sessions[-1].last if state.sessions else state.floor
+        recent = (watermark - self._horizon) // 3_600_000
+        return last < watermark - self._horizon and all(hour < recent for hour in state.seen.hours.values())
+
+
+class _Tallies:
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        self._tallies = tallies.Tallies(business, panes, segments)
+        self.entities: Entities[tallies.Tally] = Entities(tallies.decode, tallies.encode)
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one customers' or spend event."""
+        key = event.subject
+        tally = self.entities.get(key)
+        if tally is None:
+            tally = self._tallies.new()
+        if not self._tallies.add(tally, event, at, arrival):
+            return "duplicate"
+        self.entities.put(key, tally)
+        return "applied"
+
+    def outputs(self) -> list[Output]:
+        """Accounts and channels send nothing to other partitions."""
+        return []
+
+    def dead(self, state: tallies.Tally, watermark: int) -> bool:
+        """An account stays a customer; a channel is one of few."""
+        return False
+
+
+_KEEPERS: dict[str, Callable[[Business, Panes, Segments], Keeper]] = {
+    "deals": _Deals,
+    "leads": _Leads,
+    "engagement": _Engagement,
+    "customers": _Tallies,
+    "spend": _Tallies,
+}

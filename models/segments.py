@@ -1,0 +1,50 @@
+"""Under which names is a number booked: the total, and one segment per dimension's value?
+
+A dimension may take a bounded number of values in a partition; further ones are booked as ``other``. The admitted values are
+part of the state: what was booked under a name is taken back under the same one.
+"""
+
+from collections.abc import Iterable
+
+from models.panes import TOTAL
+
+OTHER = "other"
+
+
+class Segments:
+    """The segment names of one partition."""
+
+    __slots__ = ("_admitted", "_limit", "changed", "overflow")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._admitted: dict[str, dict[str, str]] = {}
+        self.changed = False
+        self.overflow: dict[str, int] = {}  # dimension -> bookings that went to `other`
+
+    def name(self, dimension: str, value: str) -> str:
+        """Return ``dimension=value``, or ``dimension=other`` where the dimension is full."""
+        names = self._admitted.get(dimension)
+        if names is None:
+            names = self._admitted[dimension] = {}
+        name = names.get(value)
+        if name is None:
+            if len(names) >= self._limit:
+                self.overflow[dimension] = self.overflow.get(dimension, 0) + 1
+                return f"{dimension}={OTHER}"
+            name = names[value] = f"{dimension}={value}"
+            self.changed = True
+        return name
+
+    def of(self, pairs: Iterable[tuple[str, str | None]]) -> tuple[str, ...]:
+        """Return the total and the segment of each pair that has a value."""
+        return (TOTAL, *[self.name(dimension, value) for dimension, value in pairs if value])
+
+    def dump(self) -> dict[str, list[str]]:
+        """Return the admitted values by dimension."""
+        self.changed = False
+        return {dimension: list(names) for dimension, names in self._admitted.items()}
+
+    def load(self, admitted: dict[str, list[str]]) -> None:
+        """Take the admitted values back."""
+        self._admitted = {d: {v: f"{d}={v}" for v in values} for d, values in admitted.items()}
