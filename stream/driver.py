@@ -1,0 +1,555 @@
+"""Which folds are in this worker's hands, how far are they, and how do they get what they need?
+
+One driver per engine. It owns the slots (one partition of one fold each), gives chunks to them in order, lets time pass,
+keeps the token of the ownership under which memory was restored, and decides over a rebalance what memory may stay.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka.errors import OffsetOutOfRangeError
+from confluent_kafka import KafkaException
+from faust.types import TP
+
+from models.fold import Record
+from stream.chunks import Chunk, Ownership
+from stream.errors import EngineStopped, FoldFailed
+from stream.lane import Lane, Slot
+from stream.options import EngineOptions, FoldSpec
+from stream.restore import Cancelled, Restored, first_and_last, read_changelogs, replay
+
+log = logging.getLogger(__name__)
+
+
+class Position(NamedTuple):
+    """Next offset of a fold in one partition of one topic: folded in memory, and durable."""
+
+    folded: int
+    durable: int
+
+
+class _Barrier(NamedTuple):
+    targets: dict[tuple[str, int], int]
+    reached: asyncio.Future[None]
+
+
+class Driver:
+    """Between the transport and the folds. Made inside a running event loop, used only from it."""
+
+    def __init__(self, options: EngineOptions, specs: Sequence[FoldSpec]) -> None:
+        self.options = options
+        self.specs = {spec.name: spec for spec in specs}
+        self.state = "starting"
+        self.last_error: str | None = None
+        self.jumps: dict[tuple[str, int], tuple[int, int]] = {}
+        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.consumer: Any = None
+        self._slots: dict[tuple[str, int], Slot] = {}
+        self._readers: dict[str, list[str]] = {}
+        for spec in specs:
+            for topic in spec.topics:
+                self._readers.setdefault(topic, []).append(spec.name)
+        self._token: Ownership | None = None
+        self._kept_by: Ownership | None = None
+        self._wanted: set[tuple[str, int]] = set()
+        self._restoring: Ownership | None = None
+        self._barriers: list[_Barrier] = []
+        self._seeks: set[asyncio.Task[None]] = set()
+        self._ticker: asyncio.Task[None] | None = None
+        self.lanes: dict[str, Lane] = {}
+        for spec in specs:
+            if spec.lane not in self.lanes:
+                self.lanes[spec.lane] = Lane(
+                    spec.lane,
+                    options,
+                    token=lambda: self._token,
+                    still_ours=self._still_ours,
+                    committed=self._committed,
+                    failed=self.fail,
+                )
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open every lane's producer and begin to tick."""
+        await asyncio.gather(*(lane.start() for lane in self.lanes.values()))
+        self._ticker = asyncio.create_task(self._tick_for_ever(), name="ticker")
+
+    def fail(self, error: BaseException) -> None:
+        """The engine can't go on: stop everything that writes, tell whoever waits."""
+        if self.failure.done():
+            return
+        self.state = "stopped-fenced" if type(error).__name__ == "Fenced" else "stopped"
+        self.last_error = str(error)
+        self._token = None
+        log.error("the engine stops: %s", error)
+        if not isinstance(error, EngineStopped):
+            stopped = EngineStopped(f"{type(error).__name__}: {error}")
+            stopped.__cause__ = error
+            error = stopped
+        self.failure.set_exception(error)
+        self.failure.exception()  # it may be that nobody waits
+        for barrier in self._barriers:
+            if not barrier.reached.done():
+                barrier.reached.set_exception(error)
+
+    async def stop(self, *, patience: float = 10.0) -> None:
+        """Last checkpoints, then let go of everything."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.gather(self._ticker, return_exceptions=True)
+        if self._token is not None:
+            await self._last_checkpoint(patience)
+        self._token = None
+        self._restoring = None
+        if self.state in ("starting", "restoring", "running"):
+            self.state = "stopped"
+        self._drop(list(self._slots))
+        await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
+
+    async def _last_checkpoint(self, patience: float) -> bool:
+        """Checkpoint every lane; False when one did not commit in time, so that memory can't be trusted."""
+        tasks = [asyncio.create_task(lane.checkpoint()) for lane in self.lanes.values()]
+        _, pending = await asyncio.wait(tasks, timeout=patience)
+        if pending:
+            for lane in self.lanes.values():
+                lane.writer.giving_up = True
+            log.warning("checkpoint not committed within %.1f s; the state will be restored", patience)
+            await asyncio.wait(pending, timeout=6)
+        return all(task.done() and task.result() for task in tasks)
+
+    # --- the group ----------------------------------------------------------------------------------------------------
+
+    def _still_ours(self, token: Ownership) -> bool:
+        """Whether the group knows us by this token. Called from the lanes' threads too."""
+        return self.consumer is not None and self.consumer.current() == token
+
+    async def revoked(self) -> None:
+        """The group rebalances: a last checkpoint while the old generation still holds."""
+        token, self._kept_by = self._token, None
+        if token is None:
+            return
+        began = time.monotonic()
+        clean = await self._last_checkpoint(min(self.options.session_timeout, self.options.rebalance_timeout) * 0.6)
+        self._token = None
+        if self.state == "running":
+            self.state = "restoring"
+        if clean:
+            self._kept_by = token
+        log.info("revoked: checkpoint %s in %.3f s", "committed" if clean else "missed", time.monotonic() - began)
+
+    def rebalanced(self, assigned: Iterable[Any], token: Ownership | None) -> None:
+        """A new generation: which memory may stay, and what is to be restored.
+
+        Memory stays only if this is exactly the next generation, for the same member, and the checkpoint at the
+        revocation was committed. In any other case someone else may have folded our partitions in between.
+        """
+        mine = {(self.options.logical(tp.topic), tp.partition) for tp in assigned}
+        self._wanted = {
+            (spec.name, partition)
+            for spec in self.specs.values()
+            for partition in range(self.options.partitions_of(spec.topics[0]))
+            if all((topic, partition) in mine for topic in spec.topics)
+        }
+        kept = self._kept_by
+        self._kept_by = None
+        self._token = None
+        sure = kept is not None and token is not None and kept._replace(generation=kept.generation + 1) == token
+        self._drop([key for key in self._slots if not sure or key not in self._wanted])
+        for lane in self.lanes.values():
+            lane.discard()
+        self._restoring = token
+        self.state = "restoring"
+        if token is not None:
+            self.options.observer.rebalanced(token.generation, len(self._wanted))
+            log.info(
+                "generation %d as %s: %d partitions of folds, %d kept in memory",
+                token.generation,
+                token.member,
+                len(self._wanted),
+                len(self._slots),
+            )
+
+    def _drop(self, keys: list[tuple[str, int]]) -> None:
+        dropped = [self._slots.pop(key) for key in keys]
+        for slot in dropped:
+            if slot.task is not None:
+                slot.task.cancel()
+        for lane in self.lanes.values():
+            lane.forget(dropped)
+
+    async def restore(self) -> None:
+        """Bring back what the latest assignment needs and memory does not hold. Ends early if another one comes."""
+        token = self._restoring
+        if token is None or token.generation < 0 or not token.member:
+            return
+        missing = sorted(self._wanted - set(self._slots))
+        began = time.monotonic()
+        pause = 0.2
+        while missing:
+            try:
+                slots, rows = await asyncio.to_thread(self._restore, missing, token)
+            except Cancelled:
+                return
+            except KafkaException as error:
+                if self._restoring is not token:
+                    return
+                log.warning("restore: %s; trying again", error.args[0].str())
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5)
+                continue
+            except EngineStopped as error:
+                self.fail(error)
+                return
+            if self._restoring is not token:
+                return
+            self._slots.update(slots)
+            self.options.observer.restored(time.monotonic() - began, rows, len(slots))
+            log.info("restored %d partitions, %d rows, in %.2f s", len(slots), rows, time.monotonic() - began)
+            break
+        if self._restoring is not token:
+            return
+        self._token = token
+        self.state = "running"
+        for name, partition in missing:
+            self._notify_durable(self._slots[name, partition])
+        for slot in self._slots.values():
+            slot.lane.touch(slot)
+        self._check_barriers()
+
+    def _restore(self, missing: list[tuple[str, int]], token: Ownership) -> tuple[dict[tuple[str, int], Slot], int]:
+        """In a thread: read, build the folds, find where a fresh partition begins."""
+
+        def cancelled() -> bool:
+            return self._restoring is not token
+
+        options = self.options
+        slots: dict[tuple[str, int], Slot] = {}
+        for name, partition in missing:
+            spec = self.specs[name]
+            slot = Slot(spec, partition, None if spec.replayed else options.changelog(name), spec.make(partition))
+            slot.lane = self.lanes[spec.lane]
+            slots[name, partition] = slot
+        stateful = [slot for slot in slots.values() if slot.changelog is not None]
+        found = read_changelogs(options, [(str(slot.changelog), slot.partition) for slot in stateful], cancelled)
+        rows = 0
+        for slot in stateful:
+            state = found.pop((str(slot.changelog), slot.partition))
+            rows += len(state.rows)
+            self._fill(slot, state)
+            if cancelled():
+                raise Cancelled
+        replayed = [slot for slot in slots.values() if slot.spec.replayed]
+        by_partition: dict[tuple[str, int], list[Slot]] = {}
+        for slot in replayed:
+            for topic in slot.spec.topics:
+                by_partition.setdefault((options.physical(topic), slot.partition), []).append(slot)
+
+        def fold(key: tuple[str, int], records: list[Record]) -> None:
+            nonlocal rows
+            rows += len(records)
+            for slot in by_partition[key]:
+                self._fold(slot, records)
+
+        for (topic, partition), offset in replay(options, list(by_partition), fold, cancelled).items():
+            for slot in by_partition[topic, partition]:
+                slot.next[options.logical(topic)] = offset
+        for slot in replayed:
+            slot.committed = dict(slot.next)
+            live = getattr(slot.fold, "live", None)
+            if live is not None:
+                live()
+        self._begin_fresh(slots.values())
+        return slots, rows
+
+    def _fill(self, slot: Slot, state: Restored) -> None:
+        try:
+            slot.fold.restore(state.rows.items())
+        except Exception as error:
+            where = f"{slot.spec.name}/{slot.partition} from {slot.changelog}"
+            raise FoldFailed(f"{where}: restore() raised {error!r}") from error
+        slot.next = {topic: state.positions[topic] for topic in slot.spec.topics if topic in state.positions}
+        slot.committed = dict(slot.next)
+        slot.recorded = dict(slot.next)
+        live = getattr(slot.fold, "live", None)
+        if live is not None:
+            live()
+
+    def _begin_fresh(self, slots: Iterable[Slot]) -> None:
+        """A partition without state begins where the log begins: an explicit offset, never "whatever came first"."""
+        fresh = [(slot, topic) for slot in slots for topic in slot.spec.topics if topic not in slot.next]
+        bounds = first_and_last(self.options, {(self.options.physical(t), slot.partition) for slot, t in fresh})
+        for slot, topic in fresh:
+            slot.next[topic] = slot.committed[topic] = bounds[self.options.physical(topic), slot.partition][0]
+
+    # --- records ------------------------------------------------------------------------------------------------------
+
+    async def drive(self, spec: FoldSpec, events: Any) -> None:
+        """The body of an agent: take chunks from its Faust stream for ever."""
+        logical = self.options.logical
+        async for event in events.noack().events():
+            message = event.message
+            self.accept(spec.name, logical(message.topic), message.partition, event.value)
+            await asyncio.sleep(0)  # let the others have the loop between two chunks
+
+    def accept(self, name: str, topic: str, partition: int, chunk: Chunk) -> None:
+        """Fold a chunk if it begins where the state ends; cut off what was folded before; fetch again after a gap."""
+        slot = self._slots.get((name, partition))
+        if slot is None or self.failure.done() or self._token is None:
+            return
+        expected = slot.next[topic]
+        if chunk.start != expected:
+            if chunk.start > expected:
+                self._seek_again(slot, topic, chunk)
+                return
+            if chunk.end <= expected:
+                return
+            chunk = Chunk(expected, chunk.end, [record for record in chunk.records if record.offset >= expected])
+        slot.seeking = False
+        if chunk.records:
+            try:
+                self._fold(slot, chunk.records)
+            except EngineStopped as error:
+                self.fail(error)
+                return
+            self.options.observer.folded(name, topic, len(chunk.records))
+        slot.next[topic] = chunk.end
+        slot.lane.touch(slot)
+        if self._barriers:
+            self._check_barriers()
+
+    @staticmethod
+    def _fold(slot: Slot, records: list[Record]) -> None:
+        try:
+            slot.fold.fold(records)
+        except Exception as error:
+            first = records[0]
+            where = f"{slot.spec.name} at {first.topic}/{first.partition} from offset {first.offset}"
+            raise FoldFailed(f"{where}: fold() raised {error!r}") from error
+
+    def _seek_again(self, slot: Slot, topic: str, chunk: Chunk) -> None:
+        """A chunk from beyond the state's end (under way during a seek): fetch from the end of the state on."""
+        if slot.seeking:
+            return  # more of the same that was queued
+        slot.seeking = True
+        log.info(
+            "%s/%d: %s: have %d, got %d: fetched again", slot.spec.name, slot.partition, topic, slot.next[topic], chunk.start
+        )
+        seek = asyncio.create_task(self.consumer.seek_to(self._positions_of(topic, slot.partition)))
+        self._seeks.add(seek)
+        seek.add_done_callback(self._seeks.discard)
+
+    def fetch_positions(self) -> dict[Any, int]:
+        """Where to fetch from, for all partitions in our hands: the least of what the folds have."""
+        positions: dict[Any, int] = {}
+        for slot in self._slots.values():
+            slot.seeking = False
+            for topic in slot.spec.topics:
+                positions.update(self._positions_of(topic, slot.partition))
+        return positions
+
+    def _positions_of(self, topic: str, partition: int) -> dict[Any, int]:
+        slots = (self._slots.get((name, partition)) for name in self._readers[topic])
+        offsets = [slot.next[topic] for slot in slots if slot is not None]
+        return {TP(self.options.physical(topic), partition): min(offsets)} if offsets else {}
+
+    async def fetch_failed(self, tp: Any, error: Exception) -> None:
+        """A partition can't be fetched. Out of range: the log has lost what we had not folded; say it, and go on."""
+        if not isinstance(error, OffsetOutOfRangeError):
+            self.fail(EngineStopped(f"{tp.topic}/{tp.partition}: fetch: {error!r}"))
+            return
+        first, last = await self.consumer.bounds(tp)
+        topic = self.options.logical(tp.topic)
+        for name in self._readers.get(topic, ()):
+            slot = self._slots.get((name, tp.partition))
+            if slot is None or first <= slot.next[topic] <= last:
+                continue
+            have = slot.next[topic]
+            lost = first - have if have < first else have - last
+            self._jumped(topic, tp.partition, lost)
+            if have < first:
+                log.error(
+                    "%s/%d: %s: offsets %d to %d are gone from the log before they were folded (retention): %d lost",
+                    topic, tp.partition, name, have, first - 1, lost,
+                )  # fmt: skip
+            else:
+                log.error(
+                    "%s/%d: %s: the log ends at %d, the state at %d (the topic was made anew or truncated): reading it all",
+                    topic, tp.partition, name, last, have,
+                )  # fmt: skip
+            slot.next[topic] = first
+            slot.lane.touch(slot)
+        await self.consumer.seek_to(self._positions_of(topic, tp.partition))
+        self._check_barriers()
+
+    def _jumped(self, topic: str, partition: int, lost: int) -> None:
+        times, offsets = self.jumps.get((topic, partition), (0, 0))
+        self.jumps[topic, partition] = (times + 1, offsets + lost)
+        self.options.observer.jumped(topic, partition, lost)
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self.options.tick_interval)
+            self._tick(list(self._slots.values()))
+
+    def _tick(self, slots: list[Slot]) -> None:
+        if self._token is None:
+            return
+        now = self.options.clock()
+        for slot in slots:
+            try:
+                slot.fold.tick(now)
+            except Exception as error:
+                failed = FoldFailed(f"{slot.spec.name}/{slot.partition}: tick({now}) raised {error!r}")
+                failed.__cause__ = error
+                self.fail(failed)
+                return
+            slot.lane.touch(slot)
+
+    def poke(self, name: str) -> None:
+        """Let time pass for one fold now, and checkpoint what follows at once."""
+        self._tick([slot for slot in self._slots.values() if slot.spec.name == name])
+        self.lanes[self.specs[name].lane].force()
+
+    def request_checkpoint(self, lane: str) -> None:
+        """Checkpoint a lane at once instead of at its interval."""
+        self.lanes[lane].force()
+
+    async def checkpoint(self, lane: str) -> bool:
+        """Checkpoint a lane and wait for it; False when it could not be committed (no ownership at this moment)."""
+        return await self.lanes[lane].checkpoint()
+
+    # --- after a commit -----------------------------------------------------------------------------------------------
+
+    def _committed(self, lane: Lane, slots: list[Slot]) -> None:
+        for slot in slots:
+            durable = getattr(slot.fold, "durable", None)
+            if durable is not None:
+                durable()
+            self._notify_durable(slot)
+        if self._barriers:
+            self._check_barriers()
+
+    def _notify_durable(self, slot: Slot) -> None:
+        callback = slot.spec.on_durable
+        if callback is None:
+            return
+        previous = slot.task
+
+        async def call() -> None:
+            if previous is not None and not previous.done():
+                await asyncio.wait([previous])
+            try:
+                await callback(slot.partition, slot.fold)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                failed = EngineStopped(f"{slot.spec.name}/{slot.partition}: on_durable raised {error!r}")
+                failed.__cause__ = error
+                self.fail(failed)
+
+        slot.task = asyncio.create_task(call(), name=f"durable-{slot.spec.name}-{slot.partition}")
+
+    async def settled(self, targets: Mapping[tuple[str, int], int], *, cascade: bool = False) -> None:
+        """Wait until every fold that reads these (topic, partition) is durable up to these offsets, in this worker.
+
+        Checkpoints are made as soon as the records are folded, whatever the interval. With ``cascade`` also what the
+        folds have written to topics that other folds here read, and so on until nothing is left.
+        Raises what stopped the engine, if it stops.
+        """
+        need = dict(targets)
+        while True:
+            if self.failure.done():
+                self.failure.result()
+            barrier = _Barrier(need, asyncio.get_running_loop().create_future())
+            self._barriers.append(barrier)
+            try:
+                self._check_barriers()
+                await barrier.reached
+            finally:
+                self._barriers.remove(barrier)
+            if not cascade:
+                return
+            need = {}
+            for lane in self.lanes.values():
+                for (topic, partition), offset in lane.writer.written.items():
+                    logical = self.options.logical(topic)
+                    if logical in self._readers and not self._reached(logical, partition, offset, durable=True):
+                        need[logical, partition] = offset
+            if not need:
+                return
+
+    def _reached(self, topic: str, partition: int, offset: int, *, durable: bool) -> bool:
+        for name in self._readers.get(topic, ()):
+            slot = self._slots.get((name, partition))
+            if slot is None or (slot.committed if durable else slot.next)[topic] < offset:
+                return False
+        return True
+
+    def _check_barriers(self) -> None:
+        for barrier in self._barriers:
+            if barrier.reached.done():
+                continue
+            targets = [(topic, partition, offset) for (topic, partition), offset in barrier.targets.items()]
+            if all(self._reached(*target, durable=True) for target in targets):
+                barrier.reached.set_result(None)
+            elif all(self._reached(*target, durable=False) for target in targets):
+                for lane in self.lanes.values():
+                    lane.force()
+
+    # --- what others may know -----------------------------------------------------------------------------------------
+
+    def fold_of(self, name: str, partition: int) -> Any:
+        """The fold of a partition in this worker's hands (read only: it changes under the event loop), or None."""
+        slot = self._slots.get((name, partition))
+        return None if slot is None else slot.fold
+
+    def positions(self) -> dict[tuple[str, str, int], Position]:
+        """(fold, topic, partition) → positions, for all in this worker's hands."""
+        return {
+            (slot.spec.name, topic, slot.partition): Position(slot.next[topic], slot.committed[topic])
+            for slot in self._slots.values()
+            for topic in slot.spec.topics
+        }
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """(topic, partition) → offsets between the log's end, as last seen, and the slowest fold's position."""
+        found: dict[tuple[str, int], int] = {}
+        for (_, topic, partition), position in self.positions().items():
+            try:
+                end = self.consumer.highwater(TP(self.options.physical(topic), partition))
+            except Exception:  # not assigned, or not started: nothing is known
+                end = None
+            if end is not None:
+                found[topic, partition] = max(found.get((topic, partition), 0), end - position.folded)
+        return found
+
+    def status(self) -> dict[str, Any]:
+        """For ``/readyz`` and ``doctor``: JSON-ready."""
+        owned: dict[str, list[int]] = {}
+        for name, partition in sorted(self._slots):
+            owned.setdefault(name, []).append(partition)
+        lanes = {
+            lane.name: {
+                "last_checkpoint_at": lane.last_at,
+                "last_checkpoint_seconds": lane.last_seconds,
+                "last_error": lane.last_error,
+            }
+            for lane in self.lanes.values()
+        }
+        return {
+            "state": self.state,
+            "generation": self._token.generation if self._token is not None else None,
+            "partitions": owned,
+            "jumps": {
+                f"{topic}/{partition}": {"times": times, "offsets_lost": offsets}
+                for (topic, partition), (times, offsets) in self.jumps.items()
+            },
+            "lanes": lanes,
+            "last_error": self.last_error,
+        }

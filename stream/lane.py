@@ -1,0 +1,212 @@
+"""When is a checkpoint made, and of what?
+
+A lane is a checkpoint loop: some folds, one transactional producer, one thread. It wakes when a fold has changed and
+checkpoints as soon as its interval since the last one is over: at once after a pause, at the interval under load.
+The snapshot is taken on the event loop without awaiting, so it is one moment of the folds; the transaction is then
+written in the lane's thread while folding goes on.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from models.fold import PartitionFold
+from stream.checkpoint import Batch, GaveUp, Message, Writer
+from stream.chunks import Ownership
+from stream.errors import EngineStopped, FoldFailed
+from stream.options import EngineOptions, FoldSpec
+from stream.restore import POSITION
+from stream.topics import partition_for
+
+log = logging.getLogger(__name__)
+
+
+class Slot:
+    """One partition of one fold, in this worker's hands."""
+
+    __slots__ = ("changelog", "committed", "fold", "lane", "next", "partition", "recorded", "seeking", "spec", "task")
+
+    def __init__(self, spec: FoldSpec, partition: int, changelog: str | None, fold: PartitionFold) -> None:
+        self.spec = spec
+        self.partition = partition
+        self.changelog = changelog
+        self.fold = fold
+        self.lane: Lane
+        #: Logical topic → next offset: folded, durable, and as the position row has it.
+        self.next: dict[str, int] = {}
+        self.committed: dict[str, int] = {}
+        self.recorded: dict[str, int] = {}
+        self.seeking = False
+        self.task: asyncio.Task[None] | None = None
+
+
+class _Snapshot(NamedTuple):
+    batch: Batch
+    slots: list[tuple[Slot, dict[str, int]]]
+
+
+class Lane:
+    """One checkpoint loop.
+
+    ``token()`` is the ownership of the memory, None while there is none; ``committed(slots)`` is called on the event
+    loop after each commit, ``failed(error)`` when the engine can't go on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: EngineOptions,
+        *,
+        token: Callable[[], Ownership | None],
+        still_ours: Callable[[Ownership], bool],
+        committed: Callable[["Lane", list[Slot]], None],
+        failed: Callable[[BaseException], None],
+        producer: Any = None,
+    ) -> None:
+        self.name = name
+        self.interval = options.interval(name)
+        self.last_error: str | None = None
+        self.last_seconds: float | None = None
+        self.last_at: int | None = None
+        self._options = options
+        self._token = token
+        self._committed = committed
+        self._failed = failed
+        self._touched: dict[Slot, None] = {}
+        self._snapshot: _Snapshot | None = None
+        self._lock = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._force = asyncio.Event()
+        self._started = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
+        self.writer = Writer(options, name, still_ours, self._retried, producer)
+
+    def _retried(self, reason: str) -> None:
+        """Called from the lane's thread."""
+        self.last_error = reason
+        self._loop.call_soon_threadsafe(self._options.observer.checkpoint_retried, self.name, reason)
+
+    async def start(self) -> None:
+        """Open the producer (this waits for the transaction coordinator), then begin the loop."""
+        await self._loop.run_in_executor(self._executor, self.writer.open)
+        self._task = asyncio.create_task(self._run(), name=f"lane-{self.name}")
+
+    def touch(self, slot: Slot) -> None:
+        """This slot's fold or position may have changed."""
+        self._touched[slot] = None
+        self._wake.set()
+
+    def force(self) -> None:
+        """Checkpoint now, if there is anything to write."""
+        self._force.set()
+        self._wake.set()
+
+    def forget(self, slots: list[Slot]) -> None:
+        """These slots are no longer ours, or were restored: nothing of them is to be written any more."""
+        for slot in slots:
+            self._touched.pop(slot, None)
+
+    def discard(self) -> None:
+        """Throw away a snapshot that could not be committed under its token."""
+        self._snapshot = None
+        self.writer.giving_up = False
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            wait = self._started + self.interval - time.monotonic()
+            if wait > 0 and not self._force.is_set():
+                try:
+                    await asyncio.wait_for(self._force.wait(), wait)
+                except TimeoutError:
+                    pass
+            self._wake.clear()
+            self._force.clear()
+            await self.checkpoint()
+
+    async def checkpoint(self) -> bool:
+        """Write what has changed, if anything. True when all that was touched before is durable."""
+        async with self._lock:
+            token = self._token()
+            if token is None:
+                return False
+            try:
+                return await self._checkpoint(token)
+            except EngineStopped as error:
+                self.last_error = str(error)
+                self._failed(error)
+                return False
+
+    async def _checkpoint(self, token: Ownership) -> bool:
+        self._started = began = time.monotonic()
+        if self._snapshot is None:
+            self._snapshot = self._take_snapshot()
+        snapshot = self._snapshot
+        if snapshot is None:
+            return True
+        try:
+            await self._loop.run_in_executor(self._executor, self.writer.commit, snapshot.batch, token)
+        except GaveUp as error:
+            self.last_error = str(error)
+            return False
+        self._snapshot = None
+        for slot, positions in snapshot.slots:
+            slot.committed.update(positions)
+        self.last_seconds = time.monotonic() - began
+        self.last_at = self._options.clock()
+        self.last_error = None
+        batch = snapshot.batch
+        self._options.observer.checkpointed(self.name, self.last_seconds, len(batch.rows), len(batch.outputs))
+        self._committed(self, [slot for slot, _ in snapshot.slots])
+        return True
+
+    def _take_snapshot(self) -> _Snapshot | None:
+        """One moment of all touched folds, encoded. No await in here."""
+        touched, self._touched = list(self._touched), {}
+        rows: list[Message] = []
+        outputs: list[Message] = []
+        positions: list[tuple[str, int, int]] = []
+        slots: list[tuple[Slot, dict[str, int]]] = []
+        options = self._options
+        for slot in touched:
+            try:
+                changes = slot.fold.changes()
+            except Exception as error:
+                raise FoldFailed(f"{slot.spec.name}/{slot.partition}: changes() raised {error!r}") from error
+            moved = {topic: offset for topic, offset in slot.next.items() if slot.recorded.get(topic) != offset}
+            if not (changes.rows or changes.outputs or moved):
+                continue
+            partition = slot.partition
+            if slot.changelog is not None:
+                changelog = slot.changelog
+                rows.extend([Message(changelog, value, key, partition) for key, value in changes.rows])
+                rows.extend(
+                    Message(changelog, b"%d" % offset, POSITION + topic.encode(), partition) for topic, offset in moved.items()
+                )
+            for topic, key, value, where in changes.outputs:
+                if where is None:
+                    where = partition_for(key, options.partitions_of(topic))
+                outputs.append(Message(options.physical(topic), value, key, where))
+            slot.recorded.update(moved)
+            # Unmoved positions are sent too when only time has passed: they carry the token that is checked.
+            now = dict(slot.next)
+            positions.extend((options.physical(topic), partition, offset) for topic, offset in (moved or now).items())
+            slots.append((slot, now))
+        if not slots:
+            return None
+        return _Snapshot(Batch(rows, outputs, positions), slots)
+
+    async def stop(self) -> None:
+        """End the loop and the producer. A transaction under way is waited for at most 5 s."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self.writer.giving_up = True
+        done = self._loop.run_in_executor(self._executor, self.writer.close)
+        await asyncio.wait([done], timeout=6)
+        self._executor.shutdown(wait=False, cancel_futures=True)
