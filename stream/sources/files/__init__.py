@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from stream.sources.files import bpic12, crm, jsonl
+from stream.sources.files import bpic12, crm, jsonl, mapped
 from stream.sources.files.base import FileEvent, FileReject, Item, ReadOptions, SourceFileError
 
 Reader = Callable[[Path, ReadOptions], Iterator[Item]]
@@ -12,6 +12,7 @@ FORMATS: dict[str, Reader] = {
     "jsonl": jsonl.read,
     "bpic12": bpic12.read,
     "crm": crm.read,
+    "csv": mapped.read,
 }
 """Every format by the name that ``--format`` takes."""
 

@@ -1,0 +1,222 @@
+"""Which column of somebody's CSV file means what?
+
+A mapping is a YAML document; ``docs/formats.md`` explains it with examples. All its problems are reported at once, each
+with its place, before the first row is read.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from msgspec import structs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from models.events.catalogue import STRUCTS
+from stream.sources.files.base import SourceFileError, epoch_ms
+
+AMOUNTS = frozenset({"amount", "cost"})
+NUMBERS = frozenset({"score", "count", "duration_seconds", "preparation_seconds", "response_seconds", "hours"})
+DATES = frozenset({"expected_close_date", "term_end", "day"})
+ISO = "iso"
+
+_NUMBER = {
+    ".": re.compile(r"[+-]?(\d{1,3}([,\s'’]\d{3})+|\d+)(\.\d+)?", re.ASCII),
+    ",": re.compile(r"[+-]?(\d{1,3}([.\s'’]\d{3})+|\d+)(,\d+)?", re.ASCII),
+}
+
+
+@lru_cache
+def fields_of(kind: str) -> frozenset[str]:
+    """The names that the data of an event type may have, nested ones left out."""
+    data = next(item.type for item in structs.fields(STRUCTS[kind]) if item.name == "data")
+    return frozenset(item.name for item in structs.fields(data)) - {"bant"}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cell(_Part):
+    """Where a value comes from: a column (with a table of what its values mean), or the same for every row.
+
+    In YAML a bare name is a column: ``owner: Rep`` is ``owner: {column: Rep}``.
+    """
+
+    column: str | None = None
+    value: str | None = None
+    values: dict[str, str] = {}
+    otherwise: str | None = None
+    """What a value means that is not in ``values``; without it, it is itself (for an event's type: refused, unless it is one)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, found: object) -> object:
+        return {"column": found} if isinstance(found, str) else found
+
+    @model_validator(mode="after")
+    def _one(self) -> "Cell":
+        if (self.column is None) == (self.value is None):
+            raise ValueError("either a column or a value is needed")
+        return self
+
+    def read(self, row: Mapping[str, str]) -> str:
+        """The row's value; empty where the row has none."""
+        if self.column is None:
+            return self.value or ""
+        found = row[self.column]
+        return self.values.get(found, self.otherwise if self.values and self.otherwise is not None else found)
+
+
+class EventMapping(_Part):
+    """One event that a row may tell of."""
+
+    type: Cell
+    time: Cell
+    subject: Cell
+    id: Cell | None = None
+    """Without it the id is the row's subject, type and time: the same row read again is the same event."""
+    data: dict[str, Cell] = {}
+    when: dict[str, str | list[str]] = {}
+    """Only rows with these values in these columns; ``"*"`` is any value, ``""`` none."""
+
+    @field_validator("type")
+    @classmethod
+    def _known(cls, cell: Cell) -> Cell:
+        for kind in [cell.value, cell.otherwise, *cell.values.values()]:
+            if kind is not None and kind not in STRUCTS and kind != "skip":
+                raise ValueError(f'found "{kind}"; skip or an event type is needed: {", ".join(STRUCTS)}')
+        return cell
+
+    @model_validator(mode="after")
+    def _fields(self) -> "EventMapping":
+        possible = {self.type.value, self.type.otherwise, *self.type.values.values()} & STRUCTS.keys()
+        accepted = frozenset[str]().union(*(fields_of(kind) for kind in possible or STRUCTS if kind))
+        if unknown := self.data.keys() - accepted:
+            raise ValueError(f'data: found "{min(unknown)}"; {", ".join(sorted(accepted))} are accepted')
+        return self
+
+    def applies(self, row: Mapping[str, str]) -> bool:
+        """Whether the row tells of this event."""
+        for column, accepted in self.when.items():
+            found = row[column]
+            if accepted == "*":
+                if not found:
+                    return False
+            elif found not in ([accepted] if isinstance(accepted, str) else accepted):
+                return False
+        return True
+
+    def columns(self) -> set[str]:
+        """The columns that a file must have."""
+        cells = [self.type, self.time, self.subject, *self.data.values()]
+        if self.id is not None:
+            cells.append(self.id)
+        return {cell.column for cell in cells if cell.column is not None} | set(self.when)
+
+
+class CsvMapping(_Part):
+    """A whole mapping file."""
+
+    source: str = "/files/csv"
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    encoding: str = "utf-8-sig"
+    decimal: str = Field(".", pattern=r"^[.,]$")
+    zone: str | None = None
+    dates: list[str] = [ISO]
+    currency: str | None = Field(None, pattern="^[A-Z]{3}$")
+    events: list[EventMapping] = Field(min_length=1)
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, zone: str | None) -> str | None:
+        if zone is not None:
+            try:
+                ZoneInfo(zone)
+            except (KeyError, ValueError, OSError) as error:
+                raise ValueError(f'found "{zone}"; a time zone as Europe/Paris is needed') from error
+        return zone
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+        except LookupError as error:
+            raise ValueError(f'found "{encoding}"; an encoding as utf-8 or cp1252 is needed') from error
+        return encoding
+
+    def columns(self) -> list[str]:
+        """The columns that a file must have, in alphabetical order."""
+        return sorted(set().union(*(event.columns() for event in self.events)))
+
+    def moment(self, text: str, zone: tzinfo) -> datetime:
+        """The instant that ``text`` names in one of ``dates``; without an offset it is local to ``zone``.
+
+        Raises:
+            ValueError: with what was found and what is accepted.
+        """
+        for form in self.dates:
+            try:
+                moment = datetime.fromisoformat(text) if form == ISO else datetime.strptime(text, form)  # noqa: DTZ007 - made aware below
+            except ValueError:
+                continue
+            return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.zone) if self.zone else zone)
+        raise ValueError(f'found "{text}"; {" or ".join(self.dates)} are accepted')
+
+    def field(self, name: str, text: str, zone: tzinfo) -> Any:
+        """A value of an event's data, in the form that the contract wants it. Raises ValueError as ``moment``."""
+        if name in AMOUNTS or name in NUMBERS:
+            number = self._number(text)
+            return str(number) if name in AMOUNTS else int(number) if number == number.to_integral() else float(number)
+        if name in DATES:
+            return self.moment(text, zone).strftime("%Y-%m-%d")
+        if name == "opened_at":
+            return self.moment(text, zone).isoformat()
+        return text
+
+    def _number(self, text: str) -> Decimal:
+        # Separators of thousands only where thousands are: read otherwise, "1,5" would quietly become 15.
+        if not _NUMBER[self.decimal].fullmatch(text):
+            raise ValueError(f'found "{text}"; a number with the decimal sign "{self.decimal}" is needed')
+        plain = "".join(text.split()).replace("'", "").replace("’", "").replace("," if self.decimal == "." else ".", "")
+        return Decimal(plain.replace(self.decimal, "."))
+
+
+def load_mapping(path: Path) -> CsvMapping:
+    """Read a mapping file.
+
+    Raises:
+        SourceFileError: with every problem, a line each: where, what was found, what is accepted.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceFileError(f"{path}: {error.strerror or error}; a readable mapping file is needed") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SourceFileError(f"{path}: not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise SourceFileError(f"{path}: found {type(document).__name__}; a YAML mapping with events is needed")
+    try:
+        return CsvMapping.model_validate(document)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            place = ".".join(str(part) for part in problem["loc"]) or "mapping"
+            text = problem["msg"].removeprefix("Value error, ")
+            found = f' (found "{problem["input"]}")' if isinstance(problem["input"], str | int | float) else ""
+            lines.append(f"{path}: {place}: {text}{found}")
+        raise SourceFileError("\n".join(lines)) from error
+
+
+def event_time(moment: datetime) -> tuple[int, str]:
+    """Epoch ms, and the RFC 3339 text; offsets with seconds (before 1900 or so) are written in UTC."""
+    offset = moment.utcoffset()
+    if offset is None or offset.seconds % 60:
+        moment = moment.astimezone(UTC)
+    return epoch_ms(moment), moment.isoformat()
