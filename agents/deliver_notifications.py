@@ -1,0 +1,111 @@
+"""Who is told, and did it arrive? Sends what the outbox says is due, and tells it how each attempt ended."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from agents.notifiers.base import Notifier
+from alert_rules.outbox import DeliverNotifications, Delivery, no_outcomes
+from alert_rules.outcome import Outcome, Retry
+from models.fold import PartitionFold
+from stream.options import FoldSpec, wall_clock
+
+log = logging.getLogger(__name__)
+
+NAME = "deliver-notifications"
+#: A lane of its own: intents must be durable at once, whatever the other folds are writing.
+LANE = "deliveries"
+
+
+class Deliverer:
+    """Drives the outbox: at most one attempt a receiver at a time, so that one that hangs holds up nobody else.
+
+    ``wrote`` is called when the result of an attempt waits to be written: the engine's ``request_checkpoint(LANE)``.
+    ``clock`` gives milliseconds since the epoch: the wall clock, also in a replay, because receivers live in it.
+    """
+
+    def __init__(
+        self,
+        notifiers: Mapping[str, Notifier],
+        *,
+        wrote: Callable[[], object] = lambda: None,
+        clock: Callable[[], int] = wall_clock,
+    ) -> None:
+        self.notifiers = dict(notifiers)
+        self.wrote = wrote
+        self._clock = clock
+        self._news = asyncio.Event()
+        #: Attempts by (receiver, outcome), zeros included: ``vigie_notifications_total``.
+        self.outcomes = no_outcomes(self.notifiers)
+        self._fold = self._make(0)
+
+    def spec(self) -> FoldSpec:
+        """Return the fold as the engine runs it."""
+        return FoldSpec(
+            name=NAME,
+            topics=("alerts", "outbox"),
+            make=self._make,
+            lane=LANE,
+            on_durable=self.deliver,
+            doc="Tell every receiver of the alerts, at least once, and keep what has not arrived yet.",
+        )
+
+    def _make(self, partition: int) -> DeliverNotifications:
+        self._fold = DeliverNotifications(tuple(self.notifiers), heard=self._news.set, outcomes=self.outcomes)
+        return self._fold
+
+    async def deliver(self, partition: int, fold: PartitionFold) -> None:
+        """Send until nothing is left to be sent. Cancelled when the partition goes to another worker, which finds the
+        intents of what was under way and sends them again under the same ids."""
+        assert isinstance(fold, DeliverNotifications)  # our own spec made it
+        under_way: dict[asyncio.Task[Outcome], Delivery] = {}
+        try:
+            while True:
+                self._news.clear()
+                for delivery in fold.take(self._clock()):
+                    under_way[asyncio.create_task(self._attempt(delivery), name=f"notify {delivery.receiver}")] = delivery
+                due = fold.next_due()
+                if not under_way and due is None:
+                    return
+                await self._wait(under_way, due)
+                for task in [task for task in under_way if task.done()]:
+                    fold.done(under_way.pop(task), task.result(), self._clock())
+                    self.wrote()
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _wait(self, under_way: Mapping[asyncio.Task[Outcome], Delivery], due: int | None) -> None:
+        """Wait for the end of an attempt, for the time of the next one, or for news from the fold."""
+        seconds = None if due is None else max(due - self._clock(), 1) / 1000
+        news = asyncio.create_task(self._news.wait(), name="news")
+        try:
+            await asyncio.wait({news, *under_way}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
+
+    async def _attempt(self, delivery: Delivery) -> Outcome:
+        try:
+            outcome = await self.notifiers[delivery.receiver].send(delivery)
+        except Exception as error:
+            # A notifier's bug must not stop the others; what the error says may hold a secret, its kind does not.
+            outcome = Retry(f"internal error ({type(error).__name__})")
+            log.exception("receiver %s: %s", delivery.receiver, type(error).__name__, exc_info=False)
+        if isinstance(outcome, Retry):
+            log.warning("receiver %s: not told yet: %s", delivery.receiver, outcome.reason)
+        return outcome
+
+    @property
+    def depth(self) -> int:
+        """How many messages have no end yet."""
+        return self._fold.depth
+
+    def oldest(self) -> int | None:
+        """Return when the oldest message without an end came (milliseconds since the epoch)."""
+        return self._fold.oldest()
+
+    async def close(self) -> None:
+        """Let go of the receivers' connections."""
+        for notifier in self.notifiers.values():
+            await notifier.close()

@@ -1,0 +1,33 @@
+"""How is each kind of receiver told? One kind a file, one line here."""
+
+from collections.abc import Callable, Iterable
+
+from agents.notifiers.base import Notifier, ReceiverError
+from agents.notifiers.console import ConsoleNotifier
+from agents.notifiers.http import HttpNotifier
+from stream.settings import ReceiverSettings
+
+__all__ = ["NOTIFIERS", "Notifier", "ReceiverError", "build"]
+
+#: The kinds of receivers by the ``type`` of the settings. Each waits for the contract suite in ``tests/agents``.
+NOTIFIERS: dict[str, Callable[[ReceiverSettings], Notifier]] = {
+    "console": ConsoleNotifier.from_settings,
+    "http": HttpNotifier.from_settings,
+}
+
+
+def build(receivers: Iterable[ReceiverSettings]) -> dict[str, Notifier]:
+    """Return the notifiers by receiver name; raise :class:`ReceiverError` with all that is wrong, secrets left out."""
+    notifiers: dict[str, Notifier] = {}
+    problems: list[str] = []
+    for receiver in receivers:
+        if receiver.name in notifiers:
+            problems.append(f"receivers: {receiver.name!r} is there twice (accepted: a name of its own for each)")
+            continue
+        try:
+            notifiers[receiver.name] = NOTIFIERS[receiver.type](receiver)
+        except ReceiverError as error:
+            problems += error.problems
+    if problems:
+        raise ReceiverError(problems)
+    return notifiers

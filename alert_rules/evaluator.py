@@ -1,0 +1,160 @@
+"""Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from alert_rules.dead import dead_output
+from alert_rules.evaluate import AlertState, Phase, Transition, decode_state, encode_state, evaluate, orphaned
+from alert_rules.message import message, summary
+from alert_rules.reading import dimension, observe, sample
+from alert_rules.rule import Direction, Rule
+from models.calendar import iso
+from models.events.refused import Reason
+from models.fold import Changes, Output, Record, Row
+from models.kpis.reading import Reading
+
+
+class EvaluateAlerts:
+    """The one partition of readings, folded into the state of every (rule, segment) that is not inactive.
+
+    Rows: ``rule|segment`` to the state's JSON. Outputs: every transition, on ``alerts``, keyed by incident.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = {rule.id: rule for rule in rules}
+        self._watching: dict[tuple[str, str, str | None], list[Rule]] = {}
+        for rule in self.rules.values():
+            self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
+        self._states: dict[str, AlertState] = {}
+        self._latest: dict[str, Reading] = {}  # of the alerts that stand, for those who look; not state
+        self._orphans: list[AlertState] = []
+        self._dirty: set[str] = set()
+        self._outputs: list[Output] = []
+        self.refused = 0  # readings that could not be read, since the start
+
+    @property
+    def wanted(self) -> set[tuple[str, str, str | None]]:
+        """The (KPI, window, dimension or None for the total) whose readings the rules need."""
+        return set(self._watching)
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take the states back; those of rules that are gone are ended at the next tick."""
+        for key, value in rows:
+            state = decode_state(orjson.loads(value))
+            self._states[key.decode()] = state
+            if state.rule not in self.rules:
+                self._orphans.append(state)
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Evaluate the rules that watch each reading; what is not a reading becomes a dead letter."""
+        for record in records:
+            if record.value is None:
+                continue
+            try:
+                reading = observe(record.value)
+            except ValueError as error:
+                self.refused += 1
+                self._outputs.append(dead_output(record, Reason.INVALID_DATA, f"{record.topic}: {error}", record.timestamp))
+                continue
+            for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
+                self._evaluate(rule, reading)
+
+    def _evaluate(self, rule: Rule, reading: Reading) -> None:
+        key = f"{rule.id}|{reading.segment_name}"
+        before = self._states.get(key)
+        after, transitions = evaluate(rule, before, reading)
+        if after is not None:
+            self._latest[key] = reading
+        if after is before:
+            return
+        if after is None:
+            self._states.pop(key, None)
+            self._latest.pop(key, None)
+        else:
+            self._states[key] = after
+        self._dirty.add(key)
+        for transition in transitions:
+            self._say(rule, transition)
+
+    def _say(self, rule: Rule, transition: Transition) -> None:
+        said = message(rule, transition)
+        words = {"title": said.title, "text": said.text}
+        value = orjson.dumps({"type": "transition", **said.data, "message": words})
+        self._outputs.append(Output("alerts", transition.incident.encode(), value))
+
+    def tick(self, now: int) -> None:
+        """End the alerts of rules that are gone. Nothing else: the readings' own times are what counts."""
+        for state in self._orphans:
+            key = f"{state.rule}|{state.segment}"
+            del self._states[key]
+            self._dirty.add(key)
+            self._say(_gone(state), orphaned(state, now, f"the rule {state.rule} is no longer there"))
+        self._orphans.clear()
+
+    def changes(self) -> Changes:
+        """Return the rows and transitions since the last call."""
+        rows = [
+            Row(key.encode(), None if (state := self._states.get(key)) is None else orjson.dumps(encode_state(state)))
+            for key in sorted(self._dirty)
+        ]
+        outputs, self._outputs = self._outputs, []
+        self._dirty.clear()
+        return Changes(rows, outputs)
+
+    def current(self) -> list[dict[str, Any]]:
+        """Return the alerts that stand, gravest and oldest first, as ``GET /api/alerts`` shows them."""
+        order = {Phase.FIRING: 0, Phase.RECOVERING: 1, Phase.PENDING: 2}
+        states = sorted(
+            self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
+        )
+        return [self._shown(key, state) for key, state in states]
+
+    def _shown(self, key: str, state: AlertState) -> dict[str, Any]:
+        rule, reading = self.rules.get(state.rule), self._latest.get(key)
+        name, _, place = state.segment.partition("=")
+        step = rule.step(state.severity) if rule is not None else None
+        return {
+            "id": state.incident,
+            "rule": state.rule,
+            "kpi": rule.kpi if rule else None,
+            "title": (rule.title or rule.kpi) if rule else None,
+            "summary": summary(rule, state.segment, state.severity, state.started, reading) if rule else None,
+            "window": rule.window if rule else None,
+            "segment": {} if state.segment == "total" else {name: place},
+            "state": state.phase.value,
+            "severity": state.severity.value,
+            "since": iso(state.started),
+            "fired": None if state.fired is None else iso(state.fired),
+            "value": reading.value if reading else None,
+            "sample": sample(reading) if reading else None,
+            "at": iso(reading.at if reading else state.at),
+            "unit": rule.unit if rule else None,
+            "threshold": step.threshold if step else None,
+            "direction": rule.direction.value if rule else None,
+            "labels": dict(rule.labels) if rule else {},
+            "runbook": rule.runbook if rule else None,
+        }
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Return how many alerts stand by (rule, severity, state), zeros included: ``vigie_alerts``."""
+        counts = {
+            (rule.id, step.severity.value, phase.value): 0
+            for rule in self.rules.values()
+            for step in rule.ladder
+            for phase in Phase
+        }
+        for state in self._states.values():
+            label = (state.rule, state.severity.value, state.phase.value)
+            counts[label] = counts.get(label, 0) + 1
+        return counts
+
+
+def _gone(state: AlertState) -> Rule:
+    """Return what is left of a rule that is no longer there: enough to say that its alert has ended."""
+    return Rule(
+        id=state.rule, kpi="", window="", by=state.segment.partition("=")[0] if "=" in state.segment else None,
+        direction=Direction.BELOW, ladder=(), wait=0, min_samples=0, labels={},
+        summary="The rule is no longer there; its alert has ended.", runbook="docs/alerts.md", tests=(), title=state.rule,
+    )  # fmt: skip

@@ -1,0 +1,150 @@
+"""What is said to people about a transition?"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from alert_rules.durations import human
+from alert_rules.evaluate import Kind, Transition
+from alert_rules.reading import sample
+from alert_rules.rule import Direction, Rule, Severity
+from alert_rules.wording import Quantity, fill, number
+from models.calendar import iso
+from models.kpis.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a notifier sends, in its own form: one line, some lines, and the same as data."""
+
+    title: str
+    text: str
+    data: dict[str, Any]
+
+
+def summary(rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None) -> str:
+    """Return the rule's summary, filled in; without a reading its numbers are told as ``no value``."""
+    return fill(rule.summary, _fields(rule, segment, severity, started, reading))
+
+
+def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None) -> dict[str, str | Quantity]:
+    """Return what a summary may name."""
+    step = rule.step(severity)
+    currency = reading.currency if reading is not None else None
+
+    def of(value: float | None, unit: str = rule.unit) -> Quantity:
+        return Quantity(value, unit, currency)
+
+    place = segment.partition("=")[2] or "total"
+    found: dict[str, str | Quantity] = {
+        "kpi": rule.title or rule.kpi,
+        "window": rule.window,
+        "segment": place,
+        "severity": severity.value,
+        "since": iso(started),
+        "value": of(reading.value if reading else None),
+        "low": of(reading.low if reading else None),
+        "high": of(reading.high if reading else None),
+        "numerator": of(reading.numerator if reading else None, "money" if rule.unit == "money" else "count"),
+        "denominator": of(reading.denominator if reading else None, "count"),
+        "sample": of(sample(reading) if reading else None, "count"),
+        "threshold": of(step.threshold if step else None),
+        "clear": of(step.clear if step else None),
+    }
+    if rule.by is not None:
+        found[rule.by] = place
+    return found
+
+
+def message(rule: Rule, transition: Transition) -> Message:
+    """Return what to say. Deterministic: the same transition is told in the same words."""
+    reading = transition.reading
+    name = rule.title or rule.kpi
+    place = "" if transition.segment == "total" else f" · {transition.segment}"
+    told = f": {number(reading.value, rule.unit, reading.currency)}" if reading is not None else ""
+    title = f"[{_stamp(transition)}] {name}{place}{told}"
+    words = summary(rule, transition.segment, transition.severity, transition.started, reading)
+    lines = [words, ""]
+    lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading)]
+    return Message(title, "\n".join(lines), data(rule, transition))
+
+
+def _stamp(transition: Transition) -> str:
+    match transition.kind:
+        case Kind.RESOLVED:
+            return "RESOLVED"
+        case Kind.UPGRADED | Kind.DOWNGRADED:
+            before = transition.severity_before
+            return f"{before.value.upper() if before else '?'} → {transition.severity.value.upper()}"
+        case _:
+            return transition.severity.value.upper()
+
+
+def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[tuple[str, str]]:
+    facts = [("Why", transition.reason)]
+    if reading is not None:
+        value = number(reading.value, rule.unit, reading.currency)
+        if reading.low is not None and reading.high is not None:
+            low, high = (number(bound, rule.unit, reading.currency) for bound in (reading.low, reading.high))
+            value += f" (95 % interval {low} to {high})"
+        facts.append(("Value", value))
+        if (cases := sample(reading)) is not None:
+            facts.append(("Sample", number(cases, "count")))
+        facts.append(("Window", f"{rule.window}, {iso(reading.start)} to {iso(reading.at)}"))
+    step = rule.step(transition.severity)
+    if step is not None:
+        clears = "at or above" if rule.direction is Direction.BELOW else "at or below"
+        facts.append(
+            (
+                "Threshold",
+                f"{transition.severity} {rule.direction} {number(step.threshold, rule.unit)}, "
+                f"clears {clears} {number(step.clear, rule.unit)}",
+            )
+        )
+    lasted = transition.at - transition.started
+    facts.append(("Since", f"{iso(transition.started)}{f' ({human(lasted)})' if lasted else ''}"))
+    facts.append(("Runbook", rule.runbook))
+    return facts
+
+
+def data(rule: Rule, transition: Transition) -> dict[str, Any]:
+    """Return a transition as it travels on the ``alerts`` topic and to receivers that are programs."""
+    reading, step = transition.reading, rule.step(transition.severity)
+    dimension, _, place = transition.segment.partition("=")
+    return {
+        "id": transition.id,
+        "incident": transition.incident,
+        "kind": transition.kind.value,
+        "rule": rule.id,
+        "kpi": rule.kpi,
+        "window": rule.window,
+        "segment": {} if transition.segment == "total" else {dimension: place},
+        "state": {"before": transition.before, "after": transition.after},
+        "severity": transition.severity.value,
+        "severity_before": transition.severity_before.value if transition.severity_before else None,
+        "at": iso(transition.at),
+        "since": iso(transition.started),
+        "fired": None if transition.fired is None else iso(transition.fired),
+        "reason": transition.reason,
+        "value": reading.value if reading else None,
+        "low": reading.low if reading else None,
+        "high": reading.high if reading else None,
+        "numerator": reading.numerator if reading else None,
+        "denominator": reading.denominator if reading else None,
+        "sample": sample(reading) if reading else None,
+        "from": iso(reading.start) if reading else None,
+        "unit": rule.unit,
+        "currency": reading.currency if reading else None,
+        "threshold": step.threshold if step else None,
+        "clear": step.clear if step else None,
+        "direction": rule.direction.value,
+        "labels": dict(rule.labels),
+        "runbook": rule.runbook,
+    }
+
+
+def check_summary(rule: Rule) -> None:
+    """Raise :class:`alert_rules.wording.TemplateError` where the summary cannot be filled in, whatever the reading."""
+    segment = {} if rule.by is None else {rule.by: "web"}
+    for value in (0.5, None):
+        reading = Reading(rule.kpi, rule.window, segment, 0, 0, value, value, value, value, value, rule.unit)
+        summary(rule, reading.segment_name, rule.ladder[0].severity, 0, reading)

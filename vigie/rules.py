@@ -1,0 +1,153 @@
+"""Are the alert rules sound, and do they do what their own tests say? (``vigie rules check``, ``vigie rules test``)"""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+import yaml
+
+from alert_rules.rule import Known, Rule
+from alert_rules.schema import Problem, parse_rules
+from alert_rules.timeline import Failure, run
+from models.kpis.catalogue import Catalogue, CatalogueError
+from stream.catalogue import load_catalogue
+from stream.settings import Settings, SettingsError, load
+
+#: How the shipped rules' files are called in messages.
+SHIPPED = "alert_rules/rules"
+_RUNBOOKS = Path("docs/runbooks")
+
+
+class RulesError(ValueError):
+    """The rules cannot be used; ``problems`` lists all that is wrong in all files."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(map(str, problems)))
+
+
+class Checked(NamedTuple):
+    """The sound rules, by id, and all that is wrong with the others."""
+
+    rules: list[Rule]
+    problems: list[Problem]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key given twice: the second one would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is there twice", key_node.start_mark)
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def check(catalogue: Catalogue, folders: Sequence[Path] = ()) -> Checked:
+    """Read the shipped rules and the folders' own; a folder's file replaces the shipped one of the same name."""
+    problems: list[Problem] = []
+    shipped: dict[str, Any] = {}
+    for entry in files("alert_rules").joinpath("rules").iterdir():
+        if entry.name.endswith((".yaml", ".yml")):
+            _read(f"{SHIPPED}/{entry.name}", entry.read_text("utf-8"), shipped, problems)
+    own: dict[str, Any] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            problems.append(Problem(str(folder), "", "no such folder (rule_folders)"))
+            continue
+        for path in sorted(folder.glob("*.y*ml")):
+            try:
+                text = path.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(Problem(str(path), "", f"cannot be read: {error}"))
+                continue
+            _read(str(path), text, own, problems)
+    replaced = {Path(file).stem for file in own}
+    shipped = {file: tree for file, tree in shipped.items() if Path(file).stem not in replaced}
+    rules, wrong = parse_rules(shipped, Known.of(catalogue, _pages()))
+    own_rules, own_wrong = parse_rules(own, Known.of(catalogue))
+    return Checked(sorted(rules + own_rules, key=lambda rule: rule.id), problems + wrong + own_wrong)
+
+
+def load_rules(catalogue: Catalogue, folders: Sequence[Path] = ()) -> list[Rule]:
+    """Return the rules in force; raise :class:`RulesError` with every problem."""
+    rules, problems = check(catalogue, folders)
+    if problems:
+        raise RulesError(problems)
+    return rules
+
+
+def run_tests(rules: Sequence[Rule]) -> list[Failure]:
+    """Run the rules' own tests; return what failed."""
+    return [failure for rule in rules for failure in run(rule)]
+
+
+def _read(file: str, text: str, into: dict[str, Any], problems: list[Problem]) -> None:
+    try:
+        into[file] = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        problems.append(Problem(file, "", f"not YAML: {' '.join(str(error).split())}"))
+
+
+def _pages() -> list[str] | None:
+    """Return the runbook pages, None where there are none to look at: the image holds no documentation."""
+    root = Path(__file__).parent.parent
+    pages = sorted((root / _RUNBOOKS).glob("*.md"))
+    return [page.relative_to(root).as_posix() for page in pages] or None
+
+
+app = typer.Typer(help="The alert rules: check and test.", no_args_is_help=True)
+Folders = Annotated[
+    list[Path] | None, typer.Option("--folder", help="A folder of rules, as under rule_folders (may be given more than once).")
+]
+Config = Annotated[Path | None, typer.Option("--config", help="The settings file (default vigie.yaml, where there is one).")]
+
+
+@app.command("check")
+def check_command(folder: Folders = None, config: Config = None) -> None:
+    """Check every rule file; all problems in one list. Exit code 0: sound, 1: problems."""
+    checked = _checked(folder, config)
+    _stop_on(checked.problems)
+    typer.echo(f"{len(checked.rules)} rules are sound: {', '.join(rule.id for rule in checked.rules)}", err=True)
+
+
+@app.command("test")
+def test_command(folder: Folders = None, config: Config = None) -> None:
+    """Run the tests that the rules carry. Exit code 0: all as expected, 1: not."""
+    checked = _checked(folder, config)
+    _stop_on(checked.problems)
+    failures = run_tests(checked.rules)
+    for failure in failures:
+        typer.echo(str(failure), err=True)
+    count = sum(len(rule.tests) for rule in checked.rules)
+    typer.echo(f"{len(checked.rules)} rules, {count} tests, {len(failures)} failures", err=True)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
+    try:
+        settings: Settings = load(config)
+        catalogue = load_catalogue(settings.kpi_files)
+    except (SettingsError, CatalogueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    return check(catalogue, [*settings.rule_folders, *(folders or ())])
+
+
+def _stop_on(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        typer.echo(str(problem), err=True)
+    if problems:
+        typer.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", err=True)
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    app()
