@@ -117,8 +117,8 @@ class Engine:
         self._driver = Driver(self.options, self.specs)
         self.app.driver = self._driver
         await self._wait_for_topics(patience)
-        await self._driver.start()
         self._started = True
+        await self._driver.start()
         self.app.on_partitions_revoked.connect(self._revoked)
         # The app resolves its loop lazily; the consumer exists from here on.
         self._driver.consumer = self.app.consumer

@@ -48,6 +48,12 @@ class FoldStore(base.Store):
     def reset_state(self) -> None:
         """There is nothing on the disk."""
 
+    async def backup_partition(self, tp: Any, flush: bool = True, purge: bool = False, keep: int = 1) -> None:
+        """The changelog is the backup."""
+
+    def restore_backup(self, tp: Any, latest: bool = True, backup_id: int = 0) -> None:
+        """The changelog is the backup."""
+
 
 class Restoration(Recovery):
     """In place of Faust's recovery: after each assignment, let the driver restore, then let the flow go on.
