@@ -1,0 +1,211 @@
+"""``vigie kpis``: the readings of a running instance, and the catalogue they come from."""
+
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
+from models.kpis.document import facts, measures
+from stream.catalogue import load_catalogue
+from stream.settings import Settings, SettingsError, load
+
+_TIMEOUT = 10.0  # seconds
+
+app = typer.Typer(name="kpis", help="Readings of a running instance; the KPI catalogue.")
+_errors = Console(stderr=True)
+
+Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")]
+Json = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
+
+
+def _refuse(error: Exception | str, code: int = 1) -> typer.Exit:
+    _errors.print(f"vigie kpis: {error}", style="red", markup=False, highlight=False)
+    return typer.Exit(code)
+
+
+def _load(config: Path | None) -> tuple[Settings, Catalogue]:
+    try:
+        settings = load(config)
+        return settings, load_catalogue(settings.kpi_files)
+    except (SettingsError, CatalogueError) as error:
+        raise _refuse(error) from error
+
+
+@app.callback(invoke_without_command=True)
+def readings(
+    context: typer.Context,
+    kpi: Annotated[list[str] | None, typer.Option(help="Only this KPI; may be repeated.")] = None,
+    window: Annotated[list[str] | None, typer.Option(help="Such as 24h, 7d, month; may be repeated.")] = None,
+    by: Annotated[list[str] | None, typer.Option(help="A dimension, such as source; may be repeated.")] = None,
+    json: Json = False,
+    url: Annotated[str | None, typer.Option(help="Where the instance listens (default: from the settings).")] = None,
+    config: Config = None,
+) -> None:
+    """Show the readings of a running instance."""
+    if context.invoked_subcommand is not None:
+        return
+    if url is None:
+        settings, _ = _load(config)
+        host = settings.web.host if settings.web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
+        url = f"http://{host}:{settings.web.port}"
+    found = fetch(url, {"kpi": kpi or [], "window": window or [], "by": by or []})
+    if json:
+        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+    else:
+        Console().print(_table(found))
+
+
+def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """Return the readings that ``GET /api/kpis`` of a running instance answers; exit with what is wrong otherwise."""
+    address = f"{url.rstrip('/')}/api/kpis"
+    if not address.startswith(("http://", "https://")):
+        raise _refuse(f"--url: found {url!r} (accepted: http://host:port)", 2)
+    asked = urllib.parse.urlencode(query, doseq=True)
+    try:
+        with urllib.request.urlopen(f"{address}?{asked}", timeout=_TIMEOUT) as answer:
+            body = answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            raise _refuse(f"{address}: {error.code}: {_reason(error.read())}", 2 if error.code == 400 else 1) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise _refuse(f"{address}: no answer ({reason}); is `vigie up` or `vigie web` running there?") from None
+    try:
+        found = orjson.loads(body)
+        if not isinstance(found, list) or not all(isinstance(reading, dict) and "kpi" in reading for reading in found):
+            raise ValueError("not a list of readings")
+    except ValueError as error:
+        raise _refuse(f"{address}: not an answer of Vigie: {error}") from None
+    return found
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(orjson.loads(body)["error"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return body[:200].decode(errors="replace")
+
+
+def _table(found: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for title in ("KPI", "window", "segment"):
+        table.add_column(title, overflow="fold")
+    for title in ("value", "of", "95 %"):
+        table.add_column(title, justify="right")
+    table.add_column("", style="dim", overflow="fold")
+    for reading in found:
+        segment = ", ".join(f"{dimension}={value}" for dimension, value in reading["segment"].items())
+        numerator, denominator = reading.get("numerator"), reading.get("denominator")
+        low, high = reading.get("low"), reading.get("high")
+        table.add_row(
+            reading["kpi"],
+            reading["window"],
+            segment or "total",
+            shown(reading["value"], reading["unit"], reading.get("currency", "")),
+            "" if denominator is None else f"{numerator:,.6g} / {denominator:,.6g}",
+            "" if low is None else f"{shown(low, reading['unit'])} – {shown(high, reading['unit'])}",
+            reading.get("why") or "",
+        )
+    return table
+
+
+def shown(value: float | None, unit: str, currency: str = "") -> str:
+    """Return a value as people read it: ``25.0 %``, ``1,234.50 EUR``, ``2 h 05 min``."""
+    if value is None:
+        return "–"
+    match unit:
+        case "ratio":
+            return f"{value:.1%}".replace("%", " %")
+        case "money":
+            return f"{value:,.2f} {currency}".rstrip()
+        case "seconds":
+            return _duration(value)
+        case "days":
+            return f"{value:,.1f} d"
+        case "score":
+            return f"{value:+.1f}"
+    return f"{value:,.10g}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 0:
+        return f"-{_duration(-seconds)}"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min"
+    days, hours = divmod(hours, 24)
+    return f"{days:,} d {hours} h"
+
+
+@app.command("list")
+def list_(json: Json = False, config: Config = None) -> None:
+    """List the catalogue: what each KPI is."""
+    _, catalogue = _load(config)
+    if json:
+        out = [_described(catalogue, kpi) for kpi in catalogue.kpis]
+        sys.stdout.buffer.write(orjson.dumps(out, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    table = Table(box=None, pad_edge=False)
+    for title in ("KPI", "stage", "unit", "formula"):
+        table.add_column(title, overflow="fold")
+    for kpi in catalogue.kpis.values():
+        table.add_row(kpi.id, kpi.stage, kpi.unit, kpi.formula.text)
+    Console().print(table)
+
+
+@app.command()
+def explain(
+    kpi: Annotated[str, typer.Argument(metavar="ID", help="A KPI's id.")], json: Json = False, config: Config = None
+) -> None:
+    """Explain one KPI: formula, measures, unit, basis, minimum sample."""
+    _, catalogue = _load(config)
+    try:
+        entry = catalogue.get(kpi)
+    except UnknownName as error:
+        raise _refuse(error, 2) from error
+    if json:
+        sys.stdout.buffer.write(orjson.dumps(_described(catalogue, kpi), option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    out = Console(highlight=False, markup=False)
+    out.print(f"{entry.label['en']} ({entry.id})\n{entry.definition}\n")
+    for name, text in facts(entry):
+        out.print(f"{name:15} {text}", soft_wrap=True)
+    out.print("\nmeasures")
+    for name, fold, help in measures(entry):
+        out.print(f"  {name:24} {fold}: {help}", soft_wrap=True)
+
+
+def _described(catalogue: Catalogue, kpi: str) -> dict[str, Any]:
+    entry = catalogue.get(kpi)
+    return {
+        "id": entry.id,
+        "stage": entry.stage,
+        "label": dict(entry.label),
+        "definition": entry.definition,
+        "formula": entry.formula.text,
+        "measures": [{"name": name, "fold": fold, "help": help} for name, fold, help in measures(entry)],
+        "unit": entry.unit,
+        "direction": entry.direction,
+        "basis": list(entry.basis),
+        "sample": entry.sample.text if entry.sample else None,
+        "minimum": entry.minimum,
+        "by": list(entry.by),
+        "interval": entry.interval,
+    }
