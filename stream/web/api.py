@@ -117,7 +117,8 @@ async def catalogue(request: Request) -> Response:
             "kpis": [_described(kpi) for kpi in source.kpis.values()],
             "windows": list(WINDOWS),
             "dimensions": list(source.dimensions),
-            "currency": context(request).currency,
+            "currency": context(request).business.currency,
+            "timezone": context(request).business.timezone,
             "instance": context(request).instance,
         }
     )

@@ -33,7 +33,7 @@ def build_web(
     ``alerts`` the current alert states; ``cached`` a board over the last snapshot while the view is loading. Further routers
     (webhooks) may be included in what is returned. ``app.state.vigie.live.stop`` ends the open streams: give it to ``serve``.
     """
-    ctx = Context(board, status, alerts, settings.business.currency, settings.instance, cached, cache_state)
+    ctx = Context(board, status, alerts, settings.business, settings.instance, cached, cache_state)
 
     async def totals(window: str) -> Sequence[Reading]:
         answering = ctx.board()

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from fastapi import Request
 
+from stream.settings import BusinessSettings
 from stream.web.board import Board
 from stream.web.health import Health, judge
 from stream.web.live import Live
@@ -20,7 +21,7 @@ class Context:
     live_board: Board
     status: Callable[[], Mapping[str, Any]]
     alerts: Alerts
-    currency: str
+    business: BusinessSettings
     instance: str
     cached: Callable[[], Board | None] = lambda: None
     cache_state: Callable[[], Mapping[str, Any] | None] = lambda: None

@@ -3,7 +3,7 @@
 const TEXT = {
   en: {
     skip: "Skip to the figures", motto: "the watch on your sales", window: "Window", language: "Language", alerts: "Alerts",
-    waiting: "Waiting for the first figures…", by: "By", by_hint: "who and where", dimension: "Dimension", metrics: "metrics", health: "health",
+    waiting: "Waiting for the first figures…", by: "By {0}", by_hint: "who and where", dimension: "Dimension", metrics: "metrics", health: "health",
     live: "live · updated {0} ago", restoring: "restoring · the last known figures", reconnecting: "reconnecting…", connecting: "connecting…",
     full: "too many pages are open; trying again", calm: "All quiet: no alert.", none: "no value yet", of: "{0} of {1}", n: "n = {0}",
     between: "95 % between {0} and {1}", over: "over {0}", since: "since {0}", fromto: "{0} to now", rows: "No figures by {0} in this window.",
@@ -20,7 +20,7 @@ const TEXT = {
   },
   fr: {
     skip: "Aller aux chiffres", motto: "le quart sur vos ventes", window: "Période", language: "Langue", alerts: "Alertes",
-    waiting: "En attente des premiers chiffres…", by: "Par", by_hint: "qui et où", dimension: "Dimension", metrics: "métriques", health: "état",
+    waiting: "En attente des premiers chiffres…", by: "Par {0}", by_hint: "qui et où", dimension: "Dimension", metrics: "métriques", health: "état",
     live: "en direct · il y a {0}", restoring: "restauration · derniers chiffres connus", reconnecting: "reconnexion…", connecting: "connexion…",
     full: "trop de pages ouvertes ; nouvel essai", calm: "Rien à signaler : aucune alerte.", none: "pas encore de valeur", of: "{0} sur {1}", n: "n = {0}",
     between: "95 % entre {0} et {1}", over: "sur {0}", since: "depuis le {0}", fromto: "du {0} à maintenant", rows: "Aucun chiffre par {0} sur cette période.",
@@ -51,7 +51,7 @@ let lang = asked.get("lang") ?? kept.get("language", navigator.language?.startsW
 if (!TEXT[lang]) lang = "en";
 let shownWindow = asked.get("window") ?? kept.get("window", "30d");
 let dimension = asked.get("by") ?? kept.get("dimension", "source");
-let catalogue = { kpis: [], windows: WINDOWS, dimensions: [], currency: "EUR", instance: "" };
+let catalogue = { kpis: [], windows: WINDOWS, dimensions: [], currency: "EUR", timezone: "UTC", instance: "" };
 let source = null, heard = 0, connection = "connecting", retry = 2000, alertKeys = null, retryTimer = 0;
 let trend = { times: [], values: {} }, latest = [], rows = [], order = { column: null, down: true };
 const cards = new Map();
@@ -64,18 +64,21 @@ function make(tag, attributes = {}, ...children) {
   node.append(...children);
   return node;
 }
+// Times are the business's, like the days the windows are cut by.
+const moment = (iso, style) => new Date(iso).toLocaleString(lang, { dateStyle: style, timeStyle: "short", timeZone: catalogue.timezone });
 const number = (value, options) => new Intl.NumberFormat(lang, options).format(value);
 
 /** Return [text, unit] of a value in its KPI's unit. */
 function figure(value, unit) {
   switch (unit) {
     case "ratio": return [number(value, { style: "percent", maximumFractionDigits: Math.abs(value) < 0.1 ? 2 : 1 }), ""];
-    case "money": return [number(value, { style: "currency", currency: catalogue.currency, notation: Math.abs(value) >= 1e6 ? "compact" : "standard", maximumFractionDigits: Math.abs(value) >= 1e6 ? 2 : Math.abs(value) >= 1000 ? 0 : 2 }), ""];
+    case "money": return [number(value, { style: "currency", currency: catalogue.currency, notation: Math.abs(value) >= 1e6 ? "compact" : "standard", ...cents(value) }), ""];
     case "seconds": return duration(value);
     case "count": return [number(value, { maximumFractionDigits: 0 }), ""];
     default: return [number(value, { maximumFractionDigits: 1 }), unit === "score" ? "" : unit ?? ""];
   }
 }
+const cents = (value) => ({ minimumFractionDigits: 0, maximumFractionDigits: Math.abs(value) >= 1e6 ? 2 : Math.abs(value) >= 1000 || Number.isInteger(value) ? 0 : 2 });
 function duration(seconds) {
   const u = TEXT[lang].units, abs = Math.abs(seconds);
   if (abs < 90) return [number(seconds, { maximumFractionDigits: abs < 10 ? 1 : 0 }), u.s];
@@ -133,8 +136,8 @@ function build() {
     const [title, hint] = TEXT[lang].stages[stage] ?? [stage, ""];
     const list = make("div", { class: "cards" });
     for (const kpi of catalogue.kpis.filter((k) => k.stage === stage)) list.append(card(kpi));
-    board.append(make("section", { class: "stage", "aria-label": title },
-      make("div", { class: "rail" }, make("h2", {}, make("span", { class: "numeral", "aria-hidden": "true" }, NUMERALS[index] ?? ""), title), make("p", {}, hint)), list));
+    board.append(make("section", { class: `stage w${Math.min(4, list.children.length)}`, "aria-label": title },
+      make("header", {}, make("span", { class: "numeral", "aria-hidden": "true" }, NUMERALS[index] ?? ""), make("h2", {}, title), make("p", {}, hint)), list));
   });
 }
 function card(kpi) {
@@ -168,7 +171,7 @@ function showReadings() {
     c.last = mark;
   }
   const from = latest[0]?.from;
-  if (from) $("period").textContent = t("fromto", new Date(from).toLocaleString(lang, { dateStyle: "medium", timeStyle: "short" }));
+  if (from) $("period").textContent = t("fromto", moment(from, "medium"));
 }
 function sample(reading, kpi) {
   const { numerator: a, denominator: b } = reading;
@@ -203,11 +206,13 @@ function showTrend(c, value) {
   const first = typeof past[0] === "number" ? past[0] : null;
   if (value === null || first === null || ["day", "week", "month", "quarter"].includes(shownWindow)) return;
   const change = c.kpi.unit === "ratio" ? (value - first) * 100 : c.kpi.unit === "score" ? value - first : first ? (value - first) / Math.abs(first) * 100 : 0;
-  const text = number(Math.abs(change), { maximumFractionDigits: 1 });
+  const percent = c.kpi.unit !== "ratio" && c.kpi.unit !== "score";
+  let text = number(Math.abs(change), { maximumFractionDigits: 1 });
   if (text === "0") return;
+  if (percent && change >= 900) text = `× ${number(value / first, { maximumFractionDigits: 0 })}`;
+  else text = `${change > 0 ? "+" : "−"}${text} ${percent ? "%" : t("pts")}`;
   const good = (change > 0) === (c.kpi.direction !== "down");
-  const unit = c.kpi.unit === "ratio" || c.kpi.unit === "score" ? t("pts") : "%";
-  c.delta.append(make("span", { class: c.kpi.direction === "none" ? "" : good ? "good" : "bad" }, `${change > 0 ? "▲ +" : "▼ −"}${text} ${unit}`), ` ${t("over", named("windows", shownWindow))}`);
+  c.delta.append(make("span", { class: c.kpi.direction === "none" ? "" : good ? "good" : "bad" }, `${change > 0 ? "▲" : "▼"} ${text}`), ` ${t("over", named("windows", shownWindow))}`);
 }
 async function loadTrend() {
   const wanted = shownWindow;
@@ -229,7 +234,7 @@ function alertNode(alert) {
   const severity = alert.severity ?? "warn", when = alert.since ?? alert.at;
   const node = make("article", { class: `alert ${severity === "critical" ? "critical" : ""} ${alert.state === "resolved" ? "settled" : ""}` },
     make("b", {}, `${named("severities", severity)} · ${named("states", alert.state)}`), make("span", {}, alert.summary ?? alert.title ?? alert.rule));
-  if (when) node.append(make("time", { datetime: when }, t("since", new Date(when).toLocaleString(lang, { dateStyle: "short", timeStyle: "short" }))));
+  if (when) node.append(make("time", { datetime: when }, t("since", moment(when, "short"))));
   return node;
 }
 
@@ -251,7 +256,8 @@ async function loadTable() {
       if (!by.has(name)) by.set(name, {});
       by.get(name)[reading.kpi] = reading;
     }
-    rows = [...by].map(([name, readings]) => ({ name, readings }));
+    // Segments that other windows know of, but this one does not, are left out.
+    rows = [...by].map(([name, readings]) => ({ name, readings })).filter((row) => Object.values(row.readings).some((r) => r.value));
     showTable();
   } finally { tableBusy = false; }
 }
@@ -298,14 +304,19 @@ function speak() {
     shownWindow = value; kept.set("window", value); latest = []; rows = []; tableDue = true; connect(); loadTrend(); loadTable();
   });
   radios($("dimensions"), "dimension", catalogue.dimensions.filter((d) => catalogue.kpis.some((kpi) => COLUMNS.includes(kpi.id) && kpi.dimensions.includes(d))), "dimensions", dimension, (value) => {
-    dimension = value; kept.set("dimension", value); rows = []; loadTable();
+    dimension = value; kept.set("dimension", value); rows = []; titled(); loadTable();
   });
+  titled();
   $("instance").textContent = catalogue.instance;
   if (catalogue.kpis.length) build();
   alertKeys = null;
   showReadings();
   showTable();
   tick();
+}
+function titled() {
+  const name = named("dimensions", dimension);
+  $("by-title").textContent = t("by", name.toLocaleLowerCase(lang));
 }
 async function start() {
   for (const input of document.querySelectorAll("[name=language]")) input.addEventListener("change", () => { lang = input.value; kept.set("language", lang); speak(); });
