@@ -26,8 +26,8 @@ DATES = frozenset({"expected_close_date", "term_end", "day"})
 ISO = "iso"
 
 _NUMBER = {
-    ".": re.compile(r"[+-]?(\d{1,3}([,\s'’]\d{3})+|\d+)(\.\d+)?", re.ASCII),
-    ",": re.compile(r"[+-]?(\d{1,3}([.\s'’]\d{3})+|\d+)(,\d+)?", re.ASCII),
+    ".": re.compile(r"[+-]?([0-9]{1,3}([,\s'’][0-9]{3})+|[0-9]+)(\.[0-9]+)?"),
+    ",": re.compile(r"[+-]?([0-9]{1,3}([.\s'’][0-9]{3})+|[0-9]+)(,[0-9]+)?"),
 }
 
 
