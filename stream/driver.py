@@ -439,13 +439,15 @@ class Driver:
         callback = slot.spec.on_durable
         if callback is None:
             return
-        previous = slot.task
+        slot.again = True
+        if slot.task is not None and not slot.task.done():
+            return
 
         async def call() -> None:
-            if previous is not None and not previous.done():
-                await asyncio.wait([previous])
             try:
-                await callback(slot.partition, slot.fold)
+                while slot.again:
+                    slot.again = False
+                    await callback(slot.partition, slot.fold)
             except asyncio.CancelledError:
                 raise
             except Exception as error:

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 class Slot:
     """One partition of one fold, in this worker's hands."""
 
-    __slots__ = ("changelog", "committed", "fold", "lane", "next", "partition", "recorded", "seeking", "spec", "task")
+    __slots__ = ("again", "changelog", "committed", "fold", "lane", "next", "partition", "recorded", "seeking", "spec", "task")
 
     def __init__(self, spec: FoldSpec, partition: int, changelog: str | None, fold: PartitionFold) -> None:
         self.spec = spec
@@ -40,7 +40,9 @@ class Slot:
         self.committed: dict[str, int] = {}
         self.recorded: dict[str, int] = {}
         self.seeking = False
+        #: The ``on_durable`` call that is under way, and whether commits since then ask for one more.
         self.task: asyncio.Task[None] | None = None
+        self.again = False
 
 
 class _Snapshot(NamedTuple):
