@@ -202,11 +202,11 @@ def _reason_of(where: str, missing: bool) -> Reason:
         return Reason.MISSING_ID
     if where == "time":
         return Reason.BAD_TIME
-    if where.startswith("data."):
+    if where.startswith("data.") and not missing:
         return {"amount": Reason.BAD_AMOUNT, "cost": Reason.BAD_AMOUNT, "currency": Reason.UNKNOWN_CURRENCY}.get(
             where[5:], Reason.INVALID_DATA
         )
-    return Reason.INVALID_DATA if where == "data" else Reason.BAD_ENVELOPE
+    return Reason.INVALID_DATA if where.split(".", 1)[0] == "data" else Reason.BAD_ENVELOPE
 
 
 def _is_choice(step: int | str) -> bool:

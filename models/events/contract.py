@@ -172,7 +172,7 @@ class Absorption(Part):
     """The facts of a merged entity on their way to the survivor (Vigie's own)."""
 
     origin: EntityId
-    version: Annotated[int, BeforeValidator(_whole), Field(ge=0, le=2**53 - 1)]
+    version: Annotated[int, Field(ge=0, le=2**53 - 1), BeforeValidator(_whole)]
     path: list[EntityId]
     facts: Any
 
@@ -249,7 +249,7 @@ class Reach(Part):
     lead_id: Text | None = None
     campaign: Text | None = None
     channel: Text | None = None
-    count: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=scalars.LARGEST_COUNT)] = 1
+    count: Annotated[int, Field(ge=1, le=scalars.LARGEST_COUNT), BeforeValidator(_whole)] = 1
     cost: Amount | None = None
     currency: Currency | None = Field(None, description="The cost's; without one, the business currency.")
 

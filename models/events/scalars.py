@@ -122,7 +122,7 @@ def parse_amount(raw: str | int | float) -> int:
         number = Decimal(repr(raw))
     else:
         raise Refused(Reason.BAD_AMOUNT, f"amount: found {shown(raw)}, accepted is a decimal string or a number")
-    if not -LARGEST_AMOUNT <= number <= LARGEST_AMOUNT:  # exact; NaN and infinities do not get here
+    if not (number.is_finite() and -LARGEST_AMOUNT <= number <= LARGEST_AMOUNT):
         raise Refused(Reason.BAD_AMOUNT, f"amount: found {shown(raw)}, accepted is finite and from -10^12 to 10^12")
     return int(_EXACT.quantize(_EXACT.multiply(number, _UNIT), _ONE))
 
