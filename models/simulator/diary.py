@@ -50,8 +50,8 @@ class Diary:
 
     def put(self, at: int, kind: str, subject: str, data: Event) -> None:
         """Write down that an event of type ``kind`` happens to ``subject`` at ``at`` (epoch ms)."""
+        self._number += 1  # also for what is not kept: a longer history begins with the same ids
         if self.end is None or at < self.end:
-            self._number += 1
             heappush(self._entries, (at, self._number, kind, subject, data))
 
     def until(self, at: int) -> Iterator[Event]:
