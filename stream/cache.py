@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from models.calendar import iso
 from models.kpis.entry import Kpi
 from stream.options import wall_clock
-from stream.web.board import Board, Reading, Source
+from stream.web.board import WINDOWS, Board, Reading, Source
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +28,13 @@ TTL = 600
 #: How often the slices by dimension are written: they are many and few look at them during a restart. Seconds.
 _SEGMENT_PERIOD = 10.0
 _FORMAT = 1
+_PING_EVERY = 15  # periods
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 _FAILURES = (RedisError, OSError, TimeoutError)
 
 
 class Snapshots:
-    """The snapshots of one application in one Redis. All failures end here: callers see ``None`` and :meth:`state`."""
+    """The snapshots of one application in one Redis. All failures end here: callers see ``None`` and :attr:`state`."""
 
     def __init__(self, url: str, name: str = "vigie", clock: Callable[[], int] = wall_clock) -> None:
         """``url`` is ``redis://``, ``rediss://``, ``unix://`` or ``memory://`` (in this process only)."""
@@ -51,6 +52,7 @@ class Snapshots:
         self._error = ""
         self._asked = False
 
+    @property
     def state(self) -> dict[str, Any]:
         """Return ``{"state": "unknown" | "up" | "away", "where": …}``, and since when and why where it is away."""
         if self._since is not None:
@@ -151,6 +153,11 @@ class CachedSource:
         """The snapshot's time."""
         return self._snapshot.at
 
+    @property
+    def complete(self) -> bool:
+        """Always: only complete readings are written."""
+        return True
+
     def read(self, at: int, window: str, by: str | None) -> list[Reading]:
         """Return the slice as it was when the snapshot was made, whatever ``at``."""
         return self._snapshot.get(window, by)
@@ -163,19 +170,17 @@ class Publisher:
         self,
         snapshots: Snapshots,
         board: Board,
-        windows: Sequence[str],
-        dimensions: Sequence[str],
+        windows: Sequence[str] = WINDOWS,
+        dimensions: Sequence[str] = (),
         *,
-        complete: Callable[[], bool],
         period: float = 1.0,
         segment_limit: int = 200,
     ) -> None:
-        """Nothing is written while ``complete`` says no: half a sum must not replace a whole one."""
+        """Nothing is written while the board's source is incomplete. ``period`` is in seconds."""
         self._snapshots = snapshots
         self._board = board
         self._windows = tuple(dict.fromkeys(windows))
         self._dimensions = tuple(dict.fromkeys(dimensions))
-        self._complete = complete
         self._period = period
         self._limit = segment_limit
         self._written: dict[str, tuple[int, int]] = {}
@@ -193,7 +198,7 @@ class Publisher:
 
     async def publish(self) -> bool:
         """Write what is due once; return False where Redis did not take it."""
-        if not self._complete():
+        if not self._board.source.complete:
             return True
         done = await self._part("totals", [None], self._period)
         return done and (not self._dimensions or await self._part("segments", self._dimensions, _SEGMENT_PERIOD))
@@ -230,13 +235,18 @@ class Fallback:
         return self._board
 
     async def run(self, needed: Callable[[], bool], period: float = 1.0) -> None:
-        """Read the snapshot each period while ``needed``, and see each 15 s whether Redis is there otherwise."""
+        """Read the snapshot each period while it is ``needed``; otherwise see now and then whether Redis is there."""
+        wait, idle = period, 0
         while True:
             if needed():
+                idle = 0
                 snapshot = await self._snapshots.read()
-                self._board = None if snapshot is None else self._make(CachedSource(self._names, snapshot))
-                await asyncio.sleep(period)
+                if snapshot is not None:
+                    self._board = self._make(CachedSource(self._names, snapshot))
+                wait = period if self._snapshots.state["state"] == "up" else min(wait * 2, _LONGEST_WAIT)
             else:
                 self._board = None
-                await self._snapshots.ping()
-                await asyncio.sleep(15.0)
+                if idle % _PING_EVERY == 0:
+                    await self._snapshots.ping()
+                wait, idle = period, idle + 1
+            await asyncio.sleep(wait)

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from models.events.catalogue import TOPIC_OF
@@ -18,7 +18,7 @@ from models.kpis.entry import Kpi
 from stream.web.board import Board, Reading
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
-OUTCOMES = ("folded", "duplicate", "dead_letter")
+OUTCOMES = ("applied", "duplicate", "dead_letter")
 #: The type under which a record is counted whose type cannot be told.
 UNKNOWN_TYPE = "unknown"
 _SOURCES = 200  # values of the label `source`; what comes after is booked as `other`
@@ -36,8 +36,8 @@ def metric_name(kpi: Kpi) -> str:
 class Metrics:
     """The metrics of one instance. It is the engine's observer (:class:`stream.options.Observer`)."""
 
-    def __init__(self, version: str = "0.1.0", receivers: Sequence[str] = (), lanes: Sequence[str] = ("state",)) -> None:
-        """``receivers`` and ``lanes`` are initialised to 0, so that rates over them have a beginning."""
+    def __init__(self, version: str = "0.1.0", lanes: Sequence[str] = ("state",)) -> None:
+        """``lanes`` are initialised to 0, so that rates over them have a beginning."""
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -84,9 +84,6 @@ class Metrics:
         )
         self._rebalances = Counter("vigie_rebalances_total", "Generations of the consumer group seen", registry=registry)
         self._owned = Gauge("vigie_owned_partitions", "Partitions this instance folds now", registry=registry)
-        self._notified = Counter(
-            "vigie_notifications_total", "Notifications by the end they came to", ["receiver", "outcome"], registry=registry
-        )
         for type_, topic in TOPIC_OF.items():
             for outcome in OUTCOMES:
                 self._events.labels(topic, type_, outcome)
@@ -95,9 +92,6 @@ class Metrics:
             self._lost.labels(topic)
         for reason in Reason:
             self._dead.labels(reason.value)
-        for receiver in receivers:
-            for outcome in ("sent", "retried", "dead_letter"):
-                self._notified.labels(receiver, outcome)
         for lane in lanes:
             self._checkpoint.labels(lane)
             self._rows.labels(lane)
@@ -155,19 +149,21 @@ class Metrics:
             self._sources.add(source)
         self._last.labels(source).set(at / 1000)
 
-    def notified(self, receiver: str, outcome: str) -> None:
-        """Count a notification: ``sent``, ``retried`` or ``dead_letter``."""
-        self._notified.labels(receiver, outcome).inc()
-
     # ── what is asked for when scraped ──
 
     def watch(self, name: str, help: str, value: Callable[[], float]) -> None:
         """Export a gauge that is asked for its value at each scrape."""
         Gauge(name, help, registry=self.registry).set_function(value)
 
-    def show_alerts(self, alerts: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
-        """Export ``vigie_alerts{rule,severity,state}``: how many alerts are in each state."""
-        self.registry.register(_AlertCollector(alerts))
+    def show_alerts(self, counts: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
+        """Export ``vigie_alerts{rule,severity,state}``: how many alerts stand, by what ``counts`` is keyed by."""
+        labels = ["rule", "severity", "state"]
+        self.registry.register(_Counts(lambda: GaugeMetricFamily("vigie_alerts", "Alerts that stand", labels=labels), counts))
+
+    def show_notifications(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """Export ``vigie_notifications_total{receiver,outcome}``: attempts so far, by what ``counts`` is keyed by."""
+        help, labels = "Attempts to notify a receiver, by how they ended", ["receiver", "outcome"]
+        self.registry.register(_Counts(lambda: CounterMetricFamily("vigie_notifications", help, labels=labels), counts))
 
     def show_kpis(
         self,
@@ -175,13 +171,14 @@ class Metrics:
         windows: Sequence[str],
         dimensions: Sequence[str],
         segments: int,
-        complete: Callable[[], bool] = lambda: True,
+        complete: Callable[[], bool] | None = None,
     ) -> None:
         """Export the KPIs of these windows, in total and for at most ``segments`` values of each dimension.
 
-        While ``complete`` says no (restoring), nothing of them is exported: a gap is honest, half a sum is not.
+        While ``complete`` (default: the board's source) says no, nothing of them is exported: a gap is honest, half a sum
+        is not.
         """
-        self._kpis = KpiCollector(board, windows, dimensions, segments, complete)
+        self._kpis = KpiCollector(board, windows, dimensions, segments, complete or (lambda: board.source.complete))
         self.registry.register(self._kpis)
 
     async def scrape(self, accept: str) -> tuple[bytes, str]:
@@ -192,20 +189,19 @@ class Metrics:
         return encode(self.registry), kind
 
 
-class _AlertCollector(Collector):
-    """Counts alerts by rule, severity and state."""
+class _Counts(Collector):
+    """A family whose samples are counted elsewhere, by the values of its labels."""
 
-    def __init__(self, alerts: Callable[[], Iterable[Mapping[str, Any]]]) -> None:
-        self._alerts = alerts
+    def __init__(
+        self, make: Callable[[], GaugeMetricFamily | CounterMetricFamily], counts: Callable[[], Mapping[Any, int]]
+    ) -> None:
+        self._make = make
+        self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
         """Yield the one family."""
-        counts: dict[tuple[str, str, str], int] = {}
-        for alert in self._alerts():
-            key = (str(alert.get("rule", "")), str(alert.get("severity") or "none"), str(alert.get("state", "")))
-            counts[key] = counts.get(key, 0) + 1
-        family = GaugeMetricFamily("vigie_alerts", "Alerts by rule, severity and state", labels=["rule", "severity", "state"])
-        for labels, count in sorted(counts.items()):
+        family = self._make()
+        for labels, count in sorted(self._counts().items()):
             family.add_metric(labels, count)
         yield family
 

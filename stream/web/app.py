@@ -12,6 +12,7 @@ from stream.settings import Settings
 from stream.web import api, page
 from stream.web.board import WINDOWS, Board, Reading, UnknownName
 from stream.web.context import Context, context
+from stream.web.health import Health
 from stream.web.live import Full, Live
 
 Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
@@ -43,10 +44,15 @@ def build_web(
         health = ctx.health()
         return {
             "at": iso(board.now()),
-            "state": "live" if health.ready else health.state,
+            "state": shown(health),
             "why": "; ".join(health.reasons),
             "alerts": [dict(alert) for alert in ctx.alerts()],
         }
+
+    def shown(health: Health) -> str:
+        if ctx.live_board.source.complete:
+            return "live" if health.ready else "stale"
+        return "restoring"
 
     ctx.live = Live(totals, state)
 

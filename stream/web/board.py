@@ -41,6 +41,10 @@ class Source(Protocol):
     def version(self) -> int:
         """A number that grows whenever what is shown may have changed."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether the numbers are whole: half a sum is never shown."""
+
     def read(self, at: int, window: str, by: str | None) -> list[Reading]:
         """Return all KPIs' readings of one slice at an instant (epoch ms); ``by`` None is the total."""
 
@@ -67,6 +71,11 @@ class ViewSource:
         """The view's count of changes."""
         return self._view.version
 
+    @property
+    def complete(self) -> bool:
+        """Whether this process holds the view, read to the end."""
+        return self._view.live
+
     def read(self, at: int, window: str, by: str | None) -> list[Reading]:
         """Return all KPIs' readings of one slice."""
         return [reading.as_json() for reading in self._catalogue.readings(self._view, at, windows=[window], by=by)]
@@ -87,7 +96,7 @@ class UnknownName(ValueError):
 class Board:
     """Readings by slice, shared by all who show them."""
 
-    def __init__(self, source: Source, clock: Callable[[], int], calendar: Calendar) -> None:
+    def __init__(self, source: Source, calendar: Calendar, clock: Callable[[], int]) -> None:
         """``clock`` gives the wall clock in epoch milliseconds."""
         self.source = source
         self._clock = clock

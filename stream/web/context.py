@@ -11,6 +11,9 @@ from stream.web.board import Board
 from stream.web.health import Health, judge
 from stream.web.live import Live
 
+#: The fold that feeds the view.
+VIEW_FOLD = "roll-kpis"
+
 Alerts = Callable[[], Sequence[Mapping[str, Any]]]
 
 
@@ -28,15 +31,20 @@ class Context:
     live: Live = field(init=False)
 
     def health(self) -> Health:
-        """Return the judgement over engine and cache."""
-        return judge(self.status(), self.cache_state())
+        """Return the judgement over engine, view and cache."""
+        return judge(self.status(), view=self.view(), cache=self.cache_state())
+
+    def view(self) -> str:
+        """Return ``live``, ``loading``, or ``elsewhere`` where another worker holds the view."""
+        if self.live_board.source.complete:
+            return "live"
+        owned = self.status().get("partitions")
+        running = self.status().get("state") == "running"
+        return "elsewhere" if running and isinstance(owned, Mapping) and VIEW_FOLD not in owned else "loading"
 
     def board(self) -> Board | None:
-        """Return the board to answer from: the view's once it is complete, before that the last snapshot, else None."""
-        state = self.health().state
-        if state in ("starting", "restoring", "unknown"):
-            return self.cached()
-        return self.live_board
+        """Return the board to answer from: the view's while it is complete, else the last snapshot's, else None."""
+        return self.live_board if self.live_board.source.complete else self.cached()
 
 
 def context(request: Request) -> Context:

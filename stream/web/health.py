@@ -2,25 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-#: The states in which an instance's numbers are complete.
-_RUNNING = frozenset({"running", "live"})
 _MEANING = {
     "starting": "starting: not connected to the broker yet",
     "restoring": "restoring: state is being read back from its topics",
-    "broker-away": "the broker cannot be reached; what is shown is the last known",
-    "fenced": "fenced: another instance owns this state; this one stops",
+    "stopped-fenced": "fenced: another worker owns these partitions now, or has this instance's name; this one has stopped",
     "stopped": "stopped",
-    "stopping": "stopping",
 }
-
-
-class StatusSource(Protocol):
-    """What tells the state of the engine: ``engine.status`` is one."""
-
-    def __call__(self) -> Mapping[str, Any]:
-        """Return ``state`` and, where known, ``reason``, ``jumps``, ``partitions``, ``last_checkpoint``, ``last_error``."""
+_DETAILS = ("generation", "partitions", "lanes", "jumps", "broker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,42 +40,47 @@ class Health:
         }
 
 
-def judge(status: Mapping[str, Any], cache: Mapping[str, Any] | None = None) -> Health:
-    """Return the health that follows from the engine's status and the cache's state (``None``: there is no cache)."""
+def judge(status: Mapping[str, Any], *, view: str = "live", cache: Mapping[str, Any] | None = None) -> Health:
+    """Return the health that follows from the engine's status, the view's and the cache's (``None``: there is no cache).
+
+    ``view`` is ``live``, ``loading``, or ``elsewhere`` where another worker holds it.
+    """
     state = str(status.get("state", "unknown"))
     reasons: list[str] = []
-    if state not in _RUNNING:
-        said = status.get("reason") or _MEANING.get(state, f"engine state {state!r}")
-        reasons.append(str(said))
-    elif status.get("broker") in ("away", False):
-        reasons.append(_MEANING["broker-away"])
     degraded: list[str] = []
+    if state != "running":
+        said = _MEANING.get(state, f"engine state {state!r}")
+        error = status.get("last_error")
+        reasons.append(f"{said} ({error})" if error else said)
+    else:
+        for name, lane in sorted(dict(status.get("lanes") or {}).items()):
+            if lane.get("last_error"):
+                reasons.append(f"broker: checkpoint {name!r} has to wait: {lane['last_error']}")
+        if view == "loading":
+            state = "restoring"
+            reasons.append("restoring: the view is being read back from the topic panes")
+        elif view == "elsewhere":
+            degraded.append("readings: another worker holds the view; here they are the last snapshot's")
+    broker = status.get("broker")
+    if isinstance(broker, Mapping) and broker.get("state") == "away":
+        reasons.append(f"broker: away since {broker.get('since')}: {broker.get('error')}")
     if cache is not None and cache.get("state") == "away":
         degraded.append(
-            f"redis: away since {cache.get('since', 'the start')}: {cache.get('error', 'no answer')}"
-            " (nothing is lost; a restarting web process has no numbers to show at first)"
+            f"redis: {cache.get('where')} is away since {cache.get('since')}: {cache.get('error')} "
+            "(nothing is lost; a restarting web process has no numbers to show at first)"
         )
     notices = [
-        f"retention: {name}: {count} records had left the log before they were read"
-        for name, count in sorted(_jumps(status.get("jumps")).items())
+        f"retention: {name}: {lost} records had left the log before they were read" for name, lost in _jumps(status.get("jumps"))
     ]
-    detail = {
-        key: status[key]
-        for key in ("partitions", "positions", "lag", "jumps", "last_checkpoint", "last_error", "restored")
-        if key in status
-    }
+    detail = {key: status[key] for key in _DETAILS if key in status}
+    detail["view"] = view
     if cache is not None:
         detail["cache"] = dict(cache)
     return Health(state, tuple(reasons), tuple(degraded), tuple(notices), detail)
 
 
-def _jumps(found: Any) -> dict[str, int]:
-    """Return records lost per partition, from ``{partition: count}`` or ``{partition: {"records": n}}``, zeros left out."""
+def _jumps(found: Any) -> list[tuple[str, int]]:
+    """Return the offsets lost per ``topic/partition``, from ``{"topic/0": {"times": …, "offsets_lost": …}}``."""
     if not isinstance(found, Mapping):
-        return {}
-    counts: dict[str, int] = {}
-    for name, value in found.items():
-        count = value.get("records", value.get("count", 0)) if isinstance(value, Mapping) else value
-        if count:
-            counts[str(name)] = int(count)
-    return counts
+        return []
+    return sorted((str(name), int(jump["offsets_lost"])) for name, jump in found.items() if jump["offsets_lost"])
