@@ -1,11 +1,13 @@
 """The events of the small job: deterministic CRM events of about 234 bytes of JSON, and their topic."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import orjson
 
-from bench.small_fold import SmallFold
+from bench.small_fold import SmallFold, totals_of
+from models.fold import Record
+from stream.app import Engine
 from stream.options import FoldSpec
 from stream.topics import Topic
 
@@ -18,6 +20,30 @@ START = 1_780_000_000_000
 
 TOPIC = "small"
 TOPICS = (Topic(TOPIC),)
+
+
+def specs() -> list[FoldSpec]:
+    """The job's folds, for runners that take any job (``bench/chaos.py``)."""
+    return [spec()]
+
+
+def stream_of(count: int, seed: int) -> Iterator[tuple[str, bytes, bytes]]:
+    """Events as (topic, key, value), for runners that take any job."""
+    for key, value in events(count, seed, rate=100.0):
+        yield TOPIC, key, value
+
+
+def truth(stream: Iterable[tuple[str, bytes, bytes]]) -> object:
+    """What the totals must be: one fold of all events, without an engine."""
+    fold = SmallFold(0)
+    fold.fold([Record(TOPIC, 0, 0, 0, key, value, ()) for _, key, value in stream])
+    return fold.totals()
+
+
+def totals(engine: Engine) -> object:
+    """What the engine's folds have, over all partitions."""
+    folds = (engine.driver.fold_of("small", partition) for partition in range(engine.options.partitions))
+    return totals_of(fold for fold in folds if fold is not None)
 
 
 def spec(lane: str = "state") -> FoldSpec:

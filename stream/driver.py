@@ -130,6 +130,7 @@ class Driver:
     async def revoked(self) -> None:
         """The group rebalances: a last checkpoint while the old generation still holds."""
         token, self._kept_by = self._token, None
+        self._restoring = None  # what is being restored would be restored under an ownership that is over
         if token is None:
             return
         began = time.monotonic()
@@ -428,6 +429,8 @@ class Driver:
 
     def _committed(self, lane: Lane, slots: list[Slot]) -> None:
         for slot in slots:
+            if self._slots.get((slot.spec.name, slot.partition)) is not slot:
+                continue  # it was taken away while its last transaction was under way
             durable = getattr(slot.fold, "durable", None)
             if durable is not None:
                 durable()

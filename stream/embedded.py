@@ -40,6 +40,7 @@ def _typed(library: Any) -> Any:
     pointer, text, number = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
     signatures = {
         "rd_kafka_conf_new": (pointer, []),
+        "rd_kafka_conf_set": (number, [pointer, text, text, ctypes.c_char_p, ctypes.c_size_t]),
         "rd_kafka_new": (pointer, [number, pointer, ctypes.c_char_p, ctypes.c_size_t]),
         "rd_kafka_destroy": (None, [pointer]),
         "rd_kafka_mock_cluster_new": (pointer, [pointer, number]),
@@ -67,7 +68,10 @@ class EmbeddedBroker:
         """Begin to listen, with these topics. Raises ``RuntimeError`` if librdkafka can't."""
         self._library = _library()
         message = ctypes.create_string_buffer(_TEXT)
-        self._client = self._library.rd_kafka_new(_PRODUCER, self._library.rd_kafka_conf_new(), message, _TEXT)
+        settings = self._library.rd_kafka_conf_new()
+        # The client that carries the cluster connects to nothing, and would warn about that.
+        self._library.rd_kafka_conf_set(settings, b"log_level", b"0", message, _TEXT)
+        self._client = self._library.rd_kafka_new(_PRODUCER, settings, message, _TEXT)
         if not self._client:
             raise RuntimeError(f"embedded broker: {message.value.decode()}")
         self._cluster = self._library.rd_kafka_mock_cluster_new(self._client, 1)
