@@ -1,0 +1,330 @@
+import random
+from collections import Counter
+from collections.abc import Iterable
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.business import Business
+from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Grain, epoch_ms
+from models.measures import DEALS, ENGAGEMENT
+from models.panes import Panes
+from models.view import PanesExpired, View
+from models.windows import Window
+
+NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z
+WINDOWS = [Window.parse(name) for name in ("1h", "24h", "7d", "30d", "90d", "day", "week", "month", "quarter")]
+BUSINESS = Business(timezone="Europe/Paris", keep_minutes=400 * DAY_MS, keep_hours=400 * DAY_MS)
+DEAL = {m.name: slot for slot, m in enumerate(DEALS)}
+VISITORS = [m.name for m in ENGAGEMENT].index("visitors")
+
+Put = tuple[bytes, bytes | None]
+
+
+def taken(fold: str, partition: int, panes: Panes) -> list[Put]:
+    """What a checkpoint of the fold writes to the topic."""
+    panes.roll(NOW)
+    return [(f"{fold}:{partition}:{name}".encode(), value) for name, value in panes.changes()]
+
+
+def feed(view: View, records: Iterable[Put]) -> None:
+    for key, value in records:
+        view.put(key, value)
+
+
+# A deal: when, in which partition, from which source, for how much, and how long ago it was created.
+deals = st.lists(
+    st.tuples(
+        st.one_of(
+            st.integers(NOW - 2 * HOUR_MS, NOW + HOUR_MS),
+            st.integers(NOW - 10 * DAY_MS, NOW + DAY_MS),
+            st.integers(NOW - 120 * DAY_MS, NOW),
+        ),
+        st.integers(0, 2),
+        st.sampled_from(["web", "ads"]),
+        st.integers(-50, 10**7),
+        st.sampled_from([1, 1, 1, -1]),  # −1: one that is taken back, in the pane where it counted
+    ),
+    max_size=40,
+)
+
+
+def booked(panes: Panes, deal: tuple[int, int, str, int, int]) -> None:
+    time, _, source, amount, sign = deal
+    cells = ((DEAL["deals_won"], 1), (DEAL["won_amount"], amount), (DEAL["open_amount"], amount))
+    panes.book((time // MINUTE_MS, ("total", f"source={source}"), cells, ((DEAL["won_sizes"], amount),)), sign)
+
+
+def held(view: View, end: int, window: Window) -> tuple[int, int]:
+    """The stretch [from, the end of the minute before `end`)."""
+    return window.bounds(end, view.calendar)[0], -(-end // MINUTE_MS) * MINUTE_MS
+
+
+@settings(max_examples=60, deadline=None)
+@given(deals, st.randoms(use_true_random=False), st.integers(NOW - 40 * DAY_MS, NOW + HOUR_MS))
+def test_a_window_equals_brute_force_whenever_the_records_come(
+    events: list[tuple[int, int, str, int, int]], rng: random.Random, end: int
+) -> None:
+    view = View(BUSINESS)
+    partitions = [Panes(DEALS, BUSINESS) for _ in range(3)]
+    for begin in range(0, len(events), 7):  # a checkpoint every seven events, in the order of arrival
+        batch = events[begin : begin + 7]
+        for event in batch:
+            booked(partitions[event[1]], event)
+        records = [record for number, panes in enumerate(partitions) for record in taken("deals", number, panes)]
+        rng.shuffle(records)
+        feed(view, records + records[: rng.randrange(5)])
+        for window in WINDOWS:  # asked in between, so that sums over stretches are kept and must be amended
+            view.total("deals", "total", window, end)
+    for window in WINDOWS:
+        start, stop = held(view, end, window)
+        for segment in ("total", "source=web", "source=ads"):
+            inside = [e for e in events if start <= e[0] < stop and segment in ("total", f"source={e[2]}")]
+            cells = view.total("deals", segment, window, end)
+            assert cells.numbers.get("deals_won", 0) == sum(e[4] for e in inside), window.name
+            assert cells.numbers.get("won_amount", 0) == sum(e[3] * e[4] for e in inside)
+            sizes: Counter[int] = Counter()
+            for event in inside:
+                sizes[event[3]] += event[4]
+            assert cells.values.get("won_sizes", {}) == {v: n for v, n in sizes.items() if n}
+
+
+@settings(max_examples=60, deadline=None)
+@given(deals, st.lists(st.integers(NOW - 100 * DAY_MS, NOW + DAY_MS), min_size=1, max_size=5))
+def test_a_level_is_restated_by_what_comes_late(events: list[tuple[int, int, str, int, int]], moments: list[int]) -> None:
+    view = View(BUSINESS)
+    panes = Panes(DEALS, BUSINESS)
+    known: list[tuple[int, int, str, int, int]] = []
+    for event in events:
+        booked(panes, event)
+        known.append(event)
+        feed(view, taken("deals", 0, panes))
+        for moment in moments:
+            stop = -(-moment // MINUTE_MS) * MINUTE_MS
+            assert view.level("open_amount", "total", moment) == sum(e[3] * e[4] for e in known if e[0] < stop)
+
+
+@settings(max_examples=60, deadline=None)
+@given(deals, st.randoms(use_true_random=False))
+def test_the_order_of_records_and_repeats_do_not_matter(events: list[tuple[int, int, str, int, int]], rng: random.Random) -> None:
+    partitions = [Panes(DEALS, BUSINESS) for _ in range(3)]
+    for event in events:
+        booked(partitions[event[1]], event)
+    records = [record for number, panes in enumerate(partitions) for record in taken("deals", number, panes)]
+    one, other = View(BUSINESS), View(BUSINESS)
+    feed(one, records)
+    shuffled = records * 2
+    rng.shuffle(shuffled)
+    feed(other, shuffled)
+    assert one.segments("source") == other.segments("source")
+    for window in WINDOWS:
+        for segment in ("total", "source=web"):
+            assert one.total("deals", segment, window, NOW) == other.total("deals", segment, window, NOW)
+
+
+visits = st.lists(
+    st.tuples(
+        st.integers(0, 4),
+        st.one_of(st.integers(NOW - 2 * HOUR_MS, NOW + HOUR_MS), st.integers(NOW - 60 * DAY_MS, NOW + DAY_MS)),
+    ),
+    max_size=25,
+)
+
+
+def presence(times: list[int]) -> Counter[tuple[Grain, int, int]]:
+    """In which panes a visitor counts, each with how many panes ago it was there before."""
+    found: Counter[tuple[Grain, int, int]] = Counter()
+    for grain in (Grain.MINUTE, Grain.HOUR, Grain.DAY):
+        panes = sorted({BUSINESS.calendar.pane(grain, time) for time in times})
+        for before, pane in zip([None, *panes], panes, strict=False):
+            found[grain, pane, 0 if before is None else pane - before] += 1
+    return found
+
+
+@settings(max_examples=80, deadline=None)
+@given(visits, st.integers(NOW - 30 * DAY_MS, NOW + HOUR_MS))
+def test_distinct_visitors_are_exact_with_late_arrivals(arrivals: list[tuple[int, int]], end: int) -> None:
+    view = View(BUSINESS)
+    panes = {0: Panes(ENGAGEMENT, BUSINESS), 1: Panes(ENGAGEMENT, BUSINESS)}
+    seen: dict[int, list[int]] = {}
+    for number, (visitor, time) in enumerate(arrivals):
+        times = seen.setdefault(visitor, [])
+        before = presence(times)
+        times.append(time)
+        after = presence(times)
+        for change, sign in ((before, -1), (after, 1)):
+            for grain, pane, gap in change:
+                panes[visitor % 2].present(grain, pane, "total", VISITORS, gap, sign)
+        if number % 3 == 0:
+            for partition, kept in panes.items():
+                feed(view, taken("engagement", partition, kept))
+            for window in WINDOWS:
+                view.distinct("visitors", "total", window, end)
+    for partition, kept in panes.items():
+        feed(view, taken("engagement", partition, kept))
+    for window in WINDOWS:
+        grain, first, stop = window.panes(end, view.calendar)
+        inside = {v for v, times in seen.items() if any(first <= view.calendar.pane(grain, t) < stop for t in times)}
+        assert view.distinct("visitors", "total", window, end) == len(inside), window.name
+
+
+def one_hour(view: View, number: int, hour: int, **cells: int) -> None:
+    pane = view.calendar.hour(NOW) - hour
+    view.put(f"leads:{number}:h:{pane}:total".encode(), orjson.dumps(cells) if cells else None)
+
+
+def test_a_partial_sum_replaces_the_one_before() -> None:
+    view = View(Business())
+    day = Window.parse("24h")
+    one_hour(view, 0, 2, leads=3)
+    one_hour(view, 1, 2, leads=4)
+    version = view.version
+    one_hour(view, 0, 2, leads=3)
+    assert (view.total("leads", "total", day, NOW).numbers["leads"], view.version) == (7, version)
+    one_hour(view, 0, 2, leads=5)
+    assert view.total("leads", "total", day, NOW).numbers["leads"] == 9
+    one_hour(view, 0, 2)
+    assert view.total("leads", "total", day, NOW).numbers["leads"] == 4
+    one_hour(view, 1, 2)
+    assert view.total("leads", "total", day, NOW).numbers.get("leads", 0) == 0
+    assert view.version == version + 3
+
+
+def test_time_alone_takes_a_number_out_of_its_window() -> None:
+    view = View(Business())
+    one_hour(view, 0, 2, leads=3)
+    day = Window.parse("24h")
+    assert view.total("leads", "total", day, NOW).numbers["leads"] == 3
+    assert view.total("leads", "total", day, NOW + 22 * HOUR_MS).numbers["leads"] == 3
+    assert "leads" not in view.total("leads", "total", day, NOW + 23 * HOUR_MS).numbers
+
+
+def test_leads_come_of_age_by_the_whole_hour() -> None:
+    view = View(Business())
+    view.put(f"leads:0:h:{view.calendar.hour(NOW)}:total".encode(), b'{"leads_matured":2}')  # the hour of 11:20
+    view.put(f"leads:0:h:{view.calendar.hour(NOW) - 1}:total".encode(), b'{"leads_matured":1}')
+    # At 11:20, and at 11:59:30 although the minute of 11:59 counts whole for others, the hour is not over.
+    for window in ("1h", "24h"):
+        for moment, expected in ((NOW, 1), (NOW + 39 * MINUTE_MS + 30_000, 1)):
+            assert view.total("leads", "total", Window.parse(window), moment).numbers["leads_matured"] == expected
+        at_noon = view.total("leads", "total", Window.parse(window), NOW + 40 * MINUTE_MS)
+        assert at_noon.numbers["leads_matured"] == (2 if window == "1h" else 3)
+
+
+def test_segments_are_those_that_hold_something() -> None:
+    view = View(Business())
+    view.put(b"leads:0:d:739000:source=web", b'{"leads":1}')
+    view.put(b"leads:1:d:739000:source=a=b", b'{"leads":1}')
+    view.put(b"deals:0:d:739000:source=ads", b'{"deals_won":1}')
+    view.put(b"deals:0:d:739000:owner=Zo\xc3\xa9: x", b'{"deals_won":1}')
+    assert view.dimensions() == ["owner", "source"]
+    assert view.segments("source") == ["a=b", "ads", "web"]
+    assert view.segments("source", frozenset({"deals"})) == ["ads"]
+    assert view.segments("owner") == ["Zoé: x"]
+    view.put(b"leads:0:d:739000:source=web", None)
+    view.put(b"leads:0:d:739001:source=web", None)
+    assert view.segments("source") == ["a=b", "ads"]
+    assert view.segments("nothing") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"", b"{}"),
+        (b"leads:0:h:1", b"{}"),
+        (b"leads:x:h:1:total", b"{}"),
+        (b"leads:0:y:1:total", b"{}"),
+        (b"leads:0:h:x:total", b"{}"),
+        (b"leads:0:h:-1:total", b"{}"),
+        (b"leads:1024:h:1:total", b"{}"),
+        (b"nobody:0:h:1:total", b"{}"),
+        (b"leads:0:h:1:\xff", b"{}"),
+        (b"leads:0:h:1:total", b"[]"),
+        (b"leads:0:h:1:total", b"7"),
+        (b"leads:0:h:1:total", b"{"),
+        (b"leads:0:h:1:total", b""),
+        (b"leads:0:h:1:total", b'{"leads":1.5}'),
+        (b"leads:0:h:1:total", b'{"leads":"1"}'),
+        (b"leads:0:h:1:total", b'{"leads":true}'),
+        (b"leads:0:h:1:total", b'{"leads":null}'),
+        (b"leads:0:h:1:total", b'{"leads":{"x":1}}'),
+    ],
+)
+def test_what_is_no_pane_changes_nothing(key: bytes, value: bytes) -> None:
+    view = View(Business())
+    view.put(b"leads:0:h:1:total", b'{"leads":1}')
+    version = view.version
+    with pytest.raises(ValueError, match=r".+"):
+        view.put(key, value)
+    assert view.version == version
+    assert view.total("leads", "total", 0, 2 * HOUR_MS).numbers == {"leads": 1}
+
+
+def test_numbers_beyond_64_bits_keep_every_digit() -> None:
+    view = View(Business())
+    great = 2**80 + 1
+    view.put(b"leads:0:h:1:total", b'{"unanswered_since_millis":%d}' % great)
+    assert view.total("leads", "total", 0, 2 * HOUR_MS).numbers == {"unanswered_since_millis": great}
+
+
+def test_what_has_expired_is_not_guessed_at() -> None:
+    business = Business(timezone="Europe/Paris")
+    view = View(business)
+    midnight = business.calendar.day_start(business.calendar.day(NOW - 60 * DAY_MS))
+    day = business.calendar.day(midnight - 1)
+    view.put(f"engagement:0:d:{day}:total".encode(), b'{"sessions":5,"visitors":{"0":4}}')
+    view.put(f"deals:0:d:{day}:total".encode(), b'{"open_amount":70}')
+    view.put(f"deals:0:d:{day + 3}:total".encode(), b'{"open_amount":30}')
+    view.put(b"deals:0:a:0:total", b'{"open_amount":100}')
+    view.advance(NOW)
+    view.advance(NOW - DAY_MS)  # ignored
+    one_day, seven, one_hour = Window.parse("24h"), Window.parse("7d"), Window.parse("1h")
+    # On the boundary of coarser panes all is still exact.
+    assert view.total("engagement", "total", one_day, midnight).numbers == {"sessions": 5}
+    assert view.distinct("visitors", "total", one_day, midnight) == 4
+    assert view.distinct("visitors", "total", seven, midnight) == 4
+    assert view.level("open_amount", "total", midnight) == 70
+    # Between them it would be a guess.
+    for at in (midnight + 1, midnight + HOUR_MS, midnight - MINUTE_MS):
+        with pytest.raises(PanesExpired, match="no longer kept"):
+            view.total("engagement", "total", one_day, at)
+        with pytest.raises(PanesExpired, match="no longer kept"):
+            view.distinct("visitors", "total", one_day, at)
+        with pytest.raises(PanesExpired, match="no longer kept"):
+            view.level("open_amount", "total", at)
+    with pytest.raises(PanesExpired):
+        view.total("engagement", "total", one_hour, midnight)
+    # Before all that is kept there is nothing at all.
+    with pytest.raises(PanesExpired):
+        view.total("engagement", "total", Window.parse("30d"), midnight - 800 * DAY_MS)
+
+
+def test_the_newest_minute_is_known_and_forgotten() -> None:
+    view = View(Business())
+    assert view.last_event is None
+    view.put(f"leads:0:m:{NOW // MINUTE_MS}:source=web".encode(), b'{"leads":1}')
+    view.put(f"leads:0:m:{NOW // MINUTE_MS - 5}:source=web".encode(), b'{"leads":1}')
+    view.live = True
+    assert view.last_event == NOW
+    view.clear()
+    assert (view.last_event, view.live, view.segments("source")) == (None, False, [])
+    assert view.total("leads", "source=web", Window.parse("24h"), NOW).numbers.get("leads") is None
+
+
+def test_many_moments_do_not_fill_the_memory() -> None:
+    view = View(BUSINESS)
+    midnight = epoch_ms(BUSINESS.calendar.local(NOW).replace(hour=0, minute=0))
+    for day in range(200):
+        view.put(f"leads:0:d:{BUSINESS.calendar.day(midnight) - day}:total".encode(), b'{"leads":1}')
+    for back in range(100):
+        at = BUSINESS.calendar.day_start(BUSINESS.calendar.day(midnight) - back)
+        for window in WINDOWS:
+            view.total("leads", "total", window, at)
+    # 30 days, and the one more that the change to winter time makes.
+    assert view.total("leads", "total", Window.parse("30d"), midnight).numbers == {"leads": 30}
+    series = view._series["leads", Grain.DAY, "total"]
+    assert len(series.ranges) <= 24
+    assert len(view._totals["leads", "total"]) <= 48
+    assert len(view._plans) <= 512

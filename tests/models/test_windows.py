@@ -1,0 +1,138 @@
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Grain, calendar, epoch_ms, iso
+from models.windows import FOREVER, Span, Window, WindowError, after, cover
+
+PARIS = calendar("Europe/Paris")
+
+
+def at(text: str, zone: str = "Europe/Paris") -> int:
+    return epoch_ms(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone)))
+
+
+def begins(window: str, moment: str, zone: str = "Europe/Paris") -> str:
+    start, _ = Window.parse(window).bounds(at(moment, zone), calendar(zone))
+    return calendar(zone).local(start).replace(tzinfo=None).isoformat(timespec="minutes")
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "start"),
+    [
+        ("1h", "2026-11-21T10:25:40", "2026-11-21T09:25"),
+        ("24h", "2026-11-21T10:25:40", "2026-11-20T10:00"),
+        ("7d", "2026-11-21T10:25:40", "2026-11-14T10:00"),
+        ("30d", "2026-11-21T10:25:40", "2026-10-22T00:00"),
+        ("90d", "2026-11-21T10:25:40", "2026-08-23T00:00"),
+        ("day", "2026-11-21T10:25:40", "2026-11-21T00:00"),
+        ("day", "2026-11-21T00:00:00", "2026-11-20T00:00"),  # the day that has just ended
+        ("week", "2026-11-21T10:25:40", "2026-11-16T00:00"),  # a Saturday; weeks begin on Monday
+        ("week", "2026-11-16T00:00:00", "2026-11-09T00:00"),
+        ("week", "2026-11-16T00:00:01", "2026-11-16T00:00"),
+        ("month", "2026-11-21T10:25:40", "2026-11-01T00:00"),
+        ("month", "2026-12-01T00:00:00", "2026-11-01T00:00"),  # at a month's end it is the whole month
+        ("month", "2024-03-01T00:00:00", "2024-02-01T00:00"),
+        ("quarter", "2026-11-21T10:25:40", "2026-10-01T00:00"),
+        ("quarter", "2027-01-01T00:00:00", "2026-10-01T00:00"),
+        ("quarter", "2027-01-01T00:01:00", "2027-01-01T00:00"),
+        # The clocks go forward on 29 March 2026 (23 h) and back on 25 October (25 h).
+        ("24h", "2026-03-29T12:00:00", "2026-03-28T11:00"),
+        ("24h", "2026-10-25T12:00:00", "2026-10-24T13:00"),
+        ("7d", "2026-04-01T00:00:00", "2026-03-24T23:00"),
+        ("30d", "2026-04-01T00:00:00", "2026-03-01T00:00"),  # 30 × 24 h before is 1 March, 23:00
+    ],
+)
+def test_where_a_window_begins(window: str, moment: str, start: str) -> None:
+    assert begins(window, moment) == start
+
+
+@pytest.mark.parametrize(
+    ("moment", "hours"), [("2026-03-30T00:00:00", 23), ("2026-10-26T00:00:00", 25), ("2026-11-21T00:00:00", 24)]
+)
+def test_a_day_is_as_long_as_the_clock_makes_it(moment: str, hours: int) -> None:
+    start, end = Window.parse("day").bounds(at(moment), PARIS)
+    assert end - start == hours * HOUR_MS
+    assert Window.parse("day").cover(at(moment), PARIS) == (Span(Grain.DAY, PARIS.day(start), PARIS.day(start) + 1),)
+
+
+def test_days_of_kolkata_are_whole_hours() -> None:
+    kolkata = calendar("Asia/Kolkata")
+    moment = at("2026-11-21T02:10:00", "Asia/Kolkata")
+    assert begins("24h", "2026-11-21T02:10:00", "Asia/Kolkata") == "2026-11-20T02:00"
+    assert iso(Window.parse("day").bounds(moment, kolkata)[0]) == "2026-11-20T18:30:00Z"
+    spans = Window.parse("day").cover(moment, kolkata)
+    assert [(s.grain, s.stop - s.first) for s in spans] == [(Grain.HOUR, 2), (Grain.MINUTE, 10)]
+
+
+@pytest.mark.parametrize("name", ["", "7", "7w", "0d", "-1d", "1.5h", "7D", "7d ", "years", "751d", "99999d", "24hours"])
+def test_what_is_no_window_is_refused(name: str) -> None:
+    with pytest.raises(WindowError, match=r"unknown window .*accepted: .*7d"):
+        Window.parse(name)
+
+
+def test_the_least_panes_that_make_it_up() -> None:
+    spans = Window.parse("7d").cover(at("2026-11-21T10:25:40"), PARIS)
+    assert [(s.grain, s.stop - s.first) for s in spans] == [
+        (Grain.HOUR, 14),
+        (Grain.DAY, 6),
+        (Grain.HOUR, 10),
+        (Grain.MINUTE, 26),
+    ]
+    whole_hours = Window.parse("7d").cover(at("2026-11-21T10:25:40"), PARIS, Grain.HOUR)
+    assert [(s.grain, s.stop - s.first) for s in whole_hours] == [(Grain.HOUR, 14), (Grain.DAY, 6), (Grain.HOUR, 10)]
+    month = Window.parse("month").cover(at("2026-12-01T00:00:00"), PARIS)
+    assert [(s.grain, s.stop - s.first) for s in month] == [(Grain.DAY, 30)]
+
+
+def test_distinct_panes_are_of_one_grain_the_last_one_whole() -> None:
+    moment = at("2026-11-21T10:25:40")
+    for window, grain, number in [("1h", "m", 61), ("24h", "h", 25), ("7d", "h", 169), ("30d", "d", 31), ("month", "d", 21)]:
+        span = Window.parse(window).panes(moment, PARIS)
+        assert (span.grain, span.stop - span.first) == (grain, number), window
+
+
+zones = st.sampled_from(
+    ["UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Apia", "Australia/Lord_Howe"]
+)
+moments = st.integers(at("2025-01-01T00:00:00"), at("2027-12-31T00:00:00"))
+
+
+@given(zones, moments, st.integers(0, 100 * DAY_MS))
+def test_a_cover_has_every_minute_once(zone: str, end: int, length: int) -> None:
+    cal = calendar(zone)
+    start = (end - length) // MINUTE_MS * MINUTE_MS
+    edges = [(cal.start(g, first), cal.start(g, stop)) for g, first, stop in cover(start, end, cal)]
+    here = start
+    for begin, stop in edges:
+        assert begin == here
+        assert stop > begin
+        here = stop
+    assert here == (-(-end // MINUTE_MS) * MINUTE_MS if end > start else start)
+
+
+@given(zones, moments)
+def test_what_comes_after_begins_where_the_cover_ends(zone: str, moment: int) -> None:
+    cal = calendar(zone)
+    here = -(-moment // MINUTE_MS) * MINUTE_MS
+    *spans, rest = after(moment, cal)
+    for grain, first, stop in spans:
+        assert cal.start(grain, first) == here
+        here = cal.start(grain, stop)
+    assert rest.grain is Grain.DAY
+    assert (cal.day_start(rest.first), rest.stop) == (here, FOREVER)
+
+
+@given(zones, moments, st.sampled_from(["1h", "24h", "7d", "30d", "90d", "day", "week", "month", "quarter"]))
+def test_a_window_holds_the_instant_just_before_and_its_length(zone: str, moment: int, name: str) -> None:
+    cal, window = calendar(zone), Window.parse(name)
+    start, end = window.bounds(moment, cal)
+    assert end == moment
+    assert start < moment
+    assert cal.start(window.grain, cal.pane(window.grain, start)) == start
+    if window.length:
+        slack = {Grain.MINUTE: MINUTE_MS, Grain.HOUR: HOUR_MS, Grain.DAY: 25 * HOUR_MS}[window.grain]
+        assert 0 <= (moment - window.length) - start < slack
