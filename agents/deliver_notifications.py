@@ -21,6 +21,7 @@ class Deliverer:
     """Drives the outbox: at most one attempt a receiver at a time, so that one that hangs holds up nobody else.
 
     ``wrote`` is called when the result of an attempt waits to be written: the engine's ``request_checkpoint(LANE)``.
+    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``.
     ``clock`` gives milliseconds since the epoch: the wall clock, also in a replay, because receivers live in it.
     """
 
@@ -29,15 +30,16 @@ class Deliverer:
         notifiers: Mapping[str, Notifier],
         *,
         wrote: Callable[[], object] = lambda: None,
+        owned: Callable[[], DeliverNotifications | None] = lambda: None,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         self.notifiers = dict(notifiers)
         self.wrote = wrote
+        self.owned = owned
         self._clock = clock
         self._news = asyncio.Event()
         #: Attempts by (receiver, outcome), zeros included: ``vigie_notifications_total``.
         self.outcomes = no_outcomes(self.notifiers)
-        self._fold = self._make(0)
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
@@ -51,8 +53,7 @@ class Deliverer:
         )
 
     def _make(self, partition: int) -> DeliverNotifications:
-        self._fold = DeliverNotifications(tuple(self.notifiers), heard=self._news.set, outcomes=self.outcomes)
-        return self._fold
+        return DeliverNotifications(tuple(self.notifiers), heard=self._news.set, outcomes=self.outcomes)
 
     async def deliver(self, partition: int, fold: PartitionFold) -> None:
         """Send until nothing is left to be sent. Cancelled when the partition goes to another worker, which finds the
@@ -98,12 +99,14 @@ class Deliverer:
 
     @property
     def depth(self) -> int:
-        """How many messages have no end yet."""
-        return self._fold.depth
+        """How many messages have no end yet, of those in this worker's hands."""
+        fold = self.owned()
+        return 0 if fold is None else fold.depth
 
     def oldest(self) -> int | None:
         """Return when the oldest message without an end came (milliseconds since the epoch)."""
-        return self._fold.oldest()
+        fold = self.owned()
+        return None if fold is None else fold.oldest()
 
     async def close(self) -> None:
         """Let go of the receivers' connections."""

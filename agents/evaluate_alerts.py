@@ -1,6 +1,6 @@
 """Which alerts stand, and what has just happened to them? Connects the rules to the stream of readings."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from alert_rules.evaluator import EvaluateAlerts
@@ -13,35 +13,35 @@ LANE = "alerts"
 
 
 class Evaluator:
-    """The rules and, where this worker owns the readings' one partition, the alerts that stand."""
+    """The rules and, where this worker owns the readings' one partition, the alerts that stand.
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``.
+    """
+
+    def __init__(self, rules: Sequence[Rule], owned: Callable[[], EvaluateAlerts | None] = lambda: None) -> None:
         self.rules = tuple(rules)
-        self._fold = EvaluateAlerts(self.rules)
+        self.owned = owned
+        self._empty = EvaluateAlerts(self.rules)
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
             topics=("readings",),
-            make=self._make,
+            make=lambda partition: EvaluateAlerts(self.rules),
             lane=LANE,
             doc="Judge the readings by the alert rules and keep the state of every alert.",
         )
 
-    def _make(self, partition: int) -> EvaluateAlerts:
-        self._fold = EvaluateAlerts(self.rules)
-        return self._fold
-
     @property
     def wanted(self) -> set[tuple[str, str, str | None]]:
         """The (KPI, window, dimension or None for the total) whose readings must be published for the rules."""
-        return self._fold.wanted
+        return self._empty.wanted
 
     def current(self) -> list[dict[str, Any]]:
         """Return the alerts that stand, gravest and oldest first: ``GET /api/alerts``."""
-        return self._fold.current()
+        return (self.owned() or self._empty).current()
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Return how many alerts stand by (rule, severity, state), zeros included: ``vigie_alerts``."""
-        return self._fold.counts()
+        return (self.owned() or self._empty).counts()

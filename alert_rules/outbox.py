@@ -42,6 +42,7 @@ class Delivery:
     created: int  # when it came, milliseconds since the epoch
     attempts: int  # that have been made
     due: int  # when the next attempt may be made, milliseconds since the epoch
+    tried: int | None  # when the first attempt ended, milliseconds since the epoch
     alert: dict[str, Any]  # the transition, as on the ``alerts`` topic, with its message
 
     @property
@@ -61,7 +62,7 @@ def no_outcomes(receivers: Iterable[str]) -> Counter[tuple[str, str]]:
 class DeliverNotifications:
     """The one partition of alerts, folded into the messages that have not reached their receivers yet.
 
-    ``receivers`` are the names of those who get everything. ``patience`` is how long a message is tried, in milliseconds.
+    ``receivers`` are the names of those who get everything. ``patience`` is for how long a message is tried, in milliseconds.
     ``heard`` is called when there may be something new to :meth:`take`; ``outcomes`` counts attempts by (receiver, outcome).
     """
 
@@ -125,7 +126,7 @@ class DeliverNotifications:
                 self._intend(id_, incident, receiver, record.timestamp, tree)
 
     def _intend(self, id_: str, incident: str, receiver: str, now: int, alert: dict[str, Any]) -> None:
-        delivery = Delivery(f"msg_{digest(id_, receiver)}", receiver, incident, self._next_order, now, 0, now, alert)
+        delivery = Delivery(f"msg_{digest(id_, receiver)}", receiver, incident, self._next_order, now, 0, now, None, alert)
         if delivery.row in self._open:
             return  # told twice upstream: the same message is already on its way
         self._next_order += 1
@@ -191,12 +192,14 @@ class DeliverNotifications:
                 wait = backoff(delivery.id, attempts) if after is None else after
                 if after is not None:
                     self._paused[delivery.receiver] = now + after
-                if now + wait - delivery.created > self.patience:
-                    tried = f"given up after {attempts} attempts in {human(now - delivery.created)}: {reason}"
-                    self._bury(replace(delivery, attempts=attempts), "expired", tried, now)
+                # From the first attempt on: a message that waited for a worker has not been tried yet.
+                tried = now if delivery.tried is None else delivery.tried
+                if now + wait - tried > self.patience:
+                    given_up = f"given up after {attempts} attempts in {human(now - tried)}: {reason}"
+                    self._bury(replace(delivery, attempts=attempts), "expired", given_up, now)
                     return
                 self.outcomes[delivery.receiver, "retried"] += 1
-                later = replace(delivery, attempts=attempts, due=now + wait)
+                later = replace(delivery, attempts=attempts, due=now + wait, tried=tried)
                 self._open[later.row] = later
                 self._dirty.add(later.row)
                 heapq.heappush(self._heads[later.receiver], (later.due, later.order, later.row))
@@ -269,6 +272,7 @@ def _encode(delivery: Delivery) -> dict[str, Any]:
         "created": delivery.created,
         "attempts": delivery.attempts,
         "due": delivery.due,
+        "tried": delivery.tried,
         "alert": delivery.alert,
     }
 

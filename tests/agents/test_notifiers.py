@@ -1,0 +1,217 @@
+"""The contract of every notifier, and what each kind does beyond it."""
+
+import base64
+import hashlib
+import hmac
+import io
+import json
+import logging
+import socket
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any, get_args
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from agents.notifiers import NOTIFIERS, Notifier, ReceiverError, build
+from agents.notifiers.console import ConsoleNotifier
+from agents.notifiers.http import HttpNotifier, decide, decode_secret, retry_after
+from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from stream.settings import ReceiverSettings
+from tests.agents.doubles import ALERT, delivery, raw, receiver
+
+SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+TOKEN = "t0psecret"
+#: 2026-11-21T12:00:00Z
+NOW = 1_795_262_400_000
+
+
+def http(url: str, timeout: float = 5.0) -> HttpNotifier:
+    """A notifier whose URL and secret must never be seen."""
+    key = decode_secret(SECRET)
+    assert key is not None
+    return HttpNotifier("ops", f"{url}?token={TOKEN}", key, timeout=timeout, clock=lambda: NOW)
+
+
+def leaks(text: str) -> bool:
+    return any(secret in text for secret in (TOKEN, SECRET, SECRET.removeprefix("whsec_"), "0123456789abcdef"))
+
+
+async def attempt(notifier: Notifier, caplog: pytest.LogCaptureFixture) -> Outcome:
+    caplog.set_level(logging.DEBUG)
+    try:
+        outcome = await notifier.send(delivery())
+    finally:
+        await notifier.close()
+    for text in (repr(outcome), repr(notifier), caplog.text):
+        assert not leaks(text), text
+    return outcome
+
+
+def answer(status: int, **headers: str) -> web.Response:
+    return web.Response(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+IN_90_S = format_datetime(datetime.fromtimestamp(NOW / 1000 + 90, UTC), usegmt=True)
+
+#: What the receiver does → the outcome's kind, a part of its reason, and the wait that it asked for.
+TABLE: list[tuple[str, web.Response | dict[str, Any] | bytes | None, type[Outcome], str, int | None]] = [
+    ("200", answer(200), Sent, "", None),
+    ("204", answer(204), Sent, "", None),
+    ("302", answer(302, Location="http://127.0.0.1:9/"), Rejected, "HTTP 302: a redirect", None),
+    ("400", answer(400), Rejected, "HTTP 400", None),
+    ("401", answer(401), Rejected, "HTTP 401", None),
+    ("403", answer(403), Rejected, "HTTP 403", None),
+    ("404", answer(404), Rejected, "HTTP 404", None),
+    ("408", answer(408), Retry, "HTTP 408", None),
+    ("410", answer(410), Rejected, "HTTP 410", None),
+    ("429", answer(429), Retry, "HTTP 429", None),
+    ("429 with seconds", answer(429, Retry_After="30"), Retry, "HTTP 429", 30_000),
+    ("429 with a fraction", answer(429, Retry_After="1.5"), Retry, "HTTP 429", 1_500),
+    ("429 with a date", answer(429, Retry_After=IN_90_S), Retry, "HTTP 429", 90_000),
+    ("429 with nonsense", answer(429, Retry_After="soon"), Retry, "HTTP 429", None),
+    ("500", answer(500), Retry, "HTTP 500", None),
+    ("503 with seconds", answer(503, Retry_After="7"), Retry, "HTTP 503", 7_000),
+    ("hang", {"hang": True}, Retry, "no answer within 0.3 s", None),
+    ("a body without an end", {"endless": True}, Sent, "", None),
+    ("reset", None, Retry, "no proper answer", None),
+    ("garbage", b"\x00\xff\x13garbage\r\n\r\n", Retry, "no proper answer", None),
+    ("an empty answer", b"", Retry, "no proper answer", None),
+    ("not a status", b"HTTP/1.1 abc OK\r\n\r\n", Retry, "no proper answer", None),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "kind", "reason", "after"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+async def test_http_contract(
+    behaviour: web.Response | dict[str, Any] | bytes | None,
+    kind: type[Outcome],
+    reason: str,
+    after: int | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with AsyncExitStack() as stack:
+        if isinstance(behaviour, bytes) or behaviour is None:
+            url = await stack.enter_async_context(raw(behaviour))
+        elif isinstance(behaviour, dict):
+            url = (await stack.enter_async_context(receiver(**behaviour))).url
+        else:
+            url = (await stack.enter_async_context(receiver(behaviour))).url
+        outcome = await attempt(http(url, timeout=0.3 if isinstance(behaviour, dict) else 5.0), caplog)
+    assert type(outcome) is kind
+    if isinstance(outcome, Retry | Rejected):
+        assert reason in outcome.reason
+    if isinstance(outcome, Retry):
+        assert outcome.after == after
+
+
+async def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert isinstance(await attempt(http(f"http://127.0.0.1:{port}/"), caplog), Retry)
+
+
+async def test_an_unknown_host(caplog: pytest.LogCaptureFixture) -> None:
+    assert isinstance(await attempt(http(f"http://{TOKEN}.invalid/"), caplog), Retry)
+
+
+async def test_what_is_posted() -> None:
+    async with receiver(answer(503), answer(200)) as server:
+        notifier = http(server.url)
+        await notifier.send(delivery())
+        await notifier.send(delivery())
+        await notifier.close()
+    first, second = server.received
+    assert first.path == f"/hook?token={TOKEN}"
+    assert first.headers["content-type"] == "application/json"
+    assert first.headers["webhook-id"] == first.headers["idempotency-key"] == "msg_1"
+    assert first.headers["webhook-timestamp"] == str(NOW // 1000)
+    # Reckoned as the Standard Webhooks specification words it, not as our code does.
+    signed = b"msg_1." + str(NOW // 1000).encode() + b"." + first.body
+    expected = base64.b64encode(hmac.new(base64.b64decode(SECRET[6:]), signed, hashlib.sha256).digest()).decode()
+    assert first.headers["webhook-signature"] == f"v1,{expected}"
+    assert (second.headers["webhook-id"], second.body) == ("msg_1", first.body)
+    body = json.loads(first.body)
+    assert (body["type"], body["timestamp"]) == ("alert.fired", "2026-01-01T00:30:00Z")
+    assert body["data"] == {name: value for name, value in ALERT.items() if name != "type"}
+
+
+async def test_without_a_secret_nothing_is_signed() -> None:
+    async with receiver() as server:
+        notifier = HttpNotifier("ops", server.url)
+        assert await notifier.send(delivery()) == Sent()
+        await notifier.close()
+    assert "webhook-signature" not in server.received[0].headers
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with receiver() as elsewhere, receiver(answer(307, Location=elsewhere.url)) as server:
+        notifier = http(server.url)
+        assert isinstance(await notifier.send(delivery()), Rejected)
+        await notifier.close()
+    assert elsewhere.received == []
+
+
+async def test_the_console_writes_one_json_line() -> None:
+    out = io.StringIO()
+    notifier = ConsoleNotifier("console", out)
+    assert await notifier.send(delivery()) == Sent()
+    assert out.getvalue().count("\n") == 1
+    line = json.loads(out.getvalue())
+    assert (line["event"], line["level"], line["id"]) == ("alert_fired", "error", "msg_1")
+    assert line["title"] == "[CRITICAL] Win rate · source=web: 10 %"
+    out.close()
+    assert isinstance(await notifier.send(delivery()), Retry)
+
+
+async def test_the_console_is_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert await build([ReceiverSettings(name="c", type="console")])["c"].send(delivery()) == Sent()
+    captured = capsys.readouterr()
+    assert captured.out == "" and "alert_fired" in captured.err
+
+
+def test_every_kind_of_the_settings_has_a_notifier() -> None:
+    assert set(NOTIFIERS) == set(get_args(ReceiverSettings.model_fields["type"].annotation))
+
+
+def test_all_problems_of_the_receivers_at_once_and_no_secret() -> None:
+    receivers = [
+        ReceiverSettings(name="a", type="http", url=SecretStr(f"ftp://{TOKEN}/")),
+        ReceiverSettings(name="b", type="http", url=SecretStr("https://example.com/"), secret=SecretStr(TOKEN)),
+        ReceiverSettings(name="c", type="console"),
+        ReceiverSettings(name="c", type="console"),
+        ReceiverSettings(name="d", type="http", url=SecretStr(f"http://[{TOKEN}/")),
+    ]
+    with pytest.raises(ReceiverError) as error:
+        build(receivers)
+    assert [problem.split(" (")[0] for problem in error.value.problems] == [
+        "receivers: a: url: not a URL",
+        "receivers: b: secret: cannot be used",
+        "receivers: 'c' is there twice",
+        "receivers: d: url: not a URL",
+    ]
+    assert not leaks(str(error.value))
+
+
+@pytest.mark.parametrize("text", ["", "abc", "whsec_", "whsec_!!", "whsec_" + base64.b64encode(b"short").decode(), SECRET[6:]])
+def test_what_is_no_secret(text: str) -> None:
+    assert decode_secret(text) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait"),
+    [(None, None), ("0", 0), ("-5", 0), ("1e9", 3_600_000), ("inf", 3_600_000), ("nan", None), ("", None),
+     ("Wed, 21 Oct 2015 07:28:00 GMT", 0), ("Wed, 99 Oct 2015 07:28:00 GMT", None)],
+)  # fmt: skip
+def test_retry_after(asked: str | None, wait: int | None) -> None:
+    assert retry_after(asked, NOW) == wait
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(100, Rejected), (201, Sent), (299, Sent), (399, Rejected), (418, Rejected), (425, Retry), (599, Retry)]
+)
+def test_every_status_has_an_outcome(status: int, kind: type[Outcome]) -> None:
+    assert type(decide(status, None, NOW)) is kind

@@ -1,0 +1,137 @@
+import base64
+from typing import Any
+
+import orjson
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alert_rules.evaluator import EvaluateAlerts
+from models.fold import Output
+from tests.alert_rules.readings import BASE, reading, records, rule
+
+RULE = rule(**{"for": 0})
+
+
+def body(*args: Any, **changes: Any) -> bytes:
+    return reading(*args, **changes).encode()
+
+
+def transitions(outputs: list[Output]) -> list[dict[str, Any]]:
+    return [orjson.loads(o.value or b"") for o in outputs if o.topic == "alerts"]
+
+
+def test_a_reading_becomes_an_alert_with_a_row_and_a_transition() -> None:
+    fold = EvaluateAlerts([RULE])
+    fold.fold(records("readings", body(0, 0.1)))
+    changes = fold.changes()
+    assert [row.key for row in changes.rows] == [b"win-rate-drop|source=web"]
+    (said,) = transitions(changes.outputs)
+    assert (said["type"], said["kind"], said["severity"], said["value"]) == ("transition", "fired", "critical", 0.1)
+    assert said["message"]["title"] == "[CRITICAL] Win rate · source=web: 10 %"
+    assert changes.outputs[0].key == said["incident"].encode()
+    assert fold.changes() == ([], [])
+
+
+def test_only_the_rules_readings_count() -> None:
+    fold = EvaluateAlerts([RULE])
+    others: list[dict[str, Any]] = [{"window": "30d"}, {"segment": {}}, {"segment": {"owner": "Ann"}}, {"kpi": "nps"}]
+    fold.fold(records("readings", *[body(0, 0.1, **other) for other in others]))
+    assert fold.changes() == ([], [])
+    assert fold.wanted == {("win_rate", "7d", "source")}
+
+
+def test_the_row_goes_with_the_alert() -> None:
+    fold = EvaluateAlerts([RULE])
+    fold.fold(records("readings", body(0, 0.1), body(1, 0.5)))
+    changes = fold.changes()
+    assert [row.value for row in changes.rows] == [None]
+    assert [t["kind"] for t in transitions(changes.outputs)] == ["fired", "resolved"]
+    assert fold.current() == []
+
+
+def test_steady_readings_write_nothing() -> None:
+    fold = EvaluateAlerts([RULE])
+    fold.fold(records("readings", body(0, 0.1)))
+    fold.changes()
+    fold.fold(records("readings", *[body(n, 0.1) for n in range(1, 50)]))
+    assert fold.changes() == ([], [])
+    assert fold.current()[0]["at"] == "2026-01-01T00:49:00Z"
+
+
+def test_what_is_no_reading_is_a_dead_letter() -> None:
+    fold = EvaluateAlerts([RULE])
+    good = reading(0, 0.1).as_json()
+    changes: list[dict[str, Any]] = [
+        {"value": "0.1"},
+        {"segment": {"a": "b", "c": "d"}},
+        {"at": "2026-01-01T00:00:00"},
+        {"segment": 3},
+        {"kpi": None},
+    ]
+    bad = [b"{", b"[]", b"\xff", *(orjson.dumps(good | change) for change in changes)]
+    fold.fold(records("readings", *bad, body(0, 0.1)))
+    outputs = fold.changes().outputs
+    dead = [orjson.loads(o.value or b"") for o in outputs if o.topic == "dead-letters"]
+    assert len(dead) == len(bad) == fold.refused
+    assert [base64.b64decode(d["value"]) for d in dead] == bad
+    assert "value: found '0.1' (accepted: a finite number or null)" in dead[3]["detail"]
+    assert len(transitions(outputs)) == 1
+
+
+def test_the_alert_of_a_rule_that_is_gone_ends_and_says_so() -> None:
+    fold = EvaluateAlerts([RULE])
+    fold.fold(records("readings", body(0, 0.1)))
+    rows = [(row.key, row.value) for row in fold.changes().rows if row.value is not None]
+    later = EvaluateAlerts([rule(id="other")])
+    later.restore(rows)
+    later.tick(BASE + 60_000)
+    changes = later.changes()
+    assert [row.value for row in changes.rows] == [None]
+    (said,) = transitions(changes.outputs)
+    assert (said["kind"], said["reason"]) == ("resolved", "the rule win-rate-drop is no longer there")
+    later.tick(BASE + 120_000)
+    assert later.changes() == ([], [])
+
+
+def test_what_is_shown() -> None:
+    fold = EvaluateAlerts([RULE])
+    slow = reading(0, 0.19, segment={"source": "ads"})
+    fold.fold(records("readings", slow.encode(), body(1, 0.1)))
+    first, second = fold.current()
+    assert (first["severity"], first["segment"], first["state"]) == ("critical", {"source": "web"}, "firing")
+    assert first["summary"] == "Win rate from web is 10%"
+    assert second["severity"] == "warn"
+    assert fold.counts()["win-rate-drop", "critical", "firing"] == 1
+    assert fold.counts()["win-rate-drop", "critical", "pending"] == 0
+    restored = EvaluateAlerts([RULE])
+    restored.restore([(row.key, row.value) for row in fold.changes().rows if row.value is not None])
+    assert [alert["value"] for alert in restored.current()] == [None, None]
+
+
+STEPS = st.lists(
+    st.tuples(st.integers(0, 40), st.sampled_from([None, 0.1, 0.16, 0.19, 0.21, 0.3]), st.sampled_from(["web", "ads"])),
+    max_size=15,
+)
+
+
+@given(STEPS)
+@settings(max_examples=60)
+def test_a_restart_after_every_record_gives_the_same_rows_and_outputs(steps: list[tuple[int, float | None, str]]) -> None:
+    waits = rule()
+    straight = EvaluateAlerts([waits])
+    rows: dict[bytes, bytes] = {}
+    at = 0
+    for wait, value, source in steps:
+        at += wait
+        record = records("readings", body(at, value, segment={"source": source}))
+        straight.fold(record)
+        again = EvaluateAlerts([waits])
+        again.restore(rows.items())
+        again.fold(record)
+        expected, found = straight.changes(), again.changes()
+        assert found == expected
+        for row in found.rows:
+            if row.value is None:
+                rows.pop(row.key, None)
+            else:
+                rows[row.key] = row.value

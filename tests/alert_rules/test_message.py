@@ -1,0 +1,101 @@
+import pytest
+
+from alert_rules.durations import human, parse
+from alert_rules.evaluate import evaluate, orphaned
+from alert_rules.message import message
+from alert_rules.wording import number
+from tests.alert_rules.readings import reading, rule
+
+RULE = rule(summary="Win rate from {source} is {value:.0%} ({numerator:d} of {denominator:d}), below {threshold:.0%}")
+
+
+def test_the_whole_message() -> None:
+    state, _ = evaluate(RULE, None, reading(0, 0.1))
+    _, (fired,) = evaluate(RULE, state, reading(30, 0.1, low=0.04, high=0.231))
+    said = message(RULE, fired)
+    assert said.title == "[CRITICAL] Win rate · source=web: 10 %"
+    assert said.text.splitlines() == [
+        "Win rate from web is 10% (4 of 40), below 15%",
+        "",
+        "Why: 10 % is below 15 % for 30 min",
+        "Value: 10 % (95 % interval 4 % to 23.1 %)",
+        "Sample: 40",
+        "Window: 7d, 2025-12-25T00:30:00Z to 2026-01-01T00:30:00Z",
+        "Threshold: critical below 15 %, clears at or above 17 %",
+        "Since: 2026-01-01T00:00:00Z (30 min)",
+        "Runbook: docs/runbooks/win-rate-drop.md",
+    ]
+    assert said.data["segment"] == {"source": "web"}
+    assert (said.data["kind"], said.data["state"]) == ("fired", {"before": "pending", "after": "firing"})
+    assert message(RULE, fired) == said
+
+
+def test_titles() -> None:
+    at_once = rule(**{"for": 0, "by": None, "summary": "{segment}"})
+    total = {"segment": {}}
+    state, (fired,) = evaluate(at_once, None, reading(0, 0.19, **total))
+    state, (up,) = evaluate(at_once, state, reading(1, 0.1, **total))
+    _, (resolved,) = evaluate(at_once, state, reading(2, 0.5, **total))
+    assert [message(at_once, t).title for t in (fired, up, resolved)] == [
+        "[WARN] Win rate: 19 %",
+        "[WARN → CRITICAL] Win rate: 10 %",
+        "[RESOLVED] Win rate: 50 %",
+    ]
+    assert message(at_once, fired).text.startswith("total\n")
+
+
+def test_the_end_of_a_rule_that_is_gone_needs_no_reading() -> None:
+    state, _ = evaluate(rule(**{"for": 0}), None, reading(0, 0.1))
+    assert state is not None
+    said = message(RULE, orphaned(state, state.at + 60_000, "the rule is gone"))
+    assert said.title == "[RESOLVED] Win rate · source=web"
+    assert "Win rate from web is no value (no value of no value)" in said.text
+    assert said.data["value"] is None
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "told"),
+    [
+        (0.2345, "ratio", "23.4 %"),
+        (None, "ratio", "no value"),
+        (15_120, "seconds", "4 h 12 min"),
+        (1.5, "days", "1 d 12 h"),
+        (12_400.4, "money", "12,400 EUR"),
+        (1234, "count", "1,234"),
+        (31.456, "score", "31.5"),
+        (-4, "score", "-4"),
+    ],
+)
+def test_numbers_in_words(value: float | None, unit: str, told: str) -> None:
+    assert number(value, unit, "EUR" if unit == "money" else None) == told
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [(0, 0), ("30m", 1_800_000), ("1h30m", 5_400_000), ("250ms", 250), ("1.5h", 5_400_000), ("2w", 1_209_600_000)],
+)
+def test_durations(text: object, milliseconds: int) -> None:
+    assert parse(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", [30, None, "", "m", "30", "30 m 5", "-5m", "1e3s", True])
+def test_what_is_no_duration(text: object) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "told"),
+    [
+        (0, "0 ms"),
+        (450, "450 ms"),
+        (1000, "1 s"),
+        (90_000, "1 min 30 s"),
+        (3_600_000, "1 h"),
+        (90_061_000, "1 d 1 h"),
+        (86_405_000, "1 d"),
+        (-60_000, "−1 min"),
+    ],
+)
+def test_durations_in_words(milliseconds: float, told: str) -> None:
+    assert human(milliseconds) == told
