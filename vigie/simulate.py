@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -18,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from models.simulator import Live, Mischief, World
 from models.simulator.bad import KINDS
+from stream.sources.files import FORMATS, FileReject, Item, ReadOptions, read_file
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 """Fixed, not today: the same command gives the same bytes next year."""
@@ -41,9 +43,12 @@ def simulate(
     start: datetime = START,
     currency: str = "EUR",
     mischief: Mischief | None = None,
+    events: Iterable[dict[str, Any]] | None = None,
     on_day: Callable[[int], None] = lambda day: None,
 ) -> Written:
     """Write ``days`` days of a simulated company as CloudEvents, one a line; the same arguments give the same bytes.
+
+    With ``events``, a history in time order, they are what the mischief is done to, and no company is simulated.
 
     ``out`` is written under another name and moved into place when it is complete; ``-`` is standard output, a name
     that ends in ``.gz`` is compressed. ``on_day`` is called with the number of each day that has been drawn.
@@ -52,10 +57,11 @@ def simulate(
         ValueError: for days, scale, start or shares that make no sense.
         OSError: if the file cannot be written.
     """
-    events = _watched(World(seed, start, days, scale=scale, currency=currency).events(), on_day)
+    if events is None:
+        events = World(seed, start, days, scale=scale, currency=currency).events()
     written = Written()
     with _opened(out) as file:
-        for record in (mischief or Mischief()).apply(events):
+        for record in (mischief or Mischief()).apply(_watched(events, on_day)):
             line = record if isinstance(record, bytes) else orjson.dumps(record)
             file.write(line + b"\n")
             written.lines += 1
@@ -117,6 +123,10 @@ def command(
     merge: Annotated[float, _share("Share of the deals and leads merged into another.")] = 0.0,
     bad: Annotated[float, _share("Bad records per good one.")] = 0.0,
     bad_kind: Annotated[list[str] | None, typer.Option(help=f"Only these kinds: {', '.join(KINDS)}.")] = None,
+    events: Annotated[Path | None, typer.Option(help="Do it to this history instead of a simulated one.")] = None,
+    format: Annotated[str, typer.Option(help=f"Of --events: {', '.join(FORMATS)}.")] = "jsonl",
+    mapping: Annotated[Path | None, typer.Option(help="Of --events in the csv format.")] = None,
+    zone: Annotated[str, typer.Option(help="Time zone of dates without one in --events.")] = "UTC",
 ) -> None:
     """Write a simulated sales company's history as CloudEvents, one a line."""
     errors = Console(stderr=True)
@@ -132,9 +142,11 @@ def command(
             bad=bad,
             bad_kinds=tuple(bad_kind or KINDS),
         )
+        rejected: Counter[str] = Counter()
+        given = None if events is None else _given(read_file(events, format, _options(zone, mapping)), rejected)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         with Progress(*columns, console=errors, transient=True) as progress:
-            task = progress.add_task(f"{days} days", total=days)
+            task = progress.add_task("days", total=days if given is None else None)
             written = simulate(
                 out,
                 seed=seed,
@@ -143,12 +155,30 @@ def command(
                 start=start.replace(tzinfo=UTC),
                 currency=currency,
                 mischief=mischief,
+                events=given,
                 on_day=lambda day: progress.update(task, completed=day),
             )
     except (ValueError, OSError) as error:
         errors.print(f"vigie simulate: {error}", style="red", markup=False, highlight=False)
         raise typer.Exit(1) from error
     errors.print(f"{out}: {written.lines:,} lines, {written.bytes / 1e6:,.1f} MB", markup=False, highlight=False)
+    for reason, count in rejected.most_common():
+        errors.print(f"{events}: {count:,} left out: {reason}", markup=False, highlight=False)
+
+
+def _options(zone: str, mapping: Path | None) -> ReadOptions:
+    try:
+        return ReadOptions(zone=ZoneInfo(zone), mapping=mapping)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f'--zone: found "{zone}"; a time zone as Europe/Paris is needed') from error
+
+
+def _given(items: Iterable[Item], rejected: Counter[str]) -> Iterator[dict[str, Any]]:
+    for item in items:
+        if isinstance(item, FileReject):
+            rejected[item.reason] += 1
+        else:
+            yield item.event
 
 
 async def demo(

@@ -88,12 +88,28 @@ def test_standard_output_has_the_events_only(app: typer.Typer) -> None:
     assert all(orjson.loads(line)["specversion"] == "1.0" for line in result.stdout.splitlines())
 
 
+def test_mischief_is_done_to_a_file_too(app: typer.Typer, tmp_path: Path) -> None:
+    clean, out = tmp_path / "clean.jsonl", tmp_path / "out.jsonl"
+    simulate(clean, days=2)
+    with clean.open("ab") as file:
+        file.write(b"{broken\n")
+    result = CliRunner().invoke(app, ["--events", str(clean), "--out", str(out), "--disorder", "1", "--duplicates", "0.1"])
+    assert result.exit_code == 0
+    assert "1 left out: not JSON" in result.stderr.replace("\n", " ")
+    lines = clean.read_bytes().splitlines()[:-1]
+    assert set(out.read_bytes().splitlines()) == set(lines)
+    assert 1.05 * len(lines) < len(out.read_bytes().splitlines()) < 1.15 * len(lines)
+
+
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
         (["--bad-kind", "nonsense"], 1, "bad_kinds: found nonsense"),
         (["--out", "missing/folder/x"], 1, "missing/folder/x"),
         (["--scale", "0"], 1, "days and scale"),
+        (["--events", "absent.jsonl"], 1, "absent.jsonl: No such file"),
+        (["--events", "x", "--format", "xlsx"], 1, 'found "xlsx"'),
+        (["--events", "x", "--zone", "Mars"], 1, '--zone: found "Mars"'),
         (["--late", "2"], 2, "less than or equal to 1"),
     ],
 )

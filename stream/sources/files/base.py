@@ -10,6 +10,7 @@ import gzip
 import heapq
 import io
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -23,6 +24,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 SORT_CHUNK = 100_000
 """Events sorted in memory at once (about 40 MB); beyond it sorted runs go to one temporary file each."""
+
+
+BROKEN = (OSError, EOFError, zlib.error)
+"""What reading a damaged or cut off file raises."""
 
 
 class FileEvent(NamedTuple):
@@ -103,13 +108,22 @@ def read_csv(
                 found = _quoted(header) or "nothing"
                 raise SourceFileError(f"{path}:1: missing column {_quoted(missing)}; found {found}")
             previous = reader.line_num
-            for values in reader:
+            while True:
+                try:
+                    values = next(reader, None)
+                except csv.Error as error:
+                    # The reader begins anew on the next line: one bad quote costs its row, not the file.
+                    line, previous = previous + 1, reader.line_num
+                    yield FileReject(line, f"not CSV: {error}")
+                    continue
+                if values is None:
+                    return
                 line, previous = previous + 1, reader.line_num
                 if len(values) == len(header):
                     yield CsvRow(line, dict(zip(header, map(str.strip, values), strict=True)))
                 elif values:
                     yield FileReject(line, f"{len(values)} fields in the row; the header has {len(header)}")
-        except (csv.Error, UnicodeDecodeError, EOFError, OSError) as error:
+        except (csv.Error, UnicodeDecodeError, *BROKEN) as error:
             raise SourceFileError(f"{path}:{reader.line_num + 1}: {error}; a {encoding} CSV file is needed") from error
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from stream.sources.files.base import FileEvent, FileReject, Item, ReadOptions, SourceFileError, open_bytes
+from stream.sources.files.base import BROKEN, FileEvent, FileReject, Item, ReadOptions, SourceFileError, open_bytes
 
 MAX_LINE = 64 << 20
 """Bytes of the longest line that is held in memory; a longer one is rejected, and the next line is read as usual."""
@@ -33,7 +33,7 @@ def read(path: Path, options: ReadOptions) -> Iterator[Item]:
                 text = text.rstrip(b"\r\n")
                 if text.strip():
                     yield _item(line, text)
-        except (OSError, EOFError) as error:
+        except BROKEN as error:
             raise SourceFileError(f"{path}:{line + 1}: {error}; a JSONL file, plain or gzipped, is needed") from error
 
 

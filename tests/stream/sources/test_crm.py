@@ -62,6 +62,7 @@ def test_days_begin_in_the_business_zone(tmp_path: Path) -> None:
         ("A,Moses,X,,Won,2017-01-02,2017-01-01,5", "close_date: 2017-01-01 is before engage_date 2017-01-02"),
         ("A,Moses,X,,Dormant,2017-01-02,,", 'deal_stage: found "Dormant"; Prospecting, Engaging, Won, Lost are known'),
         (",Moses,X,,Won,2017-01-02,2017-01-03,5", "opportunity_id: empty"),
+        ("A,Moses,X", "3 fields in the row; the header has 8"),
     ],
 )
 def test_rows_that_cannot_be_used_say_why(tmp_path: Path, row: str, reason: str) -> None:

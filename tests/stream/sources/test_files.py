@@ -158,6 +158,38 @@ def test_rows_with_other_fields_are_rejected_and_lines_are_counted_over_breaks(t
     assert found[0].fields == {"a": "1\n1", "b": "2"}
 
 
+def test_a_bad_quote_or_a_giant_field_costs_its_row_only(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text('a,b\n1,2\n"1"x,2\n3,4\n' + "y" * 200_000 + ',1\n5,6\n"7,8\n')
+    found = list(read_csv(path, ["a"]))
+    assert [(item.line, type(item).__name__) for item in found] == [
+        (2, "CsvRow"),
+        (3, "FileReject"),
+        (4, "CsvRow"),
+        (5, "FileReject"),
+        (6, "CsvRow"),
+        (7, "FileReject"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["bpic12", "jsonl"])
+def test_a_damaged_gzip_file_is_an_error_with_its_name(tmp_path: Path, name: str) -> None:
+    path, options = SAMPLES[name](tmp_path)
+    packed = bytearray(gzip.compress(path.read_bytes() * 200))
+    packed[20:60] = b"\xff" * 40
+    path.write_bytes(packed)
+    with pytest.raises(SourceFileError, match=path.name):
+        list(read_file(path, name, options))
+
+
+def test_another_encoding_is_an_error_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes("a,b\n1,Zoé\n".encode("cp1252"))
+    with pytest.raises(SourceFileError, match=r"x\.csv:1: .*utf-8"):
+        list(read_csv(path, ["a"]))
+    assert [row.line for row in read_csv(path, ["a"], encoding="cp1252")] == [2]
+
+
 def test_open_bytes_refuses_a_directory(tmp_path: Path) -> None:
     with pytest.raises(SourceFileError, match="readable file"):
         open_bytes(tmp_path)

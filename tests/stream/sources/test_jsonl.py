@@ -1,10 +1,11 @@
 """JSONL: events as they are, in the file's order."""
 
+import gzip
 from pathlib import Path
 
 import pytest
 
-from stream.sources.files import FileEvent, FileReject, jsonl, read_file
+from stream.sources.files import FileEvent, FileReject, SourceFileError, jsonl, read_file
 
 
 def test_events_pass_as_they_are_with_their_bytes(tmp_path: Path) -> None:
@@ -42,3 +43,10 @@ def test_a_line_too_long_is_rejected_and_the_next_is_read(tmp_path: Path, monkey
     assert isinstance(first, FileReject)
     assert ("longer than 32" in first.reason) == (length >= 32)
     assert second == FileEvent(2, {}, b"{}")
+
+
+def test_a_truncated_gzip_file_is_an_error_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl.gz"
+    path.write_bytes(gzip.compress(b"{}\n" * 1000)[:-12])
+    with pytest.raises(SourceFileError, match=r"x\.jsonl\.gz:\d+: "):
+        list(read_file(path))

@@ -168,3 +168,38 @@ def test_what_is_no_mapping_file_is_named(tmp_path: Path, text: str | None, prob
 def test_the_format_needs_a_mapping(tmp_path: Path) -> None:
     with pytest.raises(SourceFileError, match="--mapping"):
         list(read_file(tmp_path / "x.csv", "csv"))
+
+
+def test_the_documented_mapping_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
+    (documented,) = [part.split("```")[0] for part in page.split("```yaml\n")[1:]]
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text(documented, encoding="utf-8")
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "Deal no.;Opened;Closed;Status;Value;Rep;Phase;Why lost\n"
+        "7;01/02/2026 10:00;28/02/2026;Lost;1.000,50;Ann;Z;price\n"
+        "8;01/02/2026;;Open;;Ann;P;\n"
+    )
+    found = [item.event for item in read_file(path, "csv", ReadOptions(mapping=mapping)) if isinstance(item, FileEvent)]
+    assert [(event["subject"], event["type"], event["data"].get("stage")) for event in found] == [
+        ("8", "deal.created", "proposal"),
+        ("7", "deal.created", "other"),
+        ("7", "deal.lost", None),
+    ]
+
+
+def test_when_takes_a_value_a_list_or_nothing(tmp_path: Path) -> None:
+    def event(kind: str, when: dict[str, Any]) -> dict[str, Any]:
+        return {"type": {"value": kind}, "when": when, "time": "t", "subject": "s"}
+
+    events = [event("deal.won", {"k": "W"}), event("deal.lost", {"k": ["L", "X"]}), event("deal.updated", {"k": ""})]
+    found = items(tmp_path, "2026-01-01;a;W", "2026-01-02;b;X", "2026-01-03;c;", header="t;s;k", events=events)
+    assert [item.event["type"] for item in found if isinstance(item, FileEvent)] == ["deal.won", "deal.lost", "deal.updated"]
+
+
+def test_times_of_tickets_keep_their_offset(tmp_path: Path) -> None:
+    event = {"type": {"value": "customer.supported"}, "time": "t", "subject": "s", "data": {"opened_at": "o"}}
+    (only,) = items(tmp_path, "a;2026-01-02T10:00:00Z;02/01/2026 09:30", header="s;t;o", events=[event])
+    assert isinstance(only, FileEvent)
+    assert only.event["data"] == {"opened_at": "2026-01-02T09:30:00+01:00"}
