@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from models.calendar import iso
 from models.kpis.entry import Kpi
 from stream.options import wall_clock
+from stream.settings import Settings
 from stream.web.board import WINDOWS, Board, Reading, Source
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,11 @@ class Snapshots:
         self._since: int | None = None
         self._error = ""
         self._asked = False
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Snapshots":
+        """Return the snapshots of the application that the settings name."""
+        return cls(settings.redis.url.get_secret_value(), f"{settings.kafka.topic_prefix}{settings.application}")
 
     @property
     def state(self) -> dict[str, Any]:

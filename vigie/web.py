@@ -1,0 +1,105 @@
+"""``vigie web``: the page, the API and the metrics, from a view of its own, next to workers that fold."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from agents.roll_kpis import LANE, Roller
+from stream.app import build_app
+from stream.cache import Fallback, Snapshots
+from stream.catalogue import load_catalogue
+from stream.metrics import Metrics
+from stream.options import wall_clock
+from stream.settings import Settings
+from stream.web.alert_board import AlertBoard
+from stream.web.app import build_web
+from stream.web.board import Board, Source, ViewSource
+from stream.web.probe import BrokerProbe
+from stream.web.server import serve
+from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
+from vigie.instance import engine_options
+
+log = logging.getLogger(__name__)
+
+
+def command(
+    port: Annotated[int | None, typer.Option(help="Port of the page and the API (default: web.port).")] = None,
+    config: Config = None,
+) -> None:
+    """Serve the page, the API and the metrics; the folds run in `vigie worker`."""
+    settings = settings_of(config, web__port=port)
+    if settings.kafka.embedded:
+        refuse(
+            "kafka.brokers: found embedded, whose events live in one process only "
+            "(accepted: the address of a Kafka, such as localhost:9092; or run `vigie up`, which has its own page)"
+        )
+    log_to_stderr(settings.log_level)
+    run(web(settings))
+
+
+async def web(settings: Settings) -> None:
+    """Run until cancelled; raise what stops it.
+
+    It answers from the start on: with the last snapshot from Redis while its own view is being read, and 503 where there
+    is none.
+    """
+    business = settings.business.business()
+    catalogue = load_catalogue(settings.kpi_files)
+    metrics = Metrics(lanes=(LANE,))
+    # A group of its own: every web process reads all of the panes.
+    options = engine_options(
+        settings, settings.kafka.brokers, application=f"{settings.application}-web-{settings.instance}", observer=metrics
+    )
+    roller, alerts, probe = Roller(business, catalogue, clock=wall_clock), AlertBoard(), BrokerProbe(options)
+    engine = build_app(options, [roller.spec(), alerts.spec()])
+    source = ViewSource(roller.view, catalogue)
+    snapshots = Snapshots.of(settings)
+
+    def board(source: Source) -> Board:
+        return Board(source, business.calendar, wall_clock)
+
+    def status() -> Mapping[str, Any]:
+        return {**engine.status(), "broker": probe.state()}
+
+    live = board(source)
+    fallback = Fallback(snapshots, source, board)
+    shown = settings.metrics
+    metrics.show_kpis(live, shown.windows, shown.dimensions, shown.segments)
+    metrics.show_alerts(alerts.counts)
+    application = build_web(
+        live,
+        status,
+        settings,
+        scrape=metrics.scrape,
+        alerts=alerts.current,
+        cached=fallback.board,
+        cache_state=lambda: snapshots.state,
+    )
+
+    async def read() -> None:
+        await engine.start()
+        await engine.run_until_stopped()
+
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(snapshots.close)
+        listening = await serve(application, settings.web.host, settings.web.port, before_stop=application.state.vigie.live.stop)
+        stack.push_async_callback(listening.stop)
+        stack.push_async_callback(engine.stop)
+        console.print(f"Vigie's page: {listening.url}   (broker: {settings.kafka.brokers})", highlight=False)
+        tasks = [
+            asyncio.create_task(read(), name="engine"),
+            asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
+            asyncio.create_task(probe.run(), name="probe"),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
