@@ -1,0 +1,145 @@
+import itertools
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer.fetcher import FetchError, FetchResult, PartitionRecords
+from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from faust.types import TP
+
+from models.fold import Record
+from stream.chunks import Chunk, ConsumerThread, split
+
+WHERE = TopicPartition("p.numbers", 0)
+
+
+def batch(first: int, count: int) -> bytes:
+    builder = DefaultRecordBatchBuilder(
+        magic=2,
+        compression_type=0,
+        is_transactional=0,
+        producer_id=-1,
+        producer_epoch=-1,
+        base_sequence=-1,
+        batch_size=1 << 20,
+    )
+    for i in range(count):
+        builder.append(i, timestamp=1000 + i, key=b"k%d" % (first + i), value=b"1", headers=[("h", b"x")])
+    raw = bytearray(builder.build())
+    raw[:8] = first.to_bytes(8, "big")  # the broker sets the base offset
+    return bytes(raw)
+
+
+class Fetcher:
+    """The parts of aiokafka's fetcher that hold what has been fetched."""
+
+    def __init__(self) -> None:
+        self._subscriptions = SubscriptionState()
+        self._subscriptions.assign_from_user([WHERE])
+        self.assignment = self._subscriptions.subscription.assignment
+        self._records: dict[TopicPartition, Any] = {}
+        self._wait_consume_future = None
+        self._closed = False
+
+    def _notify(self, future: Any) -> None:
+        pass
+
+    def seek(self, offset: int) -> None:
+        self.assignment.state_value(WHERE).seek(offset)
+
+    def arrives(self, fetched_from: int, data: bytes) -> None:
+        records = PartitionRecords(WHERE, MemoryRecords(data), [], fetched_from, None, None, True, 1)
+        self._records[WHERE] = FetchResult(WHERE, assignment=self.assignment, partition_records=records, backoff=0)
+
+
+@pytest.fixture
+async def fetcher() -> Fetcher:
+    return Fetcher()
+
+
+@pytest.fixture
+def thread() -> Iterator[ConsumerThread]:
+    thread = ConsumerThread.__new__(ConsumerThread)
+    options = SimpleNamespace(logical=lambda name: name.removeprefix("p."))
+    thread.app = SimpleNamespace(driver=SimpleNamespace(options=options))
+    thread.consumer = SimpleNamespace(flow_active=True)
+    yield thread
+
+
+ACTIVE = {TP(*WHERE)}
+
+
+async def test_a_chunk_has_the_positions_before_and_after_it(fetcher: Fetcher, thread: ConsumerThread) -> None:
+    fetcher.seek(5)
+    fetcher.arrives(5, batch(5, 3))
+    [(tp, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+    assert tp == TP("p.numbers", 0)
+    assert (chunk.start, chunk.end) == (5, 8)
+    assert chunk.records[0] == Record("numbers", 0, 5, 1000, b"k5", b"1", [("h", b"x")])
+    assert [record.offset for record in chunk.records] == [5, 6, 7]
+
+
+async def test_compacted_and_control_records_lie_inside_a_chunk(fetcher: Fetcher, thread: ConsumerThread) -> None:
+    fetcher.seek(2)
+    fetcher.arrives(2, batch(5, 1) + batch(9, 1))
+    [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+    assert (chunk.start, chunk.end, [r.offset for r in chunk.records]) == (2, 10, [5, 9])
+
+
+async def test_chunks_follow_each_other_without_a_gap(fetcher: Fetcher, thread: ConsumerThread) -> None:
+    fetcher.seek(0)
+    ends = [0]
+    for first, count in ((0, 2), (4, 1), (5, 3)):
+        fetcher.arrives(ends[-1], batch(first, count))
+        [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+        assert chunk.start == ends[-1]
+        ends.append(chunk.end)
+    assert ends == [0, 2, 5, 8]
+
+
+async def test_a_fetch_that_was_under_way_during_a_seek_is_dropped(fetcher: Fetcher, thread: ConsumerThread) -> None:
+    fetcher.seek(100)
+    fetcher.arrives(100, batch(100, 5))
+    fetcher.seek(40)
+    assert thread._drain(fetcher, ACTIVE).chunks == []
+    assert fetcher._records == {}
+
+
+async def test_nothing_is_taken_while_the_flow_is_off_or_the_partition_is_not_active(
+    fetcher: Fetcher, thread: ConsumerThread
+) -> None:
+    fetcher.seek(0)
+    fetcher.arrives(0, batch(0, 1))
+    assert thread._drain(fetcher, set()).chunks == []
+    thread.consumer.flow_active = False
+    assert thread._drain(fetcher, ACTIVE).chunks == []
+    thread.consumer.flow_active = True
+    assert len(thread._drain(fetcher, ACTIVE).chunks) == 1
+
+
+async def test_an_offset_that_the_log_no_longer_has_is_an_error_of_its_partition(
+    fetcher: Fetcher, thread: ConsumerThread
+) -> None:
+    fetcher._records[WHERE] = FetchError(error=OffsetOutOfRangeError({WHERE: 3}), backoff=0)
+    taken = thread._drain(fetcher, ACTIVE)
+    assert taken.chunks == []
+    [(tp, error)] = taken.errors
+    assert tp == TP("p.numbers", 0)
+    assert isinstance(error, OffsetOutOfRangeError)
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 100])
+def test_splitting_keeps_the_chain_and_the_records(most: int) -> None:
+    records = [Record("t", 0, offset, 0, None, None, ()) for offset in (3, 4, 7, 9, 10, 20)]
+    pieces = split(Chunk(1, 25, records), most)
+    assert [record for piece in pieces for record in piece.records] == records
+    assert pieces[0].start == 1
+    assert pieces[-1].end == 25
+    assert all(before.end == after.start for before, after in itertools.pairwise(pieces))
+    assert all(len(piece.records) <= most for piece in pieces)
+    assert all(piece.start <= record.offset < piece.end for piece in pieces for record in piece.records)
