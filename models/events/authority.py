@@ -198,8 +198,6 @@ def _refusal(error: ValidationError) -> Refused:
 
 def _reason_of(where: str, missing: bool) -> Reason:
     """Return the reason for a field of the wrong shape."""
-    if where == "id" and missing:
-        return Reason.MISSING_ID
     if where == "time":
         return Reason.BAD_TIME
     if where.startswith("data.") and not missing:

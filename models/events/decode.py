@@ -104,7 +104,8 @@ def _settle_attributes(event: Any, arrival: int, currencies: Known) -> None:
         force_setattr(data, "cost", parse_amount(raw))
     raw = data.currency
     if raw is not UNSET and raw is not None:
-        check_currency(raw, currencies)
+        if currencies is None or raw not in currencies:
+            check_currency(raw, currencies)
     raw = data.expected_close_date
     if raw is not UNSET and raw is not None:
         check_date(raw, "expected_close_date")

@@ -40,7 +40,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Wide enough that the one rounding is the last one, and not the thread's context, which anybody may change.
 _EXACT = Context(prec=AMOUNT_LENGTH + 16, rounding=ROUND_HALF_EVEN)
 _ONE, _UNIT = Decimal(1), Decimal(UNIT)
-_FRACTION = (UNIT, UNIT // 10, UNIT // 100, UNIT // 1_000, 1)
+_CENT = UNIT // 100
+_EXACT_FLOAT = 10.0**10
 
 # Most times repeat a recent minute, every one a second and a fraction: three look-ups in small tables replace the parsing.
 # Bounded, as senders choose what is in them.
@@ -106,11 +107,10 @@ def parse_amount(raw: str | int | float) -> int:
     A float means its shortest decimal (0.1 is 0.1).
     """
     if raw.__class__ is str:
-        whole, _, part = raw.partition(".")
-        size = len(part)
-        # The common form, "1234.56", without an object in between. isdigit() alone would let "²" and other digits in.
-        if size <= 4 and len(whole) <= 12 and whole.isdigit() and (not size or part.isdigit()) and raw.isascii():
-            return int(whole) * UNIT + (int(part) * _FRACTION[size] if size else 0)
+        # The common forms, "1234.56" and "1234", without a Decimal. isdigit() alone would let "²" and other digits in.
+        digits, scale = (raw.replace(".", "", 1), _CENT) if len(raw) > 3 and raw[-3] == "." else (raw, UNIT)
+        if len(digits) <= 12 and digits.isdigit() and digits.isascii():
+            return int(digits) * scale
         if len(raw) > AMOUNT_LENGTH or _AMOUNT.fullmatch(raw) is None:
             raise Refused(Reason.BAD_AMOUNT, f'amount: found {shown(raw)}, accepted is a decimal as in "1234.56" or 1234.56')
         number = Decimal(raw)
@@ -119,6 +119,10 @@ def parse_amount(raw: str | int | float) -> int:
             return raw * UNIT
         raise Refused(Reason.BAD_AMOUNT, "amount: found a number beyond 10^12, accepted is -10^12 to 10^12")
     elif raw.__class__ is float:
+        if -_EXACT_FLOAT < raw < _EXACT_FLOAT:
+            parts = round(raw * UNIT)
+            if parts / UNIT == raw:  # at most 15 digits: no other decimal of four places gives this float
+                return parts
         number = Decimal(repr(raw))
     else:
         raise Refused(Reason.BAD_AMOUNT, f"amount: found {shown(raw)}, accepted is a decimal string or a number")

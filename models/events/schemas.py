@@ -164,9 +164,6 @@ def _sentence(documented: type) -> str:
 class _Plain(GenerateJsonSchema):
     """pydantic's generator without the titles and defaults that say nothing (each is the field's name, null or empty)."""
 
-    def get_title_from_name(self, name: str) -> str:
-        return ""
-
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
@@ -174,6 +171,4 @@ class _Plain(GenerateJsonSchema):
         inner = super().default_schema(schema)
         if inner.get("default", ...) in (None, "", {}):
             del inner["default"]
-            if set(inner) == {"allOf"} and len(inner["allOf"]) == 1:
-                inner = inner["allOf"][0]
         return inner

@@ -6,6 +6,7 @@ import orjson
 import pytest
 from msgspec import UNSET
 
+from models.events import authority
 from models.events.catalogue import STRUCTS, TOPIC_OF, TOPICS, TYPE_OF
 from models.events.customers import CustomerInvoiced
 from models.events.deals import DealDeleted, DealUpdated, DealWon
@@ -50,6 +51,13 @@ def test_absent_and_null_are_different() -> None:
     found, _, _ = read(event("deal.updated", {"amount": None, "owner": None}))
     assert (found.data.amount, found.data.owner, found.data.stage) == (None, None, UNSET)
     assert type(found) is DealUpdated
+
+
+def test_optional_dates_may_be_left_out_or_null() -> None:
+    for more in ({}, {"term_end": None}):
+        assert read(event("customer.renewed", {"amount": 1, "currency": "EUR", **more}), "customers")[0].data.amount == 10_000
+    for more in ({}, {"day": None}):
+        assert read(event("spend.recorded", {"amount": 1, "currency": "EUR", **more}), "spend")[0].data.amount == 10_000
 
 
 @pytest.mark.parametrize("odd", [{}, {"extra": 1}])  # by the fast way and by the slow one
@@ -113,6 +121,7 @@ BAD: dict[str, tuple[Any, Reason]] = {
     "20 MB": (b'{"x":"' + b"x" * 20_000_000 + b'"}', Reason.TOO_LARGE),
     "unknown type": (event("deal.won", type="deal.exploded"), Reason.UNKNOWN_TYPE),
     "no type": ({k: v for k, v in event().items() if k != "type"}, Reason.BAD_ENVELOPE),
+    "type a number": (event("deal.won", type=5), Reason.BAD_ENVELOPE),
     "type of another topic": (event("lead.created"), Reason.WRONG_TOPIC),
     "Vigie's own type from outside": (event("deal.absorbed"), Reason.WRONG_TOPIC),
     "missing id": ({k: v for k, v in event().items() if k != "id"}, Reason.MISSING_ID),
@@ -192,6 +201,13 @@ def test_a_refusal_says_what_where_found_and_accepted() -> None:
     assert detail.endswith("; and 1 more")
 
 
+def test_a_contract_at_odds_with_its_struct_is_a_dead_letter_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(authority, "STRUCTS", {**STRUCTS, "deal.won": DealDeleted})
+    refused = refusal(event("deal.won", {"owner": "ana", "extra": 1}))
+    assert refused.reason is Reason.INTERNAL
+    assert "deal.won" in refused.detail
+
+
 def test_the_limit_on_size_is_exact() -> None:
     fits = decoder("deals", limit=len(wire()))
     assert type(fits(wire(), (), ARRIVAL)[0]) is DealUpdated
@@ -248,8 +264,6 @@ def test_binary_mode_refused(headers: Any, value: bytes, reason: Reason) -> None
 
 
 def test_other_headers_do_not_make_a_record_binary(monkeypatch: pytest.MonkeyPatch) -> None:
-    from models.events import authority
-
     monkeypatch.delattr(authority, "read")
     for headers in ([("traceparent", b"00-1-2-3")], [("content-type", b"application/cloudevents+json"), ("ce_id", b"x")]):
         assert type(read(event("deal.won"), headers=headers)[0]) is DealWon
