@@ -1,0 +1,66 @@
+"""A view as a running instance would hold it: the simulated company's last month, through the real folds."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import defaultdict
+from typing import Any
+
+import orjson
+
+from models.business import Business
+from models.events.catalogue import TOPIC_OF
+from models.fold import Output, Record
+from models.partition import TOPICS, EntityPartition
+from models.simulator.live import Live
+from models.view import View
+
+#: Thursday, 19 November 2026, 14:00:30 UTC.
+NOW = 1_795_096_830_000
+
+
+class Company:
+    """The simulated company, its folds (one partition each) and the view they fill."""
+
+    def __init__(self, now: int = NOW, seed: int = 7, zone: str = "Europe/Paris") -> None:
+        self.now = now
+        self.business = Business(timezone=zone)
+        self.view = View(self.business)
+        self.folds = {name: EntityPartition(name, 0, self.business) for name in TOPICS}
+        self._fold_of = {topic: name for name, topics in TOPICS.items() for topic in topics}
+        self._offsets = itertools.count()
+        self._live = Live(seed, now)
+        self.feed(self._live.history())
+        self.view.live = True
+
+    def step(self, milliseconds: int) -> int:
+        """Let so much time pass; return how many events that brought."""
+        self.now += milliseconds
+        return self.feed(self._live.step(self.now))
+
+    def feed(self, events: Any) -> int:
+        """Fold events and merge what the folds then say into the view."""
+        records: dict[str, list[Record]] = defaultdict(list)
+        for event in events:
+            topic = TOPIC_OF[event["type"]]
+            body = orjson.dumps(event)
+            record = Record(topic, 0, next(self._offsets), self.now, event["subject"].encode(), body, ())
+            records[self._fold_of[topic]].append(record)
+        for name, batch in records.items():
+            self.folds[name].fold(batch)
+        for fold in self.folds.values():
+            self._merge(fold.changes().outputs)
+        self.view.advance(self.now)
+        return sum(map(len, records.values()))
+
+    def _merge(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if output.topic == "panes":
+                self.view.put(output.key, output.value)
+
+
+@functools.cache
+def company() -> Company:
+    """Return the company all tests may share: look, don't touch."""
+    return Company()

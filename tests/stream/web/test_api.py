@@ -1,0 +1,168 @@
+import csv
+import io
+
+import orjson
+import pytest
+
+from stream.catalogue import load_catalogue
+from stream.web.api import to_csv
+from stream.web.board import UnknownName, trend_times
+from tests.stream.demo import NOW, company
+from tests.stream.web.web import ALERT, RUNNING, application, board, client
+
+
+async def test_totals_of_the_default_windows_are_the_catalogues():
+    async with client(application()) as web:
+        answer = await web.get("/api/kpis")
+    assert answer.status_code == 200
+    assert answer.headers["vigie-source"] == "view"
+    expected = [r.as_json() for r in load_catalogue().readings(company().view, NOW)]
+    found = answer.json()
+    assert sorted(found, key=orjson.dumps) == sorted(orjson.loads(orjson.dumps(expected)), key=orjson.dumps)
+    assert {reading["window"] for reading in found} == {"24h", "7d", "30d"}
+    assert any(reading["value"] for reading in found)
+
+
+async def test_several_kpis_windows_and_dimensions():
+    async with client(application()) as web:
+        answer = await web.get("/api/kpis?kpi=win_rate,sales&window=7d&window=month&by=source&by=total")
+    found = answer.json()
+    assert {r["kpi"] for r in found} == {"win_rate", "sales"}
+    assert {r["window"] for r in found} == {"7d", "month"}
+    assert {next(iter(r["segment"]), "total") for r in found} == {"source", "total"}
+    total = next(r for r in found if r["kpi"] == "sales" and r["window"] == "month" and not r["segment"])
+    parts = [r["value"] for r in found if r["kpi"] == "sales" and r["window"] == "month" and r["segment"]]
+    assert total["value"] == sum(parts) > 0
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter", "words"),
+    [
+        ("kpi=winrate", "kpi", 'did you mean "win_rate"?'),
+        ("window=fortnight", "window", "quarter"),
+        ("window=999999d", "window", "quarter"),
+        ("by=sauce", "by", 'did you mean "source"?'),
+        ("kpi=nps&by=stage", "by", "for KPI nps"),
+        ("format=xml", "format", "csv"),
+        ("windows=7d", "parameter", 'did you mean "window"?'),
+    ],
+)
+async def test_an_unknown_name_is_refused_with_what_is_accepted(query, parameter, words):
+    async with client(application()) as web:
+        answer = await web.get(f"/api/kpis?{query}")
+    assert answer.status_code == 400
+    body = answer.json()
+    assert body["parameter"] == parameter
+    assert body["accepted"]
+    assert words in body["error"]
+
+
+async def test_csv_has_the_same_numbers():
+    async with client(application()) as web:
+        answer = await web.get("/api/kpis?kpi=revenue&window=30d&by=owner&format=csv")
+        same = (await web.get("/api/kpis?kpi=revenue&window=30d&by=owner")).json()
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(r["dimension"], r["segment"], float(r["value"])) for r in rows] == [
+        ("owner", r["segment"]["owner"], float(r["value"])) for r in same
+    ]
+
+
+def test_a_segment_cannot_become_a_formula_in_a_spreadsheet():
+    reading = {"kpi": "sales", "window": "7d", "segment": {"source": '=HYPERLINK("evil")'}, "value": -3}
+    (row,) = csv.DictReader(io.StringIO(to_csv([reading])))
+    assert row["segment"] == '\'=HYPERLINK("evil")'
+    assert row["value"] == "-3"
+
+
+async def test_while_restoring_without_a_snapshot_there_is_no_half_sum():
+    of = company()
+    of.view.live = False
+    try:
+        async with client(application(status={"state": "restoring"})) as web:
+            answer = await web.get("/api/kpis")
+            metrics = (await web.get("/metrics")).text
+            ready = await web.get("/readyz")
+    finally:
+        of.view.live = True
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert "restoring" in answer.json()["error"]
+    assert "vigie_kpi_sales{" not in metrics
+    assert ready.status_code == 503
+
+
+async def test_health():
+    async with client(application()) as web:
+        assert (await web.get("/healthz")).json() == {"status": "ok"}
+        ready = await web.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json()["ready"] is True
+
+
+async def test_a_fenced_instance_is_not_ready_and_says_why():
+    async with client(application(status={"state": "stopped-fenced", "last_error": "generation 3"})) as web:
+        ready = await web.get("/readyz")
+    assert ready.status_code == 503
+    assert "fenced" in ready.json()["reasons"][0]
+    assert "generation 3" in ready.json()["reasons"][0]
+
+
+async def test_jumps_are_shown_and_do_not_make_unready():
+    status = {**RUNNING, "jumps": {"deals/3": {"times": 1, "offsets_lost": 42}}}
+    async with client(application(status=status)) as web:
+        ready = await web.get("/readyz")
+    assert ready.status_code == 200
+    assert "deals/3: 42 records" in ready.json()["notices"][0]
+
+
+async def test_alerts_and_catalogue():
+    async with client(application(alerts=lambda: [ALERT])) as web:
+        assert (await web.get("/api/alerts")).json() == [ALERT]
+        catalogue = (await web.get("/api/catalogue")).json()
+    assert catalogue["currency"] == "EUR"
+    assert catalogue["timezone"] == "Europe/Paris"
+    win_rate = next(kpi for kpi in catalogue["kpis"] if kpi["id"] == "win_rate")
+    assert win_rate["unit"] == "ratio"
+    assert set(win_rate["label"]) == {"en", "fr"}
+
+
+@pytest.mark.parametrize("window", ["1h", "24h", "7d", "30d", "month"])
+async def test_a_trend_is_the_reading_at_each_of_its_instants(window):
+    async with client(application()) as web:
+        trend = (await web.get(f"/api/trend?window={window}")).json()
+    assert trend["times"] == trend_times(window, NOW, company().business.calendar)
+    assert all(earlier < later <= NOW for earlier, later in zip(trend["times"], trend["times"][1:], strict=False))
+    catalogue, view = load_catalogue(), company().view
+    for index in (0, len(trend["times"]) // 2, -1):
+        (reading,) = catalogue.readings(view, trend["times"][index], ["sessions"], [window])
+        assert trend["values"]["sessions"][index] == reading.value
+
+
+async def test_nothing_foreign_may_run_on_the_page():
+    async with client(application()) as web:
+        page = await web.get("/")
+        for name, kind in (("vigie.css", "text/css"), ("vigie.js", "text/javascript"), ("vigie.svg", "image/svg+xml")):
+            answer = await web.get(f"/static/{name}")
+            assert answer.headers["content-type"].startswith(kind)
+            assert "://" not in answer.text.replace("http://www.w3.org/2000/svg", "")
+        assert (await web.get("/static/..%2Fapp.py")).status_code == 404
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "style=" not in page.text
+    assert "<script>" not in page.text
+
+
+def test_a_slice_is_computed_once_a_second():
+    now = NOW
+    shared = board(clock=lambda: now)
+    first = shared.slice("7d", None)
+    assert shared.slice("7d", None) is first
+    now += 1000
+    assert shared.slice("7d", None) is not first
+
+
+def test_check_names_the_first_unknown():
+    with pytest.raises(UnknownName, match='unknown "nonsense"; accepted: total'):
+        board().check(["sales"], ["7d"], ["nonsense"])
