@@ -148,10 +148,14 @@ def test_open_pipeline_is_a_level_whatever_the_window() -> None:
 def test_spend_works_after_its_lag() -> None:
     business = Business(acquisition_lag=30 * DAY_MS)
     view = view_of(business=business, ago=30 * DAY_MS, spend={"spend": 500_0000})
-    for pane, cells in (("0", {"customers_new": 2}),):
-        view.put(f"customers:{pane}:h:{view.calendar.hour(NOW) - 1}:total".encode(), orjson.dumps(cells))
+    for other in (29, 32):  # the window of 24 h touches two days, and so does the one 30 days before
+        view.put(f"spend:0:d:{view.calendar.day(NOW) - other}:total".encode(), b'{"spend":70000}')
+    view.put(f"customers:0:h:{view.calendar.hour(NOW) - 1}:total".encode(), b'{"customers_new":2}')
     assert read(view, "cac").value == 250
-    assert read(view_of(ago=30 * DAY_MS, spend={"spend": 500_0000}, customers={}), "cac").why == "customers_new is 0"
+    by_hours = view_of(business=Business(acquisition_lag=5 * HOUR_MS), ago=6 * HOUR_MS, spend={"spend": 500_0000})
+    by_hours.put(f"spend:0:h:{by_hours.calendar.hour(NOW) - 4}:total".encode(), b'{"spend":70000}')
+    reading = read(by_hours, "cac", "1h")
+    assert (reading.numerator, reading.why) == (500, "customers_new is 0")
 
 
 def test_money_is_exact_to_four_decimals() -> None:

@@ -206,11 +206,9 @@ def test_leads_come_of_age_by_the_whole_hour() -> None:
     view.put(f"leads:0:h:{view.calendar.hour(NOW)}:total".encode(), b'{"leads_matured":2}')  # the hour of 11:20
     view.put(f"leads:0:h:{view.calendar.hour(NOW) - 1}:total".encode(), b'{"leads_matured":1}')
     # At 11:20, and at 11:59:30 although the minute of 11:59 counts whole for others, the hour is not over.
-    for window in ("1h", "24h"):
-        for moment, expected in ((NOW, 1), (NOW + 39 * MINUTE_MS + 30_000, 1)):
-            assert view.total("leads", "total", Window.parse(window), moment).numbers["leads_matured"] == expected
-        at_noon = view.total("leads", "total", Window.parse(window), NOW + 40 * MINUTE_MS)
-        assert at_noon.numbers["leads_matured"] == (2 if window == "1h" else 3)
+    for window, at_noon in (("1h", 2), ("24h", 3), ("day", 3)):
+        for moment, expected in ((NOW, 1), (NOW + 39 * MINUTE_MS + 30_000, 1), (NOW + 40 * MINUTE_MS, at_noon)):
+            assert view.total("leads", "total", Window.parse(window), moment).numbers["leads_matured"] == expected, window
 
 
 def test_segments_are_those_that_hold_something() -> None:

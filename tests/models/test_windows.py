@@ -95,6 +95,22 @@ def test_distinct_panes_are_of_one_grain_the_last_one_whole() -> None:
         assert (span.grain, span.stop - span.first) == (grain, number), window
 
 
+def test_at_a_boundary_the_next_pane_is_not_in_it() -> None:
+    midnight = at("2026-12-01T00:00:00")
+    for window, number in [("1h", 60), ("24h", 24), ("7d", 168), ("30d", 30), ("month", 30)]:
+        span = Window.parse(window).panes(midnight, PARIS)
+        assert span.stop - span.first == number, window
+
+
+def test_days_that_do_not_begin_with_an_hour_pane_are_covered_by_hours() -> None:
+    # Lord Howe's clocks shift by half an hour; minutes of a week ago are no longer kept.
+    howe = calendar("Australia/Lord_Howe")
+    moment = howe.hour_start(howe.hour(at("2026-07-15T12:00:00", "Australia/Lord_Howe")))
+    assert howe.hour_start(howe.hour(howe.day_start(howe.day(moment)))) != howe.day_start(howe.day(moment))
+    (span,) = Window.parse("7d").cover(moment, howe)
+    assert (span.grain, span.stop - span.first) == (Grain.HOUR, 168)
+
+
 zones = st.sampled_from(
     ["UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Apia", "Australia/Lord_Howe"]
 )
