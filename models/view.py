@@ -1,166 +1,28 @@
 """What do the panes of all source partitions say together, for a window and a segment?
 
-The view is fed the topic ``panes``: absolute partial sums, one per source partition, pane and segment. It keeps each
-partial sum as it came, the merged panes, and the sums over those stretches of panes that were asked for; a change is
-merged into all three by difference. So a repeat changes nothing, order does not matter, and a window's total costs a few
+The view is fed the topic ``panes``: absolute partial sums, one per source partition, pane and segment. A change is merged by
+difference (``models/series.py``), so a repeat changes nothing, order does not matter, and a window's total costs a few
 additions whatever the window's length.
 """
-
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
 from models.measures import BY_NAME, MEASURES, Kind
-from models.panes import TOTAL, loads
+from models.panes import TOTAL
+from models.series import MOST_PARTITIONS, Cells, Series
 from models.windows import Span, Window, after, cover
 
 __all__ = ["TOTAL", "Cells", "PanesExpired", "View"]
 
-_PARTITION_BITS = 10  # at most 1024 source partitions
-_RANGES = 24  # sums over stretches of panes kept per series
 _TOTALS = 48  # window totals kept per fold and segment
 _PLANS = 512  # ways in which a stretch of time is made up of panes
 _QUARTER_MS = 900_000  # hours may begin at half past or a quarter to: a total outlives none of these
-_DISTINCT = frozenset(name for name, (_, m) in BY_NAME.items() if m.kind is Kind.DISTINCT)
 _FOLD_DISTINCT = {fold: tuple(m.name for m in ms if m.kind is Kind.DISTINCT) for fold, ms in MEASURES.items()}
 _FOLD_HOURLY = {fold: tuple(m.name for m in ms if m.finest is Grain.HOUR) for fold, ms in MEASURES.items()}
 
 
 class PanesExpired(LookupError):
     """The panes that this instant and window need are no longer kept, so there is no exact number."""
-
-
-@dataclass(slots=True)
-class Cells:
-    """Sums by measure; a measure that is missing is 0. ``values`` holds the multisets (``{value: count}``)."""
-
-    numbers: dict[str, int] = field(default_factory=dict)
-    values: dict[str, dict[int, int]] = field(default_factory=dict)
-
-    def add(self, numbers: Mapping[str, int], values: Mapping[str, Mapping[int, int]]) -> None:
-        """Add sums to these."""
-        mine = self.numbers
-        for name, number in numbers.items():
-            mine[name] = mine.get(name, 0) + number
-        for name, counts in values.items():
-            _merge(self.values.setdefault(name, {}), counts)
-
-
-def _merge(into: dict[int, int], counts: Mapping[int, int]) -> None:
-    for value, count in counts.items():
-        total = into.get(value, 0) + count
-        if total:
-            into[value] = total
-        else:
-            into.pop(value, None)
-
-
-class _Series:
-    """One fold's panes of one grain and segment."""
-
-    __slots__ = ("multisets", "panes", "parts", "ranges")
-
-    def __init__(self) -> None:
-        self.parts: dict[int, bytes] = {}  # pane and source partition -> the partial sum as it came
-        self.panes: dict[int, dict[str, int]] = {}
-        self.multisets: dict[int, dict[str, dict[int, int]]] = {}
-        self.ranges: dict[tuple[int, int], Cells] = {}
-
-    def replace(self, pane: int, partition: int, value: bytes | None) -> bool:
-        """Put one partial sum in the place of the one before; return whether anything changed."""
-        slot = pane << _PARTITION_BITS | partition
-        before = self.parts.get(slot)
-        if value == before:
-            return False
-        old_numbers, old_counts = _parse(before)
-        numbers, counts = _parse(value)  # may raise: nothing has been touched yet
-        if value is None:
-            del self.parts[slot]
-        else:
-            self.parts[slot] = value
-        deltas = {n: d for n in numbers.keys() | old_numbers.keys() if (d := numbers.get(n, 0) - old_numbers.get(n, 0))}
-        if deltas:
-            into = self.panes.setdefault(pane, {})
-            for name, delta in deltas.items():
-                total = into.get(name, 0) + delta
-                if total:
-                    into[name] = total
-                else:
-                    del into[name]
-            if not into:
-                del self.panes[pane]
-        moved: dict[str, dict[int, int]] = {}
-        for name in counts.keys() | old_counts.keys():
-            change = dict(counts.get(name, {}))
-            _merge(change, {v: -c for v, c in old_counts.get(name, {}).items()})
-            if change:
-                moved[name] = change
-                held = self.multisets.setdefault(pane, {})
-                _merge(held.setdefault(name, {}), change)
-                if not held[name]:
-                    del held[name]
-                if not held:
-                    del self.multisets[pane]
-        for (first, stop), cells in self.ranges.items():
-            if first <= pane < stop:
-                _include(cells, first, pane, deltas, moved)
-        return bool(deltas or moved)
-
-    def total(self, first: int, stop: int) -> Cells:
-        """Return the sums over the panes ``first <= number < stop``; a distinct measure's number is its count in them."""
-        found = self.ranges.get((first, stop))
-        if found is None:
-            found = Cells()
-            for pane in _within(self.panes, first, stop):
-                _include(found, first, pane, self.panes[pane], {})
-            for pane in _within(self.multisets, first, stop):
-                _include(found, first, pane, {}, self.multisets[pane])
-            if len(self.ranges) >= _RANGES:
-                del self.ranges[next(iter(self.ranges))]
-            self.ranges[first, stop] = found
-        return found
-
-
-def _within(panes: Mapping[int, object], first: int, stop: int) -> Iterator[int]:
-    if stop - first < len(panes):
-        return (pane for pane in range(first, stop) if pane in panes)
-    return (pane for pane in panes if first <= pane < stop)
-
-
-def _include(cells: Cells, first: int, pane: int, numbers: Mapping[str, int], multisets: Mapping[str, Mapping[int, int]]) -> None:
-    into = cells.numbers
-    for name, number in numbers.items():
-        into[name] = into.get(name, 0) + number
-    for name, counts in multisets.items():
-        if name in _DISTINCT:
-            # Who was active `gap` panes ago, inside the stretch, has been counted there.
-            new = sum(count for gap, count in counts.items() if gap == 0 or pane - gap < first)
-            into[name] = into.get(name, 0) + new
-        else:
-            _merge(cells.values.setdefault(name, {}), counts)
-
-
-def _parse(value: bytes | None) -> tuple[dict[str, int], dict[str, dict[int, int]]]:
-    numbers: dict[str, int] = {}
-    counts: dict[str, dict[int, int]] = {}
-    if value is not None:
-        try:
-            found = loads(value)
-        except AttributeError as error:
-            raise ValueError("a pane's value is a JSON object") from error
-        for name, cell in found.items():
-            if isinstance(cell, dict):
-                counts[name] = {int(key): _whole(count) for key, count in cell.items()}
-            else:
-                numbers[name] = _whole(cell)
-    return numbers, counts
-
-
-def _whole(number: object) -> int:
-    if type(number) is not int:
-        raise ValueError(f"a measure is a whole number, found {number!r}")
-    return number
 
 
 class View:
@@ -173,7 +35,7 @@ class View:
         self.live = False  # whether the topic has been read to its end
         self.now = 0  # the latest time it was told: what has expired by then is not guessed at
         self._last_minute = -1
-        self._series: dict[tuple[str, Grain, str], _Series] = {}
+        self._series: dict[tuple[str, Grain, str], Series] = {}
         self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
         self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
         self._plans: dict[tuple[int, int, int], tuple[tuple[Span, ...], tuple[Span, ...] | None]] = {}
@@ -211,17 +73,17 @@ class View:
         nothing. Raise ``ValueError`` where the record has not that form; the view is then unchanged.
         """
         fold, partition_text, grain_text, pane_text, segment = key.decode().split(":", 4)
-        grain, pane, partition = Grain(grain_text), int(pane_text), int(partition_text)
+        grain, pane, partition = _grain(grain_text), int(pane_text), int(partition_text)
         if fold not in MEASURES:
             raise ValueError(f"unknown fold {fold!r} (accepted: {', '.join(MEASURES)})")
-        if not 0 <= partition < 1 << _PARTITION_BITS or pane < 0:
+        if not 0 <= partition < MOST_PARTITIONS or pane < 0:
             raise ValueError(f"partition {partition}, pane {pane} (accepted: 0 to 1023, 0 and above)")
         name = (fold, grain, segment)
         series = self._series.get(name)
         if series is None:
             if value is None:
                 return None
-            series = _Series()
+            series = Series()
             changed = series.replace(pane, partition, value)
             self._series[name] = series
             self._count_segment(fold, segment, 1)
@@ -352,6 +214,16 @@ class View:
     def _check_kept(self, grain: Grain, first: int) -> None:
         if not self._kept(grain, first):
             raise PanesExpired(f"the {_WORDS[grain]} of this window are no longer kept")
+
+
+_GRAINS = {grain.value: grain for grain in Grain}
+
+
+def _grain(text: str) -> Grain:
+    grain = _GRAINS.get(text)
+    if grain is None:
+        raise ValueError(f"unknown grain {text!r} (accepted: {', '.join(_GRAINS)})")
+    return grain
 
 
 _WORDS = {Grain.MINUTE: "minutes", Grain.HOUR: "hours", Grain.DAY: "days"}
