@@ -35,6 +35,7 @@ async def run(arguments: argparse.Namespace) -> int:
         brokers=arguments.brokers,
         application=arguments.application,
         instance=arguments.instance,
+        topic_prefix=arguments.prefix,
         partitions=arguments.partitions,
         topics=job.TOPICS,
         session_timeout=arguments.session_timeout,
@@ -78,6 +79,7 @@ def main() -> int:
     parser.add_argument("--brokers", required=True)
     parser.add_argument("--application", required=True)
     parser.add_argument("--instance", default="0")
+    parser.add_argument("--prefix", default="", help="of topics and group")
     parser.add_argument("--job", default="bench.small_job")
     parser.add_argument("--partitions", type=int, default=8)
     parser.add_argument("--session-timeout", type=float, default=6.0)

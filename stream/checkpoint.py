@@ -19,7 +19,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from stream.chunks import Ownership
-from stream.errors import Fenced, TransactionFailed
+from stream.errors import Fenced, Replaced, TransactionFailed
 from stream.options import EngineOptions
 from stream.quiet import client_logger
 from stream.topics import MAX_ROW_BYTES
@@ -27,18 +27,13 @@ from stream.topics import MAX_ROW_BYTES
 log = logging.getLogger(__name__)
 
 #: Answers that say that the group has gone on without us.
-_FENCED_CODES = frozenset(
-    {
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-        KafkaError.FENCED_INSTANCE_ID,
-        KafkaError._FENCED,
-        KafkaError.INVALID_PRODUCER_EPOCH,
-        KafkaError.PRODUCER_FENCED,
-    }
-)
-#: One call into librdkafka waits so long; retriable calls are repeated, and are looked at between.
-_CALL_SECONDS = 5.0
+_FENCED_CODES = frozenset({KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID})
+#: Answers that say that another producer has our transactional id.
+_REPLACED_CODES = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})
+#: One call into librdkafka waits so long; retriable calls are repeated, and whether to go on is looked at between.
+_CALL_SECONDS = 1.0
+#: Retries are only worth a word when they take longer than this.
+_QUIET_SECONDS = 3.0
 #: Aborts in a row without any success, after which something is wrong that writing again does not cure.
 _MOST_ABORTS = 20
 
@@ -49,13 +44,17 @@ class Verdict(enum.Enum):
     RETRY = "retry"
     ABORT = "abort"
     FENCED = "fenced"
+    REPLACED = "replaced"
     FATAL = "fatal"
 
 
 def verdict(error: KafkaError) -> Verdict:
     """What to do about an error. Fenced before all else: it may also carry the abortable flag."""
-    if error.code() in _FENCED_CODES:
+    code = error.code()
+    if code in _FENCED_CODES:
         return Verdict.FENCED
+    if code in _REPLACED_CODES:
+        return Verdict.REPLACED
     if error.fatal():
         return Verdict.FATAL
     if error.txn_requires_abort():
@@ -144,7 +143,8 @@ class Writer:
     def commit(self, batch: Batch, token: Ownership) -> None:
         """Write one checkpoint. Returns only when it is committed.
 
-        Raises :class:`Fenced`, :class:`TransactionFailed` or :class:`GaveUp`.
+        Raises :class:`Fenced` (aborted; this producer can go on), :class:`Replaced` or :class:`TransactionFailed` (it
+        can't), or :class:`GaveUp`.
         """
         aborts = 0
         while True:
@@ -157,8 +157,10 @@ class Writer:
                 self._retried(error.name())
                 if kind is Verdict.FATAL:
                     raise TransactionFailed(f"{self.transactional_id}: {error.str()} ({error.name()})") from exception
+                if kind is Verdict.REPLACED:
+                    raise self._replaced(error) from exception
                 if kind is Verdict.FENCED:
-                    self._abort(quietly=True)
+                    self._abort()
                     raise Fenced(self._fenced(token, error)) from exception
                 aborts += 1
                 self._abort()
@@ -173,8 +175,14 @@ class Writer:
     def _fenced(self, token: Ownership, error: KafkaError) -> str:
         return (
             f"{self.transactional_id}: the broker refused a checkpoint of generation {token.generation} as member "
-            f"{token.member}: {error.str()} ({error.name()}); nothing of it is visible. Either the group went on without "
-            f"this worker (paused for longer than the session timeout), or another worker runs with the same instance name"
+            f"{token.member}: {error.str()} ({error.name()}); nothing of it is visible. The group went on without this worker: "
+            f"it was paused or cut off for longer than the session timeout of {self._options.session_timeout:g} s"
+        )
+
+    def _replaced(self, error: KafkaError) -> Replaced:
+        return Replaced(
+            f"{self.transactional_id}: {error.str()} ({error.name()}): another worker runs with the instance name "
+            f"{self._options.instance!r}, or a transaction stayed open for longer than its time limit"
         )
 
     def _transaction(self, batch: Batch, token: Ownership) -> None:
@@ -212,6 +220,7 @@ class Writer:
     def _retrying(self, what: str, call: Callable[[], object]) -> None:
         """Repeat a call of the transactional API while it asks for that: librdkafka resumes where it was."""
         pause = 0.05
+        began = time.monotonic()
         while True:
             try:
                 call()
@@ -222,7 +231,8 @@ class Writer:
                     raise
                 self._retried(error.name())
                 self._look_up()
-                log.warning("%s: %s: %s; trying again", self.transactional_id, what, error.str())
+                if time.monotonic() - began > _QUIET_SECONDS:
+                    log.warning("%s: %s: %s; trying again", self.transactional_id, what, error.str())
                 time.sleep(pause)
                 pause = min(pause * 2, 1.0)
 
@@ -230,17 +240,14 @@ class Writer:
         if self.giving_up:
             raise GaveUp(f"{self.transactional_id}: out of time")
 
-    def _abort(self, *, quietly: bool = False) -> None:
+    def _abort(self) -> None:
         try:
             self._retrying("abort", lambda: self._producer.abort_transaction(_CALL_SECONDS))
             self._open = False
         except KafkaException as exception:
             error = exception.args[0]
-            if quietly:  # the broker has ended it for us
-                log.info("%s: abort: %s", self.transactional_id, error.str())
-                return
-            if verdict(error) is Verdict.FENCED:
-                raise Fenced(f"{self.transactional_id}: abort refused: {error.str()} ({error.name()})") from exception
+            if verdict(error) is Verdict.REPLACED:
+                raise self._replaced(error) from exception
             raise TransactionFailed(f"{self.transactional_id}: abort: {error.str()} ({error.name()})") from exception
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from faust.types import TP
 
 from models.fold import Record
 from stream.chunks import Chunk, Ownership
-from stream.errors import EngineStopped, FoldFailed
+from stream.errors import EngineStopped, Fenced, FoldFailed, Replaced
 from stream.lane import Lane, Slot
 from stream.options import EngineOptions, FoldSpec
 from stream.restore import Cancelled, Restored, first_and_last, read_changelogs, replay
@@ -58,6 +58,8 @@ class Driver:
         self._restoring: Ownership | None = None
         self._barriers: list[_Barrier] = []
         self._seeks: set[asyncio.Task[None]] = set()
+        self._late: set[asyncio.Task[bool]] = set()
+        self._revoking = False
         self._ticker: asyncio.Task[None] | None = None
         self.lanes: dict[str, Lane] = {}
         for spec in specs:
@@ -68,6 +70,7 @@ class Driver:
                     token=lambda: self._token,
                     still_ours=self._still_ours,
                     committed=self._committed,
+                    fenced=self._fenced,
                     failed=self.fail,
                 )
 
@@ -82,7 +85,7 @@ class Driver:
         """The engine can't go on: stop everything that writes, tell whoever waits."""
         if self.failure.done():
             return
-        self.state = "stopped-fenced" if type(error).__name__ == "Fenced" else "stopped"
+        self.state = "stopped-fenced" if isinstance(error, Fenced) else "stopped"
         self.last_error = str(error)
         self._token = None
         log.error("the engine stops: %s", error)
@@ -96,13 +99,15 @@ class Driver:
             if not barrier.reached.done():
                 barrier.reached.set_exception(error)
 
-    async def stop(self, *, patience: float = 10.0) -> None:
+    async def stop(self, *, patience: float = 8.0) -> None:
         """Last checkpoints, then let go of everything."""
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.gather(self._ticker, return_exceptions=True)
         if self._token is not None:
             await self._last_checkpoint(patience)
+        for lane in self.lanes.values():
+            lane.writer.giving_up = True
         self._token = None
         self._restoring = None
         if self.state in ("starting", "restoring", "running"):
@@ -111,21 +116,41 @@ class Driver:
         await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
 
     async def _last_checkpoint(self, patience: float) -> bool:
-        """Checkpoint every lane; False when one did not commit in time, so that memory can't be trusted."""
-        tasks = [asyncio.create_task(lane.checkpoint()) for lane in self.lanes.values()]
+        """Checkpoint every lane; False when one did not commit in time, so that memory can't be trusted.
+
+        A transaction that is still under way is left to its thread: the broker refuses it once the generation has moved
+        on, and whoever restores waits for its end.
+        """
+        tasks = {asyncio.create_task(lane.checkpoint()) for lane in self.lanes.values()}
+        self._late |= tasks
+        for task in tasks:
+            task.add_done_callback(self._late.discard)
         _, pending = await asyncio.wait(tasks, timeout=patience)
         if pending:
-            for lane in self.lanes.values():
-                lane.writer.giving_up = True
             log.warning("checkpoint not committed within %.1f s; the state will be restored", patience)
-            await asyncio.wait(pending, timeout=6)
-        return all(task.done() and task.result() for task in tasks)
+        return not pending and all(task.result() for task in tasks)
 
     # --- the group ----------------------------------------------------------------------------------------------------
 
     def _still_ours(self, token: Ownership) -> bool:
         """Whether the group knows us by this token. Called from the lanes' threads too."""
         return self.consumer is not None and self.consumer.current() == token
+
+    def _fenced(self, error: Fenced, token: Ownership) -> None:
+        """The broker refused a checkpoint made under this token: whether that ends the engine.
+
+        Not if the memory it came from is gone already, or goes now: the group is giving us a new ownership, and what we
+        hold will be restored under that. Yes if we believed to own it, or if another worker took our name.
+        """
+        if isinstance(error, Replaced):
+            self.fail(error)
+        elif token is not self._token:
+            log.info("a checkpoint of generation %d came too late; what it held has been restored", token.generation)
+        elif self._revoking:
+            log.warning("%s; restoring", error)
+            self.last_error = str(error)
+        else:
+            self.fail(error)
 
     async def revoked(self) -> None:
         """The group rebalances: a last checkpoint while the old generation still holds."""
@@ -134,7 +159,11 @@ class Driver:
         if token is None:
             return
         began = time.monotonic()
-        clean = await self._last_checkpoint(min(self.options.session_timeout, self.options.rebalance_timeout) * 0.6)
+        self._revoking = True
+        try:
+            clean = await self._last_checkpoint(min(self.options.session_timeout, self.options.rebalance_timeout) * 0.5)
+        finally:
+            self._revoking = False
         self._token = None
         if self.state == "running":
             self.state = "restoring"
@@ -215,6 +244,7 @@ class Driver:
             return
         self._token = token
         self.state = "running"
+        self.last_error = None
         for name, partition in missing:
             self._notify_durable(self._slots[name, partition])
         for slot in self._slots.values():

@@ -4,7 +4,8 @@
 
     EngineError
     ├── EngineStopped     the engine ended; its ``__cause__`` or text says why
-    │   ├── Fenced        another member owns the partitions now, or another worker has this instance's name
+    │   ├── Fenced        the group went on without this worker: it does not own what it holds in memory any more
+    │   │   └── Replaced  another worker runs with the same instance name
     │   └── FoldFailed    a fold raised: a defect in it, since a fold answers for whatever the records hold
     ├── TransactionFailed a checkpoint can neither be written nor be proved unwritten
     └── TopicProblem      topics are missing or do not have the declared shape
@@ -21,6 +22,10 @@ class EngineStopped(EngineError):
 
 class Fenced(EngineStopped):
     """The broker refused a checkpoint: this worker's ownership is over. Nothing of the refused checkpoint is visible."""
+
+
+class Replaced(Fenced):
+    """A newer producer has this worker's transactional id: two workers run with the same instance name."""
 
 
 class FoldFailed(EngineStopped):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from models.fold import PartitionFold
 from stream.checkpoint import Batch, GaveUp, Message, Writer
 from stream.chunks import Ownership
-from stream.errors import EngineStopped, FoldFailed
+from stream.errors import EngineStopped, Fenced, FoldFailed
 from stream.options import EngineOptions, FoldSpec
 from stream.restore import POSITION
 from stream.topics import partition_for
@@ -54,7 +54,8 @@ class Lane:
     """One checkpoint loop.
 
     ``token()`` is the ownership of the memory, None while there is none; ``committed(slots)`` is called on the event
-    loop after each commit, ``failed(error)`` when the engine can't go on.
+    loop after each commit, ``fenced(error, token)`` when the broker refused one made under that token, ``failed(error)``
+    when the engine can't go on.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Lane:
         token: Callable[[], Ownership | None],
         still_ours: Callable[[Ownership], bool],
         committed: Callable[["Lane", list[Slot]], None],
+        fenced: Callable[[Fenced, Ownership], None],
         failed: Callable[[BaseException], None],
         producer: Any = None,
     ) -> None:
@@ -76,6 +78,7 @@ class Lane:
         self._options = options
         self._token = token
         self._committed = committed
+        self._fenced = fenced
         self._failed = failed
         self._touched: dict[Slot, None] = {}
         self._snapshot: _Snapshot | None = None
@@ -114,9 +117,8 @@ class Lane:
             self._touched.pop(slot, None)
 
     def discard(self) -> None:
-        """Throw away a snapshot that could not be committed under its token."""
+        """Throw away a snapshot of memory that is gone."""
         self._snapshot = None
-        self.writer.giving_up = False
 
     async def _run(self) -> None:
         while True:
@@ -139,6 +141,11 @@ class Lane:
                 return False
             try:
                 return await self._checkpoint(token)
+            except Fenced as error:
+                self.last_error = str(error)
+                self._snapshot = None
+                self._fenced(error, token)
+                return False
             except EngineStopped as error:
                 self.last_error = str(error)
                 self._failed(error)
@@ -204,11 +211,11 @@ class Lane:
         return _Snapshot(Batch(rows, outputs, positions), slots)
 
     async def stop(self) -> None:
-        """End the loop and the producer. A transaction under way is waited for at most 5 s."""
+        """End the loop and the producer. A transaction under way gets 2 s more to end."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self.writer.giving_up = True
         done = self._loop.run_in_executor(self._executor, self.writer.close)
-        await asyncio.wait([done], timeout=6)
+        await asyncio.wait([done], timeout=2)
         self._executor.shutdown(wait=False, cancel_futures=True)

@@ -11,7 +11,7 @@ from models.fold import Changes, Record
 from stream.checkpoint import Batch, GaveUp
 from stream.chunks import Chunk, Ownership
 from stream.driver import Driver, Position
-from stream.errors import EngineStopped, Fenced, FoldFailed
+from stream.errors import EngineStopped, Fenced, FoldFailed, Replaced
 from stream.options import EngineOptions, FoldSpec, SilentObserver
 from stream.restore import Restored
 from tests.stream.engine.counting import TOPICS, Adder, adder, latest
@@ -301,6 +301,25 @@ async def test_a_refused_checkpoint_stops_the_engine_and_says_why(bench: Bench) 
     assert (status["state"], status["last_error"]) == ("stopped-fenced", "the broker refused it")
     bench.driver.accept("add", "numbers", 0, chunk(3, 4))
     assert bench.fold().offsets == [0, 1, 2]
+
+
+async def test_a_refusal_at_the_revocation_means_restoring_not_stopping(bench: Bench) -> None:
+    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.writer.errors = [Fenced("unknown member")]
+    await bench.driver.revoked()
+    assert not bench.driver.failure.done()
+    assert bench.driver.status()["last_error"] == "unknown member"
+    await bench.assign(("numbers", 0), token=NEXT)
+    assert bench.fold().offsets == []
+    assert bench.driver.status()["last_error"] is None
+
+
+async def test_another_worker_of_the_same_name_stops_the_engine_even_at_the_revocation(bench: Bench) -> None:
+    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.writer.errors = [Replaced("twin")]
+    await bench.driver.revoked()
+    with pytest.raises(Replaced):
+        bench.driver.failure.result()
 
 
 async def test_a_fold_that_raises_stops_the_engine_and_names_the_place(bench: Bench) -> None:
