@@ -20,7 +20,7 @@ LANE = "deliveries"
 class Deliverer:
     """Drives the outbox: at most one attempt a receiver at a time, so that one that hangs holds up nobody else.
 
-    ``wrote`` is called when the result of an attempt waits to be written: the engine's ``request_checkpoint(LANE)``.
+    ``wrote`` is called when the result of an attempt waits to be written: the engine's ``poke(NAME)``.
     ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``.
     ``clock`` gives milliseconds since the epoch: the wall clock, also in a replay, because receivers live in it.
     """

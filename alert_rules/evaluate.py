@@ -138,7 +138,7 @@ def evaluate(rule: Rule, state: AlertState | None, reading: Reading) -> tuple[Al
 
 
 def orphaned(state: AlertState, now: int, reason: str) -> Transition:
-    """Return the end of an alert whose rule is gone."""
+    """Return the end of an alert that no reading ends: its rule or its segment is gone."""
     kind = Kind.CANCELLED if state.phase is Phase.PENDING else Kind.RESOLVED
     return Transition(
         kind, state.rule, state.segment, state.incident, now, state.phase, "inactive", state.severity,

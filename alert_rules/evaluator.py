@@ -48,9 +48,13 @@ class EvaluateAlerts:
                 self._orphans.append(state)
 
     def fold(self, records: Sequence[Record]) -> None:
-        """Evaluate the rules that watch each reading; what is not a reading becomes a dead letter."""
+        """Evaluate the rules that watch each reading; what is not a reading becomes a dead letter.
+
+        A record without a value says that its segment has no readings any more.
+        """
         for record in records:
             if record.value is None:
+                self._vanished(record)
                 continue
             try:
                 reading = observe(record.value)
@@ -77,6 +81,19 @@ class EvaluateAlerts:
         self._dirty.add(key)
         for transition in transitions:
             self._say(rule, transition)
+
+    def _vanished(self, record: Record) -> None:
+        """End the alerts of a segment that has no readings any more: their topic's record has been taken back."""
+        kpi, _, rest = (record.key or b"").decode(errors="replace").partition("|")
+        window, _, segment = rest.partition("|")
+        by = segment.partition("=")[0] if "=" in segment else None
+        for rule in self._watching.get((kpi, window, by), ()):
+            key = f"{rule.id}|{segment}"
+            state = self._states.pop(key, None)
+            if state is not None:
+                self._latest.pop(key, None)
+                self._dirty.add(key)
+                self._say(rule, orphaned(state, max(record.timestamp, state.at), f"{segment} has no readings any more"))
 
     def _say(self, rule: Rule, transition: Transition) -> None:
         said = message(rule, transition)

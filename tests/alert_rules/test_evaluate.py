@@ -2,7 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_rules.evaluate import AlertState, Kind, Transition, decode_state, encode_state, evaluate
@@ -103,6 +103,7 @@ HISTORIES = st.lists(st.tuples(st.integers(0, 40), VALUES, st.sampled_from([10, 
 
 
 @given(HISTORIES)
+@settings(deadline=None)
 def test_a_restart_after_every_reading_changes_nothing(history: list[tuple[int, float | None, int]]) -> None:
     at, straight, restarted = 0, None, None
     for wait, value, sample in history:
@@ -115,6 +116,7 @@ def test_a_restart_after_every_reading_changes_nothing(history: list[tuple[int, 
 
 
 @given(HISTORIES)
+@settings(deadline=None)
 def test_every_incident_is_well_formed(history: list[tuple[int, float | None, int]]) -> None:
     _, said = run(RULE, *[(sum(w for w, _, _ in history[: n + 1]), v, s) for n, (_, v, s) in enumerate(history)])
     state = "inactive"

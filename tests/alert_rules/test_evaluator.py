@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_rules.evaluator import EvaluateAlerts
-from models.fold import Output
+from models.fold import Output, Record
 from tests.alert_rules.readings import BASE, reading, records, rule
 
 RULE = rule(**{"for": 0})
@@ -93,6 +93,20 @@ def test_the_alert_of_a_rule_that_is_gone_ends_and_says_so() -> None:
     assert later.changes() == ([], [])
 
 
+def test_the_alert_of_a_segment_that_vanishes_ends_and_says_so() -> None:
+    fold = EvaluateAlerts([RULE])
+    ads = reading(0, 0.1, segment={"source": "ads"})
+    fold.fold(records("readings", body(0, 0.1), ads.encode()))
+    fold.changes()
+    gone = Record("readings", 0, 2, BASE + 60_000, b"win_rate|7d|source=web", None, ())
+    fold.fold([gone, gone, gone._replace(key=b"x"), gone._replace(key=None)])
+    changes = fold.changes()
+    assert [(row.key, row.value) for row in changes.rows] == [(b"win-rate-drop|source=web", None)]
+    (said,) = transitions(changes.outputs)
+    assert (said["kind"], said["reason"]) == ("resolved", "source=web has no readings any more")
+    assert [alert["segment"] for alert in fold.current()] == [{"source": "ads"}]
+
+
 def test_what_is_shown() -> None:
     fold = EvaluateAlerts([RULE])
     slow = reading(0, 0.19, segment={"source": "ads"})
@@ -115,7 +129,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_a_restart_after_every_record_gives_the_same_rows_and_outputs(steps: list[tuple[int, float | None, str]]) -> None:
     waits = rule()
     straight = EvaluateAlerts([waits])

@@ -1,0 +1,118 @@
+"""From a reading to a receiver, through the real engine on the embedded broker; and across restarts."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+from confluent_kafka import Producer
+
+from agents import deliver_notifications, evaluate_alerts
+from agents.deliver_notifications import Deliverer
+from agents.evaluate_alerts import Evaluator
+from agents.notifiers.http import HttpNotifier
+from stream.app import Engine
+from stream.embedded import EmbeddedBroker
+from stream.options import EAGER, EngineOptions
+from stream.topics import declared
+from tests.agents.doubles import Receiver, receiver
+from tests.alert_rules.readings import reading, rule
+
+PATIENCE = 30.0
+RULE = rule(**{"for": 0})
+
+
+class Running:
+    """One worker: evaluation and delivery to one URL."""
+
+    def __init__(self, broker: EmbeddedBroker, url: str) -> None:
+        self.evaluator = Evaluator([RULE])
+        self.deliverer = Deliverer({"ops": HttpNotifier("ops", url, timeout=PATIENCE)})
+        lanes = {evaluate_alerts.LANE: EAGER, deliver_notifications.LANE: EAGER}
+        self.options = EngineOptions(
+            brokers=broker.bootstrap, partitions=2, embedded=True, tick_interval=0.1, lane_intervals=lanes
+        )
+        self.engine = Engine(self.options, [self.evaluator.spec(), self.deliverer.spec()])
+        self.evaluator.owned = lambda: self.engine.driver.fold_of(evaluate_alerts.NAME, 0)
+        self.deliverer.owned = lambda: self.engine.driver.fold_of(deliver_notifications.NAME, 0)
+        self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
+
+
+@asynccontextmanager
+async def worker(broker: EmbeddedBroker, url: str) -> AsyncIterator[Running]:
+    running = Running(broker, url)
+    await running.engine.start(patience=PATIENCE)
+    try:
+        await running.engine.ready(PATIENCE)
+        yield running
+    finally:
+        await running.engine.stop()
+        await running.deliverer.close()
+
+
+def broker_with_topics(broker: EmbeddedBroker) -> EmbeddedBroker:
+    plan = Running(broker, "http://127.0.0.1:9/")
+    broker.create(declared(plan.options, plan.engine.specs))
+    return broker
+
+
+def publish(broker: EmbeddedBroker, *values: bytes) -> None:
+    producer = Producer({"bootstrap.servers": broker.bootstrap})
+    for value in values:
+        producer.produce("readings", value, b"win_rate|7d|source=web", 0)
+    assert producer.flush(PATIENCE) == 0
+
+
+async def told(server: Receiver, count: int) -> list[dict[str, Any]]:
+    """Wait for so many messages; return them all."""
+    async with asyncio.timeout(PATIENCE):
+        while len(server.received) < count:  # noqa: ASYNC110 - the receiver is on the other side of a socket
+            await asyncio.sleep(0.01)
+    return [json.loads(one.body) | {"key": one.headers["webhook-id"]} for one in server.received]
+
+
+async def empty(running: Running) -> None:
+    """Wait until every result is durable."""
+    driver = running.engine.driver
+    async with asyncio.timeout(PATIENCE):
+        while running.deliverer.depth:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert await driver.checkpoint(deliver_notifications.LANE)
+
+
+async def test_from_a_reading_to_a_receiver_and_across_a_restart() -> None:
+    with EmbeddedBroker() as started:
+        broker = broker_with_topics(started)
+        async with receiver() as server:
+            async with worker(broker, server.url) as running:
+                publish(broker, reading(0, 0.19).encode(), reading(1, 0.10).encode())
+                fired, upgraded = await told(server, 2)
+                assert (fired["type"], upgraded["type"]) == ("alert.fired", "alert.upgraded")
+                assert upgraded["data"]["message"]["title"] == "[WARN → CRITICAL] Win rate · source=web: 10 %"
+                assert [a["severity"] for a in running.evaluator.current()] == ["critical"]
+                await empty(running)
+            async with worker(broker, server.url) as running:
+                # The state is back: a further breach is no news, the end belongs to the same incident.
+                assert [a["severity"] for a in running.evaluator.current()] == ["critical"]
+                publish(broker, reading(2, 0.10).encode(), reading(3, 0.40).encode())
+                resolved = (await told(server, 3))[2]
+                assert (resolved["type"], resolved["data"]["incident"]) == ("alert.resolved", fired["data"]["incident"])
+                await empty(running)
+                assert running.evaluator.current() == []
+            assert len({message["key"] for message in await told(server, 3)}) == 3
+
+
+async def test_a_worker_that_dies_between_intent_and_result_leaves_the_intent_to_its_successor() -> None:
+    with EmbeddedBroker() as started:
+        broker = broker_with_topics(started)
+        async with receiver(hang=True) as stuck:
+            async with worker(broker, stuck.url):
+                publish(broker, reading(0, 0.10).encode())
+                (first,) = await told(stuck, 1)  # the receiver has it, the worker does not know
+            async with receiver(web.Response(status=503), web.Response(status=200)) as server:
+                async with worker(broker, server.url) as running:
+                    again, once_more = await told(server, 2)
+                    await empty(running)
+                assert first == again == once_more
