@@ -16,7 +16,8 @@ LANE = "readings"
 class Roller:
     """The view that this process keeps, and the fold that feeds it where this worker owns the one partition of panes.
 
-    ``view.live`` says whether the view is true here and now; on the other workers it stays empty.
+    ``view.live`` says that the view has caught up since the partition was last assigned to this worker; whether it still is in
+    its hands the driver knows (``fold_of(NAME, 0)``).
     """
 
     def __init__(
