@@ -1,0 +1,143 @@
+"""Do the container files say what the code and each other expect?
+
+``compose-spec.json`` is the Compose Specification's own schema (github.com/compose-spec/compose-spec, commit 170098ba,
+Apache-2.0).
+"""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from stream.settings import Settings, load
+from tests.tools import program
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+SERVICES = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+
+
+def without_variables(text: str) -> str:
+    """Return the text with ``${NAME:-default}`` replaced by the default."""
+    return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
+
+
+def test_the_compose_file_is_valid():
+    schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text("utf-8"))
+    jsonschema.Draft7Validator(schema).validate(COMPOSE)
+
+
+def test_the_schema_would_notice():
+    schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text("utf-8"))
+    wrong = {"services": {"kafka": {"image": "x", "helthcheck": {}}}}
+    assert list(jsonschema.Draft7Validator(schema).iter_errors(wrong))
+
+
+def test_the_services():
+    assert set(SERVICES) == {"kafka", "valkey", "topics", "worker", "web", "prometheus", "grafana", "mailpit"}
+    for name, service in SERVICES.items():
+        assert re.fullmatch(r"[\w./-]+:[\w.-]+", service["image"]), f"{name}: an image needs a tag"
+        assert not service["image"].endswith(":latest")
+
+
+@pytest.mark.parametrize("name", ["topics", "worker", "web"])
+def test_the_settings_exist(name):
+    environment = {key: without_variables(str(value)) for key, value in SERVICES[name]["environment"].items()}
+    settings = load(environ=environment)
+    assert settings.kafka.brokers == "kafka:19092"
+    assert settings.web.host == "0.0.0.0"
+    assert settings.web.port == 8080
+    assert settings.redis.url.get_secret_value() == "redis://valkey:6379/0"
+
+
+def test_the_images_settings_exist():
+    names = dict(re.findall(r"(VIGIE_\w+)=(\S+)", DOCKERFILE))
+    settings: Settings = load(environ=names)
+    assert (settings.web.host, settings.web.port) == ("0.0.0.0", 8080)
+    assert settings.data_dir == Path("/var/lib/vigie")
+
+
+def test_dependencies_are_healthy_or_done():
+    for name, service in SERVICES.items():
+        for other, condition in service.get("depends_on", {}).items():
+            assert other in SERVICES
+            if condition["condition"] == "service_healthy":
+                has_check = "test" in SERVICES[other].get("healthcheck", {}) or SERVICES[other]["image"].startswith("vigie")
+                assert has_check, f"{name} waits for {other}, which has no health check"
+            else:
+                assert condition["condition"] == "service_completed_successfully"
+                assert SERVICES[other]["restart"] == "no", f"{other} would be started again and again"
+
+
+def test_what_is_mounted_exists():
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (ROOT / source).exists(), f"{name}: {source}"
+            else:
+                assert source in COMPOSE["volumes"], f"{name}: {source}"
+    used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", ())}
+    assert set(COMPOSE["volumes"]) <= used
+
+
+def test_ports_are_open_to_this_machine_only():
+    for service in SERVICES.values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+
+
+def test_grafana_finds_its_dashboards_and_prometheus():
+    folder = ROOT / "deploy/grafana/provisioning"
+    (provider,) = yaml.safe_load((folder / "dashboards/vigie.yml").read_text())["providers"]
+    assert f"./dashboards:{provider['options']['path']}:ro" in SERVICES["grafana"]["volumes"]
+    (source,) = yaml.safe_load((folder / "datasources/prometheus.yml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+    home = SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert (ROOT / "dashboards" / Path(home).name).exists()
+    scrape = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text())
+    assert source["jsonData"]["timeInterval"] == scrape["global"]["scrape_interval"]
+    (names,) = (c["dns_sd_configs"][0] for c in scrape["scrape_configs"] if c["job_name"] == "vigie")
+    assert set(names["names"]) <= set(SERVICES)
+    assert names["port"] == 8080
+
+
+@pytest.mark.prometheus
+def test_promtool_accepts_the_configuration():
+    result = subprocess.run(
+        [program("promtool"), "check", "config", str(ROOT / "deploy/prometheus.yml")], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_image_is_built_from_what_there_is():
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE):
+        for source in line.split()[:-1]:
+            assert f"!{source}" in ignored or f"!{source}/" in ignored, f"{source} does not reach the builder"
+            assert (ROOT / source).exists(), source
+
+
+def test_the_image_does_not_run_as_root():
+    last = DOCKERFILE.split("\nFROM ")[-1]
+    assert re.search(r"^USER vigie$", last, re.MULTILINE)
+    assert last.index("USER vigie") < last.index("ENTRYPOINT")
+    assert "STOPSIGNAL SIGTERM" in last
+    assert "HEALTHCHECK" in last
+
+
+def test_the_commands_exist():
+    from typer.main import get_command
+
+    from vigie.__main__ import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for name in ("topics", "worker", "web"):
+        first, *rest = SERVICES[name]["command"]
+        assert first in commands
+        if rest:
+            assert rest[0] in commands[first].commands

@@ -1,0 +1,171 @@
+"""Every expression of every dashboard is run on a real Prometheus that has scraped the demonstration."""
+
+import asyncio
+import json
+import re
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stream.metrics import Metrics
+from stream.settings import load
+from stream.web.app import build_web
+from stream.web.server import serve
+from tests.stream.demo import Company
+from tests.stream.web.web import RUNNING, board
+from tests.tools import free_port, program
+
+ROOT = Path(__file__).parents[2]
+DASHBOARDS = sorted((ROOT / "dashboards").glob("*.json"))
+#: What Grafana puts in the place of its variables.
+VARIABLES = {"$__rate_interval": "10s", "$window": "30d", "$dimension": "source", "$currency": "EUR", "${datasource}": "p"}
+#: What may be empty in a demonstration in which nothing goes wrong; everything else must have data.
+MAY_BE_EMPTY = ("Dead letters by reason", "Checkpoint retries and rebalances")
+
+
+def panels(dashboard: dict) -> Iterator[tuple[str, str]]:
+    """Yield (title, expression)."""
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", ()):
+            yield panel["title"], target["expr"]
+
+
+def filled(expression: str) -> str:
+    for name, value in VARIABLES.items():
+        expression = expression.replace(name, value)
+    return expression
+
+
+EXPRESSIONS = [
+    pytest.param(file.stem, title, filled(expression), id=f"{file.stem}: {title} {number}")
+    for file in DASHBOARDS
+    for number, (title, expression) in enumerate(panels(json.loads(file.read_text("utf-8"))))
+]
+
+
+async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
+    """Serve the demonstration, let a Prometheus scrape it some times, and ask it everything."""
+    now = time.time_ns() // 1_000_000
+    acme = Company(now)
+    metrics = Metrics(lanes=("state", "readings"))
+    over = board(acme, clock=lambda: time.time_ns() // 1_000_000)
+    metrics.show_kpis(over, ["7d", "30d"], ["source", "owner", "stage"], 20)
+    metrics.show_alerts(lambda: {("win-rate-drop", "critical", "firing"): 1})
+    sent = {("console", "sent"): 0}
+    metrics.show_notifications(lambda: sent)
+
+    async def scrape(accept: str) -> tuple[bytes, str]:
+        # One more second of business per scrape.
+        acme.step(1_000)
+        sent["console", "sent"] += 1
+        for fold in acme.folds.values():
+            for (topic, kind, outcome), count in fold.outcomes.items():
+                metrics.events(topic, kind, outcome if kind else "dead_letter", count)
+            for source, at in fold.last_event.items():
+                metrics.source_seen(source, at)
+            fold.outcomes.clear()
+        for lane in ("state", "readings"):
+            metrics.checkpointed(lane, 0.02, 10, 3)
+        metrics.delayed(0.01)
+        metrics.restored(1.0, 1000, 8)
+        metrics.rebalanced(1, 8)
+        return await metrics.scrape(accept)
+
+    app = build_web(over, lambda: RUNNING, load(environ={}), scrape=scrape)
+    listening = await serve(app, "127.0.0.1", 0)
+    port = free_port()
+    config = directory / "prometheus.yml"
+    config.write_text(
+        "global: {scrape_interval: 1s}\n"
+        f"scrape_configs: [{{job_name: vigie, static_configs: [{{targets: ['127.0.0.1:{listening.port}']}}]}}]\n"
+    )
+    process = subprocess.Popen(  # noqa: ASYNC220
+        [
+            prometheus,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={directory / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=10) as web:
+            async with asyncio.timeout(60):
+                while True:
+                    try:
+                        answer = await web.get("/query", params={"query": "count_over_time(vigie_kpi_sales[1m]) >= 4"})
+                        if answer.status_code == 200 and answer.json()["data"]["result"]:
+                            break
+                    except httpx.TransportError:
+                        pass
+                    await asyncio.sleep(0.2)
+            await ask(web)
+    finally:
+        process.terminate()
+        process.wait(10)
+        await listening.stop()
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """Every expression's answer."""
+    prometheus = program("prometheus")
+    found: dict[str, dict] = {}
+
+    async def ask(web: httpx.AsyncClient) -> None:
+        for file in DASHBOARDS:
+            dashboard = json.loads(file.read_text("utf-8"))
+            for _, expression in panels(dashboard):
+                query = filled(expression)
+                found[query] = (await web.get("/query", params={"query": query})).json()
+            for variable in dashboard["templating"]["list"]:
+                if query := re.fullmatch(r"label_values\((.+), (\w+)\)", str(variable.get("definition"))):
+                    match = {"match[]": query[1]}
+                    found[variable["definition"]] = (await web.get(f"/label/{query[2]}/values", params=match)).json()
+
+    asyncio.run(_scraped(prometheus, tmp_path_factory.mktemp("prometheus"), ask))
+    return found
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize(("dashboard", "title", "expression"), EXPRESSIONS)
+def test_an_expression_answers(answers, dashboard, title, expression):
+    answer = answers[expression]
+    assert answer["status"] == "success", answer
+    assert "$" not in expression
+    if title not in MAY_BE_EMPTY:
+        assert answer["data"]["result"], f"{dashboard}: {title}: no data for {expression}"
+
+
+@pytest.mark.prometheus
+def test_the_variables_have_values(answers):
+    assert answers["label_values(vigie_kpi_sales, window)"]["data"] == ["30d", "7d"]
+    assert answers["label_values(vigie_kpi_revenue, currency)"]["data"] == ["EUR"]
+    assert "source" in answers['label_values(vigie_kpi_win_rate_ratio{dimension!="total"}, dimension)']["data"]
+
+
+@pytest.mark.parametrize("file", DASHBOARDS, ids=lambda file: file.stem)
+def test_a_dashboard_is_sound(file: Path):
+    dashboard = json.loads(file.read_text("utf-8"))
+    assert {"uid", "title", "panels", "templating", "schemaVersion"} <= dashboard.keys()
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(ids)) == len(ids)
+    taken: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        assert not cells & taken, f"{panel['title']} lies on another panel"
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+        if panel["type"] != "row":
+            assert panel["datasource"]["uid"] == "${datasource}"
+            assert panel["targets"]
+
+
+def test_both_dashboards_are_there():
+    assert [file.name for file in DASHBOARDS] == ["sales-overview.json", "vigie-health.json"]

@@ -1,0 +1,163 @@
+import re
+import subprocess
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from models.events.catalogue import TOPIC_OF
+from models.events.refused import Reason
+from stream.catalogue import load_catalogue
+from stream.metrics import Metrics, largest, metric_name
+from stream.options import Observer
+from tests.stream.demo import NOW, company
+from tests.stream.web.web import board
+from tests.tools import program
+
+
+async def page(metrics: Metrics, accept: str = "") -> str:
+    return (await metrics.scrape(accept))[0].decode()
+
+
+def samples(text: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    return {
+        (s.name, frozenset(s.labels.items())): s.value for family in text_string_to_metric_families(text) for s in family.samples
+    }
+
+
+def demo(segments: int = 20) -> Metrics:
+    metrics = Metrics(lanes=("state", "readings"))
+    metrics.show_kpis(board(), ["7d", "30d"], ["source", "owner", "stage"], segments)
+    metrics.show_alerts(lambda: {("win-rate-drop", "critical", "firing"): 1, ("win-rate-drop", "warn", "firing"): 0})
+    metrics.show_notifications(lambda: {("console", "sent"): 3, ("console", "rejected"): 0})
+    return metrics
+
+
+async def test_a_kpis_gauge_is_its_reading():
+    found = samples(await page(demo()))
+    catalogue = load_catalogue()
+    for reading in catalogue.readings(company().view, NOW, windows=["30d"], by="total"):
+        kpi = catalogue.get(reading.kpi)
+        labels = {"window": "30d", "dimension": "total", "segment": ""}
+        if kpi.unit == "money":
+            labels["currency"] = "EUR"
+        key = (metric_name(kpi), frozenset(labels.items()))
+        if reading.value is None:
+            assert key not in found
+        else:
+            assert found[key] == pytest.approx(reading.value)
+        if kpi.unit == "ratio":
+            for part in ("numerator", "denominator", "low", "high"):
+                shown = found.get((f"{metric_name(kpi)}_{part}", frozenset(labels.items())))
+                assert shown == (None if getattr(reading, part) is None else pytest.approx(getattr(reading, part)))
+
+
+async def test_the_names_of_the_contract():
+    text = await page(demo())
+    names = set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+    assert {
+        "vigie_kpi_win_rate_ratio",
+        "vigie_kpi_win_rate_ratio_numerator",
+        "vigie_kpi_win_rate_ratio_low",
+        "vigie_kpi_lead_response_time_seconds",
+        "vigie_kpi_revenue",
+        "vigie_kpi_sales",
+        "vigie_kpi_nps",
+        "vigie_events_total",
+        "vigie_event_delay_seconds",
+        "vigie_checkpoint_seconds",
+        "vigie_restore_seconds",
+        "vigie_source_last_event_timestamp_seconds",
+        "vigie_dead_letters_total",
+        "vigie_alerts",
+        "vigie_notifications_total",
+    } <= names
+    assert 'vigie_alerts{rule="win-rate-drop",severity="critical",state="firing"} 1.0' in text
+    assert 'vigie_notifications_total{outcome="sent",receiver="console"} 3.0' in text or (
+        'vigie_notifications_total{receiver="console",outcome="sent"} 3.0' in text
+    )
+
+
+async def test_every_label_set_is_there_before_anything_happens():
+    found = samples(await page(Metrics()))
+    for type_, topic in TOPIC_OF.items():
+        for outcome in ("applied", "duplicate", "dead_letter"):
+            assert found["vigie_events_total", frozenset({("topic", topic), ("type", type_), ("outcome", outcome)})] == 0
+    for reason in Reason:
+        assert found["vigie_dead_letters_total", frozenset({("reason", reason.value)})] == 0
+
+
+async def test_segments_are_bounded_to_the_largest():
+    text = await page(demo(segments=2))
+    found = {key: value for key, value in samples(text).items() if key[0] == "vigie_kpi_leads"}
+    shown = [dict(labels) for _, labels in found if ("dimension", "source") in labels and ("window", "30d") in labels]
+    readings = load_catalogue().readings(company().view, NOW, ["leads"], ["30d"], "source")
+    biggest = sorted(readings, key=lambda r: -(r.value or 0))[:2]
+    assert {labels["segment"] for labels in shown} == {r.segment["source"] for r in biggest}
+
+
+def test_ties_are_broken_by_name():
+    readings = [{"kpi": "k", "window": "7d", "segment": {"source": name}, "sample": 1, "value": 9} for name in "cab"]
+    assert [r["segment"]["source"] for r in largest(readings, 2)] == ["a", "b"]
+
+
+async def test_two_instances_in_a_process_do_not_mix():
+    one, other = Metrics(), Metrics()
+    one.dead_letters("bad_json", 2)
+    key = ("vigie_dead_letters_total", frozenset({("reason", "bad_json")}))
+    assert samples(await page(one))[key] == 2
+    assert samples(await page(other))[key] == 0
+
+
+async def test_the_engines_observer():
+    metrics = Metrics()
+    observer: Observer = metrics
+    observer.checkpointed("state", 0.02, 7, 3)
+    observer.checkpoint_retried("state", "_TIMED_OUT")
+    observer.restored(1.5, 1000, 8)
+    observer.folded("fold-deals", "deals", 50)
+    observer.jumped("deals", 3, 42)
+    observer.rebalanced(5, 8)
+    metrics.events("deals", "deal.won", "applied", 4)
+    metrics.events("deals", "no.such.type", "dead_letter")
+    metrics.delayed(-3)
+    found = samples(await page(metrics))
+
+    def value(name: str, **labels: str) -> float:
+        return found[name, frozenset(labels.items())]
+
+    assert value("vigie_checkpoint_seconds_count", lane="state") == 1
+    assert value("vigie_checkpoint_rows_total", lane="state") == 7
+    assert value("vigie_checkpoint_retries_total", lane="state", reason="_TIMED_OUT") == 1
+    assert value("vigie_restore_seconds") == 1.5
+    assert value("vigie_records_folded_total", fold="fold-deals", topic="deals") == 50
+    assert value("vigie_lost_records_total", topic="deals") == 42
+    assert value("vigie_owned_partitions") == 8
+    assert value("vigie_events_total", topic="deals", type="deal.won", outcome="applied") == 4
+    assert value("vigie_events_total", topic="deals", type="unknown", outcome="dead_letter") == 1
+    assert value("vigie_event_delay_seconds_sum") == 0
+
+
+async def test_sources_are_bounded():
+    metrics = Metrics()
+    for number in range(1000):
+        metrics.source_seen(f"crm-{number}", 1_000 * number)
+    found = [labels for name, labels in samples(await page(metrics)) if name == "vigie_source_last_event_timestamp_seconds"]
+    assert len(found) == 201
+    assert frozenset({("source", "other")}) in found
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text;version=1.0.0"])
+async def test_both_formats_can_be_asked_for(accept):
+    body, kind = await demo().scrape(accept)
+    assert kind.startswith("application/openmetrics-text" if accept else "text/plain")
+    assert body.endswith(b"# EOF\n") is bool(accept)
+
+
+@pytest.mark.prometheus
+async def test_promtool_has_nothing_to_say():
+    promtool = program("promtool")
+    metrics = demo()
+    metrics.source_seen("/crm", NOW)
+    text = await page(metrics)
+    result = subprocess.run([promtool, "check", "metrics"], input=text, text=True, capture_output=True, timeout=60)  # noqa: ASYNC221
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
