@@ -1,0 +1,51 @@
+"""The rules that come with Vigie: sound, tested by their own timelines, and each with a page that exists."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from alert_rules.rule import Moment, Rule, Timeline
+from alert_rules.timeline import run
+from stream.catalogue import load_catalogue
+from tests.alert_rules.readings import rule
+from vigie.rules import load_rules
+
+ROOT = Path(__file__).parents[2]
+RULES = load_rules(load_catalogue())
+
+
+def test_the_names() -> None:
+    assert [rule.id for rule in RULES] == ["bounce-rate-high", "lead-response-slow", "nps-low", "win-rate-drop"]
+
+
+@pytest.mark.parametrize("shipped", RULES, ids=lambda shipped: shipped.id)
+def test_its_own_tests_pass(shipped: Rule) -> None:
+    assert run(shipped) == []
+
+
+@pytest.mark.parametrize("shipped", RULES, ids=lambda shipped: shipped.id)
+def test_its_tests_notice_other_thresholds(shipped: Rule) -> None:
+    """A test that passes whatever the thresholds are is no test."""
+    for moved in (0.5, 2.0):
+        ladder = tuple(
+            replace(step, threshold=step.threshold * moved - (0.1 if not step.threshold else 0), clear=step.clear * moved)
+            for step in shipped.ladder
+        )
+        assert run(replace(shipped, ladder=ladder)), moved
+    assert run(replace(shipped, wait=0))
+    assert run(replace(shipped, min_samples=0))
+
+
+@pytest.mark.parametrize("shipped", RULES, ids=lambda shipped: shipped.id)
+def test_its_runbook_names_it(shipped: Rule) -> None:
+    assert f"`{shipped.id}`" in (ROOT / shipped.runbook).read_text("utf-8")
+
+
+def test_a_failure_says_where() -> None:
+    wrong = Timeline("wrong", (Moment(0, 0.1, 40, "warn", None), Moment(1_800_000, 0.1, 40, "critical", "nobody says this")))
+    failures = [str(failure) for failure in run(replace(rule(), tests=(wrong,)))]
+    assert failures[0] == "win-rate-drop: wrong: at 0 s: expected warn, found pending"
+    assert failures[1].startswith("win-rate-drop: wrong: at 1800 s: expected 'nobody says this' in the message, found 'Win rate")
+        "win-rate-drop: wrong: at 1800 s: expected 'nobody says this' in the message, found 'Win rate from web"
+    )

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from alert_rules.rule import Severity
+from stream.catalogue import load_catalogue
+from tests.alert_rules.readings import tree
+from vigie.rules import RulesError, app, check, load_rules
+
+RUN = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No vigie.yaml of the developer's is read."""
+    monkeypatch.chdir(tmp_path)
+
+
+def write(folder: Path, name: str, text: str | None = None, **changes: object) -> Path:
+    folder.mkdir(exist_ok=True)
+    file = folder / name
+    file.write_text(yaml.safe_dump(tree(**changes)) if text is None else text, "utf-8")
+    return file
+
+
+def test_check_of_the_shipped_rules() -> None:
+    found = RUN.invoke(app, ["check"])
+    assert (found.exit_code, found.stdout) == (0, "")
+    assert "4 rules are sound" in found.stderr
+
+
+def test_test_of_the_shipped_rules() -> None:
+    found = RUN.invoke(app, ["test"])
+    assert found.exit_code == 0
+    assert "4 rules, 11 tests, 0 failures" in found.stderr
+
+
+def test_every_problem_of_every_file(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    one = write(folder, "one.yaml", id="one", kpi="winrate", runbook="https://wiki.example.com/one", treshold=1)
+    two = write(folder, "two.yaml", "id: two\nid: two\n")
+    three = write(folder, "three.yml", "a: [")
+    found = RUN.invoke(app, ["check", "--folder", str(folder), "--folder", str(tmp_path / "none")])
+    assert found.exit_code == 1
+    assert f'{one}: kpi: unknown KPI "winrate" (did you mean "win_rate"?)' in found.stderr
+    assert f'{one}: treshold: unknown key "treshold"' in found.stderr
+    assert f"{two}: not YAML: the key 'id' is there twice" in found.stderr
+    assert f"{three}: not YAML: " in found.stderr
+    assert f"{tmp_path / 'none'}: no such folder" in found.stderr
+    assert found.stderr.strip().endswith("5 problems")
+    with pytest.raises(RulesError) as error:
+        load_rules(load_catalogue(), [folder])
+    assert len(error.value.problems) == 4
+
+
+def test_a_rule_that_fails_its_test(tmp_path: Path) -> None:
+    tests = tree()["tests"]
+    tests[0]["timeline"][1]["expect"] = "warn"
+    write(tmp_path / "mine", "mine.yaml", id="mine", tests=tests, runbook="https://wiki.example.com/mine")
+    found = RUN.invoke(app, ["test", "--folder", str(tmp_path / "mine")])
+    assert found.exit_code == 1
+    assert "mine: fires: at 1800 s: expected warn, found critical" in found.stderr
+
+
+def test_a_folders_rule_replaces_the_shipped_one(tmp_path: Path) -> None:
+    write(tmp_path / "mine", "win-rate-drop.yaml", warn={"below": 0.5}, critical={"below": 0.15, "clear_above": 0.17})
+    rules, problems = check(load_catalogue(), [tmp_path / "mine"])
+    assert not problems
+    (mine,) = [rule for rule in rules if rule.id == "win-rate-drop"]
+    step = mine.step(Severity.WARN)
+    assert step is not None and step.threshold == 0.5
+    assert len(rules) == 4
+
+
+def test_two_folders_with_one_id(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / name, "mine.yaml", id="mine", runbook="https://wiki.example.com/mine")
+    problems = check(load_catalogue(), [tmp_path / "a", tmp_path / "b"]).problems
+    assert [str(p) for p in problems] == [
+        f"{tmp_path / 'b' / 'mine.yaml'}: id: 'mine' is the id of {tmp_path / 'a' / 'mine.yaml'} too (accepted: one file a rule)"
+    ]
+
+
+def test_wrong_usage() -> None:
+    assert RUN.invoke(app, ["chek"]).exit_code == 2
+    assert RUN.invoke(app, ["check", "--fodler", "x"]).exit_code == 2
+
+
+def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
+    found = RUN.invoke(app, ["check", "--config", str(tmp_path / "none.yaml")])
+    assert found.exit_code == 1
+    assert "cannot be read" in found.stderr
