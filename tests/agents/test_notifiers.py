@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from agents.notifiers import NOTIFIERS, Notifier, ReceiverError, build
 from agents.notifiers.console import ConsoleNotifier
-from agents.notifiers.http import HttpNotifier, decide, decode_secret, retry_after
+from agents.notifiers.http import HttpNotifier, decide, decode_secret, retry_after, sign
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery, raw, receiver
@@ -137,6 +137,14 @@ async def test_what_is_posted() -> None:
     body = json.loads(first.body)
     assert (body["type"], body["timestamp"]) == ("alert.fired", "2026-01-01T00:30:00Z")
     assert body["data"] == {name: value for name, value in ALERT.items() if name != "type"}
+
+
+def test_the_signature_of_the_reference_implementations() -> None:
+    # The vector that the Standard Webhooks libraries test themselves with.
+    key = decode_secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    assert key is not None
+    signature = sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 async def test_without_a_secret_nothing_is_signed() -> None:

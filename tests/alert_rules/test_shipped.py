@@ -47,5 +47,3 @@ def test_a_failure_says_where() -> None:
     failures = [str(failure) for failure in run(replace(rule(), tests=(wrong,)))]
     assert failures[0] == "win-rate-drop: wrong: at 0 s: expected warn, found pending"
     assert failures[1].startswith("win-rate-drop: wrong: at 1800 s: expected 'nobody says this' in the message, found 'Win rate")
-        "win-rate-drop: wrong: at 1800 s: expected 'nobody says this' in the message, found 'Win rate from web"
-    )
