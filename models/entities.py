@@ -38,6 +38,10 @@ class Entities(Generic[S]):
             state = self._hot[key] = self._decode(row)
         return state
 
+    def has(self, key: str) -> bool:
+        """Whether the entity is known."""
+        return key in self._hot or key in self._rows
+
     def put(self, key: str, state: S) -> None:
         """Keep the entity, which is new or has been changed in place."""
         self._hot[key] = state

@@ -64,8 +64,10 @@ class Keeper(Protocol):
 class EntityPartition:
     """One partition of one entity fold (a :class:`models.fold.PartitionFold`)."""
 
-    def __init__(self, fold: str, partition: int, business: Business) -> None:
+    def __init__(self, fold: str, partition: int, business: Business, home: Callable[[bytes], int] | None = None) -> None:
+        """``home`` gives the partition in which an entity lives; records of others are sent there (None: all live here)."""
         self.fold_name = fold
+        self._home = home
         self.partition = partition
         self.business = business
         self.watermark = 0
@@ -113,14 +115,17 @@ class EntityPartition:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order."""
-        take, counts, decoders = self._keeper.take, self._counts, self._decoders
+        take, counts, decoders, known = self._keeper.take, self._counts, self._decoders, self._keeper.entities.has
         watermark = self.watermark
         self._touched = self._touched or bool(records)
         for record in records:
             topic, arrival = record.topic, record.timestamp
             try:
                 event, at, unknown = decoders[topic](record.value, record.headers, arrival)
-                outcome = take(event, at, arrival)
+                if known(event.subject) or not self._strayed(record, event.subject):
+                    outcome = take(event, at, arrival)
+                else:
+                    outcome = "readdressed"
             except Refused as refused:
                 self._refuse(record, refused)
                 continue
@@ -168,6 +173,20 @@ class EntityPartition:
         return Changes(rows, outputs)
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _strayed(self, record: Record, subject: str) -> bool:
+        """Send a record on whose producer has put it into another partition than its entity's (another key, or partitioner).
+
+        In two partitions it would be two entities. Asked only for entities that are not known here.
+        """
+        if self._home is None or self._home(subject.encode()) == self.partition:
+            return False
+        value = record.value
+        attributes = {name[3:]: body.decode() for name, body in record.headers if name.startswith("ce_")}
+        if attributes:  # binary mode: the attributes travel in headers, and outputs have none
+            value = orjson.dumps({**attributes, "data": orjson.loads(record.value or b"null")})
+        self._letters.append(Output(record.topic, subject.encode(), value))
+        return True
 
     def _refuse(self, record: Record, refused: Refused) -> None:
         letter = dead_letter(record, refused, record.timestamp)

@@ -310,3 +310,22 @@ def test_old_panes_expire_and_what_comes_for_them_later_is_kept_out_of_them() ->
     assert f"deals:0:m:{T0 // 60_000}:total" not in sums
     assert sums[f"deals:0:h:{T0 // 3_600_000}:total"]["deals_created"] == 2
     assert sums["deals:0:a:0:total"]["open_deals"] == 3
+
+
+def test_a_record_in_the_wrong_partition_is_sent_to_its_entitys_own() -> None:
+    partition = EntityPartition("deals", 0, BUSINESS, home=lambda key: 0 if key == b"here" else 3)
+    there = event("deal.created", "there", T0, "1")
+    binary = [(f"ce_{k}", str(v).encode()) for k, v in there.items() if k != "data"]
+    partition.fold(
+        [
+            record("deals", event("deal.created", "here", T0, "0")),
+            record("deals", there),
+            record("deals", b'{"amount":"5"}')._replace(headers=binary),
+        ]
+    )
+    outputs = [o for o in partition.changes().outputs if o.topic == "deals"]
+    assert [(o.key, o.partition) for o in outputs] == [(b"there", None)] * 2
+    assert orjson.loads(outputs[0].value or b"") == there
+    assert orjson.loads(outputs[1].value or b"") == {**there, "data": {"amount": "5"}}
+    assert partition.outcomes["deals", "deal.created", "readdressed"] == 2
+    assert len(partition.entities) == 1

@@ -3,7 +3,7 @@
 The file is a CSV with one row an activity: ``case_id, amount_req, activity, lifecycle, timestamp, resource`` (other
 columns are ignored). A case is a deal, its resource the owner:
 
-* the case's first row is ``deal.created``, with the amount asked for (EUR) and the activity as the first stage;
+* the case's first row is ``deal.created``, with the amount asked for (no currency is named: the business one) and the activity as the first stage;
 * the other ``A_*`` and ``O_*`` activities are ``deal.stage_changed``;
 * the first of A_APPROVED, A_REGISTERED, A_ACTIVATED is ``deal.won``; A_DECLINED and A_CANCELLED are ``deal.lost``;
 * ``A_*`` and ``O_*`` rows of a deal that is closed are ``deal.activity`` (they would otherwise reopen it), with the
@@ -68,7 +68,7 @@ class _Case:
     def tell(self, activity: str, lifecycle: str, amount: str) -> tuple[str, dict[str, Any]] | None:
         """The event type and data that this row stands for; None for a row that says nothing."""
         if self.rows == 1:
-            return "deal.created", {"amount": amount, "currency": "EUR", "stage": activity}
+            return "deal.created", {"amount": amount, "stage": activity}
         if lifecycle != "COMPLETE":
             return None
         if activity.startswith("W_"):

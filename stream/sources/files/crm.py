@@ -2,7 +2,7 @@
 
 It is a directory: ``sales_pipeline.csv`` (one row an opportunity), ``sales_teams.csv``, ``accounts.csv`` and
 ``products.csv``. An engage date is ``deal.created`` at the stage "Engaging", a close date ``deal.won`` (with the close
-value in USD) or ``deal.lost``. The file has days, no times: both are that day's midnight in the business time zone
+value; no currency is named: the business one) or ``deal.lost``. The file has days, no times: both are that day's midnight in the business time zone
 (``ReadOptions.zone``). Prospects have no date at all, so nothing can be said about when they began: they are rejected,
 with one reason, and counted.
 """
@@ -85,7 +85,7 @@ class _Directory:
             raise ValueError(NO_DATE if stage == "Prospecting" else f"engage_date: empty in a deal that is {stage}")
         told = [self.event(row, 1, "deal.created", "engage_date", {**self.attributes(fields), "stage": "Engaging"})]
         if stage == "Won":
-            value = {"amount": fields["close_value"], "currency": "USD"} if fields["close_value"] else {}
+            value = {"amount": fields["close_value"]} if fields["close_value"] else {}
             told.append(self.event(row, 2, "deal.won", "close_date", value))
         elif stage == "Lost":
             # Its close value is 0 in the file, which is not what the deal was worth: no amount.

@@ -44,7 +44,7 @@ def test_a_case_that_is_won(tmp_path: Path) -> None:
         "7 W_Nabellen COMPLETE 05 -",
     )
     assert told(path) == [
-        ("7", "deal.created", {"amount": "5000", "currency": "EUR", "stage": "A_SUBMITTED", "owner": "112"}),
+        ("7", "deal.created", {"amount": "5000", "stage": "A_SUBMITTED", "owner": "112"}),
         ("7", "deal.stage_changed", {"stage": "A_PREACCEPTED"}),
         ("7", "deal.activity", {"kind": "W_Valideren", "owner": "1"}),
         ("7", "deal.won", {"owner": "9"}),

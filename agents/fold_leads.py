@@ -1,0 +1,10 @@
+"""Keep each lead's state, and what it contributes to the panes."""
+
+from agents.entity_fold import entity_fold
+from models.business import Business
+from stream.options import FoldSpec
+
+
+def fold_leads(business: Business, partitions: int) -> FoldSpec:
+    """Return the fold as the engine runs it."""
+    return entity_fold("leads", business, partitions, __doc__)

@@ -1,0 +1,10 @@
+"""Keep each channel's tally, and what it contributes to the panes."""
+
+from agents.entity_fold import entity_fold
+from models.business import Business
+from stream.options import FoldSpec
+
+
+def fold_spend(business: Business, partitions: int) -> FoldSpec:
+    """Return the fold as the engine runs it."""
+    return entity_fold("spend", business, partitions, __doc__)

@@ -1,0 +1,146 @@
+"""``vigie dead-letters``: see what could not be used, and send it again."""
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import confluent_kafka
+import orjson
+import typer
+from rich.table import Table
+
+from models.calendar import iso
+from models.events.dead_letter import DeadLetter, NotRedrivable, decode
+from models.events.refused import Reason
+from stream.options import EngineOptions
+from stream.publisher import Publisher
+from vigie.common import Config, console, refuse, settings_of
+from vigie.instance import engine_options
+
+app = typer.Typer(no_args_is_help=True, help="See what could not be used, and send it again.")
+
+Reasons = Annotated[list[str] | None, typer.Option("--reason", help=f"Only these reasons: {', '.join(Reason)}.")]
+
+
+def read(options: EngineOptions) -> Iterator[DeadLetter]:
+    """Yield every dead letter there is now, oldest first; raise ``KafkaException`` where the broker does not answer."""
+    consumer = confluent_kafka.Consumer(
+        options.client(
+            group_id=f"{options.group}-dead-letters",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            enable_partition_eof=True,
+        )
+    )
+    topic = options.physical("dead-letters")
+    try:
+        consumer.list_topics(topic, timeout=10)
+        consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
+        while True:
+            for message in consumer.consume(1000, 5):
+                error = message.error()
+                if error is None:
+                    if message.value() is not None:
+                        yield decode(message.value())
+                elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                    return
+                else:
+                    raise confluent_kafka.KafkaException(error)
+    finally:
+        consumer.close()
+
+
+def _options(config: Any) -> EngineOptions:
+    settings = settings_of(config)
+    if settings.kafka.embedded:
+        refuse("kafka.brokers: found 'embedded', which keeps nothing; accepted: a Kafka's address, such as kafka:9092", 2)
+    return engine_options(settings, settings.kafka.brokers)
+
+
+def _chosen(options: EngineOptions, reasons: list[str] | None) -> Iterator[DeadLetter]:
+    for reason in reasons or ():
+        if reason not in list(Reason):
+            refuse(f"--reason: found {reason!r}; accepted: {', '.join(Reason)}", 2)
+    try:
+        for letter in read(options):
+            if not reasons or letter.reason in reasons:
+                yield letter
+    except confluent_kafka.KafkaException as error:
+        refuse(f"kafka.brokers: {options.brokers}: {error.args[0].str()}")
+
+
+@app.command("list")
+def list_command(
+    reason: Reasons = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    config: Config = None,
+) -> None:
+    """List the dead letters, oldest first."""
+    table = Table("id", "when", "reason", "detail")
+    count = 0
+    for letter in _chosen(_options(config), reason):
+        count += 1
+        if as_json:
+            print(json.dumps(_told(letter), ensure_ascii=False))
+        else:
+            table.add_row(letter.id, iso(letter.timestamp), letter.reason, letter.detail)
+    if not as_json:
+        console.print(table if count else "no dead letters")
+
+
+@app.command("show")
+def show(id: Annotated[str, typer.Argument(help="The id, as listed: topic-partition-offset.")], config: Config = None) -> None:
+    """Show one dead letter with the original record."""
+    for letter in _chosen(_options(config), None):
+        if letter.id == id:
+            told = _told(letter)
+            told["key"] = _text(letter.key)
+            told["value"] = _text(letter.value)
+            told["headers"] = [[name, _text(body)] for name, body in letter.headers]
+            print(json.dumps(told, indent=2, ensure_ascii=False))
+            return
+    refuse(f"no dead letter {id!r} (see: vigie dead-letters list)")
+
+
+@app.command("redrive")
+def redrive(
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids, as listed.")] = None,
+    reason: Reasons = None,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    config: Config = None,
+) -> None:
+    """Send dead letters to their topics again (after what was wrong has been put right)."""
+    if not (ids or reason or everything):
+        refuse("redrive: say which: ids, --reason or --all", 2)
+    options = _options(config)
+    publisher = Publisher(options)
+    refused = 0
+    wanted = set(ids or ())
+    for letter in _chosen(options, reason):
+        if wanted and letter.id not in wanted:
+            continue
+        wanted.discard(letter.id)
+        try:
+            again = letter.redrive()
+        except NotRedrivable as error:
+            refused += 1
+            console.print(str(error), style="yellow", markup=False, highlight=False)
+            continue
+        publisher.send(again.topic, again.key or b"", again.value, again.headers)
+    left = publisher.flush()
+    for missing in sorted(wanted):
+        console.print(f"no dead letter {missing!r}", style="red", markup=False, highlight=False)
+    console.print(f"{publisher.acknowledged:,} sent again, {refused + publisher.failed + left:,} not", highlight=False)
+    if refused or publisher.failed or left or wanted:
+        raise typer.Exit(1)
+
+
+def _told(letter: DeadLetter) -> dict[str, Any]:
+    told: dict[str, Any] = orjson.loads(letter.encode())
+    for bulky in ("value", "key", "headers"):
+        told.pop(bulky, None)
+    return {"id": letter.id, **told}
+
+
+def _text(body: bytes | None) -> str | None:
+    return None if body is None else body.decode("utf-8", "backslashreplace")

@@ -1,0 +1,185 @@
+"""How do the parts become one running Vigie? The only place that connects settings, engine, folds, rules and web."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+from agents import deliver_notifications, evaluate_alerts, roll_kpis
+from agents.deliver_notifications import Deliverer
+from agents.entity_fold import LANE as STATE
+from agents.evaluate_alerts import Evaluator
+from agents.notifiers import build as build_notifiers
+from agents.roll_kpis import Roller
+from agents.worker import entity_folds
+from models.business import Business
+from models.partition import TOPICS, EntityPartition
+from stream.app import Engine, build_app
+from stream.catalogue import load_catalogue
+from stream.embedded import EmbeddedBroker
+from stream.metrics import Metrics
+from stream.options import EAGER, EngineOptions, wall_clock
+from stream.settings import Settings
+from stream.topics import create, declared
+from vigie.rules import load_rules
+
+log = logging.getLogger(__name__)
+
+#: Lanes whose results people wait for: each checkpoints as soon as something has changed.
+EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, deliver_notifications.LANE)
+
+
+def security(settings: Settings) -> dict[str, str]:
+    """Return the Kafka clients' security settings under librdkafka's names."""
+    kafka = settings.kafka
+    if kafka.security_protocol == "PLAINTEXT":
+        return {}
+    found: dict[str, str] = {"security.protocol": kafka.security_protocol}
+    if kafka.security_protocol.startswith("SASL"):
+        found |= {
+            "sasl.mechanism": kafka.sasl_mechanism,
+            "sasl.username": kafka.sasl_username,
+            "sasl.password": kafka.sasl_password.get_secret_value(),
+        }
+    if kafka.ssl_ca is not None:
+        found["ssl.ca.location"] = str(kafka.ssl_ca)
+    return found
+
+
+def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptions:
+    """Return what the engine has to know; ``brokers`` is the real address where the settings say ``embedded``."""
+    kafka = settings.kafka
+    known: dict[str, Any] = {
+        "brokers": brokers,
+        "application": settings.application,
+        "instance": settings.instance,
+        "topic_prefix": kafka.topic_prefix,
+        "partitions": kafka.partitions,
+        "checkpoint_interval": settings.checkpoint_interval / 1000,
+        "lane_intervals": dict.fromkeys(EAGER_LANES, EAGER),
+        "session_timeout": kafka.session_timeout / 1000,
+        "security": security(settings),
+        "embedded": kafka.embedded,
+    }
+    return EngineOptions(**(known | more))
+
+
+class Instance:
+    """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        brokers: str,
+        *,
+        clock: Callable[[], int] = wall_clock,
+        business: Business | None = None,
+        alerting: bool = True,
+        delivering: bool = True,
+        **options: Any,
+    ) -> None:
+        self.settings = settings
+        self.business = business or settings.business.business()
+        self.catalogue = load_catalogue(settings.kpi_files)
+        self.rules = load_rules(self.catalogue, settings.rule_folders) if alerting else []
+        self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
+        self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
+        self.evaluator = Evaluator(self.rules)
+        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock)
+        notifiers = build_notifiers(settings.receivers) if delivering else {}
+        self.deliverer = Deliverer(notifiers)
+        specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
+        if alerting:
+            specs.append(self.evaluator.spec())
+        if alerting and delivering:
+            specs.append(self.deliverer.spec())
+        self.engine: Engine = build_app(self.options, specs)
+        self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
+        self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
+        self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
+        self._counted: dict[tuple[int, Any], int] = {}
+        self._counting: asyncio.Task[None] | None = None
+
+    @property
+    def clock(self) -> Callable[[], int]:
+        """Now, in epoch milliseconds."""
+        return self.options.clock
+
+    def _owned(self, name: str) -> Any:
+        """Return the fold of a topic of one partition if it is in this worker's hands, else None."""
+        try:
+            return self.engine.driver.fold_of(name, 0)
+        except RuntimeError:  # not started yet
+            return None
+
+    async def start(self, patience: float | None = None) -> None:
+        """Start the engine and wait until its folds are restored."""
+        await self.engine.start(patience=patience)
+        self._counting = asyncio.create_task(self._count_for_ever(), name="metrics")
+
+    async def stop(self) -> None:
+        """A last checkpoint, then let go of everything."""
+        if self._counting is not None:
+            self._counting.cancel()
+            await asyncio.gather(self._counting, return_exceptions=True)
+        await self.engine.stop()
+        await self.deliverer.close()
+
+    def partitions(self) -> Iterator[EntityPartition]:
+        """Yield the entity partitions in this worker's hands."""
+        for fold in TOPICS:
+            for partition in range(self.settings.kafka.partitions):
+                found = self.engine.driver.fold_of(f"fold-{fold}", partition)
+                if found is not None:
+                    yield found
+
+    # What folds count, they count in plain dictionaries; here the differences go to Prometheus.
+
+    async def _count_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self.count()
+
+    def count(self) -> None:
+        """Carry what the folds have counted since the last call into the metrics."""
+        metrics = self.metrics
+        for partition in self.partitions():
+            me = id(partition)
+            for name, total in partition.outcomes.items():
+                delta = total - self._counted.get((me, name), 0)
+                if delta:
+                    self._counted[me, name] = total
+                    topic, kind, outcome = name
+                    if kind:
+                        metrics.events(topic, kind, outcome, delta)
+                    else:
+                        metrics.events(topic, kind, "dead_letter", delta)
+                        metrics.dead_letters(outcome, delta)
+            for source, at in partition.last_event.items():
+                metrics.source_seen(source, at)
+            if partition.watermark:
+                metrics.delayed(partition.delay / 1000)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, create_topics: bool = True, **more: Any) -> AsyncIterator[Instance]:
+    """Run an instance: on a broker of its own in this process where the settings say ``embedded``, else on theirs.
+
+    ``more`` goes to :class:`Instance`. Topics that are missing are created, unless told not to.
+    """
+    broker = EmbeddedBroker().start() if settings.kafka.embedded else None
+    try:
+        instance = Instance(settings, broker.bootstrap if broker else settings.kafka.brokers, **more)
+        if broker:
+            broker.create(declared(instance.options, instance.engine.specs))
+        elif create_topics:
+            await asyncio.to_thread(create, instance.options, instance.engine.specs, replication=settings.kafka.replication)
+        try:
+            await instance.start()
+            yield instance
+        finally:
+            await instance.stop()
+    finally:
+        if broker:
+            await asyncio.to_thread(broker.stop)

@@ -1,0 +1,128 @@
+"""``vigie publish``: send files of events to the topics, each one acknowledged."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import orjson
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from models.events.scalars import parse_time
+from stream.publisher import NoTopic, Publisher
+from stream.settings import Settings
+from stream.sources.files import FORMATS, FileReject, ReadOptions, SourceFileError, read_file
+from vigie.common import Config, console, refuse, run, settings_of
+from vigie.instance import engine_options
+
+#: An event's line, its bytes and its topic-less form; or why there is none.
+Line = tuple[int, bytes, str]
+
+
+def lines(files: list[Path], format: str, mapping: Path | None, zone: str) -> Iterator[Line]:
+    """Yield ``(line, event as bytes, "")`` or ``(line, what was found, why it is none)`` of all files in turn."""
+    options = ReadOptions(zone=ZoneInfo(zone), mapping=mapping)
+    for file in files:
+        for item in read_file(file, format, options):
+            if isinstance(item, FileReject):
+                yield item.line, item.raw, item.reason
+            else:
+                yield item.line, item.raw if item.raw is not None else orjson.dumps(item.event), ""
+
+
+def progress_bar() -> Progress:
+    """Return the progress display of long commands: on standard error, gone when done."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def report(rejects: Counter[str], examples: dict[str, int]) -> None:
+    """Say what was not published and why, most frequent first."""
+    for reason, count in rejects.most_common(20):
+        console.print(f"  not published: {count:,} × {reason} (first in line {examples[reason]})", highlight=False, markup=False)
+
+
+def command(
+    files: Annotated[list[Path], typer.Argument(help="Files of events (or the directory of the format crm).", exists=True)],
+    format: Annotated[str, typer.Option(help=f"One of {', '.join(FORMATS)}.")] = "jsonl",
+    mapping: Annotated[Path | None, typer.Option(help="The mapping file of the format csv.", exists=True)] = None,
+    speed: Annotated[float, typer.Option(min=0, help="Times real time, by the events' own times; 0: as fast as it goes.")] = 0,
+    config: Config = None,
+) -> None:
+    """Publish events to Kafka: exit code 1 where not every event was acknowledged, rejected lines included."""
+    settings = settings_of(config)
+    if settings.kafka.embedded:
+        refuse("kafka.brokers: found 'embedded'; publish needs a Kafka. For a file on the embedded broker run: vigie replay", 2)
+    if format not in FORMATS:
+        refuse(f"--format: found {format!r}; accepted: {', '.join(FORMATS)}", 2)
+    run(publish(settings, files, format, mapping, speed))
+
+
+async def publish(settings: Settings, files: list[Path], format: str, mapping: Path | None, speed: float) -> int:
+    """Publish and report; return the exit code."""
+    publisher = Publisher(engine_options(settings, settings.kafka.brokers), message_timeout_ms=60_000)
+    rejects: Counter[str] = Counter()
+    examples: dict[str, int] = {}
+    began, first = time.monotonic(), None
+    with progress_bar() as progress:
+        task = progress.add_task("publishing", total=None, rate="")
+        try:
+            for line, value, why in lines(files, format, mapping, settings.business.timezone):
+                if not why:
+                    try:
+                        publisher.publish(value)
+                    except NoTopic as error:
+                        why = str(error)
+                if why:
+                    rejects[why] += 1
+                    examples.setdefault(why, line)
+                if speed:
+                    first = _pace(value, speed, began, first)
+                if publisher.sent % 2048 == 0:
+                    publisher.poll()
+                    rate = publisher.sent / max(time.monotonic() - began, 1e-3)
+                    progress.update(task, completed=publisher.acknowledged, rate=f"{rate:,.0f}/s")
+        except SourceFileError as error:
+            publisher.flush()
+            refuse(error)
+        left = publisher.flush()
+    seconds = time.monotonic() - began
+    console.print(
+        f"{publisher.acknowledged:,} events acknowledged in {seconds:.1f} s ({publisher.acknowledged / seconds:,.0f}/s), "
+        f"{publisher.failed + left:,} not, {rejects.total():,} rejected",
+        highlight=False,
+    )
+    for why in publisher.errors:
+        console.print(f"  {why}", style="red", markup=False, highlight=False)
+    report(rejects, examples)
+    print(
+        orjson.dumps(
+            {"acknowledged": publisher.acknowledged, "failed": publisher.failed + left, "rejected": rejects.total()}
+        ).decode()
+    )
+    return 1 if publisher.failed + left or rejects else 0
+
+
+def _pace(value: bytes, speed: float, began: float, first: int | None) -> int | None:
+    """Wait until an event is due; return the time of the first one."""
+    try:
+        at = parse_time(orjson.loads(value)["time"])
+    except (ValueError, KeyError, TypeError):
+        return first
+    if first is None:
+        return at
+    wait = (at - first) / 1000 / speed - (time.monotonic() - began)
+    if wait > 0:
+        time.sleep(wait)
+    return first

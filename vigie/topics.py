@@ -1,0 +1,58 @@
+"""``vigie topics``: create and check what Vigie needs on a Kafka."""
+
+import json
+from typing import Annotated
+
+import typer
+from confluent_kafka import KafkaException
+
+from agents.deliver_notifications import Deliverer
+from agents.evaluate_alerts import Evaluator
+from agents.worker import entity_folds
+from stream.options import EngineOptions, FoldSpec
+from stream.settings import Settings
+from stream.topics import check, create, declared
+from vigie.common import Config, console, refuse, settings_of
+from vigie.instance import engine_options
+
+app = typer.Typer(no_args_is_help=True, help="Create and check the topics.")
+
+
+def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
+    """Return the options and folds whose topics there must be."""
+    if settings.kafka.embedded:
+        refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
+    options = engine_options(settings, settings.kafka.brokers)
+    folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec(), Deliverer({}).spec()]
+    return options, folds
+
+
+@app.command("create")
+def create_command(config: Config = None) -> None:
+    """Create the topics that are missing; existing ones are left as they are."""
+    settings = settings_of(config)
+    options, folds = plan(settings)
+    try:
+        made = create(options, folds, replication=settings.kafka.replication)
+    except KafkaException as error:
+        refuse(f"kafka.brokers: {settings.kafka.brokers}: {error.args[0].str()}")
+    for name in made:
+        print(name)
+    console.print(f"{len(made)} topics created, {len(declared(options, folds)) - len(made)} were there", highlight=False)
+
+
+@app.command("check")
+def check_command(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, config: Config = None) -> None:
+    """Say what is wrong with the topics; exit code 1 where Vigie cannot run with them."""
+    options, folds = plan(settings_of(config))
+    try:
+        problems = check(options, folds)
+    except KafkaException as error:
+        refuse(f"kafka.brokers: {options.brokers}: {error.args[0].str()}")
+    if as_json:
+        print(json.dumps([{"topic": p.topic, "what": p.what, "fatal": p.fatal} for p in problems]))
+    for problem in problems:
+        console.print(str(problem), style="red" if problem.fatal else "yellow", markup=False, highlight=False)
+    if any(p.fatal for p in problems):
+        raise typer.Exit(1)
+    console.print("topics: all there" if not problems else "topics: usable", highlight=False)

@@ -1,0 +1,105 @@
+"""``vigie up``: everything in one process, on the embedded broker unless a Kafka is named."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Annotated
+
+import orjson
+import typer
+
+from stream.cache import Publisher as CachePublisher
+from stream.cache import Snapshots
+from stream.publisher import Publisher
+from stream.settings import Settings
+from stream.web.app import build_web
+from stream.web.board import WINDOWS, Board, ViewSource
+from stream.web.server import serve
+from vigie.common import Config, console, log_to_stderr, run, settings_of
+from vigie.instance import Instance, running
+from vigie.simulate import demo as demo_batches
+
+log = logging.getLogger(__name__)
+
+#: Events the demo may have sent that are not folded yet: the embedded broker's memory is bounded.
+HELD = 1_000
+
+
+def command(
+    demo: Annotated[bool, typer.Option("--demo", help="Run the simulator into it.")] = False,
+    seed: Annotated[int, typer.Option(help="The simulator's seed.")] = 7,
+    port: Annotated[int | None, typer.Option(help="Port of the page and the API (default: web.port).")] = None,
+    config: Config = None,
+) -> None:
+    """Run everything in one process: broker (in memory), folds, alerts, page, API and metrics."""
+    settings = settings_of(config, web__port=port)
+    log_to_stderr(settings.log_level)
+    run(up(settings, demo=demo, seed=seed))
+
+
+async def up(settings: Settings, *, demo: bool, seed: int) -> None:
+    """Run until cancelled; raise what stops the engine."""
+    async with running(settings) as instance, contextlib.AsyncExitStack() as stack:
+        url = await start_web(instance, stack)
+        kept = "in memory: nothing is kept over a restart" if settings.kafka.embedded else settings.kafka.brokers
+        console.print(f"Vigie is up: {url}   (broker: {kept})", highlight=False)
+        tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
+        if demo:
+            tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str:
+    """Serve page, API and metrics of an instance until the stack ends; return the address."""
+    settings = instance.settings
+    view = instance.roller.view
+    board = Board(ViewSource(view, instance.catalogue), instance.business.calendar, instance.clock)
+    snapshots = Snapshots.of(settings)
+    metrics = instance.metrics
+    shown = settings.metrics
+    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: view.live)
+    metrics.show_alerts(instance.evaluator.counts)
+    metrics.show_notifications(lambda: instance.deliverer.outcomes)
+    web = build_web(
+        board,
+        instance.engine.status,
+        settings,
+        scrape=metrics.scrape,
+        alerts=instance.evaluator.current,
+        cache_state=lambda: snapshots.state,
+    )
+    listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
+    stack.push_async_callback(listening.stop)
+    cache = asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache")
+
+    async def end_cache() -> None:
+        cache.cancel()
+        await asyncio.gather(cache, return_exceptions=True)
+        await snapshots.close()
+
+    stack.push_async_callback(end_cache)
+    return listening.url
+
+
+async def _demo(instance: Instance, seed: int) -> None:
+    """Publish the simulator's events, never further ahead than the folds can follow."""
+    publisher = Publisher(instance.options)
+    held = 0
+    async for batch in demo_batches(seed, instance.clock, asyncio.sleep, currency=instance.business.currency, batch=HELD):
+        for event in batch:
+            publisher.publish(orjson.dumps(event))
+        held += len(batch)
+        if held >= HELD:
+            held = 0
+            await publisher.flushed()
+            await instance.engine.driver.settled(publisher.ends, cascade=True)
+        else:
+            publisher.poll()
+    publisher.flush()
