@@ -1,11 +1,12 @@
-"""From a reading to a receiver, through the real engine on the embedded broker; and across restarts."""
+"""From a reading to a receiver, through the real engine on the embedded broker and on a real Kafka; and across restarts."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
 from aiohttp import web
 from confluent_kafka import Producer
 
@@ -16,7 +17,7 @@ from agents.notifiers.http import HttpNotifier
 from stream.app import Engine
 from stream.embedded import EmbeddedBroker
 from stream.options import EAGER, EngineOptions
-from stream.topics import declared
+from stream.topics import create, declared
 from tests.agents.doubles import Receiver, receiver
 from tests.alert_rules.readings import reading, rule
 
@@ -24,15 +25,27 @@ PATIENCE = 30.0
 RULE = rule(**{"for": 0})
 
 
+class Place(NamedTuple):
+    """A broker whose topics exist."""
+
+    bootstrap: str
+    prefix: str = ""
+    embedded: bool = True
+
+
 class Running:
     """One worker: evaluation and delivery to one URL."""
 
-    def __init__(self, broker: EmbeddedBroker, url: str) -> None:
+    def __init__(self, place: Place, url: str) -> None:
         self.evaluator = Evaluator([RULE])
         self.deliverer = Deliverer({"ops": HttpNotifier("ops", url, timeout=PATIENCE)})
-        lanes = {evaluate_alerts.LANE: EAGER, deliver_notifications.LANE: EAGER}
         self.options = EngineOptions(
-            brokers=broker.bootstrap, partitions=2, embedded=True, tick_interval=0.1, lane_intervals=lanes
+            brokers=place.bootstrap,
+            partitions=2,
+            topic_prefix=place.prefix,
+            embedded=place.embedded,
+            tick_interval=0.1,
+            lane_intervals={evaluate_alerts.LANE: EAGER, deliver_notifications.LANE: EAGER},
         )
         self.engine = Engine(self.options, [self.evaluator.spec(), self.deliverer.spec()])
         self.evaluator.owned = lambda: self.engine.driver.fold_of(evaluate_alerts.NAME, 0)
@@ -41,8 +54,8 @@ class Running:
 
 
 @asynccontextmanager
-async def worker(broker: EmbeddedBroker, url: str) -> AsyncIterator[Running]:
-    running = Running(broker, url)
+async def worker(place: Place, url: str) -> AsyncIterator[Running]:
+    running = Running(place, url)
     await running.engine.start(patience=PATIENCE)
     try:
         await running.engine.ready(PATIENCE)
@@ -52,16 +65,26 @@ async def worker(broker: EmbeddedBroker, url: str) -> AsyncIterator[Running]:
         await running.deliverer.close()
 
 
-def broker_with_topics(broker: EmbeddedBroker) -> EmbeddedBroker:
-    plan = Running(broker, "http://127.0.0.1:9/")
-    broker.create(declared(plan.options, plan.engine.specs))
-    return broker
+@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
+def place(request: pytest.FixtureRequest, prefix: str) -> Iterator[Place]:
+    """The embedded broker, or a real one."""
+    if request.param == "kafka":
+        found = Place(request.getfixturevalue("kafka").bootstrap, prefix, embedded=False)
+        plan = Running(found, "http://127.0.0.1:9/")
+        create(plan.options, plan.engine.specs)
+        yield found
+        return
+    with EmbeddedBroker() as broker:
+        found = Place(broker.bootstrap)
+        plan = Running(found, "http://127.0.0.1:9/")
+        broker.create(declared(plan.options, plan.engine.specs))
+        yield found
 
 
-def publish(broker: EmbeddedBroker, *values: bytes) -> None:
-    producer = Producer({"bootstrap.servers": broker.bootstrap})
+def publish(place: Place, *values: bytes) -> None:
+    producer = Producer({"bootstrap.servers": place.bootstrap})
     for value in values:
-        producer.produce("readings", value, b"win_rate|7d|source=web", 0)
+        producer.produce(f"{place.prefix}readings", value, b"win_rate|7d|source=web", 0)
     assert producer.flush(PATIENCE) == 0
 
 
@@ -82,37 +105,32 @@ async def empty(running: Running) -> None:
     assert await driver.checkpoint(deliver_notifications.LANE)
 
 
-async def test_from_a_reading_to_a_receiver_and_across_a_restart() -> None:
-    with EmbeddedBroker() as started:
-        broker = broker_with_topics(started)
-        async with receiver() as server:
-            async with worker(broker, server.url) as running:
-                publish(broker, reading(0, 0.19).encode(), reading(1, 0.10).encode())
-                fired, upgraded = await told(server, 2)
-                assert (fired["type"], upgraded["type"]) == ("alert.fired", "alert.upgraded")
-                assert upgraded["data"]["message"]["title"] == "[WARN → CRITICAL] Win rate · source=web: 10 %"
-                assert [a["severity"] for a in running.evaluator.current()] == ["critical"]
-                await empty(running)
-            async with worker(broker, server.url) as running:
-                # The state is back: a further breach is no news, the end belongs to the same incident.
-                assert [a["severity"] for a in running.evaluator.current()] == ["critical"]
-                publish(broker, reading(2, 0.10).encode(), reading(3, 0.40).encode())
-                resolved = (await told(server, 3))[2]
-                assert (resolved["type"], resolved["data"]["incident"]) == ("alert.resolved", fired["data"]["incident"])
-                await empty(running)
-                assert running.evaluator.current() == []
-            assert len({message["key"] for message in await told(server, 3)}) == 3
+async def test_from_a_reading_to_a_receiver_and_across_a_restart(place: Place) -> None:
+    async with receiver() as server:
+        async with worker(place, server.url) as running:
+            publish(place, reading(0, 0.19).encode(), reading(1, 0.10).encode())
+            fired, upgraded = await told(server, 2)
+            assert (fired["type"], upgraded["type"]) == ("alert.fired", "alert.upgraded")
+            assert upgraded["data"]["message"]["title"] == "[WARN → CRITICAL] Win rate · source=web: 10 %"
+            assert [a["severity"] for a in running.evaluator.current()] == ["critical"]
+            await empty(running)
+        async with worker(place, server.url) as running:
+            # The state is back: a further breach is no news, the end belongs to the same incident.
+            assert [a["severity"] for a in running.evaluator.current()] == ["critical"]
+            publish(place, reading(2, 0.10).encode(), reading(3, 0.40).encode())
+            resolved = (await told(server, 3))[2]
+            assert (resolved["type"], resolved["data"]["incident"]) == ("alert.resolved", fired["data"]["incident"])
+            await empty(running)
+            assert running.evaluator.current() == []
+        assert len({message["key"] for message in await told(server, 3)}) == 3
 
 
-async def test_a_worker_that_dies_between_intent_and_result_leaves_the_intent_to_its_successor() -> None:
-    with EmbeddedBroker() as started:
-        broker = broker_with_topics(started)
-        async with receiver(hang=True) as stuck:
-            async with worker(broker, stuck.url):
-                publish(broker, reading(0, 0.10).encode())
-                (first,) = await told(stuck, 1)  # the receiver has it, the worker does not know
-            async with receiver(web.Response(status=503), web.Response(status=200)) as server:
-                async with worker(broker, server.url) as running:
-                    again, once_more = await told(server, 2)
-                    await empty(running)
-                assert first == again == once_more
+async def test_a_worker_that_stops_between_intent_and_result_leaves_the_intent_to_its_successor(place: Place) -> None:
+    async with receiver(hang=True) as stuck:
+        async with worker(place, stuck.url):
+            publish(place, reading(0, 0.10).encode())
+            (first,) = await told(stuck, 1)  # the receiver has it, the worker does not know
+    async with receiver(web.Response(status=503), web.Response(status=200)) as server, worker(place, server.url) as running:
+        again, once_more = await told(server, 2)
+        await empty(running)
+    assert first == again == once_more
