@@ -72,6 +72,7 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.call("Emulation.setEmulatedMedia", features=[scheme])
         await self.call("Page.navigate", url=url)
+        await self.until("document.readyState === 'complete' && document.body !== null")
 
     async def run(self, expression: str) -> Any:
         """Return the value of a JavaScript expression (promises are awaited)."""

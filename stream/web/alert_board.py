@@ -50,7 +50,8 @@ class AlertBoard:
             self._open.pop(incident, None)
             if after != "inactive":
                 title = words.get("title") or found["rule"]
-                self._open[incident] = {"id": incident, **shown, "state": after, "title": title, "summary": title}
+                summary = str(words.get("text") or title).split("\n", 1)[0]
+                self._open[incident] = {"id": incident, **shown, "state": after, "title": title, "summary": summary}
                 self._counts.setdefault(key, 0)
 
     def tick(self, now: int) -> None:

@@ -15,6 +15,9 @@ from stream.web.context import Context, context
 from stream.web.health import Health
 from stream.web.live import Full, Live
 
+#: What the page shows of an alert.
+_ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "since")
+
 Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
 
 
@@ -46,7 +49,8 @@ def build_web(
             "at": iso(board.now()),
             "state": shown(health),
             "why": "; ".join(health.reasons),
-            "alerts": [dict(alert) for alert in ctx.alerts()],
+            # Not their values: what is sent only when it changes must not change each second.
+            "alerts": [{name: alert.get(name) for name in _ALERT} for alert in ctx.alerts()],
         }
 
     def shown(health: Health) -> str:
