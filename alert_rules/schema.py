@@ -6,7 +6,7 @@ All problems of all files are found in one go: a file is read to its end whateve
 import difflib
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from alert_rules import durations
@@ -311,8 +311,3 @@ class _Reader:
 
 def _kind(value: object) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-def problems_text(problems: Iterable[Problem]) -> str:
-    """Return the problems as lines."""
-    return "\n".join(str(problem) for problem in problems)
