@@ -72,6 +72,10 @@ class Panes:
         """Add a whole booking, single values included, or take it back."""
         minute, segments, cells, values = booking
         self.add(minute, segments, cells, sign)
+        if values:
+            self._add_values(minute, segments, values, sign)
+
+    def _add_values(self, minute: int, segments: tuple[str, ...], values: Cells, sign: int) -> None:
         for slot, value in values:
             for segment in segments:
                 key = (minute, segment, slot)
@@ -80,14 +84,29 @@ class Panes:
                     counts = self._values[key] = Counter()
                 counts[value] += sign
 
-    def rebook(self, before: Booking | None, after: Booking | None) -> None:
-        """Replace one booking by another, either of which may be none."""
-        if before == after:
+    def rebook(self, before: Booking | None, after: Booking | None, sign: int = 1) -> None:
+        """Replace one booking by another, either of which may be none; ``sign`` −1 does the reverse."""
+        if before is not None and after is not None and before[0] == after[0] and before[2:] == after[2:]:
+            self.move(before[0], before[1], after[1], before[2], sign, before[3])
             return
         if before is not None:
-            self.book(before, -1)
+            self.book(before, -sign)
         if after is not None:
-            self.book(after, 1)
+            self.book(after, sign)
+
+    def move(
+        self, minute: int, before: tuple[str, ...], after: tuple[str, ...], cells: Cells, sign: int, values: Cells = ()
+    ) -> None:
+        """Move numbers of one minute from some segments to others; those in both are not touched."""
+        gone = tuple([name for name in before if name not in after])
+        come = tuple([name for name in after if name not in before])
+        if gone:
+            self.add(minute, gone, cells, -sign)
+        if come:
+            self.add(minute, come, cells, sign)
+        if values:
+            self._add_values(minute, gone, values, -sign)
+            self._add_values(minute, come, values, sign)
 
     def present(self, grain: Grain, pane: int, segment: str, slot: int, gap: int, sign: int) -> None:
         """Count an entity as active in a pane, ``gap`` panes after it was active before (0: never, or out of reach)."""

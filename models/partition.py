@@ -4,7 +4,7 @@ Decode, find the entity, apply, book into the panes; what cannot be used becomes
 ``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``!`` everything that is one per partition.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from models.calendar import iso
 from models.entities import Entities
 from models.events import deals as deal_events
 from models.events import leads as lead_events
-from models.events.catalogue import TYPE_OF
+from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.merges import DealAbsorbed, LeadAbsorbed
@@ -82,7 +82,7 @@ class EntityPartition:
         self._letters: list[Output] = []
         self._touched = False
         self._swept_day = 0
-        self._counts: Counter[tuple[str, type, str]] = Counter()
+        self._counts: defaultdict[tuple[type, str], int] = defaultdict(int)
 
     @property
     def entities(self) -> Entities[Any]:
@@ -136,7 +136,7 @@ class EntityPartition:
             except Exception as error:  # a fault of ours must neither stop the worker nor lose the record
                 self._refuse(record, Refused(Reason.INTERNAL, f"{type(error).__name__}: {error}"))
                 continue
-            counts[topic, event.__class__, outcome] += 1
+            counts[event.__class__, outcome] += 1
             if unknown:
                 for name in unknown:
                     self.unknown_fields[TYPE_OF[event.__class__], name] += 1
@@ -194,8 +194,9 @@ class EntityPartition:
         self.outcomes[record.topic, "", str(refused.reason)] += 1
 
     def _flush_counts(self) -> None:
-        for (topic, kind, outcome), count in self._counts.items():
-            self.outcomes[topic, TYPE_OF[kind], outcome] += count
+        for (kind, outcome), count in self._counts.items():
+            name = TYPE_OF[kind]
+            self.outcomes[TOPIC_OF[name], name, outcome] += count
         self._counts.clear()
 
     def _sweep(self) -> list[str]:

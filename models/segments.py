@@ -4,7 +4,8 @@ A dimension may take a bounded number of values in a partition; further ones are
 part of the state: what was booked under a name is taken back under the same one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from models.panes import TOTAL
 
@@ -35,6 +36,18 @@ class Segments:
             name = names[value] = f"{dimension}={value}"
             self.changed = True
         return name
+
+    def extend(self, names: tuple[str, ...], dimensions: tuple[str, ...], attributes: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the names and the segment of each dimension that has a value among the attributes."""
+        found = list(names)
+        admitted = self._admitted
+        for dimension in dimensions:
+            value = attributes.get(dimension)
+            if value:
+                # The look-up of `name`, in place: this is the hottest line of the folds.
+                by_value = admitted.get(dimension)
+                found.append((by_value.get(value) if by_value else None) or self.name(dimension, value))
+        return tuple(found)
 
     def of(self, pairs: Iterable[tuple[str, str | None]]) -> tuple[str, ...]:
         """Return the total and the segment of each pair that has a value."""

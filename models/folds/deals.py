@@ -33,6 +33,7 @@ DESCRIBING = ("source", "campaign", "product", "region", "segment", "pipeline", 
 #: Attributes that give credit: the close is booked under what they were then.
 CREDITING = ("owner", "team")
 _DIMENSIONS = frozenset(DESCRIBING + CREDITING)
+_NOTHING = (TOTAL,)
 
 #: The kinds of a deal's facts.
 CREATED, UPDATED, STAGE, WON, LOST, REOPENED, MERGED, DELETED = (
@@ -61,7 +62,8 @@ class Deal(msgspec.Struct, array_like=True):
     team_at_close: str | None = None
     first_owner: str | None = None
     first_team: str | None = None
-    segments: tuple[str, ...] = ()  # under which the level is booked, the stage aside
+    described: tuple[str, ...] = (TOTAL,)  # the total and the segments of what describes the deal
+    credited: tuple[str, ...] = ()  # the segments of those who have the credit now
     creation: Booking | None = None
     level: tuple[tuple[str, ...], Cells] | None = None
     close: Booking | None = None
@@ -126,7 +128,8 @@ class DealSteps:
                 deal.first_owner = attributes.get("owner")
             if deal.first_team is None:
                 deal.first_team = attributes.get("team")
-            deal.segments = self._segments.of([(d, attributes.get(d)) for d in DESCRIBING + CREDITING])
+            deal.described = self._segments.extend(_NOTHING, DESCRIBING, attributes)
+            deal.credited = self._segments.extend((), CREDITING, attributes)
         if revalued:
             deal.value = self._worth(deal, at)
         if kind == CREATED and deal.created is None:
@@ -135,8 +138,6 @@ class DealSteps:
         was = deal.status
         if not was:
             deal.status = "open"
-            if not deal.segments:
-                deal.segments = (TOTAL,)
         self._move(deal, kind, changes.get("stage"), at, sign)
         if was != "open" or renamed or revalued or deal.status != "open" or kind == STAGE or "stage" in changes:
             self._settle(deal, at, sign)
@@ -175,33 +176,42 @@ class DealSteps:
 
     def _settle(self, deal: Deal, at: int, sign: int) -> None:
         """Bring what is booked in line with the present."""
-        panes = self._panes
         level: tuple[tuple[str, ...], Cells] | None = None
         if deal.status == "open":
-            names = deal.segments
+            names = deal.described + deal.credited
             if deal.stage is not None:
                 names = (*names, self._segments.name("stage", deal.stage))
-            cells: Cells = ((_OPEN_DEALS, 1),) if not deal.value else ((_OPEN_DEALS, 1), (_OPEN_AMOUNT, deal.value))
-            level = (names, cells)
+            level = (names, ((_OPEN_DEALS, 1), (_OPEN_AMOUNT, deal.value or 0)))
         if level != deal.level:
             if sign:
-                minute = at // MINUTE_MS
-                if deal.level is not None:
-                    panes.add(minute, *deal.level, -sign)
-                if level is not None:
-                    panes.add(minute, *level, sign)
+                self._move_level(at // MINUTE_MS, deal.level, level, sign)
             deal.level = level
         if deal.created is not None:
             creation = (deal.created // MINUTE_MS, self._names(deal, deal.first_owner, deal.first_team), _CREATED, ())
             if creation != deal.creation:
                 if sign:
-                    _rebook(panes, deal.creation, creation, sign)
+                    self._panes.rebook(deal.creation, creation, sign)
                 deal.creation = creation
-        close = self._closing(deal) if deal.status != "open" else None
-        if close != deal.close:
-            if sign:
-                _rebook(panes, deal.close, close, sign)
-            deal.close = close
+        if deal.status != "open" or deal.close is not None:
+            close = self._closing(deal) if deal.status != "open" else None
+            if close != deal.close:
+                if sign:
+                    self._panes.rebook(deal.close, close, sign)
+                deal.close = close
+
+    def _move_level(
+        self, minute: int, before: tuple[tuple[str, ...], Cells] | None, after: tuple[tuple[str, ...], Cells] | None, sign: int
+    ) -> None:
+        panes = self._panes
+        if before is not None and after is not None:
+            old, new = before[1], after[1]
+            panes.move(minute, before[0], after[0], old, sign)
+            if old != new:
+                panes.add(minute, after[0], ((_OPEN_AMOUNT, new[1][1] - old[1][1]),), sign)
+        elif after is not None:
+            panes.add(minute, *after, sign)
+        elif before is not None:
+            panes.add(minute, *before, -sign)
 
     def _closing(self, deal: Deal) -> Booking:
         """Return what a closed deal counts for."""
@@ -221,9 +231,8 @@ class DealSteps:
     def _names(self, deal: Deal, owner: str | None, team: str | None) -> tuple[str, ...]:
         attributes = deal.attributes
         if owner == attributes.get("owner") and team == attributes.get("team"):
-            return deal.segments
-        described = [(d, attributes.get(d)) for d in DESCRIBING]
-        return self._segments.of([*described, ("owner", owner), ("team", team)])
+            return deal.described + deal.credited
+        return self._segments.extend(deal.described, CREDITING, {"owner": owner, "team": team})
 
     def _worth(self, deal: Deal, at: int) -> int | None:
         amount = deal.attributes.get("amount")
@@ -234,10 +243,3 @@ class DealSteps:
         except UnknownRate:
             # Events with such a currency are refused; this one was taken when settings still had its rate.
             return None
-
-
-def _rebook(panes: Panes, before: Booking | None, after: Booking | None, sign: int) -> None:
-    if before is not None:
-        panes.book(before, -sign)
-    if after is not None:
-        panes.book(after, sign)

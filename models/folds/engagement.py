@@ -36,6 +36,8 @@ _ADDS: dict[type, int] = {
     events.AdClicked: _SLOT["ads_clicked"],
     events.SocialReached: _SLOT["social_reached"],
 }
+#: One of each, ready to be added.
+_ONE: dict[int, Cells] = {slot: ((slot, 1),) for slot in _ADDS.values()}
 _GRAINS = (Grain.MINUTE, Grain.HOUR, Grain.DAY)
 #: Sessions kept one by one; when there are more, the oldest remain only as the last visit of their segments.
 _KEPT = 64
@@ -120,8 +122,9 @@ class Visits:
         if isinstance(data, events.Visit):
             source = data.source if data.source is not UNSET else None
             campaign = data.campaign if data.campaign is not UNSET else None
-            self._panes.add(at // MINUTE_MS, self._names(source, campaign), ((slot, 1),))
-            self._hit(visitor, event, data, at, source, campaign)
+            names = self._names(source, campaign)
+            self._panes.add(at // MINUTE_MS, names, _ONE[slot])
+            self._hit(visitor, event, data, at, source, campaign, names)
         else:
             channel = data.channel if data.channel is not UNSET else None
             campaign = data.campaign if data.campaign is not UNSET else None
@@ -145,28 +148,39 @@ class Visits:
             return "total", name("campaign", campaign)
         return ("total",)
 
-    def _hit(self, visitor: Visitor, event: Any, data: events.Visit, at: int, source: str | None, campaign: str | None) -> None:
-        """Put a web event into the session it belongs to, or begin one."""
+    def _hit(
+        self,
+        visitor: Visitor,
+        event: Any,
+        data: events.Visit,
+        at: int,
+        source: str | None,
+        campaign: str | None,
+        names: tuple[str, ...],
+    ) -> None:
+        """Put a web event into the session it belongs to, or begin one. ``names`` are the event's own segments."""
         seconds = data.duration_seconds
         end = at + round(seconds * 1000) if seconds is not UNSET and seconds else at
         pages = 1 if event.__class__ is events.PageViewed else 0
         name = data.session_id if data.session_id is not UNSET and data.session_id else ""
         key = (at, event.id)
-        hit = Session(name, at, end, pages, source, campaign, key if source else _LAST, key if campaign else _LAST)
         sessions = visitor.sessions
-        joined = [s for s in sessions if self._same(s, hit)] if sessions else []
+        joined = [s for s in sessions if self._same(s, name, at, end)] if sessions else []
         if len(joined) == 1:
             old = joined[0]
             if old.first <= at and (source is None or old.source_from <= key) and (campaign is None or old.campaign_from <= key):
                 # The usual case: one more page of the visit, which neither moves its start nor renames it.
-                millis = max(end - old.last, 0)
+                millis = end - old.last if end > old.last else 0
                 bounced = (1 if old.pages + pages == 1 else 0) - (1 if old.pages == 1 else 0)
                 old.pages += pages
-                old.last = max(old.last, end)
+                old.last += millis
                 if millis or bounced:
                     cells = ((_BOUNCED, bounced), (_MILLIS, millis))
-                    self._panes.add(old.first // MINUTE_MS, self._names(old.source, old.campaign), cells)
+                    if old.source != source or old.campaign != campaign:
+                        names = self._names(old.source, old.campaign)
+                    self._panes.add(old.first // MINUTE_MS, names, cells)
                 return
+        hit = Session(name, at, end, pages, source, campaign, key if source else _LAST, key if campaign else _LAST)
         before = self._presence(visitor)
         for session in joined:
             self._book(session, -1)
@@ -183,10 +197,10 @@ class Visits:
         if len(sessions) > _KEPT:
             self._fold_away(visitor)
 
-    def _same(self, session: Session, hit: Session) -> bool:
-        if session.name or hit.name:
-            return session.name == hit.name
-        return hit.first <= session.last + self._gap and hit.last >= session.first - self._gap
+    def _same(self, session: Session, name: str, first: int, last: int) -> bool:
+        if session.name or name:
+            return session.name == name
+        return first <= session.last + self._gap and last >= session.first - self._gap
 
     def _book(self, session: Session, sign: int) -> None:
         cells = ((_SESSIONS, 1), (_BOUNCED, 1 if session.pages == 1 else 0), (_MILLIS, session.last - session.first))

@@ -86,7 +86,7 @@ class LeadSteps:
                 attributes[name] = value
                 renamed = renamed or name in _NAMED
         if renamed:
-            lead.segments = self._segments.of([(d, attributes.get(d)) for d in _DIMENSIONS])
+            lead.segments = self._segments.extend((TOTAL,), _DIMENSIONS, attributes)
         if kind == CREATED:
             if lead.created is None:
                 lead.created = at
@@ -108,7 +108,9 @@ class LeadSteps:
 
     def _settle(self, lead: Lead, sign: int) -> None:
         created, converted, names = lead.created, lead.converted, lead.segments
-        creation = age = conversion = None
+        creation: Booking | None = None
+        age: Booking | None = None
+        conversion: Booking | None = None
         if created is not None:
             creation = (created // MINUTE_MS, names, self._since_creation(lead, created), ())
             ripe = created + self._maturity
@@ -118,18 +120,19 @@ class LeadSteps:
             age = (ripe // MINUTE_MS, names, tuple(cells), ())
         if converted is not None:
             conversion = (converted // MINUTE_MS, names, ((_SLOT["leads_converted"], 1),), ())
-        for name, before, after in (
-            ("creation", lead.creation, creation),
-            ("age", lead.age, age),
-            ("conversion", lead.conversion, conversion),
-        ):
-            if before != after:
-                if sign:
-                    if before is not None:
-                        self._panes.book(before, -sign)
-                    if after is not None:
-                        self._panes.book(after, sign)
-                setattr(lead, name, after)
+        rebook = self._panes.rebook
+        if creation != lead.creation:
+            if sign:
+                rebook(lead.creation, creation, sign)
+            lead.creation = creation
+        if age != lead.age:
+            if sign:
+                rebook(lead.age, age, sign)
+            lead.age = age
+        if conversion != lead.conversion:
+            if sign:
+                rebook(lead.conversion, conversion, sign)
+            lead.conversion = conversion
 
     @staticmethod
     def _since_creation(lead: Lead, created: int) -> tuple[tuple[int, int], ...]:
