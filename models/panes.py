@@ -61,10 +61,20 @@ class Panes:
         by_segment = self._deltas.get(minute)
         if by_segment is None:
             by_segment = self._deltas[minute] = {}
+        size = self._size
+        if len(cells) == 1:
+            slot, number = cells[0]
+            number *= sign
+            for segment in segments:
+                sums = by_segment.get(segment)
+                if sums is None:
+                    sums = by_segment[segment] = [0] * size
+                sums[slot] += number
+            return
         for segment in segments:
             sums = by_segment.get(segment)
             if sums is None:
-                sums = by_segment[segment] = [0] * self._size
+                sums = by_segment[segment] = [0] * size
             for slot, number in cells:
                 sums[slot] += number * sign
 
