@@ -32,7 +32,7 @@ class BrokerProbe:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        admin = AdminClient(self._options.client(log_level=0))
+        admin = AdminClient({**self._options.client(), "log_level": 0})
         while True:
             try:
                 await asyncio.to_thread(admin.list_topics, timeout=_PATIENCE)

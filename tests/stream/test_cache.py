@@ -1,6 +1,5 @@
 import asyncio
 import contextlib
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,35 +8,15 @@ import pytest
 from stream.cache import TTL, CachedSource, Fallback, Publisher, Snapshots
 from stream.settings import load
 from stream.web.board import Board, ViewSource
+from tests.redis_server import Redis
 from tests.stream.demo import NOW, Company, company
 from tests.stream.web.web import application, board, client
-from tests.tools import eventually, free_port, program
-
-
-class Redis:
-    """A real Redis server of our own."""
-
-    def __init__(self, path: str, directory: Path) -> None:
-        self.port = free_port()
-        self._command = [path, "--port", str(self.port), "--save", "", "--bind", "127.0.0.1", "--dir", str(directory)]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+from tests.tools import eventually, free_port
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Redis]:
-    found = Redis(program("redis-server", "valkey-server"), tmp_path)
+    found = Redis(tmp_path)
     yield found
     found.stop()
 

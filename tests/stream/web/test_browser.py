@@ -102,7 +102,7 @@ async def test_a_segments_name_is_text_and_never_markup():
     evil = "<img src=x onerror=document.title='pwned'>"
     async with opened(Company()) as (ship, page):
         ship.acme.view.put(
-            f"deals:9:d:{ship.acme.business.calendar.day(ship.acme.now)}:source={evil}".encode(), b'{"deals_won":999}'
+            f"deals:9:d:{ship.acme.business.calendar.day(ship.acme.now) - 1}:source={evil}".encode(), b'{"deals_won":999}'
         )
         ship.acme.step(2_000)
         await page.until("document.querySelector('tbody th')?.textContent.startsWith('<img')")
