@@ -164,9 +164,9 @@ class CachedSource:
         """Always: only complete readings are written."""
         return True
 
-    def read(self, at: int, window: str, by: str | None) -> list[Reading]:
+    def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
         """Return the slice as it was when the snapshot was made, whatever ``at``."""
-        return self._snapshot.get(window, by)
+        return [reading for reading in self._snapshot.get(window, by) if kpi is None or reading["kpi"] == kpi]
 
 
 class Publisher:

@@ -4,6 +4,7 @@ One :class:`Metrics` per instance with a registry of its own, so that two instan
 and the folds' numbers are counted as they happen; the KPIs are computed from the view when they are scraped.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -43,6 +44,7 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         registry = self.registry
         self._kpis: KpiCollector | None = None
+        self._counted: list[_Counts] = []
         self._sources: set[str] = set()
         Gauge("vigie_build_info", "Always 1; the label says which version runs", ["version"], registry=registry).labels(
             version
@@ -151,19 +153,15 @@ class Metrics:
 
     # ── what is asked for when scraped ──
 
-    def watch(self, name: str, help: str, value: Callable[[], float]) -> None:
-        """Export a gauge that is asked for its value at each scrape."""
-        Gauge(name, help, registry=self.registry).set_function(value)
-
     def show_alerts(self, counts: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
         """Export ``vigie_alerts{rule,severity,state}``: how many alerts stand, by what ``counts`` is keyed by."""
         labels = ["rule", "severity", "state"]
-        self.registry.register(_Counts(lambda: GaugeMetricFamily("vigie_alerts", "Alerts that stand", labels=labels), counts))
+        self._count(_Counts(lambda: GaugeMetricFamily("vigie_alerts", "Alerts that stand", labels=labels), counts))
 
     def show_notifications(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Export ``vigie_notifications_total{receiver,outcome}``: attempts so far, by what ``counts`` is keyed by."""
         help, labels = "Attempts to notify a receiver, by how they ended", ["receiver", "outcome"]
-        self.registry.register(_Counts(lambda: CounterMetricFamily("vigie_notifications", help, labels=labels), counts))
+        self._count(_Counts(lambda: CounterMetricFamily("vigie_notifications", help, labels=labels), counts))
 
     def show_kpis(
         self,
@@ -181,12 +179,19 @@ class Metrics:
         self._kpis = KpiCollector(board, windows, dimensions, segments, complete or (lambda: board.source.complete))
         self.registry.register(self._kpis)
 
+    def _count(self, counts: "_Counts") -> None:
+        self._counted.append(counts)
+        self.registry.register(counts)
+
     async def scrape(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics page and its content type, for an ``Accept`` header."""
         if self._kpis is not None:
             await self._kpis.refresh()
+        for counts in self._counted:
+            counts.refresh()
+        # A page of a few hundred kilobytes takes some ten milliseconds to write: too long for the loop that folds.
         encode, kind = choose_encoder(accept)
-        return encode(self.registry), kind
+        return await asyncio.to_thread(encode, self.registry), kind
 
 
 class _Counts(Collector):
@@ -197,11 +202,16 @@ class _Counts(Collector):
     ) -> None:
         self._make = make
         self._counts = counts
+        self._now: Mapping[Any, int] = {}
+
+    def refresh(self) -> None:
+        """Take a copy: :meth:`collect` runs in another thread than what counts."""
+        self._now = dict(self._counts())
 
     def collect(self) -> Iterator[Metric]:
         """Yield the one family."""
         family = self._make()
-        for labels, count in sorted(self._counts().items()):
+        for labels, count in sorted(self._now.items()):
             family.add_metric(labels, count)
         yield family
 

@@ -41,7 +41,7 @@ def build_web(
 
     async def totals(window: str) -> Sequence[Reading]:
         answering = ctx.board()
-        return [] if answering is None else answering.slice(window, None)
+        return [] if answering is None else answering.totals(window)
 
     def state() -> Mapping[str, Any]:
         health = ctx.health()

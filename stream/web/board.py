@@ -45,8 +45,8 @@ class Source(Protocol):
     def complete(self) -> bool:
         """Whether the numbers are whole: half a sum is never shown."""
 
-    def read(self, at: int, window: str, by: str | None) -> list[Reading]:
-        """Return all KPIs' readings of one slice at an instant (epoch ms); ``by`` None is the total."""
+    def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
+        """Return the readings of one slice at an instant (epoch ms): of all KPIs or one; ``by`` None is the total."""
 
 
 class ViewSource:
@@ -76,9 +76,10 @@ class ViewSource:
         """Whether this process holds the view, read to the end."""
         return self._view.live
 
-    def read(self, at: int, window: str, by: str | None) -> list[Reading]:
-        """Return all KPIs' readings of one slice."""
-        return [reading.as_json() for reading in self._catalogue.readings(self._view, at, windows=[window], by=by)]
+    def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
+        """Return the readings of one slice."""
+        kpis = None if kpi is None else [kpi]
+        return [reading.as_json() for reading in self._catalogue.readings(self._view, at, kpis, [window], by)]
 
 
 class UnknownName(ValueError):
@@ -125,27 +126,42 @@ class Board:
                 if name not in (TOTAL, *self.source.kpis[kpi].by):
                     raise UnknownName("by", name, [TOTAL, *self.source.kpis[kpi].by], f" for KPI {kpi}")
 
-    def slice(self, window: str, by: str | None) -> list[Reading]:
-        """Return all KPIs' readings of a slice, at most a second old."""
+    def totals(self, window: str) -> list[Reading]:
+        """Return all KPIs' totals over a window, at most a second old."""
         at = self.now()
-        known = self._memo.get((window, by))
-        if known is not None and known[0] == at:
-            return known[1]
-        readings = self.source.read(at, window, by)
-        if len(self._memo) >= _MEMO:
-            self._memo.clear()
-        self._memo[window, by] = (at, readings)
-        return readings
+        return self._known(at, window, None) or self._keep(at, window, None, self.source.read(at, window, None))
 
     async def slices(self, windows: Iterable[str], dimensions: Iterable[str | None]) -> list[Reading]:
-        """Return the readings of many slices, letting others run between two."""
+        """Return the readings of many slices, letting others run in between: a dimension may have a thousand values."""
         dimensions = list(dimensions)
         found: list[Reading] = []
         for window in windows:
             for by in dimensions:
-                found += self.slice(window, by)
+                found += self.totals(window) if by is None else await self._by(window, by)
                 await asyncio.sleep(0)
         return found
+
+    async def _by(self, window: str, by: str) -> list[Reading]:
+        at = self.now()
+        known = self._known(at, window, by)
+        if known is not None:
+            return known
+        readings: list[Reading] = []
+        for kpi in self.source.kpis.values():
+            if by in kpi.by:
+                readings += self.source.read(at, window, by, kpi.id)
+                await asyncio.sleep(0)
+        return self._keep(at, window, by, readings)
+
+    def _known(self, at: int, window: str, by: str | None) -> list[Reading] | None:
+        known = self._memo.get((window, by))
+        return known[1] if known is not None and known[0] == at else None
+
+    def _keep(self, at: int, window: str, by: str | None, readings: list[Reading]) -> list[Reading]:
+        if len(self._memo) >= _MEMO:
+            self._memo.clear()
+        self._memo[window, by] = (at, readings)
+        return readings
 
     async def trend(self, window: str) -> dict[str, Any]:
         """Return each KPI's total at some thirty instants over the window's own length, up to the last whole step.

@@ -1,3 +1,4 @@
+import asyncio
 import csv
 import io
 
@@ -154,13 +155,35 @@ async def test_nothing_foreign_may_run_on_the_page():
     assert "<script>" not in page.text
 
 
-def test_a_slice_is_computed_once_a_second():
+async def test_a_slice_is_computed_once_a_second():
     now = NOW
     shared = board(clock=lambda: now)
-    first = shared.slice("7d", None)
-    assert shared.slice("7d", None) is first
+    first = shared.totals("7d")
+    assert shared.totals("7d") is first
+    by = await shared._by("7d", "source")
+    assert await shared._by("7d", "source") is by
+    assert by == shared.source.read(NOW, "7d", "source")
     now += 1000
-    assert shared.slice("7d", None) is not first
+    assert shared.totals("7d") is not first
+    assert await shared._by("7d", "source") is not by
+
+
+async def test_a_thousand_segments_do_not_hold_the_loop():
+    turns = 0
+    done = False
+
+    async def other() -> None:
+        nonlocal turns
+        while not done:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await board().slices(["7d"], ["source"])
+    done = True
+    await task
+    by_source = [kpi for kpi in load_catalogue().kpis.values() if "source" in kpi.by]
+    assert turns >= len(by_source) > 5
 
 
 def test_check_names_the_first_unknown():

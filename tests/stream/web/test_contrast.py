@@ -1,0 +1,41 @@
+"""Can the page's text be read? WCAG 2 contrast of the style sheet's own colours, by day and by night."""
+
+import re
+from importlib.resources import files
+
+import pytest
+
+CSS = (files("stream.web") / "static" / "vigie.css").read_text("utf-8")
+BLOCKS = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
+DAY = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", BLOCKS[0]))
+NIGHT = DAY | dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", BLOCKS[1]))
+#: Text on ground.
+PAIRS = [
+    (text, ground)
+    for text, grounds in {
+        "ink": ("paper", "card", "flash", "warn-wash", "port-wash"),
+        "soft": ("paper", "card", "flash", "warn-wash", "port-wash"),
+        "amber": ("paper", "warn-wash"),
+        "port": ("card", "port-wash", "flash"),
+        "starboard": ("card", "flash"),
+        "sea-ink": ("sea",),
+        "sea-soft": ("sea",),
+    }.items()
+    for ground in grounds
+]
+
+
+def luminance(colour: str) -> float:
+    def linear(part: str) -> float:
+        value = int(part, 16) / 255
+        return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+
+    red, green, blue = (linear(colour[i : i + 2]) for i in (1, 3, 5))
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize(("colours", "when"), [(DAY, "day"), (NIGHT, "night")], ids=["day", "night"])
+@pytest.mark.parametrize(("text", "ground"), PAIRS)
+def test_contrast_is_aa(colours, when, text, ground):
+    high, low = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
+    assert (high + 0.05) / (low + 0.05) >= 4.5, f"{text} {colours[text]} on {ground} {colours[ground]} by {when}"
