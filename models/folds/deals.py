@@ -32,7 +32,7 @@ _STAGE_LEFT, _STAGE_MILLIS = _SLOT["stage_left"], _SLOT["stage_millis"]
 DESCRIBING = ("source", "campaign", "product", "region", "segment", "pipeline", "variant")
 #: Attributes that give credit: the close is booked under what they were then.
 CREDITING = ("owner", "team")
-_DIMENSIONS = frozenset(DESCRIBING + CREDITING)
+_DESCRIBING, _CREDITING, _VALUING = frozenset(DESCRIBING), frozenset(CREDITING), frozenset({"amount", "currency"})
 _NOTHING = (TOTAL,)
 
 #: The kinds of a deal's facts.
@@ -62,6 +62,7 @@ class Deal(msgspec.Struct, array_like=True):
     team_at_close: str | None = None
     first_owner: str | None = None
     first_team: str | None = None
+    first_credited: tuple[str, ...] = ()  # the segments of those two
     described: tuple[str, ...] = (TOTAL,)  # the total and the segments of what describes the deal
     credited: tuple[str, ...] = ()  # the segments of those who have the credit now
     creation: Booking | None = None
@@ -114,32 +115,36 @@ class DealSteps:
         """Take one fact that is not earlier than any before it."""
         at, _, kind, changes = entry
         deal = present
-        renamed = revalued = False
+        described = credited = revalued = False
         attributes = deal.attributes
         for name, value in changes.items():
             if attributes.get(name) != value:
                 attributes[name] = value
-                if name in _DIMENSIONS:
-                    renamed = True
-                elif name == "amount" or name == "currency":
+                if name in _DESCRIBING:
+                    described = True
+                elif name in _CREDITING:
+                    credited = True
+                elif name in _VALUING:
                     revalued = True
-        if renamed:
-            if deal.first_owner is None:
-                deal.first_owner = attributes.get("owner")
-            if deal.first_team is None:
-                deal.first_team = attributes.get("team")
+        if described:
             deal.described = self._segments.extend(_NOTHING, DESCRIBING, attributes)
+        if credited:
             deal.credited = self._segments.extend((), CREDITING, attributes)
+            if deal.first_owner is None or deal.first_team is None:
+                deal.first_owner = deal.first_owner or attributes.get("owner")
+                deal.first_team = deal.first_team or attributes.get("team")
+                first = {"owner": deal.first_owner, "team": deal.first_team}
+                deal.first_credited = self._segments.extend((), CREDITING, first)
         if revalued:
             deal.value = self._worth(deal, at)
         if kind == CREATED and deal.created is None:
             deal.created = at
-            renamed = True
+            described = True
         was = deal.status
         if not was:
             deal.status = "open"
         self._move(deal, kind, changes.get("stage"), at, sign)
-        if was != "open" or renamed or revalued or deal.status != "open" or kind == STAGE or "stage" in changes:
+        if was != "open" or described or credited or revalued or deal.status != "open" or "stage" in changes:
             self._settle(deal, at, sign)
 
     def _move(self, deal: Deal, kind: str, stage: str | None, at: int, sign: int) -> None:
@@ -187,7 +192,7 @@ class DealSteps:
                 self._move_level(at // MINUTE_MS, deal.level, level, sign)
             deal.level = level
         if deal.created is not None:
-            creation = (deal.created // MINUTE_MS, self._names(deal, deal.first_owner, deal.first_team), _CREATED, ())
+            creation = (deal.created // MINUTE_MS, deal.described + deal.first_credited, _CREATED, ())
             if creation != deal.creation:
                 if sign:
                     self._panes.rebook(deal.creation, creation, sign)
@@ -224,15 +229,15 @@ class DealSteps:
                 values = ((_SLOT["won_sizes"], value),)
         if deal.status == WON and deal.created is not None and deal.created <= deal.closed:
             cells += [(_SLOT["cycle_millis"], deal.closed - deal.created), (_SLOT["cycle_won"], 1)]
-        owner = deal.owner_at_close or deal.attributes.get("owner")
-        team = deal.team_at_close or deal.attributes.get("team")
-        return deal.closed // MINUTE_MS, self._names(deal, owner, team), tuple(cells), values
+        return deal.closed // MINUTE_MS, deal.described + self._credited_at_close(deal), tuple(cells), values
 
-    def _names(self, deal: Deal, owner: str | None, team: str | None) -> tuple[str, ...]:
-        attributes = deal.attributes
-        if owner == attributes.get("owner") and team == attributes.get("team"):
-            return deal.described + deal.credited
-        return self._segments.extend(deal.described, CREDITING, {"owner": owner, "team": team})
+    def _credited_at_close(self, deal: Deal) -> tuple[str, ...]:
+        """Return the segments of who had the credit at the close; where nobody had it yet, of who has it now."""
+        now = deal.attributes.get("owner"), deal.attributes.get("team")
+        then = deal.owner_at_close or now[0], deal.team_at_close or now[1]
+        if then == now:
+            return deal.credited
+        return self._segments.extend((), CREDITING, {"owner": then[0], "team": then[1]})
 
     def _worth(self, deal: Deal, at: int) -> int | None:
         amount = deal.attributes.get("amount")
