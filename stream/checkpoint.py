@@ -11,9 +11,10 @@ the worker: restoring is cheap, guessing is not.
 import enum
 import logging
 import struct
+import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -25,6 +26,7 @@ from stream.quiet import client_logger
 from stream.topics import MAX_ROW_BYTES
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 #: Answers that say that the group has gone on without us.
 _FENCED_CODES = frozenset({KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError.FENCED_INSTANCE_ID})
@@ -32,6 +34,9 @@ _FENCED_CODES = frozenset({KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEM
 _REPLACED_CODES = frozenset({KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED})
 #: One call into librdkafka waits so long; retriable calls are repeated, and whether to go on is looked at between.
 _CALL_SECONDS = 1.0
+#: A call that has not come back after so long never will: librdkafka's ``send_offsets_to_transaction`` ignores its time
+#: limit, and waits for ever when the group's coordinator was away (librdkafka #5456, #5511).
+_STUCK_SECONDS = 5.0
 #: Retries are only worth a word when they take longer than this.
 _QUIET_SECONDS = 3.0
 #: Aborts in a row without any success, after which something is wrong that writing again does not cure.
@@ -116,6 +121,10 @@ class Writer:
         self._producer = producer
         self._open = False
         self.giving_up = False
+        self._since: float | None = None
+        self._gate = threading.Lock()
+        self._abandoned = False
+        self._committing = False
         #: (physical topic, partition) → offset after the last output that was written to it, aborted ones included.
         self.written: dict[tuple[str, int], int] = {}
 
@@ -189,7 +198,7 @@ class Writer:
         producer = self._producer
         if self._open:  # an attempt that was given up
             self._abort()
-        producer.begin_transaction()
+        self._call(producer.begin_transaction)
         self._open = True
         produce = producer.produce
         for messages, delivered in ((batch.rows, None), (batch.outputs, self._delivered)):
@@ -204,13 +213,38 @@ class Writer:
                     except BufferError:  # the local queue is full: let it drain
                         self._look_up()
                         producer.poll(0.1)
-        while producer.flush(_CALL_SECONDS):
+        while self._call(lambda: producer.flush(_CALL_SECONDS)):
             self._look_up()
         offsets = [TopicPartition(topic, partition, offset) for topic, partition, offset in batch.positions]
         meta = group_metadata(token)
         self._retrying("offsets", lambda: producer.send_offsets_to_transaction(offsets, meta, _CALL_SECONDS))
+        with self._gate:
+            self._look_up()
+            self._committing = True
         self._retrying("commit", lambda: producer.commit_transaction(_CALL_SECONDS))
-        self._open = False
+        self._committing = self._open = False
+
+    def stuck(self) -> bool:
+        """Whether a call into librdkafka has been away for longer than it ever should."""
+        since = self._since
+        return since is not None and time.monotonic() - since > _STUCK_SECONDS
+
+    def abandon(self) -> bool:
+        """Give this producer up, because it is stuck. False when it may have committed: then nobody knows.
+
+        If it comes back to life it will not commit: that is checked under the same lock as here. The successor of the
+        same name aborts what it left open, after which the same batch may be written again.
+        """
+        with self._gate:
+            self._abandoned = self.giving_up = True
+            return not self._committing
+
+    def _call(self, call: Callable[[], T]) -> T:
+        self._since = time.monotonic()
+        try:
+            return call()
+        finally:
+            self._since = None
 
     def _delivered(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
@@ -223,7 +257,7 @@ class Writer:
         began = time.monotonic()
         while True:
             try:
-                call()
+                self._call(call)
                 return
             except KafkaException as exception:
                 error = exception.args[0]
@@ -241,6 +275,7 @@ class Writer:
             raise GaveUp(f"{self.transactional_id}: out of time")
 
     def _abort(self) -> None:
+        self._committing = False  # an error that asks for an abort says that it was not committed
         try:
             self._retrying("abort", lambda: self._producer.abort_transaction(_CALL_SECONDS))
             self._open = False
@@ -252,7 +287,7 @@ class Writer:
 
     def close(self) -> None:
         """End an open transaction and let the producer go; waits at most a second."""
-        if self._producer is None:
+        if self._producer is None or self._abandoned:
             return
         if self._open:
             try:

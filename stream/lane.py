@@ -10,13 +10,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from models.fold import PartitionFold
 from stream.checkpoint import Batch, GaveUp, Message, Writer
 from stream.chunks import Ownership
-from stream.errors import EngineStopped, Fenced, FoldFailed
+from stream.courier import Courier
+from stream.errors import EngineStopped, Fenced, FoldFailed, TransactionFailed
 from stream.options import EngineOptions, FoldSpec
 from stream.restore import POSITION
 from stream.topics import partition_for
@@ -50,6 +50,10 @@ class _Snapshot(NamedTuple):
     slots: list[tuple[Slot, dict[str, int]]]
 
 
+def _open(writer: Writer) -> None:
+    writer.open()
+
+
 class Lane:
     """One checkpoint loop.
 
@@ -68,7 +72,6 @@ class Lane:
         committed: Callable[["Lane", list[Slot]], None],
         fenced: Callable[[Fenced, Ownership], None],
         failed: Callable[[BaseException], None],
-        producer: Any = None,
     ) -> None:
         self.name = name
         self.interval = options.interval(name)
@@ -88,8 +91,9 @@ class Lane:
         self._started = float("-inf")
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=f"lane-{name}")
-        self.writer = Writer(options, name, still_ours, self._retried, producer)
+        self._still_ours = still_ours
+        self._courier = Courier(f"lane-{name}", self._loop)
+        self.writer = Writer(options, name, still_ours, self._retried)
 
     def _retried(self, reason: str) -> None:
         """Called from the lane's thread."""
@@ -98,8 +102,30 @@ class Lane:
 
     async def start(self) -> None:
         """Open the producer (this waits for the transaction coordinator), then begin the loop."""
-        await self._loop.run_in_executor(self._executor, self.writer.open)
+        await self._have(_open)
         self._task = asyncio.create_task(self._run(), name=f"lane-{self.name}")
+
+    async def _have(self, do: Callable[[Writer], None]) -> None:
+        """Have the writer do something in its thread; if it gets stuck, put another in its place, which does it again."""
+        while True:
+            writer = self.writer
+            work = self._courier.submit(do, writer)
+            while not work.done() and not writer.stuck():
+                await asyncio.wait([work], timeout=1.0)
+            if work.done():
+                return work.result()  # type: ignore[no-any-return]
+            if not writer.abandon():
+                raise TransactionFailed(
+                    f"{writer.transactional_id}: the commit does not come back; whether it happened shows when restored"
+                )
+            log.warning("%s: a call does not come back (librdkafka #5456): a new producer", writer.transactional_id)
+            self._retried("_STUCK")
+            self._courier.close()
+            self._courier = Courier(f"lane-{self.name}", self._loop)
+            self.writer = Writer(self._options, self.name, self._still_ours, self._retried)
+            self.writer.written = writer.written
+            if do is not _open:
+                await self._have(_open)
 
     def touch(self, slot: Slot) -> None:
         """This slot's fold or position may have changed."""
@@ -159,7 +185,7 @@ class Lane:
         if snapshot is None:
             return True
         try:
-            await self._loop.run_in_executor(self._executor, self.writer.commit, snapshot.batch, token)
+            await self._have(lambda writer: writer.commit(snapshot.batch, token))
         except GaveUp as error:
             self.last_error = str(error)
             return False
@@ -216,6 +242,5 @@ class Lane:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self.writer.giving_up = True
-        done = self._loop.run_in_executor(self._executor, self.writer.close)
-        await asyncio.wait([done], timeout=2)
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        await asyncio.wait([self._courier.submit(self.writer.close)], timeout=2)
+        self._courier.close()

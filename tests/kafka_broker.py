@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 POM = ROOT / "deploy" / "kafka-test" / "pom.xml"
 LIBS = ROOT / ".kafka" / "libs"
 
+# A short session of the broker with its controller: after kill -9 it may only register again when the old one is over.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -40,6 +41,7 @@ transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
 log.retention.check.interval.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=2000
 """

@@ -1,3 +1,4 @@
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -238,3 +239,41 @@ def test_the_token_is_what_librdkafka_would_send_for_it() -> None:
             assert group_metadata(Ownership(generation, consumer.memberid(), "the-group")) == real
         finally:
             consumer.close()
+
+
+def test_a_call_that_does_not_come_back_is_noticed_and_never_commits_later() -> None:
+    blocked, entered = threading.Event(), threading.Event()
+
+    class Hanging(FakeProducer):
+        def send_offsets_to_transaction(self, offsets: list[Any], meta: bytes, timeout: float) -> None:
+            entered.set()
+            blocked.wait(10)
+
+    producer = Hanging()
+    one = writer(producer)
+    ends: list[BaseException] = []
+
+    def commit() -> None:
+        try:
+            one.commit(BATCH, TOKEN)
+        except BaseException as error:
+            ends.append(error)
+
+    thread = threading.Thread(target=commit)
+    thread.start()
+    assert entered.wait(10)
+    assert not one.stuck()
+    one._since = time.monotonic() - 60
+    assert one.stuck()
+    assert one.abandon(), "the commit was not called: nothing of it can be visible"
+    blocked.set()
+    thread.join(10)
+    assert [type(error) for error in ends] == [GaveUp]
+    assert producer.visible == []
+
+
+def test_a_commit_that_does_not_come_back_may_have_happened() -> None:
+    one = writer(FakeProducer(commit=[RETRIABLE] * 3))
+    one.commit(BATCH, TOKEN)
+    one._committing = True
+    assert not one.abandon()

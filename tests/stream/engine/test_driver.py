@@ -94,6 +94,9 @@ class Writer:
     def close(self) -> None:
         pass
 
+    def stuck(self) -> bool:
+        return False
+
 
 class Seen(SilentObserver):
     def __init__(self) -> None:

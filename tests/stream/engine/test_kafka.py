@@ -161,3 +161,39 @@ async def test_a_worker_process_that_ends_in_the_middle_loses_and_doubles_nothin
     last = worker(kafka, prefix, "1", "--targets", str(tmp_path / "targets"), "--totals", str(tmp_path / "totals"))
     assert await asyncio.to_thread(last.wait, 60) == 0
     assert json.loads((tmp_path / "totals").read_text())["totals"] == json.loads(json.dumps(truth))
+
+
+async def test_a_broker_that_goes_and_comes_back_needs_no_restart(kafka: KafkaBroker, prefix: str) -> None:
+    """In flight: the worker says so, keeps what it has folded, and goes on."""
+    with KafkaBroker() as own:
+        site = Site(own.bootstrap, [adder()], prefix=prefix, session_timeout=30.0)
+        site.publish(500)
+        async with site.running() as engine:
+            await engine.driver.settled(site.ends)
+            await asyncio.to_thread(own.kill)
+            await asyncio.sleep(2)
+            await asyncio.to_thread(own.start)
+            await asyncio.to_thread(site.publish, 500)
+            async with asyncio.timeout(60):
+                await engine.driver.settled(site.ends)
+            assert site.folded(engine) == site.sums
+            assert engine.status()["state"] == "running"
+            assert engine.status()["jumps"] == {}
+
+
+async def test_the_start_waits_for_a_broker_that_is_not_there_yet(prefix: str, kafka: KafkaBroker) -> None:
+    with KafkaBroker() as own:
+        site = Site(own.bootstrap, [adder()], prefix=prefix)
+        site.publish(10)
+        await asyncio.to_thread(own.stop)
+        engine = site.engine()
+        starting = asyncio.create_task(engine.start())
+        try:
+            await until(lambda: "no broker answers at" in (engine.status()["last_error"] or ""))
+            assert engine.status()["state"] == "starting"
+            await asyncio.to_thread(own.start)
+            await asyncio.wait_for(starting, 40)
+            await engine.driver.settled(site.ends)
+            assert site.folded(engine) == site.sums
+        finally:
+            await engine.stop()

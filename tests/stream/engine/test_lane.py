@@ -1,0 +1,111 @@
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+import stream.lane
+from stream.chunks import Ownership
+from stream.courier import Courier
+from stream.errors import TransactionFailed
+from stream.lane import Lane, Slot
+from stream.options import EngineOptions
+from tests.stream.engine.counting import TOPICS, Adder, adder
+
+TOKEN = Ownership(1, "me", "g")
+
+
+class Stuck:
+    """The first writer never comes back; those after it do."""
+
+    made: list["Stuck"]
+    may_have_committed = False
+
+    def __init__(self, *_: Any) -> None:
+        self.made.append(self)
+        self.written: dict[tuple[str, int], int] = {}
+        self.giving_up = False
+        self.transactional_id = "g-0-state"
+        self.calls: list[str] = []
+        self.release = threading.Event()
+
+    def open(self) -> None:
+        self.calls.append("open")
+
+    def commit(self, batch: Any, token: Ownership) -> None:
+        self.calls.append("commit")
+        if self is self.made[0]:
+            self.release.wait(30)
+
+    def stuck(self) -> bool:
+        return self is self.made[0] and "commit" in self.calls
+
+    def abandon(self) -> bool:
+        self.calls.append("abandon")
+        return not self.may_have_committed
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def writers(monkeypatch: pytest.MonkeyPatch) -> type[Stuck]:
+    made = type("Made", (Stuck,), {"made": []})
+    monkeypatch.setattr(stream.lane, "Writer", made)
+    return made
+
+
+class Told:
+    def __init__(self) -> None:
+        self.committed: list[list[Slot]] = []
+        self.failures: list[BaseException] = []
+
+
+def lane_with_a_change(told: Told) -> Lane:
+    lane = Lane(
+        "state",
+        EngineOptions(brokers="b:1", topics=TOPICS),
+        token=lambda: TOKEN,
+        still_ours=lambda token: True,
+        committed=lambda lane, slots: told.committed.append(slots),
+        fenced=lambda error, token: told.failures.append(error),
+        failed=told.failures.append,
+    )
+    slot = Slot(adder(), 0, "changelog", Adder(0))
+    slot.next = {"numbers": 5}
+    lane.touch(slot)
+    return lane
+
+
+async def test_a_stuck_producer_is_replaced_and_the_same_batch_is_written(writers: type[Stuck]) -> None:
+    told = Told()
+    lane = lane_with_a_change(told)
+    async with asyncio.timeout(10):
+        assert await lane.checkpoint()
+    first, second = writers.made
+    assert first.calls == ["commit", "abandon"]
+    assert second.calls == ["open", "commit"]
+    assert len(told.committed) == 1
+    first.release.set()
+
+
+async def test_a_stuck_commit_stops_the_engine_because_nobody_knows(writers: type[Stuck]) -> None:
+    writers.may_have_committed = True
+    told = Told()
+    lane = lane_with_a_change(told)
+    assert not await lane.checkpoint()
+    [failure] = told.failures
+    assert isinstance(failure, TransactionFailed)
+    assert "whether it happened shows when restored" in str(failure)
+    writers.made[0].release.set()
+
+
+async def test_a_courier_brings_results_and_errors_one_after_the_other() -> None:
+    courier = Courier("test", asyncio.get_running_loop())
+    order: list[int] = []
+    futures = [courier.submit(order.append, number) for number in range(5)]
+    await asyncio.gather(*futures)
+    assert order == [0, 1, 2, 3, 4]
+    with pytest.raises(ZeroDivisionError):
+        await courier.submit(lambda: 1 // 0)
+    courier.close()
