@@ -252,6 +252,8 @@ def main() -> int:
     job = importlib.import_module(arguments.job)
     directory = arguments.keep or Path(tempfile.mkdtemp(prefix="vigie-chaos-"))
     directory.mkdir(parents=True, exist_ok=True)
+    # Whoever ends us with SIGTERM must not leave workers and a broker behind: leave through the finally blocks.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = 0
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):
         with KafkaBroker() as broker:
