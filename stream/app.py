@@ -36,7 +36,7 @@ from stream.options import EngineOptions, FoldSpec
 from stream.quiet import limit_client_logs
 from stream.security import faust_credentials
 from stream.store import FoldTables
-from stream.topics import check
+from stream.topics import check, summary
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Engine:
                 if not fatal:
                     self.driver.last_error = None
                     return
-                why = "; ".join(map(str, fatal))
+                why = "; ".join(summary(fatal))
             except KafkaException as error:
                 why = f"no broker answers at {self.options.brokers}: {error.args[0].str()}"
             self.driver.last_error = why

@@ -69,6 +69,15 @@ class Problem:
         return f"topic {self.topic}: {self.what}"
 
 
+def summary(problems: Iterable[Problem]) -> list[str]:
+    """What is wrong, the topics that lack the same thing in one sentence."""
+    alike: dict[str, list[str]] = {}
+    for problem in problems:
+        kind = "missing (run: vigie topics create)" if problem.what.startswith("missing") else problem.what
+        alike.setdefault(kind, []).append(problem.topic)
+    return [f"topic{'s' * (len(topics) > 1)} {', '.join(topics)}: {what}" for what, topics in alike.items()]
+
+
 def partition_for(key: bytes, partitions: int) -> int:
     """The partition of a key: murmur2, as Java's producers and Kafka Connect do by default.
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+from confluent_kafka import KafkaError, KafkaException
+
 from agents import deliver_notifications, evaluate_alerts, roll_kpis
 from agents.deliver_notifications import Deliverer
 from agents.entity_fold import LANE as STATE
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Lanes whose results people wait for: each checkpoints as soon as something has changed.
 EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, deliver_notifications.LANE)
+#: What librdkafka answers while no broker does.
+_AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 
 
 def security(settings: Settings) -> dict[str, str]:
@@ -114,8 +118,29 @@ class Instance:
         except RuntimeError:  # not started yet
             return None
 
+    async def create_topics(self) -> None:
+        """Create the topics that are missing on a Kafka; wait for one that does not answer yet, and say so once."""
+        kafka = self.settings.kafka
+        if kafka.embedded:
+            return  # it was made with them
+        said = False
+        while True:
+            try:
+                made = await asyncio.to_thread(create, self.options, self.engine.specs, replication=kafka.replication)
+            except KafkaException as error:
+                if error.args[0].code() not in _AWAY:
+                    raise
+                if not said:
+                    said = True
+                    log.error("no broker answers at %s: %s; trying again", kafka.brokers, error.args[0].str())
+                await asyncio.sleep(1)
+                continue
+            if made:
+                log.info("%d topics created", len(made))
+            return
+
     async def start(self, patience: float | None = None) -> None:
-        """Start the engine and wait until its folds are restored."""
+        """Start the engine: it waits for broker and topics (for ever, or ``patience`` seconds), and then restores its folds."""
         await self.engine.start(patience=patience)
         calm_collector()
         self._counting = asyncio.create_task(self._count_for_ever(), name="metrics")
@@ -176,23 +201,33 @@ def calm_collector() -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, *, create_topics: bool = True, **more: Any) -> AsyncIterator[Instance]:
-    """Run an instance: on a broker of its own in this process where the settings say ``embedded``, else on theirs.
+async def prepared(settings: Settings, **more: Any) -> AsyncIterator[Instance]:
+    """Make an instance that is still to be started, with the embedded broker where the settings say so; stop both at the end.
 
-    ``more`` goes to :class:`Instance`. Topics that are missing are created, unless told not to.
+    ``more`` goes to :class:`Instance`.
     """
     broker = EmbeddedBroker().start() if settings.kafka.embedded else None
     try:
         instance = Instance(settings, broker.bootstrap if broker else settings.kafka.brokers, **more)
         if broker:
             broker.create(declared(instance.options, instance.engine.specs))
-        elif create_topics:
-            await asyncio.to_thread(create, instance.options, instance.engine.specs, replication=settings.kafka.replication)
         try:
-            await instance.start()
             yield instance
         finally:
             await instance.stop()
     finally:
         if broker:
             await asyncio.to_thread(broker.stop)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, create_topics: bool = True, **more: Any) -> AsyncIterator[Instance]:
+    """Run an instance: on a broker of its own in this process where the settings say ``embedded``, else on theirs.
+
+    ``more`` goes to :class:`Instance`. Topics that are missing are created, unless told not to.
+    """
+    async with prepared(settings, **more) as instance:
+        if create_topics:
+            await instance.create_topics()
+        await instance.start()
+        yield instance

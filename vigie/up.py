@@ -16,7 +16,7 @@ from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, ViewSource
 from stream.web.server import serve
 from vigie.common import Config, console, log_to_stderr, run, settings_of
-from vigie.instance import Instance, running
+from vigie.instance import Instance, prepared
 from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
@@ -39,10 +39,13 @@ def command(
 
 async def up(settings: Settings, *, demo: bool, seed: int) -> None:
     """Run until cancelled; raise what stops the engine."""
-    async with running(settings) as instance, contextlib.AsyncExitStack() as stack:
+    async with prepared(settings) as instance, contextlib.AsyncExitStack() as stack:
+        # First the page: a taken port is known at once, and /readyz says what the start is waiting for.
         url = await start_web(instance, stack)
+        await instance.create_topics()
+        await instance.start()
         kept = "in memory: nothing is kept over a restart" if settings.kafka.embedded else settings.kafka.brokers
-        console.print(f"Vigie is up: {url}   (broker: {kept})", highlight=False)
+        console.print(f"Vigie is up: {url}   (broker: {kept})")
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
         if demo:
             tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))
@@ -90,16 +93,15 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
 
 async def _demo(instance: Instance, seed: int) -> None:
     """Publish the simulator's events, never further ahead than the folds can follow."""
-    publisher = Publisher(instance.options)
     held = 0
-    async for batch in demo_batches(seed, instance.clock, asyncio.sleep, currency=instance.business.currency, batch=HELD):
-        for event in batch:
-            publisher.publish(orjson.dumps(event))
-        held += len(batch)
-        if held >= HELD:
-            held = 0
-            await publisher.flushed()
-            await instance.engine.driver.settled(publisher.ends, cascade=True)
-        else:
-            publisher.poll()
-    publisher.flush()
+    with Publisher(instance.options) as publisher:
+        async for batch in demo_batches(seed, instance.clock, asyncio.sleep, currency=instance.business.currency, batch=HELD):
+            for event in batch:
+                publisher.publish(orjson.dumps(event))
+            held += len(batch)
+            if held >= HELD:
+                held = 0
+                await publisher.flushed()
+                await instance.engine.driver.settled(publisher.ends, cascade=True)
+            else:
+                publisher.poll()
