@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -103,7 +104,7 @@ class Instance:
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
         self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
-        self._counted: dict[tuple[int, Any], int] = {}
+        self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self._counting: asyncio.Task[None] | None = None
 
     @property
@@ -172,21 +173,28 @@ class Instance:
         """Carry what the folds have counted since the last call into the metrics."""
         metrics = self.metrics
         for partition in self.partitions():
-            me = id(partition)
-            for name, total in partition.outcomes.items():
-                delta = total - self._counted.get((me, name), 0)
-                if delta:
-                    self._counted[me, name] = total
-                    topic, kind, outcome = name
-                    if kind:
-                        metrics.events(topic, kind, outcome, delta)
-                    else:
-                        metrics.events(topic, kind, "dead_letter", delta)
-                        metrics.dead_letters(outcome, delta)
+            before = self._counted.setdefault(partition, {})
+            for (topic, kind, outcome), new in _since(before, "outcome", partition.outcomes):
+                metrics.events(topic, kind, outcome if kind else "dead_letter", new)
+                if not kind:
+                    metrics.dead_letters(outcome, new)
+            for (kind, _), new in _since(before, "unknown", partition.unknown_fields):
+                metrics.unknown_fields(kind, new)
+            for dimension, new in _since(before, "overflow", partition.overflow):
+                metrics.overflowed(dimension, new)
             for source, at in partition.last_event.items():
                 metrics.source_seen(source, at)
-            if partition.watermark:
-                metrics.delayed(partition.delay / 1000)
+            while partition.delays:
+                metrics.delayed(partition.delays.popleft() / 1000)
+
+
+def _since(before: dict[Any, int], what: str, totals: Mapping[Any, int]) -> Iterator[tuple[Any, int]]:
+    """Yield what has been added to each total since the last call, and remember it."""
+    for name, total in totals.items():
+        new = total - before.get((what, name), 0)
+        if new:
+            before[what, name] = total
+            yield name, new
 
 
 def calm_collector() -> None:
