@@ -12,7 +12,7 @@ import confluent_kafka
 import pytest
 
 from stream.chunks import Ownership
-from stream.errors import Fenced
+from stream.errors import EngineStopped, Fenced
 from stream.options import FoldSpec
 from stream.topics import check, create
 from tests.kafka_broker import ROOT, KafkaBroker
@@ -197,3 +197,13 @@ async def test_the_start_waits_for_a_broker_that_is_not_there_yet(prefix: str, k
             assert site.folded(engine) == site.sums
         finally:
             await engine.stop()
+
+
+async def test_a_start_that_waits_for_the_coordinator_can_be_stopped(kafka: KafkaBroker, prefix: str) -> None:
+    site = Site(kafka.bootstrap, [adder()], prefix=prefix)
+    engine = site.engine()
+    starting = asyncio.create_task(engine.start())
+    await asyncio.sleep(0)
+    await engine.stop()
+    with pytest.raises(EngineStopped, match="stopped before the start was complete"):
+        await asyncio.wait_for(starting, 15)
