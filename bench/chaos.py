@@ -255,7 +255,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="so many seeds, from --seed on")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--rate", type=int, default=2000, help="events per second")
-    parser.add_argument("--job", default="bench.small_job", help="module with TOPICS, specs, stream_of, truth, totals")
+    parser.add_argument("--job", default="bench.real_job", help="module with TOPICS, specs, stream_of, truth, totals")
     parser.add_argument("--worker", default=WORKER, help="command of a worker, with the same {placeholders}")
     parser.add_argument("--keep", type=Path, help="directory for the workers' logs")
     arguments = parser.parse_args()

@@ -95,5 +95,6 @@ def _totals(partitions: list[EntityPartition]) -> dict[str, Any]:
                 sums[f"{partition.fold_name}:{grain}:{pane}:{segment}:{measure}:{key}"] += count
                 if segment == "total" and grain is Grain.DAY:
                     plain[measure] += count
-    body = json.dumps(sorted((name, number) for name, number in sums.items() if number))
-    return {"cells": len(sums), "digest": hashlib.sha256(body.encode()).hexdigest(), **dict(sorted(plain.items()))}
+    kept = sorted((name, number) for name, number in sums.items() if number)
+    body = json.dumps(kept)
+    return {"cells": len(kept), "digest": hashlib.sha256(body.encode()).hexdigest(), **dict(sorted(plain.items()))}
