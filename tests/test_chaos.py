@@ -1,4 +1,4 @@
-"""Do the real folds stay exact when workers and the broker are killed, paused and restarted under load? (`make chaos` runs more.)"""
+"""Do the real folds stay exact when workers and the broker are killed, paused and restarted? (`make chaos` runs more seeds.)"""
 
 import subprocess
 import sys
