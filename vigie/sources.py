@@ -156,6 +156,9 @@ def check_vector(name: str, vector: Mapping[str, Any]) -> list[str]:
         "types": [one["type"] for one in events],
         "subjects": [one["subject"] for one in events],
         "data": [one["data"] for one in events],
+        "ids": [one["id"] for one in events],
+        "times": [one["time"] for one in events],
+        "sources": [one["source"] for one in events],
     }
     return [
         f"{vector.get('name')}: {field}: found {found.get(field)!r}, expected {expected!r}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
@@ -109,8 +109,10 @@ class SourceSettings(_Part):
     @field_validator("timezone")
     @classmethod
     def _zone(cls, found: str) -> str:
-        if found not in available_timezones():
-            raise ValueError("unknown time zone (accepted: tz database names, such as Europe/Paris)")
+        try:
+            ZoneInfo(found)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("unknown time zone (accepted: tz database names, such as Europe/Paris)") from None
         return found
 
     @field_validator("networks")

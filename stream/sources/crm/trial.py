@@ -11,7 +11,9 @@ from stream.sources.crm.base import Request, Unusable, Verdict
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.values import moment
 
-FIELDS = ("method", "url", "headers", "body", "body_base64", "received_at", "settings")
+FIELDS = ("method", "url", "headers", "body", "body_base64", "body_repeat", "received_at", "settings")
+
+_REPEATED = 1 << 24
 
 
 class BadLine(ValueError):
@@ -71,7 +73,12 @@ def headers(found: Any) -> dict[str, str]:
 
 
 def body(tree: Mapping[str, Any]) -> bytes:
-    """Return the body's bytes: of ``body_base64``, or of ``body`` as UTF-8."""
+    """Return the body's bytes: of ``body_base64``, of ``body`` as UTF-8, or ``body_repeat``: a text, how often, and an end."""
+    if tree.get("body_repeat") is not None:
+        match tree["body_repeat"]:
+            case [str(unit), int(count), str(end)] if 0 <= len(unit) * count <= _REPEATED:
+                return (unit * count + end).encode()
+        raise BadLine(f"body_repeat: accepted are a text, a count and a text, up to {_REPEATED} characters")
     if tree.get("body_base64") is not None:
         try:
             return base64.b64decode(tree["body_base64"], validate=True)
