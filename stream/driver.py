@@ -100,14 +100,20 @@ class Driver:
             await asyncio.gather(self._ticker, return_exceptions=True)
         if self._token is not None:
             await self._last_checkpoint(patience)
-        for lane in self.lanes.values():
-            lane.writer.giving_up = True
+        self.give_up()
         self._token = None
         self._restoring = None
         if self.state in ("starting", "restoring", "running"):
             self.state = "stopped"
+        tasks = [slot.task for slot in self._slots.values() if slot.task is not None]
         self._drop(list(self._slots))
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
+
+    def give_up(self) -> None:
+        """Let the lanes' threads end what they wait for."""
+        for lane in self.lanes.values():
+            lane.writer.giving_up = True
 
     async def _last_checkpoint(self, patience: float) -> bool:
         """Checkpoint every lane; False when one did not commit in time, so that memory can't be trusted.

@@ -89,7 +89,7 @@ class Oracle:
     scratch: Path
     bootstrap: str | None = None
     say: Callable[[str], None] = lambda text: None
-    patience: float = 900.0
+    patience: float = 600.0
     _files: dict[tuple[str, str, bool, bool], Path] = field(default_factory=dict)
 
     def run(self, data: Data, modes: Sequence[Mode]) -> Iterator[Result]:
@@ -139,9 +139,12 @@ class Oracle:
             environ["VIGIE_KAFKA__BROKERS"] = self.bootstrap
         if mode.restated:
             command.append("--restated")
-        done = subprocess.run(
-            command, env=environ, cwd=self.scratch, capture_output=True, text=True, timeout=self.patience, check=False
-        )
+        try:
+            done = subprocess.run(
+                command, env=environ, cwd=self.scratch, capture_output=True, text=True, timeout=self.patience, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ReplayFailed(f"{data.name}, {mode.label}: not done after {self.patience:.0f} s") from error
         if done.returncode or not out.exists():
             raise ReplayFailed(f"{data.name}, {mode.label}: exit code {done.returncode}: {(done.stdout + done.stderr)[-2000:]}")
         return out
