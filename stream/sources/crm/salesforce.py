@@ -14,7 +14,7 @@ from stream.sources.crm import soap
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.settings import SourceSettings
-from stream.sources.crm.signing import credentials, same
+from stream.sources.crm.signing import bearer, credentials, same
 from stream.sources.crm.values import (
     ENTERED,
     LEAD_EVENTS,
@@ -61,6 +61,8 @@ def verify(request: Request, settings: SourceSettings) -> None:
             raise NotAuthentic(Doubt.NOT_CONFIGURED, "no organization is set; set sources.<name>.organization_id")
         if settings.organization_id is not None and not same_organization(message.organization, settings.organization_id):
             raise NotAuthentic(Doubt.WRONG_ORGANIZATION, "OrganizationId: not the one that is set")
+    elif not shown_ and settings.keys:
+        bearer(request, settings.keys)
     elif not shown_:
         raise NotAuthentic(Doubt.NOT_CONFIGURED, "change events need credentials (username and password, or token)")
 

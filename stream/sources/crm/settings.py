@@ -21,8 +21,11 @@ SECRET_NAMES = (
     "signing_secret",
     "signature_key",
     "webhook_secret",
+    "webhook_secrets",
+    "signing_key",
     "previous_secret",
     "public_key",
+    "public_keys",
 )
 #: At most so many at a time: the new one, the old one, and room for a second sender.
 SECRETS_LIMIT = 8

@@ -91,15 +91,17 @@ def basic(request: Request, settings: SourceSettings) -> None:
         raise NotAuthentic(Doubt.BAD_CREDENTIALS, "header authorization: wrong name or password")
 
 
-def bearer(request: Request, settings: SourceSettings) -> None:
-    """Check the shared token, in ``Authorization: Bearer`` or in the address."""
+def bearer(request: Request, wanted: Iterable[str | bytes]) -> None:
+    """Check the shared token, in ``Authorization: Bearer`` or in the address; all that are wanted are compared."""
     scheme, _, found = request.headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() != "bearer":
         found = dict(parse_qsl(urlsplit(request.url).query)).get("token", "")
-    wanted = settings.token.get_secret_value() if settings.token is not None else ""
     if not found:
         raise NotAuthentic(Doubt.MISSING_CREDENTIALS, "token: neither in the header authorization nor in the address")
-    if not wanted or not same(found.strip(), wanted):
+    right = False
+    for one in wanted:
+        right |= bool(one) and same(found.strip(), one)
+    if not right:
         raise NotAuthentic(Doubt.BAD_CREDENTIALS, "token: wrong")
 
 
@@ -109,5 +111,5 @@ def credentials(request: Request, settings: SourceSettings) -> bool:
     if named:
         basic(request, settings)
     if settings.token is not None:
-        bearer(request, settings)
+        bearer(request, [settings.token.get_secret_value()])
     return named or settings.token is not None

@@ -135,10 +135,6 @@ def _plain(item: Mapping[str, Any], id: str, sent: int, settings: SourceSettings
         raise Unusable(Reason.INVALID_DATA, f"type: found {shown(kind)}, accepted is text as in deal.won")
     if kind not in STRUCTS or kind.endswith(".absorbed"):
         return Ignored(f"{shown(kind)}: no type of the contract, and no mapping says what it is (sources.<name>.mapping)")
-    if item.get("specversion") == "1.0":
-        return {name: value for name, value in item.items() if name != "source"} | {
-            "source": settings.source or item.get("source") or "crm/standard"
-        }
     data = dict(mapping(item.get("data") or {}, "data"))
     subject = item.get("subject", data.pop("subject", None))
     for name in _SUBJECTS.get(kind.partition(".")[0], ("visitor_id", "lead_id", "id")):
@@ -146,8 +142,14 @@ def _plain(item: Mapping[str, Any], id: str, sent: int, settings: SourceSettings
             subject = data[name]
             if name in ("id", "deal_id", "account_id", "customer_id") and not kind.startswith(("web.", "email.")):
                 del data[name]
-    at = sent if item.get("timestamp") is None else moment(item["timestamp"], "timestamp")
-    return event(settings, "standard", kind, identifier(subject, "subject"), at, id, data)
+    given = item.get("time", item.get("timestamp"))
+    at = sent if given is None else moment(given, "timestamp")
+    made = event(settings, "standard", kind, identifier(subject, "subject"), at, id, data)
+    if item.get("specversion") == "1.0":  # a CloudEvent: its id is the one that its other copies have too
+        made |= {name: item[name] for name in ("id", "source", "time", "traceparent", "tracestate") if item.get(name) is not None}
+        if settings.source is not None:
+            made["source"] = settings.source
+    return made
 
 
 ADAPTER = Adapter("standard", verify, read, needs=("secrets",), credentials=("authorization", SIGNATURE, "svix-signature"))

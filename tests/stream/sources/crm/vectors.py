@@ -350,6 +350,9 @@ def salesforce() -> Iterator[Vector]:
     bare = s.cdc("UPDATE", Amount=1)["payload"]
     yield good("change without its wrapping", s.salesforce(compact(bare)), "deal.updated")
     change = compact(s.cdc("DELETE"))
+    relay = s.vector({"Authorization": f"Bearer {SECRET}"}, change, only | {"secrets": [SECRET]})
+    yield good("a change with a relay's secret", relay, "deal.deleted")
+    yield no("a change with another secret", with_headers(relay, Authorization="Bearer x"), "bad_credentials")
     yield no("a change that nobody vouches for", s.vector({}, change, only), "not_configured")
 
 
@@ -495,6 +498,15 @@ def standard() -> Iterator[Vector]:
         "data": {"amount": "10.00", "currency": "EUR"},
     }
     yield good("a CloudEvent", s.standard(compact(event)), "customer.invoiced", ids=["e-1"], sources=["/erp"])
+    bare = {name: value for name, value in event.items() if name not in ("id", "time", "subject")}
+    bare["data"] = {"account_id": "A-1", "amount": "10.00", "currency": "EUR"}
+    yield good(
+        "a CloudEvent that leaves the rest to the headers",
+        s.standard(compact(bare)),
+        "customer.invoiced",
+        ids=["standard:msg_1"],
+        subjects=["A-1"],
+    )
     yield idle("another type", s.standard(compact({"type": "contact.created", "data": {}})))
     spec = '{"test": 2432232314}'
     published = s.vector(
