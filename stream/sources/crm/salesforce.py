@@ -147,7 +147,7 @@ def _record(
     object_: str, what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings
 ) -> Iterator[Item]:
     if object_ == "Opportunity":
-        yield _opportunity(what, fields, subject, at, id, settings)
+        yield from _opportunity(what, fields, subject, at, id, settings)
     elif object_ == "Lead":
         yield from _lead(what, fields, subject, at, id, settings)
     elif object_ in ("Task", "Event"):
@@ -156,12 +156,13 @@ def _record(
         yield Ignored(f"{object_ or 'sObject'}: objects of this type have no events here")
 
 
-def _opportunity(what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings) -> Item:
+def _opportunity(
+    what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings
+) -> Iterator[Item]:
     if what == "DELETE" or yes(fields.get("IsDeleted")):
-        return event(settings, "salesforce", "deal.deleted", subject, at, id)
+        yield event(settings, "salesforce", "deal.deleted", subject, at, id)
+        return
     found = attributes(fields, _OPPORTUNITY, settings)
-    if what in ("CREATE", "UNDELETE"):
-        return event(settings, "salesforce", "deal.created", subject, at, id, found)
     stage = fields.get("StageName")
     if yes(fields.get("IsWon")):
         kind = "deal.won"
@@ -171,7 +172,12 @@ def _opportunity(what: str, fields: Mapping[str, Any], subject: str, at: int, id
         kind = ENTERED[stage_kind(stage, settings, _STAGES)]
     else:
         kind = "deal.updated"
-    return event(settings, "salesforce", kind, subject, at, id, found)
+    if what in ("CREATE", "UNDELETE"):
+        yield event(settings, "salesforce", "deal.created", subject, at, id, found)
+        if kind in ("deal.won", "deal.lost"):  # entered afterwards, as closed already
+            yield event(settings, "salesforce", kind, subject, at, event_id(id, "closed"))
+        return
+    yield event(settings, "salesforce", kind, subject, at, id, found)
 
 
 def _lead(what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings) -> Iterator[Item]:

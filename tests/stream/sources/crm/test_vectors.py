@@ -2,8 +2,9 @@
 
 import pytest
 
+from stream.sources.crm.trial import of
 from tests.stream.sources.crm.vectors import FOLDER, OWN, folded, vectors, written
-from vigie.sources import check_vector
+from vigie.sources import Trials, check_vector
 
 ALL = [(name, vector) for name in OWN for vector in vectors(name)]
 
@@ -11,6 +12,8 @@ ALL = [(name, vector) for name in OWN for vector in vectors(name)]
 @pytest.mark.parametrize(("name", "vector"), ALL, ids=[f"{name}: {vector['name']}" for name, vector in ALL])
 def test_is_answered_as_expected(name, vector):
     assert check_vector(name, folded(vector)) == []
+    ids = [event["id"] for event in Trials(name, None).judge(of(vector, 0))["events"]]
+    assert len(set(ids)) == len(ids), "each event of a request has an id of its own"
 
 
 @pytest.mark.parametrize("name", OWN)

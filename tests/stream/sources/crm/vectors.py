@@ -321,6 +321,8 @@ def salesforce() -> Iterator[Vector]:
     yield no("another token", s.vector({}, s.outbound(won), token) | {"url": URL + "?token=t"}, "bad_credentials")
     made = won | {"StageName": "Prospecting", "CreatedDate": won["LastModifiedDate"]}
     yield good("created", sign(s.outbound(made)), "deal.created")
+    closed = won | {"CreatedDate": won["LastModifiedDate"]}
+    yield good("created as won", sign(s.outbound(closed)), "deal.created", "deal.won")
     yield good("lost", sign(s.outbound(won | {"StageName": "Closed Lost"})), "deal.lost")
     flags = {"IsClosed": "true", "IsWon": "true", "StageName": "Signé & payé".replace("&", "&amp;")}
     yield good("won by its flag", sign(s.outbound(won | flags)), "deal.won")
