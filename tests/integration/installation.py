@@ -30,8 +30,8 @@ EVENTS = ("deals", "leads", "engagement", "customers", "spend")
 _OUTCOMES = re.compile(r'^vigie_events_total\{outcome="(\w+)",topic="([\w-]+)",type="([\w.]*)"\} (\S+)$', re.MULTILINE)
 
 
-def until(holds: Callable[[], Any], seconds: float = 25.0, why: Callable[[], str] = str) -> Any:
-    """Return what holds, once it does: another process has to get there."""
+def until(holds: Callable[[], Any], seconds: float = 60.0, why: Callable[[], str] = str) -> Any:
+    """Return what holds, once it does: another process has to get there. The limit is for machines that do much else."""
     end = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < end, f"not within {seconds} s: {why()}"
@@ -130,7 +130,7 @@ class Installation:
             return {("", 0): (0, 0)}
         return {key: (committed.get(key, 0), end) for key, end in ends.items() if committed.get(key, 0) < end}
 
-    def settle(self, seconds: float = 20) -> None:
+    def settle(self, seconds: float = 60) -> None:
         """Wait until all that is in the topics is folded, durable, and in the view."""
 
         def twice() -> bool:
@@ -186,7 +186,7 @@ class Worker:
         except httpx.TransportError:
             return {}
 
-    def ready(self, seconds: float = 25) -> Worker:
+    def ready(self, seconds: float = 60) -> Worker:
         until(lambda: self.readyz().get("ready") or not self.alive, seconds, lambda: f"{self.readyz()} {self.log}")
         assert self.alive, self.log
         return self
