@@ -24,6 +24,7 @@ from models.events.refused import Refused
 from models.fold import Record
 from stream.intake import Outgoing, Unavailable
 from stream.options import wall_clock
+from stream.quiet import RateLimit
 from stream.seen import Seen
 from stream.settings import Settings, SettingsError
 from stream.sources.crm import (
@@ -40,6 +41,7 @@ from stream.sources.crm import (
 from stream.sources.crm import Request as Webhook
 
 log = logging.getLogger(__name__)
+log.addFilter(RateLimit())  # strangers and an absent broker must not fill the log
 
 #: Requests under way at a time, and bytes of their bodies.
 AT_ONCE = 256
@@ -49,7 +51,6 @@ BODY_TIME = 10.0
 #: What a dead letter of the door has in place of a topic: these can be read again by the adapter.
 LETTERS = "webhooks."
 _HEADERS_KEPT = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "idempotency-key")
-_WARN_EVERY = 60_000
 
 router = APIRouter()
 
@@ -70,7 +71,6 @@ class Source:
     settings: SourceSettings
     tokens: float = 0.0
     refilled: int = 0
-    warned: int = 0
 
     def admit(self, now: int) -> bool:
         """Whether a request may come in under the source's rate: a second's worth may come at once."""
@@ -217,15 +217,14 @@ async def _take(door: Door, source: Source, request: Request, now: int) -> Respo
         except Unavailable as error:
             log.warning("webhook of %s not taken: %s", source.name, error)
             return _count(door, source, "unavailable", _later(503, "the broker is away", 5))
-        return _said(door, source, verdict, fresh, now)
+        return _said(door, source, verdict, fresh)
     finally:
         door.held -= held[0]
 
 
-def _said(door: Door, source: Source, verdict: Verdict, fresh: int, now: int) -> Response:
+def _said(door: Door, source: Source, verdict: Verdict, fresh: int) -> Response:
     if not verdict.accepted:
-        if verdict.reason in (Doubt.STALE, Doubt.FUTURE) and now - source.warned > _WARN_EVERY:
-            source.warned = now
+        if verdict.reason in (Doubt.STALE, Doubt.FUTURE):
             log.warning("webhook of %s: %s (is this machine's clock right?)", source.name, verdict.detail)
         response = _answer(verdict.status, {"error": "not authentic"})
         return _count(door, source, verdict.reason or "refused", response)

@@ -16,6 +16,7 @@ from stream.embedded import EmbeddedBroker
 from stream.intake import Intake, Outgoing, Unavailable
 from stream.metrics import Metrics
 from stream.options import EngineOptions
+from stream.quiet import RateLimit
 from stream.seen import InMemory, InRedis
 from stream.settings import Settings, SettingsError, load
 from stream.sources.crm import BODY_LIMIT
@@ -104,6 +105,14 @@ async def test_a_stranger_gets_401_and_nothing_is_kept(house):
     assert response.status_code == 401 and house.intake.records == []
     assert house.outcomes == [("hubspot", "bad_signature", 0)]
     assert SECRET not in response.text and "signature" not in response.text
+
+
+async def test_a_clock_that_is_wrong_is_said_and_does_not_fill_the_log(house, caplog, monkeypatch):
+    monkeypatch.setattr(webhooks.log, "filters", [RateLimit()])
+    for _ in range(3):
+        assert (await house.post(s.hubspot(BODY, url=URL, at=NOW - 600_000))).status_code == 401
+    said = [record.getMessage() for record in caplog.records if "clock" in record.getMessage()]
+    assert len(said) == 1 and "600 s old" in said[0] and house.outcomes == [("hubspot", "stale", 0)] * 3
 
 
 async def test_the_query_counts_as_it_was_sent_and_the_host_does_not(house):
