@@ -187,7 +187,7 @@ class Settings(_Section):
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
-    sources: dict[str, dict[str, Any]] = {}
+    sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
