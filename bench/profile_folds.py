@@ -4,6 +4,7 @@ import argparse
 import cProfile
 import gc
 import pstats
+import re
 import sys
 import time
 from pathlib import Path
@@ -82,7 +83,8 @@ def _top(topic: str, business: Business, records: list[Record], top: int) -> lis
 def _name(file: str, line: int, function: str) -> str:
     if file.startswith(str(ROOT)):
         return f"{Path(file).relative_to(ROOT)}:{function}"
-    return function if file == "~" else f"{Path(file).name}:{function}"
+    # Addresses would differ from run to run.
+    return re.sub(r" at 0x[0-9a-f]+", "", function) if file == "~" else f"{Path(file).name}:{function}"
 
 
 def main() -> int:
