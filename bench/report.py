@@ -165,8 +165,8 @@ def _throughput(title: str, job: str, section: dict[str, Any]) -> Iterator[str]:
         yield (
             "Stock Faust runs our own folds, readings and rules in its agents, one row of a Table (memory store, changelog) for "
             "each changed entity and one message for each changed pane, every 5 s: only the engine differs. It does not keep "
-            "positions with state, so a crash counts events twice; ours does not. Ours is also waited for until readings and rules "
-            "have caught up; Faust is not.\n"
+            "positions with state, so a crash counts events twice; ours does not. Ours is also waited for until readings and "
+            "rules have caught up; Faust is not.\n"
         )
 
 
