@@ -3,7 +3,6 @@
 All problems of all files are found in one go: a file is read to its end whatever its first lines hold.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from alert_rules import durations
 from alert_rules.message import check_summary
 from alert_rules.rule import Direction, Known, KpiFacts, Moment, Rule, Severity, Step, Timeline
+from alert_rules.suggest import near
 from alert_rules.wording import TemplateError, number
 from models.windows import Window, WindowError
 
@@ -54,14 +54,6 @@ def parse_rules(documents: Mapping[str, Any], known: Known) -> tuple[list[Rule],
         owners[rule.id] = file
         rules.append(rule)
     return rules, problems
-
-
-def near(word: object, accepted: Collection[str]) -> str:
-    """Return `` (did you mean "…"?)`` where something close is accepted, else what is accepted."""
-    close = difflib.get_close_matches(str(word), accepted, n=1)
-    if close:
-        return f' (did you mean "{close[0]}"?)'
-    return f" (accepted: {', '.join(accepted)})" if accepted else ""
 
 
 class _Reader:

@@ -75,7 +75,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         instance.engine.status,
         settings,
         scrape=metrics.scrape,
-        alerts=instance.evaluator.current,
+        alerts=lambda: [instance.dispatcher.annotated(alert) for alert in instance.evaluator.current()],
         cache_state=lambda: snapshots.state,
     )
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
