@@ -75,12 +75,20 @@ class RedisSettings(_Section):
     url: SecretStr = SecretStr("memory://")
 
 
+class OperatorSettings(_Section):
+    """Somebody who may acknowledge and silence alerts over the API, with this bearer token."""
+
+    name: str = Field(min_length=1, max_length=100)
+    token: SecretStr = Field(min_length=16)
+
+
 class WebSettings(_Section):
-    """Where the page, the API and the metrics listen."""
+    """Where the page, the API and the metrics listen, and who may act on alerts over the API."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     public_url: str = ""
+    operators: list[OperatorSettings] = []
 
 
 class RateStep(_Section):

@@ -14,7 +14,9 @@ from stream.publisher import Publisher
 from stream.settings import Settings
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, ViewSource
+from stream.web.operate import Operations
 from stream.web.server import serve
+from vigie.acts import Acts
 from vigie.common import Config, console, log_to_stderr, run, settings_of
 from vigie.instance import Instance, prepared
 from vigie.simulate import demo as demo_batches
@@ -78,6 +80,16 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         alerts=lambda: [instance.dispatcher.annotated(alert) for alert in instance.evaluator.current()],
         cache_state=lambda: snapshots.state,
     )
+    acts = Acts(instance.options)
+    stack.callback(acts.close)
+    dispatcher = instance.dispatcher
+    operations = Operations(
+        settings.web.operators,
+        acts.put,
+        standing=lambda: None if instance.evaluator.owned() is None else {a["id"] for a in instance.evaluator.current()},
+        silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
+    )
+    web.include_router(operations.router())
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     cache = asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache")
