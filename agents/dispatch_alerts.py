@@ -39,6 +39,9 @@ class Dispatcher:
         return (self.owned() or self._empty).silences()
 
     def annotated(self, alert: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an alert as the evaluation shows it, with what is being done about it."""
-        standing = (self.owned() or self._empty).standing(str(alert.get("id")))
+        """Return an alert as the evaluation shows it, with what is being done about it where this worker knows."""
+        owned = self.owned()
+        if owned is None:
+            return dict(alert)
+        standing = owned.standing(str(alert.get("id")))
         return {**alert, **(standing or {"acknowledged": None, "held": [], "told": []})}

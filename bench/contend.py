@@ -34,7 +34,7 @@ from bench.small_fold import SmallFold
 from models.business import Business
 from models.events.decode import decoder
 from models.events.refused import Refused
-from models.fold import PartitionFold, Record
+from models.fold import PartitionFold
 from stream.app import build_app
 from stream.options import EngineOptions
 from stream.settings import Settings

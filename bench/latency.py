@@ -25,9 +25,9 @@ import tempfile
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from aiohttp import web
@@ -82,7 +82,7 @@ class Watched:
     """A fold of entities, watched from outside: what went in, what came out, what was committed."""
 
     #: By (fold, partition): what each checkpoint's panes say last, and when its events were produced.
-    waiting: dict[bytes, deque[tuple[tuple[bytes, bytes | None], list[int]]]] = {}
+    waiting: ClassVar[dict[bytes, deque[tuple[tuple[bytes, bytes | None], list[int]]]]] = {}
 
     def __init__(self, fold: Any, samples: Samples) -> None:
         self._fold = fold
@@ -147,6 +147,14 @@ def _watch(spec: FoldSpec, samples: Samples, how: type[Any]) -> FoldSpec:
     return dataclasses.replace(spec, make=watched)
 
 
+@contextlib.contextmanager
+def probe_rule() -> Iterator[str]:
+    """Give a folder with the rule that every probe breaks."""
+    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
+        Path(directory, "bench-probe.yaml").write_text(PROBE_RULE)
+        yield directory
+
+
 async def worker(brokers: str, receiver: str) -> None:
     """A whole worker until SIGTERM; prints ``ready``, and at the end the samples."""
     from vigie import instance as wiring
@@ -164,8 +172,7 @@ async def worker(brokers: str, receiver: str) -> None:
 
     wiring.entity_folds = lambda *given: [_watch(spec, samples, Watched) for spec in folds(*given)]
     wiring.Roller = Roller  # type: ignore[misc]
-    with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
-        Path(directory, "bench-probe.yaml").write_text(PROBE_RULE)
+    with probe_rule() as directory:
         settings = Settings.model_validate(
             {
                 "application": f"bench-{uuid.uuid4().hex[:6]}",
@@ -218,8 +225,7 @@ async def load(brokers: str, seconds: float, rate: float) -> None:
     every = int(rate / PROBES)
     for number, (topic, key, value) in enumerate(Mix(count, int(began), rate=rate)):
         due = began + number * 1000 / rate
-        while (ahead := due - now_ms()) > 0:
-            await asyncio.sleep(ahead / 1000)
+        await asyncio.sleep(max(0.0, due - now_ms()) / 1000)
         publisher.send(topic, key, value)
         if number % every == 0:
             name = f"probe-{number}"

@@ -1,8 +1,9 @@
 """What does the small job cost on Quix Streams, with its State (RocksDB) and changelog topics?
 
-Runs in an environment of its own (``bench/requirements.txt``), so it imports nothing of this project. State belongs to the record's
-key; so that one partition's panes can be kept as the other contenders keep them, this job's records are keyed by their partition
-(``--topic`` is loaded so). The other way, a repartition topic for each of four dimensions, would send every event four times.
+Runs in an environment of its own (``bench/requirements.txt``), so it imports nothing of this project. State belongs to the
+record's key; so that one partition's panes can be kept as the other contenders keep them, this job's records are keyed by
+their partition (``--topic`` is loaded so). The other way, a repartition topic for each of four dimensions, would send every
+event four times.
 """
 
 import argparse

@@ -38,10 +38,10 @@ def read(options: EngineOptions) -> Iterator[DeadLetter]:
     )
     topic = options.physical("dead-letters")
     try:
-        wrong = consumer.list_topics(topic, timeout=10).topics[topic].error
+        wrong = consumer.list_topics(topic, timeout=5).topics[topic].error
         if wrong is not None:
             raise confluent_kafka.KafkaException(wrong)
-        _, end = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, 0), timeout=10)
+        _, end = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, 0), timeout=5)
         consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
         while True:
             for message in consumer.consume(1000, 5):

@@ -86,7 +86,7 @@ def _topics(settings: Settings, options: EngineOptions, metadata: Any, problems:
 def _remedy(text: str) -> str:
     if "missing (" in text:
         return "run: vigie topics create"
-    if "partitions;" in text:
+    if "kafka.partitions;" in text:
         return "set kafka.partitions to what there is, or name others with kafka.topic_prefix: entities cannot change partitions"
     wanted = text.rpartition(": ")[2].removesuffix(" or more")
     setting = next(name for name in ("cleanup.policy", "retention.ms") if name in text)

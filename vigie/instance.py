@@ -116,6 +116,10 @@ class Instance:
         """Now, in epoch milliseconds."""
         return self.options.clock
 
+    def holds(self, name: str) -> bool:
+        """Whether a fold of a topic of one partition is in this worker's hands."""
+        return self._owned(name) is not None
+
     def _owned(self, name: str) -> Any:
         """Return the fold of a topic of one partition if it is in this worker's hands, else None."""
         try:

@@ -131,7 +131,7 @@ def publish(settings: Settings, files: list[Path], format: str, mapping: Path | 
 def _ready(options: EngineOptions) -> None:
     """Refuse before the first event where there is no broker, or no topics: each event would wait for its time-out."""
     try:
-        problems = check(options)
+        problems = check(options, timeout=5)
     except KafkaException as error:
         refuse(no_broker(options.brokers, error))
     fatal = [problem for problem in problems if problem.fatal]

@@ -49,7 +49,7 @@ def check_command(as_json: Annotated[bool, typer.Option("--json", help="As JSON.
     """Say what is wrong with the topics; exit code 1 where Vigie cannot run with them."""
     options, folds = plan(settings_of(config))
     try:
-        problems = check(options, folds)
+        problems = check(options, folds, timeout=5)
     except KafkaException as error:
         refuse(no_broker(options.brokers, error))
     fatal = [problem for problem in problems if problem.fatal]

@@ -8,12 +8,13 @@ from typing import Annotated
 import orjson
 import typer
 
+from agents import roll_kpis
+from stream.cache import Fallback, Snapshots
 from stream.cache import Publisher as CachePublisher
-from stream.cache import Snapshots
 from stream.publisher import Publisher
 from stream.settings import Settings
 from stream.web.app import build_web
-from stream.web.board import WINDOWS, Board, ViewSource
+from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.operate import Operations
 from stream.web.server import serve
 from vigie.acts import Acts
@@ -65,11 +66,18 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
     """Serve page, API and metrics of an instance until the stack ends; return the address."""
     settings = instance.settings
     view = instance.roller.view
-    board = Board(ViewSource(view, instance.catalogue), instance.business.calendar, instance.clock)
+    # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
+    source = ViewSource(view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
+
+    def board_over(any_source: Source) -> Board:
+        return Board(any_source, instance.business.calendar, instance.clock)
+
+    board = board_over(source)
     snapshots = Snapshots.of(settings)
+    fallback = Fallback(snapshots, source, board_over)
     metrics = instance.metrics
     shown = settings.metrics
-    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: view.live)
+    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_notifications(lambda: instance.deliverer.outcomes)
     web = build_web(
@@ -78,6 +86,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         settings,
         scrape=metrics.scrape,
         alerts=lambda: [instance.dispatcher.annotated(alert) for alert in instance.evaluator.current()],
+        cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
     acts = Acts(instance.options)
@@ -92,11 +101,15 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
     web.include_router(operations.router())
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
-    cache = asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache")
+    caching = [
+        asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
+        asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
+    ]
 
     async def end_cache() -> None:
-        cache.cancel()
-        await asyncio.gather(cache, return_exceptions=True)
+        for task in caching:
+            task.cancel()
+        await asyncio.gather(*caching, return_exceptions=True)
         await snapshots.close()
 
     stack.push_async_callback(end_cache)

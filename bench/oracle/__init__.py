@@ -1,1 +1,1 @@
-"""What are the numbers, computed a second time, by another program in another language, from the definitions alone?"""
+"""What are the numbers, computed a second time, in another language and another way?"""

@@ -95,9 +95,9 @@ def _report(results: list[Result], screen: Console, *, write_page: bool) -> int:
             screen.print(f"{result.data}, {result.mode.label}: {example}", style="red", markup=False, highlight=False)
     differences = sum(result.verdict.differences.total() for result in results)
     compared = sum(result.verdict.compared.total() for result in results)
-    screen.print(f"{compared:,} readings compared, {differences:,} differences", style="red" if differences else "green")
+    screen.print(f"{compared:,} comparisons of readings, {differences:,} differences", style="red" if differences else "green")
     if write_page:
-        write(PAGE, results, f"{compared:,} readings compared, {differences:,} differences.")
+        write(PAGE, results, f"{compared:,} comparisons of readings, {differences:,} differences.")
     return 1 if differences else 0
 
 

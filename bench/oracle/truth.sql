@@ -1,4 +1,5 @@
--- What is every KPI, from the events alone? Written from docs/kpis.md and the docstrings of models/folds, not from the folds.
+-- What is every KPI, from the events alone? By the definitions in docs/kpis.md and the docstrings of models/folds; what these leave
+-- open (the order of equal times, which event dates a close, where a deal reopens) is as in the folds, and said where it is used.
 --
 -- In:  record(n, line)      the events as they come, one JSON text a row, repeats included
 --      asked(k, t)          read at the instant t, knowing the events with time < k (all instants are epoch milliseconds)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEALS = ("sales", "win_rate", "time_to_close_won", "stage_duration")
 MONEY = ("revenue", "win_rate_value", "average_deal_size", "median_deal_size")
 REST = ("open_pipeline", "leads", "visitor_to_lead_rate", "mql_rate", "lead_conversion_period", "lead_response_time")
-WEB = ("sessions", "bounce_rate", "session_duration", "cac", "nps")
+WEB = ("sessions", "bounce_rate", "session_duration", "nps")
 
 
 def public(name: str) -> Path:
@@ -51,20 +51,21 @@ def test_sales_opportunities_in_a_zone_with_summer_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-def test_a_loan_process_in_order_and_disturbed(tmp_path: Path) -> None:
+def test_a_loan_process_as_it_is_and_disturbed(tmp_path: Path) -> None:
     data = Data("bpic12", "bpic12", public("bpic12/bpic2012.csv.gz"), until="2011-10-20")
 
-    results = list(Oracle(tmp_path).run(data, [Mode(), Mode(restated=True), Mode(restated=True, disturbed=True)]))
+    results = list(Oracle(tmp_path).run(data, [Mode(restated=True), Mode(restated=True, disturbed=True)]))
 
-    assert [result.against for result in results] == ["SQL", "SQL", "SQL", "the undisturbed replay"]
+    assert [result.against for result in results] == ["SQL", "SQL", "the undisturbed replay"]
     agree(results, (*DEALS, *MONEY, "open_pipeline"))
 
 
 def test_a_replay_that_fails_is_no_agreement(tmp_path: Path) -> None:
-    absent = Data("absent", "crm", tmp_path)
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
 
-    with pytest.raises(ReplayFailed, match="exit code 1"):
-        list(Oracle(tmp_path).run(absent, [Mode()]))
+    with pytest.raises(ReplayFailed, match="not done after 0 s"):
+        list(Oracle(tmp_path, patience=0.01).run(Data("empty", "jsonl", empty), [Mode()]))
 
 
 def test_a_real_kafka_is_not_replaced_by_the_embedded_broker(tmp_path: Path) -> None:
