@@ -247,7 +247,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
         tree = _read(file)
     problems: list[str] = []
     for name, value in environ.items():
-        if name.startswith("VIGIE_") and name not in ("VIGIE_CONFIG", "VIGIE_DATA"):
+        if name.startswith("VIGIE_") and name not in ("VIGIE_CONFIG", "VIGIE_DATA", "VIGIE_TOKEN"):
             _place(tree, name, value, problems)
     for name, value in overrides.items():
         if value is not None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from vigie.common import refuse, settings_of
 
@@ -77,7 +77,8 @@ def list_command(json: Json = False, url: Url = None, config: Config = None) -> 
     if json:
         _print(found)
         return
-    table = Table("id", "severity", "state", "rule", "segment", "since", "acknowledged", "held by")
+    names = ("severity", "state", "rule", "segment", "since", "acknowledged", "held by")
+    table = Table(Column("id", no_wrap=True), *(Column(name, overflow="fold") for name in names))
     for alert in found:
         place = ", ".join(f"{k}={v}" for k, v in (alert.get("segment") or {}).items()) or "total"
         ack = (alert.get("acknowledged") or {}).get("by", "")
