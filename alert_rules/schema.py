@@ -15,7 +15,7 @@ from alert_rules.suggest import near
 from alert_rules.wording import TemplateError, number
 from models.windows import Window, WindowError
 
-KEYS = ("id", "kpi", "window", "by", "warn", "critical", "for", "min_samples", "labels", "summary", "runbook", "tests")
+KEYS = ("id", "kpi", "window", "by", "warn", "critical", "for", "min_samples", "sure", "labels", "summary", "runbook", "tests")
 _STEP_KEYS = ("below", "above", "clear_above", "clear_below")
 _TEST_KEYS = ("name", "timeline")
 _MOMENT_KEYS = ("at", "value", "sample", "expect", "says")
@@ -94,6 +94,7 @@ class _Reader:
         direction, ladder = self._ladder(tree, facts or KpiFacts("count", ""))
         wait = self.duration(tree.get("for", 0), "for")
         min_samples = self._min_samples(tree, facts)
+        sure = self._sure(tree, facts)
         labels = self._labels(tree)
         summary = self.text(tree, "summary")
         runbook = self._runbook(tree)
@@ -102,7 +103,7 @@ class _Reader:
             return None
         rule = Rule(
             id_, kpi, window, by, direction, ladder, wait, min_samples, labels, summary, runbook, tests,
-            facts.unit, facts.label,
+            facts.unit, sure, facts.label,
         )  # fmt: skip
         try:
             check_summary(rule)
@@ -228,6 +229,16 @@ class _Reader:
         if value and facts is not None and not facts.sampled:
             self.bad("min_samples", f'"{tree.get("kpi")}" has no sample (accepted: leave it out)')
         return value or 0
+
+    def _sure(self, tree: Mapping[str, Any], facts: KpiFacts | None) -> float | None:
+        if "sure" not in tree:
+            return None
+        value = self.number(tree["sure"], "sure", "ratio")
+        if value is not None and not 0.5 <= value < 1:
+            self.bad("sure", f"found {value:g} (accepted: a probability from 0.5, below 1, such as 0.9)")
+        if facts is not None and not facts.bounded:
+            self.bad("sure", f'"{tree.get("kpi")}" is not a share of counted cases (accepted: min_samples, or leave it out)')
+        return value
 
     def _labels(self, tree: Mapping[str, Any]) -> dict[str, str]:
         labels = tree.get("labels", {})
