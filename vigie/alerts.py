@@ -21,6 +21,7 @@ _TIMEOUT = 10.0  # seconds
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (default: vigie.yaml or VIGIE_CONFIG).")]
 Url = Annotated[str | None, typer.Option(help="Where the instance listens (default: from the settings).")]
 Json = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
+Id = Annotated[str, typer.Argument(help="An id, as the lists show it.")]
 TokenFile = Annotated[
     Path | None, typer.Option(help="A file that holds the operator's token (default: the variable VIGIE_TOKEN).")
 ]
@@ -90,7 +91,7 @@ def list_command(json: Json = False, url: Url = None, config: Config = None) -> 
 
 
 @app.command("show")
-def show_command(id: str, url: Url = None, config: Config = None) -> None:
+def show_command(id: Id, url: Url = None, config: Config = None) -> None:
     """Show one alert, as JSON: who was told, what holds it back, who takes care."""
     for alert in call("GET", "/api/alerts", url=url, config=config):
         if alert.get("id") == id:
@@ -100,13 +101,13 @@ def show_command(id: str, url: Url = None, config: Config = None) -> None:
 
 
 @app.command("ack")
-def ack_command(id: str, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
+def ack_command(id: Id, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
     """Acknowledge an alert: it is not repeated and does not escalate."""
     _print(call("POST", f"/api/alerts/{_quoted(id)}/ack", url=url, config=config, token=_token(token_file)))
 
 
 @app.command("unack")
-def unack_command(id: str, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
+def unack_command(id: Id, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
     """Take an acknowledgement back."""
     _print(call("POST", f"/api/alerts/{_quoted(id)}/unack", url=url, config=config, token=_token(token_file)))
 
@@ -132,6 +133,6 @@ def silences_command(url: Url = None, config: Config = None) -> None:
 
 
 @app.command("unsilence")
-def unsilence_command(id: str, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
+def unsilence_command(id: Id, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
     """End a silence now."""
     _print(call("DELETE", f"/api/silences/{_quoted(id)}", url=url, config=config, token=_token(token_file)))
