@@ -229,7 +229,7 @@ class Settings(_Section):
     rule_folders: list[Path] = []
     alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
-    sources: dict[str, dict[str, Any]] = {}
+    sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
