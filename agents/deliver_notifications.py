@@ -45,7 +45,7 @@ class Deliverer:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
-            topics=("alerts", "outbox"),
+            topics=("outbox",),
             make=self._make,
             lane=LANE,
             on_durable=self.deliver,

@@ -19,8 +19,9 @@ from enum import StrEnum
 from typing import Any
 
 from alert_rules.durations import human
+from alert_rules.posterior import probability
 from alert_rules.reading import sample
-from alert_rules.rule import Direction, Rule, Severity
+from alert_rules.rule import Direction, Rule, Severity, Step
 from alert_rules.wording import number
 from models.kpis.reading import Reading
 
@@ -119,7 +120,7 @@ def evaluate(rule: Rule, state: AlertState | None, reading: Reading) -> tuple[Al
             state = replace(state, blind=now, at=now)
         return state, []
 
-    holds = _holds(rule, state, value, now)
+    holds = _holds(rule, state, reading, value)
     if not holds:
         return None, [] if state is None else [_ended(rule, state, value, reading)]
     on = [severity for severity, hold in holds.items() if hold.on]
@@ -134,7 +135,7 @@ def evaluate(rule: Rule, state: AlertState | None, reading: Reading) -> tuple[Al
         assert state is not None  # from nothing to something is always a kind
         same = (holds, None, severity) == (state.holds, state.blind, state.severity)
         return (state if same else after), []
-    return after, [_transition(rule, kind, state, after, reading, _reason(rule, after, value, reading.currency))]
+    return after, [_transition(rule, kind, state, after, reading, _reason(rule, after, value, reading))]
 
 
 def orphaned(state: AlertState, now: int, reason: str) -> Transition:
@@ -153,8 +154,9 @@ def _spoken(rule: Rule, reading: Reading) -> float | None:
     return reading.value
 
 
-def _holds(rule: Rule, state: AlertState | None, value: float, now: int) -> dict[Severity, Hold]:
+def _holds(rule: Rule, state: AlertState | None, reading: Reading, value: float) -> dict[Severity, Hold]:
     """Return the steps that are breached or not clear yet."""
+    now = reading.at
     # Time without a value does not count towards `for`.
     unseen = now - state.blind if state is not None and state.blind is not None else 0
     holds: dict[Severity, Hold] = {}
@@ -162,12 +164,26 @@ def _holds(rule: Rule, state: AlertState | None, value: float, now: int) -> dict
         hold = state.holds.get(step.severity) if state is not None else None
         if hold is not None and unseen and not hold.on:
             hold = replace(hold, since=hold.since + unseen)
-        if step.breached(rule.direction, value):
+        spoken = hold is not None and hold.on
+        # What has spoken holds until it is clear; certainty is asked for before speaking only.
+        if step.breached(rule.direction, value) and (spoken or surely(rule, step, reading)):
             since = now if hold is None else hold.since
-            holds[step.severity] = Hold(since, (hold is not None and hold.on) or now - since >= rule.wait)
+            holds[step.severity] = Hold(since, spoken or now - since >= rule.wait)
         elif hold is not None and hold.on and not step.cleared(rule.direction, value):
             holds[step.severity] = hold
     return holds
+
+
+def certainty(rule: Rule, step: Step, reading: Reading) -> float | None:
+    """Return the probability that a rate truly lies beyond a step, None where the reading has no counts to tell it by."""
+    if reading.numerator is None or reading.denominator is None or not 0 <= reading.numerator <= reading.denominator:
+        return None
+    return probability(rule.direction, step.threshold, reading.numerator, reading.denominator)
+
+
+def surely(rule: Rule, step: Step, reading: Reading) -> bool:
+    """Whether the reading is as sure of the breach as the rule asks for."""
+    return rule.sure is None or (certainty(rule, step, reading) or 0.0) >= rule.sure
 
 
 def _breached(rule: Rule, severity: Severity, value: float) -> bool:
@@ -192,20 +208,29 @@ def _kind(before: AlertState | None, after: AlertState) -> Kind | None:
 def _ended(rule: Rule, state: AlertState, value: float, reading: Reading) -> Transition:
     kind = Kind.CANCELLED if state.phase is Phase.PENDING else Kind.RESOLVED
     step = rule.step(state.severity) or rule.ladder[0]
+    if kind is Kind.CANCELLED and step.breached(rule.direction, value):
+        told = number(value, rule.unit, reading.currency)
+        limit, sure = number(step.threshold, rule.unit, reading.currency), certainty(rule, step, reading)
+        doubt = f"only {number(sure, 'ratio')} sure" if sure is not None else "nobody knows how sure"
+        reason = f"{told} is {rule.direction} {limit}, but it is {doubt}, not {number(rule.sure, 'ratio')}"
+        return _transition(rule, kind, state, None, reading, reason)
     level = number(step.clear if kind is Kind.RESOLVED else step.threshold, rule.unit, reading.currency)
     side = "at or above" if rule.direction is Direction.BELOW else "at or below"
     reason = f"{number(value, rule.unit, reading.currency)} is {side} {level}"
     return _transition(rule, kind, state, None, reading, reason)
 
 
-def _reason(rule: Rule, after: AlertState, value: float, currency: str | None) -> str:
+def _reason(rule: Rule, after: AlertState, value: float, reading: Reading) -> str:
+    currency = reading.currency
     step = rule.step(after.severity)
     assert step is not None  # holds are made of the ladder's steps
     told, threshold = number(value, rule.unit, currency), number(step.threshold, rule.unit, currency)
     if after.phase is Phase.RECOVERING:
         return f"{told} is no longer {rule.direction} {threshold}, not yet at {number(step.clear, rule.unit, currency)}"
     held = after.at - after.holds[after.severity].since
-    return f"{told} is {rule.direction} {threshold}{f' for {human(held)}' if held else ''}"
+    sure = None if rule.sure is None else certainty(rule, step, reading)
+    how = "" if sure is None else f" ({number(sure, 'ratio')} sure)"
+    return f"{told} is {rule.direction} {threshold}{how}{f' for {human(held)}' if held else ''}"
 
 
 def _transition(

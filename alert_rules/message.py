@@ -137,6 +137,7 @@ def data(rule: Rule, transition: Transition) -> dict[str, Any]:
         "threshold": step.threshold if step else None,
         "clear": step.clear if step else None,
         "direction": rule.direction.value,
+        "sure": rule.sure,
         "labels": dict(rule.labels),
         "runbook": rule.runbook,
     }

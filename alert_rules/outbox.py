@@ -1,6 +1,7 @@
-"""Who has still to be told what, and when is the next attempt? The fold from the ``alerts`` topic to what is sent.
+"""Who has still to be told what, and when is the next attempt? The fold from the ``outbox`` topic to what is sent.
 
-It reads ``outbox`` too: what operators redrive from the dead letters comes back there, for its one receiver.
+The dispatch puts messages there, each with its receivers; what operators redrive from the dead letters comes back there
+too, for its one receiver.
 
 The promise: every incident is told at least once, and what is told twice carries the same id. A message is first a row (an
 *intent*); it is sent only once that row is durable; the row goes when the result is known. Whoever dies in between leaves
@@ -109,13 +110,13 @@ class DeliverNotifications:
                 self._homeless.append(delivery)
 
     def fold(self, records: Sequence[Record]) -> None:
-        """Make an intent for every receiver of each transition that is told."""
+        """Make an intent for every receiver of each message (or transition: redriven from before there were messages)."""
         for record in records:
             if record.value is None:
                 continue
             try:
                 tree = orjson.loads(record.value)
-                if tree["type"] != "transition" or tree["kind"] not in _TOLD:
+                if tree["type"] != "message" and (tree["type"] != "transition" or tree["kind"] not in _TOLD):
                     continue
                 id_, incident = str(tree["id"]), str(tree["incident"])
             except (ValueError, KeyError, TypeError) as error:

@@ -83,6 +83,7 @@ class Rule:
     runbook: str
     tests: tuple[Timeline, ...]
     unit: str = "count"
+    sure: float | None = None  # of a rate: speak only if it lies beyond the threshold with this probability
     title: str = ""  # the KPI's name as people say it
 
     def step(self, severity: Severity) -> Step | None:

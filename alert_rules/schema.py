@@ -3,7 +3,6 @@
 All problems of all files are found in one go: a file is read to its end whatever its first lines hold.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Collection, Mapping
@@ -12,10 +11,11 @@ from typing import Any, NamedTuple
 from alert_rules import durations
 from alert_rules.message import check_summary
 from alert_rules.rule import Direction, Known, KpiFacts, Moment, Rule, Severity, Step, Timeline
+from alert_rules.suggest import near
 from alert_rules.wording import TemplateError, number
 from models.windows import Window, WindowError
 
-KEYS = ("id", "kpi", "window", "by", "warn", "critical", "for", "min_samples", "labels", "summary", "runbook", "tests")
+KEYS = ("id", "kpi", "window", "by", "warn", "critical", "for", "min_samples", "sure", "labels", "summary", "runbook", "tests")
 _STEP_KEYS = ("below", "above", "clear_above", "clear_below")
 _TEST_KEYS = ("name", "timeline")
 _MOMENT_KEYS = ("at", "value", "sample", "expect", "says")
@@ -56,14 +56,6 @@ def parse_rules(documents: Mapping[str, Any], known: Known) -> tuple[list[Rule],
     return rules, problems
 
 
-def near(word: object, accepted: Collection[str]) -> str:
-    """Return `` (did you mean "…"?)`` where something close is accepted, else what is accepted."""
-    close = difflib.get_close_matches(str(word), accepted, n=1)
-    if close:
-        return f' (did you mean "{close[0]}"?)'
-    return f" (accepted: {', '.join(accepted)})" if accepted else ""
-
-
 class _Reader:
     """Reads one file; collects its problems."""
 
@@ -102,6 +94,7 @@ class _Reader:
         direction, ladder = self._ladder(tree, facts or KpiFacts("count", ""))
         wait = self.duration(tree.get("for", 0), "for")
         min_samples = self._min_samples(tree, facts)
+        sure = self._sure(tree, facts)
         labels = self._labels(tree)
         summary = self.text(tree, "summary")
         runbook = self._runbook(tree)
@@ -110,7 +103,7 @@ class _Reader:
             return None
         rule = Rule(
             id_, kpi, window, by, direction, ladder, wait, min_samples, labels, summary, runbook, tests,
-            facts.unit, facts.label,
+            facts.unit, sure, facts.label,
         )  # fmt: skip
         try:
             check_summary(rule)
@@ -236,6 +229,16 @@ class _Reader:
         if value and facts is not None and not facts.sampled:
             self.bad("min_samples", f'"{tree.get("kpi")}" has no sample (accepted: leave it out)')
         return value or 0
+
+    def _sure(self, tree: Mapping[str, Any], facts: KpiFacts | None) -> float | None:
+        if "sure" not in tree:
+            return None
+        value = self.number(tree["sure"], "sure", "ratio")
+        if value is not None and not 0.5 <= value < 1:
+            self.bad("sure", f"found {value:g} (accepted: a probability from 0.5, below 1, such as 0.9)")
+        if facts is not None and not facts.bounded:
+            self.bad("sure", f'"{tree.get("kpi")}" is not a share of counted cases (accepted: min_samples, or leave it out)')
+        return value
 
     def _labels(self, tree: Mapping[str, Any]) -> dict[str, str]:
         labels = tree.get("labels", {})

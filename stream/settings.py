@@ -75,12 +75,20 @@ class RedisSettings(_Section):
     url: SecretStr = SecretStr("memory://")
 
 
+class OperatorSettings(_Section):
+    """Somebody who may acknowledge and silence alerts over the API, with this bearer token."""
+
+    name: str = Field(min_length=1, max_length=100)
+    token: SecretStr = Field(min_length=16)
+
+
 class WebSettings(_Section):
-    """Where the page, the API and the metrics listen."""
+    """Where the page, the API and the metrics listen, and who may act on alerts over the API."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     public_url: str = ""
+    operators: list[OperatorSettings] = []
 
 
 class RateStep(_Section):
@@ -149,18 +157,51 @@ def _midnight(day: date) -> int:
 
 
 class ReceiverSettings(_Section):
-    """Where alerts go."""
+    """Where alerts go. Which of the fields a type needs and takes is in ``RECEIVER_FIELDS``."""
 
-    name: str
-    type: Literal["console", "http"]
+    name: str = Field(min_length=1, max_length=100)
+    type: Literal["console", "http", "slack", "email", "pagerduty"]
     url: SecretStr | None = None
     secret: SecretStr | None = None
+    token: SecretStr | None = None
+    channel: str = ""
+    routing_key: SecretStr | None = None
+    host: str = ""
+    port: int | None = Field(None, ge=1, le=65535)
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr | None = None
+    sender: str = ""
+    to: list[str] = []
 
     @model_validator(mode="after")
     def _whole(self) -> "ReceiverSettings":
-        if self.type == "http" and self.url is None:
-            raise ValueError(f"receiver {self.name!r}: type http needs url")
+        needed, taken = RECEIVER_FIELDS[self.type]
+        for name in needed:
+            if not getattr(self, name):
+                raise ValueError(f"receiver {self.name!r}: type {self.type} needs {name}")
+        for name in sorted(self.model_fields_set - {"name", "type", *needed, *taken}):
+            accepted = ", ".join(("name", "type", *needed, *taken))
+            raise ValueError(f"receiver {self.name!r}: {name} does not go with type {self.type} (accepted: {accepted})")
+        if self.type == "slack" and bool(self.url) == bool(self.token):
+            raise ValueError(
+                f"receiver {self.name!r}: type slack needs url (of an incoming webhook), or token (of a bot) and channel"
+            )
+        if self.token and not self.channel:
+            raise ValueError(f"receiver {self.name!r}: a bot's token needs channel")
+        if self.password and self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError(f"receiver {self.name!r}: a password is not sent without TLS (accepted: tls: starttls or tls)")
         return self
+
+
+#: By type: the fields it needs, and those it takes too.
+RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "console": ((), ()),
+    "http": (("url",), ("secret",)),
+    "slack": ((), ("url", "token", "channel")),
+    "email": (("host", "sender", "to"), ("port", "tls", "username", "password")),
+    "pagerduty": (("routing_key",), ("url",)),
+}
 
 
 class MetricsSettings(_Section):
@@ -186,6 +227,7 @@ class Settings(_Section):
     metrics: MetricsSettings = MetricsSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
+    alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
@@ -205,7 +247,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
         tree = _read(file)
     problems: list[str] = []
     for name, value in environ.items():
-        if name.startswith("VIGIE_") and name not in ("VIGIE_CONFIG", "VIGIE_DATA"):
+        if name.startswith("VIGIE_") and name not in ("VIGIE_CONFIG", "VIGIE_DATA", "VIGIE_TOKEN"):
             _place(tree, name, value, problems)
     for name, value in overrides.items():
         if value is not None:
@@ -217,7 +259,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
             path_ = ".".join(str(part) for part in item["loc"]) or "(top)"
             # A secret's value must not be echoed: only short, plain values are shown.
             found = item.get("input")
-            secret = any(word in path_ for word in ("password", "secret", "url", "token"))
+            secret = any(word in path_ for word in ("password", "secret", "url", "token", "key"))
             shown = (
                 f" (found {found!r})"
                 if isinstance(found, str | int | float) and not secret and item["type"] != "value_error"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vigie import dead_letters, doctor, kpis, publish, replay, rules, simulate, sources, topics, up, web, worker
+from vigie import alerts, dead_letters, doctor, kpis, publish, replay, routes, rules, simulate, sources, topics, up, web, worker
 
 app = typer.Typer(
     name="vigie",
@@ -39,6 +39,8 @@ app.command("simulate")(simulate.command)
 app.command("doctor")(doctor.command)
 app.add_typer(kpis.app, name="kpis")
 app.add_typer(rules.app, name="rules")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(routes.app, name="routes")
 app.add_typer(sources.app, name="sources")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")

@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 
 from confluent_kafka import KafkaError, KafkaException
 
-from agents import deliver_notifications, evaluate_alerts, roll_kpis
+from agents import deliver_notifications, dispatch_alerts, evaluate_alerts, roll_kpis
 from agents.deliver_notifications import Deliverer
+from agents.dispatch_alerts import Dispatcher
 from agents.entity_fold import LANE as STATE
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
@@ -26,12 +27,13 @@ from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, wall_clock
 from stream.settings import Settings
 from stream.topics import create, declared
+from vigie.routes import load_alerting
 from vigie.rules import load_rules
 
 log = logging.getLogger(__name__)
 
 #: Lanes whose results people wait for: each checkpoints as soon as something has changed.
-EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, deliver_notifications.LANE)
+EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE)
 #: What librdkafka answers while no broker does.
 _AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 
@@ -95,14 +97,16 @@ class Instance:
         self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self.deliverer = Deliverer(notifiers)
+        self.dispatcher = Dispatcher(load_alerting(settings))
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if alerting:
             specs.append(self.evaluator.spec())
         if alerting and delivering:
-            specs.append(self.deliverer.spec())
+            specs += [self.dispatcher.spec(), self.deliverer.spec()]
         self.engine: Engine = build_app(self.options, specs)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
         self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
+        self.dispatcher.owned = lambda: self._owned(dispatch_alerts.NAME)
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self._counting: asyncio.Task[None] | None = None

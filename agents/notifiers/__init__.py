@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterable
 
 from agents.notifiers.base import Notifier, ReceiverError
 from agents.notifiers.console import ConsoleNotifier
+from agents.notifiers.email import EmailNotifier
 from agents.notifiers.http import HttpNotifier
+from agents.notifiers.pagerduty import PagerDutyNotifier
+from agents.notifiers.slack import SlackNotifier
 from stream.settings import ReceiverSettings
 
 __all__ = ["NOTIFIERS", "Notifier", "ReceiverError", "build"]
@@ -13,6 +16,9 @@ __all__ = ["NOTIFIERS", "Notifier", "ReceiverError", "build"]
 NOTIFIERS: dict[str, Callable[[ReceiverSettings], Notifier]] = {
     "console": ConsoleNotifier.from_settings,
     "http": HttpNotifier.from_settings,
+    "slack": SlackNotifier.from_settings,
+    "email": EmailNotifier.from_settings,
+    "pagerduty": PagerDutyNotifier.from_settings,
 }
 
 

@@ -40,6 +40,7 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     hang: bool = False
     endless: bool = False
+    body: bytes = b"no"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -52,7 +53,7 @@ class Receiver:
             await answer.write(b"x")
             await asyncio.Event().wait()
         status = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0] if self.answers else web.Response()
-        return web.Response(status=status.status, headers=dict(status.headers), body=b"no")
+        return web.Response(status=status.status, headers=dict(status.headers), body=self.body)
 
 
 @asynccontextmanager

@@ -10,10 +10,12 @@ import pytest
 from aiohttp import web
 from confluent_kafka import Producer
 
-from agents import deliver_notifications, evaluate_alerts
+from agents import deliver_notifications, dispatch_alerts, evaluate_alerts
 from agents.deliver_notifications import Deliverer
+from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers.http import HttpNotifier
+from alert_rules.alerting import everything_to
 from stream.app import Engine
 from stream.embedded import EmbeddedBroker
 from stream.options import EAGER, EngineOptions
@@ -39,15 +41,16 @@ class Running:
     def __init__(self, place: Place, url: str) -> None:
         self.evaluator = Evaluator([RULE])
         self.deliverer = Deliverer({"ops": HttpNotifier("ops", url, timeout=PATIENCE)})
+        self.dispatcher = Dispatcher(everything_to(("ops",)))
         self.options = EngineOptions(
             brokers=place.bootstrap,
             partitions=2,
             topic_prefix=place.prefix,
             embedded=place.embedded,
             tick_interval=0.1,
-            lane_intervals={evaluate_alerts.LANE: EAGER, deliver_notifications.LANE: EAGER},
+            lane_intervals={evaluate_alerts.LANE: EAGER, dispatch_alerts.LANE: EAGER, deliver_notifications.LANE: EAGER},
         )
-        self.engine = Engine(self.options, [self.evaluator.spec(), self.deliverer.spec()])
+        self.engine = Engine(self.options, [self.evaluator.spec(), self.dispatcher.spec(), self.deliverer.spec()])
         self.evaluator.owned = lambda: self.engine.driver.fold_of(evaluate_alerts.NAME, 0)
         self.deliverer.owned = lambda: self.engine.driver.fold_of(deliver_notifications.NAME, 0)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)

@@ -1,16 +1,19 @@
 """The alerts' names on the wire: changing one loses state or breaks whoever reads the topic."""
 
 from agents.deliver_notifications import Deliverer
+from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
+from alert_rules.alerting import everything_to
 from tests.alert_rules.readings import rule
 
 
 def test_folds_topics_and_lanes() -> None:
     evaluator = Evaluator([rule()])
-    specs = [evaluator.spec(), Deliverer({}).spec()]
+    specs = [evaluator.spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
     assert [(spec.name, spec.topics, spec.lane, spec.replayed) for spec in specs] == [
         ("evaluate-alerts", ("readings",), "alerts", False),
-        ("deliver-notifications", ("alerts", "outbox"), "deliveries", False),
+        ("dispatch-alerts", ("alerts",), "dispatch", False),
+        ("deliver-notifications", ("outbox",), "deliveries", False),
     ]
     assert evaluator.wanted == {("win_rate", "7d", "source")}
 

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -18,7 +19,10 @@ from pydantic import SecretStr
 
 from agents.notifiers import NOTIFIERS, Notifier, ReceiverError, build
 from agents.notifiers.console import ConsoleNotifier
-from agents.notifiers.http import HttpNotifier, decide, decode_secret, retry_after, sign
+from agents.notifiers.http import HttpNotifier, decode_secret, sign
+from agents.notifiers.pagerduty import PagerDutyNotifier
+from agents.notifiers.post import Poster, decide, retry_after
+from agents.notifiers.slack import SlackNotifier
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery, raw, receiver
@@ -34,6 +38,27 @@ def http(url: str, timeout: float = 5.0) -> HttpNotifier:
     key = decode_secret(SECRET)
     assert key is not None
     return HttpNotifier("ops", f"{url}?token={TOKEN}", key, timeout=timeout, clock=lambda: NOW)
+
+
+def slack(url: str, timeout: float = 5.0) -> SlackNotifier:
+    return SlackNotifier("ops", f"{url}?token={TOKEN}", poster=Poster(timeout, lambda: NOW), pace=0)
+
+
+def bot(url: str, timeout: float = 5.0) -> SlackNotifier:
+    return SlackNotifier("ops", url, TOKEN, "C1", poster=Poster(timeout, lambda: NOW), pace=0)
+
+
+def pagerduty(url: str, timeout: float = 5.0) -> PagerDutyNotifier:
+    return PagerDutyNotifier("ops", TOKEN, url, poster=Poster(timeout, lambda: NOW))
+
+
+#: All that tell over HTTP, and what their receivers answer when all is well.
+OVER_HTTP: dict[str, tuple[Callable[[str, float], Notifier], bytes]] = {
+    "http": (http, b"whatever"),
+    "slack": (slack, b"ok"),
+    "slack bot": (bot, b'{"ok":true,"ts":"1.2"}'),
+    "pagerduty": (pagerduty, b'{"status":"success","dedup_key":"i1"}'),
+}
 
 
 def leaks(text: str) -> bool:
@@ -84,27 +109,45 @@ TABLE: list[tuple[str, web.Response | dict[str, Any] | bytes | None, type[Outcom
 ]
 
 
+@pytest.mark.parametrize("notifier", OVER_HTTP)
 @pytest.mark.parametrize(("behaviour", "kind", "reason", "after"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
 async def test_http_contract(
     behaviour: web.Response | dict[str, Any] | bytes | None,
     kind: type[Outcome],
     reason: str,
     after: int | None,
+    notifier: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    make, well = OVER_HTTP[notifier]
+    if behaviour == {"endless": True} and notifier != "http":
+        kind, reason = Retry, "no answer within"  # here the body is part of the answer
+    if isinstance(behaviour, web.Response) and behaviour.status == 204 and notifier != "http":
+        kind, reason = Retry, " as "
     async with AsyncExitStack() as stack:
         if isinstance(behaviour, bytes) or behaviour is None:
             url = await stack.enter_async_context(raw(behaviour))
         elif isinstance(behaviour, dict):
             url = (await stack.enter_async_context(receiver(**behaviour))).url
         else:
-            url = (await stack.enter_async_context(receiver(behaviour))).url
-        outcome = await attempt(http(url, timeout=0.3 if isinstance(behaviour, dict) else 5.0), caplog)
+            url = (await stack.enter_async_context(receiver(behaviour, body=well))).url
+        outcome = await attempt(make(url, 0.3 if isinstance(behaviour, dict) else 5.0), caplog)
     assert type(outcome) is kind
     if isinstance(outcome, Retry | Rejected):
         assert reason in outcome.reason
     if isinstance(outcome, Retry):
         assert outcome.after == after
+
+
+@pytest.mark.parametrize("notifier", [name for name in OVER_HTTP if name != "http"])
+@pytest.mark.parametrize(
+    "page", [b"", b"<html>Access denied</html>", b"[]", b"null", b'{"ok":"yes"}', b'{"ok":false,"error":"A b"}']
+)
+async def test_a_proxy_that_answers_200_has_told_nobody(notifier: str, page: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    make, _ = OVER_HTTP[notifier]
+    async with receiver(answer(200), body=page) as server:
+        outcome = await attempt(make(server.url, 5.0), caplog)
+    assert isinstance(outcome, Retry) and " as " in outcome.reason
 
 
 async def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:

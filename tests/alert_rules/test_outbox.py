@@ -186,3 +186,19 @@ def test_backoff_grows_spreads_and_ends() -> None:
     assert max(waits) <= LONGEST_WAIT * 1.5
     assert len({backoff(f"msg_{n}", 5) for n in range(50)}) > 45
     assert backoff("msg_1", 3) == backoff("msg_1", 3)
+
+
+def test_a_message_goes_to_its_receivers_only_and_can_be_redriven_to_the_one_that_refused_it() -> None:
+    message = alert("m1", kind="repeated") | {"type": "message", "receivers": ["b"]}
+    fold = outbox(message, receivers=("a", "b", "c"))
+    (delivery,) = fold.take(BASE)
+    assert (delivery.receiver, delivery.alert["kind"]) == ("b", "repeated")
+    fold.done(delivery, Rejected("answered HTTP 410"), BASE)
+    (dead,) = [decode(o.value or b"") for o in fold.changes().outputs if o.topic == "dead-letters"]
+    again = dead.redrive()
+    assert again.value is not None
+    fold.fold(records("outbox", again.value))
+    fold.changes()
+    fold.durable()
+    (redriven,) = fold.take(BASE)
+    assert (redriven.id, redriven.receiver) == (delivery.id, "b")

@@ -1,0 +1,47 @@
+"""Who is told of which alert, and when? Connects the plan of routes to the stream of transitions."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from alert_rules.alerting import Alerting
+from alert_rules.dispatch import DispatchAlerts
+from alert_rules.stages.silence import Silence
+from stream.options import FoldSpec
+
+NAME = "dispatch-alerts"
+#: A lane of its own: a message must not wait for the evaluation's checkpoint, nor for the deliveries'.
+LANE = "dispatch"
+
+
+class Dispatcher:
+    """The plan and, where this worker owns the alerts' one partition, what is under way.
+
+    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``.
+    """
+
+    def __init__(self, plan: Alerting, owned: Callable[[], DispatchAlerts | None] = lambda: None) -> None:
+        self.plan = plan
+        self.owned = owned
+        self._empty = DispatchAlerts(plan)
+
+    def spec(self) -> FoldSpec:
+        """Return the fold as the engine runs it."""
+        return FoldSpec(
+            name=NAME,
+            topics=("alerts",),
+            make=lambda partition: DispatchAlerts(self.plan),
+            lane=LANE,
+            doc="Decide who is told of each alert, and when: silences, inhibitions, times, groups, routes, escalation.",
+        )
+
+    def silences(self) -> list[Silence]:
+        """Return the silences that have not ended, by end."""
+        return (self.owned() or self._empty).silences()
+
+    def annotated(self, alert: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an alert as the evaluation shows it, with what is being done about it where this worker knows."""
+        owned = self.owned()
+        if owned is None:
+            return dict(alert)
+        standing = owned.standing(str(alert.get("id")))
+        return {**alert, **(standing or {"acknowledged": None, "held": [], "told": []})}

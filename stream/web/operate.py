@@ -1,0 +1,163 @@
+"""Who acknowledges an alert, who silences some, and is it they?
+
+Operators are named in the settings, each with a bearer token. An act is a record on the topic ``alerts``: what it changes is
+decided by the fold that dispatches alerts, and the record is its audit. It is answered once the broker has it.
+"""
+
+import hmac
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from alert_rules import durations
+from alert_rules.stages.silence import Silence, decode, encode
+from models.calendar import DAY_MS, epoch_ms, iso
+from stream.options import wall_clock
+from stream.settings import OperatorSettings
+from stream.web.api import to_json
+
+_BODY = 16_384
+_LONGEST = 366 * DAY_MS
+_KEYS = ("matchers", "duration", "starts", "ends", "comment")
+
+
+class Refusal(Exception):
+    """What is answered in place of acting."""
+
+    def __init__(self, status: int, text: str) -> None:
+        self.status = status
+        super().__init__(text)
+
+
+class Operations:
+    """The acts of the API. ``put`` writes one on the topic and returns once the broker has it; ``clock`` is epoch ms.
+
+    ``standing`` gives the ids of the alerts that stand, None where this process does not know; ``silences`` likewise.
+    """
+
+    def __init__(
+        self,
+        operators: Sequence[OperatorSettings],
+        put: Callable[[bytes, bytes], Awaitable[None]],
+        *,
+        standing: Callable[[], set[str] | None] = lambda: None,
+        silences: Callable[[], Sequence[Silence] | None] = lambda: None,
+        clock: Callable[[], int] = wall_clock,
+    ) -> None:
+        self._operators = [(one.name, one.token.get_secret_value().encode()) for one in operators]
+        self._put = put
+        self._standing = standing
+        self._silences = silences
+        self._clock = clock
+
+    def router(self) -> APIRouter:
+        """Return the routes, to be included in the application."""
+        router = APIRouter(prefix="/api")
+
+        @router.post("/alerts/{incident}/ack", summary="Somebody takes care of it")
+        async def ack(incident: str, request: Request) -> Response:
+            """Acknowledge an alert: it is not repeated and does not escalate, until it becomes critical."""
+            return await self._answer(request, lambda by, _: self._on_alert("ack", incident, by))
+
+        @router.post("/alerts/{incident}/unack", summary="Nobody takes care of it any more")
+        async def unack(incident: str, request: Request) -> Response:
+            """Take an acknowledgement back."""
+            return await self._answer(request, lambda by, _: self._on_alert("unack", incident, by))
+
+        @router.post("/silences", summary="Be quiet about what the matchers say")
+        async def silence(request: Request) -> Response:
+            """Silence alerts: ``{"matchers": ["team=x"], "duration": "2h", "comment": "…"}``, or ``ends`` (and ``starts``)."""
+            return await self._answer(request, self._silence)
+
+        @router.delete("/silences/{id_}", summary="End a silence")
+        async def unsilence(id_: str, request: Request) -> Response:
+            """End a silence now."""
+            return await self._answer(request, lambda by, _: self._unsilence(id_, by))
+
+        @router.get("/silences", summary="Silences that have not ended")
+        async def silences(request: Request) -> Response:
+            """Return the silences; 503 where another worker holds them."""
+            found = self._silences()
+            if found is None:
+                return to_json({"error": "another worker holds the silences"}, 503)
+            return to_json([encode(one) | {"starts": iso(one.starts), "ends": iso(one.ends)} for one in found])
+
+        return router
+
+    async def _answer(self, request: Request, act: Callable[[str, bytes], dict[str, Any]]) -> Response:
+        try:
+            by = self._operator(request)
+            body = b""
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _BODY:
+                    raise Refusal(413, f"the body is longer than {_BODY} bytes")
+            made = {"type": "act", "at": iso(self._clock()), "by": by, **act(by, body)}
+            await self._put(str(made.get("incident") or made["act"]).encode(), orjson.dumps(made))
+        except Refusal as refusal:
+            headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
+            return to_json({"error": str(refusal)}, refusal.status, headers)
+        except OSError:
+            return to_json({"error": "the broker did not take it; try again"}, 503, {"retry-after": "2"})
+        return to_json(made, 202)
+
+    def _operator(self, request: Request) -> str:
+        if not self._operators:
+            raise Refusal(403, "nobody may act here (accepted: operators with a token under web.operators in the settings)")
+        kind, _, token = request.headers.get("authorization", "").partition(" ")
+        found = ""
+        for name, secret in self._operators:  # all of them, so that the time says nothing
+            if hmac.compare_digest(token.strip().encode("utf-8", "replace"), secret) and kind.lower() == "bearer":
+                found = name
+        if not found:
+            raise Refusal(401, "no operator's token (accepted: Authorization: Bearer …)")
+        return found
+
+    def _on_alert(self, act: str, incident: str, by: str) -> dict[str, Any]:
+        standing = self._standing()
+        if standing is not None and incident not in standing:
+            raise Refusal(404, f"no alert stands with the id {incident!r:.80}")
+        return {"act": act, "incident": incident}
+
+    def _silence(self, by: str, body: bytes) -> dict[str, Any]:
+        try:
+            tree = orjson.loads(body)
+        except ValueError as error:
+            raise Refusal(400, f"not JSON: {error}") from None
+        if not isinstance(tree, dict) or (unknown := set(tree) - set(_KEYS)):
+            raise Refusal(
+                400, f"found {sorted(unknown) if isinstance(tree, dict) else tree!r:.80} (accepted: {', '.join(_KEYS)})"
+            )
+        now = self._clock()
+        try:
+            starts = _instant(tree, "starts") if "starts" in tree else now
+            if ("ends" in tree) == ("duration" in tree):
+                raise ValueError("found both or neither of ends and duration (accepted: one of them)")
+            ends = _instant(tree, "ends") if "ends" in tree else starts + durations.parse(tree["duration"])
+            if ends <= now or ends - starts > _LONGEST:
+                raise ValueError(f"ends: found {iso(ends)} (accepted: after now, at most 366 days after the start)")
+            made = {"id": uuid.uuid4().hex[:12], "matchers": tree.get("matchers"), "starts": starts, "ends": ends}
+            made |= {"comment": tree.get("comment", ""), "by": by}
+            decode(made)
+        except (ValueError, OverflowError) as error:
+            raise Refusal(400, str(error)) from None
+        return {"act": "silence", "silence": made}
+
+    def _unsilence(self, id_: str, by: str) -> dict[str, Any]:
+        known = self._silences()
+        if known is not None and id_ not in {one.id for one in known}:
+            raise Refusal(404, f"no silence with the id {id_!r:.80}")
+        return {"act": "unsilence", "id": id_}
+
+
+def _instant(tree: dict[str, Any], name: str) -> int:
+    try:
+        return epoch_ms(datetime.fromisoformat(tree[name]))
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"{name}: found {tree[name]!r:.80} (accepted: a time with offset, such as 2026-03-31T18:00:00Z)"
+        ) from None

@@ -1,0 +1,240 @@
+"""Mails, through a real SMTP server."""
+
+import asyncio
+import email
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from email import policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from agents.notifiers import ReceiverError, build
+from agents.notifiers.email import EmailNotifier, compose, html, subject
+from alert_rules.outbox import Delivery
+from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from stream.settings import ReceiverSettings
+from tests.agents.doubles import ALERT, delivery
+from tests.browser import browser, chromium
+
+PASSWORD = "t0psecret-mail"
+SENDER = "Vigie <vigie@example.com>"
+
+
+@dataclass
+class Post:
+    """What a real mail server took, and how it is to behave."""
+
+    port: int = 0
+    mails: list[EmailMessage] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    rcpt: dict[str, str] = field(default_factory=dict)
+    data: str = "250 OK"
+    hang: bool = False
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        answer = self.rcpt.get(address, "250 OK")
+        if answer.startswith("2"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.hang:
+            await asyncio.sleep(60)
+        assert isinstance(envelope.content, bytes)
+        if self.data.startswith("2"):
+            self.bodies.append(envelope.content)
+            self.mails.append(email.message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
+        return self.data
+
+
+def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: LoginPassword) -> AuthResult:
+    return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
+
+
+@asynccontextmanager
+async def post(auth: bool = False, **behaviour: Any) -> AsyncIterator[Post]:
+    handler = Post(**behaviour)
+    more: dict[str, Any] = {"authenticator": authenticate, "auth_required": True, "auth_require_tls": False} if auth else {}
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: SMTP(handler, hostname="mail.example.com", loop=loop, **more), "127.0.0.1", 0)
+    handler.port = server.sockets[0].getsockname()[1]
+    try:
+        yield handler
+    finally:
+        server.close()
+        await asyncio.sleep(0)
+
+
+def mailer(port: int, **more: Any) -> EmailNotifier:
+    return EmailNotifier("boss", "127.0.0.1", SENDER, ["Ann <ann@example.com>", "bob@example.com"],
+                         port=port, **({"tls": "none", "timeout": 5.0} | more))  # fmt: skip
+
+
+def first(**changes: Any) -> Delivery:
+    one = delivery("boss")
+    return replace(one, created=1_795_262_400_000, alert=ALERT | {"why_now": "first notification"} | changes)
+
+
+async def test_a_thread_of_mails() -> None:
+    async with post() as server:
+        notifier = mailer(server.port)
+        resolved = replace(
+            first(kind="resolved", message={"title": "[RESOLVED] Win rate · source=web: 40 %", "text": "up"}), id="msg_2"
+        )
+        for one in (first(), first(), resolved):
+            assert await notifier.send(one) == Sent()
+    mail, again, end = server.mails
+    assert server.bodies[0] == server.bodies[1]
+    assert mail["Message-ID"] == again["Message-ID"] == "<msg_1@example.com>" != end["Message-ID"]
+    assert mail["References"] == mail["In-Reply-To"] == end["References"] == "<i1.boss@example.com>"
+    assert mail["Subject"] == end["Subject"] == "Win rate · source=web"
+    assert (mail["Auto-Submitted"], mail["X-Auto-Response-Suppress"]) == ("auto-generated", "All")
+    assert mail["From"] == SENDER and mail["To"] == "Ann <ann@example.com>, bob@example.com"
+    assert (mail["Importance"], end["Importance"]) == ("high", None)
+    text, page = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None and page is not None
+    assert "Win rate from web is 10%" in text.get_content()
+    assert "[CRITICAL] Win rate" in page.get_content()
+
+
+REFUSALS: list[tuple[str, dict[str, Any], type[Outcome], str]] = [
+    ("mailbox full for now", {"data": "452 4.2.2 full"}, Retry, "SMTP 452"),
+    ("greylisted", {"data": "451 later"}, Retry, "SMTP 451"),
+    ("refused for ever", {"data": f"554 5.7.1 no {PASSWORD}"}, Rejected, "SMTP 554"),
+    ("all unknown", {"rcpt": {"ann@example.com": "550 no", "bob@example.com": "550 no"}}, Rejected, "all of the 2 addresses"),
+    ("one of all later", {"rcpt": {"ann@example.com": "450 no", "bob@example.com": "550 no"}}, Retry, "all of the 2 addresses"),
+    ("one unknown", {"rcpt": {"ann@example.com": "550 no"}}, Sent, ""),
+    ("hang", {"hang": True}, Retry, "no answer within 0.3 s"),
+]
+
+
+@pytest.mark.parametrize(("behaviour", "kind", "reason"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS])
+async def test_refusals(behaviour: dict[str, Any], kind: type[Outcome], reason: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with post(**behaviour) as server:
+        outcome = await mailer(server.port, timeout=0.3 if "hang" in behaviour else 5.0).send(first())
+    assert type(outcome) is kind and reason in getattr(outcome, "reason", "")
+    assert PASSWORD not in repr(outcome) + caplog.text
+
+
+# aiosmtpd warns of a login without TLS (there is no certificate here), and of a name of its own.
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize(("password", "kind"), [(PASSWORD, Sent), ("wrong", Rejected)])
+async def test_login(password: str, kind: type[Outcome], caplog: pytest.LogCaptureFixture) -> None:
+    async with post(auth=True) as server:
+        notifier = mailer(server.port, username="vigie", password=password)
+        outcome = await notifier.send(first())
+    assert type(outcome) is kind, outcome
+    assert password not in repr(outcome) + repr(notifier) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(None, Retry), (b"", Retry), (b"\x00\xffgarbage\r\n", Retry), (b"554 go away\r\n", Rejected), (b"421 busy\r\n", Retry)],
+)
+async def test_what_is_no_mail_server(answer: bytes | None, kind: type[Outcome]) -> None:
+    async with raw_smtp(answer) as port:
+        assert type(await mailer(port, timeout=1.0).send(first())) is kind
+
+
+@asynccontextmanager
+async def raw_smtp(greeting: bytes | None) -> AsyncIterator[int]:
+    """A socket that greets with these bytes, or resets the connection."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if greeting is None:
+            writer.transport.abort()
+            return
+        writer.write(greeting)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def test_without_the_tls_that_was_asked_for_nothing_is_sent() -> None:
+    async with post() as server:
+        outcome = await mailer(server.port, tls="starttls").send(first())
+    assert isinstance(outcome, Rejected) and "TLS" in outcome.reason
+    assert server.mails == []
+
+
+NASTY = st.text(alphabet=st.sampled_from(list('ab: \r\n\t\x00\x0b\x0c\x1c\x85\u2028,;<>@"é日')), max_size=60)
+
+
+@settings(max_examples=40, deadline=None)
+@given(NASTY, NASTY, NASTY)
+def test_nothing_that_people_wrote_becomes_a_header(title: str, incident: str, id_: str) -> None:
+    alert = ALERT | {
+        "message": {"title": f"{title}\r\nBcc: evil@example.com", "text": f"{title}\r\n.\r\nRCPT TO: x"},
+        "rule": title,
+    }
+    mail = compose(replace(first(), id=id_, incident=incident, alert=alert), SENDER, ["ann@example.com"])
+    parsed = email.message_from_bytes(mail.as_bytes(), policy=policy.default)
+    assert sorted(parsed.keys()) == sorted(
+        ["From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "X-Auto-Response-Suppress",
+         "Importance", "MIME-Version", "Content-Type"]
+    )  # fmt: skip
+    assert parsed["To"] == "ann@example.com"
+
+
+def test_html_is_escaped_and_asks_for_nothing_from_elsewhere() -> None:
+    page = html(ALERT | {"message": {"title": "<script>1</script>", "text": 'x <img src="http://e.example/">\n\nWhy: <b>'}})
+    assert "<script" not in page and "<img" not in page and "&lt;b&gt;" in page
+
+
+def test_subjects_of_groups_stay_the_same() -> None:
+    group = ALERT | {"group": {"team": "sales"}, "alerts": [{}, {}], "message": {"title": "[2 WARN] a, b", "text": ""}}
+    assert subject(group) == "Alerts: team sales"
+    assert subject(ALERT | {"message": {"title": "STILL [WARN → CRITICAL] NPS: -3", "text": ""}}) == "NPS"
+
+
+def test_addresses_are_checked_before_the_night() -> None:
+    sound: dict[str, Any] = {"name": "m", "type": "email", "host": "mail", "sender": SENDER, "to": ["ann@example.com"]}
+    assert set(build([ReceiverSettings(**sound)])) == {"m"}
+    for wrong in ({"sender": "vigie"}, {"to": ["a@b\r\nBcc: c@d"]}, {"to": ["a b@c"]}):
+        with pytest.raises(ReceiverError, match="not an address"):
+            build([ReceiverSettings(**(sound | wrong))])
+    with pytest.raises(ValueError, match="without TLS"):
+        ReceiverSettings(**sound, tls="none", password=SecretStr("x"))
+    with pytest.raises(ValueError, match="needs to"):
+        ReceiverSettings(**(sound | {"to": []}))
+    with pytest.raises(ValueError, match="url does not go with type email"):
+        ReceiverSettings(**sound, url=SecretStr("http://x"))
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(chromium() is None, reason="no Chromium")
+async def test_it_looks_right_in_narrow_and_wide_windows(tmp_path: Path) -> None:
+    text = (
+        "Win rate from web is 10% (4 of 40 closed deals), below 15%\n\nWhy: 10 % is below 15 % for 30 min\n"
+        "Value: 10 % (95 % interval 3.96 % to 23.1 %)\nSample: 40\nWindow: 30d, 2025-12-02T00:00:00Z to 2026-01-01T00:30:00Z\n"
+        "Threshold: critical below 15 %, clears at or above 17 %\nSince: 2026-01-01T00:00:00Z (30 min)\n"
+        f"Runbook: https://wiki.example.com/{'sales-' * 12}runbooks/win-rate-drop"
+    )
+    page = tmp_path / "mail.html"
+    page.write_text(
+        html(ALERT | {"message": {"title": "[CRITICAL] Win rate · source=web: 10 %", "text": text}, "why_now": "first"})
+    )
+    async with browser() as tab:
+        for width in (360, 1200):
+            await tab.open(page.as_uri(), width=width, height=900)
+            assert await tab.run("document.documentElement.scrollWidth") <= width
+            assert await tab.run("document.querySelector('h1').getBoundingClientRect().width") <= 600
+            await tab.picture(tmp_path / f"mail-{width}.png", whole=False)
+            assert (tmp_path / f"mail-{width}.png").stat().st_size > 5_000
+        assert [url for url in tab.requests if not url.startswith("file:")] == []

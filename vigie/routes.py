@@ -1,0 +1,110 @@
+"""Who would be told of an alert with these labels, and what would hold it back? (``vigie routes check``, ``test``)"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+import yaml
+
+from alert_rules.alerting import Alerting, everything_to, parse_alerting
+from alert_rules.rule import Severity
+from alert_rules.stages.route import Route
+from alert_rules.suggest import near
+from alert_rules.whom import explain
+from models.calendar import epoch_ms, iso
+from stream.options import wall_clock
+from stream.settings import Settings, SettingsError, load
+
+app = typer.Typer(help="The plan of who is told of alerts, and when: check and try.", no_args_is_help=True)
+Config = Annotated[Path | None, typer.Option("--config", help="The settings file (default vigie.yaml, where there is one).")]
+
+
+def load_alerting(settings: Settings) -> Alerting:
+    """Return the plan in force; raise :class:`stream.settings.SettingsError` with every problem.
+
+    Without the section ``alerting`` every receiver is told of every incident at once.
+    """
+    receivers = [receiver.name for receiver in settings.receivers]
+    tree: Any = settings.alerting
+    if tree is None:
+        return everything_to(receivers)
+    where = "settings"
+    if isinstance(tree, Path):
+        where = str(tree)
+        try:
+            tree = yaml.safe_load(tree.read_text("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError([f"{where}: cannot be read: {error}"]) from error
+        except yaml.YAMLError as error:
+            raise SettingsError([f"{where}: not YAML: {' '.join(str(error).split())}"]) from error
+        # The file may hold the section under its name, or be the section.
+        if isinstance(tree, dict) and set(tree) == {"alerting"}:
+            tree = tree["alerting"]
+    plan, problems = parse_alerting(tree, receivers, settings.business.timezone)
+    if plan is None:
+        raise SettingsError([f"{where}: {problem}" for problem in problems])
+    return plan
+
+
+def _plan(config: Path | None) -> tuple[Alerting, Settings]:
+    try:
+        settings = load(config)
+        return load_alerting(settings), settings
+    except SettingsError as error:
+        for problem in error.problems:
+            typer.echo(problem, err=True)
+        typer.echo(f"{len(error.problems)} problem{'s' if len(error.problems) > 1 else ''}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command("check")
+def check_command(config: Config = None) -> None:
+    """Check the plan; all problems in one list. Exit code 0: sound, 1: problems. The tree of routes goes to standard output."""
+    plan, _ = _plan(config)
+
+    def show(route: Route, depth: int) -> None:
+        more = " (continue)" if route.go_on else ""
+        typer.echo(f"{'  ' * depth}{route.path.rpartition('/')[2]} → {', '.join(route.receivers)}{more}")
+        for child in route.routes:
+            show(child, depth + 1)
+
+    show(plan.route, 0)
+
+
+@app.command("test")
+def test_command(
+    labels: Annotated[str, typer.Option("--labels", help="Such as severity=critical,team=sales.")],
+    at: Annotated[str | None, typer.Option("--at", help="A time, such as 2026-03-31T18:00:00+02:00 (default: now).")] = None,
+    config: Config = None,
+) -> None:
+    """Say, as JSON, which routes take an alert with these labels at a time, whom they tell, and what would hold it back."""
+    plan, settings = _plan(config)
+    now = _instant(at, settings)
+    found: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in labels.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip():
+            typer.echo(f"--labels: found {part!r} (accepted: name=value, with commas between)", err=True)
+            raise typer.Exit(2)
+        found[name.strip()] = value.strip()
+    if found.get("severity", "warn") not in list(Severity):
+        typer.echo(
+            f"--labels: severity: found {found['severity']!r}{near(found['severity'], [s.value for s in Severity])}", err=True
+        )
+        raise typer.Exit(2)
+    told = {"at": iso(now), "labels": found, "routes": explain(plan, found, now)}
+    sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _instant(at: str | None, settings: Settings) -> int:
+    if at is None:
+        return wall_clock()
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        typer.echo(f"--at: found {at!r} (accepted: a time, such as 2026-03-31T18:00:00+02:00)", err=True)
+        raise typer.Exit(2) from None
+    return epoch_ms(moment if moment.tzinfo is not None else moment.replace(tzinfo=settings.business.business().calendar.zone))
