@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vigie import dead_letters, kpis, publish, replay, rules, simulate, topics, up, web, worker
+from vigie import dead_letters, kpis, models, publish, replay, rules, simulate, topics, up, web, worker
 
 app = typer.Typer(
     name="vigie",
@@ -38,6 +38,7 @@ app.command("replay")(replay.command)
 app.command("simulate")(simulate.command)
 app.add_typer(kpis.app, name="kpis")
 app.add_typer(rules.app, name="rules")
+app.add_typer(models.app, name="models")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
 
