@@ -80,8 +80,11 @@ class Mix:
 
     def deal(self) -> tuple[str, str, dict[str, Any]]:
         """The next event of some deal; created first, closed last."""
+        return self.deal_event(self.random.randrange(self.deal_count))
+
+    def deal_event(self, deal: int) -> tuple[str, str, dict[str, Any]]:
+        """The next event of this deal."""
         r = self.random
-        deal = r.randrange(self.deal_count)
         step = self.deals.get(deal, 0)
         self.deals[deal] = step + 1
         # Strides that share no factor with the lengths: each event has another owner and another source than the one before.

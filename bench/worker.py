@@ -50,7 +50,7 @@ async def run(arguments: argparse.Namespace) -> int:
     async def life() -> None:
         await engine.start()
         if arguments.totals:
-            await engine.driver.settled(_targets(arguments.targets))
+            await engine.driver.settled(_targets(arguments.targets), cascade=True)
             _write(arguments.totals, {"totals": job.totals(engine), "status": engine.status()})
             stopping.set()
             return

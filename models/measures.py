@@ -70,7 +70,7 @@ LEADS = (
     _count("leads_sql", "leads that reached SQL, at their creation"),
     _count("leads_converted", "leads, at their conversion"),
     _count("leads_matured", "leads, when they come of age (creation + maturity)", finest=Grain.HOUR),
-    _count("leads_matured_converted", "leads converted before they came of age, at that age", finest=Grain.HOUR),
+    _count("leads_matured_converted", "leads converted by the time they came of age, at that age", finest=Grain.HOUR),
     _count("leads_answered", "leads that were contacted, at their creation"),
     _millis("response_millis", "creation to first contact, at the creation"),
     _count("leads_unanswered", "leads not contacted yet, at their creation"),

@@ -6,7 +6,7 @@ panes (and into ``all`` for stocks) once per checkpoint, so its cost grows with 
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -242,6 +242,14 @@ class Panes:
             if slot is not None:
                 sums[slot] = number if self._scalars[slot] else {int(k): v for k, v in number.items()}
         self._sums[Grain(grain)].setdefault(int(pane), {})[segment] = sums
+
+    def cells(self, grains: Iterable[Grain]) -> Iterator[tuple[Grain, int, str, str, Any]]:
+        """Yield ``(grain, pane, segment, measure, number)`` of everything held in these grains."""
+        for grain in grains:
+            for pane, by_segment in self._sums[grain].items():
+                for segment, sums in by_segment.items():
+                    for slot, number in sums.items():
+                        yield grain, pane, segment, self._names[slot], number
 
     def sums(self, grain: Grain, pane: int, segment: str) -> dict[str, Any]:
         """Return what a pane holds, by measure name (for tests and ``explain``)."""

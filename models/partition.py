@@ -4,7 +4,7 @@ Decode, find the entity, apply, book into the panes; what cannot be used becomes
 ``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``!`` everything that is one per partition.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -74,7 +74,7 @@ class EntityPartition:
         self.outcomes: Counter[tuple[str, str, str]] = Counter()  # (topic, type, outcome), for metrics
         self.unknown_fields: Counter[tuple[str, str]] = Counter()  # (type, field)
         self.last_event: dict[str, int] = {}  # sender -> latest event time
-        self.delay = 0  # arrival minus event time of the latest event, ms
+        self.delays: deque[int] = deque(maxlen=256)  # arrival minus event time (ms) of one event per call, newest last
         self._panes = Panes(MEASURES[fold], business)
         self._segments = Segments(business.segment_limit)
         self._keeper = _KEEPERS[fold](business, self._panes, self._segments)
@@ -116,7 +116,7 @@ class EntityPartition:
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order."""
         take, counts, decoders, known = self._keeper.take, self._counts, self._decoders, self._keeper.entities.has
-        watermark = self.watermark
+        watermark, delay = self.watermark, None
         self._touched = self._touched or bool(records)
         for record in records:
             topic, arrival = record.topic, record.timestamp
@@ -144,11 +144,13 @@ class EntityPartition:
             moment = at if at < arrival else arrival
             if moment > watermark:
                 watermark = moment
-                self.delay = arrival - at
+            delay = arrival - at
             sender = event.source
             if self.last_event.get(sender, 0) < at and (sender in self.last_event or len(self.last_event) < _SOURCES):
                 self.last_event[sender] = at
         self.watermark = watermark
+        if delay is not None:
+            self.delays.append(delay)
 
     def tick(self, now: int) -> None:
         """Nothing here depends on the clock: panes expire by the events' own time."""

@@ -26,17 +26,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError as AIOKafkaError
 from confluent_kafka import KafkaException
 from faust.types import TP
 
 from stream import chunks
+from stream.checkpoint import GaveUp
 from stream.driver import Driver
 from stream.errors import EngineStopped
 from stream.options import EngineOptions, FoldSpec
 from stream.quiet import limit_client_logs
 from stream.security import faust_credentials
 from stream.store import FoldTables
-from stream.topics import check
+from stream.topics import check, summary
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +61,7 @@ class Engine:
         self.app = _faust_app(options)
         self._driver: Driver | None = None
         self._stopping = asyncio.Event()
+        self._changing = asyncio.Lock()
         self._started = False
         for spec in specs:
             self.agent(spec, spec.doc)
@@ -113,16 +116,27 @@ class Engine:
         Returns when the app runs; the folds may still be restoring (see ``driver.status()``, :meth:`ready`).
         Raises :class:`EngineStopped` when patience ends, or when the engine is stopped meanwhile.
         """
+        async with self._changing:
+            await self._start(patience)
+
+    async def _start(self, patience: float | None) -> None:
         limit_client_logs()
         self._driver = Driver(self.options, self.specs)
         self.app.driver = self._driver
         await self._wait_for_topics(patience)
+        if self._stopping.is_set():
+            raise EngineStopped("stopped before the start was complete")
         self._started = True
-        await self._driver.start()
-        self.app.on_partitions_revoked.connect(self._revoked)
-        # The app resolves its loop lazily; the consumer exists from here on.
-        self._driver.consumer = self.app.consumer
-        await self.app.start()
+        try:
+            await self._driver.start()
+            self.app.on_partitions_revoked.connect(self._revoked)
+            # The app resolves its loop lazily; the consumer exists from here on.
+            self._driver.consumer = self.app.consumer
+            await self.app.start()
+        except GaveUp as error:
+            raise EngineStopped("stopped before the start was complete") from error
+        except AIOKafkaError as error:  # the broker has gone again since the topics were looked at
+            raise EngineStopped(f"{self.options.brokers}: {error}") from error
         limit_client_logs()
 
     async def _wait_for_topics(self, patience: float | None) -> None:
@@ -135,7 +149,7 @@ class Engine:
                 if not fatal:
                     self.driver.last_error = None
                     return
-                why = "; ".join(map(str, fatal))
+                why = "; ".join(summary(fatal))
             except KafkaException as error:
                 why = f"no broker answers at {self.options.brokers}: {error.args[0].str()}"
             self.driver.last_error = why
@@ -184,10 +198,13 @@ class Engine:
         if self._stopping.is_set():
             return
         self._stopping.set()
-        if self._driver is None or not self._started:
-            return
-        await self._driver.stop()
-        await self.app.stop()
+        if self._driver is not None and self._changing.locked():
+            self._driver.give_up()  # a start that waits for the transaction coordinator
+        async with self._changing:
+            if self._driver is None or not self._started:
+                return
+            await self._driver.stop()
+            await self.app.stop()
 
     def status(self) -> Mapping[str, Any]:
         """See :meth:`Driver.status`."""

@@ -14,12 +14,13 @@ from aiokafka.errors import OffsetOutOfRangeError
 from confluent_kafka import KafkaException
 from faust.types import TP
 
-from models.fold import Record
+from stream.barriers import Barriers
 from stream.chunks import Chunk, Ownership
 from stream.errors import EngineStopped, Fenced, FoldFailed, Replaced
-from stream.lane import Lane, Slot
+from stream.lane import Lane
 from stream.options import EngineOptions, FoldSpec
-from stream.restore import Cancelled, Restored, first_and_last, read_changelogs, replay
+from stream.restore import Cancelled
+from stream.slots import Slot, fold_records, restore_slots
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +30,6 @@ class Position(NamedTuple):
 
     folded: int
     durable: int
-
-
-class _Barrier(NamedTuple):
-    targets: dict[tuple[str, int], int]
-    reached: asyncio.Future[None]
 
 
 class Driver:
@@ -56,7 +52,7 @@ class Driver:
         self._kept_by: Ownership | None = None
         self._wanted: set[tuple[str, int]] = set()
         self._restoring: Ownership | None = None
-        self._barriers: list[_Barrier] = []
+        self._barriers = Barriers(self._reached, self._force_all)
         self._seeks: set[asyncio.Task[None]] = set()
         self._late: set[asyncio.Task[bool]] = set()
         self._revoking = False
@@ -95,9 +91,7 @@ class Driver:
             error = stopped
         self.failure.set_exception(error)
         self.failure.exception()  # it may be that nobody waits
-        for barrier in self._barriers:
-            if not barrier.reached.done():
-                barrier.reached.set_exception(error)
+        self._barriers.fail(error)
 
     async def stop(self, *, patience: float = 8.0) -> None:
         """Last checkpoints, then let go of everything."""
@@ -106,14 +100,20 @@ class Driver:
             await asyncio.gather(self._ticker, return_exceptions=True)
         if self._token is not None:
             await self._last_checkpoint(patience)
-        for lane in self.lanes.values():
-            lane.writer.giving_up = True
+        self.give_up()
         self._token = None
         self._restoring = None
         if self.state in ("starting", "restoring", "running"):
             self.state = "stopped"
+        tasks = [slot.task for slot in self._slots.values() if slot.task is not None]
         self._drop(list(self._slots))
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
+
+    def give_up(self) -> None:
+        """Let the lanes' threads end what they wait for."""
+        for lane in self.lanes.values():
+            lane.writer.giving_up = True
 
     async def _last_checkpoint(self, patience: float) -> bool:
         """Checkpoint every lane; False when one did not commit in time, so that memory can't be trusted.
@@ -221,7 +221,12 @@ class Driver:
         pause = 0.2
         while missing:
             try:
-                slots, rows = await asyncio.to_thread(self._restore, missing, token)
+                slots, rows = await asyncio.to_thread(
+                    restore_slots,
+                    self.options,
+                    [(self.specs[name], partition) for name, partition in missing],
+                    lambda: self._restoring is not token,
+                )
             except Cancelled:
                 return
             except KafkaException as error:
@@ -248,73 +253,8 @@ class Driver:
         for name, partition in missing:
             self._notify_durable(self._slots[name, partition])
         for slot in self._slots.values():
-            slot.lane.touch(slot)
-        self._check_barriers()
-
-    def _restore(self, missing: list[tuple[str, int]], token: Ownership) -> tuple[dict[tuple[str, int], Slot], int]:
-        """In a thread: read, build the folds, find where a fresh partition begins."""
-
-        def cancelled() -> bool:
-            return self._restoring is not token
-
-        options = self.options
-        slots: dict[tuple[str, int], Slot] = {}
-        for name, partition in missing:
-            spec = self.specs[name]
-            slot = Slot(spec, partition, None if spec.replayed else options.changelog(name), spec.make(partition))
-            slot.lane = self.lanes[spec.lane]
-            slots[name, partition] = slot
-        stateful = [slot for slot in slots.values() if slot.changelog is not None]
-        found = read_changelogs(options, [(str(slot.changelog), slot.partition) for slot in stateful], cancelled)
-        rows = 0
-        for slot in stateful:
-            state = found.pop((str(slot.changelog), slot.partition))
-            rows += len(state.rows)
-            self._fill(slot, state)
-            if cancelled():
-                raise Cancelled
-        replayed = [slot for slot in slots.values() if slot.spec.replayed]
-        by_partition: dict[tuple[str, int], list[Slot]] = {}
-        for slot in replayed:
-            for topic in slot.spec.topics:
-                by_partition.setdefault((options.physical(topic), slot.partition), []).append(slot)
-
-        def fold(key: tuple[str, int], records: list[Record]) -> None:
-            nonlocal rows
-            rows += len(records)
-            for slot in by_partition[key]:
-                self._fold(slot, records)
-
-        for (topic, partition), offset in replay(options, list(by_partition), fold, cancelled).items():
-            for slot in by_partition[topic, partition]:
-                slot.next[options.logical(topic)] = offset
-        for slot in replayed:
-            slot.committed = dict(slot.next)
-            live = getattr(slot.fold, "live", None)
-            if live is not None:
-                live()
-        self._begin_fresh(slots.values())
-        return slots, rows
-
-    def _fill(self, slot: Slot, state: Restored) -> None:
-        try:
-            slot.fold.restore(state.rows.items())
-        except Exception as error:
-            where = f"{slot.spec.name}/{slot.partition} from {slot.changelog}"
-            raise FoldFailed(f"{where}: restore() raised {error!r}") from error
-        slot.next = {topic: state.positions[topic] for topic in slot.spec.topics if topic in state.positions}
-        slot.committed = dict(slot.next)
-        slot.recorded = dict(slot.next)
-        live = getattr(slot.fold, "live", None)
-        if live is not None:
-            live()
-
-    def _begin_fresh(self, slots: Iterable[Slot]) -> None:
-        """A partition without state begins where the log begins: an explicit offset, never "whatever came first"."""
-        fresh = [(slot, topic) for slot in slots for topic in slot.spec.topics if topic not in slot.next]
-        bounds = first_and_last(self.options, {(self.options.physical(t), slot.partition) for slot, t in fresh})
-        for slot, topic in fresh:
-            slot.next[topic] = slot.committed[topic] = bounds[self.options.physical(topic), slot.partition][0]
+            self._touch(slot)
+        self._barriers.check()
 
     # --- records ------------------------------------------------------------------------------------------------------
 
@@ -325,6 +265,9 @@ class Driver:
             message = event.message
             self.accept(spec.name, logical(message.topic), message.partition, event.value)
             await asyncio.sleep(0)  # let the others have the loop between two chunks
+
+    def _touch(self, slot: Slot) -> None:
+        self.lanes[slot.spec.lane].touch(slot)
 
     def accept(self, name: str, topic: str, partition: int, chunk: Chunk) -> None:
         """Fold a chunk if it begins where the state ends; cut off what was folded before; fetch again after a gap."""
@@ -342,24 +285,14 @@ class Driver:
         slot.seeking = False
         if chunk.records:
             try:
-                self._fold(slot, chunk.records)
+                fold_records(slot, chunk.records)
             except EngineStopped as error:
                 self.fail(error)
                 return
             self.options.observer.folded(name, topic, len(chunk.records))
         slot.next[topic] = chunk.end
-        slot.lane.touch(slot)
-        if self._barriers:
-            self._check_barriers()
-
-    @staticmethod
-    def _fold(slot: Slot, records: list[Record]) -> None:
-        try:
-            slot.fold.fold(records)
-        except Exception as error:
-            first = records[0]
-            where = f"{slot.spec.name} at {first.topic}/{first.partition} from offset {first.offset}"
-            raise FoldFailed(f"{where}: fold() raised {error!r}") from error
+        self._touch(slot)
+        self._barriers.check()
 
     def _seek_again(self, slot: Slot, topic: str, chunk: Chunk) -> None:
         """A chunk from beyond the state's end (under way during a seek): fetch from the end of the state on."""
@@ -412,9 +345,9 @@ class Driver:
                     topic, tp.partition, name, last, have,
                 )  # fmt: skip
             slot.next[topic] = first
-            slot.lane.touch(slot)
+            self._touch(slot)
         await self.consumer.seek_to(self._positions_of(topic, tp.partition))
-        self._check_barriers()
+        self._barriers.check()
 
     def _jumped(self, topic: str, partition: int, lost: int) -> None:
         times, offsets = self.jumps.get((topic, partition), (0, 0))
@@ -440,7 +373,7 @@ class Driver:
                 failed.__cause__ = error
                 self.fail(failed)
                 return
-            slot.lane.touch(slot)
+            self._touch(slot)
 
     def poke(self, name: str) -> None:
         """Let time pass for one fold now, and checkpoint what follows at once."""
@@ -465,8 +398,7 @@ class Driver:
             if durable is not None:
                 durable()
             self._notify_durable(slot)
-        if self._barriers:
-            self._check_barriers()
+        self._barriers.check()
 
     def _notify_durable(self, slot: Slot) -> None:
         callback = slot.spec.on_durable
@@ -501,23 +433,19 @@ class Driver:
         while True:
             if self.failure.done():
                 self.failure.result()
-            barrier = _Barrier(need, asyncio.get_running_loop().create_future())
-            self._barriers.append(barrier)
-            try:
-                self._check_barriers()
-                await barrier.reached
-            finally:
-                self._barriers.remove(barrier)
-            if not cascade:
-                return
-            need = {}
-            for lane in self.lanes.values():
-                for (topic, partition), offset in lane.writer.written.items():
-                    logical = self.options.logical(topic)
-                    if logical in self._readers and not self._reached(logical, partition, offset, durable=True):
-                        need[logical, partition] = offset
+            await self._barriers.wait(need)
+            need = self._written_and_not_durable() if cascade else {}
             if not need:
                 return
+
+    def _written_and_not_durable(self) -> dict[tuple[str, int], int]:
+        written = {}
+        for lane in self.lanes.values():
+            for (topic, partition), offset in lane.writer.written.items():
+                logical = self.options.logical(topic)
+                if logical in self._readers and not self._reached(logical, partition, offset, durable=True):
+                    written[logical, partition] = offset
+        return written
 
     def _reached(self, topic: str, partition: int, offset: int, *, durable: bool) -> bool:
         for name in self._readers.get(topic, ()):
@@ -526,16 +454,9 @@ class Driver:
                 return False
         return True
 
-    def _check_barriers(self) -> None:
-        for barrier in self._barriers:
-            if barrier.reached.done():
-                continue
-            targets = [(topic, partition, offset) for (topic, partition), offset in barrier.targets.items()]
-            if all(self._reached(*target, durable=True) for target in targets):
-                barrier.reached.set_result(None)
-            elif all(self._reached(*target, durable=False) for target in targets):
-                for lane in self.lanes.values():
-                    lane.force()
+    def _force_all(self) -> None:
+        for lane in self.lanes.values():
+            lane.force()
 
     # --- what others may know -----------------------------------------------------------------------------------------
 

@@ -12,37 +12,16 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from models.fold import PartitionFold
 from stream.checkpoint import Batch, GaveUp, Message, Writer
 from stream.chunks import Ownership
 from stream.courier import Courier
 from stream.errors import EngineStopped, Fenced, FoldFailed, TransactionFailed
-from stream.options import EngineOptions, FoldSpec
+from stream.options import EngineOptions
 from stream.restore import POSITION
+from stream.slots import Slot
 from stream.topics import partition_for
 
 log = logging.getLogger(__name__)
-
-
-class Slot:
-    """One partition of one fold, in this worker's hands."""
-
-    __slots__ = ("again", "changelog", "committed", "fold", "lane", "next", "partition", "recorded", "seeking", "spec", "task")
-
-    def __init__(self, spec: FoldSpec, partition: int, changelog: str | None, fold: PartitionFold) -> None:
-        self.spec = spec
-        self.partition = partition
-        self.changelog = changelog
-        self.fold = fold
-        self.lane: Lane
-        #: Logical topic → next offset: folded, durable, and as the position row has it.
-        self.next: dict[str, int] = {}
-        self.committed: dict[str, int] = {}
-        self.recorded: dict[str, int] = {}
-        self.seeking = False
-        #: The ``on_durable`` call that is under way, and whether commits since then ask for one more.
-        self.task: asyncio.Task[None] | None = None
-        self.again = False
 
 
 class _Snapshot(NamedTuple):

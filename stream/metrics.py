@@ -19,9 +19,11 @@ from models.kpis.entry import Kpi
 from stream.web.board import Board, Reading
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
-OUTCOMES = ("applied", "duplicate", "dead_letter")
+OUTCOMES = ("applied", "duplicate", "readdressed", "dead_letter")
 #: The type under which a record is counted whose type cannot be told.
 UNKNOWN_TYPE = "unknown"
+#: An event this old (s) when it arrives is history that was loaded, not a live one that was slow.
+HISTORY = 86_400.0
 _SOURCES = 200  # values of the label `source`; what comes after is booked as `other`
 _SUFFIX = {"ratio": "_ratio", "seconds": "_seconds", "days": "_seconds"}
 _BASE = {"days": 86_400}  # Prometheus has base units only
@@ -57,6 +59,15 @@ class Metrics:
         )
         self._dead = Counter(
             "vigie_dead_letters_total", "Records that could not be used, by reason", ["reason"], registry=registry
+        )
+        self._unknown = Counter(
+            "vigie_unknown_fields_total", "Fields that are not of the contract and were kept out", ["type"], registry=registry
+        )
+        self._overflow = Counter(
+            "vigie_segment_overflow_total",
+            "Bookings under `other` because a dimension has too many values",
+            ["dimension"],
+            registry=registry,
         )
         self._last = Gauge(
             "vigie_source_last_event_timestamp_seconds", "Latest event time per source", ["source"], registry=registry
@@ -136,12 +147,21 @@ class Metrics:
         self._events.labels(topic, type_ if type_ in TOPIC_OF else UNKNOWN_TYPE, outcome).inc(count)
 
     def delayed(self, seconds: float) -> None:
-        """Observe the delay of one event; a clock ahead of ours counts as no delay."""
-        self._delay.observe(max(0.0, seconds))
+        """Observe the delay of one event; a clock ahead of ours counts as no delay, history is no delay at all."""
+        if seconds < HISTORY:
+            self._delay.observe(max(0.0, seconds))
 
     def dead_letters(self, reason: str, count: int = 1) -> None:
         """Count records that could not be used."""
         self._dead.labels(reason).inc(count)
+
+    def unknown_fields(self, type_: str, count: int = 1) -> None:
+        """Count fields that are not of the contract."""
+        self._unknown.labels(type_).inc(count)
+
+    def overflowed(self, dimension: str, count: int = 1) -> None:
+        """Count bookings that went to ``other``."""
+        self._overflow.labels(dimension).inc(count)
 
     def source_seen(self, source: str, at: int) -> None:
         """Note the time (epoch ms) of the latest event of a source; the number of sources shown is bounded."""

@@ -4,13 +4,16 @@ One librdkafka producer: idempotent, ``acks=all``, keyed by the entity as all wh
 """
 
 import asyncio
-from typing import Any
+import time
+from types import TracebackType
+from typing import Any, Self
 
 import confluent_kafka
 import orjson
 
 from models.events.catalogue import TOPIC_OF
 from stream.options import EngineOptions
+from stream.quiet import client_logger, limit_client_logs
 from stream.topics import partition_for
 
 #: Topics by the first word of a type, for types that are not of the contract: the fold says precisely what is wrong with them.
@@ -50,10 +53,14 @@ def address(value: bytes) -> tuple[str, bytes]:
 
 
 class Publisher:
-    """Produces records and keeps count of what the broker has acknowledged."""
+    """Produces records and keeps count of what the broker has acknowledged: ``sent = acknowledged + failed`` once flushed.
+
+    A context manager: what is not acknowledged at its end is given up, so that nobody waits for a broker that has gone.
+    """
 
     def __init__(self, options: EngineOptions, **more: Any) -> None:
         self._options = options
+        self._closed = False
         self.sent = 0
         self.acknowledged = 0
         self.errors: list[str] = []
@@ -69,7 +76,14 @@ class Publisher:
             message_max_bytes=8 * 1024 * 1024,
             **more,
         )
-        self._producer = confluent_kafka.Producer(settings)
+        limit_client_logs()
+        self._producer = confluent_kafka.Producer(settings, logger=client_logger())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
     def send(self, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]] | None = None) -> None:
         """Hand one record over; it is acknowledged later. Waits while the local queue is full."""
@@ -114,10 +128,26 @@ class Publisher:
         self._producer.poll(0)
 
     def flush(self, patience: float = 60.0) -> int:
-        """Wait until all is acknowledged or has failed; return how many are neither after ``patience`` seconds."""
-        left: int = self._producer.flush(patience)
+        """Wait until all is acknowledged or has failed; return how many are neither after ``patience`` seconds.
+
+        :meth:`close`, from another thread, ends the waiting.
+        """
+        end = time.monotonic() + patience
+        left = len(self._producer)
+        while left and not self._closed and time.monotonic() < end:
+            left = self._producer.flush(0.5)
         return left
 
+    def close(self) -> None:
+        """Give up what is not acknowledged yet (each counts as failed) and wait for nothing. Calling it twice does no harm."""
+        self._closed = True
+        self._producer.purge()
+        self._producer.poll(0)
+
     async def flushed(self, patience: float = 60.0) -> int:
-        """:meth:`flush` without holding the event loop up."""
-        return await asyncio.to_thread(self.flush, patience)
+        """:meth:`flush` without holding the event loop up. Cancelled, it gives up what is left: the thread ends at once."""
+        try:
+            return await asyncio.to_thread(self.flush, patience)
+        except asyncio.CancelledError:
+            self.close()
+            raise

@@ -256,7 +256,7 @@ def _place(tree: dict[str, Any], name: str, value: str, problems: list[str]) -> 
         _set(tree, parts, value)
         return
     try:
-        _set(tree, parts, yaml.safe_load(value) if value[:1] in "[{" else value)
+        _set(tree, parts, yaml.safe_load(value) if value.startswith(("[", "{")) else value)
     except yaml.YAMLError as error:
         problems.append(f"environment: {name}: not YAML: {error}")
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import confluent_kafka
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
+from stream.quiet import client_logger
+
 if TYPE_CHECKING:
     from stream.options import EngineOptions, FoldSpec
 
@@ -69,6 +71,19 @@ class Problem:
         return f"topic {self.topic}: {self.what}"
 
 
+def summary(problems: Iterable[Problem]) -> list[str]:
+    """What is wrong, the topics that lack the same thing in one sentence."""
+    alike: dict[str, list[str]] = {}
+    for problem in problems:
+        kind = problem.what
+        if kind.startswith("missing"):
+            kind = "missing (run: vigie topics create)"
+        elif "partitions;" in kind:
+            kind += " (kafka.partitions; see: vigie doctor)"
+        alike.setdefault(kind, []).append(problem.topic)
+    return [f"topic{'s' * (len(topics) > 1)} {', '.join(topics)}: {what}" for what, topics in alike.items()]
+
+
 def partition_for(key: bytes, partitions: int) -> int:
     """The partition of a key: murmur2, as Java's producers and Kafka Connect do by default.
 
@@ -100,7 +115,7 @@ def create(options: EngineOptions, specs: Iterable[FoldSpec] = (), *, replicatio
     Existing topics are left as they are: :func:`check` says what is wrong with them.
     Raises :class:`confluent_kafka.KafkaException` when the broker refuses or can't be reached within 10 s.
     """
-    admin = AdminClient(options.client())
+    admin = AdminClient(options.client(), logger=client_logger())
     there = admin.list_topics(timeout=10).topics
     missing = [topic for topic in declared(options, specs) if topic.name not in there]
     if not missing:
@@ -124,7 +139,7 @@ def check(options: EngineOptions, specs: Iterable[FoldSpec] = (), *, timeout: fl
 
     Raises :class:`confluent_kafka.KafkaException` when no broker answers within ``timeout`` seconds.
     """
-    admin = AdminClient(options.client(socket_connection_setup_timeout_ms=int(timeout * 1000)))
+    admin = AdminClient(options.client(socket_connection_setup_timeout_ms=int(timeout * 1000)), logger=client_logger())
     there = admin.list_topics(timeout=timeout).topics
     problems = []
     present = []

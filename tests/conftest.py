@@ -6,19 +6,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.kafka_broker import KafkaBroker, Unavailable
+from tests.kafka_broker import KafkaBroker, Unavailable, jars
 
 
 @pytest.fixture(scope="session")
-def kafka() -> Iterator[KafkaBroker]:
-    """A real Apache Kafka for the whole session; without Java and Maven the test is skipped, in CI it fails."""
+def kafka_jars() -> None:
+    """Kafka can be started here; without Java and Maven the test is skipped, in CI it fails."""
     try:
-        broker = KafkaBroker()
+        jars()
     except Unavailable as error:
         if os.environ.get("CI") == "true":
             pytest.fail(f"real Kafka is required in CI: {error}")
         pytest.skip(f"REAL KAFKA NOT TESTED: {error}")
-    with broker:
+
+
+@pytest.fixture(scope="session")
+def kafka(kafka_jars: None) -> Iterator[KafkaBroker]:
+    """A real Apache Kafka for the whole session."""
+    with KafkaBroker() as broker:
         yield broker
 
 

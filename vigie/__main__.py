@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vigie import dead_letters, kpis, models, publish, replay, rules, simulate, topics, up, web, worker
+from vigie import dead_letters, doctor, kpis, models, publish, replay, rules, simulate, topics, up, web, worker
 
 app = typer.Typer(
     name="vigie",
@@ -36,6 +36,7 @@ app.command("web")(web.command)
 app.command("publish")(publish.command)
 app.command("replay")(replay.command)
 app.command("simulate")(simulate.command)
+app.command("doctor")(doctor.command)
 app.add_typer(kpis.app, name="kpis")
 app.add_typer(rules.app, name="rules")
 app.add_typer(models.app, name="models")

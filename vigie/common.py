@@ -4,29 +4,45 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from confluent_kafka import KafkaError, KafkaException
 from rich.console import Console
 
 from models.kpis.catalogue import CatalogueError
-from stream.errors import EngineStopped
+from stream.errors import EngineError
 from stream.settings import Settings, SettingsError, load
 from stream.web.server import CannotListen
 from vigie.rules import RulesError
 
-#: Progress and messages; standard output is for results.
-console = Console(stderr=True)
+log = logging.getLogger(__name__)
+
+#: Progress and messages; standard output is for results. Lines are never wrapped: logs and pipes have no width.
+console = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (default: vigie.yaml or VIGIE_CONFIG).")]
 
+_FORMAT = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
+#: Libraries whose information is about themselves; what they warn of still comes through.
+_QUIET = ("faust", "mode", "aiokafka", "httpx", "uvicorn")
+
 
 def refuse(error: Exception | str, code: int = 1) -> NoReturn:
-    """Say what is wrong and leave with the exit code."""
-    console.print(f"vigie: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    """Say what is wrong and leave with the exit code: 1 refused or failed, 2 wrong usage."""
+    console.print(f"vigie: {error}", style="red", markup=False)
     raise typer.Exit(code)
+
+
+def no_broker(brokers: str, error: KafkaException) -> str:
+    """Return what to say where a Kafka does not answer, or refuses."""
+    code, text = error.args[0].code(), error.args[0].str()
+    if code == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        return f"{brokers}: {text} (run: vigie topics create)"
+    return f"kafka.brokers: {brokers}: {text}" + (" (is Kafka running there, and is the address right?)" if code < 0 else "")
 
 
 def settings_of(config: Path | None, **overrides: Any) -> Settings:
@@ -37,22 +53,37 @@ def settings_of(config: Path | None, **overrides: Any) -> Settings:
         refuse("settings:\n" + "\n".join(f"  {problem}" for problem in error.problems))
 
 
+class _NoServiceChatter(logging.Filter):
+    """Keeps out the "[^-Consumer]: Starting..." of Faust's services: ours say it under the names of our own modules."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING or not str(record.msg).startswith("[^")
+
+
 def log_to_stderr(level: str) -> None:
-    """Set up logging for a command that runs long."""
-    logging.basicConfig(
-        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
-    for noisy in ("faust", "mode", "aiokafka", "httpx"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    """Set up logging for a command that runs long: one line for what an operator has to know, in UTC."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter(_FORMAT, "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    if level != "debug":
+        handler.addFilter(_NoServiceChatter())
+        for noisy in _QUIET:
+            logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
 def run(main: Coroutine[Any, Any, int | None]) -> None:
     """Run a command to its end; what it refuses is one clear message and exit code 1. SIGTERM and SIGINT stop it in order."""
     try:
         code = asyncio.run(_until_signalled(main))
-    except (RulesError, CatalogueError, CannotListen, EngineStopped, RuntimeError, ValueError, OSError) as error:
-        logging.getLogger(__name__).debug("refused", exc_info=True)
+    except typer.Exit:  # it has been said already; a RuntimeError by descent
+        raise
+    except (RulesError, CatalogueError, CannotListen, EngineError, RuntimeError, ValueError, OSError) as error:
+        log.debug("refused", exc_info=True)
         refuse(error)
+    except KafkaException as error:
+        refuse(f"Kafka: {error.args[0].str()}")
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     raise typer.Exit(code or 0)
@@ -65,8 +96,10 @@ async def _until_signalled(main: Coroutine[Any, Any, int | None]) -> int | None:
 
     def stop() -> None:
         nonlocal stopped
-        stopped = True
-        task.cancel()
+        if not stopped:  # a second signal must not cut the last checkpoint short; SIGKILL is there for that
+            stopped = True
+            log.info("stopping: last checkpoint, then leaving the group")
+            task.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
@@ -74,5 +107,6 @@ async def _until_signalled(main: Coroutine[Any, Any, int | None]) -> int | None:
         return await task
     except asyncio.CancelledError:
         if stopped:
+            log.info("stopped")
             return 0
         raise

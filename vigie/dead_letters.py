@@ -7,14 +7,14 @@ from typing import Annotated, Any
 import confluent_kafka
 import orjson
 import typer
-from rich.table import Table
 
 from models.calendar import iso
 from models.events.dead_letter import DeadLetter, NotRedrivable, decode
 from models.events.refused import Reason
 from stream.options import EngineOptions
 from stream.publisher import Publisher
-from vigie.common import Config, console, refuse, settings_of
+from stream.quiet import client_logger
+from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 
 app = typer.Typer(no_args_is_help=True, help="See what could not be used, and send it again.")
@@ -23,29 +23,41 @@ Reasons = Annotated[list[str] | None, typer.Option("--reason", help=f"Only these
 
 
 def read(options: EngineOptions) -> Iterator[DeadLetter]:
-    """Yield every dead letter there is now, oldest first; raise ``KafkaException`` where the broker does not answer."""
+    """Yield every dead letter there is at the call, oldest first; raise ``KafkaException`` where the broker does not answer.
+
+    Those that are written meanwhile are left out: what is sent again and refused again must not be met twice.
+    """
     consumer = confluent_kafka.Consumer(
         options.client(
             group_id=f"{options.group}-dead-letters",
             enable_auto_commit=False,
             isolation_level="read_committed",
             enable_partition_eof=True,
-        )
+        ),
+        logger=client_logger(),
     )
     topic = options.physical("dead-letters")
     try:
-        consumer.list_topics(topic, timeout=10)
+        wrong = consumer.list_topics(topic, timeout=5).topics[topic].error
+        if wrong is not None:
+            raise confluent_kafka.KafkaException(wrong)
+        _, end = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, 0), timeout=5)
         consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
         while True:
             for message in consumer.consume(1000, 5):
                 error = message.error()
-                if error is None:
-                    if message.value() is not None:
-                        yield decode(message.value())
-                elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                if error is not None:
+                    if error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                        return
+                    if not error.retriable():
+                        raise confluent_kafka.KafkaException(error)
+                elif message.offset() >= end:
                     return
-                else:
-                    raise confluent_kafka.KafkaException(error)
+                elif message.value() is not None:
+                    try:
+                        yield decode(message.value())
+                    except ValueError as problem:  # somebody else has written it
+                        console.print(f"{topic}, offset {message.offset()}: {problem}", style="yellow", markup=False)
     finally:
         consumer.close()
 
@@ -66,7 +78,7 @@ def _chosen(options: EngineOptions, reasons: list[str] | None) -> Iterator[DeadL
             if not reasons or letter.reason in reasons:
                 yield letter
     except confluent_kafka.KafkaException as error:
-        refuse(f"kafka.brokers: {options.brokers}: {error.args[0].str()}")
+        refuse(no_broker(options.brokers, error))
 
 
 @app.command("list")
@@ -75,17 +87,17 @@ def list_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     config: Config = None,
 ) -> None:
-    """List the dead letters, oldest first."""
-    table = Table("id", "when", "reason", "detail")
+    """List the dead letters, oldest first: id, when it was refused, reason, detail. One a line, with tabs between."""
     count = 0
     for letter in _chosen(_options(config), reason):
         count += 1
         if as_json:
             print(json.dumps(_told(letter), ensure_ascii=False))
         else:
-            table.add_row(letter.id, iso(letter.timestamp), letter.reason, letter.detail)
+            again = f" (sent again {letter.redrives}×)" if letter.redrives else ""
+            print(letter.id, iso(letter.first_seen), letter.reason, _one_line(letter.detail) + again, sep="\t")
     if not as_json:
-        console.print(table if count else "no dead letters")
+        console.print(f"{count:,} dead letters" if count else "no dead letters")
 
 
 @app.command("show")
@@ -113,7 +125,7 @@ def redrive(
     if not (ids or reason or everything):
         refuse("redrive: say which: ids, --reason or --all", 2)
     options = _options(config)
-    publisher = Publisher(options)
+    publisher = Publisher(options, message_timeout_ms=60_000)
     refused = 0
     wanted = set(ids or ())
     for letter in _chosen(options, reason):
@@ -124,13 +136,13 @@ def redrive(
             again = letter.redrive()
         except NotRedrivable as error:
             refused += 1
-            console.print(str(error), style="yellow", markup=False, highlight=False)
+            console.print(str(error), style="yellow", markup=False)
             continue
         publisher.send(again.topic, again.key or b"", again.value, again.headers)
     left = publisher.flush()
     for missing in sorted(wanted):
-        console.print(f"no dead letter {missing!r}", style="red", markup=False, highlight=False)
-    console.print(f"{publisher.acknowledged:,} sent again, {refused + publisher.failed + left:,} not", highlight=False)
+        console.print(f"no dead letter {missing!r}", style="red", markup=False)
+    console.print(f"{publisher.acknowledged:,} sent again, {refused + publisher.failed + left:,} not")
     if refused or publisher.failed or left or wanted:
         raise typer.Exit(1)
 
@@ -140,6 +152,10 @@ def _told(letter: DeadLetter) -> dict[str, Any]:
     for bulky in ("value", "key", "headers"):
         told.pop(bulky, None)
     return {"id": letter.id, **told}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _text(body: bytes | None) -> str | None:

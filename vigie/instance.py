@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from confluent_kafka import KafkaError, KafkaException
 
 from agents import deliver_notifications, evaluate_alerts, roll_kpis
 from agents.deliver_notifications import Deliverer
@@ -29,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: Lanes whose results people wait for: each checkpoints as soon as something has changed.
 EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, deliver_notifications.LANE)
+#: What librdkafka answers while no broker does.
+_AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 
 
 def security(settings: Settings) -> dict[str, str]:
@@ -99,13 +104,17 @@ class Instance:
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
         self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
-        self._counted: dict[tuple[int, Any], int] = {}
+        self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self._counting: asyncio.Task[None] | None = None
 
     @property
     def clock(self) -> Callable[[], int]:
         """Now, in epoch milliseconds."""
         return self.options.clock
+
+    def holds(self, name: str) -> bool:
+        """Whether a fold of a topic of one partition is in this worker's hands."""
+        return self._owned(name) is not None
 
     def _owned(self, name: str) -> Any:
         """Return the fold of a topic of one partition if it is in this worker's hands, else None."""
@@ -114,8 +123,29 @@ class Instance:
         except RuntimeError:  # not started yet
             return None
 
+    async def create_topics(self) -> None:
+        """Create the topics that are missing on a Kafka; wait for one that does not answer yet, and say so once."""
+        kafka = self.settings.kafka
+        if kafka.embedded:
+            return  # it was made with them
+        said = False
+        while True:
+            try:
+                made = await asyncio.to_thread(create, self.options, self.engine.specs, replication=kafka.replication)
+            except KafkaException as error:
+                if error.args[0].code() not in _AWAY:
+                    raise
+                if not said:
+                    said = True
+                    log.error("no broker answers at %s: %s; trying again", kafka.brokers, error.args[0].str())
+                await asyncio.sleep(1)
+                continue
+            if made:
+                log.info("%d topics created", len(made))
+            return
+
     async def start(self, patience: float | None = None) -> None:
-        """Start the engine and wait until its folds are restored."""
+        """Start the engine: it waits for broker and topics (for ever, or ``patience`` seconds), and then restores its folds."""
         await self.engine.start(patience=patience)
         calm_collector()
         self._counting = asyncio.create_task(self._count_for_ever(), name="metrics")
@@ -147,21 +177,28 @@ class Instance:
         """Carry what the folds have counted since the last call into the metrics."""
         metrics = self.metrics
         for partition in self.partitions():
-            me = id(partition)
-            for name, total in partition.outcomes.items():
-                delta = total - self._counted.get((me, name), 0)
-                if delta:
-                    self._counted[me, name] = total
-                    topic, kind, outcome = name
-                    if kind:
-                        metrics.events(topic, kind, outcome, delta)
-                    else:
-                        metrics.events(topic, kind, "dead_letter", delta)
-                        metrics.dead_letters(outcome, delta)
+            before = self._counted.setdefault(partition, {})
+            for (topic, kind, outcome), new in _since(before, "outcome", partition.outcomes):
+                metrics.events(topic, kind, outcome if kind else "dead_letter", new)
+                if not kind:
+                    metrics.dead_letters(outcome, new)
+            for (kind, _), new in _since(before, "unknown", partition.unknown_fields):
+                metrics.unknown_fields(kind, new)
+            for dimension, new in _since(before, "overflow", partition.overflow):
+                metrics.overflowed(dimension, new)
             for source, at in partition.last_event.items():
                 metrics.source_seen(source, at)
-            if partition.watermark:
-                metrics.delayed(partition.delay / 1000)
+            while partition.delays:
+                metrics.delayed(partition.delays.popleft() / 1000)
+
+
+def _since(before: dict[Any, int], what: str, totals: Mapping[Any, int]) -> Iterator[tuple[Any, int]]:
+    """Yield what has been added to each total since the last call, and remember it."""
+    for name, total in totals.items():
+        new = total - before.get((what, name), 0)
+        if new:
+            before[what, name] = total
+            yield name, new
 
 
 def calm_collector() -> None:
@@ -176,23 +213,33 @@ def calm_collector() -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings, *, create_topics: bool = True, **more: Any) -> AsyncIterator[Instance]:
-    """Run an instance: on a broker of its own in this process where the settings say ``embedded``, else on theirs.
+async def prepared(settings: Settings, **more: Any) -> AsyncIterator[Instance]:
+    """Make an instance that is still to be started, with the embedded broker where the settings say so; stop both at the end.
 
-    ``more`` goes to :class:`Instance`. Topics that are missing are created, unless told not to.
+    ``more`` goes to :class:`Instance`.
     """
     broker = EmbeddedBroker().start() if settings.kafka.embedded else None
     try:
         instance = Instance(settings, broker.bootstrap if broker else settings.kafka.brokers, **more)
         if broker:
             broker.create(declared(instance.options, instance.engine.specs))
-        elif create_topics:
-            await asyncio.to_thread(create, instance.options, instance.engine.specs, replication=settings.kafka.replication)
         try:
-            await instance.start()
             yield instance
         finally:
             await instance.stop()
     finally:
         if broker:
             await asyncio.to_thread(broker.stop)
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, create_topics: bool = True, **more: Any) -> AsyncIterator[Instance]:
+    """Run an instance: on a broker of its own in this process where the settings say ``embedded``, else on theirs.
+
+    ``more`` goes to :class:`Instance`. Topics that are missing are created, unless told not to.
+    """
+    async with prepared(settings, **more) as instance:
+        if create_topics:
+            await instance.create_topics()
+        await instance.start()
+        yield instance

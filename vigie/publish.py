@@ -1,5 +1,6 @@
 """``vigie publish``: send files of events to the topics, each one acknowledged."""
 
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -9,15 +10,19 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import typer
+from confluent_kafka import KafkaException
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from models.events.scalars import parse_time
+from stream.options import EngineOptions
 from stream.publisher import NoTopic, Publisher
 from stream.settings import Settings
 from stream.sources.files import FORMATS, FileReject, ReadOptions, SourceFileError, read_file
-from vigie.common import Config, console, refuse, run, settings_of
+from stream.topics import check, summary
+from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 
+_REASONS = 1_000  # kept apart: each may quote what was found
 #: An event's line, its bytes and its topic-less form; or why there is none.
 Line = tuple[int, bytes, str]
 
@@ -50,7 +55,7 @@ def progress_bar() -> Progress:
 def report(rejects: Counter[str], examples: dict[str, int]) -> None:
     """Say what was not published and why, most frequent first."""
     for reason, count in rejects.most_common(20):
-        console.print(f"  not published: {count:,} × {reason} (first in line {examples[reason]})", highlight=False, markup=False)
+        console.print(f"  not published: {count:,} × {reason} (first in line {examples[reason]})", markup=False)
 
 
 def command(
@@ -66,12 +71,16 @@ def command(
         refuse("kafka.brokers: found 'embedded'; publish needs a Kafka. For a file on the embedded broker run: vigie replay", 2)
     if format not in FORMATS:
         refuse(f"--format: found {format!r}; accepted: {', '.join(FORMATS)}", 2)
-    run(publish(settings, files, format, mapping, speed))
+    raise typer.Exit(publish(settings, files, format, mapping, speed))
 
 
-async def publish(settings: Settings, files: list[Path], format: str, mapping: Path | None, speed: float) -> int:
-    """Publish and report; return the exit code."""
-    publisher = Publisher(engine_options(settings, settings.kafka.brokers), message_timeout_ms=60_000)
+def publish(settings: Settings, files: list[Path], format: str, mapping: Path | None, speed: float) -> int:
+    """Publish and report; return the exit code. Interrupted, it waits for what is under way and reports that: 130."""
+    options = engine_options(settings, settings.kafka.brokers)
+    _ready(options)
+    publisher = Publisher(options, message_timeout_ms=60_000)
+    stopped = ""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     rejects: Counter[str] = Counter()
     examples: dict[str, int] = {}
     began, first = time.monotonic(), None
@@ -85,6 +94,7 @@ async def publish(settings: Settings, files: list[Path], format: str, mapping: P
                     except NoTopic as error:
                         why = str(error)
                 if why:
+                    why = why if why in rejects or len(rejects) < _REASONS else "other reasons"
                     rejects[why] += 1
                     examples.setdefault(why, line)
                 if speed:
@@ -94,24 +104,39 @@ async def publish(settings: Settings, files: list[Path], format: str, mapping: P
                     rate = publisher.sent / max(time.monotonic() - began, 1e-3)
                     progress.update(task, completed=publisher.acknowledged, rate=f"{rate:,.0f}/s")
         except SourceFileError as error:
-            publisher.flush()
-            refuse(error)
+            stopped = str(error)
+        except KeyboardInterrupt:
+            stopped = "interrupted"
         left = publisher.flush()
+    signal.signal(signal.SIGTERM, before)
     seconds = time.monotonic() - began
     console.print(
         f"{publisher.acknowledged:,} events acknowledged in {seconds:.1f} s ({publisher.acknowledged / seconds:,.0f}/s), "
-        f"{publisher.failed + left:,} not, {rejects.total():,} rejected",
-        highlight=False,
+        f"{publisher.failed + left:,} not, {rejects.total():,} rejected"
     )
     for why in publisher.errors:
-        console.print(f"  {why}", style="red", markup=False, highlight=False)
+        console.print(f"  {why}", style="red", markup=False)
     report(rejects, examples)
     print(
         orjson.dumps(
             {"acknowledged": publisher.acknowledged, "failed": publisher.failed + left, "rejected": rejects.total()}
         ).decode()
     )
+    if stopped:
+        console.print(f"vigie: {stopped}; the rest was not published", style="red", markup=False)
+        return 130 if stopped == "interrupted" else 1
     return 1 if publisher.failed + left or rejects else 0
+
+
+def _ready(options: EngineOptions) -> None:
+    """Refuse before the first event where there is no broker, or no topics: each event would wait for its time-out."""
+    try:
+        problems = check(options, timeout=5)
+    except KafkaException as error:
+        refuse(no_broker(options.brokers, error))
+    fatal = [problem for problem in problems if problem.fatal]
+    if fatal:
+        refuse("\n".join(summary(fatal)))
 
 
 def _pace(value: bytes, speed: float, began: float, first: int | None) -> int | None:

@@ -20,7 +20,7 @@ from rich.progress import Progress, TaskID
 from models.boundaries import ACCEPTED, boundaries
 from models.business import Business
 from models.calendar import DAY_MS, Calendar, epoch_ms, iso
-from models.events.scalars import parse_time
+from models.events.scalars import check_time, parse_time
 from models.kpis.reading import Reading
 from stream.publisher import NoTopic, Publisher
 from stream.settings import Settings
@@ -205,14 +205,10 @@ class Player:
         self._held = HELD_EMBEDDED if instance.options.embedded else HELD_KAFKA
         self._unsettled = 0
         self._last = 0
+        self._letters = 0
+        self.lost = 0  # offsets that the broker had let go of before they were folded
         self._began = time.monotonic()
         self._alerts = _Tail(instance, "alerts") if request.tick is not None else None
-
-    @property
-    def lost(self) -> int:
-        """How many offsets the broker had let go of before they were folded."""
-        jumps = self.instance.engine.status().get("jumps", {})
-        return sum(jump["offsets_lost"] for jump in jumps.values())
 
     def calendar_check(self) -> None:
         """Raise ``LookupError`` for a KPI, window or dimension there is none of, before anything is replayed."""
@@ -246,6 +242,9 @@ class Player:
         for stop in stops.closing(self._last):
             await self._stop(*stop)
         await self.settle()
+        # Counted here: once the engine has stopped, there are no partitions left to ask.
+        self._letters = sum(n for p in self.instance.partitions() for (_, kind, _), n in p.outcomes.items() if not kind)
+        self.lost = sum(jump["offsets_lost"] for jump in self.instance.engine.status().get("jumps", {}).values())
         if self.request.restated:
             for at in stops.read:
                 self._read(at)
@@ -280,10 +279,9 @@ class Player:
     def summary(self) -> str:
         """Return what has happened, in one line."""
         seconds = time.monotonic() - self._began
-        letters = sum(count for p in self.instance.partitions() for (_, kind, _), count in p.outcomes.items() if not kind)
         return (
             f"{self._publisher.acknowledged:,} events replayed in {seconds:.1f} s, up to {iso(self._last)}; "
-            f"{len(self.readings):,} readings; {letters:,} dead letters, {self.rejects.total():,} lines rejected"
+            f"{len(self.readings):,} readings; {self._letters:,} dead letters, {self.rejects.total():,} lines rejected"
         )
 
 
@@ -333,9 +331,9 @@ class _Stops:
 
 
 def _time(value: bytes) -> int | None:
-    """Return an event's time; None where it has none that could be told (its fold will say so)."""
+    """Return an event's time; None where it has none that its fold will accept: what is refused must not move the clock."""
     try:
-        return parse_time(orjson.loads(value)["time"])
+        return check_time(parse_time(orjson.loads(value)["time"]), int(time.time() * 1000))
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -11,8 +11,8 @@ from agents.evaluate_alerts import Evaluator
 from agents.worker import entity_folds
 from stream.options import EngineOptions, FoldSpec
 from stream.settings import Settings
-from stream.topics import check, create, declared
-from vigie.common import Config, console, refuse, settings_of
+from stream.topics import check, create, declared, summary
+from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 
 app = typer.Typer(no_args_is_help=True, help="Create and check the topics.")
@@ -35,10 +35,10 @@ def create_command(config: Config = None) -> None:
     try:
         made = create(options, folds, replication=settings.kafka.replication)
     except KafkaException as error:
-        refuse(f"kafka.brokers: {settings.kafka.brokers}: {error.args[0].str()}")
+        refuse(no_broker(options.brokers, error))
     for name in made:
         print(name)
-    console.print(f"{len(made)} topics created, {len(declared(options, folds)) - len(made)} were there", highlight=False)
+    console.print(f"{len(made)} topics created, {len(declared(options, folds)) - len(made)} were there")
 
 
 @app.command("check")
@@ -46,13 +46,16 @@ def check_command(as_json: Annotated[bool, typer.Option("--json", help="As JSON.
     """Say what is wrong with the topics; exit code 1 where Vigie cannot run with them."""
     options, folds = plan(settings_of(config))
     try:
-        problems = check(options, folds)
+        problems = check(options, folds, timeout=5)
     except KafkaException as error:
-        refuse(f"kafka.brokers: {options.brokers}: {error.args[0].str()}")
+        refuse(no_broker(options.brokers, error))
+    fatal = [problem for problem in problems if problem.fatal]
     if as_json:
         print(json.dumps([{"topic": p.topic, "what": p.what, "fatal": p.fatal} for p in problems]))
-    for problem in problems:
-        console.print(str(problem), style="red" if problem.fatal else "yellow", markup=False, highlight=False)
-    if any(p.fatal for p in problems):
+    for line in summary(fatal):
+        console.print(line, style="red", markup=False)
+    for line in summary(problem for problem in problems if not problem.fatal):
+        console.print(line, style="yellow", markup=False)
+    if fatal:
         raise typer.Exit(1)
-    console.print("topics: all there" if not problems else "topics: usable", highlight=False)
+    console.print("topics: all there, as they must be" if not problems else "topics: usable")

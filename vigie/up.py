@@ -8,15 +8,16 @@ from typing import Annotated
 import orjson
 import typer
 
+from agents import roll_kpis
+from stream.cache import Fallback, Snapshots
 from stream.cache import Publisher as CachePublisher
-from stream.cache import Snapshots
 from stream.publisher import Publisher
 from stream.settings import Settings
 from stream.web.app import build_web
-from stream.web.board import WINDOWS, Board, ViewSource
+from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.server import serve
 from vigie.common import Config, console, log_to_stderr, run, settings_of
-from vigie.instance import Instance, running
+from vigie.instance import Instance, prepared
 from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
@@ -39,10 +40,13 @@ def command(
 
 async def up(settings: Settings, *, demo: bool, seed: int) -> None:
     """Run until cancelled; raise what stops the engine."""
-    async with running(settings) as instance, contextlib.AsyncExitStack() as stack:
+    async with prepared(settings) as instance, contextlib.AsyncExitStack() as stack:
+        # First the page: a taken port is known at once, and /readyz says what the start is waiting for.
         url = await start_web(instance, stack)
+        await instance.create_topics()
+        await instance.start()
         kept = "in memory: nothing is kept over a restart" if settings.kafka.embedded else settings.kafka.brokers
-        console.print(f"Vigie is up: {url}   (broker: {kept})", highlight=False)
+        console.print(f"Vigie is up: {url}   (broker: {kept})")
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
         if demo:
             tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))
@@ -60,11 +64,18 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
     """Serve page, API and metrics of an instance until the stack ends; return the address."""
     settings = instance.settings
     view = instance.roller.view
-    board = Board(ViewSource(view, instance.catalogue), instance.business.calendar, instance.clock)
+    # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
+    source = ViewSource(view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
+
+    def board_over(any_source: Source) -> Board:
+        return Board(any_source, instance.business.calendar, instance.clock)
+
+    board = board_over(source)
     snapshots = Snapshots.of(settings)
+    fallback = Fallback(snapshots, source, board_over)
     metrics = instance.metrics
     shown = settings.metrics
-    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: view.live)
+    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_notifications(lambda: instance.deliverer.outcomes)
     web = build_web(
@@ -73,15 +84,20 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         settings,
         scrape=metrics.scrape,
         alerts=instance.evaluator.current,
+        cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
-    cache = asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache")
+    caching = [
+        asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
+        asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
+    ]
 
     async def end_cache() -> None:
-        cache.cancel()
-        await asyncio.gather(cache, return_exceptions=True)
+        for task in caching:
+            task.cancel()
+        await asyncio.gather(*caching, return_exceptions=True)
         await snapshots.close()
 
     stack.push_async_callback(end_cache)
@@ -90,16 +106,15 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
 
 async def _demo(instance: Instance, seed: int) -> None:
     """Publish the simulator's events, never further ahead than the folds can follow."""
-    publisher = Publisher(instance.options)
     held = 0
-    async for batch in demo_batches(seed, instance.clock, asyncio.sleep, currency=instance.business.currency, batch=HELD):
-        for event in batch:
-            publisher.publish(orjson.dumps(event))
-        held += len(batch)
-        if held >= HELD:
-            held = 0
-            await publisher.flushed()
-            await instance.engine.driver.settled(publisher.ends, cascade=True)
-        else:
-            publisher.poll()
-    publisher.flush()
+    with Publisher(instance.options) as publisher:
+        async for batch in demo_batches(seed, instance.clock, asyncio.sleep, currency=instance.business.currency, batch=HELD):
+            for event in batch:
+                publisher.publish(orjson.dumps(event))
+            held += len(batch)
+            if held >= HELD:
+                held = 0
+                await publisher.flushed()
+                await instance.engine.driver.settled(publisher.ends, cascade=True)
+            else:
+                publisher.poll()

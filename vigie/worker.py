@@ -1,4 +1,11 @@
-"""``vigie worker``: folds, alerts and notifications on a Kafka; as many as there are partitions can share the work."""
+"""``vigie worker``: folds, alerts and notifications on a Kafka; as many as there are partitions can share the work.
+
+When the broker is away at the start the worker waits for it, serving ``/healthz`` and ``/readyz`` meanwhile; when it goes
+away later, what has been folded stays in memory and the checkpoint is made when it is back. The worker ends by itself, with
+exit code 1 and the reason on the last line, only where going on would be guessing: the group has given its partitions to
+others (an outage or a pause longer than ``kafka.session_timeout``), or another worker uses its instance name. Its supervisor
+then starts it again, and it restores what is durable.
+"""
 
 import contextlib
 from typing import Annotated
@@ -7,7 +14,7 @@ import typer
 
 from stream.settings import Settings
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
-from vigie.instance import running
+from vigie.instance import prepared
 from vigie.up import start_web
 
 
@@ -25,7 +32,8 @@ def command(
 
 async def work(settings: Settings) -> None:
     """Run until cancelled; raise what stops the engine, for the supervisor to start us again."""
-    async with running(settings, create_topics=False) as instance, contextlib.AsyncExitStack() as stack:
+    async with prepared(settings) as instance, contextlib.AsyncExitStack() as stack:
         url = await start_web(instance, stack)
-        console.print(f"Vigie worker {settings.instance}: {settings.kafka.brokers}, {url}", highlight=False)
+        console.print(f"Vigie worker {settings.instance}: {url}, starting on {settings.kafka.brokers}")
+        await instance.start()
         await instance.engine.run_until_stopped()

@@ -102,7 +102,7 @@ class Envelope(Part):
 
     specversion: Literal["1.0"]
     id: Annotated[str, Field(min_length=1, max_length=scalars.ID_LENGTH), AfterValidator(_identifier)] = Field(
-        description="Idempotency key: a second event with the same id changes nothing, whatever it says."
+        description="Idempotency key: an event is counted once however often it comes. Never use an id again for something else.",
     )
     source: Annotated[str, Field(min_length=1, max_length=scalars.SOURCE_LENGTH)] = Field(
         description="Where it comes from, as in crm/hubspot."

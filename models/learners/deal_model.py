@@ -81,7 +81,7 @@ class DealModel:
         return Prediction(win, within, low, median, high, expected, self.hazard.lessons, curve, blended)
 
     def _blend(self, curve: Curve, x: Features) -> float:
-        """Return P(won | closes) of hazard and direct model, mean of the log-odds; the hazard's alone until the other has learnt."""
+        """Return P(won | closes): the mean log-odds of hazard and direct model; the hazard's alone until the other has learnt."""
         if self.direct.lessons < _ENOUGH:
             return curve.win
         middle = (logit(curve.win) + logit(self.direct.predict_proba_one(x)[True])) / 2

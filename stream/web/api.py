@@ -55,7 +55,8 @@ def to_json(data: Any, status: int = 200, headers: Mapping[str, str] | None = No
 
 
 def _unready(ctx: Context) -> Response:
-    body = {"error": "no readings yet: " + "; ".join(ctx.health().reasons), "state": ctx.health().state}
+    health = ctx.health()
+    body = {"error": "no readings yet: " + "; ".join(health.reasons or health.degraded), "state": health.state}
     return to_json(body, 503, {"retry-after": "2"})
 
 

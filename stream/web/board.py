@@ -50,11 +50,12 @@ class Source(Protocol):
 
 
 class ViewSource:
-    """The source of an instance that holds the view."""
+    """The source of an instance that holds the view, for as long as ``held`` says so: another worker may take it over."""
 
-    def __init__(self, view: View, catalogue: Catalogue) -> None:
+    def __init__(self, view: View, catalogue: Catalogue, held: Callable[[], bool] = lambda: True) -> None:
         self._view = view
         self._catalogue = catalogue
+        self._held = held
 
     @property
     def kpis(self) -> Mapping[str, Kpi]:
@@ -74,7 +75,7 @@ class ViewSource:
     @property
     def complete(self) -> bool:
         """Whether this process holds the view, read to the end."""
-        return self._view.live
+        return self._view.live and self._held()
 
     def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
         """Return the readings of one slice."""

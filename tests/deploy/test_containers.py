@@ -1,15 +1,9 @@
-"""Do the container files say what the code and each other expect?
+"""Do the container files say what the code and each other expect?"""
 
-``compose-spec.json`` is the Compose Specification's own schema (github.com/compose-spec/compose-spec, commit 170098ba,
-Apache-2.0).
-"""
-
-import json
 import re
 import subprocess
 from pathlib import Path
 
-import jsonschema
 import pytest
 import yaml
 
@@ -25,17 +19,6 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 def without_variables(text: str) -> str:
     """Return the text with ``${NAME:-default}`` replaced by the default."""
     return re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
-
-
-def test_the_compose_file_is_valid():
-    schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text("utf-8"))
-    jsonschema.Draft7Validator(schema).validate(COMPOSE)
-
-
-def test_the_schema_would_notice():
-    schema = json.loads((Path(__file__).parent / "compose-spec.json").read_text("utf-8"))
-    wrong = {"services": {"kafka": {"image": "x", "helthcheck": {}}}}
-    assert list(jsonschema.Draft7Validator(schema).iter_errors(wrong))
 
 
 def test_the_services():

@@ -6,7 +6,7 @@ import pytest
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 from faust.types import TP
 
-import stream.driver
+import stream.slots
 from models.fold import Changes, Record
 from stream.checkpoint import Batch, GaveUp
 from stream.chunks import Chunk, Ownership
@@ -110,7 +110,7 @@ class Seen(SilentObserver):
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     broker = Broker()
     for name in ("read_changelogs", "first_and_last", "replay"):
-        monkeypatch.setattr(stream.driver, name, getattr(broker, name))
+        monkeypatch.setattr(stream.slots, name, getattr(broker, name))
     return broker
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import confluent_kafka
+import confluent_kafka.admin
 import pytest
 
 from stream.chunks import Ownership
-from stream.errors import Fenced
+from stream.errors import EngineStopped, Fenced
 from stream.options import FoldSpec
 from stream.topics import check, create
 from tests.kafka_broker import ROOT, KafkaBroker
@@ -124,6 +125,13 @@ def worker(kafka: KafkaBroker, prefix: str, instance: str, *more: str) -> subpro
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+def committed(kafka: KafkaBroker, group: str) -> int:
+    """How many partitions the group has committed."""
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": kafka.bootstrap})
+    [future] = admin.list_consumer_group_offsets([confluent_kafka.ConsumerGroupTopicPartitions(group)]).values()
+    return sum(position.offset >= 0 for position in future.result().topic_partitions)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["kill -9", "SIGTERM"])
 async def test_a_worker_process_that_ends_in_the_middle_loses_and_doubles_nothing(
     kafka: KafkaBroker, prefix: str, tmp_path: Path, how: signal.Signals
@@ -148,6 +156,8 @@ async def test_a_worker_process_that_ends_in_the_middle_loses_and_doubles_nothin
                 producer.flush(10)
                 await asyncio.sleep(0.1)
             if index == 12_000:
+                # It must be in the middle: in the group, with something committed (a busy machine is slow to get there).
+                await until(lambda: committed(kafka, site.options.group) > 0)
                 assert first.poll() is None
                 first.send_signal(how)
                 code = await asyncio.to_thread(first.wait, 20)
@@ -197,3 +207,13 @@ async def test_the_start_waits_for_a_broker_that_is_not_there_yet(prefix: str, k
             assert site.folded(engine) == site.sums
         finally:
             await engine.stop()
+
+
+async def test_a_start_that_waits_for_the_coordinator_can_be_stopped(kafka: KafkaBroker, prefix: str) -> None:
+    site = Site(kafka.bootstrap, [adder()], prefix=prefix)
+    engine = site.engine()
+    starting = asyncio.create_task(engine.start())
+    await asyncio.sleep(0)
+    await engine.stop()
+    with pytest.raises(EngineStopped, match="stopped before the start was complete"):
+        await asyncio.wait_for(starting, 15)

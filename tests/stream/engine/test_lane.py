@@ -8,8 +8,9 @@ import stream.lane
 from stream.chunks import Ownership
 from stream.courier import Courier
 from stream.errors import TransactionFailed
-from stream.lane import Lane, Slot
+from stream.lane import Lane
 from stream.options import EngineOptions
+from stream.slots import Slot
 from tests.stream.engine.counting import TOPICS, Adder, adder
 
 TOKEN = Ownership(1, "me", "g")

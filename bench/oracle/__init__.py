@@ -1,0 +1,1 @@
+"""What are the numbers, computed a second time, in another language and another way?"""

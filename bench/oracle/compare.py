@@ -1,0 +1,118 @@
+"""Which readings of Vigie's are not what the truth says?"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+from bench.oracle.truth import Answer, Question, Truth
+from models.kpis.catalogue import Catalogue
+from models.kpis.entry import Kpi
+from models.kpis.reading import Reading
+
+_EXAMPLES = 5
+#: Readings are rounded to the unit's fourth decimal where they are money; all else differs by what a float can hold.
+_MONEY_ROUNDING, _FLOAT = 0.000_051, 1e-12
+
+
+@dataclass
+class Verdict:
+    """What came of one comparison. ``telling`` are the readings with cases behind them, by KPI; zeros and blanks are not."""
+
+    compared: Counter[str] = field(default_factory=Counter)
+    telling: Counter[str] = field(default_factory=Counter)
+    differences: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+
+    def differs(self, kpi: str, why: str) -> None:
+        """Note one difference."""
+        self.differences[kpi] += 1
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(why)
+
+
+@cache
+def catalogue() -> Mapping[str, Kpi]:
+    """Return the shipped KPIs: which there are, by which dimensions."""
+    text = resources.files("models.kpis").joinpath("catalogue.yaml").read_text(encoding="utf-8")
+    return Catalogue.load(("catalogue.yaml", yaml.safe_load(text))).kpis
+
+
+def readings(path: Path) -> dict[Question, Reading]:
+    """Return the readings that ``vigie replay`` has written."""
+    found: dict[Question, Reading] = {}
+    for line in path.read_bytes().splitlines():
+        reading = Reading.decode(line)
+        dim, segment = next(iter(reading.segment.items()), ("total", ""))
+        found[Question(reading.kpi, reading.window, dim, segment, reading.at)] = reading
+    return found
+
+
+def compare(found: dict[Question, Reading], truth: Truth, dims: Collection[str]) -> Verdict:
+    """Compare every reading with the truth, and look for every number of the truth's among the readings."""
+    verdict = Verdict()
+    kpis = catalogue()
+    wanted = {(kpi.id, dim) for kpi in kpis.values() for dim in ("total", *kpi.by) if dim == "total" or dim in dims}
+    for question, reading in found.items():
+        verdict.compared[question.kpi] += 1
+        begin = truth.begins.get((question.window, question.t))
+        if begin is None:
+            verdict.differs(question.kpi, f"{question}: not an instant or window that was asked for")
+            continue
+        answer = truth.answers.get(question) or _nothing(reading, begin)
+        if answer.denominator or (answer.denominator is None and answer.value):
+            verdict.telling[question.kpi] += 1
+        if not _same(reading, answer):
+            shown = (reading.start, reading.value, reading.numerator, reading.denominator)
+            verdict.differs(question.kpi, f"{question}: Vigie {shown}, SQL {tuple(answer)}")
+    for question, answer in truth.answers.items():
+        if question not in found and (question.kpi, question.dim) in wanted and (answer.denominator or answer.value):
+            verdict.compared[question.kpi] += 1
+            verdict.differs(question.kpi, f"{question}: Vigie has no such reading, SQL {tuple(answer)}")
+    for window, t in truth.begins:
+        for kpi in kpis:
+            if Question(kpi, window, "total", "", t) not in found:
+                verdict.differs(kpi, f"{kpi} {window} at {t}: Vigie has no such reading")
+    return verdict
+
+
+def same_readings(found: dict[Question, Reading], other: dict[Question, Reading]) -> Verdict:
+    """Compare two replays' readings, each field of each."""
+    verdict = Verdict()
+    for question in found.keys() | other.keys():
+        one, two = found.get(question), other.get(question)
+        verdict.compared[question.kpi] += 1
+        if (reading := one or two) is not None and (reading.denominator or (reading.denominator is None and reading.value)):
+            verdict.telling[question.kpi] += 1
+        if one != two:
+            verdict.differs(question.kpi, f"{question}: {one} and {two}")
+    return verdict
+
+
+def _nothing(reading: Reading, begin: int) -> Answer:
+    """Return the truth where SQL has no row: nothing has happened."""
+    if reading.kpi == "median_deal_size":
+        return Answer(begin, None, None, None)
+    if catalogue()[reading.kpi].formula.denominator is None:
+        return Answer(begin, 0, None, None)
+    return Answer(begin, None, 0, 0)
+
+
+def _same(reading: Reading, answer: Answer) -> bool:
+    money = _MONEY_ROUNDING if reading.unit == "money" else 0.0
+    return (
+        reading.start == answer.begin
+        and _close(reading.value, answer.value, money)
+        and _close(reading.numerator, answer.numerator, 0.0)
+        and _close(reading.denominator, answer.denominator, 0.0)
+    )
+
+
+def _close(found: float | None, true: float | None, rounding: float) -> bool:
+    if found is None or true is None:
+        return found is true
+    return abs(found - true) <= rounding + _FLOAT * max(abs(found), abs(true))

@@ -1,0 +1,273 @@
+-- What is every KPI, from the events alone? By the definitions in docs/kpis.md and the docstrings of models/folds; what these leave
+-- open (the order of equal times, which event dates a close, where a deal reopens) is as in the folds, and said where it is used.
+--
+-- In:  record(n, line)      the events as they come, one JSON text a row, repeats included
+--      asked(k, t)          read at the instant t, knowing the events with time < k (all instants are epoch milliseconds)
+--      setting(zone, maturity, session_gap)
+--      asked_window(win)
+-- Out: answer(kpi, win, dim, seg, t, begin, value, num, den)
+--
+-- Everything is computed for each k on its own, as if nothing later had happened.
+
+create or replace macro local(ms) as timezone((select zone from setting), make_timestamptz((ms) * 1000));
+create or replace macro instant(moment) as epoch_ms(timezone((select zone from setting), moment));
+-- What an event says of an attribute: NULL where it is silent, '' where it clears it.
+create or replace macro said(data, name) as
+    case when json_type(data, '$.' || name) is null then null else coalesce(data ->> ('$.' || name), '') end;
+-- Money in 1/10,000 of a unit: whole numbers add up exactly.
+create or replace macro money(amount) as cast(cast(nullif(amount, '') as decimal(24, 4)) * 10000 as hugeint);
+create or replace macro by_deal(d) as [
+    {'dim': 'total', 'seg': ''}, {'dim': 'owner', 'seg': d.owner}, {'dim': 'team', 'seg': d.team},
+    {'dim': 'source', 'seg': d.source}, {'dim': 'campaign', 'seg': d.campaign}, {'dim': 'product', 'seg': d.product},
+    {'dim': 'region', 'seg': d.region}, {'dim': 'segment', 'seg': d.segment}, {'dim': 'variant', 'seg': d.variant}];
+
+-- An id is one event, however often it comes.
+create or replace table event as
+select
+    n,
+    line ->> '$.id' as id,
+    split_part(line ->> '$.type', '.', 1) as family,
+    split_part(line ->> '$.type', '.', 2) as kind,
+    epoch_ms(cast(line ->> '$.time' as timestamptz)) as t,
+    line ->> '$.subject' as subject,
+    coalesce(line -> '$.data', '{}') as data
+from record
+qualify row_number() over (partition by id order by n) = 1;
+
+create or replace view known as
+select k, event.* from event join (select distinct k from asked) on t < k;
+
+-- == Windows ==
+-- Rolling: from the pane (hour; business day from 30 days on) that holds the instant one length ago.
+-- Calendar: the period that holds the instant just before.
+create or replace table span as
+select k, t, win, case win
+    when '24h' then (t - 86400000) // 3600000 * 3600000
+    when '7d' then (t - 7 * 86400000::bigint) // 3600000 * 3600000
+    when '30d' then instant(date_trunc('day', local(t - 30 * 86400000::bigint)))
+    when '90d' then instant(date_trunc('day', local(t - 90 * 86400000::bigint)))
+    else instant(date_trunc(win, local(t - 1)))
+end as begin
+from asked, asked_window;
+
+-- == Merges: the survivor has the facts of both ==
+create or replace table survivor as
+with recursive merged as (
+    select k, family, subject, first(data ->> '$.into' order by t, id) as into_
+    from known where kind = 'merged' group by all
+), chain as (
+    select k, family, subject, into_ as root, 1 as steps from merged
+    union all
+    select chain.k, chain.family, chain.subject, merged.into_, steps + 1
+    from chain join merged on merged.k = chain.k and merged.family = chain.family and merged.subject = chain.root
+    where steps < 50
+)
+select k, family, subject, last(root order by steps) as root from chain group by all;
+
+create or replace table fact as
+select k, family, coalesce(root, subject) as subject, t, id, kind, data
+from known left join survivor using (k, family, subject)
+where family in ('deal', 'lead') and kind not in ('merged', 'activity');
+
+-- What was deleted counts for nothing, unless it was created or reopened afterwards.
+create or replace table gone as
+select k, family, subject from fact where kind in ('created', 'reopened', 'deleted')
+group by all having last(kind order by t, id) = 'deleted';
+
+-- == Deals: one row a fact, with all that was known just after it ==
+create or replace table deal_fact as
+with told as (
+    select k, subject, t, id, kind,
+        said(data, 'owner') as owner, said(data, 'team') as team, said(data, 'source') as source,
+        said(data, 'campaign') as campaign, said(data, 'product') as product, said(data, 'region') as region,
+        said(data, 'segment') as segment, said(data, 'variant') as variant, said(data, 'amount') as amount,
+        nullif(said(data, 'stage'), '') as stage_said,
+        case when kind in ('won', 'lost') then kind when kind in ('reopened', 'stage_changed') then 'open' end as turn
+    from fact anti join gone using (k, family, subject) where family = 'deal'
+), carried as (
+    select k, subject, t, id, kind, stage_said,
+        last_value(owner ignore nulls) over so_far as owner, last_value(team ignore nulls) over so_far as team,
+        last_value(source ignore nulls) over so_far as source, last_value(campaign ignore nulls) over so_far as campaign,
+        last_value(product ignore nulls) over so_far as product, last_value(region ignore nulls) over so_far as region,
+        last_value(segment ignore nulls) over so_far as segment, last_value(variant ignore nulls) over so_far as variant,
+        money(last_value(amount ignore nulls) over so_far) as amount,
+        coalesce(last_value(turn ignore nulls) over so_far, 'open') as status
+    from told window so_far as (partition by k, subject order by t, id rows unbounded preceding)
+), followed as (
+    select *, lag(status, 1, 'open') over w as status_before, status is distinct from lag(status) over w as turns
+    from carried window w as (partition by k, subject order by t, id)
+), staged as (
+    select *,
+        -- A stage said while the deal stays closed moves nothing; a deal that reopens is where it is said to be, or was.
+        last_value(case when kind not in ('won', 'lost') and status = 'open' then stage_said end ignore nulls) over so_far as stage,
+        sum(turns::int) over so_far as run,
+        min(case when kind = 'created' then t end) over so_far as created
+    from followed window so_far as (partition by k, subject order by t, id rows unbounded preceding)
+)
+select * exclude (stage_said, status_before, turns), case when status = 'open' then stage end as place,
+    -- The first event that says so dates the close.
+    first_value(t) over same_run as closed, first_value(owner) over same_run as owner_then, first_value(team) over same_run as team_then,
+    lead(t) over (partition by k, subject order by t, id) as until
+from staged window same_run as (partition by k, subject, run order by t, id);
+
+-- Credit goes to the owner and team of the close; all else as last known.
+create or replace table closed_deal as
+select k, subject, status, closed, amount, created,
+    coalesce(nullif(owner_then, ''), owner) as owner, coalesce(nullif(team_then, ''), team) as team,
+    source, campaign, product, region, segment, variant
+from (from deal_fact qualify row_number() over (partition by k, subject order by t desc, id desc) = 1)
+where status <> 'open';
+
+create or replace table stage_visit as
+with step as (
+    select *, (place is distinct from lag(place) over w)::int as moves
+    from deal_fact window w as (partition by k, subject order by t, id)
+), visit as (
+    select *, sum(moves) over (partition by k, subject order by t, id rows unbounded preceding) as visit from step
+), whole as (
+    select k, subject, visit, place, min(t) as entered from visit group by all
+)
+select k, subject, place, entered, lead(entered) over (partition by k, subject order by visit) as left_
+from whole qualify place is not null;
+
+-- The pipeline at an instant: each deal as its last fact before left it.
+create or replace table level as
+select asked.k, asked.t, dim.dim, dim.seg, sum(amount) as n
+from asked join deal_fact d on d.k = asked.k and d.t < asked.t and (d.until is null or d.until >= asked.t),
+    unnest(list_append(by_deal(d), {'dim': 'stage', 'seg': place})) as dims(dim)
+where status = 'open' and (dim.dim = 'total' or dim.seg <> '')
+group by all;
+
+-- == Leads ==
+create or replace table lead_ as
+select k, subject,
+    min(t) filter (kind = 'created') as created,
+    min(t) filter (kind = 'contacted') as contacted,
+    min(t) filter (kind = 'converted') as converted,
+    count(*) filter (kind = 'qualified') > 0 as qualified,
+    count(*) filter (kind = 'disqualified') > 0 as disqualified,
+    last(said(data, 'owner') order by t, id) filter (said(data, 'owner') is not null) as owner,
+    last(said(data, 'team') order by t, id) filter (said(data, 'team') is not null) as team,
+    last(said(data, 'source') order by t, id) filter (said(data, 'source') is not null) as source,
+    last(said(data, 'campaign') order by t, id) filter (said(data, 'campaign') is not null) as campaign,
+    last(said(data, 'product') order by t, id) filter (said(data, 'product') is not null) as product,
+    last(said(data, 'region') order by t, id) filter (said(data, 'region') is not null) as region,
+    last(said(data, 'segment') order by t, id) filter (said(data, 'segment') is not null) as segment,
+    last(said(data, 'variant') order by t, id) filter (said(data, 'variant') is not null) as variant
+from fact anti join gone using (k, family, subject) where family = 'lead' group by all;
+
+-- == Visits: those of one session id; where there is none, those with no silence longer than the gap between them ==
+create or replace table visit as
+with hit as (
+    select k, subject, t, id, kind, t + cast(round(coalesce(cast(data ->> '$.duration_seconds' as double), 0) * 1000) as bigint) as until,
+        coalesce(data ->> '$.session_id', '') as name, nullif(data ->> '$.source', '') as source, nullif(data ->> '$.campaign', '') as campaign
+    from known where family = 'web' and kind <> 'identified'
+), apart as (
+    select *, case when name <> '' then 0 else
+        (t > coalesce(max(until) over earlier, -1) + (select session_gap from setting))::int end as new
+    from hit window earlier as (partition by k, subject, name order by t, id rows between unbounded preceding and 1 preceding)
+), numbered as (
+    select *, sum(new) over (partition by k, subject, name order by t, id rows unbounded preceding) as number from apart
+)
+select k, subject, name, number, min(t) as t, max(until) - min(t) as millis, count(*) filter (kind = 'page_viewed') as pages,
+    first(source order by t, id) filter (source is not null) as source,
+    first(campaign order by t, id) filter (campaign is not null) as campaign
+from numbered group by all;
+
+-- == What happened, when, to be counted under what ==
+create or replace table booking as
+select k, measure.name as measure, closed as t, dim.dim as dim, dim.seg as seg, measure.n::hugeint as n
+from closed_deal d, unnest(by_deal(d)) as dims(dim), unnest([
+    {'name': status, 'n': 1}, {'name': status || '_amount', 'n': amount}, {'name': status || '_sized', 'n': (amount is not null)::int},
+    {'name': 'cycle_millis', 'n': case when status = 'won' and created <= closed then closed - created end},
+    {'name': 'cycles', 'n': case when status = 'won' and created <= closed then 1 end}]) as measures(measure)
+union all
+select k, measure.name, left_, dim.dim, dim.seg, measure.n
+from stage_visit, unnest([{'dim': 'total', 'seg': ''}, {'dim': 'stage', 'seg': place}]) as dims(dim),
+    unnest([{'name': 'stages', 'n': 1}, {'name': 'stage_millis', 'n': left_ - entered}]) as measures(measure)
+where left_ is not null
+union all
+select k, measure.name, measure.t, dim.dim, dim.seg, measure.n
+from lead_ d, unnest(by_deal(d)) as dims(dim), unnest([
+    {'name': 'leads', 't': created, 'n': 1},
+    {'name': 'mql', 't': created, 'n': qualified::int},
+    {'name': 'answered', 't': created, 'n': (coalesce(contacted, converted) is not null)::int},
+    -- Who was converted was answered, said or not; who was disqualified unanswered waits no longer.
+    {'name': 'response_millis', 't': created, 'n': greatest(coalesce(contacted, converted) - created, 0)},
+    {'name': 'waiting', 't': created, 'n': (coalesce(contacted, converted) is null and not disqualified)::int},
+    {'name': 'waiting_since', 't': created, 'n': case when coalesce(contacted, converted) is null and not disqualified then created end},
+    {'name': 'converted', 't': converted, 'n': 1},
+    {'name': 'matured', 't': created + (select maturity from setting), 'n': 1},
+    {'name': 'matured_converted', 't': created + (select maturity from setting),
+        'n': (converted <= created + (select maturity from setting))::int}]) as measures(measure)
+union all
+select k, measure.name, t, dim.dim, dim.seg, measure.n
+from visit, unnest([{'dim': 'total', 'seg': ''}, {'dim': 'source', 'seg': source}, {'dim': 'campaign', 'seg': campaign}]) as dims(dim),
+    unnest([{'name': 'sessions', 'n': 1}, {'name': 'bounced', 'n': (pages = 1)::int}, {'name': 'session_millis', 'n': millis}]) as measures(measure)
+union all
+select k, 'spend', coalesce(instant(cast(data ->> '$.day' as timestamp)), t), 'total', '', money(data ->> '$.amount')
+from known where family = 'spend' and kind = 'recorded'
+union all
+select k, 'new_customers', min(t), 'total', '', 1 from known where family = 'customer' and kind = 'invoiced' group by k, subject
+union all
+select k, measure.name, t, 'total', '', measure.n
+from known, unnest([{'name': 'answers', 'n': 1}, {'name': 'promoters', 'n': (cast(data ->> '$.score' as double) >= 9)::int},
+    {'name': 'detractors', 'n': (cast(data ->> '$.score' as double) <= 6)::int}]) as measures(measure)
+where family = 'customer' and kind = 'surveyed' and data ->> '$.kind' = 'nps';
+
+create or replace table total as
+select span.k, span.t, win, begin, dim, seg, measure, sum(n) as n
+from booking join span on booking.k = span.k and booking.t >= begin and booking.t < span.t
+where n is not null and (dim = 'total' or seg <> '')
+group by all
+union all
+select span.k, span.t, win, begin, dim.dim, dim.seg, 'visitors', count(distinct subject)
+from visit join span on visit.k = span.k and visit.t >= begin and visit.t < span.t,
+    unnest([{'dim': 'total', 'seg': ''}, {'dim': 'source', 'seg': source}, {'dim': 'campaign', 'seg': campaign}]) as dims(dim)
+where dim.dim = 'total' or dim.seg <> ''
+group by all;
+
+create or replace table middle as
+select span.t, win, dim.dim as dim, dim.seg as seg, quantile_cont(amount::bigint, 0.5) as median
+from closed_deal d join span on d.k = span.k and closed >= begin and closed < span.t, unnest(by_deal(d)) as dims(dim)
+where status = 'won' and amount is not null and (dim.dim = 'total' or dim.seg <> '')
+group by all;
+
+-- == The KPIs ==
+create or replace table quotient as
+with part as (from (select t, win, begin, dim, seg, measure, n from total) pivot (sum(n) for measure in (
+    'won', 'lost', 'won_amount', 'lost_amount', 'won_sized', 'cycle_millis', 'cycles', 'stages', 'stage_millis', 'leads', 'mql', 'answered',
+    'response_millis', 'waiting', 'waiting_since', 'converted', 'matured', 'matured_converted', 'sessions', 'bounced', 'session_millis',
+    'visitors', 'spend', 'new_customers', 'answers', 'promoters', 'detractors')))
+select t, win, begin, dim, seg, kpi.*
+from (select t, win, begin, dim, seg, coalesce(columns(* exclude (t, win, begin, dim, seg)), 0) from part) p, unnest([
+    {'kpi': 'win_rate', 'num': won, 'den': won + lost, 'num_unit': 1, 'den_unit': 1},
+    {'kpi': 'win_rate_value', 'num': won_amount, 'den': won_amount + lost_amount, 'num_unit': 10000, 'den_unit': 10000},
+    {'kpi': 'average_deal_size', 'num': won_amount, 'den': won_sized, 'num_unit': 10000, 'den_unit': 1},
+    {'kpi': 'time_to_close_won', 'num': cycle_millis, 'den': cycles, 'num_unit': 1000, 'den_unit': 1},
+    {'kpi': 'stage_duration', 'num': stage_millis, 'den': stages, 'num_unit': 1000, 'den_unit': 1},
+    {'kpi': 'visitor_to_lead_rate', 'num': leads, 'den': visitors, 'num_unit': 1, 'den_unit': 1},
+    {'kpi': 'mql_rate', 'num': mql, 'den': leads, 'num_unit': 1, 'den_unit': 1},
+    {'kpi': 'lead_response_time', 'num': response_millis + waiting * t - waiting_since, 'den': answered + waiting, 'num_unit': 1000, 'den_unit': 1},
+    {'kpi': 'lead_conversion', 'num': matured_converted, 'den': matured, 'num_unit': 1, 'den_unit': 1},
+    {'kpi': 'lead_conversion_period', 'num': converted, 'den': leads, 'num_unit': 1, 'den_unit': 1},
+    {'kpi': 'bounce_rate', 'num': bounced, 'den': sessions, 'num_unit': 1, 'den_unit': 1},
+    {'kpi': 'session_duration', 'num': session_millis, 'den': sessions, 'num_unit': 1000, 'den_unit': 1},
+    {'kpi': 'cac', 'num': spend, 'den': new_customers, 'num_unit': 10000, 'den_unit': 1},
+    {'kpi': 'nps', 'num': promoters - detractors, 'den': answers, 'num_unit': 1, 'den_unit': 1},
+    {'kpi': 'sales', 'num': won, 'den': null, 'num_unit': 1, 'den_unit': null},
+    {'kpi': 'revenue', 'num': won_amount, 'den': null, 'num_unit': 10000, 'den_unit': null},
+    {'kpi': 'leads', 'num': leads, 'den': null, 'num_unit': 1, 'den_unit': null},
+    {'kpi': 'sessions', 'num': sessions, 'den': null, 'num_unit': 1, 'den_unit': null}]) as kpis(kpi);
+
+create or replace view answer as
+select kpi, win, dim, seg, t, begin,
+    case when den is null then num / num_unit when den <> 0 then
+        (num / num_unit) / (den / den_unit) * case when kpi = 'nps' then 100 else 1 end end as value,
+    case when den is not null then num / num_unit end as num,
+    den / den_unit as den
+from quotient
+union all
+select 'median_deal_size', win, dim, seg, t, begin, median / 10000, null, null from middle join span using (t, win)
+union all
+select 'open_pipeline', win, dim, seg, t, begin, coalesce(n, 0) / 10000, null, null from level join span using (k, t);

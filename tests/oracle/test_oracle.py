@@ -1,0 +1,73 @@
+"""Does `vigie replay` say what SQL says? The small version of `make oracle`; needs a minute, and public data for some."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.oracle.runs import AMSTERDAM, Data, Mode, Oracle, ReplayFailed, Result
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: KPIs of which each history has readings that say something.
+DEALS = ("sales", "win_rate", "time_to_close_won", "stage_duration")
+MONEY = ("revenue", "win_rate_value", "average_deal_size", "median_deal_size")
+REST = ("open_pipeline", "leads", "visitor_to_lead_rate", "mql_rate", "lead_conversion_period", "lead_response_time")
+WEB = ("sessions", "bounce_rate", "session_duration", "nps")
+
+
+def public(name: str) -> Path:
+    """Return where a public data set lies; without it the test is skipped, loudly."""
+    path = Path(os.environ.get("VIGIE_DATA", ROOT / "../shared/data")) / name
+    if not path.exists():
+        pytest.skip(f"NOT COMPARED WITH SQL: {path} is absent; set VIGIE_DATA")
+    return path
+
+
+def agree(results: Sequence[Result], kpis: Sequence[str]) -> None:
+    for result in results:
+        verdict = result.verdict
+        assert not verdict.differences, (result.mode.label, result.against, dict(verdict.differences), verdict.examples)
+        for kpi in kpis:
+            assert verdict.telling[kpi] > 0, f"{result.mode.label}: not one reading of {kpi} says anything"
+
+
+def test_a_simulated_company_disturbed_and_with_bad_records(tmp_path: Path) -> None:
+    modes = [Mode(restated=True, disturbed=True, bad=True)]
+
+    results = list(Oracle(tmp_path).run(Data("simulated", days=16), modes))
+
+    assert len(results) == 1
+    agree(results, (*DEALS, *MONEY, *REST, *WEB))
+
+
+@pytest.mark.data
+def test_sales_opportunities_in_a_zone_with_summer_time(tmp_path: Path) -> None:
+    results = list(Oracle(tmp_path).run(Data("crm", "crm", public("crm")), [Mode(zone=AMSTERDAM)]))
+
+    assert results[0].events == 15_011
+    agree(results, (*DEALS, *MONEY))
+
+
+@pytest.mark.data
+def test_a_loan_process_as_it_is_and_disturbed(tmp_path: Path) -> None:
+    data = Data("bpic12", "bpic12", public("bpic12/bpic2012.csv.gz"), until="2011-10-20")
+
+    results = list(Oracle(tmp_path).run(data, [Mode(restated=True), Mode(restated=True, disturbed=True)]))
+
+    assert [result.against for result in results] == ["SQL", "SQL", "the undisturbed replay"]
+    agree(results, (*DEALS, *MONEY, "open_pipeline"))
+
+
+def test_a_replay_that_fails_is_no_agreement(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("")
+
+    with pytest.raises(ReplayFailed, match="not done after 0 s"):
+        list(Oracle(tmp_path, patience=0.01).run(Data("empty", "jsonl", empty), [Mode()]))
+
+
+def test_a_real_kafka_is_not_replaced_by_the_embedded_broker(tmp_path: Path) -> None:
+    with pytest.raises(ReplayFailed, match="no Kafka"):
+        list(Oracle(tmp_path).run(Data("simulated", days=1), [Mode("kafka")]))

@@ -1,0 +1,107 @@
+"""Is the house as it is drawn: agents, topics, tables, package names, generated documents?
+
+The lists are golden: these names are on the wire and in state that outlives the code. A change here needs a line in the
+change log that says what becomes of the state.
+"""
+
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from stream.settings import load
+from stream.topics import declared
+from vigie.__main__ import app
+from vigie.instance import Instance
+from vigie.schemas import drift
+
+ROOT = Path(__file__).parent.parent
+
+#: fold (and Faust agent) -> (topics, lane, whether it has a table).
+AGENTS = {
+    "fold-deals": (("deals", "deal-merges"), "state", True),
+    "fold-leads": (("leads", "lead-merges"), "state", True),
+    "fold-engagement": (("engagement",), "state", True),
+    "fold-customers": (("customers",), "state", True),
+    "fold-spend": (("spend",), "state", True),
+    "roll-kpis": (("panes",), "readings", False),
+    "evaluate-alerts": (("readings",), "alerts", True),
+    "deliver-notifications": (("alerts", "outbox"), "deliveries", True),
+}
+#: topic -> (partitioned, clean-up policy).
+TOPICS = {
+    "deals": (True, "delete"),
+    "leads": (True, "delete"),
+    "engagement": (True, "delete"),
+    "customers": (True, "delete"),
+    "spend": (True, "delete"),
+    "deal-merges": (True, "delete"),
+    "lead-merges": (True, "delete"),
+    "panes": (False, "compact"),
+    "readings": (False, "compact"),
+    "alerts": (False, "delete"),
+    "outbox": (False, "delete"),
+    "dead-letters": (False, "delete"),
+    "vigie-fold-deals-changelog": (True, "compact"),
+    "vigie-fold-leads-changelog": (True, "compact"),
+    "vigie-fold-engagement-changelog": (True, "compact"),
+    "vigie-fold-customers-changelog": (True, "compact"),
+    "vigie-fold-spend-changelog": (True, "compact"),
+    "vigie-evaluate-alerts-changelog": (False, "compact"),
+    "vigie-deliver-notifications-changelog": (False, "compact"),
+}
+COMMANDS = {"up", "worker", "web", "publish", "replay", "simulate", "doctor", "kpis", "rules", "topics", "dead-letters"}
+PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")
+
+
+@pytest.fixture(scope="module")
+def instance() -> Instance:
+    return Instance(load(environ={}, kafka__brokers="127.0.0.1:1", kafka__partitions=4), "127.0.0.1:1")
+
+
+def test_the_agents_are_these(instance: Instance) -> None:
+    specs = instance.engine.specs
+    assert {spec.name: (spec.topics, spec.lane, not spec.replayed) for spec in specs} == AGENTS
+    assert set(instance.engine.app.agents) == set(AGENTS)
+    for name, agent in instance.engine.app.agents.items():
+        assert agent.help, f"{name}: `faust agents` prints the docstring"
+
+
+def test_the_tables_are_these(instance: Instance) -> None:
+    tables = instance.engine.app.tables
+    assert set(tables) == {name for name, (_, _, table) in AGENTS.items() if table}
+    for name, table in tables.items():
+        assert table.changelog_topic.get_topic_name() == f"vigie-{name}-changelog"
+        assert table.help
+
+
+def test_the_topics_are_these(instance: Instance) -> None:
+    found = {t.name: (t.partitions == 4, t.config["cleanup.policy"]) for t in declared(instance.options, instance.engine.specs)}
+    assert found == TOPICS
+
+
+def test_topics_create_makes_what_an_instance_needs(instance: Instance) -> None:
+    from vigie.topics import plan
+
+    options, folds = plan(instance.settings)
+    assert {t.name for t in declared(options, folds)} == {t.name for t in declared(instance.options, instance.engine.specs)}
+
+
+def test_the_commands_are_these() -> None:
+    groups = {group.name for group in app.registered_groups}
+    assert groups | {command.name for command in app.registered_commands} == COMMANDS
+
+
+def test_no_dependency_owns_our_package_names() -> None:
+    owners = packages_distributions()
+    for name in PACKAGES:
+        assert set(owners.get(name, ["vigie"])) == {"vigie"}, f"{name} is also in {owners[name]}"
+        assert (ROOT / name / "__init__.py").is_file()
+
+
+def test_every_package_says_that_it_is_typed() -> None:
+    assert [name for name in PACKAGES if not (ROOT / name / "py.typed").is_file()] == []
+
+
+def test_the_generated_documents_are_those_of_the_code() -> None:
+    assert drift(ROOT / "docs") == [], "run: python -m vigie.schemas --write docs"

@@ -1,0 +1,73 @@
+"""vigie replay: what moves its clock, at which instants it reads, and what it says at the end."""
+
+from typing import Any
+
+import orjson
+import pytest
+from rich.progress import Progress
+
+from models.calendar import calendar, iso
+from stream.settings import Settings
+from vigie.replay import Player, Request, _Stops, replaying
+
+JANUARY, FEBRUARY, MARCH, APRIL = 1_735_689_600_000, 1_738_368_000_000, 1_740_787_200_000, 1_743_465_600_000  # 2025
+DAY = 86_400_000
+
+
+def won(number: int, at: int, **more: Any) -> dict[str, Any]:
+    envelope = {"specversion": "1.0", "id": f"e{number}", "source": "/test", "type": "deal.won", "subject": f"D{number}"}
+    return {**envelope, "time": iso(at), "data": {"amount": "100.00", "currency": "EUR"}, **more}
+
+
+async def played(events: list[dict[str, Any]], **more: Any) -> Player:
+    """Replay on the embedded broker, and return the player at rest."""
+    request = Request(every="month", kpis=["sales"], windows=["month"], **more)
+    async with replaying(Settings(), request) as player:
+        lines = ((number, orjson.dumps(event), "") for number, event in enumerate(events, start=1))
+        progress = Progress(disable=True)
+        await player.play(lines, progress, progress.add_task("replaying"))
+    return player
+
+
+def sales(player: Player) -> list[tuple[int, Any]]:
+    return [(reading.at, reading.value) for reading in player.readings]
+
+
+async def test_a_reading_counts_what_happened_before_it() -> None:
+    player = await played([won(1, JANUARY + DAY), won(2, FEBRUARY - 1), won(3, FEBRUARY), won(4, MARCH + DAY)])
+
+    assert sales(player) == [(FEBRUARY, 2), (MARCH, 1), (APRIL, 1)]
+
+
+async def test_what_comes_late_shows_in_later_readings_or_restated_in_all() -> None:
+    events = [won(1, JANUARY + DAY), won(2, FEBRUARY + DAY), won(3, JANUARY + DAY)]
+
+    assert sales(await played(events)) == [(FEBRUARY, 1), (MARCH, 1)]
+    assert sales(await played(events, restated=True)) == [(FEBRUARY, 2), (MARCH, 1)]
+
+
+async def test_a_refused_time_does_not_move_the_clock_and_dead_letters_are_told() -> None:
+    future = won(2, JANUARY, time="2100-01-01T00:00:00Z")
+    past = won(3, JANUARY, time="1970-01-01T00:00:00Z")
+
+    player = await played([won(1, JANUARY + DAY), future, past, won(4, JANUARY + 2 * DAY)])
+
+    assert sales(player) == [(FEBRUARY, 2)]
+    assert "2 dead letters" in player.summary()
+    assert player.lost == 0
+
+
+async def test_bad_names_are_told_before_anything_is_replayed() -> None:
+    async with replaying(Settings(), Request(kpis=["sails"])) as player:
+        with pytest.raises(ValueError, match='did you mean "sales"'):
+            player.calendar_check()
+
+
+def test_the_period_of_the_last_event_is_closed() -> None:
+    stops = _Stops(Request(at=[MARCH + DAY, JANUARY + DAY], every="month"), calendar("UTC"))
+
+    assert stops.passed(JANUARY) == []
+    assert stops.passed(FEBRUARY) == [(JANUARY + DAY, True), (FEBRUARY, True)]
+    assert stops.passed(FEBRUARY + DAY) == []
+    assert stops.closing(FEBRUARY + DAY) == [(MARCH, True), (MARCH + DAY, True)]
+    assert stops.read == [JANUARY + DAY, FEBRUARY, MARCH, MARCH + DAY]

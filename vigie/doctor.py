@@ -1,0 +1,264 @@
+"""``vigie doctor``: is everything as it must be, and if not, what is there to do?
+
+Each check is a generator of findings in a registry: a new one is one function and one line. A check that fails to run is a
+finding too; nothing here changes anything on the broker.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import orjson
+import typer
+
+from agents.notifiers import ReceiverError
+from agents.notifiers import build as build_notifiers
+from models.kpis.catalogue import CatalogueError
+from stream.cache import Snapshots
+from stream.catalogue import load_catalogue
+from stream.embedded import EmbeddedBroker
+from stream.settings import Settings, SettingsError, load
+from vigie.common import Config, console
+from vigie.rules import check as check_rules
+from vigie.rules import run_tests
+
+_LOCAL = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
+_LEAST_FREE = 200 * 1024 * 1024  # bytes
+_PATIENCE = 5.0  # seconds, for one answer
+
+
+class Level(StrEnum):
+    """How bad: ``WARN`` still runs, ``FAIL`` does not, or gives wrong numbers."""
+
+    OK = "OK"
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report: which ``check``, what was ``found``, and what to ``do`` about it (empty where all is well)."""
+
+    check: str
+    level: Level
+    found: str
+    do: str = ""
+
+    def json(self) -> dict[str, str]:
+        """Return it for ``--json``."""
+        return {"check": self.check, "level": str(self.level), "found": self.found, "do": self.do}
+
+
+def ok(check: str, found: str) -> Finding:
+    """Return a finding that all is well."""
+    return Finding(check, Level.OK, found)
+
+
+def warn(check: str, found: str, do: str) -> Finding:
+    """Return a finding with which Vigie still runs."""
+    return Finding(check, Level.WARN, found, do)
+
+
+def fail(check: str, found: str, do: str) -> Finding:
+    """Return a finding with which Vigie does not run, or gives wrong numbers."""
+    return Finding(check, Level.FAIL, found, do)
+
+
+# -- what can be seen from here ------------------------------------------------------------------------------------------
+
+
+def definitions(settings: Settings) -> Iterator[Finding]:
+    """KPI files, rule files, and the tests that the rules carry."""
+    try:
+        catalogue = load_catalogue(settings.kpi_files)
+    except CatalogueError as error:
+        for problem in error.problems:
+            yield fail("kpis", problem, "correct the file (named under kpi_files)")
+        return
+    own = f", {len(settings.kpi_files)} files of your own" if settings.kpi_files else ""
+    yield ok("kpis", f"{len(catalogue.kpis)} KPIs{own}")
+    checked = check_rules(catalogue, settings.rule_folders)
+    for wrong in checked.problems:
+        yield fail("rules", str(wrong), "correct the file; see: vigie rules check")
+    for failure in run_tests(checked.rules):
+        yield warn("rules", f"a rule's own test fails: {failure}", "correct the rule or its test; see: vigie rules test")
+    if not checked.problems:
+        yield ok("rules", f"{len(checked.rules)} alert rules")
+
+
+def receivers(settings: Settings) -> Iterator[Finding]:
+    """Whether there is anybody to tell, and can be told. Nothing is sent."""
+    try:
+        notifiers = build_notifiers(settings.receivers)
+    except ReceiverError as error:
+        for problem in error.problems:
+            yield fail("receivers", problem, "correct receivers in the settings")
+        return
+    asyncio.run(_close(notifiers.values()))
+    for receiver in settings.receivers:
+        url = "" if receiver.url is None else receiver.url.get_secret_value()
+        parts = urlsplit(url)
+        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+        if url and parts.scheme == "http" and not local:
+            found = f"{receiver.name}: alerts go to {parts.hostname} without encryption"
+            yield warn("receivers", found, "use https in receivers.url")
+        if url and receiver.secret is None:
+            found = f"{receiver.name}: no secret, so the receiver cannot tell that an alert is from here"
+            yield warn("receivers", found, "set receivers.secret, and check the signature there (docs/alerts.md)")
+    if all(receiver.type == "console" for receiver in settings.receivers):
+        found = "alerts go to the console only" if settings.receivers else "none: alerts are told to nobody"
+        yield warn("receivers", found, "name one under receivers, such as {name: ops, type: http, url: https://…}")
+    else:
+        yield ok("receivers", ", ".join(f"{receiver.name} ({receiver.type})" for receiver in settings.receivers))
+
+
+async def _close(notifiers: Any) -> None:
+    for notifier in notifiers:
+        await notifier.close()
+
+
+def disk(settings: Settings) -> Iterator[Finding]:
+    """Whether ``data_dir`` can be written. State is not there: it is in Kafka."""
+    folder = settings.data_dir.absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        yield warn(
+            "disk", f"data_dir: {settings.data_dir} cannot be written", "set data_dir (VIGIE_DATA_DIR) to a folder that can"
+        )
+        return
+    free = shutil.disk_usage(there).free
+    if free < _LEAST_FREE:
+        yield warn("disk", f"data_dir: {settings.data_dir}: {free / 1e6:,.0f} MB free", "make room, or set data_dir elsewhere")
+    else:
+        yield ok("disk", f"data_dir: {settings.data_dir}: {free / 1e9:,.1f} GB free")
+
+
+def redis(settings: Settings) -> Iterator[Finding]:
+    """Whether the cache answers."""
+    if settings.redis.url.get_secret_value().startswith("memory:"):
+        yield ok("redis", "memory: a stand-in inside the process; a restarted web process has no numbers until it has read them")
+        return
+
+    async def ask() -> dict[str, Any]:
+        snapshots = Snapshots.of(settings)
+        try:
+            await snapshots.ping()
+            return snapshots.state
+        finally:
+            await snapshots.close()
+
+    state = asyncio.run(ask())
+    if state["state"] == "up":
+        yield ok("redis", f"{state['where']} answers")
+    else:
+        do = "start it, or correct redis.url (VIGIE_REDIS__URL); nothing is lost without it, restarts show numbers later"
+        yield warn("redis", f"{state['where']} does not answer: {state.get('error')}", do)
+
+
+def instance(settings: Settings) -> Iterator[Finding]:
+    """What a running instance says of itself."""
+    host = _LOCAL.get(settings.web.host, settings.web.host)
+    address = f"http://{host}:{settings.web.port}/readyz"
+    try:
+        with urllib.request.urlopen(address, timeout=_PATIENCE) as answer:
+            body = answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            body = error.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        yield warn(
+            "instance", f"nothing answers at {address} ({reason})", "start one: vigie up, or vigie worker; or set web.port"
+        )
+        return
+    try:
+        health = orjson.loads(body)
+        ready, state = bool(health["ready"]), str(health["state"])
+    except (ValueError, KeyError, TypeError):
+        do = "set web.port (VIGIE_WEB__PORT) to a free port"
+        yield fail("instance", f"what answers at {address} is not Vigie: {body[:60]!r}", do)
+        return
+    if ready:
+        yield ok("instance", f"{address}: {state}, generation {health.get('generation')}")
+    for reason in health.get("reasons", []):
+        yield fail("instance", f"{address}: {reason}", "see the log of that process")
+    for reason in health.get("degraded", []):
+        yield warn("instance", f"{address}: {reason}", "see the log of that process")
+    for notice in health.get("notices", []):
+        yield fail("instance", notice, "its numbers lack these records: raise the topic's retention, then publish them again")
+
+
+def embedded(settings: Settings) -> Iterator[Finding]:
+    """Whether the broker inside the process can be had here, and what it means."""
+    with EmbeddedBroker() as broker:
+        found = f"embedded: works here ({broker.bootstrap.rpartition(':')[0]}, any port)"
+    yield ok("broker", f"{found}; it lives inside `vigie up` or `vigie replay`, takes no events from outside, keeps nothing")
+
+
+Check = Callable[[Settings], Iterator[Finding]]
+LOCAL: dict[str, Check] = {
+    "definitions": definitions,
+    "receivers": receivers,
+    "disk": disk,
+    "redis": redis,
+    "instance": instance,
+}
+
+
+def examine(config: Path | None) -> Iterator[Finding]:
+    """Run every check that can be run, and yield what each finds, in a fixed order."""
+    from vigie.doctor_kafka import kafka
+
+    try:
+        settings = load(config)
+    except SettingsError as error:
+        for problem in error.problems:
+            yield fail("settings", problem, "correct it; nothing else can be checked before")
+        return
+    yield ok("settings", f"application {settings.application}, instance {settings.instance}, {settings.business.currency}, "
+             f"{settings.business.timezone}")  # fmt: skip
+    checks: dict[str, Check] = {**LOCAL, "broker": embedded if settings.kafka.embedded else kafka}
+    for name, check in checks.items():
+        try:
+            yield from check(settings)
+        except Exception as error:  # a check that cannot run must not hide the others
+            yield fail(name, f"this check could not be made: {type(error).__name__}: {error}", "please report it")
+
+
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON: {ok, findings: [{check, level, found, do}]}.")] = False,
+    config: Config = None,
+) -> None:
+    """Check settings, broker, topics, lag, Redis, clock, rules and receivers; say what to do. Exit code 1 on a failure."""
+    findings: list[Finding] = []
+    for finding in examine(config):
+        findings.append(finding)
+        if not as_json:
+            typer.echo(_line(finding))
+    counts = {level: sum(finding.level is level for finding in findings) for level in Level}
+    sound = not counts[Level.FAIL]
+    if as_json:
+        body = {"ok": sound, "findings": [finding.json() for finding in findings]}
+        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+    else:
+        with contextlib.suppress(BrokenPipeError):
+            console.print(f"{counts[Level.OK]} well, {counts[Level.WARN]} warnings, {counts[Level.FAIL]} failures")
+    raise typer.Exit(0 if sound else 1)
+
+
+_COLOURS = {Level.OK: typer.colors.GREEN, Level.WARN: typer.colors.YELLOW, Level.FAIL: typer.colors.RED}
+
+
+def _line(finding: Finding) -> str:
+    level = typer.style(f"{finding.level:<5}", fg=_COLOURS[finding.level])  # without colours where it is no terminal
+    text = f"{level}{finding.check:<13}{finding.found}"
+    return f"{text}\n{'':18}→ {finding.do}" if finding.do else text

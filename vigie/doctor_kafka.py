@@ -1,0 +1,206 @@
+"""What does the doctor ask a Kafka: does it answer, are the topics right, who folds, how far behind, what was refused?"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import confluent_kafka
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from agents.roll_kpis import NAME as ROLL
+from models.calendar import iso
+from models.events.dead_letter import DeadLetter
+from stream.options import EngineOptions, FoldSpec, wall_clock
+from stream.quiet import client_logger
+from stream.settings import Settings
+from stream.topics import Problem, check, summary
+from vigie.dead_letters import read
+from vigie.doctor import Finding, fail, ok, warn
+from vigie.topics import plan
+
+_PATIENCE = 5.0  # seconds, for one answer
+_BEHIND = 10_000  # records: what a worker that keeps up does not have before it
+_SKEW = 5_000  # ms: more than clocks in step and a record's way can differ
+_RECENT = 86_400_000
+_READ_AT_MOST = 200_000
+
+
+class Offsets(NamedTuple):
+    """One partition: first offset kept, next offset to be written, and the group's own (None: it has none)."""
+
+    first: int
+    end: int
+    committed: int | None
+
+    @property
+    def lag(self) -> int:
+        """Records not folded yet (markers of transactions count as records)."""
+        return max(self.end - max(self.committed if self.committed is not None else self.first, self.first), 0)
+
+
+def kafka(settings: Settings) -> Iterator[Finding]:
+    """Everything about the broker; without one that answers, the rest is left out."""
+    options, folds = plan(settings)
+    admin = AdminClient(options.client(), logger=client_logger())
+    try:
+        metadata = admin.list_topics(timeout=_PATIENCE)
+    except KafkaException as error:
+        do = "start it, or correct kafka.brokers (VIGIE_KAFKA__BROKERS); behind TLS or SASL also kafka.security_protocol"
+        yield fail("broker", f"no Kafka answers at {options.brokers}: {error.args[0].str()}", do)
+        return
+    names = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
+    yield ok("broker", f"{len(metadata.brokers)} ({names}), cluster {metadata.cluster_id}")
+    problems = check(options, folds, timeout=_PATIENCE)
+    yield from _topics(settings, options, metadata, problems)
+    missing = {problem.topic for problem in problems if problem.what.startswith("missing")}
+    offsets = _offsets(admin, options, metadata)
+    yield from _group(admin, options, folds, offsets)
+    yield from _clock(admin, options, offsets)
+    if options.physical("dead-letters") not in missing:
+        yield from _dead_letters(options)
+
+
+def _topics(settings: Settings, options: EngineOptions, metadata: Any, problems: Sequence[Problem]) -> Iterator[Finding]:
+    for wrong in (True, False):
+        for text in summary(problem for problem in problems if problem.fatal is wrong):
+            yield (fail if wrong else warn)("topics", text, _remedy(text))
+    mine = [topic for name, topic in metadata.topics.items() if name in _names(options, metadata)]
+    leaderless = [f"{t.topic}/{p.id}" for t in mine for p in t.partitions.values() if p.leader < 0]
+    if leaderless:
+        yield fail("topics", f"without a leader: {', '.join(leaderless)}", "bring the brokers that hold them back")
+    behind = [f"{t.topic}/{p.id}" for t in mine for p in t.partitions.values() if len(p.isrs) < len(p.replicas)]
+    if behind:
+        yield warn("topics", f"{len(behind)} partitions have replicas that are not in step", "see the brokers' logs")
+    copies = min((len(p.replicas) for t in mine for p in t.partitions.values()), default=settings.kafka.replication)
+    if copies == 1 and len(metadata.brokers) > 1:
+        do = "set kafka.replication for new topics; change existing ones with kafka-reassign-partitions.sh"
+        yield warn("topics", f"one copy of some on {len(metadata.brokers)} brokers: a broker's loss is a loss of data", do)
+    if not problems:
+        yield ok(
+            "topics",
+            f"{len(mine)}, events in {options.partitions} partitions, {copies} cop{'y' if copies == 1 else 'ies'} of each",
+        )
+
+
+def _remedy(text: str) -> str:
+    if "missing (" in text:
+        return "run: vigie topics create"
+    if "kafka.partitions;" in text:
+        return "set kafka.partitions to what there is, or name others with kafka.topic_prefix: entities cannot change partitions"
+    wanted = text.rpartition(": ")[2].removesuffix(" or more")
+    setting = next(name for name in ("cleanup.policy", "retention.ms") if name in text)
+    return f"kafka-configs.sh --alter --entity-type topics --entity-name … --add-config {setting}={wanted}"
+
+
+def _names(options: EngineOptions, metadata: Any) -> set[str]:
+    declared = {options.physical(topic.name) for topic in options.topics}
+    return {n for n in metadata.topics if n in declared or (n.startswith(f"{options.group}-") and n.endswith("-changelog"))}
+
+
+def _offsets(admin: AdminClient, options: EngineOptions, metadata: Any) -> dict[tuple[str, int], Offsets]:
+    """Return the offsets of every partition of the declared topics that are there, by logical name."""
+    parts = [
+        TopicPartition(options.physical(topic.name), partition)
+        for topic in options.topics
+        if options.physical(topic.name) in metadata.topics
+        for partition in metadata.topics[options.physical(topic.name)].partitions
+    ]
+    if not parts:
+        return {}
+    first = _listed(admin, parts, OffsetSpec.earliest())
+    end = _listed(admin, parts, OffsetSpec.latest())
+    asked = [confluent_kafka.ConsumerGroupTopicPartitions(options.group)]
+    committed: dict[tuple[str, int], int] = {}
+    for future in admin.list_consumer_group_offsets(asked, request_timeout=_PATIENCE).values():
+        committed = {(tp.topic, tp.partition): tp.offset for tp in future.result().topic_partitions if tp.offset >= 0}
+    return {
+        (options.logical(topic), partition): Offsets(
+            offset.offset, end[topic, partition].offset, committed.get((topic, partition))
+        )
+        for (topic, partition), offset in first.items()
+    }
+
+
+def _listed(admin: AdminClient, parts: Sequence[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], Any]:
+    futures = admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=_PATIENCE)
+    return {(tp.topic, tp.partition): future.result() for tp, future in futures.items()}
+
+
+def _group(
+    admin: AdminClient, options: EngineOptions, folds: Sequence[FoldSpec], offsets: dict[tuple[str, int], Offsets]
+) -> Iterator[Finding]:
+    described = admin.describe_consumer_groups([options.group], request_timeout=_PATIENCE)[options.group].result()
+    members, state = len(described.members), described.state.name.lower()
+    if members:
+        yield ok("workers", f"{members} in group {options.group}, {state}")
+    else:
+        yield warn("workers", f"none in group {options.group}: events wait in their topics", "start one: vigie worker")
+    readers = {spec.name: spec.topics for spec in folds} | {ROLL: ("panes",)}
+    for name, topics in readers.items():
+        mine = {key: found for key, found in offsets.items() if key[0] in topics}
+        for (topic, partition), found in mine.items():
+            if found.committed is None:
+                continue
+            if found.committed < found.first:
+                lost = f"offsets {found.committed} to {found.first - 1} left the log before they were folded"
+                do = "raise the topic's retention, and publish those events again from their source"
+                yield fail("retention", f"{name}: {topic}/{partition}: {lost}", do)
+            elif found.committed > found.end:
+                beyond = f"the position {found.committed} lies beyond the log's end {found.end}: the topic was made anew"
+                do = "set another application name, so that state is built from what is there, or delete the changelogs too"
+                yield fail("lag", f"{name}: {topic}/{partition}: {beyond}", do)
+        lag = sum(found.lag for found in mine.values())
+        folded = sum(found.committed is not None for found in mine.values())
+        text = f"{name}: {lag:,} records behind in {', '.join(topics)} ({folded} of {len(mine)} partitions have a position)"
+        if lag > _BEHIND or (lag and not members):
+            yield warn(
+                "lag", text, "start more workers (as many as partitions can help)" if members else "start one: vigie worker"
+            )
+        elif mine:
+            yield ok("lag", text)
+
+
+def _clock(admin: AdminClient, options: EngineOptions, offsets: dict[tuple[str, int], Offsets]) -> Iterator[Finding]:
+    parts = [TopicPartition(options.physical(topic), partition) for topic, partition in offsets]
+    if not parts:
+        return
+    newest: tuple[int, str] = (-1, "")
+    now = wall_clock()
+    for (topic, partition), found in _listed(admin, parts, OffsetSpec.max_timestamp()).items():
+        newest = max(newest, (found.timestamp, f"{topic}/{partition}"))
+    stamp, where = newest
+    if stamp < 0:
+        yield ok("clock", "no record to compare with yet")
+    elif stamp > now + _SKEW:
+        text = f"the newest record ({where}) is {(stamp - now) / 1000:,.0f} s ahead of this machine's clock"
+        yield warn("clock", text, "synchronise the clocks (NTP) here, on the brokers, and of whoever publishes there")
+    else:
+        yield ok("clock", f"no record is ahead of this machine's; the newest is of {iso(stamp // 1000 * 1000)}")
+
+
+def _dead_letters(options: EngineOptions) -> Iterator[Finding]:
+    reasons: Counter[str] = Counter()
+    examples: dict[str, DeadLetter] = {}
+    recent: defaultdict[str, int] = defaultdict(int)
+    since = wall_clock() - _RECENT
+    for letter in read(options):
+        reasons[letter.reason] += 1
+        recent[letter.reason] += letter.first_seen >= since
+        examples[letter.reason] = letter
+        if reasons.total() >= _READ_AT_MOST:
+            break
+    if not reasons:
+        yield ok("dead letters", "none")
+        return
+    last = max(examples.values(), key=lambda letter: letter.first_seen)
+    told = ", ".join(f"{count:,} × {reason}" for reason, count in reasons.most_common())
+    more = "at least " if reasons.total() >= _READ_AT_MOST else ""
+    text = (
+        f"{more}{reasons.total():,}: {told}; the last, {last.id}, at {iso(last.first_seen // 1000 * 1000)}: {last.detail[:160]}"
+    )
+    if sum(recent.values()):
+        do = "see: vigie dead-letters list; put right what is wrong, then: vigie dead-letters redrive --reason …"
+        yield warn("dead letters", text, do)
+    else:
+        yield ok("dead letters", f"{text} (none in the last 24 h)")
