@@ -108,14 +108,14 @@ def encode(x: list[Any], categories: Any, numbers: Any) -> Any:
 def classifier(x: Any, y: Any) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    return HistGradientBoostingClassifier(max_iter=100, learning_rate=0.08, random_state=0).fit(x, y)
+    return HistGradientBoostingClassifier(max_iter=60, learning_rate=0.12, random_state=0).fit(x, y)
 
 
 def regressor(x: Any, y: Any, quantile: float) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     return HistGradientBoostingRegressor(
-        loss="quantile", quantile=quantile, max_iter=100, learning_rate=0.08, random_state=0
+        loss="quantile", quantile=quantile, max_iter=60, learning_rate=0.12, random_state=0
     ).fit(x, y)
 
 

@@ -17,7 +17,7 @@ HELD = 0.8
 #: The share of misses that is steered for: the outcomes it is steered by come sooner than the rest, which are missed more.
 MISSED = 0.18
 #: How far the expected days may lean from the median (0) to the mean (1).
-_LEAN = 0.75
+_LEAN = 0.6
 
 
 def logit(probability: float) -> float:
@@ -32,8 +32,9 @@ class Calibrator:
     log-odds without any signal end at the usual rate, not at one half.
     """
 
-    def __init__(self, rate: float = 0.0005) -> None:
-        self.rate = rate
+    def __init__(self, rate: float = 0.0005, steepness: float = 4.0) -> None:
+        """``rate`` is the step of the shift; the slope's is ``steepness`` times that, 0 to leave it."""
+        self.rate, self.steepness = rate, steepness
         self.shift = 0.0
         self.slope = 1.0
         self.mean = stats.Mean()
@@ -44,7 +45,7 @@ class Calibrator:
         wrong = happened - self.predict_proba_one(given)
         self.shift += self.rate * wrong
         apart = min(max(logit(given) - self.mean.get(), -3.0), 3.0)
-        self.slope = min(max(self.slope + 4 * self.rate * wrong * apart, 0.0), 1.5)
+        self.slope = min(max(self.slope + self.steepness * self.rate * wrong * apart, 0.0), 1.5)
 
     def predict_proba_one(self, given: float) -> float:
         """Return the corrected probability."""

@@ -68,7 +68,7 @@ class DealModel:
         #: Won or lost, of those that have closed: sharper than the hazard, but learnt from what closes early. Half the answer.
         self.direct = Conversion(rate=0.03, bins=1, values=160)
         self.win = Calibrator()
-        self.within = Calibrator()
+        self.within = Calibrator(steepness=0)
         self.residuals = Residuals()
         self.watch = Watch()
 
