@@ -30,7 +30,7 @@ run: $(VENV)/.run ## Run everything in one process with simulated sales: page an
 test: $(VENV)/.dev ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
 	$(BIN)/pytest
 
-check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert rules and their tests
+check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert rules and their tests, webhook vectors
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
@@ -38,6 +38,7 @@ check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert
 	$(BIN)/python -m vigie.schemas --check docs
 	$(BIN)/vigie rules check
 	$(BIN)/vigie rules test
+	$(BIN)/vigie sources conformance
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .

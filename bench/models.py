@@ -114,9 +114,9 @@ def classifier(x: Any, y: Any) -> Any:
 def regressor(x: Any, y: Any, quantile: float) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    return HistGradientBoostingRegressor(
-        loss="quantile", quantile=quantile, max_iter=60, learning_rate=0.12, random_state=0
-    ).fit(x, y)
+    return HistGradientBoostingRegressor(loss="quantile", quantile=quantile, max_iter=60, learning_rate=0.12, random_state=0).fit(
+        x, y
+    )
 
 
 def deals(path: Path, format: str, every: int) -> tuple[DealEvaluation, dict[str, dict[str, Any]], float]:

@@ -20,7 +20,7 @@ class Rates:
     __slots__ = ("_table", "base")
 
     def __init__(self, base: str, table: Mapping[str, Sequence[tuple[int, Fraction]]]) -> None:
-        """Take, per currency, ``(from_ms, units of base for one unit)`` in any order. The earliest also serves what is before it."""
+        """Take, per currency, ``(from_ms, units of base for one unit)`` in any order; the earliest serves what is before, too."""
         self.base = base
         self._table = {code: sorted(steps) for code, steps in table.items() if code != base}
         for code, steps in self._table.items():

@@ -42,6 +42,9 @@ from stream.topics import check, summary
 
 log = logging.getLogger(__name__)
 
+#: How long a stop waits for a broker that does not answer, seconds.
+_PATIENCE = 5.0
+
 
 class FoldApp(faust.App):
     """Faust's app, with the driver at hand for transport and tables."""
@@ -62,6 +65,7 @@ class Engine:
         self._driver: Driver | None = None
         self._stopping = asyncio.Event()
         self._changing = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._started = False
         for spec in specs:
             self.agent(spec, spec.doc)
@@ -117,7 +121,15 @@ class Engine:
         Raises :class:`EngineStopped` when patience ends, or when the engine is stopped meanwhile.
         """
         async with self._changing:
-            await self._start(patience)
+            self._starting = asyncio.current_task()
+            try:
+                await self._start(patience)
+            except asyncio.CancelledError:
+                if not self._stopping.is_set():
+                    raise
+                raise EngineStopped("stopped before the start was complete") from None
+            finally:
+                self._starting = None
 
     async def _start(self, patience: float | None) -> None:
         limit_client_logs()
@@ -200,11 +212,25 @@ class Engine:
         self._stopping.set()
         if self._driver is not None and self._changing.locked():
             self._driver.give_up()  # a start that waits for the transaction coordinator
+        await self._end_start()
         async with self._changing:
             if self._driver is None or not self._started:
                 return
             await self._driver.stop()
-            await self.app.stop()
+            try:
+                # Without a broker, leaving the group can take for ever; the group will notice by itself.
+                await asyncio.wait_for(self.app.stop(), _PATIENCE)
+            except TimeoutError:
+                log.warning("stopped without leaving the group: no answer within %g s", _PATIENCE)
+
+    async def _end_start(self) -> None:
+        """A start under way may come to its end, but not wait for a broker that is away."""
+        starting = self._starting
+        if starting is None or starting is asyncio.current_task():
+            return
+        await asyncio.wait([starting], timeout=_PATIENCE)
+        if self._starting is starting and not starting.done():
+            starting.cancel()
 
     def status(self) -> Mapping[str, Any]:
         """See :meth:`Driver.status`."""

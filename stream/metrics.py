@@ -97,6 +97,12 @@ class Metrics:
         )
         self._rebalances = Counter("vigie_rebalances_total", "Generations of the consumer group seen", registry=registry)
         self._owned = Gauge("vigie_owned_partitions", "Partitions this instance folds now", registry=registry)
+        self._webhooks = Counter(
+            "vigie_webhooks_total", "Webhook requests, by what became of them", ["source", "outcome"], registry=registry
+        )
+        self._webhook_events = Counter(
+            "vigie_webhook_events_total", "Events that webhooks have brought to the topics", ["source"], registry=registry
+        )
         for type_, topic in TOPIC_OF.items():
             for outcome in OUTCOMES:
                 self._events.labels(topic, type_, outcome)
@@ -162,6 +168,19 @@ class Metrics:
     def overflowed(self, dimension: str, count: int = 1) -> None:
         """Count bookings that went to ``other``."""
         self._overflow.labels(dimension).inc(count)
+
+    def show_sources(self, sources: Iterable[str]) -> None:
+        """Begin the webhooks' counters of these sources at 0."""
+        for source in sources:
+            self._webhook_events.labels(source)
+            for outcome in ("accepted", "duplicate", "ignored", "unusable", "bad_signature", "throttled", "unavailable"):
+                self._webhooks.labels(source, outcome)
+
+    def webhook(self, source: str, outcome: str, events: int) -> None:
+        """Count one request of a source that is set, and the events it brought."""
+        self._webhooks.labels(source, outcome).inc()
+        if events:
+            self._webhook_events.labels(source).inc(events)
 
     def source_seen(self, source: str, at: int) -> None:
         """Note the time (epoch ms) of the latest event of a source; the number of sources shown is bounded."""

@@ -25,7 +25,7 @@ _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w":
 
 
 def parse_duration(value: Any) -> int:
-    """Return milliseconds for ``"250ms"``, ``"30s"``, ``"5m"``, ``"72h"``, ``"30d"``, ``"2w"``; raise ``ValueError`` otherwise."""
+    """Return milliseconds for ``"250ms"``, ``"30s"``, ``"5m"``, ``"72h"``, ``"30d"``, ``"2w"``; else raise ``ValueError``."""
     if isinstance(value, int) and not isinstance(value, bool) and value == 0:
         return 0
     found = _DURATION.match(value) if isinstance(value, str) else None
@@ -187,7 +187,7 @@ class Settings(_Section):
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
-    sources: dict[str, dict[str, Any]] = {}
+    sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vigie import dead_letters, doctor, kpis, models, publish, replay, rules, simulate, topics, up, web, worker
+from vigie import dead_letters, doctor, kpis, models, publish, replay, rules, simulate, sources, topics, up, web, worker
 
 app = typer.Typer(
     name="vigie",
@@ -40,6 +40,7 @@ app.command("doctor")(doctor.command)
 app.add_typer(kpis.app, name="kpis")
 app.add_typer(rules.app, name="rules")
 app.add_typer(models.app, name="models")
+app.add_typer(sources.app, name="sources")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
 

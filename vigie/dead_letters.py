@@ -14,6 +14,9 @@ from models.events.refused import Reason
 from stream.options import EngineOptions
 from stream.publisher import Publisher
 from stream.quiet import client_logger
+from stream.sources.crm import Request, SourceProblem, adapter_of, parse_settings
+from stream.sources.crm import read as read_webhook
+from stream.web.webhooks import LETTERS
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 
@@ -132,6 +135,12 @@ def redrive(
         if wanted and letter.id not in wanted:
             continue
         wanted.discard(letter.id)
+        if letter.topic.startswith(LETTERS) and not letter.cut:
+            left_out = _webhook(letter, config, publisher)
+            if left_out:
+                refused += 1
+                console.print(f"{letter.id}: {left_out}", style="yellow", markup=False, highlight=False)
+            continue
         try:
             again = letter.redrive()
         except NotRedrivable as error:
@@ -145,6 +154,23 @@ def redrive(
     console.print(f"{publisher.acknowledged:,} sent again, {refused + publisher.failed + left:,} not")
     if refused or publisher.failed or left or wanted:
         raise typer.Exit(1)
+
+
+def _webhook(letter: DeadLetter, config: Any, publisher: Publisher) -> str:
+    """Let the adapter read a webhook request again, with the settings of now; return what is still unusable, if anything."""
+    settings = settings_of(config)
+    name = letter.topic.removeprefix(LETTERS)
+    tree = settings.sources.get(name, {})
+    headers = {key: value.decode("utf-8", "replace") for key, value in letter.headers}
+    request = Request(headers.pop("method", "POST"), "", headers, letter.value or b"", letter.timestamp)
+    try:
+        source = parse_settings(name, {"timezone": settings.business.timezone, **tree})
+        events, unusable, _ = read_webhook(adapter_of(name, tree), request, source, settings.business.business().rates.currencies)
+    except SourceProblem as error:
+        return str(error)
+    for event in events:
+        publisher.publish(orjson.dumps(event))
+    return f"still {unusable[0].reason}: {unusable[0].detail}" if unusable else ""
 
 
 def _told(letter: DeadLetter) -> dict[str, Any]:

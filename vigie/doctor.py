@@ -27,6 +27,7 @@ from stream.cache import Snapshots
 from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.settings import Settings, SettingsError, load
+from stream.web.webhooks import sources_of
 from vigie.common import Config, console
 from vigie.rules import check as check_rules
 from vigie.rules import run_tests
@@ -93,6 +94,26 @@ def definitions(settings: Settings) -> Iterator[Finding]:
         yield warn("rules", f"a rule's own test fails: {failure}", "correct the rule or its test; see: vigie rules test")
     if not checked.problems:
         yield ok("rules", f"{len(checked.rules)} alert rules")
+
+
+def sources(settings: Settings) -> Iterator[Finding]:
+    """Whether the webhooks that are set can be verified."""
+    try:
+        found = sources_of(settings)
+    except SettingsError as error:
+        for problem in error.problems:
+            yield fail("sources", problem, "correct it; docs/connect has a page for each sender")
+        return
+    for source in found.values():
+        set_ = source.settings
+        if not (set_.keys or set_.password or set_.token or set_.organization_id):
+            yield warn("sources", f"{source.name}: nothing to verify by; all its requests are refused",
+                       f"set {' and '.join(source.adapter.needs)} under sources.{source.name}")  # fmt: skip
+        elif source.adapter.name == "hubspot" and not (set_.public_url or settings.web.public_url):
+            yield warn("sources", f"{source.name}: its signatures cover the address, and web.public_url is not set",
+                       "set web.public_url to what HubSpot calls, such as https://vigie.example.com")  # fmt: skip
+        else:
+            yield ok("sources", f"{source.name}: {source.adapter.name}, {len(set_.keys)} secrets")
 
 
 def receivers(settings: Settings) -> Iterator[Finding]:
@@ -208,6 +229,7 @@ Check = Callable[[Settings], Iterator[Finding]]
 LOCAL: dict[str, Check] = {
     "definitions": definitions,
     "receivers": receivers,
+    "sources": sources,
     "disk": disk,
     "redis": redis,
     "instance": instance,

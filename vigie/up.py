@@ -7,15 +7,22 @@ from typing import Annotated
 
 import orjson
 import typer
+from fastapi import FastAPI
 
 from agents import roll_kpis
 from stream.cache import Fallback, Snapshots
 from stream.cache import Publisher as CachePublisher
+from stream.intake import Intake
+from stream.metrics import Metrics
+from stream.options import EngineOptions
 from stream.publisher import Publisher
+from stream.seen import seen_of
 from stream.settings import Settings
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.server import serve
+from stream.web.webhooks import Door, sources_of
+from stream.web.webhooks import router as webhooks_router
 from vigie.common import Config, console, log_to_stderr, run, settings_of
 from vigie.instance import Instance, prepared
 from vigie.simulate import demo as demo_batches
@@ -87,6 +94,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
+    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     caching = [
@@ -102,6 +110,27 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
 
     stack.push_async_callback(end_cache)
     return listening.url
+
+
+async def open_door(
+    web: FastAPI,
+    settings: Settings,
+    options: EngineOptions,
+    metrics: Metrics,
+    currencies: frozenset[str],
+    stack: contextlib.AsyncExitStack,
+) -> None:
+    """Let webhooks in, where the settings have sources; raise ``SettingsError`` for those that cannot be used."""
+    sources = sources_of(settings)
+    if not sources:
+        return
+    seen, intake = seen_of(settings), Intake(options)
+    stack.push_async_callback(seen.close)
+    stack.push_async_callback(intake.close)
+    metrics.show_sources(sources)
+    web.state.door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
+    web.include_router(webhooks_router)
+    console.print(f"webhooks: {', '.join(f'/webhooks/{name}' for name in sources)}", highlight=False, markup=False)
 
 
 async def _demo(instance: Instance, seed: int) -> None:

@@ -22,6 +22,7 @@ from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import engine_options
+from vigie.up import open_door
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ async def web(settings: Settings) -> None:
 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(snapshots.close)
+        await open_door(application, settings, options, metrics, business.rates.currencies, stack)
         listening = await serve(application, settings.web.host, settings.web.port, before_stop=application.state.vigie.live.stop)
         stack.push_async_callback(listening.stop)
         stack.push_async_callback(engine.stop)

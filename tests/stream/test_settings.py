@@ -20,7 +20,8 @@ def test_the_example_shows_every_section_with_its_default() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "milliseconds"), [("250ms", 250), ("30s", 30_000), ("1.5h", 5_400_000), ("2w", 1_209_600_000), (" 3 d ", 259_200_000)]
+    ("text", "milliseconds"),
+    [("250ms", 250), ("30s", 30_000), ("1.5h", 5_400_000), ("2w", 1_209_600_000), (" 3 d ", 259_200_000)],
 )
 def test_durations(text: str, milliseconds: int) -> None:
     assert parse_duration(text) == milliseconds

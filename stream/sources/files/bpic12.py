@@ -3,7 +3,8 @@
 The file is a CSV with one row an activity: ``case_id, amount_req, activity, lifecycle, timestamp, resource`` (other
 columns are ignored). A case is a deal, its resource the owner:
 
-* the case's first row is ``deal.created``, with the amount asked for (no currency is named: the business one) and the activity as the first stage;
+* the case's first row is ``deal.created``, with the amount asked for (no currency is named:
+  the business one) and the activity as the first stage;
 * the other ``A_*`` and ``O_*`` activities are ``deal.stage_changed``;
 * the first of A_APPROVED, A_REGISTERED, A_ACTIVATED is ``deal.won``; A_DECLINED and A_CANCELLED are ``deal.lost``;
 * ``A_*`` and ``O_*`` rows of a deal that is closed are ``deal.activity`` (they would otherwise reopen it), with the

@@ -1,0 +1,208 @@
+"""HubSpot: who signed this, and what has changed?
+
+Signatures, as HubSpot documents them, with the app's client secret:
+
+* v3: base64 of HMAC-SHA256 over method, address (twelve percent-encodings decoded), body and timestamp (milliseconds);
+* v2: hexadecimal SHA-256 of secret, method, address and body; v1: of secret and body. Neither has a time.
+
+Where the v3 header is present it decides: a request that fails it is not tried with an older one.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from models.events.refused import Reason
+from models.events.scalars import shown
+from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
+from stream.sources.crm.body import each, parse
+from stream.sources.crm.settings import SourceSettings
+from stream.sources.crm.signing import any_same, fresh, hmac_base64, keys_of, signature_of
+from stream.sources.crm.values import ENTERED, LEAD_EVENTS, attribute, event, event_id, identifier, moment, stage_kind, text, yes
+
+V3, TIMESTAMP = "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
+OLD, VERSION = "x-hubspot-signature", "x-hubspot-signature-version"
+_DECODED = {f"%{ord(sign):02X}": sign for sign in ":/?@!$'()*,;"}  # not %20, %26, %3D …: they stay as they are
+_ENCODED = re.compile("|".join(_DECODED), re.IGNORECASE)
+
+_TYPES = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-136": "lead"}
+_STAGES = {"closedwon": "won", "closedlost": "lost"}
+_DEAL = {
+    "amount": "amount",
+    "deal_currency_code": "currency",
+    "dealstage": "stage",
+    "pipeline": "pipeline",
+    "hubspot_owner_id": "owner",
+    "hubspot_team_id": "team",
+    "closedate": "expected_close_date",
+    "hs_analytics_source": "source",
+    "hs_campaign": "campaign",
+}
+_CONTACT = {
+    "hubspot_owner_id": "owner",
+    "hubspot_team_id": "team",
+    "hs_analytics_source": "source",
+    "utm_campaign": "campaign",
+    "hubspotscore": "score",
+    "email": "email_hash",
+    "country": "region",
+}
+_LIFECYCLE = {"marketingqualifiedlead": "mql", "salesqualifiedlead": "sql", "opportunity": "converted", "customer": "converted"}
+_STATUSES = {"CONNECTED": "contacted", "IN_PROGRESS": "contacted", "OPEN_DEAL": "converted", "UNQUALIFIED": "disqualified"}
+
+
+def decoded(url: str) -> str:
+    """Return the address as HubSpot signs it: once, and only the twelve characters of its table."""
+    return _ENCODED.sub(lambda found: _DECODED[found[0].upper()], url)
+
+
+def verify(request: Request, settings: SourceSettings) -> None:
+    """Check the newest signature that the request carries."""
+    keys = keys_of(settings)
+    if V3 in request.headers:
+        _allow("v3", settings)
+        signature = signature_of(request, V3)
+        timestamp = fresh(request, settings, TIMESTAMP, 1)
+        signed = _utf8(request.method + decoded(request.url)) + request.body + timestamp.encode()
+        expected = [hmac_base64(key, signed) for key in keys]
+    else:
+        signature = signature_of(request, OLD)
+        version = request.headers.get(VERSION, "v1").strip().lower()
+        if version not in ("v1", "v2"):
+            raise NotAuthentic(Doubt.UNKNOWN_VERSION, f"header {VERSION}: found {shown(version)} without its own header")
+        _allow(version, settings)
+        rest = request.body if version == "v1" else _utf8(request.method + request.url) + request.body
+        expected = [hashlib.sha256(key + rest).hexdigest() for key in keys]
+    if not any_same(signature, expected):
+        raise NotAuthentic(Doubt.BAD_SIGNATURE, "the signature is not that of this request and secret (check public_url too)")
+
+
+def _utf8(text_: str) -> bytes:
+    return text_.encode("utf-8", "surrogatepass")
+
+
+def _allow(version: str, settings: SourceSettings) -> None:
+    if version not in settings.signatures:
+        raise NotAuthentic(Doubt.UNKNOWN_VERSION, f"signature {version}: not among the ones that are set")
+
+
+def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
+    """Yield what each notification tells; one that is unusable does not spoil the others."""
+    for note in each(parse(request.body), EVENTS_LIMIT):
+        try:
+            yield from _notification(note, settings)
+        except Unusable as error:
+            yield error
+
+
+def _notification(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
+    kind = note.get("subscriptionType") or note.get("eventType")
+    if not isinstance(kind, str):
+        raise Unusable(Reason.INVALID_DATA, f"subscriptionType: found {shown(kind)}, accepted is text as in deal.creation")
+    entity, _, what = kind.partition(".")
+    if entity == "object" and what != "associationChange":
+        entity = _TYPES.get(str(note.get("objectTypeId")), "")
+    if what == "associationChange":
+        yield from _association(note, settings)
+    elif entity not in ("contact", "deal", "lead"):
+        yield Ignored(f"{kind}: objects of the type {shown(note.get('objectTypeId') or entity)} have no events here")
+    elif what == "merge":
+        yield from _merge(entity, note, settings)
+    else:
+        subject = _subject(entity, identifier(note.get("objectId"), "objectId"))
+        if what in ("creation", "restore"):
+            yield _event(note, settings, f"{_room(entity)}.created", subject)
+        elif what in ("deletion", "privacyDeletion"):
+            yield _event(note, settings, f"{_room(entity)}.deleted", subject)
+        elif what == "propertyChange":
+            yield _property(entity, note, subject, settings)
+        else:
+            yield Ignored(f"{kind}: not a subscription with a use here")
+
+
+def _property(entity: str, note: Mapping[str, Any], subject: str, settings: SourceSettings) -> Item:
+    name, value = identifier(note.get("propertyName"), "propertyName"), note.get("propertyValue")
+    if entity == "deal":
+        if name == "dealstage" and text(value, name) is not None:
+            kind = ENTERED[stage_kind(value, settings, _STAGES)]
+            return _event(note, settings, kind, subject, {"stage": attribute("stage", value, settings)})
+        if name in ("hs_is_closed_won", "hs_is_closed_lost") and yes(value):
+            return _event(note, settings, "deal.won" if name == "hs_is_closed_won" else "deal.lost", subject)
+    else:
+        known = text(value, name) or ""
+        defaults = {"lifecyclestage": _LIFECYCLE, "hs_lead_status": _STATUSES}.get(name)
+        if defaults is not None:
+            meant = LEAD_EVENTS.get(settings.lead_statuses.get(known) or defaults.get(known, ""))
+            if meant is None:
+                return Ignored(f"{name}: {shown(known)} is no step of a lead here (sources.<name>.lead_statuses)")
+            return _event(note, settings, meant[0], subject, meant[1])
+    mapped = settings.fields.get(name) or (_DEAL if entity == "deal" else _CONTACT).get(name)
+    if mapped is None:
+        return Ignored(f"{entity}.propertyChange: the property {shown(name)} is no attribute here (see sources.<name>.fields)")
+    data = {mapped: attribute(mapped, value, settings)}
+    if mapped == "amount" and data["amount"] is not None and settings.currency is not None:
+        data["currency"] = settings.currency
+    return _event(note, settings, f"{_room(entity)}.updated", subject, data)
+
+
+def _merge(entity: str, note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
+    primary = identifier(note.get("primaryObjectId", note.get("objectId")), "primaryObjectId")
+    # A merge may create a new object, into which the primary one goes as well.
+    fresh_id = note.get("newObjectId")
+    into = primary if fresh_id is None else identifier(fresh_id, "newObjectId")
+    merged = note.get("mergedObjectIds")
+    if not isinstance(merged, list) or not merged:
+        raise Unusable(Reason.INVALID_DATA, f"mergedObjectIds: found {shown(merged)}, accepted is an array of ids")
+    gone = [identifier(one, "mergedObjectIds") for one in merged]
+    for one in dict.fromkeys([*gone, primary]):
+        if one != into:
+            data = {"into": _subject(entity, into)}
+            yield _event(note, settings, f"{_room(entity)}.merged", _subject(entity, one), data, one)
+
+
+def _association(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
+    ends = str(note.get("associationType") or "").upper().split("_TO_")
+    names = [_TYPES.get(str(note.get(f"{end}ObjectTypeId")), "") for end in ("from", "to")]
+    if not any(names) and len(ends) == 2:
+        names = [end.lower() for end in ends]
+    ids = [identifier(note.get(f"{end}ObjectId"), f"{end}ObjectId") for end in ("from", "to")]
+    if names[0] != "deal":
+        names.reverse()
+        ids.reverse()
+    attribute_ = {"contact": "lead_id", "lead": "lead_id", "company": "account_id"}.get(names[1])
+    if names[0] != "deal" or attribute_ is None:
+        yield Ignored(f"associationChange: {shown(note.get('associationType'))} is no attribute of a deal")
+        return
+    value = None if yes(note.get("associationRemoved")) else _subject(names[1], ids[1])
+    yield _event(note, settings, "deal.updated", ids[0], {attribute_: value}, *ids)
+
+
+def _room(entity: str) -> str:
+    return "deal" if entity == "deal" else "lead"
+
+
+def _subject(entity: str, id: str) -> str:
+    # HubSpot numbers each kind of object on its own, and both contacts and leads are leads here.
+    return f"lead-{id}" if entity == "lead" else id
+
+
+def _event(
+    note: Mapping[str, Any], settings: SourceSettings, kind: str, subject: str, data: Mapping[str, Any] | None = None, *more: str
+) -> dict[str, Any]:
+    at = moment(note.get("occurredAt"), "occurredAt")
+    # HubSpot: an eventId "is not guaranteed to be unique". What is left out, attemptNumber, is all that a retry changes.
+    id = event_id(
+        "hubspot",
+        note.get("portalId"),
+        note.get("eventId"),
+        note.get("subscriptionType") or note.get("eventType"),
+        subject,
+        note.get("propertyName"),
+        at,
+        *more,
+    )
+    return event(settings, "hubspot", kind, subject, at, id, data)
+
+
+ADAPTER = Adapter("hubspot", verify, read, needs=("secrets",), credentials=("authorization", V3, OLD))

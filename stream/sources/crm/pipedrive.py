@@ -1,0 +1,176 @@
+"""Pipedrive, webhooks v2: ``meta`` says what happened, ``data`` how the object is now, ``previous`` what was different before.
+
+Pipedrive does not sign; it sends the user name and password that were given when the webhook was created (basic
+authentication). A deleted object that was merged names the survivor in ``meta.merged_to_id``.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from models.events.refused import Reason
+from models.events.scalars import shown
+from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
+from stream.sources.crm.body import parse
+from stream.sources.crm.settings import SourceSettings
+from stream.sources.crm.signing import basic
+from stream.sources.crm.values import attributes, event, event_id, identifier, mapping, moment, stage_kind, text, yes
+
+_DEAL = {
+    "value": "amount",
+    "currency": "currency",
+    "stage_id": "stage",
+    "pipeline_id": "pipeline",
+    "owner_id": "owner",
+    "person_id": "lead_id",
+    "org_id": "account_id",
+    "expected_close_date": "expected_close_date",
+    "origin": "source",
+    "channel": "campaign",
+}
+_PERSON = {"owner_id": "owner", "org_id": "account_id"}
+_LEAD = {"owner_id": "owner", "organization_id": "account_id", "origin": "source", "channel": "campaign"}
+_ACTIONS = ("create", "change", "delete")
+
+
+def verify(request: Request, settings: SourceSettings) -> None:
+    """Check the user name and password."""
+    if not settings.username or settings.password is None or not settings.password.get_secret_value():
+        raise NotAuthentic(Doubt.NOT_CONFIGURED, "no user name and password are set; set sources.<name>.username and .password")
+    basic(request, settings)
+
+
+def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
+    """Yield what the one notification tells."""
+    body = mapping(parse(request.body), "body")
+    meta = mapping(body.get("meta"), "meta")
+    version, action, entity = str(meta.get("version", meta.get("v", ""))), meta.get("action"), meta.get("entity")
+    if not version.startswith("2"):
+        raise Unusable(Reason.INVALID_DATA, f"meta.version: found {shown(version)}, accepted is 2.0 (webhooks v2)")
+    if action not in _ACTIONS or not isinstance(entity, str):
+        raise Unusable(
+            Reason.INVALID_DATA,
+            f"meta: found action {shown(action)}, entity {shown(entity)}; accepted actions: create change delete",
+        )
+    now, before = body.get("data"), body.get("previous")
+    data = mapping(now, "data") if now is not None else {}
+    previous = mapping(before, "previous") if before is not None else {}
+    if entity == "deal":
+        yield from _deal(meta, data, previous, settings)
+    elif entity in ("person", "lead"):
+        if entity == settings.leads:
+            yield from _lead(meta, data, previous, settings)
+        else:
+            yield Ignored(f"{entity}: the leads are {settings.leads}s here (sources.<name>.leads)")
+    elif entity == "activity":
+        yield from _activity(meta, data, settings)
+    else:
+        yield Ignored(f"{entity}: objects of this kind have no events here")
+
+
+def _deal(
+    meta: Mapping[str, Any], data: Mapping[str, Any], previous: Mapping[str, Any], settings: SourceSettings
+) -> Iterator[Item]:
+    if meta["action"] == "delete" or data.get("status") == "deleted":
+        yield _gone("deal", meta, settings)
+        return
+    found = _attributes(data, _DEAL, settings)
+    status = data.get("status")
+    if meta["action"] == "create":
+        yield _event(meta, settings, "deal.created", found)
+        if status in ("won", "lost"):
+            yield _event(meta, settings, f"deal.{status}", _closing(status, data, {}), status)
+        return
+    if "status" in previous and status in ("won", "lost"):
+        yield _event(meta, settings, f"deal.{status}", _closing(status, data, found))
+    elif previous.get("status") in ("won", "lost") and status == "open":
+        yield _event(meta, settings, "deal.reopened", found)
+    elif "stage_id" in previous and found.get("stage") is not None:
+        kind = stage_kind(data.get("stage_id"), settings, {})
+        yield _event(meta, settings, "deal.stage_changed" if kind == "open" else f"deal.{kind}", found)
+    else:
+        yield _event(meta, settings, "deal.updated", found)
+
+
+def _closing(status: str, data: Mapping[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    reason = text(data.get("lost_reason"), "lost_reason") if status == "lost" else None
+    return {**found, "reason": reason} if reason is not None else found
+
+
+def _lead(
+    meta: Mapping[str, Any], data: Mapping[str, Any], previous: Mapping[str, Any], settings: SourceSettings
+) -> Iterator[Item]:
+    if meta["action"] == "delete":
+        yield _gone("lead", meta, settings)
+        return
+    table = _PERSON if meta["entity"] == "person" else _LEAD
+    found = _attributes(data, table, settings)
+    address = _first(data.get("emails", data.get("email")))
+    if address is not None:
+        found |= attributes({"email": address}, {"email": "email_hash"}, settings)
+    worth = data.get("value")
+    if isinstance(worth, dict):
+        found |= attributes(worth, {"amount": "amount", "currency": "currency"}, settings)
+    yield _event(meta, settings, "lead.created" if meta["action"] == "create" else "lead.updated", found)
+    if yes(data.get("is_archived")) and "is_archived" in previous:
+        yield _event(meta, settings, "lead.disqualified", {}, "archived")
+
+
+def _activity(meta: Mapping[str, Any], data: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
+    if meta["action"] == "delete" or not yes(data.get("done")):
+        yield Ignored("activity: not done, or deleted")
+        return
+    kind = text(data.get("type"), "type") or "activity"
+    owner = attributes(data, {"owner_id": "owner"}, settings) or attributes(data, {"user_id": "owner"}, settings)
+    told = False
+    # Whatever else is edited afterwards, an activity is done once: its id is that of the deed, not of the notification.
+    id, at = identifier(meta.get("entity_id", data.get("id")), "meta.entity_id"), moment(meta.get("timestamp"), "meta.timestamp")
+    for field, type_, facts in (
+        ("deal_id", "deal.activity", {"kind": kind, **owner}),
+        ("person_id" if settings.leads == "person" else "lead_id", "lead.contacted", {"channel": kind}),
+    ):
+        if data.get(field) not in (None, ""):
+            subject = identifier(data[field], field)
+            done = event_id("pipedrive", meta.get("company_id"), "activity", id, "done", type_)
+            yield event(settings, "pipedrive", type_, subject, at, done, facts)
+            told = True
+    if not told:
+        yield Ignored("activity: of no deal and no lead")
+
+
+def _gone(room: str, meta: Mapping[str, Any], settings: SourceSettings) -> Item:
+    into = meta.get("merged_to_id")
+    if into in (None, ""):
+        return _event(meta, settings, f"{room}.deleted", {})
+    return _event(meta, settings, f"{room}.merged", {"into": identifier(into, "meta.merged_to_id")})
+
+
+def _attributes(data: Mapping[str, Any], table: Mapping[str, str], settings: SourceSettings) -> dict[str, Any]:
+    # Custom fields are in an object of their own, a value each, or an object with one.
+    custom = data.get("custom_fields")
+    flat = dict(data)
+    for name, value in (custom if isinstance(custom, dict) else {}).items():
+        flat[name] = value.get("value", value.get("id")) if isinstance(value, dict) else value
+    for name in table:  # objects in place of ids, as some of Pipedrive's older payloads have them
+        if isinstance(flat.get(name), dict):
+            flat[name] = flat[name].get("id", flat[name].get("value"))
+    return attributes(flat, table, settings)
+
+
+def _first(found: Any) -> str | None:
+    if isinstance(found, str):
+        return found
+    for one in found if isinstance(found, list) else []:
+        value = one.get("value") if isinstance(one, dict) else one
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def _event(meta: Mapping[str, Any], settings: SourceSettings, kind: str, data: Mapping[str, Any], *more: str) -> dict[str, Any]:
+    subject = identifier(meta.get("entity_id", meta.get("id")), "meta.entity_id")
+    at = moment(meta.get("timestamp"), "meta.timestamp")
+    id = event_id("pipedrive", meta.get("company_id"), meta["entity"], subject, meta["action"], meta.get("id"), at, *more)
+    return event(settings, "pipedrive", kind, subject, at, id, data)
+
+
+ADAPTER = Adapter("pipedrive", verify, read, needs=("username", "password"))

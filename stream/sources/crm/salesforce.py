@@ -1,0 +1,226 @@
+"""Salesforce: what do an outbound message (SOAP) and a change event (CDC, JSON) tell?
+
+Neither is signed. An outbound message names the organization it comes from, which is compared with ``organization_id``; for
+more, give a user name and password or a token (``?token=…`` in the address), and the networks it may come from. Change
+events come through a relay, which has to show the user name and password, or the token.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from models.events.refused import Reason
+from models.events.scalars import shown
+from stream.sources.crm import soap
+from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
+from stream.sources.crm.body import each, parse
+from stream.sources.crm.settings import SourceSettings
+from stream.sources.crm.signing import bearer, credentials, same
+from stream.sources.crm.values import (
+    ENTERED,
+    LEAD_EVENTS,
+    attributes,
+    event,
+    event_id,
+    identifier,
+    mapping,
+    moment,
+    stage_kind,
+    text,
+    yes,
+)
+
+_OPPORTUNITY = {
+    "Amount": "amount",
+    "CurrencyIsoCode": "currency",
+    "StageName": "stage",
+    "OwnerId": "owner",
+    "LeadSource": "source",
+    "CampaignId": "campaign",
+    "AccountId": "account_id",
+    "CloseDate": "expected_close_date",
+}
+_LEAD = {
+    "OwnerId": "owner",
+    "LeadSource": "source",
+    "Country": "region",
+    "Email": "email_hash",
+    "ConvertedAccountId": "account_id",
+}
+_STAGES = {"Closed Won": "won", "Closed Lost": "lost"}
+_STATUSES = {"Working - Contacted": "contacted", "Closed - Not Converted": "disqualified"}
+_MADE = ("CreatedDate",)
+_CHANGED = ("LastModifiedDate", "SystemModstamp")
+
+
+def verify(request: Request, settings: SourceSettings) -> None:
+    """Check where the request comes from, as far as Salesforce says."""
+    shown_ = credentials(request, settings)
+    if _is_xml(request.body):
+        message = soap.parse(request.body)
+        if settings.organization_id is None and not shown_:
+            raise NotAuthentic(Doubt.NOT_CONFIGURED, "no organization is set; set sources.<name>.organization_id")
+        if settings.organization_id is not None and not same_organization(message.organization, settings.organization_id):
+            raise NotAuthentic(Doubt.WRONG_ORGANIZATION, "OrganizationId: not the one that is set")
+    elif not shown_ and settings.keys:
+        bearer(request, settings.keys)
+    elif not shown_:
+        raise NotAuthentic(Doubt.NOT_CONFIGURED, "change events need credentials (username and password, or token)")
+
+
+def same_organization(found: str, expected: str) -> bool:
+    """Compare organization ids: 15 characters, or 18, of which the last three only repeat the case of the others."""
+    expected = expected.strip()
+    if len(found) not in (15, 18) or len(expected) not in (15, 18):
+        return False
+    if len(found) == len(expected):
+        return same(found, expected)
+    return same(found[:15], expected[:15])
+
+
+def _is_xml(body: bytes) -> bool:
+    return body.lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n\x00")[:1] == b"<"
+
+
+def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
+    """Yield what each notification or change tells; one that is unusable does not spoil the others."""
+    if _is_xml(request.body):
+        try:
+            message = soap.parse(request.body)
+        except NotAuthentic as error:  # only where it was not verified first
+            raise Unusable(Reason.INVALID_DATA, error.detail) from None
+        for note in message.notifications:
+            try:
+                yield from _notification(note, request, settings)
+            except Unusable as error:
+                yield error
+        return
+    for change in each(parse(request.body), EVENTS_LIMIT):
+        try:
+            yield from _change(change, settings)
+        except Unusable as error:
+            yield error
+
+
+# -- outbound messages: the record as it is now, in the fields that were chosen ---------------------------------------
+
+
+def _notification(note: soap.Notification, request: Request, settings: SourceSettings) -> Iterator[Item]:
+    fields = note.fields
+    at = next((moment(fields[name], name) for name in _CHANGED if fields.get(name)), request.received_at)
+    made = next((moment(fields[name], name) for name in _MADE if fields.get(name)), None)
+    subject = identifier(fields.get("Id"), "sObject.Id")
+    id = event_id("salesforce", identifier(note.id, "Notification.Id"))
+    what = "CREATE" if made is not None and made == at else "UPDATE"
+    yield from _record(note.object, what, fields, subject, at, id, settings)
+
+
+# -- change events: the fields that have changed, for one record or several -------------------------------------------
+
+
+def _change(change: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
+    for wrapper in ("detail", "data", "payload"):  # as relays and the Streaming API wrap it
+        inner = change.get(wrapper)
+        if "ChangeEventHeader" not in change and isinstance(inner, dict):
+            change = inner
+    header = mapping(change.get("ChangeEventHeader"), "ChangeEventHeader")
+    what, entity = header.get("changeType"), header.get("entityName")
+    if not isinstance(what, str) or not isinstance(entity, str):
+        raise Unusable(Reason.INVALID_DATA, f"ChangeEventHeader: found changeType {shown(what)}, entityName {shown(entity)}")
+    at = moment(header.get("commitTimestamp"), "commitTimestamp")
+    records = header.get("recordIds")
+    if not isinstance(records, list):
+        raise Unusable(Reason.INVALID_DATA, f"recordIds: found {shown(records)}, accepted is an array")
+    if entity in ("Opportunity", "Lead") and (what == "GAP_OVERFLOW" or not records or any("*" in str(one) for one in records)):
+        raise Unusable(Reason.INVALID_DATA, f"{what} of {entity}: which records have changed is not said; load them again")
+    for record in records:
+        subject = identifier(record, "recordIds")
+        id = event_id("salesforce", header.get("transactionKey"), header.get("sequenceNumber"), entity, subject, what)
+        if what == "GAP_UPDATE" and entity in ("Opportunity", "Lead"):
+            yield Unusable(Reason.INVALID_DATA, f"GAP_UPDATE of {entity} {subject}: what has changed is not said; load it again")
+            continue
+        nulled = header.get("nulledFields")
+        fields = {**change, **(dict.fromkeys(nulled) if isinstance(nulled, list) else {})}
+        yield from _record(entity, what.removeprefix("GAP_"), fields, subject, at, id, settings)
+
+
+def _record(
+    object_: str, what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings
+) -> Iterator[Item]:
+    if object_ == "Opportunity":
+        yield from _opportunity(what, fields, subject, at, id, settings)
+    elif object_ == "Lead":
+        yield from _lead(what, fields, subject, at, id, settings)
+    elif object_ in ("Task", "Event"):
+        yield _activity(object_, what, fields, at, id, settings)
+    else:
+        yield Ignored(f"{object_ or 'sObject'}: objects of this type have no events here")
+
+
+def _opportunity(
+    what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings
+) -> Iterator[Item]:
+    if what == "DELETE" or yes(fields.get("IsDeleted")):
+        yield event(settings, "salesforce", "deal.deleted", subject, at, id)
+        return
+    found = attributes(fields, _OPPORTUNITY, settings)
+    stage = fields.get("StageName")
+    if yes(fields.get("IsWon")):
+        kind = "deal.won"
+    elif yes(fields.get("IsClosed")) and "IsWon" in fields:
+        kind = "deal.lost"
+    elif text(stage, "StageName") is not None:
+        kind = ENTERED[stage_kind(stage, settings, _STAGES)]
+    else:
+        kind = "deal.updated"
+    if what in ("CREATE", "UNDELETE"):
+        yield event(settings, "salesforce", "deal.created", subject, at, id, found)
+        if kind in ("deal.won", "deal.lost"):  # entered afterwards, as closed already
+            yield event(settings, "salesforce", kind, subject, at, event_id(id, "closed"))
+        return
+    yield event(settings, "salesforce", kind, subject, at, id, found)
+
+
+def _lead(what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings) -> Iterator[Item]:
+    if what == "DELETE" or yes(fields.get("IsDeleted")):
+        into = text(fields.get("MasterRecordId"), "MasterRecordId")
+        if into is None:
+            yield event(settings, "salesforce", "lead.deleted", subject, at, id)
+        else:
+            yield event(settings, "salesforce", "lead.merged", subject, at, id, {"into": into})
+        return
+    found = attributes(fields, _LEAD, settings)
+    if what in ("CREATE", "UNDELETE"):
+        yield event(settings, "salesforce", "lead.created", subject, at, id, found)
+        return
+    told = False
+    if yes(fields.get("IsConverted")):
+        deal = {"deal_id": fields.get("ConvertedOpportunityId"), "account_id": fields.get("ConvertedAccountId")}
+        data = {name: text(value, name) for name, value in deal.items() if value}
+        yield event(settings, "salesforce", "lead.converted", subject, at, event_id(id, "converted"), data)
+        told = True
+    status = text(fields.get("Status"), "Status") or ""
+    meaning = settings.lead_statuses.get(status) or _STATUSES.get(status, "")
+    if meaning in LEAD_EVENTS and not (told and meaning == "converted"):
+        kind, facts = LEAD_EVENTS[meaning]
+        yield event(settings, "salesforce", kind, subject, at, event_id(id, meaning), facts)
+        told = True
+    if found or not told:
+        yield event(settings, "salesforce", "lead.updated", subject, at, id, found)
+
+
+def _activity(object_: str, what: str, fields: Mapping[str, Any], at: int, id: str, settings: SourceSettings) -> Item:
+    kind = text(fields.get("TaskSubtype") or fields.get("Type") or object_, "Type") or object_
+    deal, person = text(fields.get("WhatId"), "WhatId"), text(fields.get("WhoId"), "WhoId")
+    if what == "CREATE" and deal is not None and deal.startswith("006"):
+        data = {"kind": kind.lower(), **attributes(fields, {"OwnerId": "owner"}, settings)}
+        return event(settings, "salesforce", "deal.activity", deal, at, id, data)
+    if what == "CREATE" and person is not None and person.startswith("00Q"):
+        return event(settings, "salesforce", "lead.contacted", person, at, id, {"channel": kind.lower()})
+    return Ignored(f"{object_}: not a new activity of an opportunity or a lead")
+
+
+def _answer(accepted: bool) -> tuple[str, bytes]:
+    return soap.answer(accepted)
+
+
+ADAPTER = Adapter("salesforce", verify, read, needs=("organization_id",), answer=_answer, scrub=soap.without_session)

@@ -1,0 +1,220 @@
+"""How does a CRM's value become one of the contract's?
+
+A value that is absent is left out, an empty one means cleared. What a value cannot mean is :class:`Unusable`, never guessed.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import orjson
+
+from models.calendar import epoch_ms, iso
+from models.events.refused import Reason
+from models.events.scalars import EARLIEST, ID_LENGTH, TEXT_LENGTH, shown
+from stream.sources.crm.base import Unusable
+from stream.sources.crm.settings import SourceSettings, Stage
+
+_AMOUNTS = ("amount", "cost")
+_LAST = 4_102_444_800_000  # 2100: what is later is a mistake in its unit
+_PLAIN = Stage()
+
+
+def text(value: Any, name: str) -> str | None:
+    """Return a value as text, shortened to what the contract takes; None for an empty one."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str | int | float):
+        return str(value).strip()[:TEXT_LENGTH] or None
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return ";".join(value)[:TEXT_LENGTH] or None
+    raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is text or a number")
+
+
+def identifier(value: Any, name: str) -> str:
+    """Return an id: a non-empty text or a whole number."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is an id, as text or a whole number")
+    return str(value).strip()
+
+
+def mapping(value: Any, name: str) -> Mapping[str, Any]:
+    """Return a JSON object."""
+    if not isinstance(value, dict):
+        raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is an object")
+    return value
+
+
+def yes(value: Any) -> bool:
+    """Whether a flag is set, as JSON or as text."""
+    return value is True or (isinstance(value, str) and value.strip().lower() in ("true", "1", "yes"))
+
+
+def amount(value: Any, name: str = "amount") -> str | int | float | None:
+    """Return an amount as the contract takes it (which checks its form); None for an empty one."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Unusable(Reason.BAD_AMOUNT, f"{name}: found {shown(value)}, accepted is a number")
+    return value
+
+
+def number(value: Any, name: str) -> float | None:
+    """Return a finite number; None for an empty one."""
+    if value is None or value == "":
+        return None
+    try:
+        found = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is a number")
+    return found
+
+
+def moment(value: Any, name: str = "time") -> int:
+    """Return epoch milliseconds of an RFC 3339 text, or of epoch seconds or milliseconds, as a number or as digits.
+
+    A time without an offset is UTC: all the senders here that leave it out say so.
+    """
+    if isinstance(value, str):
+        found = value.strip()
+        if found.isascii() and found.isdigit() and 9 < len(found) < 14:
+            value = int(found)
+        else:
+            try:
+                at = datetime.fromisoformat(found)
+                return epoch_ms(at if at.tzinfo else at.replace(tzinfo=UTC))
+            except (ValueError, OverflowError):
+                raise Unusable(Reason.BAD_TIME, f"{name}: found {shown(value)}, accepted is ISO 8601 or epoch") from None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Unusable(Reason.BAD_TIME, f"{name}: found {shown(value)}, accepted is ISO 8601 or epoch seconds or milliseconds")
+    at_ms = int(value) if abs(value) >= 10**11 else round(value * 1000)
+    if not EARLIEST <= at_ms <= _LAST:
+        raise Unusable(Reason.TIME_OUT_OF_RANGE, f"{name}: found {shown(value)}, accepted is 2000 to 2100")
+    return at_ms
+
+
+def day(value: Any, settings: SourceSettings, name: str) -> str | None:
+    """Return a calendar day; an instant is the day it is where the CRM's days begin. None for an empty one."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and len(value.strip()) == 10 and value.strip()[4] == "-":
+        try:
+            return date.fromisoformat(value.strip()).isoformat()
+        except ValueError:
+            raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is a date as in 2026-03-31") from None
+    return datetime.fromtimestamp(moment(value, name) / 1000, settings.zone).date().isoformat()
+
+
+def email_hash(value: Any) -> str | None:
+    """Return the SHA-256 of an address in lower case, as trackers hash it: addresses themselves do not go on."""
+    found = text(value, "email")
+    return None if found is None else hashlib.sha256(found.strip().lower().encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def page(value: Any) -> str | None:
+    """Return an address without its query and fragment, where personal data hides."""
+    found = text(value, "page")
+    if found is None:
+        return None
+    try:
+        parts = urlsplit(found)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}" if parts.scheme else parts.path or None
+
+
+def attribute(name: str, value: Any, settings: SourceSettings) -> Any:
+    """Return a CRM's value as the attribute ``name`` of the contract, through the settings' tables."""
+    if name in _AMOUNTS:
+        return amount(value, name)
+    if name == "score":
+        return number(value, name)
+    if name == "expected_close_date":
+        return day(value, settings, name)
+    if name == "email_hash":
+        return email_hash(value)
+    found = text(value, name)
+    if found is None:
+        return None
+    if name == "currency":
+        return found.upper()
+    if name == "owner":
+        return settings.owners.get(found, found)
+    if name == "pipeline":
+        return settings.pipelines.get(found, found)
+    if name == "stage":
+        return settings.stages.get(found, _PLAIN).name or found
+    return found
+
+
+def attributes(raw: Mapping[str, Any], table: Mapping[str, str], settings: SourceSettings) -> dict[str, Any]:
+    """Return the attributes that a record of the CRM has: ``table`` and the settings' own ``fields`` say which is which."""
+    found: dict[str, Any] = {}
+    for field in (*table, *settings.fields):
+        if field in raw:
+            name = settings.fields.get(field) or table[field]
+            found[name] = attribute(name, raw[field], settings)
+    if found.get("amount") is not None and found.get("currency") is None and settings.currency is not None:
+        found["currency"] = settings.currency
+    return found
+
+
+def stage_kind(stage: Any, settings: SourceSettings, known: Mapping[str, str]) -> str:
+    """Return whether a deal is ``open``, ``won`` or ``lost`` in a stage of the CRM, by the settings or the CRM's own names."""
+    found = text(stage, "stage") or ""
+    return settings.stages.get(found, _PLAIN).kind or known.get(found) or "open"
+
+
+#: The type of event that entering a stage of a kind is.
+ENTERED = {"open": "deal.stage_changed", "won": "deal.won", "lost": "deal.lost"}
+
+
+#: What a step of a lead is, by the names that the settings' ``lead_statuses`` use.
+LEAD_EVENTS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "contacted": ("lead.contacted", {}),
+    "mql": ("lead.qualified", {"level": "mql"}),
+    "sql": ("lead.qualified", {"level": "sql"}),
+    "converted": ("lead.converted", {}),
+    "disqualified": ("lead.disqualified", {}),
+}
+
+
+def event(
+    settings: SourceSettings,
+    sender: str,
+    kind: str,
+    subject: str,
+    at: int,
+    id: str,
+    data: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return a CloudEvent in structured mode."""
+    return {
+        "specversion": "1.0",
+        "id": id,
+        "source": settings.source or f"crm/{sender}",
+        "type": kind,
+        "time": iso(at),
+        "subject": subject,
+        "data": dict(data or {}),
+    }
+
+
+def event_id(*parts: Any) -> str:
+    """Return an id from parts that tell the event from every other; the same parts always give the same id."""
+    texts = ["" if part is None else str(part) for part in parts]
+    found = ":".join(quote(part, safe="/-_.~ @+=") for part in texts)
+    if len(found) <= ID_LENGTH and found.isprintable():
+        return found
+    return f"{texts[0]}:{hashlib.sha256(orjson.dumps(texts)).hexdigest()}"

@@ -1,0 +1,103 @@
+"""The door on a real Kafka and a real Redis: what was acknowledged is there, however often it was sent."""
+
+import asyncio
+import random
+from collections import Counter
+from pathlib import Path
+
+import confluent_kafka
+import httpx
+import orjson
+import pytest
+from fastapi import FastAPI
+
+from stream.intake import Intake
+from stream.options import EngineOptions
+from stream.seen import InMemory, InRedis
+from stream.settings import load
+from stream.topics import create
+from stream.web import webhooks
+from stream.web.webhooks import Door, sources_of
+from tests.kafka_broker import KafkaBroker
+from tests.redis_server import Redis
+from tests.stream.sources.crm import senders as s
+from tests.stream.sources.crm.senders import NOW, SECRET, compact
+
+URL = "https://vigie.example.com/webhooks/hubspot"
+
+
+@pytest.mark.kafka
+async def test_every_delivery_that_was_acknowledged_is_on_the_topic(kafka: KafkaBroker, prefix: str) -> None:
+    options = EngineOptions(brokers=kafka.bootstrap, partitions=3, topic_prefix=prefix)
+    await asyncio.to_thread(create, options, [], replication=1)
+    settings = load(environ={}, sources={"hubspot": {"client_secret": SECRET, "public_url": "https://vigie.example.com"}})
+    intakes = [Intake(options, patience=20_000) for _ in range(2)]
+    clients = []
+    for intake in intakes:
+        app = FastAPI()
+        app.state.door = Door(sources_of(settings), intake, InMemory(), clock=lambda: NOW)
+        app.include_router(webhooks.router)
+        clients.append(httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door"))
+    dice = random.Random(7)
+    deliveries = [
+        compact([s.hubspot_change("amount", str(n), eventId=n, objectId=n % 40) | {"attemptNumber": attempt}])
+        for n in range(250)
+        for attempt in range(2 if dice.random() < 0.2 else 1)
+    ]
+    dice.shuffle(deliveries)
+
+    async def deliver(body: str) -> int:
+        vector = s.hubspot(body, url=URL)
+        client = dice.choice(clients)
+        return (await client.post("/webhooks/hubspot", content=body, headers=vector["headers"])).status_code
+
+    answers = Counter(await asyncio.gather(*(deliver(body) for body in deliveries)))
+    assert answers == {200: len(deliveries)}
+    for client, intake in zip(clients, intakes, strict=True):
+        await client.aclose()
+        await intake.close()
+    found = await asyncio.to_thread(read_all, kafka.bootstrap, options.physical("deals"), 3)
+    ids = Counter(event["id"] for event in found)
+    assert len(ids) == 250 and {event["data"]["amount"] for event in found} == {str(n) for n in range(250)}
+    assert max(ids.values()) <= 2
+
+
+def read_all(bootstrap: str, topic: str, partitions: int) -> list[dict[str, object]]:
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-t", "enable.partition.eof": True})
+    consumer.assign([confluent_kafka.TopicPartition(topic, p, 0) for p in range(partitions)])
+    found, ends = [], 0
+    while ends < partitions:
+        message = consumer.poll(20)
+        assert message is not None
+        if message.error() is None:
+            found.append(orjson.loads(message.value()))
+        else:
+            assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF
+            ends += 1
+    consumer.close()
+    return found
+
+
+@pytest.mark.redis
+async def test_ids_are_shared_by_all_doors(tmp_path: Path) -> None:
+    server = Redis(tmp_path)
+    server.start()
+    now = [NOW]
+    first, second = (InRedis(server.url, "vigie", lambda: now[0]) for _ in range(2))
+    try:
+        for _ in range(200):  # until it listens
+            await first.remember(["a", "b"])
+            if await second.known(["a", "b", "c"]) == {"a", "b"}:
+                break
+            now[0] += 60_000
+            await asyncio.sleep(0.05)
+        else:
+            pytest.fail("the server never knew")
+        server.stop()
+        assert await second.known(["a"]) == set()
+        server.start()
+        now[0] += 60_000
+    finally:
+        await first.close()
+        await second.close()
+        server.stop()
