@@ -82,6 +82,7 @@ class History:
 
     def __init__(self, settings: Settings, files: list[Path], format: str, mapping: Path | None) -> None:
         self._source = files, format, mapping, settings.business.timezone
+        self._stage_kinds = settings.business.business().stage_kinds
         self.skipped = 0  # events of other entities, and repeated ones
         self.rejects: Counter[str] = Counter()
         self.examples: dict[str, int] = {}
@@ -111,7 +112,10 @@ class History:
                     event, at, _ = decode(value, (), arrival)
                     data: Any = event.data
                     said = {name: found for name in data.__struct_fields__ if (found := getattr(data, name)) is not UNSET}
-                    yield at, event.id, DealFact(at, event.subject, kind.removeprefix("deal."), said)
+                    # A stage that stands for an outcome closes the deal, as it does for the KPIs.
+                    means = self._stage_kinds.get(str(said.get("stage")), "open")
+                    told = kind.removeprefix("deal.") if means == "open" else means
+                    yield at, event.id, DealFact(at, event.subject, told, said)
                     continue
                 except Refused as refused:
                     why = str(refused)

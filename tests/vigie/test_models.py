@@ -60,6 +60,17 @@ def test_evaluate_prints_a_table_and_says_what_it_rejected(history: Path) -> Non
     assert "40 deals" in result.stdout and "second half" in result.stdout
 
 
+def test_a_stage_that_stands_for_an_outcome_closes_the_deal(tmp_path: Path) -> None:
+    config = tmp_path / "vigie.yaml"
+    config.write_text("business: {pipelines: {sales: {stages: [{name: Signed, kind: won}]}}}", "utf-8")
+    path = written(
+        tmp_path / "h.jsonl", [event(1, "deal.created", "D", 1), event(2, "deal.stage_changed", "D", 2, stage="Signed")]
+    )
+    result = runner.invoke(app, ["models", "evaluate", "--events", str(path), "--config", str(config), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["second_half"]["closed"] == 1
+
+
 def test_a_history_without_deals_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "leads.jsonl", [event(1, "lead.created", "L1", 3)])
     result = runner.invoke(app, ["models", "evaluate", "--events", str(path)])
