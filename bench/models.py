@@ -102,7 +102,9 @@ def encode(x: list[Any], categories: Any, numbers: Any) -> Any:
         columns.append([min(codes.setdefault(row.get(name), len(codes)), 200) for row in x])
     for name in numbers:
         columns.append([np.nan if row.get(name) is None else row[name] for row in x])
-    return np.array(columns, float).T
+    matrix = np.array(columns, float).T
+    matrix[:, np.isnan(matrix).all(axis=0)] = 0.0  # scikit-learn cannot bin a column without a value
+    return matrix
 
 
 def classifier(x: Any, y: Any) -> Any:
@@ -169,7 +171,7 @@ def show(name: str, ours: dict[str, Any], batch: dict[str, Any]) -> tuple[list[s
         value = ours[measure]
         good = value is not None and low <= value <= high
         met &= good
-        wanted = f"{low:g} … {high:g}" if low and high != 1 else f"≥ {low:g}" if high == 1 else f"≤ {high:g}"
+        wanted = f"{low:g} … {high:g}" if low < 0 or (low and high != 1) else f"≥ {low:g}" if high == 1 else f"≤ {high:g}"
         other = batch.get(measure)
         beside = "–" if other is None else f"{other:.4f}"
         lines.append(f"| {name} | {measure} | {wanted} | {value:.4f} | {beside} | {'met' if good else '**missed**'} |")
