@@ -155,7 +155,7 @@ def probe_rule() -> Iterator[str]:
         yield directory
 
 
-async def worker(brokers: str, receiver: str) -> None:
+async def worker(brokers: str, receiver: str, prefix: str) -> None:
     """A whole worker until SIGTERM; prints ``ready``, and at the end the samples."""
     from vigie import instance as wiring
     from vigie.up import start_web
@@ -176,7 +176,7 @@ async def worker(brokers: str, receiver: str) -> None:
         settings = Settings.model_validate(
             {
                 "application": f"bench-{uuid.uuid4().hex[:6]}",
-                "kafka": {"brokers": brokers, "partitions": PARTITIONS, "topic_prefix": "late."},
+                "kafka": {"brokers": brokers, "partitions": PARTITIONS, "topic_prefix": prefix},
                 "web": {"port": 0},
                 "rule_folders": [directory],
                 "receivers": [{"name": "bench", "type": "http", "url": receiver}],
@@ -194,7 +194,7 @@ async def worker(brokers: str, receiver: str) -> None:
             print(json.dumps({**samples.found, "cpu": times.user + times.system}), flush=True)
 
 
-async def load(brokers: str, seconds: float, rate: float) -> None:
+async def load(brokers: str, seconds: float, rate: float, prefix: str) -> None:
     """Print the receiver's URL, wait for a line, send; at the end print the alerts' latencies."""
     from stream.publisher import Publisher
 
@@ -219,7 +219,7 @@ async def load(brokers: str, seconds: float, rate: float) -> None:
     print(f"http://127.0.0.1:{port}/", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
 
-    publisher = Publisher(EngineOptions(brokers=brokers, partitions=PARTITIONS, topic_prefix="late."))
+    publisher = Publisher(EngineOptions(brokers=brokers, partitions=PARTITIONS, topic_prefix=prefix))
     count = int(seconds * rate)
     began = now_ms()
     every = int(rate / PROBES)
@@ -262,7 +262,10 @@ def quantile(values: list[float], q: float) -> float:
 
 def measure(brokers: str, seconds: float, rate: float) -> dict[str, Any]:
     """One run; p50 and p99 in ms by stage."""
+    # Topics of its own: the load is the same each time, and a worker would find the last run's events to be duplicates.
+    prefix = f"late-{uuid.uuid4().hex[:6]}."
     command = [sys.executable, "-m", "bench.latency", "--brokers", brokers, "--seconds", str(seconds), "--rate", str(rate)]
+    command += ["--prefix", prefix]
     pipes: dict[str, Any] = {"cwd": ROOT, "stdout": subprocess.PIPE, "stdin": subprocess.PIPE, "text": True}
     loading = subprocess.Popen([*command, "--load"], **pipes)
     working: subprocess.Popen[str] | None = None
@@ -305,11 +308,12 @@ def main() -> int:
     parser.add_argument("--worker", action="store_true")
     parser.add_argument("--load", action="store_true")
     parser.add_argument("--receiver", default="")
+    parser.add_argument("--prefix", default="late.", help="of the topics, in the two processes")
     arguments = parser.parse_args()
     if arguments.worker:
-        asyncio.run(worker(arguments.brokers, arguments.receiver))
+        asyncio.run(worker(arguments.brokers, arguments.receiver, arguments.prefix))
     elif arguments.load:
-        asyncio.run(load(arguments.brokers, arguments.seconds, arguments.rate))
+        asyncio.run(load(arguments.brokers, arguments.seconds, arguments.rate, arguments.prefix))
     else:
         print(json.dumps(measure(arguments.brokers, arguments.seconds, arguments.rate)))
     return 0

@@ -5,11 +5,13 @@ whole job uses our own folds in the agents' batches, which is more than a user w
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import tempfile
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
@@ -21,7 +23,12 @@ from bench.small_fold import MEASURES
 
 BATCH = 1_000
 WITHIN = 0.25
+#: Seconds without a batch after which no more are expected: a rebalance drops what `take` has buffered.
+SILENCE = 10.0
 PARTITIONS = 8
+#: Seconds between two writes of the whole job: twenty times ours, which would leave it no time for events.
+EVERY = 5.0
+Write = Callable[[int], Awaitable[None]]
 
 
 class Clock:
@@ -31,6 +38,7 @@ class Clock:
         self.expected = expected
         self.seen = self.first = 0
         self.began = self.used = 0.0
+        self.last = self.last_used = 0.0
         self.ready = asyncio.Event()
         self.done = asyncio.Event()
 
@@ -39,16 +47,24 @@ class Clock:
         if not self.seen:
             self.first, self.began, self.used = count, time.perf_counter(), cpu()
         self.seen += count
+        self.last, self.last_used = time.perf_counter(), cpu()
         if self.seen >= self.expected:
             self.done.set()
 
+    async def wait(self) -> bool:
+        """Wait until all events are dealt with; False where no more come, though some have not been seen."""
+        while not self.done.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.done.wait(), 1)
+            if self.seen and time.perf_counter() - self.last > SILENCE:
+                return self.done.is_set()
+        return True
+
     def result(self) -> dict[str, float]:
-        """The figures up to now."""
-        return {
-            "wall": time.perf_counter() - self.began,
-            "cpu": cpu() - self.used,
-            "events": self.seen - self.first,
-        }
+        """The figures up to now; where events were lost, up to the last one that came."""
+        lost = self.expected - self.seen
+        wall, used = (self.last, self.last_used) if lost > 0 else (time.perf_counter(), cpu())
+        return {"wall": wall - self.began, "cpu": used - self.used, "events": self.seen - self.first, "lost": lost}
 
 
 def build(brokers: str) -> Any:
@@ -72,7 +88,7 @@ def build(brokers: str) -> Any:
     )
 
 
-def small(app: Any, prefix: str, clock: Clock) -> None:
+def small(app: Any, prefix: str, clock: Clock) -> list[Write]:
     """Panes of 12 measures for 4 dimensions, and each deal's state."""
     topic = app.topic(f"{prefix}small", key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
     # The batch has no single source partition, so the changelog's is chosen by the key.
@@ -131,9 +147,11 @@ def small(app: Any, prefix: str, clock: Clock) -> None:
                 deals[deal] = state
             clock.took(len(batch))
 
+    return []
 
-def whole(app: Any, prefix: str, clock: Clock) -> None:
-    """Our folds, each in an agent of its own: rows into a Table, outputs to their topics."""
+
+def whole(app: Any, prefix: str, clock: Clock) -> list[Write]:
+    """Our folds, each in an agent of its own: rows into a Table, outputs to their topics. Return what writes the rest."""
     from agents.evaluate_alerts import Evaluator
     from agents.roll_kpis import Roller
     from agents.worker import entity_folds
@@ -168,10 +186,10 @@ def whole(app: Any, prefix: str, clock: Clock) -> None:
             table = app.Table(spec.name, partitions=PARTITIONS, use_partitioner=True, key_type=bytes, value_type=bytes)
         folds: dict[int, Any] = {}
         touched: dict[int, Any] = {}
-        due = [0.0]
+        due = [time.monotonic() + EVERY]
 
         async def write(now: int) -> None:
-            """As rarely as ours does: rolling panes after each batch would cost several times the folds."""
+            """Not after each batch: a message costs Faust some 0.2 ms, and there are thousands of panes."""
             for partition, fold in touched.items():
                 fold.tick(now)
                 changes = fold.changes()
@@ -216,15 +234,18 @@ def whole(app: Any, prefix: str, clock: Clock) -> None:
                     fold.fold(found)
                     touched[partition] = fold
                 if time.monotonic() >= due[0]:
-                    due[0] = time.monotonic() + WITHIN
+                    due[0] = time.monotonic() + EVERY
                     await write(now)
                 if entity:
                     clock.took(len(events))
 
         app.agent(raw(*spec.topics), name=spec.name)(agent)
+        writes.append(write)
 
+    writes: list[Write] = []
     for spec in specs:
         add(spec)
+    return writes
 
 
 async def run(brokers: str, job: str, ends: dict[tuple[str, int], int], prefix: str) -> dict[str, float]:
@@ -233,7 +254,7 @@ async def run(brokers: str, job: str, ends: dict[tuple[str, int], int], prefix: 
     os.environ.setdefault("FAUST_DATADIR", tempfile.gettempdir())
     clock = Clock(sum(ends.values()))
     app = build(brokers)
-    (small if job == "small" else whole)(app, prefix, clock)
+    writes = (small if job == "small" else whole)(app, prefix, clock)
     # Topics made in flight would begin a rebalance in the middle of the run.
     changelogs = [table.changelog_topic.get_topic_name() for table in app.tables.values()]
     news = [NewTopic(name, PARTITIONS, 1, config={"cleanup.policy": "compact"}) for name in changelogs]
@@ -245,7 +266,10 @@ async def run(brokers: str, job: str, ends: dict[tuple[str, int], int], prefix: 
     for name in changelogs:
         await app.producer._producer.partitions_for(name)
     clock.ready.set()
-    await clock.done.wait()
+    if not await clock.wait():
+        return clock.result()
+    for write in writes:
+        await write(time.time_ns() // 1_000_000)
     while app.producer.buffer.size:  # noqa: ASYNC110 - its own flush() waits for ever where the buffer has just become empty
         await asyncio.sleep(0.001)
     await app.producer._producer.flush()

@@ -99,7 +99,7 @@ def test_a_frozen_worker_ends_with_the_reason_and_its_successor_is_exact(kafka: 
             until(lambda: successor.readings()["sales"]["value"] == 40)
             frozen.process.send_signal(signal.SIGCONT)
             # Either it comes back into the group, restored, or it ends and says why: then a supervisor starts it again.
-            until(lambda: not frozen.alive or frozen.readyz().get("ready"), lambda: frozen.log)
+            until(lambda: not frozen.alive or frozen.readyz().get("ready"), why=lambda: frozen.log)
             if not frozen.alive:
                 assert frozen.process.returncode == 1
                 assert "the broker refused a checkpoint" in frozen.log

@@ -1,10 +1,10 @@
 """How does the "CRM Sales Opportunities" data set read as deals?
 
 It is a directory: ``sales_pipeline.csv`` (one row an opportunity), ``sales_teams.csv``, ``accounts.csv`` and
-``products.csv``. An engage date is ``deal.created`` at the stage "Engaging", a close date ``deal.won`` (with the close
-value; no currency is named: the business one) or ``deal.lost``. The file has days, no times: both
-are that day's midnight in the business time zone (``ReadOptions.zone``). Prospects have no date at all, so nothing can be said about when they began: they are rejected,
-with one reason, and counted.
+``products.csv``. An engage date is ``deal.created`` at the stage "Engaging", a close date ``deal.won`` (with the
+close value; no currency is named: the business one) or ``deal.lost``. The file has days, no times: both are that
+day's midnight in the business time zone (``ReadOptions.zone``). Prospects have no date at all, so nothing can be said
+about when they began: they are rejected, with one reason, and counted.
 """
 
 from collections.abc import Iterator
