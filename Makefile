@@ -7,7 +7,7 @@ SECONDS ?= 30
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench chaos oracle docs clean
+.PHONY: help run test check format bench chaos oracle models docs clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -55,6 +55,9 @@ chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make cha
 
 oracle: $(VENV)/.dev ## Compare every reading with DuckDB on the public data sets (VIGIE_DATA)
 	$(BIN)/python -m bench.oracle
+
+models: $(VENV)/.dev ## Predictions on the public data sets beside their targets and a batch model; writes docs/models.md
+	$(BIN)/python -m bench.models --write docs
 
 clean: ## Remove .venv and what tests have left
 	rm -rf $(VENV) .venv-bench .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

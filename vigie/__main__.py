@@ -4,7 +4,23 @@ from typing import Annotated
 
 import typer
 
-from vigie import alerts, dead_letters, doctor, kpis, publish, replay, routes, rules, simulate, sources, topics, up, web, worker
+from vigie import (
+    alerts,
+    dead_letters,
+    doctor,
+    kpis,
+    models,
+    publish,
+    replay,
+    routes,
+    rules,
+    simulate,
+    sources,
+    topics,
+    up,
+    web,
+    worker,
+)
 
 app = typer.Typer(
     name="vigie",
@@ -41,6 +57,7 @@ app.add_typer(kpis.app, name="kpis")
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(routes.app, name="routes")
+app.add_typer(models.app, name="models")
 app.add_typer(sources.app, name="sources")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")

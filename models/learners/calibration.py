@@ -1,0 +1,96 @@
+"""Do probabilities and intervals mean what they say? Corrections learnt from how earlier answers turned out."""
+
+import math
+from collections import deque
+
+import numpy as np
+from river import stats
+
+from models.learners.curve import Curve
+
+#: How many answers an interval is judged by.
+ROLLING = 800
+#: Below so many nothing is corrected.
+ENOUGH = 50
+#: The share of outcomes that an interval should hold.
+HELD = 0.8
+#: The share of misses that is steered for: the outcomes it is steered by come sooner than the rest, which are missed more.
+MISSED = 0.18
+#: How far the expected days may lean from the median (0) to the mean (1).
+_LEAN = 0.6
+
+
+def logit(probability: float) -> float:
+    """Return the log-odds, within ±6."""
+    return math.log(min(max(probability, 0.0025), 0.9975) / (1 - min(max(probability, 0.0025), 0.9975)))
+
+
+class Calibrator:
+    """A shift and a slope of the log-odds around their mean, learnt slowly online. It begins as no correction.
+
+    Slowly, as labels arrive in an order of their own: what closes early would be taken for a change. Around the mean, so that
+    log-odds without any signal end at the usual rate, not at one half.
+    """
+
+    def __init__(self, rate: float = 0.0005, steepness: float = 4.0) -> None:
+        """``rate`` is the step of the shift; the slope's is ``steepness`` times that, 0 to leave it."""
+        self.rate, self.steepness = rate, steepness
+        self.shift = 0.0
+        self.slope = 1.0
+        self.mean = stats.Mean()
+
+    def learn_one(self, given: float, happened: bool) -> None:
+        """Learn what became of an answer that gave this (uncorrected) probability."""
+        self.mean.update(logit(given))
+        wrong = happened - self.predict_proba_one(given)
+        self.shift += self.rate * wrong
+        apart = min(max(logit(given) - self.mean.get(), -3.0), 3.0)
+        self.slope = min(max(self.slope + self.steepness * self.rate * wrong * apart, 0.0), 1.5)
+
+    def predict_proba_one(self, given: float) -> float:
+        """Return the corrected probability."""
+        if not self.mean.n:
+            return given
+        middle = self.mean.get()
+        return 1 / (1 + math.exp(-(middle + self.slope * (logit(given) - middle) + self.shift)))
+
+
+class Residuals:
+    """Intervals and a middle for times to close, from the ranks that the last outcomes had among those expected.
+
+    The interval's ends are quantiles of these ranks, the share outside is steered by what is missed, also when
+    the process changes; the middle lies between median and mean, where errors cancel out.
+    """
+
+    def __init__(self) -> None:
+        self.ranks: deque[float] = deque(maxlen=ROLLING)
+        self.learnt = 0
+        self.outside = 1 - HELD
+        self.lean = 0.5
+        self._levels = (0.1, 0.5, 0.9)
+
+    def learn_one(self, curve: Curve, days: float) -> None:
+        """Learn that a deal with this curve closed after so many days."""
+        low, _, high = curve.days(self._levels)
+        median, mean = self._middle(curve)
+        gap = days - (median + self.lean * (mean - median))
+        self.lean = min(max(self.lean + 0.01 * math.tanh(gap / (abs(mean - median) + 1)), 0.0), _LEAN)
+        self.outside = min(max(self.outside + 0.004 * (MISSED - (not low <= days <= high)), 0.04), 0.4)
+        self.ranks.append(round(curve.place(days), 4))
+        self.learnt += 1
+        if self.learnt % 8 == 0:
+            self._relevel()
+
+    def _relevel(self) -> None:
+        if len(self.ranks) >= ENOUGH:
+            low, middle, high = np.quantile(self.ranks, (self.outside / 2, 0.5, 1 - self.outside / 2)).tolist()
+            self._levels = (low, middle, high)
+
+    def predict_one(self, curve: Curve) -> tuple[float, float, float, float]:
+        """Return P10, P50, P90 of the days to close (of those that close), and the middle where errors cancel out."""
+        low, half, high = curve.days(self._levels)
+        median, mean = self._middle(curve)
+        return low, half, high, median + self.lean * (mean - median)
+
+    def _middle(self, curve: Curve) -> tuple[float, float]:
+        return curve.days((self._levels[1],))[0], curve.mean_days()

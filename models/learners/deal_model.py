@@ -1,0 +1,135 @@
+"""What is the answer about one open deal, and how does the model learn from what became of it?
+
+The hazard and what corrects it, in one place: P(won), P(closes within 30 days), P10/P50/P90 of the days to close. The same
+verbs as everywhere; a *snapshot* is a question with its answer, kept until what became of it has been learnt.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from models.learners.calibration import Calibrator, Residuals, logit
+from models.learners.conversion import Conversion
+from models.learners.curve import EDGES, Curve, bucket_of
+from models.learners.drift import Watch
+from models.learners.features import CATEGORIES, DAY_MS, NUMBERS, Features
+from models.learners.hazard import Hazard
+
+#: The horizon of P(closes within), in days.
+HORIZON = 30.0
+#: Snapshots learnt of one deal, and the days there must be between one and the next.
+SNAPSHOTS = 8
+SPACING = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0)
+#: After how many days what has become of a snapshot is learnt, as long as its deal is open.
+INSTALMENTS = (1.0, 4.0, 10.0, 18.0, 30.0, 60.0, 90.0, 135.0)
+_STEPS = tuple(bucket_of(days) + 1 for days in INSTALMENTS)
+_BEYOND = len(EDGES)
+_ENOUGH = 500  # lessons of the direct model before it is listened to
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What is expected of an open deal: probabilities, and days from the moment of asking."""
+
+    win: float  # of those that close within 135 days
+    within: float  # closes, won or lost, within HORIZON days
+    low: float
+    median: float
+    high: float
+    expected: float  # between median and mean, where errors cancel out
+    lessons: int  # learnt so far; 0: this is the prior
+    curve: Curve
+    blended: float  # P(won) before its correction
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A question that was asked at ``at`` (ms), its answer, and how much of what became of it is learnt."""
+
+    at: int
+    x: Features
+    prediction: Prediction
+    learnt: int = 0  # buckets
+    instalment: int = 0
+    judged: bool = False  # whether HORIZON has been learnt
+    history: list[tuple[int, int, Literal["open", "won", "lost"]]] = field(default_factory=list)
+
+    @property
+    def due(self) -> int | None:
+        """When the next instalment is to be learnt (ms); None when all is."""
+        return self.at + round(INSTALMENTS[self.instalment] * DAY_MS) if self.instalment < len(_STEPS) else None
+
+
+class DealModel:
+    """The hazard, its calibration, its intervals and its watch."""
+
+    def __init__(self, hazard: Hazard | None = None) -> None:
+        self.hazard = hazard or Hazard([f.name for f in CATEGORIES], [f.name for f in NUMBERS])
+        #: Won or lost, of those that have closed: sharper than the hazard, but learnt from what closes early. Half the answer.
+        self.direct = Conversion(rate=0.03, bins=1, values=160)
+        self.win = Calibrator()
+        self.within = Calibrator(steepness=0)
+        self.residuals = Residuals()
+        self.watch = Watch()
+
+    def predict_one(self, x: Features) -> Prediction:
+        """Return what is expected of a deal that is open at ``x``."""
+        curve = self.hazard.predict_one(x)
+        low, median, high, expected = self.residuals.predict_one(curve)
+        blended = self._blend(curve, x)
+        win, within = self.win.predict_proba_one(blended), self.within.predict_proba_one(curve.closes_within(HORIZON))
+        return Prediction(win, within, low, median, high, expected, self.hazard.lessons, curve, blended)
+
+    def _blend(self, curve: Curve, x: Features) -> float:
+        """Return P(won | closes): the mean log-odds of hazard and direct model; the hazard's alone until the other has learnt."""
+        if self.direct.lessons < _ENOUGH:
+            return curve.win
+        middle = (logit(curve.win) + logit(self.direct.predict_proba_one(x)[True])) / 2
+        return 1 / (1 + math.exp(-middle))
+
+    def snapshot_one(self, at: int, x: Features, prediction: Prediction) -> Snapshot:
+        """Keep a question and its answer to learn from; the scales see it now."""
+        self.hazard.observe_one(x)
+        return Snapshot(at, x, prediction)
+
+    def survive_one(self, snapshot: Snapshot) -> None:
+        """Learn that a deal is still open when the next instalment of a snapshot is due."""
+        days, end = INSTALMENTS[snapshot.instalment], _STEPS[snapshot.instalment]
+        snapshot.instalment += 1
+        self._learn(snapshot, end, "open")
+        if days >= HORIZON and not snapshot.judged:
+            snapshot.judged = True
+            self.within.learn_one(snapshot.prediction.curve.closes_within(HORIZON), False)
+
+    def learn_one(self, snapshot: Snapshot, at: int, outcome: Literal["won", "lost"]) -> None:
+        """Learn that a deal has closed at ``at`` (ms)."""
+        days = max(at - snapshot.at, 0) / DAY_MS
+        end = bucket_of(days)
+        if end >= _BEYOND:
+            self._learn(snapshot, _BEYOND, "open")
+        elif end >= snapshot.learnt:
+            self._learn(snapshot, end + 1, outcome)
+        snapshot.instalment = len(_STEPS)
+        answer = snapshot.prediction
+        if not snapshot.judged:
+            snapshot.judged = True
+            self.within.learn_one(answer.curve.closes_within(HORIZON), days <= HORIZON)
+        self.win.learn_one(answer.blended, outcome == "won")
+        self.direct.learn_one(snapshot.x, outcome == "won")
+        self.residuals.learn_one(answer.curve, days)
+
+    def watch_one(self, first: Snapshot, outcome: Literal["won", "lost"]) -> bool:
+        """Judge a closed deal's first answer (one a deal: ADWIN wants them independent); return whether it has drifted."""
+        return self.watch.update(first.prediction.win, outcome == "won")
+
+    def withdraw_one(self, snapshot: Snapshot) -> None:
+        """Take back that a deal had closed: it was reopened."""
+        if snapshot.history and snapshot.history[-1][2] != "open":
+            self.hazard.withdraw_one(snapshot.x, snapshot.history.pop())
+
+    def _learn(self, snapshot: Snapshot, end: int, outcome: Literal["open", "won", "lost"]) -> None:
+        if end > snapshot.learnt:
+            lesson = (snapshot.learnt, end, outcome)
+            self.hazard.learn_one(snapshot.x, lesson)
+            snapshot.history.append(lesson)
+            snapshot.learnt = end

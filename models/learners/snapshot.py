@@ -1,0 +1,216 @@
+"""How does a model cross Kafka, a restart or a release? As JSON: what it has learnt, never code (no pickle).
+
+A document names its kind, River's version and the fingerprint of the features. One that was written under other features, by
+another release of River, or was cut short is refused by name; the caller then begins a new model and says so.
+"""
+
+import math
+from collections import defaultdict, deque
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import orjson
+from river import linear_model, stats, utils
+
+from models.learners.calibration import Residuals
+from models.learners.conversion import Conversion
+from models.learners.curve import EDGES
+from models.learners.deal_model import DealModel
+from models.learners.features import fingerprint
+from models.learners.hazard import Hazard
+
+FORMAT = 1
+RIVER = version("river")
+
+
+class SnapshotRefused(ValueError):
+    """A document is not a model this release can go on with; the message says what was found and what is accepted."""
+
+
+def dump(model: DealModel | Conversion) -> bytes:
+    """Return a model as JSON. The watch (ADWIN) is not part of it: after a restart it begins anew."""
+    kind, state = ("deal", _deal(model)) if isinstance(model, DealModel) else ("conversion", _conversion(model))
+    return orjson.dumps({"format": FORMAT, "kind": kind, "river": RIVER, "features": _features(model), "state": state})
+
+
+def load(document: bytes) -> DealModel | Conversion:
+    """Return the model of a document.
+
+    Raises:
+        SnapshotRefused: for one that is cut short, of another format, of another River (major.minor), or of other features.
+    """
+    try:
+        found = orjson.loads(document)
+        if not isinstance(found, dict):
+            raise SnapshotRefused(f"model snapshot: found {type(found).__name__}, accepted is an object")
+        _same("format", found.get("format"), FORMAT)
+        _same("river", ".".join(str(found.get("river")).split(".")[:2]), ".".join(RIVER.split(".")[:2]))
+        kind, state = found.get("kind"), found["state"]
+        if kind not in ("deal", "conversion"):
+            raise SnapshotRefused(f"model snapshot: kind: found {kind!r}, accepted: deal, conversion")
+        model = _to_deal(state) if kind == "deal" else _to_conversion(state)
+        _same("features", found.get("features"), _features(model))
+        return model
+    except SnapshotRefused:
+        raise
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise SnapshotRefused(f"model snapshot: damaged or cut short: {type(error).__name__}: {error}") from error
+
+
+def _same(name: str, found: object, accepted: object) -> None:
+    if found != accepted:
+        raise SnapshotRefused(f"model snapshot: {name}: found {found!r}, accepted is {accepted!r}")
+
+
+def _features(model: DealModel | Conversion) -> str:
+    if isinstance(model, DealModel):
+        return fingerprint((*model.hazard.categories, *model.hazard.numbers, *(f"{edge:.6g}" for edge in EDGES)))
+    return fingerprint(tuple(f"{a} × {b}" for a, b in model.crosses))
+
+
+# Deal
+
+
+def _deal(model: DealModel) -> dict[str, Any]:
+    hazard = model.hazard
+    names = list(hazard.categories)
+    return {
+        "settings": {name: getattr(hazard, name) for name in ("shrink", "rate", "start", "values", "rows", "memory")},
+        "categories": names,
+        "numbers": list(hazard.numbers),
+        "lessons": hazard.lessons,
+        "values": [[names.index(name), value] for name, value in hazard._row],
+        # Trailing zeros are left out, whole numbers written as such; those at risk as how many fewer they become.
+        "tables": [_pack(hazard._tables[row]) for row in range(1, len(hazard._row) + 1)],
+        "all": _pack(hazard._all),
+        "weights": [hazard._listen.tolist(), hazard._tilt.tolist(), hazard._listen_g.tolist(), hazard._tilt_g.tolist()],
+        "scales": {name: [scale.mean.n, scale.mean._mean, scale._S] for name, scale in hazard._scales.items()},
+        "direct": _conversion(model.direct),
+        "corrections": [[c.shift, c.slope, c.mean.n, c.mean.get()] for c in (model.win, model.within)],
+        "ranks": list(model.residuals.ranks),
+        "residuals": [
+            model.residuals.learnt,
+            model.residuals.outside,
+            model.residuals.lean,
+            *model.residuals._levels,
+        ],
+    }
+
+
+def _pack(lines: Any) -> list[list[float | int]]:
+    risk = lines[0]
+    fewer = risk - np.append(risk[1:], 0.0)
+    exact = np.array_equal(np.cumsum(fewer[::-1])[::-1], risk)  # whole numbers and halves are; other fractions are written out
+    return [_short(fewer) if exact else [], _short(lines[1]), _short(lines[2]), *([] if exact else [_short(risk)])]
+
+
+def _unpack(lines: list[list[float]]) -> Any:
+    risk = np.cumsum(_long(lines[0])[::-1])[::-1] if len(lines) == 3 else _long(lines[3])
+    return np.array([risk, _long(lines[1]), _long(lines[2])])
+
+
+def _short(line: Any) -> list[float | int]:
+    cells = line.tolist()
+    while cells and cells[-1] == 0:
+        cells.pop()
+    return [int(cell) if cell == int(cell) else cell for cell in cells]
+
+
+def _long(cells: list[float]) -> Any:
+    line = np.zeros(len(EDGES))
+    line[: len(cells)] = cells
+    if not np.isfinite(line).all():
+        raise ValueError("a count that is not finite")
+    return line
+
+
+def _to_deal(state: dict[str, Any]) -> DealModel:
+    hazard = Hazard(state["categories"], state["numbers"], **state["settings"])
+    hazard.lessons = int(state["lessons"])
+    names = hazard.categories
+    for row, (number, value) in enumerate(state["values"], 1):
+        hazard._row[names[number], value] = row
+        hazard._kept[names[number]] += 1
+    size = len(hazard._tables)
+    while size <= len(hazard._row):
+        size *= 2
+    hazard._tables = np.zeros((size, 3, len(EDGES)))
+    if len(state["tables"]) != len(hazard._row):
+        raise ValueError(f"{len(state['tables'])} tables for {len(hazard._row)} values")
+    for row, lines in enumerate(state["tables"], 1):
+        hazard._tables[row] = _unpack(lines)
+    hazard._all = _unpack(state["all"])
+    for name, values in zip(("_listen", "_tilt", "_listen_g", "_tilt_g"), state["weights"], strict=True):
+        array = np.array(values, float).reshape(getattr(hazard, name).shape)
+        if not np.isfinite(array).all():
+            raise ValueError("a weight that is not finite")
+        setattr(hazard, name, array)
+    for name, (n, mean, squares) in state["scales"].items():
+        hazard._scales[name] = _scale(n, mean, squares)
+    model = DealModel(hazard)
+    model.direct = _to_conversion(state["direct"])
+    for calibrator, (shift, slope, count, mean) in zip((model.win, model.within), state["corrections"], strict=True):
+        if not all(map(math.isfinite, (shift, slope, count, mean))):
+            raise ValueError("a correction that is not finite")
+        calibrator.shift, calibrator.slope = shift, slope
+        calibrator.mean = stats.Mean._from_state(count, mean)
+    model.residuals = Residuals()
+    model.residuals.ranks = deque(map(float, state["ranks"]), maxlen=model.residuals.ranks.maxlen)
+    learnt, outside, lean, low, middle, high = state["residuals"]
+    model.residuals.learnt, model.residuals.lean = int(learnt), lean
+    model.residuals.outside = outside
+    model.residuals._levels = (low, middle, high)
+    return model
+
+
+def _scale(n: float, mean: float, squares: float) -> stats.Var:
+    if not all(map(math.isfinite, (n, mean, squares))):
+        raise ValueError("a scale that is not finite")
+    scale = stats.Var()
+    scale.mean.n, scale.mean._mean, scale._S = n, mean, squares
+    return scale
+
+
+# River's linear model: weights, intercept and what the optimizer remembers
+
+
+def _linear(model: linear_model.LogisticRegression) -> dict[str, Any]:
+    return {
+        "weights": dict(model.weights),
+        "intercept": model.intercept,
+        "n_iterations": model.optimizer.n_iterations,
+        "g2": dict(getattr(model.optimizer, "g2", {})),
+    }
+
+
+def _to_linear(model: linear_model.LogisticRegression, state: dict[str, Any]) -> None:
+    weights = {name: float(value) for name, value in state["weights"].items()}
+    if not all(map(math.isfinite, (*weights.values(), state["intercept"]))):
+        raise ValueError("a weight that is not finite")
+    model._weights = utils.VectorDict(weights)
+    model.intercept = float(state["intercept"])
+    model.optimizer.n_iterations = int(state["n_iterations"])
+    if hasattr(model.optimizer, "g2"):
+        model.optimizer.g2 = defaultdict(model.optimizer.g2.default_factory, state["g2"])
+
+
+# Conversion
+
+
+def _conversion(model: Conversion) -> dict[str, Any]:
+    return {
+        "settings": {name: getattr(model, name) for name in ("rate", "bins", "values", "features")},
+        "crosses": [list(pair) for pair in model.crosses],
+        "lessons": model.lessons,
+        "known": {name: list(values) for name, values in model._known.items()},
+        "model": _linear(model.model),
+    }
+
+
+def _to_conversion(state: dict[str, Any]) -> Conversion:
+    model = Conversion([(a, b) for a, b in state["crosses"]], **state["settings"])
+    model.lessons = int(state["lessons"])
+    model._known = {name: dict.fromkeys(values) for name, values in state["known"].items()}
+    _to_linear(model.model, state["model"])
+    return model
