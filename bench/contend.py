@@ -39,6 +39,7 @@ from stream.app import build_app
 from stream.options import EngineOptions
 from stream.settings import Settings
 from stream.topics import create
+from vigie.instance import calm_collector
 
 PARTITIONS = 8
 #: What a checkpoint would be made after, for the contender that makes none.
@@ -91,7 +92,8 @@ class Takers:
 
 
 async def engineless(brokers: str, job: str, contender: str, ends: Ends, prefix: str) -> dict[str, float]:
-    """aiokafka's ``getmany`` and a taker."""
+    """aiokafka's ``getmany`` and a taker; the garbage collector at rest, as in a worker."""
+    calm_collector()
     takers = Takers(job, contender)
     consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=brokers, auto_offset_reset="earliest", fetch_max_wait_ms=20)
     await consumer.start()

@@ -1,7 +1,7 @@
 """What does one partition of an entity fold do with a record, and what does it hand over at a checkpoint?
 
 Decode, find the entity, apply, book into the panes; what cannot be used becomes a dead letter. Rows of its state:
-``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``!`` everything that is one per partition.
+``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``!`` watermark and definitions.
 """
 
 from collections import Counter, defaultdict, deque
@@ -75,6 +75,7 @@ class EntityPartition:
         self.unknown_fields: Counter[tuple[str, str]] = Counter()  # (type, field)
         self.last_event: dict[str, int] = {}  # sender -> latest event time
         self.delays: deque[int] = deque(maxlen=256)  # arrival minus event time (ms) of one event per call, newest last
+        self._made_of = _definitions(fold, business)
         self._panes = Panes(MEASURES[fold], business)
         self._segments = Segments(business.segment_limit)
         self._keeper = _KEEPERS[fold](business, self._panes, self._segments)
@@ -110,6 +111,8 @@ class EntityPartition:
                 put(key[1:].decode(), value)
             elif kind == b"P":
                 pane(key[1:].decode(), value)
+            elif kind == b"S":
+                self._segments.load(orjson.loads(value))
             elif kind == b"!":
                 self._restore_one(orjson.loads(value))
 
@@ -170,6 +173,8 @@ class EntityPartition:
             for name, body in self._panes.changes():
                 rows.append(Row(b"P" + name.encode(), body))
                 outputs.append(Output("panes", (prefix + name).encode(), body))
+            if self._segments.changed:
+                rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             rows.append(Row(b"!", self._one()))
             outputs += self._keeper.outputs()
         return Changes(rows, outputs)
@@ -214,13 +219,12 @@ class EntityPartition:
         return orjson.dumps(
             {
                 "watermark": self.watermark,
-                "segments": self._segments.dump(),
-                "made_of": _definitions(self.fold_name, self.business),
+                "made_of": self._made_of,
             }
         )
 
     def _restore_one(self, one: dict[str, Any]) -> None:
-        wanted = _definitions(self.fold_name, self.business)
+        wanted = self._made_of
         for name, value in one["made_of"].items():
             if wanted.get(name) != value:
                 raise StateMismatch(
@@ -228,7 +232,6 @@ class EntityPartition:
                     "Set it back, or set another `application` name: its state is then built anew from the topics"
                 )
         self.watermark = one["watermark"]
-        self._segments.load(one["segments"])
 
 
 def _definitions(fold: str, business: Business) -> dict[str, Any]:

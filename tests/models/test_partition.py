@@ -329,3 +329,18 @@ def test_a_record_in_the_wrong_partition_is_sent_to_its_entitys_own() -> None:
     assert orjson.loads(outputs[1].value or b"") == {**there, "data": {"amount": "5"}}
     assert partition.outcomes["deals", "deal.created", "readdressed"] == 2
     assert len(partition.entities) == 1
+
+
+def test_a_full_dimension_books_under_other_and_takes_back_from_there_after_a_restart() -> None:
+    business = Business(segment_limit=1)
+    partition, sums = EntityPartition("deals", 0, business), Sums()
+    partition.fold([record("deals", event("deal.created", f"d{i}", T0, f"e{i}", source=f"s{i}")) for i in range(3)])
+    assert partition.overflow["source"] > 0
+    changes = partition.changes()
+    rows = [(row.key, row.value) for row in changes.rows if row.value is not None]
+    restored = EntityPartition("deals", 0, business)
+    restored.restore(rows)
+    restored.fold([record("deals", event("deal.deleted", "d2", T0 + 1, "gone"))])
+    sums.take(restored)
+    assert sums["deals:0:a:0:source=other"] == {"open_deals": 1}
+    assert "deals:0:a:0:source=s2" not in sums
