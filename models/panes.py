@@ -21,6 +21,8 @@ Cells = tuple[tuple[int, int], ...]
 Booking = tuple[int, tuple[str, ...], Cells, Cells]
 
 TOTAL = "total"
+#: A pane's sums by segment and slot, and the segments that have changed.
+_Pane = tuple[dict[str, dict[int, Any]], set[str]]
 _DISTINCT_REACH = {Grain.MINUTE: 120, Grain.HOUR: 35 * 24, Grain.DAY: 400}
 
 
@@ -53,7 +55,7 @@ class Panes:
         self._values: dict[tuple[int, str, int], Counter[int]] = {}
         self._distinct: dict[tuple[Grain, int, str, int], Counter[int]] = {}
         self._sums: dict[Grain, dict[int, dict[str, dict[int, Any]]]] = {g: {} for g in Grain}
-        self._dirty: set[tuple[Grain, int, str]] = set()
+        self._dirty: dict[Grain, dict[int, set[str]]] = {g: {} for g in Grain}
         self._floor: dict[Grain, int] = {g: -(1 << 62) for g in Grain}
 
     def add(self, minute: int, segments: tuple[str, ...], cells: Cells, sign: int = 1) -> None:
@@ -138,26 +140,28 @@ class Panes:
             Grain.DAY: calendar.day(watermark - business.keep_days) if watermark > business.keep_days else 0,
             Grain.ALL: 0,
         }
-        minute_floor, hour_floor, day_floor = floors[Grain.MINUTE], floors[Grain.HOUR], floors[Grain.DAY]
+        coarse, stocks = self._coarse, self._stocks
         for minute, by_segment in self._deltas.items():
             at = minute * MINUTE_MS
             hour, day = calendar.hour(at), calendar.day(at)
+            # The panes of a minute are looked up once, whatever the number of segments.
+            fine = self._pane(Grain.MINUTE, minute) if minute >= floors[Grain.MINUTE] else None
+            whole = [self._pane(grain, pane) for grain, pane in ((Grain.HOUR, hour), (Grain.DAY, day)) if pane >= floors[grain]]
+            ever = self._pane(Grain.ALL, 0) if stocks else None
             for segment, sums in by_segment.items():
                 cells = [(slot, number) for slot, number in enumerate(sums) if number]
                 if not cells:
                     continue
-                if minute >= minute_floor:
-                    fine = [c for c in cells if c[0] not in self._coarse] if self._coarse else cells
-                    if fine:
-                        self._merge(Grain.MINUTE, minute, segment, fine)
-                if hour >= hour_floor:
-                    self._merge(Grain.HOUR, hour, segment, cells)
-                if day >= day_floor:
-                    self._merge(Grain.DAY, day, segment, cells)
-                if self._stocks:
-                    levels = [c for c in cells if c[0] in self._stocks]
+                if fine is not None:
+                    kept = [c for c in cells if c[0] not in coarse] if coarse else cells
+                    if kept:
+                        _pour(fine, segment, kept)
+                for target in whole:
+                    _pour(target, segment, cells)
+                if ever is not None:
+                    levels = [c for c in cells if c[0] in stocks]
                     if levels:
-                        self._merge(Grain.ALL, 0, segment, levels)
+                        _pour(ever, segment, levels)
         for (minute, segment, slot), counts in self._values.items():
             at = minute * MINUTE_MS
             for grain, pane in ((Grain.MINUTE, minute), (Grain.HOUR, calendar.hour(at)), (Grain.DAY, calendar.day(at))):
@@ -170,15 +174,6 @@ class Panes:
         self._values = {}
         self._distinct = {}
         self._expire(floors)
-
-    def _merge(self, grain: Grain, pane: int, segment: str, cells: Iterable[tuple[int, int]]) -> None:
-        sums = self._cell(grain, pane, segment)
-        for slot, number in cells:
-            total = sums.get(slot, 0) + number
-            if total:
-                sums[slot] = total
-            else:
-                del sums[slot]
 
     def _merge_counts(self, grain: Grain, pane: int, segment: str, slot: int, counts: Counter[int]) -> None:
         if not any(counts.values()):
@@ -194,15 +189,21 @@ class Panes:
         if not kept:
             del sums[slot]
 
-    def _cell(self, grain: Grain, pane: int, segment: str) -> dict[int, Any]:
-        by_segment = self._sums[grain].get(pane)
+    def _pane(self, grain: Grain, pane: int) -> _Pane:
+        """Return a pane's sums by segment, and where to note which of them change."""
+        panes, dirty = self._sums[grain], self._dirty[grain]
+        by_segment = panes.get(pane)
         if by_segment is None:
-            by_segment = self._sums[grain][pane] = {}
-        sums = by_segment.get(segment)
-        if sums is None:
-            sums = by_segment[segment] = {}
-        self._dirty.add((grain, pane, segment))
-        return sums
+            by_segment = panes[pane] = {}
+        changed = dirty.get(pane)
+        if changed is None:
+            changed = dirty[pane] = set()
+        return by_segment, changed
+
+    def _cell(self, grain: Grain, pane: int, segment: str) -> dict[int, Any]:
+        by_segment, changed = self._pane(grain, pane)
+        changed.add(segment)
+        return by_segment.setdefault(segment, {})
 
     def _expire(self, floors: dict[Grain, int]) -> None:
         for grain, floor in floors.items():
@@ -211,25 +212,27 @@ class Panes:
             self._floor[grain] = floor
             panes = self._sums[grain]
             for pane in [p for p in panes if p < floor]:
-                self._dirty.update((grain, pane, segment) for segment in panes.pop(pane))
+                self._dirty[grain].setdefault(pane, set()).update(panes.pop(pane))
 
     def changes(self) -> list[tuple[str, bytes | None]]:
         """Return ``("grain:pane:segment", JSON or None)`` for each pane that has changed since the last call."""
         out: list[tuple[str, bytes | None]] = []
         names = self._names
-        for grain, pane, segment in self._dirty:
-            by_segment = self._sums[grain].get(pane)
-            sums = by_segment.get(segment) if by_segment else None
-            if sums:
-                body = dumps({names[slot]: number for slot, number in sums.items()})
-                out.append((f"{grain.value}:{pane}:{segment}", body))
-            else:
-                if by_segment is not None:
-                    by_segment.pop(segment, None)
-                    if not by_segment:
-                        del self._sums[grain][pane]
-                out.append((f"{grain.value}:{pane}:{segment}", None))
-        self._dirty = set()
+        for grain, dirty in self._dirty.items():
+            panes = self._sums[grain]
+            for pane, segments in dirty.items():
+                by_segment = panes.get(pane, {})
+                prefix = f"{grain.value}:{pane}:"
+                for segment in segments:
+                    sums = by_segment.get(segment)
+                    if sums:
+                        out.append((prefix + segment, dumps({names[slot]: number for slot, number in sums.items()})))
+                    else:
+                        by_segment.pop(segment, None)
+                        out.append((prefix + segment, None))
+                if not by_segment:
+                    panes.pop(pane, None)
+            dirty.clear()
         return out
 
     def restore(self, name: str, body: bytes) -> None:
@@ -254,6 +257,21 @@ class Panes:
     def sums(self, grain: Grain, pane: int, segment: str) -> dict[str, Any]:
         """Return what a pane holds, by measure name (for tests and ``explain``)."""
         return {self._names[s]: n for s, n in self._sums[grain].get(pane, {}).get(segment, {}).items()}
+
+
+def _pour(pane: _Pane, segment: str, cells: Iterable[tuple[int, int]]) -> None:
+    """Add numbers to one segment of a pane."""
+    by_segment, changed = pane
+    changed.add(segment)
+    sums = by_segment.get(segment)
+    if sums is None:
+        sums = by_segment[segment] = {}
+    for slot, number in cells:
+        total = sums.get(slot, 0) + number
+        if total:
+            sums[slot] = total
+        else:
+            del sums[slot]
 
 
 def dumps(value: dict[str, Any]) -> bytes:

@@ -201,14 +201,18 @@ class Writer:
         self._call(producer.begin_transaction)
         self._open = True
         produce = producer.produce
-        for messages, delivered in ((batch.rows, None), (batch.outputs, self._delivered)):
-            for topic, value, key, partition in messages:
+        # A partition keeps its order, so the last output's acknowledgement says where all of them ended: a call back into
+        # Python for each of them would cost more than writing them.
+        final = {(message.topic, message.partition): index for index, message in enumerate(batch.outputs)}
+        told = set(final.values())
+        for messages, told_of in ((batch.rows, frozenset[int]()), (batch.outputs, told)):
+            for index, (topic, value, key, partition) in enumerate(messages):
                 while True:
                     try:
-                        if delivered is None:
-                            produce(topic, value, key, partition)
+                        if index in told_of:
+                            produce(topic, value, key, partition, self._delivered)
                         else:
-                            produce(topic, value, key, partition, delivered)
+                            produce(topic, value, key, partition)
                         break
                     except BufferError:  # the local queue is full: let it drain
                         self._look_up()
