@@ -1,0 +1,275 @@
+"""What differs between the kinds of entities: how an event of each is applied, and when an entity can be forgotten?"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+import msgspec
+import orjson
+from msgspec import UNSET
+
+from models.business import Business
+from models.calendar import iso
+from models.entities import Entities
+from models.events import deals as deal_events
+from models.events import leads as lead_events
+from models.events.merges import DealAbsorbed, LeadAbsorbed
+from models.events.refused import Reason, Refused
+from models.fold import Output
+from models.folds import deals, engagement, leads, tallies
+from models.history import Entry, Histories, Story, TooLate
+from models.measures import MEASURES
+from models.panes import TOTAL, Panes
+from models.segments import Segments
+
+
+class Keeper(Protocol):
+    """What differs between the kinds of entities."""
+
+    entities: Entities[Any]
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one event; return its outcome: ``applied``, ``duplicate``. Raise :class:`TooLate`."""
+
+    def outputs(self) -> list[Output]:
+        """Return what is to be sent to other partitions, once."""
+
+    def dead(self, state: Any, watermark: int) -> bool:
+        """Whether an entity can be forgotten."""
+
+
+_DEAL_KINDS: dict[type, str] = {
+    deal_events.DealCreated: deals.CREATED,
+    deal_events.DealUpdated: deals.UPDATED,
+    deal_events.DealStageChanged: deals.STAGE,
+    deal_events.DealWon: deals.WON,
+    deal_events.DealLost: deals.LOST,
+    deal_events.DealReopened: deals.REOPENED,
+    deal_events.DealMerged: deals.MERGED,
+    deal_events.DealDeleted: deals.DELETED,
+}
+_LEAD_KINDS: dict[type, str] = {
+    lead_events.LeadCreated: deals.CREATED,
+    lead_events.LeadUpdated: deals.UPDATED,
+    lead_events.LeadContacted: leads.CONTACTED,
+    lead_events.LeadDisqualified: leads.DISQUALIFIED,
+    lead_events.LeadConverted: leads.CONVERTED,
+    lead_events.LeadMerged: deals.MERGED,
+    lead_events.LeadDeleted: deals.DELETED,
+}
+_to_dict = msgspec.to_builtins
+_ACTIVITIES = {m.name: slot for slot, m in enumerate(MEASURES["deals"]) if m.name in ("deal_activities", "meetings")}
+_MEETINGS = frozenset({"meeting", "demo"})
+_FAR = 1 << 62
+
+
+class _Logged:
+    """Deals and leads: entities with a log, which can be merged."""
+
+    def __init__(self, histories: Histories[Any], topic: str, absorbed: str, keep: int) -> None:
+        self.histories = histories
+        self.entities: Entities[Story[Any]] = Entities(histories.decode, histories.encode)
+        self._topic = topic
+        self._absorbed = absorbed
+        self._keep = keep
+        self._outputs: list[Output] = []
+
+    def note(self, key: str, entry: Entry) -> str:
+        """Take one fact in; forward it where the entity has been merged away."""
+        story = self.entities.get(key)
+        if story is None:
+            story = self.histories.new()
+        was_merged = story.void and _into(story) is not None
+        if not self.histories.add(story, entry):
+            return "duplicate"
+        self.entities.put(key, story)
+        if story.void:
+            into = _into(story)
+            if into is not None:
+                self._forward(key, into, [entry] if was_merged else self._facts(key, story), entry)
+        return "applied"
+
+    def absorb(self, key: str, entries: Iterable[Entry]) -> str:
+        """Take over the facts of an entity that was merged into this one."""
+        story = self.entities.get(key)
+        if story is None:
+            story = self.histories.new()
+        added = self.histories.union(story, entries)
+        if added.late and not added.fresh:
+            raise TooLate
+        if not added.fresh:
+            return "duplicate"
+        self.entities.put(key, story)
+        into = _into(story) if story.void else None
+        # Only what is new here travels on, so that two entities merged into each other come to rest.
+        if into is not None:
+            self._forward(key, into, added.fresh, added.fresh[-1])
+        return "applied"
+
+    def _facts(self, key: str, story: Story[Any]) -> list[Entry]:
+        """Return all that is known of an entity; what was folded away, as two facts."""
+        if story.base is None:
+            return story.log
+        folded: list[Entry] = [(story.base_at, f"{key}#base", deals.UPDATED, story.base.attributes)]
+        if story.base.created is not None:
+            folded.insert(0, (story.base.created, f"{key}#created", deals.CREATED, {}))
+        return folded + story.log
+
+    def _forward(self, key: str, into: str, entries: list[Entry], cause: Entry) -> None:
+        facts = [entry for entry in entries if entry[2] != deals.MERGED]
+        if not facts:
+            return
+        event = {
+            "specversion": "1.0",
+            "id": f"{key}>{into}>{cause[1]}"[:200],
+            "source": "vigie",
+            "type": self._absorbed,
+            "time": iso(cause[0]),
+            "subject": into,
+            "data": {"origin": key, "version": len(entries), "path": [key], "facts": facts},
+        }
+        self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
+
+    def outputs(self) -> list[Output]:
+        """Return the facts to be handed to survivors, once."""
+        out, self._outputs = self._outputs, []
+        return out
+
+    def dead(self, state: Story[Any], watermark: int) -> bool:
+        """An entity goes when all it counted for has left the panes; one that is open stays."""
+        if not state.log or state.log[-1][0] >= watermark - self._keep:
+            return False
+        return state.void or self.finished(self.histories.present(state))
+
+    def finished(self, present: Any) -> bool:
+        """Whether nothing more is expected of the entity."""
+        return True
+
+
+def _into(story: Story[Any]) -> str | None:
+    """Return the entity that the merged one went into: the earliest merge stands."""
+    for entry in story.log:
+        if entry[2] == deals.MERGED:
+            into: str = entry[3]["into"]
+            return into
+    return None
+
+
+class _Deals(_Logged):
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        histories = Histories(deals.DealSteps(business, panes, segments), deals.Deal)
+        super().__init__(histories, "deal-merges", "deal.absorbed", business.keep_days)
+        self._business, self._panes, self._segments = business, panes, segments
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one deal event."""
+        cls = event.__class__
+        kind = _DEAL_KINDS.get(cls)
+        if kind is not None:
+            return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)))
+        if cls is DealAbsorbed:
+            return self.absorb(event.subject, _entries(event.data.facts))
+        return self._activity(event, at, arrival)
+
+    def _activity(self, event: Any, at: int, arrival: int) -> str:
+        story = self.entities.get(event.subject) or self.histories.new()
+        if not story.seen.add(event.id, arrival, self._business.dedup_horizon):
+            return "duplicate"
+        self.entities.put(event.subject, story)
+        owner = event.data.owner
+        names = (TOTAL,) if owner is UNSET or not owner else (TOTAL, self._segments.name("owner", owner))
+        cells = [(_ACTIVITIES["deal_activities"], 1)]
+        if event.data.kind in _MEETINGS:
+            cells.append((_ACTIVITIES["meetings"], 1))
+        self._panes.add(at // 60_000, names, tuple(cells))
+        return "applied"
+
+    def finished(self, present: deals.Deal) -> bool:
+        """An open deal is in the pipeline, however old."""
+        return present.status != "open"
+
+
+class _Leads(_Logged):
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        histories = Histories(leads.LeadSteps(business, panes, segments), leads.Lead)
+        super().__init__(histories, "lead-merges", "lead.absorbed", business.keep_days + business.maturity)
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one lead event."""
+        cls = event.__class__
+        kind = _LEAD_KINDS.get(cls)
+        if kind is not None:
+            return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)))
+        if cls is LeadAbsorbed:
+            return self.absorb(event.subject, _entries(event.data.facts))
+        return self.note(event.subject, (at, event.id, event.data.level, {}))  # lead.qualified: mql or sql
+
+
+def _entries(facts: Any) -> list[Entry]:
+    """Return the facts of a merge as a log's entries; raise :class:`Refused` where they are not."""
+    try:
+        return msgspec.convert(facts, list[Entry])
+    except msgspec.ValidationError as error:
+        raise Refused(Reason.INVALID_DATA, f"facts: {error}") from None
+
+
+class _Engagement:
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        self._visits = engagement.Visits(business, panes, segments)
+        self._horizon = business.visit_horizon
+        self.entities: Entities[engagement.Visitor] = Entities(engagement.decode, engagement.encode)
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one engagement event."""
+        key = event.subject
+        visitor = self.entities.get(key)
+        if visitor is None:
+            visitor = self._visits.new()
+        if not self._visits.add(visitor, event, at, arrival):
+            return "duplicate"
+        self.entities.put(key, visitor)
+        return "applied"
+
+    def outputs(self) -> list[Output]:
+        """Visitors send nothing to other partitions."""
+        return []
+
+    def dead(self, state: engagement.Visitor, watermark: int) -> bool:
+        """A visitor is forgotten when no window reaches back to the last visit, and no id is remembered."""
+        last = state.sessions[-1].last if state.sessions else state.floor
+        recent = (watermark - self._horizon) // 3_600_000
+        return last < watermark - self._horizon and all(hour < recent for hour in state.seen.hours.values())
+
+
+class _Tallies:
+    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        self._tallies = tallies.Tallies(business, panes, segments)
+        self.entities: Entities[tallies.Tally] = Entities(tallies.decode, tallies.encode)
+
+    def take(self, event: Any, at: int, arrival: int) -> str:
+        """Apply one customers' or spend event."""
+        key = event.subject
+        tally = self.entities.get(key)
+        if tally is None:
+            tally = self._tallies.new()
+        if not self._tallies.add(tally, event, at, arrival):
+            return "duplicate"
+        self.entities.put(key, tally)
+        return "applied"
+
+    def outputs(self) -> list[Output]:
+        """Accounts and channels send nothing to other partitions."""
+        return []
+
+    def dead(self, state: tallies.Tally, watermark: int) -> bool:
+        """An account stays a customer; a channel is one of few."""
+        return False
+
+
+#: The keeper of each entity fold.
+KEEPERS: dict[str, Callable[[Business, Panes, Segments], Keeper]] = {
+    "deals": _Deals,
+    "leads": _Leads,
+    "engagement": _Engagement,
+    "customers": _Tallies,
+    "spend": _Tallies,
+}
