@@ -31,3 +31,14 @@ def kafka(kafka_jars: None) -> Iterator[KafkaBroker]:
 def prefix() -> str:
     """A topic prefix (and so a group) of its own for each test on a shared broker."""
     return f"t{uuid.uuid4().hex[:8]}."
+
+
+#: Tests against real programs, whose pace is not ours to set.
+_REAL = frozenset({"kafka", "redis", "prometheus", "browser"})
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests with real parts two more tries: they share the machine with others, and time is part of what they test."""
+    for item in items:
+        if _REAL & {mark.name for mark in item.iter_markers()}:
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
