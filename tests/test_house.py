@@ -26,7 +26,8 @@ AGENTS = {
     "fold-spend": (("spend",), "state", True),
     "roll-kpis": (("panes",), "readings", False),
     "evaluate-alerts": (("readings",), "alerts", True),
-    "deliver-notifications": (("alerts", "outbox"), "deliveries", True),
+    "dispatch-alerts": (("alerts",), "dispatch", True),
+    "deliver-notifications": (("outbox",), "deliveries", True),
 }
 #: topic -> (partitioned, clean-up policy).
 TOPICS = {
@@ -48,9 +49,13 @@ TOPICS = {
     "vigie-fold-customers-changelog": (True, "compact"),
     "vigie-fold-spend-changelog": (True, "compact"),
     "vigie-evaluate-alerts-changelog": (False, "compact"),
+    "vigie-dispatch-alerts-changelog": (False, "compact"),
     "vigie-deliver-notifications-changelog": (False, "compact"),
 }
-COMMANDS = {"up", "worker", "web", "publish", "replay", "simulate", "doctor", "kpis", "rules", "topics", "dead-letters"}
+COMMANDS = {
+    *("up", "worker", "web", "publish", "replay", "simulate", "doctor"),
+    *("kpis", "rules", "alerts", "routes", "models", "sources", "topics", "dead-letters"),
+}
 PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")
 
 
