@@ -250,6 +250,9 @@ class Driver:
         self._token = token
         self.state = "running"
         self.last_error = None
+        for lane in self.lanes.values():
+            # A lane of which nothing is left in our hands makes no checkpoint that would clear what the last one said.
+            lane.last_error = None
         for name, partition in missing:
             self._notify_durable(self._slots[name, partition])
         for slot in self._slots.values():

@@ -129,7 +129,7 @@ def command(
     zone: Annotated[str, typer.Option(help="Time zone of dates without one in --events.")] = "UTC",
 ) -> None:
     """Write a simulated sales company's history as CloudEvents, one a line."""
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, soft_wrap=True)
     try:
         mischief = Mischief(
             seed=seed,

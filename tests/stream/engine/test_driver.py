@@ -317,6 +317,15 @@ async def test_a_refusal_at_the_revocation_means_restoring_not_stopping(bench: B
     assert bench.driver.status()["last_error"] is None
 
 
+async def test_a_lane_that_has_lost_all_its_partitions_no_longer_says_what_was_wrong(bench: Bench) -> None:
+    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.writer.errors = [Fenced("unknown member")]
+    await bench.driver.revoked()
+    assert bench.driver.status()["lanes"]["state"]["last_error"] == "unknown member"
+    await bench.assign(token=NEXT)  # the partitions are another worker's now
+    assert bench.driver.status()["lanes"]["state"]["last_error"] is None
+
+
 async def test_another_worker_of_the_same_name_stops_the_engine_even_at_the_revocation(bench: Bench) -> None:
     bench.driver.accept("add", "numbers", 0, chunk(0, 3))
     bench.writer.errors = [Replaced("twin")]
