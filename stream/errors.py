@@ -3,12 +3,11 @@
 ::
 
     EngineError
-    ├── EngineStopped     the engine ended; its ``__cause__`` or text says why
-    │   ├── Fenced        the group went on without this worker: it does not own what it holds in memory any more
-    │   │   └── Replaced  another worker runs with the same instance name
-    │   └── FoldFailed    a fold raised: a defect in it, since a fold answers for whatever the records hold
-    ├── TransactionFailed a checkpoint can neither be written nor be proved unwritten
-    └── TopicProblem      topics are missing or do not have the declared shape
+    └── EngineStopped     the engine ended; its ``__cause__`` or text says why
+        ├── Fenced        the group went on without this worker: it does not own what it holds in memory any more
+        │   └── Replaced  another worker runs with the same instance name
+        ├── FoldFailed    a fold raised: a defect in it, since a fold answers for whatever the records hold
+        └── TransactionFailed  a checkpoint can neither be written nor be proved unwritten
 """
 
 
@@ -34,7 +33,3 @@ class FoldFailed(EngineStopped):
 
 class TransactionFailed(EngineStopped):
     """A checkpoint failed in a way that neither a retry nor an abort resolves."""
-
-
-class TopicProblem(EngineError):
-    """Topics are missing, or have too few partitions or the wrong clean-up policy."""
