@@ -21,15 +21,22 @@ class Roller:
     """
 
     def __init__(
-        self, business: Business, catalogue: Catalogue, wanted: Iterable[Name] = (), *, clock: Callable[[], int] | None = None
+        self,
+        business: Business,
+        catalogue: Catalogue,
+        wanted: Iterable[Name] = (),
+        *,
+        clock: Callable[[], int] | None = None,
+        paced: bool = False,
     ) -> None:
-        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's."""
+        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``paced`` is for replays."""
         self.view = View(business)
         self.catalogue = catalogue
         self._clock = clock
+        self._paced = paced
         self._wanted: frozenset[Name] = frozenset(wanted)
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
-        self._fold = RollKpis(self.view, catalogue, self._wanted, clock=clock)
+        self._fold = self._make(0)
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
@@ -53,5 +60,5 @@ class Roller:
         return self._fold.refused
 
     def _make(self, partition: int) -> RollKpis:
-        self._fold = RollKpis(self.view, self.catalogue, self._wanted, clock=self._clock)
+        self._fold = RollKpis(self.view, self.catalogue, self._wanted, clock=self._clock, paced=self._paced)
         return self._fold

@@ -74,7 +74,10 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
 
 
 class Instance:
-    """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay."""
+    """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay.
+
+    ``paced``: readings for the rules are made when the clock has moved on, and only then.
+    """
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class Instance:
         business: Business | None = None,
         alerting: bool = True,
         delivering: bool = True,
+        paced: bool = False,
         **options: Any,
     ) -> None:
         self.settings = settings
@@ -94,7 +98,7 @@ class Instance:
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
-        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock)
+        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, paced=paced)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self.deliverer = Deliverer(notifiers)
         self.dispatcher = Dispatcher(load_alerting(settings))

@@ -17,6 +17,7 @@ import typer
 from confluent_kafka.admin import AdminClient
 from rich.progress import Progress, TaskID
 
+from agents import roll_kpis
 from models.boundaries import ACCEPTED, boundaries
 from models.business import Business
 from models.calendar import DAY_MS, Calendar, epoch_ms, iso
@@ -154,7 +155,8 @@ async def replaying(settings: Settings, request: Request) -> AsyncIterator["Play
     business = settings.business.business()
     if request.restated:
         business = _keep_for_ever(settings)
-    more: dict[str, Any] = {"clock": clock, "business": business, "alerting": request.tick is not None, "delivering": False}
+    more: dict[str, Any] = {"clock": clock, "business": business, "delivering": False}
+    more |= {"alerting": request.tick is not None, "paced": True}
     made: Instance | None = None
     try:
         async with running(settings, **more) as instance:
@@ -217,14 +219,16 @@ class Player:
 
     async def play(self, source: Iterator[tuple[int, bytes, str]], progress: Progress, task: TaskID) -> None:
         """Publish everything and read at every boundary, the one that closes the last period included."""
-        stops = _Stops(self.request, self.instance.business.calendar)
+        stops = Stops(self.request, self.instance.business.calendar)
         publisher = self._publisher
         for line, value, why in source:
-            at = None if why else _time(value)
-            if at is not None and at > self.clock.at:
+            at = None if why else event_time(value)
+            if at is not None and at > self._last:
                 for stop in stops.passed(at):
                     await self._stop(*stop)
-                self.clock.at = at
+                self._last = at
+                if self._alerts is None:
+                    self.clock.at = at
             if not why:
                 try:
                     publisher.publish(value)
@@ -237,8 +241,7 @@ class Player:
             if self._unsettled >= self._held:
                 await self.settle()
                 rate = publisher.sent / (time.monotonic() - self._began)
-                progress.update(task, completed=publisher.sent, rate=f"{rate:,.0f}/s, at {iso(self.clock.at)}")
-        self._last = self.clock.at
+                progress.update(task, completed=publisher.sent, rate=f"{rate:,.0f}/s, at {iso(self._last)}")
         for stop in stops.closing(self._last):
             await self._stop(*stop)
         await self.settle()
@@ -249,7 +252,7 @@ class Player:
             for at in stops.read:
                 self._read(at)
         elif not stops.read:
-            self._read(self.clock.at + 1)
+            self._read(self._last + 1)
 
     async def settle(self) -> None:
         """Wait until all that was published is folded, durable and in the view."""
@@ -265,7 +268,13 @@ class Player:
         await self.settle()
         self.clock.at = at
         if self._alerts is not None:
-            self.instance.engine.driver.poke("roll-kpis")
+            # Between two stops the rules' clock stands still: they see the history at the stops, however fast it is played.
+            driver = self.instance.engine.driver
+            for spec in self.instance.engine.specs:
+                if spec.name != roll_kpis.NAME:
+                    driver.poke(spec.name)
+            await self.settle()
+            driver.poke(roll_kpis.NAME)
             await self.settle()
             self.transitions += await asyncio.to_thread(self._alerts.read)
         if read and not self.request.restated:
@@ -285,7 +294,7 @@ class Player:
         )
 
 
-class _Stops:
+class Stops:
     """The instants at which to hold: those to be read at, and the ticks of the rules."""
 
     def __init__(self, request: Request, calendar: Calendar) -> None:
@@ -322,15 +331,17 @@ class _Stops:
         return sorted(found.items())
 
     def closing(self, last: int) -> list[tuple[int, bool]]:
-        """Return what remains after the last event: times asked for, and the end of the period that holds it."""
+        """Return what remains after the last event: times asked for, the end of the period that holds it, a last tick."""
         found = dict.fromkeys(self._at, True)
         if self._every is not None and last >= 0:
             found[self._next_every] = True
         self.read += sorted(found)
+        if self._tick is not None:
+            found.setdefault(self._next_tick, False)
         return sorted(found.items())
 
 
-def _time(value: bytes) -> int | None:
+def event_time(value: bytes) -> int | None:
     """Return an event's time; None where it has none that its fold will accept: what is refused must not move the clock."""
     try:
         return check_time(parse_time(orjson.loads(value)["time"]), int(time.time() * 1000))
