@@ -6,6 +6,7 @@ import typer
 
 from vigie import (
     alerts,
+    backtest,
     dead_letters,
     doctor,
     kpis,
@@ -54,6 +55,7 @@ app.command("replay")(replay.command)
 app.command("simulate")(simulate.command)
 app.command("doctor")(doctor.command)
 app.add_typer(kpis.app, name="kpis")
+rules.app.command("backtest")(backtest.command)
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(routes.app, name="routes")

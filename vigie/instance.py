@@ -18,6 +18,7 @@ from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
 from agents.worker import entity_folds
+from alert_rules.rule import Rule
 from models.business import Business
 from models.partition import TOPICS, EntityPartition
 from stream.app import Engine, build_app
@@ -76,7 +77,7 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
 class Instance:
     """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay.
 
-    ``paced``: readings for the rules are made when the clock has moved on, and only then.
+    ``paced``: readings for the rules are made when the clock has moved on, and only then. ``rules`` chooses among the rules.
     """
 
     def __init__(
@@ -89,12 +90,14 @@ class Instance:
         alerting: bool = True,
         delivering: bool = True,
         paced: bool = False,
+        rules: Callable[[list[Rule]], list[Rule]] | None = None,
         **options: Any,
     ) -> None:
         self.settings = settings
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files)
-        self.rules = load_rules(self.catalogue, settings.rule_folders) if alerting else []
+        found = load_rules(self.catalogue, settings.rule_folders) if alerting else []
+        self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
