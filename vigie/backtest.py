@@ -41,6 +41,7 @@ from vigie.replay import Request, Stops, Watermark, event_time
 
 #: Values kept of each rule's readings, for their quantiles: every second one is dropped when there are more.
 _VALUES = 200_000
+_WIDE = 180  # columns of a table that goes to a file or a pipe
 _SHOWN_EVERY = 2_000  # events between two updates of the progress
 
 
@@ -247,7 +248,9 @@ def command(
 
 
 def _print(found: dict[str, Any]) -> None:
-    out = Console(soft_wrap=True, highlight=False)
+    out = Console(highlight=False)
+    if not out.is_terminal:
+        out = Console(highlight=False, width=_WIDE)
     table = Table("rule", "watches", "groups", "values p5 / p50 / p95", *_HEADS)
     for one in found["rules"]:
         by = f" by {one['by']}" if one["by"] else ""

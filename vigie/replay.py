@@ -17,7 +17,7 @@ import typer
 from confluent_kafka.admin import AdminClient
 from rich.progress import Progress, TaskID
 
-from agents import roll_kpis
+from agents import evaluate_alerts, roll_kpis
 from models.boundaries import ACCEPTED, boundaries
 from models.business import Business
 from models.calendar import DAY_MS, Calendar, epoch_ms, iso
@@ -35,6 +35,7 @@ from vigie.publish import lines, progress_bar, report
 WINDOWS = ("24h", "7d", "30d", "90d", "day", "week", "month", "quarter")
 #: Events published before the folds have to be durable: the embedded broker forgets what lies further back than its memory.
 HELD_EMBEDDED, HELD_KAFKA = 1_500, 20_000
+_PATIENCE = 30  # seconds for a record that is known to be there
 _FOR_EVER = 300 * 366 * DAY_MS
 
 
@@ -276,7 +277,8 @@ class Player:
             await self.settle()
             driver.poke(roll_kpis.NAME)
             await self.settle()
-            self.transitions += await asyncio.to_thread(self._alerts.read)
+            end = driver.lanes[evaluate_alerts.LANE].writer.written.get((self.instance.options.physical("alerts"), 0), 0)
+            self.transitions += await asyncio.to_thread(self._alerts.read, end)
         if read and not self.request.restated:
             self._read(at)
 
@@ -359,24 +361,23 @@ class _Tail:
                 group_id=f"{options.group}-tail",
                 enable_auto_commit=False,
                 isolation_level="read_committed",
-                enable_partition_eof=True,
             )
         )
         start = confluent_kafka.TopicPartition(options.physical(topic), 0, confluent_kafka.OFFSET_BEGINNING)
         self._consumer.assign([start])
+        self._topic = topic
+        self._next = 0
 
-    def read(self) -> list[bytes]:
-        """Return the values that have come."""
+    def read(self, end: int) -> list[bytes]:
+        """Return the values that have come, up to the offset ``end``, which has been written before."""
         found: list[bytes] = []
-        while True:
-            messages = self._consumer.consume(1000, 5)
-            for message in messages:
-                error = message.error()
-                if error is None:
-                    found.append(message.value())
-                elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
-                    return found
-                else:
-                    raise confluent_kafka.KafkaException(error)
+        while self._next < end:
+            messages = self._consumer.consume(min(1000, end - self._next), _PATIENCE)
             if not messages:
-                return found
+                raise RuntimeError(f"{self._topic}: the broker has {end} records and hands over {self._next} within {_PATIENCE} s")
+            for message in messages:
+                if (error := message.error()) is not None:
+                    raise confluent_kafka.KafkaException(error)
+                found.append(message.value())
+                self._next = message.offset() + 1
+        return found
