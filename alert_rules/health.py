@@ -90,7 +90,7 @@ class Health:
         return found
 
     def _who(self, now: int) -> list[str]:
-        """Return who can be told: the fallback's healthy ones, else all healthy ones; where there is nobody, it is asked again."""
+        """Return who can be told: the fallback's healthy ones, else all healthy ones; nobody: it is asked again."""
         healthy = [name for name in self._receivers if name not in self.failing]
         return [name for name in dict.fromkeys(self._fallback(now)) if name in healthy] or healthy
 
