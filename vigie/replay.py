@@ -23,6 +23,7 @@ from models.business import Business
 from models.calendar import DAY_MS, Calendar, epoch_ms, iso
 from models.events.scalars import check_time, parse_time
 from models.kpis.reading import Reading
+from stream.options import FoldSpec
 from stream.publisher import NoTopic, Publisher
 from stream.settings import Settings
 from stream.sources.files import FORMATS, SourceFileError
@@ -270,17 +271,23 @@ class Player:
         self.clock.at = at
         if self._alerts is not None:
             # Between two stops the rules' clock stands still: they see the history at the stops, however fast it is played.
-            driver = self.instance.engine.driver
-            for spec in self.instance.engine.specs:
-                if spec.name != roll_kpis.NAME:
-                    driver.poke(spec.name)
-            await self.settle()
-            driver.poke(roll_kpis.NAME)
-            await self.settle()
+            driver, specs = self.instance.engine.driver, self.instance.engine.specs
+            await self._tick([spec for spec in specs if spec.name != roll_kpis.NAME])
+            await self._tick([spec for spec in specs if spec.name == roll_kpis.NAME])
             end = driver.lanes[evaluate_alerts.LANE].writer.written.get((self.instance.options.physical("alerts"), 0), 0)
             self.transitions += await asyncio.to_thread(self._alerts.read, end)
         if read and not self.request.restated:
             self._read(at)
+
+    async def _tick(self, specs: list[FoldSpec]) -> None:
+        """Let time pass for some folds, and wait until all that follows from it has been done."""
+        driver = self.instance.engine.driver
+        for spec in specs:
+            driver.poke(spec.name)
+        for lane in {spec.lane: None for spec in specs}:
+            while not await driver.checkpoint(lane):  # noqa: ASYNC110  # a rebalance: it has no event to wait for
+                await asyncio.sleep(0.05)
+        await self.settle()
 
     def _read(self, at: int) -> None:
         view, request = self.instance.roller.view, self.request
