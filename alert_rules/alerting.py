@@ -17,7 +17,7 @@ from alert_rules.stages.inhibit import InhibitRule, cycles
 from alert_rules.stages.match import Matcher, shown
 from alert_rules.stages.oncall import Duty, Member, Override, Rotation, on_call
 from alert_rules.stages.route import EACH, Route, walk
-from alert_rules.stages.times import WEEKDAYS, TimeInterval, minutes, parse_interval
+from alert_rules.stages.times import WEEKDAYS, TimeInterval, minutes, parse_interval, usual
 from alert_rules.suggest import near
 from models.calendar import epoch_ms
 
@@ -73,9 +73,9 @@ class Alerting:
         return {route.path: route for route in walk(self.route)}
 
 
-def everything_to(receivers: Iterable[str]) -> Alerting:
+def everything_to(receivers: Iterable[str], zone: str = "UTC") -> Alerting:
     """Return the plan of those who configured none: every incident by itself, to every receiver, at once, never repeated."""
-    return Alerting(Route("{}", (), tuple(receivers)))
+    return Alerting(Route("{}", (), tuple(receivers)), intervals=usual(zone))
 
 
 def parse_alerting(tree: Any, receivers: Collection[str], zone: str = "UTC") -> tuple[Alerting | None, list[str]]:
@@ -93,7 +93,7 @@ class _Reader:
         self.receivers = receivers
         self.zone = zone
         self.problems: list[str] = []
-        self.intervals: dict[str, tuple[TimeInterval, ...]] = {}
+        self.intervals: dict[str, tuple[TimeInterval, ...]] = usual(zone)
         self.rotations: dict[str, Rotation] = {}
         self.named: dict[str, set[str]] = {}  # names that exist even where their content is wrong
         self.ladders: dict[str, Ladder] = {}
@@ -265,7 +265,8 @@ class _Reader:
         return tuple(rules)
 
     def _intervals(self, tree: Any) -> None:
-        known = self.named.setdefault("time_intervals", set())
+        own: set[str] = set()
+        known = self.named.setdefault("time_intervals", set(self.intervals))
         for n, entry in enumerate(self.items(tree, "alerting.time_intervals")):
             key = f"alerting.time_intervals[{n}]"
             found = self.mapping(entry, key, ("name", "time_intervals"))
@@ -273,8 +274,9 @@ class _Reader:
             if not isinstance(name, str) or not name:
                 self.bad(f"{key}.name", f"found {name!r} (accepted: a text)")
                 continue
-            if name in known:
+            if name in own:
                 self.bad(f"{key}.name", f"{name!r} is there twice")
+            own.add(name)
             known.add(name)
             read: list[TimeInterval] = []
             for m, one in enumerate(self.items(found.get("time_intervals"), f"{key}.time_intervals", empty=False)):

@@ -86,6 +86,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
     metrics.show_alerts(instance.evaluator.counts)
+    metrics.show_held_back(instance.evaluator.beyond)
     metrics.show_notifications(lambda: instance.deliverer.outcomes)
     web = build_web(
         board,
