@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from models.business import Business
+from models.kpis.targets import Target, Targets
 from models.money import Rates
 
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
@@ -240,6 +241,21 @@ RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
+class TargetSettings(_Section):
+    """A quota: what a KPI is to reach by the end of each such period, in its own unit; ``for`` names one owner, team …"""
+
+    kpi: str
+    period: Literal["day", "week", "month", "quarter"]
+    value: float = Field(gt=0, allow_inf_nan=False)
+    segment: dict[str, str] = Field({}, alias="for", max_length=1)
+    since: date = Field(date.min, alias="from")
+
+    def target(self) -> Target:
+        """Return the pure code's form."""
+        place = next((f"{name}={value}" for name, value in self.segment.items()), "total")
+        return Target(self.kpi, self.period, place, self.value, self.since.toordinal())
+
+
 class MetricsSettings(_Section):
     """Which readings are exported to Prometheus."""
 
@@ -263,9 +279,14 @@ class Settings(_Section):
     metrics: MetricsSettings = MetricsSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
+    targets: list[TargetSettings] = []
     alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
+
+    def quotas(self) -> Targets:
+        """Return the targets as the rules' readings are compared with them."""
+        return Targets(target.target() for target in self.targets)
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
