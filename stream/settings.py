@@ -77,10 +77,32 @@ class RedisSettings(_Section):
 
 
 class OperatorSettings(_Section):
-    """Somebody who may acknowledge and silence alerts over the API, with this bearer token."""
+    """Somebody with a bearer token: ``operate`` may acknowledge and silence alerts over the API, ``read`` only see who did."""
 
     name: str = Field(min_length=1, max_length=100)
     token: SecretStr = Field(min_length=16)
+    role: Literal["read", "operate"] = "operate"
+
+
+class LinkKeySettings(_Section):
+    """A key that signs links; its id is part of them."""
+
+    id: str = Field(pattern="^[A-Za-z0-9_-]{1,20}$")
+    key: SecretStr = Field(min_length=32)
+
+
+class LinksSettings(_Section):
+    """The signed links of messages: the first key signs, all of them verify. Without a key there are no links."""
+
+    keys: list[LinkKeySettings] = []
+    valid: Duration = parse_duration("7d")
+
+    @model_validator(mode="after")
+    def _sound(self) -> "LinksSettings":
+        ids = [key.id for key in self.keys]
+        for id_ in {id_ for id_ in ids if ids.count(id_) > 1}:
+            raise ValueError(f"keys: {id_!r} is there twice (accepted: an id of its own for each)")
+        return self
 
 
 class WebSettings(_Section):
@@ -90,6 +112,15 @@ class WebSettings(_Section):
     port: int = Field(8080, ge=0, le=65535)
     public_url: str = ""
     operators: list[OperatorSettings] = []
+    links: LinksSettings = LinksSettings()
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "WebSettings":
+        if self.links.keys and not self.public_url.startswith(("http://", "https://")):
+            raise ValueError(
+                "links: need public_url, the address that people reach (accepted: such as https://vigie.example.com)"
+            )
+        return self
 
 
 class RateStep(_Section):
@@ -166,6 +197,7 @@ class ReceiverSettings(_Section):
     secret: SecretStr | None = None
     token: SecretStr | None = None
     channel: str = ""
+    signing_secret: SecretStr | None = None
     routing_key: SecretStr | None = None
     host: str = ""
     port: int | None = Field(None, ge=1, le=65535)
@@ -188,6 +220,10 @@ class ReceiverSettings(_Section):
             raise ValueError(
                 f"receiver {self.name!r}: type slack needs url (of an incoming webhook), or token (of a bot) and channel"
             )
+        if self.signing_secret and not self.token:
+            raise ValueError(
+                f"receiver {self.name!r}: signing_secret goes with a bot's token: an incoming webhook has no buttons"
+            )
         if self.token and not self.channel:
             raise ValueError(f"receiver {self.name!r}: a bot's token needs channel")
         if self.password and self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
@@ -199,7 +235,7 @@ class ReceiverSettings(_Section):
 RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "console": ((), ()),
     "http": (("url",), ("secret",)),
-    "slack": ((), ("url", "token", "channel")),
+    "slack": ((), ("url", "token", "channel", "signing_secret")),
     "email": (("host", "sender", "to"), ("port", "tls", "username", "password")),
     "pagerduty": (("routing_key",), ("url",)),
 }

@@ -30,6 +30,7 @@ from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, wall_clock
 from stream.settings import Settings
 from stream.topics import create, declared
+from vigie.acts import links_of
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
 
@@ -100,7 +101,7 @@ class Instance:
         self.evaluator = Evaluator(self.rules)
         self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
-        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent)
+        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if alerting:
