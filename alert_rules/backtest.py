@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from alert_rules.condition import Kind
 from alert_rules.rule import Direction, Rule, Step
 from models.calendar import DAY_MS, epoch_ms, iso
 
@@ -20,7 +21,7 @@ from models.calendar import DAY_MS, epoch_ms, iso
 FACTORS = (0.5, 0.7, 0.85, 1.0, 1.15, 1.3, 1.5, 2.0)
 #: How sure the grid's column of that name is that a rate lies beyond the threshold.
 SURE = 0.95
-#: The grid's columns: the rule as it is written; without `for`, `min_samples` and `sure`; as written, and sure.
+#: The grid's columns: as written; without `for`, `min_samples`, `sure` and `active`; as written and sure, where there is a test.
 GUARDS = ("as written", "unguarded", f"sure {SURE:g}")
 #: So many incidents and deals of a rule are named in a report; all are counted.
 NAMED = 5
@@ -189,23 +190,31 @@ class Variant(NamedTuple):
 
 def variants(rule: Rule, bounded: bool) -> Iterator[Variant]:
     """Yield the rule with other thresholds, one step each; ``bounded`` says that it watches a share of counted cases."""
-    if not rule.ladder:
-        return
+    if not rule.ladder or rule.condition.kind in (Kind.ENTITY, Kind.SOURCE):
+        return  # of single deals and senders only what is beyond the rule's own threshold is told here
+    share = bounded and rule.condition.kind is Kind.VALUE
+    absent = rule.condition.kind is Kind.ABSENT
     number = 0
-    for threshold, step in _steps(rule, bounded):
+    for threshold, changed in _waits(rule) if absent else _steps(rule, share):
         for guard in GUARDS:
-            if guard == GUARDS[2] and not bounded:
+            if (guard == GUARDS[1] and absent) or (guard == GUARDS[2] and not (share or rule.sure is not None)):
                 continue
-            guarded = replace(rule, id=f"{rule.id}~{number}", ladder=(step,))
+            guarded = replace(changed, id=f"{rule.id}~{number}")
             if guard == GUARDS[1]:
-                guarded = replace(guarded, wait=0, min_samples=0, sure=None)
+                guarded = replace(guarded, wait=0, keep=0, min_samples=0, sure=None, active=(), times=())
             elif guard == GUARDS[2]:
                 guarded = replace(guarded, sure=SURE)
             number += 1
             yield Variant(rule.id, threshold, guard, guarded)
 
 
-def _steps(rule: Rule, bounded: bool) -> list[tuple[float, Step]]:
+def _waits(rule: Rule) -> list[tuple[float, Rule]]:
+    """Return an absence's own times to try, in seconds, longest first."""
+    waits = sorted({round(rule.wait * factor) for factor in FACTORS}, reverse=True)
+    return [(wait / 1000, replace(rule, wait=wait)) for wait in waits]
+
+
+def _steps(rule: Rule, bounded: bool) -> list[tuple[float, Rule]]:
     """Return the thresholds to try, from the one that speaks least to the one that speaks most."""
     first = rule.ladder[0]
     gap = first.clear - first.threshold
@@ -224,7 +233,8 @@ def _steps(rule: Rule, bounded: bool) -> list[tuple[float, Step]]:
             clear = min(1.0, max(0.0, clear))
         if math.isfinite(clear):
             found[threshold] = Step(first.severity, threshold, clear)
-    return sorted(found.items(), reverse=rule.direction is Direction.ABOVE)
+    steps = sorted(found.items(), reverse=rule.direction is Direction.ABOVE)
+    return [(threshold, replace(rule, ladder=(step,))) for threshold, step in steps]
 
 
 def grid(tried: Iterable[Variant], bench: Bench, watched: Watched, start: int, end: int) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from agents import evaluate_alerts, roll_kpis
 from alert_rules.backtest import GUARDS, Bench, Spoken, Variant, Watched, grid, report, variants
+from alert_rules.condition import Kind, measured
 from alert_rules.durations import human
 from alert_rules.evaluator import EvaluateAlerts
 from alert_rules.rule import KpiFacts, Rule
@@ -28,7 +29,9 @@ from alert_rules.wording import number
 from models.boundaries import ACCEPTED, boundaries
 from models.calendar import iso
 from models.fold import Record
+from models.kpis.catalogue import Catalogue
 from models.kpis.reading import Reading
+from stream.catalogue import load_catalogue
 from stream.inline import Inline
 from stream.publisher import NoTopic, address
 from stream.settings import Settings
@@ -57,7 +60,7 @@ class Backtest:
             clock=self.clock,
             delivering=False,
             paced=True,
-            rules=lambda found: _chosen(found, rules, by),
+            rules=lambda found: _chosen(found, rules, by, load_catalogue(settings.kpi_files)),
         )
         self.rules = self.instance.rules
         self.transitions: list[bytes] = []
@@ -70,17 +73,17 @@ class Backtest:
         self.stops = 0
         self.seconds = 0.0
         self._engine = Inline(self.instance.engine.specs, self.instance.options.partitions_of)
-        facts = {rule.id: KpiFacts.of(self.instance.catalogue.get(rule.kpi)) for rule in self.rules if rule.kpi}
+        kpis = self.instance.catalogue.kpis
         self._tried: dict[str, list[Variant]] = {}
         if with_grid:
-            self._tried = {rule.id: list(variants(rule, facts[rule.id].bounded)) for rule in self.rules if rule.id in facts}
+            self._tried = {r.id: list(variants(r, KpiFacts.of(kpis[r.kpi]).bounded)) for r in self.rules if r.kpi in kpis}
         every = [one.rule for tried in self._tried.values() for one in tried]
         self._variants = EvaluateAlerts(every) if every else None
         self._variants_bench = Bench()
         self._batch: list[Record] = []
-        self._watching: defaultdict[tuple[str, str, str], list[str]] = defaultdict(list)
+        self._watching: defaultdict[tuple[str, str, str], list[Rule]] = defaultdict(list)
         for rule in self.rules:
-            self._watching[rule.kpi, rule.window, rule.by or "total"].append(rule.id)
+            self._watching[rule.kpi, rule.window, rule.by or "total"].append(rule)
         self._since: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._values: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
         self._engine.tap("alerts", self._alert)
@@ -107,12 +110,13 @@ class Backtest:
         reading = Reading.decode(record.value)
         segment = reading.segment_name
         for rule in self._watching.get((reading.kpi, reading.window, segment.partition("=")[0]), ()):
-            self._since[rule].setdefault(segment, reading.at)
-            if reading.value is not None:
-                values = self._values[rule]
-                values.append(reading.value)
+            self._since[rule.id].setdefault(segment, reading.at)
+            value = reading.value if rule.condition.kind is Kind.ABSENT else measured(rule.condition, reading, rule.min_samples)
+            if value is not None:
+                values = self._values[rule.id]
+                values.append(value)
                 if len(values) > _VALUES:
-                    self._values[rule] = values[::2]
+                    self._values[rule.id] = values[::2]
 
     def run(self, source: Iterable[tuple[int, bytes, str]], step: str, progress: Progress, task: TaskID) -> None:
         """Play a history and judge it every ``step`` of its own time, and once after its end."""
@@ -161,6 +165,8 @@ class Backtest:
             watched = Watched(self._since[rule.id], self._values[rule.id])
             one = report(rule, self.bench.rules.get(rule.id) or Spoken(), watched, start, end)
             one |= {"kpi": rule.kpi, "window": rule.window, "by": rule.by, "unit": rule.unit}
+            one["condition"] = rule.condition.kind.value
+            one["threshold_unit"] = "seconds" if rule.condition.kind is Kind.ABSENT else rule.measure_unit
             if rule.id in self._tried:
                 one["grid"] = grid(self._tried[rule.id], self._variants_bench, watched, start, end)
             found.append(one)
@@ -177,7 +183,7 @@ class Backtest:
         }
 
 
-def _chosen(rules: Sequence[Rule], named: Sequence[str], by: str | None) -> list[Rule]:
+def _chosen(rules: Sequence[Rule], named: Sequence[str], by: str | None, catalogue: Catalogue) -> list[Rule]:
     known = [rule.id for rule in rules]
     for name in named:
         if name not in known:
@@ -185,7 +191,12 @@ def _chosen(rules: Sequence[Rule], named: Sequence[str], by: str | None) -> list
     chosen = [rule for rule in rules if not named or rule.id in named]
     if by is None:
         return chosen
-    return [_told_by(rule, None if by == "total" else by) for rule in chosen]
+    if by == "total":
+        return [_told_by(rule, None) for rule in chosen]
+    able = [rule for rule in chosen if rule.kpi in catalogue.kpis and by in catalogue.get(rule.kpi).by]
+    if not able:
+        raise LookupError(f"--by: found {by!r}, by which none of these rules' KPIs is told (accepted: see vigie kpis list)")
+    return [_told_by(rule, by) for rule in able]
 
 
 def _told_by(rule: Rule, by: str | None) -> Rule:
@@ -251,11 +262,18 @@ def _print(found: dict[str, Any]) -> None:
     out = Console(highlight=False)
     if not out.is_terminal:
         out = Console(highlight=False, width=_WIDE)
-    table = Table("rule", "watches", "groups", "values p5 / p50 / p95", *_HEADS)
+    table = Table("rule", "watches", "groups", "measured p5 / p50 / p95", *_HEADS)
     for one in found["rules"]:
         by = f" by {one['by']}" if one["by"] else ""
         values = one["values"]
-        told = " / ".join(number(values[p], one["unit"]) for p in ("p5", "p50", "p95")) if values else "never had a value"
+        told = (
+            " / ".join(
+                number(values[p], one["unit"] if one["condition"] == "absent" else one["threshold_unit"])
+                for p in ("p5", "p50", "p95")
+            )
+            if values
+            else "never had a value"
+        )
         table.add_row(one["rule"], f"{one['kpi']} {one['window']}{by}", str(one["groups"]), told, *_cells(one))
     out.print(table)
     for one in found["rules"]:
@@ -283,5 +301,5 @@ def _grid_table(one: dict[str, Any]) -> Table:
     for row in one["grid"]:
         cells = [row.get(guard) for guard in columns]
         told = [f"{c['per_week']:g} · {c['groups']} · {_percent(c['share_firing'])}" if c else "" for c in cells]
-        table.add_row(number(row["threshold"], one["unit"]), *told)
+        table.add_row(number(row["threshold"], one["threshold_unit"]), *told)
     return table

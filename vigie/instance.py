@@ -31,6 +31,7 @@ from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, wall_clock
 from stream.settings import Settings
 from stream.topics import create, declared
+from vigie.acts import links_of
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
 
@@ -99,15 +100,15 @@ class Instance:
         self.settings = settings
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files)
-        found = load_rules(self.catalogue, settings.rule_folders) if alerting else []
+        plan, targets = load_alerting(settings), settings.quotas()
+        found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
         self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
-        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, paced=paced)
+        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets, paced=paced)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
-        plan = load_alerting(settings)
-        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent)
+        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if alerting:
