@@ -6,6 +6,7 @@ import typer
 
 from vigie import (
     alerts,
+    backfill,
     dead_letters,
     doctor,
     kpis,
@@ -50,6 +51,7 @@ app.command("up")(up.command)
 app.command("worker")(worker.command)
 app.command("web")(web.command)
 app.command("publish")(publish.command)
+app.command("backfill")(backfill.command)
 app.command("replay")(replay.command)
 app.command("simulate")(simulate.command)
 app.command("doctor")(doctor.command)
