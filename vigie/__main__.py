@@ -6,6 +6,7 @@ import typer
 
 from vigie import (
     alerts,
+    backfill,
     backtest,
     dead_letters,
     doctor,
@@ -51,6 +52,7 @@ app.command("up")(up.command)
 app.command("worker")(worker.command)
 app.command("web")(web.command)
 app.command("publish")(publish.command)
+app.command("backfill")(backfill.command)
 app.command("replay")(replay.command)
 app.command("simulate")(simulate.command)
 app.command("doctor")(doctor.command)
