@@ -16,7 +16,7 @@ from stream.publisher import Publisher
 from stream.quiet import client_logger
 from stream.sources.crm import Request, SourceProblem, adapter_of, parse_settings
 from stream.sources.crm import read as read_webhook
-from stream.web.webhooks import LETTERS
+from stream.web.door import LETTERS
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 

@@ -20,9 +20,10 @@ from stream.seen import seen_of
 from stream.settings import Settings
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
+from stream.web.door import Door, sources_of
 from stream.web.operate import Operations
 from stream.web.server import serve
-from stream.web.webhooks import Door, sources_of
+from stream.web.webhooks import Entrance
 from stream.web.webhooks import router as webhooks_router
 from vigie.acts import Acts
 from vigie.common import Config, console, log_to_stderr, run, settings_of
@@ -140,8 +141,11 @@ async def open_door(
     stack.push_async_callback(seen.close)
     stack.push_async_callback(intake.close)
     metrics.show_sources(sources)
-    web.state.door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
+    door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
+    web.state.door = door
+    web.state.vigie.warnings.append(door.warnings)
     web.include_router(webhooks_router)
+    web.add_middleware(Entrance, door=door)
     console.print(f"webhooks: {', '.join(f'/webhooks/{name}' for name in sources)}", highlight=False, markup=False)
 
 
