@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,9 @@ from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
 from agents.worker import entity_folds
+from alert_rules.delivery import Delivery
 from models.business import Business
+from models.calendar import epoch_ms, iso
 from models.partition import TOPICS, EntityPartition
 from stream.app import Engine, build_app
 from stream.catalogue import load_catalogue
@@ -96,8 +99,9 @@ class Instance:
         self.evaluator = Evaluator(self.rules)
         self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
-        self.deliverer = Deliverer(notifiers)
-        self.dispatcher = Dispatcher(load_alerting(settings))
+        plan = load_alerting(settings)
+        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent)
+        self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if alerting:
             specs.append(self.evaluator.spec())
@@ -110,6 +114,15 @@ class Instance:
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self._counting: asyncio.Task[None] | None = None
+
+    def _sent(self, delivery: Delivery, now: int) -> None:
+        at = epoch_ms(datetime.fromisoformat(str(delivery.alert.get("at") or iso(delivery.created))))
+        self.metrics.notified(delivery.receiver, (now - at) / 1000, (now - delivery.created) / 1000)
+
+    def notifications(self) -> dict[tuple[str, str], int]:
+        """Return the attempts to notify by (receiver, outcome), and what was suppressed before it could be told."""
+        untold = {(name, "suppressed"): self.dispatcher.untold[name] for name in self.deliverer.notifiers}
+        return {**self.deliverer.outcomes, **untold}
 
     @property
     def clock(self) -> Callable[[], int]:

@@ -87,7 +87,10 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
     metrics.show_alerts(instance.evaluator.counts)
-    metrics.show_notifications(lambda: instance.deliverer.outcomes)
+    deliverer = instance.deliverer
+    metrics.show_notifications(instance.notifications)
+    metrics.show_decisions(lambda: instance.dispatcher.decisions)
+    metrics.show_outbox(deliverer.waiting, deliverer.ages, deliverer.failing)
     web = build_web(
         board,
         instance.engine.status,

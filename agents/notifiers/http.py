@@ -17,7 +17,7 @@ import orjson
 
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, TIMEOUT, Poster, usable
-from alert_rules.outbox import Delivery
+from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome
 from stream.settings import ReceiverSettings
 
@@ -26,6 +26,8 @@ _PREFIX = "whsec_"
 
 class HttpNotifier:
     """Posts each alert to one URL. ``clock`` gives milliseconds since the epoch."""
+
+    follows = True
 
     def __init__(
         self,
