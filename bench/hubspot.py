@@ -107,6 +107,9 @@ class Crm:
         end = dice.random()
         if end < 0.4:
             notes.append(change("dealstage", "closedwon"))
+            if dice.random() < 0.1:  # corrected after the close
+                amount = dice.randrange(100, 50_000)
+                notes.append(change("amount", str(amount)))
             truth.won += 1
             truth.revenue += amount
         elif end < 0.7:
@@ -117,26 +120,24 @@ class Crm:
         return notes
 
     def batches(self, count: int, most: int = 3, spread: int = 2_000) -> Iterator[list[Note]]:
-        """``count`` requests of one to ``most`` notifications; those of one life lie up to some ``spread`` notifications apart,
-        in no order."""
-        dice, held, id = self._random, list[Note](), 1_000
-        closing = False
-        for left in range(count, 0, -1):
-            # Near the end no new life begins, so that each one is told to its end.
-            closing = closing or left * (most + 1) // 2 <= len(held)
-            while not closing and len(held) < spread:
+        """About ``count`` requests of one to ``most`` notifications each; lives are told to their end.
+
+        Those of one life lie up to some ``spread`` notifications apart, in no order.
+        """
+        dice, held = self._random, list[Note]()
+        left, id = count * (1 + most) // 2, 1_000
+        while left > 0 or held:
+            while left > 0 and len(held) < spread:
                 id += 1
-                held += self.life(id)
-            size = min(dice.randint(1, most), len(held))
-            if left == 1:
-                size = len(held)
+                life = self.life(id)
+                held += life
+                left -= len(life)
             batch = []
-            for _ in range(size):
+            for _ in range(min(dice.randint(1, most), len(held))):
                 place = dice.randrange(len(held))
                 held[place], held[-1] = held[-1], held[place]
                 batch.append(held.pop())
-            if batch:
-                yield batch
+            yield batch
 
 
 def request(notes: list[Note], at: int | None = None, host: str = "127.0.0.1") -> bytes:
