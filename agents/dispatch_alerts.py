@@ -60,6 +60,16 @@ class Dispatcher:
         """Return the silences that have not ended, by end."""
         return (self.owned() or self._empty).silences()
 
+    def used(self, link: str) -> bool | None:
+        """Return whether a link was used, None where another worker knows."""
+        owned = self.owned()
+        return None if owned is None else owned.used(link)
+
+    def stands(self, incident: str) -> bool | None:
+        """Return whether an incident, or what a group's thread is about, stands; None where another worker knows."""
+        owned = self.owned()
+        return None if owned is None else owned.stands(incident)
+
     def annotated(self, alert: Mapping[str, Any]) -> dict[str, Any]:
         """Return an alert as the evaluation shows it, with what is being done about it where this worker knows."""
         owned = self.owned()

@@ -12,7 +12,7 @@ from alert_rules.plan_people import PeopleReader
 from alert_rules.stages.inhibit import InhibitRule, cycles
 from alert_rules.stages.match import Matcher, shown
 from alert_rules.stages.route import EACH, Route
-from alert_rules.stages.times import TimeInterval, parse_interval
+from alert_rules.stages.times import TimeInterval, parse_interval, usual
 from alert_rules.suggest import near
 
 __all__ = ["KEYS", "ON_CALL", "Alerting", "Fallback", "Heard", "everything_to", "parse_alerting"]
@@ -40,7 +40,7 @@ def parse_alerting(tree: Any, receivers: Collection[str], zone: str = "UTC") -> 
 class _Reader(PeopleReader):
     def __init__(self, receivers: Collection[str], zone: str) -> None:
         super().__init__(receivers, zone)
-        self.intervals: dict[str, tuple[TimeInterval, ...]] = {}
+        self.intervals: dict[str, tuple[TimeInterval, ...]] = usual(zone)
         self.paths: set[str] = set()
 
     def plan(self, tree: Any) -> Alerting | None:
@@ -163,7 +163,8 @@ class _Reader(PeopleReader):
         return tuple(rules)
 
     def _intervals(self, tree: Any) -> None:
-        known = self.named.setdefault("time_intervals", set())
+        own: set[str] = set()
+        known = self.named.setdefault("time_intervals", set(self.intervals))
         for n, entry in enumerate(self.items(tree, "alerting.time_intervals")):
             key = f"alerting.time_intervals[{n}]"
             found = self.mapping(entry, key, ("name", "time_intervals"))
@@ -171,8 +172,9 @@ class _Reader(PeopleReader):
             if not isinstance(name, str) or not name:
                 self.bad(f"{key}.name", f"found {name!r} (accepted: a text)")
                 continue
-            if name in known:
+            if name in own:
                 self.bad(f"{key}.name", f"{name!r} is there twice")
+            own.add(name)
             known.add(name)
             read: list[TimeInterval] = []
             for m, one in enumerate(self.items(found.get("time_intervals"), f"{key}.time_intervals", empty=False)):

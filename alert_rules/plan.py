@@ -8,7 +8,7 @@ from alert_rules.stages.escalate import Ladder
 from alert_rules.stages.inhibit import InhibitRule
 from alert_rules.stages.oncall import Duty, Rotation, on_call
 from alert_rules.stages.route import Route, walk
-from alert_rules.stages.times import TimeInterval
+from alert_rules.stages.times import TimeInterval, usual
 
 ON_CALL = "on_call:"
 #: How long a receiver may fail before the others hear of it, milliseconds.
@@ -63,6 +63,6 @@ class Alerting:
         return {route.path: route for route in walk(self.route)}
 
 
-def everything_to(receivers: Iterable[str]) -> Alerting:
+def everything_to(receivers: Iterable[str], zone: str = "UTC") -> Alerting:
     """Return the plan of those who configured none: every incident by itself, to every receiver, at once, never repeated."""
-    return Alerting(Route("{}", (), tuple(receivers)))
+    return Alerting(Route("{}", (), tuple(receivers)), intervals=usual(zone))

@@ -216,6 +216,11 @@ class Metrics:
         labels = ["rule", "severity", "state"]
         self._count(_Counts(lambda: GaugeMetricFamily("vigie_alerts", "Alerts that stand", labels=labels), counts))
 
+    def show_held_back(self, counts: Callable[[], Mapping[tuple[str], int]]) -> None:
+        """Export ``vigie_rule_beyond_groups_total{rule}``: readings whose alert did not begin, for its rule had enough."""
+        help = "Readings whose alert did not begin because its rule had as many standing as it may (groups)"
+        self._count(_Counts(lambda: CounterMetricFamily("vigie_rule_beyond_groups", help, labels=["rule"]), counts))
+
     def show_notifications(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Export ``vigie_notifications_total{receiver,outcome}``: attempts so far, by what ``counts`` is keyed by."""
         help, labels = "Attempts to notify a receiver, by how they ended", ["receiver", "outcome"]

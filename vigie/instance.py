@@ -30,6 +30,7 @@ from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, wall_clock
 from stream.settings import Settings
 from stream.topics import create, declared
+from vigie.acts import links_of
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
 
@@ -93,14 +94,14 @@ class Instance:
         self.settings = settings
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files)
-        self.rules = load_rules(self.catalogue, settings.rule_folders) if alerting else []
+        plan, targets = load_alerting(settings), settings.quotas()
+        self.rules = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
-        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock)
+        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
-        plan = load_alerting(settings)
-        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent)
+        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if alerting:

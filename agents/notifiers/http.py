@@ -93,6 +93,8 @@ def payload(delivery: Delivery) -> bytes:
     """Return the body: the same bytes at every attempt."""
     alert = delivery.alert
     data = {name: value for name, value in alert.items() if name not in ("type", "receivers")}
+    if delivery.actions:
+        data["links"] = {action.name: action.url for action in delivery.actions}
     return orjson.dumps({"type": f"alert.{alert.get('kind')}", "timestamp": alert.get("at"), "data": data})
 
 

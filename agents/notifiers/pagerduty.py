@@ -45,6 +45,9 @@ class PagerDutyNotifier:
         """Make one attempt."""
         headers = {"Content-Type": "application/json", "User-Agent": "Vigie", "Idempotency-Key": delivery.id}
         body = {"routing_key": self._key, **event(delivery.incident, delivery.alert)}
+        opened = [{"href": action.url, "text": "Vigie"} for action in delivery.actions if action.name == "open"]
+        if opened and body["event_action"] == "trigger":
+            body["links"] = body.get("links", []) + opened
         return await self._poster.post(self._url, orjson.dumps(body), headers, _answer)
 
     async def close(self) -> None:
