@@ -22,11 +22,10 @@ from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.collect import Collector
 from stream.web.collect import router as collect_router
-from stream.web.operate import Operations
 from stream.web.server import serve
 from stream.web.webhooks import Door, sources_of
 from stream.web.webhooks import router as webhooks_router
-from vigie.acts import Acts
+from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, run, settings_of
 from vigie.instance import Instance, prepared
 from vigie.simulate import demo as demo_batches
@@ -88,7 +87,11 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
     metrics.show_alerts(instance.evaluator.counts)
-    metrics.show_notifications(lambda: instance.deliverer.outcomes)
+    metrics.show_held_back(instance.evaluator.beyond)
+    deliverer = instance.deliverer
+    metrics.show_notifications(instance.notifications)
+    metrics.show_decisions(lambda: instance.dispatcher.decisions)
+    metrics.show_outbox(deliverer.waiting, deliverer.ages, deliverer.failing)
     web = build_web(
         board,
         instance.engine.status,
@@ -98,16 +101,17 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
-    acts = Acts(instance.options)
-    stack.callback(acts.close)
-    dispatcher = instance.dispatcher
-    operations = Operations(
-        settings.web.operators,
-        acts.put,
-        standing=lambda: None if instance.evaluator.owned() is None else {a["id"] for a in instance.evaluator.current()},
+    dispatcher, evaluator = instance.dispatcher, instance.evaluator
+    open_operations(
+        web,
+        settings,
+        instance.options,
+        stack,
+        standing=lambda: None if evaluator.owned() is None else {a["id"] for a in evaluator.current()},
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
+        used=dispatcher.used,
+        stands=dispatcher.stands,
     )
-    web.include_router(operations.router())
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
