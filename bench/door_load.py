@@ -18,10 +18,10 @@ CONNECTIONS = 64
 
 
 def notes(seed: int) -> Iterator[list[Note]]:
-    """Batches without end, all their ids new."""
+    """Batches without end, of objects that were never told of."""
     for part in itertools.count():
-        for batch in Crm(seed + part * 1_000, time.time_ns() // 1_000_000).batches(20_000):
-            yield [note | {"portalId": 100_000 * seed + part} for note in batch]
+        first = seed * 1_000_000_000 + part * 1_000_000
+        yield from Crm(first, time.time_ns() // 1_000_000, first=first).batches(20_000)
 
 
 class Load:

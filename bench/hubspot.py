@@ -52,11 +52,13 @@ class Truth:
 
 @dataclass
 class Crm:
-    """Deals from ``days`` ago until an hour ago, the same ones for the same ``seed`` and ``now`` (epoch ms)."""
+    """Deals from ``days`` ago until an hour ago, the same ones for the same ``seed`` and ``now`` (epoch ms);
+    their ids begin at ``first``."""
 
     seed: int
     now: int
     days: int = 20
+    first: int = 1_000
     truth: Truth = field(default_factory=Truth)
 
     def __post_init__(self) -> None:
@@ -125,7 +127,7 @@ class Crm:
         Those of one life lie up to some ``spread`` notifications apart, in no order.
         """
         dice, held = self._random, list[Note]()
-        left, id = count * (1 + most) // 2, 1_000
+        left, id = count * (1 + most) // 2, self.first
         while left > 0 or held:
             while left > 0 and len(held) < spread:
                 id += 1

@@ -41,7 +41,7 @@ class Open:
     async def still_well(self) -> None:
         """Nothing is held, and an honest request is taken."""
         before = len(self.intake.records)
-        status, _ = await self.send(signed(compact([s.hubspot_change("amount", "1", eventId=before + 500)]), at=NOW))
+        status, _ = await self.send(signed(compact([s.hubspot_change("amount", "1", occurredAt=NOW - 5_000 - before)]), at=NOW))
         assert (status, len(self.intake.records)) == (200, before + 1)
         await eventually(lambda: (self.door.under_way, self.door.held) == (0, 0))
 
