@@ -221,8 +221,8 @@ async def test_slacks_rate_limit_is_obeyed_as_it_asks(asks: Any) -> None:
 
 
 async def test_the_pace_keeps_within_slacks_rate() -> None:
-    async with slack_api(seconds=0.1) as slack:
-        bot = SlackNotifier("bot", slack.url, slack.token, "C1", pace=0.11)
+    async with slack_api(seconds=0.05) as slack:
+        bot = SlackNotifier("bot", slack.url, slack.token, "C1", pace=0.25)
         first = await bot.send(delivery())
         assert isinstance(first, Sent)
         for n in range(3):
