@@ -50,7 +50,7 @@ class Roller:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
-            topics=("panes",),
+            topics=("panes", "highlights"),
             make=self._make,
             lane=LANE,
             replayed=True,

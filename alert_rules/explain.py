@@ -15,6 +15,9 @@ from alert_rules.rule import Direction, Rule, Severity, Statistic
 from alert_rules.wording import number
 from models.kpis.reading import Reading
 
+#: The heading of the deals or leads behind an alert.
+BEHIND = "Behind it:"
+
 #: Gives the address of the page of a deal or lead (``deal`` or ``lead``, its id, its sender), None where there is none.
 Link = Callable[[str, str, str], str | None]
 
@@ -145,11 +148,16 @@ def _moved(value: float, unit: str, currency: str | None) -> str:
     return sign + number(abs(value), unit, currency)
 
 
-def behind_lines(why: Mapping[str, Any]) -> list[str]:
-    """Return the deals or leads behind an alert, a line each; an address stands at the end of its line."""
-    lines = []
+def behind_items(why: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Return the deals or leads behind an alert: a line each, and the address of its page where it is known."""
+    items = []
     for place, one in enumerate(why.get("behind") or (), start=1):
-        words = ", ".join(str(one[name]) for name in ("what", "said") if one.get(name))
-        url = f": {one['url']}" if one.get("url") else ""
-        lines.append(f"{place}. {one['id']}{f', {words}' if words else ''}{url}")
-    return ["", "Behind it:", *lines] if lines else []
+        words = ", ".join(str(one[name]) for name in ("id", "what", "said") if one.get(name))
+        items.append((f"{place}. {' '.join(words.split())[:200]}", one.get("url")))
+    return items
+
+
+def behind_lines(why: Mapping[str, Any]) -> list[str]:
+    """Return the same as the end of a message; an address stands at the end of its line."""
+    lines = [f"{line}: {url}" if url else line for line, url in behind_items(why)]
+    return ["", BEHIND, *lines] if lines else []

@@ -45,6 +45,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("deal-states", compact=True),
     Topic("lead-states", compact=True),
     Topic("panes", partitioned=False, compact=True),
+    Topic("highlights", partitioned=False, compact=True),
     Topic("readings", partitioned=False, compact=True),
     Topic("alerts", partitioned=False, retention=400 * DAY),
     Topic("outbox", partitioned=False, retention=30 * DAY),

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from confluent_kafka import KafkaError, KafkaException
 
-from agents import deliver_notifications, dispatch_alerts, evaluate_alerts, roll_kpis
+from agents import deliver_notifications, dispatch_alerts, evaluate_alerts, pick_highlights, roll_kpis
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.entity_fold import LANE as STATE
@@ -105,7 +105,7 @@ class Instance:
         self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
-        self.evaluator = Evaluator(self.rules)
+        self.evaluator = Evaluator(self.rules, link=settings.crm_url)
         self.roller = Roller(
             self.business,
             self.catalogue,
@@ -120,7 +120,7 @@ class Instance:
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if alerting:
-            specs.append(self.evaluator.spec())
+            specs += [pick_highlights.spec(self.business), self.evaluator.spec()]
         if alerting and delivering:
             specs += [self.dispatcher.spec(), self.deliverer.spec()]
         self.engine: Engine = build_app(self.options, specs)

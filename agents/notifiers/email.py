@@ -31,6 +31,7 @@ _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _STAMP = re.compile(r"^(?:STILL |ESCALATED |ACKNOWLEDGED |NO LONGER ACKNOWLEDGED )?\[[^\]]*\] ")
+_PAGE = re.compile(r"(\d+\. .+): (https?://\S+)")
 _VALUE = re.compile(r": [^:]*$")
 _COLOURS = {"critical": "#b3261e", "warn": "#9a6700", "resolved": "#1a7f37"}
 _SUBJECT = 200
@@ -202,7 +203,11 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
     rows = ""
     for line in rest.splitlines():
         name, colon, value = line.partition(": ")
-        if colon and len(name) < 30:
+        if page := _PAGE.fullmatch(line):  # one of the deals behind it, with the address of its page
+            words, url = (escape(group) for group in page.groups())
+            link_to = f'<a href="{url}" style="color:#0969da">{words}</a>'
+            rows += f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{link_to}</td></tr>'
+        elif colon and len(name) < 30:
             link = value.startswith(("http://", "https://"))
             shown = f'<a href="{escape(value)}" style="color:#0969da">{escape(value)}</a>' if link else escape(value)
             rows += (
