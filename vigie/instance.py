@@ -113,7 +113,7 @@ class Instance:
             clock=clock,
             targets=targets,
             paced=paced,
-            alarm=self.evaluator.stand,
+            alarm=self.evaluator.stand if alerting else None,
         )
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)

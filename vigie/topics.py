@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from confluent_kafka import KafkaException
 
+from agents import pick_highlights
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
@@ -26,7 +27,7 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
     folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec()]
-    folds += [Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
+    folds += [pick_highlights.spec(settings.business.business()), Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
     return options, folds
 
 
