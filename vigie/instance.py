@@ -109,7 +109,15 @@ class Instance:
         self.evaluator = Evaluator(self.rules)
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
         wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
-        self.roller = Roller(self.business, self.catalogue, wanted, clock=clock, targets=targets, paced=paced)
+        self.roller = Roller(
+            self.business,
+            self.catalogue,
+            wanted,
+            clock=clock,
+            targets=targets,
+            paced=paced,
+            alarm=self.evaluator.stand,
+        )
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)
