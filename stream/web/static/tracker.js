@@ -30,7 +30,9 @@
   };
   const visit = () => {
     const now = Date.now(), other = consent && kept();
-    if (other && other.visitor) who = now - other.last < GAP ? other : { ...who, visitor: other.visitor };
+    if (other && /^\w{32} \w{32}$/.test(other.visitor + " " + other.session)) {
+      who = now - other.last < GAP ? other : { ...who, visitor: other.visitor };
+    }
     if (!who.session || (!view && !(now - who.last < GAP))) {
       who = { visitor: who.visitor, session: id(), ...origin };
       origin = {};
