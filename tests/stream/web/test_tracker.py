@@ -372,10 +372,11 @@ async def test_what_the_server_did_not_take_is_sent_again_and_counted_once():
 async def test_calls_made_before_the_tracker_is_there_are_not_lost():
     async with meeting() as met:
         await met.page.call("Page.enable")
-        early = "if (location.pathname === '/') (window.vigie = window.vigie || []).push(['cta', 'early'], ['page', 'Home'])"
+        calls = "['cta', 'early'], ['no such call'], ['page', 'Home']"
+        early = f"if (location.pathname === '/') (window.vigie = window.vigie || []).push({calls})"
         await met.page.call("Page.addScriptToEvaluateOnNewDocument", source=early)
         await met.open("/")
-        await met.page.run("vigie.push(['form', 'late'])")
+        await met.page.run("vigie.push(['form', 'late']); vigie.push(['none'])")
         await met.leave()
         await met.arrived(4)
         assert ("cta_clicked", "early") in met.told() and ("form_submitted", "late") in met.told()
