@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from models.business import Business
 from models.kpis.catalogue import Catalogue
 from models.kpis.targets import Targets
-from models.roll import Name, RollKpis
+from models.roll import Alarm, Name, RollKpis
 from models.view import View
 from stream.options import FoldSpec
 
@@ -30,15 +30,17 @@ class Roller:
         clock: Callable[[], int] | None = None,
         targets: Targets | None = None,
         paced: bool = False,
+        alarm: Alarm | None = None,
     ) -> None:
         """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's.
 
-        ``targets`` are the quotas; ``paced`` as in :class:`~models.roll.RollKpis`.
+        ``targets`` are the quotas; ``paced`` and ``alarm`` as in :class:`~models.roll.RollKpis`.
         """
         self.view = View(business)
         self.catalogue = catalogue
         self._clock = clock
         self._paced = paced
+        self._alarm = alarm
         self._wanted: frozenset[Name] = frozenset(wanted)
         self._targets = targets or Targets()
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
@@ -67,6 +69,12 @@ class Roller:
 
     def _make(self, partition: int) -> RollKpis:
         self._fold = RollKpis(
-            self.view, self.catalogue, self._wanted, clock=self._clock, targets=self._targets, paced=self._paced
+            self.view,
+            self.catalogue,
+            self._wanted,
+            clock=self._clock,
+            targets=self._targets,
+            paced=self._paced,
+            alarm=self._alarm,
         )
         return self._fold

@@ -1,5 +1,6 @@
 """What is said to people about a transition?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ from alert_rules.condition import Kind as Condition
 from alert_rules.condition import against, measured, told
 from alert_rules.durations import human
 from alert_rules.evaluate import Kind, Transition
+from alert_rules.explain import behind_lines, told_facts
 from alert_rules.reading import sample
 from alert_rules.rule import Direction, Rule, Severity
 from alert_rules.wording import Quantity, fill, number
@@ -87,8 +89,8 @@ def _compared(rule: Rule, reading: Reading | None) -> dict[str, tuple[float | No
     return {}
 
 
-def message(rule: Rule, transition: Transition) -> Message:
-    """Return what to say. Deterministic: the same transition is told in the same words."""
+def message(rule: Rule, transition: Transition, why: Mapping[str, Any] | None = None) -> Message:
+    """Return what to say. Deterministic: the same transition is told in the same words. ``why`` is its explanation."""
     reading = transition.reading
     name = rule.title or rule.kpi
     place = "" if transition.segment == "total" else f" · {transition.segment}"
@@ -96,8 +98,10 @@ def message(rule: Rule, transition: Transition) -> Message:
     title = f"[{_stamp(transition)}] {name}{place}{head}"
     words = summary(rule, transition.segment, transition.severity, transition.started, reading)
     lines = [words, ""]
-    lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading)]
-    return Message(title, "\n".join(lines), data(rule, transition))
+    lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading, why)]
+    if why is not None:
+        lines += behind_lines(why)
+    return Message(title, "\n".join(lines), data(rule, transition) | {"explanation": why})
 
 
 def _headline(rule: Rule, reading: Reading) -> str:
@@ -120,7 +124,7 @@ def _stamp(transition: Transition) -> str:
             return transition.severity.value.upper()
 
 
-def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[tuple[str, str]]:
+def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     facts = [("Why", transition.reason)]
     if reading is not None:
         value = number(reading.value, rule.unit, reading.currency)
@@ -131,6 +135,8 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[
         if (cases := sample(reading)) is not None:
             facts.append(("Sample", number(cases, "count")))
         facts.append(("Window", f"{rule.window}, {iso(reading.start)} to {iso(reading.at)}"))
+    if why is not None:
+        facts += told_facts(rule, why, reading.currency if reading is not None else None)
     step = rule.step(transition.severity)
     if step is not None and rule.condition.kind is Condition.ABSENT:
         facts.append(("Threshold", f"{transition.severity} after nothing for {human(rule.wait)}"))
@@ -141,6 +147,8 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[
         facts.append(("Threshold", f"{transition.severity} {rule.direction} {limit}, clears {clears} {level}"))
     lasted = transition.at - transition.started
     facts.append(("Since", f"{iso(transition.started)}{f' ({human(lasted)})' if lasted else ''}"))
+    if why is not None and why.get("resolves"):
+        facts.append(("Resolves", str(why["resolves"])))
     facts.append(("Runbook", rule.runbook))
     return facts
 

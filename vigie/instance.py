@@ -106,7 +106,15 @@ class Instance:
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
-        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets, paced=paced)
+        self.roller = Roller(
+            self.business,
+            self.catalogue,
+            self.evaluator.wanted,
+            clock=clock,
+            targets=targets,
+            paced=paced,
+            alarm=self.evaluator.stand,
+        )
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)

@@ -14,7 +14,7 @@ from models.events.dead_letter import decode as read_letter
 from models.kpis.catalogue import Catalogue
 from stream.settings import load
 from stream.sources.crm import ADAPTERS, adapter_of, parse_settings, receive
-from stream.web.webhooks import Source, letter
+from stream.web.door import Source, letter
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, SENDERS
 from tests.stream.sources.crm.vectors import FOLDER
