@@ -18,6 +18,7 @@ from agents.entity_fold import LANE as STATE
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
+from agents.send_digest import send_digest, summed
 from agents.worker import entity_folds
 from alert_rules.delivery import Delivery
 from alert_rules.rule import Rule
@@ -106,10 +107,12 @@ class Instance:
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
+        digest = send_digest(plan, self.catalogue) if alerting and delivering else None
+        wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
         self.roller = Roller(
             self.business,
             self.catalogue,
-            self.evaluator.wanted,
+            wanted,
             clock=clock,
             targets=targets,
             paced=paced,
@@ -123,6 +126,8 @@ class Instance:
             specs.append(self.evaluator.spec())
         if alerting and delivering:
             specs += [self.dispatcher.spec(), self.deliverer.spec()]
+        if digest is not None:
+            specs.append(digest)
         self.engine: Engine = build_app(self.options, specs)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
         self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
