@@ -29,15 +29,20 @@ class Roller:
         *,
         clock: Callable[[], int] | None = None,
         targets: Targets | None = None,
+        partitions: int = 0,
     ) -> None:
-        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` the quotas."""
+        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` the quotas.
+
+        ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones).
+        """
         self.view = View(business)
         self.catalogue = catalogue
         self._clock = clock
         self._wanted: frozenset[Name] = frozenset(wanted)
         self._targets = targets or Targets()
+        self._partitions = partitions
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
-        self._fold = RollKpis(self.view, catalogue, self._wanted, clock=clock, targets=self._targets)
+        self._fold = self._make(0)
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
@@ -61,5 +66,7 @@ class Roller:
         return self._fold.refused
 
     def _make(self, partition: int) -> RollKpis:
-        self._fold = RollKpis(self.view, self.catalogue, self._wanted, clock=self._clock, targets=self._targets)
+        self._fold = RollKpis(
+            self.view, self.catalogue, self._wanted, clock=self._clock, targets=self._targets, partitions=self._partitions
+        )
         return self._fold

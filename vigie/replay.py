@@ -265,6 +265,7 @@ class Player:
         await self.settle()
         self.clock.at = at
         if self._alerts is not None:
+            self.instance.engine.driver.poke("watch-entities")
             self.instance.engine.driver.poke("roll-kpis")
             await self.settle()
             self.transitions += await asyncio.to_thread(self._alerts.read)
@@ -349,23 +350,30 @@ class _Tail:
                 enable_auto_commit=False,
                 isolation_level="read_committed",
                 enable_partition_eof=True,
+                fetch_wait_max_ms=10,  # the end is told by an empty answer: it should not be long in coming
             )
         )
         start = confluent_kafka.TopicPartition(options.physical(topic), 0, confluent_kafka.OFFSET_BEGINNING)
         self._consumer.assign([start])
+        self._start = start
+        self._end = -1
 
     def read(self) -> list[bytes]:
         """Return the values that have come."""
         found: list[bytes] = []
+        # The end of a topic is told once each time it is reached: where nothing was added nobody would tell it.
+        _, end = self._consumer.get_watermark_offsets(self._start, timeout=5)
+        if end == self._end:
+            return found
+        self._end = end
         while True:
-            messages = self._consumer.consume(1000, 5)
-            for message in messages:
-                error = message.error()
-                if error is None:
-                    found.append(message.value())
-                elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
-                    return found
-                else:
-                    raise confluent_kafka.KafkaException(error)
-            if not messages:
+            message = self._consumer.poll(5)
+            if message is None:
                 return found
+            error = message.error()
+            if error is None:
+                found.append(message.value())
+            elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
+                return found
+            else:
+                raise confluent_kafka.KafkaException(error)

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaException
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
+from agents.watch_entities import Watcher
 from agents.worker import entity_folds
 from alert_rules.alerting import everything_to
 from stream.options import EngineOptions, FoldSpec
@@ -25,7 +26,7 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
-    folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec()]
+    folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec(), Watcher((), "EUR").spec()]
     folds += [Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
     return options, folds
 
