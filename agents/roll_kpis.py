@@ -30,14 +30,17 @@ class Roller:
         clock: Callable[[], int] | None = None,
         targets: Targets | None = None,
         partitions: int = 0,
+        paced: bool = False,
     ) -> None:
-        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` the quotas.
+        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` are the quotas.
 
-        ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones).
+        ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced`` as in
+        :class:`~models.roll.RollKpis`.
         """
         self.view = View(business)
         self.catalogue = catalogue
         self._clock = clock
+        self._paced = paced
         self._wanted: frozenset[Name] = frozenset(wanted)
         self._targets = targets or Targets()
         self._partitions = partitions
@@ -67,6 +70,12 @@ class Roller:
 
     def _make(self, partition: int) -> RollKpis:
         self._fold = RollKpis(
-            self.view, self.catalogue, self._wanted, clock=self._clock, targets=self._targets, partitions=self._partitions
+            self.view,
+            self.catalogue,
+            self._wanted,
+            clock=self._clock,
+            targets=self._targets,
+            partitions=self._partitions,
+            paced=self._paced,
         )
         return self._fold

@@ -163,7 +163,7 @@ def _entity_test() -> dict[str, Any]:
         ENTITY_MOMENT_KEYS,
         {
             "at": _DURATION,
-            "set": _object(heard, dict.fromkeys(heard, {"type": ["string", "number", "boolean", "null"]})),
+            "set": _object(heard, {name: {"type": ["string", "number", "boolean", "null"]} for name in heard}),
             "expect": {"enum": list(EXPECTED)},
             "says": _TEXT | {"description": "what the message of this moment must contain"},
         },

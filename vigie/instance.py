@@ -21,6 +21,7 @@ from agents.roll_kpis import Roller
 from agents.watch_entities import Watcher
 from agents.worker import entity_folds
 from alert_rules.delivery import Delivery
+from alert_rules.rule import Rule
 from alert_rules.watch import WatchEntities
 from models.business import Business
 from models.calendar import epoch_ms, iso
@@ -80,7 +81,10 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
 
 
 class Instance:
-    """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay."""
+    """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay.
+
+    ``paced``: readings for the rules are made when the clock has moved on, and only then. ``rules`` chooses among the rules.
+    """
 
     def __init__(
         self,
@@ -91,19 +95,22 @@ class Instance:
         business: Business | None = None,
         alerting: bool = True,
         delivering: bool = True,
+        paced: bool = False,
+        rules: Callable[[list[Rule]], list[Rule]] | None = None,
         **options: Any,
     ) -> None:
         self.settings = settings
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files)
         plan, targets = load_alerting(settings), settings.quotas()
-        self.rules = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
+        found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
+        self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
         partitions = settings.kafka.partitions if alerting else 0
         self.roller = Roller(
-            self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets, partitions=partitions
+            self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets, partitions=partitions, paced=paced
         )
         self.watcher = Watcher(self.rules, self.business.currency, self._watched)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
