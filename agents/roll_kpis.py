@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from models.business import Business
 from models.kpis.catalogue import Catalogue
 from models.kpis.targets import Targets
-from models.roll import Name, RollKpis
+from models.roll import Alarm, Name, RollKpis
 from models.view import View
 from stream.options import FoldSpec
 
@@ -31,16 +31,18 @@ class Roller:
         targets: Targets | None = None,
         partitions: int = 0,
         paced: bool = False,
+        alarm: Alarm | None = None,
     ) -> None:
         """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` are the quotas.
 
-        ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced`` as in
-        :class:`~models.roll.RollKpis`.
+        ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced`` and ``alarm`` as
+        in :class:`~models.roll.RollKpis`.
         """
         self.view = View(business)
         self.catalogue = catalogue
         self._clock = clock
         self._paced = paced
+        self._alarm = alarm
         self._wanted: frozenset[Name] = frozenset(wanted)
         self._targets = targets or Targets()
         self._partitions = partitions
@@ -77,5 +79,6 @@ class Roller:
             targets=self._targets,
             partitions=self._partitions,
             paced=self._paced,
+            alarm=self._alarm,
         )
         return self._fold

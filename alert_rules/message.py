@@ -1,5 +1,6 @@
 """What is said to people about a transition?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from alert_rules.condition import against, measured, told
 from alert_rules.durations import human
 from alert_rules.entity import ATTRIBUTES, NUMBERS
 from alert_rules.evaluate import Kind, Transition
+from alert_rules.explain import behind_lines, told_facts
 from alert_rules.finding import FACTS
 from alert_rules.reading import sample
 from alert_rules.rule import Direction, Rule, Severity
@@ -107,8 +109,8 @@ def _compared(rule: Rule, reading: Reading | None) -> dict[str, tuple[float | No
     return {}
 
 
-def message(rule: Rule, transition: Transition) -> Message:
-    """Return what to say. Deterministic: the same transition is told in the same words."""
+def message(rule: Rule, transition: Transition, why: Mapping[str, Any] | None = None) -> Message:
+    """Return what to say. Deterministic: the same transition is told in the same words. ``why`` is its explanation."""
     reading = transition.reading
     name = rule.title or rule.kpi
     place = "" if transition.segment == "total" else f" · {transition.segment}"
@@ -116,8 +118,10 @@ def message(rule: Rule, transition: Transition) -> Message:
     title = f"[{_stamp(transition)}] {name}{place}{head}"
     words = summary(rule, transition.segment, transition.severity, transition.started, reading)
     lines = [words, ""]
-    lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading)]
-    return Message(title, "\n".join(lines), data(rule, transition))
+    lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading, why)]
+    if why is not None:
+        lines += behind_lines(why)
+    return Message(title, "\n".join(lines), data(rule, transition) | {"explanation": why})
 
 
 def _headline(rule: Rule, reading: Reading) -> str:
@@ -140,7 +144,7 @@ def _stamp(transition: Transition) -> str:
             return transition.severity.value.upper()
 
 
-def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[tuple[str, str]]:
+def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     facts = [("Why", transition.reason)]
     if reading is not None:
         value = number(reading.value, rule.unit, reading.currency)
@@ -154,6 +158,8 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[
         if rule.window:
             facts.append(("Window", f"{rule.window}, {iso(reading.start)} to {iso(reading.at)}"))
         facts += _known(rule, reading)
+    if why is not None:
+        facts += told_facts(rule, why, reading.currency if reading is not None else None)
     step = rule.step(transition.severity)
     if step is not None and rule.condition.kind is Condition.ABSENT:
         facts.append(("Threshold", f"{transition.severity} after nothing for {human(rule.wait)}"))
@@ -164,6 +170,8 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[
         facts.append(("Threshold", f"{transition.severity} {rule.direction} {limit}, clears {clears} {level}"))
     lasted = transition.at - transition.started
     facts.append(("Since", f"{iso(transition.started)}{f' ({human(lasted)})' if lasted else ''}"))
+    if why is not None and why.get("resolves"):
+        facts.append(("Resolves", str(why["resolves"])))
     facts.append(("Runbook", rule.runbook))
     return facts
 

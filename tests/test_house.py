@@ -99,6 +99,18 @@ def test_topics_create_makes_what_an_instance_needs(instance: Instance) -> None:
     assert {t.name for t in declared(options, folds)} == {t.name for t in declared(instance.options, instance.engine.specs)}
 
 
+def test_a_summary_in_the_morning_is_an_agent_where_it_is_asked_for() -> None:
+    from vigie.topics import plan
+
+    asked = {"route": {"receiver": "console"}, "digest": {"receivers": ["console"]}}
+    instance = Instance(load(environ={}, kafka__brokers="127.0.0.1:1", alerting=asked), "127.0.0.1:1")
+    (spec,) = [spec for spec in instance.engine.specs if spec.name == "send-digest"]
+    assert (spec.topics, spec.lane, spec.replayed) == (("readings", "alerts"), "digest", False)
+    options, folds = plan(instance.settings)
+    assert {t.name for t in declared(options, folds)} == {t.name for t in declared(instance.options, instance.engine.specs)}
+    assert ("revenue", "7d", None) in {tuple(one)[:3] for one in instance.roller._wanted}
+
+
 def test_the_commands_are_these() -> None:
     groups = {group.name for group in app.registered_groups}
     assert groups | {command.name for command in app.registered_commands} == COMMANDS

@@ -18,6 +18,7 @@ from agents.entity_fold import LANE as STATE
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
+from agents.send_digest import send_digest, summed
 from agents.watch_entities import Watcher
 from agents.worker import entity_folds
 from alert_rules.delivery import Delivery
@@ -108,9 +109,17 @@ class Instance:
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
-        partitions = settings.kafka.partitions if alerting else 0
+        digest = send_digest(plan, self.catalogue) if alerting and delivering else None
+        wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
         self.roller = Roller(
-            self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets, partitions=partitions, paced=paced
+            self.business,
+            self.catalogue,
+            wanted,
+            clock=clock,
+            targets=targets,
+            partitions=settings.kafka.partitions if alerting else 0,
+            paced=paced,
+            alarm=self.evaluator.stand,
         )
         self.watcher = Watcher(self.rules, self.business.currency, self._watched)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
@@ -121,6 +130,8 @@ class Instance:
             specs += [self.watcher.spec(), self.evaluator.spec()]
         if alerting and delivering:
             specs += [self.dispatcher.spec(), self.deliverer.spec()]
+        if digest is not None:
+            specs.append(digest)
         self.engine: Engine = build_app(self.options, specs)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
         self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
