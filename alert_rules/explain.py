@@ -11,6 +11,7 @@ from typing import Any
 from alert_rules.condition import Kind as Condition
 from alert_rules.durations import human
 from alert_rules.evaluate import AlertState, Kind, Phase, Transition
+from alert_rules.finding import FACTS
 from alert_rules.rule import Direction, Rule, Severity, Statistic
 from alert_rules.wording import number
 from models.kpis.reading import Reading
@@ -50,11 +51,22 @@ def _made(reading: Reading | None, because: Mapping[str, Any] | None, link: Link
     found = dict(because or {})
     if reading is not None and reading.against and "target" in reading.against:
         found["target"] = dict(reading.against["target"])
+    if reading is not None and (facts := (reading.against or {}).get(FACTS)) is not None and "behind" not in found:
+        found["behind"] = [_itself(reading, facts)]
     if "behind" in found:
         found["behind"] = [_linked(one, link) for one in found["behind"]]
     if ends is not None:
         found["resolves"] = ends
     return found
+
+
+def _itself(reading: Reading, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the deal or lead that an alert about a single one is about."""
+    kind, id = next(iter(reading.segment.items()))
+    amount = facts.get("amount")
+    known = [None if amount is None else number(amount, "money", reading.currency), facts.get("stage"), facts.get("owner")]
+    said = ", ".join(str(one) for one in known if one)
+    return {"id": id, "entity": kind, "said": said, "amount": amount, "sender": facts.get("sender") or ""}
 
 
 def _linked(one: Mapping[str, Any], link: Link) -> dict[str, Any]:
