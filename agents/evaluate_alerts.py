@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.rule import Rule
 from models.kpis.reading import Reading
 from models.roll import Stand, Wanted
@@ -29,10 +30,10 @@ class Evaluator:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
-            topics=("readings",),
+            topics=("readings", FINDINGS),
             make=lambda partition: EvaluateAlerts(self.rules),
             lane=LANE,
-            doc="Judge the readings by the alert rules and keep the state of every alert.",
+            doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )
 
     @property

@@ -10,6 +10,7 @@ from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.send_digest import send_digest
+from agents.watch_entities import Watcher
 from agents.worker import entity_folds
 from alert_rules.alerting import everything_to
 from stream.catalogue import load_catalogue
@@ -28,7 +29,7 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
-    folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec()]
+    folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec(), Watcher((), "EUR").spec()]
     folds += [Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
     if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files))) is not None:
         folds.append(digest)
