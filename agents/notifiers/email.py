@@ -31,7 +31,6 @@ _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _STAMP = re.compile(r"^(?:STILL |ESCALATED |ACKNOWLEDGED |NO LONGER ACKNOWLEDGED )?\[[^\]]*\] ")
-_PAGE = re.compile(r"(\d+\. .+): (https?://\S+)")
 _VALUE = re.compile(r": [^:]*$")
 #: A deal or lead behind the alert: its place, what it is, and where it is found.
 _NUMBERED = re.compile(r"(\d+\. )(.+): (https?://\S+)")
@@ -204,26 +203,7 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
     state = "resolved" if alert.get("kind") == "resolved" else str(alert.get("severity"))
     colour = _COLOURS.get(state, "#57606a")
     first, _, rest = text.partition("\n\n")
-<<<<<<< HEAD
-    rows = ""
-    for line in rest.splitlines():
-        name, colon, value = line.partition(": ")
-        if page := _PAGE.fullmatch(line):  # one of the deals behind it, with the address of its page
-            words, url = (escape(group) for group in page.groups())
-            link_to = f'<a href="{url}" style="color:#0969da">{words}</a>'
-            rows += f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{link_to}</td></tr>'
-        elif colon and len(name) < 30:
-            link = value.startswith(("http://", "https://"))
-            shown = f'<a href="{escape(value)}" style="color:#0969da">{escape(value)}</a>' if link else escape(value)
-            rows += (
-                '<tr><td style="padding:6px 12px 6px 0;color:#57606a;vertical-align:top;white-space:nowrap">'
-                f'{escape(name)}</td><td style="padding:6px 0;vertical-align:top;overflow-wrap:anywhere">{shown}</td></tr>'
-            )
-        elif line:
-            rows += f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{escape(line)}</td></tr>'
-=======
     rows = "".join(map(_row, filter(None, rest.splitlines())))
->>>>>>> main
     lead = escape(first).replace("\n", "<br>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
