@@ -4,7 +4,7 @@ Every entity is one row of JSON. What was touched lately is also kept as an obje
 that a million deals come back without being decoded.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
@@ -46,6 +46,11 @@ class Entities(Generic[S]):
         """Keep the entity, which is new or has been changed in place."""
         self._hot[key] = state
         self._dirty[key] = state
+
+    @property
+    def dirty(self) -> Mapping[str, S]:
+        """The entities that were put since the last :meth:`changes`."""
+        return self._dirty
 
     def restore(self, key: str, row: bytes) -> None:
         """Take one row back."""

@@ -7,6 +7,7 @@ entities is the union of their logs.
 """
 
 from collections.abc import Iterable
+from sys import intern
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ KEPT = 64
 FOLDED = 16
 
 P = TypeVar("P")
+_NONE = msgspec.Raw(b"null")
 
 
 class Steps(Protocol[P]):
@@ -45,13 +47,15 @@ class Steps(Protocol[P]):
 class Story(Generic[P]):
     """One entity: its log, what was folded away below it (``base``), and the present at its end."""
 
-    __slots__ = ("base", "base_at", "log", "present", "seen", "void")
+    __slots__ = ("active", "base", "base_at", "log", "present", "seen", "sender", "void")
 
-    def __init__(self, log: list[Entry], base: P | None, base_at: int, seen: Seen) -> None:
+    def __init__(self, log: list[Entry], base: P | None, base_at: int, seen: Seen, active: int = 0, sender: str = "") -> None:
         self.log = log
         self.base = base
         self.base_at = base_at
         self.seen = seen  # ids of additive events (activities)
+        self.active = active  # time of the last of them (ms), 0: none
+        self.sender = sender  # CloudEvents source of the fact that arrived last: for links, counts for nothing
         self.present: P | None = None  # None: not stepped through yet (restored), see Histories.present
         self.void = False
 
@@ -59,8 +63,10 @@ class Story(Generic[P]):
 class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     log: list[tuple[int, str, str, dict[str, Any]]]
     base_at: int = 0
-    base: msgspec.Raw = msgspec.Raw(b"null")
+    base: msgspec.Raw = _NONE
     seen: dict[int, int] = {}
+    sender: str = ""
+    active: int = 0
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -85,16 +91,14 @@ class Histories(Generic[P]):
         """Return an entity from its row."""
         kept = self._decode_row(row)
         base = msgspec.json.decode(kept.base, type=self._present_type) if kept.base_at else None
-        story: Story[P] = Story(kept.log, base, kept.base_at, Seen(kept.seen))
+        story: Story[P] = Story(kept.log, base, kept.base_at, Seen(kept.seen), kept.active, intern(kept.sender))
         story.void = self._steps.void(kept.log)
         return story
 
     def encode(self, story: Story[P]) -> bytes:
         """Return the row of an entity."""
-        if story.base is None and not story.seen.hours:
-            return msgspec.json.encode(_Row(story.log))
-        base = msgspec.Raw(msgspec.json.encode(story.base))
-        return msgspec.json.encode(_Row(story.log, story.base_at, base, story.seen.hours))
+        base = _NONE if story.base is None else msgspec.Raw(msgspec.json.encode(story.base))
+        return msgspec.json.encode(_Row(story.log, story.base_at, base, story.seen.hours, story.sender, story.active))
 
     def new(self) -> Story[P]:
         """Return an entity of which nothing is known."""

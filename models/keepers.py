@@ -20,6 +20,8 @@ from models.history import Entry, Histories, Story, TooLate
 from models.measures import MEASURES
 from models.panes import TOTAL, Panes
 from models.segments import Segments
+from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState, deal_state, lead_state
+from models.states import encode as encode_state
 
 
 class Keeper(Protocol):
@@ -32,6 +34,12 @@ class Keeper(Protocol):
 
     def outputs(self) -> list[Output]:
         """Return what is to be sent to other partitions, once."""
+
+    def states(self) -> list[Output]:
+        """Return the present of each entity that was changed since the last checkpoint. Called before the rows are taken."""
+
+    def gone(self, key: str) -> Output | None:
+        """Return what says that an entity was forgotten."""
 
     def dead(self, state: Any, watermark: int) -> bool:
         """Whether an entity can be forgotten."""
@@ -65,15 +73,16 @@ _FAR = 1 << 62
 class _Logged:
     """Deals and leads: entities with a log, which can be merged."""
 
-    def __init__(self, histories: Histories[Any], topic: str, absorbed: str, keep: int) -> None:
+    def __init__(self, histories: Histories[Any], topic: str, states: str, absorbed: str, keep: int) -> None:
         self.histories = histories
         self.entities: Entities[Story[Any]] = Entities(histories.decode, histories.encode)
         self._topic = topic
+        self._states = states
         self._absorbed = absorbed
         self._keep = keep
         self._outputs: list[Output] = []
 
-    def note(self, key: str, entry: Entry) -> str:
+    def note(self, key: str, entry: Entry, sender: str) -> str:
         """Take one fact in; forward it where the entity has been merged away."""
         story = self.entities.get(key)
         if story is None:
@@ -81,6 +90,7 @@ class _Logged:
         was_merged = story.void and _into(story) is not None
         if not self.histories.add(story, entry):
             return "duplicate"
+        story.sender = sender
         self.entities.put(key, story)
         if story.void:
             into = _into(story)
@@ -134,6 +144,23 @@ class _Logged:
         out, self._outputs = self._outputs, []
         return out
 
+    def states(self) -> list[Output]:
+        """Return the present of each entity that was changed; None for one that counts for nothing."""
+        topic, state = self._states, self.state
+        return [
+            Output(topic, key.encode(), None if story.void else encode_state(state(key, story)))
+            for key, story in self.entities.dirty.items()
+            if story.log or story.base is not None  # of some only activities are known: they say nothing of its state
+        ]
+
+    def gone(self, key: str) -> Output | None:
+        """Return what says that an entity was forgotten."""
+        return Output(self._states, key.encode(), None)
+
+    def state(self, key: str, story: Story[Any]) -> DealState | LeadState:
+        """Return the state of an entity."""
+        raise NotImplementedError
+
     def dead(self, state: Story[Any], watermark: int) -> bool:
         """An entity goes when all it counted for has left the panes; one that is open stays."""
         if not state.log or state.log[-1][0] >= watermark - self._keep:
@@ -157,7 +184,7 @@ def _into(story: Story[Any]) -> str | None:
 class _Deals(_Logged):
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         histories = Histories(deals.DealSteps(business, panes, segments), deals.Deal)
-        super().__init__(histories, "deal-merges", "deal.absorbed", business.keep_days)
+        super().__init__(histories, "deal-merges", DEAL_STATES, "deal.absorbed", business.keep_days)
         self._business, self._panes, self._segments = business, panes, segments
 
     def take(self, event: Any, at: int, arrival: int) -> str:
@@ -165,7 +192,7 @@ class _Deals(_Logged):
         cls = event.__class__
         kind = _DEAL_KINDS.get(cls)
         if kind is not None:
-            return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)))
+            return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is DealAbsorbed:
             return self.absorb(event.subject, _entries(event.data.facts))
         return self._activity(event, at, arrival)
@@ -174,6 +201,7 @@ class _Deals(_Logged):
         story = self.entities.get(event.subject) or self.histories.new()
         if not story.seen.add(event.id, arrival, self._business.dedup_horizon):
             return "duplicate"
+        story.active = max(story.active, at)
         self.entities.put(event.subject, story)
         owner = event.data.owner
         names = (TOTAL,) if owner is UNSET or not owner else (TOTAL, self._segments.name("owner", owner))
@@ -183,6 +211,10 @@ class _Deals(_Logged):
         self._panes.add(at // 60_000, names, tuple(cells))
         return "applied"
 
+    def state(self, key: str, story: Story[Any]) -> DealState:
+        """Return the state of a deal."""
+        return deal_state(key, self.histories.present(story), _latest(story), story.active, story.sender)
+
     def finished(self, present: deals.Deal) -> bool:
         """An open deal is in the pipeline, however old."""
         return present.status != "open"
@@ -191,17 +223,26 @@ class _Deals(_Logged):
 class _Leads(_Logged):
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         histories = Histories(leads.LeadSteps(business, panes, segments), leads.Lead)
-        super().__init__(histories, "lead-merges", "lead.absorbed", business.keep_days + business.maturity)
+        super().__init__(histories, "lead-merges", LEAD_STATES, "lead.absorbed", business.keep_days + business.maturity)
 
     def take(self, event: Any, at: int, arrival: int) -> str:
         """Apply one lead event."""
         cls = event.__class__
         kind = _LEAD_KINDS.get(cls)
         if kind is not None:
-            return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)))
+            return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is LeadAbsorbed:
             return self.absorb(event.subject, _entries(event.data.facts))
-        return self.note(event.subject, (at, event.id, event.data.level, {}))  # lead.qualified: mql or sql
+        return self.note(event.subject, (at, event.id, event.data.level, {}), event.source)  # lead.qualified: mql or sql
+
+    def state(self, key: str, story: Story[Any]) -> LeadState:
+        """Return the state of a lead."""
+        return lead_state(key, self.histories.present(story), _latest(story), story.sender)
+
+
+def _latest(story: Story[Any]) -> int:
+    """Return the time of an entity's latest fact."""
+    return story.log[-1][0] if story.log else story.base_at
 
 
 def _entries(facts: Any) -> list[Entry]:
@@ -233,6 +274,13 @@ class _Engagement:
         """Visitors send nothing to other partitions."""
         return []
 
+    def states(self) -> list[Output]:
+        """Nobody asks for them one by one."""
+        return []
+
+    def gone(self, key: str) -> None:
+        """Nobody asks for them one by one."""
+
     def dead(self, state: engagement.Visitor, watermark: int) -> bool:
         """A visitor is forgotten when no window reaches back to the last visit, and no id is remembered."""
         last = state.sessions[-1].last if state.sessions else state.floor
@@ -259,6 +307,13 @@ class _Tallies:
     def outputs(self) -> list[Output]:
         """Accounts and channels send nothing to other partitions."""
         return []
+
+    def states(self) -> list[Output]:
+        """Nobody asks for them one by one."""
+        return []
+
+    def gone(self, key: str) -> None:
+        """Nobody asks for them one by one."""
 
     def dead(self, state: tallies.Tally, watermark: int) -> bool:
         """An account stays a customer; a channel is one of few."""

@@ -146,8 +146,13 @@ class EntityPartition:
         if self._touched:
             self._touched = False
             self._panes.roll(self.watermark)
+            outputs += self._keeper.states()
             rows = [Row(b"E" + key.encode(), value) for key, value in self._keeper.entities.changes()]
-            rows += [Row(b"E" + key.encode(), None) for key in self._sweep()]
+            for key in self._sweep():
+                rows.append(Row(b"E" + key.encode(), None))
+                gone = self._keeper.gone(key)
+                if gone is not None:
+                    outputs.append(gone)
             prefix = f"{self.fold_name}:{self.partition}:"
             for name, body in self._panes.changes():
                 rows.append(Row(b"P" + name.encode(), body))

@@ -42,6 +42,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic("spend", retention=400 * DAY),
     Topic("deal-merges", retention=400 * DAY),
     Topic("lead-merges", retention=400 * DAY),
+    Topic("deal-states", compact=True),
+    Topic("lead-states", compact=True),
     Topic("panes", partitioned=False, compact=True),
     Topic("readings", partitioned=False, compact=True),
     Topic("alerts", partitioned=False, retention=400 * DAY),

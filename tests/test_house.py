@@ -38,6 +38,8 @@ TOPICS = {
     "spend": (True, "delete"),
     "deal-merges": (True, "delete"),
     "lead-merges": (True, "delete"),
+    "deal-states": (True, "compact"),
+    "lead-states": (True, "compact"),
     "panes": (False, "compact"),
     "readings": (False, "compact"),
     "alerts": (False, "delete"),

@@ -66,6 +66,8 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
         "x.spend": (8, "delete"),
         "x.deal-merges": (8, "delete"),
         "x.lead-merges": (8, "delete"),
+        "x.deal-states": (8, "compact"),
+        "x.lead-states": (8, "compact"),
         "x.panes": (1, "compact"),
         "x.readings": (1, "compact"),
         "x.alerts": (1, "delete"),
