@@ -5,26 +5,37 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import orjson
 from confluent_kafka import KafkaError, KafkaException
 
-from agents import deliver_notifications, dispatch_alerts, evaluate_alerts, roll_kpis
+from agents import (
+    deliver_notifications,
+    dispatch_alerts,
+    evaluate_alerts,
+    learn,
+    predict_deals,
+    predict_leads,
+    prediction_fold,
+    roll_kpis,
+)
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.entity_fold import LANE as STATE
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
-from agents.worker import entity_folds
+from agents.worker import entity_folds, prediction_folds
 from models.business import Business
 from models.partition import TOPICS, EntityPartition
 from stream.app import Engine, build_app
 from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.metrics import Metrics
-from stream.options import EAGER, EngineOptions, wall_clock
+from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
 from stream.settings import Settings
 from stream.topics import create, declared
 from vigie.routes import load_alerting
@@ -34,6 +45,8 @@ log = logging.getLogger(__name__)
 
 #: Lanes whose results people wait for: each checkpoints as soon as something has changed.
 EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE)
+#: Lanes that may wait: what they write is large, and nobody's number depends on it.
+SLOW_LANES = {prediction_fold.LANE: prediction_fold.EVERY, learn.LANE: learn.EVERY}
 #: What librdkafka answers while no broker does.
 _AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 
@@ -65,7 +78,10 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
         "topic_prefix": kafka.topic_prefix,
         "partitions": kafka.partitions,
         "checkpoint_interval": settings.checkpoint_interval / 1000,
-        "lane_intervals": dict.fromkeys(EAGER_LANES, EAGER),
+        "lane_intervals": {
+            **dict.fromkeys(EAGER_LANES, EAGER),
+            **{lane: settings.checkpoint_interval * every / 1000 for lane, every in SLOW_LANES.items()},
+        },
         "session_timeout": kafka.session_timeout / 1000,
         "security": security(settings),
         "embedded": kafka.embedded,
@@ -85,13 +101,15 @@ class Instance:
         business: Business | None = None,
         alerting: bool = True,
         delivering: bool = True,
+        predicting: bool | None = None,
         **options: Any,
     ) -> None:
+        """``predicting`` None is as the settings say."""
         self.settings = settings
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files)
         self.rules = load_rules(self.catalogue, settings.rule_folders) if alerting else []
-        self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
+        self.metrics = Metrics(lanes=(STATE, *EAGER_LANES, *SLOW_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
         self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock)
@@ -99,6 +117,8 @@ class Instance:
         self.deliverer = Deliverer(notifiers)
         self.dispatcher = Dispatcher(load_alerting(settings))
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
+        if settings.models.live if predicting is None else predicting:
+            specs += self._prediction_folds()
         if alerting:
             specs.append(self.evaluator.spec())
         if alerting and delivering:
@@ -110,6 +130,13 @@ class Instance:
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self._counting: asyncio.Task[None] | None = None
+
+    def _prediction_folds(self) -> list[FoldSpec]:
+        settings = self.settings.models
+        start: dict[str, bytes] = {name: read_document(name, path) for name, path in settings.start.items()}
+        # Where nobody waits for a KPI (a replay) every question is asked.
+        asks = settings.asks if self.options.clock is wall_clock else None
+        return prediction_folds(self.business, self.options.partitions, interval=settings.interval, asks=asks, start=start)
 
     @property
     def clock(self) -> Callable[[], int]:
@@ -170,6 +197,14 @@ class Instance:
                 if found is not None:
                     yield found
 
+    def predictions(self) -> Iterator[dict[str, Any]]:
+        """Yield what is expected of each open deal and lead in this worker's hands."""
+        for name in (predict_deals.NAME, predict_leads.NAME):
+            for partition in range(self.settings.kafka.partitions):
+                found = self.engine.driver.fold_of(name, partition)
+                if found is not None:
+                    yield from found.answers()
+
     # What folds count, they count in plain dictionaries; here the differences go to Prometheus.
 
     async def _count_for_ever(self) -> None:
@@ -194,6 +229,20 @@ class Instance:
                 metrics.source_seen(source, at)
             while partition.delays:
                 metrics.delayed(partition.delays.popleft() / 1000)
+
+
+def read_document(name: str, path: Path) -> bytes:
+    """Return a model's document from a file; raise ``OSError`` or ``ValueError`` naming the setting where there is none."""
+    try:
+        document = path.read_bytes()
+        orjson.loads(document)
+    except OSError as error:
+        raise OSError(f"models.start.{name}: {path}: cannot be read: {error.strerror}") from error
+    except orjson.JSONDecodeError as error:
+        raise ValueError(
+            f"models.start.{name}: {path}: found no JSON ({error}); accepted: what `vigie models warm` writes"
+        ) from error
+    return document
 
 
 def _since(before: dict[Any, int], what: str, totals: Mapping[Any, int]) -> Iterator[tuple[Any, int]]:

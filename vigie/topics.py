@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
-from agents.worker import entity_folds
+from agents.worker import entity_folds, prediction_folds
 from alert_rules.alerting import everything_to
 from stream.options import EngineOptions, FoldSpec
 from stream.settings import Settings
@@ -26,6 +26,8 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
     folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec()]
+    if settings.models.live:
+        folds += prediction_folds(settings.business.business(), options.partitions, interval=settings.models.interval)
     folds += [Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
     return options, folds
 

@@ -82,6 +82,7 @@ class Pupil:
         self.published_at = self.published_lessons = -1
         self.published_version = -1
         self.fresh_rows: set[int] = set()
+        self._written: tuple[int, bytes, bytes] = (-1, b"", b"")
         if start is not None:
             self.begin(start, "the model of the settings")
 
@@ -234,8 +235,8 @@ class Pupil:
         if self.changed:
             self.changed = False
             found = [
-                Row(f"M:{name}".encode(), dump(self.model)),
-                Row(f"F:{name}".encode(), self.floor.dump()),
+                Row(f"M:{name}".encode(), self._documents()[0]),
+                Row(f"F:{name}".encode(), self._documents()[1]),
                 Row(f"C:{name}".encode(), orjson.dumps(self._counts())),
             ]
         first = self.judgements - len(self.judged)
@@ -248,6 +249,11 @@ class Pupil:
             found.append(Row(f"J:{name}:{slot}".encode(), msgspec.json.encode(part)))
         self.fresh_rows.clear()
         return found
+
+    def _documents(self) -> tuple[bytes, bytes]:
+        if self._written[0] != self.version:
+            self._written = self.version, dump(self.model), self.floor.dump()
+        return self._written[1:]
 
     def _counts(self) -> dict[str, Any]:
         return {
@@ -313,8 +319,8 @@ class Pupil:
             lessons=lessons,
             champion=self.champion,
             status=self.status(),
-            document=msgspec.Raw(dump(self.model)),
-            floor=msgspec.Raw(self.floor.dump()),
+            document=msgspec.Raw(self._documents()[0]),
+            floor=msgspec.Raw(self._documents()[1]),
         )
         return msgspec.json.encode(found)
 
@@ -322,7 +328,8 @@ class Pupil:
 class LearnModels:
     """The one partition of ``examples`` (a :class:`models.fold.PartitionFold`).
 
-    Rows: ``M:<model>`` and ``F:<model>`` the documents, ``C:<model>`` the counts, ``J:<model>:<n>`` judged answers, ``I:<n>`` ids.
+    Rows: ``M:<model>`` and ``F:<model>`` the documents, ``C:<model>`` the counts, ``J:<model>:<n>`` judged answers,
+    ``I:<n>`` ids.
     """
 
     def __init__(self, partitions: int, interval: int = 60_000, start: Mapping[str, bytes] | None = None) -> None:

@@ -10,7 +10,7 @@ event's, so that history is gone through at its own pace and nothing is taken fo
 
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
@@ -62,12 +62,13 @@ class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     aged: int = 0  # how many of the AGES have passed
     said: tuple[int, float] | None = None  # when it was last answered (ms), and P(won)
     points: list[tuple[int, float]] = []
+    hold: int = 0  # before then silence means nothing (ms)
 
 
 class Tracked:
     """One entity as this fold keeps it."""
 
-    __slots__ = ("aged", "kept", "points", "said", "story", "wake")
+    __slots__ = ("aged", "hold", "kept", "points", "said", "story", "wake")
 
     def __init__(self, story: Story[Any]) -> None:
         self.story = story
@@ -76,6 +77,7 @@ class Tracked:
         self.aged = 0
         self.said: tuple[int, float] | None = None
         self.points: list[tuple[int, float]] = []
+        self.hold = 0
 
 
 class PredictPartition:
@@ -130,6 +132,7 @@ class PredictPartition:
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back."""
+        behind = False
         for key, value in rows:
             kind = key[:1]
             if kind == b"E":
@@ -143,7 +146,9 @@ class PredictPartition:
             elif kind == _MODEL_ROW:
                 self._take_bulletin(value, restored=True)
             elif kind == b"!":
-                self.time, self.start, self._watermark, self._arrival = orjson.loads(value)
+                self.time, self.start, self._watermark, self._arrival, behind = orjson.loads(value)
+        if behind:  # who was still to be answered is not written one by one
+            self._refreshing = list(self._open)
         heapq.heapify(self._heap)
 
     def fold(self, records: Sequence[Record]) -> None:
@@ -199,7 +204,8 @@ class PredictPartition:
             self._touched = False
             rows += [Row(b"E" + key.encode(), value) for key, value in self.entities.changes()]
             rows += [Row(b"E" + key.encode(), None) for key in self._sweep()]
-            rows.append(Row(b"!", orjson.dumps((self.time, self.start, self._watermark, self._arrival))))
+            times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0)
+            rows.append(Row(b"!", orjson.dumps(times)))
         return Changes(rows, outputs)
 
     # -- what others may ask -------------------------------------------------------------------------------------------
@@ -222,6 +228,13 @@ class PredictPartition:
         if key not in self._open or (tracked := self.entities.get(key)) is None:
             return None
         return self._document(key, tracked, self._at(tracked))[0]
+
+    def answers(self) -> Iterator[dict[str, Any]]:
+        """Yield what is expected of each open entity now."""
+        for key in sorted(self._open):
+            found = self.answer(key)
+            if found is not None:
+                yield found
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -267,14 +280,14 @@ class PredictPartition:
         self._schedule(key, tracked, at)
         self.entities.put(key, tracked)
 
-    def _schedule(self, key: str, tracked: Tracked, at: int, not_before: int = 0) -> None:
+    def _schedule(self, key: str, tracked: Tracked, at: int) -> None:
         """Note when time next matters to an open entity."""
         past = self._histories.present(tracked.story).past
         times = [due for kept in tracked.kept if (due := kept.due) is not None]
         times.append((tracked.said[0] if tracked.said is not None and tracked.said[0] + REFRESH > at else at) + REFRESH)
         if tracked.aged < len(AGES):
             times.append(past.created + AGES[tracked.aged] * DAY_MS)
-        wake = max(min(times), not_before, 1)
+        wake = max(min(times), tracked.hold, 1)
         if wake != tracked.wake:
             tracked.wake = wake
             heapq.heappush(self._heap, (wake, key))
@@ -310,7 +323,9 @@ class PredictPartition:
                     tracked.aged += 1
             self._ask(key, tracked, max(at, past.last))
             # History that comes in late has more to say: until it has, silence means nothing.
-            self._schedule(key, tracked, at, self.time + HOLD if at < self.time - LIVE else 0)
+            if at < self.time - LIVE:
+                tracked.hold = self.time + HOLD
+            self._schedule(key, tracked, at)
             self._stale[key] = None
             return "applied"
         if after in ("won", "lost") and (after != before or closed != closed_before):
@@ -447,6 +462,7 @@ class PredictPartition:
         if bulletin.lessons > self._refreshed_at * _GROWN or bulletin.lessons < self._refreshed_at:
             self._refreshed_at = bulletin.lessons
             self._refreshing = list(self._open)
+            self._touched = True
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
@@ -456,13 +472,22 @@ class PredictPartition:
         tracked.wake, tracked.aged = found.wake, found.aged
         # Questions of a release with other features teach nothing any more.
         tracked.kept = found.kept if found.features == self._scribe.fingerprint else []
-        tracked.said, tracked.points = found.said, found.points
+        tracked.said, tracked.points, tracked.hold = found.said, found.points, found.hold
         return tracked
 
     def _encode(self, tracked: Tracked) -> bytes:
         story = msgspec.Raw(self._histories.encode(tracked.story))
         return encode(
-            _Row(tracked.wake, story, self._scribe.fingerprint, tracked.kept, tracked.aged, tracked.said, tracked.points)
+            _Row(
+                tracked.wake,
+                story,
+                self._scribe.fingerprint,
+                tracked.kept,
+                tracked.aged,
+                tracked.said,
+                tracked.points,
+                tracked.hold,
+            )
         )
 
     def _sweep(self) -> list[str]:
