@@ -3,10 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from agents.notifiers.base import Notifier
-from alert_rules.outbox import DeliverNotifications, Delivery, no_outcomes
+from alert_rules.delivery import Action, Delivery
+from alert_rules.health import Health
+from alert_rules.outbox import DeliverNotifications, no_outcomes
 from alert_rules.outcome import Outcome, Retry
+from alert_rules.plan import Alerting, everything_to
 from models.fold import PartitionFold
 from stream.options import FoldSpec, wall_clock
 
@@ -23,6 +27,8 @@ class Deliverer:
     ``wrote`` is called when the result of an attempt waits to be written: the engine's ``poke(NAME)``.
     ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``.
     ``clock`` gives milliseconds since the epoch: the wall clock, also in a replay, because receivers live in it.
+    ``plan`` says who hears of a receiver that fails; ``actions`` gives what a receiver may do with a message; ``sent`` is
+    called with what has arrived, and when.
     """
 
     def __init__(
@@ -32,8 +38,14 @@ class Deliverer:
         wrote: Callable[[], object] = lambda: None,
         owned: Callable[[], DeliverNotifications | None] = lambda: None,
         clock: Callable[[], int] = wall_clock,
+        plan: Alerting | None = None,
+        actions: Callable[[Delivery], tuple[Action, ...]] = lambda delivery: (),
+        sent: Callable[[Delivery, int], None] = lambda delivery, now: None,
     ) -> None:
         self.notifiers = dict(notifiers)
+        self.plan = everything_to(()) if plan is None else plan
+        self.actions = actions
+        self.sent = sent
         self.wrote = wrote
         self.owned = owned
         self._clock = clock
@@ -53,7 +65,19 @@ class Deliverer:
         )
 
     def _make(self, partition: int) -> DeliverNotifications:
-        return DeliverNotifications(tuple(self.notifiers), heard=self._news.set, outcomes=self.outcomes)
+        fallback = self.plan.fallback
+        return DeliverNotifications(
+            tuple(self.notifiers),
+            heard=self._news.set,
+            outcomes=self.outcomes,
+            follows=[name for name, notifier in self.notifiers.items() if notifier.follows],
+            health=Health(self.notifiers, self._fallback, fallback.after),
+            sent=lambda delivery, now: self.sent(delivery, now),
+        )
+
+    def _fallback(self, now: int) -> list[str]:
+        """Return who is to hear of a receiver that fails."""
+        return [one.receiver for one in self.plan.resolve(self.plan.fallback.receivers, now)]
 
     async def deliver(self, partition: int, fold: PartitionFold) -> None:
         """Send until nothing is left to be sent. Cancelled when the partition goes to another worker, which finds the
@@ -88,7 +112,7 @@ class Deliverer:
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
         try:
-            outcome = await self.notifiers[delivery.receiver].send(delivery)
+            outcome = await self.notifiers[delivery.receiver].send(replace(delivery, actions=self.actions(delivery)))
         except Exception as error:
             # A notifier's bug must not stop the others; what the error says may hold a secret, its kind does not.
             outcome = Retry(f"internal error ({type(error).__name__})")
@@ -107,6 +131,25 @@ class Deliverer:
         """Return when the oldest message without an end came (milliseconds since the epoch)."""
         fold = self.owned()
         return None if fold is None else fold.oldest()
+
+    def waiting(self) -> dict[str, int]:
+        """Return how many messages have no end yet, by receiver."""
+        fold = self.owned()
+        return {} if fold is None else {name: count for name, (count, _) in fold.waiting().items()}
+
+    def ages(self) -> dict[str, float]:
+        """Return how long the oldest message without an end has been waiting, by receiver, seconds; 0 where none waits."""
+        fold, now = self.owned(), self._clock()
+        waiting = {} if fold is None else fold.waiting()
+        return {name: 0.0 if first is None else max(0, now - first) / 1000 for name, (_, first) in waiting.items()}
+
+    def failing(self) -> dict[str, float]:
+        """Return for how long nothing has arrived, by receiver, seconds; 0 where the last attempt did."""
+        fold, now = self.owned(), self._clock()
+        if fold is None:
+            return {}
+        since = {name: found.since for name, found in fold.health.failing.items()}
+        return {name: max(0, now - since[name]) / 1000 if name in since else 0.0 for name in self.notifiers}
 
     async def close(self) -> None:
         """Let go of the receivers' connections."""

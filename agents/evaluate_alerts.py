@@ -5,6 +5,7 @@ from typing import Any
 
 from alert_rules.evaluator import EvaluateAlerts
 from alert_rules.rule import Rule
+from models.roll import Wanted
 from stream.options import FoldSpec
 
 NAME = "evaluate-alerts"
@@ -34,13 +35,17 @@ class Evaluator:
         )
 
     @property
-    def wanted(self) -> set[tuple[str, str, str | None]]:
-        """The (KPI, window, dimension or None for the total) whose readings must be published for the rules."""
+    def wanted(self) -> set[Wanted]:
+        """The readings that must be published for the rules, each with what it is to be compared with."""
         return self._empty.wanted
 
     def current(self) -> list[dict[str, Any]]:
         """Return the alerts that stand, gravest and oldest first: ``GET /api/alerts``."""
         return (self.owned() or self._empty).current()
+
+    def beyond(self) -> dict[tuple[str], int]:
+        """Return how many readings began no alert because their rule had enough standing, by (rule,)."""
+        return {(rule,): count for rule, count in (self.owned() or self._empty).beyond.items()}
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Return how many alerts stand by (rule, severity, state), zeros included: ``vigie_alerts``."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from models.business import Business
 from models.kpis.catalogue import Catalogue
+from models.kpis.targets import Targets
 from models.roll import Name, RollKpis
 from models.view import View
 from stream.options import FoldSpec
@@ -21,15 +22,27 @@ class Roller:
     """
 
     def __init__(
-        self, business: Business, catalogue: Catalogue, wanted: Iterable[Name] = (), *, clock: Callable[[], int] | None = None
+        self,
+        business: Business,
+        catalogue: Catalogue,
+        wanted: Iterable[Name] = (),
+        *,
+        clock: Callable[[], int] | None = None,
+        targets: Targets | None = None,
+        paced: bool = False,
     ) -> None:
-        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's."""
+        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's.
+
+        ``targets`` are the quotas; ``paced`` as in :class:`~models.roll.RollKpis`.
+        """
         self.view = View(business)
         self.catalogue = catalogue
         self._clock = clock
+        self._paced = paced
         self._wanted: frozenset[Name] = frozenset(wanted)
+        self._targets = targets or Targets()
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
-        self._fold = RollKpis(self.view, catalogue, self._wanted, clock=clock)
+        self._fold = self._make(0)
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
@@ -42,10 +55,10 @@ class Roller:
             doc="Merge the partial sums of all partitions, and publish the readings that rules wait for.",
         )
 
-    def watch(self, wanted: Iterable[Name]) -> None:
-        """Replace the set of readings to publish (the rules were reloaded)."""
-        self._wanted = frozenset(wanted)
-        self._fold.watch(self._wanted)
+    def watch(self, wanted: Iterable[Name], targets: Targets | None = None) -> None:
+        """Replace the set of readings to publish, and the quotas (rules and targets were reloaded)."""
+        self._wanted, self._targets = frozenset(wanted), targets or Targets()
+        self._fold.watch(self._wanted, self._targets)
 
     @property
     def refused(self) -> int:
@@ -53,5 +66,7 @@ class Roller:
         return self._fold.refused
 
     def _make(self, partition: int) -> RollKpis:
-        self._fold = RollKpis(self.view, self.catalogue, self._wanted, clock=self._clock)
+        self._fold = RollKpis(
+            self.view, self.catalogue, self._wanted, clock=self._clock, targets=self._targets, paced=self._paced
+        )
         return self._fold

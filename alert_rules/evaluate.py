@@ -11,6 +11,10 @@ down within one incident. **A reading without a value says nothing** (null, or a
 inactive alert stays inactive, a firing one goes on firing, and a pending one waits: the time without a value does not
 count towards ``for``. A reading older than the last one is ignored. The time is the reading's own ``at``, so that
 history replays to the same alerts.
+
+Outside a rule's active times nothing begins: an inactive alert stays so, a pending one waits as if there were no value, and
+a step that has not spoken does not count. What has spoken goes on to recover and to end. With ``keep_firing_for`` a step that
+is clear holds on for so long, and begins anew when it is breached meanwhile.
 """
 
 import hashlib
@@ -18,10 +22,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from alert_rules.condition import Kind as Condition
+from alert_rules.condition import against, cases_of, measured, told
 from alert_rules.durations import human
-from alert_rules.posterior import probability
-from alert_rules.reading import sample
-from alert_rules.rule import Direction, Rule, Severity, Step
+from alert_rules.posterior import change_of_count, change_of_share, of_interval, probability
+from alert_rules.rule import Direction, Rule, Severity, Statistic, Step
 from alert_rules.wording import number
 from models.kpis.reading import Reading
 
@@ -54,10 +59,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A step of the ladder that is breached, or not clear yet: since when, and whether it has spoken."""
+    """A step of the ladder that is breached, or not clear yet: since when, whether it has spoken, since when it is clear."""
 
     since: int
     on: bool
+    clear: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +118,20 @@ def digest(*parts: str) -> str:
 def evaluate(rule: Rule, state: AlertState | None, reading: Reading) -> tuple[AlertState | None, list[Transition]]:
     """Return the state after the reading and what has happened, in order. Pure; the state given is left as it was."""
     now = reading.at
-    if state is not None and now < state.at:
+    value = measured(rule.condition, reading, rule.min_samples)
+    if state is None:
+        # By far the most readings say that all is well: they end here, before anything is made.
+        if value is None or not rule.ladder[0].breached(rule.direction, value):
+            return None, []
+    elif now < state.at:
         return state, []
-    value = _spoken(rule, reading)
-    if value is None:
+    awake = rule.awake(now)
+    if value is None or (not awake and (state is None or state.phase is Phase.PENDING)):
         if state is not None and state.blind is None:
             state = replace(state, blind=now, at=now)
         return state, []
 
-    holds = _holds(rule, state, reading, value)
+    holds = _holds(rule, state, reading, value, awake)
     if not holds:
         return None, [] if state is None else [_ended(rule, state, value, reading)]
     on = [severity for severity, hold in holds.items() if hold.on]
@@ -147,14 +158,7 @@ def orphaned(state: AlertState, now: int, reason: str) -> Transition:
     )  # fmt: skip
 
 
-def _spoken(rule: Rule, reading: Reading) -> float | None:
-    """Return the value if the reading says something: rule "no value, or too small a sample, holds the state"."""
-    if reading.value is None or (rule.min_samples and (sample(reading) or 0) < rule.min_samples):
-        return None
-    return reading.value
-
-
-def _holds(rule: Rule, state: AlertState | None, reading: Reading, value: float) -> dict[Severity, Hold]:
+def _holds(rule: Rule, state: AlertState | None, reading: Reading, value: float, awake: bool) -> dict[Severity, Hold]:
     """Return the steps that are breached or not clear yet."""
     now = reading.at
     # Time without a value does not count towards `for`.
@@ -162,23 +166,50 @@ def _holds(rule: Rule, state: AlertState | None, reading: Reading, value: float)
     holds: dict[Severity, Hold] = {}
     for step in rule.ladder:
         hold = state.holds.get(step.severity) if state is not None else None
-        if hold is not None and unseen and not hold.on:
-            hold = replace(hold, since=hold.since + unseen)
+        if hold is not None and unseen:
+            clear = None if hold.clear is None else hold.clear + unseen
+            hold = replace(hold, clear=clear) if hold.on else replace(hold, since=hold.since + unseen)
         spoken = hold is not None and hold.on
         # What has spoken holds until it is clear; certainty is asked for before speaking only.
-        if step.breached(rule.direction, value) and (spoken or surely(rule, step, reading)):
+        if step.breached(rule.direction, value) and (spoken or (awake and surely(rule, step, reading))):
             since = now if hold is None else hold.since
             holds[step.severity] = Hold(since, spoken or now - since >= rule.wait)
-        elif hold is not None and hold.on and not step.cleared(rule.direction, value):
-            holds[step.severity] = hold
+        elif hold is not None and hold.on:
+            if not step.cleared(rule.direction, value):
+                holds[step.severity] = hold if hold.clear is None else replace(hold, clear=None)
+            elif rule.keep:
+                clear = now if hold.clear is None else hold.clear
+                if now - clear < rule.keep:
+                    holds[step.severity] = replace(hold, clear=clear)
     return holds
 
 
 def certainty(rule: Rule, step: Step, reading: Reading) -> float | None:
-    """Return the probability that a rate truly lies beyond a step, None where the reading has no counts to tell it by."""
-    if reading.numerator is None or reading.denominator is None or not 0 <= reading.numerator <= reading.denominator:
+    """Return the probability that what is measured truly lies beyond a step, None where the reading cannot tell it."""
+    try:
+        match rule.statistic:
+            case Statistic.BETA:
+                return probability(rule.direction, step.threshold, *_counts(reading.numerator, reading.denominator))
+            case Statistic.NORMAL:
+                if reading.value is None or reading.low is None or reading.high is None:
+                    return None
+                return of_interval(rule.direction, step.threshold, reading.value, reading.low, reading.high)
+            case Statistic.POISSON:
+                past = against(reading, rule.condition.versus)
+                now, before = _counts(reading.value, past.get("value"))
+                return change_of_count(rule.direction, step.threshold, now, before)
+            case Statistic.BETAS:
+                past = against(reading, rule.condition.versus)
+                share, earlier = _counts(reading.numerator, reading.denominator), _counts(past.get("numerator"), cases_of(past))
+                return change_of_share(rule.direction, step.threshold, share, earlier)
+    except ValueError:  # counts that a late correction has left inconsistent for a moment
         return None
-    return probability(rule.direction, step.threshold, reading.numerator, reading.denominator)
+
+
+def _counts(hits: float | None, cases: float | None) -> tuple[float, float]:
+    if hits is None or cases is None:
+        raise ValueError("no counts")
+    return hits, cases
 
 
 def surely(rule: Rule, step: Step, reading: Reading) -> bool:
@@ -208,29 +239,43 @@ def _kind(before: AlertState | None, after: AlertState) -> Kind | None:
 def _ended(rule: Rule, state: AlertState, value: float, reading: Reading) -> Transition:
     kind = Kind.CANCELLED if state.phase is Phase.PENDING else Kind.RESOLVED
     step = rule.step(state.severity) or rule.ladder[0]
+    if rule.condition.kind is Condition.ABSENT:
+        return _transition(rule, kind, state, None, reading, f"there is something again: {_value(rule, reading)}")
+    words = told(rule.condition, value, rule.unit, reading)
     if kind is Kind.CANCELLED and step.breached(rule.direction, value):
-        told = number(value, rule.unit, reading.currency)
-        limit, sure = number(step.threshold, rule.unit, reading.currency), certainty(rule, step, reading)
+        limit, sure = _level(rule, step.threshold, reading), certainty(rule, step, reading)
         doubt = f"only {number(sure, 'ratio')} sure" if sure is not None else "nobody knows how sure"
-        reason = f"{told} is {rule.direction} {limit}, but it is {doubt}, not {number(rule.sure, 'ratio')}"
+        reason = f"{words} is {rule.direction} {limit}, but it is {doubt}, not {number(rule.sure, 'ratio')}"
         return _transition(rule, kind, state, None, reading, reason)
-    level = number(step.clear if kind is Kind.RESOLVED else step.threshold, rule.unit, reading.currency)
     side = "at or above" if rule.direction is Direction.BELOW else "at or below"
-    reason = f"{number(value, rule.unit, reading.currency)} is {side} {level}"
+    kept = f" for {human(rule.keep)}" if rule.keep and kind is Kind.RESOLVED else ""
+    reason = f"{words} is {side} {_level(rule, step.clear if kind is Kind.RESOLVED else step.threshold, reading)}{kept}"
     return _transition(rule, kind, state, None, reading, reason)
 
 
 def _reason(rule: Rule, after: AlertState, value: float, reading: Reading) -> str:
-    currency = reading.currency
     step = rule.step(after.severity)
     assert step is not None  # holds are made of the ladder's steps
-    told, threshold = number(value, rule.unit, currency), number(step.threshold, rule.unit, currency)
+    hold = after.holds[after.severity]
+    if rule.condition.kind is Condition.ABSENT:
+        return f"nothing for {human(after.at - hold.since)}" if after.at > hold.since else "nothing"
+    words, threshold = told(rule.condition, value, rule.unit, reading), _level(rule, step.threshold, reading)
     if after.phase is Phase.RECOVERING:
-        return f"{told} is no longer {rule.direction} {threshold}, not yet at {number(step.clear, rule.unit, currency)}"
-    held = after.at - after.holds[after.severity].since
+        if hold.clear is not None:
+            return f"{words} is clear; kept for {human(rule.keep)}"
+        return f"{words} is no longer {rule.direction} {threshold}, not yet at {_level(rule, step.clear, reading)}"
+    held = after.at - hold.since
     sure = None if rule.sure is None else certainty(rule, step, reading)
     how = "" if sure is None else f" ({number(sure, 'ratio')} sure)"
-    return f"{told} is {rule.direction} {threshold}{how}{f' for {human(held)}' if held else ''}"
+    return f"{words} is {rule.direction} {threshold}{how}{f' for {human(held)}' if held else ''}"
+
+
+def _level(rule: Rule, level: float, reading: Reading) -> str:
+    return number(level, rule.measure_unit, reading.currency)
+
+
+def _value(rule: Rule, reading: Reading) -> str:
+    return number(reading.value, rule.unit, reading.currency)
 
 
 def _transition(
@@ -264,7 +309,7 @@ def encode_state(state: AlertState) -> dict[str, Any]:
         "severity": state.severity.value,
         "started": state.started,
         "fired": state.fired,
-        "holds": {severity.value: [hold.since, hold.on] for severity, hold in state.holds.items()},
+        "holds": {severity.value: [hold.since, hold.on, hold.clear] for severity, hold in state.holds.items()},
         "blind": state.blind,
         "at": state.at,
     }
@@ -279,7 +324,7 @@ def decode_state(tree: dict[str, Any]) -> AlertState:
         severity=Severity(tree["severity"]),
         started=tree["started"],
         fired=tree["fired"],
-        holds={Severity(severity): Hold(since, on) for severity, (since, on) in tree["holds"].items()},
+        holds={Severity(severity): Hold(*hold) for severity, hold in tree["holds"].items()},
         blind=tree["blind"],
         at=tree["at"],
     )

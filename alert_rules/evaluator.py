@@ -1,10 +1,12 @@
 """Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 
+from alert_rules.condition import measured
 from alert_rules.dead import dead_output
 from alert_rules.evaluate import AlertState, Phase, Transition, decode_state, encode_state, evaluate, orphaned
 from alert_rules.message import message, summary
@@ -14,6 +16,7 @@ from models.calendar import iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
+from models.roll import Wanted
 
 
 class EvaluateAlerts:
@@ -27,6 +30,8 @@ class EvaluateAlerts:
         self._watching: dict[tuple[str, str, str | None], list[Rule]] = {}
         for rule in self.rules.values():
             self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
+        self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
+        self._standing: Counter[str] = Counter()  # alerts by rule
         self._states: dict[str, AlertState] = {}
         self._latest: dict[str, Reading] = {}  # of the alerts that stand, for those who look; not state
         self._orphans: list[AlertState] = []
@@ -35,15 +40,19 @@ class EvaluateAlerts:
         self.refused = 0  # readings that could not be read, since the start
 
     @property
-    def wanted(self) -> set[tuple[str, str, str | None]]:
-        """The (KPI, window, dimension or None for the total) whose readings the rules need."""
-        return set(self._watching)
+    def wanted(self) -> set[Wanted]:
+        """The readings that the rules need, each with what it is to be compared with."""
+        return {
+            Wanted(*name, frozenset().union(*(rule.condition.against for rule in rules)))
+            for name, rules in self._watching.items()
+        }
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the states back; those of rules that are gone are ended at the next tick."""
         for key, value in rows:
             state = decode_state(orjson.loads(value))
             self._states[key.decode()] = state
+            self._standing[state.rule] += 1
             if state.rule not in self.rules:
                 self._orphans.append(state)
 
@@ -69,18 +78,28 @@ class EvaluateAlerts:
         key = f"{rule.id}|{reading.segment_name}"
         before = self._states.get(key)
         after, transitions = evaluate(rule, before, reading)
+        if after is None and before is None:
+            return
+        if before is None and self._standing[rule.id] >= rule.groups:
+            self.beyond[rule.id] = self.beyond.get(rule.id, 0) + 1
+            return
         if after is not None:
             self._latest[key] = reading
         if after is before:
             return
         if after is None:
-            self._states.pop(key, None)
-            self._latest.pop(key, None)
+            self._forget(key, rule.id)
         else:
+            self._standing[rule.id] += before is None
             self._states[key] = after
         self._dirty.add(key)
         for transition in transitions:
             self._say(rule, transition)
+
+    def _forget(self, key: str, rule: str) -> None:
+        del self._states[key]
+        self._latest.pop(key, None)
+        self._standing[rule] -= 1
 
     def _vanished(self, record: Record) -> None:
         """End the alerts of a segment that has no readings any more: their topic's record has been taken back."""
@@ -89,9 +108,9 @@ class EvaluateAlerts:
         by = segment.partition("=")[0] if "=" in segment else None
         for rule in self._watching.get((kpi, window, by), ()):
             key = f"{rule.id}|{segment}"
-            state = self._states.pop(key, None)
+            state = self._states.get(key)
             if state is not None:
-                self._latest.pop(key, None)
+                self._forget(key, rule.id)
                 self._dirty.add(key)
                 self._say(rule, orphaned(state, max(record.timestamp, state.at), f"{segment} has no readings any more"))
 
@@ -105,7 +124,7 @@ class EvaluateAlerts:
         """End the alerts of rules that are gone. Nothing else: the readings' own times are what counts."""
         for state in self._orphans:
             key = f"{state.rule}|{state.segment}"
-            del self._states[key]
+            self._forget(key, state.rule)
             self._dirty.add(key)
             self._say(_gone(state), orphaned(state, now, f"the rule {state.rule} is no longer there"))
         self._orphans.clear()
@@ -148,6 +167,9 @@ class EvaluateAlerts:
             "sample": sample(reading) if reading else None,
             "at": iso(reading.at if reading else state.at),
             "unit": rule.unit if rule else None,
+            "condition": rule.condition.kind.value if rule else None,
+            "measured": measured(rule.condition, reading, 0) if rule and reading else None,
+            "threshold_unit": rule.measure_unit if rule else None,
             "threshold": step.threshold if step else None,
             "direction": rule.direction.value if rule else None,
             "labels": dict(rule.labels) if rule else {},

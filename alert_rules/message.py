@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+from alert_rules.condition import Kind as Condition
+from alert_rules.condition import against, measured, told
 from alert_rules.durations import human
 from alert_rules.evaluate import Kind, Transition
 from alert_rules.reading import sample
 from alert_rules.rule import Direction, Rule, Severity
 from alert_rules.wording import Quantity, fill, number
 from models.calendar import iso
+from models.kpis.earlier import SEASONAL, TARGET
 from models.kpis.reading import Reading
 
 
@@ -47,12 +50,41 @@ def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading:
         "numerator": of(reading.numerator if reading else None, "money" if rule.unit == "money" else "count"),
         "denominator": of(reading.denominator if reading else None, "count"),
         "sample": of(sample(reading) if reading else None, "count"),
-        "threshold": of(step.threshold if step else None),
-        "clear": of(step.clear if step else None),
+        "threshold": of(step.threshold if step else None, rule.measure_unit),
+        "clear": of(step.clear if step else None, rule.measure_unit),
     }
+    found |= {name: of(value, unit) for name, (value, unit) in _compared(rule, reading).items()}
     if rule.by is not None:
         found[rule.by] = place
     return found
+
+
+def _compared(rule: Rule, reading: Reading | None) -> dict[str, tuple[float | None, str]]:
+    """Return what a rule of this kind may name beside the value, each with its unit."""
+    condition, unit = rule.condition, rule.unit
+    number = measured(condition, reading, 0) if reading is not None else None
+
+    def part(name: str, key: str) -> float | None:
+        return against(reading, name).get(key) if reading is not None else None
+
+    match condition.kind:
+        case Condition.CHANGE:
+            return {"previous": (part(condition.versus, "value"), unit), "change": (number, condition.unit(unit))}
+        case Condition.ANOMALY:
+            return {
+                "value": (part(SEASONAL, "value"), unit),
+                "sample": (part(SEASONAL, "sample"), "count"),
+                "expected": (part(SEASONAL, "expected"), unit),
+                "deviations": (part(SEASONAL, "deviations"), "deviations"),
+            }
+        case Condition.TARGET:
+            return {
+                "target": (part(TARGET, "value"), unit),
+                "due": (part(TARGET, "due"), unit),
+                "elapsed": (part(TARGET, "elapsed"), "ratio"),
+                "pace": (number, "ratio"),
+            }
+    return {}
 
 
 def message(rule: Rule, transition: Transition) -> Message:
@@ -60,12 +92,21 @@ def message(rule: Rule, transition: Transition) -> Message:
     reading = transition.reading
     name = rule.title or rule.kpi
     place = "" if transition.segment == "total" else f" · {transition.segment}"
-    told = f": {number(reading.value, rule.unit, reading.currency)}" if reading is not None else ""
-    title = f"[{_stamp(transition)}] {name}{place}{told}"
+    head = f": {_headline(rule, reading)}" if reading is not None else ""
+    title = f"[{_stamp(transition)}] {name}{place}{head}"
     words = summary(rule, transition.segment, transition.severity, transition.started, reading)
     lines = [words, ""]
     lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading)]
     return Message(title, "\n".join(lines), data(rule, transition))
+
+
+def _headline(rule: Rule, reading: Reading) -> str:
+    value = measured(rule.condition, reading, 0)
+    if rule.condition.kind is Condition.ABSENT:
+        return "nothing" if value else number(reading.value, rule.unit, reading.currency)
+    if rule.condition.kind is Condition.VALUE or value is None:
+        return number(reading.value, rule.unit, reading.currency)
+    return told(rule.condition, value, rule.unit, reading)
 
 
 def _stamp(transition: Transition) -> str:
@@ -91,15 +132,13 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[
             facts.append(("Sample", number(cases, "count")))
         facts.append(("Window", f"{rule.window}, {iso(reading.start)} to {iso(reading.at)}"))
     step = rule.step(transition.severity)
-    if step is not None:
+    if step is not None and rule.condition.kind is Condition.ABSENT:
+        facts.append(("Threshold", f"{transition.severity} after nothing for {human(rule.wait)}"))
+    elif step is not None:
         clears = "at or above" if rule.direction is Direction.BELOW else "at or below"
-        facts.append(
-            (
-                "Threshold",
-                f"{transition.severity} {rule.direction} {number(step.threshold, rule.unit)}, "
-                f"clears {clears} {number(step.clear, rule.unit)}",
-            )
-        )
+        unit = rule.measure_unit
+        limit, level = number(step.threshold, unit), number(step.clear, unit)
+        facts.append(("Threshold", f"{transition.severity} {rule.direction} {limit}, clears {clears} {level}"))
     lasted = transition.at - transition.started
     facts.append(("Since", f"{iso(transition.started)}{f' ({human(lasted)})' if lasted else ''}"))
     facts.append(("Runbook", rule.runbook))
@@ -137,6 +176,11 @@ def data(rule: Rule, transition: Transition) -> dict[str, Any]:
         "threshold": step.threshold if step else None,
         "clear": step.clear if step else None,
         "direction": rule.direction.value,
+        "condition": rule.condition.kind.value,
+        "measured": measured(rule.condition, reading, 0) if reading else None,
+        "threshold_unit": rule.measure_unit,
+        "against": reading.against if reading else None,
+        "depends": list(rule.depends),
         "sure": rule.sure,
         "labels": dict(rule.labels),
         "runbook": rule.runbook,
@@ -147,5 +191,9 @@ def check_summary(rule: Rule) -> None:
     """Raise :class:`alert_rules.wording.TemplateError` where the summary cannot be filled in, whatever the reading."""
     segment = {} if rule.by is None else {rule.by: "web"}
     for value in (0.5, None):
-        reading = Reading(rule.kpi, rule.window, segment, 0, 0, value, value, value, value, value, rule.unit)
+        past = {
+            name: dict.fromkeys(("value", "due", "elapsed", "expected", "deviations", "sample"), value)
+            for name in rule.condition.against
+        }
+        reading = Reading(rule.kpi, rule.window, segment, 0, 0, value, value, value, value, value, rule.unit, against=past)
         summary(rule, reading.segment_name, rule.ladder[0].severity, 0, reading)

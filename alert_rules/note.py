@@ -10,6 +10,13 @@ from models.calendar import iso
 #: So many alerts of a group are told in full; the others are counted.
 LISTED = 20
 _RANK = {"critical": 1, "warn": 0}
+#: Kinds of messages that are not about a transition of this moment; how the words of one begin.
+_LATER = {
+    "repeated": "STILL",
+    "escalated": "ESCALATED",
+    "acknowledged": "ACKNOWLEDGED",
+    "unacknowledged": "NO LONGER ACKNOWLEDGED",
+}
 
 
 def note(
@@ -23,12 +30,14 @@ def note(
     route: str,
     now: int,
     receivers: Sequence[str],
+    acks: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Return the message as it goes to the ``outbox``; deterministic.
 
     ``alerts`` are the last transitions of the group's incidents, ``ended`` the incidents that have ended. A message about one
-    alert *is* that alert's transition, with the message's own id and kind.
+    alert *is* that alert's transition, with the message's own id and kind. ``acks`` says by incident who takes care since when.
     """
+    acks = acks or {}
     ordered = sorted(alerts, key=lambda a: (a["incident"] in ended, -_RANK.get(a["severity"], 0), a["since"], a["incident"]))
     head = ordered[0]
     base = dict(head) if len(ordered) == 1 else _summed(ordered)
@@ -38,18 +47,19 @@ def note(
         "id": digest(thread, route, str(number)),
         "incident": thread,
         "kind": notice.kind,
-        "at": iso(now) if notice.kind in ("repeated", "escalated") else max(str(a["at"]) for a in alerts),
+        "at": iso(now) if notice.kind in _LATER else max(str(a["at"]) for a in alerts),
         "group": dict(group),
         "route": route,
         "why_now": notice.reason,
-        "alerts": [_listed(alert, ended) for alert in ordered[:LISTED]],
+        "alerts": [_listed(alert, ended, acks) for alert in ordered[:LISTED]],
+        "acknowledged": acks.get(head["incident"]) if len(ordered) == 1 else None,
         "more": max(0, len(ordered) - LISTED),
         "message": words,
         "receivers": list(receivers),
     }
 
 
-def _listed(alert: Mapping[str, Any], ended: frozenset[str]) -> dict[str, Any]:
+def _listed(alert: Mapping[str, Any], ended: frozenset[str], acks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     kept = (
         "incident",
         "rule",
@@ -65,17 +75,17 @@ def _listed(alert: Mapping[str, Any], ended: frozenset[str]) -> dict[str, Any]:
         "runbook",
     )
     shown = {name: alert.get(name) for name in kept}
-    return shown | {"state": "resolved" if alert["incident"] in ended else "firing", "title": alert["message"]["title"]}
+    return shown | {
+        "state": "resolved" if alert["incident"] in ended else "firing",
+        "title": alert["message"]["title"],
+        "acknowledged": acks.get(alert["incident"]),
+    }
 
 
 def _words(kind: str, alert: Mapping[str, Any]) -> dict[str, str]:
     """Return the alert's own words; what is said again says so."""
     title, text = str(alert["message"]["title"]), str(alert["message"]["text"])
-    if kind == "repeated":
-        title = f"STILL {title}"
-    elif kind == "escalated":
-        title = f"ESCALATED {title}"
-    return {"title": title, "text": text}
+    return {"title": f"{_LATER[kind]} {title}" if kind in _LATER else title, "text": text}
 
 
 def _summed(alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -97,7 +107,7 @@ def _many(notice: Notice, alerts: Sequence[Mapping[str, Any]], ended: frozenset[
     over = len(alerts) - len(standing)
     counts += [f"{over} RESOLVED"] * bool(over)
     rules = sorted({str(alert["rule"]) for alert in alerts})
-    mark = {"repeated": "STILL ", "escalated": "ESCALATED "}.get(notice.kind, "")
+    mark = f"{_LATER[notice.kind]} " if notice.kind in _LATER else ""
     about = ", ".join(rules[:3]) + (f" and {len(rules) - 3} more" if len(rules) > 3 else "")
     lines = []
     for alert in alerts[:LISTED]:

@@ -15,41 +15,31 @@ receiver never waits for another.
 import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from alert_rules.dead import dead_output
+from alert_rules.delivery import Delivery
 from alert_rules.durations import human
 from alert_rules.evaluate import Kind, digest
+from alert_rules.health import Health
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent, backoff
-from models.calendar import DAY_MS, iso
+from models.calendar import DAY_MS, HOUR_MS, iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 
+__all__ = ["OUTCOMES", "DeliverNotifications", "Delivery", "no_outcomes"]
+
 _ORDER = b"#order"  # the row of the next message's number, so that a number is never used twice
+_MEMO, _HEALTH = "#memo|", "#health|"  # rows of what receivers gave back, and of those that fail
 _TOLD = frozenset(kind.value for kind in Kind if kind.told)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message for one receiver. ``id`` is its idempotency key: the same at every attempt, across restarts."""
-
-    id: str
-    receiver: str
-    incident: str
-    order: int  # its number, in the order of coming: messages of an incident are sent in this order
-    created: int  # when it came, milliseconds since the epoch
-    attempts: int  # that have been made
-    due: int  # when the next attempt may be made, milliseconds since the epoch
-    tried: int | None  # when the first attempt ended, milliseconds since the epoch
-    alert: dict[str, Any]  # the transition, as on the ``alerts`` topic, with its message
-
-    @property
-    def row(self) -> str:
-        """The key of its row."""
-        return f"{self.receiver}|{self.id}"
+#: Kinds of messages that only those hear who show how an incident stands (``follows``); others would take them for news.
+FOLLOWED = frozenset(("acknowledged", "unacknowledged"))
+#: What a receiver gave back is kept so long after its last use, milliseconds, and of so many incidents.
+MEMO_KEPT = 30 * DAY_MS
+MEMOS = 10_000
 
 
 OUTCOMES = ("sent", "retried", "rejected", "expired")
@@ -65,6 +55,8 @@ class DeliverNotifications:
 
     ``receivers`` are the names of those who get everything. ``patience`` is for how long a message is tried, in milliseconds.
     ``heard`` is called when there may be something new to :meth:`take`; ``outcomes`` counts attempts by (receiver, outcome).
+    ``follows`` names the receivers that show how an incident stands: they hear of acknowledgements, too. ``health`` watches
+    the receivers; ``sent`` is called with what has arrived, and when.
     """
 
     def __init__(
@@ -74,8 +66,17 @@ class DeliverNotifications:
         patience: int = DAY_MS,
         heard: Callable[[], None] = lambda: None,
         outcomes: Counter[tuple[str, str]] | None = None,
+        follows: Collection[str] = (),
+        health: Health | None = None,
+        sent: Callable[[Delivery, int], None] = lambda delivery, now: None,
     ) -> None:
         self._heard = heard
+        self._follows = frozenset(follows)
+        self._sent = sent
+        self.health = Health(receivers) if health is None else health
+        self._memos: dict[str, tuple[str, int]] = {}  # by row: what was given back, and when; the oldest first
+        self._noted: set[str] = set()  # memos that have changed
+        self._forgetting = 0  # when memos are looked through next
         self.receivers = tuple(receivers)
         self.patience = patience
         self.outcomes = no_outcomes(receivers) if outcomes is None else outcomes
@@ -98,10 +99,16 @@ class DeliverNotifications:
         """Take the intents back: each is durable, and may or may not have been sent."""
         found: list[Delivery] = []
         for key, value in rows:
+            name, tree = key.decode(), orjson.loads(value)
             if key == _ORDER:
-                self._next_order = int(value)
+                self._next_order = tree
+            elif name.startswith(_MEMO) and "memo" in tree:
+                self._memos[name] = (tree["memo"], tree["at"])
+            elif name.startswith(_HEALTH) and "since" in tree:
+                self.health.restore(name.removeprefix(_HEALTH), tree)
             else:
-                found.append(_decode(orjson.loads(value)))
+                found.append(Delivery.decode(tree))
+        self._memos = dict(sorted(self._memos.items(), key=lambda item: (item[1][1], item[0])))
         for delivery in sorted(found, key=lambda d: d.order):
             self._open[delivery.row] = delivery
             if delivery.receiver in self._heads:
@@ -118,12 +125,15 @@ class DeliverNotifications:
                 tree = orjson.loads(record.value)
                 if tree["type"] != "message" and (tree["type"] != "transition" or tree["kind"] not in _TOLD):
                     continue
+                followed = tree["kind"] in FOLLOWED
                 id_, incident = str(tree["id"]), str(tree["incident"])
             except (ValueError, KeyError, TypeError) as error:
                 detail = f"{record.topic}: not a transition: {type(error).__name__}: {error}"
                 self._outputs.append(dead_output(record, Reason.INVALID_DATA, detail, record.timestamp))
                 continue
             for receiver in tree.get("receivers", self.receivers):
+                if followed and receiver not in self._follows:
+                    continue
                 self._intend(id_, incident, receiver, record.timestamp, tree)
 
     def _intend(self, id_: str, incident: str, receiver: str, now: int, alert: dict[str, Any]) -> None:
@@ -140,20 +150,33 @@ class DeliverNotifications:
             self._homeless.append(delivery)
 
     def tick(self, now: int) -> None:
-        """Give up the messages whose receiver is no longer configured."""
+        """Give up the messages whose receiver is no longer configured; say who fails; forget what nobody asks for any more."""
         homeless, self._homeless = self._homeless, []
         for delivery in homeless:
             self._bury(delivery, "rejected", "it is not configured", now)
+        self._outputs += self.health.tick(now)
+        if now >= self._forgetting:
+            self._forgetting = now + HOUR_MS
+            for row in [row for row, (_, at) in self._memos.items() if now - at > MEMO_KEPT]:
+                self._forget(row)
 
     def changes(self) -> Changes:
         """Return the rows and records since the last call; :meth:`durable` says later that they are written."""
         rows = [
-            Row(key.encode(), None if (found := self._open.get(key)) is None else orjson.dumps(_encode(found)))
+            Row(key.encode(), None if (found := self._open.get(key)) is None else orjson.dumps(found.encode()))
             for key in sorted(self._dirty)
         ]
         if self._numbered:
             rows.append(Row(_ORDER, str(self._next_order).encode()))
             self._numbered = False
+        for receiver in sorted(self.health.dirty):
+            failing = self.health.failing.get(receiver)
+            rows.append(Row(f"{_HEALTH}{receiver}".encode(), None if failing is None else orjson.dumps(failing.encode())))
+        self.health.dirty.clear()
+        for row in sorted(self._noted):
+            memo = self._memos.get(row)
+            rows.append(Row(row.encode(), None if memo is None else orjson.dumps({"memo": memo[0], "at": memo[1]})))
+        self._noted.clear()
         outputs, self._outputs = self._outputs, []
         self._dirty.clear()
         self._writing += self._unwritten
@@ -177,16 +200,22 @@ class DeliverNotifications:
                 continue
             if heads and heads[0][0] <= now:
                 self._busy.add(receiver)
-                taken.append(self._open[heapq.heappop(heads)[2]])
+                delivery = self._open[heapq.heappop(heads)[2]]
+                taken.append(replace(delivery, memo=self._memos.get(_memo_row(delivery), (None,))[0]))
         return taken
 
     def done(self, delivery: Delivery, outcome: Outcome, now: int) -> None:
         """Hear how an attempt ended."""
         self._busy.discard(delivery.receiver)
         match outcome:
-            case Sent():
+            case Sent(memo):
+                self._outputs += self.health.worked(delivery.receiver, now)
+                self._sent(delivery, now)
+                if memo is not None:
+                    self._remember(_memo_row(delivery), memo, now)
                 self._end(replace(delivery, attempts=delivery.attempts + 1), "sent", None, now)
             case Rejected(reason):
+                self.health.failed(delivery.receiver, reason, now, given_up=True)
                 self._bury(replace(delivery, attempts=delivery.attempts + 1), "rejected", reason, now)
             case Retry(reason, after):
                 attempts = delivery.attempts + 1
@@ -195,12 +224,14 @@ class DeliverNotifications:
                     self._paused[delivery.receiver] = now + after
                 # From the first attempt on: a message that waited for a worker has not been tried yet.
                 tried = now if delivery.tried is None else delivery.tried
-                if now + wait - tried > self.patience:
+                expired = now + wait - tried > self.patience
+                self.health.failed(delivery.receiver, reason, now, given_up=expired)
+                if expired:
                     given_up = f"given up after {attempts} attempts in {human(now - tried)}: {reason}"
                     self._bury(replace(delivery, attempts=attempts), "expired", given_up, now)
                     return
                 self.outcomes[delivery.receiver, "retried"] += 1
-                later = replace(delivery, attempts=attempts, due=now + wait, tried=tried)
+                later = replace(delivery, attempts=attempts, due=now + wait, tried=tried, memo=None, actions=())
                 self._open[later.row] = later
                 self._dirty.add(later.row)
                 heapq.heappush(self._heads[later.receiver], (later.due, later.order, later.row))
@@ -214,6 +245,15 @@ class DeliverNotifications:
         ]
         return min(dues, default=None)
 
+    def waiting(self) -> dict[str, tuple[int, int | None]]:
+        """Return by receiver how many messages have no end yet, and when the oldest of them came (epoch milliseconds)."""
+        found: dict[str, tuple[int, int | None]] = dict.fromkeys(self.receivers, (0, None))
+        for delivery in self._open.values():
+            count, oldest = found.get(delivery.receiver, (0, None))
+            first = delivery.created if oldest is None else min(oldest, delivery.created)
+            found[delivery.receiver] = (count + 1, first)
+        return found
+
     @property
     def depth(self) -> int:
         """How many messages have no end yet."""
@@ -224,6 +264,17 @@ class DeliverNotifications:
         return min((delivery.created for delivery in self._open.values()), default=None)
 
     # ── within ──
+
+    def _remember(self, row: str, memo: str, now: int) -> None:
+        self._memos.pop(row, None)
+        self._memos[row] = (memo, now)
+        self._noted.add(row)
+        if len(self._memos) > MEMOS:
+            self._forget(next(iter(self._memos)))
+
+    def _forget(self, row: str) -> None:
+        del self._memos[row]
+        self._noted.add(row)
 
     def _enqueue(self, delivery: Delivery) -> None:
         queue = self._queues.setdefault((delivery.receiver, delivery.incident), deque())
@@ -264,19 +315,5 @@ class DeliverNotifications:
         self._end(delivery, outcome, reason, now)
 
 
-def _encode(delivery: Delivery) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "receiver": delivery.receiver,
-        "incident": delivery.incident,
-        "order": delivery.order,
-        "created": delivery.created,
-        "attempts": delivery.attempts,
-        "due": delivery.due,
-        "tried": delivery.tried,
-        "alert": delivery.alert,
-    }
-
-
-def _decode(tree: dict[str, Any]) -> Delivery:
-    return Delivery(**tree)
+def _memo_row(delivery: Delivery) -> str:
+    return f"{_MEMO}{delivery.receiver}|{delivery.incident}"

@@ -11,7 +11,9 @@ LONGEST_WAIT = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The receiver has taken the message."""
+    """The receiver has taken the message. ``memo`` is what the next message of the incident will need of its answer."""
+
+    memo: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

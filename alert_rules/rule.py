@@ -1,12 +1,15 @@
 """What is a rule: which reading it watches, where its thresholds lie, how long it waits, what it says?"""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from alert_rules.condition import VALUE, Condition
+from alert_rules.stages.times import TimeInterval
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
+from models.kpis.targets import Targets
 
 
 class Severity(StrEnum):
@@ -29,6 +32,19 @@ class Direction(StrEnum):
 
     BELOW = "below"
     ABOVE = "above"
+
+
+class Statistic(StrEnum):
+    """How sure a breach is: the stated tests (``alert_rules/posterior.py``)."""
+
+    BETA = "beta"  # a share of counted cases against a threshold
+    NORMAL = "normal"  # a mean with a stated interval against a threshold
+    BETAS = "betas"  # the change of a share
+    POISSON = "poisson"  # the change of a count
+
+
+#: So many alerts of one rule stand at once at most, where the rule says nothing else.
+GROUPS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,9 @@ class Moment(NamedTuple):
     sample: float | None
     expect: str  # inactive | pending | warn | critical | warn recovering | critical recovering
     says: str | None  # what the summary of the transition at this moment must contain
+    against: Mapping[str, Mapping[str, Any]] | None = None  # what the reading is compared with
+    low: float | None = None  # the reading's 95 % interval, where the KPI has one
+    high: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +87,10 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One threshold rule. Durations are milliseconds; ``ladder`` goes from the least grave step to the gravest."""
+    """One rule. Durations are milliseconds; ``ladder`` goes from the least grave step to the gravest.
+
+    ``condition`` says what is held against the ladder, ``unit`` is the KPI's.
+    """
 
     id: str
     kpi: str
@@ -83,8 +105,24 @@ class Rule:
     runbook: str
     tests: tuple[Timeline, ...]
     unit: str = "count"
-    sure: float | None = None  # of a rate: speak only if it lies beyond the threshold with this probability
+    sure: float | None = None  # speak only if what is measured truly lies beyond the threshold with this probability
     title: str = ""  # the KPI's name as people say it
+    condition: Condition = VALUE
+    keep: int = 0  # `keep_firing_for`: how long a step must be clear before it ends
+    active: tuple[str, ...] = ()  # names of the times at which it may begin to speak; none: always
+    times: tuple[TimeInterval, ...] = ()  # the intervals of those names
+    groups: int = GROUPS  # so many of its alerts stand at once at most
+    statistic: Statistic = Statistic.BETA  # how `sure` is told
+    depends: tuple[str, ...] = ()  # the topics of events that what it watches is made of
+
+    @property
+    def measure_unit(self) -> str:
+        """The unit of the thresholds."""
+        return self.condition.unit(self.unit)
+
+    def awake(self, now: int) -> bool:
+        """Whether the rule may begin to speak at an instant."""
+        return not self.times or any(interval.holds(now) for interval in self.times)
 
     def step(self, severity: Severity) -> Step | None:
         """Return the ladder's step of a severity, None where the ladder has none."""
@@ -100,11 +138,24 @@ class KpiFacts:
     dimensions: Collection[str] | None = None  # what it makes sense by; None: any
     sampled: bool = True  # whether its readings carry a denominator, which `min_samples` needs
     bounded: bool = False  # whether it is a share of a whole: 0 to 1
+    interval: bool = False  # whether its readings carry a symmetric interval: a mean with a stated test
+    additive: bool = False  # whether it is a sum over the window, so that half a month has half of it
+    topics: tuple[str, ...] = ()  # of the events that it is made of
 
     @classmethod
     def of(cls, kpi: Kpi) -> "KpiFacts":
         """Return what the catalogue says of a KPI."""
-        return cls(kpi.unit, kpi.label["en"], kpi.by, kpi.sample is not None, kpi.interval == "wilson")
+        additive = kpi.formula.denominator is None and kpi.basis[0] == "period" and kpi.unit in ("count", "money")
+        return cls(
+            unit=kpi.unit,
+            label=kpi.label["en"],
+            dimensions=kpi.by,
+            sampled=kpi.sample is not None,
+            bounded=kpi.interval == "wilson",
+            interval=kpi.interval == "net_promoter",
+            additive=additive and "median" not in kpi.formula.text,
+            topics=tuple(sorted(kpi.formula.folds)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +164,16 @@ class Known:
 
     kpis: Mapping[str, KpiFacts]
     runbooks: Collection[str] | None = None  # paths of the pages that exist; None: not checked
+    intervals: Mapping[str, tuple[TimeInterval, ...]] = field(default_factory=dict)  # named times, for `active`
+    targets: Targets | None = None  # None: not checked
 
     @classmethod
-    def of(cls, catalogue: Catalogue, runbooks: Collection[str] | None = None) -> "Known":
-        """Return what a catalogue lets the rules refer to."""
-        return cls({kpi.id: KpiFacts.of(kpi) for kpi in catalogue.kpis.values()}, runbooks)
+    def of(
+        cls,
+        catalogue: Catalogue,
+        runbooks: Collection[str] | None = None,
+        intervals: Mapping[str, tuple[TimeInterval, ...]] | None = None,
+        targets: Targets | None = None,
+    ) -> "Known":
+        """Return what a catalogue, the named times and the targets let the rules refer to."""
+        return cls({kpi.id: KpiFacts.of(kpi) for kpi in catalogue.kpis.values()}, runbooks, intervals or {}, targets)

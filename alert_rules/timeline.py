@@ -61,4 +61,17 @@ def _reading(rule: Rule, moment: Moment) -> Reading:
     segment = {} if rule.by is None else {rule.by: "web"}
     sample, value = moment.sample, moment.value
     numerator = None if sample is None or value is None else value * sample
-    return Reading(rule.kpi, rule.window, segment, _BASE, at, value, numerator, sample, None, None, rule.unit)
+    return Reading(
+        rule.kpi,
+        rule.window,
+        segment,
+        _BASE,
+        at,
+        value,
+        numerator,
+        sample,
+        moment.low,
+        moment.high,
+        rule.unit,
+        against=moment.against,
+    )

@@ -20,6 +20,10 @@ def number(value: float | None, unit: str, currency: str | None = None) -> str:
     match unit:
         case "ratio":
             return f"{value * 100:.3g} %"
+        case "change":
+            return f"{value * 100:+.3g} %".replace("-", "−")
+        case "deviations":
+            return f"{value:.2g} deviations"
         case "seconds":
             return human(value * 1000)
         case "days":

@@ -193,5 +193,6 @@ def _order(entry: Entry) -> tuple[int, str]:
     return entry[:2]
 
 
-def _weight(entry: Entry) -> tuple[int, str, str]:
-    return entry[0], entry[2], repr(sorted(entry[3].items()))
+def _weight(entry: Entry) -> tuple[int, int, str, str]:
+    # The one that says more before the one that says less: an export's bare fact must not take a webhook's details away.
+    return entry[0], len(entry[3]), entry[2], repr(sorted(entry[3].items()))

@@ -199,7 +199,8 @@ class _Deals(_Logged):
 
     def _activity(self, event: Any, at: int, arrival: int) -> str:
         story = self.entities.get(event.subject) or self.histories.new()
-        if not story.seen.add(event.id, arrival, self._business.dedup_horizon):
+        # For as long as there is the deal, not for the dedup horizon: a backfill may repeat what was delivered long ago.
+        if not story.seen.add(event.id, arrival, _FAR):
             return "duplicate"
         story.active = max(story.active, at)
         self.entities.put(event.subject, story)

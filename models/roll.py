@@ -5,15 +5,18 @@ no state of its own: the topic is compacted, and is read from its beginning at e
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import NamedTuple, TypeAlias
 
 from models.calendar import MINUTE_MS
 from models.events.dead_letter import dead_letter
 from models.events.refused import Reason, Refused
 from models.fold import Changes, Output, Record
 from models.kpis.catalogue import Catalogue
+from models.kpis.earlier import Compared
 from models.kpis.entry import Kpi
 from models.kpis.reading import Reading
+from models.kpis.targets import Targets
 from models.panes import TOTAL
 from models.view import View
 from models.windows import Window
@@ -21,14 +24,25 @@ from models.windows import Window
 #: A reading that has not changed is said again after so long (ms): rules count time by the readings they are given.
 HEARTBEAT = 5_000
 
-#: A KPI, a window, and a dimension (None: the total).
-Name = tuple[str, str, str | None]
+
+class Wanted(NamedTuple):
+    """A KPI, a window, a dimension (None: the total), and what its readings are to be compared with (``kpis/earlier.py``)."""
+
+    kpi: str
+    window: str
+    by: str | None = None
+    against: frozenset[str] = frozenset()
+
+
+#: What is wanted; the first three fields alone want nothing to compare with.
+Name: TypeAlias = Wanted | tuple[str, str, str | None]
 
 
 class _Watch(NamedTuple):
     kpi: Kpi
     window: Window
     by: str  # a dimension, or `total`
+    against: frozenset[str]
 
 
 class RollKpis:
@@ -42,18 +56,24 @@ class RollKpis:
         *,
         clock: Callable[[], int] | None = None,
         heartbeat: int = HEARTBEAT,
+        paced: bool = False,
+        targets: Targets | None = None,
     ) -> None:
         """Begin anew: the view is emptied.
 
         ``wanted`` names the readings to publish; raise :class:`~models.kpis.catalogue.UnknownName` or
         :class:`~models.windows.WindowError` for those there are not. ``clock`` gives the time of a reading made between two
-        ticks (default: that of the last tick).
+        ticks (default: that of the last tick). ``targets`` are the quotas for those who want readings compared with them.
+        ``paced``: readings are made only when time has moved on, whatever has changed meanwhile, so that a history read twice
+        gives the same ones.
         """
         self.view = view
         self.refused = 0  # records that could not be used, since the start
         self._catalogue = catalogue
         self._clock = clock
         self._heartbeat = heartbeat
+        self._paced = paced
+        self._made_at = 0
         self._now = 0
         self._live = False
         self._touched: set[tuple[str, str]] = set()
@@ -62,15 +82,24 @@ class RollKpis:
         self._sent: dict[str, tuple[int, object]] = {}  # key -> when, and what was said
         self._outputs: list[Output] = []
         self._watches: list[_Watch] = []
-        self.watch(wanted)
+        self._targets = Targets()
+        self._compared: dict[str, Compared] = {}
+        self.watch(wanted, targets)
         view.clear()
 
-    def watch(self, wanted: Iterable[Name]) -> None:
-        """Replace the set of readings to publish."""
+    def watch(self, wanted: Iterable[Name], targets: Targets | None = None) -> None:
+        """Replace the set of readings to publish, and the targets; readings that nobody wants any more are taken back."""
+        together: dict[tuple[str, str, str], frozenset[str]] = {}
+        for name in wanted:
+            kpi, window, by, against = Wanted(*name)
+            place = (kpi, window, by or TOTAL)
+            together[place] = together.get(place, frozenset()) | against
         self._watches = [
-            _Watch(self._catalogue.get(kpi), Window.parse(window), by or TOTAL)
-            for kpi, window, by in sorted(wanted, key=lambda name: (name[0], name[1], name[2] or ""))
+            _Watch(self._catalogue.get(kpi), Window.parse(window), by, against)
+            for (kpi, window, by), against in sorted(together.items())
         ]
+        self._targets = targets or Targets()
+        self._compared.clear()
         self._due = True
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -106,19 +135,20 @@ class RollKpis:
     def changes(self) -> Changes:
         """Return the readings that have changed, or were last said a heartbeat ago. There are no rows."""
         outputs, self._outputs = self._outputs, []
-        if self._live and self._now and (self._due or self._touched):
+        if self._live and self._now and (self._now > self._made_at if self._paced else self._due or self._touched):
             outputs += self._readings()
         return Changes([], outputs)
 
     def _readings(self) -> Iterator[Output]:
         at = max(self._now, self._clock()) if self._clock else self._now
+        self._made_at = at
         everything = self._due or at // MINUTE_MS != self._made_minute
         touched, self._touched = self._touched, set()
         self._due, self._made_minute = False, at // MINUTE_MS
         seen: set[str] = set()
         for watch in self._watches:
             for segment in self._segments(watch, None if everything else touched):
-                reading = self._catalogue.reading(watch.kpi, self.view, watch.window, segment, at)
+                reading = self._reading(watch, segment, at)
                 seen.add(reading.key)
                 said = _said(reading)
                 when, before = self._sent.get(reading.key, (0, None))
@@ -128,7 +158,25 @@ class RollKpis:
         if everything:
             for key in self._sent.keys() - seen:
                 del self._sent[key]
+                self._compared.pop(key, None)
                 yield Output("readings", key.encode(), None)
+
+    def _reading(self, watch: _Watch, segment: str, at: int) -> Reading:
+        kpi, catalogue, view = watch.kpi, self._catalogue, self.view
+        reading = catalogue.reading(kpi, view, watch.window, segment, at)
+        if not watch.against:
+            return reading
+        compared = self._compared.get(reading.key)
+        if compared is None:
+            compared = self._compared[reading.key] = Compared(watch.against)
+        against = compared.against(
+            reading,
+            watch.window,
+            view.calendar,
+            lambda window, end: catalogue.reading(kpi, view, window, segment, end),
+            self._targets,
+        )
+        return replace(reading, against=against)
 
     def _segments(self, watch: _Watch, touched: set[tuple[str, str]] | None) -> list[str]:
         folds = watch.kpi.formula.folds
@@ -142,4 +190,8 @@ class RollKpis:
 
 def _said(reading: Reading) -> object:
     """What makes two readings of one key the same, but for their time."""
-    return reading.value, reading.numerator, reading.denominator, reading.low, reading.high, reading.sample, reading.why
+    numbers = reading.value, reading.numerator, reading.denominator, reading.low, reading.high, reading.sample, reading.why
+    if reading.against is None:
+        return numbers
+    # Of what time alone moves (a target's share) the next minute's reading tells.
+    return *numbers, {name: (past.get("value"), past.get("at")) for name, past in reading.against.items()}

@@ -21,6 +21,9 @@ DEFAULT_WINDOWS = ("24h", "7d", "30d")
 PERIODS = ("day", "week", "month", "quarter")
 ACCEPTED = "a rolling window of hours or days (1h, 24h, 7d, 30d, 90d) or day, week, month, quarter"
 
+#: Days after a period's first that lie in the next one, whatever the calendar.
+_BEYOND = {"day": 1, "week": 7, "month": 31, "quarter": 92}
+
 _ROLLING = re.compile(r"([1-9]\d{0,3})([hd])")
 _LONGEST_DAYS = 750  # day panes are kept for 800 days
 
@@ -63,6 +66,35 @@ class Window:
         if self.length:
             return calendar.start(self.grain, calendar.pane(self.grain, at - self.length)), at
         return calendar.day_start(_period_start(self.name, calendar.day(at - 1))), at
+
+    def period(self, at: int, calendar: Calendar) -> tuple[int, int]:
+        """Return the whole calendar period that holds the instant just before ``at``; a rolling window raises ``ValueError``."""
+        if self.length:
+            raise ValueError(f"{self.name} is no calendar period (accepted: {', '.join(PERIODS)})")
+        first = _period_start(self.name, calendar.day(at - 1))
+        return calendar.day_start(first), calendar.day_start(_period_start(self.name, first + _BEYOND[self.name]))
+
+    def previous(self, at: int, calendar: Calendar) -> int:
+        """Return the instant at which this window, read, is the stretch of time before the one it is at ``at``.
+
+        A rolling window's ends where the present one begins. A calendar period's is the period before, up to as much of it as
+        has passed of the present one, to the hour (to the day from a quarter on: hours are not kept so long).
+        """
+        start, _ = self.bounds(at, calendar)
+        if self.length:
+            return calendar.hour_start(calendar.hour(start)) if self.grain is Grain.MINUTE else start
+        before = calendar.day_start(_period_start(self.name, calendar.day(start - 1)))
+        passed = before + (at - start)
+        grain = Grain.DAY if self.name == "quarter" else Grain.HOUR
+        end = calendar.start(grain, calendar.pane(grain, passed))
+        return min(start, max(end, before + 1))
+
+    def week_ago(self, at: int, calendar: Calendar) -> int:
+        """Return the instant a week ago at the same time of the business day, to the hour (to the day for long windows)."""
+        day = calendar.day(at)
+        moved = calendar.day_start(day - 7) + (at - calendar.day_start(day))
+        grain = Grain.DAY if self.grain is Grain.DAY and self.name not in ("day", "week", "month") else Grain.HOUR
+        return calendar.start(grain, calendar.pane(grain, moved))
 
     def panes(self, at: int, calendar: Calendar) -> Span:
         """Return the window in panes of its own grain, the last one whole: what distinct entities are counted in."""

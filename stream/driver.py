@@ -64,6 +64,7 @@ class Driver:
                     spec.lane,
                     options,
                     token=lambda: self._token,
+                    revoking=lambda: self._revoking,
                     still_ours=self._still_ours,
                     committed=self._committed,
                     fenced=self._fenced,
@@ -121,7 +122,7 @@ class Driver:
         A transaction that is still under way is left to its thread: the broker refuses it once the generation has moved
         on, and whoever restores waits for its end.
         """
-        tasks = {asyncio.create_task(lane.checkpoint()) for lane in self.lanes.values()}
+        tasks = {asyncio.create_task(lane.checkpoint(last=True)) for lane in self.lanes.values()}
         self._late |= tasks
         for task in tasks:
             task.add_done_callback(self._late.discard)

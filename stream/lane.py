@@ -2,8 +2,8 @@
 
 A lane is a checkpoint loop: some folds, one transactional producer, one thread. It wakes when a fold has changed and
 checkpoints as soon as its interval since the last one is over: at once after a pause, at the interval under load.
-The snapshot is taken on the event loop without awaiting, so it is one moment of the folds; the transaction is then
-written in the lane's thread while folding goes on.
+The snapshot is taken on the event loop: each partition of a fold at one moment, with its position, and the loop is let go
+between two of them, so that records are folded meanwhile. The transaction is then written in the lane's thread.
 """
 
 import asyncio
@@ -36,7 +36,8 @@ def _open(writer: Writer) -> None:
 class Lane:
     """One checkpoint loop.
 
-    ``token()`` is the ownership of the memory, None while there is none; ``committed(slots)`` is called on the event
+    ``token()`` is the ownership of the memory, None while there is none; ``revoking()`` whether the last checkpoint under it
+    is being made, after which no other may begin; ``committed(slots)`` is called on the event
     loop after each commit, ``fenced(error, token)`` when the broker refused one made under that token, ``failed(error)``
     when the engine can't go on.
     """
@@ -47,6 +48,7 @@ class Lane:
         options: EngineOptions,
         *,
         token: Callable[[], Ownership | None],
+        revoking: Callable[[], bool],
         still_ours: Callable[[Ownership], bool],
         committed: Callable[["Lane", list[Slot]], None],
         fenced: Callable[[Fenced, Ownership], None],
@@ -59,11 +61,13 @@ class Lane:
         self.last_at: int | None = None
         self._options = options
         self._token = token
+        self._revoking = revoking
         self._committed = committed
         self._fenced = fenced
         self._failed = failed
         self._touched: dict[Slot, None] = {}
         self._snapshot: _Snapshot | None = None
+        self._discarded = 0  # how often: a snapshot that was being taken meanwhile is of memory that is gone
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
         self._force = asyncio.Event()
@@ -124,6 +128,7 @@ class Lane:
     def discard(self) -> None:
         """Throw away a snapshot of memory that is gone."""
         self._snapshot = None
+        self._discarded += 1
 
     async def _run(self) -> None:
         while True:
@@ -138,11 +143,15 @@ class Lane:
             self._force.clear()
             await self.checkpoint()
 
-    async def checkpoint(self) -> bool:
-        """Write what has changed, if anything. True when all that was touched before is durable."""
+    async def checkpoint(self, *, last: bool = False) -> bool:
+        """Write what has changed, if anything. True when all that was touched before is durable.
+
+        ``last`` is the one at a revocation. None may follow it under the same ownership: it could fail unseen, and what it
+        held would be missing from memory that is kept because the last one was committed.
+        """
         async with self._lock:
             token = self._token()
-            if token is None:
+            if token is None or (self._revoking() and not last):
                 return False
             try:
                 return await self._checkpoint(token)
@@ -159,7 +168,11 @@ class Lane:
     async def _checkpoint(self, token: Ownership) -> bool:
         self._started = began = time.monotonic()
         if self._snapshot is None:
-            self._snapshot = self._take_snapshot()
+            discarded = self._discarded
+            taken = await self._take_snapshot()
+            if discarded != self._discarded:
+                return False
+            self._snapshot = taken
         snapshot = self._snapshot
         if snapshot is None:
             return True
@@ -179,15 +192,17 @@ class Lane:
         self._committed(self, [slot for slot, _ in snapshot.slots])
         return True
 
-    def _take_snapshot(self) -> _Snapshot | None:
-        """One moment of all touched folds, encoded. No await in here."""
+    async def _take_snapshot(self) -> _Snapshot | None:
+        """All touched folds, encoded: each as it is at one moment, state and positions together."""
         touched, self._touched = list(self._touched), {}
         rows: list[Message] = []
         outputs: list[Message] = []
         positions: list[tuple[str, int, int]] = []
         slots: list[tuple[Slot, dict[str, int]]] = []
         options = self._options
-        for slot in touched:
+        for index, slot in enumerate(touched):
+            if index:
+                await asyncio.sleep(0)  # no await below this line: a slot's changes and its positions are one moment
             try:
                 changes = slot.fold.changes()
             except Exception as error:

@@ -6,6 +6,7 @@ and the folds' numbers are counted as they happen; the KPIs are computed from th
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -103,6 +104,29 @@ class Metrics:
         self._webhook_events = Counter(
             "vigie_webhook_events_total", "Events that webhooks have brought to the topics", ["source"], registry=registry
         )
+        self._collected = Counter(
+            "vigie_collect_total",
+            "Requests of trackers, by what became of them",
+            ["site", "outcome"],
+            registry=registry,
+        )
+        self._collected_events = Counter(
+            "vigie_collect_events_total", "Events that trackers have brought to the topics", ["site"], registry=registry
+        )
+        self._told = Histogram(
+            "vigie_notification_seconds",
+            "From the reading that changed an alert (or the decision to tell again) to the receiver's acceptance",
+            ["receiver"],
+            registry=registry,
+            buckets=_DELAYS,
+        )
+        self._delivered = Histogram(
+            "vigie_delivery_seconds",
+            "From a message's coming to the outbox to the receiver's acceptance",
+            ["receiver"],
+            registry=registry,
+            buckets=_DELAYS,
+        )
         for type_, topic in TOPIC_OF.items():
             for outcome in OUTCOMES:
                 self._events.labels(topic, type_, outcome)
@@ -182,6 +206,20 @@ class Metrics:
         if events:
             self._webhook_events.labels(source).inc(events)
 
+    def show_sites(self, sites: Iterable[str]) -> None:
+        """Begin the trackers' counters of these sites at 0; requests with another key count under an empty name."""
+        for site in sites:
+            self._collected_events.labels(site)
+            for outcome in ("accepted", "duplicate", "unusable", "opted_out", "bot", "wrong_origin", "throttled", "unavailable"):
+                self._collected.labels(site, outcome)
+        self._collected.labels("", "unknown_key")
+
+    def collected(self, site: str, outcome: str, events: int) -> None:
+        """Count one request to the tracker's door, and the events it brought."""
+        self._collected.labels(site, outcome).inc()
+        if events:
+            self._collected_events.labels(site).inc(events)
+
     def source_seen(self, source: str, at: int) -> None:
         """Note the time (epoch ms) of the latest event of a source; the number of sources shown is bounded."""
         if source not in self._sources:
@@ -197,10 +235,39 @@ class Metrics:
         labels = ["rule", "severity", "state"]
         self._count(_Counts(lambda: GaugeMetricFamily("vigie_alerts", "Alerts that stand", labels=labels), counts))
 
+    def show_held_back(self, counts: Callable[[], Mapping[tuple[str], int]]) -> None:
+        """Export ``vigie_rule_beyond_groups_total{rule}``: readings whose alert did not begin, for its rule had enough."""
+        help = "Readings whose alert did not begin because its rule had as many standing as it may (groups)"
+        self._count(_Counts(lambda: CounterMetricFamily("vigie_rule_beyond_groups", help, labels=["rule"]), counts))
+
     def show_notifications(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Export ``vigie_notifications_total{receiver,outcome}``: attempts so far, by what ``counts`` is keyed by."""
         help, labels = "Attempts to notify a receiver, by how they ended", ["receiver", "outcome"]
         self._count(_Counts(lambda: CounterMetricFamily("vigie_notifications", help, labels=labels), counts))
+
+    def show_decisions(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
+        """Export ``vigie_alert_decisions_total{outcome,stage}``: notified, held, suppressed or refused, and by which stage."""
+        help, labels = "Decisions about who is told of alerts, by the stage that made them", ["outcome", "stage"]
+        self._count(_Counts(lambda: CounterMetricFamily("vigie_alert_decisions", help, labels=labels), counts))
+
+    def show_outbox(
+        self,
+        waiting: Callable[[], Mapping[str, float]],
+        ages: Callable[[], Mapping[str, float]],
+        failing: Callable[[], Mapping[str, float]],
+    ) -> None:
+        """Export by receiver the messages without an end, the age of the oldest, and for how long nothing has arrived."""
+        for name, help, counts in (
+            ("vigie_outbox_messages", "Messages that have neither arrived nor been given up", waiting),
+            ("vigie_outbox_oldest_seconds", "How long the oldest such message has been waiting", ages),
+            ("vigie_receiver_failing_seconds", "For how long no attempt has arrived; 0 where the last one did", failing),
+        ):
+            self._count(_Counts(partial(GaugeMetricFamily, name, help, labels=["receiver"]), partial(_labelled, counts)))
+
+    def notified(self, receiver: str, told: float, outbox: float) -> None:
+        """Observe a message that has arrived: seconds since what it tells of, and since it came to the outbox."""
+        self._told.labels(receiver).observe(max(0.0, told))
+        self._delivered.labels(receiver).observe(max(0.0, outbox))
 
     def show_kpis(
         self,
@@ -237,11 +304,11 @@ class _Counts(Collector):
     """A family whose samples are counted elsewhere, by the values of its labels."""
 
     def __init__(
-        self, make: Callable[[], GaugeMetricFamily | CounterMetricFamily], counts: Callable[[], Mapping[Any, int]]
+        self, make: Callable[[], GaugeMetricFamily | CounterMetricFamily], counts: Callable[[], Mapping[Any, float]]
     ) -> None:
         self._make = make
         self._counts = counts
-        self._now: Mapping[Any, int] = {}
+        self._now: Mapping[Any, float] = {}
 
     def refresh(self) -> None:
         """Take a copy: :meth:`collect` runs in another thread than what counts."""
@@ -253,6 +320,10 @@ class _Counts(Collector):
         for labels, count in sorted(self._now.items()):
             family.add_metric(labels, count)
         yield family
+
+
+def _labelled(counts: Callable[[], Mapping[str, float]]) -> dict[tuple[str], float]:
+    return {(name,): count for name, count in counts().items()}
 
 
 class KpiCollector(Collector):

@@ -18,7 +18,9 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from models.business import Business
+from models.kpis.targets import Target, Targets
 from models.money import Rates
+from stream.sites import CollectSettings
 
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -76,10 +78,32 @@ class RedisSettings(_Section):
 
 
 class OperatorSettings(_Section):
-    """Somebody who may acknowledge and silence alerts over the API, with this bearer token."""
+    """Somebody with a bearer token: ``operate`` may acknowledge and silence alerts over the API, ``read`` only see who did."""
 
     name: str = Field(min_length=1, max_length=100)
     token: SecretStr = Field(min_length=16)
+    role: Literal["read", "operate"] = "operate"
+
+
+class LinkKeySettings(_Section):
+    """A key that signs links; its id is part of them."""
+
+    id: str = Field(pattern="^[A-Za-z0-9_-]{1,20}$")
+    key: SecretStr = Field(min_length=32)
+
+
+class LinksSettings(_Section):
+    """The signed links of messages: the first key signs, all of them verify. Without a key there are no links."""
+
+    keys: list[LinkKeySettings] = []
+    valid: Duration = parse_duration("7d")
+
+    @model_validator(mode="after")
+    def _sound(self) -> "LinksSettings":
+        ids = [key.id for key in self.keys]
+        for id_ in {id_ for id_ in ids if ids.count(id_) > 1}:
+            raise ValueError(f"keys: {id_!r} is there twice (accepted: an id of its own for each)")
+        return self
 
 
 class WebSettings(_Section):
@@ -89,6 +113,15 @@ class WebSettings(_Section):
     port: int = Field(8080, ge=0, le=65535)
     public_url: str = ""
     operators: list[OperatorSettings] = []
+    links: LinksSettings = LinksSettings()
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "WebSettings":
+        if self.links.keys and not self.public_url.startswith(("http://", "https://")):
+            raise ValueError(
+                "links: need public_url, the address that people reach (accepted: such as https://vigie.example.com)"
+            )
+        return self
 
 
 class RateStep(_Section):
@@ -165,6 +198,7 @@ class ReceiverSettings(_Section):
     secret: SecretStr | None = None
     token: SecretStr | None = None
     channel: str = ""
+    signing_secret: SecretStr | None = None
     routing_key: SecretStr | None = None
     host: str = ""
     port: int | None = Field(None, ge=1, le=65535)
@@ -187,6 +221,10 @@ class ReceiverSettings(_Section):
             raise ValueError(
                 f"receiver {self.name!r}: type slack needs url (of an incoming webhook), or token (of a bot) and channel"
             )
+        if self.signing_secret and not self.token:
+            raise ValueError(
+                f"receiver {self.name!r}: signing_secret goes with a bot's token: an incoming webhook has no buttons"
+            )
         if self.token and not self.channel:
             raise ValueError(f"receiver {self.name!r}: a bot's token needs channel")
         if self.password and self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
@@ -198,10 +236,25 @@ class ReceiverSettings(_Section):
 RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "console": ((), ()),
     "http": (("url",), ("secret",)),
-    "slack": ((), ("url", "token", "channel")),
+    "slack": ((), ("url", "token", "channel", "signing_secret")),
     "email": (("host", "sender", "to"), ("port", "tls", "username", "password")),
     "pagerduty": (("routing_key",), ("url",)),
 }
+
+
+class TargetSettings(_Section):
+    """A quota: what a KPI is to reach by the end of each such period, in its own unit; ``for`` names one owner, team …"""
+
+    kpi: str
+    period: Literal["day", "week", "month", "quarter"]
+    value: float = Field(gt=0, allow_inf_nan=False)
+    segment: dict[str, str] = Field({}, alias="for", max_length=1)
+    since: date = Field(date.min, alias="from")
+
+    def target(self) -> Target:
+        """Return the pure code's form."""
+        place = next((f"{name}={value}" for name, value in self.segment.items()), "total")
+        return Target(self.kpi, self.period, place, self.value, self.since.toordinal())
 
 
 class MetricsSettings(_Section):
@@ -237,9 +290,15 @@ class Settings(_Section):
     models: ModelsSettings = ModelsSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
+    targets: list[TargetSettings] = []
     alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
+    collect: CollectSettings = CollectSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
+
+    def quotas(self) -> Targets:
+        """Return the targets as the rules' readings are compared with them."""
+        return Targets(target.target() for target in self.targets)
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

@@ -6,6 +6,8 @@ import typer
 
 from vigie import (
     alerts,
+    backfill,
+    backtest,
     dead_letters,
     doctor,
     kpis,
@@ -50,10 +52,12 @@ app.command("up")(up.command)
 app.command("worker")(worker.command)
 app.command("web")(web.command)
 app.command("publish")(publish.command)
+app.command("backfill")(backfill.command)
 app.command("replay")(replay.command)
 app.command("simulate")(simulate.command)
 app.command("doctor")(doctor.command)
 app.add_typer(kpis.app, name="kpis")
+rules.app.command("backtest")(backtest.command)
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(routes.app, name="routes")

@@ -1,9 +1,50 @@
-"""How does an operator's act get onto the topic ``alerts``?"""
+"""How does an operator's act get onto the topic ``alerts``, from the API, a link or a button?"""
 
 import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
 
+from fastapi import FastAPI
+
+from alert_rules.links import LinkKey, Links
+from alert_rules.stages.silence import Silence
+from stream.history import History
 from stream.options import EngineOptions
 from stream.publisher import Publisher
+from stream.settings import Settings
+from stream.web.acting import Acting
+from stream.web.operate import Operations
+
+
+def links_of(settings: Settings) -> Links:
+    """Return what signs and reads the links of messages."""
+    keys = [LinkKey(key.id, key.key.get_secret_value().encode()) for key in settings.web.links.keys]
+    return Links(keys, settings.web.public_url, settings.web.links.valid)
+
+
+def open_operations(
+    web: FastAPI,
+    settings: Settings,
+    options: EngineOptions,
+    stack: contextlib.AsyncExitStack,
+    *,
+    standing: Callable[[], set[str] | None] = lambda: None,
+    silences: Callable[[], Sequence[Silence] | None] = lambda: None,
+    used: Callable[[str], bool | None] = lambda link: None,
+    stands: Callable[[str], bool | None] = lambda incident: None,
+) -> None:
+    """Let people act over the API, links and Slack's buttons, and see what was done; until the stack ends.
+
+    ``standing``, ``silences``, ``used`` and ``stands`` answer where this process knows, else None.
+    """
+    acts = Acts(options)
+    stack.callback(acts.close)
+    history = History(options, "alerts")
+    operations = Operations(settings.web.operators, acts.put, standing=standing, silences=silences, history=history.last)
+    secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
+    acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands)
+    web.include_router(operations.router())
+    web.include_router(acting.router())
 
 
 class Acts:

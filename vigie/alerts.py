@@ -53,11 +53,13 @@ def call(method: str, path: str, *, url: str | None, config: Path | None, token:
         refuse(f"{url}: no proper answer: {error}")
 
 
-def _token(file: Path | None) -> str:
+def _token(file: Path | None, *, needed: bool = True) -> str:
     try:
         token = file.read_text("utf-8").strip() if file is not None else os.environ.get("VIGIE_TOKEN", "")
     except OSError as error:
         refuse(f"--token-file: cannot be read: {error}", 2)
+    if not token and not needed:
+        return ""
     if not token or not token.isascii() or not token.isprintable():
         refuse("no usable token (accepted: VIGIE_TOKEN, or --token-file FILE)", 2)
     return token
@@ -136,3 +138,58 @@ def silences_command(url: Url = None, config: Config = None) -> None:
 def unsilence_command(id: Id, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
     """End a silence now."""
     _print(call("DELETE", f"/api/silences/{_quoted(id)}", url=url, config=config, token=_token(token_file)))
+
+
+@app.command("history")
+def history_command(
+    incident: Annotated[str, typer.Option(help="Only this incident.")] = "",
+    rule: Annotated[str, typer.Option(help="Only this rule (of transitions).")] = "",
+    type: Annotated[str, typer.Option(help="Only these, with commas: transition, decision, act, notification.")] = "",
+    by: Annotated[str, typer.Option(help="Only this operator's acts.")] = "",
+    limit: Annotated[int, typer.Option(help="So many, the latest.", min=1, max=500)] = 50,
+    before: Annotated[int | None, typer.Option(help="Only what is older than this offset.")] = None,
+    json: Json = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+) -> None:
+    """Show what happened to alerts, what was decided and done by whom, and who was told, oldest first."""
+    asked = {"incident": incident, "rule": rule, "type": type, "by": by, "limit": limit, "before": before}
+    query = urllib.parse.urlencode({name: value for name, value in asked.items() if value not in ("", None)})
+    answer = call("GET", f"/api/alerts/history?{query}", url=url, config=config, token=_token(token_file, needed=False))
+    if json:
+        _print(answer)
+        return
+    table = Table(*(Column(name, no_wrap=name == "at", overflow="fold") for name in ("at", "what", "incident", "who", "why")))
+    for record in reversed(answer["records"]):
+        table.add_row(*(str(text or "") for text in told(record)))
+    Console().print(table)
+    if answer["next"] is not None:
+        Console(stderr=True).print(f"older: --before {answer['next']}")
+
+
+def told(record: dict[str, Any]) -> tuple[Any, Any, Any, Any, Any]:
+    """Return when, what, about which incident, who and why, of a record of the topic ``alerts``."""
+    about = record.get("incident") or ", ".join(record.get("incidents") or ())
+    match record.get("type"):
+        case "act":
+            return (
+                record.get("at"),
+                record.get("act"),
+                about or record.get("id"),
+                record.get("by"),
+                f"over {record.get('via', 'api')}",
+            )
+        case "decision":
+            who = ", ".join(record.get("receivers") or ())
+            return record.get("at"), f"{record.get('outcome')} ({record.get('stage')})", about, who, record.get("reason")
+        case "notification":
+            return record.get("at"), record.get("outcome"), about, record.get("receiver"), record.get("reason")
+        case _:
+            return (
+                record.get("at"),
+                f"{record.get('kind')} ({record.get('severity')})",
+                about,
+                record.get("rule"),
+                record.get("reason"),
+            )

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,7 +30,10 @@ from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
 from agents.worker import entity_folds, prediction_folds
+from alert_rules.delivery import Delivery
+from alert_rules.rule import Rule
 from models.business import Business
+from models.calendar import epoch_ms, iso
 from models.partition import TOPICS, EntityPartition
 from stream.app import Engine, build_app
 from stream.catalogue import load_catalogue
@@ -38,6 +42,7 @@ from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
 from stream.settings import Settings
 from stream.topics import create, declared
+from vigie.acts import links_of
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
 
@@ -90,7 +95,10 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
 
 
 class Instance:
-    """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay."""
+    """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay.
+
+    ``paced``: readings for the rules are made when the clock has moved on, and only then. ``rules`` chooses among the rules.
+    """
 
     def __init__(
         self,
@@ -101,6 +109,8 @@ class Instance:
         business: Business | None = None,
         alerting: bool = True,
         delivering: bool = True,
+        paced: bool = False,
+        rules: Callable[[list[Rule]], list[Rule]] | None = None,
         predicting: bool | None = None,
         **options: Any,
     ) -> None:
@@ -108,14 +118,16 @@ class Instance:
         self.settings = settings
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files)
-        self.rules = load_rules(self.catalogue, settings.rule_folders) if alerting else []
+        plan, targets = load_alerting(settings), settings.quotas()
+        found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
+        self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES, *SLOW_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
-        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock)
+        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets, paced=paced)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
-        self.deliverer = Deliverer(notifiers)
-        self.dispatcher = Dispatcher(load_alerting(settings))
+        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
+        self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if settings.models.live if predicting is None else predicting:
             specs += self._prediction_folds()
@@ -137,6 +149,15 @@ class Instance:
         # Where nobody waits for a KPI (a replay) every question is asked.
         asks = settings.asks if self.options.clock is wall_clock else None
         return prediction_folds(self.business, self.options.partitions, interval=settings.interval, asks=asks, start=start)
+
+    def _sent(self, delivery: Delivery, now: int) -> None:
+        at = epoch_ms(datetime.fromisoformat(str(delivery.alert.get("at") or iso(delivery.created))))
+        self.metrics.notified(delivery.receiver, (now - at) / 1000, (now - delivery.created) / 1000)
+
+    def notifications(self) -> dict[tuple[str, str], int]:
+        """Return the attempts to notify by (receiver, outcome), and what was suppressed before it could be told."""
+        untold = {(name, "suppressed"): self.dispatcher.untold[name] for name in self.deliverer.notifiers}
+        return {**self.deliverer.outcomes, **untold}
 
     @property
     def clock(self) -> Callable[[], int]:

@@ -77,7 +77,7 @@ def command(
 def publish(settings: Settings, files: list[Path], format: str, mapping: Path | None, speed: float) -> int:
     """Publish and report; return the exit code. Interrupted, it waits for what is under way and reports that: 130."""
     options = engine_options(settings, settings.kafka.brokers)
-    _ready(options)
+    ready(options)
     publisher = Publisher(options, message_timeout_ms=60_000)
     stopped = ""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -128,7 +128,7 @@ def publish(settings: Settings, files: list[Path], format: str, mapping: Path | 
     return 1 if publisher.failed + left or rejects else 0
 
 
-def _ready(options: EngineOptions) -> None:
+def ready(options: EngineOptions) -> None:
     """Refuse before the first event where there is no broker, or no topics: each event would wait for its time-out."""
     try:
         problems = check(options, timeout=5)

@@ -30,7 +30,7 @@ def load_alerting(settings: Settings) -> Alerting:
     receivers = [receiver.name for receiver in settings.receivers]
     tree: Any = settings.alerting
     if tree is None:
-        return everything_to(receivers)
+        return everything_to(receivers, settings.business.timezone)
     where = "settings"
     if isinstance(tree, Path):
         where = str(tree)

@@ -8,12 +8,16 @@ from typing import Annotated, Any, NamedTuple
 import typer
 import yaml
 
+from alert_rules.alerting import Alerting
 from alert_rules.rule import Known, Rule
 from alert_rules.schema import Problem, parse_rules
+from alert_rules.stages.times import usual
 from alert_rules.timeline import Failure, run
 from models.kpis.catalogue import Catalogue, CatalogueError
+from models.kpis.targets import Targets
 from stream.catalogue import load_catalogue
 from stream.settings import Settings, SettingsError, load
+from vigie.routes import load_alerting
 
 #: How the shipped rules' files are called in messages.
 SHIPPED = "alert_rules/rules"
@@ -49,8 +53,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def check(catalogue: Catalogue, folders: Sequence[Path] = ()) -> Checked:
-    """Read the shipped rules and the folders' own; a folder's file replaces the shipped one of the same name."""
+def check(
+    catalogue: Catalogue, folders: Sequence[Path] = (), plan: Alerting | None = None, targets: Targets | None = None
+) -> Checked:
+    """Read the shipped rules and the folders' own; a folder's file replaces the shipped one of the same name.
+
+    ``plan`` has the named times that rules may be active at (default: the usual ones, in UTC), ``targets`` the quotas.
+    """
+    intervals = usual("UTC") if plan is None else plan.intervals
     problems: list[Problem] = []
     shipped: dict[str, Any] = {}
     for entry in files("alert_rules").joinpath("rules").iterdir():
@@ -70,14 +80,17 @@ def check(catalogue: Catalogue, folders: Sequence[Path] = ()) -> Checked:
             _read(str(path), text, own, problems)
     replaced = {Path(file).stem for file in own}
     shipped = {file: tree for file, tree in shipped.items() if Path(file).stem not in replaced}
-    rules, wrong = parse_rules(shipped, Known.of(catalogue, _pages()))
-    own_rules, own_wrong = parse_rules(own, Known.of(catalogue))
+    # A shipped rule about targets is there for those who have some.
+    rules, wrong = parse_rules(shipped, Known.of(catalogue, _pages(), intervals))
+    own_rules, own_wrong = parse_rules(own, Known.of(catalogue, None, intervals, targets))
     return Checked(sorted(rules + own_rules, key=lambda rule: rule.id), problems + wrong + own_wrong)
 
 
-def load_rules(catalogue: Catalogue, folders: Sequence[Path] = ()) -> list[Rule]:
-    """Return the rules in force; raise :class:`RulesError` with every problem."""
-    rules, problems = check(catalogue, folders)
+def load_rules(
+    catalogue: Catalogue, folders: Sequence[Path] = (), plan: Alerting | None = None, targets: Targets | None = None
+) -> list[Rule]:
+    """Return the rules in force; raise :class:`RulesError` with every problem. The arguments are those of :func:`check`."""
+    rules, problems = check(catalogue, folders, plan, targets)
     if problems:
         raise RulesError(problems)
     return rules
@@ -138,7 +151,14 @@ def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     except (SettingsError, CatalogueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    return check(catalogue, [*settings.rule_folders, *(folders or ())])
+    problems: list[Problem] = []
+    plan: Alerting | None = None
+    try:
+        plan = load_alerting(settings)
+    except SettingsError as error:
+        problems = [Problem("alerting", "", problem) for problem in error.problems]
+    found = check(catalogue, [*settings.rule_folders, *(folders or ())], plan, settings.quotas())
+    return Checked(found.rules, problems + found.problems)
 
 
 def _stop_on(problems: Sequence[Problem]) -> None:

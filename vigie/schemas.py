@@ -1,4 +1,4 @@
-"""Are the generated documents in ``docs/`` (the events' contract, the KPIs) those that the code would write?"""
+"""Are the generated documents in ``docs/`` (the events' contract, the KPIs, the rules' form) those that the code would write?"""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 import yaml
 
+from alert_rules.document import json_schema
 from models.events.schemas import asyncapi, json_schemas
 from models.kpis.document import markdown
 from stream.catalogue import load_catalogue
@@ -22,6 +23,7 @@ def documents() -> dict[str, str]:
     }
     found["asyncapi.yaml"] = _HEAD + yaml.dump(asyncapi(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     found["kpis.md"] = markdown(load_catalogue())
+    found["rule.schema.json"] = orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
     return found
 
 

@@ -20,11 +20,12 @@ from stream.seen import seen_of
 from stream.settings import Settings
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
-from stream.web.operate import Operations
+from stream.web.collect import Collector
+from stream.web.collect import router as collect_router
 from stream.web.server import serve
 from stream.web.webhooks import Door, sources_of
 from stream.web.webhooks import router as webhooks_router
-from vigie.acts import Acts
+from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, run, settings_of
 from vigie.instance import Instance, prepared
 from vigie.simulate import demo as demo_batches
@@ -86,7 +87,11 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
     metrics.show_alerts(instance.evaluator.counts)
-    metrics.show_notifications(lambda: instance.deliverer.outcomes)
+    metrics.show_held_back(instance.evaluator.beyond)
+    deliverer = instance.deliverer
+    metrics.show_notifications(instance.notifications)
+    metrics.show_decisions(lambda: instance.dispatcher.decisions)
+    metrics.show_outbox(deliverer.waiting, deliverer.ages, deliverer.failing)
     web = build_web(
         board,
         instance.engine.status,
@@ -96,16 +101,17 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
-    acts = Acts(instance.options)
-    stack.callback(acts.close)
-    dispatcher = instance.dispatcher
-    operations = Operations(
-        settings.web.operators,
-        acts.put,
-        standing=lambda: None if instance.evaluator.owned() is None else {a["id"] for a in instance.evaluator.current()},
+    dispatcher, evaluator = instance.dispatcher, instance.evaluator
+    open_operations(
+        web,
+        settings,
+        instance.options,
+        stack,
+        standing=lambda: None if evaluator.owned() is None else {a["id"] for a in evaluator.current()},
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
+        used=dispatcher.used,
+        stands=dispatcher.stands,
     )
-    web.include_router(operations.router())
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
@@ -132,17 +138,23 @@ async def open_door(
     currencies: frozenset[str],
     stack: contextlib.AsyncExitStack,
 ) -> None:
-    """Let webhooks in, where the settings have sources; raise ``SettingsError`` for those that cannot be used."""
-    sources = sources_of(settings)
-    if not sources:
+    """Let webhooks and trackers in, where the settings have any; raise ``SettingsError`` for sources that cannot be used."""
+    sources, sites = sources_of(settings), settings.collect.sites
+    if not sources and not sites:
         return
     seen, intake = seen_of(settings), Intake(options)
     stack.push_async_callback(seen.close)
     stack.push_async_callback(intake.close)
-    metrics.show_sources(sources)
-    web.state.door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
-    web.include_router(webhooks_router)
-    console.print(f"webhooks: {', '.join(f'/webhooks/{name}' for name in sources)}", highlight=False, markup=False)
+    if sources:
+        metrics.show_sources(sources)
+        web.state.door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
+        web.include_router(webhooks_router)
+        console.print(f"webhooks: {', '.join(f'/webhooks/{name}' for name in sources)}", highlight=False, markup=False)
+    if sites:
+        metrics.show_sites(sites)
+        web.state.collector = Collector(settings.collect, intake, seen, counted=metrics.collected)
+        web.include_router(collect_router)
+        console.print(f"tracker: /vigie.js, /collect ({', '.join(sites)})", highlight=False, markup=False)
 
 
 async def _demo(instance: Instance, seed: int) -> None:

@@ -18,10 +18,9 @@ from stream.settings import Settings
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.board import Board, Source, ViewSource
-from stream.web.operate import Operations
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
-from vigie.acts import Acts
+from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import engine_options
 from vigie.up import open_door
@@ -83,12 +82,8 @@ async def web(settings: Settings) -> None:
         cache_state=lambda: snapshots.state,
     )
 
-    acts = Acts(options)
-
     def standing() -> set[str] | None:
         return {alert["id"] for alert in alerts.current()} if source.complete else None
-
-    application.include_router(Operations(settings.web.operators, acts.put, standing=standing).router())
 
     async def read() -> None:
         await engine.start()
@@ -96,7 +91,7 @@ async def web(settings: Settings) -> None:
 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(snapshots.close)
-        stack.callback(acts.close)
+        open_operations(application, settings, options, stack, standing=standing)
         await open_door(application, settings, options, metrics, business.rates.currencies, stack)
         listening = await serve(application, settings.web.host, settings.web.port, before_stop=application.state.vigie.live.stop)
         stack.push_async_callback(listening.stop)

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from alert_rules.outbox import Delivery
+from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome
 
 
@@ -15,7 +15,14 @@ class ReceiverError(ValueError):
 
 
 class Notifier(Protocol):
-    """One receiver's way of being told. It makes single attempts: the outbox decides about the next one."""
+    """One receiver's way of being told. It makes single attempts: the outbox decides about the next one.
+
+    ``follows`` says that it shows how an incident stands, and so is told of acknowledgements, too.
+    """
+
+    @property
+    def follows(self) -> bool:
+        """Whether acknowledgements are told."""
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt, under ``delivery.id`` as the idempotency key; return how it ended. Never raises for what the

@@ -5,13 +5,15 @@ from typing import TextIO
 
 import orjson
 
-from alert_rules.outbox import Delivery
+from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome, Retry, Sent
 from stream.settings import ReceiverSettings
 
 
 class ConsoleNotifier:
     """Writes each alert as one line of JSON: what the log collector takes, a person can read."""
+
+    follows = True
 
     def __init__(self, name: str, out: TextIO | None = None) -> None:
         self.name = name

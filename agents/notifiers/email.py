@@ -21,7 +21,7 @@ import aiosmtplib
 
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import TIMEOUT
-from alert_rules.outbox import Delivery
+from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 
@@ -38,6 +38,8 @@ _SUBJECT = 200
 
 class EmailNotifier:
     """Sends mails over one SMTP server; each attempt is a connection of its own. ``timeout`` in seconds."""
+
+    follows = False
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ import orjson
 
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, TIMEOUT, Poster, usable
-from alert_rules.outbox import Delivery
+from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome
 from stream.settings import ReceiverSettings
 
@@ -26,6 +26,8 @@ _PREFIX = "whsec_"
 
 class HttpNotifier:
     """Posts each alert to one URL. ``clock`` gives milliseconds since the epoch."""
+
+    follows = True
 
     def __init__(
         self,
@@ -91,6 +93,8 @@ def payload(delivery: Delivery) -> bytes:
     """Return the body: the same bytes at every attempt."""
     alert = delivery.alert
     data = {name: value for name, value in alert.items() if name not in ("type", "receivers")}
+    if delivery.actions:
+        data["links"] = {action.name: action.url for action in delivery.actions}
     return orjson.dumps({"type": f"alert.{alert.get('kind')}", "timestamp": alert.get("at"), "data": data})
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, Poster, usable
-from alert_rules.outbox import Delivery
+from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome, Retry, Sent
 from stream.settings import ReceiverSettings
 
@@ -20,6 +20,8 @@ _SUMMARY = 1024
 
 class PagerDutyNotifier:
     """Posts events under one routing key."""
+
+    follows = True
 
     def __init__(self, name: str, routing_key: str, url: str = API, *, poster: Poster | None = None) -> None:
         self.name = name
@@ -43,6 +45,9 @@ class PagerDutyNotifier:
         """Make one attempt."""
         headers = {"Content-Type": "application/json", "User-Agent": "Vigie", "Idempotency-Key": delivery.id}
         body = {"routing_key": self._key, **event(delivery.incident, delivery.alert)}
+        opened = [{"href": action.url, "text": "Vigie"} for action in delivery.actions if action.name == "open"]
+        if opened and body["event_action"] == "trigger":
+            body["links"] = body.get("links", []) + opened
         return await self._poster.post(self._url, orjson.dumps(body), headers, _answer)
 
     async def close(self) -> None:
@@ -60,10 +65,11 @@ def _answer(text: bytes) -> Outcome:
 
 
 def event(thread: str, alert: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the event, without the routing key: what has ended resolves, everything else triggers."""
-    resolved = alert.get("kind") == "resolved"
-    event: dict[str, Any] = {"event_action": "resolve" if resolved else "trigger", "dedup_key": thread[:255]}
-    if resolved:
+    """Return the event, without the routing key: what has ended resolves, what somebody takes care of is acknowledged,
+    everything else triggers."""
+    action = {"resolved": "resolve", "acknowledged": "acknowledge"}.get(str(alert.get("kind")), "trigger")
+    event: dict[str, Any] = {"event_action": action, "dedup_key": thread[:255]}
+    if action != "trigger":
         return event
     words = alert.get("message") or {}
     title = str(words.get("title") or alert.get("rule"))

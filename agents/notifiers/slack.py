@@ -13,7 +13,7 @@ import orjson
 
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, Pace, Poster, usable
-from alert_rules.outbox import Delivery
+from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 
@@ -65,6 +65,11 @@ class SlackNotifier:
         if not usable(url):
             raise ReceiverError([f"receivers: {settings.name}: url: {NOT_A_URL}"])
         return cls(settings.name, url)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the message can be changed: a bot's can."""
+        return bool(self._token)
 
     def __repr__(self) -> str:
         return f"SlackNotifier({self.name!r})"

@@ -71,6 +71,15 @@ class TimeInterval:
         )
 
 
+def usual(zone_name: str) -> dict[str, tuple[TimeInterval, ...]]:
+    """Return the intervals that are there without being defined, in a zone; a plan may define them otherwise."""
+    zone, weekdays = ZoneInfo(zone_name), ((1, 5),)
+    return {
+        "business_hours": (TimeInterval(zone, times=((9 * 60, 18 * 60),), weekdays=weekdays),),
+        "weekdays": (TimeInterval(zone, weekdays=weekdays),),
+    }
+
+
 def _within(ranges: tuple[Range, ...], value: int) -> bool:
     return not ranges or any(start <= value <= end for start, end in ranges)
 

@@ -16,6 +16,7 @@ class Reading:
     """A KPI's value at an instant.
 
     Money is in the business currency's units (rounded to four decimals), times are in the unit named, ratios are from 0 to 1.
+    ``against`` holds what a rule compares it with, by name (``models/kpis/earlier.py``), in readings made for such rules only.
     ``value`` None always comes with ``why``. ``sample`` is the number of cases behind the value, where there is such a number.
     """
 
@@ -33,6 +34,7 @@ class Reading:
     why: str | None = None
     sample: int | None = None
     currency: str | None = None
+    against: Mapping[str, Mapping[str, Any]] | None = None
 
     @property
     def segment_name(self) -> str:
@@ -47,7 +49,7 @@ class Reading:
         return f"{self.kpi}|{self.window}|{self.segment_name}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the form of the API, the command line and files; ``why``, ``sample``, ``currency`` only where there is one."""
+        """Return the form of the API, the command line and files; the optional fields only where they have a value."""
         shown: dict[str, Any] = {
             "kpi": self.kpi,
             "window": self.window,
@@ -67,6 +69,8 @@ class Reading:
             shown["sample"] = self.sample
         if self.currency is not None:
             shown["currency"] = self.currency
+        if self.against is not None:
+            shown["against"] = self.against
         return shown
 
     def encode(self) -> bytes:
@@ -93,6 +97,7 @@ class Reading:
                 why=found.get("why"),
                 sample=found.get("sample"),
                 currency=found.get("currency"),
+                against=found.get("against"),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a reading: {error!r}") from error

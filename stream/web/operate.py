@@ -1,9 +1,11 @@
-"""Who acknowledges an alert, who silences some, and is it they?
+"""Who acknowledges an alert, who silences some, and is it they? And who did so before?
 
-Operators are named in the settings, each with a bearer token. An act is a record on the topic ``alerts``: what it changes is
-decided by the fold that dispatches alerts, and the record is its audit. It is answered once the broker has it.
+Operators are named in the settings, each with a bearer token and a role: ``operate`` acts, ``read`` only sees the history. An
+act is a record on the topic ``alerts``: what it changes is decided by the fold that dispatches alerts, and the record is its
+audit. It is answered once the broker has it.
 """
 
+import asyncio
 import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from confluent_kafka import KafkaException
 from fastapi import APIRouter, Request, Response
 
 from alert_rules import durations
@@ -23,6 +26,13 @@ from stream.web.api import to_json
 _BODY = 16_384
 _LONGEST = 366 * DAY_MS
 _KEYS = ("matchers", "duration", "starts", "ends", "comment")
+#: What is told of the history: the types of records on the topic ``alerts``, and the parameters to ask with.
+HISTORY = ("transition", "decision", "act", "notification")
+_ASKED = ("incident", "rule", "type", "by", "limit", "before")
+_LIMIT = 500
+_READERS = 2  # at a time
+#: Reads back from the topic's end: how many, which, before which offset (None: the end); blocks.
+Reader = Callable[[int, Callable[[dict[str, Any]], bool], int | None], tuple[list[dict[str, Any]], int | None]]
 
 
 class Refusal(Exception):
@@ -37,6 +47,7 @@ class Operations:
     """The acts of the API. ``put`` writes one on the topic and returns once the broker has it; ``clock`` is epoch ms.
 
     ``standing`` gives the ids of the alerts that stand, None where this process does not know; ``silences`` likewise.
+    ``history`` reads the topic back, and raises what Kafka's client raises.
     """
 
     def __init__(
@@ -46,9 +57,12 @@ class Operations:
         *,
         standing: Callable[[], set[str] | None] = lambda: None,
         silences: Callable[[], Sequence[Silence] | None] = lambda: None,
+        history: Reader | None = None,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
-        self._operators = [(one.name, one.token.get_secret_value().encode()) for one in operators]
+        self._operators = [(one.name, one.role, one.token.get_secret_value().encode()) for one in operators]
+        self._history = history
+        self._reading = asyncio.Semaphore(_READERS)
         self._put = put
         self._standing = standing
         self._silences = silences
@@ -86,35 +100,65 @@ class Operations:
                 return to_json({"error": "another worker holds the silences"}, 503)
             return to_json([encode(one) | {"starts": iso(one.starts), "ends": iso(one.ends)} for one in found])
 
+        @router.get("/alerts/history", summary="What happened to alerts, what was decided and done, who was told")
+        async def history(request: Request) -> Response:
+            """Return the latest records of the topic ``alerts``, newest first: transitions, decisions, acts, notifications.
+
+            ``incident``, ``rule``, ``type`` and ``by`` choose; ``limit`` (100, at most 500) and ``before`` (``next`` of the
+            answer before) page. Where there are operators, one of their tokens is needed: it says who did what.
+            """
+            return await self._told(request)
+
         return router
+
+    async def _told(self, request: Request) -> Response:
+        try:
+            if self._operators:
+                self._operator(request, "read")
+            if self._history is None:
+                raise Refusal(503, "the history cannot be read here")
+            asked = dict(request.query_params)
+            limit, before = _number(asked, "limit", 100, _LIMIT), _number(asked, "before", None, 2**62)
+            matches = _chosen(asked)
+            if self._reading.locked():
+                raise Refusal(503, "others are reading the history; try again")
+            async with self._reading:
+                found, next_ = await asyncio.to_thread(self._history, limit or 0, matches, before)
+        except Refusal as refusal:
+            return _refused(refusal)
+        except KafkaException:
+            return to_json({"error": "the broker does not answer; try again"}, 503, {"retry-after": "2"})
+        return to_json({"records": found, "next": next_})
 
     async def _answer(self, request: Request, act: Callable[[str, bytes], dict[str, Any]]) -> Response:
         try:
-            by = self._operator(request)
+            by = self._operator(request, "operate")
             body = b""
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > _BODY:
                     raise Refusal(413, f"the body is longer than {_BODY} bytes")
-            made = {"type": "act", "at": iso(self._clock()), "by": by, **act(by, body)}
+            made = {"type": "act", "at": iso(self._clock()), "by": by, "via": "api", **act(by, body)}
             await self._put(str(made.get("incident") or made["act"]).encode(), orjson.dumps(made))
         except Refusal as refusal:
-            headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
-            return to_json({"error": str(refusal)}, refusal.status, headers)
+            return _refused(refusal)
         except OSError:
             return to_json({"error": "the broker did not take it; try again"}, 503, {"retry-after": "2"})
         return to_json(made, 202)
 
-    def _operator(self, request: Request) -> str:
+    def _operator(self, request: Request, role: str) -> str:
+        """Return whose token the request carries, if they may do this: who may operate may read."""
         if not self._operators:
             raise Refusal(403, "nobody may act here (accepted: operators with a token under web.operators in the settings)")
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        found = ""
-        for name, secret in self._operators:  # all of them, so that the time says nothing
+        found, held = "", ""
+        for name, its, secret in self._operators:  # all of them, so that the time says nothing
             if hmac.compare_digest(token.strip().encode("utf-8", "replace"), secret) and kind.lower() == "bearer":
-                found = name
+                found, held = name, its
         if not found:
             raise Refusal(401, "no operator's token (accepted: Authorization: Bearer …)")
+        if role == "operate" and held != "operate":
+            raise Refusal(403, f"{found} may read only (accepted: the token of an operator with role: operate)")
         return found
 
     def _on_alert(self, act: str, incident: str, by: str) -> dict[str, Any]:
@@ -152,6 +196,40 @@ class Operations:
         if known is not None and id_ not in {one.id for one in known}:
             raise Refusal(404, f"no silence with the id {id_!r:.80}")
         return {"act": "unsilence", "id": id_}
+
+
+def _refused(refusal: Refusal) -> Response:
+    headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
+    return to_json({"error": str(refusal)}, refusal.status, headers)
+
+
+def _number(asked: dict[str, str], name: str, default: int | None, most: int) -> int | None:
+    text = asked.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:20]) <= most):
+        raise Refusal(400, f"{name}: found {text!r:.40} (accepted: 1 to {most})")
+    return int(text)
+
+
+def _chosen(asked: dict[str, str]) -> Callable[[dict[str, Any]], bool]:
+    """Return what tells whether a record is asked for."""
+    if unknown := sorted(set(asked) - set(_ASKED)):
+        raise Refusal(400, f"found {unknown!r:.80} (accepted: {', '.join(_ASKED)})")
+    types = tuple(filter(None, asked.get("type", "").split(","))) or HISTORY
+    if wrong := sorted(set(types) - set(HISTORY)):
+        raise Refusal(400, f"type: found {wrong!r:.80} (accepted: {', '.join(HISTORY)})")
+    incident, rule, by = (asked.get(name) for name in ("incident", "rule", "by"))
+
+    def matches(tree: dict[str, Any]) -> bool:
+        return (
+            tree.get("type") in types
+            and (rule is None or tree.get("rule") == rule)
+            and (by is None or tree.get("by") == by)
+            and (incident is None or tree.get("incident") == incident or incident in (tree.get("incidents") or ()))
+        )
+
+    return matches
 
 
 def _instant(tree: dict[str, Any], name: str) -> int:

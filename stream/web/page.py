@@ -22,6 +22,7 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
 }
 _FILES = {
+    "act.css": "text/css; charset=utf-8",
     "vigie.css": "text/css; charset=utf-8",
     "vigie.js": "text/javascript; charset=utf-8",
     "vigie.svg": "image/svg+xml",

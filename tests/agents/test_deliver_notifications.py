@@ -18,6 +18,8 @@ from tests.alert_rules.readings import records
 class Scripted:
     """Answers as told; the last answer for ever. ``None`` hangs until cancelled."""
 
+    follows = True
+
     def __init__(self, *answers: Outcome | Exception | None) -> None:
         self.answers = list(answers)
         self.sent: list[str] = []

@@ -4,6 +4,7 @@ from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from alert_rules.alerting import everything_to
+from models.roll import Wanted
 from tests.alert_rules.readings import rule
 
 
@@ -15,7 +16,7 @@ def test_folds_topics_and_lanes() -> None:
         ("dispatch-alerts", ("alerts",), "dispatch", False),
         ("deliver-notifications", ("outbox",), "deliveries", False),
     ]
-    assert evaluator.wanted == {("win_rate", "7d", "source")}
+    assert evaluator.wanted == {Wanted("win_rate", "7d", "source")}
 
 
 def test_a_worker_that_does_not_own_the_readings_shows_nothing() -> None:

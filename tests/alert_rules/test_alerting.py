@@ -7,6 +7,7 @@ import yaml
 from typer.testing import CliRunner
 
 from alert_rules.alerting import parse_alerting
+from alert_rules.plan import Fallback
 from alert_rules.stages.inhibit import InhibitRule, cycles
 from alert_rules.stages.match import Matcher
 from alert_rules.stages.oncall import on_call
@@ -284,3 +285,15 @@ def test_routes_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "plan.yaml").write_text("route: {receiver: nobody}")
     refused = run.invoke(app, ["check"])
     assert refused.exit_code == 1 and "plan.yaml: alerting.route.receiver: undefined receiver 'nobody'" in refused.stderr
+
+
+def test_who_hears_of_a_receiver_that_fails() -> None:
+    found = plan("{route: {receiver: chat}, fallback: {receivers: [mail, 'on_call:x'], after: 10m}, "
+                 "on_call: {x: {start: 2026-01-05, members: [{name: ann, receivers: [ann]}]}}}")  # fmt: skip
+    assert (found.fallback.receivers, found.fallback.after) == (("mail", "on_call:x"), 600_000)
+    assert plan("route: {receiver: chat}").fallback == Fallback()
+    assert problems("{route: {receiver: chat}, fallback: {receivers: [male], after: 0, afte: 1m}}") == [
+        'alerting.fallback.afte: unknown key "afte" (did you mean "after"?)',
+        "alerting.fallback.receivers: undefined receiver 'male' (did you mean \"mail\"?)",
+        "alerting.fallback.after: found 0 (accepted: 1s or more)",
+    ]

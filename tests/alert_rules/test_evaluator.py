@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from alert_rules.evaluator import EvaluateAlerts
 from models.fold import Output, Record
+from models.roll import Wanted
 from tests.alert_rules.readings import BASE, reading, records, rule
 
 RULE = rule(**{"for": 0})
@@ -37,7 +38,7 @@ def test_only_the_rules_readings_count() -> None:
     others: list[dict[str, Any]] = [{"window": "30d"}, {"segment": {}}, {"segment": {"owner": "Ann"}}, {"kpi": "nps"}]
     fold.fold(records("readings", *[body(0, 0.1, **other) for other in others]))
     assert fold.changes() == ([], [])
-    assert fold.wanted == {("win_rate", "7d", "source")}
+    assert fold.wanted == {Wanted("win_rate", "7d", "source")}
 
 
 def test_the_row_goes_with_the_alert() -> None:

@@ -5,8 +5,9 @@ import pytest
 
 from alert_rules.outbox import DeliverNotifications, Delivery
 from alert_rules.outcome import LONGEST_WAIT, Rejected, Retry, Sent, backoff
+from models.calendar import DAY_MS
 from models.events.dead_letter import decode
-from models.fold import Changes
+from models.fold import Changes, Row
 from tests.alert_rules.readings import BASE, records
 
 
@@ -202,3 +203,48 @@ def test_a_message_goes_to_its_receivers_only_and_can_be_redriven_to_the_one_tha
     fold.durable()
     (redriven,) = fold.take(BASE)
     assert (redriven.id, redriven.receiver) == (delivery.id, "b")
+
+
+def test_what_a_receiver_gave_back_comes_with_the_next_message_of_the_incident_across_a_restart() -> None:
+    fold = outbox(alert("t1"), alert("t2", kind="resolved"), alert("t3", "i2"))
+    (first,) = fold.take(BASE)
+    fold.done(first, Sent("C1 1700.1"), BASE)
+    rows = {row.key: row.value for row in fold.changes().rows}
+    rows |= {d.row.encode(): orjson.dumps(d.encode()) for d in fold._open.values()}
+    after = DeliverNotifications(("a",))
+    after.restore([(key, value) for key, value in rows.items() if value is not None])
+    (second,) = after.take(BASE)
+    assert (first.memo, second.alert["id"], second.memo) == (None, "t2", "C1 1700.1")
+    after.done(second, Sent(), BASE)
+    (third,) = after.take(BASE)
+    assert (third.alert["id"], third.memo) == ("t3", None)
+    assert not any(row.key.startswith(b"#memo") for row in after.changes().rows)
+    after.tick(BASE + 31 * DAY_MS)
+    assert [row for row in after.changes().rows if row.key.startswith(b"#memo")] == [Row(b"#memo|a|i1", None)]
+
+
+def test_memos_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alert_rules.outbox.MEMOS", 3)
+    fold = outbox(*(alert(f"t{n}", f"i{n}") for n in range(5)))
+    for n in range(5):
+        (delivery,) = fold.take(BASE)
+        fold.done(delivery, Sent(str(n)), BASE + n)
+    kept = {row.key: row.value is not None for row in fold.changes().rows if row.key.startswith(b"#memo")}
+    assert kept == {f"#memo|a|i{n}".encode(): n >= 2 for n in range(5)}
+
+
+def test_acknowledgements_go_to_those_only_who_follow() -> None:
+    fold = DeliverNotifications(("a", "bot"), follows=("bot",))
+    fold.fold(records("outbox", alert("m1", kind="acknowledged") | {"type": "message", "receivers": ["a", "bot", "gone"]}))
+    fold.changes()
+    fold.durable()
+    assert [d.receiver for d in fold.take(BASE)] == ["bot"] and fold.depth == 1
+
+
+def test_what_waits_by_receiver() -> None:
+    fold = outbox(alert("t1"), receivers=("a", "b"))
+    fold.fold(records("outbox", alert("t2", "i2"), timestamp=BASE + 500))
+    for delivery in fold.take(BASE):
+        if delivery.receiver == "b":
+            fold.done(delivery, Sent(), BASE)
+    assert fold.waiting() == {"a": (2, BASE), "b": (1, BASE + 500)}

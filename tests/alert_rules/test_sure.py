@@ -80,7 +80,7 @@ def test_a_reading_without_counts_is_never_sure() -> None:
         ({"sure": 90}, "sure: found 90 (accepted: a probability from 0.5, below 1"),
         ({"sure": 1}, "sure: found 1 "),
         ({"sure": "yes"}, "sure: found 'yes' (accepted: a number)"),
-        ({"sure": 0.9, "kpi": "revenue"}, 'sure: "revenue" is not a share of counted cases'),
+        ({"sure": 0.9, "kpi": "revenue"}, 'sure: there is no stated test for value of "revenue"'),
     ],
 )
 def test_what_is_no_certainty(changes: dict[str, Any], says: str) -> None:

@@ -193,6 +193,7 @@ def test_escalation_climbs_until_somebody_takes_care() -> None:
         ("0s", "ann", "fired", "b"),
         ("15m", "bob", "escalated", "a"),
         ("15m", "bob", "escalated", "b"),
+        ("20m", "ann bob", "acknowledged", "b"),
         ("30m", "boss chat", "escalated", "a"),
         ("50m", "ann bob boss chat", "resolved", "a"),
     )
@@ -212,8 +213,14 @@ def test_a_hand_over_between_two_notifications() -> None:
     t.at("13m", t.ack("b"))
     t.at("20m", t.resolve("a"))
     t.run("26m")
-    t.want(("0s", "ann", "fired", "a"), ("12m", "bob", "fired", "b"), ("20m", "bob ann", "resolved", "a"))
-    assert t.said[1].tree["why_you"] == {"bob": "sales: bob's turn"}
+    t.want(
+        ("0s", "ann", "fired", "a"),
+        ("1s", "ann", "acknowledged", "a"),
+        ("12m", "bob", "fired", "b"),
+        ("13m", "bob", "acknowledged", "b"),
+        ("20m", "bob ann", "resolved", "a"),
+    )
+    assert t.said[2].tree["why_you"] == {"bob": "sales: bob's turn"}
 
 
 def test_who_was_told_hears_how_it_goes_on_when_a_graver_route_takes_over() -> None:
@@ -270,7 +277,13 @@ def test_acknowledged_alerts_are_not_repeated_and_a_graver_one_is_told() -> None
     t.at("90m", t.ack("a"))
     t.at("5h", t.fire("a", "critical"))
     t.run("6h30m", step=10_000)
-    assert [(s.at // 60_000, s.kind) for s in t.said] == [(0, "fired"), (60, "repeated"), (300, "upgraded"), (360, "repeated")]
+    assert [(s.at // 60_000, s.kind) for s in t.said] == [
+        (0, "fired"),
+        (60, "repeated"),
+        (90, "acknowledged"),
+        (300, "upgraded"),
+        (360, "repeated"),
+    ]
 
 
 def test_active_times() -> None:

@@ -40,10 +40,13 @@ def plan(text: str, zone: str = "UTC") -> Alerting:
 class Line:
     """One worker after another, on one simulated clock."""
 
-    def __init__(self, alerting: Alerting | str | None = None, *, start: int = BASE) -> None:
+    def __init__(self, alerting: Alerting | str | None = None, *, start: int = BASE, began: str | None = None) -> None:
+        """``began`` is when the first worker starts, where there is a history before it."""
         self.plan = plan(alerting) if isinstance(alerting, str) else alerting or everything_to(("chat",))
         self.start = self.now = start
-        self.fold = DispatchAlerts(self.plan)
+        self.began = 0 if began is None else start + parse(began)
+        self.fold = DispatchAlerts(self.plan, began=self.began)
+        self.fold.restore(())
         self.rows: dict[bytes, bytes] = {}
         self.said: list[Said] = []
         self.decisions: list[dict[str, Any]] = []
@@ -76,9 +79,9 @@ class Line:
         """Somebody ends a silence."""
         return lambda: self.put({"type": "act", "act": "unsilence", "by": "ann", "id": id_})
 
-    def ack(self, name: str, act: str = "ack") -> Callable[[], None]:
+    def ack(self, name: str, act: str = "ack", **more: Any) -> Callable[[], None]:
         """Somebody takes care of an incident."""
-        return lambda: self.put({"type": "act", "act": act, "by": "ann", "incident": name, "at": iso(self.now)})
+        return lambda: self.put({"type": "act", "act": act, "by": "ann", "incident": name, "at": iso(self.now)} | more)
 
     def restart(self, alerting: str | None = None) -> Callable[[], None]:
         """The worker ends; another one takes over from the rows, maybe with another plan."""
@@ -86,7 +89,7 @@ class Line:
         def do() -> None:
             if alerting is not None:
                 self.plan = plan(alerting)
-            self.fold = DispatchAlerts(self.plan)
+            self.fold = DispatchAlerts(self.plan, began=max(self.began, self.now) if self.began else 0)
             self.fold.restore(sorted(self.rows.items()))
 
         return do
@@ -104,6 +107,18 @@ class Line:
             self.fold.tick(self.now)
             self._commit()
             self.now += step
+        return self
+
+    def replay(self, until: str) -> "Line":
+        """Let what has happened so far be read from the topic at once, as a first start does: no clock ticks in between."""
+        end = self.start + parse(until)
+        self._todo.sort()
+        while self._todo and self._todo[0][0] <= end:
+            at, _, do = self._todo.pop(0)
+            self.now = at
+            do()
+            self._commit()
+        self.now = end
         return self
 
     def put(self, value: Any) -> None:

@@ -137,6 +137,22 @@ async def test_the_engines_observer():
     assert value("vigie_event_delay_seconds_sum") == 0
 
 
+async def test_what_becomes_of_notifications():
+    metrics = Metrics()
+    metrics.show_decisions(lambda: {("held", "silence"): 2, ("suppressed", "group"): 0})
+    metrics.show_outbox(lambda: {"chat": 3}, lambda: {"chat": 1.5}, lambda: {"chat": 0.0, "mail": 400.0})
+    metrics.notified("chat", 0.2, -0.001)
+    metrics.notified("chat", 40.0, 0.1)
+    found = samples(await page(metrics))
+    assert found["vigie_alert_decisions_total", frozenset({("outcome", "held"), ("stage", "silence")})] == 2
+    assert found["vigie_alert_decisions_total", frozenset({("outcome", "suppressed"), ("stage", "group")})] == 0
+    chat, mail = frozenset({("receiver", "chat")}), frozenset({("receiver", "mail")})
+    assert (found["vigie_outbox_messages", chat], found["vigie_outbox_oldest_seconds", chat]) == (3, 1.5)
+    assert (found["vigie_receiver_failing_seconds", chat], found["vigie_receiver_failing_seconds", mail]) == (0, 400)
+    assert (found["vigie_notification_seconds_count", chat], found["vigie_notification_seconds_sum", chat]) == (2, 40.2)
+    assert found["vigie_delivery_seconds_sum", chat] == 0.1, "a clock that went back is no delay"
+
+
 async def test_sources_are_bounded():
     metrics = Metrics()
     for number in range(1000):
@@ -158,6 +174,9 @@ async def test_promtool_has_nothing_to_say():
     promtool = program("promtool")
     metrics = demo()
     metrics.source_seen("/crm", NOW)
+    metrics.show_decisions(lambda: {("held", "silence"): 2})
+    metrics.show_outbox(lambda: {"chat": 3}, lambda: {"chat": 1.5}, lambda: {"chat": 0.0})
+    metrics.notified("chat", 0.2, 0.1)
     text = await page(metrics)
     result = subprocess.run([promtool, "check", "metrics"], input=text, text=True, capture_output=True, timeout=60)  # noqa: ASYNC221
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

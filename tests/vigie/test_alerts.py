@@ -65,3 +65,28 @@ async def test_what_is_refused() -> None:
     assert result.exit_code == 1 and "no operator's token" in result.stderr and "t0p" not in result.output
     assert RUN.invoke(app, ["list", "--url", "ftp://x"]).exit_code == 2
     assert RUN.invoke(app, ["list", "--url", "http://127.0.0.1:9"]).exit_code == 1
+
+
+async def test_the_history_is_told_oldest_first() -> None:
+    records = [
+        {"offset": 9, "type": "notification", "at": "T4", "outcome": "sent", "incident": "i1", "receiver": "chat"},
+        {
+            "offset": 8,
+            "type": "decision",
+            "at": "T3",
+            "outcome": "held",
+            "stage": "silence",
+            "incidents": ["i1"],
+            "reason": "until",
+        },
+        {"offset": 7, "type": "act", "at": "T2", "act": "ack", "incident": "i1", "by": "ann", "via": "link"},
+        {"offset": 6, "type": "transition", "at": "T1", "kind": "fired", "severity": "warn", "incident": "i1", "rule": "r"},
+    ]
+    body = {"records": records, "next": 6}
+    result, received = await ask("history", "--incident", "i1", "--limit", "4", body=body)
+    assert received[0].path == "/api/alerts/history?incident=i1&limit=4"
+    assert received[0].headers["authorization"] == "Bearer t0p"
+    places = [result.stdout.index(text) for text in ("T1", "fired (warn)", "T2", "over link", "T3", "held", "T4", "sent")]
+    assert result.exit_code == 0 and places == sorted(places)
+    result, _ = await ask("history", "--json", body=body, token=None)
+    assert result.exit_code == 0 and json.loads(result.stdout) == body

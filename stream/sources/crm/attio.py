@@ -55,7 +55,8 @@ def _event(note: Mapping[str, Any], id: str, request: Request, settings: SourceS
         return Ignored(f"{kind}: the object {object_} is neither deals nor leads (sources.<name>.objects)")
     subject = identifier(ids.get("record_id"), "id.record_id")
     if what == "merged":
-        gone = identifier(ids.get("duplicate_record_id"), "id.duplicate_record_id")
+        # A merge makes a new record. Each of the two that went into it has an event, which names it beside the ids.
+        gone = identifier(note.get("duplicate_record_id", ids.get("duplicate_record_id")), "duplicate_record_id")
         return event(settings, "attio", f"{room}.merged", gone, request.received_at, id, {"into": subject})
     return event(settings, "attio", f"{room}.{what}", subject, request.received_at, id)
 

@@ -19,7 +19,19 @@ from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item,
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, fresh, hmac_base64, keys_of, signature_of
-from stream.sources.crm.values import ENTERED, LEAD_EVENTS, attribute, event, event_id, identifier, moment, stage_kind, text, yes
+from stream.sources.crm.values import (
+    ENTERED,
+    LEAD_EVENTS,
+    attribute,
+    event,
+    event_id,
+    fingerprint,
+    identifier,
+    moment,
+    stage_kind,
+    text,
+    yes,
+)
 
 V3, TIMESTAMP = "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
 OLD, VERSION = "x-hubspot-signature", "x-hubspot-signature-version"
@@ -27,7 +39,10 @@ _DECODED = {f"%{ord(sign):02X}": sign for sign in ":/?@!$'()*,;"}  # not %20, %2
 _ENCODED = re.compile("|".join(_DECODED), re.IGNORECASE)
 
 _TYPES = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-136": "lead"}
-_STAGES = {"closedwon": "won", "closedlost": "lost"}
+#: HubSpot's ids of kinds of objects, by what they are here.
+TYPE_IDS = {kind: id for id, kind in _TYPES.items()}
+#: The ids of HubSpot's own closed stages.
+STAGES = {"closedwon": "won", "closedlost": "lost"}
 _DEAL = {
     "amount": "amount",
     "deal_currency_code": "currency",
@@ -48,8 +63,20 @@ _CONTACT = {
     "email": "email_hash",
     "country": "region",
 }
-_LIFECYCLE = {"marketingqualifiedlead": "mql", "salesqualifiedlead": "sql", "opportunity": "converted", "customer": "converted"}
-_STATUSES = {"CONNECTED": "contacted", "IN_PROGRESS": "contacted", "OPEN_DEAL": "converted", "UNQUALIFIED": "disqualified"}
+_LIFECYCLE: Mapping[str, str] = {
+    "marketingqualifiedlead": "mql",
+    "salesqualifiedlead": "sql",
+    "opportunity": "converted",
+    "customer": "converted",
+}
+_STATUSES: Mapping[str, str] = {
+    "CONNECTED": "contacted",
+    "IN_PROGRESS": "contacted",
+    "OPEN_DEAL": "converted",
+    "UNQUALIFIED": "disqualified",
+}
+_STEPS = {"lifecyclestage": _LIFECYCLE, "hs_lead_status": _STATUSES}
+_FLAGS = {"hs_is_closed_won": "deal.won", "hs_is_closed_lost": "deal.lost"}
 
 
 def decoded(url: str) -> str:
@@ -91,12 +118,18 @@ def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
     """Yield what each notification tells; one that is unusable does not spoil the others."""
     for note in each(parse(request.body), EVENTS_LIMIT):
         try:
-            yield from _notification(note, settings)
+            yield from notification(note, settings)
         except Unusable as error:
             yield error
 
 
-def _notification(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
+def properties(kind: str) -> Mapping[str, str]:
+    """Return the properties of a deal, contact or lead that are read, by the attribute they are; empty for a step or a flag."""
+    return _DEAL | dict.fromkeys(_FLAGS, "") if kind == "deal" else _CONTACT | dict.fromkeys(_STEPS, "")
+
+
+def notification(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
+    """Yield what one notification tells; raise :class:`Unusable`."""
     kind = note.get("subscriptionType") or note.get("eventType")
     if not isinstance(kind, str):
         raise Unusable(Reason.INVALID_DATA, f"subscriptionType: found {shown(kind)}, accepted is text as in deal.creation")
@@ -111,10 +144,12 @@ def _notification(note: Mapping[str, Any], settings: SourceSettings) -> Iterator
         yield from _merge(entity, note, settings)
     else:
         subject = _subject(entity, identifier(note.get("objectId"), "objectId"))
-        if what in ("creation", "restore"):
-            yield _event(note, settings, f"{_room(entity)}.created", subject)
+        if what == "creation":  # once for an object, whatever its time is said to be
+            yield _event(note, settings, f"{_room(entity)}.created", subject, (entity, subject, what))
+        elif what == "restore":
+            yield _event(note, settings, f"{_room(entity)}.created", subject, (entity, subject, what, _at(note)))
         elif what in ("deletion", "privacyDeletion"):
-            yield _event(note, settings, f"{_room(entity)}.deleted", subject)
+            yield _event(note, settings, f"{_room(entity)}.deleted", subject, (entity, subject, "deletion", _at(note)))
         elif what == "propertyChange":
             yield _property(entity, note, subject, settings)
         else:
@@ -123,27 +158,28 @@ def _notification(note: Mapping[str, Any], settings: SourceSettings) -> Iterator
 
 def _property(entity: str, note: Mapping[str, Any], subject: str, settings: SourceSettings) -> Item:
     name, value = identifier(note.get("propertyName"), "propertyName"), note.get("propertyValue")
+    id = (entity, subject, name, _at(note), fingerprint(value))
     if entity == "deal":
         if name == "dealstage" and text(value, name) is not None:
-            kind = ENTERED[stage_kind(value, settings, _STAGES)]
-            return _event(note, settings, kind, subject, {"stage": attribute("stage", value, settings)})
-        if name in ("hs_is_closed_won", "hs_is_closed_lost") and yes(value):
-            return _event(note, settings, "deal.won" if name == "hs_is_closed_won" else "deal.lost", subject)
+            kind = ENTERED[stage_kind(value, settings, STAGES)]
+            return _event(note, settings, kind, subject, id, {"stage": attribute("stage", value, settings)})
+        if name in _FLAGS and yes(value):
+            return _event(note, settings, _FLAGS[name], subject, id)
     else:
         known = text(value, name) or ""
-        defaults = {"lifecyclestage": _LIFECYCLE, "hs_lead_status": _STATUSES}.get(name)
+        defaults = _STEPS.get(name)
         if defaults is not None:
             meant = LEAD_EVENTS.get(settings.lead_statuses.get(known) or defaults.get(known, ""))
             if meant is None:
                 return Ignored(f"{name}: {shown(known)} is no step of a lead here (sources.<name>.lead_statuses)")
-            return _event(note, settings, meant[0], subject, meant[1])
+            return _event(note, settings, meant[0], subject, id, meant[1])
     mapped = settings.fields.get(name) or (_DEAL if entity == "deal" else _CONTACT).get(name)
     if mapped is None:
         return Ignored(f"{entity}.propertyChange: the property {shown(name)} is no attribute here (see sources.<name>.fields)")
     data = {mapped: attribute(mapped, value, settings)}
     if mapped == "amount" and data["amount"] is not None and settings.currency is not None:
         data["currency"] = settings.currency
-    return _event(note, settings, f"{_room(entity)}.updated", subject, data)
+    return _event(note, settings, f"{_room(entity)}.updated", subject, id, data)
 
 
 def _merge(entity: str, note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
@@ -157,8 +193,10 @@ def _merge(entity: str, note: Mapping[str, Any], settings: SourceSettings) -> It
     gone = [identifier(one, "mergedObjectIds") for one in merged]
     for one in dict.fromkeys([*gone, primary]):
         if one != into:
-            data = {"into": _subject(entity, into)}
-            yield _event(note, settings, f"{_room(entity)}.merged", _subject(entity, one), data, one)
+            subject, survivor = _subject(entity, one), _subject(entity, into)
+            yield _event(
+                note, settings, f"{_room(entity)}.merged", subject, (entity, subject, "merge", survivor), {"into": survivor}
+            )
 
 
 def _association(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
@@ -175,7 +213,8 @@ def _association(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[
         yield Ignored(f"associationChange: {shown(note.get('associationType'))} is no attribute of a deal")
         return
     value = None if yes(note.get("associationRemoved")) else _subject(names[1], ids[1])
-    yield _event(note, settings, "deal.updated", ids[0], {attribute_: value}, *ids)
+    id = ("deal", ids[0], attribute_, _at(note), ids[1], "removed" if value is None else "added")
+    yield _event(note, settings, "deal.updated", ids[0], id, {attribute_: value})
 
 
 def _room(entity: str) -> str:
@@ -187,22 +226,21 @@ def _subject(entity: str, id: str) -> str:
     return f"lead-{id}" if entity == "lead" else id
 
 
+def _at(note: Mapping[str, Any]) -> int:
+    return moment(note.get("occurredAt"), "occurredAt")
+
+
 def _event(
-    note: Mapping[str, Any], settings: SourceSettings, kind: str, subject: str, data: Mapping[str, Any] | None = None, *more: str
+    note: Mapping[str, Any],
+    settings: SourceSettings,
+    kind: str,
+    subject: str,
+    id: tuple[Any, ...],
+    data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    at = moment(note.get("occurredAt"), "occurredAt")
-    # HubSpot: an eventId "is not guaranteed to be unique". What is left out, attemptNumber, is all that a retry changes.
-    id = event_id(
-        "hubspot",
-        note.get("portalId"),
-        note.get("eventId"),
-        note.get("subscriptionType") or note.get("eventType"),
-        subject,
-        note.get("propertyName"),
-        at,
-        *more,
-    )
-    return event(settings, "hubspot", kind, subject, at, id, data)
+    # HubSpot: an eventId "is not guaranteed to be unique", and no export has it. The id therefore names the fact: object,
+    # property, time, value. A retry has the same, and so has a backfill of the property's history (vigie backfill).
+    return event(settings, "hubspot", kind, subject, _at(note), event_id("hubspot", *id), data)
 
 
 ADAPTER = Adapter("hubspot", verify, read, needs=("secrets",), credentials=("authorization", V3, OLD))

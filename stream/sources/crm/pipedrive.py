@@ -13,7 +13,7 @@ from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic,
 from stream.sources.crm.body import parse
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import basic
-from stream.sources.crm.values import attributes, event, event_id, identifier, mapping, moment, stage_kind, text, yes
+from stream.sources.crm.values import attributes, event, event_id, identifier, mapping, moment, second, stage_kind, text, yes
 
 _DEAL = {
     "value": "amount",
@@ -41,7 +41,11 @@ def verify(request: Request, settings: SourceSettings) -> None:
 
 def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
     """Yield what the one notification tells."""
-    body = mapping(parse(request.body), "body")
+    yield from notification(mapping(parse(request.body), "body"), settings)
+
+
+def notification(body: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
+    """Yield what a notification tells, its body parsed; raise :class:`Unusable`."""
     meta = mapping(body.get("meta"), "meta")
     version, action, entity = str(meta.get("version", meta.get("v", ""))), meta.get("action"), meta.get("entity")
     if not version.startswith("2"):
@@ -76,17 +80,21 @@ def _deal(
     found = _attributes(data, _DEAL, settings)
     status = data.get("status")
     if meta["action"] == "create":
-        yield _event(meta, settings, "deal.created", found)
+        yield _fact(meta, settings, "deal.created", found, "created")
         if status in ("won", "lost"):
-            yield _event(meta, settings, f"deal.{status}", _closing(status, data, {}), status)
+            yield _fact(
+                meta, settings, f"deal.{status}", _closing(status, data, {}), status, _second(meta, data, f"{status}_time")
+            )
         return
     if "status" in previous and status in ("won", "lost"):
-        yield _event(meta, settings, f"deal.{status}", _closing(status, data, found))
+        found = _closing(status, data, found)
+        yield _fact(meta, settings, f"deal.{status}", found, status, _second(meta, data, f"{status}_time"))
     elif previous.get("status") in ("won", "lost") and status == "open":
-        yield _event(meta, settings, "deal.reopened", found)
+        yield _fact(meta, settings, "deal.reopened", found, "reopened", _second(meta, data, "update_time"))
     elif "stage_id" in previous and found.get("stage") is not None:
         kind = stage_kind(data.get("stage_id"), settings, {})
-        yield _event(meta, settings, "deal.stage_changed" if kind == "open" else f"deal.{kind}", found)
+        type_, stage = "deal.stage_changed" if kind == "open" else f"deal.{kind}", str(data["stage_id"])
+        yield _fact(meta, settings, type_, found, "stage", stage, _second(meta, data, "stage_change_time"))
     else:
         yield _event(meta, settings, "deal.updated", found)
 
@@ -110,7 +118,10 @@ def _lead(
     worth = data.get("value")
     if isinstance(worth, dict):
         found |= attributes(worth, {"amount": "amount", "currency": "currency"}, settings)
-    yield _event(meta, settings, "lead.created" if meta["action"] == "create" else "lead.updated", found)
+    if meta["action"] == "create":
+        yield _fact(meta, settings, "lead.created", found, "created")
+    else:
+        yield _event(meta, settings, "lead.updated", found)
     if yes(data.get("is_archived")) and "is_archived" in previous:
         yield _event(meta, settings, "lead.disqualified", {}, "archived")
 
@@ -123,14 +134,16 @@ def _activity(meta: Mapping[str, Any], data: Mapping[str, Any], settings: Source
     owner = attributes(data, {"owner_id": "owner"}, settings) or attributes(data, {"user_id": "owner"}, settings)
     told = False
     # Whatever else is edited afterwards, an activity is done once: its id is that of the deed, not of the notification.
-    id, at = identifier(meta.get("entity_id", data.get("id")), "meta.entity_id"), moment(meta.get("timestamp"), "meta.timestamp")
+    id = identifier(meta.get("entity_id", data.get("id")), "meta.entity_id")
+    done_at = data.get("marked_as_done_time")
+    at = moment(done_at, "data.marked_as_done_time") if done_at else moment(meta.get("timestamp"), "meta.timestamp")
     for field, type_, facts in (
         ("deal_id", "deal.activity", {"kind": kind, **owner}),
         ("person_id" if settings.leads == "person" else "lead_id", "lead.contacted", {"channel": kind}),
     ):
         if data.get(field) not in (None, ""):
             subject = identifier(data[field], field)
-            done = event_id("pipedrive", meta.get("company_id"), "activity", id, "done", type_)
+            done = event_id("pipedrive", "activity", id, "done", type_)
             yield event(settings, "pipedrive", type_, subject, at, done, facts)
             told = True
     if not told:
@@ -171,6 +184,20 @@ def _event(meta: Mapping[str, Any], settings: SourceSettings, kind: str, data: M
     at = moment(meta.get("timestamp"), "meta.timestamp")
     id = event_id("pipedrive", meta.get("company_id"), meta["entity"], subject, meta["action"], meta.get("id"), at, *more)
     return event(settings, "pipedrive", kind, subject, at, id, data)
+
+
+def _fact(meta: Mapping[str, Any], settings: SourceSettings, kind: str, data: Mapping[str, Any], *what: Any) -> dict[str, Any]:
+    """Return an event whose id names what happened to the deal, as a backfill of its change log names it too.
+
+    The id has the deal's own time of it, which has whole seconds; the event keeps the notification's milliseconds.
+    """
+    subject = identifier(meta.get("entity_id", meta.get("id")), "meta.entity_id")
+    at = moment(meta.get("timestamp"), "meta.timestamp")
+    return event(settings, "pipedrive", kind, subject, at, event_id("pipedrive", meta["entity"], subject, *what), data)
+
+
+def _second(meta: Mapping[str, Any], data: Mapping[str, Any], field: str) -> int:
+    return second(data[field], f"data.{field}") if data.get(field) else second(meta.get("timestamp"), "meta.timestamp")
 
 
 ADAPTER = Adapter("pipedrive", verify, read, needs=("username", "password"))

@@ -21,15 +21,18 @@ from stream.sources.crm.values import (
     attributes,
     event,
     event_id,
+    fingerprint,
     identifier,
     mapping,
     moment,
+    second,
     stage_kind,
     text,
     yes,
 )
 
-_OPPORTUNITY = {
+#: The fields of opportunities and leads that are read, by the attribute they are.
+OPPORTUNITY = {
     "Amount": "amount",
     "CurrencyIsoCode": "currency",
     "StageName": "stage",
@@ -39,7 +42,7 @@ _OPPORTUNITY = {
     "AccountId": "account_id",
     "CloseDate": "expected_close_date",
 }
-_LEAD = {
+LEAD = {
     "OwnerId": "owner",
     "LeadSource": "source",
     "Country": "region",
@@ -111,7 +114,7 @@ def _notification(note: soap.Notification, request: Request, settings: SourceSet
     subject = identifier(fields.get("Id"), "sObject.Id")
     id = event_id("salesforce", identifier(note.id, "Notification.Id"))
     what = "CREATE" if made is not None and made == at else "UPDATE"
-    yield from _record(note.object, what, fields, subject, at, id, settings)
+    yield from record(note.object, what, fields, subject, at, id, settings)
 
 
 # -- change events: the fields that have changed, for one record or several -------------------------------------------
@@ -132,37 +135,51 @@ def _change(change: Mapping[str, Any], settings: SourceSettings) -> Iterator[Ite
         raise Unusable(Reason.INVALID_DATA, f"recordIds: found {shown(records)}, accepted is an array")
     if entity in ("Opportunity", "Lead") and (what == "GAP_OVERFLOW" or not records or any("*" in str(one) for one in records)):
         raise Unusable(Reason.INVALID_DATA, f"{what} of {entity}: which records have changed is not said; load them again")
-    for record in records:
-        subject = identifier(record, "recordIds")
+    for one in records:
+        subject = identifier(one, "recordIds")
         id = event_id("salesforce", header.get("transactionKey"), header.get("sequenceNumber"), entity, subject, what)
         if what == "GAP_UPDATE" and entity in ("Opportunity", "Lead"):
             yield Unusable(Reason.INVALID_DATA, f"GAP_UPDATE of {entity} {subject}: what has changed is not said; load it again")
             continue
         nulled = header.get("nulledFields")
         fields = {**change, **(dict.fromkeys(nulled) if isinstance(nulled, list) else {})}
-        yield from _record(entity, what.removeprefix("GAP_"), fields, subject, at, id, settings)
+        changed = next((second(fields[name], name) for name in _CHANGED if fields.get(name)), at // 1000)
+        yield from record(entity, what.removeprefix("GAP_"), fields, subject, at, id, settings, changed)
 
 
-def _record(
-    object_: str, what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings
+def record(
+    object_: str,
+    what: str,
+    fields: Mapping[str, Any],
+    subject: str,
+    at: int,
+    id: str,
+    settings: SourceSettings,
+    changed: int | None = None,
 ) -> Iterator[Item]:
+    """Yield what a record tells. ``fields`` are those that have changed where ``changed``, the second of it, is given, else all.
+
+    What has changed is told under ids that name the fact, the same from a change event and from the history in an export
+    (``vigie backfill``); a whole record only repeats, and is told under ``id``.
+    """
     if object_ == "Opportunity":
-        yield from _opportunity(what, fields, subject, at, id, settings)
+        yield from _opportunity(what, fields, subject, at, id, settings, changed)
     elif object_ == "Lead":
-        yield from _lead(what, fields, subject, at, id, settings)
+        yield from _lead(what, fields, subject, at, id, settings, changed)
     elif object_ in ("Task", "Event"):
-        yield _activity(object_, what, fields, at, id, settings)
+        # Whatever else is sent of it later, an activity was made once.
+        yield _activity(object_, what, fields, at, event_id("salesforce", object_, subject, "created"), settings)
     else:
         yield Ignored(f"{object_ or 'sObject'}: objects of this type have no events here")
 
 
 def _opportunity(
-    what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings
+    what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings, changed: int | None
 ) -> Iterator[Item]:
     if what == "DELETE" or yes(fields.get("IsDeleted")):
         yield event(settings, "salesforce", "deal.deleted", subject, at, id)
         return
-    found = attributes(fields, _OPPORTUNITY, settings)
+    found = attributes(fields, OPPORTUNITY, settings)
     stage = fields.get("StageName")
     if yes(fields.get("IsWon")):
         kind = "deal.won"
@@ -173,14 +190,20 @@ def _opportunity(
     else:
         kind = "deal.updated"
     if what in ("CREATE", "UNDELETE"):
+        if what == "CREATE" and changed is not None:
+            id = event_id("salesforce", "Opportunity", subject, "created")
         yield event(settings, "salesforce", "deal.created", subject, at, id, found)
         if kind in ("deal.won", "deal.lost"):  # entered afterwards, as closed already
             yield event(settings, "salesforce", kind, subject, at, event_id(id, "closed"))
         return
+    if changed is not None and text(stage, "StageName") is not None:
+        id = event_id("salesforce", "Opportunity", subject, "StageName", changed, fingerprint(stage))
     yield event(settings, "salesforce", kind, subject, at, id, found)
 
 
-def _lead(what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings) -> Iterator[Item]:
+def _lead(
+    what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings, changed: int | None
+) -> Iterator[Item]:
     if what == "DELETE" or yes(fields.get("IsDeleted")):
         into = text(fields.get("MasterRecordId"), "MasterRecordId")
         if into is None:
@@ -188,21 +211,27 @@ def _lead(what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, 
         else:
             yield event(settings, "salesforce", "lead.merged", subject, at, id, {"into": into})
         return
-    found = attributes(fields, _LEAD, settings)
+    found = attributes(fields, LEAD, settings)
     if what in ("CREATE", "UNDELETE"):
+        if what == "CREATE" and changed is not None:
+            id = event_id("salesforce", "Lead", subject, "created")
         yield event(settings, "salesforce", "lead.created", subject, at, id, found)
         return
     told = False
+    converted, stepped = event_id(id, "converted"), ""
+    if changed is not None:
+        converted = event_id("salesforce", "Lead", subject, "converted")
+        stepped = event_id("salesforce", "Lead", subject, "Status", changed, fingerprint(fields.get("Status")))
     if yes(fields.get("IsConverted")):
         deal = {"deal_id": fields.get("ConvertedOpportunityId"), "account_id": fields.get("ConvertedAccountId")}
         data = {name: text(value, name) for name, value in deal.items() if value}
-        yield event(settings, "salesforce", "lead.converted", subject, at, event_id(id, "converted"), data)
+        yield event(settings, "salesforce", "lead.converted", subject, at, converted, data)
         told = True
     status = text(fields.get("Status"), "Status") or ""
     meaning = settings.lead_statuses.get(status) or _STATUSES.get(status, "")
     if meaning in LEAD_EVENTS and not (told and meaning == "converted"):
         kind, facts = LEAD_EVENTS[meaning]
-        yield event(settings, "salesforce", kind, subject, at, event_id(id, meaning), facts)
+        yield event(settings, "salesforce", kind, subject, at, stepped or event_id(id, meaning), facts)
         told = True
     if found or not told:
         yield event(settings, "salesforce", "lead.updated", subject, at, id, found)
@@ -210,6 +239,8 @@ def _lead(what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, 
 
 def _activity(object_: str, what: str, fields: Mapping[str, Any], at: int, id: str, settings: SourceSettings) -> Item:
     kind = text(fields.get("TaskSubtype") or fields.get("Type") or object_, "Type") or object_
+    if fields.get("CreatedDate"):
+        at = moment(fields["CreatedDate"], "CreatedDate")
     deal, person = text(fields.get("WhatId"), "WhatId"), text(fields.get("WhoId"), "WhoId")
     if what == "CREATE" and deal is not None and deal.startswith("006"):
         data = {"kind": kind.lower(), **attributes(fields, {"OwnerId": "owner"}, settings)}

@@ -19,7 +19,7 @@ from stream.sources.crm.base import Unusable
 from stream.sources.crm.settings import SourceSettings, Stage
 
 _AMOUNTS = ("amount", "cost")
-_LAST = 4_102_444_800_000  # 2100: what is later is a mistake in its unit
+LATEST = 4_102_444_800_000  # 2100: what is later is a mistake in its unit
 _PLAIN = Stage()
 
 
@@ -99,7 +99,7 @@ def moment(value: Any, name: str = "time") -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Unusable(Reason.BAD_TIME, f"{name}: found {shown(value)}, accepted is ISO 8601 or epoch seconds or milliseconds")
     at_ms = int(value) if abs(value) >= 10**11 else round(value * 1000)
-    if not EARLIEST <= at_ms <= _LAST:
+    if not EARLIEST <= at_ms <= LATEST:
         raise Unusable(Reason.TIME_OUT_OF_RANGE, f"{name}: found {shown(value)}, accepted is 2000 to 2100")
     return at_ms
 
@@ -218,3 +218,13 @@ def event_id(*parts: Any) -> str:
     if len(found) <= ID_LENGTH and found.isprintable():
         return found
     return f"{texts[0]}:{hashlib.sha256(orjson.dumps(texts)).hexdigest()}"
+
+
+def fingerprint(value: Any) -> str:
+    """Return a short mark of a value, to tell facts apart in their ids: the value itself may be somebody's address."""
+    return hashlib.sha256(("" if value is None else str(value)).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def second(value: Any, name: str = "time") -> int:
+    """Return the whole second (epoch) in which a moment lies: exports have no milliseconds."""
+    return moment(value, name) // 1000

@@ -62,20 +62,73 @@ class Told:
         self.failures: list[BaseException] = []
 
 
-def lane_with_a_change(told: Told) -> Lane:
+def lane_with_a_change(told: Told, partitions: int = 1, revoking: bool = False) -> Lane:
     lane = Lane(
         "state",
         EngineOptions(brokers="b:1", topics=TOPICS),
         token=lambda: TOKEN,
+        revoking=lambda: revoking,
         still_ours=lambda token: True,
         committed=lambda lane, slots: told.committed.append(slots),
         fenced=lambda error, token: told.failures.append(error),
         failed=told.failures.append,
     )
-    slot = Slot(adder(), 0, "changelog", Adder(0))
-    slot.next = {"numbers": 5}
-    lane.touch(slot)
+    for partition in range(partitions):
+        slot = Slot(adder(), partition, "changelog", Adder(partition))
+        slot.next = {"numbers": 5}
+        lane.touch(slot)
     return lane
+
+
+class Prompt(Stuck):
+    """A writer that commits at once, and keeps what it was given."""
+
+    batches: list[Any]
+
+    def commit(self, batch: Any, token: Ownership) -> None:
+        self.batches.append(batch)
+
+    def stuck(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    made = type("Made", (Prompt,), {"made": [], "batches": []})
+    monkeypatch.setattr(stream.lane, "Writer", made)
+    return made.batches
+
+
+async def test_what_is_folded_while_the_snapshot_is_taken_is_in_the_next_one(batches: list[Any]) -> None:
+    told = Told()
+    lane = lane_with_a_change(told, partitions=2)
+    first, second = lane._touched
+    checkpoint = asyncio.create_task(lane.checkpoint())
+    await asyncio.sleep(0)  # the first partition is taken, the loop is let go
+    for slot in (first, second):
+        slot.next = {"numbers": 7}
+        lane.touch(slot)
+    assert await checkpoint
+    assert [position[2] for position in batches[0].positions] == [5, 7], "each with the position of its own moment"
+    assert await lane.checkpoint()
+    assert [position[2] for position in batches[1].positions] == [7], "the second was already at 7"
+
+
+async def test_a_snapshot_of_memory_that_is_gone_is_not_written(batches: list[Any]) -> None:
+    lane = lane_with_a_change(Told(), partitions=2)
+    checkpoint = asyncio.create_task(lane.checkpoint())
+    await asyncio.sleep(0)
+    lane.discard()
+    assert not await checkpoint
+    assert batches == []
+
+
+async def test_after_the_last_checkpoint_of_an_ownership_none_is_begun(batches: list[Any]) -> None:
+    lane = lane_with_a_change(Told(), revoking=True)
+    assert not await lane.checkpoint()
+    assert batches == []
+    assert await lane.checkpoint(last=True), "what was touched is still to be written"
+    assert len(batches) == 1
 
 
 async def test_a_stuck_producer_is_replaced_and_the_same_batch_is_written(writers: type[Stuck]) -> None:

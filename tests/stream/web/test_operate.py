@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from fastapi import FastAPI
 from pydantic import SecretStr
 
@@ -21,7 +22,7 @@ AUTH = {"Authorization": f"Bearer {TOKEN}"}
 class Desk:
     """The routes over a worker on a simulated clock."""
 
-    def __init__(self, operators: tuple[OperatorSettings, ...] = (ANN,), fails: bool = False) -> None:
+    def __init__(self, operators: tuple[OperatorSettings, ...] = (ANN,), fails: bool = False, history: Any = None) -> None:
         self.line = Line()
         self.fails = fails
         self.acts: list[dict[str, Any]] = []
@@ -30,6 +31,7 @@ class Desk:
             self.put,
             standing=lambda: {"a"} if self.line.fold.standing("a") else set(),
             silences=lambda: self.line.fold.silences(),
+            history=history,
             clock=lambda: BASE,
         )
         app = FastAPI()
@@ -52,7 +54,10 @@ async def test_an_alert_is_acknowledged_by_somebody() -> None:
     desk = Desk()
     desk.line.fire("a")()
     status, act = await desk.ask("POST", "/api/alerts/a/ack")
-    assert (status, act) == (202, {"type": "act", "at": "2026-01-01T00:00:00Z", "by": "ann", "act": "ack", "incident": "a"})
+    assert (status, act) == (
+        202,
+        {"type": "act", "at": "2026-01-01T00:00:00Z", "by": "ann", "via": "api", "act": "ack", "incident": "a"},
+    )
     standing = desk.line.fold.standing("a")
     assert standing is not None and standing["acknowledged"] == {"by": "ann", "at": "2026-01-01T00:00:00Z"}
     assert (await desk.ask("POST", "/api/alerts/a/unack"))[0] == 202
@@ -133,6 +138,67 @@ async def test_an_act_the_broker_does_not_take_is_not_done() -> None:
     desk = Desk(fails=True)
     desk.line.fire("a")()
     assert (await desk.ask("POST", "/api/alerts/a/ack"))[0] == 503
+
+
+BOB = OperatorSettings(name="bob", token=SecretStr("bob-s-token-of-20-chars"), role="read")
+BOBS = {"Authorization": "Bearer bob-s-token-of-20-chars"}
+
+
+class Past:
+    """A history that was read; remembers what it was asked."""
+
+    records: tuple[dict[str, Any], ...] = (
+        {"type": "act", "act": "ack", "incident": "a", "by": "ann"},
+        {"type": "decision", "incidents": ["a", "b"]},
+        {"type": "transition", "incident": "b", "rule": "r"},
+        {"type": "other"},
+    )
+
+    def __init__(self, broken: bool = False) -> None:
+        self.asked: list[tuple[int, int | None]] = []
+        self.broken = broken
+
+    def last(self, count: int, matches: Any, before: int | None) -> tuple[list[dict[str, Any]], int | None]:
+        if self.broken:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        self.asked.append((count, before))
+        return [record for record in self.records if matches(record)][:count], 7
+
+
+async def test_who_may_only_read_sees_the_history_and_acts_on_nothing() -> None:
+    past = Past()
+    desk = Desk((ANN, BOB), history=past.last)
+    desk.line.fire("a")()
+    status, body = await desk.ask("POST", "/api/alerts/a/ack", headers=BOBS)
+    assert (status, desk.acts) == (403, []) and "bob may read only" in body["error"]
+    for headers in (BOBS, AUTH):
+        status, body = await desk.ask("GET", "/api/alerts/history", headers=headers)
+        assert (
+            status == 200 and [one["type"] for one in body["records"]] == ["act", "decision", "transition"] and body["next"] == 7
+        )
+    assert (await desk.ask("GET", "/api/alerts/history", headers={}))[0] == 401
+    assert past.asked == [(100, None)] * 2
+    assert (await Desk((), history=past.last).ask("GET", "/api/alerts/history", headers={}))[0] == 200
+
+
+@pytest.mark.parametrize(("query", "found"), [
+    ("incident=a", ["act", "decision"]), ("rule=r", ["transition"]), ("by=ann", ["act"]),
+    ("type=act,transition", ["act", "transition"]), ("limit=1", ["act"]), ("incident=c", []),
+])  # fmt: skip
+async def test_what_is_asked_of_the_history(query: str, found: list[str]) -> None:
+    status, body = await Desk(history=Past().last).ask("GET", f"/api/alerts/history?{query}")
+    assert (status, [one["type"] for one in body["records"]]) == (200, found)
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "before=-1", "type=acts", "incidents=a", "limit=١"])
+async def test_what_cannot_be_asked(query: str) -> None:
+    status, body = await Desk(history=Past().last).ask("GET", f"/api/alerts/history?{query}")
+    assert status == 400 and "accepted" in body["error"]
+
+
+async def test_a_history_that_cannot_be_read_now() -> None:
+    assert (await Desk(history=Past(broken=True).last).ask("GET", "/api/alerts/history"))[0] == 503
+    assert (await Desk().ask("GET", "/api/alerts/history"))[0] == 503
 
 
 async def test_where_another_worker_holds_the_silences() -> None:

@@ -157,6 +157,15 @@ def hubspot() -> Iterator[Vector]:
     yield good("address: the public one from the settings", behind | {"settings": settings}, "deal.won")
 
     yield good("creation", sign(note("deal.creation")), "deal.created", subjects=["123"])
+    moved = change("amount", "1250.50")
+    id = f"hubspot:deal:123:amount:{NOW - 2_000}:{hashlib.sha256(b'1250.50').hexdigest()[:12]}"
+    yield good("the id names the fact", sign(moved), "deal.updated", ids=[id])
+    generic = {**moved, "subscriptionType": "object.propertyChange", "objectTypeId": "0-3", "eventId": 7, "portalId": 8}
+    yield good("the id names the fact, whatever eventId and subscription", sign(generic), "deal.updated", ids=[id])
+    later = note("deal.creation", occurredAt=NOW - 1_000)
+    yield good(
+        "a creation is one fact, whenever it is said to be", sign(later), "deal.created", ids=["hubspot:deal:123:creation"]
+    )
     yield good("creation, generic", sign(note("object.creation", objectTypeId="0-3")), "deal.created")
     yield good(
         "creation under eventType", sign({**note(""), "subscriptionType": None, "eventType": "deal.creation"}), "deal.created"
@@ -233,7 +242,7 @@ def hubspot() -> Iterator[Vector]:
         "deal.won",
         "deal.created",
     )
-    yield good("as many as HubSpot sends", sign(*[{**won, "eventId": n} for n in range(100)]), *["deal.won"] * 100)
+    yield good("as many as HubSpot sends", sign(*[{**won, "objectId": n} for n in range(1, 101)]), *["deal.won"] * 100)
 
 
 def pipedrive() -> Iterator[Vector]:
@@ -246,6 +255,9 @@ def pipedrive() -> Iterator[Vector]:
     yield good("created as won", sign("create", "deal", deal | {"status": "won"}), "deal.created", "deal.won")
     yield good("change", sign("change", "deal", deal, {"value": 1}), "deal.updated", data=[full])
     yield good("stage", sign("change", "deal", deal, {"stage_id": 2}), "deal.stage_changed")
+    there = deal | {"stage_change_time": "2026-09-21T14:13:19Z"}
+    id = f"pipedrive:deal:7:stage:3:{NOW // 1000 - 2}"
+    yield good("the id names the fact", sign("change", "deal", there, {"stage_id": 2}), "deal.stage_changed", ids=[id])
     yield good("won", sign("change", "deal", deal | {"status": "won"}, {"status": "open"}), "deal.won")
     lost = deal | {"status": "lost", "lost_reason": "price"}
     yield good("lost", sign("change", "deal", lost, {"status": "open"}), "deal.lost", data=[full | {"reason": "price"}])
@@ -339,6 +351,9 @@ def salesforce() -> Iterator[Vector]:
 
     yield good("change: create", cdc("CREATE", StageName="Prospecting", Amount=1000.0), "deal.created")
     yield good("change: stage", cdc("UPDATE", StageName="Proposal"), "deal.stage_changed", data=[{"stage": "Proposal"}])
+    proposed = cdc("UPDATE", StageName="Proposal", LastModifiedDate="2026-09-21T14:13:19.000Z")
+    id = f"salesforce:Opportunity:0065e00000ZkM3hAAF:StageName:{NOW // 1000 - 2}:{hashlib.sha256(b'Proposal').hexdigest()[:12]}"
+    yield good("change: the id names the fact", proposed, "deal.stage_changed", ids=[id], times=["2026-09-21T14:13:20Z"])
     yield good("change: won", cdc("UPDATE", StageName="Closed Won"), "deal.won")
     yield good("change: amount", cdc("UPDATE", Amount=99.5), "deal.updated", data=[{"amount": 99.5}])
     yield good("change: delete", cdc("DELETE"), "deal.deleted")
@@ -442,7 +457,16 @@ def attio() -> Iterator[Vector]:
     yield good("created", sign("record.created"), "deal.created", subjects=["bf071e1f-6035-429d-b874-d83ea64ea13b"])
     yield good("updated", sign("record.updated", attribute_id="41252299"), "deal.updated", data=[{}])
     yield good("deleted", sign("record.deleted"), "deal.deleted")
-    yield good("merged", sign("record.merged", duplicate_record_id="gone"), "deal.merged", subjects=["gone"])
+    note = s.attio_note("record.merged")
+    note["events"][0] |= {"duplicate_object_id": "97052eb9-e65e-443f-a297-f2d9a4a7f795", "duplicate_record_id": "gone"}
+    yield good(
+        "merged",
+        s.attio(compact(note)),
+        "deal.merged",
+        subjects=["gone"],
+        data=[{"into": "bf071e1f-6035-429d-b874-d83ea64ea13b"}],
+    )
+    yield dead("merged, with nothing named", sign("record.merged"), "invalid_data")
     yield good("a lead", sign("record.created", object_id="6e5e6b5c-5b2a-4f60-8f5f-1b7c2f9f3e11"), "lead.created")
     yield idle("another object", sign("record.created", object_id="0"))
     yield idle("a note", sign("note.created"))

@@ -1,0 +1,68 @@
+"""What does a plan of who is told when consist of?"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from alert_rules.stages.escalate import Ladder
+from alert_rules.stages.inhibit import InhibitRule
+from alert_rules.stages.oncall import Duty, Rotation, on_call
+from alert_rules.stages.route import Route, walk
+from alert_rules.stages.times import TimeInterval, usual
+
+ON_CALL = "on_call:"
+#: How long a receiver may fail before the others hear of it, milliseconds.
+FALLBACK_AFTER = 300_000
+
+
+class Heard(NamedTuple):
+    """A receiver, and why it is this one (the rotation's words, where there is one)."""
+
+    receiver: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Who hears that a receiver cannot be told: these (none named: all others), once it has failed for ``after`` milliseconds."""
+
+    receivers: tuple[str, ...] = ()
+    after: int = FALLBACK_AFTER
+
+
+@dataclass(frozen=True, slots=True)
+class Alerting:
+    """The whole plan."""
+
+    route: Route
+    inhibit_rules: tuple[InhibitRule, ...] = ()
+    intervals: Mapping[str, tuple[TimeInterval, ...]] = field(default_factory=dict)
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    ladders: Mapping[str, Ladder] = field(default_factory=dict)
+    fallback: Fallback = Fallback()
+
+    def resolve(self, names: Iterable[str], now: int) -> list[Heard]:
+        """Return the receivers behind some names at a time, each once: rotations are replaced by who is on call."""
+        found: dict[str, Heard] = {}
+        for name in names:
+            if name.startswith(ON_CALL):
+                duty = self.duty(name, now)
+                for receiver in duty.receivers:
+                    found.setdefault(receiver, Heard(receiver, duty.reason))
+            else:
+                found.setdefault(name, Heard(name, ""))
+        return list(found.values())
+
+    def duty(self, name: str, now: int) -> Duty:
+        """Return who is on call for ``on_call:NAME`` or ``on_call:NAME+1`` (the next one after them)."""
+        rotation, _, ahead = name.removeprefix(ON_CALL).partition("+")
+        return on_call(self.rotations[rotation], now, int(ahead or 0))
+
+    def routes(self) -> dict[str, Route]:
+        """Return all routes by path."""
+        return {route.path: route for route in walk(self.route)}
+
+
+def everything_to(receivers: Iterable[str], zone: str = "UTC") -> Alerting:
+    """Return the plan of those who configured none: every incident by itself, to every receiver, at once, never repeated."""
+    return Alerting(Route("{}", (), tuple(receivers)), intervals=usual(zone))

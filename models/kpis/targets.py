@@ -1,0 +1,39 @@
+"""What was promised for this KPI, period and segment?"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Target(NamedTuple):
+    """A quota: the KPI's value (in its own unit) at the end of each such calendar period that begins on or after a day."""
+
+    kpi: str
+    period: str  # day, week, month or quarter
+    segment: str  # total, or dimension=value
+    value: float
+    since: int = 0  # the day's ordinal
+
+
+class Targets:
+    """All quotas."""
+
+    def __init__(self, targets: Iterable[Target] = ()) -> None:
+        self._by_place: dict[tuple[str, str, str], list[Target]] = {}
+        for target in sorted(targets, key=lambda target: target.since):
+            self._by_place.setdefault((target.kpi, target.period, target.segment), []).append(target)
+
+    def __len__(self) -> int:
+        """How many KPIs, periods and segments have one."""
+        return len(self._by_place)
+
+    def find(self, kpi: str, period: str, segment: str, day: int) -> float | None:
+        """Return the quota of the period that begins on a day (its ordinal): the latest that was set by then."""
+        found = [target.value for target in self._by_place.get((kpi, period, segment), ()) if target.since <= day]
+        return found[-1] if found else None
+
+    def has(self, kpi: str, period: str, dimension: str | None) -> bool:
+        """Whether there is any quota of this KPI and period, by the dimension (None: for the total)."""
+        return any(
+            place[:2] == (kpi, period) and (place[2].partition("=")[0] if "=" in place[2] else None) == dimension
+            for place in self._by_place
+        )

@@ -1,0 +1,188 @@
+"""How do people act from a message: a signed link in a mail, a button in Slack?
+
+A link shows a page and acts only when its button is pressed: what previews links and scans mails only looks. Slack's buttons
+come as signed requests (v0, five minutes) that carry the same tokens. Either way the token says what may be done, and the fold
+that dispatches alerts lets it be done once.
+"""
+
+import hashlib
+import hmac
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from html import escape
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from alert_rules.links import SILENCE, Link, LinkError, Links
+from models.calendar import iso
+from stream.options import wall_clock
+
+log = logging.getLogger(__name__)
+
+_SLACK_BODY = 1_048_576  # the request holds the whole message
+_SLACK_AGE = 300  # seconds
+#: Only our own style sheet, and a form that leads back here.
+_POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-robots-tag": "noindex",
+}
+_WORDS = {
+    "ack": ("Acknowledge", "Acknowledged", "It is not repeated and does not escalate, until it becomes critical."),
+    "silence": (
+        "Silence for 1 hour",
+        "Silenced for 1 hour",
+        "Nobody is told of it meanwhile; what stands afterwards is told then.",
+    ),
+}
+
+
+class Acting:
+    """The routes of links and buttons. ``put`` writes an act and returns once the broker has it, or raises ``OSError``.
+
+    ``used`` and ``stands`` answer for a link's id and an incident where this process knows, else None. ``secrets`` are Slack's
+    signing secrets. ``clock`` is epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        links: Links,
+        put: Callable[[bytes, bytes], Awaitable[None]],
+        *,
+        secrets: Sequence[bytes] = (),
+        used: Callable[[str], bool | None] = lambda link: None,
+        stands: Callable[[str], bool | None] = lambda incident: None,
+        clock: Callable[[], int] = wall_clock,
+    ) -> None:
+        self._links = links
+        self._put = put
+        self._secrets = tuple(secrets)
+        self._used = used
+        self._stands = stands
+        self._clock = clock
+
+    def router(self) -> APIRouter:
+        """Return the routes, to be included in the application."""
+        router = APIRouter()
+
+        @router.get("/act/{token}", include_in_schema=False)
+        async def show(token: str) -> Response:
+            """Show what the link would do, and a button that does it. Nothing happens by looking."""
+            try:
+                link = self._usable(token)
+            except LinkError as error:
+                return _refused(error)
+            todo, _, meaning = _WORDS[link.act]
+            return _page(200, f"{todo}?", f"{_about(link)} {meaning}", button=todo)
+
+        @router.post("/act/{token}", include_in_schema=False)
+        async def act(token: str) -> Response:
+            """Do what the link is for, once."""
+            try:
+                link = self._usable(token)
+                await self._do(link, link.receiver, "link")
+            except LinkError as error:
+                return _refused(error)
+            except OSError:
+                return _page(503, "Not done", "The broker did not take it. Press the button again.", button=_WORDS[link.act][0])
+            _, done, meaning = _WORDS[link.act]
+            return _page(200, done, f"{_about(link)} {meaning}")
+
+        @router.post("/slack/interactivity", summary="Buttons pressed in Slack")
+        async def slack(request: Request) -> Response:
+            """Take what Slack sends when a button is pressed: signed (v0), at most five minutes old."""
+            return await self._slack(request)
+
+        return router
+
+    def _usable(self, token: str) -> Link:
+        link = self._links.read(token, self._clock())
+        if self._used(link.id):
+            raise LinkError("this link was used before: it works once", expired=True)
+        if self._stands(link.incident) is False:
+            raise LinkError("this alert has ended: there is nothing left to do", expired=True)
+        return link
+
+    async def _do(self, link: Link, by: str, via: str) -> None:
+        now = self._clock()
+        made: dict[str, Any] = {"type": "act", "at": iso(now), "by": by, "via": via, "act": link.act, "incident": link.incident}
+        made |= {"link": link.id, "link_expires": link.expires}
+        if link.act == "silence":
+            made["silence"] = {
+                "id": link.id[:12],
+                "matchers": list(link.matchers),
+                "starts": now,
+                "ends": now + SILENCE,
+                "comment": f"for an hour, by {via}",
+            }
+        await self._put(link.incident.encode(), orjson.dumps(made))
+
+    # ── Slack ──
+
+    async def _slack(self, request: Request) -> Response:
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _SLACK_BODY:
+                return Response(status_code=413)
+        stamp, given = request.headers.get("x-slack-request-timestamp", ""), request.headers.get("x-slack-signature", "")
+        if not self._secrets or not self._authentic(stamp, given, body):
+            return Response(status_code=401)
+        try:
+            form = parse_qs(body.decode(), max_num_fields=10)
+            if "ssl_check" in form:
+                return Response(status_code=200)
+            payload = orjson.loads(form["payload"][0])
+            pressed = payload["actions"] if payload["type"] == "block_actions" else []
+            user = payload.get("user") or {}
+            by = f"slack:{user.get('username') or user.get('name') or user.get('id') or '?'}"[:200]
+            tokens = [
+                str(one["value"]) for one in pressed if str(one.get("action_id", "")).startswith("vigie_") and "value" in one
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+            return Response(status_code=400)
+        for token in tokens:
+            try:
+                await self._do(self._usable(token), by, "slack")
+            except LinkError as error:
+                log.info("slack: a button of %s was refused: %s", by, error)
+                return Response(status_code=410 if error.expired else 403)  # Slack shows the user that it failed
+            except OSError:
+                return Response(status_code=503)
+        return Response(status_code=200)
+
+    def _authentic(self, stamp: str, given: str, body: bytes) -> bool:
+        if not stamp.isascii() or not stamp.isdecimal() or len(stamp) > 12:
+            return False
+        if abs(self._clock() // 1000 - int(stamp)) > _SLACK_AGE:
+            return False
+        found = False
+        for secret in self._secrets:  # all of them, so that the time says nothing
+            expected = "v0=" + hmac.new(secret, b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+            found |= hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
+        return found
+
+
+def _about(link: Link) -> str:
+    about = ", ".join(link.matchers) if link.act == "silence" and link.matchers else link.incident
+    return f"Alert {about}, as {link.receiver}."
+
+
+def _refused(error: LinkError) -> Response:
+    return _page(410 if error.expired else 403, "Nothing was done", f"{str(error)[0].upper()}{str(error)[1:]}.")
+
+
+def _page(status: int, title: str, text: str, *, button: str = "") -> Response:
+    """Return a page; ``button`` posts to the very address it was got from."""
+    form = f'<form method="post"><button type="submit">{escape(button)}</button></form>' if button else ""
+    html = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<title>{escape(title)} · Vigie</title><link rel="stylesheet" href="../static/act.css"></head>'
+        f'<body><main><h1>{escape(title)}</h1><p>{escape(text)}</p>{form}<p><a href="../">Vigie</a></p></main></body></html>'
+    )
+    return Response(html, status, _HEADERS, "text/html; charset=utf-8")

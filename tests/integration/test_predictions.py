@@ -1,0 +1,49 @@
+"""The predictions through the real engine: the same questions and lessons as in the evaluation; learnt once on a real Kafka."""
+
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from models.learners.evaluation import DealEvaluation
+from stream.settings import load
+from tests.models.learners.live import BEGIN, event
+from tests.models.learners.test_live import jittered
+from vigie.__main__ import app
+from vigie.publish import lines, progress_bar
+from vigie.replay import Request, replaying
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("history") / "events.jsonl"
+    path.write_bytes(b"\n".join(event(number, fact) for number, fact in enumerate(jittered(60))))
+    return path
+
+
+async def test_a_replay_asks_and_learns_as_the_evaluation_does(file: Path) -> None:
+    judged = DealEvaluation(keep_features=True).run([fact._replace(at=fact.at + BEGIN) for fact in jittered(60)])
+    assert judged.asked is not None
+    settings = load(environ={}, kafka__partitions=3)
+    with progress_bar() as progress:
+        async with replaying(settings, Request(predictions=True, kpis=["revenue"], windows=["30d"])) as player:
+            task = progress.add_task("", total=None, rate="")
+            await player.play(lines([file], "jsonl", None, "UTC"), progress, task)
+            status = player.instance.engine.driver.fold_of("learn", 0).status()[0]
+    assert status["examples"]["asked"] == sum(asked.learnt for asked in judged.asked)
+    assert status["lessons"] == judged.model.hazard.lessons
+    open_deals = {name for name, deal in judged.deals.items() if deal.status == "open"}
+    assert {found["deal"] for found in map(orjson.loads, player.predictions)} == open_deals
+    assert all(found["lessons"] > 0 for found in map(orjson.loads, player.predictions))
+
+
+def test_replay_writes_what_is_said_of_each_open_deal(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.jsonl"
+    arguments = ["replay", str(file), "--kpi", "revenue", "--window", "30d", "--predictions-out", str(out)]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert found
+    assert {"deal", "at", "win", "within", "low", "median", "high", "expected", "lessons", "terms", "why"} <= found[0].keys()
