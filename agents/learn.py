@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from models.fold import PartitionFold
 from stream.options import FoldSpec
+from stream.topics import COMPACTED_SOON
 
 NAME = "learn"
 #: A lane of its own and a slow one: each checkpoint writes the documents of what has learnt.
@@ -20,4 +21,4 @@ def learn(partitions: int, interval: int, start: Mapping[str, bytes] | None = No
 
         return LearnModels(partitions, interval, start)
 
-    return FoldSpec(name=NAME, topics=("examples",), make=make, lane=LANE, doc=learn.__doc__ or "")
+    return FoldSpec(name=NAME, topics=("examples",), make=make, lane=LANE, doc=learn.__doc__ or "", changelog=COMPACTED_SOON)

@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -41,7 +41,8 @@ from stream.embedded import EmbeddedBroker
 from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
 from stream.settings import Settings
-from stream.topics import create, declared
+from stream.topics import create, declared, partition_for
+from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
@@ -50,6 +51,8 @@ log = logging.getLogger(__name__)
 
 #: Lanes whose results people wait for: each checkpoints as soon as something has changed.
 EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE)
+#: The fold that answers, by what it is asked about.
+PREDICTING: dict[Entity, str] = {"deal": predict_deals.NAME, "lead": predict_leads.NAME}
 #: Lanes that may wait: what they write is large, and nobody's number depends on it.
 SLOW_LANES = {prediction_fold.LANE: prediction_fold.EVERY, learn.LANE: learn.EVERY}
 #: What librdkafka answers while no broker does.
@@ -225,6 +228,42 @@ class Instance:
                 found = self.engine.driver.fold_of(name, partition)
                 if found is not None:
                     yield from found.answers()
+
+    def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
+        """Return what is expected of an open deal or lead; raise :class:`Elsewhere` where another worker has its partition."""
+        partition = partition_for(key.encode(), self.options.partitions)
+        found = self._fold(PREDICTING[entity], partition)
+        if found is None:
+            raise Elsewhere("its partition is with another worker, or being restored; `vigie web` knows all")
+        answer: Mapping[str, Any] | None = found.answer(key)
+        return answer
+
+    def models(self) -> Sequence[Mapping[str, Any]]:
+        """Return what is known of each model: by who learns, if that is this worker, else by the last bulletin it was sent."""
+        pupil = self._owned(learn.NAME)
+        if pupil is not None:
+            status: Sequence[Mapping[str, Any]] = pupil.status()
+            return status
+        latest = [self._bulletin(name) for name in PREDICTING.values()]
+        return [bulletin.status for bulletin in latest if bulletin is not None]
+
+    def document(self, model: str) -> bytes | None:
+        """Return a model as JSON, as it was last sent round, or None."""
+        name = PREDICTING.get(cast(Entity, model))
+        latest = None if name is None else self._bulletin(name)
+        return None if latest is None else bytes(latest.document)
+
+    def _bulletin(self, name: str) -> Any:
+        """Return the last bulletin that any partition of a fold was sent, or None."""
+        folds = [self._fold(name, partition) for partition in range(self.options.partitions)]
+        bulletins = [fold.bulletin for fold in folds if fold is not None and fold.bulletin is not None]
+        return max(bulletins, key=lambda bulletin: bulletin.at, default=None)
+
+    def _fold(self, name: str, partition: int) -> Any:
+        try:
+            return self.engine.driver.fold_of(name, partition)
+        except RuntimeError:  # not started yet
+            return None
 
     # What folds count, they count in plain dictionaries; here the differences go to Prometheus.
 

@@ -221,6 +221,7 @@ class Pupil:
             "began": self.began,
             "examples": dict(self.learnt),
             "refused": dict(self.refused),
+            "alarms": self.alarms,
             "drifts": [iso(at) for at in self.drifts],
             "measures": self.measures(),
             "over_time": [{**point, "at": iso(point["at"])} for point in self.points],

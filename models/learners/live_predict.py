@@ -208,6 +208,17 @@ class PredictPartition:
             rows.append(Row(b"!", orjson.dumps(times)))
         return Changes(rows, outputs)
 
+    def follow(self, model: DealModel, floor: Floor) -> None:
+        """Ask this model from now on, without a bulletin: who learns and who asks are in one hand."""
+        self._model, self._floor = model, floor
+
+    def lessons(self) -> list[bytes]:
+        """Return the examples since the last call, instead of :meth:`changes`: nothing is answered, no row is kept."""
+        found = [output.value for output in self._outputs if output.topic == "examples" and output.value is not None]
+        self._outputs = []
+        self._stale.clear()
+        return found
+
     # -- what others may ask -------------------------------------------------------------------------------------------
 
     @property
