@@ -49,6 +49,7 @@ class Metrics:
         self._kpis: KpiCollector | None = None
         self._counted: list[_Counts | _Models] = []
         self._sources: set[str] = set()
+        self._requests: dict[tuple[str, str], Counter] = {}
         Gauge("vigie_build_info", "Always 1; the label says which version runs", ["version"], registry=registry).labels(
             version
         ).set(1)
@@ -202,7 +203,10 @@ class Metrics:
 
     def webhook(self, source: str, outcome: str, events: int) -> None:
         """Count one request of a source that is set, and the events it brought."""
-        self._webhooks.labels(source, outcome).inc()
+        counter = self._requests.get((source, outcome))
+        if counter is None:  # looking labels up costs more than counting
+            counter = self._requests[source, outcome] = self._webhooks.labels(source, outcome)
+        counter.inc()
         if events:
             self._webhook_events.labels(source).inc(events)
 

@@ -18,7 +18,7 @@ from stream.sources.crm import Request, SourceProblem, adapter_of, parse_setting
 from stream.sources.crm import read as read_webhook
 from stream.sources.tracker import read as read_tracker
 from stream.web.collect import LETTERS as TRACKER_LETTERS
-from stream.web.webhooks import LETTERS
+from stream.web.door import LETTERS
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 

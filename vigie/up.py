@@ -23,8 +23,9 @@ from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.collect import Collector
 from stream.web.collect import router as collect_router
+from stream.web.door import Door, sources_of
 from stream.web.server import serve
-from stream.web.webhooks import Door, sources_of
+from stream.web.webhooks import Entrance
 from stream.web.webhooks import router as webhooks_router
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, run, settings_of
@@ -151,8 +152,11 @@ async def open_door(
     stack.push_async_callback(intake.close)
     if sources:
         metrics.show_sources(sources)
-        web.state.door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
+        door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
+        web.state.door = door
+        web.state.vigie.warnings.append(door.warnings)
         web.include_router(webhooks_router)
+        web.add_middleware(Entrance, door=door)
         console.print(f"webhooks: {', '.join(f'/webhooks/{name}' for name in sources)}", highlight=False, markup=False)
     if sites:
         metrics.show_sites(sites)

@@ -31,7 +31,7 @@ from stream.seen import Seen
 from stream.sites import CollectSettings, SiteSettings
 from stream.sources.tracker import Told, read
 from stream.web.body import Bodies, NotRead
-from stream.web.webhooks import Writes
+from stream.web.door import Writes
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())
