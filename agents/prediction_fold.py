@@ -24,4 +24,5 @@ def prediction_fold(
         share = None if asks is None else max(asks // partitions, 10)
         return PredictPartition(KINDS[model], partition, business, lambda key: partition_for(key, partitions), asks=share)
 
-    return FoldSpec(name=name, topics=(*topics, "model-snapshots"), make=make, lane=LANE, doc=doc or "")
+    news = "model-snapshots"
+    return FoldSpec(name=name, topics=(*topics, news), make=make, lane=LANE, doc=doc or "", told=(news,))

@@ -82,6 +82,9 @@ class FoldSpec:
 
     Folds with the same ``lane`` share one checkpoint loop and one transaction.
 
+    ``told`` are the topics whose positions the group is told of (default: all of them): where two folds in different lanes
+    read one topic, lag tools should see that of the one that people wait for.
+
     ``changelog`` adds to that topic's configuration, where it is to be created.
     """
 
@@ -93,6 +96,7 @@ class FoldSpec:
     on_durable: Callable[[int, PartitionFold], Awaitable[None]] | None = None
     doc: str = ""
     changelog: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what, text in (("name", self.name), ("lane", self.lane)):
