@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.rule import Rule
-from models.roll import Wanted
+from models.kpis.reading import Reading
+from models.roll import Stand, Wanted
 from stream.options import FoldSpec
 
 NAME = "evaluate-alerts"
@@ -28,10 +30,10 @@ class Evaluator:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
-            topics=("readings",),
+            topics=("readings", FINDINGS),
             make=lambda partition: EvaluateAlerts(self.rules),
             lane=LANE,
-            doc="Judge the readings by the alert rules and keep the state of every alert.",
+            doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )
 
     @property
@@ -39,9 +41,17 @@ class Evaluator:
         """The readings that must be published for the rules, each with what it is to be compared with."""
         return self._empty.wanted
 
+    def stand(self, reading: Reading) -> Stand | None:
+        """Return how a reading stands to the rules' thresholds: what alarms is explained (``models/roll.py``)."""
+        return self._empty.stand(reading)
+
     def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first: ``GET /api/alerts``."""
+        """Return the alerts that stand, gravest and oldest first, the first 500: ``GET /api/alerts``."""
         return (self.owned() or self._empty).current()
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return (self.owned() or self._empty).incidents()
 
     def beyond(self) -> dict[tuple[str], int]:
         """Return how many readings began no alert because their rule had enough standing, by (rule,)."""

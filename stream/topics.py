@@ -50,6 +50,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic("model-snapshots", compact=True, config={"max.message.bytes": str(MAX_ROW_BYTES), **COMPACTED_SOON}),
     Topic("predictions", compact=True),
     Topic("lead-predictions", compact=True),
+    Topic("limits", compact=True),
+    Topic("findings", partitioned=False, compact=True),
     Topic("panes", partitioned=False, compact=True),
     Topic("readings", partitioned=False, compact=True),
     Topic("alerts", partitioned=False, retention=400 * DAY),

@@ -28,7 +28,8 @@ AGENTS = {
     "predict-leads": (("leads", "lead-merges", "model-snapshots"), "predictions", True),
     "learn": (("examples",), "lessons", True),
     "roll-kpis": (("panes",), "readings", False),
-    "evaluate-alerts": (("readings",), "alerts", True),
+    "watch-entities": (("deal-states", "lead-states", "predictions", "limits"), "watch", True),
+    "evaluate-alerts": (("readings", "findings"), "alerts", True),
     "dispatch-alerts": (("alerts",), "dispatch", True),
     "deliver-notifications": (("outbox",), "deliveries", True),
 }
@@ -47,6 +48,8 @@ TOPICS = {
     "model-snapshots": (True, "compact"),
     "predictions": (True, "compact"),
     "lead-predictions": (True, "compact"),
+    "limits": (True, "compact"),
+    "findings": (False, "compact"),
     "panes": (False, "compact"),
     "readings": (False, "compact"),
     "alerts": (False, "delete"),
@@ -60,6 +63,7 @@ TOPICS = {
     "vigie-predict-deals-changelog": (True, "compact"),
     "vigie-predict-leads-changelog": (True, "compact"),
     "vigie-learn-changelog": (False, "compact"),
+    "vigie-watch-entities-changelog": (True, "compact"),
     "vigie-evaluate-alerts-changelog": (False, "compact"),
     "vigie-dispatch-alerts-changelog": (False, "compact"),
     "vigie-deliver-notifications-changelog": (False, "compact"),
@@ -102,6 +106,18 @@ def test_topics_create_makes_what_an_instance_needs(instance: Instance) -> None:
 
     options, folds = plan(instance.settings)
     assert {t.name for t in declared(options, folds)} == {t.name for t in declared(instance.options, instance.engine.specs)}
+
+
+def test_a_summary_in_the_morning_is_an_agent_where_it_is_asked_for() -> None:
+    from vigie.topics import plan
+
+    asked = {"route": {"receiver": "console"}, "digest": {"receivers": ["console"]}}
+    instance = Instance(load(environ={}, kafka__brokers="127.0.0.1:1", alerting=asked), "127.0.0.1:1")
+    (spec,) = [spec for spec in instance.engine.specs if spec.name == "send-digest"]
+    assert (spec.topics, spec.lane, spec.replayed) == (("readings", "alerts"), "digest", False)
+    options, folds = plan(instance.settings)
+    assert {t.name for t in declared(options, folds)} == {t.name for t in declared(instance.options, instance.engine.specs)}
+    assert ("revenue", "7d", None) in {tuple(one)[:3] for one in instance.roller._wanted}
 
 
 def test_the_commands_are_these() -> None:

@@ -90,7 +90,7 @@ async def web(settings: Settings) -> None:
         metrics.show_models(shown_predictions.models)
 
     def standing() -> set[str] | None:
-        return {alert["id"] for alert in alerts.current()} if source.complete else None
+        return alerts.incidents() if source.complete else None
 
     async def read() -> None:
         await engine.start()

@@ -238,7 +238,8 @@ class PredictPartition:
         """Return what is expected of an open entity now, explained; None where it is not open, or not known here."""
         if key not in self._open or (tracked := self.entities.get(key)) is None:
             return None
-        return self._document(key, tracked, self._at(tracked))[0]
+        found, _ = self._document(key, tracked, self._at(tracked))
+        return {**found, "at": iso(found["at"])}
 
     def answers(self) -> Iterator[dict[str, Any]]:
         """Yield what is expected of each open entity now."""
@@ -426,7 +427,7 @@ class PredictPartition:
         told = words.explain(speaker.hazard.terms(x), x, self._features)
         before = [win for when, win in tracked.points if when <= at - DAY_MS]
         win = round(said.win, 4)
-        found: dict[str, Any] = {self.kind.entity: key, "at": iso(at), "win": win, "within": round(said.within, 4)}
+        found: dict[str, Any] = {self.kind.entity: key, "at": at, "win": win, "within": round(said.within, 4)}
         if self.kind.model == "lead":
             found["converts"] = round(float(said.curve.won.sum()), 4)
         found |= {

@@ -7,6 +7,7 @@ import msgspec
 import orjson
 from fastapi import APIRouter, Response
 
+from models.calendar import iso
 from models.fold import Changes, Record
 from stream.options import FoldSpec
 from stream.web.api import to_json
@@ -90,7 +91,7 @@ class PredictionBoard:
         for (topic, _), answers in self._answers.items():
             if topic == TOPICS[entity] and name in answers:
                 found: dict[str, Any] = orjson.loads(answers[name])
-                return found
+                return {**found, "at": iso(int(found["at"]))}
         if not self.running():
             raise Elsewhere("the answers are still being read")
         return None

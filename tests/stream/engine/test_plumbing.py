@@ -72,6 +72,8 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
         "x.model-snapshots": (8, "compact"),
         "x.predictions": (8, "compact"),
         "x.lead-predictions": (8, "compact"),
+        "x.limits": (8, "compact"),
+        "x.findings": (1, "compact"),
         "x.panes": (1, "compact"),
         "x.readings": (1, "compact"),
         "x.alerts": (1, "delete"),

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from models.calendar import iso
 from models.fold import Record
 from stream.web.predictions import Elsewhere, Entity, PredictionBoard, router
 from tests.models.learners.live import Loop
@@ -76,7 +77,7 @@ def test_the_topics_tell_a_process_that_does_not_predict_the_same() -> None:
     parts[0].fold([Record("model-snapshots", 0, 0, 0, b"deal", b"{", ())])
     running = True
     for name, answer in loop.predictions.items():
-        assert board.answer("deal", name) == answer
+        assert board.answer("deal", name) == (answer and {**answer, "at": iso(answer["at"])})
     assert board.answer("lead", "D1") is None
     status = {found["model"]: found for found in board.models()}
     assert status.keys() == {"deal", "lead"}
