@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.rule import Rule
 from models.kpis.reading import Reading
 from models.roll import Stand, Wanted
@@ -29,10 +30,10 @@ class Evaluator:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
-            topics=("readings",),
+            topics=("readings", FINDINGS),
             make=lambda partition: EvaluateAlerts(self.rules),
             lane=LANE,
-            doc="Judge the readings by the alert rules and keep the state of every alert.",
+            doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )
 
     @property
@@ -45,8 +46,12 @@ class Evaluator:
         return self._empty.stand(reading)
 
     def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first: ``GET /api/alerts``."""
+        """Return the alerts that stand, gravest and oldest first, the first 500: ``GET /api/alerts``."""
         return (self.owned() or self._empty).current()
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return (self.owned() or self._empty).incidents()
 
     def beyond(self) -> dict[tuple[str], int]:
         """Return how many readings began no alert because their rule had enough standing, by (rule,)."""

@@ -29,12 +29,14 @@ class Roller:
         *,
         clock: Callable[[], int] | None = None,
         targets: Targets | None = None,
+        partitions: int = 0,
         paced: bool = False,
         alarm: Alarm | None = None,
     ) -> None:
-        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's.
+        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` are the quotas.
 
-        ``targets`` are the quotas; ``paced`` and ``alarm`` as in :class:`~models.roll.RollKpis`.
+        ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced`` and ``alarm`` as
+        in :class:`~models.roll.RollKpis`.
         """
         self.view = View(business)
         self.catalogue = catalogue
@@ -43,6 +45,7 @@ class Roller:
         self._alarm = alarm
         self._wanted: frozenset[Name] = frozenset(wanted)
         self._targets = targets or Targets()
+        self._partitions = partitions
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
         self._fold = self._make(0)
 
@@ -74,6 +77,7 @@ class Roller:
             self._wanted,
             clock=self._clock,
             targets=self._targets,
+            partitions=self._partitions,
             paced=self._paced,
             alarm=self._alarm,
         )

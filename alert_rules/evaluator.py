@@ -1,7 +1,9 @@
 """Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,6 +12,8 @@ from alert_rules.condition import measured
 from alert_rules.dead import dead_output
 from alert_rules.evaluate import AlertState, Phase, Transition, decode_state, encode_state, evaluate, orphaned
 from alert_rules.explain import Link, explanation, no_link, standing
+from alert_rules.finding import TOPIC as FINDINGS
+from alert_rules.finding import Finding
 from alert_rules.message import message, summary
 from alert_rules.reading import dimension, observe, sample
 from alert_rules.rule import Direction, Rule
@@ -18,6 +22,9 @@ from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
 from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
+
+#: So many alerts are listed at most (some 35 µs each): in a storm the list must not hold up the loop that folds.
+LISTED = 500
 
 
 class EvaluateAlerts:
@@ -33,7 +40,8 @@ class EvaluateAlerts:
         self.rules = {rule.id: rule for rule in rules}
         self._watching: dict[tuple[str, str, str | None], list[Rule]] = {}
         for rule in self.rules.values():
-            self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
+            if rule.kpi:
+                self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
         self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
         self._standing: Counter[str] = Counter()  # alerts by rule
         self._states: dict[str, AlertState] = {}
@@ -69,6 +77,9 @@ class EvaluateAlerts:
         A record without a value says that its segment has no readings any more.
         """
         for record in records:
+            if record.topic == FINDINGS:
+                self._find(record)
+                continue
             if record.value is None:
                 self._vanished(record)
                 continue
@@ -80,6 +91,30 @@ class EvaluateAlerts:
                 continue
             for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
                 self._evaluate(rule, reading)
+
+    def _find(self, record: Record) -> None:
+        """Take a finding about a single deal, lead or sender; what is over ends with its reason."""
+        if record.value is None:
+            return  # the one before has said why
+        try:
+            finding = Finding.decode(record.value)
+        except ValueError as error:
+            self.refused += 1
+            self._outputs.append(dead_output(record, Reason.INVALID_DATA, f"{record.topic}: {error}", record.timestamp))
+            return
+        rule, reading = self.rules.get(finding.rule), finding.reading()
+        if rule is None:
+            return
+        if finding.over is None:
+            self._evaluate(rule, reading)
+            return
+        key = f"{rule.id}|{reading.segment_name}"
+        state = self._states.get(key)
+        if state is not None:
+            self._forget(key, rule.id)
+            self._dirty.add(key)
+            ended = orphaned(state, max(finding.at, state.at), finding.over)
+            self._say(rule, replace(ended, reading=reading))
 
     def _evaluate(self, rule: Rule, reading: Reading) -> None:
         key = f"{rule.id}|{reading.segment_name}"
@@ -170,13 +205,17 @@ class EvaluateAlerts:
                     found.append(CLEAR if step.cleared(rule.direction, value) else UNCLEAR)
         return tuple(found) if any(found) else None
 
-    def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first, as ``GET /api/alerts`` shows them."""
+    def current(self, limit: int = LISTED) -> list[dict[str, Any]]:
+        """Return the alerts that stand, gravest and oldest first, ``limit`` at most, as ``GET /api/alerts`` shows them."""
         order = {Phase.FIRING: 0, Phase.RECOVERING: 1, Phase.PENDING: 2}
-        states = sorted(
-            self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
+        states = heapq.nsmallest(
+            limit, self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
         )
         return [self._shown(key, state) for key, state in states]
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return {state.incident for state in self._states.values()}
 
     def _shown(self, key: str, state: AlertState) -> dict[str, Any]:
         rule, reading = self.rules.get(state.rule), self._latest.get(key)
@@ -185,10 +224,10 @@ class EvaluateAlerts:
         return {
             "id": state.incident,
             "rule": state.rule,
-            "kpi": rule.kpi if rule else None,
+            "kpi": rule.kpi or None if rule else None,
             "title": (rule.title or rule.kpi) if rule else None,
             "summary": summary(rule, state.segment, state.severity, state.started, reading) if rule else None,
-            "window": rule.window if rule else None,
+            "window": rule.window or None if rule else None,
             "segment": {} if state.segment == "total" else {name: place},
             "state": state.phase.value,
             "severity": state.severity.value,

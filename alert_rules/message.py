@@ -7,8 +7,10 @@ from typing import Any
 from alert_rules.condition import Kind as Condition
 from alert_rules.condition import against, measured, told
 from alert_rules.durations import human
+from alert_rules.entity import ATTRIBUTES, NUMBERS
 from alert_rules.evaluate import Kind, Transition
 from alert_rules.explain import behind_lines, told_facts
+from alert_rules.finding import FACTS
 from alert_rules.reading import sample
 from alert_rules.rule import Direction, Rule, Severity
 from alert_rules.wording import Quantity, fill, number
@@ -39,6 +41,8 @@ def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading:
     def of(value: float | None, unit: str = rule.unit) -> Quantity:
         return Quantity(value, unit, currency)
 
+    if rule.entity is not None:
+        return _of_entity(rule, segment, severity, started, reading)
     place = segment.partition("=")[2] or "total"
     found: dict[str, str | Quantity] = {
         "kpi": rule.title or rule.kpi,
@@ -59,6 +63,22 @@ def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading:
     if rule.by is not None:
         found[rule.by] = place
     return found
+
+
+def _of_entity(rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None) -> dict[str, str | Quantity]:
+    """Return what the summary of a rule on single deals or leads may name."""
+    assert rule.entity is not None and rule.by is not None
+    facts = against(reading, FACTS) if reading is not None else {}
+    currency, step = reading.currency if reading is not None else None, rule.step(severity)
+    found: dict[str, str | Quantity] = {name: str(facts.get(name) or "unknown") for name in ATTRIBUTES[rule.by]}
+    found |= {name: Quantity(facts.get(name), unit, currency) for name, unit in NUMBERS[rule.by].items()}
+    return found | {
+        rule.by: segment.partition("=")[2],
+        "severity": severity.value,
+        "since": iso(started),
+        "value": Quantity(reading.value if reading else None, rule.unit, currency),
+        "threshold": Quantity(step.threshold if step else None, rule.unit, currency),
+    }
 
 
 def _compared(rule: Rule, reading: Reading | None) -> dict[str, tuple[float | None, str]]:
@@ -131,10 +151,13 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Map
         if reading.low is not None and reading.high is not None:
             low, high = (number(bound, rule.unit, reading.currency) for bound in (reading.low, reading.high))
             value += f" (95 % interval {low} to {high})"
-        facts.append(("Value", value))
+        if reading.value is not None or rule.entity is None:
+            facts.append(("Value", value))
         if (cases := sample(reading)) is not None:
             facts.append(("Sample", number(cases, "count")))
-        facts.append(("Window", f"{rule.window}, {iso(reading.start)} to {iso(reading.at)}"))
+        if rule.window:
+            facts.append(("Window", f"{rule.window}, {iso(reading.start)} to {iso(reading.at)}"))
+        facts += _known(rule, reading)
     if why is not None:
         facts += told_facts(rule, why, reading.currency if reading is not None else None)
     step = rule.step(transition.severity)
@@ -153,6 +176,18 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Map
     return facts
 
 
+def _known(rule: Rule, reading: Reading) -> list[tuple[str, str]]:
+    """Return what is known of the deal or lead, a line each."""
+    if rule.entity is None or rule.by is None:
+        return []
+    facts, numbers = against(reading, FACTS), NUMBERS[rule.by]
+    lines = [(name, facts[name]) for name in (*ATTRIBUTES[rule.by], *numbers) if facts.get(name) is not None]
+    return [
+        (name.replace("_", " ").capitalize(), number(value, numbers[name], reading.currency) if name in numbers else str(value))
+        for name, value in lines
+    ]
+
+
 def data(rule: Rule, transition: Transition) -> dict[str, Any]:
     """Return a transition as it travels on the ``alerts`` topic and to receivers that are programs."""
     reading, step = transition.reading, rule.step(transition.severity)
@@ -162,8 +197,8 @@ def data(rule: Rule, transition: Transition) -> dict[str, Any]:
         "incident": transition.incident,
         "kind": transition.kind.value,
         "rule": rule.id,
-        "kpi": rule.kpi,
-        "window": rule.window,
+        "kpi": rule.kpi or None,
+        "window": rule.window or None,
         "segment": {} if transition.segment == "total" else {dimension: place},
         "state": {"before": transition.before, "after": transition.after},
         "severity": transition.severity.value,
@@ -203,5 +238,7 @@ def check_summary(rule: Rule) -> None:
             name: dict.fromkeys(("value", "due", "elapsed", "expected", "deviations", "sample"), value)
             for name in rule.condition.against
         }
+        if rule.entity is not None:
+            past = {FACTS: {}}
         reading = Reading(rule.kpi, rule.window, segment, 0, 0, value, value, value, value, value, rule.unit, against=past)
         summary(rule, reading.segment_name, rule.ladder[0].severity, 0, reading)

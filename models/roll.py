@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
+import orjson
+
 from models.calendar import MINUTE_MS
 from models.events.dead_letter import dead_letter
 from models.events.refused import Reason, Refused
@@ -17,6 +19,7 @@ from models.kpis.earlier import Compared
 from models.kpis.entry import Kpi
 from models.kpis.explain import explain, reads
 from models.kpis.reading import Reading
+from models.kpis.stays import Stays, is_news, usual_stays
 from models.kpis.targets import Targets
 from models.panes import TOTAL
 from models.view import View
@@ -67,6 +70,7 @@ class RollKpis:
         heartbeat: int = HEARTBEAT,
         paced: bool = False,
         targets: Targets | None = None,
+        partitions: int = 0,
         alarm: Alarm | None = None,
     ) -> None:
         """Begin anew: the view is emptied.
@@ -74,6 +78,7 @@ class RollKpis:
         ``wanted`` names the readings to publish; raise :class:`~models.kpis.catalogue.UnknownName` or
         :class:`~models.windows.WindowError` for those there are not. ``clock`` gives the time of a reading made between two
         ticks (default: that of the last tick). ``targets`` are the quotas for those who want readings compared with them.
+        ``partitions`` is how many partitions of entities hear, on ``limits``, how long deals usually stay in a stage.
         ``paced``: readings are made only when time has moved on, whatever has changed meanwhile, so that a history read twice
         gives the same ones. ``alarm`` says which readings somebody may have to be told of: these are explained.
         """
@@ -96,6 +101,8 @@ class RollKpis:
         self._watches: list[_Watch] = []
         self._targets = Targets()
         self._compared: dict[str, Compared] = {}
+        self._partitions = partitions
+        self._stays: Stays | None = None
         self.watch(wanted, targets)
         view.clear()
 
@@ -156,6 +163,8 @@ class RollKpis:
         self._made_at = at
         everything = self._due or at // MINUTE_MS != self._made_minute
         touched, self._touched = self._touched, set()
+        if self._partitions and at // MINUTE_MS != self._made_minute:
+            yield from self._limits(at)
         self._due, self._made_minute = False, at // MINUTE_MS
         seen: set[str] = set()
         left = MOST_READ
@@ -177,6 +186,15 @@ class RollKpis:
                 self._compared.pop(key, None)
                 self._stood.pop(key, None)
                 yield Output("readings", key.encode(), None)
+
+    def _limits(self, at: int) -> Iterator[Output]:
+        """Tell every partition how long deals usually stay in a stage: once a minute at most, and where it is news."""
+        stays = usual_stays(self.view, at)
+        if self._stays is None or is_news(self._stays, stays):
+            self._stays = stays
+            value = orjson.dumps({"at": at, "stages": stays})
+            for partition in range(self._partitions):
+                yield Output("limits", b"stages", value, partition)
 
     def _reading(self, watch: _Watch, segment: str, at: int) -> Reading:
         kpi, catalogue, view = watch.kpi, self._catalogue, self.view

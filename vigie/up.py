@@ -88,7 +88,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
     metrics.show_alerts(instance.evaluator.counts)
-    metrics.show_held_back(instance.evaluator.beyond)
+    metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
     deliverer = instance.deliverer
     metrics.show_notifications(instance.notifications)
     metrics.show_decisions(lambda: instance.dispatcher.decisions)
@@ -108,7 +108,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         settings,
         instance.options,
         stack,
-        standing=lambda: None if evaluator.owned() is None else {a["id"] for a in evaluator.current()},
+        standing=lambda: None if evaluator.owned() is None else evaluator.incidents(),
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
         used=dispatcher.used,
         stands=dispatcher.stands,
