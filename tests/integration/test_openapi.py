@@ -29,7 +29,7 @@ EVERYTHING = {
 ENDLESS = "/api/stream"
 
 #: Requests of each kind for each route; more by hand.
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "8"))
 
 load_all_checks()
 #: What must hold of every answer. Not among them: that every text outside the document is refused with 4xx (a webhook in another

@@ -27,7 +27,7 @@ from tests.stream.sources.crm.senders import NOW, SENDERS, Vector
 VECTORS = Path(__file__).parents[4] / "docs" / "webhook-conformance"
 NAMES = sorted(ADAPTERS)
 NAMED = {reason.value for reason in (*Doubt, *Reason)} | {"ignored", None}
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "80"))
 BOUNDED = settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES < 1000, suppress_health_check=list(HealthCheck))
 
 #: What has broken a reader of JSON before, somewhere.
