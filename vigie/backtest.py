@@ -61,6 +61,7 @@ class Backtest:
             "127.0.0.1:1",  # never started, so never asked
             clock=self.clock,
             delivering=False,
+            predicting=False,  # models that begin with nothing would be judged, not the rules
             paced=True,
             rules=lambda found: _chosen(found, rules, by, load_catalogue(settings.kpi_files)),
         )
