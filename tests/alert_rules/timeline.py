@@ -160,7 +160,7 @@ class Line:
     # ── what is expected ──
 
     def want(self, *expected: tuple[str, str, str, str]) -> None:
-        """Assert all that was said: (when, receivers, kind, alerts). When is ``30s to 31s``, or ``30s``: two seconds from then."""
+        """Assert all that was said: (when, receivers, kind, alerts). When: ``30s to 31s``, or ``30s``: two seconds from then."""
         found = [(seen.at, " ".join(seen.receivers), seen.kind, " ".join(sorted(seen.about))) for seen in self.said]
         listed = "\n".join(f"{human(at)}: {receivers}: {kind} {about}" for at, receivers, kind, about in found)
         assert [one[1:] for one in found] == [one[1:] for one in expected], listed
