@@ -273,6 +273,15 @@ class MetricsSettings(_Section):
     segments: int = Field(20, ge=0, le=1000)
 
 
+class ModelsSettings(_Section):
+    """The predictions: whether there are any, how often a model's news goes round, and what to begin with."""
+
+    live: bool = True
+    interval: Duration = 60_000  # the least time between two bulletins of a model; early ones go out sooner
+    asks: int = Field(800, ge=10, le=1_000_000)  # questions a second that a worker with all partitions asks its models, at most
+    start: dict[Literal["deal", "lead"], Path] = {}  # models to begin with where nothing has been learnt (vigie models warm)
+
+
 class Settings(_Section):
     """All of it."""
 
@@ -286,6 +295,7 @@ class Settings(_Section):
     web: WebSettings = WebSettings()
     business: BusinessSettings = BusinessSettings()
     metrics: MetricsSettings = MetricsSettings()
+    models: ModelsSettings = ModelsSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     targets: list[TargetSettings] = []

@@ -11,7 +11,7 @@ from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.send_digest import send_digest
 from agents.watch_entities import Watcher
-from agents.worker import entity_folds
+from agents.worker import entity_folds, prediction_folds
 from alert_rules.alerting import everything_to
 from stream.catalogue import load_catalogue
 from stream.options import EngineOptions, FoldSpec
@@ -30,6 +30,8 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
     folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec(), Watcher((), "EUR").spec()]
+    if settings.models.live:
+        folds += prediction_folds(settings.business.business(), options.partitions, interval=settings.models.interval)
     folds += [Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
     if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files))) is not None:
         folds.append(digest)
