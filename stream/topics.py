@@ -53,6 +53,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("limits", compact=True),
     Topic("findings", partitioned=False, compact=True),
     Topic("panes", partitioned=False, compact=True),
+    Topic("highlights", partitioned=False, compact=True),
     Topic("readings", partitioned=False, compact=True),
     Topic("alerts", partitioned=False, retention=400 * DAY),
     Topic("outbox", partitioned=False, retention=30 * DAY),
