@@ -29,15 +29,20 @@ class Roller:
         *,
         clock: Callable[[], int] | None = None,
         targets: Targets | None = None,
+        paced: bool = False,
     ) -> None:
-        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` the quotas."""
+        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's.
+
+        ``targets`` are the quotas; ``paced`` as in :class:`~models.roll.RollKpis`.
+        """
         self.view = View(business)
         self.catalogue = catalogue
         self._clock = clock
+        self._paced = paced
         self._wanted: frozenset[Name] = frozenset(wanted)
         self._targets = targets or Targets()
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
-        self._fold = RollKpis(self.view, catalogue, self._wanted, clock=clock, targets=self._targets)
+        self._fold = self._make(0)
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
@@ -61,5 +66,7 @@ class Roller:
         return self._fold.refused
 
     def _make(self, partition: int) -> RollKpis:
-        self._fold = RollKpis(self.view, self.catalogue, self._wanted, clock=self._clock, targets=self._targets)
+        self._fold = RollKpis(
+            self.view, self.catalogue, self._wanted, clock=self._clock, targets=self._targets, paced=self._paced
+        )
         return self._fold

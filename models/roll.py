@@ -56,6 +56,7 @@ class RollKpis:
         *,
         clock: Callable[[], int] | None = None,
         heartbeat: int = HEARTBEAT,
+        paced: bool = False,
         targets: Targets | None = None,
     ) -> None:
         """Begin anew: the view is emptied.
@@ -63,12 +64,16 @@ class RollKpis:
         ``wanted`` names the readings to publish; raise :class:`~models.kpis.catalogue.UnknownName` or
         :class:`~models.windows.WindowError` for those there are not. ``clock`` gives the time of a reading made between two
         ticks (default: that of the last tick). ``targets`` are the quotas for those who want readings compared with them.
+        ``paced``: readings are made only when time has moved on, whatever has changed meanwhile, so that a history read twice
+        gives the same ones.
         """
         self.view = view
         self.refused = 0  # records that could not be used, since the start
         self._catalogue = catalogue
         self._clock = clock
         self._heartbeat = heartbeat
+        self._paced = paced
+        self._made_at = 0
         self._now = 0
         self._live = False
         self._touched: set[tuple[str, str]] = set()
@@ -130,12 +135,13 @@ class RollKpis:
     def changes(self) -> Changes:
         """Return the readings that have changed, or were last said a heartbeat ago. There are no rows."""
         outputs, self._outputs = self._outputs, []
-        if self._live and self._now and (self._due or self._touched):
+        if self._live and self._now and (self._now > self._made_at if self._paced else self._due or self._touched):
             outputs += self._readings()
         return Changes([], outputs)
 
     def _readings(self) -> Iterator[Output]:
         at = max(self._now, self._clock()) if self._clock else self._now
+        self._made_at = at
         everything = self._due or at // MINUTE_MS != self._made_minute
         touched, self._touched = self._touched, set()
         self._due, self._made_minute = False, at // MINUTE_MS

@@ -49,6 +49,7 @@ class Metrics:
         self._kpis: KpiCollector | None = None
         self._counted: list[_Counts] = []
         self._sources: set[str] = set()
+        self._requests: dict[tuple[str, str], Counter] = {}
         Gauge("vigie_build_info", "Always 1; the label says which version runs", ["version"], registry=registry).labels(
             version
         ).set(1)
@@ -103,6 +104,15 @@ class Metrics:
         )
         self._webhook_events = Counter(
             "vigie_webhook_events_total", "Events that webhooks have brought to the topics", ["source"], registry=registry
+        )
+        self._collected = Counter(
+            "vigie_collect_total",
+            "Requests of trackers, by what became of them",
+            ["site", "outcome"],
+            registry=registry,
+        )
+        self._collected_events = Counter(
+            "vigie_collect_events_total", "Events that trackers have brought to the topics", ["site"], registry=registry
         )
         self._told = Histogram(
             "vigie_notification_seconds",
@@ -193,9 +203,26 @@ class Metrics:
 
     def webhook(self, source: str, outcome: str, events: int) -> None:
         """Count one request of a source that is set, and the events it brought."""
-        self._webhooks.labels(source, outcome).inc()
+        counter = self._requests.get((source, outcome))
+        if counter is None:  # looking labels up costs more than counting
+            counter = self._requests[source, outcome] = self._webhooks.labels(source, outcome)
+        counter.inc()
         if events:
             self._webhook_events.labels(source).inc(events)
+
+    def show_sites(self, sites: Iterable[str]) -> None:
+        """Begin the trackers' counters of these sites at 0; requests with another key count under an empty name."""
+        for site in sites:
+            self._collected_events.labels(site)
+            for outcome in ("accepted", "duplicate", "unusable", "opted_out", "bot", "wrong_origin", "throttled", "unavailable"):
+                self._collected.labels(site, outcome)
+        self._collected.labels("", "unknown_key")
+
+    def collected(self, site: str, outcome: str, events: int) -> None:
+        """Count one request to the tracker's door, and the events it brought."""
+        self._collected.labels(site, outcome).inc()
+        if events:
+            self._collected_events.labels(site).inc(events)
 
     def source_seen(self, source: str, at: int) -> None:
         """Note the time (epoch ms) of the latest event of a source; the number of sources shown is bounded."""

@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
+from stream.sites import CollectSettings
 
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
 _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -282,6 +283,7 @@ class Settings(_Section):
     targets: list[TargetSettings] = []
     alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
+    collect: CollectSettings = CollectSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
     def quotas(self) -> Targets:

@@ -42,6 +42,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
+group.min.session.timeout.ms=1000
 log.retention.check.interval.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms=2000
 """

@@ -7,6 +7,7 @@ import typer
 from vigie import (
     alerts,
     backfill,
+    backtest,
     dead_letters,
     doctor,
     kpis,
@@ -56,6 +57,7 @@ app.command("replay")(replay.command)
 app.command("simulate")(simulate.command)
 app.command("doctor")(doctor.command)
 app.add_typer(kpis.app, name="kpis")
+rules.app.command("backtest")(backtest.command)
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(routes.app, name="routes")

@@ -16,7 +16,9 @@ from stream.publisher import Publisher
 from stream.quiet import client_logger
 from stream.sources.crm import Request, SourceProblem, adapter_of, parse_settings
 from stream.sources.crm import read as read_webhook
-from stream.web.webhooks import LETTERS
+from stream.sources.tracker import read as read_tracker
+from stream.web.collect import LETTERS as TRACKER_LETTERS
+from stream.web.door import LETTERS
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 
@@ -135,8 +137,11 @@ def redrive(
         if wanted and letter.id not in wanted:
             continue
         wanted.discard(letter.id)
-        if letter.topic.startswith(LETTERS) and not letter.cut:
-            left_out = _webhook(letter, config, publisher)
+        read_again = (
+            _webhook if letter.topic.startswith(LETTERS) else _tracker if letter.topic.startswith(TRACKER_LETTERS) else None
+        )
+        if read_again is not None and not letter.cut:
+            left_out = read_again(letter, config, publisher)
             if left_out:
                 refused += 1
                 console.print(f"{letter.id}: {left_out}", style="yellow", markup=False, highlight=False)
@@ -171,6 +176,22 @@ def _webhook(letter: DeadLetter, config: Any, publisher: Publisher) -> str:
     for event in events:
         publisher.publish(orjson.dumps(event))
     return f"still {unusable[0].reason}: {unusable[0].detail}" if unusable else ""
+
+
+def _tracker(letter: DeadLetter, config: Any, publisher: Publisher) -> str:
+    """Read what a tracker sent again, with the settings of now; return what is still unusable, if anything."""
+    name = letter.topic.removeprefix(TRACKER_LETTERS)
+    site = settings_of(config).collect.sites.get(name)
+    if site is None:
+        return f"collect.sites: there is no site {name!r} any more"
+    told = read_tracker(name, site, letter.value or b"", letter.timestamp)
+    for event in told.events:
+        publisher.publish(orjson.dumps(event))
+    return f"still {told.unusable[0].reason}: {told.unusable[0].detail}" if told.unusable else ""
+
+
+#: Who reads again what a door could not use, by how the topics of its letters begin.
+_DOORS = {LETTERS: _webhook, TRACKER_LETTERS: _tracker}
 
 
 def _told(letter: DeadLetter) -> dict[str, Any]:

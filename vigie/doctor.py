@@ -27,7 +27,7 @@ from stream.cache import Snapshots
 from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.settings import Settings, SettingsError, load
-from stream.web.webhooks import sources_of
+from stream.web.door import sources_of
 from vigie.common import Config, console
 from vigie.rules import check as check_rules
 from vigie.rules import run_tests
@@ -213,7 +213,11 @@ def instance(settings: Settings) -> Iterator[Finding]:
     for reason in health.get("reasons", []):
         yield fail("instance", f"{address}: {reason}", "see the log of that process")
     for reason in health.get("degraded", []):
-        yield warn("instance", f"{address}: {reason}", "see the log of that process")
+        if reason.startswith("clock: "):
+            do = "set this machine's clock (NTP: chrony, systemd-timesyncd): requests beyond what is accepted are answered 401"
+            yield warn("clock", reason.removeprefix("clock: "), do)
+        else:
+            yield warn("instance", f"{address}: {reason}", "see the log of that process")
     for notice in health.get("notices", []):
         yield fail("instance", notice, "its numbers lack these records: raise the topic's retention, then publish them again")
 

@@ -20,6 +20,7 @@ from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
 from agents.worker import entity_folds
 from alert_rules.delivery import Delivery
+from alert_rules.rule import Rule
 from models.business import Business
 from models.calendar import epoch_ms, iso
 from models.partition import TOPICS, EntityPartition
@@ -78,7 +79,10 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
 
 
 class Instance:
-    """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay."""
+    """One worker with everything it does. ``clock`` is now (epoch ms): the wall clock, or the watermark in a replay.
+
+    ``paced``: readings for the rules are made when the clock has moved on, and only then. ``rules`` chooses among the rules.
+    """
 
     def __init__(
         self,
@@ -89,17 +93,20 @@ class Instance:
         business: Business | None = None,
         alerting: bool = True,
         delivering: bool = True,
+        paced: bool = False,
+        rules: Callable[[list[Rule]], list[Rule]] | None = None,
         **options: Any,
     ) -> None:
         self.settings = settings
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files)
         plan, targets = load_alerting(settings), settings.quotas()
-        self.rules = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
+        found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
+        self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
-        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets)
+        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets, paced=paced)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)

@@ -17,11 +17,13 @@ import typer
 from confluent_kafka.admin import AdminClient
 from rich.progress import Progress, TaskID
 
+from agents import evaluate_alerts, roll_kpis
 from models.boundaries import ACCEPTED, boundaries
 from models.business import Business
 from models.calendar import DAY_MS, Calendar, epoch_ms, iso
 from models.events.scalars import check_time, parse_time
 from models.kpis.reading import Reading
+from stream.options import FoldSpec
 from stream.publisher import NoTopic, Publisher
 from stream.settings import Settings
 from stream.sources.files import FORMATS, SourceFileError
@@ -34,6 +36,7 @@ from vigie.publish import lines, progress_bar, report
 WINDOWS = ("24h", "7d", "30d", "90d", "day", "week", "month", "quarter")
 #: Events published before the folds have to be durable: the embedded broker forgets what lies further back than its memory.
 HELD_EMBEDDED, HELD_KAFKA = 1_500, 20_000
+_PATIENCE = 30  # seconds for a record that is known to be there
 _FOR_EVER = 300 * 366 * DAY_MS
 
 
@@ -154,7 +157,8 @@ async def replaying(settings: Settings, request: Request) -> AsyncIterator["Play
     business = settings.business.business()
     if request.restated:
         business = _keep_for_ever(settings)
-    more: dict[str, Any] = {"clock": clock, "business": business, "alerting": request.tick is not None, "delivering": False}
+    more: dict[str, Any] = {"clock": clock, "business": business, "delivering": False}
+    more |= {"alerting": request.tick is not None, "paced": True}
     made: Instance | None = None
     try:
         async with running(settings, **more) as instance:
@@ -217,14 +221,16 @@ class Player:
 
     async def play(self, source: Iterator[tuple[int, bytes, str]], progress: Progress, task: TaskID) -> None:
         """Publish everything and read at every boundary, the one that closes the last period included."""
-        stops = _Stops(self.request, self.instance.business.calendar)
+        stops = Stops(self.request, self.instance.business.calendar)
         publisher = self._publisher
         for line, value, why in source:
-            at = None if why else _time(value)
-            if at is not None and at > self.clock.at:
+            at = None if why else event_time(value)
+            if at is not None and at > self._last:
                 for stop in stops.passed(at):
                     await self._stop(*stop)
-                self.clock.at = at
+                self._last = at
+                if self._alerts is None:
+                    self.clock.at = at
             if not why:
                 try:
                     publisher.publish(value)
@@ -237,8 +243,7 @@ class Player:
             if self._unsettled >= self._held:
                 await self.settle()
                 rate = publisher.sent / (time.monotonic() - self._began)
-                progress.update(task, completed=publisher.sent, rate=f"{rate:,.0f}/s, at {iso(self.clock.at)}")
-        self._last = self.clock.at
+                progress.update(task, completed=publisher.sent, rate=f"{rate:,.0f}/s, at {iso(self._last)}")
         for stop in stops.closing(self._last):
             await self._stop(*stop)
         await self.settle()
@@ -249,7 +254,7 @@ class Player:
             for at in stops.read:
                 self._read(at)
         elif not stops.read:
-            self._read(self.clock.at + 1)
+            self._read(self._last + 1)
 
     async def settle(self) -> None:
         """Wait until all that was published is folded, durable and in the view."""
@@ -265,11 +270,24 @@ class Player:
         await self.settle()
         self.clock.at = at
         if self._alerts is not None:
-            self.instance.engine.driver.poke("roll-kpis")
-            await self.settle()
-            self.transitions += await asyncio.to_thread(self._alerts.read)
+            # Between two stops the rules' clock stands still: they see the history at the stops, however fast it is played.
+            driver, specs = self.instance.engine.driver, self.instance.engine.specs
+            await self._tick([spec for spec in specs if spec.name != roll_kpis.NAME])
+            await self._tick([spec for spec in specs if spec.name == roll_kpis.NAME])
+            end = driver.lanes[evaluate_alerts.LANE].writer.written.get((self.instance.options.physical("alerts"), 0), 0)
+            self.transitions += await asyncio.to_thread(self._alerts.read, end)
         if read and not self.request.restated:
             self._read(at)
+
+    async def _tick(self, specs: list[FoldSpec]) -> None:
+        """Let time pass for some folds, and wait until all that follows from it has been done."""
+        driver = self.instance.engine.driver
+        for spec in specs:
+            driver.poke(spec.name)
+        for lane in {spec.lane: None for spec in specs}:
+            while not await driver.checkpoint(lane):  # noqa: ASYNC110  # a rebalance: it has no event to wait for
+                await asyncio.sleep(0.05)
+        await self.settle()
 
     def _read(self, at: int) -> None:
         view, request = self.instance.roller.view, self.request
@@ -285,7 +303,7 @@ class Player:
         )
 
 
-class _Stops:
+class Stops:
     """The instants at which to hold: those to be read at, and the ticks of the rules."""
 
     def __init__(self, request: Request, calendar: Calendar) -> None:
@@ -322,15 +340,17 @@ class _Stops:
         return sorted(found.items())
 
     def closing(self, last: int) -> list[tuple[int, bool]]:
-        """Return what remains after the last event: times asked for, and the end of the period that holds it."""
+        """Return what remains after the last event: times asked for, the end of the period that holds it, a last tick."""
         found = dict.fromkeys(self._at, True)
         if self._every is not None and last >= 0:
             found[self._next_every] = True
         self.read += sorted(found)
+        if self._tick is not None:
+            found.setdefault(self._next_tick, False)
         return sorted(found.items())
 
 
-def _time(value: bytes) -> int | None:
+def event_time(value: bytes) -> int | None:
     """Return an event's time; None where it has none that its fold will accept: what is refused must not move the clock."""
     try:
         return check_time(parse_time(orjson.loads(value)["time"]), int(time.time() * 1000))
@@ -348,24 +368,22 @@ class _Tail:
                 group_id=f"{options.group}-tail",
                 enable_auto_commit=False,
                 isolation_level="read_committed",
-                enable_partition_eof=True,
             )
         )
         start = confluent_kafka.TopicPartition(options.physical(topic), 0, confluent_kafka.OFFSET_BEGINNING)
         self._consumer.assign([start])
+        self._topic = topic
+        self._next = 0
 
-    def read(self) -> list[bytes]:
-        """Return the values that have come."""
+    def read(self, end: int) -> list[bytes]:
+        """Return the values that have come, up to the offset ``end``, which has been written before."""
         found: list[bytes] = []
-        while True:
-            messages = self._consumer.consume(1000, 5)
-            for message in messages:
-                error = message.error()
-                if error is None:
-                    found.append(message.value())
-                elif error.code() == confluent_kafka.KafkaError._PARTITION_EOF:
-                    return found
-                else:
-                    raise confluent_kafka.KafkaException(error)
-            if not messages:
-                return found
+        while self._next < end:
+            message = self._consumer.poll(_PATIENCE)  # not consume(n): offsets have gaps, and it would wait for n records
+            if message is None:
+                raise RuntimeError(f"{self._topic}: written up to {end}, but {self._next} does not come within {_PATIENCE} s")
+            if (error := message.error()) is not None:
+                raise confluent_kafka.KafkaException(error)
+            found.append(message.value())
+            self._next = message.offset() + 1
+        return found

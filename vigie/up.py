@@ -20,8 +20,11 @@ from stream.seen import seen_of
 from stream.settings import Settings
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
+from stream.web.collect import Collector
+from stream.web.collect import router as collect_router
+from stream.web.door import Door, sources_of
 from stream.web.server import serve
-from stream.web.webhooks import Door, sources_of
+from stream.web.webhooks import Entrance
 from stream.web.webhooks import router as webhooks_router
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, run, settings_of
@@ -136,17 +139,26 @@ async def open_door(
     currencies: frozenset[str],
     stack: contextlib.AsyncExitStack,
 ) -> None:
-    """Let webhooks in, where the settings have sources; raise ``SettingsError`` for those that cannot be used."""
-    sources = sources_of(settings)
-    if not sources:
+    """Let webhooks and trackers in, where the settings have any; raise ``SettingsError`` for sources that cannot be used."""
+    sources, sites = sources_of(settings), settings.collect.sites
+    if not sources and not sites:
         return
     seen, intake = seen_of(settings), Intake(options)
     stack.push_async_callback(seen.close)
     stack.push_async_callback(intake.close)
-    metrics.show_sources(sources)
-    web.state.door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
-    web.include_router(webhooks_router)
-    console.print(f"webhooks: {', '.join(f'/webhooks/{name}' for name in sources)}", highlight=False, markup=False)
+    if sources:
+        metrics.show_sources(sources)
+        door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
+        web.state.door = door
+        web.state.vigie.warnings.append(door.warnings)
+        web.include_router(webhooks_router)
+        web.add_middleware(Entrance, door=door)
+        console.print(f"webhooks: {', '.join(f'/webhooks/{name}' for name in sources)}", highlight=False, markup=False)
+    if sites:
+        metrics.show_sites(sites)
+        web.state.collector = Collector(settings.collect, intake, seen, counted=metrics.collected)
+        web.include_router(collect_router)
+        console.print(f"tracker: /vigie.js, /collect ({', '.join(sites)})", highlight=False, markup=False)
 
 
 async def _demo(instance: Instance, seed: int) -> None:

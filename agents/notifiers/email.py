@@ -21,7 +21,7 @@ import aiosmtplib
 
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import TIMEOUT
-from alert_rules.delivery import Delivery
+from alert_rules.delivery import Action, Delivery
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_STAMP = re.compile(r"^(?:STILL |ESCALATED )?\[[^\]]*\] ")
+_STAMP = re.compile(r"^(?:STILL |ESCALATED |ACKNOWLEDGED |NO LONGER ACKNOWLEDGED )?\[[^\]]*\] ")
 _VALUE = re.compile(r": [^:]*$")
 _COLOURS = {"critical": "#b3261e", "warn": "#9a6700", "resolved": "#1a7f37"}
 _SUBJECT = 200
@@ -150,8 +150,9 @@ def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
         mail["Importance"] = "high"
     words = alert.get("message") or {}
     title, text = str(words.get("title") or alert.get("rule")), str(words.get("text") or "")
-    mail.set_content(f"{title}\n\n{text}\n\n{_footer(alert)}\n")
-    mail.add_alternative(html(alert), subtype="html")
+    links = "".join(f"{action.text}: {action.url}\n" for action in delivery.actions)
+    mail.set_content(f"{title}\n\n{text}\n\n{links}{_footer(alert)}\n")
+    mail.add_alternative(html(alert, delivery.actions), subtype="html")
     boundary = f"=_{_token(delivery.id)}"
     mail.set_boundary(boundary)
     return mail
@@ -191,7 +192,7 @@ def _footer(alert: Mapping[str, Any]) -> str:
     return f"Incident {alert.get('incident')}{why} · sent by Vigie"
 
 
-def html(alert: Mapping[str, Any]) -> str:
+def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
     """Return the HTML part: no picture, no script, nothing from elsewhere; it fits 320 pixels and is not wider than 600."""
     words = alert.get("message") or {}
     title, text = str(words.get("title") or alert.get("rule")), str(words.get("text") or "")
@@ -223,7 +224,20 @@ def html(alert: Mapping[str, Any]) -> str:
         f'overflow-wrap:anywhere">{escape(title)}</h1></td></tr>'
         f'<tr><td style="padding:8px 20px;overflow-wrap:anywhere">{lead}</td></tr>'
         '<tr><td style="padding:4px 20px 16px"><table role="presentation" width="100%" cellpadding="0" cellspacing="0" '
-        f'style="font-size:14px">{rows}</table></td></tr>'
+        f'style="font-size:14px">{rows}</table></td></tr>{_buttons(actions, colour)}'
         '<tr><td style="padding:12px 20px;border-top:1px solid #d0d7de;color:#57606a;font-size:12px;overflow-wrap:anywhere">'
         f"{escape(_footer(alert))}</td></tr></table></td></tr></table></body></html>\n"
     )
+
+
+def _buttons(actions: Sequence[Action], colour: str) -> str:
+    """Return the row of what the reader may do: links that look like buttons, one below the other where it is narrow."""
+    if not actions:
+        return ""
+    shown = "".join(
+        f'<a href="{escape(action.url)}" style="display:inline-block;margin:0 8px 8px 0;padding:10px 16px;'
+        f"border:1px solid {colour};border-radius:6px;text-decoration:none;font-weight:600;"
+        f'{f"background:{colour};color:#ffffff" if n == 0 else f"background:#ffffff;color:{colour}"}">{escape(action.text)}</a>'
+        for n, action in enumerate(actions)
+    )
+    return f'<tr><td style="padding:4px 20px 12px;font-size:15px">{shown}</td></tr>'

@@ -1,6 +1,7 @@
 """What does a hazard say of one deal: will it be won, when will it close, and how sure is that?"""
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,47 +13,63 @@ EDGES = np.array(
     [1 / 24, 1 / 4, *range(1, 7), *range(8, 34, 2), 35, 40, 45, 52, 60, 67, 75, 82, 90, 100, 110, 122, 135],
     dtype=np.float64,
 )
-_KNOTS = np.concatenate(([0.0], EDGES))
-_MIDDLES = (_KNOTS[1:] + _KNOTS[:-1]) / 2
+_KNOTS: list[float] = [0.0, *EDGES.tolist()]
+_MIDDLES = (np.array(_KNOTS[1:]) + np.array(_KNOTS[:-1])) / 2
 
 
 def bucket_of(days: float) -> int:
     """Return the bucket in which a moment lies; ``len(EDGES)`` beyond the last edge."""
-    return int(np.searchsorted(EDGES, days, side="left"))
+    return bisect_left(_KNOTS, days, 1) - 1
 
 
-@dataclass(frozen=True, slots=True)
+def _between(at: float, x: list[float], y: list[float]) -> float:
+    """Interpolate on ascending ``x``: numpy's costs five times as much for one value."""
+    if not at > x[0]:
+        return y[0]
+    right = bisect_left(x, at)
+    if right >= len(x):
+        return y[-1]
+    left = right - 1
+    return y[left] + (y[right] - y[left]) * (at - x[left]) / (x[right] - x[left])
+
+
 class Curve:
     """P(won) and P(lost) of a deal in each bucket from now; what is missing to 1 is still open at the last edge."""
 
-    won: Vector
-    lost: Vector
+    def __init__(self, won: Vector, lost: Vector) -> None:
+        """``won`` and ``lost`` hold a probability for each edge."""
+        self.won, self.lost = won, lost
 
-    @property
+    @cached_property
+    def closed(self) -> list[float]:
+        """P(it has closed, won or lost) at 0 and by each edge."""
+        return [0.0, *np.add.accumulate(self.won + self.lost).tolist()]
+
+    @cached_property
     def win(self) -> float:
         """P(won | it closes within the last edge)."""
-        won = float(self.won.sum())
-        return won / max(won + float(self.lost.sum()), 1e-12)
+        return float(np.add.reduce(self.won)) / max(self.closed[-1], 1e-12)
 
     def closes_within(self, days: float) -> float:
         """P(it closes, won or lost, within so many days), at most the last edge's."""
-        return float(np.interp(days, _KNOTS, np.concatenate(([0.0], np.cumsum(self.won + self.lost)))))
+        return _between(days, _KNOTS, self.closed)
 
     def distribution(self) -> Vector:
         """P(closed by each edge | it closes): the cumulative distribution at 0 and at every edge."""
-        closed = np.cumsum(self.won + self.lost)
-        return np.concatenate(([0.0], closed / max(float(closed[-1]), 1e-12)))
+        return np.array(self.closed) / max(self.closed[-1], 1e-12)
 
     def place(self, days: float) -> float:
         """Return the rank of a time to close among those expected (its probability integral transform), 0 to 1."""
-        return float(np.interp(days, _KNOTS, self.distribution()))
+        return self.closes_within(days) / max(self.closed[-1], 1e-12)
 
     def days(self, ranks: tuple[float, ...]) -> list[float]:
         """Return the days by which these shares (0 to 1) of such deals have closed, of those that do."""
-        found: list[float] = np.interp(ranks, self.distribution(), _KNOTS).tolist()
-        return found
+        return [_between(rank * self.closed[-1], self.closed, _KNOTS) for rank in ranks]
+
+    @cached_property
+    def _mean(self) -> float:
+        return float(_MIDDLES @ (self.won + self.lost)) / max(self.closed[-1], 1e-12)
 
     def mean_days(self) -> float:
         """Return the mean days to close of those that do, by bucket middles."""
-        closed = self.won + self.lost
-        return float(_MIDDLES @ closed) / max(float(closed.sum()), 1e-12)
+        return self._mean

@@ -1,7 +1,7 @@
 """How well would the model have answered in the past? Test, then learn, over a history in the order of its events.
 
 Each open deal is asked about at every event, and at fixed ages while nothing happens to it. What is learnt is at most eight
-spaced snapshots of each deal, when the time has come: buckets as they pass, outcomes as they arrive. No answer knows more than
+snapshots of each deal, when the time has come: buckets as they pass, outcomes as they arrive. No answer knows more than
 was known at its moment. The measures are over the second half of the answers.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 import numpy as np
 
 from models.learners import quality
-from models.learners.deal_model import HORIZON, SNAPSHOTS, SPACING, DealModel, Snapshot
+from models.learners.deal_model import HORIZON, DealModel, Snapshot, wants_snapshot
 from models.learners.features import DAY_MS, SEASON_MS, DealPast, Features
 
 #: Days after its creation at which a deal is asked about when nothing has happened to it for a day.
@@ -139,13 +139,13 @@ class DealEvaluation:
         answer = Answer(at, name, aged, said.win, said.within, said.low, said.median, said.high, said.expected)
         self.answers.append(answer)
         taken = deal.snapshots
-        spaced = len(taken) < SNAPSHOTS and (not taken or at - taken[-1].at >= SPACING[len(taken)] * DAY_MS)
-        if spaced:
+        learnt = wants_snapshot(name, at, len(taken), taken[-1].at if taken else 0)
+        if learnt:
             snapshot = self.model.snapshot_one(at, x, said)
             taken.append(snapshot)
             self._schedule(snapshot, deal)
         if self.asked is not None:
-            self.asked.append(Asked(answer, x, spaced))
+            self.asked.append(Asked(answer, x, learnt))
 
     def _close(self, deal: _Deal, at: int, outcome: Literal["won", "lost"]) -> None:
         deal.status, deal.closed = outcome, at

@@ -7,11 +7,15 @@ does not bias anything: what is not known yet is not counted yet.
 Per category a life table counts, bucket by bucket, how many were at risk, won and lost. Its log-odds, shrunk towards those of
 all deals with the weight of ``shrink`` deals, are the inputs of a linear model that is learnt online (AdaGrad), together with
 clipped z-scores. On the first day all is prior; with more lessons the tables speak; the weights learn which to listen to.
+
+What the tables say is kept beside the counts, so that an answer is one gathering of rows and one product. It is told against the
+*base*, the rates of all deals as they were at the last refresh: at every lesson at first, then each time that a sixteenth more
+was learnt, at the latest after 512.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from river import base, stats
@@ -21,12 +25,22 @@ from models.learners.curve import EDGES, Curve, Vector
 Outcome = Literal["open", "won", "lost"]
 #: The buckets that have passed, ``(first, end, outcome of the last one)``.
 Lesson = tuple[int, int, Outcome]
+Rows = np.ndarray[Any, np.dtype[np.intp]]
 
 _BUCKETS = len(EDGES)
 _STEEPEST = 5.0  # what one lesson can say about one weight
 _FARTHEST = 4.0  # log-odds by which one table can differ from all deals
 #: P(won), P(lost) of a deal in a bucket before anything was learnt, worth 5 deals.
 _PRIOR, _PRIOR_WEIGHT = np.array([[0.012], [0.018]]), 5.0
+_REFRESH = 512  # lessons, at most, between refreshes of the base
+
+
+class Asked(NamedTuple):
+    """A question as the arrays see it: the row of each category's value (0: not known), the z-scores and a 1, how many rows."""
+
+    rows: Rows
+    numbers: Vector
+    room: int
 
 
 class Hazard(base.Estimator):  # type: ignore[misc]
@@ -52,15 +66,20 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self.categories, self.numbers = list(categories), list(numbers)
         self.shrink, self.rate, self.start, self.values, self.rows, self.memory = shrink, rate, start, values, rows, memory
         self.lessons = 0
-        self._row: dict[tuple[str, str], int] = {}  # 0 is the row of what is not known
-        self._kept = dict.fromkeys(self.categories, 0)
+        self._row: list[dict[str, int]] = [{} for _ in self.categories]  # of a value; 0 is the row of what is not known
+        self.known = 1  # rows in use
         self._tables = np.zeros((16, 3, _BUCKETS))
+        self._apart = np.zeros((16, 2, _BUCKETS))  # log-odds of won and lost less those of the base
         self._all = np.zeros((3, _BUCKETS))
-        self._listen = np.full((2, len(self.categories)), start)
+        self._refresh_at = 0
+        self._listen = np.full((2, 1, len(self.categories)), start)
         self._tilt = np.zeros((2, len(self.numbers) + 1))
         self._listen_g = np.ones_like(self._listen)
         self._tilt_g = np.ones_like(self._tilt)
         self._scales = {name: stats.Var() for name in self.numbers}
+        self._z: list[tuple[str, float, float]] = []  # a number's mean and 1 / spread
+        self._rebase()
+        self._rescale()
 
     def observe_one(self, x: Mapping[str, str | float]) -> None:
         """Let the scales see a snapshot when it is taken; learning must not wait for its label."""
@@ -71,6 +90,25 @@ class Hazard(base.Estimator):  # type: ignore[misc]
                     spread = 6 * math.sqrt(scale.get()) + 1e-9
                     value = min(max(value, scale.mean.get() - spread), scale.mean.get() + spread)
                 scale.update(max(min(value, 1e9), -1e9))
+        self._rescale()
+
+    def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> Asked:
+        """Return a question as the arrays see it; ``grow`` gives a value never seen a row of its own, as learning does."""
+        rows = [known.get(x.get(name, ""), 0) for name, known in zip(self.categories, self._row, strict=True)]  # type: ignore[arg-type]
+        if grow and 0 in rows:
+            rows = [
+                row or self._grow(number, x.get(name, ""))
+                for number, (name, row) in enumerate(zip(self.categories, rows, strict=True))
+            ]
+        numbers = [1.0] * (len(self._z) + 1)
+        for number, (name, mean, per_spread) in enumerate(self._z):
+            value = x.get(name)
+            if isinstance(value, float | int) and value == value:  # not NaN
+                z = (value - mean) * per_spread
+                numbers[number] = -3.0 if z < -3.0 else 3.0 if z > 3.0 else z
+            else:
+                numbers[number] = 0.0
+        return Asked(np.array(rows, np.intp), np.array(numbers), self.known)
 
     def learn_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Learn what became of a deal, asked at ``x``, in buckets ``first`` to before ``end``: open until the last one's outcome.
@@ -78,37 +116,58 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         Raises:
             ValueError: for a stretch outside the buckets.
         """
-        first, end, told = self._lesson(y)
-        rows = self._rows(x, grow=True)
-        logits, apart, numbers = self._logits(rows, x, first, end)
-        wrong = 1 / (1 + np.exp(-logits)) - told[1:]
-        if y[2] == "won":
+        first, end, told = _lesson(y)
+        self.learn_asked(self.encode(x, grow=True), first, end, y[2], told)
+
+    def learn_asked(self, asked: Asked, first: int, end: int, outcome: Outcome, told: Vector | None = None) -> None:
+        """Learn as ``learn_one`` does, from an encoded question."""
+        told = _lesson((first, end, outcome))[2] if told is None else told
+        rows, numbers, _ = asked
+        apart = self._apart.take(rows, 0)[:, :, first:end].transpose(1, 0, 2)  # cause × category × bucket
+        logits = (self._listen @ apart)[:, 0]
+        logits += self._level[:, first:end]
+        logits += (self._tilt @ numbers)[:, None]
+        wrong = 1 / (1 + np.exp(-_within(logits, -12.0, 6.0)))
+        wrong -= told[1:]
+        if outcome == "won":
             wrong[1, -1] = 0.0  # who was won in a bucket was not at risk of being lost in it
-        listen = np.clip(np.einsum("ck,fck->cf", wrong, apart), -_STEEPEST, _STEEPEST)
-        tilt = np.clip(wrong.sum(axis=1)[:, None] * numbers, -_STEEPEST, _STEEPEST)
-        self._listen_g += listen**2
-        self._tilt_g += tilt**2
+        listen = _within(apart @ wrong[:, :, None], -_STEEPEST, _STEEPEST).transpose(0, 2, 1)
+        tilt = _within(np.add.reduce(wrong, 1)[:, None] * numbers, -_STEEPEST, _STEEPEST)
+        self._listen_g += listen * listen
+        self._tilt_g += tilt * tilt
         self._listen -= self.rate * listen / np.sqrt(self._listen_g)
         self._tilt -= self.rate * tilt / np.sqrt(self._tilt_g)
-        self._count(rows, first, end, told)
         self.lessons += 1
+        self._count(rows, first, end, told)
 
     def withdraw_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Take a lesson's counts back (the deal was reopened); the little it moved the weights stays."""
-        first, end, told = self._lesson(y)
-        self._count(self._rows(x, grow=False), first, end, -told)
-        self._tables = np.maximum(self._tables, 0.0)
-        self._all = np.maximum(self._all, 0.0)
+        first, end, told = _lesson(y)
+        self._count(self.encode(x).rows, first, end, -told)
+        np.maximum(self._tables, 0.0, out=self._tables)
+        np.maximum(self._all, 0.0, out=self._all)
+        self._rebase()
 
     def predict_one(self, x: Mapping[str, str | float]) -> Curve:
         """Return the curve of a deal that is open at ``x``."""
-        logits, _, _ = self._logits(self._rows(x, grow=False), x, 0, _BUCKETS)
-        hazards = 1 / (1 + np.exp(-logits))
-        won, lost = hazards[0], hazards[1] * (1 - hazards[0])
-        open_before = np.empty(_BUCKETS)
-        open_before[0] = 1.0
-        np.cumprod(1 - won[:-1] - lost[:-1], out=open_before[1:])
-        return Curve(open_before * won, open_before * lost)
+        return self.predict_asked(self.encode(x))
+
+    def predict_asked(self, asked: Asked) -> Curve:
+        """Return the curve of an encoded question."""
+        apart = self._apart.take(asked.rows, 0).transpose(1, 0, 2)
+        logits = (self._listen @ apart)[:, 0]
+        logits += self._level
+        logits += (self._tilt @ asked.numbers)[:, None]
+        won, lost = 1 / (1 + np.exp(-_within(logits, -12.0, 6.0)))
+        stays = 1 - won
+        lost *= stays
+        stays -= lost
+        before = np.empty(_BUCKETS)
+        before[0] = 1.0
+        np.multiply.accumulate(stays[:-1], out=before[1:])
+        won *= before
+        lost *= before
+        return Curve(won, lost)
 
     def predict_proba_one(self, x: Mapping[str, str | float]) -> dict[str, float]:
         """Return P(won), P(lost) by the last edge, and P(still open) then."""
@@ -118,18 +177,15 @@ class Hazard(base.Estimator):  # type: ignore[misc]
 
     def terms(self, x: Mapping[str, str | float]) -> list[tuple[str, float]]:
         """Return what speaks for winning (+) and against (−), as log-odds by feature, largest first; means over the buckets."""
-        curve = self.predict_one(x)
+        asked = self.encode(x)
+        curve = self.predict_asked(asked)
         weights = curve.won + curve.lost
         weights = weights / max(float(weights.sum()), 1e-12)
-        _, apart, numbers = self._logits(self._rows(x, grow=False), x, 0, _BUCKETS)
+        apart = self._apart[asked.rows] @ weights
         found = list(
-            zip(
-                self.categories,
-                ((self._listen[0] * (apart[:, 0] @ weights)) - self._listen[1] * (apart[:, 1] @ weights)).tolist(),
-                strict=True,
-            )
+            zip(self.categories, (self._listen[0, 0] * apart[:, 0] - self._listen[1, 0] * apart[:, 1]).tolist(), strict=True)
         )
-        found += zip(self.numbers, ((self._tilt[0] - self._tilt[1]) * numbers)[:-1].tolist(), strict=True)
+        found += zip(self.numbers, ((self._tilt[0] - self._tilt[1]) * asked.numbers)[:-1].tolist(), strict=True)
         return sorted(found, key=lambda term: -abs(term[1]))
 
     def forget(self, share: float) -> None:
@@ -138,63 +194,84 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self._all *= share
         self._listen_g = 1 + (self._listen_g - 1) * share
         self._tilt_g = 1 + (self._tilt_g - 1) * share
+        self._rebase()
 
-    def _lesson(self, y: Lesson) -> tuple[int, int, Vector]:
-        first, end, outcome = y
-        if not 0 <= first < end <= _BUCKETS:
-            raise ValueError(f"lesson: found buckets {first} to {end}; accepted: 0 ≤ first < end ≤ {_BUCKETS}")
-        told = np.zeros((3, end - first))
-        told[0] = 1.0
-        if outcome != "open":
-            told[1 if outcome == "won" else 2, -1] = 1.0
-        return first, end, told
+    def restore(self, base: Vector, refresh_at: int) -> None:
+        """Go on from counts, scales and a base that were set: what follows from them is computed."""
+        self._tell_all(base, refresh_at)
+        self._rescale()
 
-    def _rows(self, x: Mapping[str, str | float], *, grow: bool) -> list[int]:
-        rows = []
-        for name in self.categories:
-            value = x.get(name)
-            key = (name, value if isinstance(value, str) else "")
-            row = self._row.get(key, 0)
-            if row == 0 and grow and self._kept[name] < self.values and len(self._row) < self.rows:
-                row = self._row[key] = len(self._row) + 1
-                self._kept[name] += 1
-                if row >= len(self._tables):
-                    self._tables = np.concatenate((self._tables, np.zeros_like(self._tables)))
-            rows.append(row)
-        return rows
+    def _grow(self, number: int, value: object) -> int:
+        """Return the row of a value of a category that has none yet: a new one as long as there is room."""
+        if not isinstance(value, str):
+            return 0
+        known = self._row[number]
+        if len(known) >= self.values or self.known > self.rows:
+            return 0
+        row = known[value] = self.known
+        self.known += 1
+        if row >= len(self._tables):
+            self._tables = np.concatenate((self._tables, np.zeros_like(self._tables)))
+            self._apart = np.concatenate((self._apart, np.zeros_like(self._apart)))
+        return row
 
-    def _logits(self, rows: list[int], x: Mapping[str, str | float], first: int, end: int) -> tuple[Vector, Vector, Vector]:
-        """Return the log-odds of won and lost per bucket, how each table differs from all deals, and the z-scores with a 1."""
-        everyone = self._all[:, first:end]
-        rates = (everyone[1:] + _PRIOR_WEIGHT * _PRIOR) / (everyone[0] + _PRIOR_WEIGHT)
-        level = np.log(rates / (1 - rates))
-        tables = self._tables[rows, :, first:end]
-        shrunk = (tables[:, 1:] + self.shrink * rates) / (tables[:, :1] + self.shrink)
-        np.clip(shrunk, 1e-9, 1 - 1e-6, out=shrunk)
-        apart = np.log(shrunk / (1 - shrunk)) - level
-        np.clip(apart, -_FARTHEST, _FARTHEST, out=apart)
-        numbers = self._numbers(x)
-        logits = level + np.einsum("cf,fck->ck", self._listen, apart) + (self._tilt @ numbers)[:, None]
-        return np.clip(logits, -12.0, 6.0), apart, numbers
-
-    def _numbers(self, x: Mapping[str, str | float]) -> Vector:
-        found = []
-        for name, scale in self._scales.items():
-            value = x.get(name)
-            if isinstance(value, int | float) and not math.isnan(value) and scale.mean.n > 1:
-                spread = math.sqrt(scale.get()) + 1e-9
-                found.append(min(max((value - scale.mean.get()) / spread, -3.0), 3.0))
-            else:
-                found.append(0.0)
-        found.append(1.0)
-        return np.array(found)
-
-    def _count(self, rows: list[int], first: int, end: int, told: Vector) -> None:
+    def _count(self, rows: Rows, first: int, end: int, told: Vector) -> None:
         self._all[:, first:end] += told
         # Values of different features never share a row, so no row is there twice, except 0, which stays empty.
-        self._tables[rows, :, first:end] += told
+        tables = self._tables[rows, :, first:end]
+        tables += told
+        self._tables[rows, :, first:end] = tables
         self._tables[0] = 0.0
-        full = self._all[0] > self.memory
-        if full.any():
+        if self._all[0, first] > self.memory:
+            full = self._all[0] > self.memory
             self._all[:, full] *= 0.5
             self._tables[:, :, full] *= 0.5
+            self._rebase()
+        elif self.lessons >= self._refresh_at:
+            self._rebase()
+        else:
+            self._apart[rows, :, first:end] = self._told(tables, slice(first, end))
+            self._apart[0] = 0.0
+
+    def _rebase(self) -> None:
+        """Take the rates of all deals anew, and tell every table against them."""
+        base = (self._all[1:] + _PRIOR_WEIGHT * _PRIOR) / (self._all[0] + _PRIOR_WEIGHT)
+        self._tell_all(base, self.lessons + 1 + min(self.lessons // 16, _REFRESH))
+
+    def _tell_all(self, base: Vector, refresh_at: int) -> None:
+        self._base, self._refresh_at = base, refresh_at
+        self._level = np.log(base / (1 - base))
+        self._apart[: self.known] = self._told(self._tables[: self.known], slice(None))
+        self._apart[0] = 0.0
+
+    def _told(self, tables: Vector, buckets: slice) -> Vector:
+        """Return what tables say of these buckets: log-odds of won and lost, less those of the base."""
+        shrunk = tables[:, 1:] + self.shrink * self._base[:, buckets]
+        shrunk /= tables[:, :1] + self.shrink
+        _within(shrunk, 1e-9, 1 - 1e-6)
+        apart = np.log(shrunk / (1 - shrunk))
+        apart -= self._level[:, buckets]
+        return _within(apart, -_FARTHEST, _FARTHEST)
+
+    def _rescale(self) -> None:
+        self._z = [
+            (name, scale.mean.get(), 1 / (math.sqrt(scale.get()) + 1e-9) if scale.mean.n > 1 else 0.0)
+            for name, scale in self._scales.items()
+        ]
+
+
+def _within(values: Vector, low: float, high: float) -> Vector:
+    """Clip in place: np.clip costs twice as much on arrays this small."""
+    np.maximum(values, low, out=values)
+    return np.minimum(values, high, out=values)
+
+
+def _lesson(y: Lesson) -> tuple[int, int, Vector]:
+    first, end, outcome = y
+    if not 0 <= first < end <= _BUCKETS:
+        raise ValueError(f"lesson: found buckets {first} to {end}; accepted: 0 ≤ first < end ≤ {_BUCKETS}")
+    told = np.zeros((3, end - first))
+    told[0] = 1.0
+    if outcome != "open":
+        told[1 if outcome == "won" else 2, -1] = 1.0
+    return first, end, told

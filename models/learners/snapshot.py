@@ -20,7 +20,7 @@ from models.learners.deal_model import DealModel
 from models.learners.features import fingerprint
 from models.learners.hazard import Hazard
 
-FORMAT = 1
+FORMAT = 2
 RIVER = version("river")
 
 
@@ -31,7 +31,10 @@ class SnapshotRefused(ValueError):
 def dump(model: DealModel | Conversion) -> bytes:
     """Return a model as JSON. The watch (ADWIN) is not part of it: after a restart it begins anew."""
     kind, state = ("deal", _deal(model)) if isinstance(model, DealModel) else ("conversion", _conversion(model))
-    return orjson.dumps({"format": FORMAT, "kind": kind, "river": RIVER, "features": _features(model), "state": state})
+    return orjson.dumps(
+        {"format": FORMAT, "kind": kind, "river": RIVER, "features": _features(model), "state": state},
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
 
 
 def load(document: bytes) -> DealModel | Conversion:
@@ -73,20 +76,26 @@ def _features(model: DealModel | Conversion) -> str:
 
 
 def _deal(model: DealModel) -> dict[str, Any]:
-    hazard = model.hazard
-    names = list(hazard.categories)
+    hazard, direct = model.hazard, model.direct
     return {
         "settings": {name: getattr(hazard, name) for name in ("shrink", "rate", "start", "values", "rows", "memory")},
-        "categories": names,
+        "categories": list(hazard.categories),
         "numbers": list(hazard.numbers),
         "lessons": hazard.lessons,
-        "values": [[names.index(name), value] for name, value in hazard._row],
+        # Per category the rows of its values.
+        "values": hazard._row,
         # Trailing zeros are left out, whole numbers written as such; those at risk as how many fewer they become.
-        "tables": [_pack(hazard._tables[row]) for row in range(1, len(hazard._row) + 1)],
+        "tables": [_pack(hazard._tables[row]) for row in range(1, hazard.known)],
         "all": _pack(hazard._all),
+        # What the tables are told against until the next refresh.
+        "base": [hazard._base.tolist(), hazard._refresh_at],
         "weights": [hazard._listen.tolist(), hazard._tilt.tolist(), hazard._listen_g.tolist(), hazard._tilt_g.tolist()],
         "scales": {name: [scale.mean.n, scale.mean._mean, scale._S] for name, scale in hazard._scales.items()},
-        "direct": _conversion(model.direct),
+        "direct": {
+            "rate": direct.rate,
+            "lessons": direct.lessons,
+            "weights": [direct.weights, direct.squares, direct.tilt, direct.tilt_squares],
+        },
         "corrections": [[c.shift, c.slope, c.mean.n, c.mean.get()] for c in (model.win, model.within)],
         "ranks": list(model.residuals.ranks),
         "residuals": [
@@ -128,28 +137,34 @@ def _long(cells: list[float]) -> Any:
 def _to_deal(state: dict[str, Any]) -> DealModel:
     hazard = Hazard(state["categories"], state["numbers"], **state["settings"])
     hazard.lessons = int(state["lessons"])
-    names = hazard.categories
-    for row, (number, value) in enumerate(state["values"], 1):
-        hazard._row[names[number], value] = row
-        hazard._kept[names[number]] += 1
-    size = len(hazard._tables)
-    while size <= len(hazard._row):
+    hazard._row = [{str(value): int(row) for value, row in known.items()} for known in state["values"]]
+    hazard.known = 1 + len(state["tables"])
+    if len(hazard._row) != len(hazard.categories) or sorted(row for known in hazard._row for row in known.values()) != list(
+        range(1, hazard.known)
+    ):
+        raise ValueError(f"{len(state['tables'])} tables, and not one for each value")
+    size = 16
+    while size < hazard.known:
         size *= 2
     hazard._tables = np.zeros((size, 3, len(EDGES)))
-    if len(state["tables"]) != len(hazard._row):
-        raise ValueError(f"{len(state['tables'])} tables for {len(hazard._row)} values")
+    hazard._apart = np.zeros((size, 2, len(EDGES)))
     for row, lines in enumerate(state["tables"], 1):
         hazard._tables[row] = _unpack(lines)
     hazard._all = _unpack(state["all"])
     for name, values in zip(("_listen", "_tilt", "_listen_g", "_tilt_g"), state["weights"], strict=True):
-        array = np.array(values, float).reshape(getattr(hazard, name).shape)
-        if not np.isfinite(array).all():
-            raise ValueError("a weight that is not finite")
-        setattr(hazard, name, array)
+        setattr(hazard, name, _finite(values, float, getattr(hazard, name).shape))
     for name, (n, mean, squares) in state["scales"].items():
         hazard._scales[name] = _scale(n, mean, squares)
+    base, refresh_at = state["base"]
+    hazard.restore(_finite(base, float, hazard._base.shape), int(refresh_at))
     model = DealModel(hazard)
-    model.direct = _to_conversion(state["direct"])
+    direct, found = model.direct, state["direct"]
+    direct.rate, direct.lessons = float(found["rate"]), int(found["lessons"])
+    weights, squares, tilt, tilt_squares = found["weights"]
+    if not len(weights) == len(squares) <= hazard.known or not len(tilt) == len(tilt_squares) in (0, len(hazard.numbers) + 1):
+        raise ValueError(f"{len(weights)} weights for {hazard.known} rows")
+    direct.weights, direct.squares = _finite(weights, np.float32), _finite(squares, np.float32)
+    direct.tilt, direct.tilt_squares = _finite(tilt, float), _finite(tilt_squares, float)
     for calibrator, (shift, slope, count, mean) in zip((model.win, model.within), state["corrections"], strict=True):
         if not all(map(math.isfinite, (shift, slope, count, mean))):
             raise ValueError("a correction that is not finite")
@@ -162,6 +177,13 @@ def _to_deal(state: dict[str, Any]) -> DealModel:
     model.residuals.outside = outside
     model.residuals._levels = (low, middle, high)
     return model
+
+
+def _finite(values: Any, kind: Any, shape: tuple[int, ...] | None = None) -> Any:
+    array = np.array(values, kind)
+    if not np.isfinite(array).all():
+        raise ValueError("a weight that is not finite")
+    return array if shape is None else array.reshape(shape)
 
 
 def _scale(n: float, mean: float, squares: float) -> stats.Var:

@@ -29,10 +29,13 @@ class Context:
     cached: Callable[[], Board | None] = lambda: None
     cache_state: Callable[[], Mapping[str, Any] | None] = lambda: None
     live: Live = field(init=False)
+    #: What else an operator has to know, asked for each time: a line each, shown as degraded.
+    warnings: list[Callable[[], Sequence[str]]] = field(default_factory=list)
 
     def health(self) -> Health:
-        """Return the judgement over engine, view and cache."""
-        return judge(self.status(), view=self.view(), cache=self.cache_state())
+        """Return the judgement over engine, view and cache, and the warnings of others."""
+        also = [line for ask in self.warnings for line in ask()]
+        return judge(self.status(), view=self.view(), cache=self.cache_state(), also=also)
 
     def view(self) -> str:
         """Return ``live``, ``loading``, or ``elsewhere`` where another worker holds the view."""

@@ -1,6 +1,6 @@
 """Can this process answer, and if not, why not?"""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,14 +40,16 @@ class Health:
         }
 
 
-def judge(status: Mapping[str, Any], *, view: str = "live", cache: Mapping[str, Any] | None = None) -> Health:
+def judge(
+    status: Mapping[str, Any], *, view: str = "live", cache: Mapping[str, Any] | None = None, also: Sequence[str] = ()
+) -> Health:
     """Return the health that follows from the engine's status, the view's and the cache's (``None``: there is no cache).
 
-    ``view`` is ``live``, ``loading``, or ``elsewhere`` where another worker holds it.
+    ``view`` is ``live``, ``loading``, or ``elsewhere`` where another worker holds it. ``also`` is added to what is degraded.
     """
     state = str(status.get("state", "unknown"))
     reasons: list[str] = []
-    degraded: list[str] = []
+    degraded: list[str] = list(also)
     if state != "running":
         said = _MEANING.get(state, f"engine state {state!r}")
         error = status.get("last_error")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from stream.web import wire
+
 
 class CannotListen(OSError):
     """The address cannot be had; the message says which, why, and what to change."""
@@ -40,6 +42,11 @@ class Listening:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, f"[{self.host}]" if ":" in self.host else self.host)
         return f"http://{host}:{self.port}"
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._server.server_state.connections)
+
     async def wait(self) -> None:
         """Return when the server has ended; raise what ended it."""
         await asyncio.shield(self._task)
@@ -65,7 +72,7 @@ def _bind(host: str, port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
         # Listening here, not in uvicorn, makes a taken port fail now and with our words.
-        sock.listen(512)
+        sock.listen(1024)
     except OSError as error:
         sock.close()
         match error.errno:
@@ -91,6 +98,8 @@ async def serve(app: ASGIApp, host: str, port: int, *, before_stop: Callable[[],
     server = _Server(
         uvicorn.Config(
             app,
+            http=wire.Bounded,
+            ws="none",
             log_level="warning",
             access_log=False,
             lifespan="on",
@@ -101,11 +110,14 @@ async def serve(app: ASGIApp, host: str, port: int, *, before_stop: Callable[[],
             proxy_headers=False,
         )
     )
+    sweeping = asyncio.create_task(wire.sweep(server.server_state.connections), name="web-sweep")
     task = asyncio.create_task(server.serve(sockets=[sock]), name="web")
     while not server.started:
         if task.done():
+            sweeping.cancel()
             sock.close()
             await task
             raise CannotListen(f"web: the application did not start on {host}:{port}; its log says why")
         await asyncio.sleep(0.005)
+    task.add_done_callback(lambda _: sweeping.cancel())
     return Listening(server, task, sock, before_stop)

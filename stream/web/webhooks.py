@@ -3,42 +3,27 @@
 2xx only after the broker has acknowledged all that came of the request. Everything is bounded before it is looked at: bytes,
 time, requests under way; who comes beyond a bound is asked to come back (429, 503 with ``Retry-After``), which every
 sender does.
+
+There are two ways in to one :func:`answer`: the route, which the OpenAPI document shows, and :class:`Entrance`, which takes the
+same requests before the application's routing and middleware, whose cost is that of all the rest together.
 """
 
 import asyncio
 import logging
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
 
 import orjson
-import xxhash
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from models.events.catalogue import TOPIC_OF
-from models.events.dead_letter import dead_letter
-from models.events.decode import Known
-from models.events.refused import Refused
-from models.fold import Record
-from stream.intake import Outgoing, Unavailable
-from stream.options import wall_clock
+from stream.intake import Unavailable
 from stream.quiet import RateLimit
-from stream.seen import Seen
-from stream.settings import Settings, SettingsError
-from stream.sources.crm import (
-    BODY_LIMIT,
-    Adapter,
-    Doubt,
-    SourceProblem,
-    SourceSettings,
-    Verdict,
-    adapter_of,
-    parse_settings,
-    receive,
-)
+from stream.sources.crm import BODY_LIMIT, Doubt, Verdict
 from stream.sources.crm import Request as Webhook
+from stream.web.door import Door, Source
+from stream.web.schema import ACCEPTED, ERROR, RETRY, described
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())  # strangers and an absent broker must not fill the log
@@ -46,112 +31,19 @@ log.addFilter(RateLimit())  # strangers and an absent broker must not fill the l
 #: Requests under way at a time, and bytes of their bodies.
 AT_ONCE = 256
 BYTES_AT_ONCE = 64 << 20
-#: How long a body may take to arrive, seconds.
+#: How long a body may take to arrive, seconds; its first part is waited for as long as the server waits for a request.
 BODY_TIME = 10.0
-#: What a dead letter of the door has in place of a topic: these can be read again by the adapter.
-LETTERS = "webhooks."
-_HEADERS_KEPT = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "idempotency-key")
+_PATH = "/webhooks/"
 
 router = APIRouter()
 
 
-class Writes(Protocol):
-    """What the door needs of the intake."""
+class Answer(NamedTuple):
+    """What is answered; ``headers`` beside the length of the body."""
 
-    async def put(self, records: Sequence[Outgoing]) -> None:
-        """Write all the records, or raise ``Unavailable``."""
-
-
-@dataclass
-class Source:
-    """One source: its adapter and settings, and how many requests it may still send."""
-
-    name: str
-    adapter: Adapter
-    settings: SourceSettings
-    tokens: float = 0.0
-    refilled: int = 0
-
-    def admit(self, now: int) -> bool:
-        """Whether a request may come in under the source's rate: a second's worth may come at once."""
-        rate = self.settings.rate
-        if not rate:
-            return True
-        burst = max(rate, 1.0)
-        since = now - self.refilled if self.refilled else 1000
-        self.tokens = min(burst, self.tokens + max(0, since) / 1000 * rate)
-        self.refilled = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
-def sources_of(settings: Settings) -> dict[str, Source]:
-    """Return the sources that are set; raise :class:`SettingsError` with all that is wrong with them."""
-    found: dict[str, Source] = {}
-    problems: list[str] = []
-    for name, tree in settings.sources.items():
-        try:
-            adapter = adapter_of(name, tree)
-            found[name] = Source(name, adapter, parse_settings(name, {"timezone": settings.business.timezone, **tree}))
-        except SourceProblem as error:
-            problems += error.problems
-    if problems:
-        raise SettingsError(problems)
-    return found
-
-
-@dataclass
-class Door:
-    """All that the route needs. ``counted(source, outcome, events)`` is called once a request."""
-
-    sources: Mapping[str, Source]
-    intake: Writes
-    seen: Seen
-    currencies: Known = None
-    public_url: str = ""
-    clock: Callable[[], int] = wall_clock
-    counted: Callable[[str, str, int], None] = lambda source, outcome, events: None
-    under_way: int = field(default=0, init=False)
-    held: int = field(default=0, init=False)
-
-    async def take(self, source: Source, request: Webhook) -> tuple[Verdict, int]:
-        """Judge a request and write what comes of it; return the verdict and how many events were new.
-
-        Raise ``Unavailable`` where the broker does not acknowledge.
-        """
-        verdict = receive(source.adapter, request, source.settings, self.currencies)
-        if not verdict.accepted:
-            return verdict, 0
-        known = await self.seen.known([event["id"] for event in verdict.events]) if verdict.events else set()
-        fresh = [event for event in verdict.events if event["id"] not in known]
-        records = [Outgoing(TOPIC_OF[event["type"]], event["subject"].encode(), orjson.dumps(event)) for event in fresh]
-        if verdict.unusable:
-            records.append(letter(source, request, verdict, self.clock()))
-        await self.intake.put(records)
-        if fresh:
-            await self.seen.remember([event["id"] for event in fresh])
-        return verdict, len(fresh)
-
-
-def letter(source: Source, request: Webhook, verdict: Verdict, now: int) -> Outgoing:
-    """Return the dead letter of a request of which something could not be used: all of it, without its credentials.
-
-    The same request always has the same id, however often it is sent.
-    """
-    body = source.adapter.scrub(request.body)
-    headers = [("method", request.method.encode())]
-    hidden = set(source.adapter.credentials)
-    for name in _HEADERS_KEPT:
-        if name in request.headers and name not in hidden:
-            headers.append((name, request.headers[name].encode("utf-8", "replace")))
-    first = verdict.unusable[0]
-    more = f" (and {len(verdict.unusable) - 1} more)" if len(verdict.unusable) > 1 else ""
-    offset = xxhash.xxh3_64_intdigest(body) >> 1
-    record = Record(f"{LETTERS}{source.name}", 0, offset, request.received_at, None, body, headers)
-    found = dead_letter(record, Refused(first.reason, first.detail + more), now)
-    return Outgoing("dead-letters", found.id.encode(), found.encode())
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
 
 
 class _TooLarge(Exception):
@@ -162,94 +54,154 @@ class _Busy(Exception):
     """Too much is under way."""
 
 
-@router.post("/webhooks/{source}", summary="What a CRM tells: verified, mapped, written, then acknowledged")
+class _Gone(Exception):
+    """The sender has hung up."""
+
+
+class Entrance:
+    """Takes webhooks before the application does; whatever else comes goes on to the application."""
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self._app = app
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"].startswith(_PATH):
+            name = scope["path"][len(_PATH) :]
+            if name in self._door.sources:
+                status, body, headers = await answer(self._door, name, scope, receive)
+                length = (b"content-length", b"%d" % len(body))
+                await send({"type": "http.response.start", "status": status, "headers": [length, *headers]})
+                await send({"type": "http.response.body", "body": body})
+                return
+        await self._app(scope, receive, send)
+
+
+@router.post(
+    "/webhooks/{source}",
+    summary="What a CRM tells: verified, mapped, written, then acknowledged",
+    responses={
+        200: described("The broker has what came of it", ACCEPTED, "text/xml"),
+        **{status: described(text, ERROR) for status, text in (
+            (400, "Cut off, or not in the encoding it announces"),
+            (401, "Not authentic"),
+            (404, "No such source"),
+            (408, "The body took too long"),
+            (413, "The body is too large"),
+            (415, "An encoding that is not known"),
+        )},
+        429: described("Too many requests of this source", ERROR, headers=RETRY),
+        503: described("Too much is under way, or the broker is away: nothing was accepted", ERROR, headers=RETRY),
+    },
+)  # fmt: skip
 async def webhook(source: str, request: Request) -> Response:
     """Answer 200 once the broker has what came of the request (also where it was of no use), 401 where it is not authentic.
 
     404: no such source. 408, 413: too slow, too large. 415: an unknown encoding. 429, 503: later, see ``Retry-After``.
     """
     door = cast("Door | None", getattr(request.app.state, "door", None))
-    known = door.sources.get(source) if door is not None else None
-    if door is None or known is None:
-        return _answer(404, {"error": "no such source"})
+    if door is None or source not in door.sources:
+        found = _answer(404, {"error": "no such source"})
+    else:
+        found = await answer(door, source, request.scope, request.receive)
+    response = Response(found.body, found.status)
+    response.raw_headers += found.headers
+    return response
+
+
+async def answer(door: Door, name: str, scope: Scope, receive: Receive) -> Answer:
+    """Take one request to the source ``name``, which there is; never raises for anything that a request may hold."""
+    source = door.sources[name]
     if door.under_way >= AT_ONCE:
-        return _count(door, known, "busy", _later(503, "busy", 2))
+        return _count(door, source, "busy", _later(503, "busy", 2))
     now = door.clock()
-    if not known.settings.admits(request.client.host if request.client else ""):
-        return _count(door, known, "wrong_network", _answer(401, {"error": "not authentic"}))
-    if not known.admit(now):
-        return _count(door, known, "throttled", _later(429, "too many requests", 1))
+    client = scope.get("client")
+    if not source.settings.admits(client[0] if client else ""):
+        return _count(door, source, "wrong_network", _answer(401, {"error": "not authentic"}))
+    if not source.admit(now):
+        return _count(door, source, "throttled", _later(429, "too many requests", 1))
     door.under_way += 1
-    try:
-        return await _take(door, known, request, now)
-    finally:
-        door.under_way -= 1
-
-
-async def _take(door: Door, source: Source, request: Request, now: int) -> Response:
     held = [0]
     try:
-        try:
-            async with asyncio.timeout(BODY_TIME):
-                body = await _body(door, request, held)
-        except TimeoutError:
-            return _count(door, source, "too_slow", _answer(408, {"error": "the body took too long"}, {"connection": "close"}))
-        except _TooLarge:
-            text = {"error": f"the body is too large; accepted are {BODY_LIMIT} bytes"}
-            return _count(door, source, "too_large", _answer(413, text, {"connection": "close"}))
-        except _Busy:
-            return _count(door, source, "busy", _later(503, "busy", 2))
-        except ClientDisconnect:
-            return _count(door, source, "gone", _answer(400, {"error": "cut off"}))
-        encoding = request.headers.get("content-encoding", "").strip().lower()
-        if encoding in ("gzip", "x-gzip", "deflate"):
-            try:
-                body = _inflated(body)
-            except _TooLarge:
-                return _count(door, source, "too_large", _answer(413, {"error": "the body is too large when unpacked"}))
-            except zlib.error:
-                return _count(door, source, "bad_encoding", _answer(400, {"error": "not gzip"}))
-        elif encoding not in ("", "identity"):
-            return _count(door, source, "bad_encoding", _answer(415, {"error": "accepted encodings: gzip, deflate"}))
-        webhook_ = Webhook(request.method, _address(door, source, request), _headers(request), body, now)
-        try:
-            verdict, fresh = await door.take(source, webhook_)
-        except Unavailable as error:
-            log.warning("webhook of %s not taken: %s", source.name, error)
-            return _count(door, source, "unavailable", _later(503, "the broker is away", 5))
-        return _said(door, source, verdict, fresh)
+        return await _take(door, source, scope, receive, now, held)
     finally:
+        door.under_way -= 1
         door.held -= held[0]
 
 
-def _said(door: Door, source: Source, verdict: Verdict, fresh: int) -> Response:
+async def _take(door: Door, source: Source, scope: Scope, receive: Receive, now: int, held: list[int]) -> Answer:
+    headers = _headers(scope)
+    try:
+        body = await _body(door, headers, receive, held)
+    except TimeoutError:
+        return _count(door, source, "too_slow", _answer(408, {"error": "the body took too long"}, close=True))
+    except _TooLarge:
+        text = {"error": f"the body is too large; accepted are {BODY_LIMIT} bytes"}
+        return _count(door, source, "too_large", _answer(413, text, close=True))
+    except _Busy:
+        return _count(door, source, "busy", _later(503, "busy", 2))
+    except _Gone:
+        return _count(door, source, "gone", _answer(400, {"error": "cut off"}))
+    encoding = headers.get("content-encoding", "").strip().lower()
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        try:
+            body = _inflated(body)
+        except _TooLarge:
+            return _count(door, source, "too_large", _answer(413, {"error": "the body is too large when unpacked"}))
+        except zlib.error:
+            return _count(door, source, "bad_encoding", _answer(400, {"error": "not gzip"}))
+    elif encoding not in ("", "identity"):
+        return _count(door, source, "bad_encoding", _answer(415, {"error": "accepted encodings: gzip, deflate"}))
+    try:
+        verdict, fresh = await door.take(source, Webhook(scope["method"], _address(door, source, scope), headers, body, now))
+    except Unavailable as error:
+        log.warning("webhook of %s not taken: %s", source.name, error)
+        return _count(door, source, "unavailable", _later(503, "the broker is away", 5))
+    return _said(door, source, verdict, fresh)
+
+
+def _said(door: Door, source: Source, verdict: Verdict, fresh: int) -> Answer:
     if not verdict.accepted:
         if verdict.reason in (Doubt.STALE, Doubt.FUTURE):
             log.warning("webhook of %s: %s (is this machine's clock right?)", source.name, verdict.detail)
-        response = _answer(verdict.status, {"error": "not authentic"})
-        return _count(door, source, verdict.reason or "refused", response)
+        return _count(door, source, verdict.reason or "refused", _answer(verdict.status, {"error": "not authentic"}))
     outcome = "unusable" if verdict.unusable else "ignored" if not verdict.events else "accepted" if fresh else "duplicate"
     if verdict.body:
-        response = Response(verdict.body, verdict.status, media_type=verdict.content_type)
+        found = _raw(verdict.status, verdict.body, verdict.content_type.encode())
     else:
-        response = _answer(verdict.status, {"accepted": len(verdict.events), "unusable": len(verdict.unusable)})
-    return _count(door, source, outcome, response, fresh)
+        found = _answer(verdict.status, {"accepted": len(verdict.events), "unusable": len(verdict.unusable)})
+    return _count(door, source, outcome, found, fresh)
 
 
-async def _body(door: Door, request: Request, held: list[int]) -> bytes:
-    announced = request.headers.get("content-length", "0")
-    if not announced.isdigit() or int(announced[:12]) > BODY_LIMIT:
+async def _body(door: Door, headers: Mapping[str, str], receive: Receive, held: list[int]) -> bytes:
+    announced = headers.get("content-length", "0")
+    # ASCII digits only: str.isdigit() says yes to others, which int() then refuses, or takes.
+    if not (announced.isascii() and announced.isdigit()) or int(announced[:12]) > BODY_LIMIT:
         raise _TooLarge
-    chunks: list[bytes] = []
-    async for chunk in request.stream():
-        held[0] += len(chunk)
-        door.held += len(chunk)
-        if held[0] > BODY_LIMIT:
-            raise _TooLarge
-        if door.held > BYTES_AT_ONCE:
-            raise _Busy
-        chunks.append(chunk)
-    return b"".join(chunks)
+    first, more = await _part(door, receive, held)
+    if not more:
+        return first
+    body = bytearray(first)  # not a list of parts: a part may be a single byte
+    async with asyncio.timeout(BODY_TIME):
+        while more:
+            part, more = await _part(door, receive, held)
+            body += part
+    return bytes(body)
+
+
+async def _part(door: Door, receive: Receive, held: list[int]) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] != "http.request":
+        raise _Gone
+    part: bytes = message.get("body", b"")
+    held[0] += len(part)
+    door.held += len(part)
+    if held[0] > BODY_LIMIT:
+        raise _TooLarge
+    if door.held > BYTES_AT_ONCE:
+        raise _Busy
+    return part, message.get("more_body", False)
 
 
 def _inflated(body: bytes) -> bytes:
@@ -263,30 +215,37 @@ def _inflated(body: bytes) -> bytes:
     return found
 
 
-def _address(door: Door, source: Source, request: Request) -> str:
+def _address(door: Door, source: Source, scope: Scope) -> str:
     # The path as it arrived: what was percent-encoded is part of what was signed. The Host header is nobody's word.
-    path = request.scope.get("raw_path") or request.url.path.encode()
-    query = request.scope.get("query_string") or b""
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope.get("query_string") or b""
     rest = (path.partition(b"?")[0] + (b"?" + query if query else b"")).decode("latin-1")
-    local = f"http://{request.scope.get('server', ('localhost',))[0]}"
-    return source.settings.address(local + rest, door.public_url)
+    server = scope.get("server") or ("localhost",)
+    return source.settings.address(f"http://{server[0]}{rest}", door.public_url)
 
 
-def _headers(request: Request) -> dict[str, str]:
+def _headers(scope: Scope) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, value in request.headers.items():
-        found[name] = f"{found[name]}, {value}" if name in found else value
+    for raw, value in scope["headers"]:
+        name = raw.decode("latin-1")
+        text = value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
     return found
 
 
-def _count(door: Door, source: Source, outcome: str, response: Response, events: int = 0) -> Response:
+def _count(door: Door, source: Source, outcome: str, found: Answer, events: int = 0) -> Answer:
     door.counted(source.name, outcome, events)
-    return response
+    return found
 
 
-def _answer(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(body), status, {"cache-control": "no-store", **(headers or {})}, "application/json")
+def _raw(status: int, body: bytes, kind: bytes, *more: tuple[bytes, bytes]) -> Answer:
+    standing = ((b"content-type", kind), (b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+    return Answer(status, body, (*standing, *more))
 
 
-def _later(status: int, why: str, seconds: int) -> Response:
-    return _answer(status, {"error": why}, {"retry-after": str(seconds)})
+def _answer(status: int, body: Mapping[str, Any], close: bool = False) -> Answer:
+    return _raw(status, orjson.dumps(body), b"application/json", *([(b"connection", b"close")] if close else []))
+
+
+def _later(status: int, why: str, seconds: int) -> Answer:
+    return _raw(status, orjson.dumps({"error": why}), b"application/json", (b"retry-after", b"%d" % seconds))

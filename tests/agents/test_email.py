@@ -19,7 +19,8 @@ from pydantic import SecretStr
 
 from agents.notifiers import ReceiverError, build
 from agents.notifiers.email import EmailNotifier, compose, html, subject
-from alert_rules.outbox import Delivery
+from alert_rules.delivery import Action, Delivery
+from alert_rules.links import LinkKey, Links
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery
@@ -108,6 +109,16 @@ async def test_a_thread_of_mails() -> None:
 
 
 REFUSALS: list[tuple[str, dict[str, Any], type[Outcome], str]] = [
+    ("the mailbox is full", {"data": f"552 5.2.2 quota {PASSWORD}"}, Rejected, "SMTP 552"),
+    ("one mailbox is full", {"rcpt": {"ann@example.com": "552 5.2.2 full"}}, Sent, ""),
+    (
+        "greylisted at the address",
+        {"rcpt": {"ann@example.com": "451 4.7.1 later", "bob@example.com": "451 4.7.1 later"}},
+        Retry,
+        "SMTP 451",
+    ),
+    ("the account was revoked", {"data": "530 5.7.0 no"}, Rejected, "SMTP 530"),
+    ("the service is closing", {"data": "421 4.3.2 closing"}, Retry, "SMTP 421"),
     ("mailbox full for now", {"data": "452 4.2.2 full"}, Retry, "SMTP 452"),
     ("greylisted", {"data": "451 later"}, Retry, "SMTP 451"),
     ("refused for ever", {"data": f"554 5.7.1 no {PASSWORD}"}, Rejected, "SMTP 554"),
@@ -193,6 +204,19 @@ def test_nothing_that_people_wrote_becomes_a_header(title: str, incident: str, i
     assert parsed["To"] == "ann@example.com"
 
 
+def test_what_can_be_done_is_in_both_parts_and_a_link_is_no_markup() -> None:
+    actions = (
+        Action("ack", "Acknowledge", 'https://v.example/act/k1.x"><script>', "t"),
+        Action("open", "Open", "https://v.example/"),
+    )
+    mail = compose(replace(first(), actions=actions), SENDER, ["ann@example.com"])
+    text, page = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None and page is not None
+    assert "Acknowledge: https://v.example/act/k1.x" in text.get_content() and "Open: https://v.example/" in text.get_content()
+    shown = page.get_content()
+    assert shown.count("<a href=") == 2 and "<script" not in shown and ">Acknowledge</a>" in shown
+
+
 def test_html_is_escaped_and_asks_for_nothing_from_elsewhere() -> None:
     page = html(ALERT | {"message": {"title": "<script>1</script>", "text": 'x <img src="http://e.example/">\n\nWhy: <b>'}})
     assert "<script" not in page and "<img" not in page and "&lt;b&gt;" in page
@@ -228,9 +252,9 @@ async def test_it_looks_right_in_narrow_and_wide_windows(tmp_path: Path) -> None
         f"Runbook: https://wiki.example.com/{'sales-' * 12}runbooks/win-rate-drop"
     )
     page = tmp_path / "mail.html"
-    page.write_text(
-        html(ALERT | {"message": {"title": "[CRITICAL] Win rate · source=web: 10 %", "text": text}, "why_now": "first"})
-    )
+    links = Links((LinkKey("2026-11", b"k" * 32),), "https://vigie.example.com", 604_800_000)
+    alert = ALERT | {"message": {"title": "[CRITICAL] Win rate · source=web: 10 %", "text": text}, "why_now": "first"}
+    page.write_text(html(alert, links.actions(first())))
     async with browser() as tab:
         for width in (360, 1200):
             await tab.open(page.as_uri(), width=width, height=900)

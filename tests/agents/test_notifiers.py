@@ -45,7 +45,7 @@ def slack(url: str, timeout: float = 5.0) -> SlackNotifier:
 
 
 def bot(url: str, timeout: float = 5.0) -> SlackNotifier:
-    return SlackNotifier("ops", url, TOKEN, "C1", poster=Poster(timeout, lambda: NOW), pace=0)
+    return SlackNotifier("ops", url + "/", TOKEN, "C1", poster=Poster(timeout, lambda: NOW), pace=0)
 
 
 def pagerduty(url: str, timeout: float = 5.0) -> PagerDutyNotifier:

@@ -1,8 +1,11 @@
 """What Slack is sent: within Block Kit's limits, with nothing in it that pings anybody, in one thread an incident."""
 
+import asyncio
 import json
 import time
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -13,53 +16,36 @@ from pydantic import SecretStr
 
 from agents.notifiers import ReceiverError, build
 from agents.notifiers.pagerduty import event
-from agents.notifiers.slack import SlackNotifier, escape, render
+from agents.notifiers.slack import SlackNotifier
+from agents.notifiers.slack_blocks import escape, news, render
+from alert_rules.delivery import Action
+from alert_rules.links import LinkKey, Links
+from alert_rules.outbox import DeliverNotifications
 from alert_rules.outcome import Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery, receiver
+from tests.agents.slack_api import Slack, complaints, slack_api, texts
+from tests.alert_rules.readings import records
+
+KINDS = ("fired", "upgraded", "resolved", "repeated", "acknowledged", "unacknowledged", "digest")
 
 
-def complaints(body: dict[str, Any]) -> list[str]:
-    """What Slack's API would refuse of a message, by the limits of its documentation."""
-    found = []
-    blocks = body["blocks"]
-    if not 1 <= len(blocks) <= 50:
-        found.append("blocks")
-    if len(body["text"]) > 4000:
-        found.append("text")
-    for block in blocks:
-        match block["type"]:
-            case "section":
-                if not 1 <= len(block["text"]["text"]) <= 3000:
-                    found.append("section")
-            case "context":
-                if not 1 <= len(block["elements"]) <= 10:
-                    found.append("context")
-            case "actions":
-                if len(block["elements"]) > 25:
-                    found.append("actions")
-                for element in block["elements"]:
-                    if len(element["text"]["text"]) > 75 or len(element["url"]) > 3000 or len(element["action_id"]) > 255:
-                        found.append("button")
-            case _:
-                found.append(block["type"])
-    return found
-
-
-def texts(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [text for key, one in value.items() if key != "url" for text in texts(one)]
-    return (
-        [text for one in value for text in texts(one)] if isinstance(value, list) else [value] if isinstance(value, str) else []
+@settings(max_examples=60, deadline=None)
+@given(
+    st.text(max_size=8000), st.text(max_size=8000), st.sampled_from(KINDS), st.text(max_size=100),
+    st.integers(0, 4000), st.booleans(),
+)  # fmt: skip
+def test_whatever_is_told_is_within_the_limits_and_pings_nobody(
+    title: str, text: str, kind: str, by: str, length: int, pressed: bool
+) -> None:
+    alert = ALERT | {"kind": kind, "message": {"title": title, "text": text}, "why_now": text, "acknowledged": {"by": by}}
+    alert["runbook"] = "https://wiki.example.com/" + "r" * length
+    actions = tuple(
+        Action(name, "A" * (length + 1), f"https://v/act/{'t' * length}", "t" * length) for name in ("ack", "silence")
     )
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.text(max_size=8000), st.text(max_size=8000), st.sampled_from(["fired", "resolved", "repeated"]))
-def test_whatever_is_told_is_within_the_limits_and_pings_nobody(title: str, text: str, kind: str) -> None:
-    body = render(ALERT | {"kind": kind, "message": {"title": title, "text": text}, "why_now": text})
-    assert complaints(body) == []
-    assert not any("<" in one or ">" in one for one in texts(body))
+    for body in (render(alert, actions, pressed=pressed), news(alert)):
+        assert complaints(body) == []
+        assert not any("<" in one or ">" in one for one in texts(body))
 
 
 def test_a_deal_named_channel() -> None:
@@ -77,21 +63,196 @@ def test_no_half_escapes(text: str, limit: int) -> None:
     assert found.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "").count("&") == 0
 
 
-async def test_a_bot_keeps_one_thread_an_incident() -> None:
-    async with receiver(body=b'{"ok":true,"ts":"1700.1"}') as server:
-        notifier = SlackNotifier("chat", server.url, "xoxb-1", "C1", pace=0)
-        first = delivery()
-        upgraded = replace(first, id="msg_2", alert=ALERT | {"kind": "upgraded"})
-        other = replace(first, id="msg_3", incident="i2")
-        for one in (first, upgraded, other):
-            assert await notifier.send(one) == Sent()
+LINKS = Links((LinkKey("k1", b"k" * 32),), "https://vigie.example.com", 3_600_000)
+
+
+class Bot:
+    """A bot behind its outbox, which is made anew from its rows before every attempt: as many restarts as attempts."""
+
+    def __init__(self, slack: Slack, *, channel: str = "#sales", pace: float = 0.0, buttons: bool = False) -> None:
+        self.slack, self.channel, self.pace, self.buttons = slack, channel, pace, buttons
+        self.rows: dict[bytes, bytes] = {}
+        self.now = 1_000_000
+
+    def fold(self) -> DeliverNotifications:
+        fold = DeliverNotifications(("bot",), follows=("bot",))
+        fold.restore(list(self.rows.items()))
+        return fold
+
+    def commit(self, fold: DeliverNotifications) -> list[Any]:
+        changes = fold.changes()
+        for row in changes.rows:
+            if row.value is None:
+                self.rows.pop(row.key, None)
+            else:
+                self.rows[row.key] = row.value
+        return [json.loads(output.value or b"") for output in changes.outputs if output.topic == "alerts"]
+
+    def tell(self, id_: str, kind: str, incident: str = "i1", **more: Any) -> None:
+        fold = self.fold()
+        words = {"title": f"[{kind.upper()}] Win rate", "text": f"{kind} it is\n\nWhy: because"}
+        message = ALERT | {"type": "message", "id": id_, "kind": kind, "incident": incident, "message": words, "why_now": kind}
+        fold.fold(records("outbox", message | {"receivers": ["bot"], "group": {"incident": incident}} | more, timestamp=self.now))
+        self.commit(fold)
+
+    async def attempt(self) -> list[Any]:
+        """Restart, make the attempts that are due, and commit; return the notifications that have ended."""
+        fold = self.fold()
+        notifier = SlackNotifier("bot", self.slack.url, self.slack.token, self.channel, pace=self.pace, buttons=self.buttons)
+        try:
+            for one in fold.take(self.now):
+                fold.done(one, await notifier.send(replace(one, actions=LINKS.actions(one))), self.now)
+        finally:
+            await notifier.close()
+        return self.commit(fold)
+
+
+async def test_one_message_and_one_thread_an_incident_however_often_the_worker_restarts() -> None:
+    async with slack_api() as slack:
+        bot = Bot(slack)
+        bot.tell("m1", "fired")
+        bot.tell("m2", "fired", "i2")
+        bot.tell("m3", "acknowledged", acknowledged={"by": "ann"})
+        bot.tell("m4", "upgraded")
+        bot.tell("m5", "resolved")
+        ends = [end for _ in range(6) for end in await bot.attempt()]
+    assert [end["outcome"] for end in ends] == ["sent"] * 5 and slack.complaints == []
+    one, other = slack.roots
+    assert (one.changes, other.changes) == (3, 0)
+    assert one.body["text"] == "[RESOLVED] Win rate", "the message shows how the incident stands"
+    replies = slack.thread(one.ts)
+    assert [reply.body["text"] for reply in replies] == [
+        "Taken care of: [ACKNOWLEDGED] Win rate", "Has grown worse: [UPGRADED] Win rate", "Resolved: [RESOLVED] Win rate",
+    ]  # fmt: skip
+    assert [reply.body.get("reply_broadcast") for reply in replies] == [None, True, None]
+    assert slack.thread(other.ts) == []
+
+
+async def test_the_message_says_who_takes_care_and_offers_what_can_be_done() -> None:
+    async with slack_api() as slack:
+        bot = Bot(slack, buttons=True)
+        bot.tell("m1", "fired")
+        await bot.attempt()
+        (root,) = slack.roots
+        buttons = {
+            one["action_id"]: one for block in root.body["blocks"] if block["type"] == "actions" for one in block["elements"]
+        }
+        assert set(buttons) == {"vigie_ack", "vigie_silence", "vigie_open"}
+        link = LINKS.read(buttons["vigie_ack"]["value"], 1_000_000)
+        assert (link.act, link.incident, link.receiver) == ("ack", "i1", "bot") and "url" not in buttons["vigie_ack"]
+        bot.tell("m2", "acknowledged", acknowledged={"by": "ann <!channel>"})
+        await bot.attempt()
+    shown = " ".join(texts(root.body))
+    assert "taken care of by: ann &lt;!channel&gt;" in shown
+    ids = [one["action_id"] for block in root.body["blocks"] if block["type"] == "actions" for one in block["elements"]]
+    assert ids == ["vigie_silence", "vigie_open"] and slack.complaints == []
+
+
+async def test_without_interactivity_buttons_are_links() -> None:
+    async with slack_api() as slack:
+        bot = Bot(slack)
+        bot.tell("m1", "fired")
+        await bot.attempt()
+        notifier = SlackNotifier("hook", slack.hook, pace=0)
+        one = delivery()
+        assert await notifier.send(replace(one, actions=LINKS.actions(one))) == Sent()
         await notifier.close()
-    bodies = [json.loads(one.body) for one in server.received]
-    assert [body.get("thread_ts") for body in bodies] == [None, "1700.1", None]
-    assert [body.get("reply_broadcast") for body in bodies] == [None, True, None]
-    assert {body["channel"] for body in bodies} == {"C1"}
-    assert server.received[0].headers["authorization"] == "Bearer xoxb-1"
-    assert all(complaints(body) == [] for body in bodies)
+    for body in (slack.roots[0].body, slack.posted[0]):
+        urls = [one.get("url") for block in body["blocks"] if block["type"] == "actions" for one in block["elements"]]
+        assert len(urls) == 3 and all(url.startswith("https://vigie.example.com/") for url in urls)
+
+
+async def test_a_message_that_is_gone_is_made_anew() -> None:
+    async with slack_api() as slack:
+        bot = Bot(slack)
+        bot.tell("m1", "fired")
+        await bot.attempt()
+        slack.messages.clear()  # somebody has deleted it
+        bot.tell("m2", "upgraded")
+        bot.tell("m3", "resolved")
+        await bot.attempt()
+        await bot.attempt()
+    (root,) = slack.roots
+    assert (root.body["text"], root.changes, len(slack.thread(root.ts))) == ("[RESOLVED] Win rate", 1, 1)
+
+
+async def test_what_is_sent_twice_carries_the_same_key() -> None:
+    async with slack_api() as slack:
+        bot = Bot(slack)
+        bot.tell("m1", "fired")
+        before = dict(bot.rows)
+        await bot.attempt()
+        bot.rows = before  # the worker died before the result was durable
+        await bot.attempt()
+    first, second = slack.roots
+    assert first.key == second.key != "" and first.ts != second.ts
+
+
+@pytest.mark.parametrize("refused", ["ratelimited", "internal_error"])
+async def test_a_change_that_was_not_taken_is_tried_again_before_anything_is_answered(refused: str) -> None:
+    async with slack_api() as slack:
+        bot = Bot(slack)
+        bot.tell("m1", "fired")
+        await bot.attempt()
+        bot.tell("m2", "resolved")
+        slack.refuse = [refused]
+        assert await bot.attempt() == []
+        assert slack.calls == {"chat.postMessage": 1, "chat.update": 1}
+        bot.now += 60_000
+        assert [end["outcome"] for end in await bot.attempt()] == ["sent"]
+    (root,) = slack.roots
+    assert (root.changes, len(slack.thread(root.ts))) == (1, 1)
+
+
+@pytest.mark.parametrize("asks", [
+    lambda wait: str(max(1, round(wait))), lambda wait: f"{wait:.3f}",
+    lambda wait: format_datetime(datetime.now(UTC) + timedelta(seconds=wait + 1), usegmt=True),
+], ids=["seconds", "a fraction", "a date"])  # fmt: skip
+async def test_slacks_rate_limit_is_obeyed_as_it_asks(asks: Any) -> None:
+    async with slack_api(seconds=0.4, asks=asks) as slack:
+        notifier = SlackNotifier("hook", slack.hook, pace=0)
+        assert await notifier.send(delivery()) == Sent()
+        limited = await notifier.send(delivery())
+        assert isinstance(limited, Retry) and limited.after is not None and 0 < limited.after <= 2_000
+        await asyncio.sleep(min(limited.after / 1000, 0.5))
+        assert await notifier.send(delivery()) == Sent()
+        await notifier.close()
+    assert (slack.limited, len(slack.posted)) == (1, 2)
+
+
+async def test_the_pace_keeps_within_slacks_rate() -> None:
+    async with slack_api(seconds=0.05) as slack:
+        bot = SlackNotifier("bot", slack.url, slack.token, "C1", pace=0.25)
+        first = await bot.send(delivery())
+        assert isinstance(first, Sent)
+        for n in range(3):
+            outcome = await bot.send(replace(delivery(), id=f"msg_{n}", memo=first.memo))
+            assert isinstance(outcome, Sent), outcome
+        await bot.close()
+    assert slack.limited == 0 and slack.calls == {"chat.postMessage": 4, "chat.update": 3}
+
+
+async def test_a_webhook_that_was_revoked() -> None:
+    async with slack_api(refuse=["no_service"]) as slack:
+        notifier = SlackNotifier("hook", slack.hook, pace=0)
+        assert await notifier.send(delivery()) == Rejected("answered HTTP 404")
+        await notifier.close()
+
+
+async def test_the_double_is_strict() -> None:
+    long = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 3001}}
+    button = {
+        "type": "button",
+        "text": {"type": "plain_text", "text": "x" * 76},
+        "action_id": "a",
+        "url": "u" * 3001,
+        "value": "v" * 2001,
+    }
+    blocks = [long, {"type": "section", "fields": [{"type": "mrkdwn", "text": "x"}] * 11}, {"type": "context", "elements": []},
+              {"type": "actions", "elements": [button, button]}, {"type": "header", "text": {"type": "mrkdwn", "text": "x"}},
+              {"type": "table"}]  # fmt: skip
+    assert len(complaints({"text": "t" * 4001, "blocks": blocks})) == 13
+    assert len(complaints({"text": "t", "blocks": [{"type": "divider"}] * 51})) == 1
 
 
 @pytest.mark.parametrize(("error", "kind"), [("ratelimited", Retry), ("internal_error", Retry), ("channel_not_found", Rejected),

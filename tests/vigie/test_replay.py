@@ -8,7 +8,7 @@ from rich.progress import Progress
 
 from models.calendar import calendar, iso
 from stream.settings import Settings
-from vigie.replay import Player, Request, _Stops, replaying
+from vigie.replay import Player, Request, Stops, replaying
 
 JANUARY, FEBRUARY, MARCH, APRIL = 1_735_689_600_000, 1_738_368_000_000, 1_740_787_200_000, 1_743_465_600_000  # 2025
 DAY = 86_400_000
@@ -64,7 +64,7 @@ async def test_bad_names_are_told_before_anything_is_replayed() -> None:
 
 
 def test_the_period_of_the_last_event_is_closed() -> None:
-    stops = _Stops(Request(at=[MARCH + DAY, JANUARY + DAY], every="month"), calendar("UTC"))
+    stops = Stops(Request(at=[MARCH + DAY, JANUARY + DAY], every="month"), calendar("UTC"))
 
     assert stops.passed(JANUARY) == []
     assert stops.passed(FEBRUARY) == [(JANUARY + DAY, True), (FEBRUARY, True)]

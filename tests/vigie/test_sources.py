@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from models.events.dead_letter import decode as read_letter
 from stream.sources.crm import ADAPTERS, adapter_of, parse_settings, receive
-from stream.web.webhooks import Source, letter
+from stream.web.door import Source, letter
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, SENDERS
 from tests.stream.sources.crm.vectors import FOLDER

@@ -56,12 +56,13 @@ class Refusal(ValueError):
 
 
 class NotAuthentic(Refusal):
-    """The sender did not prove who it is."""
+    """The sender did not prove who it is. ``age`` (ms): how old a request with a right signature was, where it is that."""
 
-    def __init__(self, reason: Doubt, detail: str) -> None:
+    def __init__(self, reason: Doubt, detail: str, age: int | None = None) -> None:
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+        self.age = age
 
 
 class Unusable(Refusal):
@@ -109,13 +110,14 @@ def _same(body: bytes) -> bytes:
 class Adapter:
     """How one kind of sender is understood.
 
-    ``verify`` raises :class:`NotAuthentic`; ``read`` yields items, and may raise :class:`Unusable` for the whole request.
+    ``verify`` raises :class:`NotAuthentic`, and returns how old the request is by its signed time (ms), where it has one;
+    ``read`` yields items, and may raise :class:`Unusable` for the whole request.
     ``answer`` gives the content type and body that the sender wants to see; ``scrub`` removes credentials from a body that is
     kept; ``credentials`` are the headers that hold any.
     """
 
     name: str
-    verify: Callable[[Request, SourceSettings], None]
+    verify: Callable[[Request, SourceSettings], int | None]
     read: Callable[[Request, SourceSettings], Iterable[Item]]
     needs: tuple[str, ...]
     credentials: tuple[str, ...] = ("authorization",)
@@ -125,7 +127,7 @@ class Adapter:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What becomes of a request. ``reason`` is None where all of it is used."""
+    """What becomes of a request. ``reason`` is None where all of it is used; ``age`` (ms) is that of its signed time."""
 
     accepted: bool
     status: int
@@ -136,6 +138,7 @@ class Verdict:
     ignored: tuple[str, ...] = ()
     content_type: str = ""
     body: bytes = field(default=b"", repr=False)
+    age: int | None = None
 
 
 def receive(adapter: Adapter, request: Request, settings: SourceSettings, currencies: Known = None) -> Verdict:
@@ -147,10 +150,10 @@ def receive(adapter: Adapter, request: Request, settings: SourceSettings, curren
         detail = f"body: found {len(request.body)} bytes, accepted are {BODY_LIMIT}"
         return Verdict(False, 413, Reason.TOO_LARGE.value, detail)
     try:
-        adapter.verify(request, settings)
+        age = adapter.verify(request, settings)
     except NotAuthentic as doubt:
         kind, body = adapter.answer(False)
-        return Verdict(False, 401, doubt.reason.value, doubt.detail, content_type=kind, body=body)
+        return Verdict(False, 401, doubt.reason.value, doubt.detail, content_type=kind, body=body, age=doubt.age)
     events, unusable, ignored = read(adapter, request, settings, currencies)
     reason: str | None = None
     detail = ""
@@ -159,7 +162,7 @@ def receive(adapter: Adapter, request: Request, settings: SourceSettings, curren
     elif not events:
         reason, detail = "ignored", ignored[0] if ignored else "nothing in it"
     kind, body = adapter.answer(True)
-    return Verdict(True, 200, reason, detail, tuple(events), tuple(unusable), tuple(ignored), kind, body)
+    return Verdict(True, 200, reason, detail, tuple(events), tuple(unusable), tuple(ignored), kind, body, age)
 
 
 def read(

@@ -13,7 +13,7 @@ from models.events.scalars import shown
 from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import parse
 from stream.sources.crm.settings import SourceSettings
-from stream.sources.crm.signing import any_same, fresh, hmac_hex, keys_of, signature_of
+from stream.sources.crm.signing import any_same, hmac_hex, keys_of, signature_of, stamp, timely
 from stream.sources.crm.values import LEAD_EVENTS, attributes, event, event_id, identifier, mapping, moment, text
 
 HASH, TIMESTAMP = "close-sig-hash", "close-sig-timestamp"
@@ -29,13 +29,16 @@ _LEAD = {"source": "source"}
 _CHANNELS = {"call": "call", "email": "email", "sms": "sms", "meeting": "meeting", "whatsapp_message": "whatsapp"}
 
 
-def verify(request: Request, settings: SourceSettings) -> None:
+def verify(request: Request, settings: SourceSettings) -> int:
     """Check the signature; a key that is not hexadecimal is taken as it is."""
     keys = [_key(key) for key in keys_of(settings)]
     signature = signature_of(request, HASH).lower()
-    timestamp = fresh(request, settings, TIMESTAMP, 1000)
-    if not any_same(signature, [hmac_hex(key, timestamp.encode() + request.body) for key in keys]):
+    timestamp, age = stamp(request, TIMESTAMP, 1000)
+    right = any_same(signature, [hmac_hex(key, timestamp.encode() + request.body) for key in keys])
+    timely(age, settings, TIMESTAMP, right)
+    if not right:
         raise NotAuthentic(Doubt.BAD_SIGNATURE, f"header {HASH}: not the signature of this request and secret")
+    return age
 
 
 def _key(key: bytes) -> bytes:

@@ -18,7 +18,7 @@ from models.events.scalars import shown
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.settings import SourceSettings
-from stream.sources.crm.signing import any_same, fresh, hmac_base64, keys_of, signature_of
+from stream.sources.crm.signing import any_same, hmac_base64, keys_of, signature_of, stamp, timely
 from stream.sources.crm.values import (
     ENTERED,
     LEAD_EVENTS,
@@ -84,13 +84,13 @@ def decoded(url: str) -> str:
     return _ENCODED.sub(lambda found: _DECODED[found[0].upper()], url)
 
 
-def verify(request: Request, settings: SourceSettings) -> None:
+def verify(request: Request, settings: SourceSettings) -> int | None:
     """Check the newest signature that the request carries."""
-    keys = keys_of(settings)
+    keys, age = keys_of(settings), None
     if V3 in request.headers:
         _allow("v3", settings)
         signature = signature_of(request, V3)
-        timestamp = fresh(request, settings, TIMESTAMP, 1)
+        timestamp, age = stamp(request, TIMESTAMP, 1)
         signed = _utf8(request.method + decoded(request.url)) + request.body + timestamp.encode()
         expected = [hmac_base64(key, signed) for key in keys]
     else:
@@ -101,8 +101,12 @@ def verify(request: Request, settings: SourceSettings) -> None:
         _allow(version, settings)
         rest = request.body if version == "v1" else _utf8(request.method + request.url) + request.body
         expected = [hashlib.sha256(key + rest).hexdigest() for key in keys]
-    if not any_same(signature, expected):
+    right = any_same(signature, expected)
+    if age is not None:
+        timely(age, settings, TIMESTAMP, right)
+    if not right:
         raise NotAuthentic(Doubt.BAD_SIGNATURE, "the signature is not that of this request and secret (check public_url too)")
+    return age
 
 
 def _utf8(text_: str) -> bytes:

@@ -56,8 +56,8 @@ def signature_of(request: Request, *names: str) -> str:
     raise NotAuthentic(Doubt.MISSING_SIGNATURE, f"header {names[0]}: missing or empty")
 
 
-def fresh(request: Request, settings: SourceSettings, header: str, unit: int) -> str:
-    """Return the timestamp header as it was signed, if it lies within the tolerance of the arrival on either side.
+def stamp(request: Request, header: str, unit: int) -> tuple[str, int]:
+    """Return the timestamp header as it was signed, and how old the request is by it, in milliseconds.
 
     ``unit`` is its unit in milliseconds. Only plain digits are a timestamp: what a parser might round or wrap is none.
     """
@@ -67,13 +67,20 @@ def fresh(request: Request, settings: SourceSettings, header: str, unit: int) ->
     text = text.strip()
     if not (text.isascii() and text.isdigit()) or len(text) > 15:
         raise NotAuthentic(Doubt.BAD_TIMESTAMP, f"header {header}: not a number of {'milliseconds' if unit == 1 else 'seconds'}")
-    age = request.received_at - int(text) * unit
+    return text, request.received_at - int(text) * unit
+
+
+def timely(age: int, settings: SourceSettings, header: str, right: bool) -> None:
+    """Refuse what does not lie within the tolerance on either side.
+
+    ``right`` says whether the signature is: only then does the refusal carry the ``age`` (ms), which tells of the clocks.
+    """
     tolerance = settings.tolerance_seconds * 1000
-    if age > tolerance:
-        raise NotAuthentic(Doubt.STALE, f"header {header}: {age // 1000} s old, accepted are {settings.tolerance_seconds} s")
-    if age < -tolerance:
-        raise NotAuthentic(Doubt.FUTURE, f"header {header}: {-age // 1000} s ahead, accepted are {settings.tolerance_seconds} s")
-    return text
+    if -tolerance <= age <= tolerance:
+        return
+    doubt, way = (Doubt.STALE, "old") if age > 0 else (Doubt.FUTURE, "ahead")
+    text = f"header {header}: {abs(age) // 1000} s {way}, accepted are {settings.tolerance_seconds} s"
+    raise NotAuthentic(doubt, text, age if right else None)
 
 
 def basic(request: Request, settings: SourceSettings) -> None:

@@ -21,7 +21,7 @@ from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item,
 from stream.sources.crm.body import objects, parse
 from stream.sources.crm.mapping import MISSING, Rule, Value
 from stream.sources.crm.settings import ATTRIBUTES, SourceSettings
-from stream.sources.crm.signing import fresh, hmac_base64, keys_of, same
+from stream.sources.crm.signing import hmac_base64, keys_of, same, stamp, timely
 from stream.sources.crm.values import attribute, event, event_id, identifier, mapping, moment
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
@@ -30,7 +30,7 @@ _SUBJECTS = {"deal": ("deal_id", "id"), "lead": ("lead_id", "id"), "customer": (
 _SIGNATURES = 32
 
 
-def verify(request: Request, settings: SourceSettings) -> None:
+def verify(request: Request, settings: SourceSettings) -> int:
     """Check that one of the signatures is right for one of the secrets or public keys."""
     keys = keys_of(settings)
     headers = _svix(request.headers)
@@ -40,7 +40,7 @@ def verify(request: Request, settings: SourceSettings) -> None:
     given = headers.get(SIGNATURE, "").split()
     if not given:
         raise NotAuthentic(Doubt.MISSING_SIGNATURE, f"header {SIGNATURE}: missing or empty")
-    timestamp = fresh(request._replace(headers=headers), settings, TIMESTAMP, 1000)
+    timestamp, age = stamp(request._replace(headers=headers), TIMESTAMP, 1000)
     if "." in message:
         raise NotAuthentic(Doubt.BAD_SIGNATURE, f"header {ID}: with a full stop in it, what was signed cannot be told")
     signed = b"%b.%b." % (message.encode("utf-8", "surrogatepass"), timestamp.encode()) + request.body
@@ -52,8 +52,10 @@ def verify(request: Request, settings: SourceSettings) -> None:
                 right |= same(signature, hmac_base64(secret(key), signed))
             elif version == "v1a" and key.startswith(_PUBLIC):
                 right |= _signed(key, signature, signed)
+    timely(age, settings, TIMESTAMP, right)
     if not right:
         raise NotAuthentic(Doubt.BAD_SIGNATURE, f"header {SIGNATURE}: none is that of this request and a secret that is set")
+    return age
 
 
 def _svix(headers: Mapping[str, str]) -> Mapping[str, str]:

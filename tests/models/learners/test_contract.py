@@ -151,7 +151,7 @@ def test_a_snapshot_cut_short_anywhere_is_refused_by_name(make: object) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        (b'"format":1', b'"format":2', "format: found 2, accepted is 1"),
+        (b'"format":2', b'"format":1', "format: found 1, accepted is 2"),
         (b'"river":"0.', b'"river":"9.', "river: found '9."),
         (b'"kind":"deal"', b'"kind":"soup"', "kind: found 'soup', accepted: deal, conversion"),
         (b'"weights"', b'"waits"', "damaged or cut short"),

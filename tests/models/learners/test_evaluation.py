@@ -11,7 +11,7 @@ from models.learners import quality
 from models.learners.calibration import Calibrator, Residuals
 from models.learners.conversion import Conversion
 from models.learners.curve import EDGES, Curve
-from models.learners.deal_model import SNAPSHOTS, DealModel
+from models.learners.deal_model import DRAWN, SNAPSHOTS, DealModel, wants_snapshot
 from models.learners.drift import Watch
 from models.learners.evaluation import AGES, DealEvaluation, DealFact
 from models.learners.features import ATTRIBUTES, DAY_MS, DealPast
@@ -86,15 +86,24 @@ def test_only_declared_attributes_reach_the_features() -> None:
     assert str(plain.features(DAY_MS)) == str(more.features(DAY_MS))
 
 
-def test_at_most_eight_spaced_snapshots_are_learnt_of_a_deal() -> None:
+def test_at_most_eight_snapshots_are_learnt_of_a_deal_and_they_span_its_life() -> None:
     facts = [
         DealFact(hour * HOUR, "D", "activity" if hour else "created", {"kind": "call"} if hour else {}) for hour in range(24 * 60)
     ]
     evaluation = DealEvaluation().run(facts)
     taken = evaluation.deals["D"].snapshots
-    assert len(taken) == SNAPSHOTS
-    assert all(b.at - a.at >= 6 * HOUR for a, b in itertools.pairwise(taken))
-    assert len(evaluation.answers) == 24 * 60
+    assert len(taken) == SNAPSHOTS and len(evaluation.answers) == 24 * 60
+    assert [b.at - a.at < 7 * DAY_MS for a, b in itertools.pairwise(taken)] == [True] * 7
+
+
+def test_what_lasts_only_minutes_is_learnt_from_as_well() -> None:
+    """A question a minute after another is drawn with its share, the same ones each time; a spaced one always is."""
+    minute = 60_000
+    drawn = [wants_snapshot(f"D{number}", minute, 1, 0) for number in range(4_000)]
+    assert sum(drawn) / len(drawn) == pytest.approx(DRAWN, abs=0.02)
+    assert drawn == [wants_snapshot(f"D{number}", minute, 1, 0) for number in range(4_000)]
+    assert all(wants_snapshot(f"D{number}", 7 * DAY_MS, taken, 0) for number in range(50) for taken in range(SNAPSHOTS))
+    assert not wants_snapshot("D", 10**12, SNAPSHOTS, 0)
 
 
 def test_a_silent_deal_is_asked_about_at_its_ages() -> None:

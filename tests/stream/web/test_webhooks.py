@@ -22,7 +22,7 @@ from stream.settings import Settings, SettingsError, load
 from stream.sources.crm import BODY_LIMIT
 from stream.topics import declared
 from stream.web import webhooks
-from stream.web.webhooks import Door, Source, sources_of
+from stream.web.door import Door, Source, sources_of
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, compact
 
@@ -113,6 +113,41 @@ async def test_a_clock_that_is_wrong_is_said_and_does_not_fill_the_log(house, ca
         assert (await house.post(s.hubspot(BODY, url=URL, at=NOW - 600_000))).status_code == 401
     said = [record.getMessage() for record in caplog.records if "clock" in record.getMessage()]
     assert len(said) == 1 and "600 s old" in said[0] and house.outcomes == [("hubspot", "stale", 0)] * 3
+
+
+async def test_what_signed_times_say_of_our_clock_is_told_and_strangers_cannot_say_it(house):
+    for number in range(5):
+        forged = s.hubspot(BODY, url=URL, at=NOW - 600_000 - number, secret="another")
+        assert (await house.post(forged)).status_code == 401
+    assert house.door.warnings() == []
+    for number in range(5):
+        assert (await house.post(s.hubspot(BODY, url=URL, at=NOW - 600_000 - number))).status_code == 401
+    (said,) = house.door.warnings()
+    assert "clock seems 10 min ahead of that of hubspot" in said and "accepted: up to 300 s" in said
+    for number in range(5):
+        assert (await house.post(s.hubspot(BODY, url=URL, at=NOW + number))).status_code == 200
+    for _ in range(6):
+        await house.post(s.hubspot(BODY, url=URL, at=NOW))
+    assert house.door.warnings() == [], "the median of the last ones, once the clock is right again"
+    house.door.sources["hubspot"].ages.clear()
+    for _ in range(5):  # off, but still within what is accepted: said before anything is lost
+        assert (await house.post(s.hubspot(BODY, url=URL, at=NOW + 120_000))).status_code == 200
+    assert "2 min behind that of hubspot" in house.door.warnings()[0]
+
+
+async def test_the_entrance_answers_as_the_route_does():
+    by_route, by_entrance = House(), House()
+    app = FastAPI()
+    app.include_router(webhooks.router)
+    app.state.door = by_entrance.door
+    app.add_middleware(webhooks.Entrance, door=by_entrance.door)
+    by_entrance.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://10.0.0.7:8080")
+    right, wrong = s.hubspot(BODY, url=URL), s.hubspot(BODY, url=URL, secret="another")
+    cases = [(right, URL), (wrong, URL), (right, "/webhooks/hubspot?x=1"), (right, "/webhooks/nobody"), (right, "/webhooks/")]
+    for vector, path in cases:
+        one, other = await by_route.post(vector, path), await by_entrance.post(vector, path)
+        assert (one.status_code, one.content, one.headers) == (other.status_code, other.content, other.headers), path
+    assert by_route.outcomes == by_entrance.outcomes and by_route.intake.records == by_entrance.intake.records
 
 
 async def test_the_query_counts_as_it_was_sent_and_the_host_does_not(house):

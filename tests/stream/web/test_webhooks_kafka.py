@@ -17,7 +17,7 @@ from stream.seen import InMemory, InRedis
 from stream.settings import load
 from stream.topics import create
 from stream.web import webhooks
-from stream.web.webhooks import Door, sources_of
+from stream.web.door import Door, sources_of
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import Redis
 from tests.stream.sources.crm import senders as s

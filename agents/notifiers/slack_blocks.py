@@ -1,0 +1,101 @@
+"""What does a message look like in Slack? Blocks within Block Kit's limits, in which nothing that people wrote is markup."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alert_rules.delivery import Action
+
+#: Block Kit's limits: characters of a section's text, elements of a context, blocks of a message, characters of a button's
+#: text, of its value, and of a URL.
+SECTION = 3000
+CONTEXT = 10
+BLOCKS = 50
+BUTTON = 75
+VALUE = 2000
+URL = 2000
+_MARKS = {"critical": ":red_circle:", "warn": ":large_yellow_circle:"}
+_NEWS = {
+    "resolved": "Resolved",
+    "repeated": "Still firing",
+    "escalated": "Escalated",
+    "upgraded": "Has grown worse",
+    "downgraded": "Has eased",
+    "updated": "Some have ended",
+    "fired": "New",
+    "acknowledged": "Taken care of",
+    "unacknowledged": "Nobody takes care of it any more",
+}
+
+
+def escape(text: str, limit: int) -> str:
+    """Return a text for Slack's markup, in which nothing is a link or a mention, of at most ``limit`` characters."""
+    kept = text
+    while len(escaped := kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")) > limit:
+        # Cut before escaping: half of an "&amp;" would be shown as it is.
+        kept = kept[: max(0, len(kept) - max(1, (len(escaped) - limit) // 5)) - 1].rstrip() + "…"
+    return escaped
+
+
+def render(alert: Mapping[str, Any], actions: Sequence[Action] = (), *, pressed: bool = False) -> dict[str, Any]:
+    """Return a message as Slack's ``chat.postMessage`` and webhooks take it: how the incident stands.
+
+    ``actions`` become buttons: with ``pressed`` those that Slack sends back to us, else links.
+    """
+    words = alert.get("message") or {}
+    title, text = str(words.get("title") or alert.get("rule")), str(words.get("text") or "")
+    mark = ":large_green_circle:" if alert.get("kind") == "resolved" else _MARKS.get(str(alert.get("severity")), "")
+    first, _, rest = text.partition("\n\n")
+    blocks: list[dict[str, Any]] = [_section(f"{mark} *{escape(title, 500)}*".strip())]
+    blocks += [_section(escape(part, SECTION)) for part in (first, rest) if part.strip()]
+    told = [("rule", alert.get("rule")), ("why now", alert.get("why_now")), ("incident", alert.get("incident"))]
+    ack = alert.get("acknowledged")
+    if isinstance(ack, Mapping):
+        told.insert(0, ("taken care of by", ack.get("by")))
+    elements = [{"type": "mrkdwn", "text": f"{name}: {escape(str(value), 300)}"} for name, value in told if value]
+    if elements:
+        blocks.append({"type": "context", "elements": elements[:CONTEXT]})
+    if buttons := _buttons(alert, actions, pressed=pressed):
+        blocks.append({"type": "actions", "elements": buttons})
+    # `text` is what a notification shows; `link_names` and unfurling off: names and links in it do nothing.
+    shown = {"text": escape(title, SECTION) or "-", "blocks": blocks[:BLOCKS]}
+    return shown | {"unfurl_links": False, "unfurl_media": False, "link_names": False}
+
+
+def news(alert: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is answered in an incident's thread: only what is new, as the message itself shows how it stands."""
+    words = alert.get("message") or {}
+    title, why = str(words.get("title") or alert.get("rule")), str(alert.get("why_now") or "")
+    what = _NEWS.get(str(alert.get("kind")), "News")
+    first = str(words.get("text") or "").partition("\n\n")[0]
+    lines = [f"*{what}*{f': {escape(why, 300)}' if why else ''}", escape(title, 500)]
+    if alert.get("kind") not in ("acknowledged", "unacknowledged", "repeated") and first.strip():
+        lines.append(escape(first, 1500))
+    return {
+        "text": f"{what}: {escape(title, 2900)}",
+        "blocks": [_section("\n".join(lines))],
+        "unfurl_links": False,
+        "unfurl_media": False,
+        "link_names": False,
+    }
+
+
+def _buttons(alert: Mapping[str, Any], actions: Sequence[Action], *, pressed: bool) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for action in actions:
+        button: dict[str, Any] = {"type": "button", "text": {"type": "plain_text", "text": action.text[:BUTTON]}}
+        button["action_id"] = f"vigie_{action.name}"
+        if pressed and action.token:
+            if len(action.token) > VALUE:
+                continue
+            found.append(button | {"value": action.token})
+        elif len(action.url) <= URL:
+            found.append(button | {"url": action.url})
+    runbook = str(alert.get("runbook") or "")
+    if runbook.startswith(("http://", "https://")) and len(runbook) <= URL:
+        text = {"type": "plain_text", "text": "Runbook"}
+        found.append({"type": "button", "text": text, "url": runbook, "action_id": "runbook"})
+    return found
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": True}}
