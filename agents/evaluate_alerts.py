@@ -4,8 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.rule import Rule
-from models.roll import Wanted
+from models.kpis.reading import Reading
+from models.roll import Stand, Wanted
 from stream.options import FoldSpec
 
 NAME = "evaluate-alerts"
@@ -28,16 +30,20 @@ class Evaluator:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
-            topics=("readings",),
+            topics=("readings", FINDINGS),
             make=lambda partition: EvaluateAlerts(self.rules),
             lane=LANE,
-            doc="Judge the readings by the alert rules and keep the state of every alert.",
+            doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )
 
     @property
     def wanted(self) -> set[Wanted]:
         """The readings that must be published for the rules, each with what it is to be compared with."""
         return self._empty.wanted
+
+    def stand(self, reading: Reading) -> Stand | None:
+        """Return how a reading stands to the rules' thresholds: what alarms is explained (``models/roll.py``)."""
+        return self._empty.stand(reading)
 
     def current(self) -> list[dict[str, Any]]:
         """Return the alerts that stand, gravest and oldest first: ``GET /api/alerts``."""

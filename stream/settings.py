@@ -198,7 +198,7 @@ class ReceiverSettings(_Section):
     """Where alerts go. Which of the fields a type needs and takes is in ``RECEIVER_FIELDS``."""
 
     name: str = Field(min_length=1, max_length=100)
-    type: Literal["console", "http", "slack", "email", "pagerduty"]
+    type: Literal["console", "http", "slack", "email", "pagerduty", "trello", "asana", "monday", "apprise"]
     url: SecretStr | None = None
     secret: SecretStr | None = None
     token: SecretStr | None = None
@@ -212,6 +212,10 @@ class ReceiverSettings(_Section):
     password: SecretStr | None = None
     sender: str = ""
     to: list[str] = []
+    key: SecretStr | None = None
+    place: str = Field("", pattern="^[A-Za-z0-9]{0,64}$")  # Trello's list, Asana's project, Monday's board
+    title: str = "{title}"
+    text: str = "{text}"
 
     @model_validator(mode="after")
     def _whole(self) -> "ReceiverSettings":
@@ -230,7 +234,7 @@ class ReceiverSettings(_Section):
             raise ValueError(
                 f"receiver {self.name!r}: signing_secret goes with a bot's token: an incoming webhook has no buttons"
             )
-        if self.token and not self.channel:
+        if self.type == "slack" and self.token and not self.channel:
             raise ValueError(f"receiver {self.name!r}: a bot's token needs channel")
         if self.password and self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
             raise ValueError(f"receiver {self.name!r}: a password is not sent without TLS (accepted: tls: starttls or tls)")
@@ -244,6 +248,10 @@ RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "slack": ((), ("url", "token", "channel", "signing_secret")),
     "email": (("host", "sender", "to"), ("port", "tls", "username", "password")),
     "pagerduty": (("routing_key",), ("url",)),
+    "trello": (("key", "token", "place"), ("title", "text", "url")),
+    "asana": (("token", "place"), ("title", "text", "url")),
+    "monday": (("token", "place"), ("title", "text", "url")),
+    "apprise": (("url",), ()),
 }
 
 

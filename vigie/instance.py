@@ -11,16 +11,19 @@ from weakref import WeakKeyDictionary
 
 from confluent_kafka import KafkaError, KafkaException
 
-from agents import deliver_notifications, dispatch_alerts, evaluate_alerts, roll_kpis
+from agents import deliver_notifications, dispatch_alerts, evaluate_alerts, roll_kpis, watch_entities
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.entity_fold import LANE as STATE
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
+from agents.send_digest import send_digest, summed
+from agents.watch_entities import Watcher
 from agents.worker import entity_folds
 from alert_rules.delivery import Delivery
 from alert_rules.rule import Rule
+from alert_rules.watch import WatchEntities
 from models.business import Business
 from models.calendar import epoch_ms, iso
 from models.partition import TOPICS, EntityPartition
@@ -38,7 +41,7 @@ from vigie.rules import load_rules
 log = logging.getLogger(__name__)
 
 #: Lanes whose results people wait for: each checkpoints as soon as something has changed.
-EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE)
+EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE, watch_entities.LANE)
 #: What librdkafka answers while no broker does.
 _AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 
@@ -110,15 +113,29 @@ class Instance:
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules)
-        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets, paced=paced)
+        digest = send_digest(plan, self.catalogue) if alerting and delivering else None
+        wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
+        self.roller = Roller(
+            self.business,
+            self.catalogue,
+            wanted,
+            clock=clock,
+            targets=targets,
+            partitions=settings.kafka.partitions if alerting else 0,
+            paced=paced,
+            alarm=self.evaluator.stand,
+        )
+        self.watcher = Watcher(self.rules, self.business.currency, self._watched)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if alerting:
-            specs.append(self.evaluator.spec())
+            specs += [self.watcher.spec(), self.evaluator.spec()]
         if alerting and delivering:
             specs += [self.dispatcher.spec(), self.deliverer.spec()]
+        if digest is not None:
+            specs.append(digest)
         self.engine: Engine = build_app(self.options, specs)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
         self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
@@ -145,10 +162,17 @@ class Instance:
         """Whether a fold of a topic of one partition is in this worker's hands."""
         return self._owned(name) is not None
 
-    def _owned(self, name: str) -> Any:
-        """Return the fold of a topic of one partition if it is in this worker's hands, else None."""
+    def _watched(self) -> Iterator[WatchEntities]:
+        """Yield the partitions of deals and leads that are watched here."""
+        for partition in range(self.settings.kafka.partitions):
+            found = self._owned(watch_entities.NAME, partition)
+            if found is not None:
+                yield found
+
+    def _owned(self, name: str, partition: int = 0) -> Any:
+        """Return the fold of a partition if it is in this worker's hands, else None."""
         try:
-            return self.engine.driver.fold_of(name, 0)
+            return self.engine.driver.fold_of(name, partition)
         except RuntimeError:  # not started yet
             return None
 

@@ -180,6 +180,8 @@ def clean(text: str, limit: int = _SUBJECT) -> str:
 def subject(alert: Mapping[str, Any]) -> str:
     """Return the subject: what it is about, without what changes during the incident, so that its mails stay one thread."""
     group = alert.get("group") or {}
+    if alert.get("kind") == "digest":
+        return clean(str((alert.get("message") or {}).get("title") or "Summary"))
     if alert.get("more") or len(alert.get("alerts") or ()) > 1 or (group and set(group) != {"incident"}):
         place = ", ".join(f"{name} {value}" for name, value in group.items() if value)
         return clean(f"Alerts: {place}" if place else "Alerts")
