@@ -46,8 +46,12 @@ class Evaluator:
         return self._empty.stand(reading)
 
     def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first: ``GET /api/alerts``."""
+        """Return the alerts that stand, gravest and oldest first, the first 500: ``GET /api/alerts``."""
         return (self.owned() or self._empty).current()
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return (self.owned() or self._empty).incidents()
 
     def beyond(self) -> dict[tuple[str], int]:
         """Return how many readings began no alert because their rule had enough standing, by (rule,)."""

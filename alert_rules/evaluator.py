@@ -1,5 +1,6 @@
 """Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
 
+import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,9 @@ from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
 from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
+
+#: So many alerts are listed at most (some 35 µs each): in a storm the list must not hold up the loop that folds.
+LISTED = 500
 
 
 class EvaluateAlerts:
@@ -201,13 +205,17 @@ class EvaluateAlerts:
                     found.append(CLEAR if step.cleared(rule.direction, value) else UNCLEAR)
         return tuple(found) if any(found) else None
 
-    def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first, as ``GET /api/alerts`` shows them."""
+    def current(self, limit: int = LISTED) -> list[dict[str, Any]]:
+        """Return the alerts that stand, gravest and oldest first, ``limit`` at most, as ``GET /api/alerts`` shows them."""
         order = {Phase.FIRING: 0, Phase.RECOVERING: 1, Phase.PENDING: 2}
-        states = sorted(
-            self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
+        states = heapq.nsmallest(
+            limit, self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
         )
         return [self._shown(key, state) for key, state in states]
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return {state.incident for state in self._states.values()}
 
     def _shown(self, key: str, state: AlertState) -> dict[str, Any]:
         rule, reading = self.rules.get(state.rule), self._latest.get(key)

@@ -108,7 +108,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         settings,
         instance.options,
         stack,
-        standing=lambda: None if evaluator.owned() is None else {a["id"] for a in evaluator.current()},
+        standing=lambda: None if evaluator.owned() is None else evaluator.incidents(),
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
         used=dispatcher.used,
         stands=dispatcher.stands,
