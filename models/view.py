@@ -94,7 +94,8 @@ class View:
                 self._count_segment(fold, segment, -1)
         if not changed:
             return None
-        if grain is Grain.MINUTE and pane > self._last_minute:
+        # A prediction is made anew as time passes: that is no event.
+        if grain is Grain.MINUTE and pane > self._last_minute and fold != "predictions":
             self._last_minute = pane
         self.version += 1
         self._totals.pop((fold, segment), None)
