@@ -1,8 +1,8 @@
 """Is each example learnt exactly once when workers are killed while they learn? ``python -m bench.learning``.
 
 A real Kafka, two workers, a known world of deals published in parts; in the middle of each part the worker that learns is
-killed with −9 and started again. At the end the counts of what was learnt must equal the distinct examples on the topic, every
-one of them there once, and the model of a fresh worker must be the one that the last killed would have had. Exit code 1 if not.
+killed with −9 and started again. At the end the count of what was learnt must equal the distinct examples on the topic, every
+one of them there once, and the model's version must only have grown. Exit code 1 if not.
 """
 
 import argparse
