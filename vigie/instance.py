@@ -18,6 +18,7 @@ from agents import (
     dispatch_alerts,
     evaluate_alerts,
     learn,
+    pick_highlights,
     predict_deals,
     predict_leads,
     prediction_fold,
@@ -77,6 +78,10 @@ def security(settings: Settings) -> dict[str, str]:
         }
     if kafka.ssl_ca is not None:
         found["ssl.ca.location"] = str(kafka.ssl_ca)
+    if kafka.ssl_certificate is not None and kafka.ssl_key is not None:
+        found |= {"ssl.certificate.location": str(kafka.ssl_certificate), "ssl.key.location": str(kafka.ssl_key)}
+        if kafka.ssl_key_password.get_secret_value():
+            found["ssl.key.password"] = kafka.ssl_key_password.get_secret_value()
     return found
 
 
@@ -130,7 +135,7 @@ class Instance:
         self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES, *SLOW_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
-        self.evaluator = Evaluator(self.rules)
+        self.evaluator = Evaluator(self.rules, link=settings.crm_url)
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
         wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
         self.roller = Roller(
@@ -141,7 +146,7 @@ class Instance:
             targets=targets,
             partitions=settings.kafka.partitions if alerting else 0,
             paced=paced,
-            alarm=self.evaluator.stand,
+            alarm=self.evaluator.stand if alerting else None,
         )
         self.watcher = Watcher(self.rules, self.business.currency, self._watched)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
@@ -151,7 +156,7 @@ class Instance:
         if settings.models.live if predicting is None else predicting:
             specs += self._prediction_folds()
         if alerting:
-            specs += [self.watcher.spec(), self.evaluator.spec()]
+            specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.evaluator.spec()]
         if alerting and delivering:
             specs += [self.dispatcher.spec(), self.deliverer.spec()]
         if digest is not None:

@@ -112,7 +112,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         settings,
         instance.options,
         stack,
-        standing=lambda: None if evaluator.owned() is None else evaluator.incidents(),
+        standing=lambda: None if evaluator.owned() is None else evaluator.incidents() | dispatcher.threads(),
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
         used=dispatcher.used,
         stands=dispatcher.stands,

@@ -75,6 +75,7 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
         "x.limits": (8, "compact"),
         "x.findings": (1, "compact"),
         "x.panes": (1, "compact"),
+        "x.highlights": (1, "compact"),
         "x.readings": (1, "compact"),
         "x.alerts": (1, "delete"),
         "x.outbox": (1, "delete"),
