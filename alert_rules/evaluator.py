@@ -1,5 +1,6 @@
 """Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -7,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from alert_rules.condition import measured
+from alert_rules.condition import Kind, measured
 from alert_rules.dead import dead_output
 from alert_rules.evaluate import AlertState, Phase, Transition, decode_state, encode_state, evaluate, orphaned
 from alert_rules.explain import Link, explanation, no_link, standing
@@ -20,7 +21,10 @@ from models.calendar import iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
+from models.panes import TOTAL
 from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
+
+_NUMBERS = (int, float, type(None))
 
 
 class EvaluateAlerts:
@@ -38,6 +42,8 @@ class EvaluateAlerts:
         for rule in self.rules.values():
             if rule.kpi:
                 self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
+        self._clear = {name: _clear(rules) for name, rules in self._watching.items()}
+        self._on: Counter[str] = Counter()  # alerts that stand, by their readings' key
         self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
         self._standing: Counter[str] = Counter()  # alerts by rule
         self._states: dict[str, AlertState] = {}
@@ -63,7 +69,7 @@ class EvaluateAlerts:
             self._states[key.decode()] = state
             if tree.get("because"):
                 self._because[key.decode()] = tree["because"]
-            self._standing[state.rule] += 1
+            self._count(state.rule, state.segment, 1)
             if state.rule not in self.rules:
                 self._orphans.append(state)
 
@@ -79,6 +85,8 @@ class EvaluateAlerts:
             if record.value is None:
                 self._vanished(record)
                 continue
+            if self._well(record.value):
+                continue
             try:
                 reading = observe(record.value)
             except ValueError as error:
@@ -87,6 +95,22 @@ class EvaluateAlerts:
                 continue
             for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
                 self._evaluate(rule, reading)
+
+    def _well(self, value: bytes) -> bool:
+        """Whether a reading breaches no step of any rule, and no alert stands on it: by far the most end here, unread."""
+        try:
+            tree = orjson.loads(value)
+            kpi, window, segment, number = tree["kpi"], tree["window"], tree["segment"], tree["value"]
+            dimension = next(iter(segment), None)
+            clear = self._clear.get((kpi, window, dimension))
+            if clear is None or type(number) not in _NUMBERS or not (number is None or clear[0] <= number <= clear[1]):
+                return False
+        except (ValueError, KeyError, TypeError):
+            return False  # whoever reads it says what is wrong
+        if not self._on:
+            return True
+        place = TOTAL if dimension is None else f"{dimension}={segment[dimension]}"
+        return not self._on.get(f"{kpi}|{window}|{place}")
 
     def _find(self, record: Record) -> None:
         """Take a finding about a single deal, lead or sender; what is over ends with its reason."""
@@ -133,17 +157,26 @@ class EvaluateAlerts:
         if after is None:
             self._forget(key, rule.id)
         else:
-            self._standing[rule.id] += before is None
+            if before is None:
+                self._count(rule.id, after.segment, 1)
             self._states[key] = after
         self._dirty.add(key)
         for transition in transitions:
             self._say(rule, transition, because)
 
+    def _count(self, rule: str, segment: str, by: int) -> None:
+        self._standing[rule] += by
+        watching = self.rules.get(rule)
+        if watching is not None:
+            place = f"{watching.kpi}|{watching.window}|{segment}"
+            self._on[place] += by
+            if not self._on[place]:
+                del self._on[place]
+
     def _forget(self, key: str, rule: str) -> None:
-        del self._states[key]
+        self._count(rule, self._states.pop(key).segment, -1)
         self._latest.pop(key, None)
         self._because.pop(key, None)
-        self._standing[rule] -= 1
 
     def _vanished(self, record: Record) -> None:
         """End the alerts of a segment that has no readings any more: their topic's record has been taken back."""
@@ -251,6 +284,19 @@ class EvaluateAlerts:
             label = (state.rule, state.severity.value, state.phase.value)
             counts[label] = counts.get(label, 0) + 1
         return counts
+
+
+def _clear(rules: Iterable[Rule]) -> tuple[float, float] | None:
+    """Return between which values no step of the rules is breached, None where that cannot be told by the value alone."""
+    low, high = -math.inf, math.inf
+    for rule in rules:
+        if rule.condition.kind is not Kind.VALUE:
+            return None
+        if rule.direction is Direction.BELOW:
+            low = max(low, rule.ladder[0].threshold)
+        else:
+            high = min(high, rule.ladder[0].threshold)
+    return low, high
 
 
 def _gone(state: AlertState) -> Rule:
