@@ -36,6 +36,13 @@ class Evaluator:
             doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )
 
+    def use(self, rules: Sequence[Rule]) -> None:
+        """Take other rules, here and wherever the fold is made anew."""
+        self.rules = tuple(rules)
+        self._empty = EvaluateAlerts(self.rules)
+        if (owned := self.owned()) is not None:
+            owned.use(self.rules)
+
     @property
     def wanted(self) -> set[Wanted]:
         """The readings that must be published for the rules, each with what it is to be compared with."""
@@ -46,8 +53,12 @@ class Evaluator:
         return self._empty.stand(reading)
 
     def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first: ``GET /api/alerts``."""
+        """Return the alerts that stand, gravest and oldest first, the first 500: ``GET /api/alerts``."""
         return (self.owned() or self._empty).current()
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return (self.owned() or self._empty).incidents()
 
     def beyond(self) -> dict[tuple[str], int]:
         """Return how many readings began no alert because their rule had enough standing, by (rule,)."""

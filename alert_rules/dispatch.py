@@ -64,6 +64,11 @@ class DispatchAlerts:
         self._begun: int | None = None
         self._outputs: list[Output] = []
 
+    def use(self, plan: Alerting) -> None:
+        """Take another plan of who is told when."""
+        self.plan = plan
+        self._state.use(plan)
+
     # ── the fold ──
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:

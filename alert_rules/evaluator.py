@@ -1,5 +1,6 @@
 """Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
 
+import heapq
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +26,8 @@ from models.panes import TOTAL
 from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
 
 _NUMBERS = (int, float, type(None))
+#: So many alerts are listed at most (some 35 µs each): in a storm the list must not hold up the loop that folds.
+LISTED = 500
 
 
 class EvaluateAlerts:
@@ -37,21 +40,46 @@ class EvaluateAlerts:
         """``link`` gives the address of a deal's or lead's page."""
         self._link = link
         self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
+        self._states: dict[str, AlertState] = {}
+        self._standing: Counter[str] = Counter()  # alerts by rule
+        self._on: Counter[str] = Counter()  # alerts that stand, by their readings' key
+        self._orphans: list[tuple[AlertState, str]] = []  # with why nothing will end them
+        self._take(rules)
+        self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
+        self._latest: dict[str, Reading] = {}  # of the alerts that stand, for those who look; not state
+        self._dirty: set[str] = set()
+        self._outputs: list[Output] = []
+        self.refused = 0  # readings that could not be read, since the start
+
+    def use(self, rules: Iterable[Rule]) -> None:
+        """Take other rules: alerts go on under the new thresholds; those whose rule is gone, or watches something else, end."""
+        before = self.rules
+        self._take(rules)
+        self._on.clear()
+        self._standing.clear()
+        for state in self._states.values():
+            self._count(state.rule, state.segment, 1)
+            old, new = before.get(state.rule), self.rules.get(state.rule)
+            if old is not None and new is not None and _watches(old) != _watches(new):
+                self._orphans.append((state, f"the rule {state.rule} watches something else now"))
+            else:
+                self._adopt(state)
+
+    def _adopt(self, state: AlertState) -> None:
+        """Note an alert that nothing will end because its rule is not there, or is told by something else."""
+        rule = self.rules.get(state.rule)
+        if rule is None:
+            self._orphans.append((state, f"the rule {state.rule} is no longer there"))
+        elif rule.by != (state.segment.partition("=")[0] if "=" in state.segment else None):
+            self._orphans.append((state, f"the rule {state.rule} watches something else now"))
+
+    def _take(self, rules: Iterable[Rule]) -> None:
         self.rules = {rule.id: rule for rule in rules}
         self._watching: dict[tuple[str, str, str | None], list[Rule]] = {}
         for rule in self.rules.values():
             if rule.kpi:
                 self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
         self._clear = {name: _clear(rules) for name, rules in self._watching.items()}
-        self._on: Counter[str] = Counter()  # alerts that stand, by their readings' key
-        self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
-        self._standing: Counter[str] = Counter()  # alerts by rule
-        self._states: dict[str, AlertState] = {}
-        self._latest: dict[str, Reading] = {}  # of the alerts that stand, for those who look; not state
-        self._orphans: list[AlertState] = []
-        self._dirty: set[str] = set()
-        self._outputs: list[Output] = []
-        self.refused = 0  # readings that could not be read, since the start
 
     @property
     def wanted(self) -> set[Wanted]:
@@ -70,8 +98,7 @@ class EvaluateAlerts:
             if tree.get("because"):
                 self._because[key.decode()] = tree["because"]
             self._count(state.rule, state.segment, 1)
-            if state.rule not in self.rules:
-                self._orphans.append(state)
+            self._adopt(state)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Evaluate the rules that watch each reading; what is not a reading becomes a dead letter.
@@ -200,11 +227,13 @@ class EvaluateAlerts:
 
     def tick(self, now: int) -> None:
         """End the alerts of rules that are gone. Nothing else: the readings' own times are what counts."""
-        for state in self._orphans:
+        for state, why in self._orphans:
             key = f"{state.rule}|{state.segment}"
+            if self._states.get(key) is not state:
+                continue
             self._forget(key, state.rule)
             self._dirty.add(key)
-            self._say(_gone(state), orphaned(state, now, f"the rule {state.rule} is no longer there"))
+            self._say(_gone(state), orphaned(state, now, why))
         self._orphans.clear()
 
     def changes(self) -> Changes:
@@ -234,13 +263,17 @@ class EvaluateAlerts:
                     found.append(CLEAR if step.cleared(rule.direction, value) else UNCLEAR)
         return tuple(found) if any(found) else None
 
-    def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first, as ``GET /api/alerts`` shows them."""
+    def current(self, limit: int = LISTED) -> list[dict[str, Any]]:
+        """Return the alerts that stand, gravest and oldest first, ``limit`` at most, as ``GET /api/alerts`` shows them."""
         order = {Phase.FIRING: 0, Phase.RECOVERING: 1, Phase.PENDING: 2}
-        states = sorted(
-            self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
+        states = heapq.nsmallest(
+            limit, self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
         )
         return [self._shown(key, state) for key, state in states]
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return {state.incident for state in self._states.values()}
 
     def _shown(self, key: str, state: AlertState) -> dict[str, Any]:
         rule, reading = self.rules.get(state.rule), self._latest.get(key)
@@ -297,6 +330,12 @@ def _clear(rules: Iterable[Rule]) -> tuple[float, float] | None:
         else:
             high = min(high, rule.ladder[0].threshold)
     return low, high
+
+
+def _watches(rule: Rule) -> object:
+    """Return what makes two versions of a rule watch the same."""
+    watched = rule.entity.watched if rule.entity is not None else None
+    return rule.kpi, rule.window, rule.by, rule.condition, rule.direction, watched
 
 
 def _gone(state: AlertState) -> Rule:

@@ -32,7 +32,7 @@ from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, wall_clock
-from stream.settings import Settings
+from stream.settings import Settings, SettingsError
 from stream.topics import create, declared
 from vigie.acts import links_of
 from vigie.routes import load_alerting
@@ -123,6 +123,7 @@ class Instance:
         )
         self.watcher = Watcher(self.rules, self.business.currency, self._watched)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
+        self._delivering, self._digesting = alerting and delivering, digest is not None
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
@@ -139,6 +140,26 @@ class Instance:
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self._counting: asyncio.Task[None] | None = None
+
+    def reload(self, settings: Settings) -> list[Rule]:
+        """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
+
+        Raise :class:`SettingsError` or :class:`~vigie.rules.RulesError` with all that is wrong; then everything stays as it was.
+        What else has changed in the settings needs a restart. Receivers that this process does not know are refused.
+        """
+        plan, targets = load_alerting(settings), settings.quotas()
+        unknown = sorted({receiver.name for receiver in settings.receivers} - set(self.deliverer.notifiers))
+        if unknown and self._delivering:
+            raise SettingsError([f"receivers: {', '.join(unknown)}: new receivers need a restart"])
+        rules = load_rules(self.catalogue, settings.rule_folders, plan, targets)
+        self.rules = rules
+        self.evaluator.use(rules)
+        digest = summed(plan) if self._digesting else set()
+        self.roller.watch(self.evaluator.wanted | digest, targets)
+        self.watcher.use(rules)
+        self.dispatcher.use(plan)
+        self.deliverer.plan = plan
+        return rules
 
     def _sent(self, delivery: Delivery, now: int) -> None:
         at = epoch_ms(datetime.fromisoformat(str(delivery.alert.get("at") or iso(delivery.created))))

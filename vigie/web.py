@@ -83,7 +83,7 @@ async def web(settings: Settings) -> None:
     )
 
     def standing() -> set[str] | None:
-        return {alert["id"] for alert in alerts.current()} if source.complete else None
+        return alerts.incidents() if source.complete else None
 
     async def read() -> None:
         await engine.start()

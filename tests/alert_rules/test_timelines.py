@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
+from bench.held import PLANS, dispatch, listing
 from models.calendar import epoch_ms
 from tests.alert_rules.timeline import Line
 
@@ -313,3 +316,15 @@ def test_ten_thousand_alerts_are_held_and_grouped() -> None:
     assert {s.at // 1000 for s in t.said} == {30, 31, 32, 33, 34}  # a storm is spread over ticks: none holds the loop for long
     assert sum(len(s.about) for s in t.said) == 50 * 20  # so many are told in full
     assert all(s.tree["more"] == 180 for s in t.said)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_ten_thousand_alerts_never_stall_the_fold(plan: str) -> None:
+    """The processor's time: a bound far above what is measured (``bench.held``), far below what grows as a square."""
+    worst = dispatch(PLANS[plan], 10_000)
+    assert {kind: round(ms) for kind, ms in worst.items() if ms > 1_500} == {}
+
+
+def test_the_list_of_ten_thousand_is_bounded() -> None:
+    costs = listing(10_000)
+    assert list(costs) == ["list the gravest 500 of 10,000", "count all 10,000"] and max(costs.values()) < 1_500
