@@ -192,7 +192,7 @@ async def test_a_visit_without_consent():
                 ("form_submitted", "newsletter"): 1,
             }
         )
-        first, *_ = sorted(met.events, key=lambda event: event["time"])
+        first = next(event for event in met.events if event["type"] == "web.page_viewed")
         assert first["data"]["source"] == "ads" and first["data"]["campaign"] == "spring"
         assert 0.12 <= first["data"]["duration_seconds"] <= (wall_clock() - began) / 1000
         assert began - 1_000 <= parse_time(first["time"]) <= wall_clock()
@@ -290,7 +290,7 @@ async def test_a_page_counts_while_it_is_seen_and_once():
         await met.turn("visible")
         await met.leave()
         await met.arrived(2)
-        assert [kind for kind, _ in met.told()] == ["page_viewed", "cta_clicked"]
+        assert [event["type"] for event in met.events] == ["web.page_viewed", "web.cta_clicked"]
         assert 0.1 <= met.events[0]["data"]["duration_seconds"] < 0.4 + 0.1
         # Half an hour later it is another visit, and another view.
         await met.open("/long")
@@ -426,9 +426,9 @@ async def test_page_views_clicks_and_forms_arrive_as_kpis(tmp_path: Path):
         async def there(path: str) -> None:
             await page.until(f"location.pathname === '{path}' && {READY}")
 
+        began = wall_clock()
         await page.open(shop.url + "/?utm_source=ads")
         await there("/")
-        began = wall_clock()
         await page.run("document.querySelector('#hero').click()")
         await page.run("history.pushState({}, '', '/pricing')")
         await page.run("new Promise(done => setTimeout(done, 300))")
@@ -437,7 +437,6 @@ async def test_page_views_clicks_and_forms_arrive_as_kpis(tmp_path: Path):
         await page.run("document.querySelector('#call').click()")
         await page.run("document.querySelector('#send').click()")
         await there("/thanks")
-        took = (wall_clock() - began) / 1000
         await page.call("Page.navigate", url="about:blank")
 
         readings: dict[tuple[str, str], Any] = {}
@@ -450,15 +449,16 @@ async def test_page_views_clicks_and_forms_arrive_as_kpis(tmp_path: Path):
                         readings.update({(r["kpi"], r["segment"].get("source", "")): r["value"] for r in answer.json()})
                 return readings
 
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(30):
                 while (await read()).get(("page_views", "")) != 4:  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.1)
+            took = (wall_clock() - began) / 1000
             metrics = (await client.get("/metrics")).text
         wanted = {"page_views": 4, "sessions": 1, "pages_per_session": 4, "bounce_rate": 0, "cta_click_rate": 0.25}
         wanted |= {"forms": 1, "demos": 1}
         assert {name: readings[name, ""] for name in wanted} == wanted
         assert {name: readings[name, "ads"] for name in wanted} == wanted
-        assert 0.3 <= readings["session_duration", ""] <= took + 2
+        assert 0.3 <= readings["session_duration", ""] <= took
         assert readings["visitor_to_lead_rate", ""] == 0
         assert 'vigie_collect_events_total{site="shop"} 7.0' in metrics
         assert 'vigie_source_last_event_timestamp_seconds{source="web/shop"}' in metrics
