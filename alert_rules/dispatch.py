@@ -85,6 +85,7 @@ class DispatchAlerts:
                     state.alerts[name] = tree
                     if not tree["ended"]:
                         state.inhibitions.stand(name, labels_of(tree["alert"]))
+                        state.stale.stand(name, tree["alert"])
                 case "silence":
                     state.silences[name] = silences_.decode(tree)
                 case "group":
@@ -214,6 +215,7 @@ class DispatchAlerts:
         state.dirty.add(f"alert|{incident}")
         if ended:
             state.inhibitions.end(incident)
+            state.stale.end(incident)
             if history and all(group.members[incident] is None for group in state.of_incident(incident)):
                 state.forget(incident)
         else:

@@ -96,7 +96,7 @@ class _RuleReader(Reader):
             id=id_, kpi="", window="", by=condition.entity, direction=direction, ladder=ladder, wait=0, min_samples=0,
             labels=labels, summary=summary, runbook=runbook, tests=tests, unit=UNIT_OF[condition.watched],
             title=TITLES[condition.watched], condition=Condition(Kind.ENTITY), groups=groups,
-            depends=(f"{condition.entity}s",), entity=condition,
+            depends=() if condition.entity == "sender" else (f"{condition.entity}s",), entity=condition,
         )  # fmt: skip
 
     def _of_kpi(self, tree: dict[str, Any]) -> Rule | None:

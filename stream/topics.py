@@ -47,6 +47,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("predictions", compact=True),
     Topic("limits", compact=True),
     Topic("findings", partitioned=False, compact=True),
+    Topic("beats", partitioned=False, retention=35 * DAY),
     Topic("panes", partitioned=False, compact=True),
     Topic("readings", partitioned=False, compact=True),
     Topic("alerts", partitioned=False, retention=400 * DAY),
