@@ -2,8 +2,8 @@
 
 A sender's rhythm is the hours of the week (business time zone) in which it usually sends: those in which it did in at least
 three of the last four weeks (in all of them while there are fewer; with less than two weeks nothing is said). Silence is measured
-in such hours that have passed since its last event, parts of hours in parts. So nights and weekends, and senders that deliver
-once a day, raise no alarm of their own.
+in such hours that have passed since the hour of its last event, the present one in part. So nights, weekends,
+and senders that deliver once a day raise no alarm of their own.
 
 Rows: ``sender`` to its hours. Times are those of events, at most those of their arrival, so that history replays to the same.
 """
@@ -28,10 +28,11 @@ LEAST_WEEKS = 2
 #: Senders that are watched; further ones are not.
 MOST = 1_000
 _WEEK = 7 * 24 * HOUR_MS
+_CACHED = 10_000
 
 
 class Sender(msgspec.Struct, array_like=True):
-    """One sender: its first and last event, the hours (their beginnings) with events, what it feeds, and who says it is silent."""
+    """One sender: first and last event, the hours (their beginnings) with events, what it feeds, which rules say it is silent."""
 
     first: int
     last: int
@@ -55,6 +56,7 @@ class WatchSenders:
         self._outputs: list[Output] = []
         self._minute = -1
         self._now = 0
+        self._hours: dict[int, int] = {}  # the hour of the week of hours since the epoch
         self.refused = 0
         self.use(rules)
 
@@ -63,6 +65,7 @@ class WatchSenders:
         self._rules: list[tuple[Rule, EntityCondition]] = [
             (rule, rule.entity) for rule in rules if rule.entity is not None and rule.entity.entity == "sender"
         ]
+        self._least = min((step.threshold for rule, _ in self._rules for step in rule.ladder), default=0.0)
         self._minute = -1
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -88,8 +91,8 @@ class WatchSenders:
                 sender = self._senders[name] = Sender(beat.at, beat.at, {}, [], {})
             self._hear(sender, beat)
             self._dirty.add(name)
-            if sender.found and beat.at >= sender.last:
-                self._look(name, sender)
+            if sender.found:
+                self._minute = -1  # it is looked at with the next tick, whenever that is
 
     def _hear(self, sender: Sender, beat: Beat) -> None:
         sender.first, sender.last = min(sender.first, beat.at), max(sender.last, beat.at)
@@ -151,7 +154,8 @@ class WatchSenders:
         """Return how many of its usual hours have passed since a sender's last event; 0 where its rhythm is not known."""
         now, last = self._now, sender.last
         weeks = min(WEEKS, (last - sender.first) // _WEEK)
-        if weeks < LEAST_WEEKS or now <= last:
+        # Of the hours that have passed no more can be usual ones: most senders are done with here.
+        if weeks < LEAST_WEEKS or now - last <= self._least * HOUR_MS:
             return 0.0
         seen: dict[int, int] = {}
         for hour in sender.hours:
@@ -163,14 +167,19 @@ class WatchSenders:
         usual = {of_week for of_week, count in seen.items() if count >= needed}
         missed = 0.0
         # A week of silence says all there is to say.
-        for hour in range(last - last % HOUR_MS, min(now, last + _WEEK), HOUR_MS):
+        for hour in range(last - last % HOUR_MS + HOUR_MS, min(now, last + _WEEK), HOUR_MS):
             if self._hour_of_week(hour) in usual:
-                missed += (min(now, hour + HOUR_MS) - max(last, hour)) / HOUR_MS
+                missed += min(now - hour, HOUR_MS) / HOUR_MS
         return missed
 
     def _hour_of_week(self, at: int) -> int:
-        local = self._calendar.local(at)
-        return local.weekday() * 24 + local.hour
+        found = self._hours.get(at)
+        if found is None:
+            if len(self._hours) > _CACHED:
+                self._hours.clear()
+            local = self._calendar.local(at)
+            found = self._hours[at] = local.weekday() * 24 + local.hour
+        return found
 
     def __len__(self) -> int:
         """How many senders are watched."""

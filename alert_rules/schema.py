@@ -88,7 +88,7 @@ class _RuleReader(Reader):
         groups = self._groups(tree)
         labels = self._labels(tree)
         summary, runbook = self.text(tree, "summary"), self._runbook(tree)
-        tests = read_entity_tests(self, tree, found[0]) if found is not None else ()
+        tests = read_entity_tests(self, tree, found[0], self.known) if found is not None else ()
         if self.problems or not (id_ and found and summary and runbook):
             return None
         condition, (direction, ladder) = found

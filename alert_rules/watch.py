@@ -73,7 +73,7 @@ class WatchEntities:
         """Take other rules: everything is looked at anew, in turns."""
         self._rules: dict[str, list[tuple[Rule, EntityCondition, list[float]]]] = {"deal": [], "lead": []}
         for rule in rules:
-            if rule.entity is not None:
+            if rule.entity is not None and rule.entity.entity in self._rules:
                 self._rules[rule.entity.entity].append((rule, rule.entity, [step.threshold for step in rule.ladder]))
         self._named = {rule.id: rule for rules_ in self._rules.values() for rule, _, _ in rules_}
         conditions = [condition for rules_ in self._rules.values() for _, condition, _ in rules_]
@@ -271,6 +271,8 @@ def _facts(state: State) -> dict[str, Any]:
     """Return what people are told of an entity; what is not known is left out."""
     kind = "deal" if isinstance(state, DealState) else "lead"
     facts: dict[str, Any] = {name: value for name in ATTRIBUTES[kind] if (value := getattr(state, name))}
+    if state.sender:
+        facts["sender"] = state.sender
     if isinstance(state, DealState):
         if state.amount is not None:
             facts["amount"] = state.amount / 10_000

@@ -33,6 +33,8 @@ class Topic:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
+#: For topics of few large records that are written again and again: compaction only sees segments that are full.
+COMPACTED_SOON = {"segment.bytes": str(32 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.1"}
 #: Events are kept as long as the longest pane, so that state could be rebuilt from them; page views for one month.
 TOPICS: tuple[Topic, ...] = (
     Topic("deals", retention=400 * DAY),
@@ -44,11 +46,15 @@ TOPICS: tuple[Topic, ...] = (
     Topic("lead-merges", retention=400 * DAY),
     Topic("deal-states", compact=True),
     Topic("lead-states", compact=True),
+    Topic("examples", partitioned=False, retention=35 * DAY, config={"max.message.bytes": str(MAX_ROW_BYTES)}),
+    Topic("model-snapshots", compact=True, config={"max.message.bytes": str(MAX_ROW_BYTES), **COMPACTED_SOON}),
     Topic("predictions", compact=True),
+    Topic("lead-predictions", compact=True),
     Topic("limits", compact=True),
     Topic("findings", partitioned=False, compact=True),
     Topic("beats", partitioned=False, retention=35 * DAY),
     Topic("panes", partitioned=False, compact=True),
+    Topic("highlights", partitioned=False, compact=True),
     Topic("readings", partitioned=False, compact=True),
     Topic("alerts", partitioned=False, retention=400 * DAY),
     Topic("outbox", partitioned=False, retention=30 * DAY),
@@ -110,7 +116,7 @@ def declared(options: EngineOptions, specs: Iterable[FoldSpec] = ()) -> list[Phy
     for spec in specs:
         if not spec.replayed:
             partitions = options.partitions_of(spec.topics[0])
-            config = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_ROW_BYTES)}
+            config = {"cleanup.policy": "compact", "max.message.bytes": str(MAX_ROW_BYTES), **spec.changelog}
             found.append(Physical(options.changelog(spec.name), partitions, config))
     return found
 

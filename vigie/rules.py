@@ -172,7 +172,10 @@ def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     except SettingsError as error:
         problems = [Problem("alerting", "", problem) for problem in error.problems]
     found = check(catalogue, [*settings.rule_folders, *(folders or ())], plan, settings.quotas())
-    return Checked(found.rules, problems + found.problems)
+    if problems:
+        # The plan's intervals are not known then: that they are not there is no news.
+        return Checked(found.rules, problems + [p for p in found.problems if "undefined time interval" not in p.text])
+    return found
 
 
 def _stop_on(problems: Sequence[Problem]) -> None:

@@ -19,6 +19,7 @@ from stream.publisher import Publisher
 from stream.seen import seen_of
 from stream.settings import Settings, config_file
 from stream.settings import load as settings_again
+from stream.web import predictions
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.collect import Collector
@@ -113,6 +114,9 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         metrics.show_reload(lambda: float(not reloader.problems), lambda: reloader.at / 1000)
         web.state.vigie.warnings.append(reloader.warnings)
         await stack.enter_async_context(reloader.running())
+    web.include_router(predictions.router(instance if settings.models.live else None))
+    if settings.models.live:
+        metrics.show_models(instance.models)
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     open_operations(
         web,
