@@ -64,6 +64,11 @@ class KafkaSettings(_Section):
     sasl_username: str = ""
     sasl_password: SecretStr = SecretStr("")
     ssl_ca: Path | None = None
+    """The authorities that a broker's certificate may come from (PEM); without it, the system's."""
+    ssl_certificate: Path | None = None
+    """Our own certificate (PEM), for brokers that ask for one."""
+    ssl_key: Path | None = None
+    ssl_key_password: SecretStr = SecretStr("")
     session_timeout: Duration = 10_000
 
     @property

@@ -80,6 +80,10 @@ def security(settings: Settings) -> dict[str, str]:
         }
     if kafka.ssl_ca is not None:
         found["ssl.ca.location"] = str(kafka.ssl_ca)
+    if kafka.ssl_certificate is not None and kafka.ssl_key is not None:
+        found |= {"ssl.certificate.location": str(kafka.ssl_certificate), "ssl.key.location": str(kafka.ssl_key)}
+        if kafka.ssl_key_password.get_secret_value():
+            found["ssl.key.password"] = kafka.ssl_key_password.get_secret_value()
     return found
 
 

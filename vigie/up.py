@@ -123,10 +123,11 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         settings,
         instance.options,
         stack,
-        standing=lambda: None if evaluator.owned() is None else evaluator.incidents(),
+        standing=lambda: None if evaluator.owned() is None else evaluator.incidents() | dispatcher.threads(),
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
         used=dispatcher.used,
         stands=dispatcher.stands,
+        title=dispatcher.title,
     )
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
