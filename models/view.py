@@ -103,7 +103,8 @@ class View:
                 self._count_segment(fold, segment, -1)
         if not changed:
             return None
-        if grain is Grain.MINUTE and pane > self._last_minute:
+        # A prediction is made anew as time passes: that is no event.
+        if grain is Grain.MINUTE and pane > self._last_minute and fold != "predictions":
             self._last_minute = pane
         elif grain is Grain.DAY and value is not None and pane < self._first_day.get(fold, pane + 1):
             self._first_day[fold] = pane
