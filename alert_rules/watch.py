@@ -180,7 +180,9 @@ class WatchEntities:
             self._touched.clear()
         rows = [Row(key.encode(), self._row(key)) for key in sorted(self._dirty)]
         self._dirty.clear()
-        outputs, self._outputs = self._outputs, []
+        # In whose turn it was depends on when they were last looked at, and that on restarts: the order here does not.
+        outputs = sorted(self._outputs, key=lambda output: output.key if output.topic == TOPIC else b"")
+        self._outputs = []
         return Changes(rows, outputs)
 
     def _row(self, key: str) -> bytes | None:
