@@ -60,6 +60,11 @@ class Dispatcher:
         """Return the silences that have not ended, by end."""
         return (self.owned() or self._empty).silences()
 
+    def threads(self) -> set[str]:
+        """Return what the messages of groups call an incident, where this worker knows."""
+        owned = self.owned()
+        return set() if owned is None else owned.threads()
+
     def used(self, link: str) -> bool | None:
         """Return whether a link was used, None where another worker knows."""
         owned = self.owned()

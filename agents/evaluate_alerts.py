@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.explain import Link, no_link
 from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.rule import Rule
 from models.kpis.reading import Reading
@@ -18,11 +19,15 @@ LANE = "alerts"
 class Evaluator:
     """The rules and, where this worker owns the readings' one partition, the alerts that stand.
 
-    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``.
+    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``; ``link`` the address
+    of a deal's or lead's page.
     """
 
-    def __init__(self, rules: Sequence[Rule], owned: Callable[[], EvaluateAlerts | None] = lambda: None) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], owned: Callable[[], EvaluateAlerts | None] = lambda: None, link: Link = no_link
+    ) -> None:
         self.rules = tuple(rules)
+        self._link = link
         self.owned = owned
         self._empty = EvaluateAlerts(self.rules)
 
@@ -31,7 +36,7 @@ class Evaluator:
         return FoldSpec(
             name=NAME,
             topics=("readings", FINDINGS),
-            make=lambda partition: EvaluateAlerts(self.rules),
+            make=lambda partition: EvaluateAlerts(self.rules, self._link),
             lane=LANE,
             doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )

@@ -53,7 +53,7 @@ class Roller:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
-            topics=("panes",),
+            topics=("panes", "highlights") if self._alarm is not None else ("panes",),
             make=self._make,
             lane=LANE,
             replayed=True,

@@ -286,6 +286,10 @@ class DispatchAlerts:
         found = state.alerts.get(name)
         return not found["ended"] if found is not None else name in state.threads
 
+    def threads(self) -> set[str]:
+        """Return what the messages of the groups there are call an incident."""
+        return set(self._state.threads)
+
     def standing(self, incident: str) -> dict[str, Any] | None:
         """Return what operators see of an incident: acknowledged by whom, held back why, told whom; None where there is none."""
         state = self._state

@@ -11,9 +11,13 @@ from typing import Any
 from alert_rules.condition import Kind as Condition
 from alert_rules.durations import human
 from alert_rules.evaluate import AlertState, Kind, Phase, Transition
+from alert_rules.finding import FACTS
 from alert_rules.rule import Direction, Rule, Severity, Statistic
 from alert_rules.wording import number
 from models.kpis.reading import Reading
+
+#: The heading of the deals or leads behind an alert.
+BEHIND = "Behind it:"
 
 #: Gives the address of the page of a deal or lead (``deal`` or ``lead``, its id, its sender), None where there is none.
 Link = Callable[[str, str, str], str | None]
@@ -47,11 +51,22 @@ def _made(reading: Reading | None, because: Mapping[str, Any] | None, link: Link
     found = dict(because or {})
     if reading is not None and reading.against and "target" in reading.against:
         found["target"] = dict(reading.against["target"])
+    if reading is not None and (facts := (reading.against or {}).get(FACTS)) is not None and "behind" not in found:
+        found["behind"] = [_itself(reading, facts)]
     if "behind" in found:
         found["behind"] = [_linked(one, link) for one in found["behind"]]
     if ends is not None:
         found["resolves"] = ends
     return found
+
+
+def _itself(reading: Reading, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the deal or lead that an alert about a single one is about."""
+    kind, id = next(iter(reading.segment.items()))
+    amount = facts.get("amount")
+    known = [None if amount is None else number(amount, "money", reading.currency), facts.get("stage"), facts.get("owner")]
+    said = ", ".join(str(one) for one in known if one)
+    return {"id": id, "entity": kind, "said": said, "amount": amount, "sender": facts.get("sender") or ""}
 
 
 def _linked(one: Mapping[str, Any], link: Link) -> dict[str, Any]:
@@ -145,11 +160,16 @@ def _moved(value: float, unit: str, currency: str | None) -> str:
     return sign + number(abs(value), unit, currency)
 
 
-def behind_lines(why: Mapping[str, Any]) -> list[str]:
-    """Return the deals or leads behind an alert, a line each; an address stands at the end of its line."""
-    lines = []
+def behind_items(why: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Return the deals or leads behind an alert: a line each, and the address of its page where it is known."""
+    items = []
     for place, one in enumerate(why.get("behind") or (), start=1):
-        words = ", ".join(str(one[name]) for name in ("what", "said") if one.get(name))
-        url = f": {one['url']}" if one.get("url") else ""
-        lines.append(f"{place}. {one['id']}{f', {words}' if words else ''}{url}")
-    return ["", "Behind it:", *lines] if lines else []
+        words = ", ".join(str(one[name]) for name in ("id", "what", "said") if one.get(name))
+        items.append((f"{place}. {' '.join(words.split())[:200]}", one.get("url")))
+    return items
+
+
+def behind_lines(why: Mapping[str, Any]) -> list[str]:
+    """Return the same as the end of a message; an address stands at the end of its line."""
+    lines = [f"{line}: {url}" if url else line for line, url in behind_items(why)]
+    return ["", BEHIND, *lines] if lines else []

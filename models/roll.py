@@ -14,6 +14,7 @@ from models.calendar import MINUTE_MS
 from models.events.dead_letter import dead_letter
 from models.events.refused import Reason, Refused
 from models.fold import Changes, Output, Record
+from models.highlights import TOPIC, Highlights
 from models.kpis.catalogue import Catalogue
 from models.kpis.earlier import Compared
 from models.kpis.entry import Kpi
@@ -83,6 +84,7 @@ class RollKpis:
         gives the same ones. ``alarm`` says which readings somebody may have to be told of: these are explained.
         """
         self.view = view
+        self.highlights = Highlights()
         self.refused = 0  # records that could not be used, since the start
         self._catalogue = catalogue
         self._clock = clock
@@ -134,10 +136,13 @@ class RollKpis:
         put, touched = self.view.put, self._touched
         for record in records:
             try:
+                if record.topic == TOPIC:
+                    self.highlights.put(record.key or b"", record.value)
+                    continue
                 changed = put(record.key or b"", record.value)
             except ValueError as error:
                 self.refused += 1
-                refused = Refused(Reason.INVALID_DATA, f"panes: {error}")
+                refused = Refused(Reason.INVALID_DATA, f"{record.topic}: {error}")
                 letter = dead_letter(record, refused, self._now or record.timestamp)
                 self._outputs.append(Output("dead-letters", letter.id.encode(), letter.encode()))
                 continue
@@ -228,7 +233,7 @@ class RollKpis:
             del self._stood[key]
         else:
             self._stood[key] = (stand, reading.at)
-        because = explain(self._catalogue, self.view, watch.kpi, watch.window, reading)
+        because = explain(self._catalogue, self.view, watch.kpi, watch.window, reading, self.highlights)
         return replace(reading, because=because), cost
 
     def _segments(self, watch: _Watch, touched: set[tuple[str, str]] | None) -> list[str]:

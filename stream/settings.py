@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 from zoneinfo import available_timezones
 
 import yaml
@@ -63,6 +64,11 @@ class KafkaSettings(_Section):
     sasl_username: str = ""
     sasl_password: SecretStr = SecretStr("")
     ssl_ca: Path | None = None
+    """The authorities that a broker's certificate may come from (PEM); without it, the system's."""
+    ssl_certificate: Path | None = None
+    """Our own certificate (PEM), for brokers that ask for one."""
+    ssl_key: Path | None = None
+    ssl_key_password: SecretStr = SecretStr("")
     session_timeout: Duration = 10_000
 
     @property
@@ -273,6 +279,29 @@ class MetricsSettings(_Section):
     segments: int = Field(20, ge=0, le=1000)
 
 
+class CrmUrls(_Section):
+    """Where the pages of one sender's deals and leads are: addresses with ``{id}`` in them."""
+
+    deal: str | None = None
+    lead: str | None = None
+
+    @model_validator(mode="after")
+    def _addresses(self) -> "CrmUrls":
+        for name, url in (("deal", self.deal), ("lead", self.lead)):
+            if url is not None and (not url.startswith(("https://", "http://")) or "{id}" not in url):
+                raise ValueError(f"{name}: found {url!r} (accepted: an address with {{id}} in it, such as https://…/deal/{{id}})")
+        return self
+
+
+class ModelsSettings(_Section):
+    """The predictions: whether there are any, how often a model's news goes round, and what to begin with."""
+
+    live: bool = True
+    interval: Duration = 60_000  # the least time between two bulletins of a model; early ones go out sooner
+    asks: int = Field(800, ge=10, le=1_000_000)  # questions a second that a worker with all partitions asks its models, at most
+    start: dict[Literal["deal", "lead"], Path] = {}  # models to begin with where nothing has been learnt (vigie models warm)
+
+
 class Settings(_Section):
     """All of it."""
 
@@ -286,13 +315,21 @@ class Settings(_Section):
     web: WebSettings = WebSettings()
     business: BusinessSettings = BusinessSettings()
     metrics: MetricsSettings = MetricsSettings()
+    models: ModelsSettings = ModelsSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
+    crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot
     targets: list[TargetSettings] = []
     alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
     collect: CollectSettings = CollectSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
+
+    def crm_url(self, kind: str, id: str, sender: str) -> str | None:
+        """Return the address of the page of a deal or lead (``kind``) at whoever sent its events, None where none is set."""
+        urls = self.crm_urls.get(sender)
+        template: str | None = getattr(urls, kind, None)
+        return None if template is None else template.replace("{id}", quote(id, safe=""))
 
     def quotas(self) -> Targets:
         """Return the targets as the rules' readings are compared with them."""

@@ -6,12 +6,13 @@ from typing import Annotated
 import typer
 from confluent_kafka import KafkaException
 
+from agents import pick_highlights
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.send_digest import send_digest
 from agents.watch_entities import Watcher
-from agents.worker import entity_folds
+from agents.worker import entity_folds, prediction_folds
 from alert_rules.alerting import everything_to
 from stream.catalogue import load_catalogue
 from stream.options import EngineOptions, FoldSpec
@@ -29,8 +30,11 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
-    folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec(), Watcher((), "EUR").spec()]
-    folds += [Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
+    business = settings.business.business()
+    folds = [*entity_folds(business, options.partitions), pick_highlights.spec(business), Watcher((), "EUR").spec()]
+    if settings.models.live:
+        folds += prediction_folds(business, options.partitions, interval=settings.models.interval)
+    folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
     if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files))) is not None:
         folds.append(digest)
     return options, folds

@@ -18,6 +18,7 @@ from stream.options import EngineOptions
 from stream.publisher import Publisher
 from stream.seen import seen_of
 from stream.settings import Settings
+from stream.web import predictions
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.collect import Collector
@@ -102,13 +103,16 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
+    web.include_router(predictions.router(instance if settings.models.live else None))
+    if settings.models.live:
+        metrics.show_models(instance.models)
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     open_operations(
         web,
         settings,
         instance.options,
         stack,
-        standing=lambda: None if evaluator.owned() is None else evaluator.incidents(),
+        standing=lambda: None if evaluator.owned() is None else evaluator.incidents() | dispatcher.threads(),
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
         used=dispatcher.used,
         stands=dispatcher.stands,

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from models.calendar import iso
+from models.highlights import Highlights, kind_behind
 from models.kpis.catalogue import Catalogue
 from models.kpis.decompose import Pair, Part, of_quotient, of_ratio, of_sum
 from models.kpis.entry import UNITS, Kpi
@@ -31,12 +32,15 @@ UNNAMED = "(none)"
 _ADDITIVE_CALLS = frozenset({"level", "lag"})
 
 
-def explain(catalogue: Catalogue, view: View, kpi: Kpi, window: Window, reading: Reading) -> dict[str, Any]:
+def explain(
+    catalogue: Catalogue, view: View, kpi: Kpi, window: Window, reading: Reading, highlights: Highlights | None = None
+) -> dict[str, Any]:
     """Return what explains a reading, ready for JSON.
 
     ``previous`` is the exact period before; ``change`` the difference, in the KPI's unit; ``parts`` what numerator and
     denominator made of it; ``moved_by`` the dimensions whose segments moved the total most, each list adding up to ``change``;
-    ``total`` the same KPI over everything, for a reading of a segment. What cannot be told is left out, or has ``why``.
+    ``total`` the same KPI over everything, for a reading of a segment; ``behind`` the deals or leads behind it. What cannot be
+    told is left out, or has ``why``.
     """
     at, segment = reading.at, reading.segment_name
     earlier = window.previous(at, view.calendar)
@@ -47,6 +51,11 @@ def explain(catalogue: Catalogue, view: View, kpi: Kpi, window: Window, reading:
             "value": catalogue.reading(kpi, view, window, TOTAL, at).value,
             "previous": catalogue.reading(kpi, view, window, TOTAL, earlier).value,
         }
+    if highlights is not None and (kind := kind_behind(kpi)) is not None:
+        days = range(view.calendar.day(reading.start), view.calendar.day(at - 1) + 1)
+        behind = highlights.best(kind, segment, reading.start, at, days)
+        if behind:
+            found["behind"] = highlights.told(kind, behind, view.business.currency)
     if reading.value is None or before.value is None:
         return found
     found["change"] = reading.value - before.value
