@@ -65,6 +65,11 @@ class Dispatcher:
         owned = self.owned()
         return set() if owned is None else owned.threads()
 
+    def title(self, incident: str) -> str | None:
+        """Return what an incident, or a group, is about, None where another worker knows."""
+        owned = self.owned()
+        return None if owned is None else owned.title(incident)
+
     def used(self, link: str) -> bool | None:
         """Return whether a link was used, None where another worker knows."""
         owned = self.owned()

@@ -131,17 +131,43 @@ def check_command(folder: Folders = None, config: Config = None) -> None:
 
 
 @app.command("test")
-def test_command(folder: Folders = None, config: Config = None) -> None:
-    """Run the tests that the rules carry. Exit code 0: all as expected, 1: not."""
+def test_command(
+    scenarios: Annotated[
+        list[Path] | None, typer.Argument(help="Files of events at times, and what the rules must say then.", exists=True)
+    ] = None,
+    folder: Folders = None,
+    config: Config = None,
+) -> None:
+    """Run the tests that the rules carry, or files of events and expectations. Exit code 0: all as expected, 1: not."""
     checked = _checked(folder, config)
     _stop_on(checked.problems)
-    failures = run_tests(checked.rules)
+    if scenarios:
+        what, count, failures = f"{len(scenarios)} files", *_play(scenarios, folder, config)
+    else:
+        what, failures = f"{len(checked.rules)} rules", run_tests(checked.rules)
+        count = sum(len(rule.tests) for rule in checked.rules)
     for failure in failures:
         typer.echo(str(failure), err=True)
-    count = sum(len(rule.tests) for rule in checked.rules)
-    typer.echo(f"{len(checked.rules)} rules, {count} tests, {len(failures)} failures", err=True)
+    typer.echo(f"{what}, {count} {'expectations' if scenarios else 'tests'}, {len(failures)} failures", err=True)
     if failures:
         raise typer.Exit(1)
+
+
+def _play(files: list[Path], folders: list[Path] | None, config: Path | None) -> tuple[int, list[Failure]]:
+    from vigie.scenario import ScenarioError, play  # an instance is made of this module's rules
+
+    settings = load(config)
+    settings = settings.model_copy(update={"rule_folders": [*settings.rule_folders, *(folders or ())]})
+    count = 0
+    failures: list[Failure] = []
+    for file in files:
+        try:
+            more, failed = play(settings, file)
+        except ScenarioError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(1) from error
+        count, failures = count + more, failures + failed
+    return count, failures
 
 
 def _checked(folders: list[Path] | None, config: Path | None) -> Checked:

@@ -116,6 +116,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
         used=dispatcher.used,
         stands=dispatcher.stands,
+        title=dispatcher.title,
     )
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
