@@ -144,6 +144,8 @@ class WatchEntities:
         if record.value is None or entry is None or not self._within:
             return
         tree = orjson.loads(record.value)
+        if tree.get("prior"):
+            return  # nothing has been learnt yet: what the first lessons change is no news of this deal
         win, at = float(tree["win"]), int(tree["at"])
         if not 0 <= win <= 1:
             raise ValueError(f"win: found {win:g} (accepted: from 0 to 1)")

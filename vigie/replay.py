@@ -285,6 +285,7 @@ class Player:
         if self.request.predictions:
             for fold in PREDICTING:
                 driver.poke(fold)
+                await driver.checkpoint(driver.specs[fold].lane)
                 await driver.settled(publisher.ends, cascade=True)
 
     async def _stop(self, at: int, read: bool) -> None:

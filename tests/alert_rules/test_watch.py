@@ -166,6 +166,14 @@ def test_the_fall_of_a_probability_within_a_day() -> None:
     assert after(watch, NOW + 44 * hour + 1) == [("D-1", 0.1, "it is no longer so")]
 
 
+def test_what_was_said_before_anything_was_learnt_is_no_height_to_fall_from() -> None:
+    watch = WatchEntities([rule(**ODDS)])
+    prior = record(PREDICTIONS, "D-1", {"deal": "D-1", "at": NOW, "win": 0.9, "prior": True})
+    assert after(watch, NOW, deal(), prior) == []
+    assert after(watch, NOW + 1, odds(0.5, NOW + 1)) == []
+    assert after(watch, NOW + 2, odds(0.1, NOW + 2)) == [("D-1", 0.4, None)]
+
+
 def test_a_probability_that_recovers() -> None:
     watch = WatchEntities([rule(**ODDS)])
     after(watch, NOW, deal(), odds(0.9, NOW))
