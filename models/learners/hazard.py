@@ -196,6 +196,12 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self._tilt_g = 1 + (self._tilt_g - 1) * share
         self._rebase()
 
+    def forget_rows(self, rows: Rows, share: float) -> None:
+        """Let what was counted of these rows alone weigh ``share``: the values that have changed."""
+        self._tables[rows] *= share
+        self._apart[rows] = self._told(self._tables[rows], slice(None))
+        self._apart[0] = 0.0
+
     def restore(self, base: Vector, refresh_at: int) -> None:
         """Go on from counts, scales and a base that were set: what follows from them is computed."""
         self._tell_all(base, refresh_at)
