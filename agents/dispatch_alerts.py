@@ -60,6 +60,16 @@ class Dispatcher:
         """Return the silences that have not ended, by end."""
         return (self.owned() or self._empty).silences()
 
+    def threads(self) -> set[str]:
+        """Return what the messages of groups call an incident, where this worker knows."""
+        owned = self.owned()
+        return set() if owned is None else owned.threads()
+
+    def title(self, incident: str) -> str | None:
+        """Return what an incident, or a group, is about, None where another worker knows."""
+        owned = self.owned()
+        return None if owned is None else owned.title(incident)
+
     def used(self, link: str) -> bool | None:
         """Return whether a link was used, None where another worker knows."""
         owned = self.owned()

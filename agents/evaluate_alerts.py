@@ -4,8 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.explain import Link, no_link
+from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.rule import Rule
-from models.roll import Wanted
+from models.kpis.reading import Reading
+from models.roll import Stand, Wanted
 from stream.options import FoldSpec
 
 NAME = "evaluate-alerts"
@@ -16,11 +19,15 @@ LANE = "alerts"
 class Evaluator:
     """The rules and, where this worker owns the readings' one partition, the alerts that stand.
 
-    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``.
+    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``; ``link`` the address
+    of a deal's or lead's page.
     """
 
-    def __init__(self, rules: Sequence[Rule], owned: Callable[[], EvaluateAlerts | None] = lambda: None) -> None:
+    def __init__(
+        self, rules: Sequence[Rule], owned: Callable[[], EvaluateAlerts | None] = lambda: None, link: Link = no_link
+    ) -> None:
         self.rules = tuple(rules)
+        self._link = link
         self.owned = owned
         self._empty = EvaluateAlerts(self.rules)
 
@@ -28,10 +35,10 @@ class Evaluator:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
-            topics=("readings",),
-            make=lambda partition: EvaluateAlerts(self.rules),
+            topics=("readings", FINDINGS),
+            make=lambda partition: EvaluateAlerts(self.rules, self._link),
             lane=LANE,
-            doc="Judge the readings by the alert rules and keep the state of every alert.",
+            doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )
 
     @property
@@ -39,9 +46,17 @@ class Evaluator:
         """The readings that must be published for the rules, each with what it is to be compared with."""
         return self._empty.wanted
 
+    def stand(self, reading: Reading) -> Stand | None:
+        """Return how a reading stands to the rules' thresholds: what alarms is explained (``models/roll.py``)."""
+        return self._empty.stand(reading)
+
     def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first: ``GET /api/alerts``."""
+        """Return the alerts that stand, gravest and oldest first, the first 500: ``GET /api/alerts``."""
         return (self.owned() or self._empty).current()
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return (self.owned() or self._empty).incidents()
 
     def beyond(self) -> dict[tuple[str], int]:
         """Return how many readings began no alert because their rule had enough standing, by (rule,)."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from models.business import Business
 from models.kpis.catalogue import Catalogue
 from models.kpis.targets import Targets
-from models.roll import Name, RollKpis
+from models.roll import Alarm, Name, RollKpis
 from models.view import View
 from stream.options import FoldSpec
 
@@ -29,18 +29,23 @@ class Roller:
         *,
         clock: Callable[[], int] | None = None,
         targets: Targets | None = None,
+        partitions: int = 0,
         paced: bool = False,
+        alarm: Alarm | None = None,
     ) -> None:
-        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's.
+        """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` are the quotas.
 
-        ``targets`` are the quotas; ``paced`` as in :class:`~models.roll.RollKpis`.
+        ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced`` and ``alarm`` as
+        in :class:`~models.roll.RollKpis`.
         """
         self.view = View(business)
         self.catalogue = catalogue
         self._clock = clock
         self._paced = paced
+        self._alarm = alarm
         self._wanted: frozenset[Name] = frozenset(wanted)
         self._targets = targets or Targets()
+        self._partitions = partitions
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
         self._fold = self._make(0)
 
@@ -48,7 +53,7 @@ class Roller:
         """Return the fold as the engine runs it."""
         return FoldSpec(
             name=NAME,
-            topics=("panes",),
+            topics=("panes", "highlights") if self._alarm is not None else ("panes",),
             make=self._make,
             lane=LANE,
             replayed=True,
@@ -67,6 +72,13 @@ class Roller:
 
     def _make(self, partition: int) -> RollKpis:
         self._fold = RollKpis(
-            self.view, self.catalogue, self._wanted, clock=self._clock, targets=self._targets, paced=self._paced
+            self.view,
+            self.catalogue,
+            self._wanted,
+            clock=self._clock,
+            targets=self._targets,
+            partitions=self._partitions,
+            paced=self._paced,
+            alarm=self._alarm,
         )
         return self._fold

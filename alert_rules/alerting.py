@@ -17,7 +17,7 @@ from alert_rules.suggest import near
 
 __all__ = ["KEYS", "ON_CALL", "Alerting", "Fallback", "Heard", "everything_to", "parse_alerting"]
 
-KEYS = ("route", "inhibit_rules", "time_intervals", "on_call", "escalations", "fallback")
+KEYS = ("route", "inhibit_rules", "time_intervals", "on_call", "escalations", "fallback", "digest")
 _ROUTE_KEYS = (
     "receiver", "receivers", "matchers", "group_by", "group_wait", "group_interval", "repeat_interval", "continue",
     "mute_time_intervals", "active_time_intervals", "escalation", "routes",
@@ -50,12 +50,13 @@ class _Reader(PeopleReader):
         self._ladders(top.get("escalations", {}))
         inhibitions = self._inhibitions(top.get("inhibit_rules", []))
         fallback = self.fallback(top["fallback"]) if "fallback" in top else Fallback()
+        digest = self.digest(top["digest"]) if "digest" in top else None
         if "route" not in top:
             self.bad("alerting.route", "found nothing (accepted: a route with receivers)")
             return None
         base = Route("", (), (), (), GROUP_WAIT, GROUP_INTERVAL, REPEAT_INTERVAL)
         route = self._route(top["route"], "alerting.route", base, root=True)
-        return Alerting(route, inhibitions, self.intervals, self.rotations, self.ladders, fallback)
+        return Alerting(route, inhibitions, self.intervals, self.rotations, self.ladders, fallback, digest)
 
     # ── routes ──
 

@@ -286,6 +286,18 @@ class DispatchAlerts:
         found = state.alerts.get(name)
         return not found["ended"] if found is not None else name in state.threads
 
+    def title(self, name: str) -> str | None:
+        """Return an incident's title in people's words, or what a group's thread is about; None where it is not known."""
+        state = self._state
+        found, group = state.alerts.get(name), state.groups.get(state.threads.get(name, ""))
+        if found is not None:
+            return str(found["alert"]["message"]["title"])
+        return None if group is None else ", ".join(f"{label} {value}" for label, value in group.labels.items() if value) or None
+
+    def threads(self) -> set[str]:
+        """Return what the messages of the groups there are call an incident."""
+        return set(self._state.threads)
+
     def standing(self, incident: str) -> dict[str, Any] | None:
         """Return what operators see of an incident: acknowledged by whom, held back why, told whom; None where there is none."""
         state = self._state

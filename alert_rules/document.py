@@ -7,10 +7,15 @@ check`` says. Its keys are those of the reader: a test holds the two together.
 from collections.abc import Sequence
 from typing import Any
 
+from alert_rules.entity import ATTRIBUTES, QUANTILES
+from alert_rules.entity_moments import HEARD
+from alert_rules.entity_moments import MOMENT_KEYS as ENTITY_MOMENT_KEYS
+from alert_rules.entity_moments import TEST_KEYS as ENTITY_TEST_KEYS
+from alert_rules.entity_rules import AMOUNT_KEYS, ENTITIES, ODDS_KEYS, STALLED_KEYS, UNANSWERED_KEYS
 from alert_rules.ladders import ANOMALY_KEYS, CHANGE_KEYS, STEP_KEYS, TARGET_KEYS
 from alert_rules.moments import EXPECTED, MOMENT_KEYS, MORE, TEST_KEYS
 from alert_rules.rule import GROUPS, Severity
-from alert_rules.schema import KEYS, MOST_GROUPS
+from alert_rules.schema import ENTITY_KEYS, KEYS, MOST_GROUPS
 from models.kpis.earlier import PREVIOUS, WEEK_AGO
 from models.windows import PERIODS
 
@@ -21,25 +26,39 @@ _LEVEL = {
     "type": ["number", "string"],
 }
 _TEXT = {"type": "string", "minLength": 1}
+_ID = {"description": "the file's name", "type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 60}
+_GROUPS = {
+    "description": "so many of its alerts stand at once at most",
+    "type": "integer", "minimum": 1, "maximum": MOST_GROUPS, "default": GROUPS,
+}  # fmt: skip
+_ATTRIBUTES = tuple(dict.fromkeys((*ATTRIBUTES["deal"], *ATTRIBUTES["lead"])))
 _VALUE = {"type": ["number", "string", "null"]}
 
 
 def json_schema() -> dict[str, Any]:
     """Return the schema of one rule file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A rule of Vigie",
+        "description": "docs/alerts.md explains every key; `vigie rules check` finds what a schema cannot.",
+        "if": {"required": ["entity"]},
+        "then": _of_entity(),
+        "else": _of_kpi(),
+    }
+
+
+def _of_kpi() -> dict[str, Any]:
     rule = _object(
         KEYS,
         {
-            "id": {"description": "the file's name", "type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 60},
+            "id": _ID,
             "kpi": _TEXT | {"description": "of the catalogue: vigie kpis list"},
             "window": {
                 "description": "rolling hours or days, or a calendar period to date",
                 "anyOf": [{"enum": list(PERIODS)}, {"type": "string", "pattern": r"^[1-9]\d{0,3}[hd]$"}],
             },
             "by": _TEXT | {"description": "one alert for each value of this dimension; left out: the total"},
-            "groups": {
-                "description": "so many of its alerts stand at once at most",
-                "type": "integer", "minimum": 1, "maximum": MOST_GROUPS, "default": GROUPS,
-            },
+            "groups": _GROUPS,
             **{severity.value: _step() for severity in Severity},
             "change": _object(CHANGE_KEYS, {"versus": {"enum": [PREVIOUS, WEEK_AGO]}} | dict.fromkeys(STEP_KEYS, _LEVEL)),
             "anomaly": _object(
@@ -75,12 +94,39 @@ def json_schema() -> dict[str, Any]:
         },
     )  # fmt: skip
     rule["required"] = ["id", "kpi", "window", "summary", "runbook", "tests"]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A rule of Vigie",
-        "description": "docs/alerts.md explains every key; `vigie rules check` finds what a schema cannot.",
-        **rule,
-    }
+    return rule
+
+
+def _of_entity() -> dict[str, Any]:
+    values = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
+    rule = _object(
+        ENTITY_KEYS,
+        {
+            "id": _ID,
+            "entity": {"description": "one alert for each deal or lead", "enum": list(ENTITIES)},
+            "where": _object(_ATTRIBUTES, dict.fromkeys(_ATTRIBUTES, values)),
+            "stalled": _object(STALLED_KEYS, {"beyond": {"enum": list(QUANTILES), "default": "p90"}, "at_least": _DURATION}),
+            "unanswered": _object(
+                UNANSWERED_KEYS,
+                {"sla": _DURATION, "hours": values | {"description": "names of intervals: only time in them counts"}},
+            ),
+            "amount": _object(AMOUNT_KEYS, {"above": {"type": "number", "exclusiveMinimum": 0}}),
+            "win_probability": _object(
+                ODDS_KEYS,
+                {"fallen": {"description": "30 points are 0.3", "type": "number", "exclusiveMinimum": 0}, "within": _DURATION},
+            ),
+            **{severity.value: _object(STEP_KEYS[1:2], {"above": _LEVEL}) for severity in Severity},
+            "severity": {"enum": [severity.value for severity in Severity], "default": Severity.WARN.value},
+            "groups": _GROUPS,
+            "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+            "summary": _TEXT
+            | {"description": "fields in braces: {deal}, {owner}, {stage}, {amount}, {stage_age}, {usual}, {waited}, …"},
+            "runbook": _TEXT | {"description": "a page, or a URL"},
+            "tests": {"type": "array", "items": _entity_test(), "minItems": 2},
+        },
+    )
+    rule["required"] = ["id", "entity", "summary", "runbook", "tests"]
+    return rule
 
 
 def _object(keys: Sequence[str], properties: dict[str, Any]) -> dict[str, Any]:
@@ -108,4 +154,23 @@ def _test() -> dict[str, Any]:
     moment["required"] = ["at", "value", "expect"]
     test = _object(TEST_KEYS, {"name": _TEXT, "timeline": {"type": "array", "items": moment, "minItems": 1}})
     test["required"] = list(TEST_KEYS)
+    return test
+
+
+def _entity_test() -> dict[str, Any]:
+    heard = tuple(dict.fromkeys((*_ATTRIBUTES, *(name for names in HEARD.values() for name in names))))
+    moment = _object(
+        ENTITY_MOMENT_KEYS,
+        {
+            "at": _DURATION,
+            "set": _object(heard, {name: {"type": ["string", "number", "boolean", "null"]} for name in heard}),
+            "expect": {"enum": list(EXPECTED)},
+            "says": _TEXT | {"description": "what the message of this moment must contain"},
+        },
+    )
+    moment["required"] = ["at", "expect"]
+    limits = {"description": "usual stays by stage", "type": "object", "additionalProperties": _DURATION}
+    timeline = {"type": "array", "items": moment, "minItems": 1}
+    test = _object(ENTITY_TEST_KEYS, {"name": _TEXT, "limits": limits, "timeline": timeline})
+    test["required"] = ["name", "timeline"]
     return test

@@ -1,7 +1,9 @@
 """Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
 
+import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,6 +11,9 @@ import orjson
 from alert_rules.condition import measured
 from alert_rules.dead import dead_output
 from alert_rules.evaluate import AlertState, Phase, Transition, decode_state, encode_state, evaluate, orphaned
+from alert_rules.explain import Link, explanation, no_link, standing
+from alert_rules.finding import TOPIC as FINDINGS
+from alert_rules.finding import Finding
 from alert_rules.message import message, summary
 from alert_rules.reading import dimension, observe, sample
 from alert_rules.rule import Direction, Rule
@@ -16,7 +21,10 @@ from models.calendar import iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
-from models.roll import Wanted
+from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
+
+#: So many alerts are listed at most (some 35 µs each): in a storm the list must not hold up the loop that folds.
+LISTED = 500
 
 
 class EvaluateAlerts:
@@ -25,11 +33,15 @@ class EvaluateAlerts:
     Rows: ``rule|segment`` to the state's JSON. Outputs: every transition, on ``alerts``, keyed by incident.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], link: Link = no_link) -> None:
+        """``link`` gives the address of a deal's or lead's page."""
+        self._link = link
+        self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
         self.rules = {rule.id: rule for rule in rules}
         self._watching: dict[tuple[str, str, str | None], list[Rule]] = {}
         for rule in self.rules.values():
-            self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
+            if rule.kpi:
+                self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
         self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
         self._standing: Counter[str] = Counter()  # alerts by rule
         self._states: dict[str, AlertState] = {}
@@ -50,8 +62,11 @@ class EvaluateAlerts:
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the states back; those of rules that are gone are ended at the next tick."""
         for key, value in rows:
-            state = decode_state(orjson.loads(value))
+            tree = orjson.loads(value)
+            state = decode_state(tree)
             self._states[key.decode()] = state
+            if tree.get("because"):
+                self._because[key.decode()] = tree["because"]
             self._standing[state.rule] += 1
             if state.rule not in self.rules:
                 self._orphans.append(state)
@@ -62,6 +77,9 @@ class EvaluateAlerts:
         A record without a value says that its segment has no readings any more.
         """
         for record in records:
+            if record.topic == FINDINGS:
+                self._find(record)
+                continue
             if record.value is None:
                 self._vanished(record)
                 continue
@@ -74,6 +92,30 @@ class EvaluateAlerts:
             for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
                 self._evaluate(rule, reading)
 
+    def _find(self, record: Record) -> None:
+        """Take a finding about a single deal, lead or sender; what is over ends with its reason."""
+        if record.value is None:
+            return  # the one before has said why
+        try:
+            finding = Finding.decode(record.value)
+        except ValueError as error:
+            self.refused += 1
+            self._outputs.append(dead_output(record, Reason.INVALID_DATA, f"{record.topic}: {error}", record.timestamp))
+            return
+        rule, reading = self.rules.get(finding.rule), finding.reading()
+        if rule is None:
+            return
+        if finding.over is None:
+            self._evaluate(rule, reading)
+            return
+        key = f"{rule.id}|{reading.segment_name}"
+        state = self._states.get(key)
+        if state is not None:
+            self._forget(key, rule.id)
+            self._dirty.add(key)
+            ended = orphaned(state, max(finding.at, state.at), finding.over)
+            self._say(rule, replace(ended, reading=reading))
+
     def _evaluate(self, rule: Rule, reading: Reading) -> None:
         key = f"{rule.id}|{reading.segment_name}"
         before = self._states.get(key)
@@ -83,8 +125,13 @@ class EvaluateAlerts:
         if before is None and self._standing[rule.id] >= rule.groups:
             self.beyond[rule.id] = self.beyond.get(rule.id, 0) + 1
             return
+        # Not every reading is explained: what was said last holds until then.
+        because = reading.because or self._because.get(key)
         if after is not None:
             self._latest[key] = reading
+            if reading.because:
+                self._because[key] = reading.because
+                self._dirty.add(key)
         if after is before:
             return
         if after is None:
@@ -94,11 +141,12 @@ class EvaluateAlerts:
             self._states[key] = after
         self._dirty.add(key)
         for transition in transitions:
-            self._say(rule, transition)
+            self._say(rule, transition, because)
 
     def _forget(self, key: str, rule: str) -> None:
         del self._states[key]
         self._latest.pop(key, None)
+        self._because.pop(key, None)
         self._standing[rule] -= 1
 
     def _vanished(self, record: Record) -> None:
@@ -114,8 +162,9 @@ class EvaluateAlerts:
                 self._dirty.add(key)
                 self._say(rule, orphaned(state, max(record.timestamp, state.at), f"{segment} has no readings any more"))
 
-    def _say(self, rule: Rule, transition: Transition) -> None:
-        said = message(rule, transition)
+    def _say(self, rule: Rule, transition: Transition, because: Mapping[str, Any] | None = None) -> None:
+        why = explanation(rule, transition, because, self._link) if transition.kind.told else None
+        said = message(rule, transition, why)
         words = {"title": said.title, "text": said.text}
         value = orjson.dumps({"type": "transition", **said.data, "message": words})
         self._outputs.append(Output("alerts", transition.incident.encode(), value))
@@ -131,21 +180,42 @@ class EvaluateAlerts:
 
     def changes(self) -> Changes:
         """Return the rows and transitions since the last call."""
-        rows = [
-            Row(key.encode(), None if (state := self._states.get(key)) is None else orjson.dumps(encode_state(state)))
-            for key in sorted(self._dirty)
-        ]
+        rows = [Row(key.encode(), self._row(key)) for key in sorted(self._dirty)]
         outputs, self._outputs = self._outputs, []
         self._dirty.clear()
         return Changes(rows, outputs)
 
-    def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first, as ``GET /api/alerts`` shows them."""
+    def _row(self, key: str) -> bytes | None:
+        state, because = self._states.get(key), self._because.get(key)
+        if state is None:
+            return None
+        return orjson.dumps(encode_state(state) | ({} if because is None else {"because": because}))
+
+    def stand(self, reading: Reading) -> Stand | None:
+        """Return how a reading stands to each step of the rules that watch it, None where all is clear."""
+        found: list[int] = []
+        for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
+            value = measured(rule.condition, reading, rule.min_samples)
+            for step in rule.ladder:
+                if value is None:
+                    found.append(CLEAR)
+                elif step.breached(rule.direction, value):
+                    found.append(BREACHED)
+                else:
+                    found.append(CLEAR if step.cleared(rule.direction, value) else UNCLEAR)
+        return tuple(found) if any(found) else None
+
+    def current(self, limit: int = LISTED) -> list[dict[str, Any]]:
+        """Return the alerts that stand, gravest and oldest first, ``limit`` at most, as ``GET /api/alerts`` shows them."""
         order = {Phase.FIRING: 0, Phase.RECOVERING: 1, Phase.PENDING: 2}
-        states = sorted(
-            self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
+        states = heapq.nsmallest(
+            limit, self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
         )
         return [self._shown(key, state) for key, state in states]
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return {state.incident for state in self._states.values()}
 
     def _shown(self, key: str, state: AlertState) -> dict[str, Any]:
         rule, reading = self.rules.get(state.rule), self._latest.get(key)
@@ -154,10 +224,10 @@ class EvaluateAlerts:
         return {
             "id": state.incident,
             "rule": state.rule,
-            "kpi": rule.kpi if rule else None,
+            "kpi": rule.kpi or None if rule else None,
             "title": (rule.title or rule.kpi) if rule else None,
             "summary": summary(rule, state.segment, state.severity, state.started, reading) if rule else None,
-            "window": rule.window if rule else None,
+            "window": rule.window or None if rule else None,
             "segment": {} if state.segment == "total" else {name: place},
             "state": state.phase.value,
             "severity": state.severity.value,
@@ -174,6 +244,7 @@ class EvaluateAlerts:
             "direction": rule.direction.value if rule else None,
             "labels": dict(rule.labels) if rule else {},
             "runbook": rule.runbook if rule else None,
+            "explanation": standing(rule, state, reading, self._because.get(key), self._link) if rule else None,
         }
 
     def counts(self) -> dict[tuple[str, str, str], int]:

@@ -1,12 +1,16 @@
 """What is said to people about a transition?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from alert_rules.condition import Kind as Condition
 from alert_rules.condition import against, measured, told
 from alert_rules.durations import human
+from alert_rules.entity import ATTRIBUTES, NUMBERS
 from alert_rules.evaluate import Kind, Transition
+from alert_rules.explain import behind_lines, told_facts
+from alert_rules.finding import FACTS
 from alert_rules.reading import sample
 from alert_rules.rule import Direction, Rule, Severity
 from alert_rules.wording import Quantity, fill, number
@@ -37,6 +41,8 @@ def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading:
     def of(value: float | None, unit: str = rule.unit) -> Quantity:
         return Quantity(value, unit, currency)
 
+    if rule.entity is not None:
+        return _of_entity(rule, segment, severity, started, reading)
     place = segment.partition("=")[2] or "total"
     found: dict[str, str | Quantity] = {
         "kpi": rule.title or rule.kpi,
@@ -57,6 +63,22 @@ def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading:
     if rule.by is not None:
         found[rule.by] = place
     return found
+
+
+def _of_entity(rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None) -> dict[str, str | Quantity]:
+    """Return what the summary of a rule on single deals or leads may name."""
+    assert rule.entity is not None and rule.by is not None
+    facts = against(reading, FACTS) if reading is not None else {}
+    currency, step = reading.currency if reading is not None else None, rule.step(severity)
+    found: dict[str, str | Quantity] = {name: str(facts.get(name) or "unknown") for name in ATTRIBUTES[rule.by]}
+    found |= {name: Quantity(facts.get(name), unit, currency) for name, unit in NUMBERS[rule.by].items()}
+    return found | {
+        rule.by: segment.partition("=")[2],
+        "severity": severity.value,
+        "since": iso(started),
+        "value": Quantity(reading.value if reading else None, rule.unit, currency),
+        "threshold": Quantity(step.threshold if step else None, rule.unit, currency),
+    }
 
 
 def _compared(rule: Rule, reading: Reading | None) -> dict[str, tuple[float | None, str]]:
@@ -87,8 +109,8 @@ def _compared(rule: Rule, reading: Reading | None) -> dict[str, tuple[float | No
     return {}
 
 
-def message(rule: Rule, transition: Transition) -> Message:
-    """Return what to say. Deterministic: the same transition is told in the same words."""
+def message(rule: Rule, transition: Transition, why: Mapping[str, Any] | None = None) -> Message:
+    """Return what to say. Deterministic: the same transition is told in the same words. ``why`` is its explanation."""
     reading = transition.reading
     name = rule.title or rule.kpi
     place = "" if transition.segment == "total" else f" · {transition.segment}"
@@ -96,8 +118,10 @@ def message(rule: Rule, transition: Transition) -> Message:
     title = f"[{_stamp(transition)}] {name}{place}{head}"
     words = summary(rule, transition.segment, transition.severity, transition.started, reading)
     lines = [words, ""]
-    lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading)]
-    return Message(title, "\n".join(lines), data(rule, transition))
+    lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading, why)]
+    if why is not None:
+        lines += behind_lines(why)
+    return Message(title, "\n".join(lines), data(rule, transition) | {"explanation": why})
 
 
 def _headline(rule: Rule, reading: Reading) -> str:
@@ -120,17 +144,22 @@ def _stamp(transition: Transition) -> str:
             return transition.severity.value.upper()
 
 
-def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[tuple[str, str]]:
+def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Mapping[str, Any] | None) -> list[tuple[str, str]]:
     facts = [("Why", transition.reason)]
     if reading is not None:
         value = number(reading.value, rule.unit, reading.currency)
         if reading.low is not None and reading.high is not None:
             low, high = (number(bound, rule.unit, reading.currency) for bound in (reading.low, reading.high))
             value += f" (95 % interval {low} to {high})"
-        facts.append(("Value", value))
+        if reading.value is not None or rule.entity is None:
+            facts.append(("Value", value))
         if (cases := sample(reading)) is not None:
             facts.append(("Sample", number(cases, "count")))
-        facts.append(("Window", f"{rule.window}, {iso(reading.start)} to {iso(reading.at)}"))
+        if rule.window:
+            facts.append(("Window", f"{rule.window}, {iso(reading.start)} to {iso(reading.at)}"))
+        facts += _known(rule, reading)
+    if why is not None:
+        facts += told_facts(rule, why, reading.currency if reading is not None else None)
     step = rule.step(transition.severity)
     if step is not None and rule.condition.kind is Condition.ABSENT:
         facts.append(("Threshold", f"{transition.severity} after nothing for {human(rule.wait)}"))
@@ -141,8 +170,22 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None) -> list[
         facts.append(("Threshold", f"{transition.severity} {rule.direction} {limit}, clears {clears} {level}"))
     lasted = transition.at - transition.started
     facts.append(("Since", f"{iso(transition.started)}{f' ({human(lasted)})' if lasted else ''}"))
+    if why is not None and why.get("resolves"):
+        facts.append(("Resolves", str(why["resolves"])))
     facts.append(("Runbook", rule.runbook))
     return facts
+
+
+def _known(rule: Rule, reading: Reading) -> list[tuple[str, str]]:
+    """Return what is known of the deal or lead, a line each."""
+    if rule.entity is None or rule.by is None:
+        return []
+    facts, numbers = against(reading, FACTS), NUMBERS[rule.by]
+    lines = [(name, facts[name]) for name in (*ATTRIBUTES[rule.by], *numbers) if facts.get(name) is not None]
+    return [
+        (name.replace("_", " ").capitalize(), number(value, numbers[name], reading.currency) if name in numbers else str(value))
+        for name, value in lines
+    ]
 
 
 def data(rule: Rule, transition: Transition) -> dict[str, Any]:
@@ -154,8 +197,8 @@ def data(rule: Rule, transition: Transition) -> dict[str, Any]:
         "incident": transition.incident,
         "kind": transition.kind.value,
         "rule": rule.id,
-        "kpi": rule.kpi,
-        "window": rule.window,
+        "kpi": rule.kpi or None,
+        "window": rule.window or None,
         "segment": {} if transition.segment == "total" else {dimension: place},
         "state": {"before": transition.before, "after": transition.after},
         "severity": transition.severity.value,
@@ -195,5 +238,7 @@ def check_summary(rule: Rule) -> None:
             name: dict.fromkeys(("value", "due", "elapsed", "expected", "deviations", "sample"), value)
             for name in rule.condition.against
         }
+        if rule.entity is not None:
+            past = {FACTS: {}}
         reading = Reading(rule.kpi, rule.window, segment, 0, 0, value, value, value, value, value, rule.unit, against=past)
         summary(rule, reading.segment_name, rule.ladder[0].severity, 0, reading)

@@ -31,6 +31,18 @@ class Fallback:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """The morning's summary: who gets it, when (minutes of the day in the zone, on these weekdays, 0 is Sunday), and of what."""
+
+    receivers: tuple[str, ...]
+    at: int = 480
+    zone: str = "UTC"
+    weekdays: tuple[tuple[int, int], ...] = ()
+    kpis: tuple[str, ...] = ("revenue", "sales", "win_rate", "leads")
+    window: str = "7d"
+
+
+@dataclass(frozen=True, slots=True)
 class Alerting:
     """The whole plan."""
 
@@ -40,6 +52,7 @@ class Alerting:
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     ladders: Mapping[str, Ladder] = field(default_factory=dict)
     fallback: Fallback = Fallback()
+    digest: Digest | None = None
 
     def resolve(self, names: Iterable[str], now: int) -> list[Heard]:
         """Return the receivers behind some names at a time, each once: rotations are replaced by who is on call."""

@@ -9,13 +9,14 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from alert_rules import durations
-from alert_rules.plan import FALLBACK_AFTER, ON_CALL, Fallback
+from alert_rules.plan import FALLBACK_AFTER, ON_CALL, Digest, Fallback
 from alert_rules.rule import Severity
 from alert_rules.stages.escalate import Ladder, Rung
 from alert_rules.stages.oncall import Member, Override, Rotation
-from alert_rules.stages.times import WEEKDAYS, minutes
+from alert_rules.stages.times import WEEKDAYS, minutes, parse_interval
 from alert_rules.suggest import near
 from models.calendar import epoch_ms
+from models.windows import Window, WindowError
 
 _ON_CALL_KEYS = ("rotation", "handover", "start", "timezone", "members", "overrides")
 _MEMBER_KEYS = ("name", "receivers", "away")
@@ -90,6 +91,32 @@ class PeopleReader:
         if "after" in found and after < 1000:
             self.bad(f"{key}.after", f"found {found['after']!r} (accepted: 1s or more)")
         return Fallback(receivers, after)
+
+    def digest(self, tree: Any) -> Digest:
+        """Read who gets the morning's summary, when, and of what."""
+        key = "alerting.digest"
+        found = self.mapping(tree, key, ("receivers", "at", "weekdays", "timezone", "kpis", "window"))
+        receivers = self._receivers(found.get("receivers"), f"{key}.receivers")
+        plain = Digest(receivers)
+        at, zone, window = plain.at, found.get("timezone", self.zone), found.get("window", plain.window)
+        if zone not in available_timezones():
+            self.bad(f"{key}.timezone", f"unknown time zone {zone!r}{near(zone, available_timezones(), listed=False)}")
+        try:
+            at = minutes(found.get("at", at))
+        except ValueError as error:
+            self.bad(f"{key}.at", str(error))
+        weekdays: list[tuple[int, int]] = []
+        for n, value in enumerate(self.items(found.get("weekdays", []), f"{key}.weekdays")):
+            interval, problems = parse_interval({"weekdays": [value]}, "UTC")
+            for _, text in problems:
+                self.bad(f"{key}.weekdays[{n}]", text)
+            weekdays += interval.weekdays if interval is not None else ()
+        try:
+            Window.parse(str(window))
+        except WindowError as error:
+            self.bad(f"{key}.window", str(error))
+        kpis = tuple(map(str, self.items(found.get("kpis", list(plain.kpis)), f"{key}.kpis", empty=False)))
+        return Digest(receivers, at % 1440, str(zone), tuple(weekdays), tuple(dict.fromkeys(kpis)), str(window))
 
     def _ladders(self, tree: Any) -> None:
         known = self.named.setdefault("escalations", set())

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from alert_rules.condition import VALUE, Condition
+from alert_rules.entity import EntityCondition
 from alert_rules.stages.times import TimeInterval
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
@@ -75,6 +76,7 @@ class Moment(NamedTuple):
     against: Mapping[str, Mapping[str, Any]] | None = None  # what the reading is compared with
     low: float | None = None  # the reading's 95 % interval, where the KPI has one
     high: float | None = None
+    facts: Mapping[str, Any] | None = None  # of a rule on deals or leads: what is heard of the one at this moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Timeline:
 
     name: str
     moments: tuple[Moment, ...]
+    limits: Mapping[str, int] = field(default_factory=dict)  # usual stays by stage (ms), of a rule on deals
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,7 @@ class Rule:
     groups: int = GROUPS  # so many of its alerts stand at once at most
     statistic: Statistic = Statistic.BETA  # how `sure` is told
     depends: tuple[str, ...] = ()  # the topics of events that what it watches is made of
+    entity: EntityCondition | None = None  # of a rule on single deals or leads, which has no KPI and no window
 
     @property
     def measure_unit(self) -> str:

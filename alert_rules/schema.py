@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from alert_rules.condition import Condition, Kind
+from alert_rules.entity import UNIT_OF
+from alert_rules.entity_moments import read_entity_tests
+from alert_rules.entity_rules import TITLES, WATCHED, read_entity
 from alert_rules.ladders import CONDITIONS, read_condition, read_ladder
 from alert_rules.message import check_summary
 from alert_rules.moments import read_tests
@@ -22,6 +25,10 @@ __all__ = ["KEYS", "Problem", "parse_rules"]
 KEYS = (
     "id", "kpi", "window", "by", "groups", "warn", "critical", *CONDITIONS, "severity", "for", "keep_firing_for", "active",
     "min_samples", "sure", "labels", "summary", "runbook", "tests",
+)  # fmt: skip
+#: Of a rule on single deals or leads.
+ENTITY_KEYS = (
+    "id", "entity", "where", *WATCHED, "warn", "critical", "severity", "groups", "labels", "summary", "runbook", "tests",
 )  # fmt: skip
 MOST_GROUPS = 10_000
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -60,6 +67,39 @@ class _RuleReader(Reader):
         if not isinstance(tree, dict):
             self.bad("", f"found {kind_of(tree)} (accepted: a mapping with the keys {', '.join(KEYS)})")
             return None
+        if "entity" in tree:
+            return self._checked(self._entity(tree))
+        return self._checked(self._of_kpi(tree))
+
+    def _checked(self, rule: Rule | None) -> Rule | None:
+        if rule is None:
+            return None
+        try:
+            check_summary(rule)
+        except TemplateError as error:
+            self.bad("summary", str(error))
+            return None
+        return rule
+
+    def _entity(self, tree: dict[str, Any]) -> Rule | None:
+        self.keys(tree, ENTITY_KEYS)
+        id_ = self._id(tree)
+        found = read_entity(self, tree, self.known)
+        groups = self._groups(tree)
+        labels = self._labels(tree)
+        summary, runbook = self.text(tree, "summary"), self._runbook(tree)
+        tests = read_entity_tests(self, tree, found[0]) if found is not None else ()
+        if self.problems or not (id_ and found and summary and runbook):
+            return None
+        condition, (direction, ladder) = found
+        return Rule(
+            id=id_, kpi="", window="", by=condition.entity, direction=direction, ladder=ladder, wait=0, min_samples=0,
+            labels=labels, summary=summary, runbook=runbook, tests=tests, unit=UNIT_OF[condition.watched],
+            title=TITLES[condition.watched], condition=Condition(Kind.ENTITY), groups=groups,
+            depends=(f"{condition.entity}s",), entity=condition,
+        )  # fmt: skip
+
+    def _of_kpi(self, tree: dict[str, Any]) -> Rule | None:
         self.keys(tree, KEYS)
         id_ = self._id(tree)
         kpi = self.text(tree, "kpi")
@@ -87,19 +127,13 @@ class _RuleReader(Reader):
         tests = read_tests(self, tree, some, condition)
         if self.problems or not (id_ and kpi and window and summary and runbook and facts and ladder):
             return None
-        rule = Rule(
+        return Rule(
             id=id_, kpi=kpi, window=window.name, by=by, direction=ladder[0], ladder=ladder[1], wait=wait, min_samples=min_samples,
             labels=labels, summary=summary, runbook=runbook, tests=tests, unit=facts.unit, sure=sure, title=facts.label,
             condition=condition, keep=keep, active=active,
             times=tuple(interval for name in active for interval in self.known.intervals[name]),
             groups=groups, statistic=statistic, depends=facts.topics,
         )  # fmt: skip
-        try:
-            check_summary(rule)
-        except TemplateError as error:
-            self.bad("summary", str(error))
-            return None
-        return rule
 
     def _id(self, tree: Mapping[str, Any]) -> str | None:
         id_ = self.text(tree, "id")

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from alert_rules.entity_timeline import play
 from alert_rules.evaluate import AlertState, Phase, evaluate
 from alert_rules.message import message
 from alert_rules.rule import Moment, Rule, Timeline
@@ -41,7 +42,21 @@ def describe(state: AlertState | None) -> str:
             return f"{state.severity.value} recovering"
 
 
+def _run_entity(rule: Rule, test: Timeline) -> list[Failure]:
+    failures: list[Failure] = []
+    for moment, found, told in play(rule, test, _BASE):
+        if found != moment.expect:
+            failures.append(Failure(rule.id, test.name, moment.at, moment.expect, found))
+        if moment.says is not None and moment.says not in told:
+            failures.append(
+                Failure(rule.id, test.name, moment.at, f"{moment.says!r} in the message", repr(told or "no transition"))
+            )
+    return failures
+
+
 def _run(rule: Rule, test: Timeline) -> list[Failure]:
+    if rule.entity is not None:
+        return _run_entity(rule, test)
     failures: list[Failure] = []
     state: AlertState | None = None
     for moment in test.moments:

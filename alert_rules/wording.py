@@ -22,6 +22,10 @@ def number(value: float | None, unit: str, currency: str | None = None) -> str:
             return f"{value * 100:.3g} %"
         case "change":
             return f"{value * 100:+.3g} %".replace("-", "−")
+        case "points":
+            return f"{value * 100:.3g} points"
+        case "times":
+            return f"{value:.2g} times"
         case "deviations":
             return f"{value:.2g} deviations"
         case "seconds":

@@ -89,7 +89,7 @@ class Sender:
             connection.close()
 
     async def _deliver(self, delivery: Delivery) -> None:
-        at = self._random.randrange(len(self._doors))
+        at = (delivery.number + delivery.attempt) % len(self._doors)  # tries alternate, as behind a balancer
         notes = retried(delivery.notes, delivery.attempt) if delivery.attempt else delivery.notes
         self.sent += 1
         loop = asyncio.get_running_loop()
@@ -109,15 +109,15 @@ class Sender:
             self.most_attempts = max(self.most_attempts, delivery.attempt)
             if not delivery.again and self._random.random() < AGAIN:
                 due = loop.time() + self._random.uniform(0.05, 15)
-                self._push(due, delivery.notes, delivery.attempt + 1, again=True)
+                self._push(due, delivery.notes, delivery.attempt + 1, True, next(self._numbers))
             return
         if said.startswith("4") and said != "429":
             raise RuntimeError(f"the door answered {said}: {connection.body!r} to {notes}")
         wait = min(0.2 * 2**delivery.attempt, 3.0) * self._random.uniform(0.5, 1.5)
-        self._push(loop.time() + wait, delivery.notes, delivery.attempt + 1, again=delivery.again)
+        self._push(loop.time() + wait, delivery.notes, delivery.attempt + 1, delivery.again, delivery.number)
 
-    def _push(self, due: float, notes: list[Note], attempt: int, *, again: bool) -> None:
-        heapq.heappush(self._later, Delivery(due, next(self._numbers), notes, attempt, again))
+    def _push(self, due: float, notes: list[Note], attempt: int, again: bool, number: int) -> None:
+        heapq.heappush(self._later, Delivery(due, number, notes, attempt, again))
 
 
 @dataclass
@@ -131,18 +131,24 @@ class Report:
 async def _disturb(
     doors: list[Door], redis: Redis, dice: random.Random, kills: int, pause: tuple[float, float], done: list[str]
 ) -> None:
-    """Kill one door after the other, and Redis once, about halfway."""
+    """Kill one door after the other, each once the one before is back, now and then both; and Redis once."""
     for number in range(kills):
         await asyncio.sleep(dice.uniform(*pause))
-        door = doors[number % len(doors)]
-        await asyncio.to_thread(door.kill)
-        door.start()
-        done.append(f"k{number % len(doors)}")
-        if number == max(1, min(kills, 6)) // 2:
+        both = number > 1 and dice.random() < 0.2
+        dying = [number % 2, (number + 1) % 2] if both else [number % 2]
+        for index in dying:
+            await asyncio.to_thread(doors[index].kill)
+            done.append(f"k{index}")
+        for index in dying:
+            doors[index].start()
+        if number == min(kills, 6) // 2:
             redis.stop()
             done.append("R")
             await asyncio.sleep(dice.uniform(1, 4))
             redis.start()
+        for index in dying:
+            while not await asyncio.to_thread(doors[index].answers):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.1)
 
 
 def run(

@@ -58,7 +58,7 @@ class Told:
     times: Counter[str] = field(default_factory=Counter)  # by key
     campaigns: dict[str, set[str]] = field(default_factory=dict)  # campaign -> keys of what said that it fired
     kills: int = 0
-    unanswered: int = 0
+    unanswered: list[str] = field(default_factory=list)  # keys
     faults: list[str] = field(default_factory=list)
 
 
@@ -94,7 +94,7 @@ class Stage:
             told.kills += 1
             peer = request.transport.get_extra_info("peername") if request.transport else None
             if told.kills % 2:
-                told.unanswered += 1
+                told.unanswered.append(key)
                 self._kill(peer)
                 self._next.set()
                 return web.Response(status=200)  # nobody is there to hear it
@@ -193,6 +193,9 @@ class Stage:
             keys = told.campaigns.get(campaign, set())
             if len(keys) != 1:
                 told.faults.append(f"{campaign}: told under {len(keys)} keys (accepted: one)")
+        for key in told.unanswered:
+            if told.times[key] < 2:
+                told.faults.append(f"{key}: was not answered, and not sent again")
         for key, bodies in told.bodies.items():
             if len(bodies) != 1:
                 told.faults.append(f"{key}: {len(bodies)} different bodies under one key")
@@ -203,7 +206,7 @@ def summary(told: Told, seconds: float) -> str:
     """Return the result in one line."""
     twice = sum(count - 1 for count in told.times.values())
     return (
-        f"{told.kills} × kill −9 ({told.unanswered} before the answer, {told.kills - told.unanswered} after it), "
+        f"{told.kills} × kill −9 ({len(told.unanswered)} before the answer, {told.kills - len(told.unanswered)} after it), "
         f"{len(told.campaigns)} incidents, all told: {'no' if told.faults else 'yes'}; {twice} duplicates, "
         f"each under its first key and with the same bytes; at most {max(told.times.values(), default=0)} times one message; "
         f"{seconds:.0f} s"

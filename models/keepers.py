@@ -125,7 +125,8 @@ class _Logged:
         return folded + story.log
 
     def _forward(self, key: str, into: str, entries: list[Entry], cause: Entry) -> None:
-        facts = [entry for entry in entries if entry[2] != deals.MERGED]
+        # That this one is gone, merged or (as Close tells beside it) deleted, is not said of the survivor.
+        facts = [entry for entry in entries if entry[2] not in (deals.MERGED, deals.DELETED)]
         if not facts:
             return
         event = {

@@ -18,7 +18,14 @@ class Kind(StrEnum):
     MONEY = "money"  # integer, 1/10,000 of the business currency's unit
     MILLIS = "millis"  # integer, milliseconds
     VALUES = "values"  # {value: count}: an exact multiset, so that medians merge as sums do
+    DURATIONS = "durations"  # {milliseconds, cut to five binary digits: count}: likewise, for quantiles of times
     DISTINCT = "distinct"  # {gap: count}: entities active in the pane, by how many panes ago they were before (0: never)
+
+
+def rough(millis: int) -> int:
+    """Return a duration to its first five binary digits (at most 1/16 less): so a multiset of them stays small."""
+    shift = max(0, millis.bit_length() - 5)
+    return millis >> shift << shift
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ DEALS = (
     _count("stage_entered", "entries into a stage"),
     _count("stage_left", "exits from a stage"),
     _millis("stage_millis", "time spent in a stage, when it is left"),
+    Measure("stage_stays", Kind.DURATIONS, "times spent in a stage, one by one, when it is left"),
     _count("deal_activities", "calls, meetings, e-mails and other activities on deals"),
     _count("meetings", "meetings and demos on deals"),
 )

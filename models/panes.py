@@ -48,7 +48,7 @@ class Panes:
         self._business = business
         self._names = tuple(m.name for m in measures)
         self._size = len(measures)
-        self._scalars = [m.kind not in (Kind.VALUES, Kind.DISTINCT) for m in measures]
+        self._scalars = [m.kind not in (Kind.VALUES, Kind.DURATIONS, Kind.DISTINCT) for m in measures]
         self._stocks = frozenset(i for i, m in enumerate(measures) if m.stock)
         self._coarse = frozenset(i for i, m in enumerate(measures) if m.finest is Grain.HOUR)
         self._deltas: dict[int, dict[str, list[int]]] = {}

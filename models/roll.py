@@ -8,18 +8,31 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
+import orjson
+
 from models.calendar import MINUTE_MS
 from models.events.dead_letter import dead_letter
 from models.events.refused import Reason, Refused
 from models.fold import Changes, Output, Record
+from models.highlights import TOPIC, Highlights
 from models.kpis.catalogue import Catalogue
 from models.kpis.earlier import Compared
 from models.kpis.entry import Kpi
+from models.kpis.explain import explain, reads
 from models.kpis.reading import Reading
+from models.kpis.stays import Stays, is_news, usual_stays
 from models.kpis.targets import Targets
 from models.panes import TOTAL
 from models.view import View
 from models.windows import Window
+
+#: So many sums are read for explanations in one go (some 20 µs each), so that a storm of alarms does not hold up the readings.
+MOST_READ = 2_000
+
+#: How a reading stands to the thresholds of those who wait for it, one by one; None: nowhere near any.
+Stand: TypeAlias = tuple[int, ...]
+CLEAR, UNCLEAR, BREACHED = 0, 1, 2
+Alarm: TypeAlias = Callable[[Reading], Stand | None]
 
 #: A reading that has not changed is said again after so long (ms): rules count time by the readings they are given.
 HEARTBEAT = 5_000
@@ -58,21 +71,27 @@ class RollKpis:
         heartbeat: int = HEARTBEAT,
         paced: bool = False,
         targets: Targets | None = None,
+        partitions: int = 0,
+        alarm: Alarm | None = None,
     ) -> None:
         """Begin anew: the view is emptied.
 
         ``wanted`` names the readings to publish; raise :class:`~models.kpis.catalogue.UnknownName` or
         :class:`~models.windows.WindowError` for those there are not. ``clock`` gives the time of a reading made between two
         ticks (default: that of the last tick). ``targets`` are the quotas for those who want readings compared with them.
+        ``partitions`` is how many partitions of entities hear, on ``limits``, how long deals usually stay in a stage.
         ``paced``: readings are made only when time has moved on, whatever has changed meanwhile, so that a history read twice
-        gives the same ones.
+        gives the same ones. ``alarm`` says which readings somebody may have to be told of: these are explained.
         """
         self.view = view
+        self.highlights = Highlights()
         self.refused = 0  # records that could not be used, since the start
         self._catalogue = catalogue
         self._clock = clock
         self._heartbeat = heartbeat
         self._paced = paced
+        self._alarm = alarm
+        self._stood: dict[str, tuple[Stand, int]] = {}  # key of a reading that alarms -> how it stood, and when it was explained
         self._made_at = 0
         self._now = 0
         self._live = False
@@ -84,6 +103,8 @@ class RollKpis:
         self._watches: list[_Watch] = []
         self._targets = Targets()
         self._compared: dict[str, Compared] = {}
+        self._partitions = partitions
+        self._stays: Stays | None = None
         self.watch(wanted, targets)
         view.clear()
 
@@ -115,10 +136,13 @@ class RollKpis:
         put, touched = self.view.put, self._touched
         for record in records:
             try:
+                if record.topic == TOPIC:
+                    self.highlights.put(record.key or b"", record.value)
+                    continue
                 changed = put(record.key or b"", record.value)
             except ValueError as error:
                 self.refused += 1
-                refused = Refused(Reason.INVALID_DATA, f"panes: {error}")
+                refused = Refused(Reason.INVALID_DATA, f"{record.topic}: {error}")
                 letter = dead_letter(record, refused, self._now or record.timestamp)
                 self._outputs.append(Output("dead-letters", letter.id.encode(), letter.encode()))
                 continue
@@ -144,8 +168,11 @@ class RollKpis:
         self._made_at = at
         everything = self._due or at // MINUTE_MS != self._made_minute
         touched, self._touched = self._touched, set()
+        if self._partitions and at // MINUTE_MS != self._made_minute:
+            yield from self._limits(at)
         self._due, self._made_minute = False, at // MINUTE_MS
         seen: set[str] = set()
+        left = MOST_READ
         for watch in self._watches:
             for segment in self._segments(watch, None if everything else touched):
                 reading = self._reading(watch, segment, at)
@@ -154,12 +181,25 @@ class RollKpis:
                 when, before = self._sent.get(reading.key, (0, None))
                 if said != before or at - when >= self._heartbeat:
                     self._sent[reading.key] = (at, said)
+                    if self._alarm is not None:
+                        reading, cost = self._explained(self._alarm, watch, reading, left)
+                        left -= cost
                     yield Output("readings", reading.key.encode(), reading.encode())
         if everything:
             for key in self._sent.keys() - seen:
                 del self._sent[key]
                 self._compared.pop(key, None)
+                self._stood.pop(key, None)
                 yield Output("readings", key.encode(), None)
+
+    def _limits(self, at: int) -> Iterator[Output]:
+        """Tell every partition how long deals usually stay in a stage: once a minute at most, and where it is news."""
+        stays = usual_stays(self.view, at)
+        if self._stays is None or is_news(self._stays, stays):
+            self._stays = stays
+            value = orjson.dumps({"at": at, "stages": stays})
+            for partition in range(self._partitions):
+                yield Output("limits", b"stages", value, partition)
 
     def _reading(self, watch: _Watch, segment: str, at: int) -> Reading:
         kpi, catalogue, view = watch.kpi, self._catalogue, self.view
@@ -177,6 +217,24 @@ class RollKpis:
             self._targets,
         )
         return replace(reading, against=against)
+
+    def _explained(self, alarm: Alarm, watch: _Watch, reading: Reading, left: int) -> tuple[Reading, int]:
+        """Return the reading, with what explains it where that is due, and how much has been read for it."""
+        key, stand = reading.key, alarm(reading)
+        before, when = self._stood.get(key, (None, 0))
+        if before is None and (stand is None or BREACHED not in stand):
+            return reading, 0
+        if stand == before and reading.at - when < self._heartbeat:
+            return reading, 0
+        cost = reads(self.view, watch.kpi, reading)
+        if cost > left:
+            return reading, 0  # so many alarms at once: the others have their turn at the next reading
+        if stand is None:
+            del self._stood[key]
+        else:
+            self._stood[key] = (stand, reading.at)
+        because = explain(self._catalogue, self.view, watch.kpi, watch.window, reading, self.highlights)
+        return replace(reading, because=because), cost
 
     def _segments(self, watch: _Watch, touched: set[tuple[str, str]] | None) -> list[str]:
         folds = watch.kpi.formula.folds

@@ -224,7 +224,9 @@ class Lane:
             slot.recorded.update(moved)
             # Unmoved positions are sent too when only time has passed: they carry the token that is checked.
             now = dict(slot.next)
-            positions.extend((options.physical(topic), partition, offset) for topic, offset in (moved or now).items())
+            told = slot.spec.told or slot.spec.topics
+            tell = {topic: offset for topic, offset in moved.items() if topic in told} or {topic: now[topic] for topic in told}
+            positions.extend((options.physical(topic), partition, offset) for topic, offset in tell.items())
             slots.append((slot, now))
         if not slots:
             return None

@@ -47,7 +47,7 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         registry = self.registry
         self._kpis: KpiCollector | None = None
-        self._counted: list[_Counts] = []
+        self._counted: list[_Counts | _Models] = []
         self._sources: set[str] = set()
         self._requests: dict[tuple[str, str], Counter] = {}
         Gauge("vigie_build_info", "Always 1; the label says which version runs", ["version"], registry=registry).labels(
@@ -273,6 +273,10 @@ class Metrics:
         self._told.labels(receiver).observe(max(0.0, told))
         self._delivered.labels(receiver).observe(max(0.0, outbox))
 
+    def show_models(self, models: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+        """Export ``vigie_model_*{model}``: lessons, labels, drifts, who answers, and the measures over the last answers."""
+        self._count(_Models(models))
+
     def show_kpis(
         self,
         board: Board,
@@ -289,7 +293,7 @@ class Metrics:
         self._kpis = KpiCollector(board, windows, dimensions, segments, complete or (lambda: board.source.complete))
         self.registry.register(self._kpis)
 
-    def _count(self, counts: "_Counts") -> None:
+    def _count(self, counts: "_Counts | _Models") -> None:
         self._counted.append(counts)
         self.registry.register(counts)
 
@@ -328,6 +332,60 @@ class _Counts(Collector):
 
 def _labelled(counts: Callable[[], Mapping[str, float]]) -> dict[tuple[str], float]:
     return {(name,): count for name, count in counts().items()}
+
+
+#: The measures of a model that are exported, and what they are.
+MODEL_MEASURES = {
+    "auc": "P(a won one was given more than a lost one)",
+    "log_loss": "Mean log loss of P(won), in nats",
+    "ece": "Calibration error of P(won)",
+    "brier30": "Brier score of P(closes within 30 days)",
+    "auc30": "AUC of P(closes within 30 days)",
+    "mae_days": "Mean absolute error of the expected days to close",
+    "bias_days": "Said minus actual days to close, mean",
+    "coverage": "Share of closes within their 80 % interval",
+}
+
+
+class _Models(Collector):
+    """What the models have learnt, and how good their answers were; ``<model>-floor`` is the life table alone."""
+
+    def __init__(self, models: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+        self._models = models
+        self._now: list[Mapping[str, Any]] = []
+
+    def refresh(self) -> None:
+        """Take a copy: :meth:`collect` runs in another thread than what learns."""
+        self._now = list(self._models())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one family a number."""
+        lessons = GaugeMetricFamily("vigie_model_lessons", "Lessons learnt since the model began", labels=["model"])
+        labels = GaugeMetricFamily("vigie_model_labels", "Closed answers that were judged", labels=["model"])
+        drifts = CounterMetricFamily("vigie_model_drifts", "Alarms of ADWIN over the log loss", labels=["model"])
+        answering = GaugeMetricFamily("vigie_model_answering", "1: its answers are the ones given", labels=["model"])
+        examples = CounterMetricFamily("vigie_model_examples", "Examples learnt, by kind", labels=["model", "kind"])
+        refused = CounterMetricFamily("vigie_model_examples_refused", "Examples not learnt", labels=["model", "reason"])
+        measures = {
+            name: GaugeMetricFamily(f"vigie_model_{name}", f"{help}, over the last answers", labels=["model"])
+            for name, help in MODEL_MEASURES.items()
+        }
+        for status in self._now:
+            model = str(status["model"])
+            lessons.add_metric([model], status["lessons"])
+            labels.add_metric([model], status["labels"])
+            drifts.add_metric([model], status["alarms"])
+            for kind, count in status["examples"].items():
+                examples.add_metric([model, kind], count)
+            for reason, count in status["refused"].items():
+                refused.add_metric([model, reason], count)
+            for speaker, name in (("model", model), ("floor", f"{model}-floor")):
+                answering.add_metric([name], float(status["champion"] == speaker))
+                for measure, family in measures.items():
+                    value = status["measures"][speaker].get(measure)
+                    if value is not None:
+                        family.add_metric([name], value)
+        yield from (lessons, labels, drifts, answering, examples, refused, *measures.values())
 
 
 class KpiCollector(Collector):

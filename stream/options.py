@@ -81,6 +81,11 @@ class FoldSpec:
     partition; commits that come meanwhile lead to one more call; it is cancelled when the partition is taken away.
 
     Folds with the same ``lane`` share one checkpoint loop and one transaction.
+
+    ``told`` are the topics whose positions the group is told of (default: all of them): where two folds in different lanes
+    read one topic, lag tools should see that of the one that people wait for.
+
+    ``changelog`` adds to that topic's configuration, where it is to be created.
     """
 
     name: str
@@ -90,6 +95,8 @@ class FoldSpec:
     replayed: bool = False
     on_durable: Callable[[int, PartitionFold], Awaitable[None]] | None = None
     doc: str = ""
+    changelog: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what, text in (("name", self.name), ("lane", self.lane)):

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 from zoneinfo import available_timezones
 
 import yaml
@@ -63,6 +64,11 @@ class KafkaSettings(_Section):
     sasl_username: str = ""
     sasl_password: SecretStr = SecretStr("")
     ssl_ca: Path | None = None
+    """The authorities that a broker's certificate may come from (PEM); without it, the system's."""
+    ssl_certificate: Path | None = None
+    """Our own certificate (PEM), for brokers that ask for one."""
+    ssl_key: Path | None = None
+    ssl_key_password: SecretStr = SecretStr("")
     session_timeout: Duration = 10_000
 
     @property
@@ -193,7 +199,7 @@ class ReceiverSettings(_Section):
     """Where alerts go. Which of the fields a type needs and takes is in ``RECEIVER_FIELDS``."""
 
     name: str = Field(min_length=1, max_length=100)
-    type: Literal["console", "http", "slack", "email", "pagerduty"]
+    type: Literal["console", "http", "slack", "email", "pagerduty", "trello", "asana", "monday", "apprise"]
     url: SecretStr | None = None
     secret: SecretStr | None = None
     token: SecretStr | None = None
@@ -207,6 +213,10 @@ class ReceiverSettings(_Section):
     password: SecretStr | None = None
     sender: str = ""
     to: list[str] = []
+    key: SecretStr | None = None
+    place: str = Field("", pattern="^[A-Za-z0-9]{0,64}$")  # Trello's list, Asana's project, Monday's board
+    title: str = "{title}"
+    text: str = "{text}"
 
     @model_validator(mode="after")
     def _whole(self) -> "ReceiverSettings":
@@ -225,7 +235,7 @@ class ReceiverSettings(_Section):
             raise ValueError(
                 f"receiver {self.name!r}: signing_secret goes with a bot's token: an incoming webhook has no buttons"
             )
-        if self.token and not self.channel:
+        if self.type == "slack" and self.token and not self.channel:
             raise ValueError(f"receiver {self.name!r}: a bot's token needs channel")
         if self.password and self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
             raise ValueError(f"receiver {self.name!r}: a password is not sent without TLS (accepted: tls: starttls or tls)")
@@ -239,6 +249,10 @@ RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "slack": ((), ("url", "token", "channel", "signing_secret")),
     "email": (("host", "sender", "to"), ("port", "tls", "username", "password")),
     "pagerduty": (("routing_key",), ("url",)),
+    "trello": (("key", "token", "place"), ("title", "text", "url")),
+    "asana": (("token", "place"), ("title", "text", "url")),
+    "monday": (("token", "place"), ("title", "text", "url")),
+    "apprise": (("url",), ()),
 }
 
 
@@ -265,6 +279,29 @@ class MetricsSettings(_Section):
     segments: int = Field(20, ge=0, le=1000)
 
 
+class CrmUrls(_Section):
+    """Where the pages of one sender's deals and leads are: addresses with ``{id}`` in them."""
+
+    deal: str | None = None
+    lead: str | None = None
+
+    @model_validator(mode="after")
+    def _addresses(self) -> "CrmUrls":
+        for name, url in (("deal", self.deal), ("lead", self.lead)):
+            if url is not None and (not url.startswith(("https://", "http://")) or "{id}" not in url):
+                raise ValueError(f"{name}: found {url!r} (accepted: an address with {{id}} in it, such as https://…/deal/{{id}})")
+        return self
+
+
+class ModelsSettings(_Section):
+    """The predictions: whether there are any, how often a model's news goes round, and what to begin with."""
+
+    live: bool = True
+    interval: Duration = 60_000  # the least time between two bulletins of a model; early ones go out sooner
+    asks: int = Field(800, ge=10, le=1_000_000)  # questions a second that a worker with all partitions asks its models, at most
+    start: dict[Literal["deal", "lead"], Path] = {}  # models to begin with where nothing has been learnt (vigie models warm)
+
+
 class Settings(_Section):
     """All of it."""
 
@@ -278,13 +315,21 @@ class Settings(_Section):
     web: WebSettings = WebSettings()
     business: BusinessSettings = BusinessSettings()
     metrics: MetricsSettings = MetricsSettings()
+    models: ModelsSettings = ModelsSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
+    crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot
     targets: list[TargetSettings] = []
     alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
     collect: CollectSettings = CollectSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
+
+    def crm_url(self, kind: str, id: str, sender: str) -> str | None:
+        """Return the address of the page of a deal or lead (``kind``) at whoever sent its events, None where none is set."""
+        urls = self.crm_urls.get(sender)
+        template: str | None = getattr(urls, kind, None)
+        return None if template is None else template.replace("{id}", quote(id, safe=""))
 
     def quotas(self) -> Targets:
         """Return the targets as the rules' readings are compared with them."""

@@ -24,8 +24,13 @@ AGENTS = {
     "fold-engagement": (("engagement",), "state", True),
     "fold-customers": (("customers",), "state", True),
     "fold-spend": (("spend",), "state", True),
-    "roll-kpis": (("panes",), "readings", False),
-    "evaluate-alerts": (("readings",), "alerts", True),
+    "pick-highlights": (("deal-states", "lead-states"), "highlights", True),
+    "predict-deals": (("deals", "deal-merges", "model-snapshots"), "predictions", True),
+    "predict-leads": (("leads", "lead-merges", "model-snapshots"), "predictions", True),
+    "learn": (("examples",), "lessons", True),
+    "roll-kpis": (("panes", "highlights"), "readings", False),
+    "watch-entities": (("deal-states", "lead-states", "predictions", "limits"), "watch", True),
+    "evaluate-alerts": (("readings", "findings"), "alerts", True),
     "dispatch-alerts": (("alerts",), "dispatch", True),
     "deliver-notifications": (("outbox",), "deliveries", True),
 }
@@ -40,7 +45,14 @@ TOPICS = {
     "lead-merges": (True, "delete"),
     "deal-states": (True, "compact"),
     "lead-states": (True, "compact"),
+    "examples": (False, "delete"),
+    "model-snapshots": (True, "compact"),
+    "predictions": (True, "compact"),
+    "lead-predictions": (True, "compact"),
+    "limits": (True, "compact"),
+    "findings": (False, "compact"),
     "panes": (False, "compact"),
+    "highlights": (False, "compact"),
     "readings": (False, "compact"),
     "alerts": (False, "delete"),
     "outbox": (False, "delete"),
@@ -50,6 +62,11 @@ TOPICS = {
     "vigie-fold-engagement-changelog": (True, "compact"),
     "vigie-fold-customers-changelog": (True, "compact"),
     "vigie-fold-spend-changelog": (True, "compact"),
+    "vigie-pick-highlights-changelog": (True, "compact"),
+    "vigie-predict-deals-changelog": (True, "compact"),
+    "vigie-predict-leads-changelog": (True, "compact"),
+    "vigie-learn-changelog": (False, "compact"),
+    "vigie-watch-entities-changelog": (True, "compact"),
     "vigie-evaluate-alerts-changelog": (False, "compact"),
     "vigie-dispatch-alerts-changelog": (False, "compact"),
     "vigie-deliver-notifications-changelog": (False, "compact"),
@@ -92,6 +109,18 @@ def test_topics_create_makes_what_an_instance_needs(instance: Instance) -> None:
 
     options, folds = plan(instance.settings)
     assert {t.name for t in declared(options, folds)} == {t.name for t in declared(instance.options, instance.engine.specs)}
+
+
+def test_a_summary_in_the_morning_is_an_agent_where_it_is_asked_for() -> None:
+    from vigie.topics import plan
+
+    asked = {"route": {"receiver": "console"}, "digest": {"receivers": ["console"]}}
+    instance = Instance(load(environ={}, kafka__brokers="127.0.0.1:1", alerting=asked), "127.0.0.1:1")
+    (spec,) = [spec for spec in instance.engine.specs if spec.name == "send-digest"]
+    assert (spec.topics, spec.lane, spec.replayed) == (("readings", "alerts"), "digest", False)
+    options, folds = plan(instance.settings)
+    assert {t.name for t in declared(options, folds)} == {t.name for t in declared(instance.options, instance.engine.specs)}
+    assert ("revenue", "7d", None) in {tuple(one)[:3] for one in instance.roller._wanted}
 
 
 def test_the_commands_are_these() -> None:

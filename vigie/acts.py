@@ -32,17 +32,18 @@ def open_operations(
     silences: Callable[[], Sequence[Silence] | None] = lambda: None,
     used: Callable[[str], bool | None] = lambda link: None,
     stands: Callable[[str], bool | None] = lambda incident: None,
+    title: Callable[[str], str | None] = lambda incident: None,
 ) -> None:
     """Let people act over the API, links and Slack's buttons, and see what was done; until the stack ends.
 
-    ``standing``, ``silences``, ``used`` and ``stands`` answer where this process knows, else None.
+    ``standing``, ``silences``, ``used``, ``stands`` and ``title`` answer where this process knows, else None.
     """
     acts = Acts(options)
     stack.callback(acts.close)
     history = History(options, "alerts")
     operations = Operations(settings.web.operators, acts.put, standing=standing, silences=silences, history=history.last)
     secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
-    acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands)
+    acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands, title=title)
     web.include_router(operations.router())
     web.include_router(acting.router())
 

@@ -160,17 +160,17 @@ def history_command(
     if json:
         _print(answer)
         return
-    table = Table(*(Column(name, no_wrap=name == "at", overflow="fold") for name in ("at", "what", "incident", "who", "why")))
     for record in reversed(answer["records"]):
-        table.add_row(*(str(text or "") for text in told(record)))
-    Console().print(table)
+        at, what, about, who, why = (str(text or "") for text in told(record))
+        sys.stdout.write(f"{at:<24}  {what:<22}  {about}{f'  {who}' if who else ''}{f': {why}' if why else ''}\n")
     if answer["next"] is not None:
         Console(stderr=True).print(f"older: --before {answer['next']}")
 
 
 def told(record: dict[str, Any]) -> tuple[Any, Any, Any, Any, Any]:
     """Return when, what, about which incident, who and why, of a record of the topic ``alerts``."""
-    about = record.get("incident") or ", ".join(record.get("incidents") or ())
+    several = record.get("incidents") or ()
+    about = record.get("incident") or ", ".join(several[:2]) + (f" and {len(several) - 2} more" if len(several) > 2 else "")
     match record.get("type"):
         case "act":
             return (

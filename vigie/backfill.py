@@ -165,6 +165,7 @@ class _Report:
         try:
             with progress_bar() as progress:
                 task = progress.add_task("reading", total=None, rate="")
+                self.tally.watch = lambda count: progress.update(task, completed=count)
                 try:
                     for one in self._events(found):
                         self._take(one, publisher, file)

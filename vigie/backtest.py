@@ -23,6 +23,8 @@ from alert_rules.backtest import GUARDS, Bench, Spoken, Variant, Watched, grid, 
 from alert_rules.condition import Kind, measured
 from alert_rules.durations import human
 from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.finding import TOPIC as FINDINGS
+from alert_rules.finding import Finding
 from alert_rules.rule import KpiFacts, Rule
 from alert_rules.suggest import near
 from alert_rules.wording import number
@@ -59,6 +61,7 @@ class Backtest:
             "127.0.0.1:1",  # never started, so never asked
             clock=self.clock,
             delivering=False,
+            predicting=False,  # models that begin with nothing would be judged, not the rules
             paced=True,
             rules=lambda found: _chosen(found, rules, by, load_catalogue(settings.kpi_files)),
         )
@@ -105,7 +108,11 @@ class Backtest:
         """Note what the rules have been given."""
         if self._variants is not None:
             self._batch.append(record)
-        if record.topic != "readings" or record.value is None:
+        if record.value is None:
+            return
+        if record.topic == FINDINGS:
+            finding = Finding.decode(record.value)
+            self._since[finding.rule].setdefault("|".join(f"{k}={v}" for k, v in finding.segment.items()), finding.at)
             return
         reading = Reading.decode(record.value)
         segment = reading.segment_name
@@ -165,6 +172,8 @@ class Backtest:
             watched = Watched(self._since[rule.id], self._values[rule.id])
             one = report(rule, self.bench.rules.get(rule.id) or Spoken(), watched, start, end)
             one |= {"kpi": rule.kpi, "window": rule.window, "by": rule.by, "unit": rule.unit}
+            if not rule.kpi:
+                one["share_firing"] = None  # of single deals and leads it would be a share of those it has found
             one["condition"] = rule.condition.kind.value
             one["threshold_unit"] = "seconds" if rule.condition.kind is Kind.ABSENT else rule.measure_unit
             if rule.id in self._tried:
@@ -272,9 +281,17 @@ def _print(found: dict[str, Any]) -> None:
                 for p in ("p5", "p50", "p95")
             )
             if values
+            else ""
+            if not one["kpi"]
             else "never had a value"
         )
-        table.add_row(one["rule"], f"{one['kpi']} {one['window']}{by}", str(one["groups"]), told, *_cells(one))
+        table.add_row(
+            one["rule"],
+            f"{one['kpi']} {one['window']}{by}" if one["kpi"] else f"each {one['by']}",
+            str(one["groups"]),
+            told,
+            *_cells(one),
+        )
     out.print(table)
     for one in found["rules"]:
         if one.get("grid"):

@@ -7,6 +7,7 @@ finding too; nothing here changes anything on the broker.
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -33,6 +34,7 @@ from vigie.rules import check as check_rules
 from vigie.rules import run_tests
 
 _LOCAL = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
+_LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:|$)")  # browsers take these for secure
 _LEAST_FREE = 200 * 1024 * 1024  # bytes
 _PATIENCE = 5.0  # seconds, for one answer
 
@@ -114,6 +116,27 @@ def sources(settings: Settings) -> Iterator[Finding]:
                        "set web.public_url to what HubSpot calls, such as https://vigie.example.com")  # fmt: skip
         else:
             yield ok("sources", f"{source.name}: {source.adapter.name}, {len(set_.keys)} secrets")
+
+
+def sites(settings: Settings) -> Iterator[Finding]:
+    """Whether the pages with the tracker can reach it."""
+    secure = settings.web.public_url.startswith("https://")
+    for name, site in settings.collect.sites.items():
+        plain = [origin for origin in site.origins if origin.startswith("http://") and not _LOOPBACK.match(origin)]
+        if not settings.web.public_url:
+            yield warn(
+                "sites",
+                f"{name}: web.public_url is not set",
+                "set web.public_url to the address at which visitors reach /vigie.js",
+            )
+        elif not secure and any(origin.startswith("https://") for origin in site.origins):
+            yield warn("sites", f"{name}: pages over HTTPS cannot load a script over HTTP",
+                       "let TLS end at your proxy, and set web.public_url to its https address")  # fmt: skip
+        elif plain:
+            yield warn("sites", f"{name}: {plain[0]} is not HTTPS: browsers there cannot hash what vigie.identify is given",
+                       "serve the pages over HTTPS, or give vigie.identify a hash")  # fmt: skip
+        else:
+            yield ok("sites", f"{name}: pages of {', '.join(site.origins)}")
 
 
 def receivers(settings: Settings) -> Iterator[Finding]:
@@ -234,6 +257,7 @@ LOCAL: dict[str, Check] = {
     "definitions": definitions,
     "receivers": receivers,
     "sources": sources,
+    "sites": sites,
     "disk": disk,
     "redis": redis,
     "instance": instance,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import confluent_kafka
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from agents.roll_kpis import NAME as ROLL
@@ -19,6 +19,8 @@ from vigie.dead_letters import read
 from vigie.doctor import Finding, fail, ok, warn
 from vigie.topics import plan
 
+#: What a broker, or our side, says to a password or a certificate.
+_REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)
 _PATIENCE = 5.0  # seconds, for one answer
 _BEHIND = 10_000  # records: what a worker that keeps up does not have before it
 _SKEW = 5_000  # ms: more than clocks in step and a record's way can differ
@@ -42,12 +44,18 @@ class Offsets(NamedTuple):
 def kafka(settings: Settings) -> Iterator[Finding]:
     """Everything about the broker; without one that answers, the rest is left out."""
     options, folds = plan(settings)
-    admin = AdminClient(options.client(), logger=client_logger())
+    # Why a connection fails (the password, the certificate) is told beside the answer, which only says that there is none.
+    reasons: list[KafkaError] = []
+    admin = AdminClient({**options.client(), "error_cb": reasons.append}, logger=client_logger())
     try:
         metadata = admin.list_topics(timeout=_PATIENCE)
     except KafkaException as error:
+        admin.poll(0)
+        told = next((reason for reason in reasons if reason.code() in _REFUSALS), None)
         do = "start it, or correct kafka.brokers (VIGIE_KAFKA__BROKERS); behind TLS or SASL also kafka.security_protocol"
-        yield fail("broker", f"no Kafka answers at {options.brokers}: {error.args[0].str()}", do)
+        if told is not None:
+            do = "correct kafka.sasl_username, sasl_password, sasl_mechanism; ssl_ca, ssl_certificate, ssl_key"
+        yield fail("broker", f"no Kafka answers at {options.brokers}: {(told or error.args[0]).str()}", do)
         return
     names = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
     yield ok("broker", f"{len(metadata.brokers)} ({names}), cluster {metadata.cluster_id}")

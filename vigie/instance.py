@@ -4,23 +4,39 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 from weakref import WeakKeyDictionary
 
+import orjson
 from confluent_kafka import KafkaError, KafkaException
 
-from agents import deliver_notifications, dispatch_alerts, evaluate_alerts, roll_kpis
+from agents import (
+    deliver_notifications,
+    dispatch_alerts,
+    evaluate_alerts,
+    learn,
+    pick_highlights,
+    predict_deals,
+    predict_leads,
+    prediction_fold,
+    roll_kpis,
+    watch_entities,
+)
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.entity_fold import LANE as STATE
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
-from agents.worker import entity_folds
+from agents.send_digest import send_digest, summed
+from agents.watch_entities import Watcher
+from agents.worker import entity_folds, prediction_folds
 from alert_rules.delivery import Delivery
 from alert_rules.rule import Rule
+from alert_rules.watch import WatchEntities
 from models.business import Business
 from models.calendar import epoch_ms, iso
 from models.partition import TOPICS, EntityPartition
@@ -28,9 +44,10 @@ from stream.app import Engine, build_app
 from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.metrics import Metrics
-from stream.options import EAGER, EngineOptions, wall_clock
+from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
 from stream.settings import Settings
-from stream.topics import create, declared
+from stream.topics import create, declared, partition_for
+from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
@@ -38,7 +55,11 @@ from vigie.rules import load_rules
 log = logging.getLogger(__name__)
 
 #: Lanes whose results people wait for: each checkpoints as soon as something has changed.
-EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE)
+EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE, watch_entities.LANE)
+#: The fold that answers, by what it is asked about.
+PREDICTING: dict[Entity, str] = {"deal": predict_deals.NAME, "lead": predict_leads.NAME}
+#: Lanes that may wait: what they write is large, and nobody's number depends on it.
+SLOW_LANES = {prediction_fold.LANE: prediction_fold.EVERY, learn.LANE: learn.EVERY}
 #: What librdkafka answers while no broker does.
 _AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 
@@ -57,6 +78,10 @@ def security(settings: Settings) -> dict[str, str]:
         }
     if kafka.ssl_ca is not None:
         found["ssl.ca.location"] = str(kafka.ssl_ca)
+    if kafka.ssl_certificate is not None and kafka.ssl_key is not None:
+        found |= {"ssl.certificate.location": str(kafka.ssl_certificate), "ssl.key.location": str(kafka.ssl_key)}
+        if kafka.ssl_key_password.get_secret_value():
+            found["ssl.key.password"] = kafka.ssl_key_password.get_secret_value()
     return found
 
 
@@ -70,7 +95,10 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
         "topic_prefix": kafka.topic_prefix,
         "partitions": kafka.partitions,
         "checkpoint_interval": settings.checkpoint_interval / 1000,
-        "lane_intervals": dict.fromkeys(EAGER_LANES, EAGER),
+        "lane_intervals": {
+            **dict.fromkeys(EAGER_LANES, EAGER),
+            **{lane: settings.checkpoint_interval * every / 1000 for lane, every in SLOW_LANES.items()},
+        },
         "session_timeout": kafka.session_timeout / 1000,
         "security": security(settings),
         "embedded": kafka.embedded,
@@ -95,26 +123,44 @@ class Instance:
         delivering: bool = True,
         paced: bool = False,
         rules: Callable[[list[Rule]], list[Rule]] | None = None,
+        predicting: bool | None = None,
         **options: Any,
     ) -> None:
+        """``predicting`` None is as the settings say."""
         self.settings = settings
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files)
         plan, targets = load_alerting(settings), settings.quotas()
         found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
         self.rules = found if rules is None else rules(found)
-        self.metrics = Metrics(lanes=(STATE, *EAGER_LANES))
+        self.metrics = Metrics(lanes=(STATE, *EAGER_LANES, *SLOW_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
-        self.evaluator = Evaluator(self.rules)
-        self.roller = Roller(self.business, self.catalogue, self.evaluator.wanted, clock=clock, targets=targets, paced=paced)
+        self.evaluator = Evaluator(self.rules, link=settings.crm_url)
+        digest = send_digest(plan, self.catalogue) if alerting and delivering else None
+        wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
+        self.roller = Roller(
+            self.business,
+            self.catalogue,
+            wanted,
+            clock=clock,
+            targets=targets,
+            partitions=settings.kafka.partitions if alerting else 0,
+            paced=paced,
+            alarm=self.evaluator.stand if alerting else None,
+        )
+        self.watcher = Watcher(self.rules, self.business.currency, self._watched)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
+        if settings.models.live if predicting is None else predicting:
+            specs += self._prediction_folds()
         if alerting:
-            specs.append(self.evaluator.spec())
+            specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.evaluator.spec()]
         if alerting and delivering:
             specs += [self.dispatcher.spec(), self.deliverer.spec()]
+        if digest is not None:
+            specs.append(digest)
         self.engine: Engine = build_app(self.options, specs)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
         self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
@@ -122,6 +168,13 @@ class Instance:
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self._counting: asyncio.Task[None] | None = None
+
+    def _prediction_folds(self) -> list[FoldSpec]:
+        settings = self.settings.models
+        start: dict[str, bytes] = {name: read_document(name, path) for name, path in settings.start.items()}
+        # Where nobody waits for a KPI (a replay) every question is asked.
+        asks = settings.asks if self.options.clock is wall_clock else None
+        return prediction_folds(self.business, self.options.partitions, interval=settings.interval, asks=asks, start=start)
 
     def _sent(self, delivery: Delivery, now: int) -> None:
         at = epoch_ms(datetime.fromisoformat(str(delivery.alert.get("at") or iso(delivery.created))))
@@ -141,10 +194,17 @@ class Instance:
         """Whether a fold of a topic of one partition is in this worker's hands."""
         return self._owned(name) is not None
 
-    def _owned(self, name: str) -> Any:
-        """Return the fold of a topic of one partition if it is in this worker's hands, else None."""
+    def _watched(self) -> Iterator[WatchEntities]:
+        """Yield the partitions of deals and leads that are watched here."""
+        for partition in range(self.settings.kafka.partitions):
+            found = self._owned(watch_entities.NAME, partition)
+            if found is not None:
+                yield found
+
+    def _owned(self, name: str, partition: int = 0) -> Any:
+        """Return the fold of a partition if it is in this worker's hands, else None."""
         try:
-            return self.engine.driver.fold_of(name, 0)
+            return self.engine.driver.fold_of(name, partition)
         except RuntimeError:  # not started yet
             return None
 
@@ -191,6 +251,50 @@ class Instance:
                 if found is not None:
                     yield found
 
+    def predictions(self) -> Iterator[dict[str, Any]]:
+        """Yield what is expected of each open deal and lead in this worker's hands."""
+        for name in (predict_deals.NAME, predict_leads.NAME):
+            for partition in range(self.settings.kafka.partitions):
+                found = self.engine.driver.fold_of(name, partition)
+                if found is not None:
+                    yield from found.answers()
+
+    def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
+        """Return what is expected of an open deal or lead; raise :class:`Elsewhere` where another worker has its partition."""
+        partition = partition_for(key.encode(), self.options.partitions)
+        found = self._fold(PREDICTING[entity], partition)
+        if found is None:
+            raise Elsewhere("its partition is with another worker, or being restored; `vigie web` knows all")
+        answer: Mapping[str, Any] | None = found.answer(key)
+        return answer
+
+    def models(self) -> Sequence[Mapping[str, Any]]:
+        """Return what is known of each model: by who learns, if that is this worker, else by the last bulletin it was sent."""
+        pupil = self._owned(learn.NAME)
+        if pupil is not None:
+            status: Sequence[Mapping[str, Any]] = pupil.status()
+            return status
+        latest = [self._bulletin(name) for name in PREDICTING.values()]
+        return [bulletin.status for bulletin in latest if bulletin is not None]
+
+    def document(self, model: str) -> bytes | None:
+        """Return a model as JSON, as it was last sent round, or None."""
+        name = PREDICTING.get(cast(Entity, model))
+        latest = None if name is None else self._bulletin(name)
+        return None if latest is None else bytes(latest.document)
+
+    def _bulletin(self, name: str) -> Any:
+        """Return the last bulletin that any partition of a fold was sent, or None."""
+        folds = [self._fold(name, partition) for partition in range(self.options.partitions)]
+        bulletins = [fold.bulletin for fold in folds if fold is not None and fold.bulletin is not None]
+        return max(bulletins, key=lambda bulletin: bulletin.at, default=None)
+
+    def _fold(self, name: str, partition: int) -> Any:
+        try:
+            return self.engine.driver.fold_of(name, partition)
+        except RuntimeError:  # not started yet
+            return None
+
     # What folds count, they count in plain dictionaries; here the differences go to Prometheus.
 
     async def _count_for_ever(self) -> None:
@@ -215,6 +319,20 @@ class Instance:
                 metrics.source_seen(source, at)
             while partition.delays:
                 metrics.delayed(partition.delays.popleft() / 1000)
+
+
+def read_document(name: str, path: Path) -> bytes:
+    """Return a model's document from a file; raise ``OSError`` or ``ValueError`` naming the setting where there is none."""
+    try:
+        document = path.read_bytes()
+        orjson.loads(document)
+    except OSError as error:
+        raise OSError(f"models.start.{name}: {path}: cannot be read: {error.strerror}") from error
+    except orjson.JSONDecodeError as error:
+        raise ValueError(
+            f"models.start.{name}: {path}: found no JSON ({error}); accepted: what `vigie models warm` writes"
+        ) from error
+    return document
 
 
 def _since(before: dict[Any, int], what: str, totals: Mapping[Any, int]) -> Iterator[tuple[Any, int]]:

@@ -1,22 +1,30 @@
-"""``vigie models``: how well would the predictions have done on a history, and what may a model know?"""
+"""``vigie models``: what may a model know, how good is it, how good would it have been, and how does it get elsewhere?"""
 
 import time
+import urllib.error
+import urllib.request
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import orjson
 import typer
+from confluent_kafka import KafkaException
 from msgspec import UNSET
 from rich.table import Table
 
 from models.events.catalogue import TOPIC_OF
 from models.events.decode import decoder
 from models.events.refused import Refused
+from models.events.scalars import parse_time
+from stream.publisher import Publisher
 from stream.settings import Settings
 from stream.sources.files import FORMATS, SourceFileError
-from vigie.common import Config, console, refuse, settings_of
+from vigie.common import Config, console, no_broker, refuse, settings_of
+from vigie.instance import engine_options
 from vigie.publish import lines, progress_bar, report
 
 if TYPE_CHECKING:
@@ -68,13 +76,177 @@ def evaluate_command(
 
 
 @app.command("features")
-def features_command() -> None:
-    """Print what a model may know of a deal: the declared list, nothing else reaches it."""
-    from models.learners.features import CATEGORIES, NUMBERS
+def features_command(
+    model: Annotated[str, typer.Argument(help="deal or lead.")] = "deal",
+) -> None:
+    """Print what a model may know of a deal, or of a lead: the declared list, nothing else reaches it."""
+    from models.learners.live_kinds import KINDS
 
-    for kind, features in (("category", CATEGORIES), ("number", NUMBERS)):
+    found = KINDS.get(model)
+    if found is None:
+        refuse(f"model: found {model!r}; accepted: {', '.join(KINDS)}", 2)
+    for kind, features in (("category", found.categories), ("number", found.numbers)):
         for feature in features:
             print(f"{kind}\t{feature.name}\t{feature.words}")
+
+
+@app.command("warm")
+def warm_command(
+    events: Annotated[list[Path], typer.Option(help="Files of events (or the directory of the format crm).", exists=True)],
+    out: Annotated[Path, typer.Option(help="The directory into which deal-model.json and lead-model.json are written.")] = Path(
+        "."
+    ),
+    format: Annotated[str, typer.Option(help=f"One of {', '.join(FORMATS)}.")] = "jsonl",
+    mapping: Annotated[Path | None, typer.Option(help="The mapping file of the format csv.", exists=True)] = None,
+    config: Config = None,
+) -> None:
+    """Learn from a history before going live; then name the files in `models.start`, or `vigie models import` them."""
+    if format not in FORMATS:
+        refuse(f"--format: found {format!r}; accepted: {', '.join(FORMATS)}", 2)
+    settings = settings_of(config)
+    from models.learners.warming import TEACHING, Warming
+
+    found: list[tuple[int, str, str, bytes]] = []
+    rejected: Counter[str] = Counter()
+    examples: dict[str, int] = {}
+    try:
+        for line, value, why in lines(events, format, mapping, settings.business.timezone):
+            if not why:
+                try:
+                    event = orjson.loads(value)
+                    topic = TOPIC_OF.get(event["type"], "")
+                    if topic in TEACHING:
+                        found.append((parse_time(event["time"]), str(event["id"]), topic, value))
+                    continue
+                except (ValueError, KeyError, TypeError):
+                    why = "not a CloudEvent in JSON"
+            rejected[why] += 1
+            examples.setdefault(why, line)
+    except SourceFileError as error:
+        refuse(error)
+    found.sort(key=lambda item: item[:2])
+    warming = Warming(settings.business.business())
+    with progress_bar() as progress:
+        began, task = time.monotonic(), progress.add_task("learning", total=len(found), rate="")
+        for number, (at, _, topic, value) in enumerate(found, 1):
+            warming.take(topic, value, at)
+            if number % 500 == 0:
+                progress.update(task, completed=number, rate=f"{number / max(time.monotonic() - began, 1e-3):,.0f}/s")
+    report(rejected + Counter(warming.refused()), examples)
+    out.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for name, status in warming.status().items():
+        if status["lessons"]:
+            path = out / f"{name}-model.json"
+            path.write_bytes(warming.document(name))
+            written[name] = {"file": str(path), **{key: status[key] for key in ("lessons", "labels", "measures")}}
+    if not written:
+        refuse(f"{len(found):,} events of deals and leads in the history, and nothing to learn from them")
+    print(orjson.dumps(written, option=orjson.OPT_INDENT_2).decode())
+
+
+Url = Annotated[str | None, typer.Option(help="Where the instance listens (default: from the settings).")]
+
+
+@app.command("show")
+def show_command(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, url: Url = None, config: Config = None
+) -> None:
+    """Show what the models of a running instance have learnt, and how good their answers were."""
+    found = orjson.loads(_get(config, url, "/api/models"))
+    if as_json:
+        print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        return
+    table = Table("model", "answers", "lessons", "labels", "drifts", *(name for name in _COLUMNS if name != "answers"))
+    for status in found:
+        for speaker, name in (("model", status["model"]), ("floor", f"{status['model']}-floor")):
+            measures = status["measures"][speaker]
+            cells = (_shown(measures.get(column)) for column in _COLUMNS if column != "answers")
+            answers = "yes" if status["champion"] == speaker else ""
+            table.add_row(name, answers, f"{status['lessons']:,}", f"{status['labels']:,}", str(status["alarms"]), *cells)
+    from rich.console import Console
+
+    Console(width=140).print(table)
+
+
+@app.command("export")
+def export_command(
+    model: Annotated[str, typer.Argument(help="deal or lead.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    url: Url = None,
+    config: Config = None,
+) -> None:
+    """Write a model of a running instance to a file."""
+    out.write_bytes(_get(config, url, f"/api/models/{model}/document"))
+    console.print(f"{model}: {out.stat().st_size:,} bytes in {out}", highlight=False)
+
+
+@app.command("import")
+def import_command(
+    model: Annotated[str, typer.Argument(help="deal or lead.")],
+    file: Annotated[Path, typer.Argument(help="What `vigie models warm` or `export` wrote.", exists=True)],
+    config: Config = None,
+) -> None:
+    """Let a model of the settings' Kafka go on from a file; what it had learnt is replaced."""
+    from models.learners.live_kinds import KINDS
+    from models.learners.live_model import checked
+    from models.learners.snapshot import SnapshotRefused
+
+    kind, document = KINDS.get(model), file.read_bytes()
+    if kind is None:
+        refuse(f"model: found {model!r}; accepted: {', '.join(KINDS)}", 2)
+    try:
+        checked(document, [f.name for f in kind.categories], [f.name for f in kind.numbers])
+    except SnapshotRefused as refused:
+        refuse(f"{file}: {refused}")
+    _replace(config, model, f"imported from {file.name}", document)
+
+
+@app.command("reset")
+def reset_command(model: Annotated[str, typer.Argument(help="deal or lead.")], config: Config = None) -> None:
+    """Let a model of the settings' Kafka begin anew; deals and leads, and what was asked of them, are kept."""
+    if model not in ("deal", "lead"):
+        refuse(f"model: found {model!r}; accepted: deal, lead", 2)
+    _replace(config, model, "reset by an operator", None)
+
+
+def _replace(config: Path | None, model: str, why: str, document: bytes | None) -> None:
+    from models.learners.examples import Command, encode
+
+    settings = settings_of(config)
+    if settings.kafka.embedded:
+        refuse(
+            "kafka.brokers: found embedded, whose models live in one process (accepted: a Kafka's address; or set models.start)"
+        )
+    raw = msgspec.Raw(document or b"null")
+    command = Command(id=f"command:{uuid.uuid4()}", model=model, kind="replace", why=why, document=raw)
+    try:
+        with Publisher(engine_options(settings, settings.kafka.brokers), message_timeout_ms=10_000) as publisher:
+            publisher.send("examples", model.encode(), encode(command))
+            if publisher.flush(15) or publisher.failed:
+                refuse("the broker did not take it within 10 s")
+    except KafkaException as error:
+        refuse(no_broker(settings.kafka.brokers, error))
+    console.print(f"{model}: {why}; it takes effect as soon as a worker has read it")
+
+
+def _get(config: Path | None, url: str | None, path: str) -> bytes:
+    if url is None:
+        settings = settings_of(config)
+        host = settings.web.host if settings.web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
+        url = f"http://{host}:{settings.web.port}"
+    try:
+        with urllib.request.urlopen(url.rstrip("/") + path, timeout=10) as answer:
+            body: bytes = answer.read()
+            return body
+    except urllib.error.HTTPError as error:
+        try:
+            said = orjson.loads(error.read())["error"]
+        except (ValueError, KeyError, TypeError):
+            said = error.reason
+        refuse(f"{url}{path}: {said}")
+    except (OSError, ValueError) as error:
+        refuse(f"{url}: no instance answers there: {error} (accepted: the address of a running `vigie up`, `worker` or `web`)")
 
 
 class History:

@@ -22,6 +22,8 @@ from stream.topics import check, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 
+#: The topics that events are published to.
+EVENT_TOPICS = ("deals", "leads", "engagement", "customers", "spend")
 _REASONS = 1_000  # kept apart: each may quote what was found
 #: An event's line, its bytes and its topic-less form; or why there is none.
 Line = tuple[int, bytes, str]
@@ -131,7 +133,7 @@ def publish(settings: Settings, files: list[Path], format: str, mapping: Path | 
 def ready(options: EngineOptions) -> None:
     """Refuse before the first event where there is no broker, or no topics: each event would wait for its time-out."""
     try:
-        problems = check(options, timeout=5)
+        problems = check(options, timeout=5, written=EVENT_TOPICS)
     except KafkaException as error:
         refuse(no_broker(options.brokers, error))
     fatal = [problem for problem in problems if problem.fatal]

@@ -17,7 +17,7 @@ import typer
 from confluent_kafka.admin import AdminClient
 from rich.progress import Progress, TaskID
 
-from agents import evaluate_alerts, roll_kpis
+from agents import evaluate_alerts, learn, predict_deals, predict_leads, roll_kpis
 from models.boundaries import ACCEPTED, boundaries
 from models.business import Business
 from models.calendar import DAY_MS, Calendar, epoch_ms, iso
@@ -36,6 +36,8 @@ from vigie.publish import lines, progress_bar, report
 WINDOWS = ("24h", "7d", "30d", "90d", "day", "week", "month", "quarter")
 #: Events published before the folds have to be durable: the embedded broker forgets what lies further back than its memory.
 HELD_EMBEDDED, HELD_KAFKA = 1_500, 20_000
+#: In the order in which time passes for them: lessons, then models.
+PREDICTING = (predict_deals.NAME, predict_leads.NAME, learn.NAME)
 _PATIENCE = 30  # seconds for a record that is known to be there
 _FOR_EVER = 300 * 366 * DAY_MS
 
@@ -50,6 +52,7 @@ class Request:
     windows: Sequence[str] = WINDOWS
     by: list[str] = field(default_factory=list)
     restated: bool = False
+    predictions: bool = False
     tick: str | None = None  # how often the rules are evaluated; None: not at all
 
 
@@ -64,6 +67,9 @@ def command(
     by: Annotated[list[str] | None, typer.Option(help="Also by this dimension.")] = None,
     restated: Annotated[bool, typer.Option("--restated", help="Read every time at the end, late corrections included.")] = False,
     kpis_out: Annotated[Path | None, typer.Option(help="Write the readings here (JSON lines; default: standard output).")] = None,
+    predictions_out: Annotated[
+        Path | None, typer.Option(help="Predict and learn, and write what is said of each open deal and lead at the end here.")
+    ] = None,
     alerts_out: Annotated[Path | None, typer.Option(help="Evaluate the rules, and write the alerts' transitions here.")] = None,
     tick: Annotated[str, typer.Option(help="How often rules are evaluated with --alerts-out, in event time.")] = "1h",
     config: Config = None,
@@ -81,6 +87,7 @@ def command(
         by=by or [],
         restated=restated,
         tick=tick if alerts_out is not None else None,
+        predictions=predictions_out is not None,
     )
     for period in (every, request.tick):
         if period is not None:
@@ -89,7 +96,7 @@ def command(
             except ValueError as error:
                 refuse(error, 2)
     log_to_stderr("warning" if settings.log_level == "info" else settings.log_level)
-    run(replay(settings, files, format, mapping, request, kpis_out, alerts_out))
+    run(replay(settings, files, format, mapping, request, kpis_out, alerts_out, predictions_out))
 
 
 def _instant(text: str, calendar: Calendar) -> int:
@@ -109,6 +116,7 @@ async def replay(
     request: Request,
     kpis_out: Path | None,
     alerts_out: Path | None,
+    predictions_out: Path | None = None,
 ) -> int:
     """Replay, write what was asked for, report; return the exit code."""
     with contextlib.ExitStack() as stack:
@@ -128,6 +136,9 @@ async def replay(
     elif alerts_out is None:
         for reading in player.readings:
             print(reading.encode().decode())
+    if predictions_out is not None:
+        with predictions_out.open("wb") as out:
+            _write(out, player.predictions)
     if alerts_out is not None:
         with alerts_out.open("wb") as out:
             _write(out, player.transitions)
@@ -157,8 +168,11 @@ async def replaying(settings: Settings, request: Request) -> AsyncIterator["Play
     business = settings.business.business()
     if request.restated:
         business = _keep_for_ever(settings)
+    # Time is that of the events: what is learnt goes round whenever the folds have caught up.
+    settings = settings.model_copy(update={"models": settings.models.model_copy(update={"interval": 0})})
     more: dict[str, Any] = {"clock": clock, "business": business, "delivering": False}
     more |= {"alerting": request.tick is not None, "paced": True}
+    more["predicting"] = request.predictions
     made: Instance | None = None
     try:
         async with running(settings, **more) as instance:
@@ -203,6 +217,7 @@ class Player:
         self.clock = clock
         self.readings: list[Reading] = []
         self.transitions: list[bytes] = []
+        self.predictions: list[bytes] = []
         self.rejects: Counter[str] = Counter()
         self.examples: dict[str, int] = {}
         self._publisher = Publisher(instance.options)
@@ -249,6 +264,7 @@ class Player:
         await self.settle()
         # Counted here: once the engine has stopped, there are no partitions left to ask.
         self._letters = sum(n for p in self.instance.partitions() for (_, kind, _), n in p.outcomes.items() if not kind)
+        self.predictions = [orjson.dumps(found) for found in self.instance.predictions()]
         self.lost = sum(jump["offsets_lost"] for jump in self.instance.engine.status().get("jumps", {}).values())
         if self.request.restated:
             for at in stops.read:
@@ -264,7 +280,12 @@ class Player:
             raise RuntimeError(f"the broker has not acknowledged {publisher.sent - publisher.acknowledged} events within 60 s")
         if publisher.failed:
             raise RuntimeError(f"{publisher.failed} events were not taken by the broker: {publisher.errors[0]}")
-        await self.instance.engine.driver.settled(publisher.ends, cascade=True)
+        driver = self.instance.engine.driver
+        await driver.settled(publisher.ends, cascade=True)
+        if self.request.predictions:
+            for fold in PREDICTING:
+                driver.poke(fold)
+                await driver.settled(publisher.ends, cascade=True)
 
     async def _stop(self, at: int, read: bool) -> None:
         await self.settle()

@@ -15,10 +15,13 @@ from alert_rules.stages.route import Route
 from alert_rules.suggest import near
 from alert_rules.whom import explain
 from models.calendar import epoch_ms, iso
+from stream.catalogue import load_catalogue
 from stream.options import wall_clock
 from stream.settings import Settings, SettingsError, load
 
 app = typer.Typer(help="The plan of who is told of alerts, and when: check and try.", no_args_is_help=True)
+#: Types of receivers that a summary can be read in.
+_READ = {"console", "http", "slack", "email", "apprise"}
 Config = Annotated[Path | None, typer.Option("--config", help="The settings file (default vigie.yaml, where there is one).")]
 
 
@@ -46,7 +49,24 @@ def load_alerting(settings: Settings) -> Alerting:
     plan, problems = parse_alerting(tree, receivers, settings.business.timezone)
     if plan is None:
         raise SettingsError([f"{where}: {problem}" for problem in problems])
+    if problems := _unsummed(plan, settings):
+        raise SettingsError([f"{where}: alerting.digest.{problem}" for problem in problems])
     return plan
+
+
+def _unsummed(plan: Alerting, settings: Settings) -> list[str]:
+    """Return what only the catalogue and the receivers' types tell of the morning's summary."""
+    if plan.digest is None:
+        return []
+    known = sorted(load_catalogue(settings.kpi_files).kpis)
+    found = [f"kpis: unknown KPI {kpi!r}{near(kpi, known)}" for kpi in plan.digest.kpis if kpi not in known]
+    types = {receiver.name: receiver.type for receiver in settings.receivers}
+    found += [
+        f"receivers: {name!r} is of type {types[name]}, which takes incidents only (accepted: {', '.join(sorted(_READ))})"
+        for name in plan.digest.receivers
+        if types.get(name, "email") not in _READ
+    ]
+    return found
 
 
 def _plan(config: Path | None) -> tuple[Alerting, Settings]:

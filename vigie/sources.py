@@ -108,7 +108,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 
 @app.command("list")
 def list_command(config: Config = None) -> None:
-    """List the senders that are understood, and the sources that are set."""
+    """List the senders that are understood, the sources that are set, and what the pages of each web site need."""
     settings = settings_of(config)
     problems = []
     for name, adapter in ADAPTERS.items():
@@ -120,6 +120,9 @@ def list_command(config: Config = None) -> None:
             problems += error.problems
             continue
         print(f"POST {found.address(f'/webhooks/{name}', settings.web.public_url)} ({adapter.name})")
+    for name, site in settings.collect.sites.items():
+        address = f"{settings.web.public_url.rstrip('/')}/vigie.js"
+        print(f'{name}: <script defer src="{address}" data-site="{site.key}"></script> (pages of {", ".join(site.origins)})')
     if problems:
         refuse("\n".join(problems))
 

@@ -6,16 +6,21 @@ from typing import Annotated
 import typer
 from confluent_kafka import KafkaException
 
+from agents import pick_highlights
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
-from agents.worker import entity_folds
+from agents.send_digest import send_digest
+from agents.watch_entities import Watcher
+from agents.worker import entity_folds, prediction_folds
 from alert_rules.alerting import everything_to
+from stream.catalogue import load_catalogue
 from stream.options import EngineOptions, FoldSpec
 from stream.settings import Settings
 from stream.topics import check, create, declared, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
+from vigie.routes import load_alerting
 
 app = typer.Typer(no_args_is_help=True, help="Create and check the topics.")
 
@@ -25,8 +30,13 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
-    folds = [*entity_folds(settings.business.business(), options.partitions), Evaluator(()).spec()]
-    folds += [Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
+    business = settings.business.business()
+    folds = [*entity_folds(business, options.partitions), pick_highlights.spec(business), Watcher((), "EUR").spec()]
+    if settings.models.live:
+        folds += prediction_folds(business, options.partitions, interval=settings.models.interval)
+    folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
+    if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files))) is not None:
+        folds.append(digest)
     return options, folds
 
 

@@ -18,6 +18,7 @@ from stream.options import EngineOptions
 from stream.publisher import Publisher
 from stream.seen import seen_of
 from stream.settings import Settings
+from stream.web import predictions
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.collect import Collector
@@ -88,7 +89,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
     metrics.show_alerts(instance.evaluator.counts)
-    metrics.show_held_back(instance.evaluator.beyond)
+    metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
     deliverer = instance.deliverer
     metrics.show_notifications(instance.notifications)
     metrics.show_decisions(lambda: instance.dispatcher.decisions)
@@ -102,16 +103,20 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
+    web.include_router(predictions.router(instance if settings.models.live else None))
+    if settings.models.live:
+        metrics.show_models(instance.models)
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     open_operations(
         web,
         settings,
         instance.options,
         stack,
-        standing=lambda: None if evaluator.owned() is None else {a["id"] for a in evaluator.current()},
+        standing=lambda: None if evaluator.owned() is None else evaluator.incidents() | dispatcher.threads(),
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
         used=dispatcher.used,
         stands=dispatcher.stands,
+        title=dispatcher.title,
     )
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)

@@ -15,6 +15,7 @@ from stream.catalogue import load_catalogue
 from stream.metrics import Metrics
 from stream.options import wall_clock
 from stream.settings import Settings
+from stream.web import predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.board import Board, Source, ViewSource
@@ -57,7 +58,9 @@ async def web(settings: Settings) -> None:
         settings, settings.kafka.brokers, application=f"{settings.application}-web-{settings.instance}", observer=metrics
     )
     roller, alerts, probe = Roller(business, catalogue, clock=wall_clock), AlertBoard(), BrokerProbe(options)
-    engine = build_app(options, [roller.spec(), alerts.spec()])
+    shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
+    specs = [roller.spec(), alerts.spec(), *([shown_predictions.spec()] if settings.models.live else [])]
+    engine = build_app(options, specs)
     source = ViewSource(roller.view, catalogue)
     snapshots = Snapshots.of(settings)
 
@@ -82,8 +85,12 @@ async def web(settings: Settings) -> None:
         cache_state=lambda: snapshots.state,
     )
 
+    application.include_router(predictions.router(shown_predictions if settings.models.live else None))
+    if settings.models.live:
+        metrics.show_models(shown_predictions.models)
+
     def standing() -> set[str] | None:
-        return {alert["id"] for alert in alerts.current()} if source.complete else None
+        return alerts.incidents() if source.complete else None
 
     async def read() -> None:
         await engine.start()

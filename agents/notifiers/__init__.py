@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable
 
+from agents.notifiers.apprise import AppriseNotifier
 from agents.notifiers.base import Notifier, ReceiverError
 from agents.notifiers.console import ConsoleNotifier
 from agents.notifiers.email import EmailNotifier
 from agents.notifiers.http import HttpNotifier
 from agents.notifiers.pagerduty import PagerDutyNotifier
 from agents.notifiers.slack import SlackNotifier
+from agents.notifiers.task import AsanaNotifier, MondayNotifier, TrelloNotifier
 from stream.settings import ReceiverSettings
 
 __all__ = ["NOTIFIERS", "Notifier", "ReceiverError", "build"]
@@ -19,6 +21,10 @@ NOTIFIERS: dict[str, Callable[[ReceiverSettings], Notifier]] = {
     "slack": SlackNotifier.from_settings,
     "email": EmailNotifier.from_settings,
     "pagerduty": PagerDutyNotifier.from_settings,
+    "trello": TrelloNotifier.from_settings,
+    "asana": AsanaNotifier.from_settings,
+    "monday": MondayNotifier.from_settings,
+    "apprise": AppriseNotifier.from_settings,
 }
 
 

@@ -32,6 +32,8 @@ _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _STAMP = re.compile(r"^(?:STILL |ESCALATED |ACKNOWLEDGED |NO LONGER ACKNOWLEDGED )?\[[^\]]*\] ")
 _VALUE = re.compile(r": [^:]*$")
+#: A deal or lead behind the alert: its place, what it is, and where it is found.
+_NUMBERED = re.compile(r"(\d+\. )(.+): (https?://\S+)")
 _COLOURS = {"critical": "#b3261e", "warn": "#9a6700", "resolved": "#1a7f37"}
 _SUBJECT = 200
 
@@ -180,6 +182,8 @@ def clean(text: str, limit: int = _SUBJECT) -> str:
 def subject(alert: Mapping[str, Any]) -> str:
     """Return the subject: what it is about, without what changes during the incident, so that its mails stay one thread."""
     group = alert.get("group") or {}
+    if alert.get("kind") == "digest":
+        return clean(str((alert.get("message") or {}).get("title") or "Summary"))
     if alert.get("more") or len(alert.get("alerts") or ()) > 1 or (group and set(group) != {"incident"}):
         place = ", ".join(f"{name} {value}" for name, value in group.items() if value)
         return clean(f"Alerts: {place}" if place else "Alerts")
@@ -199,18 +203,7 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
     state = "resolved" if alert.get("kind") == "resolved" else str(alert.get("severity"))
     colour = _COLOURS.get(state, "#57606a")
     first, _, rest = text.partition("\n\n")
-    rows = ""
-    for line in rest.splitlines():
-        name, colon, value = line.partition(": ")
-        if colon and len(name) < 30:
-            link = value.startswith(("http://", "https://"))
-            shown = f'<a href="{escape(value)}" style="color:#0969da">{escape(value)}</a>' if link else escape(value)
-            rows += (
-                '<tr><td style="padding:6px 12px 6px 0;color:#57606a;vertical-align:top;white-space:nowrap">'
-                f'{escape(name)}</td><td style="padding:6px 0;vertical-align:top;overflow-wrap:anywhere">{shown}</td></tr>'
-            )
-        elif line:
-            rows += f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{escape(line)}</td></tr>'
+    rows = "".join(map(_row, filter(None, rest.splitlines())))
     lead = escape(first).replace("\n", "<br>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -227,6 +220,23 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
         f'style="font-size:14px">{rows}</table></td></tr>{_buttons(actions, colour)}'
         '<tr><td style="padding:12px 20px;border-top:1px solid #d0d7de;color:#57606a;font-size:12px;overflow-wrap:anywhere">'
         f"{escape(_footer(alert))}</td></tr></table></td></tr></table></body></html>\n"
+    )
+
+
+def _row(line: str) -> str:
+    """Return a line of the text as a row: a label and what it says; what is behind the alert is a link with its name."""
+    named = _NUMBERED.fullmatch(line)
+    if named is not None:
+        shown = f'{escape(named[1])}<a href="{escape(named[3])}" style="color:#0969da">{escape(named[2])}</a>'
+        return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{shown}</td></tr>'
+    name, colon, value = line.partition(": ")
+    if not colon or len(name) >= 30:
+        return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{escape(line)}</td></tr>'
+    link = value.startswith(("http://", "https://"))
+    shown = f'<a href="{escape(value)}" style="color:#0969da">{escape(value)}</a>' if link else escape(value)
+    return (
+        '<tr><td style="padding:6px 12px 6px 0;color:#57606a;vertical-align:top;white-space:nowrap">'
+        f'{escape(name)}</td><td style="padding:6px 0;vertical-align:top;overflow-wrap:anywhere">{shown}</td></tr>'
     )
 
 

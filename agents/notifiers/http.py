@@ -95,7 +95,8 @@ def payload(delivery: Delivery) -> bytes:
     data = {name: value for name, value in alert.items() if name not in ("type", "receivers")}
     if delivery.actions:
         data["links"] = {action.name: action.url for action in delivery.actions}
-    return orjson.dumps({"type": f"alert.{alert.get('kind')}", "timestamp": alert.get("at"), "data": data})
+    kind = "digest" if alert.get("kind") == "digest" else f"alert.{alert.get('kind')}"
+    return orjson.dumps({"type": kind, "timestamp": alert.get("at"), "data": data})
 
 
 def decode_secret(text: str) -> bytes | None:

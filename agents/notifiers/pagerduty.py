@@ -11,7 +11,7 @@ import orjson
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, Poster, usable
 from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome, Retry, Sent
+from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 
 API = "https://events.pagerduty.com/v2/enqueue"
@@ -43,6 +43,8 @@ class PagerDutyNotifier:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt."""
+        if delivery.alert.get("kind") == "digest":
+            return Rejected("a summary is no incident")
         headers = {"Content-Type": "application/json", "User-Agent": "Vigie", "Idempotency-Key": delivery.id}
         body = {"routing_key": self._key, **event(delivery.incident, delivery.alert)}
         opened = [{"href": action.url, "text": "Vigie"} for action in delivery.actions if action.name == "open"]

@@ -20,8 +20,8 @@ TIMEOUT = 10.0
 LONGEST_ASKED = 3_600_000
 #: Answers of 4xx that are about the moment, not about the message.
 _LATER = frozenset({408, 423, 425, 429})
-#: So much of an answer is read where its text matters, bytes.
-_ANSWER = 65_536
+#: So much of an answer is read where its text matters, bytes: Slack's holds the message again, each letter as ``\\uXXXX``.
+_ANSWER = 262_144
 NOT_A_URL = "not a URL (accepted: http:// or https:// and a host)"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alert_rules.delivery import Action
+from alert_rules.explain import BEHIND, behind_items
 
 #: Block Kit's limits: characters of a section's text, elements of a context, blocks of a message, characters of a button's
 #: text, of its value, and of a URL.
@@ -46,7 +47,11 @@ def render(alert: Mapping[str, Any], actions: Sequence[Action] = (), *, pressed:
     mark = ":large_green_circle:" if alert.get("kind") == "resolved" else _MARKS.get(str(alert.get("severity")), "")
     first, _, rest = text.partition("\n\n")
     blocks: list[dict[str, Any]] = [_section(f"{mark} *{escape(title, 500)}*".strip())]
+    behind = _behind(alert)
+    if behind:
+        rest = rest.partition(f"\n\n{BEHIND}\n")[0]  # told with links instead
     blocks += [_section(escape(part, SECTION)) for part in (first, rest) if part.strip()]
+    blocks += behind
     told = [("rule", alert.get("rule")), ("why now", alert.get("why_now")), ("incident", alert.get("incident"))]
     ack = alert.get("acknowledged")
     if isinstance(ack, Mapping):
@@ -59,6 +64,15 @@ def render(alert: Mapping[str, Any], actions: Sequence[Action] = (), *, pressed:
     # `text` is what a notification shows; `link_names` and unfurling off: names and links in it do nothing.
     shown = {"text": escape(title, SECTION) or "-", "blocks": blocks[:BLOCKS]}
     return shown | {"unfurl_links": False, "unfurl_media": False, "link_names": False}
+
+
+def _behind(alert: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the deals or leads behind an alert, each a link to its page where the settings know it."""
+    lines = []
+    for line, url in behind_items(alert.get("explanation") or {}):
+        words = escape(line, 300)
+        lines.append(f"<{escape(url, URL)}|{words.replace('|', '¦')}>" if url and not set(url) & set("<>| ") else words)
+    return [_section(text)] if lines and len(text := "\n".join([f"*{BEHIND}*", *lines])) <= SECTION else []
 
 
 def news(alert: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ here as it does there. Days of the month may be negative: ``-1`` is the last; wh
 import calendar as months_
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -51,12 +51,16 @@ class TimeInterval:
         minute = local.hour * 60 + local.minute
         if self.times and not any(start <= minute < end for start, end in self.times):
             return False
-        last = months_.monthrange(local.year, local.month)[1]
+        return self.on(local)
+
+    def on(self, day: date) -> bool:
+        """Whether it holds at any time of a day (a date in its own zone)."""
+        last = months_.monthrange(day.year, day.month)[1]
         return (
-            _within(self.weekdays, local.isoweekday() % 7)
-            and (not self.days or any(_day_in(days, local.day, last) for days in self.days))
-            and _within(self.months, local.month)
-            and _within(self.years, local.year)
+            _within(self.weekdays, day.isoweekday() % 7)
+            and (not self.days or any(_day_in(days, day.day, last) for days in self.days))
+            and _within(self.months, day.month)
+            and _within(self.years, day.year)
         )
 
     def possible(self) -> bool:

@@ -67,7 +67,8 @@ select k, family, subject, last(root order by steps) as root from chain group by
 create or replace table fact as
 select k, family, coalesce(root, subject) as subject, t, id, kind, data
 from known left join survivor using (k, family, subject)
-where family in ('deal', 'lead') and kind not in ('merged', 'activity');
+where family in ('deal', 'lead') and kind not in ('merged', 'activity')
+    and not (kind = 'deleted' and root is not null);  -- that the loser is gone is not said of the survivor
 
 -- What was deleted counts for nothing, unless it was created or reopened afterwards.
 create or replace table gone as

@@ -17,7 +17,7 @@ import msgspec
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.history import Entry
-from models.measures import DEALS
+from models.measures import DEALS, rough
 from models.money import UnknownRate
 from models.panes import TOTAL, Booking, Cells, Panes
 from models.segments import Segments
@@ -26,7 +26,7 @@ _SLOT = {m.name: slot for slot, m in enumerate(DEALS)}
 _CREATED: Cells = ((_SLOT["deals_created"], 1),)
 _ENTERED: Cells = ((_SLOT["stage_entered"], 1),)
 _OPEN_DEALS, _OPEN_AMOUNT = _SLOT["open_deals"], _SLOT["open_amount"]
-_STAGE_LEFT, _STAGE_MILLIS = _SLOT["stage_left"], _SLOT["stage_millis"]
+_STAGE_LEFT, _STAGE_MILLIS, _STAGE_STAYS = _SLOT["stage_left"], _SLOT["stage_millis"], _SLOT["stage_stays"]
 
 #: Attributes that describe a deal: the close is booked under what is known of them last.
 DESCRIBING = ("source", "campaign", "product", "region", "segment", "pipeline", "variant")
@@ -176,8 +176,10 @@ class DealSteps:
 
     def _leave(self, deal: Deal, at: int, sign: int) -> None:
         if deal.stage is not None and sign:
-            cells = ((_STAGE_LEFT, 1), (_STAGE_MILLIS, at - deal.stage_since))
-            self._panes.add(at // MINUTE_MS, (TOTAL, self._segments.name("stage", deal.stage)), cells, sign)
+            stay = at - deal.stage_since
+            cells = ((_STAGE_LEFT, 1), (_STAGE_MILLIS, stay))
+            segments = (TOTAL, self._segments.name("stage", deal.stage))
+            self._panes.book((at // MINUTE_MS, segments, cells, ((_STAGE_STAYS, rough(stay)),)), sign)
 
     def _settle(self, deal: Deal, at: int, sign: int) -> None:
         """Bring what is booked in line with the present."""

@@ -67,7 +67,14 @@ class Dimension(NamedTuple):
 
 PLAIN, MONEY, TIME = Dimension(), Dimension(money=1), Dimension(millis=1)
 _NAMES = {PLAIN: "a plain number", MONEY: "money", TIME: "a time"}
-_DIMENSION = {Kind.COUNT: PLAIN, Kind.MONEY: MONEY, Kind.MILLIS: TIME, Kind.DISTINCT: PLAIN, Kind.VALUES: MONEY}
+_DIMENSION = {
+    Kind.COUNT: PLAIN,
+    Kind.MONEY: MONEY,
+    Kind.MILLIS: TIME,
+    Kind.DISTINCT: PLAIN,
+    Kind.VALUES: MONEY,
+    Kind.DURATIONS: TIME,
+}
 
 
 class Term(NamedTuple):
@@ -175,7 +182,7 @@ class _Builder:
 
     def _measure(self, name: str) -> Term:
         fold, kind = self._known(name)
-        if kind in (Kind.VALUES, Kind.DISTINCT):
+        if kind in (Kind.VALUES, Kind.DURATIONS, Kind.DISTINCT):
             functions = "distinct" if kind is Kind.DISTINCT else "median, mean"
             raise FormulaError(f"measure {name!r} is no single number (accepted inside: {functions})")
         return Term(lambda scope: scope.flow(fold, name), _DIMENSION[kind], name)
@@ -242,7 +249,7 @@ class _Builder:
                     raise FormulaError(f"unknown time {lag!r}{did_you_mean(lag, LAGS)}")
                 fold, kind = self._known(name, _of_kind(Kind.COUNT, Kind.MONEY, Kind.MILLIS))
                 return Term(lambda scope: scope.lagged(fold, name, lag), _DIMENSION[kind], text)
-        fold, kind = self._known(name, _of_kind(Kind.VALUES))
+        fold, kind = self._known(name, _of_kind(Kind.VALUES, Kind.DURATIONS))
         statistic = median if function == "median" else mean
 
         def of_values(scope: Scope) -> Number:

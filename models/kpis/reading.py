@@ -35,6 +35,7 @@ class Reading:
     sample: int | None = None
     currency: str | None = None
     against: Mapping[str, Mapping[str, Any]] | None = None
+    because: Mapping[str, Any] | None = None  # what explains it (``explain.py``), where somebody may have to be told
 
     @property
     def segment_name(self) -> str:
@@ -71,6 +72,8 @@ class Reading:
             shown["currency"] = self.currency
         if self.against is not None:
             shown["against"] = self.against
+        if self.because is not None:
+            shown["because"] = self.because
         return shown
 
     def encode(self) -> bytes:
@@ -98,6 +101,7 @@ class Reading:
                 sample=found.get("sample"),
                 currency=found.get("currency"),
                 against=found.get("against"),
+                because=found.get("because"),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a reading: {error!r}") from error

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 DAY_MS = 86_400_000
 
 #: A feature's value: text is a category, a number is a number.
@@ -82,31 +84,25 @@ def step_of(value: float, edges: tuple[float, ...]) -> int:
     return bisect_right(edges, value)
 
 
-class DealPast:
+class DealPast(msgspec.Struct, array_like=True):
     """What a deal's events have said so far (a fold: events come in the order of their time)."""
 
-    __slots__ = (
-        "activities",
-        "attributes",
-        "before",
-        "created",
-        "events",
-        "last",
-        "last_activity",
-        "owners",
-        "previous_stage",
-        "since",
-        "stage",
-        "visits",
-    )
+    created: int
+    since: int = -1  # in the stage; these three begin at the creation
+    last: int = -1
+    before: int = -1
+    attributes: dict[str, Any] = {}
+    events: int = 0
+    activities: int = 0
+    last_activity: str = ""
+    stage: str = ""
+    previous_stage: str = ""
+    owners: list[str] = []
+    visits: dict[str, int] = {}
 
-    def __init__(self, created: int) -> None:
-        self.created = self.since = self.last = self.before = created
-        self.attributes: dict[str, Any] = {}
-        self.events = self.activities = 0
-        self.last_activity = self.stage = self.previous_stage = ""
-        self.owners: list[str] = []
-        self.visits: dict[str, int] = {}
+    def __post_init__(self) -> None:
+        if self.since < 0:
+            self.since = self.last = self.before = self.created
 
     def apply(self, at: int, kind: str, data: Mapping[str, Any]) -> None:
         """Take one event; ``kind`` is its type without ``deal.``, ``data`` what it said (None: cleared)."""

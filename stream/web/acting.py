@@ -45,8 +45,8 @@ _WORDS = {
 class Acting:
     """The routes of links and buttons. ``put`` writes an act and returns once the broker has it, or raises ``OSError``.
 
-    ``used`` and ``stands`` answer for a link's id and an incident where this process knows, else None. ``secrets`` are Slack's
-    signing secrets. ``clock`` is epoch milliseconds.
+    ``used``, ``stands`` and ``title`` answer for a link's id, and for an incident, where this process knows, else None.
+    ``secrets`` are Slack's signing secrets. ``clock`` is epoch milliseconds.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Acting:
         secrets: Sequence[bytes] = (),
         used: Callable[[str], bool | None] = lambda link: None,
         stands: Callable[[str], bool | None] = lambda incident: None,
+        title: Callable[[str], str | None] = lambda incident: None,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         self._links = links
@@ -64,6 +65,7 @@ class Acting:
         self._secrets = tuple(secrets)
         self._used = used
         self._stands = stands
+        self._title = title
         self._clock = clock
 
     def router(self) -> APIRouter:
@@ -78,7 +80,7 @@ class Acting:
             except LinkError as error:
                 return _refused(error)
             todo, _, meaning = _WORDS[link.act]
-            return _page(200, f"{todo}?", f"{_about(link)} {meaning}", button=todo)
+            return _page(200, f"{todo}?", f"{self._about(link)} {meaning}", button=todo)
 
         @router.post("/act/{token}", include_in_schema=False)
         async def act(token: str) -> Response:
@@ -91,7 +93,7 @@ class Acting:
             except OSError:
                 return _page(503, "Not done", "The broker did not take it. Press the button again.", button=_WORDS[link.act][0])
             _, done, meaning = _WORDS[link.act]
-            return _page(200, done, f"{_about(link)} {meaning}")
+            return _page(200, done, f"{self._about(link)} {meaning}")
 
         @router.post("/slack/interactivity", summary="Buttons pressed in Slack")
         async def slack(request: Request) -> Response:
@@ -107,6 +109,10 @@ class Acting:
         if self._stands(link.incident) is False:
             raise LinkError("this alert has ended: there is nothing left to do", expired=True)
         return link
+
+    def _about(self, link: Link) -> str:
+        about = ", ".join(link.matchers) if link.act == "silence" and link.matchers else link.incident
+        return f"{self._title(link.incident) or 'Alert'} ({about}), as {link.receiver}."
 
     async def _do(self, link: Link, by: str, via: str) -> None:
         now = self._clock()
@@ -166,11 +172,6 @@ class Acting:
             expected = "v0=" + hmac.new(secret, b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
             found |= hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
         return found
-
-
-def _about(link: Link) -> str:
-    about = ", ".join(link.matchers) if link.act == "silence" and link.matchers else link.incident
-    return f"Alert {about}, as {link.receiver}."
 
 
 def _refused(error: LinkError) -> Response:

@@ -1,10 +1,12 @@
 """Which alerts stand, as a process that does not evaluate them can tell from the topic ``alerts``?"""
 
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from alert_rules.evaluator import LISTED
 from models.fold import Changes, Record
 from stream.options import FoldSpec
 
@@ -61,9 +63,14 @@ class AlertBoard:
         """Nothing is written."""
         return Changes([], [])
 
-    def current(self) -> list[dict[str, Any]]:
-        """Return the alerts that stand, gravest and oldest first: ``GET /api/alerts``."""
-        return sorted(
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return set(self._open)
+
+    def current(self, limit: int = LISTED) -> list[dict[str, Any]]:
+        """Return the alerts that stand, gravest and oldest first, ``limit`` at most: ``GET /api/alerts``."""
+        return heapq.nsmallest(
+            limit,
             self._open.values(),
             key=lambda a: (_RANK.get(a["state"], 9), _GRAVITY.get(a["severity"], 1), str(a["since"]), a["id"]),
         )

@@ -142,7 +142,7 @@ def _described(kpi: Kpi) -> dict[str, Any]:
 
 @router.get("/alerts", summary="Alerts that are not inactive")
 async def alerts(request: Request) -> Response:
-    """Return the current alerts, firing first, then pending, recovering and resolved."""
+    """Return the current alerts, the gravest 500 (``vigie_alerts`` counts all): firing, pending, recovering, resolved."""
     rank = {"firing": 0, "pending": 1, "recovering": 2, "resolved": 3}
     found = sorted(context(request).alerts(), key=lambda alert: (rank.get(str(alert.get("state")), 9), str(alert.get("rule"))))
     return to_json(found)

@@ -14,6 +14,7 @@ from stream.web.board import WINDOWS, Board, Reading, UnknownName
 from stream.web.context import Context, context
 from stream.web.health import Health
 from stream.web.live import Full, Live
+from stream.web.schema import document
 
 #: What the page shows of an alert.
 _ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "since")
@@ -68,6 +69,7 @@ def build_web(
 
     app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/api/openapi.json")
     app.state.vigie = ctx
+    document(app)
     app.add_middleware(page.SecureHeaders)
     app.include_router(page.router)
     app.include_router(api.router)

@@ -1,30 +1,197 @@
-"""What do the routes answer, for the OpenAPI document? JSON Schemas of the answers that are no models."""
+"""What do the routes take and answer? The parts of the OpenAPI document that no type in the code says.
+
+The routes read and answer bytes, since most are bounded and checked by hand; so their document is kept here, by method and
+path, and a test compares it with what a running instance does.
+"""
 
 from collections.abc import Mapping
 from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 
 Schema = dict[str, Any]
 
 _TEXT: Schema = {"type": "string"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
+_TIME: Schema = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"}
 
-#: Whatever is refused says why.
-ERROR: Schema = {"type": "object", "properties": {"error": _TEXT}, "required": ["error"]}
-#: What came of a webhook.
-ACCEPTED: Schema = {
-    "type": "object",
-    "properties": {"accepted": _COUNT, "unusable": _COUNT},
-    "required": ["accepted", "unusable"],
+
+def _object(required: Mapping[str, Schema], **more: Schema) -> Schema:
+    return {"type": "object", "properties": {**required, **more}, "required": list(required)}
+
+
+def _list(of: Schema) -> Schema:
+    return {"type": "array", "items": of}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_ERROR = _object({"error": _TEXT})
+_UNKNOWN = _object({"error": _TEXT, "parameter": _TEXT, "found": _TEXT, "accepted": _list(_TEXT)})
+_TOLD = _object({"accepted": _COUNT, "unusable": _COUNT})
+_NUMBER = _or_null({"type": "number"})
+_READING = _object(
+    {
+        "kpi": _TEXT, "window": _TEXT, "segment": {"type": "object", "additionalProperties": _TEXT}, "from": _TIME, "at": _TIME,
+        "value": _NUMBER, "unit": _TEXT,
+    },
+    numerator=_NUMBER, denominator=_NUMBER, low=_NUMBER, high=_NUMBER, why=_TEXT,
+)  # fmt: skip
+_HEALTH = _object(
+    {
+        "ready": {"type": "boolean"}, "state": _TEXT, "reasons": _list(_TEXT), "degraded": _list(_TEXT), "notices": _list(_TEXT),
+    }
+)  # fmt: skip
+_ACT = _object({"type": {"const": "act"}, "at": _TIME, "by": _TEXT, "act": _TEXT, "via": _TEXT})
+_SILENCE = _object({"id": _TEXT, "matchers": _list(_TEXT), "starts": _TIME, "ends": _TIME}, comment=_TEXT, by=_TEXT)
+_KPI = _object({"id": _TEXT, "label": {"type": "object"}, "definition": _TEXT, "formula": _TEXT, "unit": _TEXT})
+_CATALOGUE = _object(
+    {"kpis": _list(_KPI), "windows": _list(_TEXT), "dimensions": _list(_TEXT), "currency": _TEXT, "timezone": _TEXT}
+)
+_TREND = _object({"window": _TEXT, "times": {"type": "array"}, "values": {"type": "object"}})
+_ALERT = _object({"id": _TEXT, "rule": _TEXT, "severity": _TEXT, "state": _TEXT, "segment": {"type": "object"}, "since": _TIME})
+_PAST = _object({"records": _list({"type": "object"}), "next": _or_null({"type": "integer"})})
+_WANTED = {
+    **_object({"matchers": {**_list(_TEXT), "minItems": 1}}, starts=_TEXT, ends=_TEXT, duration=_TEXT, comment=_TEXT),
     "additionalProperties": False,
-}
-#: When to come back, in seconds.
-RETRY: Schema = {
-    "retry-after": {"description": "Seconds after which to try again", "schema": {"type": "string", "pattern": "^[0-9]+$"}}
+    "example": {"matchers": ["team=sales"], "duration": "2h", "comment": "fair"},
 }
 
+_RETRY = {"retry-after": {"description": "Seconds after which to try again", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
+_AGAIN = (429, 503)
 
-def described(text: str, schema: Schema, *kinds: str, headers: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return an answer of the document: JSON of this schema, or text of the other ``kinds`` of content."""
-    content: dict[str, Any] = {"application/json": {"schema": schema}}
+
+def _said(text: str, schema: Schema | None = None, *kinds: str, retry: bool = False) -> dict[str, Any]:
+    """Return an answer: JSON of a schema, text of other kinds of content, or nothing at all."""
+    content: dict[str, Any] = {} if schema is None else {"application/json": {"schema": schema}}
     content |= {kind: {"schema": _TEXT} for kind in kinds}
-    return {"description": text, "content": content, **({"headers": dict(headers)} if headers else {})}
+    return {"description": text, **({"content": content} if content else {}), **({"headers": _RETRY} if retry else {})}
+
+
+def _errors(**texts: str) -> dict[str, Any]:
+    """Return refusals by status (``_404="…"``), each with a JSON text that says why."""
+    return {name[1:]: _said(text, _ERROR, retry=int(name[1:]) in _AGAIN) for name, text in texts.items()}
+
+
+def _query(*names: str) -> list[Schema]:
+    return [{"name": name, "in": "query", "required": False, "schema": _TEXT} for name in names]
+
+
+def _body(*kinds: str, schema: Schema | None = None, required: bool = True) -> dict[str, Any]:
+    return {"required": required, "content": {kind: {"schema": schema or {}} for kind in kinds}}
+
+
+_AWAY = "No numbers yet, or another process has them"
+_FULL = "Too much is under way, or the broker is away: nothing was accepted"
+_UNREAD = {
+    "_400": "Cut off, or not in the encoding it announces",
+    "_408": "The body took too long",
+    "_413": "The body is too large",
+}
+_OPERATOR = {"_401": "No operator's token", "_403": "Nobody may act here, or this operator may not"}
+_ACTED = {
+    "202": _said("The broker has the act", _ACT),
+    **_errors(**_OPERATOR, _413="The body is too long", _503="The broker is away"),
+}
+_BEARER: Schema = {"security": [{"operator": []}]}
+
+#: Beside what FastAPI knows: parameters, bodies and answers, by method and path.
+OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("get", "/healthz"): {"responses": {"200": _said("It lives", _object({"status": {"const": "ok"}}))}},
+    ("get", "/readyz"): {"responses": {"200": _said("Ready", _HEALTH), "503": _said("Not ready, and why", _HEALTH, retry=True)}},
+    ("get", "/metrics"): {"responses": {"200": _said("Metrics", None, "text/plain", "application/openmetrics-text")}},
+    ("get", "/api/stream"): {
+        "parameters": _query("window"),
+        "responses": {
+            "200": _said("Events without end", None, "text/event-stream"), "400": _said("No such window", _UNKNOWN),
+            **_errors(_503="Too many pages are open"),
+        },
+    },
+    ("get", "/api/kpis"): {
+        "parameters": _query("kpi", "window", "by", "format"),
+        "responses": {
+            "200": _said("Readings", _list(_READING), "text/csv"), "400": _said("A name that is not known", _UNKNOWN),
+            **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/trend"): {
+        "parameters": _query("window"),
+        "responses": {"200": _said("Totals", _TREND), "400": _said("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
+    },
+    ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
+    ("get", "/api/alerts"): {"responses": {"200": _said("Alerts", _list(_ALERT))}},
+    ("post", "/api/alerts/{incident}/ack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
+    ("post", "/api/alerts/{incident}/unack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
+    ("post", "/api/silences"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema=_WANTED),
+        "responses": {**_ACTED, **_errors(_400="Not a silence, and why")},
+    },
+    ("delete", "/api/silences/{id_}"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such silence")}},
+    ("get", "/api/silences"): {"responses": {"200": _said("Silences", _list(_SILENCE)), **_errors(_503=_AWAY)}},
+    ("get", "/api/alerts/history"): {
+        **_BEARER,
+        "parameters": _query("incident", "rule", "type", "by", "limit", "before"),
+        "responses": {
+            "200": _said("Records, newest first", _PAST),
+            **_errors(**_OPERATOR, _400="A parameter that is not known", _503="Others are reading, or the broker is away"),
+        },
+    },
+    ("post", "/slack/interactivity"): {
+        "requestBody": _body("application/x-www-form-urlencoded", schema={"type": "object"}),
+        "responses": {
+            "200": _said("Done"),
+            "400": _said("Not what Slack sends"),
+            "401": _said("Not signed by Slack"),
+            "403": _said("Not a link"),
+            "410": _said("The link is used or old"),
+            "413": _said("The body is too large"),
+            "503": _said("The broker is away"),
+        },
+    },
+    ("post", "/webhooks/{source}"): {
+        "requestBody": _body("application/json", "text/xml", required=False),
+        "responses": {
+            "200": _said("The broker has what came of it", _TOLD, "text/xml"),
+            **_errors(
+                **_UNREAD, _401="Not authentic", _404="No such source", _415="An encoding that is not known",
+                _429="Too many requests of this source", _503=_FULL,
+            ),
+        },
+    },
+    ("post", "/collect"): {
+        "parameters": _query("site"),
+        "requestBody": _body("text/plain", "application/json", required=False),
+        "responses": {
+            "202": _said("The broker has what came of it", _TOLD),
+            "204": _said("Nothing was kept, and nothing shall be sent again"),
+            **_errors(
+                **_UNREAD, _401="No such site", _403="Not an origin of this site", _415="Another kind of content",
+                _429="Too many requests", _503=_FULL,
+            ),
+        },
+    },
+    ("options", "/collect"): {
+        "parameters": _query("site"),
+        "responses": {"204": _said("A page of this origin may send"), **_errors(_403="It may not")},
+    },
+}  # fmt: skip
+
+
+def document(app: FastAPI) -> None:
+    """Make ``/api/openapi.json`` say what is written here, of the routes that the application has when it is first asked for."""
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            found = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            for path, operations in found["paths"].items():
+                for method, operation in operations.items():
+                    operation |= OPERATIONS.get((method, path), {})
+            found["components"] = {"securitySchemes": {"operator": {"type": "http", "scheme": "bearer"}}}
+            app.openapi_schema = found
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

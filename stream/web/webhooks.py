@@ -23,7 +23,6 @@ from stream.quiet import RateLimit
 from stream.sources.crm import BODY_LIMIT, Doubt, Verdict
 from stream.sources.crm import Request as Webhook
 from stream.web.door import Door, Source
-from stream.web.schema import ACCEPTED, ERROR, RETRY, described
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())  # strangers and an absent broker must not fill the log
@@ -78,23 +77,7 @@ class Entrance:
         await self._app(scope, receive, send)
 
 
-@router.post(
-    "/webhooks/{source}",
-    summary="What a CRM tells: verified, mapped, written, then acknowledged",
-    responses={
-        200: described("The broker has what came of it", ACCEPTED, "text/xml"),
-        **{status: described(text, ERROR) for status, text in (
-            (400, "Cut off, or not in the encoding it announces"),
-            (401, "Not authentic"),
-            (404, "No such source"),
-            (408, "The body took too long"),
-            (413, "The body is too large"),
-            (415, "An encoding that is not known"),
-        )},
-        429: described("Too many requests of this source", ERROR, headers=RETRY),
-        503: described("Too much is under way, or the broker is away: nothing was accepted", ERROR, headers=RETRY),
-    },
-)  # fmt: skip
+@router.post("/webhooks/{source}", summary="What a CRM tells: verified, mapped, written, then acknowledged")
 async def webhook(source: str, request: Request) -> Response:
     """Answer 200 once the broker has what came of the request (also where it was of no use), 401 where it is not authentic.
 

@@ -40,6 +40,7 @@ class Receiver:
     received: list[Received] = field(default_factory=list)
     hang: bool = False
     endless: bool = False
+    drips: float = 0.0  # seconds between the bytes of an endless body
     body: bytes = b"no"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -52,6 +53,12 @@ class Receiver:
             await answer.prepare(request)
             await answer.write(b"x")
             await asyncio.Event().wait()
+        if self.drips:
+            answer = web.StreamResponse()
+            await answer.prepare(request)
+            while True:
+                await answer.write(b" ")
+                await asyncio.sleep(self.drips)
         status = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0] if self.answers else web.Response()
         return web.Response(status=status.status, headers=dict(status.headers), body=self.body)
 

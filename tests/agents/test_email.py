@@ -3,6 +3,7 @@
 import asyncio
 import email
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from hypothesis import given, settings
@@ -20,10 +22,12 @@ from pydantic import SecretStr
 from agents.notifiers import ReceiverError, build
 from agents.notifiers.email import EmailNotifier, compose, html, subject
 from alert_rules.delivery import Action, Delivery
+from alert_rules.evaluator import EvaluateAlerts
 from alert_rules.links import LinkKey, Links
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery
+from tests.alert_rules.readings import reading, records, rule
 from tests.browser import browser
 from tests.tools import program
 
@@ -217,6 +221,16 @@ def test_what_can_be_done_is_in_both_parts_and_a_link_is_no_markup() -> None:
     assert shown.count("<a href=") == 2 and "<script" not in shown and ">Acknowledge</a>" in shown
 
 
+def test_what_is_behind_an_alert_is_a_link_with_its_name() -> None:
+    nasty = '1. D"1, <b>lost</b>: https://crm.example.com/deal/1?a=1&b="x'
+    page = html(ALERT | {"message": {"title": "t", "text": f"x\n\nBehind it:\n{nasty}\n2. D2, lost: javascript:alert(1)"}})
+    assert (
+        '1. <a href="https://crm.example.com/deal/1?a=1&amp;b=&quot;x"' in page
+        and ">D&quot;1, &lt;b&gt;lost&lt;/b&gt;</a>" in page
+    )
+    assert page.count("<a ") == 1
+
+
 def test_html_is_escaped_and_asks_for_nothing_from_elsewhere() -> None:
     page = html(ALERT | {"message": {"title": "<script>1</script>", "text": 'x <img src="http://e.example/">\n\nWhy: <b>'}})
     assert "<script" not in page and "<img" not in page and "&lt;b&gt;" in page
@@ -242,24 +256,44 @@ def test_addresses_are_checked_before_the_night() -> None:
         ReceiverSettings(**sound, url=SecretStr("http://x"))
 
 
+def explained() -> dict[str, Any]:
+    """A real alert with all that can be in one: segments that moved it, the deals behind it, what would resolve it."""
+    deals = [("Acme Industries, yearly renewal and onboarding", "lost"), ("D-1042", "lost"), ("D-1077", "lost")]
+    web = {"segment": "web", "effect": -0.091, "rate": -0.07, "mix": -0.021}
+    moved = [web, {"segment": "ads", "effect": -0.03, "rate": -0.03}, {"others": 4, "effect": 0.01}]
+    because = {
+        "previous": {"value": 0.22, "from": "2025-12-18T00:00:00Z", "at": "2025-12-25T00:00:00Z"},
+        "change": -0.12,
+        "moved_by": [{"dimension": "owner", "segments": moved}],
+        "behind": [{"id": id_, "entity": "deal", "what": what, "sender": "/crm"} for id_, what in deals],
+    }
+    fold = EvaluateAlerts([rule(**{"for": 0})], lambda kind, id_, sender: "https://crm.example.com/contacts/1/deal/9876543210")
+    fold.fold(records("readings", orjson.loads(reading(0, 0.10).encode()) | {"because": because}))
+    tree = orjson.loads(fold.changes().outputs[-1].value or b"")
+    return dict(tree | {"why_now": "first notification", "group": {"incident": tree["incident"]}})
+
+
 @pytest.mark.browser
 async def test_it_looks_right_in_narrow_and_wide_windows(tmp_path: Path) -> None:
     program("chromium", "chromium-browser")  # skipped loudly without it, failed in CI
-    text = (
-        "Win rate from web is 10% (4 of 40 closed deals), below 15%\n\nWhy: 10 % is below 15 % for 30 min\n"
-        "Value: 10 % (95 % interval 3.96 % to 23.1 %)\nSample: 40\nWindow: 30d, 2025-12-02T00:00:00Z to 2026-01-01T00:30:00Z\n"
-        "Threshold: critical below 15 %, clears at or above 17 %\nSince: 2026-01-01T00:00:00Z (30 min)\n"
-        f"Runbook: https://wiki.example.com/{'sales-' * 12}runbooks/win-rate-drop"
-    )
-    page = tmp_path / "mail.html"
     links = Links((LinkKey("2026-11", b"k" * 32),), "https://vigie.example.com", 604_800_000)
-    alert = ALERT | {"message": {"title": "[CRITICAL] Win rate · source=web: 10 %", "text": text}, "why_now": "first"}
-    page.write_text(html(alert, links.actions(first())))
+    alert = explained()
+    assert "Behind it:" in alert["message"]["text"] and "Moved by owner:" in alert["message"]["text"]
+    # A word that cannot be broken must not widen the mail.
+    alert["message"]["text"] += f"\nSee: https://wiki.example.com/{'sales-' * 12}playbook"
+    # VIGIE_IMAGES=docs/images keeps the pictures.
+    kept = Path(os.environ.get("VIGIE_IMAGES") or tmp_path)
+    page = tmp_path / "mail.html"
+    page.write_text(html(alert, links.actions(first(**alert))))
     async with browser() as tab:
         for width in (360, 1200):
             await tab.open(page.as_uri(), width=width, height=900)
             assert await tab.run("document.documentElement.scrollWidth") <= width
             assert await tab.run("document.querySelector('h1').getBoundingClientRect().width") <= 600
-            await tab.picture(tmp_path / f"mail-{width}.png", whole=False)
-            assert (tmp_path / f"mail-{width}.png").stat().st_size > 5_000
+            buttons = await tab.run(
+                "[...document.querySelectorAll('a')].filter(a => a.href.includes('/act/')).map(a => a.offsetHeight)"
+            )
+            assert len(buttons) == 2 and min(buttons) >= 40, "a thumb has to hit them"
+            await tab.picture(kept / f"mail-{width}.png")
+            assert (kept / f"mail-{width}.png").stat().st_size > 5_000
         assert [url for url in tab.requests if not url.startswith("file:")] == []

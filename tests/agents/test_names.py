@@ -12,7 +12,7 @@ def test_folds_topics_and_lanes() -> None:
     evaluator = Evaluator([rule()])
     specs = [evaluator.spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
     assert [(spec.name, spec.topics, spec.lane, spec.replayed) for spec in specs] == [
-        ("evaluate-alerts", ("readings",), "alerts", False),
+        ("evaluate-alerts", ("readings", "findings"), "alerts", False),
         ("dispatch-alerts", ("alerts",), "dispatch", False),
         ("deliver-notifications", ("outbox",), "deliveries", False),
     ]

@@ -1,5 +1,6 @@
 """The contract of every notifier, and what each kind does beyond it."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -17,15 +18,21 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from agents.deliver_notifications import Deliverer
 from agents.notifiers import NOTIFIERS, Notifier, ReceiverError, build
 from agents.notifiers.console import ConsoleNotifier
 from agents.notifiers.http import HttpNotifier, decode_secret, sign
 from agents.notifiers.pagerduty import PagerDutyNotifier
 from agents.notifiers.post import Poster, decide, retry_after
 from agents.notifiers.slack import SlackNotifier
+from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, TrelloNotifier
+from alert_rules.outbox import DeliverNotifications
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from models.events.dead_letter import decode
+from stream.metrics import Metrics
 from stream.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery, raw, receiver
+from tests.alert_rules.readings import records
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 TOKEN = "t0psecret"
@@ -52,12 +59,23 @@ def pagerduty(url: str, timeout: float = 5.0) -> PagerDutyNotifier:
     return PagerDutyNotifier("ops", TOKEN, url, poster=Poster(timeout, lambda: NOW))
 
 
+def task(kind: type[TaskNotifier]) -> Callable[[str, float], Notifier]:
+    def make(url: str, timeout: float = 5.0) -> Notifier:
+        poster = Poster(timeout, lambda: NOW)
+        return kind("ops", TOKEN, "place1", "{title}", "{text}", url=url, key=SECRET, poster=poster)
+
+    return make
+
+
 #: All that tell over HTTP, and what their receivers answer when all is well.
 OVER_HTTP: dict[str, tuple[Callable[[str, float], Notifier], bytes]] = {
     "http": (http, b"whatever"),
     "slack": (slack, b"ok"),
     "slack bot": (bot, b'{"ok":true,"ts":"1.2"}'),
     "pagerduty": (pagerduty, b'{"status":"success","dedup_key":"i1"}'),
+    "trello": (task(TrelloNotifier), b'{"id":"5abbe4b7ddc1b351ef961414"}'),
+    "asana": (task(AsanaNotifier), b'{"data":{"gid":"12345"}}'),
+    "monday": (task(MondayNotifier), b'{"data":{"create_item":{"id":"77"},"create_update":{"id":"78"}}}'),
 }
 
 
@@ -141,13 +159,70 @@ async def test_http_contract(
 
 @pytest.mark.parametrize("notifier", [name for name in OVER_HTTP if name != "http"])
 @pytest.mark.parametrize(
-    "page", [b"", b"<html>Access denied</html>", b"[]", b"null", b'{"ok":"yes"}', b'{"ok":false,"error":"A b"}']
+    "page",
+    [
+        b"",
+        b"<html>Access denied</html>",
+        b'{"id":"../x"}',
+        b'{"data":{"gid":[1]}}',
+        b'{"data":null}',
+        b"[]",
+        b"null",
+        b'{"ok":"yes"}',
+        b'{"ok":false,"error":"A b"}',
+    ],
 )
 async def test_a_proxy_that_answers_200_has_told_nobody(notifier: str, page: bytes, caplog: pytest.LogCaptureFixture) -> None:
     make, _ = OVER_HTTP[notifier]
     async with receiver(answer(200), body=page) as server:
         outcome = await attempt(make(server.url, 5.0), caplog)
     assert isinstance(outcome, Retry) and " as " in outcome.reason
+
+
+@pytest.mark.parametrize("notifier", OVER_HTTP)
+@pytest.mark.parametrize("status", [302, 410, 503])
+async def test_no_secret_in_dead_letters_records_metrics_or_logs(
+    notifier: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The whole way: the outbox, the shell, and what both write and count; the receiver says our secrets back to us."""
+    caplog.set_level(logging.DEBUG)
+    make, _ = OVER_HTTP[notifier]
+    said = f"{TOKEN} {SECRET}".encode()
+    async with receiver(answer(status, Location=f"http://127.0.0.1:9/{TOKEN}", X_Echo=TOKEN), body=said) as server:
+        deliverer = Deliverer({"ops": make(server.url, 5.0)})
+        fold = deliverer.spec().make(0)
+        assert isinstance(fold, DeliverNotifications)
+        deliverer.owned = lambda: fold
+        fold.patience = 0 if status == 503 else fold.patience
+        fold.fold(records("outbox", ALERT | {"type": "message", "receivers": ["ops"]}))
+        fold.changes()
+        fold.durable()
+        async with asyncio.timeout(10):
+            await deliverer.deliver(0, fold)
+        await deliverer.close()
+    changes = fold.changes()
+    topics = [output.topic for output in changes.outputs]
+    assert sorted(topics) == ["alerts", "dead-letters"]
+    metrics = Metrics()
+    metrics.show_notifications(lambda: deliverer.outcomes)
+    metrics.show_outbox(deliverer.waiting, deliverer.ages, deliverer.failing)
+    page, _ = await metrics.scrape("")
+    assert b'vigie_receiver_failing_seconds{receiver="ops"}' in page
+    written = b"".join((output.value or b"") + output.key for output in changes.outputs)
+    letter = decode(next(output.value or b"" for output in changes.outputs if output.topic == "dead-letters"))
+    rows = b"".join(row.key + (row.value or b"") for row in changes.rows)
+    for text in (written, letter.value or b"", letter.detail.encode(), rows, page, caplog.text.encode()):
+        assert not leaks(text.decode()), text
+
+
+@pytest.mark.parametrize("notifier", OVER_HTTP)
+async def test_a_slow_body_ends_with_the_attempts_time(notifier: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A byte now and then: each comes in time, the answer never ends."""
+    make, _ = OVER_HTTP[notifier]
+    async with receiver(drips=0.05) as server:
+        outcome = await attempt(make(server.url, 0.4), caplog)
+    # Where the status is the answer, its body is not waited for.
+    assert outcome == (Sent() if notifier == "http" else Retry("no answer within 0.4 s"))
 
 
 async def test_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:

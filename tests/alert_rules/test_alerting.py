@@ -297,3 +297,17 @@ def test_who_hears_of_a_receiver_that_fails() -> None:
         "alerting.fallback.receivers: undefined receiver 'male' (did you mean \"mail\"?)",
         "alerting.fallback.after: found 0 (accepted: 1s or more)",
     ]
+
+
+def test_a_summary_of_what_there_is_not_and_for_whom_it_is_not(tmp_path: Path) -> None:
+    config = tmp_path / "vigie.yaml"
+    config.write_text("""
+receivers:
+  - {name: chat, type: console}
+  - {name: duty, type: pagerduty, routing_key: k}
+alerting: {route: {receiver: chat}, digest: {receivers: [chat, duty], kpis: [revenu, leads]}}
+""")
+    result = CliRunner().invoke(app, ["check", "--config", str(config)])
+    assert result.exit_code == 1
+    assert "alerting.digest.kpis: unknown KPI 'revenu' (did you mean \"revenue\"?)" in result.stderr
+    assert "alerting.digest.receivers: 'duty' is of type pagerduty, which takes incidents only" in result.stderr

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from alert_rules.document import json_schema
-from alert_rules.schema import KEYS
+from alert_rules.schema import ENTITY_KEYS, KEYS
 
 SHIPPED = sorted((Path(__file__).parents[2] / "alert_rules" / "rules").glob("*.yaml"))
 SCHEMA = json_schema()
@@ -16,6 +16,9 @@ SCHEMA = json_schema()
 
 def wrong(value: Any, schema: dict[str, Any], path: str = "") -> list[str]:
     """What the schema says against a value: the few keywords that it uses."""
+    if "if" in schema:
+        branch = "else" if wrong(value, schema["if"], path) else "then"
+        return wrong(value, schema[branch], path)
     unknown = set(schema) - {
         "type", "properties", "additionalProperties", "required", "items", "minItems", "anyOf", "enum", "const", "pattern",
         "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "default", "description",
@@ -70,5 +73,6 @@ def test_it_refuses(change: dict[str, Any]) -> None:
 
 
 def test_it_knows_every_key() -> None:
-    assert set(SCHEMA["properties"]) == set(KEYS)
-    assert SCHEMA["additionalProperties"] is False
+    for branch, keys in (("else", KEYS), ("then", ENTITY_KEYS)):
+        assert set(SCHEMA[branch]["properties"]) == set(keys)
+        assert SCHEMA[branch]["additionalProperties"] is False

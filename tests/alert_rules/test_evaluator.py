@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alert_rules.evaluator import EvaluateAlerts
+from models.calendar import iso
 from models.fold import Output, Record
 from models.roll import Wanted
 from tests.alert_rules.readings import BASE, reading, records, rule
@@ -150,3 +151,38 @@ def test_a_restart_after_every_record_gives_the_same_rows_and_outputs(steps: lis
                 rows.pop(row.key, None)
             else:
                 rows[row.key] = row.value
+
+
+def test_the_latest_explanation_is_kept_over_a_restart_and_told() -> None:
+    behind = [{"id": "D1", "entity": "deal", "what": "lost", "sender": "/crm"}]
+    because = {"previous": {"value": 0.3, "from": iso(BASE), "at": iso(BASE)}, "change": -0.2, "behind": behind}
+    slow = rule(**{"for": "30m"})
+
+    def link(kind: str, id: str, sender: str) -> str:
+        return f"https://crm.example{sender}/{kind}/{id}"
+
+    first = EvaluateAlerts([slow], link)
+    first.fold(records("readings", body(0, 0.1, because=because)))
+    rows = [(row.key, row.value) for row in first.changes().rows if row.value is not None]
+
+    second = EvaluateAlerts([slow], link)
+    second.restore(rows)
+    second.fold(records("readings", body(30, 0.1)))
+
+    (fired,) = transitions(second.changes().outputs)
+    assert (fired["kind"], fired["explanation"]["change"]) == ("fired", -0.2)
+    shown = {"id": "D1", "entity": "deal", "what": "lost", "url": "https://crm.example/crm/deal/D1"}
+    assert fired["explanation"]["behind"] == [shown]
+    text = fired["message"]["text"]
+    assert "Period before: 30 % (2026-01-01 to 2026-01-01), so −20 points" in text
+    assert "1. D1, lost: https://crm.example/crm/deal/D1" in text
+    # 4 of 40 at 22 % clear: (4 + 7) of (40 + 7) is 23.4 %, one fewer 21.7 %.
+    assert "Resolves: at or above 22 %; no longer critical from 17 % on; that is 7 more cases in a row that go well" in text
+    assert second.current()[0]["explanation"]["change"] == -0.2
+
+
+def test_what_is_only_noted_for_the_history_is_not_explained() -> None:
+    fold = EvaluateAlerts([rule(**{"for": "30m"})])
+    fold.fold(records("readings", body(0, 0.1, because={"change": -0.2})))
+    (pending,) = transitions(fold.changes().outputs)
+    assert (pending["kind"], pending["explanation"]) == ("pending", None)

@@ -33,7 +33,7 @@ def test_a_groups_thread_acknowledges_all_that_it_has_told() -> None:
     t.at("0s", t.fire("c", team="y"))
     t.run("1m")
     thread = t.said[0].tree["incident"]
-    assert t.said[0].about == ("a", "b") and thread not in ("a", "b") and t.fold.stands(thread)
+    assert t.said[0].about == ("a", "b") and thread not in ("a", "b") and t.fold.stands(thread) and thread in t.fold.threads()
     t.at("61s", t.ack(thread))
     t.at("61s", t.fire("d", team="x"))
     t.run("9h", step=10_000)

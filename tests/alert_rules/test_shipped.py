@@ -19,7 +19,7 @@ RULES = load_rules(load_catalogue())
 def test_there_are_enough_and_each_has_a_reason_to_be() -> None:
     ids = [shipped.id for shipped in RULES]
     assert len(ids) >= 12
-    assert len({(shipped.kpi, shipped.window, shipped.by, shipped.condition) for shipped in RULES}) == len(ids)
+    assert len({(shipped.kpi, shipped.window, shipped.by, shipped.condition, shipped.entity) for shipped in RULES}) == len(ids)
 
 
 @pytest.mark.parametrize("shipped", RULES, ids=lambda shipped: shipped.id)

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
+from bench.held import PLANS, dispatch, listing
 from models.calendar import epoch_ms
 from tests.alert_rules.timeline import Line
 
@@ -313,3 +316,92 @@ def test_ten_thousand_alerts_are_held_and_grouped() -> None:
     assert {s.at // 1000 for s in t.said} == {30, 31, 32, 33, 34}  # a storm is spread over ticks: none holds the loop for long
     assert sum(len(s.about) for s in t.said) == 50 * 20  # so many are told in full
     assert all(s.tree["more"] == 180 for s in t.said)
+
+
+WEEK_END = """
+route:
+  receiver: chat
+  group_by: [team]
+  group_wait: 30s
+  group_interval: 5m
+  repeat_interval: 4h
+  routes:
+    - matchers: [severity=critical]
+      receivers: ["on_call:sales"]
+      group_by: ['...']
+      group_wait: 0s
+      escalation: sales
+    - matchers: [team=night]
+      mute_time_intervals: [night]
+inhibit_rules:
+  - {source_matchers: [severity=critical], target_matchers: [severity=warn], equal: [team]}
+time_intervals:
+  - {name: night, time_intervals: [{times: [{start_time: '00:00', end_time: '06:00'}], location: Europe/Paris}]}
+on_call:
+  sales: {rotation: daily, handover: "09:00", start: 2026-03-28, timezone: Europe/Paris,
+          members: [{name: ann, receivers: [ann]}, {name: bob, receivers: [bob]}]}
+escalations:
+  sales: {steps: [{after: 15m, receivers: ["on_call:sales+1"]}, {after: 2h, receivers: [boss]}]}
+"""
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["in one go", "restarted every seven minutes"])
+def test_a_week_end(restarts: bool) -> None:
+    """All of it at once, over the night in which summer time begins. Zero is Saturday, 23:30 in Paris (22:30 UTC)."""
+    t = Line(WEEK_END, start=at(2026, 3, 28, 22, 30))
+    t.at("0s", t.fire("a", team="x"))
+    t.at("10s", t.fire("b", team="x"))
+    t.at("5m", t.fire("c", "critical", team="x"))  # explains a and b
+    t.at("10m", t.silence("s1", "team=y", starts="10m", ends="1h"))
+    t.at("12m", t.fire("d", team="y"))
+    t.at("22m", t.ack("c"))
+    t.at("45m", t.fire("n", team="night"))  # a quarter past midnight
+    t.at("50m", t.fire("gone", team="night"))
+    t.at("55m", t.resolve("gone"))
+    t.at("3h", t.resolve("c"))
+    t.at("7h", t.resolve("a"))
+    t.at("7h", t.resolve("b"))
+    t.at("7h30m", t.resolve("d"))
+    t.at("8h", t.resolve("n"))
+    t.at("10h", t.fire("e", "critical", team="z"))  # Sunday, half past ten: ann's day ended at nine
+    t.at("10h1m", t.ack("e"))
+    if restarts:
+        for minute in range(3, 660, 7):
+            t.at(f"{minute}m17s", t.restart())
+    t.run("10h30m")
+    t.want(
+        ("30s to 31s", "chat", "fired", "a b"),
+        ("5m to 5m1s", "ann", "fired", "c"),
+        ("20m to 20m2s", "bob", "escalated", "c"),
+        ("22m to 22m1s", "ann bob", "acknowledged", "c"),
+        ("1h to 1h5m", "chat", "fired", "d"),
+        ("3h to 3h5m", "ann bob", "resolved", "c"),
+        ("4h to 4h5m30s", "chat", "repeated", "a b"),
+        ("5h to 5h10m", "chat", "repeated", "d"),
+        ("5h30m to 5h35m", "chat", "fired", "n"),  # six in the morning comes an hour early
+        ("7h to 7h5m", "chat", "resolved", "a b"),
+        ("7h30m to 7h35m", "chat", "resolved", "d"),
+        ("8h to 8h5m", "chat", "resolved", "n"),
+        ("10h to 10h1s", "bob", "fired", "e"),
+        ("10h1m to 10h1m1s", "bob", "acknowledged", "e"),
+    )
+    assert sorted(set(t.ends())) == [
+        ("held", "inhibit", "a"),
+        ("held", "inhibit", "b"),
+        ("held", "mute", "gone"),
+        ("held", "mute", "n"),
+        ("held", "silence", "d"),
+        ("suppressed", "mute", "gone"),
+    ]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+def test_ten_thousand_alerts_never_stall_the_fold(plan: str) -> None:
+    """The processor's time: a bound far above what is measured (``bench.held``), far below what grows as a square."""
+    worst = dispatch(PLANS[plan], 10_000)
+    assert {kind: round(ms) for kind, ms in worst.items() if ms > 1_500} == {}
+
+
+def test_the_list_of_ten_thousand_is_bounded() -> None:
+    costs = listing(10_000)
+    assert list(costs) == ["list the gravest 500 of 10,000", "count all 10,000"] and max(costs.values()) < 1_500

@@ -12,7 +12,7 @@ import yaml
 
 from alert_rules.alerting import Alerting, everything_to, parse_alerting
 from alert_rules.dispatch import DispatchAlerts
-from alert_rules.durations import parse
+from alert_rules.durations import human, parse
 from models.calendar import iso
 from models.fold import Record
 from tests.alert_rules.readings import BASE
@@ -160,11 +160,14 @@ class Line:
     # ── what is expected ──
 
     def want(self, *expected: tuple[str, str, str, str]) -> None:
-        """Assert all that was said: (not before, receivers, kind, alerts), each within two seconds of its time."""
+        """Assert all that was said: (when, receivers, kind, alerts). When: ``30s to 31s``, or ``30s``: two seconds from then."""
         found = [(seen.at, " ".join(seen.receivers), seen.kind, " ".join(sorted(seen.about))) for seen in self.said]
-        assert [one[1:] for one in found] == [one[1:] for one in expected], "\n".join(map(str, found))
-        for (at, *_), (time, *_) in zip(found, expected, strict=True):
-            assert parse(0 if time == "0" else time) <= at <= parse(0 if time == "0" else time) + 2000, "\n".join(map(str, found))
+        listed = "\n".join(f"{human(at)}: {receivers}: {kind} {about}" for at, receivers, kind, about in found)
+        assert [one[1:] for one in found] == [one[1:] for one in expected], listed
+        for (at, *_), (when, *_) in zip(found, expected, strict=True):
+            first, to, last = when.partition(" to ")
+            begin = parse(first)
+            assert begin <= at <= (parse(last) if to else begin + 2000), f"{when}:\n{listed}"
 
     def ends(self) -> list[tuple[str, str, str]]:
         """Return what was decided, messages aside: (outcome, stage, incidents)."""

@@ -57,6 +57,8 @@ async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncC
     metrics.show_alerts(lambda: {("win-rate-drop", "critical", "firing"): 1})
     sent = {("console", "sent"): 0}
     metrics.show_notifications(lambda: sent)
+    metrics.show_decisions(lambda: {("notified", "dedup"): sent["console", "sent"]})
+    metrics.show_outbox(lambda: {"console": 0}, lambda: {"console": 0.0}, lambda: {"console": 0.0})
 
     async def scrape(accept: str) -> tuple[bytes, str]:
         # One more second of business per scrape.
@@ -71,6 +73,7 @@ async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncC
         for lane in ("state", "readings"):
             metrics.checkpointed(lane, 0.02, 10, 3)
         metrics.delayed(0.01)
+        metrics.notified("console", 0.2, 0.1)
         metrics.restored(1.0, 1000, 8)
         metrics.rebalanced(1, 8)
         return await metrics.scrape(accept)

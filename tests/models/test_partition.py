@@ -246,6 +246,24 @@ def test_a_merge_is_the_union_of_both_deals() -> None:
     assert total == {}, "the merged deal counts for nothing in its own partition"
 
 
+@pytest.mark.parametrize("order", ["deleted, merged", "merged, deleted"])
+def test_a_merged_deal_that_is_deleted_too_does_not_take_the_survivor_along(order: str) -> None:
+    gone = {
+        "merged": event("deal.merged", "a", T0 + 60_000, "a3", into="b"),
+        "deleted": event("deal.deleted", "a", T0 + 60_000, "a2"),
+    }
+    one, two, sums = EntityPartition("deals", 0, BUSINESS), EntityPartition("deals", 0, BUSINESS), Sums()
+    two.fold([record("deals", event("deal.created", "b", T0 + 30_000, "b1", amount="250"))])
+    for each in [event("deal.created", "a", T0, "a1", amount="100"), *(gone[name] for name in order.split(", "))]:
+        one.fold([record("deals", each)])
+        for output in one.changes().outputs:
+            if output.topic == "deal-merges":
+                two.fold([record("deal-merges", output.value or b"")])
+    sums.take(two)
+    assert sums["deals:0:a:0:total"] == {"open_deals": 1, "open_amount": 2_500_000}
+    assert one.panes.changes() == []
+
+
 def test_stages_sessions_and_visitors_are_booked_where_they_belong() -> None:
     sums = fold(
         "engagement",

@@ -63,6 +63,37 @@ async def test_bad_names_are_told_before_anything_is_replayed() -> None:
             player.calendar_check()
 
 
+async def test_rules_on_single_deals_and_leads_follow_event_time_through_the_real_pipeline() -> None:
+    thursday = 1_767_227_400_000  # 2026-01-01T00:30:00Z
+    hour = DAY // 24
+
+    def event(number: int, kind: str, subject: str, at: int, **data: Any) -> dict[str, Any]:
+        envelope = {"specversion": "1.0", "id": f"e{number}", "source": "/test", "type": kind, "subject": subject}
+        return {**envelope, "time": iso(at), "data": data}
+
+    player = await played(
+        [
+            event(1, "deal.created", "D-1", thursday + 10 * hour, amount="150000", currency="EUR", stage="demo", owner="ann"),
+            event(2, "lead.created", "L-1", thursday + 10 * hour, source="web"),
+            event(3, "deal.won", "D-1", thursday + 13 * hour),
+            event(4, "lead.contacted", "L-1", thursday + 32 * hour),
+            event(5, "deal.created", "D-2", thursday + 33 * hour),
+        ],
+        tick="1h",
+    )
+    told = [orjson.loads(value) for value in player.transitions]
+    found = [
+        (t["rule"], t["kind"], t["at"][8:13], t["segment"]) for t in told if "deal" in t["segment"] or "lead" in t["segment"]
+    ]
+    # What is heard between two ticks is dated by the one before; what time alone brings, by the one after.
+    assert found == [
+        ("deal-large", "fired", "01T11", {"deal": "D-1"}),
+        ("deal-large", "resolved", "01T13", {"deal": "D-1"}),
+        ("lead-unanswered", "fired", "01T15", {"lead": "L-1"}),
+        ("lead-unanswered", "resolved", "02T08", {"lead": "L-1"}),
+    ]
+
+
 def test_the_period_of_the_last_event_is_closed() -> None:
     stops = Stops(Request(at=[MARCH + DAY, JANUARY + DAY], every="month"), calendar("UTC"))
 

@@ -11,6 +11,8 @@ import yaml
 from typer.testing import CliRunner
 
 from models.events.dead_letter import decode as read_letter
+from models.kpis.catalogue import Catalogue
+from stream.settings import load
 from stream.sources.crm import ADAPTERS, adapter_of, parse_settings, receive
 from stream.web.door import Source, letter
 from tests.stream.sources.crm import senders as s
@@ -129,17 +131,49 @@ def s_request(vector: s.Vector) -> Any:
 @pytest.mark.parametrize("page", sorted(CONNECT.glob("*.md")), ids=lambda page: page.stem)
 def test_what_the_pages_set_can_be_set(page: Path) -> None:
     for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
-        for name, tree in yaml.safe_load(block)["sources"].items():
+        found = yaml.safe_load(block)
+        if page.stem == "tracker":  # settings of sites, or a file of KPIs
+            if block.startswith("# web-kpis.yaml"):
+                assert set(Catalogue.load(("web-kpis.yaml", found)).kpis) == set(found)
+            else:
+                assert load(environ={}, **found).collect.sites
+            continue
+        for name, tree in found["sources"].items():
             assert adapter_of(name, tree)
             parse_settings(name, tree)
 
 
 def test_every_adapter_has_its_page() -> None:
-    assert {page.stem for page in CONNECT.glob("*.md")} == {*ADAPTERS, "README"}
+    assert {page.stem for page in CONNECT.glob("*.md")} == {*ADAPTERS, "README", "tracker"}
+
+
+@pytest.mark.parametrize(
+    ("public_url", "origin", "do"),
+    [
+        ("https://vigie.example.com", "https://www.example.com", ""),
+        ("http://localhost:8080", "http://localhost:8000", ""),
+        ("", "https://www.example.com", "web.public_url"),
+        ("", "https://*.example.com", "web.public_url"),
+        ("http://vigie.example.com", "https://www.example.com", "TLS"),
+        ("http://vigie.example.com", "http://www.example.com", "HTTPS"),
+    ],
+)
+def test_the_doctor_says_what_keeps_a_tracker_from_working(public_url: str, origin: str, do: str) -> None:
+    from vigie.doctor import Level, sites
+
+    site = {"key": "shop-4f7a2c91", "origins": [origin]}
+    (found,) = sites(load(environ={}, web__public_url=public_url, collect={"sites": {"shop": site}}))
+    assert found.level == (Level.WARN if do else Level.OK) and do in found.do
+
+
+def test_the_list_says_what_the_pages_of_a_site_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = {"sites": {"shop": {"key": "shop-4f7a2c91", "origins": ["https://www.example.com"]}}}
+    environment = {"VIGIE_COLLECT": json.dumps(tree), "VIGIE_WEB__PUBLIC_URL": "https://vigie.example.com/"}
+    result = RUN.invoke(app, ["list"], env=environment)
+    assert '<script defer src="https://vigie.example.com/vigie.js" data-site="shop-4f7a2c91"></script>' in result.stdout
 
 
 def test_the_doctor_says_what_is_missing() -> None:
-    from stream.settings import load
     from vigie.doctor import Level, sources
 
     tree = {

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import confluent_kafka
 import httpx
@@ -24,7 +25,7 @@ from vigie.instance import engine_options
 from vigie.web import web
 
 
-def settings_for(kafka: KafkaBroker, prefix: str) -> Settings:
+def settings_for(kafka: KafkaBroker, prefix: str, **more: Any) -> Settings:
     return load(
         environ={},
         kafka__brokers=kafka.bootstrap,
@@ -33,6 +34,7 @@ def settings_for(kafka: KafkaBroker, prefix: str) -> Settings:
         web__port=free_port(),
         instance="w1",
         business__timezone="Europe/Paris",
+        **more,
     )
 
 
@@ -155,3 +157,27 @@ def test_the_embedded_broker_is_refused_with_what_to_do(monkeypatch, tmp_path):
     result = CliRunner().invoke(app, ["web"])
     assert result.exit_code == 1
     assert "vigie up" in result.stderr
+
+
+@pytest.mark.kafka
+async def test_it_takes_what_pages_send(kafka: KafkaBroker, prefix: str):
+    site = {"key": "shop-4f7a2c91", "origins": ["https://www.example.com"]}
+    settings = settings_for(kafka, prefix, collect={"sites": {"shop": site}})
+    await asyncio.to_thread(create, engine_options(settings, kafka.bootstrap), replication=1)
+    call = {"id": "event-01", "type": "cta_clicked", "at": 1_000, "visitor": "visitor-1", "cta": "hero"}
+    headers = {"origin": "https://www.example.com", "user-agent": "Mozilla/5.0", "content-type": "text/plain"}
+    async with running(settings) as client:
+        assert "sendBeacon" in (await client.get("/vigie.js")).text
+        body = orjson.dumps({"sent": 3_000, "events": [call]})
+        answers = [await client.post("/collect?site=shop-4f7a2c91", content=body, headers=headers) for _ in range(3)]
+        assert [(answer.status_code, answer.json()["accepted"]) for answer in answers] == [(202, 1)] * 3
+        page = (await client.get("/metrics")).text
+        assert 'vigie_collect_total{outcome="duplicate",site="shop"} 2.0' in page
+    consumer = confluent_kafka.Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "t", "enable.partition.eof": True})
+    consumer.assign([confluent_kafka.TopicPartition(f"{prefix}engagement", 0, 0)])
+    message = await asyncio.to_thread(consumer.poll, 20)
+    assert message is not None and message.error() is None and message.key() == b"visitor-1"
+    assert orjson.loads(message.value())["id"] == "collect:shop:event-01"
+    end = await asyncio.to_thread(consumer.poll, 20)
+    assert end is not None and end.error().code() == confluent_kafka.KafkaError._PARTITION_EOF
+    consumer.close()

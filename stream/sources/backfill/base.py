@@ -86,6 +86,8 @@ class BadCell(ValueError):
 class Tally:
     """What was met on the way that is no event."""
 
+    watch: Callable[[int], None] = lambda count: None
+    """Told now and then how many events have been read, before the first of them comes: they are put in order first."""
     left_out: int = 0
     ignored: Counter[str] = field(default_factory=Counter)
     notes: dict[str, None] = field(default_factory=dict)
@@ -100,7 +102,9 @@ def ordered(told: Iterable[Told], files: list[Path], options: Options, tally: Ta
     """Yield what cannot be used as it comes, then all events in time order, each checked against the contract."""
 
     def dated() -> Iterator[Dated | FileReject]:
-        for place, item in told:
+        for count, (place, item) in enumerate(told, 1):
+            if count % 1024 == 0:
+                tally.watch(count)
             why = ""
             if isinstance(item, Ignored):
                 tally.ignored[item.why] += 1

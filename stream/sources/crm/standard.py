@@ -7,6 +7,7 @@ tells; without one, the body is a CloudEvent, or ``{type, timestamp, data}`` wit
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item,
 from stream.sources.crm.body import objects, parse
 from stream.sources.crm.mapping import MISSING, Rule, Value
 from stream.sources.crm.settings import ATTRIBUTES, SourceSettings
-from stream.sources.crm.signing import hmac_base64, keys_of, same, stamp, timely
+from stream.sources.crm.signing import credentials, hmac_base64, keys_of, same, stamp, timely
 from stream.sources.crm.values import attribute, event, event_id, identifier, mapping, moment
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
@@ -30,8 +31,14 @@ _SUBJECTS = {"deal": ("deal_id", "id"), "lead": ("lead_id", "id"), "customer": (
 _SIGNATURES = 32
 
 
-def verify(request: Request, settings: SourceSettings) -> int:
-    """Check that one of the signatures is right for one of the secrets or public keys."""
+def verify(request: Request, settings: SourceSettings) -> int | None:
+    """Check the credentials that are set, and that one of the signatures is right for one of the secrets or public keys.
+
+    Without secrets the credentials are enough: Zoho's webhooks, for one, send fixed headers and cannot sign.
+    """
+    named = credentials(request, settings)
+    if not settings.keys and named:
+        return None
     keys = keys_of(settings)
     headers = _svix(request.headers)
     message = headers.get(ID, "").strip()
@@ -86,7 +93,9 @@ def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
     """Yield what the items of the body are; one that is unusable does not spoil the others."""
     body = parse(request.body)
     headers = _svix(request.headers)
-    message, stamp = headers.get(ID, "").strip(), headers.get(TIMESTAMP, "")
+    # Who cannot sign has no id either: then the body stands for it.
+    message = headers.get(ID, "").strip() or hashlib.sha256(request.body).hexdigest()[:32]
+    stamp = headers.get(TIMESTAMP, "")
     sent = moment(stamp, TIMESTAMP) if stamp else request.received_at
     rules = settings.mapping
     items = objects(body, EVENTS_LIMIT) if rules is None else list(rules.items(body))
@@ -118,6 +127,8 @@ def _mapped(item: Any, rule: Rule | None, id: str, sent: int, settings: SourceSe
         found = _scaled(value, value.get(item))
         if found is not MISSING:
             data[name] = attribute(name, found, settings) if name in ATTRIBUTES else found
+    if data.get("amount") is not None and data.get("currency") is None and settings.currency is not None:
+        data["currency"] = settings.currency
     return event(settings, "standard", str(kind), subject, at, id, data)
 
 

@@ -1,8 +1,8 @@
 // Vigie's tracker: docs/connect/tracker.md says what it sends, and when it sends nothing.
 (() => {
   const me = document.currentScript || document.querySelector("script[data-site]");
-  const early = window.vigie || [];
-  if (early.consent) return; // it is there already
+  const early = window.vigie; // calls made before this ran, in an array
+  if (early?.consent) return; // it is there already
   const GAP = 18e5; // ms: a visit ends after so long in which no page was seen, and a page is seen no longer
   const MOST = 50; // events that wait for the server; older ones go first
   const mute = navigator.globalPrivacyControl || /^(1|yes)$/.test(navigator.doNotTrack || window.doNotTrack);
@@ -30,7 +30,9 @@
   };
   const visit = () => {
     const now = Date.now(), other = consent && kept();
-    if (other && other.visitor) who = now - other.last < GAP ? other : { ...who, visitor: other.visitor };
+    if (other && /^\w{32} \w{32}$/.test(other.visitor + " " + other.session)) {
+      who = now - other.last < GAP ? other : { ...who, visitor: other.visitor };
+    }
     if (!who.session || (!view && !(now - who.last < GAP))) {
       who = { visitor: who.visitor, session: id(), ...origin };
       origin = {};
@@ -115,7 +117,7 @@
       }
       emit("identified", { lead });
     },
-    push: ([name, ...values]) => api[name](...values),
+    push: ([name, ...values]) => api[name]?.(...values),
   };
   if (mute) for (const name in api) api[name] = () => {};
   window.vigie = api;
@@ -123,7 +125,6 @@
 
   if (me.dataset.consent == "true") api.consent(true);
   begin();
-  for (const call of early) api.push(call);
   addEventListener("click", ({ target }) => {
     const found = target.closest?.("[data-vigie-cta], [data-vigie-demo]:not(form)");
     if (!found) return;
@@ -149,4 +150,5 @@
     push.apply(this, values);
     moved();
   };
+  if (Array.isArray(early)) for (const call of early) api.push(call);
 })();

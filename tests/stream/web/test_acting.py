@@ -1,9 +1,11 @@
 """Acting from a message: looking does nothing, a button works once, and Slack's requests are Slack's."""
 
+import asyncio
 import hashlib
 import hmac
 import json
 import urllib.parse
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,9 +16,12 @@ from fastapi import FastAPI
 from alert_rules.delivery import Delivery
 from alert_rules.links import LinkKey, Links
 from stream.web.acting import Acting
-from stream.web.page import SecureHeaders
+from stream.web.page import SecureHeaders, router
+from stream.web.server import serve
 from tests.alert_rules.readings import BASE
 from tests.alert_rules.timeline import Line
+from tests.browser import browser
+from tests.tools import program
 
 LINKS = Links((LinkKey("k1", b"k" * 32),), "http://vigie", 3_600_000)
 SECRET = b"8f742231b10e8888abcd99yyyzzz85a5"
@@ -39,9 +44,10 @@ class Door:
             secrets=secrets,
             used=lambda link: fold.used(link) if owned else None,
             stands=lambda incident: fold.stands(incident) if owned else None,
+            title=lambda incident: fold.title(incident) if owned else None,
             clock=lambda: self.now,
         )
-        app = FastAPI()
+        self.app = app = FastAPI()
         app.add_middleware(SecureHeaders)
         app.include_router(acting.router())
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://vigie")
@@ -76,7 +82,7 @@ async def test_looking_does_nothing_and_the_button_acts_once() -> None:
     for method in ("GET", "GET", "HEAD"):  # previews, scanners
         answer = await door.client.request(method, door.ack.url)
     page = await door.client.get(door.ack.url)
-    assert page.status_code == 200 and '<form method="post">' in page.text and "Acknowledge" in page.text
+    assert page.status_code == 200 and '<form method="post">' in page.text and "[WARN] a (a), as boss." in page.text
     assert answer.status_code in (200, 405) and door.acts == []
     assert page.headers["cache-control"] == "no-store" and page.headers["referrer-policy"] == "no-referrer"
     assert "form-action 'self'" in page.headers["content-security-policy"] and "script" not in page.text
@@ -99,6 +105,29 @@ async def test_a_silence_of_an_hour() -> None:
     (silence,) = door.line.fold.silences()
     assert (silence.starts, silence.ends, silence.by) == (BASE, BASE + 3_600_000, "boss")
     assert door.line.dead == []
+
+
+@pytest.mark.browser
+async def test_in_a_browser_the_button_works_under_the_pages_own_policy(tmp_path: Path) -> None:
+    program("chromium", "chromium-browser")
+    door = Door()
+    door.app.include_router(router)
+    listening = await serve(door.app, "127.0.0.1", 0)
+    try:
+        async with browser() as tab:
+            await tab.open(f"{listening.url.rstrip('/')}/act/{door.ack.token}", width=360, height=640)
+            assert await tab.run("document.documentElement.scrollWidth") <= 360
+            assert await tab.run("getComputedStyle(document.querySelector('button')).color") == "rgb(243, 234, 214)", (
+                "the style came"
+            )
+            assert door.acts == []
+            await tab.run("document.querySelector('button').click()")
+            async with asyncio.timeout(10):
+                while not door.acts or await tab.run("document.querySelector('h1')?.textContent") != "Acknowledged":  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert tab.errors == []
+    finally:
+        await listening.stop()
 
 
 async def test_where_another_worker_holds_the_alerts_the_fold_still_lets_a_link_work_once() -> None:

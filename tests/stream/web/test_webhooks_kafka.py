@@ -62,6 +62,51 @@ async def test_every_delivery_that_was_acknowledged_is_on_the_topic(kafka: Kafka
     assert max(ids.values()) <= 2
 
 
+@pytest.mark.kafka
+async def test_while_kafka_is_killed_senders_are_asked_to_come_back_and_nothing_that_was_accepted_is_lost(
+    kafka_jars: None,
+) -> None:
+    broker = KafkaBroker()
+    try:
+        await asyncio.to_thread(broker.start)
+        options = EngineOptions(brokers=broker.bootstrap, partitions=2)
+        await asyncio.to_thread(create, options, [], replication=1)
+        settings = load(environ={}, sources={"hubspot": {"client_secret": SECRET, "public_url": "https://vigie.example.com"}})
+        intake = Intake(options, patience=1_000)
+        app = FastAPI()
+        app.state.door = Door(sources_of(settings), intake, InMemory(), clock=lambda: NOW)
+        app.include_router(webhooks.router)
+        accepted = set()
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door") as client:
+
+            async def deliver(number: int) -> httpx.Response:
+                body = compact([s.hubspot_change("amount", str(number), objectId=number)])
+                answer = await client.post("/webhooks/hubspot", content=body, headers=s.hubspot(body, url=URL)["headers"])
+                if answer.status_code == 200:
+                    accepted.add(str(number))
+                return answer
+
+            async def until_taken(number: int) -> None:  # as senders do: again
+                while (await deliver(number)).status_code != 200:  # noqa: ASYNC110 - the answer takes its time
+                    await asyncio.sleep(0.2)
+
+            async with asyncio.timeout(90):
+                await asyncio.gather(*map(until_taken, range(50)))
+            await asyncio.to_thread(broker.kill)
+            refused = await asyncio.gather(*map(deliver, range(50, 150)))
+            assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(503, "5")}
+            assert intake.held == 0
+            await asyncio.to_thread(broker.start)
+            async with asyncio.timeout(90):
+                await asyncio.gather(*map(until_taken, range(50, 150)))
+        await intake.close()
+        found = await asyncio.to_thread(read_all, broker.bootstrap, options.physical("deals"), 2)
+        assert {event["data"]["amount"] for event in found} == accepted == {str(number) for number in range(150)}
+        assert len({event["id"] for event in found}) == 150
+    finally:
+        await asyncio.to_thread(broker.close)
+
+
 def read_all(bootstrap: str, topic: str, partitions: int) -> list[dict[str, object]]:
     consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-t", "enable.partition.eof": True})
     consumer.assign([confluent_kafka.TopicPartition(topic, p, 0) for p in range(partitions)])

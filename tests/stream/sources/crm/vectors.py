@@ -578,6 +578,14 @@ def standard() -> Iterator[Vector]:
             {"module": "Contacts", "id": 9},
         ]
     }  # fmt: skip
+    token = {"mapping": ZOHO, "token": "t0ken"}
+    bare = s.vector({"Authorization": "Bearer t0ken"}, compact(rows), token)
+    types = ("deal.created", "deal.won", "deal.stage_changed")
+    yield good("a token, where the sender cannot sign", bare, *types)
+    yield no("another token", with_headers(bare, Authorization="Bearer t"), "bad_credentials")
+    yield no("no token", bare | {"headers": {}}, "missing_credentials")
+    both = bare | {"settings": {**vector["settings"], **token}}
+    yield no("a token does not stand for a signature that is wanted", both, "missing_signature")
     mapped = s.standard(compact(rows)) | {"settings": settings}
     yield good(
         "a mapping",

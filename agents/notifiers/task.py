@@ -1,0 +1,261 @@
+"""How does an alert become a task: a Trello card, an Asana task, a Monday item?
+
+One task an incident (or a group), made through a template when it is first told; how it goes on is a comment on it. Which task
+that is the outbox remembers, so that it survives restarts. No task is made for what has ended, and none for a summary.
+"""
+
+import logging
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from html import escape
+from typing import Any, NamedTuple
+
+import orjson
+
+from agents.notifiers.base import ReceiverError
+from agents.notifiers.post import NOT_A_URL, Poster, usable
+from alert_rules.delivery import Delivery
+from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.wording import TemplateError, fill
+from stream.settings import ReceiverSettings
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[A-Za-z0-9]{1,64}")
+_CODE = re.compile(r"[A-Za-z_ ]{1,60}")
+_GONE = ("answered HTTP 404", "answered HTTP 410")
+#: Kinds that are no reason to make a task.
+_NOT_NEW = ("resolved", "acknowledged", "unacknowledged")
+#: What Monday says of the moment, not of the request.
+_LATER = frozenset(
+    {
+        "COMPLEXITY_BUDGET_EXHAUSTED",
+        "ComplexityException",
+        "DAILY_LIMIT_EXCEEDED",
+        "IP_RATE_LIMIT_EXCEEDED",
+        "FIELD_MINUTE_RATE_LIMIT_EXCEEDED",
+        "maxConcurrencyExceeded",
+        "INTERNAL_SERVER_ERROR",
+        "API_TEMPORARILY_BLOCKED",
+    }
+)
+
+
+class Call(NamedTuple):
+    """One request: where below the API's address, and what."""
+
+    path: str
+    body: dict[str, Any]
+
+
+class TaskNotifier(ABC):
+    """Makes tasks over one service's API. ``title`` and ``text`` are templates: see :func:`fields`."""
+
+    follows = True
+    #: Where the service's API is, and how long its titles may be.
+    api: str
+    longest: int
+
+    def __init__(
+        self,
+        name: str,
+        token: str,
+        place: str,
+        title: str,
+        text: str,
+        *,
+        url: str = "",
+        key: str = "",
+        poster: Poster | None = None,
+    ) -> None:
+        self.name = name
+        self._token, self._key, self._place = token, key, place
+        self._title, self._text = title, text
+        self._url = (url or self.api).rstrip("/")
+        self._poster = poster or Poster()
+
+    @classmethod
+    def from_settings(cls, settings: ReceiverSettings) -> "TaskNotifier":
+        """Return the notifier of a receiver; raise :class:`ReceiverError` with all that is wrong, secrets left out."""
+        problems: list[str] = []
+        for field in ("title", "text"):
+            try:
+                fill(getattr(settings, field), fields({}))
+            except TemplateError as error:
+                problems.append(f"receivers: {settings.name}: {field}: {error}")
+        url = settings.url.get_secret_value() if settings.url is not None else ""
+        if url and not usable(url):
+            problems.append(f"receivers: {settings.name}: url: {NOT_A_URL}")
+        secrets = [one.get_secret_value() if one is not None else "" for one in (settings.token, settings.key)]
+        if not all(secret.isascii() and secret.isprintable() and '"' not in secret for secret in secrets):
+            problems.append(f"receivers: {settings.name}: token, key: cannot be used (accepted: as the service shows them)")
+        if problems:
+            raise ReceiverError(problems)
+        token, key = secrets
+        return cls(settings.name, token, settings.place, settings.title, settings.text, url=url, key=key)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Make one attempt: a task, or a comment on the incident's."""
+        alert = delivery.alert
+        kind = str(alert.get("kind"))
+        if kind == "digest":
+            return Rejected("a summary is no task")
+        known = delivery.memo if delivery.memo is not None and _ID.fullmatch(delivery.memo) else None
+        if known is not None:
+            outcome = await self._post(delivery, self.comment(known, self._words(delivery)), known)
+            if not isinstance(outcome, Rejected) or outcome.reason not in _GONE:
+                return outcome
+            log.info("receiver %s: the incident's task is gone", self.name)
+        if kind in _NOT_NEW:
+            return Sent()
+        values = fields(alert)
+        title = " ".join(fill(self._title, values).split())[: self.longest] or "Alert"
+        text = f"{fill(self._text, values)[:12_000]}\n\n{_footer(delivery)}"
+        return await self._made(delivery, await self._post(delivery, self.create(title, text)), text)
+
+    async def _made(self, delivery: Delivery, outcome: Outcome, text: str) -> Outcome:
+        """Do what a new task still needs; the attempt's outcome stays what it is."""
+        return outcome
+
+    def _words(self, delivery: Delivery) -> str:
+        words = delivery.alert.get("message") or {}
+        why = delivery.alert.get("why_now")
+        return f"{words.get('title') or delivery.alert.get('rule')}{f': {why}' if why else ''}\n\n{_footer(delivery)}"[:12_000]
+
+    async def _post(self, delivery: Delivery, call: Call, known: str | None = None) -> Outcome:
+        def judge(text: bytes) -> Outcome:
+            try:
+                tree = orjson.loads(text)
+                found = self.judge(tree if isinstance(tree, dict) else {})
+            except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+                found = None
+            if isinstance(found, str) and _ID.fullmatch(found):
+                return Sent(known or found)
+            return found if isinstance(found, Rejected | Retry) else Retry("answered HTTP 200, but not as the service does")
+
+        headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "Vigie"}
+        headers |= {"Idempotency-Key": delivery.id, **self.headers()}
+        return await self._poster.post(self._url + call.path, orjson.dumps(call.body), headers, judge)
+
+    @abstractmethod
+    def headers(self) -> dict[str, str]:
+        """Return what authenticates."""
+
+    @abstractmethod
+    def create(self, title: str, text: str) -> Call:
+        """Return what makes a task."""
+
+    @abstractmethod
+    def comment(self, task: str, text: str) -> Call:
+        """Return what comments on a task."""
+
+    @abstractmethod
+    def judge(self, tree: dict[str, Any]) -> str | Outcome:
+        """Return the id in the service's answer, or an outcome; raise ``KeyError`` and such for what is no answer of its."""
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._poster.close()
+
+
+class TrelloNotifier(TaskNotifier):
+    """Makes cards on a list (``place``)."""
+
+    api = "https://api.trello.com/1"
+    longest = 500
+
+    def headers(self) -> dict[str, str]:
+        """Not in the query, where Trello's own examples have them: URLs are logged."""
+        return {"Authorization": f'OAuth oauth_consumer_key="{self._key}", oauth_token="{self._token}"'}
+
+    def create(self, title: str, text: str) -> Call:
+        """``POST /cards``."""
+        return Call("/cards", {"idList": self._place, "name": title, "desc": text, "pos": "top"})
+
+    def comment(self, task: str, text: str) -> Call:
+        """``POST /cards/{id}/actions/comments``."""
+        return Call(f"/cards/{task}/actions/comments", {"text": text})
+
+    def judge(self, tree: dict[str, Any]) -> str | Outcome:
+        """A card, or an action, with its id."""
+        return str(tree["id"])
+
+
+class AsanaNotifier(TaskNotifier):
+    """Makes tasks in a project (``place``)."""
+
+    api = "https://app.asana.com/api/1.0"
+    longest = 1000
+
+    def headers(self) -> dict[str, str]:
+        """A personal access token, or a service account's."""
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def create(self, title: str, text: str) -> Call:
+        """``POST /tasks``."""
+        return Call("/tasks", {"data": {"name": title, "notes": text, "projects": [self._place]}})
+
+    def comment(self, task: str, text: str) -> Call:
+        """``POST /tasks/{gid}/stories``."""
+        return Call(f"/tasks/{task}/stories", {"data": {"text": text}})
+
+    def judge(self, tree: dict[str, Any]) -> str | Outcome:
+        """A task, or a story, with its gid."""
+        return str(tree["data"]["gid"])
+
+
+class MondayNotifier(TaskNotifier):
+    """Makes items on a board (``place``), their text as the first update."""
+
+    api = "https://api.monday.com/v2"
+    longest = 255
+
+    def headers(self) -> dict[str, str]:
+        """A personal or app token, without a word before it."""
+        return {"Authorization": self._token, "API-Version": "2024-10"}
+
+    def create(self, title: str, text: str) -> Call:
+        """``create_item``: GraphQL, with variables, so that nothing people wrote is part of the query."""
+        query = "mutation ($board: ID!, $name: String!) { create_item (board_id: $board, item_name: $name) { id } }"
+        return Call("", {"query": query, "variables": {"board": self._place, "name": title}})
+
+    def comment(self, task: str, text: str) -> Call:
+        """``create_update``: its body is HTML."""
+        query = "mutation ($item: ID!, $body: String!) { create_update (item_id: $item, body: $body) { id } }"
+        return Call("", {"query": query, "variables": {"item": task, "body": escape(text).replace("\n", "<br>")}})
+
+    async def _made(self, delivery: Delivery, outcome: Outcome, text: str) -> Outcome:
+        if isinstance(outcome, Sent) and outcome.memo is not None:
+            # The item is there: made again it would be there twice, so a text that is refused stays out.
+            told = await self._post(delivery, self.comment(outcome.memo, text), outcome.memo)
+            if not isinstance(told, Sent):
+                log.warning("receiver %s: the item's text was not taken: %s", self.name, told.reason)
+        return outcome
+
+    def judge(self, tree: dict[str, Any]) -> str | Outcome:
+        """Errors come with status 200, too."""
+        if errors := tree.get("errors") or tree.get("error_code"):
+            first: Mapping[str, Any] = errors[0] if isinstance(errors, list) else {"extensions": {"code": errors}}
+            code = str((first.get("extensions") or {}).get("code") or "")
+            code = code if _CODE.fullmatch(code) else "an error"
+            return (Retry if code in _LATER else Rejected)(f"Monday says {code}")
+        data = tree["data"]
+        return str((data.get("create_item") or data["create_update"])["id"])
+
+
+def fields(alert: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a template may name."""
+    words = alert.get("message") or {}
+    segment = ", ".join(f"{name} {value}" for name, value in (alert.get("segment") or {}).items())
+    plain = {name: str(alert.get(name) or "") for name in ("rule", "severity", "incident", "since", "runbook", "kpi")}
+    title = str(words.get("title") or alert.get("rule") or "")
+    return plain | {"title": title, "text": str(words.get("text") or ""), "segment": segment or "total"}
+
+
+def _footer(delivery: Delivery) -> str:
+    links = "".join(f"{action.text}: {action.url}\n" for action in delivery.actions)
+    return f"{links}Incident {delivery.incident} · {delivery.id} · sent by Vigie"

@@ -1,0 +1,59 @@
+"""Does a rule on deals or leads do what its own tests say? Its entity is heard of as live, through the same folds."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import orjson
+
+from alert_rules.entity import QUANTILES
+from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.finding import TOPIC as FINDINGS
+from alert_rules.rule import Moment, Rule, Timeline
+from alert_rules.watch import LIMITS, PREDICTIONS, WatchEntities
+from models.fold import Record
+from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState
+
+_ID = "D-1"
+
+
+def play(rule: Rule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, str]]:
+    """Yield each moment with the state that follows it, and what has been said."""
+    assert rule.entity is not None
+    watch, alerts = WatchEntities([rule]), EvaluateAlerts([rule])
+    if test.limits:
+        stages = {stage: [stay] * len(QUANTILES) for stage, stay in test.limits.items()}
+        watch.fold([_record(LIMITS, "stages", {"stages": stages}, base)])
+    known: dict[str, Any] = {"status": "open", "created": base + test.moments[0].at}
+    for moment in test.moments:
+        at = base + moment.at
+        watch.tick(at)
+        watch.fold(list(_heard(rule.entity.entity, known, moment.facts or {}, at)))
+        watch.tick(at)
+        found = [o for o in watch.changes().outputs if o.topic == FINDINGS]
+        alerts.fold([Record(FINDINGS, 0, 0, at, o.key, o.value, ()) for o in found])
+        said = [orjson.loads(o.value or b"") for o in alerts.changes().outputs]
+        standing = alerts.current()
+        yield moment, standing[0]["severity"] if standing else "inactive", "\n".join(one["message"]["text"] for one in said)
+
+
+def _heard(entity: str, known: dict[str, Any], heard: Mapping[str, Any], at: int) -> Iterator[Record]:
+    if heard.get("stage") not in (None, known.get("stage")):
+        known["stage_since"] = at
+    if heard.get("contacted"):
+        known["contacted"] = at
+    known |= {name: value for name, value in heard.items() if name not in ("win", "contacted", "amount")}
+    if "amount" in heard:
+        known["amount"] = None if heard["amount"] is None else round(heard["amount"] * 10_000)
+    state: DealState | LeadState = (
+        DealState(_ID, changed=at, **known) if entity == "deal" else LeadState(_ID, changed=at, **known)
+    )
+    topic = DEAL_STATES if entity == "deal" else LEAD_STATES
+    gone = known["status"] == "gone"
+    yield Record(topic, 0, 0, at, _ID.encode(), None if gone else msgspec.json.encode(state), ())
+    if "win" in heard:
+        yield _record(PREDICTIONS, _ID, {"deal": _ID, "at": at, "win": heard["win"]}, at)
+
+
+def _record(topic: str, key: str, value: Any, at: int) -> Record:
+    return Record(topic, 0, 0, at, key.encode(), orjson.dumps(value), ())

@@ -1,0 +1,129 @@
+"""What may a model know of a lead? The declared list, and how a lead's own past gives its values (see ``features``)."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from models.learners.features import DAY_MS, Feature, Features, step_of
+
+_AGES = (0.02, 0.25, 1, 2, 3, 4, 6, 8, 10, 14, 21, 30, 45, 60, 90)
+_SPANS = (0.02, 1, 4, 8, 14, 21, 30, 45, 60, 90)
+_SCORES = (-50, 0, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100, 200)
+_LONGEST = 48
+
+#: Categories of a lead; ``stage`` is how far it is qualified.
+CATEGORIES: tuple[Feature, ...] = (
+    Feature("stage", "qualification"),
+    Feature("source", "source"),
+    Feature("campaign", "campaign"),
+    Feature("product", "product"),
+    Feature("region", "region"),
+    Feature("segment", "segment"),
+    Feature("team", "team"),
+    Feature("owner", "owner"),
+    Feature("score", "score (in steps)"),
+    Feature("bant", "of budget, authority, need and timing: how many are said to be there"),
+    Feature("answered", "days before the first contact"),
+    Feature("contacts", "number of contacts"),
+    Feature("age", "age of the lead"),
+    Feature("silence", "days before the last event"),
+    Feature("weekday", "day of the week it came in"),
+    Feature("stage × age", "qualification and age of the lead"),
+    Feature("stage × source", "qualification and source"),
+    Feature("stage × contacts", "qualification and number of contacts"),
+    Feature("source × age", "source and age of the lead"),
+)
+#: Numbers of a lead; each enters as a z-score within ±3.
+NUMBERS: tuple[Feature, ...] = (
+    Feature("points", "score"),
+    Feature("log_age", "age of the lead"),
+    Feature("log_answered", "days before the first contact"),
+    Feature("log_contacts", "number of contacts"),
+    Feature("log_events", "number of events"),
+    Feature("log_silence", "days before the last event"),
+)
+#: The attributes of events that are looked at; all others never reach a model.
+ATTRIBUTES = ("source", "campaign", "product", "region", "segment", "team", "owner", "score")
+_BANT = ("budget", "authority", "need", "timing")
+
+
+class LeadPast(msgspec.Struct, array_like=True):
+    """What a lead's events have said so far (a fold: events come in the order of their time)."""
+
+    created: int
+    last: int = -1
+    before: int = -1
+    attributes: dict[str, Any] = {}
+    bant: dict[str, bool] = {}
+    level: int = 0  # 1: MQL, 2: SQL
+    contacted: int = -1
+    contacts: int = 0
+    events: int = 0
+
+    def __post_init__(self) -> None:
+        if self.last < 0:
+            self.last = self.before = self.created
+
+    def apply(self, at: int, kind: str, data: Mapping[str, Any]) -> None:
+        """Take one event; ``kind`` is its type without ``lead.``, ``data`` what it said (None: cleared)."""
+        self.before, self.last = self.last, max(at, self.last)
+        self.events += 1
+        for name in ATTRIBUTES:
+            if name in data:
+                self.attributes[name] = data[name]
+        bant = data.get("bant")
+        if isinstance(bant, Mapping):
+            for name in _BANT:
+                if name in bant:
+                    self.bant[name] = bool(bant[name])
+        if kind == "contacted":
+            self.contacts += 1
+            if self.contacted < 0:
+                self.contacted = at
+        elif kind == "mql" or kind == "sql":
+            self.level = max(self.level, 2 if kind == "sql" else 1)
+
+    def features(self, at: int, *, season: bool = True) -> Features:
+        """Return what is known at ``at`` (ms), which is not before the last event."""
+        age = max(at - self.created, 0) / DAY_MS
+        silence = (self.last - self.before) / DAY_MS
+        answered = (self.contacted - self.created) / DAY_MS if self.contacted >= 0 else math.nan
+        known = {name: _text(self.attributes.get(name)) for name in ATTRIBUTES}
+        score = self.attributes.get("score")
+        size = float(score) if isinstance(score, int | float) and math.isfinite(score) else math.nan
+        stage, span = ("", "mql", "sql")[self.level], step_of(age, _SPANS)
+        contacts = min(self.contacts, 6)
+        return {
+            "stage": stage,
+            "source": known["source"],
+            "campaign": known["campaign"],
+            "product": known["product"],
+            "region": known["region"],
+            "segment": known["segment"],
+            "team": known["team"],
+            "owner": known["owner"],
+            "score": "" if math.isnan(size) else str(step_of(size, _SCORES)),
+            "bant": str(sum(self.bant.values())) if self.bant else "",
+            "answered": "" if math.isnan(answered) else str(step_of(answered, _AGES)),
+            "contacts": str(contacts),
+            "age": str(step_of(age, _AGES)),
+            "silence": str(step_of(silence, _AGES)),
+            "weekday": str(datetime.fromtimestamp(self.created / 1000, UTC).weekday()),
+            "stage × age": f"{stage} × {span}",
+            "stage × source": f"{stage} × {known['source']}",
+            "stage × contacts": f"{stage} × {contacts}",
+            "source × age": f"{known['source']} × {span}",
+            "points": size,
+            "log_age": math.log1p(age),
+            "log_answered": math.log1p(max(answered, 0)) if not math.isnan(answered) else math.nan,
+            "log_contacts": math.log1p(self.contacts),
+            "log_events": math.log1p(self.events),
+            "log_silence": math.log1p(silence),
+        }
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)[:_LONGEST]

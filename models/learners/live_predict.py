@@ -1,0 +1,524 @@
+"""What is to be expected of each open deal (or lead) of one partition, and which lessons follow from what became of it?
+
+A fold beside that of the KPIs, over the same events. Each entity keeps its log (so that duplicates, disorder and merges do no
+harm), at most eight spaced questions with their answers, and what was last said of it. A question is asked of the model of
+the latest bulletin when an event or an age calls for it; lessons leave as examples, in the transaction of the rows.
+
+Time is the wall clock while events arrive as they happen. While they come from the past (a backfill, a replay) it is the latest
+event's, so that history is gone through at its own pace and nothing is taken for silence that has merely not arrived yet.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, cast
+
+import msgspec
+import orjson
+
+from models.business import Business
+from models.calendar import iso
+from models.entities import Entities
+from models.events.decode import Decode, decoder
+from models.events.refused import Refused
+from models.fold import Changes, Output, Record, Row
+from models.history import Histories, Story, TooLate
+from models.learners import examples, words
+from models.learners.deal_model import HORIZON, DealModel, Prediction
+from models.learners.evaluation import AGES
+from models.learners.examples import Kept, Scribe
+from models.learners.features import DAY_MS, SEASON_MS, Features
+from models.learners.live_kinds import Kind, KnowSteps
+from models.learners.live_model import Bulletin, Floor, answering, read_bulletin
+from models.learners.snapshot import SnapshotRefused
+
+#: An open entity is asked about anew when it was last so long ago (ms), whatever happens.
+REFRESH = DAY_MS
+#: Events that are later than this on arrival are history: time is then theirs, not the clock's.
+LIVE = DAY_MS
+#: What an entity is not known to have done is not held against it for so long after an event of its past has arrived (ms).
+HOLD = 3_600_000
+#: Closed entities keep their questions so long, in case they are reopened (ms).
+REOPENED = 90 * DAY_MS
+#: Points of an entity's short history, how far apart (ms), and how long they are kept.
+POINTS, POINT_MS, POINT_KEPT = 24, 3_600_000, 8 * DAY_MS
+#: Entities whose time has come that are looked at in one go, where the work is bounded.
+_WOKEN = 2_000
+_SWEPT = 64
+#: A model that has learnt so many times more than the one before makes all open entities to be asked about again.
+_GROWN = 1.3
+_MODEL_ROW = b"M"
+
+encode = msgspec.json.Encoder().encode
+
+
+class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
+    #: When time next matters to the entity (ms), negative where it is closed, 0: never. First, so that a restore need not
+    #: read the rest.
+    wake: int
+    story: msgspec.Raw
+    features: str = ""  # under which the questions are to be read
+    kept: list[Kept] = []
+    aged: int = 0  # how many of the AGES have passed
+    said: tuple[int, float] | None = None  # when it was last answered (ms), and P(won)
+    points: list[tuple[int, float]] = []
+    hold: int = 0  # before then silence means nothing (ms)
+
+
+class Tracked:
+    """One entity as this fold keeps it."""
+
+    __slots__ = ("aged", "hold", "kept", "points", "said", "story", "wake")
+
+    def __init__(self, story: Story[Any]) -> None:
+        self.story = story
+        self.wake = 0
+        self.kept: list[Kept] = []
+        self.aged = 0
+        self.said: tuple[int, float] | None = None
+        self.points: list[tuple[int, float]] = []
+        self.hold = 0
+
+
+class PredictPartition:
+    """One partition of ``predict-deals`` or ``predict-leads`` (a :class:`models.fold.PartitionFold`).
+
+    Rows: ``E<id>`` an entity, ``M`` the latest bulletin, ``!`` the times.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        partition: int,
+        business: Business,
+        home: Callable[[bytes], int] | None = None,
+        *,
+        asks: int | None = None,
+    ) -> None:
+        """``home`` gives an entity's partition (None: all live here); ``asks`` bounds the questions between two ticks."""
+        self.kind = kind
+        self.partition = partition
+        self.time = 0
+        self.start = 0  # the first event's time: the calendar is no feature until two quarters after it
+        self.outcomes: Counter[str] = Counter()
+        self.predicted = 0  # answers given
+        self.skipped = 0  # questions not asked, as there was no time for them
+        self.refused = ""  # why the last bulletin could not be used
+        self.bulletin: Bulletin | None = None
+        self._home = home
+        self._asks = self._left = asks
+        self._watermark = self._arrival = 0
+        self._names = kind.names
+        self._features = (*kind.categories, *kind.numbers)
+        self._scribe = Scribe(kind.model, kind.fingerprint)
+        self._histories: Histories[Any] = Histories(KnowSteps(kind, business), kind.present)
+        self._read_row = msgspec.json.Decoder(_Row).decode
+        self.entities: Entities[Tracked] = Entities(self._decode, self._encode)
+        self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in kind.topics}
+        self._keep = business.keep_days
+        self._heap: list[tuple[int, str]] = []
+        self._open: dict[str, None] = {}
+        self._stale: dict[str, None] = {}  # to be answered anew and published at the next checkpoint
+        self._refreshing: list[str] = []
+        self._refreshed_at = 0  # lessons of the model by which all were last asked
+        self._outputs: list[Output] = []
+        self._bulletin_row: bytes | None = None
+        self._touched = False
+        self._swept_day = 0
+        self._model: DealModel = kind.fresh_model()
+        self._floor = Floor()
+
+    # -- the engine's side ---------------------------------------------------------------------------------------------
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take the state back."""
+        behind = False
+        for key, value in rows:
+            kind = key[:1]
+            if kind == b"E":
+                name = key[1:].decode()
+                self.entities.restore(name, value)
+                wake = int(value[1 : value.index(b",")])
+                if wake:
+                    self._heap.append((abs(wake), name))
+                if wake > 0:
+                    self._open[name] = None
+            elif kind == _MODEL_ROW:
+                self._take_bulletin(value, restored=True)
+            elif kind == b"!":
+                self.time, self.start, self._watermark, self._arrival, behind = orjson.loads(value)
+        if behind:  # who was still to be answered is not written one by one
+            self._refreshing = list(self._open)
+        heapq.heapify(self._heap)
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Apply the records in order. What cannot be used is counted; its dead letter is made by the KPIs' fold."""
+        for record in records:
+            self._touched = True
+            if record.topic == "model-snapshots":
+                if record.key == self.kind.model.encode():
+                    self._take_bulletin(record.value)
+                continue
+            try:
+                event, at, _ = self._decoders[record.topic](record.value, record.headers, record.timestamp)
+                key = event.subject
+                if not self.entities.has(key) and self._home is not None and self._home(key.encode()) != self.partition:
+                    self.outcomes["readdressed"] += 1  # the KPIs' fold sends it on, and it comes by where it belongs
+                    continue
+                self._arrival = max(self._arrival, record.timestamp)
+                moment = min(at, record.timestamp)
+                self.start = self.start or moment
+                if moment > self._watermark:
+                    self._watermark = moment
+                    self._pass(max(self.time, moment) if self._is_live() else moment)
+                self.outcomes[self._take(key, event, at)] += 1
+            except Refused as refused:
+                self.outcomes[str(refused.reason)] += 1
+            except TooLate:
+                self.outcomes["too_late"] += 1
+            except Exception as error:  # a fault of ours must not stop the worker
+                self.outcomes[f"internal: {type(error).__name__}: {error}"[:120]] += 1
+
+    def tick(self, now: int) -> None:
+        """Let time pass: entities come of age, instalments fall due, answers grow old."""
+        self._left = self._asks
+        # A clock that is behind the arrival of what was folded is that of a replay, which is to be believed.
+        if self._arrival and (now < self._arrival or self._is_live()):
+            self._pass(now)
+        if self._refreshing:
+            count = len(self._refreshing) if self._left is None else max(self._left // 4, 1)
+            for key in self._refreshing[-count:]:
+                if key in self._open:
+                    self._stale[key] = None
+            del self._refreshing[-count:]
+
+    def changes(self) -> Changes:
+        """Answer what waits to be answered; encode what has changed since the last call."""
+        self._answer_stale()
+        rows: list[Row] = []
+        outputs, self._outputs = self._outputs, []
+        if self._bulletin_row is not None:
+            rows.append(Row(_MODEL_ROW, self._bulletin_row))
+            self._bulletin_row = None
+        if self._touched:
+            self._touched = False
+            rows += [Row(b"E" + key.encode(), value) for key, value in self.entities.changes()]
+            rows += [Row(b"E" + key.encode(), None) for key in self._sweep()]
+            times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0)
+            rows.append(Row(b"!", orjson.dumps(times)))
+        return Changes(rows, outputs)
+
+    def follow(self, model: DealModel, floor: Floor) -> None:
+        """Ask this model from now on, without a bulletin: who learns and who asks are in one hand."""
+        self._model, self._floor = model, floor
+
+    def lessons(self) -> list[bytes]:
+        """Return the examples since the last call, instead of :meth:`changes`: nothing is answered, no row is kept."""
+        found = [output.value for output in self._outputs if output.topic == "examples" and output.value is not None]
+        self._outputs = []
+        self._stale.clear()
+        return found
+
+    # -- what others may ask -------------------------------------------------------------------------------------------
+
+    @property
+    def open(self) -> int:
+        """How many entities are open here."""
+        return len(self._open)
+
+    def waiting(self) -> int:
+        """How many open entities wait to be answered anew."""
+        return len(self._stale) + len(self._refreshing)
+
+    def next_wake(self) -> int | None:
+        """When time next matters here (ms)."""
+        return self._heap[0][0] if self._heap else None
+
+    def answer(self, key: str) -> dict[str, Any] | None:
+        """Return what is expected of an open entity now, explained; None where it is not open, or not known here."""
+        if key not in self._open or (tracked := self.entities.get(key)) is None:
+            return None
+        found, _ = self._document(key, tracked, self._at(tracked))
+        return {**found, "at": iso(found["at"])}
+
+    def answers(self) -> Iterator[dict[str, Any]]:
+        """Yield what is expected of each open entity now."""
+        for key in sorted(self._open):
+            found = self.answer(key)
+            if found is not None:
+                yield found
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _is_live(self) -> bool:
+        return self._arrival - self._watermark <= LIVE
+
+    def _at(self, tracked: Tracked) -> int:
+        last: int = self._histories.present(tracked.story).past.last
+        return max(self.time, last)
+
+    def _pass(self, now: int) -> None:
+        """Let time pass to ``now``: lessons of what is still open, questions at ages."""
+        if now <= self.time:
+            return
+        self.time = now
+        heap, woken = self._heap, 0
+        while heap and heap[0][0] < now:
+            wake, key = heapq.heappop(heap)
+            tracked = self.entities.get(key)
+            if tracked is None or abs(tracked.wake) != wake:
+                continue
+            if tracked.wake > 0:
+                self._wake(key, tracked, wake)
+            else:  # closed for so long that it will not be reopened
+                tracked.wake, tracked.kept = 0, []
+                self.entities.put(key, tracked)
+            self._touched = True
+            woken += 1
+            if self._asks is not None and woken >= _WOKEN:
+                return  # the rest at the next tick
+
+    def _wake(self, key: str, tracked: Tracked, at: int) -> None:
+        for number, kept in enumerate(tracked.kept):
+            if (due := kept.due) is not None and due <= at:
+                self._send(self._scribe.survived(key, number, kept))
+        past = self._histories.present(tracked.story).past
+        if tracked.aged < len(AGES) and past.created + AGES[tracked.aged] * DAY_MS <= at:
+            tracked.aged += 1
+            if at - past.last >= DAY_MS:
+                self._ask(key, tracked, at)
+        if tracked.said is None or tracked.said[0] + REFRESH <= at:
+            self._stale[key] = None
+        self._schedule(key, tracked, at)
+        self.entities.put(key, tracked)
+
+    def _schedule(self, key: str, tracked: Tracked, at: int) -> None:
+        """Note when time next matters to an open entity."""
+        past = self._histories.present(tracked.story).past
+        times = [due for kept in tracked.kept if (due := kept.due) is not None]
+        times.append((tracked.said[0] if tracked.said is not None and tracked.said[0] + REFRESH > at else at) + REFRESH)
+        if tracked.aged < len(AGES):
+            times.append(past.created + AGES[tracked.aged] * DAY_MS)
+        wake = max(min(times), tracked.hold, 1)
+        if wake != tracked.wake:
+            tracked.wake = wake
+            heapq.heappush(self._heap, (wake, key))
+        self._open[key] = None
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def _take(self, key: str, event: Any, at: int) -> str:
+        tracked = self.entities.get(key)
+        if tracked is None:
+            tracked = Tracked(self._histories.new())
+        story = tracked.story
+        before, closed_before = self._status(story)
+        try:
+            facts = self.kind.facts(event, at)
+        except msgspec.ValidationError:
+            return "invalid_data"
+        if event.__class__ is self.kind.absorbed:
+            added = self._histories.union(story, facts)
+            if not added.fresh:
+                return "too_late" if added.late else "duplicate"
+        elif not self._histories.add(story, facts[0]):
+            return "duplicate"
+        after, closed = self._status(story)
+        self.entities.put(key, tracked)
+        if before in ("won", "lost") and (after != before or closed != closed_before):
+            for number, kept in enumerate(tracked.kept):
+                self._send(self._scribe.withdrawn(key, number, kept, at))
+        if after == "open":
+            past = self._histories.present(story).past
+            if before != "open":  # new, or reopened: ages that have passed are not made up for
+                while tracked.aged < len(AGES) and past.created + AGES[tracked.aged] * DAY_MS <= at:
+                    tracked.aged += 1
+            self._ask(key, tracked, max(at, past.last))
+            # History that comes in late has more to say: until it has, silence means nothing.
+            if at < self.time - LIVE:
+                tracked.hold = self.time + HOLD
+            self._schedule(key, tracked, at)
+            self._stale[key] = None
+            return "applied"
+        if after in ("won", "lost") and (after != before or closed != closed_before):
+            outcome = cast(Literal["won", "lost"], after)
+            for number, kept in enumerate(tracked.kept):
+                self._send(self._scribe.closed(key, number, kept, closed, outcome))
+        if after == "gone":
+            tracked.kept = []
+        self._retire(key, tracked)
+        return "applied"
+
+    def _status(self, story: Story[Any]) -> tuple[str, int]:
+        if story.void:
+            return "gone", 0
+        if not story.log and story.base is None:
+            return "", 0
+        present = self._histories.present(story)
+        return present.status, present.closed
+
+    def _retire(self, key: str, tracked: Tracked) -> None:
+        """Nothing is expected of the entity any more: what was said of it is taken from the topic."""
+        tracked.wake = -(self.time + REOPENED) if tracked.kept else 0
+        if tracked.wake:
+            heapq.heappush(self._heap, (-tracked.wake, key))
+        self._stale.pop(key, None)
+        if key in self._open or tracked.said is not None:
+            self._open.pop(key, None)
+            self._outputs.append(Output(self.kind.predictions, key.encode(), None))
+        tracked.said, tracked.points = None, []
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    def _afford(self) -> bool:
+        if self._left is None:
+            return True
+        self._left -= 1
+        return self._left >= 0
+
+    def _ask(self, key: str, tracked: Tracked, at: int) -> None:
+        """Ask a question that will be learnt from, if it is time for one more of this entity."""
+        if not examples.spaced(tracked.kept, at):
+            return
+        if not self._afford():
+            self.skipped += 1
+            return
+        x = self._x(tracked, at)
+        kept = examples.keep(at, examples.values(x, self._names), self._model.predict_one(x), self._floor.predict_one(x))
+        tracked.kept.append(kept)
+        self._send(self._scribe.asked(key, len(tracked.kept) - 1, kept))
+
+    def _x(self, tracked: Tracked, at: int) -> Features:
+        past = self._histories.present(tracked.story).past
+        found: Features = past.features(at, season=at - self.start >= SEASON_MS)
+        return found
+
+    def _send(self, example: examples.Example) -> None:
+        self._outputs.append(Output("examples", example.entity.encode(), examples.encode(example)))
+        self._touched = True
+
+    def _answer_stale(self) -> None:
+        """Publish what is expected of the entities that have changed, as far as there is time."""
+        done = []
+        for key in self._stale:
+            if not self._afford():
+                break
+            done.append(key)
+            tracked = self.entities.get(key)
+            if tracked is None or key not in self._open:
+                continue
+            at = self._at(tracked)
+            document, win = self._document(key, tracked, at)
+            self._outputs.append(Output(self.kind.predictions, key.encode(), orjson.dumps(document)))
+            tracked.said = at, win
+            _remember(tracked.points, at, win)
+            self._schedule(key, tracked, at)
+            self.entities.put(key, tracked)
+            self._touched = True
+            self.predicted += 1
+        for key in done:
+            del self._stale[key]
+
+    def _document(self, key: str, tracked: Tracked, at: int) -> tuple[dict[str, Any], float]:
+        x = self._x(tracked, at)
+        floor = self.bulletin is not None and self.bulletin.champion == "floor"
+        speaker: DealModel | Floor = self._floor if floor else self._model
+        said: Prediction = speaker.predict_one(x)
+        told = words.explain(speaker.hazard.terms(x), x, self._features)
+        before = [win for when, win in tracked.points if when <= at - DAY_MS]
+        win = round(said.win, 4)
+        found: dict[str, Any] = {self.kind.entity: key, "at": at, "win": win, "within": round(said.within, 4)}
+        if self.kind.model == "lead":
+            found["converts"] = round(float(said.curve.won.sum()), 4)
+        found |= {
+            "within_days": HORIZON,
+            "low": round(said.low, 2),
+            "median": round(said.median, 2),
+            "high": round(said.high, 2),
+            "expected": round(said.expected, 2),
+            "day_ago": before[-1] if before else None,
+            "model": f"{self.kind.model}-floor" if floor else self.kind.model,
+            "version": self.bulletin.version if self.bulletin is not None else 0,
+            "lessons": said.lessons,
+            "prior": said.lessons == 0,
+            "terms": told,
+            "why": words.sentence(told) if said.lessons else "nothing has been learnt yet: this is the prior",
+            "history": [[iso(when), value] for when, value in tracked.points],
+        }
+        return found, win
+
+    # -- the model -----------------------------------------------------------------------------------------------------
+
+    def _take_bulletin(self, value: bytes | None, *, restored: bool = False) -> None:
+        kind = self.kind
+        if value is None:
+            return
+        try:
+            bulletin = read_bulletin(value)
+            self._model, self._floor = answering(
+                bytes(bulletin.document),
+                bytes(bulletin.floor),
+                tuple(feature.name for feature in kind.categories),
+                tuple(feature.name for feature in kind.numbers),
+            )
+        except SnapshotRefused as refused:
+            # The model that answered so far goes on; the one who learns begins anew and sends another.
+            self.refused = str(refused)
+            self.outcomes["model_refused"] += 1
+            return
+        self.bulletin, self.refused = bulletin, ""
+        if restored:
+            self._refreshed_at = bulletin.lessons
+            return
+        self._bulletin_row = value
+        if bulletin.lessons > self._refreshed_at * _GROWN or bulletin.lessons < self._refreshed_at:
+            self._refreshed_at = bulletin.lessons
+            self._refreshing = list(self._open)
+            self._touched = True
+
+    # -- rows ----------------------------------------------------------------------------------------------------------
+
+    def _decode(self, row: bytes) -> Tracked:
+        found = self._read_row(row)
+        tracked = Tracked(self._histories.decode(bytes(found.story)))
+        tracked.wake, tracked.aged = found.wake, found.aged
+        # Questions of a release with other features teach nothing any more.
+        tracked.kept = found.kept if found.features == self._scribe.fingerprint else []
+        tracked.said, tracked.points, tracked.hold = found.said, found.points, found.hold
+        return tracked
+
+    def _encode(self, tracked: Tracked) -> bytes:
+        story = msgspec.Raw(self._histories.encode(tracked.story))
+        return encode(
+            _Row(
+                tracked.wake,
+                story,
+                self._scribe.fingerprint,
+                tracked.kept,
+                tracked.aged,
+                tracked.said,
+                tracked.points,
+                tracked.hold,
+            )
+        )
+
+    def _sweep(self) -> list[str]:
+        day = self._watermark // DAY_MS
+        if day != self._swept_day:
+            self._swept_day = day
+            self.entities.begin_sweep()
+        return self.entities.sweep(self._dead, _SWEPT)
+
+    def _dead(self, tracked: Tracked) -> bool:
+        last = tracked.story.log[-1][0] if tracked.story.log else tracked.story.base_at
+        return tracked.wake <= 0 and last < self._watermark - self._keep
+
+
+def _remember(points: list[tuple[int, float]], at: int, win: float) -> None:
+    """Add a point to an entity's short history: one an hour at most, the latest always."""
+    if len(points) > 1 and at - points[-2][0] < POINT_MS:
+        points[-1] = at, win
+    else:
+        points.append((at, win))
+    while len(points) > POINTS or points[0][0] < at - POINT_KEPT:
+        del points[0]

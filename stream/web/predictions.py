@@ -1,0 +1,173 @@
+"""What is expected of this deal or lead, why, and how good have the models been? As JSON."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+import orjson
+from fastapi import APIRouter, Response
+
+from models.calendar import iso
+from models.fold import Changes, Record
+from stream.options import FoldSpec
+from stream.web.api import to_json
+
+Entity = Literal["deal", "lead"]
+#: The topic of the answers, by what they are about.
+TOPICS: dict[Entity, str] = {"deal": "predictions", "lead": "lead-predictions"}
+
+
+class Elsewhere(LookupError):
+    """This process does not know: another one holds the entity's partition, or it is still reading."""
+
+
+class Predictions(Protocol):
+    """Who knows the answers."""
+
+    def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
+        """Return what is expected of an open deal or lead, None where there is none; raise :class:`Elsewhere`."""
+
+    def models(self) -> Sequence[Mapping[str, Any]]:
+        """Return what is known of each model, measures included."""
+
+    def document(self, model: str) -> bytes | None:
+        """Return a model as JSON, as it was last sent round; None where none was."""
+
+
+class Status(msgspec.Struct):
+    """Of a bulletin on ``model-snapshots``, all but the floor."""
+
+    model: str
+    version: int
+    at: int
+    lessons: int
+    champion: str
+    status: dict[str, Any]
+    document: msgspec.Raw
+
+
+_read = msgspec.json.Decoder(Status).decode
+
+
+class PredictionBoard:
+    """The answers and models as a process that does not predict can tell from the topics (a replayed fold, all partitions)."""
+
+    def __init__(self, running: Callable[[], bool] = lambda: True) -> None:
+        """``running`` says whether the topics have been read."""
+        self.running = running
+        self._answers: dict[tuple[str, int], dict[bytes, bytes]] = {}
+        self._models: dict[str, Status] = {}
+
+    def spec(self) -> FoldSpec:
+        """Return the fold as the engine runs it; at each assignment it begins anew."""
+        topics = (*TOPICS.values(), "model-snapshots")
+        return FoldSpec(name="show-predictions", topics=topics, make=self._part, lane="show", replayed=True)
+
+    def _part(self, partition: int) -> "_Part":
+        for topic in TOPICS.values():
+            self._answers[topic, partition] = {}
+        return _Part(self)
+
+    def take(self, record: Record) -> None:
+        """Take one record of any of the topics; what is damaged is passed over."""
+        if record.topic == "model-snapshots":
+            try:
+                found = _read(record.value or b"")
+            except msgspec.DecodeError:
+                return
+            known = self._models.get(found.model)
+            if known is None or found.at >= known.at:
+                self._models[found.model] = found
+            return
+        answers = self._answers[record.topic, record.partition]
+        if record.value is None:
+            answers.pop(record.key or b"", None)
+        else:
+            answers[record.key or b""] = record.value
+
+    def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
+        """Return the last answer on the topic."""
+        name = key.encode()
+        for (topic, _), answers in self._answers.items():
+            if topic == TOPICS[entity] and name in answers:
+                found: dict[str, Any] = orjson.loads(answers[name])
+                return {**found, "at": iso(int(found["at"]))}
+        if not self.running():
+            raise Elsewhere("the answers are still being read")
+        return None
+
+    def models(self) -> Sequence[Mapping[str, Any]]:
+        """Return the status in each model's last bulletin."""
+        return [self._models[name].status for name in sorted(self._models)]
+
+    def document(self, model: str) -> bytes | None:
+        """Return the model in its last bulletin."""
+        found = self._models.get(model)
+        return None if found is None else bytes(found.document)
+
+
+class _Part:
+    """One partition of the board."""
+
+    def __init__(self, board: PredictionBoard) -> None:
+        self._board = board
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """There are no rows: the topics themselves are read."""
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Take the records."""
+        for record in records:
+            self._board.take(record)
+
+    def tick(self, now: int) -> None:
+        """Nothing here depends on the clock."""
+
+    def changes(self) -> Changes:
+        """Nothing is written."""
+        return Changes([], [])
+
+
+def router(source: Predictions | None) -> APIRouter:
+    """Return the routes; without a source (``models.live`` is off) they say so."""
+    routes = APIRouter(prefix="/api")
+
+    def answer(entity: Entity, key: str) -> Response:
+        if source is None:
+            return _off()
+        try:
+            found = source.answer(entity, key)
+        except Elsewhere as elsewhere:
+            return to_json({"error": f"{entity} {key[:200]!r}: {elsewhere}"}, 503, {"retry-after": "2"})
+        if found is None:
+            return to_json({"error": f"no open {entity} {key[:200]!r} is known; accepted: the id of one that is open"}, 404)
+        return to_json(found)
+
+    @routes.get("/predictions/{deal:path}", summary="What is expected of an open deal, and why")
+    async def prediction(deal: str) -> Response:
+        """Return P(won), P(closes within 30 days), P10/P50/P90 of the days to close, the terms in words, the short history."""
+        return answer("deal", deal)
+
+    @routes.get("/leads/{lead:path}", summary="What is expected of an open lead, and why")
+    async def lead_prediction(lead: str) -> Response:
+        """Return P(converted within 135 days), P(converted) of those that end, when, and the terms in words."""
+        return answer("lead", lead)
+
+    @routes.get("/models", summary="How good have the predictions been?")
+    async def models() -> Response:
+        """Return, of each model and its floor: lessons, measures over the last answers and over time, drifts, who answers."""
+        return _off() if source is None else to_json(source.models())
+
+    @routes.get("/models/{model}/document", summary="A model, to be kept or brought elsewhere")
+    async def document(model: str) -> Response:
+        """Return the JSON document of a model: `vigie models import` and the setting `models.start` take it."""
+        found = None if source is None else source.document(model)
+        if found is None:
+            return to_json({"error": f"no model {model[:50]!r} has been sent round yet (accepted: {', '.join(TOPICS)})"}, 404)
+        return Response(found, headers={"cache-control": "no-store"}, media_type="application/json")
+
+    return routes
+
+
+def _off() -> Response:
+    return to_json({"error": "there are no predictions here: models.live is false in the settings"}, 404)

@@ -1,0 +1,115 @@
+"""Does a running instance answer as its OpenAPI document says, whatever is asked of it?"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis.specs.openapi import checks as openapi_checks
+
+from bench.hubspot import SETTINGS
+from stream.web.schema import OPERATIONS
+from tests.integration.installation import Installation, Worker
+
+TOKEN = "ann-s-token-of-20-chars"
+KEY = "site-key-of-the-tests"
+EVERYTHING = {
+    **SETTINGS,
+    "web": {**SETTINGS["web"], "operators": [{"name": "ann", "token": TOKEN}]},
+    "collect": {"sites": {"shop": {"key": KEY, "origins": ["https://shop.example.com"]}}},
+}
+#: Without end: it has tests of its own (tests/stream/web/test_server.py).
+ENDLESS = "/api/stream"
+
+#: Requests of each kind for each route; more by hand.
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "8"))
+
+load_all_checks()
+#: What must hold of every answer. Not among them: that every text outside the document is refused with 4xx (a webhook in another
+#: form is accepted and dead-lettered, as senders ban those who answer errors), and that a text which fits the document is
+#: accepted (a webhook needs a signature, a silence an end that lies ahead).
+HOLDS = [
+    schemathesis.checks.not_a_server_error,
+    openapi_checks.status_code_conformance,
+    openapi_checks.content_type_conformance,
+    openapi_checks.response_schema_conformance,
+    openapi_checks.response_headers_conformance,
+    openapi_checks.unsupported_method,
+]
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    directory = tmp_path_factory.mktemp("openapi")
+    (directory / "vigie.yaml").write_text(json.dumps(EVERYTHING))
+    with Worker(Installation("embedded", "", directory, CONFIG=str(directory / "vigie.yaml")), {}, "up") as up:
+        yield up.ready()
+        assert up.alive
+        assert "Traceback" not in up.log, up.log
+
+
+@pytest.fixture(scope="module")
+def api(instance: Worker) -> schemathesis.BaseSchema:
+    return schemathesis.openapi.from_url(f"{instance.url}/api/openapi.json").exclude(path=ENDLESS)
+
+
+ASKED = sorted((method, path) for method, path in OPERATIONS if path != ENDLESS)
+
+
+def ask(api: schemathesis.BaseSchema, method: str, path: str, *, query: dict[str, str] | None = None, **headers: str) -> None:
+    """Make requests of all kinds, such that fit the document and such that do not, and hold each answer against it."""
+
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck),
+        phases=[Phase.explicit, Phase.generate],
+    )  # fmt: skip
+    @given(
+        case=api[path][method.upper()].as_strategy(generation_mode=GenerationMode.POSITIVE)
+        | api[path][method.upper()].as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    )
+    def holds(case: schemathesis.Case) -> None:
+        if query:
+            case.query = {**(case.query or {}), **query}
+        case.call_and_validate(checks=HOLDS, headers=headers, timeout=20)
+
+    holds()
+
+
+@pytest.mark.parametrize(("method", "path"), ASKED)
+def test_strangers_are_answered_as_documented(api: schemathesis.BaseSchema, method: str, path: str) -> None:
+    ask(api, method, path)
+
+
+@pytest.mark.parametrize(("method", "path"), [one for one in ASKED if one[1].startswith(("/api/alerts", "/api/silences"))])
+def test_operators_are_answered_as_documented(api: schemathesis.BaseSchema, method: str, path: str) -> None:
+    ask(api, method, path, authorization=f"Bearer {TOKEN}")
+
+
+def test_pages_are_answered_as_documented(api: schemathesis.BaseSchema) -> None:
+    ask(api, "post", "/collect", query={"site": KEY}, origin="https://shop.example.com")
+
+
+def test_the_document_has_every_route_and_no_other(instance: Worker) -> None:
+    tree = httpx.get(f"{instance.url}/api/openapi.json").json()
+    found = {(method, path) for path, operations in tree["paths"].items() for method in operations}
+    assert found == set(OPERATIONS), "a route needs its entry in stream/web/schema.py"
+    for method, path in found:
+        assert tree["paths"][path][method]["responses"] == json.loads(json.dumps(OPERATIONS[method, path]["responses"]))
+
+
+def test_without_a_token_nothing_is_done(instance: Worker) -> None:
+    for method, path in OPERATIONS:
+        if OPERATIONS[method, path].get("security"):
+            path = path.replace("{incident}", "x").replace("{id_}", "x")
+            assert httpx.request(method, instance.url + path, content=b"{}").status_code == 401
+
+
+def test_the_checks_are_the_library_s_own() -> None:
+    assert {check.__name__ for check in HOLDS} <= set(CHECKS.get_all_names())

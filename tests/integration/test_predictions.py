@@ -1,0 +1,122 @@
+"""The predictions through the real engine: the same questions and lessons as in the evaluation; learnt once on a real Kafka."""
+
+import json
+import signal
+from pathlib import Path
+
+import confluent_kafka
+import httpx
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from models.learners.evaluation import DealEvaluation
+from stream.settings import load
+from tests.integration.installation import Installation, Worker, until
+from tests.kafka_broker import KafkaBroker
+from tests.models.learners.live import BEGIN, event
+from tests.models.learners.test_live import jittered
+from vigie.__main__ import app
+from vigie.publish import lines, progress_bar
+from vigie.replay import Request, replaying
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("history") / "events.jsonl"
+    path.write_bytes(b"\n".join(event(number, fact) for number, fact in enumerate(jittered(60))))
+    return path
+
+
+async def test_a_replay_asks_and_learns_as_the_evaluation_does(file: Path) -> None:
+    judged = DealEvaluation(keep_features=True).run([fact._replace(at=fact.at + BEGIN) for fact in jittered(60)])
+    assert judged.asked is not None
+    settings = load(environ={}, kafka__partitions=3)
+    with progress_bar() as progress:
+        async with replaying(settings, Request(predictions=True, kpis=["revenue"], windows=["30d"])) as player:
+            task = progress.add_task("", total=None, rate="")
+            await player.play(lines([file], "jsonl", None, "UTC"), progress, task)
+            status = player.instance.engine.driver.fold_of("learn", 0).status()[0]
+    assert status["examples"]["asked"] == sum(asked.learnt for asked in judged.asked)
+    assert status["lessons"] == judged.model.hazard.lessons
+    open_deals = {name for name, deal in judged.deals.items() if deal.status == "open"}
+    assert {found["deal"] for found in map(orjson.loads, player.predictions)} == open_deals
+    assert all(found["lessons"] > 0 for found in map(orjson.loads, player.predictions))
+
+
+def test_replay_writes_what_is_said_of_each_open_deal(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "predictions.jsonl"
+    arguments = ["replay", str(file), "--kpi", "revenue", "--window", "30d", "--predictions-out", str(out)]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert found
+    assert {"deal", "at", "win", "within", "low", "median", "high", "expected", "lessons", "terms", "why"} <= found[0].keys()
+
+
+def committed(brokers: str, topic: str) -> list[bytes]:
+    """The values of all committed records of a topic of one partition."""
+    consumer = confluent_kafka.Consumer(
+        {"bootstrap.servers": brokers, "group.id": "test", "isolation.level": "read_committed", "enable.partition.eof": True}
+    )
+    found: list[bytes] = []
+    try:
+        consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
+        while True:
+            message = consumer.poll(10)
+            assert message is not None, "the broker does not answer"
+            if message.error():
+                return found
+            found.append(message.value() or b"")
+    finally:
+        consumer.close()
+
+
+def status(workers: list[Worker]) -> dict[str, object]:
+    """What the one who learns says of the deals' model; ``{}`` while nobody does."""
+    for worker in workers:
+        try:
+            for found in httpx.get(f"{worker.url}/api/models", timeout=5).json():
+                if found["model"] == "deal":
+                    return dict(found)
+        except (httpx.TransportError, TypeError, KeyError):
+            continue
+    return {}
+
+
+@pytest.mark.kafka
+def test_killed_while_learning_no_example_is_learnt_twice(kafka: KafkaBroker, prefix: str, tmp_path: Path) -> None:
+    site = Installation(kafka.bootstrap, prefix, tmp_path, MODELS__INTERVAL="1s", KAFKA__SESSION_TIMEOUT="6s")
+    site.done("topics", "create")
+    values = [event(number, fact) for number, fact in enumerate(jittered(60))]
+    half = len(values) // 2
+
+    def produce(part: list[bytes]) -> None:
+        site.produce([("deals", json.loads(value)["subject"].encode(), value, None) for value in part])
+
+    def learnt(workers: list[Worker]) -> int:
+        return sum(dict(status(workers).get("examples") or {}).values())  # type: ignore[call-overload]
+
+    produce(values[:half])
+    with site.worker(INSTANCE="a") as first, site.worker(INSTANCE="b") as second:
+        until(lambda: learnt([first, second]) > 50, 60, lambda: first.log + second.log)
+        produce(values[half:])
+        holder = (
+            first if 'vigie_records_folded_total{fold="learn"' in httpx.get(f"{first.url}/metrics", timeout=10).text else second
+        )
+        other = second if holder is first else first
+        assert holder.end(signal.SIGKILL) == -9
+        site.settle()
+
+        def truth() -> set[str]:
+            return {str(example["id"]) for example in map(orjson.loads, committed(kafka.bootstrap, f"{prefix}examples"))}
+
+        until(lambda: learnt([other]) == len(truth()) > 100, 60, lambda: f"{learnt([other])} of {len(truth())}: {other.log}")
+        found = status([other])
+        assert found["refused"] == {}
+        assert len(committed(kafka.bootstrap, f"{prefix}examples")) == len(truth())
+        names = dict.fromkeys(json.loads(value)["subject"] for value in values[-20:])
+        answers = [httpx.get(f"{other.url}/api/predictions/{name}", timeout=5) for name in names]
+        assert {answer.status_code for answer in answers} <= {200, 404}
+        said = [answer.json() for answer in answers if answer.status_code == 200]
+        assert said and all(one["lessons"] > 0 for one in said)
