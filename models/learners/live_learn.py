@@ -148,7 +148,8 @@ class Pupil:
             before = len(asked.history)
             self.model.learn_one(asked, example.when, "won" if won else "lost")
             self._floor_learns(asked, before)
-        if example.number == 0 and self.watch.update(example.said[0], won):
+        self.model.watch = self.watch  # which is no part of a document
+        if example.number == 0 and self.model.watch_one(asked, "won" if won else "lost"):
             self.alarms += 1
             self.drifts = [*self.drifts, example.when][-_DRIFTS:]
         self._judge(example, int(won))
