@@ -53,6 +53,13 @@ class Dispatcher:
             doc="Decide who is told of each alert, and when: silences, inhibitions, times, groups, routes, escalation.",
         )
 
+    def use(self, plan: Alerting) -> None:
+        """Take another plan, here and wherever the fold is made anew."""
+        self.plan = plan
+        self._empty = DispatchAlerts(plan)
+        if (owned := self.owned()) is not None:
+            owned.use(plan)
+
     def _make(self, partition: int) -> DispatchAlerts:
         return DispatchAlerts(self.plan, began=self._clock(), decisions=self.decisions, untold=self.untold)
 

@@ -41,6 +41,13 @@ class Evaluator:
             doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )
 
+    def use(self, rules: Sequence[Rule]) -> None:
+        """Take other rules, here and wherever the fold is made anew."""
+        self.rules = tuple(rules)
+        self._empty = EvaluateAlerts(self.rules)
+        if (owned := self.owned()) is not None:
+            owned.use(self.rules)
+
     @property
     def wanted(self) -> set[Wanted]:
         """The readings that must be published for the rules, each with what it is to be compared with."""

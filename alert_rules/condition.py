@@ -11,7 +11,7 @@ from typing import Any
 
 from alert_rules.reading import sample
 from alert_rules.wording import number
-from models.kpis.earlier import PREVIOUS, SEASONAL, TARGET
+from models.kpis.earlier import LATELY, PREVIOUS, SEASONAL, TARGET
 from models.kpis.reading import Reading
 
 
@@ -47,6 +47,8 @@ class Condition:
                 return frozenset((SEASONAL,))
             case Kind.TARGET:
                 return frozenset((TARGET,))
+            case Kind.ABSENT:
+                return frozenset((LATELY,))
         return frozenset()
 
     def unit(self, kpi_unit: str) -> str:
@@ -69,6 +71,9 @@ def measured(condition: Condition, reading: Reading, min_samples: float) -> floa
     """Return the number that the thresholds are for, None where the reading says nothing."""
     kind, value = condition.kind, reading.value
     if kind is Kind.ABSENT:
+        lately = against(reading, LATELY)
+        if lately and not (lately.get("value") or cases_of(lately)):
+            return None  # a company without leads does not miss any
         # Nothing counted is what such a rule waits for: a reading without a value says so too.
         return float(not (value if (cases := sample(reading)) is None else cases))
     if kind is Kind.ANOMALY:

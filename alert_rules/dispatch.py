@@ -64,6 +64,11 @@ class DispatchAlerts:
         self._begun: int | None = None
         self._outputs: list[Output] = []
 
+    def use(self, plan: Alerting) -> None:
+        """Take another plan of who is told when."""
+        self.plan = plan
+        self._state.use(plan)
+
     # ── the fold ──
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
@@ -80,6 +85,7 @@ class DispatchAlerts:
                     state.alerts[name] = tree
                     if not tree["ended"]:
                         state.inhibitions.stand(name, labels_of(tree["alert"]))
+                        state.stale.stand(name, tree["alert"])
                 case "silence":
                     state.silences[name] = silences_.decode(tree)
                 case "group":
@@ -209,6 +215,7 @@ class DispatchAlerts:
         state.dirty.add(f"alert|{incident}")
         if ended:
             state.inhibitions.end(incident)
+            state.stale.end(incident)
             if history and all(group.members[incident] is None for group in state.of_incident(incident)):
                 state.forget(incident)
         else:

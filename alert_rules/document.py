@@ -11,7 +11,7 @@ from alert_rules.entity import ATTRIBUTES, QUANTILES
 from alert_rules.entity_moments import HEARD
 from alert_rules.entity_moments import MOMENT_KEYS as ENTITY_MOMENT_KEYS
 from alert_rules.entity_moments import TEST_KEYS as ENTITY_TEST_KEYS
-from alert_rules.entity_rules import AMOUNT_KEYS, ENTITIES, ODDS_KEYS, STALLED_KEYS, UNANSWERED_KEYS
+from alert_rules.entity_rules import AMOUNT_KEYS, ENTITIES, ODDS_KEYS, SILENT_KEYS, STALLED_KEYS, UNANSWERED_KEYS
 from alert_rules.ladders import ANOMALY_KEYS, CHANGE_KEYS, STEP_KEYS, TARGET_KEYS
 from alert_rules.moments import EXPECTED, MOMENT_KEYS, MORE, TEST_KEYS
 from alert_rules.rule import GROUPS, Severity
@@ -31,7 +31,7 @@ _GROUPS = {
     "description": "so many of its alerts stand at once at most",
     "type": "integer", "minimum": 1, "maximum": MOST_GROUPS, "default": GROUPS,
 }  # fmt: skip
-_ATTRIBUTES = tuple(dict.fromkeys((*ATTRIBUTES["deal"], *ATTRIBUTES["lead"])))
+_ATTRIBUTES = tuple(dict.fromkeys(name for names in ATTRIBUTES.values() for name in names))
 _VALUE = {"type": ["number", "string", "null"]}
 
 
@@ -103,7 +103,7 @@ def _of_entity() -> dict[str, Any]:
         ENTITY_KEYS,
         {
             "id": _ID,
-            "entity": {"description": "one alert for each deal or lead", "enum": list(ENTITIES)},
+            "entity": {"description": "one alert for each deal, lead, or sender of events", "enum": list(ENTITIES)},
             "where": _object(_ATTRIBUTES, dict.fromkeys(_ATTRIBUTES, values)),
             "stalled": _object(STALLED_KEYS, {"beyond": {"enum": list(QUANTILES), "default": "p90"}, "at_least": _DURATION}),
             "unanswered": _object(
@@ -114,6 +114,9 @@ def _of_entity() -> dict[str, Any]:
             "win_probability": _object(
                 ODDS_KEYS,
                 {"fallen": {"description": "30 points are 0.3", "type": "number", "exclusiveMinimum": 0}, "within": _DURATION},
+            ),
+            "silent": _object(
+                SILENT_KEYS, {"missed": {"description": "so many of its usual hours", "type": "number", "exclusiveMinimum": 0}}
             ),
             **{severity.value: _object(STEP_KEYS[1:2], {"above": _LEVEL}) for severity in Severity},
             "severity": {"enum": [severity.value for severity in Severity], "default": Severity.WARN.value},
@@ -171,6 +174,6 @@ def _entity_test() -> dict[str, Any]:
     moment["required"] = ["at", "expect"]
     limits = {"description": "usual stays by stage", "type": "object", "additionalProperties": _DURATION}
     timeline = {"type": "array", "items": moment, "minItems": 1}
-    test = _object(ENTITY_TEST_KEYS, {"name": _TEXT, "limits": limits, "timeline": timeline})
+    test = _object(ENTITY_TEST_KEYS, {"name": _TEXT, "limits": limits, "usual": _TEXT, "timeline": timeline})
     test["required"] = ["name", "timeline"]
     return test

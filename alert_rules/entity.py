@@ -21,21 +21,36 @@ class Watched(StrEnum):
     STALLED = "stalled"  # an open deal's time in its stage, over a quantile of that stage's usual stays
     UNANSWERED = "unanswered"  # how long an open lead has waited for its first contact
     AMOUNT = "amount"  # the amount of an open deal
+    SILENT = "silent"  # how many of its usual hours a sender of events has missed
     ODDS = "win_probability"  # by how much an open deal's probability of being won has fallen within some time
 
 
 #: Which entity each is of, and the unit of what is measured.
-ENTITY = {Watched.STALLED: "deal", Watched.UNANSWERED: "lead", Watched.AMOUNT: "deal", Watched.ODDS: "deal"}
-UNIT_OF = {Watched.STALLED: "times", Watched.UNANSWERED: "seconds", Watched.AMOUNT: "money", Watched.ODDS: "points"}
+ENTITY = {
+    Watched.SILENT: "sender",
+    Watched.STALLED: "deal",
+    Watched.UNANSWERED: "lead",
+    Watched.AMOUNT: "deal",
+    Watched.ODDS: "deal",
+}
+UNIT_OF = {
+    Watched.SILENT: "hours",
+    Watched.STALLED: "times",
+    Watched.UNANSWERED: "seconds",
+    Watched.AMOUNT: "money",
+    Watched.ODDS: "points",
+}
 #: Attributes that ``where`` may ask for and summaries may name, by entity.
 ATTRIBUTES = {
     "deal": ("stage", "owner", "team", "source", "campaign", "product", "region", "pipeline"),
     "lead": ("level", "owner", "team", "source", "campaign", "product", "region"),
+    "sender": ("sender",),
 }
 #: Numbers that summaries may name, each with its unit.
 NUMBERS = {
     "deal": {"amount": "money", "stage_age": "seconds", "usual": "seconds", "win": "ratio", "win_before": "ratio"},
     "lead": {"waited": "seconds", "score": "score"},
+    "sender": {"silence": "seconds"},
 }
 QUANTILES = ("p50", "p75", "p90", "p95")
 
@@ -48,7 +63,7 @@ Odds = Sequence[tuple[int, float]]
 
 @dataclass(frozen=True, slots=True)
 class EntityCondition:
-    """What is watched, of which entities. Times are milliseconds."""
+    """What is watched, of which entities (deals and leads here, senders in ``rhythm.py``). Times are milliseconds."""
 
     watched: Watched
     where: tuple[tuple[str, frozenset[str]], ...] = ()

@@ -6,31 +6,31 @@ from typing import Any
 from alert_rules.entity import ATTRIBUTES, EntityCondition, Watched
 from alert_rules.moments import EXPECTED, check_speaks
 from alert_rules.reader import Reader, kind_of
-from alert_rules.rule import Moment, Timeline
+from alert_rules.rule import Known, Moment, Timeline
 from alert_rules.suggest import near
 
-TEST_KEYS = ("name", "limits", "timeline")
+TEST_KEYS = ("name", "limits", "usual", "timeline")
 MOMENT_KEYS = ("at", "set", "expect", "says")
 #: What may be heard of one at a moment, beside its attributes.
-HEARD = {"deal": ("amount", "win", "status"), "lead": ("contacted", "score", "status")}
-STATUSES = {"deal": ("open", "won", "lost", "gone"), "lead": ("open", "converted", "disqualified", "gone")}
+HEARD = {"deal": ("amount", "win", "status"), "lead": ("contacted", "score", "status"), "sender": ("event",)}
+STATUSES = {"deal": ("open", "won", "lost", "gone"), "lead": ("open", "converted", "disqualified", "gone"), "sender": ()}
 
 
-def read_entity_tests(reader: Reader, tree: Mapping[str, Any], condition: EntityCondition) -> tuple[Timeline, ...]:
+def read_entity_tests(reader: Reader, tree: Mapping[str, Any], condition: EntityCondition, known: Known) -> tuple[Timeline, ...]:
     """Return the timelines; at least one must fire and one stay silent."""
     tests = tree.get("tests")
     if not isinstance(tests, list) or not tests:
         reader.bad("tests", "found none (accepted: a list of timelines, at least one that fires and one that stays silent)")
         return ()
     before = len(reader.problems)
-    read = tuple(_timeline(reader, test, f"tests[{n}]", condition) for n, test in enumerate(tests))
+    read = tuple(_timeline(reader, test, f"tests[{n}]", condition, known) for n, test in enumerate(tests))
     if len(reader.problems) > before:
         return ()
     check_speaks(reader, [any(moment.expect not in ("inactive", "pending") for moment in test.moments) for test in read])
     return read
 
 
-def _timeline(reader: Reader, tree: Any, key: str, condition: EntityCondition) -> Timeline:
+def _timeline(reader: Reader, tree: Any, key: str, condition: EntityCondition, known: Known) -> Timeline:
     found = reader.mapping(tree, key, TEST_KEYS)
     if found is None:
         return Timeline("", ())
@@ -40,6 +40,9 @@ def _timeline(reader: Reader, tree: Any, key: str, condition: EntityCondition) -
         reader.bad(f"{key}.limits", f"found {limits!r} (accepted: usual stays by stage, with stalled only)")
         limits = {}
     read_limits = {str(stage): reader.duration(stay, f"{key}.limits.{stage}") for stage, stay in limits.items()}
+    usual = found.get("usual")
+    if usual is not None and (usual not in known.intervals or condition.watched is not Watched.SILENT):
+        reader.bad(f"{key}.usual", f"found {usual!r}{near(usual, sorted(known.intervals))} (with silent only)")
     moments = found.get("timeline")
     if not isinstance(moments, list) or not moments:
         reader.bad(f"{key}.timeline", "found none (accepted: a list of {at, set, expect})")
@@ -51,7 +54,7 @@ def _timeline(reader: Reader, tree: Any, key: str, condition: EntityCondition) -
             reader.bad(f"{key}.timeline[{n}].at", f"found {moment['at']} (accepted: after the line before)")
         if one is not None:
             read.append(one)
-    return Timeline(name or "", tuple(read), read_limits)
+    return Timeline(name or "", tuple(read), read_limits, known.intervals.get(str(usual), ()))
 
 
 def _moment(reader: Reader, tree: Any, key: str, condition: EntityCondition) -> Moment | None:

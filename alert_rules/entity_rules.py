@@ -10,16 +10,18 @@ from alert_rules.reader import Reader
 from alert_rules.rule import Direction, Known, KpiFacts, Severity, Step
 from alert_rules.suggest import near
 
-ENTITIES = ("deal", "lead")
+ENTITIES = ("deal", "lead", "sender")
 STALLED_KEYS = ("beyond", "at_least")
 UNANSWERED_KEYS = ("sla", "hours")
 AMOUNT_KEYS = ("above",)
 ODDS_KEYS = ("fallen", "within")
+SILENT_KEYS = ("missed",)
 KEYS_OF = {
     Watched.STALLED: STALLED_KEYS,
     Watched.UNANSWERED: UNANSWERED_KEYS,
     Watched.AMOUNT: AMOUNT_KEYS,
     Watched.ODDS: ODDS_KEYS,
+    Watched.SILENT: SILENT_KEYS,
 }
 #: The threshold that may stand in the condition itself: its key, and its value where it is left out.
 _SHORT: dict[Watched, tuple[str, Any]] = {
@@ -27,18 +29,21 @@ _SHORT: dict[Watched, tuple[str, Any]] = {
     Watched.UNANSWERED: ("sla", None),
     Watched.AMOUNT: ("above", None),
     Watched.ODDS: ("fallen", None),
+    Watched.SILENT: ("missed", None),
 }
 _EXAMPLES = {
     Watched.STALLED: "{beyond: p90}",
     Watched.UNANSWERED: "{sla: 4h, hours: business_hours}",
     Watched.AMOUNT: "{above: 100000}",
     Watched.ODDS: "{fallen: 0.3, within: 1d}",
+    Watched.SILENT: "{missed: 3}",
 }
 TITLES = {
     Watched.STALLED: "Deal stalled",
     Watched.UNANSWERED: "Lead unanswered",
     Watched.AMOUNT: "Large deal",
     Watched.ODDS: "Win probability fallen",
+    Watched.SILENT: "Sender silent",
 }
 WATCHED = tuple(watched.value for watched in Watched)
 

@@ -9,9 +9,12 @@ import orjson
 from alert_rules.entity import QUANTILES
 from alert_rules.evaluator import EvaluateAlerts
 from alert_rules.finding import TOPIC as FINDINGS
+from alert_rules.rhythm import WEEKS, WatchSenders
 from alert_rules.rule import Moment, Rule, Timeline
 from alert_rules.watch import LIMITS, PREDICTIONS, WatchEntities
+from models.calendar import HOUR_MS, calendar
 from models.fold import Record
+from models.partition import BEATS
 from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState
 
 _ID = "D-1"
@@ -20,6 +23,9 @@ _ID = "D-1"
 def play(rule: Rule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, str]]:
     """Yield each moment with the state that follows it, and what has been said."""
     assert rule.entity is not None
+    if rule.entity.entity == "sender":
+        yield from _play_sender(rule, test, base)
+        return
     watch, alerts = WatchEntities([rule]), EvaluateAlerts([rule])
     if test.limits:
         stages = {stage: [stay] * len(QUANTILES) for stage, stay in test.limits.items()}
@@ -29,6 +35,24 @@ def play(rule: Rule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, s
         at = base + moment.at
         watch.tick(at)
         watch.fold(list(_heard(rule.entity.entity, known, moment.facts or {}, at)))
+        watch.tick(at)
+        found = [o for o in watch.changes().outputs if o.topic == FINDINGS]
+        alerts.fold([Record(FINDINGS, 0, 0, at, o.key, o.value, ()) for o in found])
+        said = [orjson.loads(o.value or b"") for o in alerts.changes().outputs]
+        standing = alerts.current()
+        yield moment, standing[0]["severity"] if standing else "inactive", "\n".join(one["message"]["text"] for one in said)
+
+
+def _play_sender(rule: Rule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, str]]:
+    """Play a sender that has sent in each hour that is usual for it, in the four weeks before."""
+    watch, alerts = WatchSenders([rule], calendar("UTC")), EvaluateAlerts([rule])
+    begin = base + test.moments[0].at - WEEKS * 7 * 24 * HOUR_MS - HOUR_MS
+    hours = [at for at in range(begin, base + test.moments[0].at, HOUR_MS) if any(one.holds(at) for one in test.usual)]
+    watch.fold([_record(BEATS, _ID, {"at": at, "topic": "deals"}, at) for at in hours])
+    for moment in test.moments:
+        at = base + moment.at
+        if (moment.facts or {}).get("event"):
+            watch.fold([_record(BEATS, _ID, {"at": at, "topic": "deals"}, at)])
         watch.tick(at)
         found = [o for o in watch.changes().outputs if o.topic == FINDINGS]
         alerts.fold([Record(FINDINGS, 0, 0, at, o.key, o.value, ()) for o in found])

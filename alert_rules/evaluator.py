@@ -1,6 +1,7 @@
 """Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from alert_rules.condition import measured
+from alert_rules.condition import Kind, measured
 from alert_rules.dead import dead_output
 from alert_rules.evaluate import AlertState, Phase, Transition, decode_state, encode_state, evaluate, orphaned
 from alert_rules.explain import Link, explanation, no_link, standing
@@ -21,8 +22,10 @@ from models.calendar import iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
+from models.panes import TOTAL
 from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
 
+_NUMBERS = (int, float, type(None))
 #: So many alerts are listed at most (some 35 µs each): in a storm the list must not hold up the loop that folds.
 LISTED = 500
 
@@ -37,19 +40,46 @@ class EvaluateAlerts:
         """``link`` gives the address of a deal's or lead's page."""
         self._link = link
         self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
+        self._states: dict[str, AlertState] = {}
+        self._standing: Counter[str] = Counter()  # alerts by rule
+        self._on: Counter[str] = Counter()  # alerts that stand, by their readings' key
+        self._orphans: list[tuple[AlertState, str]] = []  # with why nothing will end them
+        self._take(rules)
+        self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
+        self._latest: dict[str, Reading] = {}  # of the alerts that stand, for those who look; not state
+        self._dirty: set[str] = set()
+        self._outputs: list[Output] = []
+        self.refused = 0  # readings that could not be read, since the start
+
+    def use(self, rules: Iterable[Rule]) -> None:
+        """Take other rules: alerts go on under the new thresholds; those whose rule is gone, or watches something else, end."""
+        before = self.rules
+        self._take(rules)
+        self._on.clear()
+        self._standing.clear()
+        for state in self._states.values():
+            self._count(state.rule, state.segment, 1)
+            old, new = before.get(state.rule), self.rules.get(state.rule)
+            if old is not None and new is not None and _watches(old) != _watches(new):
+                self._orphans.append((state, f"the rule {state.rule} watches something else now"))
+            else:
+                self._adopt(state)
+
+    def _adopt(self, state: AlertState) -> None:
+        """Note an alert that nothing will end because its rule is not there, or is told by something else."""
+        rule = self.rules.get(state.rule)
+        if rule is None:
+            self._orphans.append((state, f"the rule {state.rule} is no longer there"))
+        elif rule.by != (state.segment.partition("=")[0] if "=" in state.segment else None):
+            self._orphans.append((state, f"the rule {state.rule} watches something else now"))
+
+    def _take(self, rules: Iterable[Rule]) -> None:
         self.rules = {rule.id: rule for rule in rules}
         self._watching: dict[tuple[str, str, str | None], list[Rule]] = {}
         for rule in self.rules.values():
             if rule.kpi:
                 self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
-        self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
-        self._standing: Counter[str] = Counter()  # alerts by rule
-        self._states: dict[str, AlertState] = {}
-        self._latest: dict[str, Reading] = {}  # of the alerts that stand, for those who look; not state
-        self._orphans: list[AlertState] = []
-        self._dirty: set[str] = set()
-        self._outputs: list[Output] = []
-        self.refused = 0  # readings that could not be read, since the start
+        self._clear = {name: _clear(rules) for name, rules in self._watching.items()}
 
     @property
     def wanted(self) -> set[Wanted]:
@@ -67,9 +97,8 @@ class EvaluateAlerts:
             self._states[key.decode()] = state
             if tree.get("because"):
                 self._because[key.decode()] = tree["because"]
-            self._standing[state.rule] += 1
-            if state.rule not in self.rules:
-                self._orphans.append(state)
+            self._count(state.rule, state.segment, 1)
+            self._adopt(state)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Evaluate the rules that watch each reading; what is not a reading becomes a dead letter.
@@ -83,6 +112,8 @@ class EvaluateAlerts:
             if record.value is None:
                 self._vanished(record)
                 continue
+            if self._well(record.value):
+                continue
             try:
                 reading = observe(record.value)
             except ValueError as error:
@@ -91,6 +122,22 @@ class EvaluateAlerts:
                 continue
             for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
                 self._evaluate(rule, reading)
+
+    def _well(self, value: bytes) -> bool:
+        """Whether a reading breaches no step of any rule, and no alert stands on it: by far the most end here, unread."""
+        try:
+            tree = orjson.loads(value)
+            kpi, window, segment, number = tree["kpi"], tree["window"], tree["segment"], tree["value"]
+            dimension = next(iter(segment), None)
+            clear = self._clear.get((kpi, window, dimension))
+            if clear is None or type(number) not in _NUMBERS or not (number is None or clear[0] <= number <= clear[1]):
+                return False
+        except (ValueError, KeyError, TypeError):
+            return False  # whoever reads it says what is wrong
+        if not self._on:
+            return True
+        place = TOTAL if dimension is None else f"{dimension}={segment[dimension]}"
+        return not self._on.get(f"{kpi}|{window}|{place}")
 
     def _find(self, record: Record) -> None:
         """Take a finding about a single deal, lead or sender; what is over ends with its reason."""
@@ -137,17 +184,26 @@ class EvaluateAlerts:
         if after is None:
             self._forget(key, rule.id)
         else:
-            self._standing[rule.id] += before is None
+            if before is None:
+                self._count(rule.id, after.segment, 1)
             self._states[key] = after
         self._dirty.add(key)
         for transition in transitions:
             self._say(rule, transition, because)
 
+    def _count(self, rule: str, segment: str, by: int) -> None:
+        self._standing[rule] += by
+        watching = self.rules.get(rule)
+        if watching is not None:
+            place = f"{watching.kpi}|{watching.window}|{segment}"
+            self._on[place] += by
+            if not self._on[place]:
+                del self._on[place]
+
     def _forget(self, key: str, rule: str) -> None:
-        del self._states[key]
+        self._count(rule, self._states.pop(key).segment, -1)
         self._latest.pop(key, None)
         self._because.pop(key, None)
-        self._standing[rule] -= 1
 
     def _vanished(self, record: Record) -> None:
         """End the alerts of a segment that has no readings any more: their topic's record has been taken back."""
@@ -171,11 +227,13 @@ class EvaluateAlerts:
 
     def tick(self, now: int) -> None:
         """End the alerts of rules that are gone. Nothing else: the readings' own times are what counts."""
-        for state in self._orphans:
+        for state, why in self._orphans:
             key = f"{state.rule}|{state.segment}"
+            if self._states.get(key) is not state:
+                continue
             self._forget(key, state.rule)
             self._dirty.add(key)
-            self._say(_gone(state), orphaned(state, now, f"the rule {state.rule} is no longer there"))
+            self._say(_gone(state), orphaned(state, now, why))
         self._orphans.clear()
 
     def changes(self) -> Changes:
@@ -259,6 +317,25 @@ class EvaluateAlerts:
             label = (state.rule, state.severity.value, state.phase.value)
             counts[label] = counts.get(label, 0) + 1
         return counts
+
+
+def _clear(rules: Iterable[Rule]) -> tuple[float, float] | None:
+    """Return between which values no step of the rules is breached, None where that cannot be told by the value alone."""
+    low, high = -math.inf, math.inf
+    for rule in rules:
+        if rule.condition.kind is not Kind.VALUE:
+            return None
+        if rule.direction is Direction.BELOW:
+            low = max(low, rule.ladder[0].threshold)
+        else:
+            high = min(high, rule.ladder[0].threshold)
+    return low, high
+
+
+def _watches(rule: Rule) -> object:
+    """Return what makes two versions of a rule watch the same."""
+    watched = rule.entity.watched if rule.entity is not None else None
+    return rule.kpi, rule.window, rule.by, rule.condition, rule.direction, watched
 
 
 def _gone(state: AlertState) -> Rule:

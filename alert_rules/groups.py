@@ -21,6 +21,7 @@ from alert_rules.stages.inhibit import Inhibitions
 from alert_rules.stages.mute import muted
 from alert_rules.stages.route import Route, match_routes
 from alert_rules.stages.silence import Silence, silenced
+from alert_rules.stages.stale import Stale
 from alert_rules.whom import labels_of
 from models.calendar import iso
 from models.fold import Output
@@ -47,6 +48,7 @@ class Groups:
         self.threads: dict[str, str] = {}  # groups by what their messages call an incident
         self.silences: dict[str, Silence] = {}
         self.inhibitions = Inhibitions(plan.inhibit_rules)
+        self.stale = Stale()
         self.held: dict[str, dict[str, Held]] = {}  # by group and incident, as last said
         self.homeless: list[str] = []  # groups whose route is gone
         self.dirty: set[str] = set()
@@ -59,12 +61,28 @@ class Groups:
         self._asked = 0
         self._turn_of: dict[str, int] = {}
 
+    def use(self, plan: Alerting) -> None:
+        """Take another plan. Groups whose route is gone are taken apart at the next tick; the others are looked at anew."""
+        self.plan = plan
+        self.routes = plan.routes()
+        self.inhibitions = Inhibitions(plan.inhibit_rules)
+        for incident, found in self.alerts.items():
+            if not found["ended"]:
+                self.inhibitions.stand(incident, labels_of(found["alert"]))  # who is silent stays known
+        self._turn_of.clear()
+        self._turns.clear()
+        self.homeless = [name for name, group in self.groups.items() if group.route not in self.routes]
+        for group in self.groups.values():
+            if group.route in self.routes:
+                self.schedule(group, changed=True, incidents=group.members)
+
     # ── who is in which group ──
 
     def join(self, incident: str) -> None:
         """Put an alert that stands into the groups of the routes that take it."""
         labels = labels_of(self.alerts[incident]["alert"])
         self.inhibitions.stand(incident, labels)
+        self.stale.stand(incident, self.alerts[incident]["alert"])
         for route in match_routes(self.plan.route, labels):
             wanted = route.group_labels(incident, labels)
             name = digest(route.path, *(f"{key}={value}" for key, value in sorted(wanted.items())))
@@ -198,10 +216,12 @@ class Groups:
         return Standing(found["alert"]["severity"], found["ended"], found["ack"] is not None, group.members[incident])
 
     def _hold(self, incident: str, quiet: Held | None) -> Held | None:
-        if not self.silences and not self.plan.inhibit_rules:
+        if not self.silences and not self.plan.inhibit_rules and not self.stale:
             return quiet  # the usual case, ten thousand times in a storm
-        labels = labels_of(self.alerts[incident]["alert"])
-        return silenced(labels, self.silences.values(), self.now) or self.inhibitions.held(incident, labels) or quiet
+        alert = self.alerts[incident]["alert"]
+        labels = labels_of(alert)
+        held = silenced(labels, self.silences.values(), self.now) or self.inhibitions.held(incident, labels)
+        return held or self.stale.held(alert) or quiet
 
     def _rungs(self, group: Group, route: Route, incidents: Iterable[str]) -> list[tuple[int, Rung, str]]:
         ladder = self.plan.ladders.get(route.escalation or "")

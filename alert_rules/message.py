@@ -72,6 +72,8 @@ def _of_entity(rule: Rule, segment: str, severity: Severity, started: int, readi
     currency, step = reading.currency if reading is not None else None, rule.step(severity)
     found: dict[str, str | Quantity] = {name: str(facts.get(name) or "unknown") for name in ATTRIBUTES[rule.by]}
     found |= {name: Quantity(facts.get(name), unit, currency) for name, unit in NUMBERS[rule.by].items()}
+    if rule.by == "sender":
+        found |= {name: str(facts.get(name) or "unknown") for name in ("feeds", "last")}
     return found | {
         rule.by: segment.partition("=")[2],
         "severity": severity.value,

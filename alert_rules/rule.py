@@ -86,6 +86,7 @@ class Timeline:
     name: str
     moments: tuple[Moment, ...]
     limits: Mapping[str, int] = field(default_factory=dict)  # usual stays by stage (ms), of a rule on deals
+    usual: tuple[TimeInterval, ...] = ()  # when the sender usually sends, of a rule on senders
 
 
 @dataclass(frozen=True, slots=True)

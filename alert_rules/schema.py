@@ -88,7 +88,7 @@ class _RuleReader(Reader):
         groups = self._groups(tree)
         labels = self._labels(tree)
         summary, runbook = self.text(tree, "summary"), self._runbook(tree)
-        tests = read_entity_tests(self, tree, found[0]) if found is not None else ()
+        tests = read_entity_tests(self, tree, found[0], self.known) if found is not None else ()
         if self.problems or not (id_ and found and summary and runbook):
             return None
         condition, (direction, ladder) = found
@@ -96,7 +96,7 @@ class _RuleReader(Reader):
             id=id_, kpi="", window="", by=condition.entity, direction=direction, ladder=ladder, wait=0, min_samples=0,
             labels=labels, summary=summary, runbook=runbook, tests=tests, unit=UNIT_OF[condition.watched],
             title=TITLES[condition.watched], condition=Condition(Kind.ENTITY), groups=groups,
-            depends=(f"{condition.entity}s",), entity=condition,
+            depends=() if condition.entity == "sender" else (f"{condition.entity}s",), entity=condition,
         )  # fmt: skip
 
     def _of_kpi(self, tree: dict[str, Any]) -> Rule | None:

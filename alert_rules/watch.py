@@ -73,7 +73,7 @@ class WatchEntities:
         """Take other rules: everything is looked at anew, in turns."""
         self._rules: dict[str, list[tuple[Rule, EntityCondition, list[float]]]] = {"deal": [], "lead": []}
         for rule in rules:
-            if rule.entity is not None:
+            if rule.entity is not None and rule.entity.entity in self._rules:
                 self._rules[rule.entity.entity].append((rule, rule.entity, [step.threshold for step in rule.ladder]))
         self._named = {rule.id: rule for rules_ in self._rules.values() for rule, _, _ in rules_}
         conditions = [condition for rules_ in self._rules.values() for _, condition, _ in rules_]
@@ -180,7 +180,9 @@ class WatchEntities:
             self._touched.clear()
         rows = [Row(key.encode(), self._row(key)) for key in sorted(self._dirty)]
         self._dirty.clear()
-        outputs, self._outputs = self._outputs, []
+        # In whose turn it was depends on when they were last looked at, and that on restarts: the order here does not.
+        outputs = sorted(self._outputs, key=lambda output: output.key if output.topic == TOPIC else b"")
+        self._outputs = []
         return Changes(rows, outputs)
 
     def _row(self, key: str) -> bytes | None:

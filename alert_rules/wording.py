@@ -22,6 +22,8 @@ def number(value: float | None, unit: str, currency: str | None = None) -> str:
             return f"{value * 100:.3g} %"
         case "change":
             return f"{value * 100:+.3g} %".replace("-", "−")
+        case "hours":
+            return f"{value:.2g} usual hours"
         case "points":
             return f"{value * 100:.3g} points"
         case "times":

@@ -129,6 +129,11 @@ SPEND = (
     _millis("training_millis", "time in training"),
 )
 
+PREDICTIONS = (
+    _money("expected_amount", "amounts of open deals, each times its probability of being won as last predicted", stock=True),
+    _count("expected_deals", "open deals whose amount counts in expected_amount", stock=True),
+)
+
 #: The measures of each fold, in stored order.
 MEASURES: dict[str, tuple[Measure, ...]] = {
     "deals": DEALS,
@@ -136,6 +141,7 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
     "engagement": ENGAGEMENT,
     "customers": CUSTOMERS,
     "spend": SPEND,
+    "predictions": PREDICTIONS,
 }
 
 #: Every measure by name, with the fold that keeps it.

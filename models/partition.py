@@ -8,9 +8,11 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import msgspec
 import orjson
 
 from models.business import Business
+from models.calendar import MINUTE_MS
 from models.entities import Entities
 from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
@@ -32,8 +34,18 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "spend": ("spend",),
 }
 
+#: Where it is said that a sender is alive: once a minute at most, per sender and partition.
+BEATS = "beats"
+
 _SWEPT = 64  # entities looked over per checkpoint while a sweep is on
 _SOURCES = 1000  # senders whose last event is remembered
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """A sender had an event ``at`` a time (epoch ms; the event's own, at most its arrival) on a topic of this kind."""
+
+    at: int
+    topic: str
 
 
 class StateMismatch(RuntimeError):
@@ -53,6 +65,8 @@ class EntityPartition:
         self.outcomes: Counter[tuple[str, str, str]] = Counter()  # (topic, type, outcome), for metrics
         self.unknown_fields: Counter[tuple[str, str]] = Counter()  # (type, field)
         self.last_event: dict[str, int] = {}  # sender -> latest event time
+        self._beaten: dict[str, int] = {}  # sender -> minute of the last beat
+        self._beat_at = -1
         self.delays: deque[int] = deque(maxlen=256)  # arrival minus event time (ms) of one event per call, newest last
         self._made_of = _definitions(fold, business)
         self._panes = Panes(MEASURES[fold], business)
@@ -161,7 +175,21 @@ class EntityPartition:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             rows.append(Row(b"!", self._one()))
             outputs += self._keeper.outputs()
+            outputs += self._beats()
         return Changes(rows, outputs)
+
+    def _beats(self) -> list[Output]:
+        minute = self.watermark // MINUTE_MS
+        if minute == self._beat_at and len(self._beaten) == len(self.last_event):
+            return []
+        self._beat_at = minute
+        found: list[Output] = []
+        for sender, at in self.last_event.items():
+            seen = min(at, self.watermark)
+            if seen // MINUTE_MS > self._beaten.get(sender, -1):
+                self._beaten[sender] = seen // MINUTE_MS
+                found.append(Output(BEATS, sender.encode(), msgspec.json.encode(Beat(seen, self.fold_name))))
+        return found
 
     # -- inside ------------------------------------------------------------------------------------------------------
 

@@ -215,6 +215,7 @@ class RollKpis:
             view.calendar,
             lambda window, end: catalogue.reading(kpi, view, window, segment, end),
             self._targets,
+            view.began(kpi.formula.folds),
         )
         return replace(reading, against=against)
 

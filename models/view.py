@@ -5,6 +5,8 @@ difference (``models/series.py``), so a repeat changes nothing, order does not m
 additions whatever the window's length.
 """
 
+from collections.abc import Iterable
+
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
 from models.measures import BY_NAME, MEASURES, Kind
@@ -35,6 +37,7 @@ class View:
         self.live = False  # whether the topic has been read to its end
         self.now = 0  # the latest time it was told: what has expired by then is not guessed at
         self._last_minute = -1
+        self._first_day: dict[str, int] = {}  # of each fold
         self._series: dict[tuple[str, Grain, str], Series] = {}
         self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
         self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
@@ -51,12 +54,18 @@ class View:
         """The beginning of the newest minute in which something happened (epoch ms); None before there is any."""
         return None if self._last_minute < 0 else self.calendar.start(Grain.MINUTE, self._last_minute)
 
+    def began(self, folds: Iterable[str]) -> int | None:
+        """Return the beginning of the first day that any of these folds knows of (epoch ms), None before there is any."""
+        days = [self._first_day[fold] for fold in folds if fold in self._first_day]
+        return self.calendar.start(Grain.DAY, min(days)) if days else None
+
     def clear(self) -> None:
         """Forget everything: the topic is about to be read from its beginning."""
         self._series.clear()
         self._segments.clear()
         self._totals.clear()
         self._last_minute = -1
+        self._first_day.clear()
         self.live = False
         self.version += 1
 
@@ -94,8 +103,11 @@ class View:
                 self._count_segment(fold, segment, -1)
         if not changed:
             return None
-        if grain is Grain.MINUTE and pane > self._last_minute:
+        # A prediction is made anew as time passes: that is no event.
+        if grain is Grain.MINUTE and pane > self._last_minute and fold != "predictions":
             self._last_minute = pane
+        elif grain is Grain.DAY and value is not None and pane < self._first_day.get(fold, pane + 1):
+            self._first_day[fold] = pane
         self.version += 1
         self._totals.pop((fold, segment), None)
         return fold, segment

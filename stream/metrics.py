@@ -239,6 +239,13 @@ class Metrics:
         labels = ["rule", "severity", "state"]
         self._count(_Counts(lambda: GaugeMetricFamily("vigie_alerts", "Alerts that stand", labels=labels), counts))
 
+    def show_reload(self, success: Callable[[], float], at: Callable[[], float]) -> None:
+        """Export ``vigie_rules_reload_success`` (1 or 0) and when the rules in force were read (seconds since the epoch)."""
+        help = "Whether the last reading of rules, routes and targets could be used; if not, those before are in force"
+        Gauge("vigie_rules_reload_success", help, registry=self.registry).set_function(success)
+        help = "When the rules, routes and targets in force were read"
+        Gauge("vigie_rules_reload_timestamp_seconds", help, registry=self.registry).set_function(at)
+
     def show_held_back(self, counts: Callable[[], Mapping[tuple[str], int]]) -> None:
         """Export ``vigie_rule_beyond_groups_total{rule}``: readings whose alert did not begin, for its rule had enough."""
         help = "Readings whose alert did not begin because its rule had as many standing as it may (groups)"

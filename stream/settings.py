@@ -336,17 +336,22 @@ class Settings(_Section):
         return Targets(target.target() for target in self.targets)
 
 
+def config_file(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """Return the file that settings are read from: the one named, that of VIGIE_CONFIG, or vigie.yaml where it exists."""
+    named = path or (Path(found) if (found := (os.environ if environ is None else environ).get("VIGIE_CONFIG")) else None)
+    return named or (Path("vigie.yaml") if Path("vigie.yaml").is_file() else None)
+
+
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
     """Return the settings from a YAML file (default ``vigie.yaml`` or ``VIGIE_CONFIG`` where it exists) and the environment.
 
     ``overrides`` are dotted through double underscores (``kafka__brokers="…"``) and win. Raise :class:`SettingsError`.
     """
     environ = os.environ if environ is None else environ
-    named = path or (Path(environ["VIGIE_CONFIG"]) if environ.get("VIGIE_CONFIG") else None)
     tree: dict[str, Any] = {}
     where = "settings"
-    if named is not None or Path("vigie.yaml").is_file():
-        file = named or Path("vigie.yaml")
+    file = config_file(path, environ)
+    if file is not None:
         where = str(file)
         tree = _read(file)
     problems: list[str] = []

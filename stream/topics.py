@@ -52,6 +52,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("lead-predictions", compact=True),
     Topic("limits", compact=True),
     Topic("findings", partitioned=False, compact=True),
+    Topic("beats", partitioned=False, retention=35 * DAY),
     Topic("panes", partitioned=False, compact=True),
     Topic("highlights", partitioned=False, compact=True),
     Topic("readings", partitioned=False, compact=True),

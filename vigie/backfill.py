@@ -149,6 +149,7 @@ class _Report:
         self.times: tuple[str, str] | None = None
         self.errors: list[str] = []
         self.stopped = ""
+        self.publishing = False
         self.seconds = 0.0
 
     @property
@@ -160,7 +161,7 @@ class _Report:
 
     def run(self, found: Iterator[Found | Reject], publisher: Publisher | None, file: IO[bytes] | None) -> None:
         """Take everything in; interrupted, wait for what is under way."""
-        began = time.monotonic()
+        began, self.publishing = time.monotonic(), publisher is not None
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             with progress_bar() as progress:
@@ -225,7 +226,7 @@ class _Report:
             console.print(f"  {error}", style="red", markup=False)
         if self.stopped:
             console.print(f"vigie: {self.stopped}", style="red", markup=False)
-            if not self.failed and self.taken and self.stopped == "interrupted":
+            if self.publishing and not self.failed and self.taken and self.stopped == "interrupted":
                 console.print(f"vigie: to go on: the same command with --skip {self.skip + self.taken}")
         if as_json:
             told = {

@@ -135,12 +135,11 @@ class Backtest:
                 if self.first is None:
                     self.first = at
                 for stop, _ in stops.passed(at):
-                    self._stop(stop, arrival)
+                    self.judge(stop, arrival)
                 self.last = at
             if not why:
                 try:
-                    self._engine.publish(*address(value), value, arrival)
-                    self.events += 1
+                    self.publish(value, arrival)
                 except NoTopic as error:
                     why = str(error)
             if why:
@@ -149,10 +148,26 @@ class Backtest:
             if self.events % _SHOWN_EVERY == 0:
                 progress.update(task, completed=self.events, rate=f"at {iso(self.last)}")
         for stop, _ in stops.closing(self.last):
-            self._stop(stop, arrival)
+            self.judge(stop, arrival)
         self.seconds = time.monotonic() - began
 
-    def _stop(self, at: int, arrival: int) -> None:
+    def publish(self, value: bytes, arrival: int) -> None:
+        """Hand an event to its fold; raise :class:`NoTopic` where there is none. ``arrival`` is the wall clock's time."""
+        self._engine.publish(*address(value), value, arrival)
+        self.events += 1
+
+    def state(self, rule: str, segment: str) -> str:
+        """Return how an alert stands, in the words of a rule's own tests."""
+        name, sign, value = segment.partition("=")
+        place = {name: value} if sign else {}
+        for alert in self._engine.fold_of(evaluate_alerts.NAME, 0).current():
+            if alert["rule"] == rule and alert["segment"] == place:
+                severity = str(alert["severity"])
+                return {"pending": "pending", "recovering": f"{severity} recovering"}.get(alert["state"], severity)
+        return "inactive"
+
+    def judge(self, at: int, arrival: int) -> None:
+        """Let the rules judge what has been published so far, at an instant of the events' own time."""
         self.stops += 1
         self._engine.settle(arrival)
         self.clock.at = at

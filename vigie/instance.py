@@ -24,6 +24,7 @@ from agents import (
     prediction_fold,
     roll_kpis,
     watch_entities,
+    watch_senders,
 )
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
@@ -33,6 +34,7 @@ from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
 from agents.send_digest import send_digest, summed
 from agents.watch_entities import Watcher
+from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.delivery import Delivery
 from alert_rules.rule import Rule
@@ -45,7 +47,7 @@ from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
-from stream.settings import Settings
+from stream.settings import Settings, SettingsError
 from stream.topics import create, declared, partition_for
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
@@ -149,14 +151,16 @@ class Instance:
             alarm=self.evaluator.stand if alerting else None,
         )
         self.watcher = Watcher(self.rules, self.business.currency, self._watched)
+        self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME))
         notifiers = build_notifiers(settings.receivers) if delivering else {}
+        self._delivering, self._digesting = alerting and delivering, digest is not None
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if settings.models.live if predicting is None else predicting:
             specs += self._prediction_folds()
         if alerting:
-            specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.evaluator.spec()]
+            specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.sender_watcher.spec(), self.evaluator.spec()]
         if alerting and delivering:
             specs += [self.dispatcher.spec(), self.deliverer.spec()]
         if digest is not None:
@@ -168,6 +172,27 @@ class Instance:
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self._counting: asyncio.Task[None] | None = None
+
+    def reload(self, settings: Settings) -> list[Rule]:
+        """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
+
+        Raise :class:`SettingsError` or :class:`~vigie.rules.RulesError` with all that is wrong; then everything stays as it was.
+        What else has changed in the settings needs a restart. Receivers that this process does not know are refused.
+        """
+        plan, targets = load_alerting(settings), settings.quotas()
+        unknown = sorted({receiver.name for receiver in settings.receivers} - set(self.deliverer.notifiers))
+        if unknown and self._delivering:
+            raise SettingsError([f"receivers: {', '.join(unknown)}: new receivers need a restart"])
+        rules = load_rules(self.catalogue, settings.rule_folders, plan, targets)
+        self.rules = rules
+        self.evaluator.use(rules)
+        digest = summed(plan) if self._digesting else set()
+        self.roller.watch(self.evaluator.wanted | digest, targets)
+        self.watcher.use(rules)
+        self.sender_watcher.use(rules)
+        self.dispatcher.use(plan)
+        self.deliverer.plan = plan
+        return rules
 
     def _prediction_folds(self) -> list[FoldSpec]:
         settings = self.settings.models

@@ -12,8 +12,10 @@ from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.send_digest import send_digest
 from agents.watch_entities import Watcher
+from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.alerting import everything_to
+from models.calendar import calendar
 from stream.catalogue import load_catalogue
 from stream.options import EngineOptions, FoldSpec
 from stream.settings import Settings
@@ -31,7 +33,12 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
     business = settings.business.business()
-    folds = [*entity_folds(business, options.partitions), pick_highlights.spec(business), Watcher((), "EUR").spec()]
+    folds = [
+        *entity_folds(business, options.partitions),
+        pick_highlights.spec(business),
+        Watcher((), "EUR").spec(),
+        SenderWatcher((), calendar("UTC")).spec(),
+    ]
     if settings.models.live:
         folds += prediction_folds(business, options.partitions, interval=settings.models.interval)
     folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]

@@ -17,7 +17,8 @@ from stream.metrics import Metrics
 from stream.options import EngineOptions
 from stream.publisher import Publisher
 from stream.seen import seen_of
-from stream.settings import Settings
+from stream.settings import Settings, config_file
+from stream.settings import load as settings_again
 from stream.web import predictions
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
@@ -30,6 +31,7 @@ from stream.web.webhooks import router as webhooks_router
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, run, settings_of
 from vigie.instance import Instance, prepared
+from vigie.reload import Again, Reloader
 from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
@@ -47,14 +49,15 @@ def command(
     """Run everything in one process: broker (in memory), folds, alerts, page, API and metrics."""
     settings = settings_of(config, web__port=port)
     log_to_stderr(settings.log_level)
-    run(up(settings, demo=demo, seed=seed))
+    again = Again(lambda: settings_again(config, web__port=port), config_file(config))
+    run(up(settings, demo=demo, seed=seed, again=again))
 
 
-async def up(settings: Settings, *, demo: bool, seed: int) -> None:
-    """Run until cancelled; raise what stops the engine."""
+async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None) -> None:
+    """Run until cancelled; raise what stops the engine. ``again`` says how rules, routes and targets are read anew."""
     async with prepared(settings) as instance, contextlib.AsyncExitStack() as stack:
         # First the page: a taken port is known at once, and /readyz says what the start is waiting for.
-        url = await start_web(instance, stack)
+        url = await start_web(instance, stack, again)
         await instance.create_topics()
         await instance.start()
         kept = "in memory: nothing is kept over a restart" if settings.kafka.embedded else settings.kafka.brokers
@@ -72,8 +75,11 @@ async def up(settings: Settings, *, demo: bool, seed: int) -> None:
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str:
-    """Serve page, API and metrics of an instance until the stack ends; return the address."""
+async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again: Again | None = None) -> str:
+    """Serve page, API and metrics of an instance until the stack ends; return the address.
+
+    With ``again`` its rules, routes and targets are read anew when their files change, and on SIGHUP.
+    """
     settings = instance.settings
     view = instance.roller.view
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
@@ -103,6 +109,11 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack) -> str
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
+    if again is not None:
+        reloader = Reloader(instance, again.read, again.config)
+        metrics.show_reload(lambda: float(not reloader.problems), lambda: reloader.at / 1000)
+        web.state.vigie.warnings.append(reloader.warnings)
+        await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
     if settings.models.live:
         metrics.show_models(instance.models)

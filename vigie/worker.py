@@ -12,9 +12,10 @@ from typing import Annotated
 
 import typer
 
-from stream.settings import Settings
+from stream.settings import Settings, config_file, load
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import prepared
+from vigie.reload import Again
 from vigie.up import start_web
 
 
@@ -27,13 +28,13 @@ def command(
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded'; a worker needs a Kafka (VIGIE_KAFKA__BROKERS=host:9092), or run: vigie up", 2)
     log_to_stderr(settings.log_level)
-    run(work(settings))
+    run(work(settings, Again(lambda: load(config, web__port=port), config_file(config))))
 
 
-async def work(settings: Settings) -> None:
+async def work(settings: Settings, again: Again | None = None) -> None:
     """Run until cancelled; raise what stops the engine, for the supervisor to start us again."""
     async with prepared(settings) as instance, contextlib.AsyncExitStack() as stack:
-        url = await start_web(instance, stack)
+        url = await start_web(instance, stack, again)
         console.print(f"Vigie worker {settings.instance}: {url}, starting on {settings.kafka.brokers}")
         await instance.start()
         await instance.engine.run_until_stopped()

@@ -5,6 +5,7 @@ does in the present one. Nothing is remembered from earlier readings.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from models.calendar import Calendar, iso
@@ -15,7 +16,10 @@ from models.windows import Window
 
 #: What rules may compare a reading with.
 PREVIOUS, WEEK_AGO, SEASONAL, TARGET = "previous", "same_last_week", "seasonal", "target"
-EARLIER = (PREVIOUS, WEEK_AGO, SEASONAL, TARGET)
+#: The four weeks before: what has not been there for so long is not missed.
+LATELY = "lately"
+EARLIER = (PREVIOUS, WEEK_AGO, SEASONAL, TARGET, LATELY)
+_LATELY = Window.parse("28d")
 
 #: Reads the same KPI and segment over a window at an instant.
 Read = Callable[[Window, int], Reading]
@@ -37,13 +41,26 @@ class Compared:
         self._at = self._bucket = -1
         self._seasonal: Mapping[str, Any] = {}
 
-    def against(self, reading: Reading, window: Window, calendar: Calendar, read: Read, targets: Targets) -> dict[str, Any]:
-        """Return what the reading is to be compared with, by name; what cannot be told carries ``why``."""
+    def against(
+        self,
+        reading: Reading,
+        window: Window,
+        calendar: Calendar,
+        read: Read,
+        targets: Targets,
+        began: int | None = None,
+    ) -> dict[str, Any]:
+        """Return what the reading is to be compared with, by name; what cannot be told carries ``why``.
+
+        ``began`` is when the history begins (epoch ms): a period before it, or in part before it, says nothing.
+        """
         at, found = reading.at, {}
         if PREVIOUS in self._earlier:
-            found[PREVIOUS] = _past(read(window, window.previous(at, calendar)))
+            found[PREVIOUS] = _past(read(window, window.previous(at, calendar)), began)
         if WEEK_AGO in self._earlier:
-            found[WEEK_AGO] = _past(read(window, window.week_ago(at, calendar)))
+            found[WEEK_AGO] = _past(read(window, window.week_ago(at, calendar)), began)
+        if LATELY in self._earlier:
+            found[LATELY] = _past(read(_LATELY, calendar.hour_start(calendar.hour(reading.start))), None)
         if SEASONAL in self._earlier:
             ends = bucket(window, at, calendar)
             if ends != self._bucket or at - self._at >= self.refresh or at < self._at:
@@ -61,7 +78,11 @@ class Compared:
         return found
 
 
-def _past(reading: Reading) -> dict[str, Any]:
+def _past(reading: Reading, began: int | None) -> dict[str, Any]:
+    if began is not None and reading.start < began:
+        # Half a month against a whole one, and times in a stage that could not be longer than the history yet.
+        why = f"the history begins on {iso(began)[:10]}, not before this period"
+        reading = replace(reading, value=None, numerator=None, denominator=None, sample=None, why=why)
     found: dict[str, Any] = {
         "value": reading.value,
         "numerator": reading.numerator,

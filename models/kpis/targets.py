@@ -26,6 +26,10 @@ class Targets:
         """How many KPIs, periods and segments have one."""
         return len(self._by_place)
 
+    def places(self) -> list[tuple[str, str, str]]:
+        """Return (KPI, period, segment) of each, sorted."""
+        return sorted(self._by_place)
+
     def find(self, kpi: str, period: str, segment: str, day: int) -> float | None:
         """Return the quota of the period that begins on a day (its ordinal): the latest that was set by then."""
         found = [target.value for target in self._by_place.get((kpi, period, segment), ()) if target.since <= day]

@@ -19,7 +19,6 @@ from models.calendar import iso
 from models.fold import Changes, Output, Record, Row
 from models.learners import examples, quality
 from models.learners.deal_model import HORIZON, DealModel, Snapshot
-from models.learners.drift import Watch
 from models.learners.examples import Command, Example
 from models.learners.features import DAY_MS
 from models.learners.hazard import Lesson
@@ -66,7 +65,6 @@ class Pupil:
         self.kind = kind
         self.model: DealModel = kind.fresh_model()
         self.floor = Floor()
-        self.watch = Watch()
         self.learnt: Counter[str] = Counter()  # examples by kind
         self.refused: Counter[str] = Counter()  # examples that could not be learnt, by reason
         self.version = 0
@@ -88,7 +86,7 @@ class Pupil:
 
     def begin(self, document: bytes | None, why: str) -> None:
         """Begin anew, or from a document; one that cannot be used begins anew and says so."""
-        self.model, self.floor, self.watch = self.kind.fresh_model(), Floor(), Watch()
+        self.model, self.floor = self.kind.fresh_model(), Floor()
         self.judged.clear()
         self.fresh_rows |= set(range(JUDGED // JUDGED_ROW))
         self.points, self.drifts, self.labels, self.champion = [], [], 0, "model"
@@ -148,7 +146,6 @@ class Pupil:
             before = len(asked.history)
             self.model.learn_one(asked, example.when, "won" if won else "lost")
             self._floor_learns(asked, before)
-        self.model.watch = self.watch  # which is no part of a document
         if example.number == 0 and self.model.watch_one(asked, "won" if won else "lost"):
             self.alarms += 1
             self.drifts = [*self.drifts, example.when][-_DRIFTS:]
@@ -297,10 +294,9 @@ class Pupil:
             self.begin(None, f"new: {refused}")
             return
         # The watch is no part of a document: it goes on from the answers that are still here.
-        self.watch = Watch()
         for entry in self.judged:
             if entry.won >= 0 and entry.number == 0:
-                self.watch.update(entry.said[0], bool(entry.won))
+                self.model.watch.update(entry.said[0], bool(entry.won))
 
     def bulletin(self, now: int, interval: int) -> bytes | None:
         """Return what is to be told to those who predict, if it is time."""

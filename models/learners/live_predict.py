@@ -17,7 +17,7 @@ import msgspec
 import orjson
 
 from models.business import Business
-from models.calendar import iso
+from models.calendar import MINUTE_MS, iso
 from models.entities import Entities
 from models.events.decode import Decode, decoder
 from models.events.refused import Refused
@@ -31,6 +31,10 @@ from models.learners.features import DAY_MS, SEASON_MS, Features
 from models.learners.live_kinds import Kind, KnowSteps
 from models.learners.live_model import Bulletin, Floor, answering, read_bulletin
 from models.learners.snapshot import SnapshotRefused
+from models.measures import MEASURES
+from models.money import UnknownRate
+from models.panes import Panes
+from models.segments import Segments
 
 #: An open entity is asked about anew when it was last so long ago (ms), whatever happens.
 REFRESH = DAY_MS
@@ -48,8 +52,16 @@ _SWEPT = 64
 #: A model that has learnt so many times more than the one before makes all open entities to be asked about again.
 _GROWN = 1.3
 _MODEL_ROW = b"M"
+#: By what an open deal's expected amount is kept, beside its stage.
+DIMENSIONS = ("owner", "team", "source", "product", "region", "segment")
+_SLOT = {measure.name: slot for slot, measure in enumerate(MEASURES["predictions"])}
+_EXPECTED, _DEALS = _SLOT["expected_amount"], _SLOT["expected_deals"]
 
 encode = msgspec.json.Encoder().encode
+
+
+#: What an open deal counts for in the panes: its segments, and the numbers.
+Level = tuple[tuple[str, ...], tuple[tuple[int, int], ...]]
 
 
 class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -63,12 +75,13 @@ class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     said: tuple[int, float] | None = None  # when it was last answered (ms), and P(won)
     points: list[tuple[int, float]] = []
     hold: int = 0  # before then silence means nothing (ms)
+    level: Level | None = None
 
 
 class Tracked:
     """One entity as this fold keeps it."""
 
-    __slots__ = ("aged", "hold", "kept", "points", "said", "story", "wake")
+    __slots__ = ("aged", "hold", "kept", "level", "points", "said", "story", "wake")
 
     def __init__(self, story: Story[Any]) -> None:
         self.story = story
@@ -78,12 +91,14 @@ class Tracked:
         self.said: tuple[int, float] | None = None
         self.points: list[tuple[int, float]] = []
         self.hold = 0
+        self.level: Level | None = None
 
 
 class PredictPartition:
     """One partition of ``predict-deals`` or ``predict-leads`` (a :class:`models.fold.PartitionFold`).
 
-    Rows: ``E<id>`` an entity, ``M`` the latest bulletin, ``!`` the times.
+    Rows: ``E<id>`` an entity, ``M`` the latest bulletin, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments,
+    ``!`` the times. Only deals count in panes: the open amounts, each times its P(won) as last said.
     """
 
     def __init__(
@@ -116,6 +131,9 @@ class PredictPartition:
         self.entities: Entities[Tracked] = Entities(self._decode, self._encode)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in kind.topics}
         self._keep = business.keep_days
+        self._rates = business.rates
+        self._panes = Panes(MEASURES["predictions"], business)
+        self._segments = Segments(business.segment_limit)
         self._heap: list[tuple[int, str]] = []
         self._open: dict[str, None] = {}
         self._stale: dict[str, None] = {}  # to be answered anew and published at the next checkpoint
@@ -145,6 +163,10 @@ class PredictPartition:
                     self._open[name] = None
             elif kind == _MODEL_ROW:
                 self._take_bulletin(value, restored=True)
+            elif kind == b"P":
+                self._panes.restore(key[1:].decode(), value)
+            elif kind == b"S":
+                self._segments.load(orjson.loads(value))
             elif kind == b"!":
                 self.time, self.start, self._watermark, self._arrival, behind = orjson.loads(value)
         if behind:  # who was still to be answered is not written one by one
@@ -204,6 +226,12 @@ class PredictPartition:
             self._touched = False
             rows += [Row(b"E" + key.encode(), value) for key, value in self.entities.changes()]
             rows += [Row(b"E" + key.encode(), None) for key in self._sweep()]
+            self._panes.roll(self.time)
+            for name, body in self._panes.changes():
+                rows.append(Row(b"P" + name.encode(), body))
+                outputs.append(Output("panes", f"predictions:{self.partition}:{name}".encode(), body))
+            if self._segments.changed:
+                rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0)
             rows.append(Row(b"!", orjson.dumps(times)))
         return Changes(rows, outputs)
@@ -367,6 +395,7 @@ class PredictPartition:
             self._open.pop(key, None)
             self._outputs.append(Output(self.kind.predictions, key.encode(), None))
         tracked.said, tracked.points = None, []
+        self._book(tracked, None, self.time)
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -412,12 +441,37 @@ class PredictPartition:
             self._outputs.append(Output(self.kind.predictions, key.encode(), orjson.dumps(document)))
             tracked.said = at, win
             _remember(tracked.points, at, win)
+            self._book(tracked, self._level(tracked, at, win), at)
             self._schedule(key, tracked, at)
             self.entities.put(key, tracked)
             self._touched = True
             self.predicted += 1
         for key in done:
             del self._stale[key]
+
+    def _level(self, tracked: Tracked, at: int, win: float) -> Level | None:
+        """Return what an open deal counts for: its amount in the business currency times P(won), by its segments."""
+        present = self._histories.present(tracked.story)
+        attributes = present.past.attributes
+        amount = attributes.get("amount")
+        if self.kind.model != "deal" or amount is None:
+            return None
+        try:
+            worth = self._rates.convert(amount, present.currency, at)
+        except UnknownRate:
+            return None
+        pairs = [(name, attributes.get(name)) for name in DIMENSIONS]
+        names = self._segments.of([("stage", present.past.stage or None), *pairs])
+        return names, ((_EXPECTED, round(worth * win)), (_DEALS, 1))
+
+    def _book(self, tracked: Tracked, level: Level | None, at: int) -> None:
+        """Move the panes' stocks from what the deal counted for to what it counts for now."""
+        if level == tracked.level:
+            return
+        for part, sign in ((tracked.level, -1), (level, 1)):
+            if part is not None:
+                self._panes.add(at // MINUTE_MS, *part, sign)
+        tracked.level = level
 
     def _document(self, key: str, tracked: Tracked, at: int) -> tuple[dict[str, Any], float]:
         x = self._x(tracked, at)
@@ -485,6 +539,7 @@ class PredictPartition:
         # Questions of a release with other features teach nothing any more.
         tracked.kept = found.kept if found.features == self._scribe.fingerprint else []
         tracked.said, tracked.points, tracked.hold = found.said, found.points, found.hold
+        tracked.level = found.level
         return tracked
 
     def _encode(self, tracked: Tracked) -> bytes:
@@ -499,6 +554,7 @@ class PredictPartition:
                 tracked.said,
                 tracked.points,
                 tracked.hold,
+                tracked.level,
             )
         )
 

@@ -50,6 +50,7 @@ def build_web(
             "at": iso(board.now()),
             "state": shown(health),
             "why": "; ".join(health.reasons),
+            "warnings": list(health.degraded),
             # Not their values: what is sent only when it changes must not change each second.
             "alerts": [{name: alert.get(name) for name in _ALERT} for alert in ctx.alerts()],
         }

@@ -287,3 +287,33 @@ def test_pagerduty_events() -> None:
     assert (fired["event_action"], fired["dedup_key"], fired["payload"]["severity"]) == ("trigger", "i1", "critical")
     assert len(fired["payload"]["summary"]) == 1024 and fired["links"][0]["href"] == "https://wiki.example.com/r"
     assert event("i1", ALERT | {"kind": "resolved"}) == {"event_action": "resolve", "dedup_key": "i1"}
+
+
+def test_what_is_behind_an_alert_is_linked_and_told_once() -> None:
+    behind = [
+        {
+            "id": "<!channel>",
+            "entity": "deal",
+            "what": "lost",
+            "said": "12,000 EUR, on 2026-01-03",
+            "url": "https://crm/d/1?a=1&b=2",
+        },
+        {"id": "D|2", "entity": "deal", "what": "lost", "url": "https://crm/d/2"},
+        {"id": "D3", "entity": "deal", "what": "lost"},
+    ]
+    words = {
+        "title": "[WARN] Win rate",
+        "text": "Fewer won\n\nWhy: it is\n\nBehind it:\n1. <!channel>, lost: https://crm/d/1?a=1&b=2",
+    }
+    body = render(ALERT | {"message": words, "explanation": {"behind": behind}})
+
+    assert complaints(body) == []
+    told = [block["text"]["text"] for block in body["blocks"] if block["type"] == "section"]
+    assert told[2] == "Why: it is"
+    assert told[3].splitlines() == [
+        "*Behind it:*",
+        "<https://crm/d/1?a=1&amp;b=2|1. &lt;!channel&gt;, lost, 12,000 EUR, on 2026-01-03>",
+        "<https://crm/d/2|2. D¦2, lost>",
+        "3. D3, lost",
+    ]
+    assert len(told) == 4

@@ -186,3 +186,31 @@ def test_what_is_only_noted_for_the_history_is_not_explained() -> None:
     fold.fold(records("readings", body(0, 0.1, because={"change": -0.2})))
     (pending,) = transitions(fold.changes().outputs)
     assert (pending["kind"], pending["explanation"]) == ("pending", None)
+
+
+READ = st.lists(
+    st.tuples(st.sampled_from("ab"), st.none() | st.floats(0, 1), st.sampled_from([5, 40]), st.integers(0, 30)), max_size=25
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(READ)
+def test_readings_that_concern_no_rule_may_end_unread(steps: list[tuple[str, float | None, int, int]]) -> None:
+    rules = [RULE, rule(id="above", warn={"above": 0.9, "clear_below": 0.8}, critical=None, tests=ABOVE)]
+    quick, whole = EvaluateAlerts(rules), EvaluateAlerts(rules)
+    whole._well = lambda value: False  # type: ignore[method-assign]
+    minute = 0
+    for place, value, sample, gap in steps:
+        minute += gap
+        record = records("readings", body(minute, value, sample, segment={"source": place}))
+        quick.fold(record)
+        whole.fold(record)
+        assert quick.changes() == whole.changes()
+        assert quick.current() == whole.current()
+
+
+ABOVE = [
+    {"name": "fires", "timeline": [{"at": "0m", "value": 0.95, "sample": 20, "expect": "pending"},
+                                   {"at": "30m", "value": 0.95, "sample": 20, "expect": "warn"}]},
+    {"name": "silent", "timeline": [{"at": "0m", "value": 0.3, "sample": 20, "expect": "inactive"}]},
+]  # fmt: skip

@@ -4,12 +4,12 @@ import json
 import signal
 from pathlib import Path
 
-import confluent_kafka
 import httpx
 import orjson
 import pytest
 from typer.testing import CliRunner
 
+from bench.learning import committed, learner, status
 from models.learners.evaluation import DealEvaluation
 from stream.settings import load
 from tests.integration.installation import Installation, Worker, until
@@ -54,36 +54,6 @@ def test_replay_writes_what_is_said_of_each_open_deal(file: Path, tmp_path: Path
     assert {"deal", "at", "win", "within", "low", "median", "high", "expected", "lessons", "terms", "why"} <= found[0].keys()
 
 
-def committed(brokers: str, topic: str) -> list[bytes]:
-    """The values of all committed records of a topic of one partition."""
-    consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": brokers, "group.id": "test", "isolation.level": "read_committed", "enable.partition.eof": True}
-    )
-    found: list[bytes] = []
-    try:
-        consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
-        while True:
-            message = consumer.poll(10)
-            assert message is not None, "the broker does not answer"
-            if message.error():
-                return found
-            found.append(message.value() or b"")
-    finally:
-        consumer.close()
-
-
-def status(workers: list[Worker]) -> dict[str, object]:
-    """What the one who learns says of the deals' model; ``{}`` while nobody does."""
-    for worker in workers:
-        try:
-            for found in httpx.get(f"{worker.url}/api/models", timeout=5).json():
-                if found["model"] == "deal":
-                    return dict(found)
-        except (httpx.TransportError, TypeError, KeyError):
-            continue
-    return {}
-
-
 @pytest.mark.kafka
 def test_killed_while_learning_no_example_is_learnt_twice(kafka: KafkaBroker, prefix: str, tmp_path: Path) -> None:
     site = Installation(kafka.bootstrap, prefix, tmp_path, MODELS__INTERVAL="1s", KAFKA__SESSION_TIMEOUT="6s")
@@ -95,15 +65,13 @@ def test_killed_while_learning_no_example_is_learnt_twice(kafka: KafkaBroker, pr
         site.produce([("deals", json.loads(value)["subject"].encode(), value, None) for value in part])
 
     def learnt(workers: list[Worker]) -> int:
-        return sum(dict(status(workers).get("examples") or {}).values())  # type: ignore[call-overload]
+        return sum((status(workers).get("examples") or {}).values())
 
     produce(values[:half])
     with site.worker(INSTANCE="a") as first, site.worker(INSTANCE="b") as second:
         until(lambda: learnt([first, second]) > 50, 60, lambda: first.log + second.log)
         produce(values[half:])
-        holder = (
-            first if 'vigie_records_folded_total{fold="learn"' in httpx.get(f"{first.url}/metrics", timeout=10).text else second
-        )
+        holder = until(lambda: learner([first, second]))
         other = second if holder is first else first
         assert holder.end(signal.SIGKILL) == -9
         site.settle()

@@ -1,5 +1,6 @@
 """What moved a figure: parts that add up, read from the panes at the reading's own instant."""
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -8,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alert_rules.condition import Condition, Kind, measured
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS
 from models.fold import Record
 from models.kpis.decompose import Pair, of_quotient, of_ratio, of_sum
 from models.kpis.explain import UNNAMED, additive, explain
 from models.kpis.reading import Reading
-from models.roll import BREACHED, RollKpis, Stand
+from models.roll import BREACHED, RollKpis, Stand, Wanted
 from models.view import View
 from models.windows import Window
 from stream.catalogue import load_catalogue
@@ -160,3 +162,40 @@ def test_a_reading_that_alarms_is_explained_once_a_heartbeat_and_when_it_ends() 
     assert said(NOW + 5_002, deals_won=5, deals_lost=17).because is not None
     assert said(NOW + 5_003, deals_won=25, deals_lost=5).because is not None, "it has ended"
     assert said(NOW + DAY_MS, deals_won=26, deals_lost=5).because is None
+
+
+def compared(days: dict[int, dict[str, int]], name: str, window: str = "7d", kpi: str = "revenue") -> dict[str, Any]:
+    """What a reading of deals (or leads) so many days ago is compared with."""
+    fold = "leads" if kpi == "leads" else "deals"
+    roll = RollKpis(View(Business()), CATALOGUE, [Wanted(kpi, window, None, frozenset({name}))])
+    calendar = roll.view.calendar
+    for ago, sums in days.items():
+        at = NOW - ago * DAY_MS
+        for grain, pane in (("d", calendar.day(at)), ("h", calendar.hour(at))):
+            roll.fold([Record("panes", 0, 0, NOW, f"{fold}:0:{grain}:{pane}:total".encode(), orjson.dumps(sums), ())])
+    roll.live()
+    roll.tick(NOW + DAY_MS)
+    (output,) = roll.changes().outputs
+    assert output.value is not None
+    return dict((Reading.decode(output.value).against or {})[name])
+
+
+def test_a_period_that_is_not_wholly_in_the_history_is_nothing_to_compare_with() -> None:
+    young = compared({9: {"won_amount": 50_000}, 2: {"won_amount": 10_000}}, "previous")
+    old = compared({20: {"won_amount": 1}, 9: {"won_amount": 50_000}, 2: {"won_amount": 10_000}}, "previous")
+
+    assert (young["value"], young["why"]) == (None, "the history begins on 2026-11-12, not before this period")
+    assert (old["value"], "why" in old) == (5, False)
+
+
+def test_what_has_not_been_there_for_four_weeks_is_not_missed() -> None:
+    assert compared({9: {"leads": 3}}, "lately", "1h", "leads")["value"] == 3
+    assert compared({40: {"leads": 3}}, "lately", "1h", "leads")["value"] == 0
+    nothing = {"value": 0, "denominator": None}
+    hour: dict[str, Any] = {"kpi": "leads", "window": "1h", "segment": {}, "start": 0, "at": 0, "numerator": None}
+    rest: dict[str, Any] = {"denominator": None, "low": None, "high": None, "unit": "count"}
+    silent = Reading(**hour, **rest, value=0)
+    absent = Condition(Kind.ABSENT)
+
+    assert measured(absent, replace(silent, against={"lately": {**nothing, "value": 3}}), 0) == 1
+    assert measured(absent, replace(silent, against={"lately": nothing}), 0) is None

@@ -18,7 +18,7 @@ CATALOGUE = load_catalogue()
 FIRST = (
     "sales revenue win_rate win_rate_value average_deal_size median_deal_size time_to_close_won open_pipeline stage_duration "
     "leads visitor_to_lead_rate mql_rate lead_conversion lead_conversion_period lead_response_time sessions bounce_rate "
-    "session_duration cac nps"
+    "session_duration cac nps weighted_pipeline_model"
 ).split()
 
 

@@ -54,7 +54,7 @@ def fold(fold_name: str, events: list[dict[str, Any]], every: int = 1_000_000, r
             else:
                 rows[row.key] = row.value
         for output in changes.outputs:
-            assert output.topic in ("panes", "deal-merges", "lead-merges", "deal-states", "lead-states"), output
+            assert output.topic in ("panes", "deal-merges", "lead-merges", "deal-states", "lead-states", "beats"), output
             if output.topic == "panes":
                 if output.value is None:
                     sums.pop(output.key.decode(), None)

@@ -77,3 +77,13 @@ def test_rates_hold_from_their_day_on_and_an_unknown_one_is_refused() -> None:
     assert business.rates.convert(3, "GBP", 0) == round(3 * Fraction("1.17"))
     with pytest.raises(UnknownRate):
         business.rates.convert(1, "CHF", 0)
+
+
+def test_the_addresses_of_deals_and_leads() -> None:
+    known = Settings.model_validate({"crm_urls": {"crm/hubspot": {"deal": "https://crm.example/deal/{id}"}}})
+
+    assert known.crm_url("deal", "a/b c", "crm/hubspot") == "https://crm.example/deal/a%2Fb%20c"
+    assert known.crm_url("lead", "1", "crm/hubspot") is None
+    assert known.crm_url("deal", "1", "crm/other") is None
+    with pytest.raises(SettingsError, match=r"an address with \{id\} in it"):
+        load(environ={"VIGIE_CRM_URLS": "{crm/hubspot: {deal: https://crm.example/}}"})

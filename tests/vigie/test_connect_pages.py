@@ -11,10 +11,8 @@ from pathlib import Path
 import httpx
 import orjson
 import pytest
-import yaml
 from typer.testing import CliRunner
 
-from stream.sources.crm import adapter_of, parse_settings
 from tests.kafka_broker import free_port
 from vigie.__main__ import app
 
@@ -90,20 +88,6 @@ def test_requests_sent_by_hand_arrive(tmp_path: Path) -> None:
     finally:
         up.terminate()
         up.wait(20)
-
-
-@pytest.mark.parametrize("page", sorted((ROOT / "docs/connect").glob("*.md")), ids=lambda page: page.stem)
-def test_the_settings_of_every_page_are_settings(page: Path) -> None:
-    count = 0
-    for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
-        for name, tree in (yaml.safe_load(block).get("sources") or {}).items():
-            if "…" in str(tree.get("mapping", "")):
-                tree["mapping"] = yaml.safe_load((SOURCES / f"{name}.yaml").read_text())["sources"][name]["mapping"]
-            adapter_of(name, tree)
-            parse_settings(name, tree)
-            count += 1
-    # Two pages have their settings elsewhere: the tracker's are web's, Nomadia's are the example's.
-    assert count or page.stem in ("tracker", "nomadia"), page
 
 
 def _ready(url: str) -> bool:

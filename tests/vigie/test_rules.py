@@ -94,3 +94,34 @@ def test_settings_that_cannot_be_used(tmp_path: Path) -> None:
     found = RUN.invoke(app, ["check", "--config", str(tmp_path / "none.yaml")])
     assert found.exit_code == 1
     assert "cannot be read" in found.stderr
+
+
+def test_all_that_is_wrong_with_rules_plan_and_targets_is_one_list(tmp_path: Path) -> None:
+    mine = write(tmp_path / "mine", "mine.yaml", id="mine", runbook="https://wiki.example.com/mine", active="night", window="7x")
+    silent, loud = ["severity=critical"], ["severity=warn"]
+    config = tmp_path / "vigie.yaml"
+    plan = {
+        "route": {"receiver": "consle"},
+        "time_intervals": [
+            {"name": "night", "time_intervals": [{"days_of_month": ["30"], "months": ["february"]}]},
+            {"name": "day", "time_intervals": [{"weekdays": ["monday"], "location": "Europe/Pariss"}]},
+        ],
+    }
+    targets = [{"kpi": "revenu", "period": "month", "value": 1}]
+    settings = {"rule_folders": [str(tmp_path / "mine")], "alerting": plan, "targets": targets}
+    config.write_text(yaml.safe_dump(settings), "utf-8")
+    found = RUN.invoke(app, ["check", "--config", str(config)])
+    assert found.exit_code == 1
+    for said in (
+        "alerting.route.receiver: undefined receiver 'consle' (did you mean \"console\"?)",
+        "never comes in these months",
+        "unknown time zone 'Europe/Pariss' (did you mean \"Europe/Paris\"?)",
+        'targets: revenu: unknown KPI "revenu" (did you mean "revenue"?)',
+        f"{mine}: window: unknown window '7x'",
+    ):
+        assert said in found.stderr, found.stderr
+    assert "undefined time interval" not in found.stderr
+    assert found.stderr.strip().endswith("5 problems")
+    circle = [{"source_matchers": silent, "target_matchers": loud}, {"source_matchers": loud, "target_matchers": silent}]
+    config.write_text(yaml.safe_dump({"alerting": {"route": {"receiver": "console"}, "inhibit_rules": circle}}), "utf-8")
+    assert "a circle: inhibit_rules[0]" in RUN.invoke(app, ["check", "--config", str(config)]).stderr

@@ -144,7 +144,7 @@ def test_what_the_pages_set_can_be_set(page: Path) -> None:
 
 
 def test_every_adapter_has_its_page() -> None:
-    assert {page.stem for page in CONNECT.glob("*.md")} == {*ADAPTERS, "README", "tracker"}
+    assert {page.stem for page in CONNECT.glob("*.md")} == {*ADAPTERS, "README", "tracker", "zoho", "nomadia"}
 
 
 @pytest.mark.parametrize(

@@ -157,8 +157,8 @@ def _together(
         yield place, f"{id}: its history is there, it is not (accepted: with Opportunity.csv, Lead.csv)"
         return
     place, row = parts[kind.lower()][-1]
-    steps = _Steps(kind, row, place, outcomes, tracked, cells, options, tally)
     try:
+        steps = _Steps(kind, row, place, outcomes, tracked, cells, options, tally)
         yield from steps.told(parts.get("history", []), parts.get("field", []))
     except BadCell as error:
         yield place, str(error)

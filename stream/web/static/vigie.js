@@ -121,6 +121,7 @@ function tick() {
 function receive(message, full) {
   heard = Date.now();
   retry = 2000;
+  $("warnings").textContent = (message.warnings ?? []).join(" · ");
   say(message.state === "live" ? "live" : ["restoring", "starting"].includes(message.state) ? "restoring" : "reconnecting");
   showAlerts(message.alerts ?? []);
   if (full && message.window === shownWindow) { latest = message.readings; showReadings(); tableDue = true; }

@@ -12,6 +12,7 @@ from models.learners.evaluation import DealFact
 from models.learners.live_kinds import DEALS, Kind
 from models.learners.live_learn import LearnModels
 from models.learners.live_predict import PredictPartition
+from models.view import View
 
 BEGIN = 1_767_225_600_000  # 2026-01-01
 
@@ -54,6 +55,7 @@ class Loop:
         self.topics: dict[tuple[str, int], list[tuple[bytes, bytes | None]]] = {}
         self.predictions: dict[str, Any] = {}
         self.now = 0
+        self.view = View(self.business)
 
     def _predictor(self, number: int) -> PredictPartition:
         return PredictPartition(self.kind, number, self.business, self.home, asks=self.asks)
@@ -111,6 +113,8 @@ class Loop:
         elif topic == "model-snapshots":
             assert partition is not None
             self.predictors[partition].fold([record])
+        elif topic == "panes":
+            self.view.put(key, value)
         elif topic == self.kind.predictions:
             self.predictions[key.decode()] = None if value is None else orjson.loads(value)
 

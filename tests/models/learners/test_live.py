@@ -432,6 +432,34 @@ def test_the_floor_s_answers_are_given_where_it_is_the_champion() -> None:
     assert loop.predictions["D1"]["model"] == "deal-floor"
 
 
+def test_the_weighted_pipeline_is_the_amounts_times_what_was_last_said() -> None:
+    """Through crashes, reopened and closed deals, owners that change and answers that move: exact, in total and by segment."""
+    facts = [f for f in jittered(30) if f.kind != "lost"]
+    number = len(facts)
+    facts += [fact(8, "updated", "D25", owner="z", amount=7 * 10**7), fact(8, "reopened", "D3", stage="new")]
+    loop = Loop(partitions=3, interval=DAY_MS)
+    amounts: dict[str, int] = {}
+    owners: dict[str, str] = {}
+    for place, found in enumerate(facts):
+        at = BEGIN + found.at
+        loop.through(max(at, loop.now))
+        loop.send(event(place, found), at)
+        amounts[found.deal] = found.data.get("amount", amounts.get(found.deal))
+        owners[found.deal] = found.data.get("owner", owners.get(found.deal))
+        if place % 7 == 0 or place >= number:
+            loop.restart()
+        open_deals = {key: value["win"] for key, value in loop.predictions.items() if value is not None}
+        expected = {key: round(amounts[key] * win) for key, win in open_deals.items() if amounts[key] is not None}
+        assert loop.view.level("expected_amount", "total", at + 60_000) == sum(expected.values())
+        assert loop.view.level("expected_deals", "total", at + 60_000) == len(expected)
+    assert len(expected) > 5
+    for owner in set(owners.values()) - {None}:
+        mine = sum(value for key, value in expected.items() if owners[key] == owner)
+        assert loop.view.level("expected_amount", f"owner={owner}", at + 60_000) == mine
+    for source in ("fair", "web"):
+        assert 0 < loop.view.level("expected_amount", f"source={source}", at + 60_000) < sum(expected.values())
+
+
 def test_leads_convert_or_are_given_up() -> None:
     rng, facts = random.Random(1), []
     for number in range(60):

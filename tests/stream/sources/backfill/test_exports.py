@@ -1,6 +1,7 @@
 """What do exports that people really have look like, and what is said of those that cannot be used?"""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from stream.sources.crm import parse_settings
 from stream.sources.files import SourceFileError
 from tests.stream.sources.backfill.worlds import utc
 from vigie.__main__ import app
+from vigie.backfill import _Report
 
 NOW = 1_800_000_000_000
 
@@ -315,3 +317,42 @@ def test_wrong_usage_is_named(arguments: list[str], code: int, said: str) -> Non
     result = CliRunner().invoke(app, ["backfill", *arguments])
     assert result.exit_code == code, result.output
     assert said in result.output.replace("\n", " ").replace("│", "")
+
+
+class Acknowledging:
+    """A publisher whose broker has everything at once."""
+
+    def __init__(self) -> None:
+        self.acknowledged = self.failed = 0
+        self.errors: list[str] = []
+        self.subjects: list[str] = []
+
+    def publish(self, value: bytes) -> None:
+        self.subjects.append(orjson.loads(value)["subject"])
+        self.acknowledged += 1
+
+    def poll(self) -> None:
+        """Nothing is under way."""
+
+    def flush(self) -> int:
+        return 0
+
+
+def test_an_interrupted_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    def found(until: int) -> Iterator[Found | Reject]:
+        for number in range(until):
+            event = {"type": "deal.created", "subject": str(number), "time": "2026-03-01T10:00:00Z"}
+            yield Found(Path("f.json"), number + 1, event)
+            if number == 4 and until == 5:
+                raise KeyboardInterrupt
+
+    first, rest = Acknowledging(), Acknowledging()
+    report = _Report(Tally(), 0)
+    report.run(found(5), first, None)
+    report.show(True, [])
+    assert report.code == 130
+    assert "to go on: the same command with --skip 5" in capsys.readouterr().err
+    report = _Report(Tally(), 5)
+    report.run(found(9), rest, None)
+    assert report.code == 0
+    assert first.subjects + rest.subjects == [str(number) for number in range(9)]

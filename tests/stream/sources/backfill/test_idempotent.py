@@ -126,3 +126,32 @@ def test_a_history_alone_tells_what_the_webhooks_told(name: str, tmp_path: Path)
         deal.done = [(at - at % 1000, id, what) for at, id, what in deal.done]
     live, past = live_of(world), backfilled(kind, export(world, tmp_path), **settings)
     assert panes(past) == panes(live)
+
+
+LEADS: dict[
+    str, tuple[str, dict[str, Any], Callable[[list[w.Lead]], list[Event]], Callable[[list[w.Lead], Path], list[Path]]]
+] = {
+    "hubspot": ("hubspot", w.HUBSPOT, w.hubspot_contacts_live, w.hubspot_contacts),
+    "salesforce": ("salesforce-csv", w.SALESFORCE_LEADS, w.salesforce_leads_live, w.salesforce_leads),
+    "salesforce, no history": (
+        "salesforce-csv",
+        w.SALESFORCE_LEADS,
+        w.salesforce_leads_live,
+        lambda world, folder: w.salesforce_leads(world, folder, history=False),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEADS)
+def test_so_it_is_with_leads(name: str, tmp_path: Path) -> None:
+    kind, settings, live_of, export = LEADS[name]
+    world = w.leads(5)
+    live, past = live_of(world), backfilled(kind, export(world, tmp_path), **settings)
+    alone = panes(live)
+    assert any("leads_converted" in str(found) for found in alone.values()), "the world has no leads"
+    for order, streams in {"after": (live, past), "before": (past, live), "twice": (past, live, past, live)}.items():
+        found = panes(*streams)
+        different = {
+            key: (alone.get(key), found.get(key)) for key in alone.keys() | found.keys() if alone.get(key) != found.get(key)
+        }
+        assert not different, (order, len(different), list(different.items())[:3])

@@ -380,3 +380,130 @@ def salesforce_csv(world: list[Deal], folder: Path, *, history: bool = True, tas
             write_csv(folder / "OpportunityFieldHistory.csv", field_past),
         ]
     return files
+
+
+# -- leads ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Lead:
+    """One lead and its steps: (epoch ms, what): contacted, mql, sql, converted, disqualified, or the id of a new owner."""
+
+    id: int
+    created: int
+    owner: str
+    steps: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def modified(self) -> int:
+        return max([self.created, *(at for at, _ in self.steps)])
+
+
+def leads(seed: int, count: int = 40) -> list[Lead]:
+    r = random.Random(seed)
+    found = []
+    for number in range(count):
+        at = BEGIN + r.randrange(30 * 24 * HOUR)
+        lead = Lead(7000 + number, at, r.choice(list(OWNERS)))
+        steps = ["contacted", "mql", "sql", r.choice(["converted", "disqualified"])]
+        for what in steps[: r.randrange(5)]:
+            at += r.randrange(1_500, 60 * HOUR)
+            lead.steps.append((at, r.choice(list(OWNERS)) if r.random() < 0.2 else what))
+        found.append(lead)
+    return found
+
+
+_LIFECYCLE = {"mql": "marketingqualifiedlead", "sql": "salesqualifiedlead", "converted": "customer"}
+_STATUS = {"contacted": "CONNECTED", "disqualified": "UNQUALIFIED"}
+
+
+def _hubspot_steps(lead: Lead) -> Iterable[tuple[int, str, str]]:
+    yield lead.created, "hubspot_owner_id", lead.owner
+    for at, what in lead.steps:
+        if what in OWNERS:
+            yield at, "hubspot_owner_id", what
+        else:
+            yield at, "lifecyclestage" if what in _LIFECYCLE else "hs_lead_status", _LIFECYCLE.get(what) or _STATUS[what]
+
+
+def hubspot_contacts_live(world: list[Lead]) -> list[dict[str, Any]]:
+    notes = []
+    for lead in world:
+        notes.append(s.hubspot_note("contact.creation", objectId=lead.id, occurredAt=lead.created))
+        for at, name, value in _hubspot_steps(lead):
+            change = {"propertyName": name, "propertyValue": value, "occurredAt": at}
+            notes.append(s.hubspot_note("contact.propertyChange", objectId=lead.id, **change))
+    random.Random(6).shuffle(notes)
+    return told("hubspot", [s.hubspot(s.compact(notes))], **HUBSPOT)
+
+
+def hubspot_contacts(world: list[Lead], folder: Path) -> list[Path]:
+    records = []
+    for lead in world:
+        histories: dict[str, list[dict[str, Any]]] = {}
+        for at, name, value in _hubspot_steps(lead):
+            histories.setdefault(name, []).insert(0, {"value": value, "timestamp": utc(at)})
+        now = {"lifecyclestage": None, "lastmodifieddate": utc(lead.modified)}
+        records.append(
+            {"id": str(lead.id), "properties": now, "propertiesWithHistory": histories, "createdAt": utc(lead.created)}
+        )
+    (folder / "contacts.json").write_text(json.dumps({"results": records}))
+    return [folder / "contacts.json"]
+
+
+_SF_STATUS = {"contacted": "Working - Contacted", "mql": "Marketing", "sql": "Sales", "disqualified": "Closed - Not Converted"}
+SALESFORCE_LEADS = {**SALESFORCE, "lead_statuses": {"Marketing": "mql", "Sales": "sql"}}
+
+
+def _salesforce_lead(lead: Lead) -> str:
+    return f"00Q0000000{lead.id:05d}AAA"
+
+
+def _salesforce_lead_steps(lead: Lead) -> Iterable[tuple[int, str, dict[str, Any]]]:
+    yield lead.created, "CREATE", {"OwnerId": f"005000000000{lead.owner}AAA", "Status": "Open", "CreatedDate": _cut(lead.created)}
+    for at, what in lead.steps:
+        if what in OWNERS:
+            yield at, "UPDATE", {"OwnerId": f"005000000000{what}AAA"}
+        elif what == "converted":
+            yield at, "UPDATE", {"IsConverted": True, "ConvertedOpportunityId": f"00600000000{lead.id}AAA"}
+        else:
+            yield at, "UPDATE", {"Status": _SF_STATUS[what]}
+
+
+def _cut(at: int) -> str:
+    return utc(at // 1000 * 1000)
+
+
+def salesforce_leads_live(world: list[Lead]) -> list[dict[str, Any]]:
+    vectors = []
+    for lead in world:
+        for at, what, fields in _salesforce_lead_steps(lead):
+            note = s.cdc(what, "Lead", records=[_salesforce_lead(lead)], LastModifiedDate=_cut(at), **fields)
+            note["payload"]["ChangeEventHeader"] |= {"commitTimestamp": at, "transactionKey": f"t{at}"}
+            vectors.append(s.salesforce(s.compact(note)))
+    random.Random(7).shuffle(vectors)
+    return told("salesforce", vectors, **SALESFORCE_LEADS)
+
+
+def salesforce_leads(world: list[Lead], folder: Path, *, history: bool = True) -> list[Path]:
+    rows, past = [], []
+    for lead in world:
+        state: dict[str, Any] = {"Id": _salesforce_lead(lead), "IsDeleted": "false", "IsConverted": "false", "ConvertedDate": ""}
+        for at, what, fields in _salesforce_lead_steps(lead):
+            for name, value in fields.items():
+                row = {"Id": f"017{at}{name}", "LeadId": state["Id"], "CreatedDate": _cut(at), "Field": name, "NewValue": value}
+                row["OldValue"] = state.get(name, "")
+                if what == "CREATE" and name == "Status":
+                    past.append(row | {"Field": "created", "NewValue": "", "OldValue": ""})
+                elif name in ("IsConverted", "OwnerId") and what == "UPDATE":
+                    past.append(
+                        row | ({"Field": "leadConverted", "NewValue": ""} if name == "IsConverted" else {"Field": "Owner"})
+                    )
+                elif name == "Status":
+                    past.append(row)
+            state |= {name: str(value).lower() if isinstance(value, bool) else value for name, value in fields.items()}
+            if "IsConverted" in fields:
+                state["ConvertedDate"] = utc(at, "%Y-%m-%d")
+        rows.append({"ConvertedOpportunityId": "", **state, "LastModifiedDate": _cut(lead.modified)})
+    files = [write_csv(folder / "Lead.csv", rows)]
+    return [*files, write_csv(folder / "LeadHistory.csv", past)] if history else files

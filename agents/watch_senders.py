@@ -1,0 +1,43 @@
+"""Which senders of events have gone silent? Connects the rules on senders to the stream of their beats."""
+
+from collections.abc import Callable, Sequence
+
+from alert_rules.rhythm import WatchSenders
+from alert_rules.rule import Rule
+from models.calendar import Calendar
+from models.partition import BEATS
+from stream.options import FoldSpec
+
+NAME = "watch-senders"
+#: With those who watch deals and leads: nobody waits for either by the millisecond.
+LANE = "watch"
+
+
+class SenderWatcher:
+    """The rules on senders and, where this worker owns the beats' one partition, the senders' rhythms.
+
+    ``owned`` gives the fold that is in this worker's hands now, or None.
+    """
+
+    def __init__(
+        self, rules: Sequence[Rule], calendar: Calendar, owned: Callable[[], WatchSenders | None] = lambda: None
+    ) -> None:
+        self.rules = tuple(rules)
+        self.calendar = calendar
+        self.owned = owned
+
+    def spec(self) -> FoldSpec:
+        """Return the fold as the engine runs it."""
+        return FoldSpec(
+            name=NAME,
+            topics=(BEATS,),
+            make=lambda partition: WatchSenders(self.rules, self.calendar),
+            lane=LANE,
+            doc="Learn the hours in which each sender of events usually sends, and say who misses them.",
+        )
+
+    def use(self, rules: Sequence[Rule]) -> None:
+        """Take other rules."""
+        self.rules = tuple(rules)
+        if (owned := self.owned()) is not None:
+            owned.use(self.rules)

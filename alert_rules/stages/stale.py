@@ -1,0 +1,39 @@
+"""Has a sender gone silent that this alert's figures depend on? "No sales" is not "no webhook"."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from alert_rules.stages.held import Held
+
+
+class Stale:
+    """The alerts on silent senders that fire, with the topics of events that each sender feeds."""
+
+    def __init__(self) -> None:
+        self._silent: dict[str, tuple[frozenset[str], str, str]] = {}  # by incident: topics, sender, since when
+
+    def __bool__(self) -> bool:
+        """Whether any sender is silent."""
+        return bool(self._silent)
+
+    def stand(self, incident: str, alert: Mapping[str, Any]) -> None:
+        """Hear that an alert fires."""
+        sender = (alert.get("segment") or {}).get("sender")
+        facts = (alert.get("against") or {}).get("entity") or {}
+        if sender is not None and alert.get("condition") == "entity":
+            feeds = frozenset(filter(None, str(facts.get("feeds") or "").split(", ")))
+            self._silent[incident] = feeds, str(sender), str(facts.get("last") or alert.get("since"))
+
+    def end(self, incident: str) -> None:
+        """Hear that an alert does not fire any more."""
+        self._silent.pop(incident, None)
+
+    def held(self, alert: Mapping[str, Any]) -> Held | None:
+        """Return why an alert is inhibited, None where none of its figures depends on a silent sender."""
+        depends = alert.get("depends") or ()
+        for incident, (feeds, sender, last) in self._silent.items():
+            common = sorted(feeds.intersection(depends))
+            if common:
+                words = f"{sender}, which feeds {', '.join(common)}, has been silent since {last}"
+                return Held("inhibit", f"{words}: incident {incident}")
+        return None
