@@ -14,6 +14,8 @@ ROLLING = 800
 ENOUGH = 50
 #: The share of outcomes that an interval should hold.
 HELD = 0.8
+#: The share of misses that is steered for: the outcomes it is steered by come sooner than the rest, which are missed more.
+MISSED = 0.185
 #: How far the expected days may lean from the median (0) to the mean (1).
 _LEAN = 0.6
 
@@ -74,7 +76,7 @@ class Residuals:
         median, mean = self._middle(curve)
         gap = days - (median + self.lean * (mean - median))
         self.lean = min(max(self.lean + 0.01 * math.tanh(gap / (abs(mean - median) + 1)), 0.0), _LEAN)
-        self.outside = min(max(self.outside + 0.004 * (1 - HELD - (not low <= days <= high)), 0.04), 0.4)
+        self.outside = min(max(self.outside + 0.004 * (MISSED - (not low <= days <= high)), 0.04), 0.4)
         self.add(round(curve.place(days), 4))
         self.learnt += 1
         if len(self.ranks) >= ENOUGH:

@@ -15,7 +15,7 @@ import numpy as np
 from models.learners.calibration import Calibrator, Residuals, logit
 from models.learners.curve import EDGES, Curve, bucket_of
 from models.learners.direct import Direct
-from models.learners.drift import Watch
+from models.learners.drift import LATEST, Watch
 from models.learners.features import CATEGORIES, DAY_MS, NUMBERS, Features
 from models.learners.hazard import Asked, Hazard
 
@@ -30,9 +30,8 @@ INSTALMENTS = (1.0, 4.0, 10.0, 18.0, 30.0, 60.0, 90.0, 135.0)
 _STEPS = tuple(bucket_of(days) + 1 for days in INSTALMENTS)
 _BEYOND = len(EDGES)
 _ENOUGH = 500  # lessons of the direct model before it is listened to
-_LATEST = 300  # closed deals in which it is looked for what has changed
 _FEW = 30  # of the latest closed deals with a value, below which nothing is said of it
-_SURE = 2.5  # standard errors
+_SURE = 3.0  # standard errors
 _CHECKS, _EVERY = 8, 50  # after an alarm it is looked for what has changed so often, every so many outcomes
 _KEPT = 0.05  # of what was learnt of a value that has changed
 
@@ -94,7 +93,7 @@ class DealModel:
         self.within = Calibrator(steepness=0)
         self.residuals = Residuals()
         self.watch = Watch()
-        self._latest: deque[tuple[Features, bool]] = deque(maxlen=_LATEST)
+        self._latest: deque[tuple[Features, bool]] = deque(maxlen=LATEST)
         self._checks = 0  # for what has changed, still to come after an alarm
 
     def predict_one(self, x: Features) -> Prediction:
@@ -163,8 +162,7 @@ class DealModel:
             rows = np.array(sorted(self._changed()), np.intp)
             if len(rows):
                 self.hazard.forget_rows(rows, _KEPT)
-                # Both lean on what was; until they have learnt anew the hazard answers alone.
-                self.direct, self.win = Direct(self.direct.rate), Calibrator()
+                self.direct.forget_rows(rows)
         return drifted
 
     def _changed(self) -> set[int]:
