@@ -8,6 +8,8 @@ from stream.options import FoldSpec
 NAME = "pick-highlights"
 #: A lane of its own: neither a KPI nor an alert waits for these lists.
 LANE = "highlights"
+#: Its checkpoints, in checkpoint intervals: lists that change with every deal are written once for many.
+EVERY = 8
 
 
 def spec(business: Business) -> FoldSpec:

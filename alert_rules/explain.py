@@ -52,7 +52,8 @@ def _made(reading: Reading | None, because: Mapping[str, Any] | None, link: Link
     if reading is not None and reading.against and "target" in reading.against:
         found["target"] = dict(reading.against["target"])
     if reading is not None and (facts := (reading.against or {}).get(FACTS)) is not None and "behind" not in found:
-        found["behind"] = [_itself(reading, facts)]
+        if "sender" not in reading.segment:  # a silent connector is no deal
+            found["behind"] = [_itself(reading, facts)]
     if "behind" in found:
         found["behind"] = [_linked(one, link) for one in found["behind"]]
     if ends is not None:

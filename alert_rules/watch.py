@@ -280,4 +280,6 @@ def _facts(state: State) -> dict[str, Any]:
             facts["amount"] = state.amount / 10_000
     elif state.score is not None:
         facts["score"] = state.score
+    if state.sender:
+        facts["sender"] = state.sender  # whose page of it there may be
     return facts

@@ -95,6 +95,7 @@ class PickHighlights:
         self._lists: dict[str, list[Item]] = {}
         self._places: dict[str, dict[str, Item]] = {}  # entity -> the lists (kind:day:segment) it is in, and as what
         self._dirty: set[str] = set()
+        self._said: dict[str, int] = {}  # hash of what was handed over last; not state: after a restart it is said again
         self._watermark = 0
         self._floor = 0  # the first day that is kept
 
@@ -186,9 +187,12 @@ class PickHighlights:
             kind, day, name = cell.split(":", 2)
             rows.append(Row(cell.encode(), _encode(items) if items else None))
             shown = _encode(items[:SHOWN]) if items else None
-            outputs.append(Output(TOPIC, f"{kind}:{self.partition}:{day}:{name}".encode(), shown))
+            if self._said.get(cell) != hash(shown):
+                outputs.append(Output(TOPIC, f"{kind}:{self.partition}:{day}:{name}".encode(), shown))
+                self._said[cell] = hash(shown)
             if not items:
                 self._lists.pop(cell, None)
+                self._said.pop(cell, None)
         if rows:
             rows.append(Row(b"!", b"%d" % self._watermark))
         self._dirty.clear()

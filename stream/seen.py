@@ -10,9 +10,11 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 
 from stream.options import wall_clock
+from stream.quiet import RateLimit
 from stream.settings import Settings
 
 log = logging.getLogger(__name__)
+log.addFilter(RateLimit())  # a Redis that comes and goes must not fill the log
 
 #: How long an id is remembered, in milliseconds: as long as any of the senders tries again.
 HORIZON = 72 * 3_600_000

@@ -61,7 +61,11 @@ EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliv
 #: The fold that answers, by what it is asked about.
 PREDICTING: dict[Entity, str] = {"deal": predict_deals.NAME, "lead": predict_leads.NAME}
 #: Lanes that may wait: what they write is large, and nobody's number depends on it.
-SLOW_LANES = {prediction_fold.LANE: prediction_fold.EVERY, learn.LANE: learn.EVERY}
+SLOW_LANES = {
+    prediction_fold.LANE: prediction_fold.EVERY,
+    learn.LANE: learn.EVERY,
+    pick_highlights.LANE: pick_highlights.EVERY,
+}
 #: What librdkafka answers while no broker does.
 _AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
 

@@ -110,7 +110,7 @@ class PredictPartition:
         *,
         asks: int | None = None,
     ) -> None:
-        """``home`` gives an entity's partition (None: all live here); ``asks`` bounds the questions between two ticks."""
+        """``home`` gives an entity's partition (None: all live here); ``asks`` bounds questions and answers between two ticks."""
         self.kind = kind
         self.partition = partition
         self.time = 0
@@ -121,7 +121,9 @@ class PredictPartition:
         self.refused = ""  # why the last bulletin could not be used
         self.bulletin: Bulletin | None = None
         self._home = home
-        self._asks = self._left = asks
+        # Half for questions that are learnt from, half for answers: neither may keep the other from having its turn.
+        self._asks = None if asks is None else max(asks // 2, 1)
+        self._questions = self._left = self._asks
         self._watermark = self._arrival = 0
         self._names = kind.names
         self._features = (*kind.categories, *kind.numbers)
@@ -203,7 +205,7 @@ class PredictPartition:
 
     def tick(self, now: int) -> None:
         """Let time pass: entities come of age, instalments fall due, answers grow old."""
-        self._left = self._asks
+        self._questions = self._left = self._asks
         # A clock that is behind the arrival of what was folded is that of a replay, which is to be believed.
         if self._arrival and (now < self._arrival or self._is_live()):
             self._pass(now)
@@ -409,9 +411,11 @@ class PredictPartition:
         """Ask a question that will be learnt from, if it is time for one more of this entity."""
         if not examples.wanted(key, tracked.kept, at):
             return
-        if not self._afford():
-            self.skipped += 1
-            return
+        if self._questions is not None:
+            if self._questions <= 0:
+                self.skipped += 1
+                return
+            self._questions -= 1
         x = self._x(tracked, at)
         kept = examples.keep(at, examples.values(x, self._names), self._model.predict_one(x), self._floor.predict_one(x))
         tracked.kept.append(kept)

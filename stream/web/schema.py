@@ -54,6 +54,8 @@ _CATALOGUE = _object(
 _TREND = _object({"window": _TEXT, "times": {"type": "array"}, "values": {"type": "object"}})
 _ALERT = _object({"id": _TEXT, "rule": _TEXT, "severity": _TEXT, "state": _TEXT, "segment": {"type": "object"}, "since": _TIME})
 _PAST = _object({"records": _list({"type": "object"}), "next": _or_null({"type": "integer"})})
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+_EXPECTED = _object({"at": _TIME, "win": _SHARE, "model": _TEXT, "terms": _list({"type": "object"}), "why": _TEXT})
 _WANTED = {
     **_object({"matchers": {**_list(_TEXT), "minItems": 1}}, starts=_TEXT, ends=_TEXT, duration=_TEXT, comment=_TEXT),
     "additionalProperties": False,
@@ -84,6 +86,7 @@ def _body(*kinds: str, schema: Schema | None = None, required: bool = True) -> d
     return {"required": required, "content": {kind: {"schema": schema or {}} for kind in kinds}}
 
 
+_UNFORESEEN = "No such open one is known, or there are no predictions here"
 _AWAY = "No numbers yet, or another process has them"
 _FULL = "Too much is under way, or the broker is away: nothing was accepted"
 _UNREAD = {
@@ -139,6 +142,18 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             "200": _said("Records, newest first", _PAST),
             **_errors(**_OPERATOR, _400="A parameter that is not known", _503="Others are reading, or the broker is away"),
         },
+    },
+    ("get", "/api/predictions/{deal}"): {
+        "responses": {"200": _said("What is expected, and why", _EXPECTED), **_errors(_404=_UNFORESEEN, _503=_AWAY)}
+    },
+    ("get", "/api/leads/{lead}"): {
+        "responses": {"200": _said("What is expected, and why", _EXPECTED), **_errors(_404=_UNFORESEEN, _503=_AWAY)}
+    },
+    ("get", "/api/models"): {
+        "responses": {"200": _said("Models", _list({"type": "object"})), **_errors(_404="There are no predictions here")}
+    },
+    ("get", "/api/models/{model}/document"): {
+        "responses": {"200": _said("The model", {"type": "object"}), **_errors(_404="No such model has been sent round yet")}
     },
     ("post", "/slack/interactivity"): {
         "requestBody": _body("application/x-www-form-urlencoded", schema={"type": "object"}),

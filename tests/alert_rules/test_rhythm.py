@@ -195,6 +195,7 @@ def test_an_alert_on_what_a_silent_sender_feeds_is_inhibited_and_says_so(feeds: 
     dispatch.tick(at)
     dispatch.fold(records("alerts", *said, timestamp=at))
     assert [o.topic for o in dispatch.changes().outputs].count("outbox") == 1  # of the sender itself people are told
+    assert "behind" not in orjson.loads(said[0])["explanation"]
     kpis.fold(records("readings", reading(1, 0.1).encode()))
     dispatch.fold(records("alerts", *transitions(kpis), timestamp=at + 60_000))
     outputs = dispatch.changes().outputs

@@ -300,11 +300,14 @@ def test_a_finding_lives_as_an_alert() -> None:
         alerts.fold([Record(TOPIC, 0, 0, now, o.key, o.value, ()) for o in outputs])
         return [orjson.loads(o.value or b"") for o in alerts.changes().outputs]
 
-    (fired,) = run(NOW, deal(amount=5000 * 10_000, owner="ann"))
+    (fired,) = run(NOW, deal(amount=5000 * 10_000, owner="ann", sender="crm"))
     assert fired["segment"] == {"deal": "D-1"}
     assert fired["message"]["title"] == "[WARN] Large deal · deal=D-1: 5,000 EUR"
     assert fired["message"]["text"].startswith("D-1 of ann in demo: 5,000 EUR")
-    assert fired["against"]["entity"] == {"stage": "demo", "owner": "ann", "amount": 5000}
+    assert fired["against"]["entity"] == {"stage": "demo", "owner": "ann", "amount": 5000, "sender": "crm"}
+    assert [(one["id"], one["entity"], one["said"]) for one in fired["explanation"]["behind"]] == [
+        ("D-1", "deal", "5,000 EUR, demo, ann")
+    ]
     (shown,) = alerts.current()
     assert (shown["rule"], shown["kpi"], shown["state"], shown["value"]) == ("one", None, "firing", 5000)
     (ended,) = run(NOW + MINUTE_MS, deal(status="won", amount=5000 * 10_000))

@@ -93,12 +93,16 @@ def moment(value: Any, name: str = "time") -> int:
         else:
             try:
                 at = datetime.fromisoformat(found)
-                return epoch_ms(at if at.tzinfo else at.replace(tzinfo=UTC))
             except (ValueError, OverflowError):
                 raise Unusable(Reason.BAD_TIME, f"{name}: found {shown(value)}, accepted is ISO 8601 or epoch") from None
+            return _within(epoch_ms(at if at.tzinfo else at.replace(tzinfo=UTC)), value, name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Unusable(Reason.BAD_TIME, f"{name}: found {shown(value)}, accepted is ISO 8601 or epoch seconds or milliseconds")
-    at_ms = int(value) if abs(value) >= 10**11 else round(value * 1000)
+    return _within(int(value) if abs(value) >= 10**11 else round(value * 1000), value, name)
+
+
+def _within(at_ms: int, value: Any, name: str) -> int:
+    # Also for what is to be checked again later: with an offset, the year 1 lies before all that a datetime can hold.
     if not EARLIEST <= at_ms <= LATEST:
         raise Unusable(Reason.TIME_OUT_OF_RANGE, f"{name}: found {shown(value)}, accepted is 2000 to 2100")
     return at_ms

@@ -73,6 +73,7 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
         "x.predictions": (8, "compact"),
         "x.lead-predictions": (8, "compact"),
         "x.limits": (8, "compact"),
+        "x.beats": (1, "delete"),
         "x.findings": (1, "compact"),
         "x.panes": (1, "compact"),
         "x.highlights": (1, "compact"),

@@ -203,14 +203,17 @@ async def test_what_does_not_come_is_not_waited_for(house: Open, part: bytes) ->
     assert status == 408
 
 
-@pytest.mark.usefixtures("impatient")
-async def test_five_hundred_slow_senders_are_cut_off_and_others_answered_meanwhile(house: Open) -> None:
+async def test_five_hundred_slow_senders_are_cut_off_and_others_answered_meanwhile(
+    house: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "REQUEST_TIME", 3.0)  # long enough for honest ones on a machine that is slow itself
+    monkeypatch.setattr(webhooks, "BODY_TIME", 2.0)
     head = signed(BODY, at=NOW, length="Content-Length: 5000").removesuffix(BODY.encode())
 
     async def slow(index: int) -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", house.listening.port)
         writer.write(head if index % 2 else head[:40])
-        answer = asyncio.create_task(answered(reader, 30))
+        answer = asyncio.create_task(answered(reader, 90))
         while not answer.done():
             await asyncio.sleep(0.1)
             if not answer.done() and not writer.is_closing():
@@ -219,11 +222,14 @@ async def test_five_hundred_slow_senders_are_cut_off_and_others_answered_meanwhi
         return answer.result()[0]
 
     crowd = [asyncio.create_task(slow(n)) for n in range(500)]
-    await eventually(lambda: house.door.under_way > 200)
-    status, _ = await house.send(signed(BODY, at=NOW))
-    assert status in (200, 503), "answered, be it with a word when to come back"
+    await eventually(lambda: house.door.under_way > 50, 60)
+    async with asyncio.timeout(60):  # answered, at times with a word when to come back
+        while (await house.send(signed(BODY, at=NOW)))[0] != 200:  # noqa: ASYNC110 - the answer takes its time
+            await asyncio.sleep(0.1)
     found = await asyncio.gather(*crowd)
-    assert set(found) <= {408, 503, 0} and found.count(408) > 200
+    # All are cut. Who writes on after that may lose the answer with the connection (0).
+    assert len(found) == 500 and 408 in found and set(found) <= {408, 503, 0}
+    assert house.listening.connections <= 1
 
 
 async def test_a_crowd_displaces_itself(house: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from models.events.dead_letter import decode as read_letter
+from stream import seen as seen_module
 from stream.embedded import EmbeddedBroker
 from stream.intake import Intake, Outgoing, Unavailable
 from stream.metrics import Metrics
@@ -307,6 +308,66 @@ async def test_an_absent_redis_only_means_that_nothing_is_known():
     seen = InRedis("redis://127.0.0.1:1/0", "vigie", lambda: NOW)
     await seen.remember(["a"])
     assert await seen.known(["a"]) == set()
+    await seen.close()
+
+
+async def test_who_asks_redis_at_the_same_time_shares_the_question():
+    class Counting:
+        def __init__(self) -> None:
+            self.asked: list[int] = []
+            self.gate = asyncio.Event()
+            self.kept: set[str] = set()
+
+        async def mget(self, keys):
+            self.asked.append(len(keys))
+            await self.gate.wait()
+            return [b"1" if key in self.kept else None for key in keys]
+
+        async def eval(self, script, count, *rest):
+            assert len(rest) == count + 1 and rest[-1] == 72 * 3_600_000
+            self.kept.update(rest[:-1])
+
+        async def aclose(self) -> None: ...
+
+    seen = InRedis("redis://127.0.0.1:1/0", "vigie", lambda: NOW)
+    await seen._client.aclose()
+    seen._client = client = Counting()
+    await seen.remember(["id-3", "id-4"])
+    asking = [asyncio.create_task(seen.known([f"id-{n}", f"id-{n + 1}"])) for n in range(60)]
+    while not client.asked:  # noqa: ASYNC110 - the loop's next round, not a wait
+        await asyncio.sleep(0)
+    asking += [asyncio.create_task(seen.known([f"more-{n}"])) for n in range(40)]
+    await asyncio.sleep(0)
+    client.gate.set()
+    answers = await asyncio.gather(*asking)
+    assert client.asked == [61, 40], "one question for those who came together, one for those who came meanwhile"
+    assert [n for n in range(60) if {f"id-{n}", f"id-{n + 1}"} & answers[n]] == [2, 3, 4]
+    await seen.close()
+
+
+async def test_a_redis_that_goes_and_comes_back_is_said_and_holds_nobody_up(caplog, monkeypatch):
+    monkeypatch.setattr(seen_module.log, "filters", [RateLimit()])
+
+    class Fragile:
+        away = False
+
+        async def mget(self, keys):
+            if self.away:
+                raise ConnectionResetError
+            return [None for _ in keys]
+
+        async def aclose(self) -> None: ...
+
+    now = [NOW]
+    seen = InRedis("redis://127.0.0.1:1/0", "vigie", lambda: now[0])
+    await seen._client.aclose()
+    seen._client = client = Fragile()
+    caplog.set_level("WARNING")
+    for at, away in ((0, True), (1, True), (6_000, True), (12_000, False), (13_000, False)):
+        now[0], client.away = NOW + at, away
+        assert await seen.known(["a"]) == set()
+    said = [record.getMessage() for record in caplog.records if record.name == "stream.seen"]
+    assert said == ["redis is away (ConnectionResetError): duplicates are told by the folds meanwhile", "redis is back"]
     await seen.close()
 
 
