@@ -1,9 +1,9 @@
 """Do probabilities and intervals mean what they say? Corrections learnt from how earlier answers turned out."""
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
 
-import numpy as np
 from river import stats
 
 from models.learners.curve import Curve
@@ -63,7 +63,8 @@ class Residuals:
     """
 
     def __init__(self) -> None:
-        self.ranks: deque[float] = deque(maxlen=ROLLING)
+        self.ranks: deque[float] = deque()
+        self._sorted: list[float] = []
         self.learnt = 0
         self.outside = 1 - HELD
         self.lean = 0.5
@@ -76,15 +77,23 @@ class Residuals:
         gap = days - (median + self.lean * (mean - median))
         self.lean = min(max(self.lean + 0.01 * math.tanh(gap / (abs(mean - median) + 1)), 0.0), _LEAN)
         self.outside = min(max(self.outside + 0.004 * (MISSED - (not low <= days <= high)), 0.04), 0.4)
-        self.ranks.append(round(curve.place(days), 4))
+        self.add(round(curve.place(days), 4))
         self.learnt += 1
-        if self.learnt % 8 == 0:
-            self._relevel()
-
-    def _relevel(self) -> None:
         if len(self.ranks) >= ENOUGH:
-            low, middle, high = np.quantile(self.ranks, (self.outside / 2, 0.5, 1 - self.outside / 2)).tolist()
-            self._levels = (low, middle, high)
+            self._levels = (self._quantile(self.outside / 2), self._quantile(0.5), self._quantile(1 - self.outside / 2))
+
+    def add(self, rank: float) -> None:
+        """Remember a rank, and forget the oldest beyond ``ROLLING``."""
+        self.ranks.append(rank)
+        insort(self._sorted, rank)
+        if len(self.ranks) > ROLLING:
+            del self._sorted[bisect_left(self._sorted, self.ranks.popleft())]
+
+    def _quantile(self, share: float) -> float:
+        place = share * (len(self._sorted) - 1)
+        left = int(place)
+        right = min(left + 1, len(self._sorted) - 1)
+        return self._sorted[left] + (self._sorted[right] - self._sorted[left]) * (place - left)
 
     def predict_one(self, curve: Curve) -> tuple[float, float, float, float]:
         """Return P10, P50, P90 of the days to close (of those that close), and the middle where errors cancel out."""

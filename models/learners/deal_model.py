@@ -6,13 +6,16 @@ verbs as everywhere; a *snapshot* is a question with its answer, kept until what
 
 import math
 import zlib
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
 
 from models.learners.calibration import Calibrator, Residuals, logit
 from models.learners.curve import EDGES, Curve, bucket_of
 from models.learners.direct import Direct
-from models.learners.drift import Watch
+from models.learners.drift import LATEST, Watch
 from models.learners.features import CATEGORIES, DAY_MS, NUMBERS, Features
 from models.learners.hazard import Asked, Hazard
 
@@ -27,6 +30,10 @@ INSTALMENTS = (1.0, 4.0, 10.0, 18.0, 30.0, 60.0, 90.0, 135.0)
 _STEPS = tuple(bucket_of(days) + 1 for days in INSTALMENTS)
 _BEYOND = len(EDGES)
 _ENOUGH = 500  # lessons of the direct model before it is listened to
+_FEW = 30  # of the latest closed deals with a value, below which nothing is said of it
+_SURE = 3.0  # standard errors
+_CHECKS, _EVERY = 8, 50  # after an alarm it is looked for what has changed so often, every so many outcomes
+_KEPT = 0.05  # of what was learnt of a value that has changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,8 @@ class DealModel:
         self.within = Calibrator(steepness=0)
         self.residuals = Residuals()
         self.watch = Watch()
+        self._latest: deque[tuple[Features, bool]] = deque(maxlen=LATEST)
+        self._checks = 0  # for what has changed, still to come after an alarm
 
     def predict_one(self, x: Features) -> Prediction:
         """Return what is expected of a deal that is open at ``x``."""
@@ -136,8 +145,37 @@ class DealModel:
         self.residuals.learn_one(answer.curve, days)
 
     def watch_one(self, first: Snapshot, outcome: Literal["won", "lost"]) -> bool:
-        """Judge a closed deal's first answer (one a deal: ADWIN wants them independent); return whether it has drifted."""
-        return self.watch.update(first.prediction.win, outcome == "won")
+        """Judge a closed deal's first answer (one a deal: ADWIN wants them independent); return whether it has drifted.
+
+        Then what was learnt of the values that are answered wrongly now is forgotten, and of no others: an alarm can also come
+        from labels that arrive in an order of their own, and after that there is nothing to learn anew.
+        """
+        won = outcome == "won"
+        self._latest.append((first.x, won))
+        drifted = self.watch.update(first.prediction.win, won)
+        if drifted:
+            self._checks = _CHECKS
+        elif self._checks and self.watch.seen % _EVERY:
+            return False
+        if self._checks:
+            self._checks -= 1
+            rows = np.array(sorted(self._changed()), np.intp)
+            if len(rows):
+                self.hazard.forget_rows(rows, _KEPT)
+                self.direct.forget_rows(rows)
+        return drifted
+
+    def _changed(self) -> set[int]:
+        """Return the rows whose deals' latest outcomes are beyond chance other than would be said now."""
+        found: dict[int, list[float]] = {}
+        for x, won in self._latest:
+            said = self.predict_one(x).win
+            for row in self.hazard.encode(x).rows.tolist():
+                sums = found.setdefault(row, [0.0, 0.0, 0.0])
+                sums[0] += 1
+                sums[1] += won - said
+                sums[2] += said * (1 - said)
+        return {row for row, (n, gap, variance) in found.items() if row and n >= _FEW and abs(gap) > _SURE * math.sqrt(variance)}
 
     def withdraw_one(self, snapshot: Snapshot) -> None:
         """Take back that a deal had closed: it was reopened."""

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from models.learners.hazard import Asked
+from models.learners.hazard import Asked, Rows
 
 
 class Direct:
@@ -45,10 +45,10 @@ class Direct:
         self.tilt -= self.rate * step / np.sqrt(self.tilt_squares)
         self.lessons += 1
 
-    def forget(self) -> None:
-        """Take large steps again, as after a drift: the weights stay, what made their steps small is forgotten."""
-        self.squares[:] = 1.0
-        self.tilt_squares[:] = 1.0
+    def forget_rows(self, rows: Rows) -> None:
+        """Begin anew with the weights of these rows: the values that have changed."""
+        rows = rows[rows < len(self.weights)]
+        self.weights[rows], self.squares[rows] = 0.0, 1.0
 
     def _fit_to(self, asked: Asked) -> None:
         """Make room for the rows that the hazard has given since."""

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from models.learners.curve import EDGES, Curve, bucket_of
-from models.learners.deal_model import HORIZON, INSTALMENTS, SNAPSHOTS, SPACING, Prediction, Snapshot
+from models.learners.deal_model import HORIZON, INSTALMENTS, Prediction, Snapshot, wants_snapshot
 from models.learners.features import DAY_MS, Features
 from models.learners.hazard import Lesson, Outcome
 
@@ -92,9 +92,9 @@ def decode(value: bytes | None) -> Example | Command:
     return _decode_example(value or b"")
 
 
-def spaced(kept: list[Kept], at: int) -> bool:
+def wanted(entity: str, kept: list[Kept], at: int) -> bool:
     """Whether one more question of the entity, asked at ``at`` (ms), is to be kept and learnt."""
-    return len(kept) < SNAPSHOTS and (not kept or at - kept[-1].at >= SPACING[len(kept)] * DAY_MS)
+    return wants_snapshot(entity, at, len(kept), kept[-1].at if kept else 0)
 
 
 def values(x: Features, names: tuple[str, ...]) -> Values:

@@ -60,7 +60,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         rate: float = 0.03,
         start: float = 0.15,
         values: int = 160,
-        rows: int = 900,
+        rows: int = 600,
         memory: float = 50_000.0,
     ) -> None:
         self.categories, self.numbers = list(categories), list(numbers)
@@ -196,6 +196,12 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self._tilt_g = 1 + (self._tilt_g - 1) * share
         self._rebase()
 
+    def forget_rows(self, rows: Rows, share: float) -> None:
+        """Let what was counted of these rows alone weigh ``share``: the values that have changed."""
+        self._tables[rows] = np.round(self._tables[rows] * share, 2)
+        self._apart[rows] = self._told(self._tables[rows], slice(None))
+        self._apart[0] = 0.0
+
     def restore(self, base: Vector, refresh_at: int) -> None:
         """Go on from counts, scales and a base that were set: what follows from them is computed."""
         self._tell_all(base, refresh_at)
@@ -225,7 +231,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         if self._all[0, first] > self.memory:
             full = self._all[0] > self.memory
             self._all[:, full] *= 0.5
-            self._tables[:, :, full] *= 0.5
+            self._tables[:, :, full] = np.round(self._tables[:, :, full] * 0.5, 2)  # short in the document
             self._rebase()
         elif self.lessons >= self._refresh_at:
             self._rebase()

@@ -1,7 +1,7 @@
 """What is to be expected of each open deal (or lead) of one partition, and which lessons follow from what became of it?
 
 A fold beside that of the KPIs, over the same events. Each entity keeps its log (so that duplicates, disorder and merges do no
-harm), at most eight spaced questions with their answers, and what was last said of it. A question is asked of the model of
+harm), at most eight questions with their answers, and what was last said of it. A question is asked of the model of
 the latest bulletin when an event or an age calls for it; lessons leave as examples, in the transaction of the rows.
 
 Time is the wall clock while events arrive as they happen. While they come from the past (a backfill, a replay) it is the latest
@@ -409,7 +409,7 @@ class PredictPartition:
 
     def _ask(self, key: str, tracked: Tracked, at: int) -> None:
         """Ask a question that will be learnt from, if it is time for one more of this entity."""
-        if not examples.spaced(tracked.kept, at):
+        if not examples.wanted(key, tracked.kept, at):
             return
         if self._questions is not None:
             if self._questions <= 0:

@@ -5,7 +5,7 @@ another release of River, or was cut short is refused by name; the caller then b
 """
 
 import math
-from collections import defaultdict, deque
+from collections import defaultdict
 from importlib.metadata import version
 from typing import Any
 
@@ -171,7 +171,8 @@ def _to_deal(state: dict[str, Any]) -> DealModel:
         calibrator.shift, calibrator.slope = shift, slope
         calibrator.mean = stats.Mean._from_state(count, mean)
     model.residuals = Residuals()
-    model.residuals.ranks = deque(map(float, state["ranks"]), maxlen=model.residuals.ranks.maxlen)
+    for rank in _finite(state["ranks"], float).tolist():
+        model.residuals.add(rank)
     learnt, outside, lean, low, middle, high = state["residuals"]
     model.residuals.learnt, model.residuals.lean = int(learnt), lean
     model.residuals.outside = outside
