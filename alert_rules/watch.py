@@ -8,8 +8,8 @@ Rows: ``d|id`` and ``l|id`` to the entity with its standing findings; ``limits``
 """
 
 import heapq
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,11 @@ PREDICTIONS, LIMITS = "predictions", "limits"
 MOST = 1_000
 #: So many entities of a partition are looked at in one go (some 10 ms); the others have their turn at the next tick.
 AT_ONCE = 2_000
+#: While history is being told (a first start, a backfill), a deal is known as it was then, and would be found stalled before its
+#: next event is read. So nothing begins as long as so many facts older than a day arrive within the pause.
+HISTORY = 20
+DAY_MS = 86_400_000
+PAUSE_MS = 60_000
 
 
 class Entry(msgspec.Struct, array_like=True):
@@ -65,6 +70,8 @@ class WatchEntities:
         self._standing: Counter[str] = Counter()
         self._outputs: list[Output] = []
         self._now = 0
+        self._old: deque[int] = deque(maxlen=HISTORY)  # when the latest facts older than a day were heard
+        self._history_until = 0
         self.beyond: Counter[str] = Counter()  # findings that were not said because their rule had enough standing, by rule
         self.refused = 0
         self.use(rules)
@@ -122,7 +129,7 @@ class WatchEntities:
             self._entries[key] = Entry(deal=deal, odds=[], found={})
         else:
             entry.deal = deal
-        self._touched.add(key)
+        self._hear(key, deal.changed)
 
     def _lead(self, record: Record) -> None:
         key = f"l|{(record.key or b'').decode()}"
@@ -137,7 +144,14 @@ class WatchEntities:
             self._entries[key] = Entry(lead=lead, odds=[], found={})
         else:
             entry.lead = lead
+        self._hear(key, lead.changed)
+
+    def _hear(self, key: str, changed: int) -> None:
         self._touched.add(key)
+        if self._now - changed > DAY_MS:
+            self._old.append(self._now)
+            if len(self._old) == HISTORY and self._now - self._old[0] <= PAUSE_MS:
+                self._history_until = self._now + PAUSE_MS
 
     def _prediction(self, record: Record) -> None:
         entry = self._entries.get(f"d|{(record.key or b'').decode()}")
@@ -212,10 +226,12 @@ class WatchEntities:
             if measured.due is not None and (soonest is None or measured.due < soonest):
                 soonest = measured.due
             beyond = 0 if measured.value is None else sum(measured.value > threshold for threshold in thresholds)
-            if beyond:
+            if beyond and rule.id not in entry.found and now < self._history_until:
+                soonest = self._history_until if soonest is None else min(soonest, self._history_until)
+            elif beyond:
                 self._stand(key, entry, rule, beyond, measured)
             elif rule.id in entry.found:
-                self._end(key, entry, rule.id, "it is no longer so", measured.value)
+                self._end(key, entry, rule.id, _over(entry.found[rule.id][1], state), measured.value)
         for gone in [rule for rule in entry.found if rule not in self._named]:
             self._end(key, entry, gone, "the rule is no longer there", None)
         if soonest is None:
@@ -264,6 +280,12 @@ class WatchEntities:
     def __len__(self) -> int:
         """How many deals and leads are watched."""
         return len(self._entries)
+
+
+def _over(facts: Mapping[str, Any], state: State) -> str:
+    """Return why what was said of an entity is over though it is still open."""
+    stage = getattr(state, "stage", None)
+    return f"it has moved on to {stage}" if stage is not None and facts.get("stage") != stage else "it is no longer so"
 
 
 def _segment(key: str) -> dict[str, str]:

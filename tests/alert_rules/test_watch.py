@@ -113,7 +113,7 @@ def test_time_alone_takes_a_deal_over_its_limit() -> None:
     assert after(watch, NOW + 15 * DAY_MS) == []
     assert after(watch, NOW + 21 * DAY_MS) == [("D-1", 2.1, None)]
     assert after(watch, NOW + 22 * DAY_MS, deal(stage="proposal", stage_since=NOW + 22 * DAY_MS)) == [
-        ("D-1", None, "it is no longer so")
+        ("D-1", None, "it has moved on to proposal")
     ]
 
 
@@ -395,3 +395,30 @@ def test_each_mistake_is_named(changes: dict[str, Any], expected: str) -> None:
     _, found = parse_rules({"rules/one.yaml": tree(**changes)}, KNOWN)
     texts = [str(problem).removeprefix("rules/one.yaml: ") for problem in found]
     assert any(text.startswith(expected) for text in texts), texts
+
+
+def test_while_history_is_told_nothing_begins_and_what_stands_at_its_end_is_said() -> None:
+    watch = WatchEntities([rule(**STALLED)])
+    watch.tick(NOW)
+    old = NOW - 40 * DAY_MS
+    told = [deal(f"D-{i}", at=old) for i in range(30)]
+    assert after(watch, NOW + 1000, limits(demo=DAY_MS), *told) == [], "as they were forty days ago"
+    moved = [deal(f"D-{i}", at=NOW, stage="offer") for i in range(29)]
+    assert after(watch, NOW + 2000, *moved) == []
+    assert after(watch, NOW + 60_000) == []
+    assert [name for name, *_ in after(watch, NOW + 62_000)] == ["D-29"], "the one that has not moved since"
+
+
+def test_a_few_late_facts_are_no_history() -> None:
+    watch = WatchEntities([rule(**STALLED)])
+    watch.tick(NOW)
+    late = [deal(f"D-{i}", at=NOW - 40 * DAY_MS) for i in range(19)]
+    assert len(after(watch, NOW + 1000, limits(demo=DAY_MS), *late)) == 19
+
+
+def test_what_stood_before_history_was_told_still_ends_meanwhile() -> None:
+    watch = WatchEntities([rule(**STALLED)])
+    watch.tick(NOW)
+    assert len(after(watch, NOW + 1, limits(demo=DAY_MS), deal("D-x", at=NOW - 9 * DAY_MS))) == 1
+    after(watch, NOW + 2, *[deal(f"D-{i}", at=NOW - 40 * DAY_MS) for i in range(30)])
+    assert after(watch, NOW + 3, deal("D-x", at=NOW, stage="offer")) == [("D-x", None, "it has moved on to offer")]
