@@ -117,13 +117,13 @@ def message(rule: Rule, transition: Transition, why: Mapping[str, Any] | None = 
     name = rule.title or rule.kpi
     place = "" if transition.segment == "total" else f" · {transition.segment}"
     head = f": {_headline(rule, reading)}" if reading is not None else ""
-    title = f"[{_stamp(transition)}] {name}{place}{head}"
     if rule.entity is not None and transition.kind is Kind.RESOLVED and (reading is None or reading.value is None):
         # What was measured is gone with its cause: the summary would be a sentence of holes.
         kind, _, which = transition.segment.partition("=")
         head, words = "", f"{kind.capitalize()} {which}: {transition.reason}"
     else:
         words = summary(rule, transition.segment, transition.severity, transition.started, reading)
+    title = f"[{_stamp(transition)}] {name}{place}{head}"
     lines = [words, ""]
     lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading, why)]
     if why is not None:

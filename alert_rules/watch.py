@@ -71,6 +71,7 @@ class WatchEntities:
         self._outputs: list[Output] = []
         self._now = 0
         self._old: deque[int] = deque(maxlen=HISTORY)  # when the latest facts older than a day were heard
+        self._untimed: deque[int] = deque(maxlen=HISTORY)  # how old those are that were heard before the first tick
         self._history_until = 0
         self.beyond: Counter[str] = Counter()  # findings that were not said because their rule had enough standing, by rule
         self.refused = 0
@@ -148,7 +149,9 @@ class WatchEntities:
 
     def _hear(self, key: str, changed: int) -> None:
         self._touched.add(key)
-        if self._now - changed > DAY_MS:
+        if not self._now:
+            self._untimed.append(changed)
+        elif self._now - changed > DAY_MS:
             self._old.append(self._now)
             if len(self._old) == HISTORY and self._now - self._old[0] <= PAUSE_MS:
                 self._history_until = self._now + PAUSE_MS
@@ -178,6 +181,8 @@ class WatchEntities:
 
     def tick(self, now: int) -> None:
         """Let time pass (epoch ms): whose time has come is looked at."""
+        if not self._now and sum(changed < now - DAY_MS for changed in self._untimed) == HISTORY:
+            self._history_until = now + PAUSE_MS
         self._now = max(self._now, now)
         left = AT_ONCE
         while self._due and self._due[0][0] <= self._now and left:

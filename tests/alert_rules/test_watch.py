@@ -409,6 +409,13 @@ def test_while_history_is_told_nothing_begins_and_what_stands_at_its_end_is_said
     assert [name for name, *_ in after(watch, NOW + 62_000)] == ["D-29"], "the one that has not moved since"
 
 
+def test_history_that_was_told_before_the_first_tick_is_history_too() -> None:
+    watch = WatchEntities([rule(**STALLED)])
+    watch.fold([limits(demo=DAY_MS), *[deal(f"D-{i}", at=NOW - 40 * DAY_MS) for i in range(30)]])
+    assert after(watch, NOW) == []
+    assert len(after(watch, NOW + 60_000)) == 30
+
+
 def test_a_few_late_facts_are_no_history() -> None:
     watch = WatchEntities([rule(**STALLED)])
     watch.tick(NOW)
