@@ -16,10 +16,19 @@ LANE = "watch"
 class Watcher:
     """The rules on single deals and leads, and the partitions of them that are in this worker's hands.
 
-    ``owned`` gives those partitions' folds.
+    ``owned`` gives those partitions' folds. ``settle``: for so long (ms) nothing begins where there is no state yet; a replay,
+    whose clock is that of the events, need not wait.
     """
 
-    def __init__(self, rules: Sequence[Rule], currency: str, owned: Callable[[], Iterable[WatchEntities]] = lambda: ()) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        currency: str,
+        owned: Callable[[], Iterable[WatchEntities]] = lambda: (),
+        *,
+        settle: int = 0,
+    ) -> None:
+        self._settle = settle
         self.rules = tuple(rules)
         self.currency = currency
         self.owned = owned
@@ -29,7 +38,7 @@ class Watcher:
         return FoldSpec(
             name=NAME,
             topics=(DEAL_STATES, LEAD_STATES, PREDICTIONS, LIMITS),
-            make=lambda partition: WatchEntities(self.rules, self.currency),
+            make=lambda partition: WatchEntities(self.rules, self.currency, settle=self._settle),
             lane=LANE,
             doc="Hold each open deal and lead against the rules on single ones, and say what is beyond them.",
         )

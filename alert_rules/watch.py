@@ -30,7 +30,7 @@ MOST = 1_000
 AT_ONCE = 2_000
 #: While history is being told (a first start, a backfill), a deal is known as it was then, and would be found stalled before its
 #: next event is read. So nothing begins as long as so many facts older than a day arrive within the pause.
-HISTORY = 20
+HISTORY = 5
 DAY_MS = 86_400_000
 PAUSE_MS = 60_000
 
@@ -56,10 +56,15 @@ _decode = msgspec.json.Decoder(Entry).decode
 
 
 class WatchEntities:
-    """One partition. ``currency`` is that of amounts; ``most`` bounds the standing findings of each rule."""
+    """One partition. ``currency`` is that of amounts; ``most`` bounds the standing findings of each rule.
 
-    def __init__(self, rules: Iterable[Rule], currency: str = "EUR", *, most: int = MOST) -> None:
+    ``settle``: for so long (ms) nothing begins after the first tick of a partition that has no state yet.
+    """
+
+    def __init__(self, rules: Iterable[Rule], currency: str = "EUR", *, most: int = MOST, settle: int = 0) -> None:
         self._currency = currency
+        self._settle = settle
+        self._restored = False
         self._most = most
         self._entries: dict[str, Entry] = {}
         self._limits: Limits = {}
@@ -71,7 +76,6 @@ class WatchEntities:
         self._outputs: list[Output] = []
         self._now = 0
         self._old: deque[int] = deque(maxlen=HISTORY)  # when the latest facts older than a day were heard
-        self._untimed: deque[int] = deque(maxlen=HISTORY)  # how old those are that were heard before the first tick
         self._history_until = 0
         self.beyond: Counter[str] = Counter()  # findings that were not said because their rule had enough standing, by rule
         self.refused = 0
@@ -98,6 +102,7 @@ class WatchEntities:
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the entities back; they are looked at anew, in turns: the rules may be others."""
         for key, value in rows:
+            self._restored = True
             name = key.decode()
             if name == LIMITS:
                 self._limits = orjson.loads(value)
@@ -149,9 +154,7 @@ class WatchEntities:
 
     def _hear(self, key: str, changed: int) -> None:
         self._touched.add(key)
-        if not self._now:
-            self._untimed.append(changed)
-        elif self._now - changed > DAY_MS:
+        if self._now - changed > DAY_MS:
             self._old.append(self._now)
             if len(self._old) == HISTORY and self._now - self._old[0] <= PAUSE_MS:
                 self._history_until = self._now + PAUSE_MS
@@ -181,8 +184,8 @@ class WatchEntities:
 
     def tick(self, now: int) -> None:
         """Let time pass (epoch ms): whose time has come is looked at."""
-        if not self._now and sum(changed < now - DAY_MS for changed in self._untimed) == HISTORY:
-            self._history_until = now + PAUSE_MS
+        if not self._now and not self._restored:
+            self._history_until = now + self._settle
         self._now = max(self._now, now)
         left = AT_ONCE
         while self._due and self._due[0][0] <= self._now and left:

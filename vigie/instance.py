@@ -38,7 +38,7 @@ from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.delivery import Delivery
 from alert_rules.rule import Rule
-from alert_rules.watch import WatchEntities
+from alert_rules.watch import PAUSE_MS, WatchEntities
 from models.business import Business
 from models.calendar import epoch_ms, iso
 from models.partition import TOPICS, EntityPartition
@@ -154,7 +154,7 @@ class Instance:
             paced=paced,
             alarm=self.evaluator.stand if alerting else None,
         )
-        self.watcher = Watcher(self.rules, self.business.currency, self._watched)
+        self.watcher = Watcher(self.rules, self.business.currency, self._watched, settle=0 if paced else PAUSE_MS)
         self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME))
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None

@@ -409,18 +409,25 @@ def test_while_history_is_told_nothing_begins_and_what_stands_at_its_end_is_said
     assert [name for name, *_ in after(watch, NOW + 62_000)] == ["D-29"], "the one that has not moved since"
 
 
-def test_history_that_was_told_before_the_first_tick_is_history_too() -> None:
-    watch = WatchEntities([rule(**STALLED)])
-    watch.fold([limits(demo=DAY_MS), *[deal(f"D-{i}", at=NOW - 40 * DAY_MS) for i in range(30)]])
-    assert after(watch, NOW) == []
-    assert len(after(watch, NOW + 60_000)) == 30
+def test_a_partition_without_state_settles_first_and_one_that_is_restored_does_not() -> None:
+    watch = WatchEntities([rule(**STALLED)], settle=60_000)
+    old = deal(at=NOW - 40 * DAY_MS)
+    assert after(watch, NOW, limits(demo=DAY_MS), old) == []
+    watch.fold([old])
+    rows = watch.changes().rows
+    assert len(after(watch, NOW + 60_000)) == 1
+    again = WatchEntities([rule(**STALLED)], settle=60_000)
+    again.restore([(row.key, row.value) for row in rows if row.value is not None])
+    again.tick(NOW)
+    again.fold([limits(demo=DAY_MS)])
+    assert len(after(again, NOW + 1)) == 1
 
 
 def test_a_few_late_facts_are_no_history() -> None:
     watch = WatchEntities([rule(**STALLED)])
     watch.tick(NOW)
-    late = [deal(f"D-{i}", at=NOW - 40 * DAY_MS) for i in range(19)]
-    assert len(after(watch, NOW + 1000, limits(demo=DAY_MS), *late)) == 19
+    late = [deal(f"D-{i}", at=NOW - 40 * DAY_MS) for i in range(4)]
+    assert len(after(watch, NOW + 1000, limits(demo=DAY_MS), *late)) == 4
 
 
 def test_what_stood_before_history_was_told_still_ends_meanwhile() -> None:
