@@ -47,6 +47,10 @@ class Calibrator:
         apart = min(max(logit(given) - self.mean.get(), -3.0), 3.0)
         self.slope = min(max(self.slope + self.steepness * self.rate * wrong * apart, 0.0), 1.5)
 
+    def unsharpen(self) -> None:
+        """Begin anew with a slope above 1, as what it was learnt from has changed; one that damps stays."""
+        self.slope = min(self.slope, 1.0)
+
     def predict_proba_one(self, given: float) -> float:
         """Return the corrected probability."""
         if not self.mean.n:

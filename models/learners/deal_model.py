@@ -163,6 +163,8 @@ class DealModel:
             if len(rows):
                 self.hazard.forget_rows(rows, _KEPT)
                 self.direct.forget_rows(rows)
+                # What had made answers bolder came from the values as they were; on the others it would go on misleading.
+                self.win.unsharpen()
         return drifted
 
     def _changed(self) -> set[int]:

@@ -21,9 +21,10 @@ DATA = Path(os.environ.get("VIGIE_DATA", "../shared/data"))
 # Drift
 
 
-def test_a_source_that_halves_is_flagged_and_learnt_anew() -> None:
-    """One such world; not every one comes back so far (``python -m bench.drift`` runs ten)."""
-    alarms, error = drift.changed(3_300, 1, 2_000)
+@pytest.mark.parametrize("seed", [0, 3, 6])
+def test_a_source_that_halves_is_flagged_and_learnt_anew(seed: int) -> None:
+    """Three such worlds (``python -m bench.drift`` runs ten); in 6 the ECE stays at .056 where the calibration stays too bold."""
+    alarms, error = drift.changed(4_000, seed, 2_500)
     assert alarms and all(0 < labels <= 500 for labels in alarms)
     assert error < 0.05
 
@@ -33,8 +34,8 @@ def test_no_false_alarm_in_twenty_steady_seeds() -> None:
 
 
 def test_only_what_has_changed_is_forgotten() -> None:
-    """The fairs' rate halves: what is known of the web's own rows is kept."""
-    evaluation = DealEvaluation().run(drift.world(3_000, 3, 2_000))
+    """The fairs' rate halves: what is known of the web's own rows is kept. (In some worlds nothing is: docs/models.md.)"""
+    evaluation = DealEvaluation().run(drift.world(3_500, 3, 2_500))
     rows = evaluation.model.hazard._row[[f.name for f in CATEGORIES].index("source")]
     counts = evaluation.model.hazard._tables[:, 0, 0]
     assert evaluation.drifts

@@ -211,6 +211,14 @@ def test_a_calibrator_begins_as_no_correction_and_learns_one() -> None:
     assert calibrator.predict_proba_one(0.75) == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize(("learnt", "after"), [(1.3, 1.0), (0.4, 0.4)])
+def test_a_calibrator_takes_back_what_made_answers_bolder_and_keeps_what_damps_them(learnt: float, after: float) -> None:
+    calibrator = Calibrator()
+    calibrator.slope = learnt
+    calibrator.unsharpen()
+    assert calibrator.slope == after
+
+
 def test_intervals_hold_four_fifths_also_of_what_the_curve_does_not_expect() -> None:
     import numpy as np
 
