@@ -23,6 +23,9 @@ from stream.topics import partition_for
 
 log = logging.getLogger(__name__)
 
+#: Taking a partition's changes for longer than this (seconds) is a long piece of work for the event loop.
+_LONG = 0.002
+
 
 class _Snapshot(NamedTuple):
     batch: Batch
@@ -200,15 +203,21 @@ class Lane:
         positions: list[tuple[str, int, int]] = []
         slots: list[tuple[Slot, dict[str, int]]] = []
         options = self._options
+        took = 0.0
         for index, slot in enumerate(touched):
             if index:
-                await asyncio.sleep(0)  # no await below this line: a slot's changes and its positions are one moment
+                # A record passes many turns of the loop before it is folded: after a long piece of work the loop gets as
+                # long for itself, so that one lane's folds do not hold up another's.
+                await asyncio.sleep(took if took > _LONG else 0)
+            # No await below this line: a slot's changes and its positions are one moment.
+            began = time.monotonic()
             try:
                 changes = slot.fold.changes()
             except Exception as error:
                 raise FoldFailed(f"{slot.spec.name}/{slot.partition}: changes() raised {error!r}") from error
             moved = {topic: offset for topic, offset in slot.next.items() if slot.recorded.get(topic) != offset}
             if not (changes.rows or changes.outputs or moved):
+                took = time.monotonic() - began
                 continue
             partition = slot.partition
             if slot.changelog is not None:
@@ -222,6 +231,7 @@ class Lane:
                     where = partition_for(key, options.partitions_of(topic))
                 outputs.append(Message(options.physical(topic), value, key, where))
             slot.recorded.update(moved)
+            took = time.monotonic() - began
             # Unmoved positions are sent too when only time has passed: they carry the token that is checked.
             now = dict(slot.next)
             told = slot.spec.told or slot.spec.topics

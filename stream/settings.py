@@ -298,7 +298,7 @@ class ModelsSettings(_Section):
 
     live: bool = True
     interval: Duration = 60_000  # the least time between two bulletins of a model; early ones go out sooner
-    asks: int = Field(300, ge=10, le=1_000_000)  # questions and answers a second, at most, of a worker with all partitions
+    asks: int = Field(100, ge=10, le=1_000_000)  # questions and answers a second, at most, of a worker with all partitions
     start: dict[Literal["deal", "lead"], Path] = {}  # models to begin with where nothing has been learnt (vigie models warm)
 
 
