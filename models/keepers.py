@@ -1,5 +1,6 @@
 """What differs between the kinds of entities: how an event of each is applied, and when an entity can be forgotten?"""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -70,7 +71,7 @@ _MEETINGS = frozenset({"meeting", "demo"})
 _FAR = 1 << 62
 
 
-class _Logged:
+class _Logged(ABC):
     """Deals and leads: entities with a log, which can be merged."""
 
     def __init__(self, histories: Histories[Any], topic: str, states: str, absorbed: str, keep: int) -> None:
@@ -158,9 +159,9 @@ class _Logged:
         """Return what says that an entity was forgotten."""
         return Output(self._states, key.encode(), None)
 
+    @abstractmethod
     def state(self, key: str, story: Story[Any]) -> DealState | LeadState:
         """Return the state of an entity."""
-        raise NotImplementedError
 
     def dead(self, state: Story[Any], watermark: int) -> bool:
         """An entity goes when all it counted for has left the panes; one that is open stays."""
