@@ -305,8 +305,6 @@ def _facts(state: State) -> dict[str, Any]:
     """Return what people are told of an entity; what is not known is left out."""
     kind = "deal" if isinstance(state, DealState) else "lead"
     facts: dict[str, Any] = {name: value for name in ATTRIBUTES[kind] if (value := getattr(state, name))}
-    if state.sender:
-        facts["sender"] = state.sender
     if isinstance(state, DealState):
         if state.amount is not None:
             facts["amount"] = state.amount / 10_000
