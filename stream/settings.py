@@ -4,6 +4,7 @@ Precedence: environment (``VIGIE_SECTION__NAME``; ``VIGIE_SECTION__NAME_FILE`` r
 the YAML file, then the defaults.
 """
 
+import contextlib
 import os
 import re
 import socket
@@ -12,7 +13,7 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from zoneinfo import available_timezones
 
 import yaml
@@ -21,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
+from stream.problems import Lines, near, not_yaml, path_of, problems_of
 from stream.sites import CollectSettings
 
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
@@ -33,7 +35,7 @@ def parse_duration(value: Any) -> int:
         return 0
     found = _DURATION.match(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f"not a duration: {value!r} (accepted: a number and ms, s, m, h, d or w, such as 30d)")
+        raise ValueError("not a duration (accepted: a number and ms, s, m, h, d or w, such as 30d)")
     return round(float(found[1]) * _UNITS[found[2]])
 
 
@@ -82,6 +84,16 @@ class RedisSettings(_Section):
 
     url: SecretStr = SecretStr("memory://")
 
+    @model_validator(mode="after")
+    def _address(self) -> "RedisSettings":
+        sound = False
+        with contextlib.suppress(ValueError):  # its text has the part of the address that is no port: of a password, maybe
+            parts = urlsplit(self.url.get_secret_value())
+            sound = parts.scheme in ("redis", "rediss", "unix", "memory") and (parts.port or 1) > 0
+        if not sound:
+            raise ValueError("url: accepted are redis://, rediss://, unix:// and memory://, special characters as %40 for @")
+        return self
+
 
 class OperatorSettings(_Section):
     """Somebody with a bearer token: ``operate`` may acknowledge and silence alerts over the API, ``read`` only see who did."""
@@ -107,8 +119,8 @@ class LinksSettings(_Section):
     @model_validator(mode="after")
     def _sound(self) -> "LinksSettings":
         ids = [key.id for key in self.keys]
-        for id_ in {id_ for id_ in ids if ids.count(id_) > 1}:
-            raise ValueError(f"keys: {id_!r} is there twice (accepted: an id of its own for each)")
+        if len(set(ids)) < len(ids):
+            raise ValueError("keys: an id is there twice (accepted: an id of its own for each)")
         return self
 
 
@@ -170,12 +182,13 @@ class BusinessSettings(_Section):
     @model_validator(mode="after")
     def _sound(self) -> "BusinessSettings":
         if self.timezone not in available_timezones():
-            raise ValueError(f"timezone: unknown time zone {self.timezone!r} (accepted: tz database names, such as Europe/Paris)")
+            hint = near(self.timezone, available_timezones())
+            raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         for code, rate in self.rates.items():
             if not re.fullmatch("[A-Z]{3}", code):
-                raise ValueError(f"rates: {code!r} is not a currency (accepted: ISO 4217 codes, such as USD)")
+                raise ValueError("rates: not a currency (accepted: ISO 4217 codes, such as USD)")
             if (isinstance(rate, list) and not rate) or (isinstance(rate, float) and not 0 < rate < float("inf")):
-                raise ValueError(f"rates: {code}: found {rate!r} (accepted: a number above 0, or a list of from and rate)")
+                raise ValueError(f"rates: {code}: accepted is a number above 0, or a list of from and rate")
         return self
 
     def business(self) -> Business:
@@ -289,7 +302,7 @@ class CrmUrls(_Section):
     def _addresses(self) -> "CrmUrls":
         for name, url in (("deal", self.deal), ("lead", self.lead)):
             if url is not None and (not url.startswith(("https://", "http://")) or "{id}" not in url):
-                raise ValueError(f"{name}: found {url!r} (accepted: an address with {{id}} in it, such as https://…/deal/{{id}})")
+                raise ValueError(f"{name}: accepted is an address with {{id}} in it, such as https://…/deal/{{id}}")
         return self
 
 
@@ -349,67 +362,71 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
     """
     environ = os.environ if environ is None else environ
     tree: dict[str, Any] = {}
-    where = "settings"
+    lines = Lines()
     file = config_file(path, environ)
     if file is not None:
-        where = str(file)
-        tree = _read(file)
+        tree, lines = _read(file)
     problems: list[str] = []
+    named: dict[tuple[str, ...], str] = {}
     for name, value in environ.items():
         if name.startswith("VIGIE_") and name not in ("VIGIE_CONFIG", "VIGIE_DATA", "VIGIE_TOKEN"):
-            _place(tree, name, value, problems)
+            parts = _place(tree, name, value, problems)
+            named[tuple(parts)] = name
     for name, value in overrides.items():
         if value is not None:
             _set(tree, name.split("__"), value)
+            named[tuple(name.split("__"))] = name
+    settings = None
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
-        for item in error.errors():
-            path_ = ".".join(str(part) for part in item["loc"]) or "(top)"
-            # A secret's value must not be echoed: only short, plain values are shown.
-            found = item.get("input")
-            secret = any(word in path_ for word in ("password", "secret", "url", "token", "key"))
-            shown = (
-                f" (found {found!r})"
-                if isinstance(found, str | int | float) and not secret and item["type"] != "value_error"
-                else ""
-            )
-            problems.append(f"{where}: {path_}: {item['msg'].removeprefix('Value error, ')}{shown}")
-    if problems:
+        for loc, text in problems_of(error, Settings):
+            variable = next((its for parts, its in named.items() if loc[: len(parts)] == parts), None)
+            line = lines.of(loc)
+            place = f"environment: {variable}" if variable else f"{file or 'settings'}{'' if line is None else f':{line}'}"
+            problems.append(f"{place}: {path_of(loc)}: {text}")
+    # Outside of the except: the error that holds the values is nobody's context.
+    if problems or settings is None:
         raise SettingsError(problems)
     return settings
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> tuple[dict[str, Any], Lines]:
+    tree: Any = None
+    lines = Lines()
+    problem = ""
     try:
-        tree = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{file}: cannot be read: {error}"]) from error
-    except yaml.YAMLError as error:
-        raise SettingsError([f"{file}: not YAML: {error}"]) from error
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise SettingsError([f"{file}: found a {type(tree).__name__} (accepted: a mapping of sections)"])
-    return tree
+        text = file.read_text("utf-8")
+        tree, lines = yaml.safe_load(text), Lines(text)
+    except UnicodeDecodeError:
+        problem = "cannot be read: not UTF-8"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = not_yaml(error)
+    if not problem and tree is not None and not isinstance(tree, dict):
+        problem = f"found a {type(tree).__name__} (accepted: a mapping of sections)"
+    if problem:
+        raise SettingsError([f"{file}: {problem}"])
+    return tree or {}, lines
 
 
-def _place(tree: dict[str, Any], name: str, value: str, problems: list[str]) -> None:
-    """Put one environment variable into the tree; lists and mappings may be given as YAML."""
+def _place(tree: dict[str, Any], name: str, value: str, problems: list[str]) -> list[str]:
+    """Put one environment variable into the tree and return where; lists and mappings may be given as YAML."""
     parts = name.removeprefix("VIGIE_").lower().split("__")
     if parts[-1].endswith("_file") and parts[-1] != "kpi_file":
-        try:
-            value = Path(value).read_text("utf-8").strip()
-        except OSError as error:
-            problems.append(f"environment: {name}: cannot be read: {error}")
-            return
         parts[-1] = parts[-1].removesuffix("_file")
-        _set(tree, parts, value)
-        return
+        try:
+            _set(tree, parts, Path(value).read_text("utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:  # without the name: it may be the secret itself
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            problems.append(f"environment: {name}: the file that it names cannot be read: {why}")
+        return parts
     try:
         _set(tree, parts, yaml.safe_load(value) if value.startswith(("[", "{")) else value)
-    except yaml.YAMLError as error:
-        problems.append(f"environment: {name}: not YAML: {error}")
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problems.append(f"environment: {name}: {not_yaml(error)}")
+    return parts
 
 
 def _set(tree: dict[str, Any], parts: list[str], value: Any) -> None:

@@ -43,8 +43,8 @@ def _origin(found: str) -> str:
     parts = urlsplit(text) if text.count("://") == 1 else None
     if parts is None or _ORIGIN.fullmatch(text) is None or (parts.port or 1) > 65535:
         raise ValueError(
-            f"found {found!r} (accepted: scheme and host as browsers state them, such as https://www.example.com, "
-            "https://*.example.com for every host below it, or null for pages with the policy no-referrer)"
+            "accepted are scheme and host as browsers state them, such as https://www.example.com, "
+            "https://*.example.com for every host below it, or null for pages with the policy no-referrer"
         )
     # Browsers leave the scheme's own port out.
     usual = {"http": ":80", "https": ":443"}[parts.scheme]
@@ -93,7 +93,7 @@ class BotSettings(_Part):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(f"found {pattern!r}, which is no regular expression: {error}") from None
+                raise ValueError(f"no regular expression: {error.msg}") from None
         return found
 
     @cached_property
@@ -124,14 +124,14 @@ class CollectSettings(_Part):
         keys = [site.key for site in self.sites.values()]
         for name, site in self.sites.items():
             if re.fullmatch("[A-Za-z0-9_.-]{1,64}", name) is None:
-                raise ValueError(f"sites: {name!r} is no name for a site (accepted: letters, digits, _ . - and at most 64)")
+                raise ValueError("sites: no name for a site (accepted: letters, digits, _ . - and at most 64)")
             if keys.count(site.key) > 1:
                 raise ValueError(f"sites: {name}: another site has the same key")
         for network in self.proxies:
             try:
                 ipaddress.ip_network(network, strict=False)
             except ValueError:
-                raise ValueError(f"proxies: found {network!r} (accepted: networks such as 10.0.0.0/8)") from None
+                raise ValueError("proxies: accepted are networks such as 10.0.0.0/8") from None
         return self
 
     @cached_property

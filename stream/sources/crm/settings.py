@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from models.events import leads
+from stream.problems import near, path_of, problems_of
 from stream.sources.crm.mapping import WebhookMapping
 
 #: What the senders call the thing that signs: all of them are ``secrets`` here.
@@ -122,7 +123,10 @@ class SourceSettings(_Part):
     @classmethod
     def _networks(cls, found: tuple[str, ...]) -> tuple[str, ...]:
         for network in found:
-            ipaddress.ip_network(network, strict=False)
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError("accepted are networks such as 10.0.0.0/8") from None
         return found
 
     @field_validator("fields")
@@ -130,7 +134,7 @@ class SourceSettings(_Part):
     def _attributes(cls, found: dict[str, str]) -> dict[str, str]:
         for attribute in found.values():
             if attribute not in ATTRIBUTES:
-                raise ValueError(f"{attribute!r} is no attribute (accepted: {', '.join(sorted(ATTRIBUTES))})")
+                raise ValueError(f"no attribute{near(attribute, ATTRIBUTES)} (accepted: {', '.join(sorted(ATTRIBUTES))})")
         return found
 
     @cached_property
@@ -195,8 +199,5 @@ def parse_settings(name: str, tree: Mapping[str, Any]) -> SourceSettings:
     try:
         return SourceSettings.model_validate(tree)
     except ValidationError as error:
-        problems = []
-        for item in error.errors(include_input=False):
-            path = ".".join(str(part) for part in ("sources", name, *item["loc"]))
-            problems.append(f"{path}: {item['msg'].removeprefix('Value error, ')}")
-        raise SourceProblem(problems) from None
+        problems = [f"{path_of(('sources', name, *loc))}: {text}" for loc, text in problems_of(error, SourceSettings)]
+    raise SourceProblem(problems)
