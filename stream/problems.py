@@ -22,7 +22,7 @@ def near(found: object, accepted: Iterable[str]) -> str:
     return f' (did you mean "{close[0]}"?)' if close else ""
 
 
-def not_yaml(error: yaml.YAMLError | ValueError) -> str:
+def not_yaml(error: yaml.YAMLError | ValueError | RecursionError) -> str:
     """Return where a text stops being YAML and why, without any of it: YAML's own message quotes the line."""
     mark = getattr(error, "problem_mark", None)
     if mark is None:

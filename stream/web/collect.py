@@ -188,13 +188,11 @@ async def collect(request: Request, site: str = "") -> Response:
     if not door.admits(client, now) or not found.requests.take(now):
         return _say(door, found.name, "throttled", origin, 429, "too many requests", retry=2)
     try:
-        with door.bodies.room():
-            return await _taken(door, found, origin, await door.bodies.read(request), now)
+        with await door.bodies.read(headers, request.receive) as body:
+            return await _taken(door, found, origin, body.content, now)
     except NotRead as error:
-        retry = 2 if error.status == 503 else None
-        return _say(
-            door, found.name, error.outcome, origin, error.status, str(error), retry=retry, close=error.status in (408, 413)
-        )
+        text, close = str(error), error.close
+        return _say(door, found.name, error.outcome, origin, error.status, text, retry=error.retry, close=close)
 
 
 async def _taken(door: Collector, site: Site, origin: str, body: bytes, now: int) -> Response:

@@ -22,6 +22,7 @@ from models.calendar import DAY_MS, epoch_ms, iso
 from stream.options import wall_clock
 from stream.settings import OperatorSettings
 from stream.web.api import to_json
+from stream.web.body import Bodies, NotRead
 
 _BODY = 16_384
 _LONGEST = 366 * DAY_MS
@@ -67,6 +68,7 @@ class Operations:
         self._standing = standing
         self._silences = silences
         self._clock = clock
+        self._bodies = Bodies(_BODY)
 
     def router(self) -> APIRouter:
         """Return the routes, to be included in the application."""
@@ -133,15 +135,13 @@ class Operations:
     async def _answer(self, request: Request, act: Callable[[str, bytes], dict[str, Any]]) -> Response:
         try:
             by = self._operator(request, "operate")
-            body = b""
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _BODY:
-                    raise Refusal(413, f"the body is longer than {_BODY} bytes")
-            made = {"type": "act", "at": iso(self._clock()), "by": by, "via": "api", **act(by, body)}
+            with await self._bodies.read(request.headers, request.receive) as body:
+                made = {"type": "act", "at": iso(self._clock()), "by": by, "via": "api", **act(by, body.content)}
             await self._put(str(made.get("incident") or made["act"]).encode(), orjson.dumps(made))
         except Refusal as refusal:
             return _refused(refusal)
+        except NotRead as error:
+            return to_json({"error": str(error)}, error.status, {"connection": "close"} if error.close else {})
         except OSError:
             return to_json({"error": "the broker did not take it; try again"}, 503, {"retry-after": "2"})
         return to_json(made, 202)

@@ -17,6 +17,7 @@ from stream.sources.crm.base import (
     Request,
     Unusable,
     Verdict,
+    doubted,
     read,
     receive,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "Unusable",
     "Verdict",
     "adapter_of",
+    "doubted",
     "overridden",
     "parse_settings",
     "read",

@@ -122,7 +122,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"matchers": ["a=b"], "ends": "2025-02-01T00:00:00Z"}, "after now"),
     ({"matchers": ["a=b"], "ends": "2026-02-01T00:00:00"}, "a time with offset"),
     (SOUND | {"comment": 3}, "comment: found"),
-    (b"x" * 20_000, "longer than"),
+    (b"x" * 20_000, "too large"),
 ]
 
 
