@@ -18,6 +18,7 @@ from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
 from models.kpis.entry import Kpi
 from stream.web.board import Board, Reading
+from stream.web.operators import FAILURES
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
 OUTCOMES = ("applied", "duplicate", "readdressed", "dead_letter")
@@ -114,6 +115,9 @@ class Metrics:
         self._collected_events = Counter(
             "vigie_collect_events_total", "Events that trackers have brought to the topics", ["site"], registry=registry
         )
+        self._refused = Counter(
+            "vigie_access_refused_total", "Requests of those who may not read or act, by why", ["reason"], registry=registry
+        )
         self._told = Histogram(
             "vigie_notification_seconds",
             "From the reading that changed an alert (or the decision to tell again) to the receiver's acceptance",
@@ -134,6 +138,8 @@ class Metrics:
         for topic in dict.fromkeys(TOPIC_OF.values()):
             self._events.labels(topic, UNKNOWN_TYPE, "dead_letter")
             self._lost.labels(topic)
+        for why in FAILURES:
+            self._refused.labels(why)
         for reason in Reason:
             self._dead.labels(reason.value)
         for lane in lanes:
@@ -223,6 +229,10 @@ class Metrics:
         self._collected.labels(site, outcome).inc()
         if events:
             self._collected_events.labels(site).inc(events)
+
+    def access_refused(self, reason: str) -> None:
+        """Count one request that was not let in."""
+        self._refused.labels(reason).inc()
 
     def source_seen(self, source: str, at: int) -> None:
         """Note the time (epoch ms) of the latest event of a source; the number of sources shown is bounded."""

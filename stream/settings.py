@@ -12,34 +12,24 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
 from stream.problems import Lines, near, not_yaml, path_of, problems_of
+from stream.sections import Duration, Section, parse_duration
 from stream.sites import CollectSettings
+from stream.web_settings import LinkKeySettings, LinksSettings, OperatorSettings, WebSettings
 
-_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-
-
-def parse_duration(value: Any) -> int:
-    """Return milliseconds for ``"250ms"``, ``"30s"``, ``"5m"``, ``"72h"``, ``"30d"``, ``"2w"``; else raise ``ValueError``."""
-    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
-        return 0
-    found = _DURATION.match(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError("not a duration (accepted: a number and ms, s, m, h, d or w, such as 30d)")
-    return round(float(found[1]) * _UNITS[found[2]])
-
-
-Duration = Annotated[int, BeforeValidator(lambda v: v if type(v) is int and v > 0 else parse_duration(v))]
+__all__ = [
+    "LinkKeySettings", "LinksSettings", "OperatorSettings", "Settings", "SettingsError", "WebSettings", "load", "parse_duration",
+]  # fmt: skip
 
 
 class SettingsError(ValueError):
@@ -50,11 +40,7 @@ class SettingsError(ValueError):
         super().__init__("\n".join(problems))
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class KafkaSettings(_Section):
+class KafkaSettings(Section):
     """Where the events are: ``embedded`` is the in-process broker, which keeps nothing."""
 
     brokers: str = "embedded"
@@ -79,7 +65,7 @@ class KafkaSettings(_Section):
         return self.brokers == "embedded"
 
 
-class RedisSettings(_Section):
+class RedisSettings(Section):
     """The cache; ``memory://`` is an in-process stand-in. Losing it loses nothing."""
 
     url: SecretStr = SecretStr("memory://")
@@ -95,74 +81,27 @@ class RedisSettings(_Section):
         return self
 
 
-class OperatorSettings(_Section):
-    """Somebody with a bearer token: ``operate`` may acknowledge and silence alerts over the API, ``read`` only see who did."""
-
-    name: str = Field(min_length=1, max_length=100)
-    token: SecretStr = Field(min_length=16)
-    role: Literal["read", "operate"] = "operate"
-
-
-class LinkKeySettings(_Section):
-    """A key that signs links; its id is part of them."""
-
-    id: str = Field(pattern="^[A-Za-z0-9_-]{1,20}$")
-    key: SecretStr = Field(min_length=32)
-
-
-class LinksSettings(_Section):
-    """The signed links of messages: the first key signs, all of them verify. Without a key there are no links."""
-
-    keys: list[LinkKeySettings] = []
-    valid: Duration = parse_duration("7d")
-
-    @model_validator(mode="after")
-    def _sound(self) -> "LinksSettings":
-        ids = [key.id for key in self.keys]
-        if len(set(ids)) < len(ids):
-            raise ValueError("keys: an id is there twice (accepted: an id of its own for each)")
-        return self
-
-
-class WebSettings(_Section):
-    """Where the page, the API and the metrics listen, and who may act on alerts over the API."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
-    public_url: str = ""
-    operators: list[OperatorSettings] = []
-    links: LinksSettings = LinksSettings()
-
-    @model_validator(mode="after")
-    def _reachable(self) -> "WebSettings":
-        if self.links.keys and not self.public_url.startswith(("http://", "https://")):
-            raise ValueError(
-                "links: need public_url, the address that people reach (accepted: such as https://vigie.example.com)"
-            )
-        return self
-
-
-class RateStep(_Section):
+class RateStep(Section):
     """An exchange rate from a day on: units of the business currency for one unit."""
 
     since: date = Field(alias="from")
     rate: float = Field(gt=0, allow_inf_nan=False)
 
 
-class StageSettings(_Section):
+class StageSettings(Section):
     """One stage of a pipeline."""
 
     name: str
     kind: Literal["open", "won", "lost"] = "open"
 
 
-class PipelineSettings(_Section):
+class PipelineSettings(Section):
     """One sales process, its stages in order."""
 
     stages: list[StageSettings]
 
 
-class BusinessSettings(_Section):
+class BusinessSettings(Section):
     """The company's own definitions (``models/business.py``)."""
 
     timezone: str = "UTC"
@@ -208,7 +147,7 @@ def _midnight(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
-class ReceiverSettings(_Section):
+class ReceiverSettings(Section):
     """Where alerts go. Which of the fields a type needs and takes is in ``RECEIVER_FIELDS``."""
 
     name: str = Field(min_length=1, max_length=100)
@@ -269,7 +208,7 @@ RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-class TargetSettings(_Section):
+class TargetSettings(Section):
     """A quota: what a KPI is to reach by the end of each such period, in its own unit; ``for`` names one owner, team …"""
 
     kpi: str
@@ -284,7 +223,7 @@ class TargetSettings(_Section):
         return Target(self.kpi, self.period, place, self.value, self.since.toordinal())
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """Which readings are exported to Prometheus."""
 
     windows: list[str] = ["1h", "24h", "7d", "30d"]
@@ -292,7 +231,7 @@ class MetricsSettings(_Section):
     segments: int = Field(20, ge=0, le=1000)
 
 
-class CrmUrls(_Section):
+class CrmUrls(Section):
     """Where the pages of one sender's deals and leads are: addresses with ``{id}`` in them."""
 
     deal: str | None = None
@@ -306,7 +245,7 @@ class CrmUrls(_Section):
         return self
 
 
-class ModelsSettings(_Section):
+class ModelsSettings(Section):
     """The predictions: whether there are any, how often a model's news goes round, and what to begin with."""
 
     live: bool = True
@@ -315,7 +254,7 @@ class ModelsSettings(_Section):
     start: dict[Literal["deal", "lead"], Path] = {}  # models to begin with where nothing has been learnt (vigie models warm)
 
 
-class Settings(_Section):
+class Settings(Section):
     """All of it."""
 
     application: str = Field("vigie", pattern="^[A-Za-z0-9._-]{1,100}$")

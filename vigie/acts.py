@@ -14,6 +14,7 @@ from stream.publisher import Publisher
 from stream.settings import Settings
 from stream.web.acting import Acting
 from stream.web.operate import Operations
+from stream.web.operators import Operators
 
 
 def links_of(settings: Settings) -> Links:
@@ -27,6 +28,7 @@ def open_operations(
     settings: Settings,
     options: EngineOptions,
     stack: contextlib.AsyncExitStack,
+    operators: Operators,
     *,
     standing: Callable[[], set[str] | None] = lambda: None,
     silences: Callable[[], Sequence[Silence] | None] = lambda: None,
@@ -41,7 +43,7 @@ def open_operations(
     acts = Acts(options)
     stack.callback(acts.close)
     history = History(options, "alerts")
-    operations = Operations(settings.web.operators, acts.put, standing=standing, silences=silences, history=history.last)
+    operations = Operations(operators, acts.put, standing=standing, silences=silences, history=history.last)
     secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
     acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands, title=title)
     web.include_router(operations.router())

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from vigie.common import refuse, settings_of
+from vigie.common import address_of, asking, refuse, settings_of
 
 app = typer.Typer(help="The alerts of a running instance: see, acknowledge, silence.", no_args_is_help=True)
 _TIMEOUT = 10.0  # seconds
@@ -30,14 +30,11 @@ TokenFile = Annotated[
 def call(method: str, path: str, *, url: str | None, config: Path | None, token: str = "", body: Any = None) -> Any:
     """Return what a running instance answers; leave with what is wrong otherwise."""
     if url is None:
-        web = settings_of(config).web
-        host = web.host if web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
-        url = f"http://{host}:{web.port}"
+        url = address_of(settings_of(config))
     if not url.startswith(("http://", "https://")):
         refuse(f"--url: found {url!r} (accepted: http://host:port)", 2)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     sent = None if body is None else orjson.dumps(body)
-    request = urllib.request.Request(url.rstrip("/") + path, data=sent, headers=headers, method=method)
+    request = asking(url.rstrip("/") + path, token, data=sent, method=method)
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
             return orjson.loads(answer.read())

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 import time
+import urllib.request
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -51,6 +53,19 @@ def settings_of(config: Path | None, **overrides: Any) -> Settings:
         return load(config, **overrides)
     except SettingsError as error:
         refuse("settings:\n" + "\n".join(f"  {problem}" for problem in error.problems))
+
+
+def address_of(settings: Settings) -> str:
+    """Return where the instance of these settings listens, as seen from this machine."""
+    host = settings.web.host if settings.web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
+    return f"http://{host}:{settings.web.port}"
+
+
+def asking(url: str, token: str = "", **more: Any) -> urllib.request.Request:
+    """Return a request to an instance, with the token given or that of the variable VIGIE_TOKEN."""
+    token = token or os.environ.get("VIGIE_TOKEN", "").strip()
+    usable = token and token.isascii() and token.isprintable()
+    return urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if usable else {}, **more)
 
 
 class _NoServiceChatter(logging.Filter):

@@ -29,7 +29,7 @@ from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.settings import Settings, SettingsError, load
 from stream.web.door import sources_of
-from vigie.common import Config, console
+from vigie.common import Config, asking, console
 from vigie.rules import check as check_rules
 from vigie.rules import run_tests
 
@@ -213,7 +213,7 @@ def instance(settings: Settings) -> Iterator[Finding]:
     host = _LOCAL.get(settings.web.host, settings.web.host)
     address = f"http://{host}:{settings.web.port}/readyz"
     try:
-        with urllib.request.urlopen(address, timeout=_PATIENCE) as answer:
+        with urllib.request.urlopen(asking(address), timeout=_PATIENCE) as answer:
             body = answer.read()
     except urllib.error.HTTPError as error:
         with error:

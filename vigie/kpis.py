@@ -17,6 +17,7 @@ from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
 from stream.catalogue import load_catalogue
 from stream.settings import Settings, SettingsError, load
+from vigie.common import address_of, asking
 
 _TIMEOUT = 10.0  # seconds
 
@@ -55,8 +56,7 @@ def readings(
         return
     if url is None:
         settings, _ = _load(config)
-        host = settings.web.host if settings.web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
-        url = f"http://{host}:{settings.web.port}"
+        url = address_of(settings)
     found = fetch(url, {"kpi": kpi or [], "window": window or [], "by": by or []})
     if json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
@@ -72,7 +72,7 @@ def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
         raise _refuse(f"--url: found {url!r} (accepted: http://host:port)", 2)
     asked = urllib.parse.urlencode(query, doseq=True)
     try:
-        with urllib.request.urlopen(f"{address}?{asked}", timeout=_TIMEOUT) as answer:
+        with urllib.request.urlopen(asking(f"{address}?{asked}"), timeout=_TIMEOUT) as answer:
             body = answer.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -23,7 +23,7 @@ from models.events.scalars import parse_time
 from stream.publisher import Publisher
 from stream.settings import Settings
 from stream.sources.files import FORMATS, SourceFileError
-from vigie.common import Config, console, no_broker, refuse, settings_of
+from vigie.common import Config, address_of, asking, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 from vigie.publish import lines, progress_bar, report
 
@@ -232,11 +232,9 @@ def _replace(config: Path | None, model: str, why: str, document: bytes | None) 
 
 def _get(config: Path | None, url: str | None, path: str) -> bytes:
     if url is None:
-        settings = settings_of(config)
-        host = settings.web.host if settings.web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
-        url = f"http://{host}:{settings.web.port}"
+        url = address_of(settings_of(config))
     try:
-        with urllib.request.urlopen(url.rstrip("/") + path, timeout=10) as answer:
+        with urllib.request.urlopen(asking(url.rstrip("/") + path), timeout=10) as answer:
             body: bytes = answer.read()
             return body
     except urllib.error.HTTPError as error:

@@ -24,7 +24,7 @@ from stream.web.server import serve
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import engine_options
-from vigie.up import open_door
+from vigie.up import open_access, open_door
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,8 @@ async def web(settings: Settings) -> None:
 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(snapshots.close)
-        open_operations(application, settings, options, stack, standing=standing)
+        operators = open_access(application, settings, metrics)
+        open_operations(application, settings, options, stack, operators, standing=standing)
         await open_door(application, settings, options, metrics, business.rates.currencies, stack)
         listening = await serve(application, settings.web.host, settings.web.port, before_stop=application.state.vigie.live.stop)
         stack.push_async_callback(listening.stop)

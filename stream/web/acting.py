@@ -25,6 +25,8 @@ from stream.web.body import Bodies, NotRead
 log = logging.getLogger(__name__)
 
 _SLACK_BODY = 1_048_576  # the request holds the whole message
+#: Used links kept in mind, before those that have expired are forgotten.
+_TAKEN = 10_000
 _SLACK_AT_ONCE, _SLACK_BYTES = 16, 4 << 20
 _V0 = re.compile("v0=[0-9a-f]{64}")
 _SLACK_AGE = 300  # seconds
@@ -71,6 +73,7 @@ class Acting:
         self._stands = stands
         self._title = title
         self._clock = clock
+        self._taken: dict[str, int] = {}  # links pressed here, whose acts the fold may not know yet: until when they are valid
         self._bodies = Bodies(_SLACK_BODY, at_once=_SLACK_AT_ONCE, bytes_at_once=_SLACK_BYTES)
 
     def router(self) -> APIRouter:
@@ -109,7 +112,7 @@ class Acting:
 
     def _usable(self, token: str) -> Link:
         link = self._links.read(token, self._clock())
-        if self._used(link.id):
+        if link.id in self._taken or self._used(link.id):
             raise LinkError("this link was used before: it works once", expired=True)
         if self._stands(link.incident) is False:
             raise LinkError("this alert has ended: there is nothing left to do", expired=True)
@@ -121,6 +124,16 @@ class Acting:
 
     async def _do(self, link: Link, by: str, via: str) -> None:
         now = self._clock()
+        if len(self._taken) > _TAKEN:
+            self._taken = {id_: until for id_, until in self._taken.items() if until > now}
+        self._taken[link.id] = link.expires
+        try:
+            await self._put_act(link, by, via, now)
+        except BaseException:
+            self._taken.pop(link.id, None)  # nothing was done: it may be pressed again
+            raise
+
+    async def _put_act(self, link: Link, by: str, via: str, now: int) -> None:
         made: dict[str, Any] = {"type": "act", "at": iso(now), "by": by, "via": via, "act": link.act, "incident": link.incident}
         made |= {"link": link.id, "link_expires": link.expires}
         if link.act == "silence":

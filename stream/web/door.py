@@ -15,6 +15,7 @@ from models.events.decode import Known
 from models.events.refused import Refused
 from models.fold import Record
 from stream.intake import Outgoing
+from stream.networks import Network
 from stream.options import wall_clock
 from stream.seen import Seen
 from stream.settings import Settings, SettingsError
@@ -111,6 +112,7 @@ class Door:
     seen: Seen
     currencies: Known = None
     public_url: str = ""
+    proxies: Sequence[Network] = ()
     clock: Callable[[], int] = wall_clock
     counted: Callable[[str, str, int], None] = lambda source, outcome, events: None
 

@@ -6,7 +6,6 @@ audit. It is answered once the broker has it.
 """
 
 import asyncio
-import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -20,9 +19,10 @@ from alert_rules import durations
 from alert_rules.stages.silence import Silence, decode, encode
 from models.calendar import DAY_MS, epoch_ms, iso
 from stream.options import wall_clock
-from stream.settings import OperatorSettings
 from stream.web.api import to_json
 from stream.web.body import Bodies, NotRead
+from stream.web.operators import Operators, Throttled, bearer
+from stream.web_settings import OperatorSettings
 
 _BODY = 16_384
 _LONGEST = 366 * DAY_MS
@@ -53,7 +53,7 @@ class Operations:
 
     def __init__(
         self,
-        operators: Sequence[OperatorSettings],
+        operators: Operators | Sequence[OperatorSettings],
         put: Callable[[bytes, bytes], Awaitable[None]],
         *,
         standing: Callable[[], set[str] | None] = lambda: None,
@@ -61,7 +61,7 @@ class Operations:
         history: Reader | None = None,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
-        self._operators = [(one.name, one.role, one.token.get_secret_value().encode()) for one in operators]
+        self._operators = operators if isinstance(operators, Operators) else Operators(operators, clock=clock)
         self._history = history
         self._reading = asyncio.Semaphore(_READERS)
         self._put = put
@@ -115,7 +115,7 @@ class Operations:
 
     async def _told(self, request: Request) -> Response:
         try:
-            if self._operators:
+            if self._operators and not getattr(request.state, "reader", ""):
                 self._operator(request, "read")
             if self._history is None:
                 raise Refusal(503, "the history cannot be read here")
@@ -150,16 +150,16 @@ class Operations:
         """Return whose token the request carries, if they may do this: who may operate may read."""
         if not self._operators:
             raise Refusal(403, "nobody may act here (accepted: operators with a token under web.operators in the settings)")
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        found, held = "", ""
-        for name, its, secret in self._operators:  # all of them, so that the time says nothing
-            if hmac.compare_digest(token.strip().encode("utf-8", "replace"), secret) and kind.lower() == "bearer":
-                found, held = name, its
-        if not found:
+        client = getattr(request.state, "client", request.client.host if request.client else "")
+        try:
+            found = self._operators.of(bearer(request.headers.get("authorization", "")), client)
+        except Throttled:
+            raise Refusal(429, "too many wrong tokens from this address; try again in 10 s") from None
+        if found is None:
             raise Refusal(401, "no operator's token (accepted: Authorization: Bearer …)")
-        if role == "operate" and held != "operate":
-            raise Refusal(403, f"{found} may read only (accepted: the token of an operator with role: operate)")
-        return found
+        if role == "operate" and found.role != "operate":
+            raise Refusal(403, f"{found.name} may read only (accepted: the token of an operator with role: operate)")
+        return found.name
 
     def _on_alert(self, act: str, incident: str, by: str) -> dict[str, Any]:
         standing = self._standing()
@@ -199,7 +199,7 @@ class Operations:
 
 
 def _refused(refusal: Refusal) -> Response:
-    headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
+    headers = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "10"}}.get(refusal.status, {})
     return to_json({"error": str(refusal)}, refusal.status, headers)
 
 

@@ -18,6 +18,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stream.intake import Unavailable
+from stream.networks import sender_of
 from stream.quiet import RateLimit
 from stream.sources.crm import Doubt, Verdict, doubted
 from stream.sources.crm import Request as Webhook
@@ -79,10 +80,10 @@ async def webhook(source: str, request: Request) -> Response:
 async def answer(door: Door, name: str, scope: Scope, receive: Receive) -> Answer:
     """Take one request to the source ``name``, which there is; never raises for anything that a request may hold."""
     source = door.sources[name]
-    client = scope.get("client")
-    if not source.settings.admits(client[0] if client else ""):
-        return _count(door, source, "wrong_network", _answer(401, {"error": "not authentic"}))
+    peer = scope.get("client")
     headers = _headers(scope)
+    if not source.settings.admits(str(sender_of(peer[0] if peer else "", headers.get("x-forwarded-for", ""), door.proxies))):
+        return _count(door, source, "wrong_network", _answer(401, {"error": "not authentic"}))
     asked = Webhook(scope["method"], _address(door, source, scope), headers, b"", door.clock())
     doubt = doubted(source.adapter, asked, source.settings)
     if doubt is not None:

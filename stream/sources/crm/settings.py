@@ -64,8 +64,8 @@ class SourceSettings(_Part):
     token: SecretStr | None = None
     """For senders that cannot sign: ``Authorization: Bearer …``, or ``?token=…`` in the address."""
     organization_id: str | None = None
-    signatures: tuple[Literal["v1", "v2", "v3"], ...] = ("v3", "v2", "v1")
-    """HubSpot: the versions that are taken."""
+    signatures: tuple[Literal["v1", "v2", "v3"], ...] = ("v3",)
+    """HubSpot: the versions that are taken. v2 and v1 have no time: a request that was seen once can be sent again for ever."""
     public_url: str | None = None
     """Scheme and host (and a proxy's prefix) of the address that the sender calls; without it, ``web.public_url``."""
     tolerance_seconds: int = Field(300, ge=1, le=3600)
