@@ -115,6 +115,9 @@ class Metrics:
         self._collected_events = Counter(
             "vigie_collect_events_total", "Events that trackers have brought to the topics", ["site"], registry=registry
         )
+        self._withheld = Counter(
+            "vigie_collect_names_withheld_total", "New sources and campaigns told as `other`", ["site"], registry=registry
+        )
         self._refused = Counter(
             "vigie_access_refused_total", "Requests of those who may not read or act, by why", ["reason"], registry=registry
         )
@@ -220,6 +223,7 @@ class Metrics:
         """Begin the trackers' counters of these sites at 0; requests with another key count under an empty name."""
         for site in sites:
             self._collected_events.labels(site)
+            self._withheld.labels(site)
             for outcome in ("accepted", "duplicate", "unusable", "opted_out", "bot", "wrong_origin", "throttled", "unavailable"):
                 self._collected.labels(site, outcome)
         self._collected.labels("", "unknown_key")
@@ -229,6 +233,10 @@ class Metrics:
         self._collected.labels(site, outcome).inc()
         if events:
             self._collected_events.labels(site).inc(events)
+
+    def withheld(self, site: str, names: int) -> None:
+        """Count names of a tracker's site that were told as ``other``."""
+        self._withheld.labels(site).inc(names)
 
     def access_refused(self, reason: str) -> None:
         """Count one request that was not let in."""
@@ -426,7 +434,9 @@ class KpiCollector(Collector):
         found = await self._board.slices(self._windows, [None])
         for window in self._windows if self._segments else ():
             for dimension in self._dimensions:
-                found += largest(await self._board.slices([window], [dimension]), self._segments)
+                # Twice as many as are shown: who is largest in a window need not be where most has gone on.
+                candidates = await self._board.slices([window], [dimension], 2 * self._segments)
+                found += largest(candidates, self._segments)
         self._readings = found
 
     def collect(self) -> Iterator[Metric]:

@@ -63,6 +63,13 @@ class SiteSettings(_Part):
     rate: float = Field(500, ge=0)
     """Requests a second of the whole site; beyond it 429. 0: no limit."""
 
+    sources: frozenset[str] = frozenset()
+    """Sources (``utm_source`` and the like) that are always taken, beside those that the figures have."""
+    campaigns: frozenset[str] = frozenset()
+    """Campaigns that are always taken."""
+    new_names: int = Field(60, ge=0)
+    """New sources an hour, and as many campaigns, that pages of this site may add; what is beyond is told as ``other``."""
+
     def allows(self, origin: str) -> bool:
         """Whether pages of this origin belong to the site."""
         found = origin.lower()

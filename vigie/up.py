@@ -10,6 +10,7 @@ import typer
 from fastapi import FastAPI
 
 from agents import roll_kpis
+from models.view import View
 from stream.cache import Fallback, Snapshots
 from stream.cache import Publisher as CachePublisher
 from stream.intake import Intake
@@ -132,7 +133,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         stands=dispatcher.stands,
         title=dispatcher.title,
     )
-    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack)
+    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, view)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     caching = [
@@ -174,6 +175,7 @@ async def open_door(
     metrics: Metrics,
     currencies: frozenset[str],
     stack: contextlib.AsyncExitStack,
+    view: View,
 ) -> None:
     """Let webhooks and trackers in, where the settings have any; raise ``SettingsError`` for sources that cannot be used."""
     sources, sites = sources_of(settings), settings.collect.sites
@@ -193,7 +195,15 @@ async def open_door(
         console.print(f"webhooks: {', '.join(f'/webhooks/{name}' for name in sources)}", highlight=False, markup=False)
     if sites:
         metrics.show_sites(sites)
-        web.state.collector = Collector(settings.collect, intake, seen, proxies=settings.web.trusted, counted=metrics.collected)
+        web.state.collector = Collector(
+            settings.collect,
+            intake,
+            seen,
+            proxies=settings.web.trusted,
+            held=view.holds,
+            counted=metrics.collected,
+            withheld=metrics.withheld,
+        )
         web.include_router(collect_router)
         console.print(f"tracker: /vigie.js, /collect ({', '.join(sites)})", highlight=False, markup=False)
 

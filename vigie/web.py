@@ -100,7 +100,7 @@ async def web(settings: Settings) -> None:
         stack.push_async_callback(snapshots.close)
         operators = open_access(application, settings, metrics)
         open_operations(application, settings, options, stack, operators, standing=standing)
-        await open_door(application, settings, options, metrics, business.rates.currencies, stack)
+        await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller.view)
         listening = await serve(application, settings.web.host, settings.web.port, before_stop=application.state.vigie.live.stop)
         stack.push_async_callback(listening.stop)
         stack.push_async_callback(engine.stop)

@@ -32,6 +32,7 @@ from stream.sources.tracker import Told, read
 from stream.web.body import Bodies, NotRead
 from stream.web.bucket import Bucket, Clients
 from stream.web.door import Writes
+from stream.web.names import Names
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())
@@ -55,18 +56,24 @@ class Site:
 
     name: str
     settings: SiteSettings
+    held: Callable[[str, str], bool] = lambda dimension, name: False
     requests: Bucket = field(init=False)
     letters: Bucket = field(init=False)
+    names: Names = field(init=False)
 
     def __post_init__(self) -> None:
         self.requests = Bucket(self.settings.rate, max(1.0, self.settings.rate))
         self.letters = Bucket(LETTERS_RATE, LETTERS_AT_ONCE)
+        self.names = Names(self.settings, self.held)
 
 
 class Collector:
-    """All that the routes need. ``proxies`` are ours.
+    """All that the routes need.
 
-    ``counted(site, outcome, events)`` is called once a request, with ``""`` for an unknown site."""
+    ``proxies`` are ours. ``held(dimension, name)`` says whether the figures have a name already.
+    ``counted(site, outcome, events)`` is called once a request, with ``""`` for an unknown site;
+    ``withheld(site, names)`` where names are told as ``other``.
+    """
 
     def __init__(
         self,
@@ -75,15 +82,18 @@ class Collector:
         seen: Seen,
         *,
         proxies: Sequence[Network] = (),
+        held: Callable[[str, str], bool] = lambda dimension, name: False,
         clock: Callable[[], int] = wall_clock,
         counted: Callable[[str, str, int], None] = lambda site, outcome, events: None,
+        withheld: Callable[[str, int], None] = lambda site, names: None,
     ) -> None:
         self.settings = settings
         self._proxies = proxies
-        self.sites = {site.key: Site(name, site) for name, site in settings.sites.items()}
+        self.sites = {site.key: Site(name, site, held) for name, site in settings.sites.items()}
         self.bodies = Bodies(BODY_LIMIT)
         self.clock = clock
         self.counted = counted
+        self.withheld = withheld
         self._intake = intake
         self._seen = seen
         self._clients = Clients(settings.client_rate, max(1.0, 5 * settings.client_rate))
@@ -109,6 +119,8 @@ class Collector:
         for event in told.events:
             if event["id"] not in known:
                 fresh.setdefault(event["id"], event)  # one body may hold the same event twice
+        if withheld := sum(site.names.judge(event["data"], now) for event in fresh.values()):
+            self.withheld(site.name, withheld)
         records = [Outgoing(TOPIC_OF[event["type"]], event["subject"].encode(), orjson.dumps(event)) for event in fresh.values()]
         if told.unusable and site.letters.take(now):
             records.append(letter(site.name, body, told, now))
