@@ -46,7 +46,9 @@ class House:
         self.app = FastAPI()
         self.app.state.door = self.door
         self.app.add_middleware(webhooks.Entrance, door=self.door)
-        sites = CollectSettings.model_validate({"sites": {"shop": {"key": KEY, "origins": ["https://shop.example"]}}})
+        sites = CollectSettings.model_validate(
+            {"client_rate": 0, "sites": {"shop": {"key": KEY, "origins": ["https://shop.example"]}}}
+        )
         self.collector = Collector(sites, self.intake, seen, clock=lambda: NOW)
         self.app.state.collector = self.collector
         self.app.include_router(collect_router)
@@ -146,7 +148,6 @@ async def test_without_a_signature_the_body_is_not_waited_for() -> None:
 async def test_the_tracker_s_door_holds_nothing_for_headers_alone() -> None:
     async with House() as house:
         head = f"POST /collect?site={KEY} HTTP/1.1\r\nhost: x\r\norigin: https://shop.example\r\nuser-agent: Mozilla\r\n"
-        house.collector.settings.__dict__["client_rate"] = 0
         await house.come(300, f"{head}content-length: 2\r\n\r\n".encode())
         status, _ = await exchange(house.listening.port, f"{head}content-length: 2\r\n\r\n{{}}".encode())
         assert (status, house.collector.bodies.under_way) == (202, 0)
