@@ -14,7 +14,7 @@ from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item,
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_hex, keys_of, signature_of
-from stream.sources.crm.values import event, event_id, identifier, mapping
+from stream.sources.crm.values import event, event_id, first, identifier, mapping
 
 SIGNATURE, LEGACY = "attio-signature", "x-attio-signature"
 _SLUGS = {"deals": "deal", "people": "lead"}
@@ -56,7 +56,7 @@ def _event(note: Mapping[str, Any], id: str, request: Request, settings: SourceS
     subject = identifier(ids.get("record_id"), "id.record_id")
     if what == "merged":
         # A merge makes a new record. Each of the two that went into it has an event, which names it beside the ids.
-        gone = identifier(note.get("duplicate_record_id", ids.get("duplicate_record_id")), "duplicate_record_id")
+        gone = identifier(first(note.get("duplicate_record_id"), ids.get("duplicate_record_id")), "duplicate_record_id")
         return event(settings, "attio", f"{room}.merged", gone, request.received_at, id, {"into": subject})
     return event(settings, "attio", f"{room}.{what}", subject, request.received_at, id)
 

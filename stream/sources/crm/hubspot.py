@@ -26,12 +26,14 @@ from stream.sources.crm.values import (
     event,
     event_id,
     fingerprint,
+    first,
+    flag,
     identifier,
+    lookup,
     moment,
     priced,
     stage_kind,
     text,
-    yes,
 )
 
 V3, TIMESTAMP = "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
@@ -168,13 +170,13 @@ def _property(entity: str, note: Mapping[str, Any], subject: str, settings: Sour
         if name == "dealstage" and text(value, name) is not None:
             kind = ENTERED[stage_kind(value, settings, STAGES)]
             return _event(note, settings, kind, subject, id, {"stage": attribute("stage", value, settings)})
-        if name in _FLAGS and yes(value):
+        if name in _FLAGS and flag(value, name):
             return _event(note, settings, _FLAGS[name], subject, id)
     else:
         known = text(value, name) or ""
         defaults = _STEPS.get(name)
         if defaults is not None:
-            meant = LEAD_EVENTS.get(settings.lead_statuses.get(known) or defaults.get(known, ""))
+            meant = LEAD_EVENTS.get(lookup(known, settings.lead_statuses, defaults) or "")
             if meant is None:
                 return Ignored(f"{name}: {shown(known)} is no step of a lead here (sources.<name>.lead_statuses)")
             return _event(note, settings, meant[0], subject, id, meant[1])
@@ -186,7 +188,7 @@ def _property(entity: str, note: Mapping[str, Any], subject: str, settings: Sour
 
 
 def _merge(entity: str, note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
-    primary = identifier(note.get("primaryObjectId", note.get("objectId")), "primaryObjectId")
+    primary = identifier(first(note.get("primaryObjectId"), note.get("objectId")), "primaryObjectId")
     # A merge may create a new object, into which the primary one goes as well.
     fresh_id = note.get("newObjectId")
     into = primary if fresh_id is None else identifier(fresh_id, "newObjectId")
@@ -215,7 +217,7 @@ def _association(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[
     if names[0] != "deal" or attribute_ is None:
         yield Ignored(f"associationChange: {shown(note.get('associationType'))} is no attribute of a deal")
         return
-    value = None if yes(note.get("associationRemoved")) else _subject(names[1], ids[1])
+    value = None if flag(note.get("associationRemoved"), "associationRemoved") else _subject(names[1], ids[1])
     id = ("deal", ids[0], attribute_, _at(note), ids[1], "removed" if value is None else "added")
     yield _event(note, settings, "deal.updated", ids[0], id, {attribute_: value})
 

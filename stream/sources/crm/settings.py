@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from models.events import leads
+from models.events.catalogue import STRUCTS
 from stream.sources.crm.mapping import WebhookMapping
 
 #: What the senders call the thing that signs: all of them are ``secrets`` here.
@@ -86,6 +87,8 @@ class SourceSettings(_Part):
     objects: dict[str, Literal["deal", "lead", "ignore"]] = {}
     """Attio: object ids, by what they are here."""
     lead_statuses: dict[str, Literal["contacted", "mql", "sql", "converted", "disqualified", "open"]] = {}
+    deal_statuses: dict[str, Literal["open", "won", "lost", "deleted"]] = {}
+    """Pipedrive: words for a deal's status that are not known."""
     leads: Literal["person", "lead"] = "person"
     """Pipedrive: which of its two objects are the leads."""
     mapping: WebhookMapping | None = None
@@ -123,6 +126,14 @@ class SourceSettings(_Part):
     def _networks(cls, found: tuple[str, ...]) -> tuple[str, ...]:
         for network in found:
             ipaddress.ip_network(network, strict=False)
+        return found
+
+    @field_validator("events")
+    @classmethod
+    def _types(cls, found: dict[str, str]) -> dict[str, str]:
+        for kind in found.values():
+            if kind not in STRUCTS or kind.endswith(".absorbed"):
+                raise ValueError(f"{kind!r} is no type of event (accepted: {', '.join(STRUCTS)})")
         return found
 
     @field_validator("fields")

@@ -356,6 +356,23 @@ def salesforce() -> Iterator[Vector]:
     yield good("change: the id names the fact", proposed, "deal.stage_changed", ids=[id], times=["2026-09-21T14:13:20Z"])
     yield good("change: won", cdc("UPDATE", StageName="Closed Won"), "deal.won")
     yield good("change: amount", cdc("UPDATE", Amount=99.5), "deal.updated", data=[{"amount": 99.5}])
+    pubsub = s.cdc("UPDATE", Amount=None, StageName=None, OwnerId=None, CampaignId=None, CloseDate="2026-12-31")
+    pubsub["payload"]["ChangeEventHeader"] |= {"changedFields": ["CloseDate", "CampaignId"], "nulledFields": ["CampaignId"]}
+    yield good(
+        "change: null where nothing has changed",
+        s.salesforce(compact(pubsub)),
+        "deal.updated",
+        data=[{"campaign": None, "expected_close_date": "2026-12-31"}],
+    )
+    bits = s.cdc("UPDATE", Amount=None, StageName=None, OwnerId=None, CloseDate="2026-12-31")
+    bits["payload"]["ChangeEventHeader"] |= {"changedFields": ["0x400002"], "nulledFields": []}
+    yield good(
+        "change: which have changed as a bitmap",
+        s.salesforce(compact(bits)),
+        "deal.updated",
+        data=[{"expected_close_date": "2026-12-31"}],
+    )
+    yield dead("change: of an unknown kind", cdc("UPSERT"), "invalid_data")
     yield good("change: delete", cdc("DELETE"), "deal.deleted")
     yield good("change: several records", cdc("UPDATE", records=["006A", "006B"], OwnerId="005A"), *["deal.updated"] * 2)
     converted = {"IsConverted": True, "ConvertedOpportunityId": "006A", "ConvertedAccountId": "001A"}
@@ -434,7 +451,7 @@ def close() -> Iterator[Vector]:
         sign("opportunity", "created", deal),
         "deal.created",
         subjects=["oppo_1"],
-        data=[{"currency": "USD", "stage": "stat_a", "owner": "u", "amount": "1000.5"}],
+        data=[{"currency": "USD", "stage": "stat_a", "owner": "u", "amount": "1000.50"}],
     )
     yield good("won", s.close(compact(s.CLOSE_WON)), "deal.won", times=["2026-09-21T14:13:20.395Z"])
     yield good("stage", sign("opportunity", "updated", deal, {"status_id": "stat_0"}), "deal.stage_changed")
@@ -600,6 +617,11 @@ def standard() -> Iterator[Vector]:
             {"stage": "Proposal", "source": "zoho"},
         ],
     )
+    scale = {"events": [{"type": "deal.won", "subject": "$.id", "data": {"amount": {"path": "$.a", "scale": 0.01}}}]}
+    text = s.standard(compact({"id": "D", "a": "125050"})) | {"settings": {**vector["settings"], "mapping": scale}}
+    yield good("a scale, of a number that is text", text, "deal.won", data=[{"amount": "1250.50"}])
+    rounded = s.standard(compact({"type": "deal.won", "data": {"id": "1.23457E+10"}}))
+    yield dead("an id that a spreadsheet has rounded", rounded, "invalid_data")
     broken = s.standard(compact({"data": [{"module": "Deals", "operation": "insert", "Amount": 1}, rows["data"][1]]}))
     yield dead("a mapping that finds no subject", broken | {"settings": settings}, "invalid_data", "deal.won")
 
