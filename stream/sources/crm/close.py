@@ -20,7 +20,9 @@ from stream.sources.crm.values import (
     event_id,
     first,
     identifier,
+    lead_fields,
     lookup,
+    makes_lead,
     mapping,
     moment,
     priced,
@@ -39,6 +41,7 @@ _OPPORTUNITY = {
 }
 _LEAD = {"source": "source"}
 _STATUSES = ("active", "won", "lost", None)
+_UNSENT = ("draft", "scheduled", "outbox", "error", "inbox", "canceled", "declined-by-lead")
 _CHANNELS = {"call": "call", "email": "email", "sms": "sms", "meeting": "meeting", "whatsapp_message": "whatsapp"}
 
 
@@ -73,11 +76,13 @@ def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
     elif kind == "lead":
         yield from _lead(note, data, settings)
     elif kind.startswith("activity.") and kind.removeprefix("activity.") in _CHANNELS:
-        if action not in ("created", "completed", "sent", "answered") or data.get("direction") in ("incoming", "inbound"):
+        sent = data.get("status") not in _UNSENT and data.get("direction") not in ("incoming", "inbound")
+        if action not in ("created", "completed", "sent", "answered") or not sent:
             yield Ignored(f"{kind}.{action}: not the first contact with somebody")
         else:
             lead = identifier(first(data.get("lead_id"), note.get("lead_id")), "event.data.lead_id")
-            yield _event(note, settings, "lead.contacted", lead, {"channel": _CHANNELS[kind.removeprefix("activity.")]})
+            channel = _CHANNELS[kind.removeprefix("activity.")]
+            yield _event(note, settings, "lead.contacted", lead, {"channel": channel})
     else:
         yield Ignored(f"{kind}.{action}: objects of this kind have no events here")
 
@@ -90,6 +95,9 @@ def _opportunity(note: Mapping[str, Any], data: Mapping[str, Any], settings: Sou
     found = attributes(data, _OPPORTUNITY, settings)
     if "value" in data:
         found = priced({**found, "amount": scaled(data["value"], 0.01, "event.data.value")}, settings)
+    if action not in ("created", "updated"):
+        yield Ignored(f"opportunity.{action}: not an action with a use here")
+        return
     status, was = data.get("status_type"), mapping(note.get("previous_data") or {}, "event.previous_data")
     if status not in _STATUSES:
         raise Unusable(Reason.INVALID_DATA, f"event.data.status_type: found {shown(status)}, accepted are active, won, lost")
@@ -120,9 +128,17 @@ def _lead(note: Mapping[str, Any], data: Mapping[str, Any], settings: SourceSett
     if action == "deleted":
         yield _event(note, settings, "lead.deleted", subject)
         return
-    found = attributes(data, _LEAD, settings)
-    yield _event(note, settings, "lead.created" if action == "created" else "lead.updated", subject, found)
-    if action == "created" or "status_id" in (note.get("previous_data") or {}):
+    if action not in ("created", "updated"):
+        yield Ignored(f"lead.{action}: not an action with a use here")
+        return
+    found, was = attributes(data, _LEAD, settings), mapping(note.get("previous_data") or {}, "event.previous_data")
+    when = lead_fields(settings)
+    makes = [name for name in when or () if when is not None and makes_lead(name, data.get(name), when)]
+    is_one = action == "created" and (when is None or bool(makes))
+    yield _event(note, settings, "lead.created" if is_one else "lead.updated", subject, found)
+    if action == "updated" and any(name in was and was[name] != data.get(name) for name in makes):
+        yield _event(note, settings, "lead.created", subject, {}, "lead")
+    if action == "created" or "status_id" in was:
         for name in ("status_id", "status_label"):
             meant = LEAD_EVENTS.get(lookup(text(data.get(name), name) or "", settings.lead_statuses) or "")
             if meant is not None:

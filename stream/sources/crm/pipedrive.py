@@ -20,7 +20,9 @@ from stream.sources.crm.values import (
     first,
     flag,
     identifier,
+    lead_fields,
     lookup,
+    makes_lead,
     mapping,
     moment,
     second,
@@ -122,14 +124,24 @@ def _deal(
         yield _gone("deal", meta, settings)
         return
     found = _attributes(data, _DEAL, settings)
+    if settings.leads != "person":
+        found.pop("lead_id", None)  # a person is no lead then
     if meta["action"] == "create":
         yield _fact(meta, settings, "deal.created", found, "created")
+        if found.get("lead_id") is not None:
+            yield _converted(found["lead_id"], meta, settings)
         if status in ("won", "lost"):
             yield _fact(
                 meta, settings, f"deal.{status}", _closing(status, data, {}), status, _second(meta, data, f"{status}_time")
             )
         return
     moved = _changed("status", data, previous)
+    if not moved and status in ("won", "lost") and data.get(f"{status}_time"):
+        # An edit of a closed deal, which may be the first that is heard of it. Its close is a fact of then.
+        closed = data[f"{status}_time"]
+        fact = event_id("pipedrive", "deal", identifier(meta.get("entity_id"), "meta.entity_id"), status, second(closed))
+        at = min(moment(closed, f"data.{status}_time"), moment(meta.get("timestamp"), "meta.timestamp"))
+        yield event(settings, "pipedrive", f"deal.{status}", str(meta["entity_id"]), at, fact, _closing(status, data, {}))
     if moved and status in ("won", "lost"):
         found = _closing(status, data, found)
         yield _fact(meta, settings, f"deal.{status}", found, status, _second(meta, data, f"{status}_time"))
@@ -141,6 +153,13 @@ def _deal(
         yield _fact(meta, settings, type_, found, "stage", stage, _second(meta, data, "stage_change_time"))
     else:
         yield _event(meta, settings, "deal.updated", found)
+
+
+def _converted(person: str, meta: Mapping[str, Any], settings: SourceSettings) -> Item:
+    """Return what a new deal makes of its person: who has one waits no longer."""
+    deal, at = identifier(meta.get("entity_id"), "meta.entity_id"), moment(meta.get("timestamp"), "meta.timestamp")
+    id = event_id("pipedrive", "deal", deal, "created", "person", person)
+    return event(settings, "pipedrive", "lead.converted", person, at, id, {"deal_id": deal})
 
 
 def _closing(status: str, data: Mapping[str, Any], found: dict[str, Any]) -> dict[str, Any]:
@@ -162,9 +181,14 @@ def _lead(
     worth = data.get("value")
     if isinstance(worth, dict):
         found |= attributes(worth, {"amount": "amount", "currency": "currency"}, settings)
-    if meta["action"] == "create":
+    when = lead_fields(settings)
+    now, before = _flat(data), _flat(previous)
+    makes = [name for name in when or () if when is not None and makes_lead(name, now.get(name), when)]
+    if meta["action"] == "create" and (when is None or makes):
         yield _fact(meta, settings, "lead.created", found, "created")
     else:
+        if any(_changed(name, now, before) for name in makes):
+            yield _event(meta, settings, "lead.created", {}, "lead")
         yield _event(meta, settings, "lead.updated", found)
     if flag(data.get("is_archived"), "is_archived") and _changed("is_archived", data, previous):
         yield _event(meta, settings, "lead.disqualified", {}, "archived")
@@ -185,6 +209,8 @@ def _activity(meta: Mapping[str, Any], data: Mapping[str, Any], settings: Source
         ("deal_id", "deal.activity", {"kind": kind, **owner}),
         ("person_id" if settings.leads == "person" else "lead_id", "lead.contacted", {"channel": kind}),
     ):
+        if type_ == "lead.contacted" and kind in _INWARD:
+            continue
         if data.get(field) not in (None, ""):
             subject = identifier(data[field], field)
             done = event_id("pipedrive", "activity", id, "done", type_)
@@ -202,15 +228,20 @@ def _gone(room: str, meta: Mapping[str, Any], settings: SourceSettings) -> Item:
 
 
 def _attributes(data: Mapping[str, Any], table: Mapping[str, str], settings: SourceSettings) -> dict[str, Any]:
+    flat = _flat(data)
+    for name in table:  # objects in place of ids, as some of Pipedrive's older payloads have them
+        if isinstance(flat.get(name), dict):
+            flat[name] = first(flat[name].get("id"), flat[name].get("value"))
+    return attributes(flat, table, settings)
+
+
+def _flat(data: Mapping[str, Any]) -> dict[str, Any]:
     # Custom fields are in an object of their own, a value each, or an object with one.
     custom = data.get("custom_fields")
     flat = dict(data)
     for name, value in (custom if isinstance(custom, dict) else {}).items():
         flat[name] = first(value.get("value"), value.get("id")) if isinstance(value, dict) else value
-    for name in table:  # objects in place of ids, as some of Pipedrive's older payloads have them
-        if isinstance(flat.get(name), dict):
-            flat[name] = first(flat[name].get("id"), flat[name].get("value"))
-    return attributes(flat, table, settings)
+    return flat
 
 
 def _first(found: Any) -> str | None:

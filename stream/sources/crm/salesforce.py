@@ -25,7 +25,9 @@ from stream.sources.crm.values import (
     fingerprint,
     flag,
     identifier,
+    lead_fields,
     lookup,
+    makes_lead,
     mapping,
     moment,
     second,
@@ -53,6 +55,10 @@ LEAD = {
 }
 _STAGES = {"Closed Won": "won", "Closed Lost": "lost"}
 _STATUSES = {"Working - Contacted": "contacted", "Closed - Not Converted": "disqualified"}
+#: Statuses of a task that is done; others are to be done.
+_DONE = dict.fromkeys(
+    ("Completed", "Terminé", "Terminée", "Abgeschlossen", "Completado", "Completada", "Concluído", "Completato"), True
+)
 _MADE = ("CreatedDate",)
 _CHANGED = ("LastModifiedDate", "SystemModstamp")
 _CHANGES = ("CREATE", "UPDATE", "DELETE", "UNDELETE")
@@ -264,11 +270,15 @@ def _lead(
             yield event(settings, "salesforce", "lead.merged", subject, at, id, {"into": into})
         return
     found = attributes(fields, LEAD, settings)
-    if what in ("CREATE", "UNDELETE"):
+    when = lead_fields(settings)
+    makes = when is None or any(makes_lead(name, fields.get(name), when) for name in when)
+    if what in ("CREATE", "UNDELETE") and makes:
         if what == "CREATE" and changed is not None:
             id = event_id("salesforce", "Lead", subject, "created")
         yield event(settings, "salesforce", "lead.created", subject, at, id, found)
         return
+    if when is not None and makes:  # told each time that it is so; the earliest counts
+        yield event(settings, "salesforce", "lead.created", subject, at, event_id(id, "lead"))
     told = False
     converted, stepped = event_id(id, "converted"), ""
     if changed is not None:
@@ -294,6 +304,12 @@ def _activity(object_: str, what: str, fields: Mapping[str, Any], at: int, id: s
     if fields.get("CreatedDate"):
         at = moment(fields["CreatedDate"], "CreatedDate")
     deal, person = (record_id(fields[name], name) if fields.get(name) else None for name in ("WhatId", "WhoId"))
+    status = text(fields.get("Status"), "Status")
+    done = flag(fields.get("IsClosed"), "IsClosed") or status is None or lookup(status, _DONE) is not None
+    if object_ == "Task" and not done:
+        return Ignored("Task: not done yet")
+    if object_ == "Task" and status is not None and what == "UPDATE":
+        what = "CREATE"  # entered as something to do, and done now
     if what == "CREATE" and deal is not None and deal.startswith("006"):
         data = {"kind": kind.lower(), **attributes(fields, {"OwnerId": "owner"}, settings)}
         return event(settings, "salesforce", "deal.activity", deal, at, id, data)

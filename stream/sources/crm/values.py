@@ -112,6 +112,24 @@ def lookup(found: str, *tables: Mapping[str, T]) -> T | None:
     return next((meaning for table in tables for key, meaning in table.items() if word(key) == plain), None)
 
 
+#: By field, the values that make a contact a lead.
+When = Mapping[str, tuple[str, ...]]
+
+
+def lead_fields(settings: SourceSettings, known: When | None = None) -> When | None:
+    """Return what makes a contact a lead, by the settings, else what is ``known`` of the CRM; None where each of them is one."""
+    if settings.lead_when is None:
+        return known
+    return None if settings.lead_when == "always" else settings.lead_when
+
+
+def makes_lead(name: str, value: Any, when: When) -> bool:
+    """Whether a field with this value makes a contact a lead."""
+    accepted = {word(one) for one in when.get(name, ())}
+    found = {word(part) for one in (value if isinstance(value, list) else [value]) for part in (text(one, name) or "").split(";")}
+    return bool(found & accepted) or ("*" in accepted and found != {""})
+
+
 def scaled(value: Any, scale: float, name: str) -> Any:
     """Return a number times ``scale`` as plain text, whether it comes as a number or as text. Empty stays empty."""
     if value is None or value == "":
