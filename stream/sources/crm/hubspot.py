@@ -240,9 +240,9 @@ def _association(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[
     if not any(names) and len(ends) == 2:
         names = [end.lower() for end in ends]
     ids = [identifier(note.get(f"{end}ObjectId"), f"{end}ObjectId") for end in ("from", "to")]
-    for one, other, place in ((*names, 0), (*reversed(names), 1)):
-        if one in _DEEDS.values() and other in ("contact", "lead", "deal"):
-            yield _deed(one, ids[place], other, ids[1 - place], note, settings)
+    for end in (0, 1):
+        if names[end] in _DEEDS.values() and names[1 - end] in ("contact", "lead", "deal"):
+            yield _deed(names[end], ids[end], names[1 - end], ids[1 - end], note, settings)
             return
     if names[0] != "deal":
         names.reverse()

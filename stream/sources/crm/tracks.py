@@ -126,10 +126,10 @@ def _time(call: Mapping[str, Any], outer: Mapping[str, Any], request: Request) -
         return request.received_at
     original = moment(call["originalTimestamp"], "originalTimestamp")
     sent, received = call.get("sentAt") or outer.get("sentAt"), call.get("receivedAt") or outer.get("receivedAt")
-    if sent is None:
-        return original
+    if sent is None:  # by the device's clock alone: it may be wrong, and is not ahead of ours
+        return min(original, request.received_at)
     arrived = moment(received, "receivedAt") if received is not None else request.received_at
-    return arrived - (moment(sent, "sentAt") - original)
+    return arrived - max(0, moment(sent, "sentAt") - original)
 
 
 def _visit(

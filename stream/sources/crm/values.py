@@ -7,7 +7,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -166,10 +166,10 @@ def number(value: Any, name: str) -> float | None:
     return found
 
 
-def moment(value: Any, name: str = "time") -> int:
+def moment(value: Any, name: str = "time", zone: tzinfo = UTC) -> int:
     """Return epoch milliseconds of an RFC 3339 text, or of epoch seconds or milliseconds, as a number or as digits.
 
-    A time without an offset is UTC: all the senders here that leave it out say so.
+    A time without an offset is in ``zone``: the CRMs that leave it out say that it is UTC.
     """
     if isinstance(value, str):
         found = value.strip()
@@ -180,7 +180,7 @@ def moment(value: Any, name: str = "time") -> int:
                 at = datetime.fromisoformat(found)
             except (ValueError, OverflowError):
                 raise Unusable(Reason.BAD_TIME, f"{name}: found {shown(value)}, accepted is ISO 8601 or epoch") from None
-            return _within(epoch_ms(at if at.tzinfo else at.replace(tzinfo=UTC)), value, name)
+            return _within(epoch_ms(at if at.tzinfo else at.replace(tzinfo=zone)), value, name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Unusable(Reason.BAD_TIME, f"{name}: found {shown(value)}, accepted is ISO 8601 or epoch seconds or milliseconds")
     return _within(int(value) if abs(value) >= 10**11 else round(value * 1000), value, name)
@@ -244,7 +244,7 @@ def attribute(name: str, value: Any, settings: SourceSettings) -> Any:
         whole = number(value, name)
         return int(whole) if whole is not None and whole.is_integer() else whole
     if name == "opened_at":
-        return None if value is None or value == "" else iso(moment(value, name))
+        return None if value is None or value == "" else iso(moment(value, name, settings.zone))
     if name == "bant" and isinstance(value, dict):
         return value
     found = text(value, name)
