@@ -29,6 +29,7 @@ from stream.sources.crm.values import (
     first,
     flag,
     identifier,
+    keeps,
     lead_fields,
     lookup,
     makes_lead,
@@ -60,6 +61,7 @@ _DEAL = {
     "closedate": "expected_close_date",
     "hs_analytics_source": "source",
     "hs_campaign": "campaign",
+    "dealname": "name",
 }
 _CONTACT = {
     "hubspot_owner_id": "owner",
@@ -69,6 +71,9 @@ _CONTACT = {
     "hubspotscore": "score",
     "email": "email_hash",
     "country": "region",
+    "firstname": "first_name",
+    "lastname": "last_name",
+    "hs_lead_name": "name",
 }
 _LIFECYCLE: Mapping[str, str] = {
     "marketingqualifiedlead": "mql",
@@ -213,6 +218,8 @@ def _property(entity: str, note: Mapping[str, Any], subject: str, settings: Sour
     mapped = settings.fields.get(name) or (_DEAL if entity == "deal" else _CONTACT).get(name)
     if mapped is None:
         return Ignored(f"{entity}.propertyChange: the property {shown(name)} is no attribute here (see sources.<name>.fields)")
+    if not keeps(mapped, _room(entity), settings):
+        return Ignored(f"{entity}.propertyChange: {shown(name)} is a name, which sources.<name>.names leaves out")
     data = priced({mapped: attribute(mapped, value, settings)}, settings)
     return _event(note, settings, f"{_room(entity)}.updated", subject, id, data)
 
