@@ -11,6 +11,7 @@ from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import parse
+from stream.sources.crm.lead_when import lead_fields, makes_lead
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import basic
 from stream.sources.crm.values import (
@@ -18,17 +19,14 @@ from stream.sources.crm.values import (
     event,
     event_id,
     first,
-    flag,
     identifier,
-    lead_fields,
-    lookup,
-    makes_lead,
     mapping,
     moment,
     second,
     stage_kind,
     text,
 )
+from stream.sources.crm.words import flag, lookup
 
 _DEAL = {
     "value": "amount",

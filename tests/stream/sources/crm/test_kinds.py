@@ -165,6 +165,12 @@ def test_salesforce_clears_what_was_cleared(changed: Any, nulled: Any) -> None:
     assert data_of(told("salesforce", change(changed, nulled, **EVERY_FIELD))) == [{"campaign": None}]
 
 
+def test_salesforce_says_so_where_what_was_cleared_has_no_name() -> None:
+    verdict = told("salesforce", change(["0x400002"], ["0x20"], **EVERY_FIELD | {"Amount": 5}))
+    assert [event["data"] for event in verdict.events] == [{"amount": 5}]
+    assert why(verdict) == "nulledFields of Opportunity 0065e00000ZkM3hAAF: a bitmap, what was cleared is not said by name"
+
+
 def test_salesforce_over_cometd_a_null_clears() -> None:
     assert data_of(told("salesforce", change(CampaignId=None, LastModifiedDate=NOW))) == [{"campaign": None}]
     assert data_of(told("salesforce", change(nulled=["CampaignId"], Amount=5))) == [{"amount": 5, "campaign": None}]
