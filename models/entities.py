@@ -4,7 +4,7 @@ Every entity is one row of JSON. What was touched lately is also kept as an obje
 that a million deals come back without being decoded.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
@@ -52,6 +52,11 @@ class Entities(Generic[S]):
         """The entities that were put since the last :meth:`changes`."""
         return self._dirty
 
+    @property
+    def rows(self) -> ItemsView[str, bytes]:
+        """The rows as they were last written, by id."""
+        return self._rows.items()
+
     def restore(self, key: str, row: bytes) -> None:
         """Take one row back."""
         self._rows[key] = row
@@ -71,9 +76,9 @@ class Entities(Generic[S]):
         """Start looking over all entities for those that can be let go."""
         self._sweep = iter(list(self._rows))
 
-    def sweep(self, dead: Callable[[S], bool], most: int) -> list[str]:
-        """Look over up to ``most`` further entities; forget the dead ones and return their ids."""
-        gone: list[str] = []
+    def sweep(self, dead: Callable[[S], bool], most: int) -> list[tuple[str, S]]:
+        """Look over up to ``most`` further entities; forget the dead ones and return them with their ids."""
+        gone: list[tuple[str, S]] = []
         for _ in range(most):
             key = next(self._sweep, None)
             if key is None:
@@ -82,8 +87,10 @@ class Entities(Generic[S]):
             if row is None or key in self._dirty:
                 continue
             state = self._hot.get(key)
-            if dead(state if state is not None else self._decode(row)):
+            if state is None:
+                state = self._decode(row)
+            if dead(state):
                 del self._rows[key]
                 self._hot.pop(key, None)
-                gone.append(key)
+                gone.append((key, state))
         return gone

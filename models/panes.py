@@ -6,7 +6,7 @@ panes (and into ``all`` for stocks) once per checkpoint, so its cost grows with 
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -119,6 +119,16 @@ class Panes:
         if values:
             self._add_values(minute, gone, values, -sign)
             self._add_values(minute, come, values, sign)
+
+    def pour(self, other: "Panes", names: Collection[str]) -> None:
+        """Add what was added to other panes of the same measures since they last rolled: these measures, distinct ones apart."""
+        slots = {slot for slot, name in enumerate(self._names) if name in names}
+        for minute, by_segment in other._deltas.items():
+            for segment, sums in by_segment.items():
+                self.add(minute, (segment,), tuple((slot, n) for slot, n in enumerate(sums) if n and slot in slots))
+        for (minute, segment, slot), counts in other._values.items():
+            if slot in slots:
+                self._values.setdefault((minute, segment, slot), Counter()).update(counts)
 
     def present(self, grain: Grain, pane: int, segment: str, slot: int, gap: int, sign: int) -> None:
         """Count an entity as active in a pane, ``gap`` panes after it was active before (0: never, or out of reach)."""

@@ -20,7 +20,7 @@ from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.fold import Changes, Output, Record, Row
 from models.history import TooLate
-from models.keepers import KEEPERS
+from models.keepers import KEEPERS, RULES
 from models.measures import MEASURES
 from models.panes import Panes
 from models.segments import Segments
@@ -98,6 +98,7 @@ class EntityPartition:
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back; raise :class:`StateMismatch` where it was kept under other definitions."""
         put, pane = self._keeper.entities.restore, self._panes.restore
+        one: dict[str, Any] | None = None
         for key, value in rows:
             kind = key[:1]
             if kind == b"E":
@@ -107,7 +108,11 @@ class EntityPartition:
             elif kind == b"S":
                 self._segments.load(orjson.loads(value))
             elif kind == b"!":
-                self._restore_one(orjson.loads(value))
+                one = orjson.loads(value)
+                self._restore_one(one)
+        if one is not None and one.get("rules", 0) < RULES.get(self.fold_name, 0):
+            self._keeper.renew(one["made_of"]["measures"])
+            self._touched = True
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order."""
@@ -159,14 +164,15 @@ class EntityPartition:
         rows: list[Row] = []
         if self._touched:
             self._touched = False
+            gone = self._sweep()
             self._panes.roll(self.watermark)
             outputs += self._keeper.states()
             rows = [Row(b"E" + key.encode(), value) for key, value in self._keeper.entities.changes()]
-            for key in self._sweep():
+            for key in gone:
                 rows.append(Row(b"E" + key.encode(), None))
-                gone = self._keeper.gone(key)
-                if gone is not None:
-                    outputs.append(gone)
+                told = self._keeper.gone(key)
+                if told is not None:
+                    outputs.append(told)
             prefix = f"{self.fold_name}:{self.partition}:"
             for name, body in self._panes.changes():
                 rows.append(Row(b"P" + name.encode(), body))
@@ -225,13 +231,17 @@ class EntityPartition:
             self._swept_day = day
             entities.begin_sweep()
         dead, watermark = self._keeper.dead, self.watermark
-        return entities.sweep(lambda state: dead(state, watermark), _SWEPT)
+        gone = entities.sweep(lambda state: dead(state, watermark), _SWEPT)
+        for _, state in gone:
+            self._keeper.let_go(state, watermark)
+        return [key for key, _ in gone]
 
     def _one(self) -> bytes:
         return orjson.dumps(
             {
                 "watermark": self.watermark,
                 "made_of": self._made_of,
+                "rules": RULES.get(self.fold_name, 0),
             }
         )
 

@@ -309,6 +309,10 @@ class PredictPartition:
                 return  # the rest at the next tick
 
     def _wake(self, key: str, tracked: Tracked, at: int) -> None:
+        if self._status(tracked.story)[0] != "open":  # asked about when any first fact made it an open one
+            self._retire(key, tracked)
+            self.entities.put(key, tracked)
+            return
         for number, kept in enumerate(tracked.kept):
             if (due := kept.due) is not None and due <= at:
                 self._send(self._scribe.survived(key, number, kept))
@@ -567,7 +571,7 @@ class PredictPartition:
         if day != self._swept_day:
             self._swept_day = day
             self.entities.begin_sweep()
-        return self.entities.sweep(self._dead, _SWEPT)
+        return [key for key, _ in self.entities.sweep(self._dead, _SWEPT)]
 
     def _dead(self, tracked: Tracked) -> bool:
         last = tracked.story.log[-1][0] if tracked.story.log else tracked.story.base_at

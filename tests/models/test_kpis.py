@@ -18,7 +18,7 @@ CATALOGUE = load_catalogue()
 FIRST = (
     "sales revenue win_rate win_rate_value average_deal_size median_deal_size time_to_close_won open_pipeline stage_duration "
     "leads visitor_to_lead_rate mql_rate lead_conversion lead_conversion_period lead_response_time sessions bounce_rate "
-    "session_duration cac nps weighted_pipeline_model"
+    "session_duration cac nps weighted_pipeline_model unknown_deals"
 ).split()
 
 
@@ -119,7 +119,7 @@ def test_what_each_kpi_says(kpi: str, value: float, numerator: float | None, den
 @pytest.mark.parametrize("kpi", FIRST)
 def test_nothing_is_no_value_and_not_zero(kpi: str) -> None:
     reading = read(View(Business()), kpi)
-    counts = {"sales", "revenue", "leads", "sessions", "open_pipeline"}
+    counts = {"sales", "revenue", "leads", "sessions", "open_pipeline", "unknown_deals"}
     assert reading.value == (0 if kpi in counts else None)
     assert (reading.why is None) == (kpi in counts)
     assert (reading.low, reading.high) == (None, None)

@@ -28,6 +28,9 @@ def event(type: str, subject: str, at: int, id: str, /, **data: Any) -> dict[str
     return {"specversion": "1.0", "id": id, "source": "test", "type": type, "time": iso(at), "subject": subject, "data": data}
 
 
+LEVELS = ("deals_won", "deals_lost", "open_deals", "deals_unknown", "won_amount", "open_amount")
+
+
 class Sums(dict[str, Any]):
     """What has been handed over by all changes: pane name -> sums."""
 
@@ -184,20 +187,22 @@ def test_deals_equal_a_batch_recomputation(seed: int, count: int) -> None:
                 created = e["time"]
             if kind in ("won", "lost"):
                 status = kind
-            elif kind in ("reopened", "stage_changed") or not status:
+            elif kind in ("reopened", "stage_changed") or (kind == "created" and status in ("", "unknown")):
                 status = "open"
+            elif not status:
+                status = "unknown"
         if gone or not known:
             continue
         expected["deals_created"] += created is not None
-        expected[{"won": "deals_won", "lost": "deals_lost", "open": "open_deals"}[status]] += 1
-        if amount is not None:
+        expected[{"won": "deals_won", "lost": "deals_lost", "open": "open_deals", "unknown": "deals_unknown"}[status]] += 1
+        if amount is not None and status != "unknown":
             expected[{"won": "won_amount", "lost": "lost_amount", "open": "open_amount"}[status]] += round(float(amount) * 10_000)
     got: dict[str, int] = defaultdict(int)
     for name, sums in fold("deals", events).items():
         _, _, grain, _, segment = name.split(":", 4)
         if segment == "total" and grain == "d":
             for measure, number in sums.items():
-                if measure in expected or measure in ("deals_won", "deals_lost", "open_deals", "won_amount", "open_amount"):
+                if measure in expected or measure in LEVELS:
                     got[measure] += number
     assert {k: v for k, v in got.items() if v} == {k: v for k, v in expected.items() if v}
 
@@ -215,6 +220,122 @@ def test_a_deal_with_more_facts_than_are_kept_stays_exact_in_order_and_says_what
     partition.fold([record("deals", event("deal.updated", "d", T0 + 30_500, "late", amount="7"))])
     (letter,) = [o for o in partition.changes().outputs if o.topic == "dead-letters"]
     assert b'"too_late"' in (letter.value or b"")
+
+
+def ever(sums: Sums, segment: str = "total") -> Any:
+    return sums.get(f"deals:0:a:0:{segment}", {})
+
+
+def edit(subject: str, at: int, id: str, /, **data: Any) -> dict[str, Any]:
+    return event("deal.updated", subject, at, id, **data)
+
+
+EDIT = edit("d", T0, "1", amount="500", owner="ann")
+OPEN = {"open_deals": 1, "open_amount": 5_000_000}
+
+
+def then(type: str, /, **data: Any) -> dict[str, Any]:
+    return event(type, "d", T0 + 60_000, "2", **data)
+
+
+@pytest.mark.parametrize(
+    ("known", "level"),
+    [
+        pytest.param([EDIT], {"deals_unknown": 1}, id="edited"),
+        pytest.param([EDIT, then("deal.activity", kind="call")], {"deals_unknown": 1}, id="and called"),
+        pytest.param([edit("d", T0, "1", amount="500", stage="offer")], OPEN, id="in a stage"),
+        pytest.param([edit("d", T0, "1", amount="500", stage="signed")], {}, id="in a won stage"),
+        pytest.param([edit("d", T0, "1", amount="500", stage="dead")], {}, id="in a lost stage"),
+        pytest.param([EDIT, then("deal.created")], OPEN, id="created"),
+        pytest.param([EDIT, then("deal.stage_changed", stage="x")], OPEN, id="moved"),
+        pytest.param([EDIT, then("deal.reopened")], OPEN, id="reopened"),
+        pytest.param([EDIT, then("deal.won")], {}, id="won"),
+        pytest.param([event("deal.lost", "d", T0, "1"), then("deal.updated", stage="offer")], {}, id="edited when lost"),
+    ],
+)
+def test_an_edit_opens_no_deal(known: list[dict[str, Any]], level: dict[str, int]) -> None:
+    business = Business(stage_kinds={"offer": "open", "signed": "won", "dead": "lost"})
+    partition, sums = EntityPartition("deals", 0, business), Sums()
+    partition.fold([record("deals", e, arrival=T0 + DAY_MS) for e in known])
+    sums.take(partition)
+    assert ever(sums) == level
+    first = sums[f"deals:0:m:{T0 // 60_000}:total"].get("deals_unknown", 0)
+    assert first == (known[0] is EDIT), "unknown until it was said"
+
+
+def test_what_is_known_by_edits_or_activities_only_is_forgotten_as_closed_deals_are_and_counted_no_more() -> None:
+    business = Business(keep_days=100 * DAY_MS)
+    partition, sums = EntityPartition("deals", 0, business), Sums()
+    known = [
+        edit("edited", T0, "1", owner="ann"),
+        event("deal.activity", "called", T0, "2", kind="call"),
+        event("deal.created", "open", T0, "3"),
+        event("deal.lost", "lost", T0, "4"),
+        event("deal.activity", "lost", T0 + 30 * DAY_MS, "5", kind="call"),
+    ]
+    partition.fold([record("deals", e, arrival=T0 + 30 * DAY_MS) for e in known])
+    sums.take(partition)
+    assert ever(sums) == {"open_deals": 1, "deals_unknown": 1}
+    for days, left in ((99, {"edited", "called", "open", "lost"}), (101, {"open", "lost"}), (131, {"open"})):
+        at = T0 + days * DAY_MS
+        partition.fold([record("deals", edit("open", at, f"tick{days}"), arrival=at)])
+        outputs = sums.take(partition)
+        assert {key for key, _ in partition.entities.rows} == left, days
+        assert ever(sums).get("deals_unknown", 0) == ("edited" in left), days
+        if days == 101:
+            assert {o.key for o in outputs if o.topic == "deal-states" and o.value is None} == {b"edited", b"called"}
+    assert "deals:0:a:0:owner=ann" not in sums
+    day = BUSINESS.calendar.day(T0 + 101 * DAY_MS)
+    assert sums[f"deals:0:d:{day}:total"] == {"deals_unknown": -1}, "until then it stood, whenever one looks"
+
+
+def test_state_of_when_an_edit_opened_a_deal_is_brought_in_line_once() -> None:
+    known = [
+        edit("edited", T0, "1", amount="500", owner="ann"),
+        edit("opened", T0, "2", amount="20", owner="ann"),
+        event("deal.created", "opened", T0 + 3_600_000, "3"),
+        event("deal.created", "created", T0, "4", amount="3"),
+        edit("moved", T0, "5", amount="7", stage="offer"),
+    ]
+    today, wanted = EntityPartition("deals", 0, BUSINESS), Sums()
+    today.fold([record("deals", e) for e in known])
+    wanted.take(today)
+
+    before, sums = EntityPartition("deals", 0, BUSINESS), Sums()
+    before._keeper.histories._steps.edits_open = True  # type: ignore[attr-defined]
+    before.fold([record("deals", e) for e in known])
+    rows = {row.key: row.value for row in before.changes().rows if row.value is not None}
+    rows[b"!"] = orjson.dumps({name: value for name, value in orjson.loads(rows[b"!"]).items() if name != "rules"})
+    again = EntityPartition("deals", 0, BUSINESS)
+    again.restore(rows.items())
+    changes = again.changes()
+    for name, body in [(row.key[1:].decode(), row.value) for row in changes.rows if row.key[:1] == b"P"]:
+        rows.pop(b"P" + name.encode())
+        if body is not None:
+            rows[b"P" + name.encode()] = body
+    assert {f"deals:0:{k[1:].decode()}": orjson.loads(v) for k, v in rows.items() if k[:1] == b"P"} == wanted
+    assert {o.key for o in changes.outputs if o.topic == "deal-states"} == {b"edited", b"opened", b"moved"}
+
+    rows |= {row.key: row.value for row in changes.rows if row.value is not None}
+    once = EntityPartition("deals", 0, BUSINESS)
+    once.restore(rows.items())
+    assert once.changes().rows == [], "it is done once"
+    once.fold([record("deals", event("deal.won", "edited", T0 + DAY_MS, "6"))])
+    sums.take(once)
+    assert ever(sums) == {"open_deals": 3, "open_amount": 300_000}
+
+
+def test_a_close_that_was_folded_away_goes_to_the_survivor() -> None:
+    loser = [event("deal.won", "a", T0, "a0", amount="10", owner="ann")]
+    loser += [edit("a", T0 + i * 60_000, f"a{i}", owner="bob") for i in range(1, 100)]
+    merged = event("deal.merged", "a", T0 + DAY_MS, "m", into="b")
+    one, two, sums = EntityPartition("deals", 0, BUSINESS), EntityPartition("deals", 0, BUSINESS), Sums()
+    one.fold([record("deals", e) for e in [*loser, merged]])
+    two.fold([record("deal-merges", o.value or b"") for o in one.changes().outputs if o.topic == "deal-merges"])
+    sums.take(two)
+    won = {name: s["deals_won"] for name, s in sums.items() if ":d:" in name and "deals_won" in s}
+    day = BUSINESS.calendar.day(T0)
+    assert won == {f"deals:0:d:{day}:total": 1, f"deals:0:d:{day}:owner=ann": 1}
 
 
 def test_a_merge_is_the_union_of_both_deals() -> None:
