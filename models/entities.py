@@ -76,8 +76,13 @@ class Entities(Generic[S]):
         """Start looking over all entities for those that can be let go."""
         self._sweep = iter(list(self._rows))
 
-    def sweep(self, dead: Callable[[S], bool], most: int) -> list[tuple[str, S]]:
-        """Look over up to ``most`` further entities; forget the dead ones and return them with their ids."""
+    def sweep(
+        self, dead: Callable[[S], bool], most: int, shrink: Callable[[S], bool] = lambda state: False
+    ) -> list[tuple[str, S]]:
+        """Look over up to ``most`` further entities; forget the dead ones and return them with their ids.
+
+        ``shrink`` makes one that lives on smaller, and says whether it did.
+        """
         gone: list[tuple[str, S]] = []
         for _ in range(most):
             key = next(self._sweep, None)
@@ -93,4 +98,6 @@ class Entities(Generic[S]):
                 del self._rows[key]
                 self._hot.pop(key, None)
                 gone.append((key, state))
+            elif shrink(state):
+                self.put(key, state)
         return gone

@@ -10,7 +10,7 @@ import orjson
 from msgspec import UNSET
 
 from models.business import Business
-from models.calendar import MINUTE_MS, iso
+from models.calendar import HOUR_MS, MINUTE_MS, iso
 from models.entities import Entities
 from models.events import deals as deal_events
 from models.events import leads as lead_events
@@ -45,6 +45,10 @@ class Keeper(Protocol):
 
     def dead(self, state: Any, watermark: int) -> bool:
         """Whether an entity can be forgotten."""
+
+    def shrink(self, state: Any, watermark: int) -> bool:
+        """Forget of an entity what is of no use any more; return whether there was anything."""
+        return False
 
     def let_go(self, state: Any, at: int) -> None:
         """Take out of the levels, from ``at`` (ms) on, what an entity that is being forgotten still counts for."""
@@ -307,7 +311,7 @@ def _entries(facts: Any) -> list[Entry]:
 class _Engagement(Keeper):
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         self._visits = engagement.Visits(business, panes, segments)
-        self._horizon = business.visit_horizon
+        self._horizon, self._keep = business.visit_horizon, business.keep_days
         self.entities: Entities[engagement.Visitor] = Entities(engagement.decode, engagement.encode)
 
     def take(self, event: Any, at: int, arrival: int) -> str:
@@ -334,9 +338,19 @@ class _Engagement(Keeper):
 
     def dead(self, state: engagement.Visitor, watermark: int) -> bool:
         """A visitor is forgotten when no window reaches back to the last visit, and no id is remembered."""
-        last = state.sessions[-1].last if state.sessions else state.floor
-        recent = (watermark - self._horizon) // 3_600_000
-        return last < watermark - self._horizon and all(hour < recent for hour in state.seen.hours.values())
+        return state.last < watermark - self._keep and self._quiet(state, watermark)
+
+    def shrink(self, state: engagement.Visitor, watermark: int) -> bool:
+        """Beyond the horizon only where visits began is remembered, for distinct visitors in longer windows."""
+        if not (state.sessions or state.seen.hours) or not self._quiet(state, watermark):
+            return False
+        self._visits.shrink(state)
+        return True
+
+    def _quiet(self, state: engagement.Visitor, watermark: int) -> bool:
+        """Whether nothing has been seen, or has come, for as long as the horizon."""
+        recent = (watermark - self._horizon) // HOUR_MS
+        return state.last < watermark - self._horizon and all(hour < recent for hour in state.seen.hours.values())
 
 
 class _Tallies(Keeper):

@@ -23,7 +23,8 @@ Booking = tuple[int, tuple[str, ...], Cells, Cells]
 TOTAL = "total"
 #: A pane's sums by segment and slot, and the segments that have changed.
 _Pane = tuple[dict[str, dict[int, Any]], set[str]]
-_DISTINCT_REACH = {Grain.MINUTE: 120, Grain.HOUR: 35 * 24, Grain.DAY: 400}
+#: So many panes back a distinct entity's visit before is of interest: no window is longer in panes of that grain.
+REACH = {Grain.MINUTE: 120, Grain.HOUR: 35 * 24, Grain.DAY: 800}
 
 
 class Panes:
@@ -136,7 +137,7 @@ class Panes:
         counts = self._distinct.get(key)
         if counts is None:
             counts = self._distinct[key] = Counter()
-        counts[gap if gap <= _DISTINCT_REACH[grain] else 0] += sign
+        counts[gap if gap <= REACH[grain] else 0] += sign
 
     def roll(self, watermark: int) -> None:
         """Carry the deltas into the panes that are kept, and let go of the ones that have passed their time.

@@ -230,10 +230,10 @@ class EntityPartition:
         if day != self._swept_day:
             self._swept_day = day
             entities.begin_sweep()
-        dead, watermark = self._keeper.dead, self.watermark
-        gone = entities.sweep(lambda state: dead(state, watermark), _SWEPT)
+        keeper, watermark = self._keeper, self.watermark
+        gone = entities.sweep(lambda state: keeper.dead(state, watermark), _SWEPT, lambda state: keeper.shrink(state, watermark))
         for _, state in gone:
-            self._keeper.let_go(state, watermark)
+            keeper.let_go(state, watermark)
         return [key for key, _ in gone]
 
     def _one(self) -> bytes:

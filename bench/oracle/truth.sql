@@ -41,14 +41,16 @@ select k, event.* from event join (select distinct k from asked) on t < k;
 -- Rolling: from the pane (hour; business day from 30 days on) that holds the instant one length ago.
 -- Calendar: the period that holds the instant just before.
 create or replace table span as
-select k, t, win, case win
-    when '24h' then (t - 86400000) // 3600000 * 3600000
-    when '7d' then (t - 7 * 86400000::bigint) // 3600000 * 3600000
-    when '30d' then instant(date_trunc('day', local(t - 30 * 86400000::bigint)))
-    when '90d' then instant(date_trunc('day', local(t - 90 * 86400000::bigint)))
-    else instant(date_trunc(win, local(t - 1)))
+with length as (
+    select win, try_cast(rtrim(win, 'hd') as bigint) * case when win like '%h' then 3600000::bigint else 86400000 end as millis
+    from asked_window
+)
+select k, t, win, case
+    when millis is null then instant(date_trunc(win, local(t - 1)))
+    when millis < 30 * 86400000::bigint then (t - millis) // 3600000 * 3600000
+    else instant(date_trunc('day', local(t - millis)))
 end as begin
-from asked, asked_window;
+from asked, length;
 
 -- == Merges: the survivor has the facts of both ==
 create or replace table survivor as
