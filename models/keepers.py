@@ -2,7 +2,7 @@
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -50,6 +50,10 @@ class Keeper(Protocol):
         """Forget of an entity what is of no use any more; return whether there was anything."""
         return False
 
+    def values(self, state: Any) -> Iterable[tuple[str, Any]]:
+        """Return the dimensions and values under which an entity may book, or take back; a value may be None."""
+        return ()
+
     def let_go(self, state: Any, at: int) -> None:
         """Take out of the levels, from ``at`` (ms) on, what an entity that is being forgotten still counts for."""
 
@@ -82,6 +86,7 @@ _LEAD_KINDS: dict[type, str] = {
 _to_dict = msgspec.to_builtins
 _ACTIVITIES = {m.name: slot for slot, m in enumerate(MEASURES["deals"]) if m.name in ("deal_activities", "meetings")}
 _MEETINGS = frozenset({"meeting", "demo"})
+_DIMENSIONS = (*deals.DESCRIBING, *deals.CREDITING, "stage")
 _FAR = 1 << 62
 #: A deal's row whose first fact does not say what it is; see ``models/history.py`` for the rest of it.
 _BEGINS_WITH_AN_EDIT = re.compile(rb'\[\[\[\d+,"(?:[^"\\]|\\.)*","(?:updated|deleted)",')
@@ -192,6 +197,20 @@ class _Logged(Keeper):
         if max(_latest(state), state.active) >= watermark - self._keep:
             return False
         return state.void or not state.log or self.finished(self.histories.present(state))
+
+    def values(self, state: Story[Any]) -> Iterator[tuple[str, Any]]:
+        """Return all that its facts have said, and what was folded away."""
+        facts = [entry[3] for entry in state.log]
+        base = state.base
+        if base is not None:
+            # A deal's base also remembers who had the credit first and at the close, and its stage.
+            then = ("owner_at_close", "first_owner"), ("team_at_close", "first_team")
+            named = zip(deals.CREDITING, then, strict=True)
+            yield from ((dimension, getattr(base, field, None)) for dimension, fields in named for field in fields)
+            facts.append(base.attributes)
+        for said in facts:
+            for dimension in _DIMENSIONS:
+                yield dimension, said.get(dimension)
 
     def finished(self, present: Any) -> bool:
         """Whether nothing more is expected of the entity."""
@@ -346,6 +365,15 @@ class _Engagement(Keeper):
             return False
         self._visits.shrink(state)
         return True
+
+    def values(self, state: engagement.Visitor) -> Iterator[tuple[str, Any]]:
+        """Return what its sessions came from."""
+        for session in state.sessions:
+            yield "source", session.source
+            yield "campaign", session.campaign
+        for name in {*state.visits, *[name for past in state.past.values() for name in past]}:
+            dimension, _, value = name.partition("=")
+            yield dimension, value
 
     def _quiet(self, state: engagement.Visitor, watermark: int) -> bool:
         """Whether nothing has been seen, or has come, for as long as the horizon."""

@@ -265,6 +265,10 @@ class Panes:
                     for slot, number in sums.items():
                         yield grain, pane, segment, self._names[slot], number
 
+    def segments(self) -> set[str]:
+        """Return the segments of everything held."""
+        return {segment for panes in self._sums.values() for by_segment in panes.values() for segment in by_segment}
+
     def sums(self, grain: Grain, pane: int, segment: str) -> dict[str, Any]:
         """Return what a pane holds, by measure name (for tests and ``explain``)."""
         return {self._names[s]: n for s, n in self._sums[grain].get(pane, {}).get(segment, {}).items()}

@@ -1,7 +1,8 @@
 """What does one partition of an entity fold do with a record, and what does it hand over at a checkpoint?
 
 Decode, find the entity, apply, book into the panes; what cannot be used becomes a dead letter. Rows of its state:
-``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``!`` watermark and definitions.
+``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``O`` values that stay ``other``,
+``!`` watermark and definitions.
 """
 
 from collections import Counter, defaultdict, deque
@@ -107,6 +108,8 @@ class EntityPartition:
                 pane(key[1:].decode(), value)
             elif kind == b"S":
                 self._segments.load(orjson.loads(value))
+            elif kind == b"O":
+                self._segments.load_others(orjson.loads(value))
             elif kind == b"!":
                 one = orjson.loads(value)
                 self._restore_one(one)
@@ -166,6 +169,8 @@ class EntityPartition:
             self._touched = False
             gone = self._sweep()
             self._panes.roll(self.watermark)
+            if self._segments.marking and not self._keeper.entities.sweeping:
+                self._segments.release(self._panes.segments())
             outputs += self._keeper.states()
             rows = [Row(b"E" + key.encode(), value) for key, value in self._keeper.entities.changes()]
             for key in gone:
@@ -179,6 +184,8 @@ class EntityPartition:
                 outputs.append(Output("panes", (prefix + name).encode(), body))
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
+            if self._segments.others_changed:
+                rows.append(Row(b"O", orjson.dumps(self._segments.dump_others())))
             rows.append(Row(b"!", self._one()))
             outputs += self._keeper.outputs()
             outputs += self._beats()
@@ -227,13 +234,23 @@ class EntityPartition:
     def _sweep(self) -> list[str]:
         day = self.watermark // 86_400_000
         entities = self._keeper.entities
-        if day != self._swept_day:
+        keeper, segments, watermark = self._keeper, self._segments, self.watermark
+        if day != self._swept_day and not entities.sweeping:
             self._swept_day = day
             entities.begin_sweep()
-        keeper, watermark = self._keeper, self.watermark
-        gone = entities.sweep(lambda state: keeper.dead(state, watermark), _SWEPT, lambda state: keeper.shrink(state, watermark))
+            segments.begin_marks()
+
+        def live(state: Any) -> bool:
+            if segments.marking:
+                segments.mark(keeper.values(state))
+            return keeper.shrink(state, watermark)
+
+        gone = entities.sweep(lambda state: keeper.dead(state, watermark), _SWEPT, live)
         for _, state in gone:
             keeper.let_go(state, watermark)
+        if segments.marking:
+            for state in entities.dirty.values():
+                segments.mark(keeper.values(state))
         return [key for key, _ in gone]
 
     def _one(self) -> bytes:

@@ -232,6 +232,9 @@ class PredictPartition:
             for name, body in self._panes.changes():
                 rows.append(Row(b"P" + name.encode(), body))
                 outputs.append(Output("panes", f"predictions:{self.partition}:{name}".encode(), body))
+            if self._segments.marking:
+                # What a level was booked under is kept beside it: all that is in use is in the panes.
+                self._segments.release(self._panes.segments())
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0)
@@ -571,6 +574,7 @@ class PredictPartition:
         if day != self._swept_day:
             self._swept_day = day
             self.entities.begin_sweep()
+            self._segments.begin_marks()
         return [key for key, _ in self.entities.sweep(self._dead, _SWEPT)]
 
     def _dead(self, tracked: Tracked) -> bool:

@@ -483,3 +483,114 @@ def test_a_full_dimension_books_under_other_and_takes_back_from_there_after_a_re
     sums.take(restored)
     assert sums["deals:0:a:0:source=other"] == {"open_deals": 1}
     assert "deals:0:a:0:source=s2" not in sums
+
+
+def cells(rows: dict[bytes, bytes], dimension: str) -> dict[str, Any]:
+    """What the day panes hold in all, by segment of a dimension; what the levels hold is left out."""
+    found: dict[str, Any] = defaultdict(lambda: defaultdict(int))
+    for key, value in rows.items():
+        _, _, segment = key[1:].decode().partition(":")[2].partition(":") if key[:2] == b"Pa" else ("", "", "")
+        if segment.startswith(f"{dimension}="):
+            for measure, number in orjson.loads(value).items():
+                found[segment][measure] += number
+    return {segment: {m: n for m, n in sums.items() if n} for segment, sums in found.items() if any(sums.values())}
+
+
+class Kept:
+    """A partition that is restarted when told, with its rows."""
+
+    def __init__(self, fold: str, business: Business) -> None:
+        self.fold, self.business, self.rows, self.count = fold, business, dict[bytes, bytes](), 0
+        self.partition = EntityPartition(fold, 0, business)
+
+    def take(self, *events: dict[str, Any], at: int, restart: bool = False) -> None:
+        if restart:
+            self.partition = EntityPartition(self.fold, 0, self.business)
+            self.partition.restore(self.rows.items())
+        self.count += len(events)
+        self.partition.fold([record(self.fold, e, self.count, arrival=at) for e in events])
+        for row in self.partition.changes().rows:
+            if row.value is None:
+                self.rows.pop(row.key, None)
+            else:
+                self.rows[row.key] = row.value
+
+    def admitted(self, dimension: str) -> set[str]:
+        return set(orjson.loads(self.rows[b"S"]).get(dimension, []))
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_name_that_nothing_holds_any_more_gives_its_place_back(restart: bool) -> None:
+    kept = Kept("deals", Business(segment_limit=3, keep_days=100 * DAY_MS))
+    at = T0
+    for n in range(5):  # s3 and s4 find no place
+        kept.take(event("deal.created", f"d{n}", at, f"c{n}", source=f"s{n}", amount="1"), at=at)
+    kept.take(event("deal.lost", "d0", at + 1, "l0"), event("deal.lost", "d1", at + 1, "l1"), at=at + 1)
+    assert kept.admitted("source") == {"s0", "s1", "s2"}
+    for day in (50, 101, 102, 103, 104):
+        at = T0 + day * DAY_MS
+        kept.take(event("deal.updated", "d2", at, f"t{day}", amount=str(day)), at=at, restart=restart)
+    # The lost ones are forgotten, and their panes: two places are free, but not for s3 and s4, of which deals are open.
+    assert kept.admitted("source") == {"s2"}
+    kept.take(event("deal.created", "d5", at, "c5", source="s3"), event("deal.created", "d6", at, "c6", source="s5"), at=at)
+    assert kept.admitted("source") == {"s2", "s5"}
+    assert kept.rows[b"O"] == orjson.dumps({"source": ["s3", "s4"]})
+    assert cells(kept.rows, "source") == {
+        "source=s2": {"open_deals": 1, "open_amount": 104 * 10_000},
+        "source=other": {"open_deals": 3, "open_amount": 20_000},
+        "source=s5": {"open_deals": 1},
+    }
+    # What was booked as other is taken back as other: a fact that comes late, a move, a close.
+    kept.take(event("deal.updated", "d3", T0 + 5, "late", amount="30"), at=at, restart=restart)
+    kept.take(event("deal.updated", "d4", at, "moved", source="s6"), event("deal.lost", "d3", at, "l3"), at=at, restart=restart)
+    assert cells(kept.rows, "source") == {
+        "source=s2": {"open_deals": 1, "open_amount": 104 * 10_000},
+        "source=other": {"open_deals": 1},
+        "source=s5": {"open_deals": 1},
+        "source=s6": {"open_deals": 1, "open_amount": 10_000},
+    }
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 10**6), restarts=st.booleans())
+def test_whatever_comes_and_goes_all_that_is_booked_is_taken_back(seed: int, restarts: bool) -> None:
+    """Names come and go for two years; then every deal is deleted, and nothing is left in any level."""
+    r = random.Random(seed)
+    kept = Kept("deals", Business(segment_limit=3, keep_days=20 * DAY_MS, keep_hours=5 * DAY_MS))
+    known: list[str] = []
+    for day in range(150):
+        at = T0 + day * DAY_MS
+        for n in range(r.randrange(3)):
+            if known and r.random() < 0.6:
+                deal = r.choice(known[-8:])
+                kind = r.choice(["updated", "updated", "stage_changed", "won", "lost", "reopened"])
+                data: dict[str, Any] = {"source": f"s{r.randrange(day // 10, day // 10 + 6)}"} if kind == "updated" else {}
+                if kind == "stage_changed":
+                    data = {"stage": f"g{r.randrange(5)}"}
+                when = at - r.choice([0, 0, 3, 12]) * DAY_MS
+                kept.take(event(f"deal.{kind}", deal, when, f"{day}-{n}", **data), at=at, restart=restarts)
+            else:
+                known.append(f"d{day}-{n}")
+                kept.take(event("deal.created", known[-1], at, f"{day}-{n}", source=f"s{day // 10}"), at=at, restart=restarts)
+    alive = [key[1:].decode() for key in kept.rows if key[:1] == b"E"]
+    end = T0 + 150 * DAY_MS
+    kept.take(*[event("deal.deleted", deal, end, f"x{deal}") for deal in alive], at=end, restart=restarts)
+    assert {key: value for key, value in kept.rows.items() if key[:2] == b"Pa"} == {}
+
+
+def test_a_visitors_name_stays_what_it_was_for_as_long_as_it_is_remembered() -> None:
+    kept = Kept("engagement", Business(segment_limit=1, keep_days=200 * DAY_MS))
+
+    def page(who: str, day: int, source: str | None, later: int = 0) -> dict[str, Any]:
+        data = {"visitor_id": who, "session_id": f"{who}{day}"} | ({"source": source} if source else {})
+        return event("web.page_viewed", who, T0 + day * DAY_MS + later, f"{who}{day}{later}", **data)
+
+    kept.take(page("gone", 0, "old"), at=T0)
+    kept.take(page("b", 199, "new"), at=T0 + 199 * DAY_MS)
+    for day in (210, 220, 230):
+        kept.take(page("tick", day, None), at=T0 + day * DAY_MS, restart=True)
+    assert kept.admitted("source") == set()
+    # The earlier page of a visit comes late: its session is taken back from where it was booked.
+    kept.take(page("b", 199, None, -1000), at=T0 + 231 * DAY_MS)
+    kept.take(page("c", 231, "new"), page("d", 231, "newer"), at=T0 + 231 * DAY_MS)
+    assert kept.admitted("source") == {"newer"}
