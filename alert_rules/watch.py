@@ -174,7 +174,7 @@ class WatchEntities:
 
     def _new_limits(self, record: Record) -> None:
         stages = {} if record.value is None else orjson.loads(record.value)["stages"]
-        limits = {str(stage): [int(value) for value in values] for stage, values in stages.items()}
+        limits = {str(s): [None if value is None else int(value) for value in values] for s, values in stages.items()}
         if any(len(values) != len(QUANTILES) for values in limits.values()):
             raise ValueError(f"limits: found {stages!r} (accepted: {len(QUANTILES)} quantiles for each stage)")
         if limits != self._limits:

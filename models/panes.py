@@ -84,7 +84,8 @@ class Panes:
     def book(self, booking: Booking, sign: int) -> None:
         """Add a whole booking, single values included, or take it back."""
         minute, segments, cells, values = booking
-        self.add(minute, segments, cells, sign)
+        if cells:
+            self.add(minute, segments, cells, sign)
         if values:
             self._add_values(minute, segments, values, sign)
 

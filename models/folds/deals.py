@@ -31,6 +31,7 @@ _ENTERED: Cells = ((_SLOT["stage_entered"], 1),)
 _OPEN_DEALS, _OPEN_AMOUNT = _SLOT["open_deals"], _SLOT["open_amount"]
 _UNKNOWN: Cells = ((_SLOT["deals_unknown"], 1),)
 _STAGE_LEFT, _STAGE_MILLIS, _STAGE_STAYS = _SLOT["stage_left"], _SLOT["stage_millis"], _SLOT["stage_stays"]
+_STAGE_LENGTHS = _SLOT["stage_lengths"]
 
 #: Attributes that describe a deal: the close is booked under what is known of them last.
 DESCRIBING = ("source", "campaign", "product", "region", "segment", "pipeline", "variant")
@@ -193,8 +194,10 @@ class DealSteps:
         if deal.stage is not None and sign:
             stay = at - deal.stage_since
             cells = ((_STAGE_LEFT, 1), (_STAGE_MILLIS, stay))
-            segments = (TOTAL, self._segments.name("stage", deal.stage))
-            self._panes.book((at // MINUTE_MS, segments, cells, ((_STAGE_STAYS, rough(stay)),)), sign)
+            segment = self._segments.name("stage", deal.stage)
+            self._panes.book((at // MINUTE_MS, (TOTAL, segment), cells, ((_STAGE_STAYS, rough(stay)),)), sign)
+            # Beside the entries of that time it says how many are still there, and since when.
+            self._panes.book((deal.stage_since // MINUTE_MS, (segment,), (), ((_STAGE_LENGTHS, rough(stay)),)), sign)
 
     def _settle(self, deal: Deal, at: int, sign: int) -> None:
         """Bring what is booked in line with the present."""
