@@ -267,7 +267,10 @@ from (select t, win, begin, dim, seg, coalesce(columns(* exclude (t, win, begin,
 
 create or replace view answer as
 select kpi, win, dim, seg, t, begin,
-    case when den is null then num / num_unit when den <> 0 then
+    -- A share of amounts of which some are below 0 may come out as none.
+    case when den is null then num / num_unit
+        when kpi = 'win_rate_value' and den <> 0 and num / den not between 0 and 1 then null
+        when den <> 0 then
         (num / num_unit) / (den / den_unit) * case when kpi = 'nps' then 100 else 1 end end as value,
     case when den is not null then num / num_unit end as num,
     den / den_unit as den
