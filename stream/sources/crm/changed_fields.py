@@ -18,10 +18,13 @@ _BITMAP = re.compile(r"(?:\d+-)?0[xX]([0-9A-Fa-f]+)", re.ASCII)
 def said(change: Mapping[str, Any], header: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """Return the fields that a change of a ``kind`` tells: null for one that was cleared, none that has not changed."""
     flat = {name: value for name, value in change.items() if name != "ChangeEventHeader"}
+    changed, nulled = _names(header.get("changedFields")), _names(header.get("nulledFields"))
     for name in _COMPOUND:
         if isinstance(flat.get(name), dict):
-            flat = {**flat.pop(name), **flat}
-    changed, nulled = _names(header.get("changedFields")), _names(header.get("nulledFields"))
+            inner = flat.pop(name)
+            flat = {**inner, **flat}
+            if name in changed:
+                changed += [part for part, value in inner.items() if value is not None]
     cleared = dict.fromkeys(nulled) if kind == "UPDATE" else {}
     if kind == "UPDATE" and changed:
         return {name: flat[name] for name in changed if name in flat} | cleared

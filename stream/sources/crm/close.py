@@ -143,7 +143,9 @@ def _lead(note: Mapping[str, Any], data: Mapping[str, Any], settings: SourceSett
             meant = LEAD_EVENTS.get(lookup(text(data.get(name), name) or "", settings.lead_statuses) or "")
             if meant is not None:
                 yield _event(note, settings, meant[0], subject, meant[1], "status")
-                break
+                return
+        label = first(data.get("status_label"), data.get("status_id"))
+        yield Ignored(f"lead: the status {shown(label)} is no step of a lead here (sources.<name>.lead_statuses)")
 
 
 def _subject(note: Mapping[str, Any], data: Mapping[str, Any]) -> str:

@@ -268,6 +268,8 @@ def _lead(
         kind, facts = LEAD_EVENTS[meaning]
         yield event(settings, "salesforce", kind, subject, at, stepped or event_id(id, meaning), facts)
         told = True
+    elif status and not meaning:
+        yield Ignored(f"Status: {shown(status)} is no step of a lead here (sources.<name>.lead_statuses)")
     if found or not told:
         yield event(settings, "salesforce", "lead.updated", subject, at, id, found)
 
