@@ -12,6 +12,7 @@ from models.events.scalars import shown
 from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import parse
 from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_hex, keys_of, signature_of, stamp, timely
 from stream.sources.crm.values import (
@@ -27,7 +28,6 @@ from stream.sources.crm.values import (
     scaled,
     text,
 )
-from stream.sources.crm.words import lookup
 
 HASH, TIMESTAMP = "close-sig-hash", "close-sig-timestamp"
 _OPPORTUNITY = {

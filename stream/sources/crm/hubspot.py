@@ -18,6 +18,7 @@ from models.events.scalars import shown
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import flag, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_base64, keys_of, signature_of, stamp, timely
 from stream.sources.crm.values import (
@@ -35,7 +36,6 @@ from stream.sources.crm.values import (
     stage_kind,
     text,
 )
-from stream.sources.crm.words import flag, lookup
 
 V3, TIMESTAMP = "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
 OLD, VERSION = "x-hubspot-signature", "x-hubspot-signature-version"

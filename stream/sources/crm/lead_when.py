@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from stream.sources.crm.lookup import word
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.values import text
-from stream.sources.crm.words import word
 
 #: By field, the values that make a contact a lead.
 When = Mapping[str, tuple[str, ...]]

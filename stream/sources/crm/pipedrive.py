@@ -12,6 +12,7 @@ from models.events.scalars import shown
 from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import parse
 from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import flag, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import basic
 from stream.sources.crm.values import (
@@ -26,7 +27,6 @@ from stream.sources.crm.values import (
     stage_kind,
     text,
 )
-from stream.sources.crm.words import flag, lookup
 
 _DEAL = {
     "value": "amount",

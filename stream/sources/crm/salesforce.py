@@ -15,6 +15,7 @@ from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item,
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.changed_fields import cleared_unnamed, said
 from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import flag, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import bearer, credentials, same
 from stream.sources.crm.values import (
@@ -31,7 +32,6 @@ from stream.sources.crm.values import (
     stage_kind,
     text,
 )
-from stream.sources.crm.words import flag, lookup
 
 #: The fields of opportunities and leads that are read, by the attribute they are.
 OPPORTUNITY = {

@@ -18,8 +18,8 @@ from models.calendar import epoch_ms, iso
 from models.events.refused import Reason
 from models.events.scalars import EARLIEST, ID_LENGTH, TEXT_LENGTH, shown
 from stream.sources.crm.base import Unusable
+from stream.sources.crm.lookup import YES, lookup
 from stream.sources.crm.settings import SourceSettings, Stage
-from stream.sources.crm.words import YES, lookup
 
 _AMOUNTS = ("amount", "cost")
 _NUMBERS = ("score", "duration_seconds", "preparation_seconds", "response_seconds", "hours")
