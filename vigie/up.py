@@ -19,6 +19,7 @@ from stream.publisher import Publisher
 from stream.seen import seen_of
 from stream.settings import Settings, config_file
 from stream.settings import load as settings_again
+from stream.waiting import end
 from stream.web import predictions
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
@@ -70,9 +71,7 @@ async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None =
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
 
 async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again: Again | None = None) -> str:
@@ -138,9 +137,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     ]
 
     async def end_cache() -> None:
-        for task in caching:
-            task.cancel()
-        await asyncio.gather(*caching, return_exceptions=True)
+        await end(*caching)
         await snapshots.close()
 
     stack.push_async_callback(end_cache)

@@ -15,6 +15,7 @@ from stream.catalogue import load_catalogue
 from stream.metrics import Metrics
 from stream.options import wall_clock
 from stream.settings import Settings
+from stream.waiting import end
 from stream.web import predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
@@ -114,6 +115,4 @@ async def web(settings: Settings) -> None:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
