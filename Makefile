@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 SECONDS ?= 30
+ZONES := America/New_York Europe/Paris Asia/Kathmandu Australia/Lord_Howe
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 
 .DEFAULT_GOAL := help
@@ -37,7 +38,7 @@ check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert
 	$(BIN)/mypy
 	$(BIN)/python -m vigie.schemas --check docs
 	$(BIN)/vigie rules check
-	$(BIN)/vigie rules test
+	set -e; for zone in UTC $(ZONES); do VIGIE_BUSINESS__TIMEZONE=$$zone $(BIN)/vigie rules test; done
 	$(BIN)/vigie sources conformance
 
 format: $(VENV)/.dev ## Format the code
