@@ -30,8 +30,9 @@ from stream.web.server import serve
 from stream.web.webhooks import Entrance
 from stream.web.webhooks import router as webhooks_router
 from vigie.acts import open_operations
-from vigie.common import Config, console, log_to_stderr, run, settings_of
+from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
+from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.simulate import demo as demo_batches
 
@@ -51,7 +52,12 @@ def command(
     settings = settings_of(config, web__port=port)
     log_to_stderr(settings.log_level)
     again = Again(lambda: settings_again(config, web__port=port), config_file(config))
-    run(up(settings, demo=demo, seed=seed, again=again))
+    try:
+        # On a Kafka it is a worker among others; on its own broker it meets nobody.
+        with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
+            run(up(named, demo=demo, seed=seed, again=again))
+    except NameTaken as error:
+        refuse(error, 2)
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None) -> None:

@@ -25,6 +25,7 @@ from stream.web.server import serve
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import engine_options
+from vigie.names import NameTaken, claimed
 from vigie.up import open_door
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,11 @@ def command(
             "(accepted: the address of a Kafka, such as localhost:9092; or run `vigie up`, which has its own page)"
         )
     log_to_stderr(settings.log_level)
-    run(web(settings))
+    try:
+        with claimed(settings, "web") as named:
+            run(web(named))
+    except NameTaken as error:
+        refuse(error, 2)
 
 
 async def web(settings: Settings) -> None:
