@@ -17,7 +17,7 @@ from models.events.scalars import parse_time
 from stream.options import EngineOptions
 from stream.publisher import NoTopic, Publisher
 from stream.settings import Settings
-from stream.sources.files import FORMATS, FileReject, ReadOptions, SourceFileError, read_file
+from stream.sources.files import FORMATS, ON_PURPOSE, FileReject, ReadOptions, SourceFileError, read_file
 from stream.topics import check, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
@@ -57,7 +57,13 @@ def progress_bar() -> Progress:
 def report(rejects: Counter[str], examples: dict[str, int]) -> None:
     """Say what was not published and why, most frequent first."""
     for reason, count in rejects.most_common(20):
-        console.print(f"  not published: {count:,} × {reason} (first in line {examples[reason]})", markup=False)
+        what = "left out" if reason in ON_PURPOSE else "not published"
+        console.print(f"  {what}: {count:,} × {reason} (first in line {examples[reason]})", markup=False)
+
+
+def wrong(rejects: Counter[str]) -> int:
+    """Return how many lines could not be used, those left aside that the format or its mapping leaves out."""
+    return sum(count for reason, count in rejects.items() if reason not in ON_PURPOSE)
 
 
 def command(
@@ -67,7 +73,7 @@ def command(
     speed: Annotated[float, typer.Option(min=0, help="Times real time, by the events' own times; 0: as fast as it goes.")] = 0,
     config: Config = None,
 ) -> None:
-    """Publish events to Kafka: exit code 1 where not every event was acknowledged, rejected lines included."""
+    """Publish events to Kafka: exit code 1 where not every event was acknowledged, or a line was rejected."""
     settings = settings_of(config)
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded'; publish needs a Kafka. For a file on the embedded broker run: vigie replay", 2)
@@ -114,20 +120,20 @@ def publish(settings: Settings, files: list[Path], format: str, mapping: Path | 
     seconds = time.monotonic() - began
     console.print(
         f"{publisher.acknowledged:,} events acknowledged in {seconds:.1f} s ({publisher.acknowledged / seconds:,.0f}/s), "
-        f"{publisher.failed + left:,} not, {rejects.total():,} rejected"
+        f"{publisher.failed + left:,} not, {wrong(rejects):,} rejected, {rejects.total() - wrong(rejects):,} left out"
     )
     for why in publisher.errors:
         console.print(f"  {why}", style="red", markup=False)
     report(rejects, examples)
     print(
         orjson.dumps(
-            {"acknowledged": publisher.acknowledged, "failed": publisher.failed + left, "rejected": rejects.total()}
+            {"acknowledged": publisher.acknowledged, "failed": publisher.failed + left, "rejected": wrong(rejects)}
         ).decode()
     )
     if stopped:
         console.print(f"vigie: {stopped}; the rest was not published", style="red", markup=False)
         return 130 if stopped == "interrupted" else 1
-    return 1 if publisher.failed + left or rejects else 0
+    return 1 if publisher.failed + left or wrong(rejects) else 0
 
 
 def ready(options: EngineOptions) -> None:

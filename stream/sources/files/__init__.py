@@ -17,6 +17,10 @@ FORMATS: dict[str, Reader] = {
 """Every format by the name that ``--format`` takes."""
 
 
+ON_PURPOSE = frozenset({mapped.SKIPPED, crm.NO_DATE})
+"""Reasons of rejects that a format or its mapping means: nothing is wrong with such lines."""
+
+
 def read_file(path: Path, format: str = "jsonl", options: ReadOptions | None = None) -> Iterator[Item]:
     """Read ``path`` as ``format``: events in time order (``jsonl``: in the file's order), rejects where they are met.
 
@@ -30,4 +34,6 @@ def read_file(path: Path, format: str = "jsonl", options: ReadOptions | None = N
     return reader(path, options or ReadOptions())
 
 
-__all__ = ["FORMATS", "FileEvent", "FileReject", "Item", "ReadOptions", "Reader", "SourceFileError", "read_file"]
+__all__ = [
+    "FORMATS", "ON_PURPOSE", "FileEvent", "FileReject", "Item", "ReadOptions", "Reader", "SourceFileError", "read_file",
+]  # fmt: skip

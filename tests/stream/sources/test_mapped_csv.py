@@ -94,12 +94,12 @@ def test_amounts(tmp_path: Path, text: str, amount: str) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("A1;31/02/2026;;;;;;", 'Ouverte: found "31/02/2026"; %d/%m/%Y %H:%M or %d/%m/%Y or iso are accepted'),
-        ("A1;01/02/2026;;;12.5;;;", 'Montant: found "12.5"; a number with the decimal sign "," is needed'),
-        ("A1;01/02/2026;;;NaN;;;", 'Montant: found "NaN"'),
-        ("A1;01/02/2026;;;1e400;;;", 'Montant: found "1e400"'),
+        ("A1;31/02/2026;;;;;;", "Ouverte: found '31/02/2026', accepted is %d/%m/%Y %H:%M or %d/%m/%Y or ISO 8601"),
+        ("A1;01/02/2026;;;12.5;;;", "Montant: found '12.5', accepted is a number with the decimal sign ','"),
+        ("A1;01/02/2026;;;NaN;;;", "Montant: found 'NaN'"),
+        ("A1;01/02/2026;;;1e400;;;", "Montant: found '1e400'"),
         (";01/02/2026;;;;;;", "Affaire: empty; the subject is needed"),
-        ("A1;01/02/2026;;;;;;bientôt", 'Visée: found "bientôt"'),
+        ("A1;01/02/2026;;;;;;bientôt", "Visée: found 'bientôt'"),
         ("A1;01/02/2026", "2 fields in the row; the header has 8"),
     ],
 )
