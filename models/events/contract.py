@@ -126,7 +126,10 @@ class Attributes(Part):
     """Any attribute of a deal or a lead; absent means not known to this event, null means cleared."""
 
     amount: Amount | None = None
-    currency: Currency | None = Field(None, description="Without one, the deal's own, or the business currency.")
+    currency: Currency | None = Field(None, description="Without one, the deal's own, the default, or the business currency.")
+    default_currency: Currency | None = Field(
+        None, description="What a sender that does not know the deal holds its amounts to be in; counts where no event gives one."
+    )
     cost: Amount | None = Field(None, description="What the deal costs to deliver, in the same currency.")
     stage: Text | None = None
     pipeline: Text | None = None

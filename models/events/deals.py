@@ -10,6 +10,7 @@ class Attributes(Data, kw_only=True, frozen=True):
 
     amount: Amount | UnsetType | None = UNSET
     currency: Currency | UnsetType | None = UNSET
+    default_currency: Currency | UnsetType | None = UNSET
     cost: Amount | UnsetType | None = UNSET
     stage: Text | UnsetType | None = UNSET
     pipeline: Text | UnsetType | None = UNSET

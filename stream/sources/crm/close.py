@@ -14,7 +14,7 @@ from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic,
 from stream.sources.crm.body import parse
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_hex, keys_of, signature_of, stamp, timely
-from stream.sources.crm.values import LEAD_EVENTS, attributes, event, event_id, identifier, mapping, moment, text
+from stream.sources.crm.values import LEAD_EVENTS, attributes, event, event_id, identifier, mapping, moment, priced, text
 
 HASH, TIMESTAMP = "close-sig-hash", "close-sig-timestamp"
 _OPPORTUNITY = {
@@ -76,9 +76,7 @@ def _opportunity(note: Mapping[str, Any], data: Mapping[str, Any], settings: Sou
         return
     found = attributes(data, _OPPORTUNITY, settings)
     if "value" in data:
-        found["amount"] = _cents(data["value"])
-        if found["amount"] is not None and not found.get("currency") and settings.currency:
-            found["currency"] = settings.currency
+        found = priced({**found, "amount": _cents(data["value"])}, settings)
     status, was = data.get("status_type"), mapping(note.get("previous_data") or {}, "event.previous_data")
     if action == "created":
         yield _event(note, settings, "deal.created", subject, found)

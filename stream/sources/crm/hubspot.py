@@ -28,6 +28,7 @@ from stream.sources.crm.values import (
     fingerprint,
     identifier,
     moment,
+    priced,
     stage_kind,
     text,
     yes,
@@ -180,9 +181,7 @@ def _property(entity: str, note: Mapping[str, Any], subject: str, settings: Sour
     mapped = settings.fields.get(name) or (_DEAL if entity == "deal" else _CONTACT).get(name)
     if mapped is None:
         return Ignored(f"{entity}.propertyChange: the property {shown(name)} is no attribute here (see sources.<name>.fields)")
-    data = {mapped: attribute(mapped, value, settings)}
-    if mapped == "amount" and data["amount"] is not None and settings.currency is not None:
-        data["currency"] = settings.currency
+    data = priced({mapped: attribute(mapped, value, settings)}, settings)
     return _event(note, settings, f"{_room(entity)}.updated", subject, id, data)
 
 

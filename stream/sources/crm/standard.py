@@ -23,7 +23,7 @@ from stream.sources.crm.body import objects, parse
 from stream.sources.crm.mapping import MISSING, Rule, Value
 from stream.sources.crm.settings import ATTRIBUTES, SourceSettings
 from stream.sources.crm.signing import credentials, hmac_base64, keys_of, same, stamp, timely
-from stream.sources.crm.values import attribute, event, event_id, identifier, mapping, moment
+from stream.sources.crm.values import attribute, event, event_id, identifier, mapping, moment, priced
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 _SECRET, _PUBLIC = b"whsec_", b"whpk_"
@@ -127,9 +127,7 @@ def _mapped(item: Any, rule: Rule | None, id: str, sent: int, settings: SourceSe
         found = _scaled(value, value.get(item))
         if found is not MISSING:
             data[name] = attribute(name, found, settings) if name in ATTRIBUTES else found
-    if data.get("amount") is not None and data.get("currency") is None and settings.currency is not None:
-        data["currency"] = settings.currency
-    return event(settings, "standard", str(kind), subject, at, id, data)
+    return event(settings, "standard", str(kind), subject, at, id, priced(data, settings, str(kind)))
 
 
 def _scaled(value: Value, found: Any) -> Any:
@@ -157,7 +155,7 @@ def _plain(item: Mapping[str, Any], id: str, sent: int, settings: SourceSettings
                 del data[name]
     given = item.get("time", item.get("timestamp"))
     at = sent if given is None else moment(given, "timestamp")
-    made = event(settings, "standard", kind, identifier(subject, "subject"), at, id, data)
+    made = event(settings, "standard", kind, identifier(subject, "subject"), at, id, priced(data, settings, kind))
     if item.get("specversion") == "1.0":  # a CloudEvent: its id is the one that its other copies have too
         made |= {name: item[name] for name in ("id", "source", "time", "traceparent", "tracestate") if item.get(name) is not None}
         if settings.source is not None:

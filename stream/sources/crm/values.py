@@ -169,9 +169,19 @@ def attributes(raw: Mapping[str, Any], table: Mapping[str, str], settings: Sourc
         if field in raw:
             name = settings.fields.get(field) or table[field]
             found[name] = attribute(name, raw[field], settings)
-    if found.get("amount") is not None and found.get("currency") is None and settings.currency is not None:
-        found["currency"] = settings.currency
-    return found
+    return priced(found, settings)
+
+
+def priced(data: dict[str, Any], settings: SourceSettings, kind: str = "deal.updated") -> dict[str, Any]:
+    """Return the data of an event of the type ``kind``, with the source's currency where money comes without one.
+
+    Which currency the deal has is for the fold to know: here it is said as a default. What an event says of no deal (an
+    invoice, spend, an ad's cost) has no other one to be in.
+    """
+    if settings.currency is None or data.get("currency") is not None or all(data.get(name) is None for name in _AMOUNTS):
+        return data
+    name = "default_currency" if kind.startswith(("deal.", "lead.")) else "currency"
+    return data if data.get(name) is not None else {**data, name: settings.currency}
 
 
 def stage_kind(stage: Any, settings: SourceSettings, known: Mapping[str, str]) -> str:

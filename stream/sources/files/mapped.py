@@ -92,7 +92,8 @@ def _event(row: CsvRow, event: EventMapping, mapping: CsvMapping, zone: tzinfo) 
             data[name] = mapping.field(name, text, zone, cell.scale)
         except ValueError as error:
             raise ValueError(f"{cell.column or name}: {error}") from None
-    for name in {"amount", "cost"} & data.keys() if "currency" in known else ():
+    worth = [name for name in ("amount", "cost") if name in data and "currency" in known]
+    for name in worth:
         text = event.data[name].read(row.fields)
         try:
             currency = currency_of(money(text, mapping.decimal)[1], data.get("currency"), mapping.currency, text)
@@ -100,6 +101,9 @@ def _event(row: CsvRow, event: EventMapping, mapping: CsvMapping, zone: tzinfo) 
             raise ValueError(f"{event.data[name].column or name}: {error}") from None
         if currency is not None:
             data["currency"] = currency
+    if worth and mapping.currency is not None and "currency" not in data:
+        # Which currency a deal has is for its fold to know: here it is a default.
+        data["default_currency" if "default_currency" in known else "currency"] = mapping.currency
     told = {
         "specversion": "1.0",
         "id": identity,

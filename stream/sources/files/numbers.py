@@ -69,15 +69,17 @@ def money(text: str, decimal: str | None) -> tuple[Decimal, tuple[str, ...]]:
 
 
 def currency_of(said: tuple[str, ...], own: str | None, default: str | None, text: str) -> str | None:
-    """Return the currency of an amount: the record's ``own``, else what its sign says, else the ``default``.
+    """Return the currency of an amount: the record's ``own``, else what its sign says; None where nothing is said.
+
+    ``default`` only tells which of several a sign may mean.
 
     Raises:
         ValueError: where the sign says another one than the record, or could be several and nothing says which.
     """
+    if own is not None and said and own.upper() not in said:
+        raise ValueError(f"found {text!r}, but the currency of it is said to be {own}")
     if own is not None or not said:
-        if own is not None and said and own.upper() not in said:
-            raise ValueError(f"found {text!r}, but the currency of it is said to be {own}")
-        return own or default
+        return own
     if default in said:
         return default
     if len(said) > 1:

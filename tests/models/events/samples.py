@@ -8,7 +8,7 @@ ARRIVAL = 1_785_000_000_000  # 2026-07-25
 
 _DEAL = {"amount": "1234.56", "currency": "EUR", "cost": 99.5, "stage": "proposal", "owner": "ana", "team": "north"}
 _DEAL |= {"pipeline": "new", "source": "web", "campaign": "spring", "product": "suite", "region": "emea", "segment": "smb"}
-_DEAL |= {"account_id": "a-1", "lead_id": "l-1", "expected_close_date": "2026-09-30", "variant": "b"}
+_DEAL |= {"default_currency": "EUR", "account_id": "a-1", "lead_id": "l-1", "expected_close_date": "2026-09-30", "variant": "b"}
 _LEAD = {**_DEAL, "score": 71, "email_hash": "9f2c", "bant": {"budget": True, "authority": 0.5, "need": "high", "timing": None}}
 _VISIT = {"visitor_id": "v-1", "session_id": "s-1", "lead_id": "l-1", "page": "/pricing", "referrer": "https://example.org/"}
 _VISIT |= {"source": "ads", "campaign": "spring", "duration_seconds": 12.5, "form": "contact", "cta": "try"}

@@ -56,7 +56,7 @@ def test_a_row_may_tell_of_two_events(tmp_path: Path) -> None:
                 "owner": "Zoé",
                 "region": "FR",
                 "expected_close_date": "2026-04-30",
-                "currency": "EUR",
+                "default_currency": "EUR",
             },
         },
         {
@@ -66,7 +66,7 @@ def test_a_row_may_tell_of_two_events(tmp_path: Path) -> None:
             "type": "deal.won",
             "time": "2026-04-02T00:00:00+02:00",
             "subject": "A1",
-            "data": {"amount": "1234.50", "currency": "EUR"},  # a won deal has no reason
+            "data": {"amount": "1234.50", "default_currency": "EUR"},  # a won deal has no reason
         },
     ]
 

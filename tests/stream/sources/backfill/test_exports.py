@@ -51,7 +51,11 @@ def test_every_usual_form_of_csv_is_read(encoding: str, delimiter: str, tmp_path
     rows = text.replace(",", delimiter).replace(f"c{delimiter} d", "c, d")
     events, rejects = read("hubspot", write(tmp_path / "f.csv", rows.encode(encoding)))
     assert not rejects
-    assert told(events)[-1] == ("deal.updated", "2026-03-02T23:59:59.999Z", {"amount": "1", "currency": "EUR", "owner": "Zoé"})
+    assert told(events)[-1] == (
+        "deal.updated",
+        "2026-03-02T23:59:59.999Z",
+        {"amount": "1", "default_currency": "EUR", "owner": "Zoé"},
+    )
 
 
 @pytest.mark.parametrize(
