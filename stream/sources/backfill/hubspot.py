@@ -36,7 +36,6 @@ _SIGNS = {
 }
 _CREATED = ("hs_createdate", "createdate")
 _MODIFIED = ("hs_lastmodifieddate", "lastmodifieddate")
-_STEPS = ("lifecyclestage", "hs_lead_status")
 _MERGED = "hs_merged_object_ids"
 _CLOSED = ("hs_is_closed_won", "hs_is_closed_lost")
 
@@ -128,7 +127,7 @@ def _entry(kind: str, note: Mapping[str, Any], name: str, entry: Mapping[str, An
             what = {**note, "primaryObjectId": note["objectId"], "mergedObjectIds": [gone.strip()], "occurredAt": at}
             yield from _notes({**what, "subscriptionType": "object.merge"}, options)
         return
-    if name not in hubspot.properties(kind) and name not in options.settings.fields:
+    if name not in hubspot.properties(kind, options.settings) and name not in options.settings.fields:
         return
     change = {**note, "subscriptionType": "object.propertyChange", "propertyName": name, "propertyValue": value, "occurredAt": at}
     yield from _notes(change, options)
@@ -173,7 +172,7 @@ def _now(
     subject = f"lead-{id}" if kind == "lead" else id
     as_of = modified.last
     note = {"objectId": id, "objectTypeId": hubspot.TYPE_IDS[kind], "subscriptionType": "object.propertyChange"}
-    table = hubspot.properties(kind)
+    table = hubspot.properties(kind, settings)
     told = {name: value for name, value in values.items() if name in table or name in settings.fields}
     if kind == "deal":
         closed = told.pop("dealstage", None)
@@ -191,10 +190,12 @@ def _now(
             if outcome != stage_kind(closed, settings, hubspot.STAGES):
                 change = {"propertyName": _CLOSED[0] if outcome == "won" else _CLOSED[1], "propertyValue": "true"}
             yield from hubspot.notification({**note, **change, "occurredAt": at}, settings)
-    for name in _STEPS:
-        if kind != "deal" and told.get(name):
+    # Since when a contact is a lead is not said here: since it was there, for want of better.
+    since = None if created is None else created.first
+    for name in [name for name, what in table.items() if kind != "deal" and not what]:
+        if told.get(name):
             step = {"propertyName": name, "propertyValue": told[name], "occurredAt": as_of}
-            yield from hubspot.notification({**note, **step}, settings)
+            yield from hubspot.notification({**note, **step}, settings, since)
         told.pop(name, None)
     plain = {name: value.first if isinstance(value, Moment) else value for name, value in told.items()}
     found = attributes(plain, {name: what for name, what in table.items() if what}, settings) | dict(linked)

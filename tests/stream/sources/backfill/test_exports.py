@@ -190,7 +190,7 @@ def test_hubspot_contacts_deletions_and_merges(tmp_path: Path) -> None:
     assert not rejects
     assert [(event["type"], event["subject"], event["time"]) for event in events] == [
         ("lead.updated", "9", "2026-03-01T10:00:00Z"),
-        ("lead.created", "9", "2026-03-01T10:00:00.100Z"),
+        ("lead.created", "9", "2026-03-02T10:00:00Z"),
         ("lead.qualified", "9", "2026-03-02T10:00:00Z"),
         ("lead.merged", "4", "2026-03-03T10:00:00Z"),
         ("lead.merged", "5", "2026-03-03T10:00:00Z"),
