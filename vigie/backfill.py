@@ -192,7 +192,7 @@ class _Report:
     @property
     def none_closed(self) -> bool:
         """Whether there are deals and none of them was ever won or lost: its words are then likely not understood."""
-        return not (self.stopped or self.tally.left_out or self.imported.closes) and self.imported.created["deal"] > 0
+        return not (self.stopped or self.tally.left_out or self.imported.closes) and self.imported.created("deal") > 0
 
     def run(self, found: Iterator[Found | Reject], publisher: Publisher | None, file: IO[bytes] | None) -> None:
         """Take everything in; interrupted, wait for what is under way."""
@@ -268,11 +268,13 @@ class _Report:
         unmapped = {
             what: sum(n for (field, _), n in tally.unmapped.items() if (field == "stage") == (what == "deals")) for what in counts
         }
+        for why, count in tally.ignored.most_common(_SHOWN):
+            console.print(f"  of no use: {count:,} × {why}", markup=False)
         for (what, word), count in tally.unmapped.most_common(_SHOWN):
             meant = f"sources.{self.source}.{'stages' if what == 'stage' else 'lead_statuses'}"
             console.print(f"  unmapped: {count:,} × {what} {word!r}, of which nothing says what it is ({meant})", markup=False)
         if self.none_closed:
-            deals = self.imported.created["deal"]
+            deals = self.imported.created("deal")
             console.print(
                 f"vigie: no deal of {deals:,} is won or lost. If some are, the names of their stages are not understood: "
                 f"say which mean won and lost in sources.{self.source}.stages, or give the CRM's list of pipelines with --names",

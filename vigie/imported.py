@@ -28,7 +28,7 @@ class Imported:
 
     def __init__(self) -> None:
         self._stands: dict[tuple[str, str], str] = {}
-        self.created: Counter[str] = Counter()
+        self._made: set[tuple[str, str]] = set()
         self.closes = 0
 
     def take(self, event: dict[str, Any]) -> None:
@@ -37,19 +37,24 @@ class Imported:
         after = _AFTER.get(kind)
         if after is None:
             return
-        room = kind.partition(".")[0]
-        self.created[room] += kind.endswith(".created")
+        key = kind.partition(".")[0], event["subject"]
         self.closes += after in ("won", "lost")
-        key = room, event["subject"]
-        if kind == "lead.created" and key in self._stands:  # by some exports a step comes in the millisecond of the creation
-            return
-        self._stands[key] = after
+        if kind.endswith(".created"):
+            self._made.add(key)
+            self._stands.setdefault(key, after)  # told more than once, or in the millisecond of the first step: the step stands
+        else:
+            self._stands[key] = after
+
+    def created(self, room: str) -> int:
+        """Return how many deals, or leads, were created."""
+        return sum(one == room for one, _ in self._made)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return the counts of deals and of leads, each where there are any."""
-        found = Counter((room, after) for (room, _), after in self._stands.items())
+        """Return the counts of deals and of leads that were created, each where anything is told of them."""
+        found = Counter((key[0], after) for key, after in self._stands.items() if key in self._made)
+        rooms = {room for room, _ in self._stands}
         return {
-            f"{room}s": {"created": self.created[room], **{after: found[room, after] for after in shown}}
+            f"{room}s": {"created": self.created(room), **{after: found[room, after] for after in shown}}
             for room, shown in _SHOWN.items()
-            if self.created[room] or any(key[0] == room for key in found)
+            if room in rooms
         }

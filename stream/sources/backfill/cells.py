@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from models.events.scalars import EARLIEST
 from stream.sources.backfill.base import Options
-from stream.sources.backfill.words import flag
 from stream.sources.crm.values import LATEST
+from stream.sources.crm.words import flag
 from stream.sources.files.base import epoch_ms
 from stream.sources.files.ids import damage, salesforce_id
 from stream.sources.files.numbers import currency_of, money

@@ -4,8 +4,9 @@ Languages in the order English, French, German, Spanish, Portuguese, Italian, Du
 """
 
 from collections.abc import Mapping
+from typing import Literal
 
-Names = Mapping[str, tuple[str, ...]]
+Names = dict[str, tuple[str, ...]]
 
 
 def _split(table: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -43,6 +44,8 @@ HUBSPOT: Names = _split(
         "country": "Country Region/Country/Pays/Land/País/Paese",
         "lifecyclestage": "Lifecycle Stage/Phase du cycle de vie/Lifecycle-Phase/Etapa del ciclo de vida/Estágio do ciclo de vida"
         "/Fase del ciclo di vita/Lifecyclefase",
+        "notes_last_contacted": "Last Contacted/Dernier contact/Zuletzt kontaktiert/Último contacto/Último contato"
+        "/Ultimo contatto",
         "hs_lead_status": "Lead Status/Statut du lead/Lead-Status/Estado del lead/Status do lead/Stato del lead/Leadstatus",
     }
 )
@@ -58,6 +61,7 @@ HUBSPOT_STAGES: Mapping[str, str] = {
     "Closed Lost": "closedlost",
 }
 
+HUBSPOT_KINDS: Mapping[str, Literal["won", "lost"]] = {"closedwon": "won", "closedlost": "lost"}
 HUBSPOT_PIPELINES: Mapping[str, str] = {"Sales Pipeline": "default", "Deals Pipeline": "default"}
 
 _PIPEDRIVE = _split(

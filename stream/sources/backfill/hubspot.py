@@ -15,14 +15,14 @@ from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.backfill.base import Options, Place, Tally, Told
 from stream.sources.backfill.cells import BadCell, Cells, Moment, flags, whole_id
-from stream.sources.backfill.columns import HUBSPOT, HUBSPOT_PIPELINES, HUBSPOT_STAGES
+from stream.sources.backfill.columns import HUBSPOT, HUBSPOT_KINDS, HUBSPOT_PIPELINES, HUBSPOT_STAGES
 from stream.sources.backfill.documents import is_json, records
 from stream.sources.backfill.names import Names
 from stream.sources.backfill.tables import Table
-from stream.sources.backfill.words import lead_status, lifecycle
 from stream.sources.crm import hubspot
-from stream.sources.crm.base import Item, Unusable
+from stream.sources.crm.base import Ignored, Item, Unusable
 from stream.sources.crm.values import attributes, event, event_id, identifier, moment, stage_kind, text, yes
+from stream.sources.crm.words import lead_status, lifecycle
 from stream.sources.files.base import FileReject
 from stream.sources.files.ids import damage
 from stream.sources.files.text import SourceFileError
@@ -33,6 +33,13 @@ _SIGNS = {
     "deal": {"dealstage", "dealname"},
     "contact": {"lifecyclestage", "email"},
     "lead": {"hs_lead_name", "hs_pipeline_stage"},
+}
+#: The same of what somebody has done: calls, meetings, e-mails, messages; told as their webhook's associations are.
+_DEEDS = {
+    "call": {"hs_call_title", "hs_call_status", "hs_call_direction", "hs_call_duration"},
+    "meeting": {"hs_meeting_title", "hs_meeting_start_time", "hs_meeting_outcome"},
+    "email": {"hs_email_subject", "hs_email_direction", "hs_email_status"},
+    "message": {"hs_communication_channel_type"},
 }
 _CREATED = ("hs_createdate", "createdate")
 _MODIFIED = ("hs_lastmodifieddate", "lastmodifieddate")
@@ -45,7 +52,7 @@ def read(files: list[Path], options: Options, tally: Tally) -> Iterator[Told]:
     kind = None if options.kind is None else _KINDS.get(options.kind)
     if options.kind is not None and kind is None:
         raise SourceFileError(f"--object: found {options.kind!r} (accepted: {', '.join(_KINDS)})")
-    names = Names(options.settings, options.lists, HUBSPOT_STAGES, hubspot.STAGES, HUBSPOT_PIPELINES)
+    names = Names(options.settings, options.lists, HUBSPOT_STAGES, HUBSPOT_KINDS, HUBSPOT_PIPELINES)
     options = replace(options, settings=names.settings)
     for number, path in enumerate(files):
         if is_json(path):
@@ -75,6 +82,10 @@ def _record(record: Mapping[str, Any], kind: str | None, options: Options, names
     id, histories, now = record.get("id"), record.get("propertiesWithHistory") or {}, record.get("properties") or {}
     if not isinstance(histories, dict) or not isinstance(now, dict):
         raise Unusable(Reason.INVALID_DATA, "properties, propertiesWithHistory: accepted are objects")
+    deed = next((one for one, signs in _DEEDS.items() if signs & now.keys()), None)
+    if deed is not None:
+        yield from _done(deed, record, now, options)
+        return
     kind = kind or next((one for one, signs in _SIGNS.items() if signs & (histories.keys() | now.keys())), None)
     if kind is None:
         raise Unusable(Reason.INVALID_DATA, f"{shown(id)}: nothing shows what it is (accepted: --object {', '.join(_KINDS)})")
@@ -106,6 +117,33 @@ def _record(record: Mapping[str, Any], kind: str | None, options: Options, names
     if yes(record.get("archived")) and record.get("archivedAt"):
         gone = {**note, "subscriptionType": "object.deletion", "occurredAt": moment(record["archivedAt"], "archivedAt")}
         yield from _notes(gone, options)
+
+
+def _done(deed: str, record: Mapping[str, Any], now: Mapping[str, Any], options: Options) -> Iterator[Item]:
+    """Yield what a call, meeting, e-mail or message says of the deals, contacts and leads that it is associated with."""
+    id = identifier(record.get("id"), "id")
+    at = moment(now.get("hs_timestamp") or record.get("createdAt"), "hs_timestamp")
+    outcome = str(now.get("hs_meeting_outcome") or now.get("hs_call_status") or "").upper()
+    if at > options.now or outcome in ("SCHEDULED", "QUEUED", "CANCELED", "CANCELLED", "RESCHEDULED", "NO_SHOW"):
+        yield Ignored(f"{deed}: has not taken place")
+        return
+    links = record.get("associations")
+    for name, entity in (("deals", "deal"), ("contacts", "contact"), ("leads", "lead")):
+        ends = links.get(name) if isinstance(links, dict) else None
+        results = ends.get("results") if isinstance(ends, dict) else None
+        others = {str(one.get("id")): None for one in results if isinstance(one, dict)} if isinstance(results, list) else {}
+        for other in others:
+            if deed == "email" and entity != "deal":
+                if now.get("hs_email_direction") != "EMAIL":
+                    yield Ignored("email: written by the contact, or by nobody knows whom")
+                    continue
+                subject = f"lead-{other}" if entity == "lead" else other
+                known = event_id("hubspot", deed, id, "lead", subject)
+                yield event(options.settings, "hubspot", "lead.contacted", subject, at, known, {"channel": deed})
+                continue
+            note = {"subscriptionType": "object.associationChange", "occurredAt": at, "fromObjectId": id, "toObjectId": other}
+            types = {"fromObjectTypeId": hubspot.DEED_IDS[deed], "toObjectTypeId": hubspot.TYPE_IDS[entity]}
+            yield from _notes(note | types, options)
 
 
 def _latest(histories: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -211,7 +249,10 @@ def _exactly(value: Any) -> Moment:
 
 def _table(path: Path, number: int, kind: str | None, options: Options, names: Names, tally: Tally) -> Iterator[Told]:
     # A property of one's own, or one by its internal name, may be a column as well.
-    more = {name: (name,) for name in (*hubspot.properties("deal"), *hubspot.properties("contact"), *options.settings.fields)}
+    more = {
+        name: (name,)
+        for name in (*hubspot.properties("deal"), *hubspot.properties("contact", options.settings), *options.settings.fields)
+    }
     known = {name: (*HUBSPOT.get(name, ()), *more.get(name, ())) for name in (*HUBSPOT, *more)}
     table, cells = Table(path, options, tally, known), Cells(options)
     columns = table.columns(known, options, ("id", "created", "modified"))
@@ -258,6 +299,9 @@ def _row(
             values[name] = cells.number(text_, columns[name])
         elif name == "closedate":
             values[name] = cells.moment(text_, columns[name])
+        elif name == hubspot.LAST_CONTACT:
+            last = cells.moment(text_, columns[name])
+            values[name] = None if last is None else last.last
     values |= _ids(texts, kind, names, options, tally)
     note = {"objectId": id, "objectTypeId": hubspot.TYPE_IDS[kind], "subscriptionType": "object.creation"}
     yield from hubspot.notification({**note, "occurredAt": created.first}, options.settings)

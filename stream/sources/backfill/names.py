@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from stream.sources.backfill.documents import is_json, records
-from stream.sources.backfill.words import flag, outcome, plain, without_suffix
 from stream.sources.crm.settings import SourceSettings, Stage
+from stream.sources.crm.words import flag, outcome, plain, without_suffix
 from stream.sources.files.text import SourceFileError, encoding_of, open_bytes
 
 Kind = Literal["open", "won", "lost"]
@@ -119,7 +119,7 @@ class Names:
         settings: SourceSettings,
         lists: Lists,
         own: Mapping[str, str] = MappingProxyType({}),
-        kinds: Mapping[str, str] = MappingProxyType({}),
+        kinds: Mapping[str, Kind] = MappingProxyType({}),
         pipelines: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """``own``, ``pipelines``: the ids of what every account has from the beginning, by labels; ``kinds``: of those stages."""
@@ -176,7 +176,7 @@ class Names:
         if known is not None and known.kind is not None:
             return known.kind
         said = self._kinds.get(stage)
-        if said in ("won", "lost", "open"):
+        if said is not None:
             return said
         if stage in self._known:
             return "open"

@@ -20,10 +20,10 @@ from stream.sources.backfill.columns import PIPEDRIVE
 from stream.sources.backfill.documents import is_json, records
 from stream.sources.backfill.names import Names
 from stream.sources.backfill.tables import Table
-from stream.sources.backfill.words import outcome
 from stream.sources.crm import pipedrive
 from stream.sources.crm.base import Unusable
-from stream.sources.crm.values import identifier, moment, text, yes
+from stream.sources.crm.settings import SourceSettings
+from stream.sources.crm.values import identifier, moment, yes
 from stream.sources.files.base import FileReject
 from stream.sources.files.ids import damage
 
@@ -113,12 +113,12 @@ def _together(parts: Mapping[str, list[tuple[Place, dict[str, Any]]]], options: 
     place, record = parts[kind][-1]
     try:
         if kind == "deal" and "change" in parts:
-            for at, body in _replayed(record, parts["change"], place):
+            for at, body in _replayed(record, parts["change"], place, options.settings):
                 yield from _told(at, body, options)
             return
         if kind == "deal":
             moments = {name: _second(record[name], name) for name in _TIMES if record.get(name)}
-            bodies = _now(record, moments)
+            bodies = _now(record, moments, options.settings)
         elif kind == "activity":
             bodies = iter([_body("activity", "change", record, _done(record), {"done": False})])
         else:
@@ -170,7 +170,7 @@ def _done(activity: Mapping[str, Any]) -> int:
 
 
 def _replayed(
-    record: Mapping[str, Any], changes: list[tuple[Place, dict[str, Any]]], place: Place
+    record: Mapping[str, Any], changes: list[tuple[Place, dict[str, Any]]], place: Place, settings: SourceSettings
 ) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Yield a deal's creation and changes, as its webhook would have told of them."""
     state = _plain(record)
@@ -187,7 +187,7 @@ def _replayed(
         for _, name, old, _ in reversed(by_second[second]):
             state[name] = old
     made = moment(record.get("add_time"), "add_time")
-    state["status"] = _status(text(state.get("status"), "status"))
+    state["status"] = pipedrive.status_of(state.get("status"), settings) or "open"
     began = dict(state)
     if began["status"] in ("won", "lost"):
         began[f"{began['status']}_time"] = record.get(f"{began['status']}_time") or record.get("add_time")
@@ -232,17 +232,18 @@ def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
 # -- as it is now -----------------------------------------------------------------------------------------------------
 
 
-def _now(record: Mapping[str, Any], moments: Mapping[str, Moment]) -> Iterator[dict[str, Any]]:
+def _now(record: Mapping[str, Any], moments: Mapping[str, Moment], settings: SourceSettings) -> Iterator[dict[str, Any]]:
     """Yield what a deal's own times tell, and the rest as of its last change."""
     made = moments.get("add_time")
     if made is None:
         raise Unusable(Reason.BAD_TIME, "add_time: empty; when the deal was created has to be known")
-    id, stage, status = record.get("id"), record.get("stage_id"), text(record.get("status"), "status")
-    status = _status(status)
+    id, stage, status = record.get("id"), record.get("stage_id"), pipedrive.status_of(record.get("status"), settings) or "open"
     moved = moments.get("stage_change_time", made)
     first: dict[str, Any] = {"id": id, "status": "open"}
     if moved.first <= made.last and stage not in (None, ""):
         first["stage_id"] = stage
+    if record.get("person_id") not in (None, ""):
+        first["person_id"] = record["person_id"]  # when it came to the deal is not said
     yield _body("deal", "create", first, made.first)
     if "stage_id" not in first and stage not in (None, ""):
         at = _when(moved)
@@ -261,15 +262,6 @@ def _now(record: Mapping[str, Any], moments: Mapping[str, Moment]) -> Iterator[d
     yield _body("deal", "change", rest, seen)
 
 
-def _status(word: str | None) -> str:
-    """Return a status in Pipedrive's own words; raise :class:`Unusable` for one that no language here has."""
-    said = "open" if word is None else outcome(word)
-    if said is None:
-        accepted = "open, won, lost, deleted, in English, French, German, Spanish, Portuguese, Italian or Dutch"
-        raise Unusable(Reason.INVALID_DATA, f"status: found {shown(word)}, accepted are {accepted}")
-    return said
-
-
 def _when(moment_: Moment) -> int:
     # To the second it is the webhook's own time; said less exactly, the end of the minute or day, which is not before that.
     return moment_.first if moment_.last - moment_.first < 1000 else moment_.last
@@ -286,8 +278,8 @@ def _table(path: Path, number: int, options: Options, names: Names, tally: Tally
             yield place, row.reason
             continue
         try:
-            record, moments = _row(row.fields, columns, cells, names)
-            for body in _now(record, moments):
+            record, moments = _row(row.fields, columns, cells, names, options.settings)
+            for body in _now(record, moments, options.settings):
                 yield from _told(place, body, options)
         except BadCell as error:
             yield place, str(error)
@@ -296,7 +288,7 @@ def _table(path: Path, number: int, options: Options, names: Names, tally: Tally
 
 
 def _row(
-    row: Mapping[str, str], columns: Mapping[str, str], cells: Cells, names: Names
+    row: Mapping[str, str], columns: Mapping[str, str], cells: Cells, names: Names, settings: SourceSettings
 ) -> tuple[dict[str, Any], dict[str, Moment]]:
     """Return a row as the API has a deal, and its times."""
     record: dict[str, Any] = {name: row[column] for name, column in columns.items() if row[column]}
@@ -307,7 +299,7 @@ def _row(
         if name in columns and (found := cells.moment(row[columns[name]], columns[name])) is not None
     }
     try:
-        record["status"] = _status(record.get("status"))
+        record["status"] = pipedrive.status_of(record.get("status"), settings) or "open"
     except Unusable as error:
         raise BadCell(f"{columns['status']}: {error.detail.removeprefix('status: ')}") from None
     if "stage_id" in record:

@@ -30,7 +30,7 @@ _USED = {
     ),
     "history": ("Id", "OpportunityId", "StageName", "Amount", "CloseDate", "CurrencyIsoCode", "CreatedDate", "IsDeleted"),
     "field": ("Id", "OpportunityId", "LeadId", "Field", "OldValue", "NewValue", "CreatedDate", "IsDeleted"),
-    "activity": ("Id", "WhatId", "WhoId", "OwnerId", "Type", "TaskSubtype", "CreatedDate", "IsDeleted"),
+    "activity": ("Id", "WhatId", "WhoId", "OwnerId", "Type", "TaskSubtype", "Status", "IsClosed", "CreatedDate", "IsDeleted"),
 }  # fmt: skip
 _FLAGS = ("IsDeleted", "IsClosed", "IsWon", "IsConverted")
 #: Fields that hold the id of another record, or, in a report, its name.

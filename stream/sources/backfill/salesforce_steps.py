@@ -7,11 +7,11 @@ from typing import Any
 from stream.sources.backfill.base import Options, Place, Tally, Told
 from stream.sources.backfill.cells import BadCell, Cells, Moment
 from stream.sources.backfill.names import Names
-from stream.sources.backfill.words import lead_status, plain
 from stream.sources.crm import salesforce
 from stream.sources.crm.base import Unusable
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.values import event_id, yes
+from stream.sources.crm.words import lead_status, plain
 from stream.sources.files.ids import salesforce_id
 from stream.sources.files.times import ISO
 

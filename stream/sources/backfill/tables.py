@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from stream.sources.backfill.base import Options, Tally
-from stream.sources.backfill.words import plain
+from stream.sources.crm.words import plain
 from stream.sources.files.base import CsvRow, FileReject, read_csv
 from stream.sources.files.text import BROKEN, SourceFileError, encoding_of, open_bytes
 

@@ -34,6 +34,7 @@ from stream.sources.crm.values import (
     stage_kind,
     text,
 )
+from stream.sources.files.ids import suffix
 
 #: The fields of opportunities and leads that are read, by the attribute they are.
 OPPORTUNITY = {
@@ -65,7 +66,6 @@ _CHANGES = ("CREATE", "UPDATE", "DELETE", "UNDELETE")
 #: Fields that no record is without: where one of them is null, nulls stand for what has not changed.
 _NEVER_NULL = ("CreatedDate", "OwnerId", "StageName", "CloseDate", "IsClosed", "IsWon", "IsDeleted", "Status", "IsConverted")
 _BITMAP = re.compile(r"(\d+-)?0[xX][0-9A-Fa-f]+", re.ASCII)
-_SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 #: Fields with fields in them; change events have those a level down.
 _COMPOUND = ("Name", "Address")
 #: Objects whose ids are told in 15 characters here and in 18 there.
@@ -198,10 +198,7 @@ def record_id(value: Any, name: str) -> str:
     found = identifier(value, name)
     if len(found) != 15 or not found.isascii() or not found.isalnum() or not found.startswith(_KEYED):
         return found
-    suffix = ""
-    for part in (found[:5], found[5:10], found[10:]):
-        suffix += _SUFFIX[sum(1 << place for place, sign in enumerate(part) if sign.isupper())]
-    return found + suffix
+    return found + suffix(found)
 
 
 def record(

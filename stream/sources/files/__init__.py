@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stream.sources.files import bpic12, crm, jsonl, mapped
-from stream.sources.files.base import FileEvent, FileReject, Item, ReadOptions, SourceFileError
+from stream.sources.files.base import FileEvent, FileReject, Item, ReadOptions
+from stream.sources.files.text import SourceFileError
 
 Reader = Callable[[Path, ReadOptions], Iterator[Item]]
 

@@ -19,12 +19,12 @@ from stream.sources.files.base import (
     FileReject,
     Item,
     ReadOptions,
-    SourceFileError,
     by_time,
     epoch_ms,
     read_csv,
 )
 from stream.sources.files.ids import damage
+from stream.sources.files.text import SourceFileError
 
 PIPELINE = (
     "opportunity_id",

@@ -49,18 +49,19 @@ def salesforce_id(text: str) -> str | None:
     """
     if _SALESFORCE.fullmatch(text) is None:
         return None
-    body, suffix = text[:15], text[15:].upper()
-    if not suffix or suffix == _suffix(body):
-        return body + _suffix(body)
-    capitals = [bit == "1" for sign in suffix for bit in f"{_SUFFIX.find(sign):05b}"[::-1]] if set(suffix) <= set(_SUFFIX) else []
+    body, last = text[:15], text[15:].upper()
+    if not last or last == suffix(body):
+        return body + suffix(body)
+    capitals = [bit == "1" for sign in last for bit in f"{_SUFFIX.find(sign):05b}"[::-1]] if set(last) <= set(_SUFFIX) else []
     if body in (body.lower(), body.upper()) and capitals:
         right = "".join(sign.upper() if capital else sign.lower() for sign, capital in zip(body, capitals, strict=True))
-        if _suffix(right) == suffix:
-            return right + suffix
+        if suffix(right) == last:
+            return right + last
     raise ValueError(f"found {text!r}, an id whose letters or case were changed: its last three characters do not fit the others")
 
 
-def _suffix(body: str) -> str:
+def suffix(body: str) -> str:
+    """Return the last three characters of a Salesforce id, by its first 15: which of those are capitals."""
     return "".join(
         _SUFFIX[sum(1 << place for place, sign in enumerate(body[start : start + 5]) if "A" <= sign <= "Z")]
         for start in (0, 5, 10)

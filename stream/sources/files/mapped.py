@@ -17,13 +17,13 @@ from stream.sources.files.base import (
     FileReject,
     Item,
     ReadOptions,
-    SourceFileError,
     by_time,
     read_csv,
 )
 from stream.sources.files.ids import damage
 from stream.sources.files.mapping import IDS, TYPES, Cell, CsvMapping, EventMapping, event_time, fields_of, load_mapping
 from stream.sources.files.numbers import currency_of, money
+from stream.sources.files.text import SourceFileError
 
 SKIPPED = "left out by the mapping"
 

@@ -17,8 +17,9 @@ from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.events.catalogue import STRUCTS
-from stream.sources.files.base import SourceFileError, epoch_ms
+from stream.sources.files.base import epoch_ms
 from stream.sources.files.numbers import money, number
+from stream.sources.files.text import SourceFileError
 from stream.sources.files.times import ISO, read_moment
 
 AMOUNTS = frozenset({"amount", "cost"})

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, load, ordered
 from stream.sources.backfill.names import Names
-from stream.sources.backfill.words import flag, lead_status, lifecycle, outcome
 from stream.sources.crm import parse_settings
+from stream.sources.crm.words import flag, lead_status, lifecycle, outcome
 from stream.sources.files import SourceFileError
 from tests.stream.sources.backfill.test_exports import write
 from vigie.__main__ import app
@@ -452,11 +452,107 @@ def test_an_import_without_a_close_says_so_and_ends_with_1(tmp_path: Path, monke
 
 def test_leads_are_counted_by_how_far_they_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    text = "Record ID,Email,Lead Status,Create Date,Last Modified Date\n"
-    for number, status in enumerate(["In progress", "Unqualified", "New", "Cold"], 1):
-        text += f"{number},a@x.example,{status},2026-01-06 09:00,2026-02-02 10:00\n"
+    text = "Record ID,Email,Lifecycle Stage,Lead Status,Create Date,Last Modified Date\n"
+    for number, (stage, status) in enumerate(
+        [("Lead", "In progress"), ("Lead", "Unqualified"), ("LEAD", "New"), ("lead", "Cold"), ("Subscriber", "New")], 1
+    ):
+        text += f"{number},a@x.example,{stage},{status},2026-01-06 09:00,2026-02-02 10:00\n"
     write(tmp_path / "c.csv", text)
     result = CliRunner().invoke(app, ["backfill", "hubspot", "c.csv", "--dry-run"])
     assert result.exit_code == 0, "there are no deals of which none is closed"
     counts = "leads: 4 created, 2 waiting, 1 contacted, 0 qualified, 0 converted, 1 disqualified, 1 unmapped"
     assert counts in result.stdout
+    assert "of no use: 5 × contact.creation: a contact is a lead when its properties say so" in result.stderr
+    write(tmp_path / "vigie.yaml", "sources: {hubspot: {lead_when: always}}\n")
+    result = CliRunner().invoke(app, ["backfill", "hubspot", "c.csv", "--dry-run"])
+    assert "leads: 5 created, 3 waiting" in result.stdout
+
+
+# -- which contacts are leads, and who was contacted --------------------------------------------------------------------
+
+
+def contact(id: int, **properties: Any) -> dict[str, Any]:
+    times = {"createdAt": "2026-03-01T10:00:00Z", "updatedAt": "2026-03-09T10:00:00Z"}
+    return {"id": str(id), **times, "properties": {"email": "a@x.example", **properties}}
+
+
+@pytest.mark.parametrize(
+    ("properties", "when", "expected"),
+    [
+        ({"lifecyclestage": "subscriber"}, None, False),
+        ({"lifecyclestage": "lead"}, None, True),
+        ({"lifecyclestage": "customer"}, None, False),
+        ({"lifecyclestage": "subscriber"}, "always", True),
+        ({"form": "Contact us"}, {"form": ["Contact us"]}, True),
+        ({"form": "Newsletter"}, {"form": ["Contact us"]}, False),
+    ],
+)
+def test_a_contact_of_an_export_is_a_lead_as_the_webhooks_have_it(
+    properties: dict[str, str], when: Any, expected: bool, tmp_path: Path
+) -> None:
+    settings = {} if when is None else {"lead_when": when}
+    path = write(tmp_path / "c.jsonl", json.dumps(contact(1, **properties)))
+    events, rejects, _ = read("hubspot", path, settings=settings)
+    assert not rejects
+    assert [event["time"] for event in events if event["type"] == "lead.created"] == ["2026-03-01T10:00:00Z"] * expected
+    names = ",".join(properties)
+    text = f"Record ID,Email,{names},Create Date,Last Modified Date\n7,a@x.example,{','.join(properties.values())},"
+    text += "2026-03-01 10:00,2026-03-09 10:00\n"
+    events, _, _ = read("hubspot", write(tmp_path / "c.csv", text), settings=settings)
+    assert [event["type"] for event in events].count("lead.created") == expected
+
+
+def deed(id: int, properties: dict[str, Any], **to: str) -> dict[str, Any]:
+    links = {name: {"results": [{"id": other, "type": "x"}, {"id": other, "type": "y"}]} for name, other in to.items()}
+    return {"id": str(id), "createdAt": "2026-03-02T10:00:00Z", "properties": properties, "associations": links}
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (
+            deed(5, {"hs_call_title": "x", "hs_timestamp": "2026-03-02T11:00:00Z"}, contacts="7", deals="9"),
+            [("deal.activity", "9", {"kind": "call"}), ("lead.contacted", "7", {"channel": "call"})],
+        ),
+        (deed(5, {"hs_meeting_outcome": "COMPLETED"}, leads="7"), [("lead.contacted", "lead-7", {"channel": "meeting"})]),
+        (deed(5, {"hs_meeting_outcome": "NO_SHOW"}, contacts="7"), []),
+        (deed(5, {"hs_call_title": "x", "hs_timestamp": "2099-03-02T11:00:00Z"}, contacts="7"), []),
+        (deed(5, {"hs_email_direction": "EMAIL"}, contacts="7"), [("lead.contacted", "7", {"channel": "email"})]),
+        (deed(5, {"hs_email_direction": "INCOMING_EMAIL"}, contacts="7", deals="9"), [("deal.activity", "9", {"kind": "email"})]),
+        (deed(5, {"hs_communication_channel_type": "SMS"}), []),
+    ],
+)
+def test_calls_mails_and_meetings_are_first_contact(record: dict[str, Any], expected: list[Any], tmp_path: Path) -> None:
+    events, rejects, _ = read("hubspot", write(tmp_path / "calls.json", json.dumps({"results": [record]})))
+    assert not rejects
+    assert [(event["type"], event["subject"], event["data"]) for event in events] == expected
+
+
+def test_the_last_contact_of_an_export_is_a_contact(tmp_path: Path) -> None:
+    text = "Record ID,Email,Lifecycle Stage,Last Contacted,Create Date,Last Modified Date\n"
+    text += "7,a@x.example,Lead,2026-03-02 10:00,2026-03-01 10:00,2026-03-09 10:00\n"
+    events, rejects, _ = read("hubspot", write(tmp_path / "c.csv", text))
+    assert not rejects
+    assert [event["time"] for event in events if event["type"] == "lead.contacted"] == ["2026-03-02T10:00:59.999Z"]
+
+
+def test_a_task_that_is_still_to_be_done_is_no_contact(tmp_path: Path) -> None:
+    text = "Id,WhoId,WhatId,TaskSubtype,Status,IsClosed,OwnerId,CreatedDate\n"
+    text += "00T000000000001EAA,00Q000000000001EAA,,Call,Not Started,false,,2026-03-01T10:00:00.000Z\n"
+    text += "00T000000000002EAA,00Q000000000001EAA,,Call,Completed,true,,2026-03-02T10:00:00.000Z\n"
+    events, rejects, _ = read("salesforce-csv", write(tmp_path / "Task.csv", text))
+    assert not rejects
+    assert [(event["type"], event["subject"], event["time"]) for event in events] == [
+        ("lead.contacted", "00Q000000000001EAA", "2026-03-02T10:00:00Z")
+    ]
+
+
+def test_a_person_with_a_deal_waits_no_longer(tmp_path: Path) -> None:
+    record = {"id": 1, "stage_id": 1, "status": "open", "person_id": 5, "add_time": "2026-01-05 09:00:00"}
+    path = write(tmp_path / "d.json", json.dumps({"data": [record]}))
+    events, _, _ = read("pipedrive", path, settings={"leads": "person"})
+    assert [(event["subject"], event["data"]) for event in events if event["type"] == "lead.converted"] == [
+        ("5", {"deal_id": "1"})
+    ]
+    events, _, _ = read("pipedrive", path)
+    assert {event["type"].partition(".")[0] for event in events} == {"deal"}

@@ -1,4 +1,4 @@
-"""What do the words of an export's fixed lists mean, whatever their language, case and accents?
+"""What do the words of a CRM's fixed lists mean, whatever their language, case and accents?
 
 English, French, German, Spanish, Portuguese, Italian and Dutch. A label is known as a whole or not at all: "Won back" is no win.
 """
@@ -21,23 +21,14 @@ _BESIDE = frozenset(
     "chiuso chiusa affare trattativa vendita opportunita e in "
     "gesloten afgesloten verkoopkans en".split()
 )
-_OUTCOMES: Mapping[str, Outcome] = {
-    word: outcome
-    for outcome, words in (
-        (
-            "won",
-            "won gagne gagnee gagnes gagnees gewonnen ganado ganada ganados ganadas ganho ganha ganhos ganhas vinto vinta",
-        ),
-        ("lost", "lost perdu perdue perdus perdues verloren perdido perdida perdidos perdidas perso persa"),
-        (
-            "open",
-            "open ouvert ouverte cours offen bearbeitung abierto abierta curso aberto aberta andamento aperto aperta corso "
-            "openstaand behandeling",
-        ),
-        ("deleted", "deleted supprime supprimee geloscht eliminado eliminada excluido excluida eliminato eliminata verwijderd"),
-    )
-    for word in words.split()
-}  # type: ignore[assignment]  # mypy widens the literals of a tuple
+_WORDS: Mapping[Outcome, str] = {
+    "won": "won gagne gagnee gagnes gagnees gewonnen ganado ganada ganados ganadas ganho ganha ganhos ganhas vinto vinta",
+    "lost": "lost perdu perdue perdus perdues verloren perdido perdida perdidos perdidas perso persa",
+    "open": "open ouvert ouverte cours offen bearbeitung abierto abierta curso aberto aberta andamento aperto aperta corso "
+    "openstaand behandeling",
+    "deleted": "deleted supprime supprimee geloscht eliminado eliminada excluido excluida eliminato eliminata verwijderd",
+}
+_OUTCOMES: Mapping[str, Outcome] = {word: outcome for outcome, words in _WORDS.items() for word in words.split()}
 _YES = frozenset("true yes y 1 vrai oui wahr ja verdadero si verdadeiro sim vero waar x".split())
 _NO = frozenset("false no n 0 faux non falsch nein falso nao onwaar nee".split())
 
