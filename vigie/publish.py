@@ -5,13 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import orjson
 import typer
 from confluent_kafka import KafkaException
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from models.events.scalars import parse_time
 from stream.options import EngineOptions
@@ -24,6 +24,7 @@ from vigie.instance import engine_options
 
 #: The topics that events are published to.
 EVENT_TOPICS = ("deals", "leads", "engagement", "customers", "spend")
+_SAID_EVERY = 10  # seconds between two lines of progress where there is no terminal
 _REASONS = 1_000  # kept apart: each may quote what was found
 #: An event's line, its bytes and its topic-less form; or why there is none.
 Line = tuple[int, bytes, str]
@@ -40,9 +41,27 @@ def lines(files: list[Path], format: str, mapping: Path | None, zone: str) -> It
                 yield item.line, item.raw if item.raw is not None else orjson.dumps(item.event), ""
 
 
+class _Steady(Progress):
+    """Progress on a terminal, and a line now and then where standard error goes to a file, a log or a pipe."""
+
+    clock = staticmethod(time.monotonic)
+    _told: float | None = None
+
+    def update(self, task_id: TaskID, **what: Any) -> None:
+        """Take note of how far a task has come."""
+        super().update(task_id, **what)
+        now = self.clock()
+        if self._told is None:
+            self._told = now
+        if not self.console.is_terminal and now - self._told >= _SAID_EVERY:
+            self._told = now
+            (task,) = (one for one in self.tasks if one.id == task_id)
+            self.console.print(f"{task.description}: {task.completed:,.0f} {task.fields['rate']}", markup=False)
+
+
 def progress_bar() -> Progress:
     """Return the progress display of long commands: on standard error, gone when done."""
-    return Progress(
+    return _Steady(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
