@@ -38,8 +38,9 @@ _OPPORTUNITY = {
     "user_id": "owner",
     "lead_id": "lead_id",
     "date_won": "expected_close_date",
+    "lead_name": "name",
 }
-_LEAD = {"source": "source"}
+_LEAD = {"source": "source", "name": "name", "display_name": "name"}
 _STATUSES = ("active", "won", "lost", None)
 _UNSENT = ("draft", "scheduled", "outbox", "error", "inbox", "canceled", "declined-by-lead")
 _CHANNELS = {"call": "call", "email": "email", "sms": "sms", "meeting": "meeting", "whatsapp_message": "whatsapp"}

@@ -29,6 +29,7 @@ from stream.sources.crm.values import (
     first,
     flag,
     identifier,
+    keeps,
     lead_fields,
     lookup,
     makes_lead,
@@ -61,6 +62,7 @@ _DEAL = {
     "closedate": "expected_close_date",
     "hs_analytics_source": "source",
     "hs_campaign": "campaign",
+    "dealname": "name",
 }
 _CONTACT = {
     "hubspot_owner_id": "owner",
@@ -70,6 +72,9 @@ _CONTACT = {
     "hubspotscore": "score",
     "email": "email_hash",
     "country": "region",
+    "firstname": "first_name",
+    "lastname": "last_name",
+    "hs_lead_name": "name",
 }
 _LIFECYCLE: Mapping[str, str] = {
     "marketingqualifiedlead": "mql",
@@ -214,6 +219,8 @@ def _property(entity: str, note: Mapping[str, Any], subject: str, settings: Sour
     mapped = settings.fields.get(name) or (_DEAL if entity == "deal" else _CONTACT).get(name)
     if mapped is None:
         return Ignored(f"{entity}.propertyChange: the property {shown(name)} is no attribute here (see sources.<name>.fields)")
+    if not keeps(mapped, _room(entity), settings):
+        return Ignored(f"{entity}.propertyChange: {shown(name)} is a name, which sources.<name>.names leaves out")
     data = priced({mapped: attribute(mapped, value, settings)}, settings)
     return _event(note, settings, f"{_room(entity)}.updated", subject, id, data)
 
@@ -241,9 +248,9 @@ def _association(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[
     if not any(names) and len(ends) == 2:
         names = [end.lower() for end in ends]
     ids = [identifier(note.get(f"{end}ObjectId"), f"{end}ObjectId") for end in ("from", "to")]
-    for one, other, place in ((*names, 0), (*reversed(names), 1)):
-        if one in _DEEDS.values() and other in ("contact", "lead", "deal"):
-            yield _deed(one, ids[place], other, ids[1 - place], note, settings)
+    for end in (0, 1):
+        if names[end] in _DEEDS.values() and names[1 - end] in ("contact", "lead", "deal"):
+            yield _deed(names[end], ids[end], names[1 - end], ids[1 - end], note, settings)
             return
     if names[0] != "deal":
         names.reverse()

@@ -146,7 +146,7 @@ class Rule(_Part):
     @model_validator(mode="after")
     def _fields(self) -> "Rule":
         kinds = {self.type.value, self.type.otherwise, *self.type.values.values()} & STRUCTS.keys()
-        accepted = {name for kind in kinds or STRUCTS for name in _data_fields(str(kind))}
+        accepted = {name for kind in kinds or STRUCTS for name in data_fields(str(kind))}
         unknown = self.data.keys() - accepted
         if unknown:
             raise ValueError(f"data: {min(unknown)!r} is no field of it (accepted: {', '.join(sorted(accepted))})")
@@ -166,7 +166,8 @@ class Rule(_Part):
         return True
 
 
-def _data_fields(kind: str) -> tuple[str, ...]:
+def data_fields(kind: str) -> tuple[str, ...]:
+    """Return the fields that the data of a type of event has."""
     data = next(part.type for part in structs.fields(STRUCTS[kind]) if part.name == "data")
     return tuple(part.name for part in structs.fields(data))
 

@@ -42,9 +42,10 @@ _DEAL = {
     "expected_close_date": "expected_close_date",
     "origin": "source",
     "channel": "campaign",
+    "title": "name",
 }
-_PERSON = {"owner_id": "owner", "org_id": "account_id"}
-_LEAD = {"owner_id": "owner", "organization_id": "account_id", "origin": "source", "channel": "campaign"}
+_PERSON = {"owner_id": "owner", "org_id": "account_id", "name": "name"}
+_LEAD = {"title": "name", "owner_id": "owner", "organization_id": "account_id", "origin": "source", "channel": "campaign"}
 _ACTIONS = ("create", "change", "delete")
 #: Activities that are nobody's contact with anybody.
 _INWARD = ("task", "deadline")

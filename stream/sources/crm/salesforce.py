@@ -46,6 +46,7 @@ OPPORTUNITY = {
     "CampaignId": "campaign",
     "AccountId": "account_id",
     "CloseDate": "expected_close_date",
+    "Name": "name",
 }
 LEAD = {
     "OwnerId": "owner",
@@ -53,6 +54,9 @@ LEAD = {
     "Country": "region",
     "Email": "email_hash",
     "ConvertedAccountId": "account_id",
+    "Name": "name",
+    "FirstName": "first_name",
+    "LastName": "last_name",
 }
 _STAGES = {"Closed Won": "won", "Closed Lost": "lost"}
 _STATUSES = {"Working - Contacted": "contacted", "Closed - Not Converted": "disqualified"}

@@ -95,6 +95,8 @@ class SourceSettings(_Part):
     """Which contacts are leads: those with one of these values in one of these fields (``"*"``: any); None: the adapter's own."""
     lead_lists: tuple[str, ...] = ()
     """Attio: lists whose entries are the leads; without any, all records of the objects that are leads."""
+    names: Literal["all", "deals", "none"] = "all"
+    """Which names go on: also those of people (leads), only those of deals and accounts, or none."""
     mapping: WebhookMapping | None = None
     """Standard Webhooks: what in a payload is what."""
 

@@ -119,7 +119,7 @@ def _mapped(item: Any, mapping_: WebhookMapping, id: str, sent: int, settings: S
     if kind is MISSING or kind not in STRUCTS:
         raise Unusable(Reason.UNKNOWN_TYPE, f"type: found {shown(_none(kind))}, accepted are the types of the contract")
     subject = identifier(_none(rule.subject.get(item)), "subject")
-    at = sent if rule.time is None else moment(_none(rule.time.get(item)), "time")
+    at = sent if rule.time is None else moment(_none(rule.time.get(item)), "time", settings.zone)
     if rule.id is not None:
         id = event_id("standard", identifier(_none(rule.id.get(item)), "id"), kind)
     data = {}
@@ -149,7 +149,7 @@ def _plain(item: Mapping[str, Any], id: str, sent: int, settings: SourceSettings
             if name in ("id", "deal_id", "account_id", "customer_id") and not kind.startswith(("web.", "email.")):
                 del data[name]
     given = first(item.get("time"), item.get("timestamp"))
-    at = sent if given is None else moment(given, "timestamp")
+    at = sent if given is None else moment(given, "timestamp", settings.zone)
     made = event(settings, "standard", kind, identifier(subject, "subject"), at, id, priced(data, settings, kind))
     if item.get("specversion") == "1.0":  # a CloudEvent: its id is the one that its other copies have too
         made |= {name: item[name] for name in ("id", "source", "time", "traceparent", "tracestate") if item.get(name) is not None}

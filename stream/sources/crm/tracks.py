@@ -12,6 +12,7 @@ from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
+from stream.sources.crm.mapping import data_fields
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, credentials, hmac_hex, keys_of, signature_of
 from stream.sources.crm.values import attributes, event, event_id, first, identifier, mapping, moment, number, page, text
@@ -113,10 +114,9 @@ class _Reader:
             }
             return event(settings, self.sender, kind, lead or subject, at, id, _there(data))
         if kind.startswith("lead."):
-            return event(settings, self.sender, kind, lead or subject, at, id, attributes(told, {}, settings))
+            return event(settings, self.sender, kind, lead or subject, at, id, _facts(kind, told, settings))
         deal = identifier(first(told.get("deal_id"), told.get("id")), "properties.deal_id")
-        table = {name: name for name in ("amount", "currency", "stage", "owner", "product", "source", "campaign", "region")}
-        return event(settings, self.sender, kind, deal, at, id, attributes(told, table, settings))
+        return event(settings, self.sender, kind, deal, at, id, _facts(kind, told, settings))
 
 
 def _time(call: Mapping[str, Any], outer: Mapping[str, Any], request: Request) -> int:
@@ -126,10 +126,10 @@ def _time(call: Mapping[str, Any], outer: Mapping[str, Any], request: Request) -
         return request.received_at
     original = moment(call["originalTimestamp"], "originalTimestamp")
     sent, received = call.get("sentAt") or outer.get("sentAt"), call.get("receivedAt") or outer.get("receivedAt")
-    if sent is None:
-        return original
+    if sent is None:  # by the device's clock alone: it may be wrong, and is not ahead of ours
+        return min(original, request.received_at)
     arrived = moment(received, "receivedAt") if received is not None else request.received_at
-    return arrived - (moment(sent, "sentAt") - original)
+    return arrived - max(0, moment(sent, "sentAt") - original)
 
 
 def _visit(
@@ -154,6 +154,11 @@ def _visit(
 def _campaign(told: Mapping[str, Any], context: Mapping[str, Any], plain: str, name: str) -> str | None:
     campaign = mapping(context.get("campaign") or {}, "context.campaign")
     return text(first(campaign.get(name), told.get(plain)), f"campaign.{name}")
+
+
+def _facts(kind: str, told: Mapping[str, Any], settings: SourceSettings) -> dict[str, Any]:
+    """Return the properties that the type of event has fields for, under the same names."""
+    return attributes(told, {name: name for name in data_fields(kind)}, settings, kind)
 
 
 def _there(data: dict[str, Any]) -> dict[str, Any]:

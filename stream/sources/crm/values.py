@@ -7,7 +7,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
@@ -25,6 +25,7 @@ _AMOUNTS = ("amount", "cost")
 _NUMBERS = ("score", "duration_seconds", "preparation_seconds", "response_seconds", "hours")
 _DAYS = ("expected_close_date", "term_end", "day")
 _LINKS = ("account_id", "deal_id", "lead_id", "message_id", "session_id", "visitor_id")
+_NAMES = ("name", "first_name", "last_name")
 _PAGES = ("page", "referrer")
 LATEST = 4_102_444_800_000  # 2100: what is later is a mistake in its unit
 _PLAIN = Stage()
@@ -166,10 +167,10 @@ def number(value: Any, name: str) -> float | None:
     return found
 
 
-def moment(value: Any, name: str = "time") -> int:
+def moment(value: Any, name: str = "time", zone: tzinfo = UTC) -> int:
     """Return epoch milliseconds of an RFC 3339 text, or of epoch seconds or milliseconds, as a number or as digits.
 
-    A time without an offset is UTC: all the senders here that leave it out say so.
+    A time without an offset is in ``zone``: the CRMs that leave it out say that it is UTC.
     """
     if isinstance(value, str):
         found = value.strip()
@@ -180,7 +181,7 @@ def moment(value: Any, name: str = "time") -> int:
                 at = datetime.fromisoformat(found)
             except (ValueError, OverflowError):
                 raise Unusable(Reason.BAD_TIME, f"{name}: found {shown(value)}, accepted is ISO 8601 or epoch") from None
-            return _within(epoch_ms(at if at.tzinfo else at.replace(tzinfo=UTC)), value, name)
+            return _within(epoch_ms(at if at.tzinfo else at.replace(tzinfo=zone)), value, name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Unusable(Reason.BAD_TIME, f"{name}: found {shown(value)}, accepted is ISO 8601 or epoch seconds or milliseconds")
     return _within(int(value) if abs(value) >= 10**11 else round(value * 1000), value, name)
@@ -244,7 +245,7 @@ def attribute(name: str, value: Any, settings: SourceSettings) -> Any:
         whole = number(value, name)
         return int(whole) if whole is not None and whole.is_integer() else whole
     if name == "opened_at":
-        return None if value is None or value == "" else iso(moment(value, name))
+        return None if value is None or value == "" else iso(moment(value, name, settings.zone))
     if name == "bant" and isinstance(value, dict):
         return value
     found = text(value, name)
@@ -261,14 +262,16 @@ def attribute(name: str, value: Any, settings: SourceSettings) -> Any:
     return found
 
 
-def attributes(raw: Mapping[str, Any], table: Mapping[str, str], settings: SourceSettings) -> dict[str, Any]:
+def attributes(
+    raw: Mapping[str, Any], table: Mapping[str, str], settings: SourceSettings, kind: str = "deal.updated"
+) -> dict[str, Any]:
     """Return the attributes that a record of the CRM has: ``table`` and the settings' own ``fields`` say which is which."""
     found: dict[str, Any] = {}
     for field in (*table, *settings.fields):
         if field in raw:
             name = settings.fields.get(field) or table[field]
             found[name] = attribute(name, raw[field], settings)
-    return priced(found, settings)
+    return priced(found, settings, kind)
 
 
 def priced(data: dict[str, Any], settings: SourceSettings, kind: str = "deal.updated") -> dict[str, Any]:
@@ -303,6 +306,13 @@ LEAD_EVENTS: Mapping[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def keeps(name: str, room: str, settings: SourceSettings) -> bool:
+    """Whether a field of a ``deal``, ``lead`` or ``customer`` goes on: what people are called may be left out."""
+    if settings.names == "all" or name not in _NAMES:
+        return True
+    return settings.names == "deals" and room != "lead"
+
+
 def event(
     settings: SourceSettings,
     sender: str,
@@ -312,7 +322,10 @@ def event(
     id: str,
     data: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a CloudEvent in structured mode."""
+    """Return a CloudEvent in structured mode, without the names that the settings leave out."""
+    room, told = kind.partition(".")[0], dict(data or {})
+    if settings.names != "all":
+        told = {name: value for name, value in told.items() if keeps(name, room, settings)}
     return {
         "specversion": "1.0",
         "id": id,
@@ -320,7 +333,7 @@ def event(
         "type": kind,
         "time": iso(at),
         "subject": subject,
-        "data": dict(data or {}),
+        "data": told,
     }
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
+from models.calendar import iso
+from models.events.scalars import AHEAD
 from stream.sites import SiteSettings
 from stream.sources import tracker
 from stream.sources.crm import ADAPTERS, Request, SourceProblem, Verdict, parse_settings, read
@@ -513,6 +515,103 @@ def test_a_type_that_is_none_is_said_when_settings_are_read() -> None:
     for scale in (0, -1, float("nan"), float("inf")):
         with pytest.raises(SourceProblem, match="scale"):
             parse_settings("standard", mapped("deal.won", {"amount": {"path": "$.a", "scale": scale}}))
+
+
+# -- senders' clocks --------------------------------------------------------------------------------------------------
+
+Timed = Callable[[str | None], tuple[Any, dict[str, Any]]]
+
+
+def fix(tree: Any, where: tuple[Any, ...], at: str | None) -> Any:
+    """Return the tree with the time at a place replaced, or taken away."""
+    node = tree
+    for step in where[:-1]:
+        node = node[step]
+    node[where[-1]] = at
+    return tree
+
+
+HEADER = ("payload", "ChangeEventHeader", "commitTimestamp")
+STAMPS: dict[str, tuple[str, Timed]] = {
+    "hubspot": ("hubspot", lambda at: ([fix(s.hubspot_change("amount", "1"), ("occurredAt",), at)], {})),
+    "pipedrive": ("pipedrive", lambda at: (fix(s.pipedrive_note("create", "deal", WHOLE), ("meta", "timestamp"), at), {})),
+    "salesforce, change": ("salesforce", lambda at: (fix(s.cdc("CREATE", Amount=1), HEADER, at), {})),
+    "close": ("close", lambda at: (fix(close_deal(value=1), ("event", "date_created"), at), {})),
+    "salesforce, message": ("salesforce", lambda at: (s.outbound({"Id": "006A", "LastModifiedDate": at}), {})),
+    "segment": ("segment", lambda at: (s.call("page", timestamp=at), {})),
+    "rudderstack": ("rudderstack", lambda at: (s.call("page", timestamp=at), {})),
+    "standard": ("standard", lambda at: ({"type": "deal.won", "timestamp": at, "data": {"id": "D"}}, {})),
+    "standard, mapped": (
+        "standard",
+        lambda at: ({"id": "D", "t": at}, {"mapping": {"events": [{"type": "deal.won", "subject": "$.id", "time": "$.t"}]}}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STAMPS)
+def test_no_senders_clock_is_ahead_by_more_than_any_event_may_be(name: str) -> None:
+    adapter, body = STAMPS[name]
+    for ahead, taken in ((0, True), (AHEAD, True), (AHEAD + 1_000, False)):
+        tree, settings = body(iso(NOW + ahead))
+        verdict = told(adapter, tree, **settings)
+        assert [event["time"] for event in verdict.events] == ([iso(NOW + ahead)] if taken else []), ahead
+        assert taken or verdict.unusable[0].reason == "time_out_of_range"
+
+
+@pytest.mark.parametrize("name", STAMPS)
+def test_without_a_time_it_is_that_of_arrival_or_refused(name: str) -> None:
+    adapter, body = STAMPS[name]
+    tree, settings = body(None)
+    verdict = told(adapter, tree, **settings)
+    if name in ("salesforce, message", "segment", "rudderstack", "standard"):
+        assert [event["time"] for event in verdict.events] == [iso(NOW)]
+    else:
+        assert verdict.events == () and verdict.unusable[0].reason == "bad_time"
+
+
+def test_attio_and_unsigned_headers() -> None:
+    assert told("attio", s.attio_note("record.created", object_id="deals")).events[0]["time"] == iso(NOW)
+    body = {"type": "deal.won", "data": {"id": "D"}}
+    headers = {"webhook-id": "m", "webhook-timestamp": str(NOW // 1000 + 200_000)}
+    assert told("standard", body, headers=headers).unusable[0].reason == "time_out_of_range"
+
+
+@pytest.mark.parametrize(
+    ("clock", "expected"),
+    [
+        ({"originalTimestamp": iso(NOW + 9 * 3_600_000)}, NOW),  # the device's own clock, which is wrong
+        ({"originalTimestamp": iso(NOW - 60_000)}, NOW - 60_000),
+        ({"originalTimestamp": iso(NOW + 9 * 3_600_000), "sentAt": iso(NOW + 8 * 3_600_000)}, NOW),  # sent before it happened
+        ({"originalTimestamp": iso(NOW + 3_600_000), "sentAt": iso(NOW + 3_605_000)}, NOW - 5_000),
+    ],
+)
+@pytest.mark.parametrize("adapter", ["segment", "rudderstack"])
+def test_a_devices_clock_is_never_ahead_of_arrival(adapter: str, clock: dict[str, Any], expected: int) -> None:
+    (event,) = told(adapter, s.call("page", timestamp=None, **clock)).events
+    assert event["time"] == iso(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("standard, mapped", "12:00"),
+        ("standard", "12:00"),
+        ("close", "14:00"),
+        ("pipedrive", "14:00"),
+        ("salesforce, change", "14:00"),
+    ],
+)
+def test_a_time_without_an_offset_is_local_where_the_sender_is_anybody(name: str, expected: str) -> None:
+    adapter, body = STAMPS[name]
+    tree, settings = body("2026-09-21T14:00:00")
+    (event,) = told(adapter, tree, timezone="Europe/Paris", **settings).events
+    assert event["time"] == f"2026-09-21T{expected}:00Z"
+
+
+def test_the_trackers_clock_is_only_good_for_differences() -> None:
+    for at in (4_000, 6_000, 9_000_000):  # before it was sent, after, and much after
+        (event,) = collected(at=at).events
+        assert event["time"] == iso(NOW - max(0, 5_000 - at))
 
 
 # -- the tracker, which is no webhook ---------------------------------------------------------------------------------

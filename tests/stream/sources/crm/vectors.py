@@ -272,7 +272,7 @@ def pipedrive() -> Iterator[Vector]:
     deal, sign = s.PIPEDRIVE_DEAL, lambda *note, **meta: s.pipedrive(compact(s.pipedrive_note(*note, **meta)))
     full = {
         "amount": 1250.5, "currency": "EUR", "stage": "3", "pipeline": "1", "owner": "184", "account_id": "12",
-        "expected_close_date": "2026-12-31",
+        "expected_close_date": "2026-12-31", "name": "Six hundred chairs",
     }  # fmt: skip
     yield good("create", sign("create", "deal", deal), "deal.created", subjects=["7"], data=[full])
     yield good("created as won", sign("create", "deal", deal | {"status": "won"}), "deal.created", "deal.won")
