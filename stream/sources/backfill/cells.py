@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from models.events.scalars import EARLIEST
 from stream.sources.backfill.base import Options
-from stream.sources.crm.values import LATEST
+from stream.sources.crm.values import LATEST, NAMES
 from stream.sources.crm.words import flag
 from stream.sources.files.base import epoch_ms
 from stream.sources.files.ids import damage, salesforce_id
@@ -67,6 +67,14 @@ class Cells:
             raise BadCell(f"{column}: found {text!r}, accepted is 2000 to 2100")
         return Moment(begin, end - 1)
 
+    def attribute(self, name: str, text: str, column: str) -> str | int:
+        """Return a cell that is the attribute ``name``: a number as plain text, a date as its first millisecond, else itself."""
+        if text and name in ("amount", "cost", "score"):
+            return self.number(text, column)
+        if name == "expected_close_date" and (moment := self.moment(text, column)) is not None:
+            return moment.first
+        return one_line(text) if name in NAMES else text
+
 
 _DAY = 86_400_000
 
@@ -91,6 +99,11 @@ def _span_of(form: str, text: str) -> int:
     if "%S" in form or "%T" in form or "%X" in form or "%c" in form:
         return 1000
     return 60_000 if "%M" in form or "%R" in form else _DAY
+
+
+def one_line(text: str) -> str:
+    """Return a name as one line: what people paste into a CRM has line breaks, which no name here may have."""
+    return " ".join(text.split())
 
 
 def whole_id(text: str, column: str) -> str:

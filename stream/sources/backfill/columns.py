@@ -23,6 +23,11 @@ HUBSPOT: Names = _split(
         "modified": "Last Modified Date/hs_lastmodifieddate/lastmodifieddate/Date de la dernière modification"
         "/Date de dernière modification/Datum der letzten Änderung/Datum der letzten Bearbeitung/Fecha de última modificación"
         "/Data da última modificação/Data ultima modifica/Data dell'ultima modifica/Datum laatste wijziging",
+        "dealname": "Deal Name/Nom de la transaction/Deal-Name/Dealname/Nombre del negocio/Nome do negócio/Nome dell'affare"
+        "/Dealnaam",
+        "firstname": "First Name/Prénom/Vorname/Nombre/Nome/Voornaam",
+        "lastname": "Last Name/Nom/Nachname/Apellidos/Sobrenome/Cognome/Achternaam",
+        "hs_lead_name": "Lead Name",
         "amount": "Amount/Montant/Betrag/Importe/Cantidad/Monto/Valor/Importo/Bedrag",
         "deal_currency_code": "Currency/Deal Currency Code/Devise/Währung/Moneda/Moeda/Valuta",
         "dealstage": "Deal Stage/Étape de la transaction/Phase de la transaction/Deal-Phase/Etapa del negocio/Etapa do negócio"
@@ -67,6 +72,7 @@ HUBSPOT_PIPELINES: Mapping[str, str] = {"Sales Pipeline": "default", "Deals Pipe
 _PIPEDRIVE = _split(
     {
         "id": "ID",
+        "title": "Title/Titre/Titel/Título/Titolo",
         "value": "Value/Valeur/Wert/Valor/Valore/Waarde",
         "currency": "Currency of Value/Currency/Devise de Valeur/Devise/Währung/Moneda/Moeda/Valuta",
         "stage_id": "Stage/Étape/Phase/Etapa/Fase",
@@ -95,6 +101,10 @@ SALESFORCE: Names = _split(
     {
         "Id": "Opportunity ID/Lead ID/ID de l'opportunité/ID de la piste/Opportunity-ID/Lead-ID/Id. de oportunidad"
         "/ID da oportunidade/ID opportunità",
+        "Name": "Opportunity Name/Nom de l'opportunité/Opportunity-Name/Opportunityname/Nombre de la oportunidad"
+        "/Nome da oportunidade/Nome opportunità",
+        "FirstName": "First Name/Prénom/Vorname/Nombre/Nome/Voornaam",
+        "LastName": "Last Name/Nom/Nachname/Apellidos/Sobrenome/Cognome/Achternaam",
         "StageName": "Stage/Étape/Phase/Etapa/Fase/Stadium",
         "Amount": "Amount/Montant/Betrag/Importe/Quantia/Valor/Importo/Bedrag",
         "CurrencyIsoCode": "Amount Currency/Opportunity Currency/Lead Currency",

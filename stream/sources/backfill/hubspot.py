@@ -127,12 +127,8 @@ def _done(deed: str, record: Mapping[str, Any], now: Mapping[str, Any], options:
     if at > options.now or outcome in ("SCHEDULED", "QUEUED", "CANCELED", "CANCELLED", "RESCHEDULED", "NO_SHOW"):
         yield Ignored(f"{deed}: has not taken place")
         return
-    links = record.get("associations")
     for name, entity in (("deals", "deal"), ("contacts", "contact"), ("leads", "lead")):
-        ends = links.get(name) if isinstance(links, dict) else None
-        results = ends.get("results") if isinstance(ends, dict) else None
-        others = {str(one.get("id")): None for one in results if isinstance(one, dict)} if isinstance(results, list) else {}
-        for other in others:
+        for other in _others(record, name):
             if deed == "email" and entity != "deal":
                 if now.get("hs_email_direction") != "EMAIL":
                     yield Ignored("email: written by the contact, or by nobody knows whom")
@@ -181,14 +177,20 @@ def _notes(note: Mapping[str, Any], options: Options) -> Iterator[Item]:
 def _linked(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the one contact and the one company of a deal; where there are several, nothing says which."""
     found: dict[str, str] = {}
-    links = record.get("associations")
     for name, attribute in (("contacts", "lead_id"), ("companies", "account_id")):
-        ends = links.get(name) if isinstance(links, dict) else None
-        results = ends.get("results") if isinstance(ends, dict) else None
-        ids = {str(one.get("id")) for one in results if isinstance(one, dict)} if isinstance(results, list) else set()
+        ids = _others(record, name)
         if len(ids) == 1:
-            found[attribute] = ids.pop()
+            found[attribute] = ids[0]
     return found
+
+
+def _others(record: Mapping[str, Any], name: str) -> list[str]:
+    """Return the ids of a kind that a record is associated with, each once: there is an entry for each label."""
+    links = record.get("associations")
+    ends = links.get(name) if isinstance(links, dict) else None
+    results = ends.get("results") if isinstance(ends, dict) else None
+    entries = [one for one in results if isinstance(one, dict) and one.get("id")] if isinstance(results, list) else []
+    return list(dict.fromkeys(identifier(one["id"], name) for one in entries))
 
 
 # -- as it is now: CSV, and properties without their history ------------------------------------------------------------
@@ -295,13 +297,13 @@ def _row(
         if attributes_.get(name) == "amount":
             values[name], said = cells.money(text_, columns[name], texts.get(currency))
             values |= {} if said is None else {currency: said}
-        elif attributes_.get(name) == "cost":
-            values[name] = cells.number(text_, columns[name])
         elif name == "closedate":
             values[name] = cells.moment(text_, columns[name])
         elif name == hubspot.LAST_CONTACT:
             last = cells.moment(text_, columns[name])
             values[name] = None if last is None else last.last
+        else:
+            values[name] = cells.attribute(attributes_.get(name, ""), text_, columns[name])
     values |= _ids(texts, kind, names, options, tally)
     note = {"objectId": id, "objectTypeId": hubspot.TYPE_IDS[kind], "subscriptionType": "object.creation"}
     yield from hubspot.notification({**note, "occurredAt": created.first}, options.settings)
@@ -324,11 +326,14 @@ def _ids(texts: Mapping[str, str], kind: str, names: Names, options: Options, ta
             said = names.kind(stage)
             found["dealstage"] = f"closed{said}" if said in ("won", "lost") and known != said else stage
         return found
-    for step, meant in (("lifecyclestage", lifecycle), ("hs_lead_status", lead_status)):
+    for step, called, meant in (
+        ("lifecyclestage", "life-cycle stage", lifecycle),
+        ("hs_lead_status", "lead status", lead_status),
+    ):
         label = texts.get(step, "")
         if label and label not in options.settings.lead_statuses:
             known_id = meant(label)
             if known_id is None:
-                tally.unmapped[step, label] += 1
+                tally.unmapped[called, label] += 1
             found[step] = known_id or label
     return found

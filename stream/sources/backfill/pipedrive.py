@@ -298,6 +298,8 @@ def _row(
         for name in _TIMES
         if name in columns and (found := cells.moment(row[columns[name]], columns[name])) is not None
     }
+    if "status" not in record:
+        raise BadCell(f"{columns['status']}: empty; whether the deal is open, won or lost has to be known")
     try:
         record["status"] = pipedrive.status_of(record.get("status"), settings) or "open"
     except Unusable as error:
@@ -308,6 +310,9 @@ def _row(
         record["pipeline_id"] = names.pipeline(record["pipeline_id"])
     if "owner_id" in record:
         record["owner_id"] = names.owner(record["owner_id"])
+    for name, what in {**settings.fields, "title": "name"}.items():
+        if name in record:
+            record[name] = cells.attribute(what, record[name], columns[name])
     if "value" in record:
         record["value"], currency = cells.money(record["value"], columns["value"], record.get("currency"))
         record |= {} if currency is None else {"currency": currency}

@@ -7,7 +7,6 @@ same time, to the second, in its history and in the change event that told of it
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +145,8 @@ def _fields(fields: dict[str, str], columns: Mapping[str, str], what: str, expor
     if fields.get("Amount"):
         fields["Amount"], said = cells.money(fields["Amount"], columns["Amount"], fields.get("CurrencyIsoCode"))
         fields |= {} if said is None else {"CurrencyIsoCode": said}
-    day = cells.day(fields.get("CloseDate", ""), columns.get("CloseDate", "CloseDate"))
-    if day is not None:
-        fields["CloseDate"] = datetime.fromtimestamp(day.first / 1000, export.options.settings.zone).date().isoformat()
+    if fields.get("CloseDate"):
+        fields["CloseDate"] = cells.date(fields["CloseDate"], columns["CloseDate"])
     if not fields["CreatedDate"]:
         raise BadCell(f"{columns['CreatedDate']}: empty; when it happened has to be known")
     cells.moment(fields["CreatedDate"], columns["CreatedDate"])
@@ -164,6 +162,10 @@ def _fields(fields: dict[str, str], columns: Mapping[str, str], what: str, expor
                 fields[name] = salesforce_id(fields[name]) or fields[name]
             except ValueError as error:
                 raise BadCell(f"{columns[name]}: {error}") from None
+    own = {"Name": "name", "FirstName": "name", "LastName": "name", **export.options.settings.fields}
+    for name, attribute in own.items():
+        if name in fields:
+            fields[name] = str(cells.attribute(attribute, fields[name], columns[name]))
     if fields.get("OwnerId"):
         fields["OwnerId"] = names.owner(fields["OwnerId"])
     if fields.get("StageName"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from stream.sources.backfill.base import Options, Place, Tally, Told
@@ -31,12 +32,18 @@ class _Times(Cells):
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
+        self._zone_of_days = options.settings.zone
         self._days = Cells(replace(options, zone=options.settings.zone))
         self._iso = Cells(replace(options, zone=options.settings.zone, dates=(ISO,)))
 
     def day(self, text: str, column: str) -> Moment | None:
         """Return the day, or the moment, that a cell names."""
         return self._days.moment(text, column)
+
+    def date(self, text: str, column: str) -> str:
+        """Return a day in ISO 8601."""
+        day = self.day(text, column)
+        return "" if day is None else datetime.fromtimestamp(day.first / 1000, self._zone_of_days).date().isoformat()
 
     def close(self, row: Mapping[str, str]) -> Moment | None:
         """Return the close date of a record, which is in ISO 8601 once its row has been read."""
@@ -209,7 +216,10 @@ class Steps:
                 return None
         if name == "Status" and text:
             return self.export.status(text, count=False)
-        return text
+        if name == "CloseDate":
+            return self.cells.date(text, "NewValue")
+        own = self.settings.fields.get(name)
+        return text if own is None else str(self.cells.attribute(own, text, "NewValue"))
 
     def _changes(self, changes: list[tuple[Place, dict[str, Any]]]) -> Iterator[Told]:
         for place, row in changes:

@@ -25,7 +25,8 @@ _AMOUNTS = ("amount", "cost")
 _NUMBERS = ("score", "duration_seconds", "preparation_seconds", "response_seconds", "hours")
 _DAYS = ("expected_close_date", "term_end", "day")
 _LINKS = ("account_id", "deal_id", "lead_id", "message_id", "session_id", "visitor_id")
-_NAMES = ("name", "first_name", "last_name")
+#: Fields that say what somebody or something is called.
+NAMES = ("name", "first_name", "last_name")
 _PAGES = ("page", "referrer")
 LATEST = 4_102_444_800_000  # 2100: what is later is a mistake in its unit
 _PLAIN = Stage()
@@ -308,7 +309,7 @@ LEAD_EVENTS: Mapping[str, tuple[str, dict[str, Any]]] = {
 
 def keeps(name: str, room: str, settings: SourceSettings) -> bool:
     """Whether a field of a ``deal``, ``lead`` or ``customer`` goes on: what people are called may be left out."""
-    if settings.names == "all" or name not in _NAMES:
+    if settings.names == "all" or name not in NAMES:
         return True
     return settings.names == "deals" and room != "lead"
 

@@ -55,7 +55,7 @@ def test_every_usual_form_of_csv_is_read(encoding: str, delimiter: str, tmp_path
     assert told(events)[-1] == (
         "deal.updated",
         "2026-03-02T23:59:59.999Z",
-        {"amount": "1", "default_currency": "EUR", "owner": "Zoé"},
+        {"amount": "1", "default_currency": "EUR", "owner": "Zoé", "name": 'a "b" c, d; e'},
     )
 
 

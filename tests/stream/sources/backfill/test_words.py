@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -177,7 +178,7 @@ def test_lead_statuses_and_life_cycle_stages_by_their_labels(tmp_path: Path) -> 
     assert not rejects
     steps = [(event["subject"], event["type"][5:]) for event in events if event["type"] not in ("lead.created", "lead.updated")]
     assert steps == [("1", "contacted"), ("2", "qualified"), ("3", "converted"), ("4", "disqualified")]
-    assert tally.unmapped == {("lifecyclestage", "Fan"): 1, ("hs_lead_status", "Cold"): 1}
+    assert tally.unmapped == {("life-cycle stage", "Fan"): 1, ("lead status", "Cold"): 1}
 
 
 @pytest.mark.parametrize("label", ["Datensatz-ID;Deal-Phase;Erstellungsdatum;Datum der letzten Änderung;Betrag"])
@@ -395,6 +396,51 @@ def test_every_export_refuses_the_same_faults_with_their_reason(
     assert Counter(event["subject"] for event in events if event["type"] == "deal.won") == {other["id"]: 1}
 
 
+@pytest.mark.parametrize("kind", MINIMAL)
+def test_a_field_of_ones_own_is_read_in_every_form_too(kind: str, tmp_path: Path) -> None:
+    head, row = MINIMAL[kind]
+    id = "006000000000001AAA" if kind.startswith("salesforce") else "7"
+    text = f"my_cost,my_day,{head}" + '"1 234,50 €",2026-03-31 23:30,' + row.format(id=id, amount="5", at="2026-03-01")
+    settings = {"fields": {"my_cost": "cost", "my_day": "expected_close_date"}, "timezone": "Europe/Paris"}
+    zone = ZoneInfo("Europe/Paris")
+    events, rejects, _ = read(kind, write(tmp_path / "x.csv", text), settings=settings, zone=zone)
+    assert not rejects
+    data: dict[str, Any] = {}
+    for event in events:
+        data |= event["data"]
+    assert (data["cost"], data["expected_close_date"]) == ("1234.50", "2026-03-31")
+
+
+def test_a_history_of_close_dates_is_read_in_the_same_forms(tmp_path: Path) -> None:
+    row = "006000000000001AAA,Open,false,false,5,05.03.2026,05.01.2026 09:00,06.01.2026 09:00"
+    files = [write(tmp_path / "Opportunity.csv", opportunities(row))]
+    history = "Id,OpportunityId,Field,OldValue,NewValue,CreatedDate\n"
+    history += "017,006000000000001,CloseDate,01.03.2026,05.03.2026,06.01.2026 09:00\n"
+    files.append(write(tmp_path / "OpportunityFieldHistory.csv", history))
+    events, rejects, _ = read("salesforce-csv", *files, dates=("%d.%m.%Y %H:%M", "%d.%m.%Y"))
+    assert not rejects
+    days = [event["data"]["expected_close_date"] for event in events if "expected_close_date" in event["data"]]
+    assert days == ["2026-03-01", "2026-03-05"]
+
+
+def test_links_without_an_id_are_no_ids(tmp_path: Path) -> None:
+    record: dict[str, Any] = contact(1, dealstage="x") | {
+        "associations": {"contacts": {"results": [{"type": "x"}, {"id": None}]}}
+    }
+    del record["properties"]["email"]
+    events, rejects, _ = read("hubspot", write(tmp_path / "d.json", json.dumps(record)))
+    assert not rejects
+    assert not any("lead_id" in event["data"] for event in events)
+
+
+def test_an_empty_status_is_not_open(tmp_path: Path) -> None:
+    head, row = MINIMAL["pipedrive"]
+    text = head + row.format(id="7", amount="5", at="2026-03-01").replace("won", "")
+    events, rejects, _ = read("pipedrive", write(tmp_path / "x.csv", text))
+    assert not events
+    assert rejects[0].reason.startswith("Status: empty")
+
+
 @pytest.mark.parametrize("mark", ["utf-8-sig", "utf-16", "cp1252"])
 @pytest.mark.parametrize("kind", MINIMAL)
 def test_every_export_reads_what_excel_writes(kind: str, mark: str, tmp_path: Path) -> None:
@@ -466,6 +512,27 @@ def test_leads_are_counted_by_how_far_they_came(tmp_path: Path, monkeypatch: pyt
     write(tmp_path / "vigie.yaml", "sources: {hubspot: {lead_when: always}}\n")
     result = CliRunner().invoke(app, ["backfill", "hubspot", "c.csv", "--dry-run"])
     assert "leads: 5 created, 3 waiting" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "expected"),
+    [
+        ("hubspot", ("Deal Name", "dealname", "Nom de la transaction"), "name"),
+        ("pipedrive", ("Deal - Title", "Affaire - Titre", "title"), "name"),
+        ("salesforce-csv", ("Name", "Opportunity Name", "Nom de l'opportunité"), "name"),
+    ],
+)
+def test_what_a_deal_is_called_goes_on_as_one_line(kind: str, names: tuple[str, ...], expected: str, tmp_path: Path) -> None:
+    head, row = MINIMAL[kind]
+    id = "006000000000001AAA" if kind.startswith("salesforce") else "7"
+    for name in names:
+        text = f"{name},{head}" + '"Chairs,\n six  hundred",' + row.format(id=id, amount="5", at="2026-03-01")
+        path = write(tmp_path / "x.csv", text)
+        events, rejects, _ = read(kind, path)
+        assert not rejects
+        assert {event["data"].get(expected) for event in events} - {None} == {"Chairs, six hundred"}
+        events, _, _ = read(kind, path, settings={"names": "none"})
+        assert not any("name" in event["data"] for event in events)
 
 
 # -- which contacts are leads, and who was contacted --------------------------------------------------------------------
