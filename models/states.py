@@ -42,6 +42,7 @@ class DealState(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
     last_activity: int | None = None
     sender: str | None = None
+    name: str | None = None
 
 
 class LeadState(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,6 +67,7 @@ class LeadState(msgspec.Struct, frozen=True, omit_defaults=True):
     variant: str | None = None
     account_id: str | None = None
     sender: str | None = None
+    name: str | None = None
 
 
 encode = msgspec.json.Encoder().encode
@@ -73,7 +75,7 @@ decode_deal = msgspec.json.Decoder(DealState).decode
 decode_lead = msgspec.json.Decoder(LeadState).decode
 
 _SHARED = ("owner", "team", "source", "campaign", "product", "region", "segment", "pipeline", "variant", "account_id")
-_OF_DEALS = (*_SHARED, "lead_id", "reason")
+_OF_DEALS = (*_SHARED, "lead_id", "reason", "name")
 _LEVELS: tuple[Literal["", "mql", "sql"], ...] = ("", "mql", "sql")
 
 
@@ -116,8 +118,15 @@ def lead_state(key: str, lead: Lead, changed: int, sender: str) -> LeadState:
         _LEVELS[lead.level],
         score=None if score is None else float(score),
         sender=sender or None,
+        name=called(lead.attributes),
         **_named(lead.attributes, _SHARED),
     )
+
+
+def called(attributes: dict[str, Any]) -> str | None:
+    """Return what people call a lead: the whole name, else the first and last, which some CRMs tell one by one."""
+    parts = (attributes.get("first_name"), attributes.get("last_name"))
+    return attributes.get("name") or " ".join(part for part in parts if part) or None
 
 
 def _named(attributes: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -142,8 +142,9 @@ group by all;
 -- == Leads ==
 create or replace table lead_ as
 select k, subject,
-    min(t) filter (kind = 'created') as created,
-    min(t) filter (kind = 'contacted') as contacted,
+    any_value(born) as created,
+    -- Somebody who was called long before being a lead was not answered as one.
+    min(t) filter (kind = 'contacted' and t >= born - 86400000) as contacted,
     min(t) filter (kind = 'converted') as converted,
     count(*) filter (kind = 'qualified') > 0 as qualified,
     count(*) filter (kind = 'disqualified') > 0 as disqualified,
@@ -155,7 +156,8 @@ select k, subject,
     last(said(data, 'region') order by t, id) filter (said(data, 'region') is not null) as region,
     last(said(data, 'segment') order by t, id) filter (said(data, 'segment') is not null) as segment,
     last(said(data, 'variant') order by t, id) filter (said(data, 'variant') is not null) as variant
-from fact anti join gone using (k, family, subject) where family = 'lead' group by all;
+from (select *, min(t) filter (kind = 'created') over (partition by k, subject) as born from fact where family = 'lead')
+    anti join gone using (k, family, subject) group by k, subject;
 
 -- == Visits: those of one session id; where there is none, those with no silence longer than the gap between them ==
 create or replace table visit as

@@ -59,6 +59,12 @@ MODELS: Mapping[str, type[contract.Envelope]] = MappingProxyType(
     {name: _event_model(name, struct) for name, struct in STRUCTS.items()}
 )
 
+_REASONS = {
+    "amount": Reason.BAD_AMOUNT,
+    "cost": Reason.BAD_AMOUNT,
+    "currency": Reason.UNKNOWN_CURRENCY,
+    "default_currency": Reason.UNKNOWN_CURRENCY,
+}
 _OPTIONAL = ("datacontenttype", "dataschema", "traceparent", "tracestate")
 _MOST_UNKNOWN = 32
 _MOST_PROBLEMS = 3
@@ -201,9 +207,7 @@ def _reason_of(where: str, missing: bool) -> Reason:
     if where == "time":
         return Reason.BAD_TIME
     if where.startswith("data.") and not missing:
-        return {"amount": Reason.BAD_AMOUNT, "cost": Reason.BAD_AMOUNT, "currency": Reason.UNKNOWN_CURRENCY}.get(
-            where[5:], Reason.INVALID_DATA
-        )
+        return _REASONS.get(where[5:], Reason.INVALID_DATA)
     return Reason.INVALID_DATA if where.split(".", 1)[0] == "data" else Reason.BAD_ENVELOPE
 
 

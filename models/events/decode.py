@@ -102,10 +102,10 @@ def _settle_attributes(event: Any, arrival: int, currencies: Known) -> None:
     raw = data.cost
     if raw is not UNSET and raw is not None:
         force_setattr(data, "cost", parse_amount(raw))
-    raw = data.currency
-    if raw is not UNSET and raw is not None:
-        if currencies is None or raw not in currencies:
-            check_currency(raw, currencies)
+    for raw in (data.currency, data.default_currency):
+        if raw is not UNSET and raw is not None:
+            if currencies is None or raw not in currencies:
+                check_currency(raw, currencies)
     raw = data.expected_close_date
     if raw is not UNSET and raw is not None:
         check_date(raw, "expected_close_date")

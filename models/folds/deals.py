@@ -32,7 +32,8 @@ _STAGE_LEFT, _STAGE_MILLIS, _STAGE_STAYS = _SLOT["stage_left"], _SLOT["stage_mil
 DESCRIBING = ("source", "campaign", "product", "region", "segment", "pipeline", "variant")
 #: Attributes that give credit: the close is booked under what they were then.
 CREDITING = ("owner", "team")
-_DESCRIBING, _CREDITING, _VALUING = frozenset(DESCRIBING), frozenset(CREDITING), frozenset({"amount", "currency"})
+_DESCRIBING, _CREDITING = frozenset(DESCRIBING), frozenset(CREDITING)
+_VALUING = frozenset({"amount", "currency", "default_currency"})
 _NOTHING = (TOTAL,)
 
 #: The kinds of a deal's facts.
@@ -246,7 +247,9 @@ class DealSteps:
         if amount is None:
             return None
         try:
-            return self._rates.convert(amount, deal.attributes.get("currency"), at)
+            # A default says nothing of the deal: it holds where no fact does, whichever came first.
+            currency = deal.attributes.get("currency") or deal.attributes.get("default_currency")
+            return self._rates.convert(amount, currency, at)
         except UnknownRate:
             # Events with such a currency are refused; this one was taken when settings still had its rate.
             return None

@@ -24,6 +24,9 @@ _NAMED = frozenset(_DIMENSIONS)
 #: The kinds of a lead's facts, beside those it shares with deals.
 CONTACTED, MQL, SQL, CONVERTED, DISQUALIFIED = "contacted", "mql", "sql", "converted", "disqualified"
 
+#: A contact so long (ms) before the creation may have led to it, and answers it: a call, after which somebody enters the lead.
+_LED_TO = 86_400_000
+
 
 class Lead(msgspec.Struct, array_like=True):
     """A lead's present, at the end of its log. Times are those of the first such fact."""
@@ -90,8 +93,10 @@ class LeadSteps:
         if kind == CREATED:
             if lead.created is None:
                 lead.created = at
+                if lead.contacted is not None and lead.contacted < at - _LED_TO:
+                    lead.contacted = None  # with somebody who was no lead yet: it answers none of this
         elif kind == CONTACTED:
-            if lead.contacted is None:
+            if lead.contacted is None or lead.created is None:
                 lead.contacted = at
         elif kind == MQL:
             lead.level = max(lead.level, 1)

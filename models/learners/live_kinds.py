@@ -53,12 +53,14 @@ class DealPresent(Present, array_like=True):
     """A deal's."""
 
     past: DealPast | None = None
+    default_currency: str | None = None
 
 
 class LeadPresent(Present, array_like=True):
     """A lead's."""
 
     past: LeadPast | None = None
+    default_currency: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +196,8 @@ class KnowSteps:
         present.past.apply(at, kind, data)
         if "currency" in data:
             present.currency = data["currency"]
+        if "default_currency" in data:
+            present.default_currency = data["default_currency"]
         end = _ENDS.get(kind)
         if end is None and (stage := data.get("stage")) is not None:
             means = self._business.stage_kinds.get(stage)

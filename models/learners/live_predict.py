@@ -461,7 +461,7 @@ class PredictPartition:
         if self.kind.model != "deal" or amount is None:
             return None
         try:
-            worth = self._rates.convert(amount, present.currency, at)
+            worth = self._rates.convert(amount, present.currency or present.default_currency, at)
         except UnknownRate:
             return None
         pairs = [(name, attributes.get(name)) for name in DIMENSIONS]

@@ -138,7 +138,9 @@ def test_what_the_pages_set_can_be_set(page: Path) -> None:
             else:
                 assert load(environ={}, **found).collect.sites
             continue
-        for name, tree in found["sources"].items():
+        assert found.keys() & {"sources", "owners"}
+        assert load(environ={}, **{"owners": found["owners"]} if "owners" in found else {}).people is not None
+        for name, tree in found.get("sources", {}).items():
             assert adapter_of(name, tree)
             parse_settings(name, tree)
 
