@@ -131,3 +131,24 @@ def test_a_leads_present() -> None:
     lead = decode_lead(first)
     assert (lead.status, lead.contacted, lead.level, lead.source, lead.score) == ("open", T0 + HOUR, "mql", "ad", 7.0)
     assert decode_lead(second).status == "disqualified"
+
+
+def test_who_was_only_edited_is_unknown() -> None:
+    deals, leads = EntityPartition("deals", 0, Business()), EntityPartition("leads", 0, Business())
+    deals.fold([record("deals", "deal.updated", "D1", T0, "1", amount="5", owner="ann")])
+    leads.fold([record("leads", "lead.updated", "L1", T0, "2", owner="ann")])
+    deal, lead = states(deals)["D1"], states(leads, "lead-states")["L1"]
+    assert deal is not None and lead is not None
+    assert orjson.loads(deal) == {
+        "id": "D1",
+        "status": "unknown",
+        "changed": T0,
+        "amount": 50_000,
+        "owner": "ann",
+        "sender": "crm",
+    }
+    assert decode_lead(lead).status == "unknown"
+    leads.fold([record("leads", "lead.contacted", "L1", T0 + 1, "3")])
+    lead = states(leads, "lead-states")["L1"]
+    assert lead is not None
+    assert decode_lead(lead).status == "open", "who was contacted is a lead"
