@@ -17,12 +17,14 @@ import typer
 from stream.options import wall_clock
 from stream.publisher import Publisher
 from stream.settings import Settings
-from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, ordered
+from stream.sources.backfill import EXPORTS, Found, Lists, Options, Reject, Tally, load, ordered
 from stream.sources.crm import SourceProblem, Unusable, adapter_of, parse_settings
+from stream.sources.crm.settings import SourceSettings, Stage
 from stream.sources.crm.values import moment
 from stream.sources.files import SourceFileError
-from stream.sources.files.mapping import ISO
+from stream.sources.files.times import ISO
 from vigie.common import Config, console, refuse, settings_of
+from vigie.imported import Imported
 from vigie.instance import engine_options
 from vigie.publish import progress_bar, ready
 
@@ -42,8 +44,14 @@ def command(
         str | None, typer.Option(help="Of times without an offset (Salesforce: UTC); default: the source's.")
     ] = None,
     currency: Annotated[str | None, typer.Option(help="Of amounts without one; default: the source's.")] = None,
-    dates: Annotated[list[str] | None, typer.Option(help="CSV: forms of times, as in %d/%m/%Y %H:%M; default: iso.")] = None,
-    decimal: Annotated[str, typer.Option(help="CSV: the decimal sign of numbers.")] = ".",
+    dates: Annotated[
+        list[str] | None, typer.Option(help="CSV: forms of times, as in %d/%m/%Y %H:%M, or excel; default: iso.")
+    ] = None,
+    names: Annotated[
+        list[Path] | None,
+        typer.Option(help="The CRM's own list of pipelines, stages, owners or users.", exists=True, dir_okay=False),
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="CSV: the decimal sign; default: the one that each number shows.")] = None,
     encoding: Annotated[str | None, typer.Option(help="CSV: default: UTF-8, UTF-16 with its mark, else cp1252.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="CSV: default: the one that the header has most of.")] = None,
     before: Annotated[str | None, typer.Option(help="Only what happened before: the time since which webhooks arrive.")] = None,
@@ -53,7 +61,8 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     config: Config = None,
 ) -> None:
-    """Publish the history that an export tells of. Exit code 1 where a part of it could not be used or was not acknowledged.
+    """Publish the history that an export tells of. Exit code 1 where a part of it could not be used or was not acknowledged,
+    and where no deal is won or lost.
 
     Run it as often as you like: the same export gives the same events, which count once, also beside the webhooks' own.
     """
@@ -62,6 +71,10 @@ def command(
         refuse(f"found {kind!r} (accepted: {', '.join(EXPORTS)})", 2)
     adapter, read = EXPORTS[kind]
     zone = timezone or ("UTC" if adapter == "salesforce" else None)
+    try:
+        lists = load(names or [])
+    except SourceFileError as error:
+        refuse(f"--names: {error}")
     options = _options(
         settings,
         source or adapter,
@@ -75,11 +88,14 @@ def command(
         delimiter=delimiter,
         kind=object,
         before=_before(before),
+        lists=lists,
     )
     if not dry_run and out is None and settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded'; backfill needs a Kafka (accepted: also --dry-run, or --out FILE)", 2)
     tally = Tally()
-    report = _Report(tally, skip)
+    if adapter != "salesforce":  # its webhooks say themselves whether a deal is closed and won
+        _only_listed(lists, options.settings, tally, source or adapter)
+    report = _Report(tally, skip, source or adapter)
     with ExitStack() as stack:
         publisher: Publisher | None = None
         file: IO[bytes] | None = None
@@ -108,6 +124,18 @@ def _columns(given: list[str]) -> dict[str, str]:
     return columns
 
 
+def _only_listed(lists: Lists, settings: SourceSettings, tally: Tally, source: str) -> None:
+    """Say which stages the webhooks' settings should know as won or lost too, so that both are read alike."""
+    plain = Stage()
+    found = {
+        one.id: one.kind for one in lists.stages if one.kind in ("won", "lost") and not settings.stages.get(one.id, plain).kind
+    }
+    found = {id: kind for id, kind in found.items() if id not in ("closedwon", "closedlost")}
+    if found:
+        stages = ", ".join(f'"{id}": {kind}' for id, kind in found.items())
+        tally.notes[f"for the webhooks to read these stages alike, set sources.{source}.stages: {{{stages}}}"] = None
+
+
 def _before(text: str | None) -> int | None:
     try:
         return None if text is None else moment(text, "--before")
@@ -127,7 +155,7 @@ def _options(settings: Settings, name: str, adapter: str, zone: str | None, curr
         refuse(error, 2)
     except (KeyError, ValueError, OSError):
         refuse(f"--timezone: found {zone!r} (accepted: tz database names, such as Europe/Paris)", 2)
-    if more["decimal"] not in (".", ","):
+    if more["decimal"] not in (None, ".", ","):
         refuse(f"--decimal: found {more['decimal']!r} (accepted: . or ,)", 2)
     if more["delimiter"] is not None and len(more["delimiter"]) != 1:
         refuse(f"--delimiter: found {more['delimiter']!r} (accepted: one character)", 2)
@@ -138,9 +166,11 @@ def _options(settings: Settings, name: str, adapter: str, zone: str | None, curr
 class _Report:
     """Sends what is found, and keeps count."""
 
-    def __init__(self, tally: Tally, skip: int) -> None:
+    def __init__(self, tally: Tally, skip: int, source: str = "") -> None:
         self.tally = tally
         self.skip = skip
+        self.source = source
+        self.imported = Imported()
         self.types: Counter[str] = Counter()
         self.rejects: list[Reject] = []
         self.rejected = 0
@@ -154,10 +184,15 @@ class _Report:
 
     @property
     def code(self) -> int:
-        """The exit code: 130 interrupted, 1 where something was not used or not acknowledged."""
+        """The exit code: 130 interrupted, 1 where something was not used or not acknowledged, or no deal is closed."""
         if self.stopped == "interrupted":
             return 130
-        return 1 if self.stopped or self.rejected or self.failed else 0
+        return 1 if self.stopped or self.rejected or self.failed or self.none_closed else 0
+
+    @property
+    def none_closed(self) -> bool:
+        """Whether there are deals and none of them was ever won or lost: its words are then likely not understood."""
+        return not (self.stopped or self.tally.left_out or self.imported.closes) and self.imported.created("deal") > 0
 
     def run(self, found: Iterator[Found | Reject], publisher: Publisher | None, file: IO[bytes] | None) -> None:
         """Take everything in; interrupted, wait for what is under way."""
@@ -166,7 +201,7 @@ class _Report:
         try:
             with progress_bar() as progress:
                 task = progress.add_task("reading", total=None, rate="")
-                self.tally.watch = lambda count: progress.update(task, completed=count)
+                self.tally.watch = lambda count: progress.update(task, completed=count, rate="rows and events")
                 try:
                     for one in self._events(found):
                         self._take(one, publisher, file)
@@ -200,6 +235,7 @@ class _Report:
                     self.rejects.append(one)
             else:
                 self.events += 1
+                self.imported.take(one.event)
                 yield one
 
     def _take(self, one: Found, publisher: Publisher | None, file: IO[bytes] | None) -> None:
@@ -228,11 +264,30 @@ class _Report:
             console.print(f"vigie: {self.stopped}", style="red", markup=False)
             if self.publishing and not self.failed and self.taken and self.stopped == "interrupted":
                 console.print(f"vigie: to go on: the same command with --skip {self.skip + self.taken}")
+        counts = self.imported.counts()
+        unmapped = {
+            what: sum(n for (field, _), n in tally.unmapped.items() if (field == "stage") == (what == "deals")) for what in counts
+        }
+        for why, count in tally.ignored.most_common(_SHOWN):
+            console.print(f"  of no use: {count:,} × {why}", markup=False)
+        for (what, word), count in tally.unmapped.most_common(_SHOWN):
+            meant = f"sources.{self.source}.{'stages' if what == 'stage' else 'lead_statuses'}"
+            console.print(f"  unmapped: {count:,} × {what} {word!r}, of which nothing says what it is ({meant})", markup=False)
+        if self.none_closed:
+            deals = self.imported.created("deal")
+            console.print(
+                f"vigie: no deal of {deals:,} is won or lost. If some are, the names of their stages are not understood: "
+                f"say which mean won and lost in sources.{self.source}.stages, or give the CRM's list of pipelines with --names",
+                style="red",
+                markup=False,
+            )
         if as_json:
             told = {
                 "files": [str(file) for file in files],
                 "events": self.taken,
                 "types": dict(sorted(self.types.items())),
+                **{what: {**found, "unmapped": unmapped[what]} for what, found in counts.items()},
+                "unmapped": [{"field": what, "word": word, "count": n} for (what, word), n in tally.unmapped.most_common()],
                 "from": self.times[0] if self.times else None,
                 "to": self.times[1] if self.times else None,
                 "acknowledged": self.acknowledged,
@@ -249,6 +304,11 @@ class _Report:
             return
         for kind, count in sorted(self.types.items()):
             print(f"{count:>10,}  {kind}")
+        for what, found in counts.items():
+            print(
+                f"{what}: {', '.join(f'{count:,} {name}' for name, count in found.items())}, {unmapped[what]:,} unmapped"
+                + (" (taken as open)" if unmapped[what] else "")
+            )
         span = f", {self.times[0][:10]} to {self.times[1][:10]}" if self.times else ""
         print(
             f"{self.taken:,} events{span}: {self.acknowledged:,} acknowledged, {self.failed:,} not, {self.rejected:,} rejected, "

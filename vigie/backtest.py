@@ -136,6 +136,7 @@ class Backtest:
                     self.first = at
                 for stop, _ in stops.passed(at):
                     self.judge(stop, arrival)
+                    progress.update(task, completed=self.events, rate=f"events, at {iso(stop)}")
                 self.last = at
             if not why:
                 try:
@@ -146,7 +147,7 @@ class Backtest:
                 self.rejects[why] += 1
                 self.examples.setdefault(why, line)
             if self.events % _SHOWN_EVERY == 0:
-                progress.update(task, completed=self.events, rate=f"at {iso(self.last)}")
+                progress.update(task, completed=self.events, rate=f"events, at {iso(self.last)}")
         for stop, _ in stops.closing(self.last):
             self.judge(stop, arrival)
         self.seconds = time.monotonic() - began

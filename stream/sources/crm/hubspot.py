@@ -47,6 +47,7 @@ _TYPES = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-136": "lead"}
 _DEEDS = {"0-48": "call", "0-47": "meeting", "0-49": "email", "0-18": "message"}
 #: HubSpot's ids of kinds of objects, by what they are here.
 TYPE_IDS = {kind: id for id, kind in _TYPES.items()}
+DEED_IDS = {kind: id for id, kind in _DEEDS.items()}
 #: The ids of HubSpot's own closed stages.
 STAGES = {"closedwon": "won", "closedlost": "lost"}
 _DEAL = {

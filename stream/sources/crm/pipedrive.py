@@ -27,6 +27,7 @@ from stream.sources.crm.values import (
     stage_kind,
     text,
 )
+from stream.sources.crm.words import outcome
 
 _DEAL = {
     "value": "amount",
@@ -44,17 +45,6 @@ _DEAL = {
 _PERSON = {"owner_id": "owner", "org_id": "account_id", "name": "name"}
 _LEAD = {"title": "name", "owner_id": "owner", "organization_id": "account_id", "origin": "source", "channel": "campaign"}
 _ACTIONS = ("create", "change", "delete")
-#: What a deal's status is, by Pipedrive's word for it: webhooks have the English ones, exports those of the user's language.
-STATUSES: Mapping[str, str] = {
-    word_: status
-    for status, words in {
-        "open": "open ouverte ouvert en_cours offen abierto abierta aberto aberta em_aberto aperto aperta openstaand",
-        "won": "won gagnée gagné gewonnen ganado ganada ganho ganha vinto vinta",
-        "lost": "lost perdue perdu verloren perdido perdida perso persa",
-        "deleted": "deleted supprimée supprimé gelöscht eliminado eliminada excluído excluída eliminato eliminata verwijderd",
-    }.items()
-    for word_ in words.split()
-}
 #: Activities that are nobody's contact with anybody.
 _INWARD = ("task", "deadline")
 
@@ -103,9 +93,9 @@ def status_of(value: Any, settings: SourceSettings) -> str | None:
     found = text(value, "status")
     if found is None:
         return None
-    meant = lookup(found, settings.deal_statuses, STATUSES)
+    meant = lookup(found, settings.deal_statuses) or outcome(found)
     if meant is None:
-        accepted = "open, won, lost, deleted (sources.<name>.deal_statuses says what other words mean)"
+        accepted = "open, won, lost, deleted in seven languages (sources.<name>.deal_statuses says what other words mean)"
         raise Unusable(Reason.INVALID_DATA, f"status: found {shown(found)}, accepted are {accepted}")
     return meant
 

@@ -32,6 +32,7 @@ from stream.sources.crm.values import (
     stage_kind,
     text,
 )
+from stream.sources.files.ids import suffix
 
 #: The fields of opportunities and leads that are read, by the attribute they are.
 OPPORTUNITY = {
@@ -64,7 +65,6 @@ _DONE = dict.fromkeys(
 _MADE = ("CreatedDate",)
 _CHANGED = ("LastModifiedDate", "SystemModstamp")
 _CHANGES = ("CREATE", "UPDATE", "DELETE", "UNDELETE")
-_SUFFIX = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 #: Objects whose ids are told in 15 characters here and in 18 there.
 _KEYED = ("001", "003", "006", "00Q")
 
@@ -171,10 +171,7 @@ def record_id(value: Any, name: str) -> str:
     found = identifier(value, name)
     if len(found) != 15 or not found.isascii() or not found.isalnum() or not found.startswith(_KEYED):
         return found
-    suffix = ""
-    for part in (found[:5], found[5:10], found[10:]):
-        suffix += _SUFFIX[sum(1 << place for place, sign in enumerate(part) if sign.isupper())]
-    return found + suffix
+    return found + suffix(found)
 
 
 def record(

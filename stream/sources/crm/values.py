@@ -20,24 +20,19 @@ from models.events.scalars import EARLIEST, ID_LENGTH, TEXT_LENGTH, shown
 from stream.sources.crm.base import Unusable
 from stream.sources.crm.lookup import YES, lookup
 from stream.sources.crm.settings import SourceSettings, Stage
+from stream.sources.files.ids import damage
 
 _AMOUNTS = ("amount", "cost")
 _NUMBERS = ("score", "duration_seconds", "preparation_seconds", "response_seconds", "hours")
 _DAYS = ("expected_close_date", "term_end", "day")
 _LINKS = ("account_id", "deal_id", "lead_id", "message_id", "session_id", "visitor_id")
-_NAMES = ("name", "first_name", "last_name")
+#: Fields that say what somebody or something is called.
+NAMES = ("name", "first_name", "last_name")
 _PAGES = ("page", "referrer")
 LATEST = 4_102_444_800_000  # 2100: what is later is a mistake in its unit
 _PLAIN = Stage()
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _DIGEST = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
-#: How a spreadsheet shows a number that is too long for its cell; what was behind it is lost.
-_ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+[eE][+-]?|[eE][+-])\d+", re.ASCII)
-#: What programs write where there is no value: taken for an id, it would make one of all that have none.
-_NOTHING = frozenset(
-    {"null", "none", "nil", "undefined", "nan", "true", "false", "[object object]"}
-    | {"n/a", "#n/a", "#ref!", "#value!", "#name?", "#null!", "#num!", "#div/0!"}
-)
 
 
 def text(value: Any, name: str) -> str | None:
@@ -62,12 +57,11 @@ def identifier(value: Any, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is an id, as text or a whole number")
     found = str(value).strip()
-    if _ROUNDED.fullmatch(found):
-        raise Unusable(
-            Reason.INVALID_DATA, f"{name}: found {shown(found)}, an id that was rounded as a spreadsheet does; it is lost"
-        )
-    if found.casefold() in _NOTHING or (isinstance(value, int) and value < 0):
-        raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, which is no id of one record")
+    wrong = damage(found)
+    if wrong is None and isinstance(value, int) and value < 0:
+        wrong = f"found {value}, which no id is"
+    if wrong is not None:
+        raise Unusable(Reason.INVALID_DATA, f"{name}: {wrong[:400]}")
     return found
 
 
@@ -265,7 +259,7 @@ LEAD_EVENTS: Mapping[str, tuple[str, dict[str, Any]]] = {
 
 def keeps(name: str, room: str, settings: SourceSettings) -> bool:
     """Whether a field of a ``deal``, ``lead`` or ``customer`` goes on: what people are called may be left out."""
-    if settings.names == "all" or name not in _NAMES:
+    if settings.names == "all" or name not in NAMES:
         return True
     return settings.names == "deals" and room != "lead"
 

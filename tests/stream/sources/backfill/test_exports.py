@@ -11,7 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, ordered
-from stream.sources.backfill.base import Cells, Moment, Pieces, Place
+from stream.sources.backfill.base import Pieces, Place
+from stream.sources.backfill.cells import Cells, Moment
 from stream.sources.crm import parse_settings
 from stream.sources.files import SourceFileError
 from tests.stream.sources.backfill.worlds import utc
@@ -54,7 +55,7 @@ def test_every_usual_form_of_csv_is_read(encoding: str, delimiter: str, tmp_path
     assert told(events)[-1] == (
         "deal.updated",
         "2026-03-02T23:59:59.999Z",
-        {"amount": "1", "default_currency": "EUR", "owner": "Zoé"},
+        {"amount": "1", "default_currency": "EUR", "owner": "Zoé", "name": 'a "b" c, d; e'},
     )
 
 
@@ -66,7 +67,7 @@ def test_every_usual_form_of_csv_is_read(encoding: str, delimiter: str, tmp_path
         ("1 250,50", ",", "1250.50"),
         ("1\u202f250,50 €", ",", "1250.50"),
         ("1.250,50", ",", "1250.50"),
-        ("$1,250", ".", "1250"),
+        ("€1,250", ".", "1250"),
         ("EUR 12", ".", "12"),
         ("1,5", ".", None),
         ("12.5", ",", None),
@@ -202,15 +203,15 @@ def test_hubspot_contacts_deletions_and_merges(tmp_path: Path) -> None:
 def test_salesforce_leads_with_and_without_their_history(tmp_path: Path) -> None:
     names = "Id,IsDeleted,Status,IsConverted,ConvertedDate,ConvertedOpportunityId,OwnerId,CreatedDate,LastModifiedDate"
     rows = [
-        "00Q000000000001AAA,false,Closed - Converted,true,2026-03-10,006A,005A,2026-03-01 10:00:00,2026-03-10 12:00:00",
-        "00Q000000000002AAA,false,Working - Contacted,false,,,005A,2026-03-01T10:00:00.000Z,2026-03-04T09:00:00.000Z",
-        "00Q000000000003AAA,true,Open,false,,,005A,2026-03-01T10:00:00.000Z,2026-03-04T09:00:00.000Z",
+        "00Q000000000001EAA,false,Closed - Converted,true,2026-03-10,006A,005A,2026-03-01 10:00:00,2026-03-10 12:00:00",
+        "00Q000000000002EAA,false,Working - Contacted,false,,,005A,2026-03-01T10:00:00.000Z,2026-03-04T09:00:00.000Z",
+        "00Q000000000003EAA,true,Open,false,,,005A,2026-03-01T10:00:00.000Z,2026-03-04T09:00:00.000Z",
     ]
     lead = "\n".join('"' + line.replace(",", '","') + '"' for line in (names, *rows)) + "\n"
     history = (
         "Id,LeadId,Field,OldValue,NewValue,CreatedDate\n"
-        "017A,00Q000000000001AAA,Status,Open,Working - Contacted,2026-03-02T10:00:00.000Z\n"
-        "017B,00Q000000000001AAA,leadConverted,,,2026-03-10T11:30:00.000Z\n"
+        "017A,00Q000000000001EAA,Status,Open,Working - Contacted,2026-03-02T10:00:00.000Z\n"
+        "017B,00Q000000000001EAA,leadConverted,,,2026-03-10T11:30:00.000Z\n"
     )
     files = write(tmp_path / "Lead.csv", lead), write(tmp_path / "LeadHistory.csv", history)
     events, rejects = read("salesforce-csv", *files)
@@ -232,7 +233,7 @@ def test_salesforce_leads_with_and_without_their_history(tmp_path: Path) -> None
 def test_what_belongs_to_nothing_is_said(tmp_path: Path) -> None:
     history = "Id,OpportunityId,StageName,CreatedDate\n008A,006000000000001AAA,Open,2026-03-01T10:00:00.000Z\n"
     _, rejects = read("salesforce-csv", write(tmp_path / "OpportunityHistory.csv", history))
-    assert rejects[0].reason == "006000000000001: its history is there, it is not (accepted: with Opportunity.csv, Lead.csv)"
+    assert rejects[0].reason == "006000000000001AAA: its history is there, it is not (accepted: with Opportunity.csv, Lead.csv)"
     change = {"object": "dealChange", "data": {"item_id": 5, "field_key": "value", "log_time": "2026-03-01 10:00:00"}}
     _, rejects = read("pipedrive", write(tmp_path / "flow.json", json.dumps({"data": [change, {"id": 1, "x": 1}]})))
     assert [reject.reason for reject in rejects] == [
@@ -345,7 +346,7 @@ class Acknowledging:
 def test_an_interrupted_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     def found(until: int) -> Iterator[Found | Reject]:
         for number in range(until):
-            event = {"type": "deal.created", "subject": str(number), "time": "2026-03-01T10:00:00Z"}
+            event = {"type": "deal.won", "subject": str(number), "time": "2026-03-01T10:00:00Z"}
             yield Found(Path("f.json"), number + 1, event)
             if number == 4 and until == 5:
                 raise KeyboardInterrupt

@@ -405,7 +405,7 @@ def test_an_impossible_id_is_refused(name: str, id: str) -> None:
     tree, settings = body(id)
     verdict = told(adapter, tree, **settings)
     assert verdict.events == ()
-    assert ("rounded as a spreadsheet does" if "E+" in id else "no id of one record") in why(verdict)
+    assert ("that a spreadsheet has rounded" if "E+" in id else "which stands for no value") in why(verdict)
 
 
 @pytest.mark.parametrize("id", ["12345678901", "1e5f", "D-1E+X", "noneuclidean", "6a1f9c2e"])
@@ -646,9 +646,9 @@ def collected(**call_: Any) -> tracker.Told:
 @pytest.mark.parametrize(
     ("call_", "said"),
     [
-        ({"visitor": "undefined"}, "visitor: found 'undefined', which is no id"),
-        ({"type": "identified", "lead": "null"}, "lead: found 'null', which is no id"),
-        ({"type": "identified", "lead": "1.2E+10"}, "rounded as a spreadsheet does"),
+        ({"visitor": "undefined"}, "visitor: found 'undefined', which stands for no value"),
+        ({"type": "identified", "lead": "null"}, "lead: found 'null', which stands for no value"),
+        ({"type": "identified", "lead": "1.2E+10"}, "that a spreadsheet has rounded"),
         ({"type": "clicked"}, "type: found 'clicked', accepted: page_viewed"),
         ({"seconds": "12,5"}, "seconds: found '12,5', accepted is a number"),
         ({"at": "2026-09-21T14:00:00"}, "at: found '2026-09-21T14:00:00', accepted are epoch milliseconds"),
