@@ -299,6 +299,7 @@ class _Leads(_Logged):
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         histories = Histories(leads.LeadSteps(business, panes, segments), leads.Lead)
         super().__init__(histories, "lead-merges", LEAD_STATES, "lead.absorbed", business.keep_days + business.maturity)
+        self._business, self._panes, self._segments = business, panes, segments
 
     def take(self, event: Any, at: int, arrival: int) -> str:
         """Apply one lead event."""
@@ -309,6 +310,20 @@ class _Leads(_Logged):
         if cls is LeadAbsorbed:
             return self.absorb(event.subject, _entries(event.data.facts))
         return self.note(event.subject, (at, event.id, event.data.level, {}), event.source)  # lead.qualified: mql or sql
+
+    def renew(self, kept: Collection[str]) -> None:
+        """Leads that a contact from before they were some had answered."""
+        scratch = Panes(MEASURES["leads"], self._business)
+        steps = leads.LeadSteps(self._business, scratch, self._segments)
+        histories = Histories(steps, leads.Lead)
+        for key in [key for key, row in self.entities.rows if -1 < row.find(b'"contacted"') < row.find(b'"created"')]:
+            story = self.entities.get(key)
+            if story is None or story.void or story.base is not None:
+                continue  # what was folded away stays as it was booked
+            for steps.all_answer, sign in ((True, -1), (False, 1)):
+                histories.walk(story, sign)
+            self.entities.put(key, story)
+        self._panes.pour(scratch, kept)
 
     def state(self, key: str, story: Story[Any]) -> LeadState:
         """Return the state of a lead."""
@@ -416,7 +431,8 @@ class _Tallies(Keeper):
 
 #: By which rules each fold books, where they have changed: state of before is brought in line once (``Keeper.renew``).
 #: deals 1: an edit opens no deal.
-RULES: dict[str, int] = {"deals": 1}
+#: leads 1: a contact long before somebody became a lead answers nothing.
+RULES: dict[str, int] = {"deals": 1, "leads": 1}
 
 #: The keeper of each entity fold.
 KEEPERS: dict[str, Callable[[Business, Panes, Segments], Keeper]] = {

@@ -8,8 +8,8 @@ import re
 _ROUNDED = re.compile(r"[+-]?\d+(?:[.,]\d+[eE][+-]?|[eE]\+)\d+")
 _DECIMALS = re.compile(r"\d+[.,]0+")
 _CUT = re.compile(r"[1-9]\d{14}0+")
-_NOTHING = frozenset({"null", "none", "nan", "undefined", "n/a", "(null)", "(none)"})
-_ERROR = re.compile(r"#(?:REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|N/A|#+)")
+_NOTHING = frozenset({"null", "none", "nil", "nan", "undefined", "n/a", "(null)", "(none)", "true", "false", "[object object]"})
+_ERROR = re.compile(r"#(?:REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|N/A|#+)", re.IGNORECASE)
 #: Zeros beyond the 15 digits that a spreadsheet keeps: as many are no chance where ids may be of any length.
 _CHANCE = 3
 
