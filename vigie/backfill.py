@@ -16,8 +16,8 @@ from stream.sources.crm.settings import SourceSettings, Stage
 from stream.sources.crm.values import moment
 from stream.sources.files import SourceFileError
 from stream.sources.files.times import ISO
+from vigie.backfill_report import Report
 from vigie.common import Config, refuse, settings_of
-from vigie.imported import Report
 from vigie.instance import engine_options
 from vigie.publish import ready
 

@@ -17,7 +17,7 @@ from stream.sources.crm import parse_settings
 from stream.sources.files import SourceFileError
 from tests.stream.sources.backfill.worlds import utc
 from vigie.__main__ import app
-from vigie.imported import Report
+from vigie.backfill_report import Report
 
 NOW = 1_800_000_000_000
 
