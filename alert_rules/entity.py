@@ -55,8 +55,8 @@ NUMBERS = {
 QUANTILES = ("p50", "p75", "p90", "p95")
 
 State = DealState | LeadState
-#: By stage: the quantiles of its stays (ms), in the order of QUANTILES.
-Limits = Mapping[str, Sequence[int]]
+#: By stage: the quantiles of its stays (ms), in the order of QUANTILES; None where not so many ever leave.
+Limits = Mapping[str, Sequence[int | None]]
 #: The probabilities of one deal: (since when, what), in the order of time.
 Odds = Sequence[tuple[int, float]]
 
@@ -113,10 +113,11 @@ def measure(
 
 
 def _stalled(condition: EntityCondition, thresholds: Sequence[float], deal: DealState, limits: Limits, now: int) -> Measured:
-    usual = limits.get(deal.stage or "")
+    stage = limits.get(deal.stage or "")
+    usual = None if stage is None else stage[QUANTILES.index(condition.quantile)]
     if usual is None or deal.stage_since is None:
         return _NOTHING
-    limit = max(usual[QUANTILES.index(condition.quantile)], condition.least, 1)
+    limit = max(usual, condition.least, 1)
     age = now - deal.stage_since
     ahead = [deal.stage_since + int(limit * t) + 1 for t in thresholds if age <= limit * t]
     return Measured(age / limit, min(ahead, default=None), {"stage_age": age / 1000, "usual": limit / 1000})

@@ -128,7 +128,7 @@ class WatchEntities:
         key = f"d|{(record.key or b'').decode()}"
         deal = None if record.value is None else decode_deal(record.value)
         if deal is None or deal.status != "open":
-            self._gone(key, "it is gone" if deal is None else f"it was {deal.status}")
+            self._gone(key, "it is gone" if deal is None else _became(deal.status))
             return
         entry = self._entries.get(key)
         if entry is None:
@@ -142,7 +142,7 @@ class WatchEntities:
         lead = None if record.value is None else decode_lead(record.value)
         if lead is None or lead.status != "open" or lead.contacted is not None:
             # Whoever was answered is watched no more: no rule asks for what comes after.
-            over = "it is gone" if lead is None else "it was answered" if lead.status == "open" else f"it was {lead.status}"
+            over = "it is gone" if lead is None else "it was answered" if lead.status == "open" else _became(lead.status)
             self._gone(key, over)
             return
         entry = self._entries.get(key)
@@ -174,7 +174,7 @@ class WatchEntities:
 
     def _new_limits(self, record: Record) -> None:
         stages = {} if record.value is None else orjson.loads(record.value)["stages"]
-        limits = {str(stage): [int(value) for value in values] for stage, values in stages.items()}
+        limits = {str(s): [None if value is None else int(value) for value in values] for s, values in stages.items()}
         if any(len(values) != len(QUANTILES) for values in limits.values()):
             raise ValueError(f"limits: found {stages!r} (accepted: {len(QUANTILES)} quantiles for each stage)")
         if limits != self._limits:
@@ -294,6 +294,10 @@ def _over(facts: Mapping[str, Any], state: State) -> str:
     """Return why what was said of an entity is over though it is still open."""
     stage = getattr(state, "stage", None)
     return f"it has moved on to {stage}" if stage is not None and facts.get("stage") != stage else "it is no longer so"
+
+
+def _became(status: str) -> str:
+    return "nobody has said yet what became of it" if status == "unknown" else f"it was {status}"
 
 
 def _segment(key: str) -> dict[str, str]:

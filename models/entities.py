@@ -4,7 +4,7 @@ Every entity is one row of JSON. What was touched lately is also kept as an obje
 that a million deals come back without being decoded.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Generic, TypeVar
 
 S = TypeVar("S")
@@ -13,7 +13,7 @@ S = TypeVar("S")
 class Entities(Generic[S]):
     """The entities of one partition, by id."""
 
-    __slots__ = ("_decode", "_dirty", "_encode", "_hot", "_limit", "_rows", "_sweep")
+    __slots__ = ("_decode", "_dirty", "_encode", "_hot", "_limit", "_rows", "_sweep", "sweeping")
 
     def __init__(self, decode: Callable[[bytes], S], encode: Callable[[S], bytes], limit: int = 4096) -> None:
         """Take the row's codec and how many objects may stay decoded between two checkpoints."""
@@ -24,6 +24,7 @@ class Entities(Generic[S]):
         self._hot: dict[str, S] = {}
         self._dirty: dict[str, S] = {}
         self._sweep: Iterator[str] = iter(())
+        self.sweeping = False  # whether a sweep has begun and not gone over all
 
     def __len__(self) -> int:
         return len(self._rows.keys() | self._dirty.keys())
@@ -52,6 +53,11 @@ class Entities(Generic[S]):
         """The entities that were put since the last :meth:`changes`."""
         return self._dirty
 
+    @property
+    def rows(self) -> ItemsView[str, bytes]:
+        """The rows as they were last written, by id."""
+        return self._rows.items()
+
     def restore(self, key: str, row: bytes) -> None:
         """Take one row back."""
         self._rows[key] = row
@@ -70,20 +76,31 @@ class Entities(Generic[S]):
     def begin_sweep(self) -> None:
         """Start looking over all entities for those that can be let go."""
         self._sweep = iter(list(self._rows))
+        self.sweeping = True
 
-    def sweep(self, dead: Callable[[S], bool], most: int) -> list[str]:
-        """Look over up to ``most`` further entities; forget the dead ones and return their ids."""
-        gone: list[str] = []
+    def sweep(
+        self, dead: Callable[[S], bool], most: int, shrink: Callable[[S], bool] = lambda state: False
+    ) -> list[tuple[str, S]]:
+        """Look over up to ``most`` further entities; forget the dead ones and return them with their ids.
+
+        ``shrink`` makes one that lives on smaller, and says whether it did. Those put since :meth:`changes` are left out.
+        """
+        gone: list[tuple[str, S]] = []
         for _ in range(most):
             key = next(self._sweep, None)
             if key is None:
+                self.sweeping = False
                 break
             row = self._rows.get(key)
             if row is None or key in self._dirty:
                 continue
             state = self._hot.get(key)
-            if dead(state if state is not None else self._decode(row)):
+            if state is None:
+                state = self._decode(row)
+            if dead(state):
                 del self._rows[key]
                 self._hot.pop(key, None)
-                gone.append(key)
+                gone.append((key, state))
+            elif shrink(state):
+                self.put(key, state)
         return gone

@@ -1,7 +1,8 @@
 """What does one partition of an entity fold do with a record, and what does it hand over at a checkpoint?
 
 Decode, find the entity, apply, book into the panes; what cannot be used becomes a dead letter. Rows of its state:
-``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``!`` watermark and definitions.
+``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``O`` values that stay ``other``,
+``!`` watermark and definitions.
 """
 
 from collections import Counter, defaultdict, deque
@@ -20,7 +21,7 @@ from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.fold import Changes, Output, Record, Row
 from models.history import TooLate
-from models.keepers import KEEPERS
+from models.keepers import KEEPERS, RULES
 from models.measures import MEASURES
 from models.panes import Panes
 from models.segments import Segments
@@ -98,6 +99,7 @@ class EntityPartition:
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back; raise :class:`StateMismatch` where it was kept under other definitions."""
         put, pane = self._keeper.entities.restore, self._panes.restore
+        one: dict[str, Any] | None = None
         for key, value in rows:
             kind = key[:1]
             if kind == b"E":
@@ -106,8 +108,14 @@ class EntityPartition:
                 pane(key[1:].decode(), value)
             elif kind == b"S":
                 self._segments.load(orjson.loads(value))
+            elif kind == b"O":
+                self._segments.load_others(orjson.loads(value))
             elif kind == b"!":
-                self._restore_one(orjson.loads(value))
+                one = orjson.loads(value)
+                self._restore_one(one)
+        if one is not None and one.get("rules", 0) < RULES.get(self.fold_name, 0):
+            self._keeper.renew(one["made_of"]["measures"])
+            self._touched = True
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order."""
@@ -159,20 +167,25 @@ class EntityPartition:
         rows: list[Row] = []
         if self._touched:
             self._touched = False
+            gone = self._sweep()
             self._panes.roll(self.watermark)
+            if self._segments.marking and not self._keeper.entities.sweeping:
+                self._segments.release(self._panes.segments())
             outputs += self._keeper.states()
             rows = [Row(b"E" + key.encode(), value) for key, value in self._keeper.entities.changes()]
-            for key in self._sweep():
+            for key in gone:
                 rows.append(Row(b"E" + key.encode(), None))
-                gone = self._keeper.gone(key)
-                if gone is not None:
-                    outputs.append(gone)
+                told = self._keeper.gone(key)
+                if told is not None:
+                    outputs.append(told)
             prefix = f"{self.fold_name}:{self.partition}:"
             for name, body in self._panes.changes():
                 rows.append(Row(b"P" + name.encode(), body))
                 outputs.append(Output("panes", (prefix + name).encode(), body))
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
+            if self._segments.others_changed:
+                rows.append(Row(b"O", orjson.dumps(self._segments.dump_others())))
             rows.append(Row(b"!", self._one()))
             outputs += self._keeper.outputs()
             outputs += self._beats()
@@ -221,17 +234,31 @@ class EntityPartition:
     def _sweep(self) -> list[str]:
         day = self.watermark // 86_400_000
         entities = self._keeper.entities
-        if day != self._swept_day:
+        keeper, segments, watermark = self._keeper, self._segments, self.watermark
+        if day != self._swept_day and not entities.sweeping:
             self._swept_day = day
             entities.begin_sweep()
-        dead, watermark = self._keeper.dead, self.watermark
-        return entities.sweep(lambda state: dead(state, watermark), _SWEPT)
+            segments.begin_marks()
+
+        def live(state: Any) -> bool:
+            if segments.marking:
+                segments.mark(keeper.values(state))
+            return keeper.shrink(state, watermark)
+
+        gone = entities.sweep(lambda state: keeper.dead(state, watermark), _SWEPT, live)
+        for _, state in gone:
+            keeper.let_go(state, watermark)
+        if segments.marking:
+            for state in entities.dirty.values():
+                segments.mark(keeper.values(state))
+        return [key for key, _ in gone]
 
     def _one(self) -> bytes:
         return orjson.dumps(
             {
                 "watermark": self.watermark,
                 "made_of": self._made_of,
+                "rules": RULES.get(self.fold_name, 0),
             }
         )
 

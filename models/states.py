@@ -10,17 +10,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from models.folds.deals import Deal
+from models.folds.deals import LOST, WON, Deal
 from models.folds.leads import Lead
 
 DEAL_STATES, LEAD_STATES = "deal-states", "lead-states"
 
 
 class DealState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A deal's present. ``changed`` is the time of its latest fact, ``sender`` the CloudEvents source that spoke of it last."""
+    """A deal's present; ``unknown``: only edited so far, so that nobody knows what it is.
+
+    ``changed`` is the time of its latest fact, ``sender`` the CloudEvents source that spoke of it last.
+    """
 
     id: str
-    status: Literal["open", "won", "lost"]
+    status: Literal["open", "won", "lost", "unknown"]
     changed: int
     created: int | None = None
     closed: int | None = None
@@ -49,7 +52,7 @@ class LeadState(msgspec.Struct, frozen=True, omit_defaults=True):
     """A lead's present. ``contacted`` is the first answer; a lead that was converted counts as answered then at the latest."""
 
     id: str
-    status: Literal["open", "converted", "disqualified"]
+    status: Literal["open", "converted", "disqualified", "unknown"]
     changed: int
     created: int | None = None
     contacted: int | None = None
@@ -82,11 +85,11 @@ _LEVELS: tuple[Literal["", "mql", "sql"], ...] = ("", "mql", "sql")
 def deal_state(key: str, deal: Deal, changed: int, active: int, sender: str) -> DealState:
     """Return the state of a deal; ``active`` is the time of its last activity, 0 for none."""
     attributes = deal.attributes
-    closed = deal.status != "open"
+    closed = deal.status == WON or deal.status == LOST
     expected = attributes.get("expected_close_date")
     return DealState(
         key,
-        deal.status,  # type: ignore[arg-type]  # one of the three from the first fact on
+        deal.status,  # type: ignore[arg-type]  # one of the four from the first fact on
         changed,
         deal.created,
         deal.closed if closed else None,
@@ -102,7 +105,8 @@ def deal_state(key: str, deal: Deal, changed: int, active: int, sender: str) -> 
 
 def lead_state(key: str, lead: Lead, changed: int, sender: str) -> LeadState:
     """Return the state of a lead."""
-    status: Literal["open", "converted", "disqualified"] = "open"
+    known = lead.created is not None or lead.contacted is not None or lead.level
+    status: Literal["open", "converted", "disqualified", "unknown"] = "open" if known else "unknown"
     if lead.converted is not None:
         status = "converted"
     elif lead.disqualified:

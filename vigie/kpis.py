@@ -208,4 +208,5 @@ def _described(catalogue: Catalogue, kpi: str) -> dict[str, Any]:
         "minimum": entry.minimum,
         "by": list(entry.by),
         "interval": entry.interval,
+        "share": entry.share,
     }

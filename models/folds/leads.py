@@ -25,7 +25,7 @@ _NAMED = frozenset(_DIMENSIONS)
 CONTACTED, MQL, SQL, CONVERTED, DISQUALIFIED = "contacted", "mql", "sql", "converted", "disqualified"
 
 #: A contact so long (ms) before the creation may have led to it, and answers it: a call, after which somebody enters the lead.
-_LED_TO = 86_400_000
+LED_TO = 86_400_000
 
 
 class Lead(msgspec.Struct, array_like=True):
@@ -46,9 +46,10 @@ class Lead(msgspec.Struct, array_like=True):
 class LeadSteps:
     """Steps through the facts of leads and books into one partition's panes."""
 
-    __slots__ = ("_maturity", "_panes", "_segments")
+    __slots__ = ("_maturity", "_panes", "_segments", "all_answer")
 
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        self.all_answer = False  # the rule of before: every contact answers, however long before the lead it was
         self._maturity = business.maturity
         self._panes = panes
         self._segments = segments
@@ -93,10 +94,10 @@ class LeadSteps:
         if kind == CREATED:
             if lead.created is None:
                 lead.created = at
-                if lead.contacted is not None and lead.contacted < at - _LED_TO:
+                if lead.contacted is not None and lead.contacted < at - LED_TO and not self.all_answer:
                     lead.contacted = None  # with somebody who was no lead yet: it answers none of this
         elif kind == CONTACTED:
-            if lead.contacted is None or lead.created is None:
+            if lead.contacted is None or (lead.created is None and not self.all_answer):
                 lead.contacted = at
         elif kind == MQL:
             lead.level = max(lead.level, 1)

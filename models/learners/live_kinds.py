@@ -15,7 +15,7 @@ from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
 from models.folds.deals import CREATED, DELETED, LOST, MERGED, REOPENED, STAGE, UPDATED, WON
-from models.folds.leads import CONTACTED, CONVERTED, DISQUALIFIED
+from models.folds.leads import CONTACTED, CONVERTED, DISQUALIFIED, MQL, SQL
 from models.history import Entry
 from models.learners import features, lead_features
 from models.learners.deal_model import DealModel
@@ -44,7 +44,7 @@ class Past(Protocol):
 class Present(msgspec.Struct, array_like=True):
     """Where an entity stands at the end of its log."""
 
-    status: Literal["", "open", "won", "lost"] = ""
+    status: Literal["", "unknown", "open", "won", "lost"] = ""
     closed: int = 0
     currency: str | None = None
 
@@ -155,6 +155,9 @@ KINDS: dict[str, Kind] = {kind.model: kind for kind in (DEALS, LEADS)}
 
 #: What ends an entity, and how.
 _ENDS: dict[str, Literal["won", "lost"]] = {WON: "won", LOST: "lost", CONVERTED: "won", DISQUALIFIED: "lost"}
+#: What says that a closed one is open again; and, beside it, that one of which only edits are known is open at all.
+_REOPENS = frozenset({REOPENED, STAGE})
+_OPENS = frozenset({CREATED, CONTACTED, MQL, SQL})
 
 
 class KnowSteps:
@@ -190,7 +193,7 @@ class KnowSteps:
         at, _, kind, data = entry
         if present.past is None:
             present.past = self._kind.past(at)
-            present.status = "open"
+            present.status = "unknown"
         if kind == MERGED or kind == DELETED:
             return
         present.past.apply(at, kind, data)
@@ -204,7 +207,9 @@ class KnowSteps:
             end = "won" if means == WON else "lost" if means == LOST else None
         if end is not None:
             # Who was given up and converts all the same has converted.
-            if present.status == "open" or (kind == CONVERTED and present.status == "lost"):
+            if present.status in ("open", "unknown") or (kind == CONVERTED and present.status == "lost"):
                 present.status, present.closed = end, at
-        elif present.status != "open" and (kind == REOPENED or kind == STAGE or (kind == CREATED and self._kind is LEADS)):
+        elif present.status != "open" and (kind in _REOPENS or (kind == CREATED and self._kind is LEADS)):
+            present.status = "open"
+        elif present.status == "unknown" and (kind in _OPENS or data.get("stage") is not None):
             present.status = "open"

@@ -232,6 +232,9 @@ class PredictPartition:
             for name, body in self._panes.changes():
                 rows.append(Row(b"P" + name.encode(), body))
                 outputs.append(Output("panes", f"predictions:{self.partition}:{name}".encode(), body))
+            if self._segments.marking:
+                # What a level was booked under is kept beside it: all that is in use is in the panes.
+                self._segments.release(self._panes.segments())
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0)
@@ -309,6 +312,10 @@ class PredictPartition:
                 return  # the rest at the next tick
 
     def _wake(self, key: str, tracked: Tracked, at: int) -> None:
+        if self._status(tracked.story)[0] != "open":  # asked about when any first fact made it an open one
+            self._retire(key, tracked)
+            self.entities.put(key, tracked)
+            return
         for number, kept in enumerate(tracked.kept):
             if (due := kept.due) is not None and due <= at:
                 self._send(self._scribe.survived(key, number, kept))
@@ -567,7 +574,8 @@ class PredictPartition:
         if day != self._swept_day:
             self._swept_day = day
             self.entities.begin_sweep()
-        return self.entities.sweep(self._dead, _SWEPT)
+            self._segments.begin_marks()
+        return [key for key, _ in self.entities.sweep(self._dead, _SWEPT)]
 
     def _dead(self, tracked: Tracked) -> bool:
         last = tracked.story.log[-1][0] if tracked.story.log else tracked.story.base_at

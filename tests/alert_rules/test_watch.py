@@ -117,6 +117,13 @@ def test_time_alone_takes_a_deal_over_its_limit() -> None:
     ]
 
 
+def test_where_not_so_many_ever_leave_there_is_no_limit() -> None:
+    watch = WatchEntities([rule(**STALLED)])
+    plateau = record(LIMITS, "stages", {"at": NOW, "stages": {"demo": [DAY_MS, None, None, None]}})
+    assert after(watch, NOW, plateau, deal()) == []
+    assert after(watch, NOW + 400 * DAY_MS) == [] and watch.refused == 0
+
+
 def test_a_limit_that_moves_is_news_for_every_deal_of_the_stage() -> None:
     watch = WatchEntities([rule(**STALLED)])
     after(watch, NOW, limits(demo=10 * DAY_MS), deal())

@@ -65,7 +65,7 @@ def test_readings_as_a_table(server: tuple[str, type[Handler]]) -> None:
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "win_rate 24h total 25.0 % 5 / 20 11.2 % – 46.9 %" in rows
     assert "revenue 24h total 1,234.50 EUR" in rows
-    assert "time_to_close_won 24h total – 0 / 0 cycle_won is 0" in rows
+    assert "time_to_close_won 24h total – 0 / 0 no deal whose creation is known was won in the window" in rows
 
 
 def test_readings_as_json(server: tuple[str, type[Handler]]) -> None:

@@ -11,6 +11,8 @@ from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import parse
+from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_hex, keys_of, signature_of, stamp, timely
 from stream.sources.crm.values import (
@@ -20,9 +22,6 @@ from stream.sources.crm.values import (
     event_id,
     first,
     identifier,
-    lead_fields,
-    lookup,
-    makes_lead,
     mapping,
     moment,
     priced,
@@ -144,7 +143,9 @@ def _lead(note: Mapping[str, Any], data: Mapping[str, Any], settings: SourceSett
             meant = LEAD_EVENTS.get(lookup(text(data.get(name), name) or "", settings.lead_statuses) or "")
             if meant is not None:
                 yield _event(note, settings, meant[0], subject, meant[1], "status")
-                break
+                return
+        label = first(data.get("status_label"), data.get("status_id"))
+        yield Ignored(f"lead: the status {shown(label)} is no step of a lead here (sources.<name>.lead_statuses)")
 
 
 def _subject(note: Mapping[str, Any], data: Mapping[str, Any]) -> str:

@@ -17,6 +17,8 @@ from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
+from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import flag, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_base64, keys_of, signature_of, stamp, timely
 from stream.sources.crm.values import (
@@ -27,12 +29,8 @@ from stream.sources.crm.values import (
     event_id,
     fingerprint,
     first,
-    flag,
     identifier,
     keeps,
-    lead_fields,
-    lookup,
-    makes_lead,
     moment,
     priced,
     stage_kind,

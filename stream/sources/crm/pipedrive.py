@@ -11,6 +11,8 @@ from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import parse
+from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import flag, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import basic
 from stream.sources.crm.values import (
@@ -18,11 +20,7 @@ from stream.sources.crm.values import (
     event,
     event_id,
     first,
-    flag,
     identifier,
-    lead_fields,
-    lookup,
-    makes_lead,
     mapping,
     moment,
     second,

@@ -5,7 +5,6 @@ more, give a user name and password or a token (``?token=…`` in the address), 
 events come through a relay, which has to show the user name and password, or the token.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +13,9 @@ from models.events.scalars import shown
 from stream.sources.crm import soap
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
+from stream.sources.crm.changed_fields import cleared_unnamed, said
+from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import flag, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import bearer, credentials, same
 from stream.sources.crm.values import (
@@ -23,11 +25,7 @@ from stream.sources.crm.values import (
     event,
     event_id,
     fingerprint,
-    flag,
     identifier,
-    lead_fields,
-    lookup,
-    makes_lead,
     mapping,
     moment,
     second,
@@ -67,11 +65,6 @@ _DONE = dict.fromkeys(
 _MADE = ("CreatedDate",)
 _CHANGED = ("LastModifiedDate", "SystemModstamp")
 _CHANGES = ("CREATE", "UPDATE", "DELETE", "UNDELETE")
-#: Fields that no record is without: where one of them is null, nulls stand for what has not changed.
-_NEVER_NULL = ("CreatedDate", "OwnerId", "StageName", "CloseDate", "IsClosed", "IsWon", "IsDeleted", "Status", "IsConverted")
-_BITMAP = re.compile(r"(\d+-)?0[xX][0-9A-Fa-f]+", re.ASCII)
-#: Fields with fields in them; change events have those a level down.
-_COMPOUND = ("Name", "Address")
 #: Objects whose ids are told in 15 characters here and in 18 there.
 _KEYED = ("001", "003", "006", "00Q")
 
@@ -166,35 +159,11 @@ def _change(change: Mapping[str, Any], settings: SourceSettings) -> Iterator[Ite
             yield Unusable(Reason.INVALID_DATA, f"GAP_UPDATE of {entity} {subject}: what has changed is not said; load it again")
             continue
         changed = next((second(change[name], name) for name in _CHANGED if change.get(name)), at // 1000)
-        yield from record(entity, kind, _said(change, header, kind), subject, at, id, settings, changed)
-
-
-def _said(change: Mapping[str, Any], header: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Return the fields that a change tells: null for one that was cleared, and without those that have not changed.
-
-    Over CometD a field that has not changed is absent. Over Pub/Sub every field is there, null where it has not changed,
-    and the header says which are meant; by name, or as a bitmap that only the event's schema could read.
-    """
-    flat = {name: value for name, value in change.items() if name != "ChangeEventHeader"}
-    for name in _COMPOUND:
-        if isinstance(flat.get(name), dict):
-            flat = {**flat.pop(name), **flat}
-    changed, nulled = _names(header.get("changedFields")), _names(header.get("nulledFields"))
-    cleared = dict.fromkeys(nulled) if kind == "UPDATE" else {}
-    if kind == "UPDATE" and changed:
-        return {name: flat[name] for name in changed if name in flat} | cleared
-    whole = any(name in header for name in ("changedFields", "nulledFields", "diffFields"))
-    if kind != "UPDATE" or whole or any(flat.get(name, "") is None for name in _NEVER_NULL):
-        flat = {name: value for name, value in flat.items() if value is not None}
-    return flat | cleared
-
-
-def _names(listed: Any) -> list[str]:
-    """Return the fields that a header lists; none where there is no list, or one of bitmaps."""
-    names = [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
-    if any(_BITMAP.fullmatch(name) for name in names):
-        return []
-    return [name.rpartition(".")[2] for name in names]
+        yield from record(entity, kind, said(change, header, kind), subject, at, id, settings, changed)
+        if kind == "UPDATE" and entity in ("Opportunity", "Lead") and cleared_unnamed(header):
+            yield Unusable(
+                Reason.INVALID_DATA, f"nulledFields of {entity} {subject}: a bitmap, what was cleared is not said by name"
+            )
 
 
 def record_id(value: Any, name: str) -> str:
@@ -296,6 +265,8 @@ def _lead(
         kind, facts = LEAD_EVENTS[meaning]
         yield event(settings, "salesforce", kind, subject, at, stepped or event_id(id, meaning), facts)
         told = True
+    elif status and not meaning:
+        yield Ignored(f"Status: {shown(status)} is no step of a lead here (sources.<name>.lead_statuses)")
     if found or not told:
         yield event(settings, "salesforce", "lead.updated", subject, at, id, found)
 

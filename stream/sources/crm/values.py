@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, tzinfo
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import orjson
@@ -18,9 +18,9 @@ from models.calendar import epoch_ms, iso
 from models.events.refused import Reason
 from models.events.scalars import EARLIEST, ID_LENGTH, TEXT_LENGTH, shown
 from stream.sources.crm.base import Unusable
+from stream.sources.crm.lookup import YES, lookup
 from stream.sources.crm.settings import SourceSettings, Stage
 
-T = TypeVar("T")
 _AMOUNTS = ("amount", "cost")
 _NUMBERS = ("score", "duration_seconds", "preparation_seconds", "response_seconds", "hours")
 _DAYS = ("expected_close_date", "term_end", "day")
@@ -39,7 +39,6 @@ _NOTHING = frozenset(
     {"null", "none", "nil", "undefined", "nan", "true", "false", "[object object]"}
     | {"n/a", "#n/a", "#ref!", "#value!", "#name?", "#null!", "#num!", "#div/0!"}
 )
-_YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
 
 
 def text(value: Any, name: str) -> str | None:
@@ -87,49 +86,7 @@ def mapping(value: Any, name: str) -> Mapping[str, Any]:
 
 def yes(value: Any) -> bool:
     """Whether a flag is set, as JSON or as text."""
-    return value is True or (isinstance(value, str | int | float) and str(value).strip().lower() in _YES)
-
-
-def flag(value: Any, name: str) -> bool:
-    """Whether a flag is set; raise :class:`Unusable` for what is neither a yes nor a no. Empty and absent are a no."""
-    if value is None or value == "" or isinstance(value, bool):
-        return value is True
-    found = str(value).strip().lower()
-    if not isinstance(value, str | int) or found not in (*_YES, *_NO):
-        raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is true or false")
-    return found in _YES
-
-
-def word(value: str) -> str:
-    """Return a word of a list as it is compared: case, spaces, hyphens and underscores say nothing."""
-    return re.sub(r"[\s_-]+", "", value.casefold())
-
-
-def lookup(found: str, *tables: Mapping[str, T]) -> T | None:
-    """Return what a word means, by the first table that has it to the letter, else by :func:`word`."""
-    for table in tables:
-        if found in table:
-            return table[found]
-    plain = word(found)
-    return next((meaning for table in tables for key, meaning in table.items() if word(key) == plain), None)
-
-
-#: By field, the values that make a contact a lead.
-When = Mapping[str, tuple[str, ...]]
-
-
-def lead_fields(settings: SourceSettings, known: When | None = None) -> When | None:
-    """Return what makes a contact a lead, by the settings, else what is ``known`` of the CRM; None where each of them is one."""
-    if settings.lead_when is None:
-        return known
-    return None if settings.lead_when == "always" else settings.lead_when
-
-
-def makes_lead(name: str, value: Any, when: When) -> bool:
-    """Whether a field with this value makes a contact a lead."""
-    accepted = {word(one) for one in when.get(name, ())}
-    found = {word(part) for one in (value if isinstance(value, list) else [value]) for part in (text(one, name) or "").split(";")}
-    return bool(found & accepted) or ("*" in accepted and found != {""})
+    return value is True or (isinstance(value, str | int | float) and str(value).strip().lower() in YES)
 
 
 def scaled(value: Any, scale: float, name: str) -> Any:

@@ -67,6 +67,10 @@ async def test_csv_has_the_same_numbers():
     assert [(r["dimension"], r["segment"], float(r["value"])) for r in rows] == [
         ("owner", r["segment"]["owner"], float(r["value"])) for r in same
     ]
+    assert {(r["unit"], r["currency"]) for r in rows} == {("money", "EUR")}
+    async with client(application()) as web:
+        counts = (await web.get("/api/kpis?kpi=sales&format=csv")).text
+    assert {r["currency"] for r in csv.DictReader(io.StringIO(counts))} == {""}
 
 
 def test_a_segment_cannot_become_a_formula_in_a_spreadsheet():

@@ -165,6 +165,12 @@ def test_salesforce_clears_what_was_cleared(changed: Any, nulled: Any) -> None:
     assert data_of(told("salesforce", change(changed, nulled, **EVERY_FIELD))) == [{"campaign": None}]
 
 
+def test_salesforce_says_so_where_what_was_cleared_has_no_name() -> None:
+    verdict = told("salesforce", change(["0x400002"], ["0x20"], **EVERY_FIELD | {"Amount": 5}))
+    assert [event["data"] for event in verdict.events] == [{"amount": 5}]
+    assert why(verdict) == "nulledFields of Opportunity 0065e00000ZkM3hAAF: a bitmap, what was cleared is not said by name"
+
+
 def test_salesforce_over_cometd_a_null_clears() -> None:
     assert data_of(told("salesforce", change(CampaignId=None, LastModifiedDate=NOW))) == [{"campaign": None}]
     assert data_of(told("salesforce", change(nulled=["CampaignId"], Amount=5))) == [{"amount": 5, "campaign": None}]
@@ -185,6 +191,8 @@ def test_salesforce_fields_within_fields() -> None:
     fields = {"Name": {"FirstName": None, "LastName": None}, "Address": {"Country": "France", "City": None}, "OwnerId": None}
     tree = change(["Address.Country"], [], entity="Lead", **fields)
     assert data_of(told("salesforce", tree)) == [{"region": "France"}]
+    name = {"Name": {"FirstName": None, "LastName": "Lee"}}
+    assert data_of(told("salesforce", change(["Name"], [], entity="Lead", **fields | name))) == [{"last_name": "Lee"}]
     assert data_of(told("salesforce", change(["0x2", "3-0x8"], [], entity="Lead", **fields))) == [{"region": "France"}]
 
 
@@ -333,6 +341,17 @@ def test_an_unknown_word_is_refused_by_name(name: str) -> None:
 def test_pipedrives_words_for_a_status(word: str, settings: dict[str, Any], kind: str) -> None:
     tree = s.pipedrive_note("change", "deal", WHOLE | {"status": word}, {"status": "x" if kind == "deal.won" else None})
     assert [event["type"] for event in told("pipedrive", tree, **settings).events] == [kind]
+
+
+def test_a_status_of_a_lead_that_means_nothing_here_is_said() -> None:
+    said = "'Nurturing' is no step of a lead here (sources.<name>.lead_statuses)"
+    for name, tree in (
+        ("hubspot", [s.hubspot_note("contact.propertyChange", propertyName="hs_lead_status", propertyValue="Nurturing")]),
+        ("salesforce", s.cdc("UPDATE", "Lead", Status="Nurturing")),
+        ("close", s.close_note("lead", "updated", {"status_label": "Nurturing"}, {"status_id": "x"})),
+    ):
+        (why_,) = told(name, tree).ignored
+        assert said in why_
 
 
 STEPS = {
