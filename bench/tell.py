@@ -162,7 +162,8 @@ class Stage:
                     worker.terminate()
             for worker in self._workers:
                 try:
-                    await asyncio.wait_for(worker.wait(), 15)
+                    async with asyncio.timeout(15):
+                        await worker.wait()
                 except TimeoutError:
                     worker.kill()
                     await worker.wait()

@@ -277,7 +277,8 @@ class _Deals(_Logged):
         if state.log and not state.void:
             level = self.histories.present(state).level
             if level is not None:
-                self._panes.add(at // MINUTE_MS, *level, -1)
+                names, cells = level
+                self._panes.add(at // MINUTE_MS, names, cells, -1)
 
     def renew(self, kept: Collection[str]) -> None:
         """Deals that an edit had opened: only a creation, a stage, a reopening or a close says what they are."""

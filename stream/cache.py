@@ -106,7 +106,8 @@ class Snapshots:
     async def _try(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         try:
             # Above the socket's own time-outs: a name look-up has none.
-            answer = await asyncio.wait_for(ask(), 3.0)
+            async with asyncio.timeout(3.0):
+                answer = await ask()
         except _FAILURES as error:
             if self._since is None:
                 self._since = self._clock()

@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -25,6 +27,11 @@ log = logging.getLogger(__name__)
 console = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (default: vigie.yaml or VIGIE_CONFIG).")]
+
+#: A stop that takes longer is cut off: below the 30 s that orchestrators give before they kill. Seconds.
+_STOP_SECONDS = 25.0
+#: Signals closer together are one: a terminal sends to the whole group, and whoever started us passes it on. Seconds.
+_SAME_SIGNAL = 1.0
 
 _FORMAT = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
 #: Libraries whose information is about themselves; what they warn of still comes through.
@@ -74,7 +81,8 @@ def log_to_stderr(level: str) -> None:
 
 
 def run(main: Coroutine[Any, Any, int | None]) -> None:
-    """Run a command to its end; what it refuses is one clear message and exit code 1. SIGTERM and SIGINT stop it in order."""
+    """Run a command to its end; what it refuses is one clear message and exit code 1. SIGTERM and SIGINT stop it in order,
+    a second one at once; a stop that hangs is cut off after 25 s."""
     try:
         code = asyncio.run(_until_signalled(main))
     except typer.Exit:  # it has been said already; a RuntimeError by descent
@@ -89,24 +97,50 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
     raise typer.Exit(code or 0)
 
 
+class _Stop:
+    """What a signal to stop does: the first asks, the second does not ask any more."""
+
+    def __init__(self, task: "asyncio.Future[int | None]") -> None:
+        self._task = task
+        self._loop = asyncio.get_running_loop()
+        self._began: float | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether somebody wants us to stop."""
+        return self._began is not None
+
+    def signalled(self) -> None:
+        """Take a signal."""
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+            log.info("stopping: last checkpoint, then leaving the group")
+            # A thread of its own: it must also see a loop that hangs, or that waits for a thread while it is closed.
+            guard = threading.Timer(_STOP_SECONDS, self._leave, [f"not stopped within {_STOP_SECONDS:g} s"])
+            guard.daemon = True
+            guard.start()
+            self._task.cancel()
+        elif now - self._began > _SAME_SIGNAL:
+            self._leave("a second signal")
+
+    def _leave(self, why: str) -> None:
+        """End the process now. What is durable stays so; whoever comes next restores it."""
+        waiting = sorted(task.get_name() for task in asyncio.all_tasks(self._loop) if not task.done())
+        log.warning("%s: ended without the rest (under way: %s)", why, ", ".join(waiting) or "nothing")
+        logging.shutdown()
+        os._exit(1)
+
+
 async def _until_signalled(main: Coroutine[Any, Any, int | None]) -> int | None:
     task = asyncio.ensure_future(main)
-    loop = asyncio.get_running_loop()
-    stopped = False
-
-    def stop() -> None:
-        nonlocal stopped
-        if not stopped:  # a second signal must not cut the last checkpoint short; SIGKILL is there for that
-            stopped = True
-            log.info("stopping: last checkpoint, then leaving the group")
-            task.cancel()
-
+    stop = _Stop(task)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        asyncio.get_running_loop().add_signal_handler(number, stop.signalled)
     try:
         return await task
     except asyncio.CancelledError:
-        if stopped:
+        if stop.asked:
             log.info("stopped")
             return 0
         raise

@@ -92,7 +92,7 @@ def definitions(settings: Settings) -> Iterator[Finding]:
     checked = check_rules(catalogue, settings.rule_folders)
     for wrong in checked.problems:
         yield fail("rules", str(wrong), "correct the file; see: vigie rules check")
-    for failure in run_tests(checked.rules):
+    for failure in run_tests(checked.tested):
         yield warn("rules", f"a rule's own test fails: {failure}", "correct the rule or its test; see: vigie rules test")
     if not checked.problems:
         yield ok("rules", f"{len(checked.rules)} alert rules")

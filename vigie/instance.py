@@ -49,6 +49,7 @@ from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
 from stream.settings import Settings, SettingsError
 from stream.topics import create, declared, partition_for
+from stream.waiting import end
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
 from vigie.routes import load_alerting
@@ -267,8 +268,7 @@ class Instance:
     async def stop(self) -> None:
         """A last checkpoint, then let go of everything."""
         if self._counting is not None:
-            self._counting.cancel()
-            await asyncio.gather(self._counting, return_exceptions=True)
+            await end(self._counting)
         await self.engine.stop()
         await self.deliverer.close()
 

@@ -19,6 +19,7 @@ from stream.publisher import Publisher
 from stream.seen import seen_of
 from stream.settings import Settings, config_file
 from stream.settings import load as settings_again
+from stream.waiting import end
 from stream.web import predictions
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
@@ -29,8 +30,9 @@ from stream.web.server import serve
 from stream.web.webhooks import Entrance
 from stream.web.webhooks import router as webhooks_router
 from vigie.acts import open_operations
-from vigie.common import Config, console, log_to_stderr, run, settings_of
+from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
+from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.simulate import demo as demo_batches
 
@@ -50,7 +52,12 @@ def command(
     settings = settings_of(config, web__port=port)
     log_to_stderr(settings.log_level)
     again = Again(lambda: settings_again(config, web__port=port), config_file(config))
-    run(up(settings, demo=demo, seed=seed, again=again))
+    try:
+        # On a Kafka it is a worker among others; on its own broker it meets nobody.
+        with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
+            run(up(named, demo=demo, seed=seed, again=again))
+    except NameTaken as error:
+        refuse(error, 2)
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None) -> None:
@@ -70,9 +77,7 @@ async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None =
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
 
 async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again: Again | None = None) -> str:
@@ -138,9 +143,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     ]
 
     async def end_cache() -> None:
-        for task in caching:
-            task.cancel()
-        await asyncio.gather(*caching, return_exceptions=True)
+        await end(*caching)
         await snapshots.close()
 
     stack.push_async_callback(end_cache)

@@ -15,6 +15,7 @@ from stream.catalogue import load_catalogue
 from stream.metrics import Metrics
 from stream.options import wall_clock
 from stream.settings import Settings
+from stream.waiting import end
 from stream.web import predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
@@ -24,6 +25,7 @@ from stream.web.server import serve
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import engine_options
+from vigie.names import NameTaken, claimed
 from vigie.up import open_door
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,11 @@ def command(
             "(accepted: the address of a Kafka, such as localhost:9092; or run `vigie up`, which has its own page)"
         )
     log_to_stderr(settings.log_level)
-    run(web(settings))
+    try:
+        with claimed(settings, "web") as named:
+            run(web(named))
+    except NameTaken as error:
+        refuse(error, 2)
 
 
 async def web(settings: Settings) -> None:
@@ -114,6 +120,4 @@ async def web(settings: Settings) -> None:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)

@@ -30,7 +30,7 @@ def usual_stays(view: View, at: int) -> Stays:
     found: Stays = {}
     for stage in view.segments("stage", frozenset(("deals",))):
         stays = list(_stays(view, stage, at))
-        if sum(stay.count for stay in stays if stay.left) >= LEAST:
+        if sum(stay.number for stay in stays if stay.left) >= LEAST:
             found[stage] = quantiles(stays, QUANTILES)
     return found
 

@@ -24,7 +24,7 @@ class Stay(NamedTuple):
     since: int
     until: int
     left: bool
-    count: int = 1
+    number: int = 1
 
 
 def curve(stays: Iterable[Stay]) -> list[tuple[int, float]]:
@@ -32,13 +32,13 @@ def curve(stays: Iterable[Stay]) -> list[tuple[int, float]]:
     leaving: dict[int, int] = {}
     begin: dict[int, int] = {}  # how many are seen from an age on
     end: dict[int, int] = {}
-    for since, until, left, count in stays:
-        if count <= 0 or (since and until <= since):
+    for since, until, left, number in stays:
+        if number <= 0 or (since and until <= since):
             continue
         if left:
-            leaving[until] = leaving.get(until, 0) + count
-        begin[since] = begin.get(since, 0) + count
-        end[until] = end.get(until, 0) + count
+            leaving[until] = leaving.get(until, 0) + number
+        begin[since] = begin.get(since, 0) + number
+        end[until] = end.get(until, 0) + number
     there = begin.pop(0, 0)  # whoever is seen from the beginning may leave at once
     starts, ends = sorted(begin), sorted(end)
     found: list[tuple[int, float]] = []

@@ -202,7 +202,8 @@ async def test_the_start_waits_for_a_broker_that_is_not_there_yet(prefix: str, k
             await until(lambda: "no broker answers at" in (engine.status()["last_error"] or ""))
             assert engine.status()["state"] == "starting"
             await asyncio.to_thread(own.start)
-            await asyncio.wait_for(starting, 40)
+            async with asyncio.timeout(40):
+                await starting
             await engine.driver.settled(site.ends)
             assert site.folded(engine) == site.sums
         finally:
@@ -216,4 +217,5 @@ async def test_a_start_that_waits_for_the_coordinator_can_be_stopped(kafka: Kafk
     await asyncio.sleep(0)
     await engine.stop()
     with pytest.raises(EngineStopped, match="stopped before the start was complete"):
-        await asyncio.wait_for(starting, 15)
+        async with asyncio.timeout(15):
+            await starting

@@ -151,4 +151,5 @@ async def test_a_closed_page_is_forgotten():
             assert live.clients == 1
         await eventually(lambda: live.clients == 0)
     finally:
-        await asyncio.wait_for(ship.stop(), 5)
+        async with asyncio.timeout(5):
+            await ship.stop()
