@@ -1,6 +1,8 @@
-"""What became of the deals and leads that an import tells of?"""
+"""Of which deals and leads does an import tell, and how do they stand?"""
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 #: How a deal or lead stands after an event of a type; events of other types change nothing of it.
@@ -49,6 +51,11 @@ class Imported:
         """Return how many deals, or leads, were created."""
         return sum(one == room for one, _ in self._made)
 
+    @property
+    def none_closed(self) -> bool:
+        """Whether deals were created and none was ever won or lost."""
+        return not self.closes and self.created("deal") > 0
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Return the counts of deals and of leads that were created, each where anything is told of them."""
         found = Counter((key[0], after) for key, after in self._stands.items() if key in self._made)
@@ -58,3 +65,11 @@ class Imported:
             for room, shown in _SHOWN.items()
             if room in rooms
         }
+
+    def lines(self, unmapped: Mapping[str, int] = MappingProxyType({})) -> list[str]:
+        """Return the counts as people read them; ``unmapped`` are those in stages or statuses that nobody knows."""
+        return [
+            f"{what}: {', '.join(f'{count:,} {name}' for name, count in found.items())}, {unmapped.get(what, 0):,} unmapped"
+            + (" (taken as open)" if unmapped.get(what) else "")
+            for what, found in self.counts().items()
+        ]

@@ -20,6 +20,7 @@ from stream.settings import Settings
 from stream.sources.files import FORMATS, ON_PURPOSE, FileReject, ReadOptions, SourceFileError, read_file
 from stream.topics import check, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
+from vigie.imported import Imported
 from vigie.instance import engine_options
 
 #: The topics that events are published to.
@@ -110,6 +111,7 @@ def publish(settings: Settings, files: list[Path], format: str, mapping: Path | 
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     rejects: Counter[str] = Counter()
     examples: dict[str, int] = {}
+    imported = None if format == "jsonl" else Imported()
     began, first = time.monotonic(), None
     with progress_bar() as progress:
         task = progress.add_task("publishing", total=None, rate="")
@@ -118,6 +120,8 @@ def publish(settings: Settings, files: list[Path], format: str, mapping: Path | 
                 if not why:
                     try:
                         publisher.publish(value)
+                        if imported is not None:
+                            imported.take(orjson.loads(value))
                     except NoTopic as error:
                         why = str(error)
                 if why:
@@ -141,6 +145,10 @@ def publish(settings: Settings, files: list[Path], format: str, mapping: Path | 
         f"{publisher.acknowledged:,} events acknowledged in {seconds:.1f} s ({publisher.acknowledged / seconds:,.0f}/s), "
         f"{publisher.failed + left:,} not, {wrong(rejects):,} rejected, {rejects.total() - wrong(rejects):,} left out"
     )
+    for told in () if imported is None else imported.lines():
+        console.print(f"  {told}", markup=False)
+    if imported is not None and imported.none_closed:
+        console.print("  no deal is won or lost: does the mapping know the file's words for it?", style="yellow", markup=False)
     for why in publisher.errors:
         console.print(f"  {why}", style="red", markup=False)
     report(rejects, examples)

@@ -59,9 +59,9 @@ class Table:
             SourceFileError: for a column that is not in the file or is there twice, and where a ``needed`` one is not found.
         """
         twice = {name for name, count in Counter(self.header).items() if count > 1}
-        lower: dict[str, str] = {}
+        alike: dict[str, list[str]] = {}
         for name in self.header:
-            lower.setdefault(plain(name), name)
+            alike.setdefault(plain(name), []).append(name)
         found: dict[str, str] = {}
         for what, column in options.columns.items():
             if what not in known:
@@ -71,8 +71,8 @@ class Table:
             found[what] = column
         for what, names in known.items():
             for name in names:
-                if what not in found and plain(name) in lower:
-                    found[what] = lower[plain(name)]
+                if what not in found and plain(name) in alike:
+                    found[what] = self._one(what, name, alike[plain(name)])
         for what in needed:
             if what not in found:
                 raise SourceFileError(
@@ -83,6 +83,14 @@ class Table:
             if column in twice:
                 raise SourceFileError(f"{self.path}:1: the column {column!r} ({what}) is there more than once")
         return found
+
+    def _one(self, what: str, name: str, alike: list[str]) -> str:
+        """Return the column that is called so to the letter, or the only one that is called alike."""
+        names = [column for column in alike if column == name] or [column for column in alike if column.lower() == name.lower()]
+        columns = list(dict.fromkeys(names or alike))
+        if len(columns) > 1:
+            raise SourceFileError(f"{self.path}:1: {what} may be {listed(columns)}; --map {what}=COLUMN says which")
+        return columns[0]
 
 
 def _delimiter(lines: list[str]) -> str:

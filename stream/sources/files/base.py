@@ -86,6 +86,8 @@ def read_csv(
             for _ in range(preamble):
                 next(reader, None)
             header = [name.strip() for name in next(reader, [])]
+            if header and header[0].startswith("sep="):  # Excel's own way to say the delimiter
+                header = [name.strip() for name in next(reader, [])]
             missing = [name for name in needed if name not in header]
             if missing:
                 found = _quoted(header) or "nothing"

@@ -229,6 +229,14 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     assert len(list(read_csv(path, ["b"]))) == 1
 
 
+def test_excels_line_on_the_delimiter_is_no_header(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("sep=;\r\na;b\r\n1;2\r\n")
+    (row,) = read_csv(path, ["a", "b"], delimiter=";")
+    assert not isinstance(row, FileReject)
+    assert (row.line, row.fields) == (3, {"a": "1", "b": "2"})
+
+
 # -- a mapping --------------------------------------------------------------------------------------------------------
 
 

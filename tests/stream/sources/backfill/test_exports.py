@@ -17,7 +17,7 @@ from stream.sources.crm import parse_settings
 from stream.sources.files import SourceFileError
 from tests.stream.sources.backfill.worlds import utc
 from vigie.__main__ import app
-from vigie.backfill import _Report
+from vigie.backfill_report import Report
 
 NOW = 1_800_000_000_000
 
@@ -352,12 +352,12 @@ def test_an_interrupted_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]
                 raise KeyboardInterrupt
 
     first, rest = Acknowledging(), Acknowledging()
-    report = _Report(Tally(), 0)
+    report = Report(Tally(), 0)
     report.run(found(5), first, None)
     report.show(True, [])
     assert report.code == 130
     assert "to go on: the same command with --skip 5" in capsys.readouterr().err
-    report = _Report(Tally(), 5)
+    report = Report(Tally(), 5)
     report.run(found(9), rest, None)
     assert report.code == 0
     assert first.subjects + rest.subjects == [str(number) for number in range(9)]

@@ -535,6 +535,26 @@ def test_what_a_deal_is_called_goes_on_as_one_line(kind: str, names: tuple[str, 
         assert not any("name" in event["data"] for event in events)
 
 
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [("Amount,AMOUNT", None), ("AMOUNT,amount", "amount may be"), ("Betrag,BETRAG!", None), ("Betrag?,BETRAG!", "amount may be")],
+)
+def test_of_columns_that_are_called_alike_the_exact_one_is_meant_or_one_has_to_say(
+    head: str, said: str | None, tmp_path: Path
+) -> None:
+    text = f"Record ID,Deal Stage,Create Date,Last Modified Date,{head}\n7,closedwon,2026-03-01,2026-03-02,5,6\n"
+    path = write(tmp_path / "x.csv", text)
+    if said is None:
+        events, _, _ = read("hubspot", path)
+        assert [event["data"]["amount"] for event in events if "amount" in event["data"]] == ["5"]
+    else:
+        with pytest.raises(SourceFileError, match=said):
+            read("hubspot", path)
+        column = head.partition(",")[0]
+        events, _, _ = read("hubspot", path, columns={"amount": column})
+        assert [event["data"]["amount"] for event in events if "amount" in event["data"]] == ["5"]
+
+
 # -- which contacts are leads, and who was contacted --------------------------------------------------------------------
 
 
