@@ -8,7 +8,7 @@ Distinct visitors are counted by the gap to the visit before (``models/measures.
 long as a window may hold them: sessions that are no longer kept leave behind the panes in which they began.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from typing import Any
 
 import msgspec
@@ -201,20 +201,14 @@ class Visits:
                 return
         hit = Session(name, at, end, pages, source, campaign, key if source else _LAST, key if campaign else _LAST)
         for session in joined:
-            hit = _join(session, hit)
-        changed = [*joined, hit]
-        before = self._presence(visitor, changed)
-        for session in joined:
-            self._book(session, -1)
             sessions.remove(session)
+            self._attend(visitor, session, -1)
+            self._book(session, -1)
+            hit = _join(session, hit)
+        self._attend(visitor, hit, 1)
         self._book(hit, 1)
         sessions.append(hit)
         sessions.sort(key=lambda s: (s.first, s.name))
-        after = self._presence(visitor, changed)
-        for presence in before - after:
-            self._panes.present(*presence, -1)
-        for presence in after - before:
-            self._panes.present(*presence, 1)
         if len(sessions) > _KEPT:
             self._fold_away(visitor, _FOLDED)
 
@@ -232,32 +226,35 @@ class Visits:
         cells = ((_SESSIONS, 1), (_BOUNCED, 1 if session.pages == 1 else 0), (_MILLIS, session.last - session.first))
         self._panes.add(session.first // MINUTE_MS, self._names(session.source, session.campaign), cells, sign)
 
-    def _presence(self, visitor: Visitor, changed: list[Session]) -> set[tuple[Grain, int, str, int, int]]:
-        """Return in which panes and segments the visitor counts as one, each with the gap to the visit before.
+    def _attend(self, visitor: Visitor, session: Session, sign: int) -> None:
+        """Count the visitor as one where a session begins that comes (+1) or goes (−1); the session is not among the others.
 
-        Those that these sessions can change: their own panes, and the next one after each, whose gap may be another.
+        The next pane in which the visitor is there has another gap then.
         """
-        starts: dict[str, list[int]] = {name: [] for s in changed for name in self._names(s.source, s.campaign)}
-        for session in visitor.sessions:
-            for name in self._names(session.source, session.campaign):
+        pane_of, present = self._calendar.pane, self._panes.present
+        names = self._names(session.source, session.campaign)
+        starts: dict[str, list[int]] = {name: [] for name in names}
+        for other in visitor.sessions:
+            for name in self._names(other.source, other.campaign):
                 if name in starts:
-                    starts[name].append(session.first)
-        found: set[tuple[Grain, int, str, int, int]] = set()
-        pane_of, moments = self._calendar.pane, [session.first for session in changed]
-        for name, times in starts.items():
-            if name in visitor.visits:
-                times.append(visitor.visits[name])
-            for grain in _GRAINS:
-                past = visitor.past[grain].get(name, []) if grain in visitor.past else []
-                own = sorted({pane_of(grain, time) for time in times})
-                for pane in {pane_of(grain, moment) for moment in moments}:
-                    before, here, following = _around(pane, past, own)
-                    if here:
-                        found.add((grain, pane, name, _VISITORS, 0 if before is None else pane - before))
-                        before = pane
-                    if following is not None:
-                        found.add((grain, following, name, _VISITORS, 0 if before is None else following - before))
-        return found
+                    starts[name].append(other.first)
+        for name in visitor.visits.keys() & starts.keys():
+            starts[name].append(visitor.visits[name])
+        for grain in _GRAINS:
+            pane = pane_of(grain, session.first)
+            past = visitor.past.get(grain)
+            for name in names:
+                others = [pane_of(grain, start) for start in starts[name]]
+                if past and name in past:
+                    others += _around(pane, past[name])
+                if pane in others:
+                    continue
+                before = max([other for other in others if other < pane], default=None)
+                following = min([other for other in others if other > pane], default=None)
+                present(grain, pane, name, _VISITORS, 0 if before is None else pane - before, sign)
+                if following is not None:
+                    present(grain, following, name, _VISITORS, 0 if before is None else following - before, -sign)
+                    present(grain, following, name, _VISITORS, following - pane, sign)
 
     def _fold_away(self, visitor: Visitor, count: int) -> None:
         """Keep of the oldest sessions only where they began.
@@ -285,19 +282,10 @@ class Visits:
         visitor.sessions = visitor.sessions[count:]
 
 
-def _around(pane: int, *lists: list[int]) -> tuple[int | None, bool, int | None]:
-    """Return what ordered lists have together: the last below a pane, whether they have it, the first above it."""
-    before: int | None = None
-    following: int | None = None
-    here = False
-    for panes in lists:
-        low, high = bisect_left(panes, pane), bisect_right(panes, pane)
-        here = here or low < high
-        if low and (before is None or panes[low - 1] > before):
-            before = panes[low - 1]
-        if high < len(panes) and (following is None or panes[high] < following):
-            following = panes[high]
-    return before, here, following
+def _around(pane: int, panes: list[int]) -> list[int]:
+    """Return the last below a pane, itself, and the first above it: those of them that an ordered list has."""
+    low = bisect_left(panes, pane)
+    return panes[max(0, low - 1) : low + 2]
 
 
 def _join(one: Session, other: Session) -> Session:
