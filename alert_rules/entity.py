@@ -94,6 +94,18 @@ class Measured(NamedTuple):
 _NOTHING = Measured(None, None, {})
 
 
+def crossed(condition: EntityCondition, threshold: float, state: State, limits: Limits, now: int) -> int:
+    """Return since when what is measured of one deal or lead has been beyond a threshold, as far as its state says."""
+    if isinstance(state, LeadState):
+        return reach(condition.hours, state.created or now, int(threshold * 1000)) or now
+    match condition.watched:
+        case Watched.STALLED:
+            return (state.stage_since or now) + int(_limit(condition, limits[state.stage or ""]) * threshold)
+        case Watched.AMOUNT:
+            return state.changed
+    return now
+
+
 def measure(
     condition: EntityCondition, thresholds: Sequence[float], state: State, limits: Limits, odds: Odds, now: int
 ) -> Measured:
@@ -116,10 +128,14 @@ def _stalled(condition: EntityCondition, thresholds: Sequence[float], deal: Deal
     usual = limits.get(deal.stage or "")
     if usual is None or deal.stage_since is None:
         return _NOTHING
-    limit = max(usual[QUANTILES.index(condition.quantile)], condition.least, 1)
+    limit = _limit(condition, usual)
     age = now - deal.stage_since
     ahead = [deal.stage_since + int(limit * t) + 1 for t in thresholds if age <= limit * t]
     return Measured(age / limit, min(ahead, default=None), {"stage_age": age / 1000, "usual": limit / 1000})
+
+
+def _limit(condition: EntityCondition, usual: Sequence[int]) -> int:
+    return max(usual[QUANTILES.index(condition.quantile)], condition.least, 1)
 
 
 def _unanswered(condition: EntityCondition, thresholds: Sequence[float], lead: LeadState, now: int) -> Measured:

@@ -154,8 +154,11 @@ class Instance:
             paced=paced,
             alarm=self.evaluator.stand if alerting else None,
         )
-        self.watcher = Watcher(self.rules, self.business.currency, self._watched, settle=0 if paced else PAUSE_MS)
-        self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME))
+        settle = 0 if paced else PAUSE_MS
+        self.watcher = Watcher(self.rules, self.business.currency, self._watched, settle=settle)
+        self.sender_watcher = SenderWatcher(
+            self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME), settle=settle
+        )
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)

@@ -8,6 +8,7 @@ import pytest
 from alert_rules.condition import Kind
 from alert_rules.rule import Moment, Rule, Timeline
 from alert_rules.timeline import run
+from models.calendar import MINUTE_MS
 from stream.catalogue import load_catalogue
 from tests.alert_rules.readings import rule
 from vigie.rules import load_rules
@@ -41,6 +42,12 @@ def test_its_tests_notice_other_thresholds(shipped: Rule) -> None:
             assert run(replace(shipped, **{name: nothing})), name
     if shipped.condition.after:
         assert run(replace(shipped, condition=replace(shipped.condition, after=0.0)))
+
+
+@pytest.mark.parametrize("shipped", RULES, ids=lambda shipped: shipped.id)
+def test_it_is_not_judged_in_the_middle_of_a_history(shipped: Rule) -> None:
+    """A figure of the first seconds is one of a part of the events; what is said of single ones has its own ways to wait."""
+    assert shipped.entity is not None or shipped.wait >= 15 * MINUTE_MS
 
 
 @pytest.mark.parametrize("shipped", RULES, ids=lambda shipped: shipped.id)
