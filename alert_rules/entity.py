@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from alert_rules.stages.times import TimeInterval
 from alert_rules.stages.worktime import reach, worked
+from models.calendar import DAY_MS
 from models.money import UNIT
 from models.states import DealState, LeadState
 
@@ -52,7 +53,12 @@ NUMBERS = {
     "lead": {"waited": "seconds", "score": "score"},
     "sender": {"silence": "seconds"},
 }
+#: Days that summaries may name: when what is measured began.
+DAYS = {"deal": (), "lead": ("began",), "sender": ()}
 QUANTILES = ("p50", "p75", "p90", "p95")
+
+#: A week in which no clocks are changed anywhere: 2026-01-05T00:00Z, a Monday.
+_A_WEEK = 1_767_571_200_000
 
 State = DealState | LeadState
 #: By stage: the quantiles of its stays (ms), in the order of QUANTILES.
@@ -72,6 +78,12 @@ class EntityCondition:
     hours: tuple[TimeInterval, ...] = ()  # unanswered: only time in these counts; none: all time
     hours_named: tuple[str, ...] = ()
     within: int = 86_400_000  # win_probability: the fall is looked for in so much time
+
+    @property
+    def day(self) -> int:
+        """How much of its hours a day has in which they fall, milliseconds: a working day."""
+        week = [worked(self.hours, _A_WEEK + n * DAY_MS, _A_WEEK + (n + 1) * DAY_MS) for n in range(7)]
+        return round(sum(week) / max(1, sum(map(bool, week)))) if self.hours else DAY_MS
 
     @property
     def entity(self) -> str:
@@ -143,7 +155,7 @@ def _unanswered(condition: EntityCondition, thresholds: Sequence[float], lead: L
         return _NOTHING
     waited = worked(condition.hours, lead.created, now)
     ahead = [due for t in thresholds if waited <= t * 1000 and (due := reach(condition.hours, lead.created, int(t * 1000) + 1))]
-    return Measured(waited / 1000, min(ahead, default=None), {"waited": waited / 1000})
+    return Measured(waited / 1000, min(ahead, default=None), {"waited": waited / 1000, "began": lead.created / 1000})
 
 
 def _fallen(condition: EntityCondition, odds: Odds, now: int) -> Measured:

@@ -221,8 +221,7 @@ class EvaluateAlerts:
     def _say(self, rule: Rule, transition: Transition, because: Mapping[str, Any] | None = None) -> None:
         why = explanation(rule, transition, because, self._link) if transition.kind.told else None
         said = message(rule, transition, why)
-        words = {"title": said.title, "text": said.text}
-        value = orjson.dumps({"type": "transition", **said.data, "message": words})
+        value = orjson.dumps({"type": "transition", **said.data, "message": said.words})
         self._outputs.append(Output("alerts", transition.incident.encode(), value))
 
     def tick(self, now: int) -> None:

@@ -265,12 +265,12 @@ class Groups:
         heard = self.plan.resolve(rung.receivers, self.now)
         step = told.step + 1
         waited = f"not acknowledged, step {step} of the escalation"
-        self._send(group, Notice("escalated", waited, (incident,)), {incident: standing}, heard)
+        self._send(group, Notice("escalated", waited, {incident: ""}), {incident: standing}, heard)
         self._tell(group, incident, Told(told.severity, told.first, step, self.now))
 
     def acknowledged(self, group: Group, incidents: Sequence[str], kind: str, by: str) -> None:
         """Let those who were told of some alerts hear that somebody takes care of them (or no longer does)."""
-        news = tuple(incident for incident in incidents if group.members.get(incident) is not None)
+        news = {incident: "" for incident in incidents if group.members.get(incident) is not None}
         if not news or not group.heard:
             return
         about = {incident: self.standing(group, incident) for incident, told in group.members.items() if told is not None}

@@ -22,6 +22,7 @@ import aiosmtplib
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import TIMEOUT
 from alert_rules.delivery import Action, Delivery
+from alert_rules.note import TOLD, is_many, item_title
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 
@@ -181,13 +182,16 @@ def clean(text: str, limit: int = _SUBJECT) -> str:
 
 def subject(alert: Mapping[str, Any]) -> str:
     """Return the subject: what it is about, without what changes during the incident, so that its mails stay one thread."""
-    group = alert.get("group") or {}
+    group, words = alert.get("group") or {}, alert.get("message") or {}
     if alert.get("kind") == "digest":
-        return clean(str((alert.get("message") or {}).get("title") or "Summary"))
+        return clean(str(words.get("title") or "Summary"))
+    if words.get("about"):
+        return clean(str(words["about"]))
+    # Of a message that was written before its parts were.
     if alert.get("more") or len(alert.get("alerts") or ()) > 1 or (group and set(group) != {"incident"}):
         place = ", ".join(f"{name} {value}" for name, value in group.items() if value)
         return clean(f"Alerts: {place}" if place else "Alerts")
-    title = str((alert.get("message") or {}).get("title") or alert.get("rule"))
+    title = str(words.get("title") or alert.get("rule"))
     return clean(_VALUE.sub("", _STAMP.sub("", title)) or "Alert")
 
 
@@ -203,9 +207,12 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
     state = "resolved" if alert.get("kind") == "resolved" else str(alert.get("severity"))
     colour = _COLOURS.get(state, "#57606a")
     first, _, rest = text.partition("\n\n")
-    rows = "".join(map(_row, filter(None, rest.splitlines())))
+    items = (alert.get("alerts") or ())[:TOLD] if is_many(alert) else ()
+    more = text.rpartition("\n")[2] if items else ""
+    rows = "".join(map(_item, items)) + _row(more if more.startswith("and ") else "") if items else ""
+    rows = rows or "".join(map(_row, filter(None, rest.splitlines())))
     lead = escape(first).replace("\n", "<br>")
-    return (
+    page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(clean(title))}</title></head>"
         '<body style="margin:0;padding:0;background:#f6f8fa;color:#1f2328;'
@@ -221,10 +228,31 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
         '<tr><td style="padding:12px 20px;border-top:1px solid #d0d7de;color:#57606a;font-size:12px;overflow-wrap:anywhere">'
         f"{escape(_footer(alert))}</td></tr></table></td></tr></table></body></html>\n"
     )
+    return page.replace(" %", "\u00a0%")  # a line never begins with the sign
+
+
+def _item(item: Mapping[str, Any]) -> str:
+    """Return the row of one alert of a group: its title, a link to its page where the settings know it, what it says and why."""
+    shown, colour, url = escape(item_title(item)), _COLOURS.get(_state(item), "#57606a"), str(item.get("url") or "")
+    if url.startswith(("http://", "https://")):
+        shown = f'<a href="{escape(url)}" style="color:{colour}">{shown}</a>'
+    text = escape(str(item.get("text") or ""))
+    grey = f'<br><span style="color:#57606a">Why: {escape(str(item["why"]))}</span>' if item.get("why") else ""
+    return (
+        f'<tr><td colspan="2" style="padding:8px 0 8px 10px;border-left:3px solid {colour};'
+        f'overflow-wrap:anywhere"><strong style="color:{colour}">{shown}</strong><br>{text}{grey}</td></tr>'
+        '<tr><td colspan="2" style="height:8px;line-height:8px">&nbsp;</td></tr>'
+    )
+
+
+def _state(item: Mapping[str, Any]) -> str:
+    return "resolved" if item.get("state") == "resolved" else str(item.get("severity"))
 
 
 def _row(line: str) -> str:
     """Return a line of the text as a row: a label and what it says; what is behind the alert is a link with its name."""
+    if not line:
+        return ""
     named = _NUMBERED.fullmatch(line)
     if named is not None:
         shown = f'{escape(named[1])}<a href="{escape(named[3])}" style="color:#0969da">{escape(named[2])}</a>'

@@ -29,7 +29,7 @@ def test_a_reading_becomes_an_alert_with_a_row_and_a_transition() -> None:
     assert [row.key for row in changes.rows] == [b"win-rate-drop|source=web"]
     (said,) = transitions(changes.outputs)
     assert (said["type"], said["kind"], said["severity"], said["value"]) == ("transition", "fired", "critical", 0.1)
-    assert said["message"]["title"] == "[CRITICAL] Win rate · source=web: 10 %"
+    assert said["message"]["title"] == "[CRITICAL] Win rate · source web: 10 %"
     assert changes.outputs[0].key == said["incident"].encode()
     assert fold.changes() == ([], [])
 

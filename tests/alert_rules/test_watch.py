@@ -310,7 +310,7 @@ def test_a_finding_lives_as_an_alert() -> None:
 
     (fired,) = run(NOW, deal(amount=5000 * 10_000, owner="ann", sender="crm"))
     assert fired["segment"] == {"deal": "D-1"}
-    assert fired["message"]["title"] == "[WARN] Large deal · deal=D-1: 5,000 EUR"
+    assert fired["message"]["title"] == "[WARN] Large deal · D-1: 5,000 EUR"
     assert fired["message"]["text"].startswith("D-1 of ann in demo: 5,000 EUR")
     assert fired["against"]["entity"] == {"stage": "demo", "owner": "ann", "amount": 5000, "sender": "crm"}
     assert [(one["id"], one["entity"], one["said"]) for one in fired["explanation"]["behind"]] == [
