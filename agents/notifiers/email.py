@@ -10,8 +10,6 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email import policy
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from html import escape
@@ -19,6 +17,7 @@ from typing import Any
 
 import aiosmtplib
 
+from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import TIMEOUT
 from alert_rules.delivery import Action, Delivery
@@ -97,7 +96,7 @@ class EmailNotifier:
         mail = compose(delivery, self._sender, self._to)
         try:
             refused, _ = await aiosmtplib.send(
-                mail,
+                mail.as_bytes(),
                 sender=parseaddr(self._sender)[1],
                 recipients=[parseaddr(text)[1] for text in self._to],
                 hostname=self._host,
@@ -139,10 +138,10 @@ def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
     alert = delivery.alert
     domain = parseaddr(sender)[1].partition("@")[2] or "vigie.invalid"
     root = f"<{_token(delivery.incident)}.{_token(delivery.receiver)}@{domain}>"
-    mail = EmailMessage(policy=policy.SMTP)
-    mail["From"] = _address(sender)
-    mail["To"] = [_address(text) for text in to]
-    mail["Subject"] = subject(alert)
+    mail = EmailMessage(policy=headers.POLICY)
+    mail["From"] = headers.addresses([_named(sender)], "From")
+    mail["To"] = headers.addresses([_named(text) for text in to], "To")
+    mail["Subject"] = headers.text(subject(alert), "Subject")
     mail["Date"] = format_datetime(_moment(alert, delivery.created))
     mail["Message-ID"] = f"<{_token(delivery.id)}@{domain}>"
     mail["In-Reply-To"] = root
@@ -161,9 +160,9 @@ def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
     return mail
 
 
-def _address(text: str) -> Address:
+def _named(text: str) -> tuple[str, str]:
     name, address = parseaddr(text)
-    return Address(clean(name), addr_spec=address)
+    return clean(name), address
 
 
 def _token(text: str) -> str:
@@ -176,7 +175,7 @@ def _moment(alert: Mapping[str, Any], created: int) -> datetime:
 
 def clean(text: str, limit: int = _SUBJECT) -> str:
     """Return a text that is safe in a header: one line, no control characters, at most ``limit`` characters."""
-    one = _CONTROL.sub(" ", text).strip()
+    one = " ".join(_CONTROL.sub(" ", text).split())
     return one if len(one) <= limit else one[: limit - 1] + "…"
 
 
