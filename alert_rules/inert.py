@@ -5,6 +5,7 @@ a line, a link or a direction of our messages. The contract cleans texts as they
 as they are, and what was kept before that was so is cleaned here.
 """
 
+import json
 import re
 
 from models.events.scalars import clean_text
@@ -20,3 +21,10 @@ def inert(text: str, limit: int = LONGEST) -> str:
     words = " ".join(clean_text(text).split())
     words = _LINK.sub(lambda found: f"{found[1] or found[3]}[{found[2] or found[4]}]", words)
     return words if len(words) <= limit else words[: limit - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """Return JSON in which what cannot be seen is escaped: the same value, and nothing that a terminal obeys. Its lines stay."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign == "\n" or sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
