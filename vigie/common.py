@@ -75,8 +75,6 @@ class _NoServiceChatter(logging.Filter):
 class _Lines(logging.Formatter):
     """One line is one record: what others wrote can begin no line of its own, and reaches no terminal as a command."""
 
-    converter = time.gmtime
-
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = plain(record.message).replace("\n", "\n    ")
         return super().formatMessage(record)
@@ -85,7 +83,9 @@ class _Lines(logging.Formatter):
 def log_to_stderr(level: str) -> None:
     """Set up logging for a command that runs long: one line for what an operator has to know, in UTC."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines(_FORMAT, "%Y-%m-%dT%H:%M:%S"))
+    formatter = _Lines(_FORMAT, "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
     if level != "debug":
         handler.addFilter(_NoServiceChatter())
         for noisy in _QUIET:

@@ -208,7 +208,7 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
     first, _, rest = text.partition("\n\n")
     items = (alert.get("alerts") or ())[:TOLD] if is_many(alert) else ()
     more = text.rpartition("\n")[2] if items else ""
-    rows = "".join(map(_item, items)) + _row(more if more.startswith("and ") else "") if items else ""
+    rows = "".join(map(_item, items)) + _line(more if more.startswith("and ") else "") if items else ""
     rows = rows or "".join(map(_row, filter(None, rest.splitlines())))
     lead = escape(first).replace("\n", "<br>")
     page = (
@@ -248,17 +248,19 @@ def _state(item: Mapping[str, Any]) -> str:
     return "resolved" if item.get("state") == "resolved" else str(item.get("severity"))
 
 
+def _line(line: str) -> str:
+    return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{escape(line)}</td></tr>' if line else ""
+
+
 def _row(line: str) -> str:
     """Return a line of the text as a row: a label and what it says; what is behind the alert is a link with its name."""
-    if not line:
-        return ""
     named = _NUMBERED.fullmatch(line)
     if named is not None:
         shown = f'{escape(named[1])}<a href="{escape(named[3])}" style="color:#0969da">{escape(named[2])}</a>'
         return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{shown}</td></tr>'
     name, colon, value = line.partition(": ")
     if not colon or len(name) >= 30:
-        return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{escape(line)}</td></tr>'
+        return _line(line)
     link = value.startswith(("http://", "https://"))
     shown = f'<a href="{escape(value)}" style="color:#0969da">{escape(value)}</a>' if link else escape(value)
     return (

@@ -111,10 +111,24 @@ def news(alert: Mapping[str, Any]) -> dict[str, Any]:
     lines = [f"*{what}*{f': {escape(why, 300)}' if why else ''}", escape(title, 500)]
     if alert.get("kind") not in ("acknowledged", "unacknowledged", "repeated") and first.strip():
         lines.append(escape(first, 1500))
+        if is_many(alert):
+            lines += [_item(item) for item in (alert.get("alerts") or ())[:TOLD] if item.get("news")]
+            lines += [escape(rest, 1000) for rest in [str(words.get("text")).rpartition("\n")[2]] if rest.startswith("and ")]
     return {
         "text": f"{what}: {escape(title, 2900)}",
-        "blocks": [_section("\n".join(lines))],
+        "blocks": [_section(part) for part in _parts(lines)],
     } | INERT
+
+
+def _parts(lines: Sequence[str]) -> list[str]:
+    """Return lines as texts that a section can hold."""
+    parts = [""]
+    for line in lines:
+        if parts[-1] and len(parts[-1]) + 1 + len(line) > SECTION:
+            parts.append(line)
+        else:
+            parts[-1] = f"{parts[-1]}\n{line}" if parts[-1] else line
+    return parts
 
 
 def _buttons(alert: Mapping[str, Any], actions: Sequence[Action], *, pressed: bool) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, Poster, usable
 from alert_rules.delivery import Delivery
 from alert_rules.inert import inert
+from alert_rules.note import is_many
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.wording import TemplateError, fill
 from stream.settings import ReceiverSettings
@@ -125,7 +126,10 @@ class TaskNotifier(ABC):
     def _words(self, delivery: Delivery) -> str:
         words = delivery.alert.get("message") or {}
         why = delivery.alert.get("why_now")
-        return f"{words.get('title') or delivery.alert.get('rule')}{f': {why}' if why else ''}\n\n{_footer(delivery)}"[:12_000]
+        head = f"{words.get('title') or delivery.alert.get('rule')}{f': {why}' if why else ''}"
+        # Of a group it is not known by its title what is new.
+        told = f"\n\n{str(words.get('text') or '')[:10_000]}" if is_many(delivery.alert) else ""
+        return f"{head}{told}\n\n{_footer(delivery)}"[:12_000]
 
     async def _post(self, delivery: Delivery, call: Call, known: str | None = None) -> Outcome:
         def judge(text: bytes) -> Outcome:

@@ -1,12 +1,17 @@
 """What a message about a group says: what is new first, the worst in full, the others by name or number."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from agents.notifiers.email import html
+from agents.notifiers.slack_blocks import news
+from agents.notifiers.task import TrelloNotifier
 from alert_rules.note import LISTED, NAMED, TOLD, note
 from alert_rules.plan import by_rule
 from alert_rules.stages.dedup import Notice
+from tests.agents.doubles import delivery
 from tests.alert_rules.timeline import Line
 
 
@@ -103,3 +108,16 @@ def test_an_eased_alert_of_a_group_is_not_new() -> None:
         ("fired", ["new", "new"]),
         ("downgraded", ["less grave", None]),
     ]
+
+
+def test_who_follows_a_group_in_a_thread_or_a_task_reads_what_is_new() -> None:
+    found = told(
+        [*(alert(f"L-{n}") for n in range(30)), *(alert(f"N-{n}") for n in range(8))], {f"N-{n}": "new" for n in range(8)}
+    )
+    answer = "\n".join(block["text"]["text"] for block in news(found)["blocks"])
+    assert all(f"N-{n}" in answer for n in range(8)) and "L-3" not in answer
+    one = replace(delivery(), alert=found)
+    comment = TrelloNotifier("t", "t", "p", "{title}", "{text}")._words(one)
+    page = html(found)
+    assert all(f"N-{n}" in comment and f"N-{n}" in page for n in range(8))
+    assert "and 33 more, 3 of them news: N-5, N-6, N-7" in page
