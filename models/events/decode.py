@@ -93,14 +93,21 @@ def decode(value: bytes | None, headers: Headers, *, topic: str, arrival: int, c
 
 def _clean(data: Any) -> None:
     """Clean the texts for people (names, words) in place; ids are told apart by their fields' names and stay exact."""
-    for name in getattr(data, "__struct_fields__", ()):
+    for name in _words(data.__class__):
         value = getattr(data, name)
-        if value.__class__ is str and name not in _EXACT and not name.endswith("_id"):
+        if value.__class__ is str and not value.isprintable():
             cleaned = clean_text(value)
             if cleaned != value:
                 if not cleaned and next(field for field in fields(data) if field.name == name).required:
                     raise Refused(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is a text that can be seen")
                 force_setattr(data, name, cleaned or None)
+
+
+@lru_cache(maxsize=64)
+def _words(kind: type) -> tuple[str, ...]:
+    """Return the names of the fields that may hold words."""
+    names: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
+    return tuple(name for name in names if name not in _EXACT and not name.endswith("_id"))
 
 
 #: Texts that are no words: ids, hashes, addresses, times.

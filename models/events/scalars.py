@@ -173,7 +173,7 @@ def clean_text(text: str) -> str:
 
     For names and words, not for ids: those stay as they are, or are refused (:func:`has_control`).
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # whatever is taken out is not
         return text
     return _UNSEEN.sub("", _BREAK.sub(" ", text)).strip()
 
