@@ -251,6 +251,11 @@ class Metrics:
         help = "Readings whose alert did not begin because its rule had as many standing as it may (groups)"
         self._count(_Counts(lambda: CounterMetricFamily("vigie_rule_beyond_groups", help, labels=["rule"]), counts))
 
+    def show_old(self, counts: Callable[[], Mapping[tuple[str], int]]) -> None:
+        """Export ``vigie_rule_old_total{rule}``: deals and leads that began no alert, for they were old when they arrived."""
+        help = "Deals and leads that were beyond a rule's threshold for over a week when they were first heard of: no alert began"
+        self._count(_Counts(lambda: CounterMetricFamily("vigie_rule_old", help, labels=["rule"]), counts))
+
     def show_notifications(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Export ``vigie_notifications_total{receiver,outcome}``: attempts so far, by what ``counts`` is keyed by."""
         help, labels = "Attempts to notify a receiver, by how they ended", ["receiver", "outcome"]

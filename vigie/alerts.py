@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from vigie.common import refuse, settings_of
+from alert_rules.inert import visible
+from vigie.common import cell, plain, refuse, settings_of
 
 app = typer.Typer(help="The alerts of a running instance: see, acknowledge, silence.", no_args_is_help=True)
 _TIMEOUT = 10.0  # seconds
@@ -66,7 +67,7 @@ def _token(file: Path | None, *, needed: bool = True) -> str:
 
 
 def _print(tree: Any) -> None:
-    sys.stdout.write(orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(visible(orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode()) + "\n")
 
 
 def _quoted(text: str) -> str:
@@ -87,7 +88,7 @@ def list_command(json: Json = False, url: Url = None, config: Config = None) -> 
         ack = (alert.get("acknowledged") or {}).get("by", "")
         held = ", ".join(one["stage"] for one in alert.get("held") or [])
         table.add_row(
-            *(str(alert.get(k) or "") for k in ("id", "severity", "state", "rule")), place, str(alert.get("since")), ack, held
+            *map(cell, (*(alert.get(k) or "" for k in ("id", "severity", "state", "rule")), place, alert.get("since"), ack, held))
         )
     Console().print(table)
 
@@ -161,7 +162,7 @@ def history_command(
         _print(answer)
         return
     for record in reversed(answer["records"]):
-        at, what, about, who, why = (str(text or "") for text in told(record))
+        at, what, about, who, why = (" ".join(plain(text or "").split()) for text in told(record))
         sys.stdout.write(f"{at:<24}  {what:<22}  {about}{f'  {who}' if who else ''}{f': {why}' if why else ''}\n")
     if answer["next"] is not None:
         Console(stderr=True).print(f"older: --before {answer['next']}")

@@ -14,7 +14,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from confluent_kafka import KafkaError, KafkaException
 from rich.console import Console
+from rich.markup import escape
 
+from models.events.scalars import clean_text
 from models.kpis.catalogue import CatalogueError
 from stream.errors import EngineError
 from stream.settings import Settings, SettingsError, load
@@ -38,9 +40,19 @@ _FORMAT = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
 _QUIET = ("faust", "mode", "aiokafka", "httpx", "uvicorn")
 
 
+def plain(text: object) -> str:
+    """Return a text as it may go to a terminal: no control character but the line's end, nothing that cannot be seen."""
+    return "\n".join(clean_text(line) if not line.isprintable() else line for line in str(text).split("\n"))
+
+
+def cell(value: object) -> str:
+    """Return a text of a table's cell: one line, and no markup of the library that draws the table."""
+    return escape(clean_text(str(value)))
+
+
 def refuse(error: Exception | str, code: int = 1) -> NoReturn:
     """Say what is wrong and leave with the exit code: 1 refused or failed, 2 wrong usage."""
-    console.print(f"vigie: {error}", style="red", markup=False)
+    console.print(f"vigie: {plain(error)}", style="red", markup=False)
     raise typer.Exit(code)
 
 
@@ -67,10 +79,18 @@ class _NoServiceChatter(logging.Filter):
         return record.levelno >= logging.WARNING or not str(record.msg).startswith("[^")
 
 
+class _Lines(logging.Formatter):
+    """One line is one record: what others wrote can begin no line of its own, and reaches no terminal as a command."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = plain(record.message).replace("\n", "\n    ")
+        return super().formatMessage(record)
+
+
 def log_to_stderr(level: str) -> None:
     """Set up logging for a command that runs long: one line for what an operator has to know, in UTC."""
     handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter(_FORMAT, "%Y-%m-%dT%H:%M:%S")
+    formatter = _Lines(_FORMAT, "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     if level != "debug":

@@ -8,6 +8,7 @@ import confluent_kafka
 import orjson
 import typer
 
+from alert_rules.inert import visible
 from models.calendar import iso
 from models.events.dead_letter import DeadLetter, NotRedrivable, decode
 from models.events.refused import Reason
@@ -19,7 +20,7 @@ from stream.sources.crm import read as read_webhook
 from stream.sources.tracker import read as read_tracker
 from stream.web.collect import LETTERS as TRACKER_LETTERS
 from stream.web.door import LETTERS
-from vigie.common import Config, console, no_broker, refuse, settings_of
+from vigie.common import Config, console, no_broker, plain, refuse, settings_of
 from vigie.instance import engine_options
 
 app = typer.Typer(no_args_is_help=True, help="See what could not be used, and send it again.")
@@ -97,10 +98,10 @@ def list_command(
     for letter in _chosen(_options(config), reason):
         count += 1
         if as_json:
-            print(json.dumps(_told(letter), ensure_ascii=False))
+            print(visible(json.dumps(_told(letter), ensure_ascii=False)))
         else:
             again = f" (sent again {letter.redrives}×)" if letter.redrives else ""
-            print(letter.id, iso(letter.first_seen), letter.reason, _one_line(letter.detail) + again, sep="\t")
+            print(letter.id, iso(letter.first_seen), letter.reason, plain(_one_line(letter.detail)) + again, sep="\t")
     if not as_json:
         console.print(f"{count:,} dead letters" if count else "no dead letters")
 
@@ -114,7 +115,7 @@ def show(id: Annotated[str, typer.Argument(help="The id, as listed: topic-partit
             told["key"] = _text(letter.key)
             told["value"] = _text(letter.value)
             told["headers"] = [[name, _text(body)] for name, body in letter.headers]
-            print(json.dumps(told, indent=2, ensure_ascii=False))
+            print(visible(json.dumps(told, indent=2, ensure_ascii=False)))
             return
     refuse(f"no dead letter {id!r} (see: vigie dead-letters list)")
 

@@ -37,6 +37,7 @@ from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.delivery import Delivery
+from alert_rules.evaluator import GAP_MS
 from alert_rules.rule import Rule
 from alert_rules.watch import PAUSE_MS, WatchEntities
 from models.business import Business
@@ -142,7 +143,7 @@ class Instance:
         self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES, *SLOW_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
-        self.evaluator = Evaluator(self.rules, link=settings.crm_url)
+        self.evaluator = Evaluator(self.rules, link=settings.crm_url, gap=0 if paced else GAP_MS)
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
         wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
         self.roller = Roller(
@@ -155,8 +156,11 @@ class Instance:
             paced=paced,
             alarm=self.evaluator.stand if alerting else None,
         )
-        self.watcher = Watcher(self.rules, self.business.currency, self._watched, settle=0 if paced else PAUSE_MS)
-        self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME))
+        settle = 0 if paced else PAUSE_MS
+        self.watcher = Watcher(self.rules, self.business.currency, self._watched, settle=settle)
+        self.sender_watcher = SenderWatcher(
+            self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME), settle=settle
+        )
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)

@@ -17,6 +17,7 @@ from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
 from stream.catalogue import load_catalogue
 from stream.settings import Settings, SettingsError, load
+from vigie.common import cell, plain
 
 _TIMEOUT = 10.0  # seconds
 
@@ -28,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
 
 
 def _refuse(error: Exception | str, code: int = 1) -> typer.Exit:
-    _errors.print(f"vigie kpis: {error}", style="red", markup=False, highlight=False)
+    _errors.print(f"vigie kpis: {plain(error)}", style="red", markup=False, highlight=False)
     return typer.Exit(code)
 
 
@@ -110,11 +111,11 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Table:
         table.add_row(
             reading["kpi"],
             reading["window"],
-            segment or "total",
+            cell(segment or "total"),
             shown(reading["value"], reading["unit"], reading.get("currency", "")),
             "" if denominator is None else f"{numerator:,.6g} / {denominator:,.6g}",
             "" if low is None else f"{shown(low, reading['unit'])} – {shown(high, reading['unit'])}",
-            reading.get("why") or "",
+            cell(reading.get("why") or ""),
         )
     return table
 

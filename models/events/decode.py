@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET
-from msgspec.structs import force_setattr
+from msgspec.structs import fields, force_setattr
 
 from models.events import authority, customers, deals, engagement, leads, spend
 from models.events.catalogue import TOPICS, Event
@@ -22,6 +22,7 @@ from models.events.scalars import (
     check_date,
     check_score,
     check_time,
+    clean_text,
     has_control,
     parse_amount,
     parse_time,
@@ -63,6 +64,9 @@ def decoder(topic: str, *, currencies: Known = None, limit: int = RECORD_LIMIT, 
                     settle = settle_of(event.__class__)
                     if settle is not None:
                         settle(event, arrival, currencies)
+                    # Plain ASCII without an escape has nothing in it that must not come in: by far the most records.
+                    if not value.isascii() or b"\\" in value or b"\x7f" in value:
+                        _clean(event.data)
                     return event, at, ()
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass  # whatever it was, the authority says it better
@@ -71,6 +75,7 @@ def decoder(topic: str, *, currencies: Known = None, limit: int = RECORD_LIMIT, 
         settle = settle_of(event.__class__)
         if settle is not None:
             settle(event, arrival, currencies)
+        _clean(event.data)
         return event, at, unknown
 
     return decode
@@ -84,6 +89,29 @@ def _decoder(topic: str, currencies: Known) -> Decode:
 def decode(value: bytes | None, headers: Headers, *, topic: str, arrival: int, currencies: Known = None) -> Decoded:
     """Decode one record; :func:`decoder` is for many."""
     return _decoder(topic, currencies)(value, headers, arrival)
+
+
+def _clean(data: Any) -> None:
+    """Clean the texts for people (names, words) in place; ids are told apart by their fields' names and stay exact."""
+    for name in _words(data.__class__):
+        value = getattr(data, name)
+        if value.__class__ is str and not value.isprintable():
+            cleaned = clean_text(value)
+            if cleaned != value:
+                if not cleaned and next(field for field in fields(data) if field.name == name).required:
+                    raise Refused(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is a text that can be seen")
+                force_setattr(data, name, cleaned or None)
+
+
+@lru_cache(maxsize=64)
+def _words(kind: type) -> tuple[str, ...]:
+    """Return the names of the fields that may hold words."""
+    names: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
+    return tuple(name for name in names if name not in _EXACT and not name.endswith("_id"))
+
+
+#: Texts that are no words: ids, hashes, addresses, times.
+_EXACT = frozenset({"into", "email_hash", "url", "referrer", "page"})
 
 
 # What remains after the structs: amounts, dates and currencies are replaced or checked by the scalars of the contract.

@@ -80,6 +80,15 @@ def test_a_segment_cannot_become_a_formula_in_a_spreadsheet():
     assert row["value"] == "-3"
 
 
+@pytest.mark.parametrize(
+    ("name", "told"), [("a;=1+1", "a;'=1+1"), ("x\t@SUM(A1)", "x\t'@SUM(A1)"), (" =1", "' =1"), ("a-b; c=d", "a-b; c=d")]
+)
+def test_a_segment_is_no_formula_in_any_cell_that_a_spreadsheet_makes_of_it(name: str, told: str) -> None:
+    reading = {"kpi": "sales", "window": "7d", "segment": {"source": name}, "value": -3}
+    (row,) = csv.DictReader(io.StringIO(to_csv([reading])))
+    assert row["segment"] == told
+
+
 async def test_while_restoring_without_a_snapshot_there_is_no_half_sum():
     of = company()
     of.view.live = False
