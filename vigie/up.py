@@ -9,7 +9,7 @@ import orjson
 import typer
 from fastapi import FastAPI
 
-from agents import roll_kpis
+from agents import learn, roll_kpis
 from stream.cache import Fallback, Snapshots
 from stream.cache import Publisher as CachePublisher
 from stream.intake import Intake
@@ -81,9 +81,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     With ``again`` its rules, routes and targets are read anew when their files change, and on SIGHUP.
     """
     settings = instance.settings
-    view = instance.roller.view
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
-    source = ViewSource(view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
+    source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
 
     def board_over(any_source: Source) -> Board:
         return Board(any_source, instance.business.calendar, instance.clock)
@@ -93,7 +92,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     fallback = Fallback(snapshots, source, board_over)
     metrics = instance.metrics
     shown = settings.metrics
-    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
+    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
     deliverer = instance.deliverer
@@ -105,7 +104,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         instance.engine.status,
         settings,
         scrape=metrics.scrape,
-        alerts=lambda: [instance.dispatcher.annotated(alert) for alert in instance.evaluator.current()],
+        alerts=instance.alerts,
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
@@ -116,7 +115,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
     if settings.models.live:
-        metrics.show_models(instance.models)
+        # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
+        metrics.show_models(lambda: instance.models() if instance.holds(learn.NAME) else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     open_operations(
         web,
