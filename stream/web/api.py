@@ -146,12 +146,17 @@ def _described(kpi: Kpi) -> dict[str, Any]:
 async def alerts(request: Request) -> Response:
     """Return the current alerts, the gravest 500 (``vigie_alerts`` counts all): firing, pending, recovering, resolved.
 
+    ``incident`` chooses one by its id; the answer is empty where it does not stand.
+
     503 where this process does not know them: no alert and not knowing of any are two things.
     """
     rank = {"firing": 0, "pending": 1, "recovering": 2, "resolved": 3}
     known = context(request).alerts()
     if known is None:
         return to_json({"error": _NO_ALERTS}, 503, {"retry-after": "2"})
+    one = request.query_params.get("incident")
+    if one is not None:
+        known = [alert for alert in known if alert.get("id") == one]
     found = sorted(known, key=lambda alert: (rank.get(str(alert.get("state")), 9), str(alert.get("rule"))))
     return to_json(found)
 

@@ -17,7 +17,7 @@ from stream.web.live import Full, Live
 from stream.web.schema import document
 
 #: What the page shows of an alert.
-_ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "since")
+_ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "since", "acknowledged")
 
 Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
 

@@ -125,7 +125,10 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "responses": {"200": _said("Totals", _TREND), "400": _said("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
     },
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
-    ("get", "/api/alerts"): {"responses": {"200": _said("Alerts", _list(_ALERT))}},
+    ("get", "/api/alerts"): {
+        "parameters": _query("incident"),
+        "responses": {"200": _said("Alerts", _list(_ALERT)), **_errors(_503=_AWAY)},
+    },
     ("post", "/api/alerts/{incident}/ack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
     ("post", "/api/alerts/{incident}/unack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
     ("post", "/api/silences"): {
