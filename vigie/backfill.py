@@ -23,8 +23,8 @@ from stream.sources.crm.values import moment
 from stream.sources.files import SourceFileError
 from stream.sources.files.mapping import ISO
 from vigie.common import Config, console, refuse, settings_of
-from vigie.instance import engine_options
-from vigie.publish import progress_bar, ready
+from vigie.publish import progress_bar, to_kafka
+from vigie.remote import TokenFile, Upload, Url, sender
 
 _SHOWN = 20
 _EVERY = 2048
@@ -48,9 +48,11 @@ def command(
     delimiter: Annotated[str | None, typer.Option(help="CSV: default: the one that the header has most of.")] = None,
     before: Annotated[str | None, typer.Option(help="Only what happened before: the time since which webhooks arrive.")] = None,
     skip: Annotated[int, typer.Option(min=0, help="Go on after so many events, as an interrupted run says.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the events to a file (JSONL) in place of Kafka.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the events to a file (JSONL) in place of sending them.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read, check and count.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    url: Url = None,
+    token_file: TokenFile = None,
     config: Config = None,
 ) -> None:
     """Publish the history that an export tells of. Exit code 1 where a part of it could not be used or was not acknowledged.
@@ -76,12 +78,10 @@ def command(
         kind=object,
         before=_before(before),
     )
-    if not dry_run and out is None and settings.kafka.embedded:
-        refuse("kafka.brokers: found 'embedded'; backfill needs a Kafka (accepted: also --dry-run, or --out FILE)", 2)
     tally = Tally()
     report = _Report(tally, skip)
     with ExitStack() as stack:
-        publisher: Publisher | None = None
+        publisher: Publisher | Upload | None = None
         file: IO[bytes] | None = None
         if out is not None:
             try:
@@ -89,9 +89,7 @@ def command(
             except OSError as error:
                 refuse(f"--out: {out}: {error.strerror or error}", 2)
         elif not dry_run:
-            engine = engine_options(settings, settings.kafka.brokers)
-            ready(engine)
-            publisher = stack.enter_context(Publisher(engine, message_timeout_ms=60_000))
+            publisher = stack.enter_context(sender(settings, url, token_file, lambda: to_kafka(settings)))
         found = ordered(read(files, options, tally), files, options, tally)
         report.run(found, publisher, file)
     report.show(as_json, files)
@@ -159,7 +157,7 @@ class _Report:
             return 130
         return 1 if self.stopped or self.rejected or self.failed else 0
 
-    def run(self, found: Iterator[Found | Reject], publisher: Publisher | None, file: IO[bytes] | None) -> None:
+    def run(self, found: Iterator[Found | Reject], publisher: Publisher | Upload | None, file: IO[bytes] | None) -> None:
         """Take everything in; interrupted, wait for what is under way."""
         began, self.publishing = time.monotonic(), publisher is not None
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -202,7 +200,7 @@ class _Report:
                 self.events += 1
                 yield one
 
-    def _take(self, one: Found, publisher: Publisher | None, file: IO[bytes] | None) -> None:
+    def _take(self, one: Found, publisher: Publisher | Upload | None, file: IO[bytes] | None) -> None:
         event = one.event
         self.taken += 1
         self.types[event["type"]] += 1

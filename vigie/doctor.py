@@ -249,7 +249,11 @@ def embedded(settings: Settings) -> Iterator[Finding]:
     """Whether the broker inside the process can be had here, and what it means."""
     with EmbeddedBroker() as broker:
         found = f"embedded: works here ({broker.bootstrap.rpartition(':')[0]}, any port)"
-    yield ok("broker", f"{found}; it lives inside `vigie up` or `vigie replay`, takes no events from outside, keeps nothing")
+    yield ok(
+        "broker",
+        f"{found}; it lives inside `vigie up` or `vigie replay`, keeps nothing, and cannot be reached from other machines; any "
+        "process on this one can read and write it (where others have accounts here, use a Kafka with authentication)",
+    )
 
 
 Check = Callable[[Settings], Iterator[Finding]]
