@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Column, Table
 
 from vigie import remote
-from vigie.common import refuse
+from vigie.common import local_time, refuse, wrapped
 from vigie.remote import TokenFile, Url
 
 app = typer.Typer(help="The alerts of a running instance: see, acknowledge, silence.", no_args_is_help=True)
@@ -47,16 +46,20 @@ def list_command(json: Json = False, url: Url = None, config: Config = None) -> 
     if json:
         _print(found)
         return
-    names = ("severity", "state", "rule", "segment", "since", "acknowledged", "held by")
-    table = Table(Column("id", no_wrap=True), *(Column(name, overflow="fold") for name in names))
+    if not found:
+        print("no alert")
     for alert in found:
-        place = ", ".join(f"{k}={v}" for k, v in (alert.get("segment") or {}).items()) or "total"
-        ack = (alert.get("acknowledged") or {}).get("by", "")
-        held = ", ".join(one["stage"] for one in alert.get("held") or [])
-        table.add_row(
-            *(str(alert.get(k) or "") for k in ("id", "severity", "state", "rule")), place, str(alert.get("since")), ack, held
-        )
-    Console().print(table)
+        ack, held = (alert.get("acknowledged") or {}).get("by"), [one["stage"] for one in alert.get("held") or []]
+        words = [str(alert.get("severity")), str(alert.get("state")), f"since {local_time(str(alert.get('since')))}"]
+        words += [f"in {ack}'s hands"] * bool(ack) + [f"held by {', '.join(held)}"] * bool(held)
+        print(wrapped(f"{alert.get('id')}  {', '.join(words)}"))
+        print(wrapped(f"    {alert.get('summary') or _named(alert)}"))
+
+
+def _named(alert: dict[str, Any]) -> str:
+    """Return what an alert without words is about."""
+    place = ", ".join(f"{name}={value}" for name, value in (alert.get("segment") or {}).items())
+    return f"{alert.get('title') or alert.get('rule')}{f': {place}' if place else ''}"
 
 
 @app.command("show")
@@ -141,7 +144,7 @@ def history_command(
         return
     for record in reversed(answer["records"]):
         at, what, about, who, why = (str(text or "") for text in told(record))
-        sys.stdout.write(f"{at:<24}  {what:<22}  {about}{f'  {who}' if who else ''}{f': {why}' if why else ''}\n")
+        print(wrapped(f"{local_time(at)}  {what:<18}  {about}{f'  {who}' if who else ''}{f': {why}' if why else ''}", 18))
     if answer["next"] is not None:
         Console(stderr=True).print(f"older: --before {answer['next']}")
 

@@ -89,7 +89,8 @@ def command(
             except OSError as error:
                 refuse(f"--out: {out}: {error.strerror or error}", 2)
         elif not dry_run:
-            publisher = stack.enter_context(sender(settings, url, token_file, lambda: to_kafka(settings)))
+            publisher = sender(settings, url, token_file, lambda: to_kafka(settings))
+            stack.push(publisher)
         found = ordered(read(files, options, tally), files, options, tally)
         report.run(found, publisher, file)
     report.show(as_json, files)

@@ -2,10 +2,13 @@
 
 import asyncio
 import logging
+import shutil
 import signal
 import sys
+import textwrap
 import time
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -29,6 +32,25 @@ Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings fi
 _FORMAT = "%(asctime)sZ %(levelname)s %(name)s: %(message)s"
 #: Libraries whose information is about themselves; what they warn of still comes through.
 _QUIET = ("faust", "mode", "aiokafka", "httpx", "uvicorn")
+
+
+def wrapped(text: str, indent: int = 4) -> str:
+    """Return a text in lines that fit the terminal, broken between words; as it is where it goes to a file or a pipe."""
+    columns = shutil.get_terminal_size((0, 0)).columns
+    if not columns:
+        return text
+    return textwrap.fill(
+        text, max(columns - 1, 40), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True,
+    )  # fmt: skip
+
+
+def local_time(iso: str) -> str:
+    """Return a time of the API as this machine's clock would show it, to the minute."""
+    try:
+        return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return iso
 
 
 def refuse(error: Exception | str, code: int = 1) -> NoReturn:

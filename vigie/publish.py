@@ -5,13 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import orjson
 import typer
 from confluent_kafka import KafkaException
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from models.events.scalars import parse_time
 from stream.options import EngineOptions
@@ -25,6 +25,7 @@ from vigie.remote import TokenFile, Upload, Url, sender
 
 #: The topics that events are published to.
 EVENT_TOPICS = ("deals", "leads", "engagement", "customers", "spend")
+_SAY_EVERY = 10.0  # seconds between two lines of progress where there is no terminal
 _REASONS = 1_000  # kept apart: each may quote what was found
 #: An event's line, its bytes and its topic-less form; or why there is none.
 Line = tuple[int, bytes, str]
@@ -41,9 +42,25 @@ def lines(files: list[Path], format: str, mapping: Path | None, zone: str) -> It
                 yield item.line, item.raw if item.raw is not None else orjson.dumps(item.event), ""
 
 
+class _Progress(Progress):
+    """Where there is no terminal to draw a bar on (a log, a pipe), a line now and then says how far it is."""
+
+    _said = 0.0
+
+    def update(self, task_id: TaskID, **more: Any) -> None:
+        """Take what is new of a task, and say it if it is time."""
+        super().update(task_id, **more)
+        now = time.monotonic()
+        if self.console.is_terminal or now - (self._said or self.tasks[task_id].start_time or now) < _SAY_EVERY:
+            return
+        self._said = now
+        task = self.tasks[task_id]
+        self.console.print(f"{task.description}: {task.completed:,.0f}, {task.fields['rate']}".rstrip(", "), markup=False)
+
+
 def progress_bar() -> Progress:
-    """Return the progress display of long commands: on standard error, gone when done."""
-    return Progress(
+    """Return the progress display of long commands: on standard error, gone when done; lines where that is no terminal."""
+    return _Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),

@@ -4,6 +4,7 @@ import os
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, NoReturn, Self
@@ -176,11 +177,10 @@ class Upload:
         refuse(f"{self._url}/api/events: {error.status or 'nobody'}: {error}{done}")
 
 
-def sender(settings: Settings, url: str | None, token_file: Path | None, kafka: Any) -> Upload | Publisher:
+def sender(settings: Settings, url: str | None, token_file: Path | None, kafka: Callable[[], Publisher]) -> Upload | Publisher:
     """Return who takes events: a running instance where its address is given or its broker is embedded, else ``kafka()``'s."""
     if url is None and not settings.kafka.embedded:
-        made: Publisher = kafka()
-        return made
+        return kafka()
     where = of_settings(settings) if url is None else checked(url)
     try:
         ask("GET", f"{where}/healthz")

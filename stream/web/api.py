@@ -150,14 +150,14 @@ async def alerts(request: Request) -> Response:
 
     503 where this process does not know them: no alert and not knowing of any are two things.
     """
-    rank = {"firing": 0, "pending": 1, "recovering": 2, "resolved": 3}
+    rank = {"firing": 0, "recovering": 1, "pending": 2, "resolved": 3}
     known = context(request).alerts()
     if known is None:
         return to_json({"error": _NO_ALERTS}, 503, {"retry-after": "2"})
     one = request.query_params.get("incident")
     if one is not None:
         known = [alert for alert in known if alert.get("id") == one]
-    found = sorted(known, key=lambda alert: (rank.get(str(alert.get("state")), 9), str(alert.get("rule"))))
+    found = sorted(known, key=lambda alert: (rank.get(str(alert.get("state")), 9), alert.get("severity") != "critical"))
     return to_json(found)
 
 
