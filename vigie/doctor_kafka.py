@@ -19,8 +19,11 @@ from vigie.dead_letters import read
 from vigie.doctor import Finding, fail, ok, warn
 from vigie.topics import plan
 
-#: What a broker answers while it is still finding out who keeps a group's positions: always, after its very first start.
-_FORMING = (
+#: What a broker answers while it is still finding out who keeps a group's positions (always, after its very first start), or who
+#: leads a topic that was made a moment ago.
+_SETTLING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError._TIMED_OUT,
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -72,14 +75,11 @@ def kafka(settings: Settings) -> Iterator[Finding]:
     try:
         offsets = _offsets(admin, options, metadata)
         yield from list(_group(admin, options, folds, offsets))
+        yield from list(_clock(admin, options, offsets))
     except KafkaException as error:
-        if error.args[0].code() not in _FORMING:
+        if error.args[0].code() not in _SETTLING:
             raise
-        yield warn(
-            "workers", f"the broker has no coordinator for group {options.group} yet: it is starting", "look again in a minute"
-        )
-        offsets = {}
-    yield from _clock(admin, options, offsets)
+        yield warn("broker", f"still settling after a start, or new topics ({error.args[0].str()})", "look again in a minute")
     if options.physical("dead-letters") not in missing:
         yield from _dead_letters(options)
 
