@@ -20,7 +20,7 @@ from stream.errors import EngineStopped, Fenced, FoldFailed, Replaced
 from stream.lane import Lane
 from stream.options import EngineOptions, FoldSpec
 from stream.restore import Cancelled
-from stream.slots import Slot, fold_records, restore_slots
+from stream.slots import Slot, fold_records, go_live, restore_slots
 from stream.waiting import end, settle
 
 log = logging.getLogger(__name__)
@@ -243,6 +243,7 @@ class Driver:
             if self._restoring is not token:
                 return
             self._slots.update(slots)
+            go_live(slots.values())
             self.options.observer.restored(time.monotonic() - began, rows, len(slots))
             log.info("restored %d partitions, %d rows, in %.2f s", len(slots), rows, time.monotonic() - began)
             break

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
 from models.kpis.entry import Kpi
-from stream.web.board import Board, Reading
+from stream.web.board import Board, Reading, Unavailable
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
 OUTCOMES = ("applied", "duplicate", "readdressed", "dead_letter")
@@ -295,14 +295,12 @@ class Metrics:
         windows: Sequence[str],
         dimensions: Sequence[str],
         segments: int,
-        complete: Callable[[], bool] | None = None,
     ) -> None:
         """Export the KPIs of these windows, in total and for at most ``segments`` values of each dimension.
 
-        While ``complete`` (default: the board's source) says no, nothing of them is exported: a gap is honest, half a sum
-        is not.
+        While the board's source is not whole, nothing of them is exported: a gap is honest, half a sum is not.
         """
-        self._kpis = KpiCollector(board, windows, dimensions, segments, complete or (lambda: board.source.complete))
+        self._kpis = KpiCollector(board, windows, dimensions, segments)
         self.registry.register(self._kpis)
 
     def _count(self, counts: "_Counts | _Models") -> None:
@@ -403,26 +401,26 @@ class _Models(Collector):
 class KpiCollector(Collector):
     """Turns readings into gauges."""
 
-    def __init__(
-        self, board: Board, windows: Sequence[str], dimensions: Sequence[str], segments: int, complete: Callable[[], bool]
-    ) -> None:
+    def __init__(self, board: Board, windows: Sequence[str], dimensions: Sequence[str], segments: int) -> None:
         self._board = board
         self._windows = tuple(dict.fromkeys(windows))
         self._dimensions = tuple(dict.fromkeys(dimensions))
         self._segments = segments
-        self._complete = complete
         self._readings: list[Reading] = []
 
     async def refresh(self) -> None:
         """Read what the next :meth:`collect` shows."""
-        if not self._complete():
+        try:
+            self._readings = await self._read()
+        except Unavailable:
             self._readings = []
-            return
+
+    async def _read(self) -> list[Reading]:
         found = await self._board.slices(self._windows, [None])
         for window in self._windows if self._segments else ():
             for dimension in self._dimensions:
                 found += largest(await self._board.slices([window], [dimension]), self._segments)
-        self._readings = found
+        return found
 
     def collect(self) -> Iterator[Metric]:
         """Yield one family per KPI, and for ratios their parts."""

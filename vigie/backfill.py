@@ -18,8 +18,8 @@ from stream.sources.files import SourceFileError
 from stream.sources.files.times import ISO
 from vigie.backfill_report import Report
 from vigie.common import Config, refuse, settings_of
-from vigie.instance import engine_options
-from vigie.publish import ready
+from vigie.publish import to_kafka
+from vigie.remote import TokenFile, Upload, Url, sender
 
 
 def command(
@@ -46,9 +46,11 @@ def command(
     delimiter: Annotated[str | None, typer.Option(help="CSV: default: the one that the header has most of.")] = None,
     before: Annotated[str | None, typer.Option(help="Only what happened before: the time since which webhooks arrive.")] = None,
     skip: Annotated[int, typer.Option(min=0, help="Go on after so many events, as an interrupted run says.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the events to a file (JSONL) in place of Kafka.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the events to a file (JSONL) in place of sending them.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read, check and count.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    url: Url = None,
+    token_file: TokenFile = None,
     config: Config = None,
 ) -> None:
     """Publish the history that an export tells of. Exit code 1 where a part of it could not be used or was not acknowledged,
@@ -80,14 +82,12 @@ def command(
         before=_before(before),
         lists=lists,
     )
-    if not dry_run and out is None and settings.kafka.embedded:
-        refuse("kafka.brokers: found 'embedded'; backfill needs a Kafka (accepted: also --dry-run, or --out FILE)", 2)
     tally = Tally()
     if adapter != "salesforce":  # its webhooks say themselves whether a deal is closed and won
         _only_listed(lists, options.settings, tally, source or adapter)
     report = Report(tally, skip, source or adapter)
     with ExitStack() as stack:
-        publisher: Publisher | None = None
+        publisher: Publisher | Upload | None = None
         file: IO[bytes] | None = None
         if out is not None:
             try:
@@ -95,9 +95,8 @@ def command(
             except OSError as error:
                 refuse(f"--out: {out}: {error.strerror or error}", 2)
         elif not dry_run:
-            engine = engine_options(settings, settings.kafka.brokers)
-            ready(engine)
-            publisher = stack.enter_context(Publisher(engine, message_timeout_ms=60_000))
+            publisher = sender(settings, url, token_file, lambda: to_kafka(settings))
+            stack.push(publisher)
         found = ordered(read(files, options, tally), files, options, tally)
         report.run(found, publisher, file)
     report.show(as_json, files)

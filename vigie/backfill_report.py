@@ -17,6 +17,7 @@ from stream.sources.files import SourceFileError
 from vigie.common import console
 from vigie.imported import Imported
 from vigie.publish import progress_bar
+from vigie.remote import Upload
 
 _LISTED = 20
 _EVERY = 2048
@@ -53,7 +54,7 @@ class Report:
         """Whether there are deals and none of them was ever won or lost: its words are then likely not understood."""
         return not (self.stopped or self.tally.left_out) and self.imported.none_closed
 
-    def run(self, found: Iterator[Found | Reject], publisher: Publisher | None, file: IO[bytes] | None) -> None:
+    def run(self, found: Iterator[Found | Reject], publisher: Publisher | Upload | None, file: IO[bytes] | None) -> None:
         """Take everything in; interrupted, wait for what is under way."""
         began, self.publishing = time.monotonic(), publisher is not None
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -97,7 +98,7 @@ class Report:
                 self.imported.take(one.event)
                 yield one
 
-    def _take(self, one: Found, publisher: Publisher | None, file: IO[bytes] | None) -> None:
+    def _take(self, one: Found, publisher: Publisher | Upload | None, file: IO[bytes] | None) -> None:
         event = one.event
         self.taken += 1
         self.types[event["type"]] += 1

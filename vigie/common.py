@@ -3,11 +3,14 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Coroutine
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -48,6 +51,25 @@ def plain(text: object) -> str:
 def cell(value: object) -> str:
     """Return a text of a table's cell: one line, and no markup of the library that draws the table."""
     return escape(clean_text(str(value)))
+
+
+def wrapped(text: str, indent: int = 4) -> str:
+    """Return a text in lines that fit the terminal, broken between words; as it is where it goes to a file or a pipe."""
+    columns = shutil.get_terminal_size((0, 0)).columns
+    if not columns:
+        return text
+    return textwrap.fill(
+        text, max(columns - 1, 40), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True,
+    )  # fmt: skip
+
+
+def local_time(iso: str) -> str:
+    """Return a time of the API as this machine's clock would show it, to the minute."""
+    try:
+        return datetime.fromisoformat(iso).astimezone().strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return iso
 
 
 def refuse(error: Exception | str, code: int = 1) -> NoReturn:

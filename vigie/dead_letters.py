@@ -22,6 +22,7 @@ from stream.web.collect import LETTERS as TRACKER_LETTERS
 from stream.web.door import LETTERS
 from vigie.common import Config, console, no_broker, plain, refuse, settings_of
 from vigie.instance import engine_options
+from vigie.remote import here, of_settings
 
 app = typer.Typer(no_args_is_help=True, help="See what could not be used, and send it again.")
 
@@ -70,9 +71,16 @@ def read(options: EngineOptions) -> Iterator[DeadLetter]:
 
 def _options(config: Any) -> EngineOptions:
     settings = settings_of(config)
-    if settings.kafka.embedded:
-        refuse("kafka.brokers: found 'embedded', which keeps nothing; accepted: a Kafka's address, such as kafka:9092", 2)
-    return engine_options(settings, settings.kafka.brokers)
+    if not settings.kafka.embedded:
+        return engine_options(settings, settings.kafka.brokers)
+    url = of_settings(settings)
+    own = here(url)
+    if own is None:
+        refuse(
+            f"kafka.brokers: found 'embedded', whose dead letters are in the process that has it, and this user runs none here "
+            f"at {url} (accepted: start `vigie up`, or a Kafka's address, such as kafka:9092)"
+        )
+    return engine_options(settings, own.brokers)
 
 
 def _chosen(options: EngineOptions, reasons: list[str] | None) -> Iterator[DeadLetter]:

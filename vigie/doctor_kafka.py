@@ -19,6 +19,16 @@ from vigie.dead_letters import read
 from vigie.doctor import Finding, fail, ok, warn
 from vigie.topics import plan
 
+#: What a broker answers while it is still finding out who keeps a group's positions (always, after its very first start), or who
+#: leads a topic that was made a moment ago.
+_SETTLING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError._TIMED_OUT,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 #: What a broker, or our side, says to a password or a certificate.
 _REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)
 _PATIENCE = 5.0  # seconds, for one answer
@@ -62,9 +72,14 @@ def kafka(settings: Settings) -> Iterator[Finding]:
     problems = check(options, folds, timeout=_PATIENCE)
     yield from _topics(settings, options, metadata, problems)
     missing = {problem.topic for problem in problems if problem.what.startswith("missing")}
-    offsets = _offsets(admin, options, metadata)
-    yield from _group(admin, options, folds, offsets)
-    yield from _clock(admin, options, offsets)
+    try:
+        offsets = _offsets(admin, options, metadata)
+        yield from list(_group(admin, options, folds, offsets))
+        yield from list(_clock(admin, options, offsets))
+    except KafkaException as error:
+        if error.args[0].code() not in _SETTLING:
+            raise
+        yield warn("broker", f"still settling after a start, or new topics ({error.args[0].str()})", "look again in a minute")
     if options.physical("dead-letters") not in missing:
         yield from _dead_letters(options)
 
@@ -118,10 +133,13 @@ def _offsets(admin: AdminClient, options: EngineOptions, metadata: Any) -> dict[
         return {}
     first = _listed(admin, parts, OffsetSpec.earliest())
     end = _listed(admin, parts, OffsetSpec.latest())
-    asked = [confluent_kafka.ConsumerGroupTopicPartitions(options.group)]
-    committed: dict[tuple[str, int], int] = {}
-    for future in admin.list_consumer_group_offsets(asked, request_timeout=_PATIENCE).values():
-        committed = {(tp.topic, tp.partition): tp.offset for tp in future.result().topic_partitions if tp.offset >= 0}
+    # Not the admin client: a consumer waits until the broker has found out who keeps the group's positions.
+    consumer = confluent_kafka.Consumer(options.client(group_id=options.group, enable_auto_commit=False), logger=client_logger())
+    try:
+        found = consumer.committed(parts, timeout=_PATIENCE * 2)
+    finally:
+        consumer.close()
+    committed = {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
     return {
         (options.logical(topic), partition): Offsets(
             offset.offset, end[topic, partition].offset, committed.get((topic, partition))

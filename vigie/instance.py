@@ -214,6 +214,12 @@ class Instance:
         at = epoch_ms(datetime.fromisoformat(str(delivery.alert.get("at") or iso(delivery.created))))
         self.metrics.notified(delivery.receiver, (now - at) / 1000, (now - delivery.created) / 1000)
 
+    def alerts(self) -> list[dict[str, Any]] | None:
+        """Return the alerts that stand and what is done about them; None where another worker holds them."""
+        if self.evaluator.owned() is None:
+            return None
+        return [self.dispatcher.annotated(alert) for alert in self.evaluator.current()]
+
     def notifications(self) -> dict[tuple[str, str], int]:
         """Return the attempts to notify by (receiver, outcome), and what was suppressed before it could be told."""
         untold = {(name, "suppressed"): self.dispatcher.untold[name] for name in self.deliverer.notifiers}

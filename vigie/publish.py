@@ -22,6 +22,7 @@ from stream.topics import check, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.imported import Imported
 from vigie.instance import engine_options
+from vigie.remote import TokenFile, Upload, Url, sender
 
 #: The topics that events are published to.
 EVENT_TOPICS = ("deals", "leads", "engagement", "customers", "spend")
@@ -91,22 +92,33 @@ def command(
     format: Annotated[str, typer.Option(help=f"One of {', '.join(FORMATS)}.")] = "jsonl",
     mapping: Annotated[Path | None, typer.Option(help="The mapping file of the format csv.", exists=True)] = None,
     speed: Annotated[float, typer.Option(min=0, help="Times real time, by the events' own times; 0: as fast as it goes.")] = 0,
+    url: Url = None,
+    token_file: TokenFile = None,
     config: Config = None,
 ) -> None:
-    """Publish events to Kafka: exit code 1 where not every event was acknowledged, or a line was rejected."""
+    """Publish events, to Kafka or to a running instance: exit code 1 where not all was acknowledged, rejected lines included.
+
+    Where the broker is embedded they go to the instance that runs, over its API, as an operator's; so with --url.
+    """
     settings = settings_of(config)
-    if settings.kafka.embedded:
-        refuse("kafka.brokers: found 'embedded'; publish needs a Kafka. For a file on the embedded broker run: vigie replay", 2)
     if format not in FORMATS:
         refuse(f"--format: found {format!r}; accepted: {', '.join(FORMATS)}", 2)
-    raise typer.Exit(publish(settings, files, format, mapping, speed))
+    raise typer.Exit(
+        publish(settings, files, format, mapping, speed, sender(settings, url, token_file, lambda: to_kafka(settings)))
+    )
 
 
-def publish(settings: Settings, files: list[Path], format: str, mapping: Path | None, speed: float) -> int:
-    """Publish and report; return the exit code. Interrupted, it waits for what is under way and reports that: 130."""
+def to_kafka(settings: Settings) -> Publisher:
+    """Return who publishes to the Kafka of the settings; leave where it is not there, or has no topics."""
     options = engine_options(settings, settings.kafka.brokers)
     ready(options)
-    publisher = Publisher(options, message_timeout_ms=60_000)
+    return Publisher(options, message_timeout_ms=60_000)
+
+
+def publish(
+    settings: Settings, files: list[Path], format: str, mapping: Path | None, speed: float, publisher: Publisher | Upload
+) -> int:
+    """Publish and report; return the exit code. Interrupted, it waits for what is under way and reports that: 130."""
     stopped = ""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     rejects: Counter[str] = Counter()

@@ -313,7 +313,7 @@ def test_columns_of_any_language_are_mapped_and_the_report_counts(tmp_path: Path
         (["hubspot", "f.csv", "--before", "soon", "--dry-run"], 2, "--before"),
         (["hubspot", "f.csv", "--currency", "euros", "--dry-run"], 2, "currency"),
         (["hubspot", "f.csv", *MAPPED, "--object", "cows", "--dry-run"], 1, "--object: found 'cows'"),
-        (["hubspot", "f.csv"], 2, "backfill needs a Kafka"),
+        (["hubspot", "f.csv", "--url", "nowhere"], 2, "--url: found 'nowhere'"),
         (["hubspot", "nothing.csv"], 2, "does not exist"),
         (["hubspot", "f.csv", *MAPPED, "--encoding", "klingon", "--dry-run"], 1, "klingon"),
     ],
