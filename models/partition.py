@@ -18,6 +18,7 @@ from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
+from models.faults import Faults
 from models.fold import Changes, Output, Record, Row
 from models.history import TooLate
 from models.keepers import KEEPERS
@@ -64,10 +65,11 @@ class EntityPartition:
         self.watermark = 0
         self.outcomes: Counter[tuple[str, str, str]] = Counter()  # (topic, type, outcome), for metrics
         self.unknown_fields: Counter[tuple[str, str]] = Counter()  # (type, field)
-        self.last_event: dict[str, int] = {}  # sender -> latest event time
+        self.last_event: dict[str, int] = {}  # sender -> time of its latest event, at most its arrival
         self._beaten: dict[str, int] = {}  # sender -> minute of the last beat
         self._beat_at = -1
         self.delays: deque[int] = deque(maxlen=256)  # arrival minus event time (ms) of one event per call, newest last
+        self.faults = Faults()
         self._made_of = _definitions(fold, business)
         self._panes = Panes(MEASURES[fold], business)
         self._segments = Segments(business.segment_limit)
@@ -111,6 +113,8 @@ class EntityPartition:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order."""
+        if records and self.faults.runs_ahead(self.watermark, records[-1].read):
+            self._set_back(records[-1].read)
         take, counts, decoders, known = self._keeper.take, self._counts, self._decoders, self._keeper.entities.has
         watermark, delay = self.watermark, None
         self._touched = self._touched or bool(records)
@@ -136,14 +140,14 @@ class EntityPartition:
             if unknown:
                 for name in unknown:
                     self.unknown_fields[TYPE_OF[event.__class__], name] += 1
-            # A clock that runs ahead must not make panes expire: time has come as far as arrival says, at most.
+            # A sender's clock that runs ahead must not make panes expire: time has come as far as arrival says, at most.
             moment = at if at < arrival else arrival
             if moment > watermark:
                 watermark = moment
             delay = arrival - at
             sender = event.source
-            if self.last_event.get(sender, 0) < at and (sender in self.last_event or len(self.last_event) < _SOURCES):
-                self.last_event[sender] = at
+            if self.last_event.get(sender, 0) < moment and (sender in self.last_event or len(self.last_event) < _SOURCES):
+                self.last_event[sender] = moment
         self.watermark = watermark
         if delay is not None:
             self.delays.append(delay)
@@ -192,6 +196,12 @@ class EntityPartition:
         return found
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _set_back(self, now: int) -> None:
+        """Time had run ahead: this machine's clock did, or the state was kept when a producer's word was taken for it."""
+        self.watermark = now
+        self.last_event = {sender: min(at, now) for sender, at in self.last_event.items()}
+        self._beaten.clear()
 
     def _strayed(self, record: Record, subject: str) -> bool:
         """Send a record on whose producer has put it into another partition than its entity's (another key, or partitioner).

@@ -97,7 +97,7 @@ def _remedy(text: str) -> str:
     if "kafka.partitions;" in text:
         return "set kafka.partitions to what there is, or name others with kafka.topic_prefix: entities cannot change partitions"
     wanted = text.rpartition(": ")[2].removesuffix(" or more")
-    setting = next(name for name in ("cleanup.policy", "retention.ms") if name in text)
+    setting = next(name for name in ("cleanup.policy", "retention.ms", "message.timestamp.type") if name in text)
     return f"kafka-configs.sh --alter --entity-type topics --entity-name … --add-config {setting}={wanted}"
 
 

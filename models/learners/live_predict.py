@@ -21,6 +21,7 @@ from models.calendar import MINUTE_MS, iso
 from models.entities import Entities
 from models.events.decode import Decode, decoder
 from models.events.refused import Refused
+from models.faults import Faults
 from models.fold import Changes, Output, Record, Row
 from models.history import Histories, Story, TooLate
 from models.learners import examples, words
@@ -119,6 +120,7 @@ class PredictPartition:
         self.predicted = 0  # answers given
         self.skipped = 0  # questions not asked, as there was no time for them
         self.refused = ""  # why the last bulletin could not be used
+        self.faults = Faults()
         self.bulletin: Bulletin | None = None
         self._home = home
         # Half for questions that are learnt from, half for answers: neither may keep the other from having its turn.
@@ -177,6 +179,10 @@ class PredictPartition:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order. What cannot be used is counted; its dead letter is made by the KPIs' fold."""
+        # A replay's clock is the events' own, which may be a day ahead.
+        latest = max(self.time - DAY_MS, self._watermark, self._arrival)
+        if records and self.faults.runs_ahead(latest, records[-1].read):
+            self._set_back(records[-1].read)
         for record in records:
             self._touched = True
             if record.topic == "model-snapshots":
@@ -202,6 +208,19 @@ class PredictPartition:
                 self.outcomes["too_late"] += 1
             except Exception as error:  # a fault of ours must not stop the worker
                 self.outcomes[f"internal: {type(error).__name__}: {error}"[:120]] += 1
+
+    def _set_back(self, now: int) -> None:
+        """Time had run ahead (see :class:`models.partition.EntityPartition`): open entities are asked about anew."""
+        self.time, self._watermark, self._arrival = min(self.time, now), min(self._watermark, now), min(self._arrival, now)
+        self.start = min(self.start, now)
+        self._refreshing = list(self._open)
+        for key in self._open:
+            tracked = self.entities.get(key)
+            if tracked is not None and (tracked.wake > now or tracked.hold > now):
+                tracked.said, tracked.hold = None, 0
+                tracked.points = [point for point in tracked.points if point[0] <= now]
+                self._schedule(key, tracked, now)
+                self.entities.put(key, tracked)
 
     def tick(self, now: int) -> None:
         """Let time pass: entities come of age, instalments fall due, answers grow old."""
