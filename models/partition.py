@@ -211,7 +211,7 @@ class EntityPartition:
         if self._home is None or self._home(subject.encode()) == self.partition:
             return False
         value = record.value
-        attributes = {name[3:]: body.decode() for name, body in record.headers if name.startswith("ce_")}
+        attributes = {name[3:]: body.decode() for name, body in record.headers if body is not None and name.startswith("ce_")}
         if attributes:  # binary mode: the attributes travel in headers, and outputs have none
             value = orjson.dumps({**attributes, "data": orjson.loads(record.value or b"null")})
         self._letters.append(Output(record.topic, subject.encode(), value))

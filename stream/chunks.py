@@ -23,6 +23,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from models.fold import Record, arrival
+from stream.batches import all_of
 from stream.options import wall_clock
 
 #: Records of one chunk: bounds how long a fold keeps the event loop (2,000 × 5 µs = 10 ms).
@@ -164,7 +165,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 if records is not None and result.check_assignment(tp):
                     start = records.next_fetch_offset
                     records._consumer_record = _maker(logical(tp.topic), tp.partition, now)
-                    found = list(records)
+                    found = all_of(records)
                     result._update_position()
                     end = records.next_fetch_offset
                     if end > start:

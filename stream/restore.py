@@ -149,11 +149,10 @@ def replay(
     def take(key: Partition, message: Any) -> None:
         records = pending[key]
         topic = options.logical(key[0])
-        headers = message.headers() or ()
         kind, stamp = message.timestamp()
         now = wall_clock()
         arrived = arrival(stamp, kind == confluent_kafka.TIMESTAMP_LOG_APPEND_TIME, now)
-        records.append(Record(topic, key[1], message.offset(), arrived, message.key(), message.value(), headers, now))
+        records.append(Record(topic, key[1], message.offset(), arrived, message.key(), message.value(), (), now))
         if len(records) >= _BATCH:
             fold(key, records)
             pending[key] = []

@@ -201,8 +201,8 @@ def _check_policies(admin: AdminClient, topics: list[Physical], timeout: float) 
             if kept != -1 and (needed == -1 or kept < needed):
                 what = f"retention.ms: found {kept} ({kept / DAY:.1f} d); advised: {needed} or more"
                 problems.append(Problem(topic.name, what, False))
-        stamp, wanted = found["message.timestamp.type"].value, topic.config.get("message.timestamp.type")
-        if wanted is not None and stamp != wanted:
+        stamp, asked = found["message.timestamp.type"].value, topic.config.get("message.timestamp.type")
+        if asked is not None and stamp != asked:
             # Nothing is counted wrongly: the reader's clock stands for the arrival. But retention goes by the producers' clocks.
-            problems.append(Problem(topic.name, f"message.timestamp.type: found {stamp}; advised: {wanted}", False))
+            problems.append(Problem(topic.name, f"message.timestamp.type: found {stamp}; advised: {asked}", False))
     return problems

@@ -166,7 +166,7 @@ def _webhook(letter: DeadLetter, config: Any, publisher: Publisher) -> str:
     settings = settings_of(config)
     name = letter.topic.removeprefix(LETTERS)
     tree = settings.sources.get(name, {})
-    headers = {key: value.decode("utf-8", "replace") for key, value in letter.headers}
+    headers = {key: (value or b"").decode("utf-8", "replace") for key, value in letter.headers}
     request = Request(headers.pop("method", "POST"), "", headers, letter.value or b"", letter.timestamp)
     try:
         source = parse_settings(name, {"timezone": settings.business.timezone, **tree})

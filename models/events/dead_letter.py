@@ -28,7 +28,7 @@ class Redriven(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -46,7 +46,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first_seen: int
     key: bytes | None = None
     value: bytes | None = None
-    headers: list[tuple[str, bytes]] = []
+    headers: list[tuple[str, bytes | None]] = []
     size: int = 0
     sha256: str = ""
     cut: list[str] = []
@@ -126,20 +126,19 @@ def decode(value: bytes) -> DeadLetter:
         raise ValueError(f"dead letter: {error}") from None
 
 
-def _kept(headers: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    kept: list[tuple[str, bytes]] = []
+def _kept(headers: Sequence[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
+    kept: list[tuple[str, bytes | None]] = []
     room = HEADERS_KEPT
     for name, content in headers:
-        content = content or b""  # Kafka's headers may be null
-        room -= len(name) + len(content)
+        room -= len(name) + len(content or b"")  # Kafka's headers may be null
         if room < 0:
             break
         kept.append((name, content))
     return kept
 
 
-def _redrives(headers: Sequence[tuple[str, bytes]]) -> int:
+def _redrives(headers: Sequence[tuple[str, bytes | None]]) -> int:
     for name, content in headers:
-        if name == REDRIVES and content.isdigit() and len(content) < 10:
+        if name == REDRIVES and content is not None and content.isdigit() and len(content) < 10:
             return int(content)
     return 0

@@ -30,7 +30,7 @@ from models.events.scalars import (
 
 #: The event, when it happened (epoch milliseconds), and the names of the fields that were kept out.
 Decoded: TypeAlias = tuple[Event, int, tuple[str, ...]]
-Headers: TypeAlias = Sequence[tuple[str, bytes]]
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 #: ``(value, headers, arrival in epoch milliseconds)`` to the event; raises Refused.
 Decode: TypeAlias = Callable[[bytes | None, Headers, int], Decoded]
 Known: TypeAlias = frozenset[str] | None

@@ -3,17 +3,18 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import aiokafka.consumer.fetcher
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchError, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
 from models.fold import AHEAD_OF_CLOCK, Record
+from stream.batches import Batches
 from stream.chunks import Chunk, ConsumerThread, split
 
 WHERE = TopicPartition("p.numbers", 0)
@@ -62,7 +63,7 @@ class Fetcher:
         self.assignment.state_value(WHERE).seek(offset)
 
     def arrives(self, fetched_from: int, data: bytes) -> None:
-        records = PartitionRecords(WHERE, MemoryRecords(data), [], fetched_from, None, None, True, 1)
+        records = PartitionRecords(WHERE, Batches(data), [], fetched_from, None, None, True, 1)
         self._records[WHERE] = FetchResult(WHERE, assignment=self.assignment, partition_records=records, backoff=0)
 
 
@@ -109,6 +110,32 @@ async def test_arrival_is_the_brokers_word_or_this_machines_never_a_producers(
     fetcher.arrives(0, batch(0, 2, by_broker=stamp))
     [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
     assert [(record.timestamp, record.read) for record in chunk.records] == [(arrived, NOW)] * 2
+
+
+async def test_a_header_whose_name_is_not_utf_8_ends_nobody(fetcher: Fetcher, thread: ConsumerThread) -> None:
+    strange = bytearray(batch(0, 5))
+    for place in (0, 2):  # the first, and the third of those that are left
+        strange[_nth(strange, b"\x02h", place) + 1] = 0xFF
+    strange[17:21] = calc_crc32c(bytes(strange[21:])).to_bytes(4, "big")
+    later = bytearray(strange)
+    later[:8] = (7).to_bytes(8, "big")
+    fetcher.seek(0)
+    fetcher.arrives(0, bytes(strange) + batch(5, 2) + bytes(later) + batch(12, 1))
+    [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+    assert (chunk.start, chunk.end) == (0, 13)
+    assert [record.offset for record in chunk.records] == list(range(13))
+    odd = [record.offset for record in chunk.records if record.headers == [(r"\xff", b"x")]]
+    assert odd == [0, 3, 7, 10]
+    assert aiokafka.consumer.fetcher.MemoryRecords is Batches, "what the real fetcher reads with"
+    assert all(record.headers == [("h", b"x")] for record in chunk.records if record.offset not in odd)
+
+
+def _nth(found: bytes | bytearray, what: bytes, count: int) -> int:
+    """Return where ``what`` is found for the ``count``-th time, from 0."""
+    place = -1
+    for _ in range(count + 1):
+        place = found.index(what, place + 1)
+    return place
 
 
 async def test_compacted_and_control_records_lie_inside_a_chunk(fetcher: Fetcher, thread: ConsumerThread) -> None:
