@@ -47,6 +47,24 @@ class Entities(Generic[S]):
         self._hot[key] = state
         self._dirty[key] = state
 
+    def back(self) -> None:
+        """Forget all that was put, or changed in place, since the last :meth:`changes`."""
+        self._dirty = {}
+        self._hot = {}
+
+    def row(self, key: str) -> bytes | None:
+        """Return the entity as it is, as a row; None where it is not known."""
+        state = self._dirty.get(key)
+        return self._rows.get(key) if state is None else self._encode(state)
+
+    def put_back(self, key: str, row: bytes | None) -> None:
+        """Have the entity be again what :meth:`row` gave, whatever was done to it since."""
+        self._hot.pop(key, None)
+        if row is None:
+            self._dirty.pop(key, None)
+        elif key in self._dirty:
+            self.put(key, self._decode(row))
+
     @property
     def dirty(self) -> Mapping[str, S]:
         """The entities that were put since the last :meth:`changes`."""

@@ -11,9 +11,9 @@ _KEPT = 16
 
 
 class Fault(NamedTuple):
-    """An exception of ours: which record it was met at (topic-partition-offset), what it was, and its trace."""
+    """An exception of ours: where it was met (topic-partition-offset, or a work and an entity), what it was, its trace."""
 
-    record: str
+    where: str
     error: str
     trace: str
 
@@ -35,12 +35,14 @@ class Faults:
         self.fresh: deque[Fault] = deque(maxlen=_KEPT)
         self.set_back: deque[SetBack] = deque(maxlen=_KEPT)
 
-    def add(self, record: Record, error: Exception) -> str:
+    def add(self, where: Record | str, error: Exception) -> str:
         """Note an exception; return it as one line."""
         self.total += 1
         said = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         trace = "".join(traceback.format_exception(error))
-        self.fresh.append(Fault(f"{record.topic}-{record.partition}-{record.offset}", said, trace))
+        if isinstance(where, Record):
+            where = f"{where.topic}-{where.partition}-{where.offset}"
+        self.fresh.append(Fault(where, said, trace))
         return said
 
     def runs_ahead(self, time: int, read: int) -> bool:

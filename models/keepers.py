@@ -14,7 +14,6 @@ from models.entities import Entities
 from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
-from models.events.refused import Reason, Refused
 from models.fold import Output
 from models.folds import deals, engagement, leads, tallies
 from models.history import Entry, Histories, Story, TooLate
@@ -196,7 +195,7 @@ class _Deals(_Logged):
         if kind is not None:
             return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is DealAbsorbed:
-            return self.absorb(event.subject, _entries(event.data.facts))
+            return self.absorb(event.subject, event.data.facts)
         return self._activity(event, at, arrival)
 
     def _activity(self, event: Any, at: int, arrival: int) -> str:
@@ -235,7 +234,7 @@ class _Leads(_Logged):
         if kind is not None:
             return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is LeadAbsorbed:
-            return self.absorb(event.subject, _entries(event.data.facts))
+            return self.absorb(event.subject, event.data.facts)
         return self.note(event.subject, (at, event.id, event.data.level, {}), event.source)  # lead.qualified: mql or sql
 
     def state(self, key: str, story: Story[Any]) -> LeadState:
@@ -246,14 +245,6 @@ class _Leads(_Logged):
 def _latest(story: Story[Any]) -> int:
     """Return the time of an entity's latest fact."""
     return story.log[-1][0] if story.log else story.base_at
-
-
-def _entries(facts: Any) -> list[Entry]:
-    """Return the facts of a merge as a log's entries; raise :class:`Refused` where they are not."""
-    try:
-        return msgspec.convert(facts, list[Entry])
-    except msgspec.ValidationError as error:
-        raise Refused(Reason.INVALID_DATA, f"facts: {error}") from None
 
 
 class _Engagement:

@@ -176,6 +176,12 @@ class Panes:
         self._distinct = {}
         self._expire(floors)
 
+    def back(self) -> None:
+        """Forget what was added since the last :meth:`roll`."""
+        self._deltas = {}
+        self._values = {}
+        self._distinct = {}
+
     def _merge_counts(self, grain: Grain, pane: int, segment: str, slot: int, counts: Counter[int]) -> None:
         if not any(counts.values()):
             return

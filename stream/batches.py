@@ -19,15 +19,15 @@ class Batches:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.start = self._next = 0
-        self._records = MemoryRecords(raw)
+        self._records: Any = MemoryRecords(raw)
 
     def size_in_bytes(self) -> int:
         """The size of all batches."""
-        return self._records.size_in_bytes()
+        return len(self.raw)
 
     def has_next(self) -> bool:
         """Whether there is a whole further batch."""
-        return self._records.has_next()
+        return bool(self._records.has_next())
 
     def next_batch(self) -> Any:
         """The next batch."""
@@ -38,7 +38,7 @@ class Batches:
     @property
     def end(self) -> int:
         """The offset after the present batch, records of it that were compacted away included."""
-        return DefaultRecordBatch(self.raw[self.start : self._next]).next_offset
+        return int(DefaultRecordBatch(self.raw[self.start : self._next]).next_offset)
 
     def again(self) -> Iterator[Any]:
         """The records of the present batch, header names that are not UTF-8 written out."""

@@ -53,15 +53,15 @@ class Teller:
         self._logged[fold] = at
         more = new - 1 + self._unlogged.pop(fold, 0)
         log.error(
-            "%s: a fault of Vigie's own at %s%s: the record changed nothing, please report it\n%s",
-            fold, last.record, f" (and {more} more)" if more else "", last.trace.rstrip(),
+            "%s: a fault of Vigie's own at %s%s: it changed nothing, please report it\n%s",
+            fold, last.where, f" (and {more} more)" if more else "", last.trace.rstrip(),
         )  # fmt: skip
 
     def warnings(self) -> list[str]:
         """Return a line for each fold that something was wrong with: for ``/readyz``, as degraded."""
         now = self._clock()
         found = [
-            f"{fold}: a fault of Vigie's own, last at {fault.record}: {fault.error[:160]} (see the log and the dead letters)"
+            f"{fold}: a fault of Vigie's own, last at {fault.where}: {fault.error[:160]} (see the log and the dead letters)"
             for fold, (at, fault) in sorted(self._last.items())
             if now - at < SHOWN
         ]

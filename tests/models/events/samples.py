@@ -15,7 +15,7 @@ _VISIT |= {"source": "ads", "campaign": "spring", "duration_seconds": 12.5, "for
 _REACH = {"message_id": "m-1", "lead_id": "l-1", "campaign": "spring", "channel": "mail", "count": 3, "cost": "0.0125"}
 _INVOICE = {"amount": 480, "currency": "EUR", "product": "suite", "deal_id": "d-1", "term_end": "2027-07-24"}
 _TICKET = {"opened_at": "2026-07-20T08:00:00Z", "response_seconds": 900}
-_FACTS = {"origin": "d-2", "version": 1, "path": ["d-3"], "facts": {"any": [1, "x", None]}}
+_FACTS = {"origin": "d-2", "version": 1, "path": ["d-3"], "facts": [[1_780_000_000_000, "e-1", "updated", {"amount": 10_000}]]}
 
 #: The full data of each type.
 DATA: dict[str, dict[str, Any]] = {
