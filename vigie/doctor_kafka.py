@@ -15,8 +15,8 @@ from stream.options import EngineOptions, FoldSpec, wall_clock
 from stream.quiet import client_logger
 from stream.settings import Settings
 from stream.topics import Problem, check, summary
-from vigie.dead_letters import read
 from vigie.doctor import Finding, fail, ok, warn
+from vigie.letters import standing
 from vigie.topics import plan
 
 #: What a broker, or our side, says to a password or a certificate.
@@ -192,7 +192,7 @@ def _dead_letters(options: EngineOptions) -> Iterator[Finding]:
     examples: dict[str, DeadLetter] = {}
     recent: defaultdict[str, int] = defaultdict(int)
     since = wall_clock() - _RECENT
-    for letter in read(options):
+    for letter in standing(options):
         reasons[letter.reason] += 1
         recent[letter.reason] += letter.first_seen >= since
         examples[letter.reason] = letter
