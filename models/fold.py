@@ -12,6 +12,10 @@ from typing import NamedTuple, Protocol
 AHEAD_OF_CLOCK = 30 * 60_000
 
 
+#: No row and no output of a fold is larger (bytes): below what topics take, so that none of them can stop a worker.
+LARGEST_ROW = 7 * 1024 * 1024
+
+
 def arrival(stamp: int, by_broker: bool, now: int) -> int:
     """Return when a record arrived (epoch ms), from its timestamp and ``now``, the reader's clock when it is read.
 

@@ -1,7 +1,7 @@
 """What differs between the kinds of entities: how an event of each is applied, and when an entity can be forgotten?"""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -68,6 +68,7 @@ _to_dict = msgspec.to_builtins
 _ACTIVITIES = {m.name: slot for slot, m in enumerate(MEASURES["deals"]) if m.name in ("deal_activities", "meetings")}
 _MEETINGS = frozenset({"meeting", "demo"})
 _FAR = 1 << 62
+_PART = 768 * 1024  # bytes of facts that one record hands over: below Kafka's default limit for a record
 
 
 class _Logged(ABC):
@@ -129,16 +130,17 @@ class _Logged(ABC):
         facts = [entry for entry in entries if entry[2] not in (deals.MERGED, deals.DELETED)]
         if not facts:
             return
-        event = {
-            "specversion": "1.0",
-            "id": f"{key}>{into}>{cause[1]}"[:200],
-            "source": "vigie",
-            "type": self._absorbed,
-            "time": iso(cause[0]),
-            "subject": into,
-            "data": {"origin": key, "version": len(entries), "path": [key], "facts": facts},
-        }
-        self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
+        for part in _parts(facts):
+            event = {
+                "specversion": "1.0",
+                "id": f"{key}>{into}>{cause[1]}"[:200],
+                "source": "vigie",
+                "type": self._absorbed,
+                "time": iso(cause[0]),
+                "subject": into,
+                "data": {"origin": key, "version": len(entries), "path": [key], "facts": part},
+            }
+            self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
 
     def outputs(self) -> list[Output]:
         """Return the facts to be handed to survivors, once."""
@@ -171,6 +173,20 @@ class _Logged(ABC):
     def finished(self, present: Any) -> bool:
         """Whether nothing more is expected of the entity."""
         return True
+
+
+def _parts(facts: list[Entry]) -> Iterator[list[Entry]]:
+    """Yield the facts in parts that a record holds, oldest first: 64 facts may have more than a megabyte of text."""
+    part: list[Entry] = []
+    room = _PART
+    for fact in facts:
+        size = len(orjson.dumps(fact))
+        if part and size > room:
+            yield part
+            part, room = [], _PART
+        part.append(fact)
+        room -= size
+    yield part
 
 
 def _into(story: Story[Any]) -> str | None:

@@ -18,7 +18,7 @@ from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.faults import Faults
-from models.fold import Changes, Output, Record, Row
+from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.history import TooLate
 from models.keepers import KEEPERS
 from models.measures import MEASURES
@@ -171,6 +171,10 @@ class EntityPartition:
             try:
                 self._take((record,))
                 self._settle()
+            except Refused as refused:
+                self._back()
+                self._refuse(record, refused)
+                self._settle()
             except Exception as error:
                 self._back()
                 self._refuse(record, Refused(Reason.INTERNAL, self.faults.add(record, error)))
@@ -179,7 +183,7 @@ class EntityPartition:
     def _settle(self) -> None:
         """Bring what was taken into rows and sums: from here on it stays. Raises before anything is changed."""
         states = self._keeper.states()
-        self._rows.update(self._keeper.entities.changes())
+        self._rows.update(self._keeper.entities.changes(LARGEST_ROW))
         self._panes.roll(self.watermark)
         self._outputs += [*self._letters, *states, *self._keeper.outputs()]
         self._letters.clear()

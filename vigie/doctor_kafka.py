@@ -21,6 +21,8 @@ from vigie.topics import plan
 
 #: What a broker, or our side, says to a password or a certificate.
 _REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)
+#: What of a topic can be put right where it is.
+_SETTINGS = ("cleanup.policy", "retention.ms", "max.message.bytes", "message.timestamp.type")
 _PATIENCE = 5.0  # seconds, for one answer
 _BEHIND = 10_000  # records: what a worker that keeps up does not have before it
 _SKEW = 5_000  # ms: more than clocks in step and a record's way can differ
@@ -97,7 +99,7 @@ def _remedy(text: str) -> str:
     if "kafka.partitions;" in text:
         return "set kafka.partitions to what there is, or name others with kafka.topic_prefix: entities cannot change partitions"
     wanted = text.rpartition(": ")[2].removesuffix(" or more")
-    setting = next(name for name in ("cleanup.policy", "retention.ms", "message.timestamp.type") if name in text)
+    setting = next(name for name in _SETTINGS if name in text)
     return f"kafka-configs.sh --alter --entity-type topics --entity-name … --add-config {setting}={wanted}"
 
 

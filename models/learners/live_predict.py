@@ -23,7 +23,7 @@ from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.faults import Faults
-from models.fold import Changes, Output, Record, Row
+from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.history import Histories, Story, TooLate
 from models.learners import examples, words
 from models.learners.deal_model import HORIZON, DealModel, Prediction
@@ -252,7 +252,7 @@ class PredictPartition:
             self._bulletin_row = None
         if self._touched:
             self._touched = False
-            rows += [Row(b"E" + key.encode(), value) for key, value in self.entities.changes()]
+            rows += [Row(b"E" + key.encode(), value) for key, value in self._entity_rows()]
             rows += [Row(b"E" + key.encode(), None) for key in self._sweep()]
             self._panes.roll(self.time)
             for name, body in self._panes.changes():
@@ -263,6 +263,13 @@ class PredictPartition:
             times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0)
             rows.append(Row(b"!", orjson.dumps(times)))
         return Changes(rows, outputs)
+
+    def _entity_rows(self) -> list[tuple[str, bytes]]:
+        try:
+            return self.entities.changes(LARGEST_ROW)
+        except Refused:
+            self.outcomes[str(Reason.TOO_LARGE)] += len(self.entities.put_back_larger(LARGEST_ROW))
+            return self.entities.changes()
 
     def follow(self, model: DealModel, floor: Floor) -> None:
         """Ask this model from now on, without a bulletin: who learns and who asks are in one hand."""

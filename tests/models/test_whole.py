@@ -16,7 +16,7 @@ from models.events.facts import DealFacts, LeadFacts
 from models.fold import Record
 from models.panes import Panes
 from models.partition import EntityPartition
-from tests.models.test_partition import BUSINESS, T0, deal_events, lead_events, record, tally_events, visit_events
+from tests.models.test_partition import BUSINESS, T0, deal_events, event, lead_events, record, tally_events, visit_events
 
 POISON = "e0010"
 
@@ -245,3 +245,46 @@ def test_every_attribute_that_an_event_may_have_can_be_handed_over() -> None:
         assert set(fields) <= set(family.__struct_fields__), name
         looked_at += len(fields)
     assert looked_at > 100
+
+
+# ── what would be too large for a topic ──
+
+
+def test_a_merge_of_large_facts_goes_in_records_that_a_topic_takes() -> None:
+    texts = ("owner", "team", "source", "campaign", "product", "region", "segment", "pipeline", "stage", "variant")
+    updates = [
+        event("deal.updated", "gone", T0 + i * HOUR_MS, f"u{i:03}", **{name: f"{i}漢".ljust(512, "漢") for name in texts})
+        for i in range(64)
+    ]
+    kept = Kept("deals")
+    kept.partition.fold([record("deals", e, offset) for offset, e in enumerate(updates)])
+    kept.partition.fold([record("deals", event("deal.merged", "gone", T0 + 99 * HOUR_MS, "m", into="stays"), 70)])
+    kept.checkpoint()
+    assert len(kept.forwarded) > 1
+    assert max(map(len, kept.forwarded)) < 1_000_000, "Kafka's default limit"
+    survivor = Kept("deals")
+    merges = [Record("deal-merges", 0, n, T0 + 400 * 24 * HOUR_MS, None, value, ()) for n, value in enumerate(kept.forwarded)]
+    survivor.partition.fold(merges)
+    rows = survivor.checkpoint().rows
+    assert not survivor.letters
+    assert [entry[1] for entry in orjson.loads(rows[b"Estays"])[0]] == [e["id"] for e in updates]
+
+
+@pytest.mark.parametrize("fold", ["deals", "engagement"])
+def test_a_row_that_would_be_too_large_is_the_last_records_dead_letter(fold: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = (deal_events if fold == "deals" else visit_events)(3, 400)
+    monkeypatch.setattr("models.partition.LARGEST_ROW", 2_000)
+    kept = Kept(fold)
+    for start in range(0, len(history), 50):
+        kept.partition.fold([record(fold, e, n) for n, e in enumerate(history[start : start + 50], start)])
+        kept.checkpoint()
+        kept.restart()
+    assert {letter["reason"] for letter in kept.letters} == {"too_large"}
+    assert 0 < len(kept.letters) < len(history)
+    assert max(len(value) for key, value in kept.rows.items() if key.startswith(b"E")) <= 2_000
+    assert not kept.partition.faults.total
+    # What was taken counts as it would without the rest.
+    without = Kept(fold)
+    refused = {letter["offset"] for letter in kept.letters}
+    without.partition.fold([record(fold, e, n) for n, e in enumerate(history) if n not in refused])
+    assert without.checkpoint().sums() == kept.sums()

@@ -413,6 +413,18 @@ def test_a_fault_of_a_wake_or_an_answer_stops_neither_the_worker_nor_the_others(
     assert loop.predictions["D1"]["at"] > BEGIN + 44 * DAY_MS, "it goes on once the fault is gone"
 
 
+def test_an_entity_whose_row_would_be_too_large_stays_as_it_was_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(interval=COARSE)
+    loop.send(event(0, fact(0, "created", "D1", owner="ann")), BEGIN)
+    before = loop.rows["predict-0"][b"ED1"]
+    monkeypatch.setattr("models.learners.live_predict.LARGEST_ROW", len(before) + 300)
+    loop.send(event(1, fact(0.1, "updated", "D1", owner="b" * 500)), BEGIN + DAY_MS // 10)
+    loop.send(event(2, fact(0.2, "created", "D2")), BEGIN + DAY_MS // 5)
+    assert len(loop.rows["predict-0"][b"ED1"]) <= len(before) + 300
+    assert loop.predictors[0].outcomes["too_large"] == 1
+    assert b"ED2" in loop.rows["predict-0"]
+
+
 def test_a_fault_while_learning_is_counted_told_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = Loop(interval=COARSE)
     monkeypatch.setattr(loop.learner.pupils["deal"], "learn_one", lambda example: {}["none"])
