@@ -33,6 +33,7 @@ AT_ONCE = 2_000
 HISTORY = 5
 DAY_MS = 86_400_000
 PAUSE_MS = 60_000
+_LARGEST = 2**53  # no time and no stay is longer (ms), and a row holds no larger number
 
 
 class Entry(msgspec.Struct, array_like=True):
@@ -119,7 +120,7 @@ class WatchEntities:
         for record in records:
             try:
                 take[record.topic](record)
-            except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError) as error:
                 self.refused += 1
                 detail = f"{record.topic}: {type(error).__name__}: {error}"
                 self._outputs.append(dead_output(record, Reason.INVALID_DATA, detail, record.timestamp))
@@ -169,13 +170,15 @@ class WatchEntities:
         win, at = float(tree["win"]), int(tree["at"])
         if not 0 <= win <= 1:
             raise ValueError(f"win: found {win:g} (accepted: from 0 to 1)")
+        if not 0 <= at <= _LARGEST:
+            raise ValueError(f"at: found {at} (accepted: milliseconds since 1970)")
         remember(entry.odds, at, win, self._within)
         self._touched.add(f"d|{(record.key or b'').decode()}")
 
     def _new_limits(self, record: Record) -> None:
         stages = {} if record.value is None else orjson.loads(record.value)["stages"]
         limits = {str(stage): [int(value) for value in values] for stage, values in stages.items()}
-        if any(len(values) != len(QUANTILES) for values in limits.values()):
+        if any(len(values) != len(QUANTILES) or not 0 <= min(values) <= max(values) <= _LARGEST for values in limits.values()):
             raise ValueError(f"limits: found {stages!r} (accepted: {len(QUANTILES)} quantiles for each stage)")
         if limits != self._limits:
             self._limits = limits
