@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from alert_rules.rhythm import WatchSenders
 from alert_rules.rule import Rule
+from models.beats import BEATS
 from models.calendar import Calendar
-from models.partition import BEATS
 from stream.options import FoldSpec
 
 NAME = "watch-senders"

@@ -19,10 +19,10 @@ from alert_rules.dead import dead_output
 from alert_rules.entity import EntityCondition
 from alert_rules.finding import TOPIC, Finding
 from alert_rules.rule import Rule
+from models.beats import BEATS, Beat
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
-from models.partition import BEATS, Beat
 
 #: Weeks looked back at, and in how many of them an hour must have had events to be a usual one.
 WEEKS, USUAL = 4, 3

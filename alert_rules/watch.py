@@ -35,6 +35,7 @@ DAY_MS = 86_400_000
 PAUSE_MS = 60_000
 #: What had been beyond a threshold for longer than this when it was first heard of is old: it begins no alert.
 OLD_MS = 7 * DAY_MS
+_LARGEST = 2**53  # no time and no stay is longer (ms), and a row holds no larger number
 
 
 class WatchEntities:
@@ -103,7 +104,7 @@ class WatchEntities:
         for record in records:
             try:
                 take[record.topic](record)
-            except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError) as error:
                 self.refused += 1
                 detail = f"{record.topic}: {type(error).__name__}: {error}"
                 self._outputs.append(dead_output(record, Reason.INVALID_DATA, detail, record.timestamp))
@@ -153,13 +154,16 @@ class WatchEntities:
         win, at = float(tree["win"]), int(tree["at"])
         if not 0 <= win <= 1:
             raise ValueError(f"win: found {win:g} (accepted: from 0 to 1)")
+        if not 0 <= at <= _LARGEST:
+            raise ValueError(f"at: found {at} (accepted: milliseconds since 1970)")
         remember(entry.odds, at, win, self._within)
         self._touched.add(f"d|{(record.key or b'').decode()}")
 
     def _new_limits(self, record: Record) -> None:
         stages = {} if record.value is None else orjson.loads(record.value)["stages"]
         limits = {str(s): [None if value is None else int(value) for value in values] for s, values in stages.items()}
-        if any(len(values) != len(QUANTILES) for values in limits.values()):
+        known = [value for values in limits.values() for value in values if value is not None]
+        if any(len(values) != len(QUANTILES) for values in limits.values()) or not all(0 <= value <= _LARGEST for value in known):
             raise ValueError(f"limits: found {stages!r} (accepted: {len(QUANTILES)} quantiles for each stage)")
         if limits != self._limits:
             self._limits = limits

@@ -7,7 +7,13 @@ that a million deals come back without being decoded.
 from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Generic, TypeVar
 
+from models.events.refused import Reason, Refused
+
 S = TypeVar("S")
+
+
+def _size(row: tuple[str, bytes]) -> int:
+    return len(row[1])
 
 
 class Entities(Generic[S]):
@@ -48,6 +54,24 @@ class Entities(Generic[S]):
         self._hot[key] = state
         self._dirty[key] = state
 
+    def back(self) -> None:
+        """Forget all that was put, or changed in place, since the last :meth:`changes`."""
+        self._dirty = {}
+        self._hot = {}
+
+    def row(self, key: str) -> bytes | None:
+        """Return the entity as it is, as a row; None where it is not known."""
+        state = self._dirty.get(key)
+        return self._rows.get(key) if state is None else self._encode(state)
+
+    def put_back(self, key: str, row: bytes | None) -> None:
+        """Have the entity be again what :meth:`row` gave, whatever was done to it since."""
+        self._hot.pop(key, None)
+        if row is None:
+            self._dirty.pop(key, None)
+        elif key in self._dirty:
+            self.put(key, self._decode(row))
+
     @property
     def dirty(self) -> Mapping[str, S]:
         """The entities that were put since the last :meth:`changes`."""
@@ -62,16 +86,27 @@ class Entities(Generic[S]):
         """Take one row back."""
         self._rows[key] = row
 
-    def changes(self) -> list[tuple[str, bytes]]:
-        """Return the rows of all that was put since the last call."""
+    def changes(self, most: int | None = None) -> list[tuple[str, bytes]]:
+        """Return the rows of all that was put since the last call; raise :class:`Refused` where one has more bytes than that."""
         encode = self._encode
         out = [(key, encode(state)) for key, state in self._dirty.items()]
+        if most is not None and out:
+            key, row = max(out, key=_size)
+            if len(row) > most:
+                raise Refused(Reason.TOO_LARGE, f"{key}: its log would have {len(row)} bytes, accepted are {most}")
         self._rows.update(out)
         self._dirty = {}
         hot = self._hot
         for key in list(hot)[: max(0, len(hot) - self._limit)]:
             del hot[key]
         return out
+
+    def put_back_larger(self, most: int) -> list[str]:
+        """Have what would be a larger row be again as it was at the last :meth:`changes`; return those entities."""
+        found = [key for key, state in self._dirty.items() if len(self._encode(state)) > most]
+        for key in found:
+            self.put_back(key, self._rows.get(key))
+        return found
 
     def begin_sweep(self) -> None:
         """Start looking over all entities for those that can be let go."""

@@ -15,7 +15,6 @@ from models.entities import Entities
 from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
-from models.events.refused import Reason, Refused
 from models.fold import Output
 from models.folds import deals, engagement, leads, tallies
 from models.history import Entry, Histories, Story, TooLate
@@ -90,6 +89,7 @@ _DIMENSIONS = (*deals.DESCRIBING, *deals.CREDITING, "stage")
 _FAR = 1 << 62
 #: A deal's row whose first fact does not say what it is; see ``models/history.py`` for the rest of it.
 _BEGINS_WITH_AN_EDIT = re.compile(rb'\[\[\[\d+,"(?:[^"\\]|\\.)*","(?:updated|deleted)",')
+_PART = 768 * 1024  # bytes of facts that one record hands over: below Kafka's default limit for a record
 
 
 class _Logged(Keeper):
@@ -156,16 +156,17 @@ class _Logged(Keeper):
         facts = [entry for entry in entries if entry[2] not in (deals.MERGED, deals.DELETED)]
         if not facts:
             return
-        event = {
-            "specversion": "1.0",
-            "id": f"{key}>{into}>{cause[1]}"[:200],
-            "source": "vigie",
-            "type": self._absorbed,
-            "time": iso(cause[0]),
-            "subject": into,
-            "data": {"origin": key, "version": len(entries), "path": [key], "facts": facts},
-        }
-        self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
+        for part in _parts(facts):
+            event = {
+                "specversion": "1.0",
+                "id": f"{key}>{into}>{cause[1]}"[:200],
+                "source": "vigie",
+                "type": self._absorbed,
+                "time": iso(cause[0]),
+                "subject": into,
+                "data": {"origin": key, "version": len(entries), "path": [key], "facts": part},
+            }
+            self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
 
     def outputs(self) -> list[Output]:
         """Return the facts to be handed to survivors, once."""
@@ -217,6 +218,20 @@ class _Logged(Keeper):
         return True
 
 
+def _parts(facts: list[Entry]) -> Iterator[list[Entry]]:
+    """Yield the facts in parts that a record holds, oldest first: 64 facts may have more than a megabyte of text."""
+    part: list[Entry] = []
+    room = _PART
+    for fact in facts:
+        size = len(orjson.dumps(fact))
+        if part and size > room:
+            yield part
+            part, room = [], _PART
+        part.append(fact)
+        room -= size
+    yield part
+
+
 def _into(story: Story[Any]) -> str | None:
     """Return the entity that the merged one went into: the earliest merge stands."""
     for entry in story.log:
@@ -239,7 +254,7 @@ class _Deals(_Logged):
         if kind is not None:
             return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is DealAbsorbed:
-            return self.absorb(event.subject, _entries(event.data.facts))
+            return self.absorb(event.subject, event.data.facts)
         return self._activity(event, at, arrival)
 
     def _activity(self, event: Any, at: int, arrival: int) -> str:
@@ -308,7 +323,7 @@ class _Leads(_Logged):
         if kind is not None:
             return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is LeadAbsorbed:
-            return self.absorb(event.subject, _entries(event.data.facts))
+            return self.absorb(event.subject, event.data.facts)
         return self.note(event.subject, (at, event.id, event.data.level, {}), event.source)  # lead.qualified: mql or sql
 
     def renew(self, kept: Collection[str]) -> None:
@@ -333,14 +348,6 @@ class _Leads(_Logged):
 def _latest(story: Story[Any]) -> int:
     """Return the time of an entity's latest fact."""
     return story.log[-1][0] if story.log else story.base_at
-
-
-def _entries(facts: Any) -> list[Entry]:
-    """Return the facts of a merge as a log's entries; raise :class:`Refused` where they are not."""
-    try:
-        return msgspec.convert(facts, list[Entry])
-    except msgspec.ValidationError as error:
-        raise Refused(Reason.INVALID_DATA, f"facts: {error}") from None
 
 
 class _Engagement(Keeper):

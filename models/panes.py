@@ -143,7 +143,8 @@ class Panes:
     def roll(self, watermark: int) -> None:
         """Carry the deltas into the panes that are kept, and let go of the ones that have passed their time.
 
-        ``watermark`` (ms) only grows, so what a pane holds while it is kept never depends on the order of arrival.
+        ``watermark`` (ms) only grows, so what a pane holds while it is kept never depends on the order of arrival; it is set
+        back only where it had run ahead of all clocks.
         """
         business, calendar = self._business, self._business.calendar
         floors = {
@@ -187,6 +188,12 @@ class Panes:
         self._distinct = {}
         self._expire(floors)
 
+    def back(self) -> None:
+        """Forget what was added since the last :meth:`roll`."""
+        self._deltas = {}
+        self._values = {}
+        self._distinct = {}
+
     def _merge_counts(self, grain: Grain, pane: int, segment: str, slot: int, counts: Counter[int]) -> None:
         if not any(counts.values()):
             return
@@ -219,7 +226,7 @@ class Panes:
 
     def _expire(self, floors: dict[Grain, int]) -> None:
         for grain, floor in floors.items():
-            if floor <= self._floor[grain]:
+            if floor == self._floor[grain]:
                 continue
             self._floor[grain] = floor
             panes = self._sums[grain]

@@ -23,12 +23,16 @@ from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from models.fold import Record
+from models.fold import Record, arrival
+from stream.batches import all_of
+from stream.options import wall_clock
 
 log = logging.getLogger(__name__)
 
 #: Records of one chunk: bounds how long a fold keeps the event loop (2,000 × 5 µs = 10 ms).
 MAX_RECORDS = 2_000
+#: The type of a timestamp that is the broker's own (0, CreateTime, is the producer's).
+_LOG_APPEND_TIME = 1
 #: Chunks that wait for their fold, over all partitions, before fetching pauses.
 MAX_QUEUED = 16
 
@@ -86,12 +90,13 @@ def split(chunk: Chunk, most: int) -> list[Chunk]:
     return pieces
 
 
-def _maker(topic: str, partition: int) -> Callable[[Any, Any], Record]:
+def _maker(topic: str, partition: int, now: int) -> Callable[[Any, Any], Record]:
     """Makes records in the folds' own form, for aiokafka to call (its own have eleven fields and cost twice as much)."""
     new = tuple.__new__
 
     def record(tp: Any, raw: Any) -> Record:
-        return new(Record, (topic, partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers))
+        arrived = arrival(raw.timestamp, raw.timestamp_type == _LOG_APPEND_TIME, now)
+        return new(Record, (topic, partition, raw.offset, arrived, raw.key, raw.value, raw.headers, now))
 
     return record
 
@@ -157,6 +162,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         chunks: list[tuple[TP, Chunk]] = []
         errors: list[tuple[TP, Exception]] = []
         logical = self.app.driver.options.logical
+        now = wall_clock()
         if fetcher._subscriptions.reassignment_in_progress or not self.consumer.flow_active:
             return Taken(chunks, errors)
         for tp in list(fetcher._records):
@@ -168,8 +174,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 records = result._partition_records
                 if records is not None and result.check_assignment(tp):
                     start = records.next_fetch_offset
-                    records._consumer_record = _maker(logical(tp.topic), tp.partition)
-                    found = list(records)
+                    records._consumer_record = _maker(logical(tp.topic), tp.partition, now)
+                    found = all_of(records)
                     result._update_position()
                     end = records.next_fetch_offset
                     if end > start:

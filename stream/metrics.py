@@ -62,6 +62,12 @@ class Metrics:
         self._dead = Counter(
             "vigie_dead_letters_total", "Records that could not be used, by reason", ["reason"], registry=registry
         )
+        self._faults = Counter(
+            "vigie_fold_faults_total", "Records that met a fault of Vigie's own, and changed nothing", ["fold"], registry=registry
+        )
+        self._set_back = Counter(
+            "vigie_time_set_back_total", "Partitions whose time had run ahead and was set back", ["fold"], registry=registry
+        )
         self._unknown = Counter(
             "vigie_unknown_fields_total", "Fields that are not of the contract and were kept out", ["type"], registry=registry
         )
@@ -185,6 +191,14 @@ class Metrics:
     def dead_letters(self, reason: str, count: int = 1) -> None:
         """Count records that could not be used."""
         self._dead.labels(reason).inc(count)
+
+    def faults(self, fold: str, count: int) -> None:
+        """Count faults of ours; 0 begins the counter."""
+        self._faults.labels(fold).inc(count)
+
+    def set_back(self, fold: str, count: int) -> None:
+        """Count partitions whose time was set back; 0 begins the counter."""
+        self._set_back.labels(fold).inc(count)
 
     def unknown_fields(self, type_: str, count: int = 1) -> None:
         """Count fields that are not of the contract."""

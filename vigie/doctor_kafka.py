@@ -15,8 +15,8 @@ from stream.options import EngineOptions, FoldSpec, wall_clock
 from stream.quiet import client_logger
 from stream.settings import Settings
 from stream.topics import Problem, check, summary
-from vigie.dead_letters import read
 from vigie.doctor import Finding, fail, ok, warn
+from vigie.letters import standing
 from vigie.topics import plan
 
 #: What a broker answers while it is still finding out who keeps a group's positions (always, after its very first start), or who
@@ -31,6 +31,8 @@ _SETTLING = (
 )
 #: What a broker, or our side, says to a password or a certificate.
 _REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)
+#: What of a topic can be put right where it is.
+_SETTINGS = ("cleanup.policy", "retention.ms", "max.message.bytes", "message.timestamp.type")
 _PATIENCE = 5.0  # seconds, for one answer
 _BEHIND = 10_000  # records: what a worker that keeps up does not have before it
 _SKEW = 5_000  # ms: more than clocks in step and a record's way can differ
@@ -112,7 +114,7 @@ def _remedy(text: str) -> str:
     if "kafka.partitions;" in text:
         return "set kafka.partitions to what there is, or name others with kafka.topic_prefix: entities cannot change partitions"
     wanted = text.rpartition(": ")[2].removesuffix(" or more")
-    setting = next(name for name in ("cleanup.policy", "retention.ms") if name in text)
+    setting = next(name for name in _SETTINGS if name in text)
     return f"kafka-configs.sh --alter --entity-type topics --entity-name … --add-config {setting}={wanted}"
 
 
@@ -210,7 +212,7 @@ def _dead_letters(options: EngineOptions) -> Iterator[Finding]:
     examples: dict[str, DeadLetter] = {}
     recent: defaultdict[str, int] = defaultdict(int)
     since = wall_clock() - _RECENT
-    for letter in read(options):
+    for letter in standing(options):
         reasons[letter.reason] += 1
         recent[letter.reason] += letter.first_seen >= since
         examples[letter.reason] = letter

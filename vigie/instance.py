@@ -53,6 +53,7 @@ from stream.topics import create, declared, partition_for
 from stream.waiting import end
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
+from vigie.faults import Teller
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
 
@@ -181,6 +182,7 @@ class Instance:
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self._counting: asyncio.Task[None] | None = None
+        self.faults = Teller(self.metrics, [spec.name for spec in specs])
 
     def reload(self, settings: Settings) -> list[Rule]:
         """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
@@ -358,6 +360,11 @@ class Instance:
                 metrics.source_seen(source, at)
             while partition.delays:
                 metrics.delayed(partition.delays.popleft() / 1000)
+        for name in self.engine.driver.specs:
+            for number in range(self.options.partitions_of(self.engine.driver.specs[name].topics[0])):
+                found = getattr(self._fold(name, number), "faults", None)
+                if found is not None:
+                    self.faults.tell(name, number, found)
 
 
 def read_document(name: str, path: Path) -> bytes:

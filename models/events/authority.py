@@ -70,7 +70,7 @@ _MOST_UNKNOWN = 32
 _MOST_PROBLEMS = 3
 
 
-def binary(headers: Sequence[tuple[str, bytes]]) -> bool:
+def binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     """Tell whether the headers hold the event's attributes (CloudEvents' binary content mode)."""
     mode = False
     for name, value in headers:
@@ -81,7 +81,7 @@ def binary(headers: Sequence[tuple[str, bytes]]) -> bool:
     return mode
 
 
-def read(value: bytes | None, headers: Sequence[tuple[str, bytes]], topic: str) -> tuple[Event, tuple[str, ...]]:
+def read(value: bytes | None, headers: Sequence[tuple[str, bytes | None]], topic: str) -> tuple[Event, tuple[str, ...]]:
     """Return the event as its struct, and the names of its unknown fields; raise Refused.
 
     What depends on the moment and on the settings (the range of times, known currencies) is not looked at here.
@@ -135,9 +135,11 @@ def _structured(value: bytes | None) -> dict[str, Any]:
     return raw
 
 
-def _binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+def _binary(value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> dict[str, Any]:
     raw: dict[str, Any] = {}
     for name, content in headers:
+        if content is None:  # CloudEvents: null is the same as absent
+            continue
         if name.startswith("ce_"):
             attribute = name[3:]
         elif name.lower() == "content-type":
@@ -147,7 +149,7 @@ def _binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> dict[s
         if attribute in raw or attribute == "data":
             raise Refused(Reason.BAD_ENVELOPE, f"header {shown(name)}: given twice, or not an attribute of CloudEvents")
         try:
-            raw[attribute] = (content or b"").decode()
+            raw[attribute] = content.decode()
         except UnicodeDecodeError:
             raise Refused(Reason.BAD_ENVELOPE, f"header {shown(name)}: not UTF-8") from None
     if value:

@@ -14,6 +14,8 @@ from msgspec.structs import fields, force_setattr
 
 from models.events import authority, customers, deals, engagement, leads, spend
 from models.events.catalogue import TOPICS, Event
+from models.events.facts import DealFacts, LeadFacts, read_facts
+from models.events.merges import DealAbsorbed, LeadAbsorbed
 from models.events.refused import Reason, Refused
 from models.events.scalars import (
     AHEAD,
@@ -31,7 +33,7 @@ from models.events.scalars import (
 
 #: The event, when it happened (epoch milliseconds), and the names of the fields that were kept out.
 Decoded: TypeAlias = tuple[Event, int, tuple[str, ...]]
-Headers: TypeAlias = Sequence[tuple[str, bytes]]
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 #: ``(value, headers, arrival in epoch milliseconds)`` to the event; raises Refused.
 Decode: TypeAlias = Callable[[bytes | None, Headers, int], Decoded]
 Known: TypeAlias = frozenset[str] | None
@@ -190,6 +192,11 @@ def _settle_merge(event: Any, arrival: int, currencies: Known) -> None:
         raise Refused(Reason.INVALID_DATA, f"into: {shown(into)} cannot be merged into itself")
 
 
+def _settle_absorption(event: Any, arrival: int, currencies: Known) -> None:
+    said = DealFacts if event.__class__ is DealAbsorbed else LeadFacts
+    force_setattr(event.data, "facts", read_facts(event.data.facts, said, arrival))
+
+
 _SETTLE: dict[type, Callable[[Any, int, Known], None]] = {
     **dict.fromkeys(
         (
@@ -205,6 +212,7 @@ _SETTLE: dict[type, Callable[[Any, int, Known], None]] = {
         _settle_attributes,
     ),
     **dict.fromkeys((deals.DealMerged, leads.LeadMerged), _settle_merge),
+    **dict.fromkeys((DealAbsorbed, LeadAbsorbed), _settle_absorption),
     **dict.fromkeys(
         (
             engagement.EmailSent,

@@ -94,14 +94,11 @@ class Kind:
         return DealModel(Hazard([f.name for f in self.categories], [f.name for f in self.numbers]))
 
     def facts(self, event: Any, at: int) -> list[Entry]:
-        """Return an event as facts of its subject's log: one, or those of an entity that was merged into it.
-
-        Raises:
-            msgspec.ValidationError: where what a merge hands over is no list of facts.
-        """
+        """Return an event as facts of its subject's log: one, or those of an entity that was merged into it."""
         cls = event.__class__
         if cls is self.absorbed:
-            return msgspec.convert(event.data.facts, list[Entry])
+            facts: list[Entry] = event.data.facts
+            return facts
         if cls is lead_events.LeadQualified:
             return [(at, event.id, event.data.level, {})]
         return [(at, event.id, self.kinds[cls], msgspec.to_builtins(event.data))]

@@ -18,10 +18,11 @@ from alert_rules.rule import Known, Rule
 from alert_rules.schema import parse_rules
 from alert_rules.stages.times import usual
 from alert_rules.watch import WatchEntities
+from models.beats import BEATS
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, calendar, epoch_ms
 from models.fold import Output, PartitionFold, Record
-from models.partition import BEATS, EntityPartition
+from models.partition import EntityPartition
 from stream.catalogue import load_catalogue
 from tests.alert_rules.readings import reading, records
 from tests.alert_rules.readings import rule as kpi_rule

@@ -459,14 +459,15 @@ def test_a_record_in_the_wrong_partition_is_sent_to_its_entitys_own() -> None:
         [
             record("deals", event("deal.created", "here", T0, "0")),
             record("deals", there),
-            record("deals", b'{"amount":"5"}')._replace(headers=binary),
+            record("deals", b'{"amount":"5"}')._replace(headers=[*binary, ("ce_tenant", None), ("trace", None), ("x", b"\xff")]),
+            record("deals", b"")._replace(headers=[*binary, ("content-type", None)]),
         ]
     )
     outputs = [o for o in partition.changes().outputs if o.topic == "deals"]
-    assert [(o.key, o.partition) for o in outputs] == [(b"there", None)] * 2
+    assert [(o.key, o.partition) for o in outputs] == [(b"there", None)] * 3
     assert orjson.loads(outputs[0].value or b"") == there
     assert orjson.loads(outputs[1].value or b"") == {**there, "data": {"amount": "5"}}
-    assert partition.outcomes["deals", "deal.created", "readdressed"] == 2
+    assert partition.outcomes["deals", "deal.created", "readdressed"] == 3
     assert len(partition.entities) == 1
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-import rich.console
 import typer
 from click.testing import Result
 from typer.testing import CliRunner
@@ -179,7 +178,7 @@ HOSTILE = "[/] \x1b[2J\x9b31m\u202eann\n2026-01-01T00:00:00Z ERROR forged"
 
 def test_a_hostile_name_is_text_in_tables_and_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     reading = {"kpi": "sales", "window": "7d", "segment": {"source": HOSTILE}, "value": 1, "unit": "count", "why": HOSTILE}
-    rich.console.Console(width=200).print(kpis._table([reading]))
+    kpis._print([reading])
     with pytest.raises(typer.Exit):
         common.refuse(f"source {HOSTILE}")
     out, err = capsys.readouterr()

@@ -36,7 +36,7 @@ _INVOICE = {
     "name": "Chairs Ltd",
 }
 _TICKET = {"opened_at": "2026-07-20T08:00:00Z", "response_seconds": 900, "name": "Chairs Ltd"}
-_FACTS = {"origin": "d-2", "version": 1, "path": ["d-3"], "facts": {"any": [1, "x", None]}}
+_FACTS = {"origin": "d-2", "version": 1, "path": ["d-3"], "facts": [[1_780_000_000_000, "e-1", "updated", {"amount": 10_000}]]}
 
 #: The full data of each type.
 DATA: dict[str, dict[str, Any]] = {
