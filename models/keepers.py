@@ -1,7 +1,8 @@
 """What differs between the kinds of entities: how an event of each is applied, and when an entity can be forgotten?"""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -9,12 +10,11 @@ import orjson
 from msgspec import UNSET
 
 from models.business import Business
-from models.calendar import iso
+from models.calendar import HOUR_MS, MINUTE_MS, iso
 from models.entities import Entities
 from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
-from models.events.refused import Reason, Refused
 from models.fold import Output
 from models.folds import deals, engagement, leads, tallies
 from models.history import Entry, Histories, Story, TooLate
@@ -26,7 +26,7 @@ from models.states import encode as encode_state
 
 
 class Keeper(Protocol):
-    """What differs between the kinds of entities."""
+    """What differs between the kinds of entities. What most of them have nothing to do for does nothing here."""
 
     entities: Entities[Any]
 
@@ -44,6 +44,23 @@ class Keeper(Protocol):
 
     def dead(self, state: Any, watermark: int) -> bool:
         """Whether an entity can be forgotten."""
+
+    def shrink(self, state: Any, watermark: int) -> bool:
+        """Forget of an entity what is of no use any more; return whether there was anything."""
+        return False
+
+    def values(self, state: Any) -> Iterable[tuple[str, Any]]:
+        """Return the dimensions and values under which an entity may book, or take back; a value may be None."""
+        return ()
+
+    def let_go(self, state: Any, at: int) -> None:
+        """Take out of the levels, from ``at`` (ms) on, what an entity that is being forgotten still counts for."""
+
+    def renew(self, kept: Collection[str]) -> None:
+        """Book anew what was booked by rules of before (``RULES``); ``kept`` are the measures that were kept then.
+
+        Measures that were not are none of its concern. Called once, after the restore of such state.
+        """
 
 
 _DEAL_KINDS: dict[type, str] = {
@@ -68,10 +85,14 @@ _LEAD_KINDS: dict[type, str] = {
 _to_dict = msgspec.to_builtins
 _ACTIVITIES = {m.name: slot for slot, m in enumerate(MEASURES["deals"]) if m.name in ("deal_activities", "meetings")}
 _MEETINGS = frozenset({"meeting", "demo"})
+_DIMENSIONS = (*deals.DESCRIBING, *deals.CREDITING, "stage")
 _FAR = 1 << 62
+#: A deal's row whose first fact does not say what it is; see ``models/history.py`` for the rest of it.
+_BEGINS_WITH_AN_EDIT = re.compile(rb'\[\[\[\d+,"(?:[^"\\]|\\.)*","(?:updated|deleted)",')
+_PART = 768 * 1024  # bytes of facts that one record hands over: below Kafka's default limit for a record
 
 
-class _Logged(ABC):
+class _Logged(Keeper):
     """Deals and leads: entities with a log, which can be merged."""
 
     def __init__(self, histories: Histories[Any], topic: str, states: str, absorbed: str, keep: int) -> None:
@@ -120,26 +141,32 @@ class _Logged(ABC):
         """Return all that is known of an entity; what was folded away, as two facts."""
         if story.base is None:
             return story.log
-        folded: list[Entry] = [(story.base_at, f"{key}#base", deals.UPDATED, story.base.attributes)]
-        if story.base.created is not None:
-            folded.insert(0, (story.base.created, f"{key}#created", deals.CREATED, {}))
-        return folded + story.log
+        base = story.base
+        folded: list[Entry] = [(story.base_at, f"{key}#base", deals.UPDATED, base.attributes)]
+        if base.created is not None:
+            folded.insert(0, (base.created, f"{key}#created", deals.CREATED, {}))
+        return folded + self.outcome(key, base) + story.log
+
+    def outcome(self, key: str, base: Any) -> list[Entry]:
+        """Return what was folded away and is neither an attribute nor the creation, as facts."""
+        return []
 
     def _forward(self, key: str, into: str, entries: list[Entry], cause: Entry) -> None:
         # That this one is gone, merged or (as Close tells beside it) deleted, is not said of the survivor.
         facts = [entry for entry in entries if entry[2] not in (deals.MERGED, deals.DELETED)]
         if not facts:
             return
-        event = {
-            "specversion": "1.0",
-            "id": f"{key}>{into}>{cause[1]}"[:200],
-            "source": "vigie",
-            "type": self._absorbed,
-            "time": iso(cause[0]),
-            "subject": into,
-            "data": {"origin": key, "version": len(entries), "path": [key], "facts": facts},
-        }
-        self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
+        for part in _parts(facts):
+            event = {
+                "specversion": "1.0",
+                "id": f"{key}>{into}>{cause[1]}"[:200],
+                "source": "vigie",
+                "type": self._absorbed,
+                "time": iso(cause[0]),
+                "subject": into,
+                "data": {"origin": key, "version": len(entries), "path": [key], "facts": part},
+            }
+            self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
 
     def outputs(self) -> list[Output]:
         """Return the facts to be handed to survivors, once."""
@@ -164,14 +191,45 @@ class _Logged(ABC):
         """Return the state of an entity."""
 
     def dead(self, state: Story[Any], watermark: int) -> bool:
-        """An entity goes when all it counted for has left the panes; one that is open stays."""
-        if not state.log or state.log[-1][0] >= watermark - self._keep:
+        """An entity goes when all it counted for has left the panes; one that is open stays.
+
+        So do those of which only activities are known: for as long, a repeat of one must be known as such.
+        """
+        if max(_latest(state), state.active) >= watermark - self._keep:
             return False
-        return state.void or self.finished(self.histories.present(state))
+        return state.void or not state.log or self.finished(self.histories.present(state))
+
+    def values(self, state: Story[Any]) -> Iterator[tuple[str, Any]]:
+        """Return all that its facts have said, and what was folded away."""
+        facts = [entry[3] for entry in state.log]
+        base = state.base
+        if base is not None:
+            # A deal's base also remembers who had the credit first and at the close, and its stage.
+            then = ("owner_at_close", "first_owner"), ("team_at_close", "first_team")
+            named = zip(deals.CREDITING, then, strict=True)
+            yield from ((dimension, getattr(base, field, None)) for dimension, fields in named for field in fields)
+            facts.append(base.attributes)
+        for said in facts:
+            for dimension in _DIMENSIONS:
+                yield dimension, said.get(dimension)
 
     def finished(self, present: Any) -> bool:
         """Whether nothing more is expected of the entity."""
         return True
+
+
+def _parts(facts: list[Entry]) -> Iterator[list[Entry]]:
+    """Yield the facts in parts that a record holds, oldest first: 64 facts may have more than a megabyte of text."""
+    part: list[Entry] = []
+    room = _PART
+    for fact in facts:
+        size = len(orjson.dumps(fact))
+        if part and size > room:
+            yield part
+            part, room = [], _PART
+        part.append(fact)
+        room -= size
+    yield part
 
 
 def _into(story: Story[Any]) -> str | None:
@@ -196,7 +254,7 @@ class _Deals(_Logged):
         if kind is not None:
             return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is DealAbsorbed:
-            return self.absorb(event.subject, _entries(event.data.facts))
+            return self.absorb(event.subject, event.data.facts)
         return self._activity(event, at, arrival)
 
     def _activity(self, event: Any, at: int, arrival: int) -> str:
@@ -219,14 +277,44 @@ class _Deals(_Logged):
         return deal_state(key, self.histories.present(story), _latest(story), story.active, story.sender)
 
     def finished(self, present: deals.Deal) -> bool:
-        """An open deal is in the pipeline, however old."""
-        return present.status != "open"
+        """An open deal is in the pipeline, however old; one of unknown status is none that anybody still speaks of."""
+        return present.status != deals.OPEN
+
+    def outcome(self, key: str, base: deals.Deal) -> list[Entry]:
+        """Return the close that was folded away, with who had the credit then."""
+        if base.status == deals.WON or base.status == deals.LOST:
+            credit = {"owner": base.owner_at_close, "team": base.team_at_close}
+            return [(base.closed, f"{key}#closed", base.status, {k: v for k, v in credit.items() if v is not None})]
+        return []
+
+    def let_go(self, state: Story[deals.Deal], at: int) -> None:
+        """A deal of unknown status is counted as such until it is forgotten."""
+        if state.log and not state.void:
+            level = self.histories.present(state).level
+            if level is not None:
+                names, cells = level
+                self._panes.add(at // MINUTE_MS, names, cells, -1)
+
+    def renew(self, kept: Collection[str]) -> None:
+        """Deals that an edit had opened: only a creation, a stage, a reopening or a close says what they are."""
+        scratch = Panes(MEASURES["deals"], self._business)
+        steps = deals.DealSteps(self._business, scratch, self._segments)
+        histories = Histories(steps, deals.Deal)
+        for key in [key for key, row in self.entities.rows if _BEGINS_WITH_AN_EDIT.match(row)]:
+            story = self.entities.get(key)
+            if story is None or story.void or story.base is not None:
+                continue  # what was folded away stays as it was booked
+            for steps.edits_open, sign in ((True, -1), (False, 1)):
+                histories.walk(story, sign)
+            self.entities.put(key, story)
+        self._panes.pour(scratch, kept)
 
 
 class _Leads(_Logged):
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         histories = Histories(leads.LeadSteps(business, panes, segments), leads.Lead)
         super().__init__(histories, "lead-merges", LEAD_STATES, "lead.absorbed", business.keep_days + business.maturity)
+        self._business, self._panes, self._segments = business, panes, segments
 
     def take(self, event: Any, at: int, arrival: int) -> str:
         """Apply one lead event."""
@@ -235,8 +323,22 @@ class _Leads(_Logged):
         if kind is not None:
             return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is LeadAbsorbed:
-            return self.absorb(event.subject, _entries(event.data.facts))
+            return self.absorb(event.subject, event.data.facts)
         return self.note(event.subject, (at, event.id, event.data.level, {}), event.source)  # lead.qualified: mql or sql
+
+    def renew(self, kept: Collection[str]) -> None:
+        """Leads that a contact from before they were some had answered."""
+        scratch = Panes(MEASURES["leads"], self._business)
+        steps = leads.LeadSteps(self._business, scratch, self._segments)
+        histories = Histories(steps, leads.Lead)
+        for key in [key for key, row in self.entities.rows if -1 < row.find(b'"contacted"') < row.find(b'"created"')]:
+            story = self.entities.get(key)
+            if story is None or story.void or story.base is not None:
+                continue  # what was folded away stays as it was booked
+            for steps.all_answer, sign in ((True, -1), (False, 1)):
+                histories.walk(story, sign)
+            self.entities.put(key, story)
+        self._panes.pour(scratch, kept)
 
     def state(self, key: str, story: Story[Any]) -> LeadState:
         """Return the state of a lead."""
@@ -248,18 +350,10 @@ def _latest(story: Story[Any]) -> int:
     return story.log[-1][0] if story.log else story.base_at
 
 
-def _entries(facts: Any) -> list[Entry]:
-    """Return the facts of a merge as a log's entries; raise :class:`Refused` where they are not."""
-    try:
-        return msgspec.convert(facts, list[Entry])
-    except msgspec.ValidationError as error:
-        raise Refused(Reason.INVALID_DATA, f"facts: {error}") from None
-
-
-class _Engagement:
+class _Engagement(Keeper):
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         self._visits = engagement.Visits(business, panes, segments)
-        self._horizon = business.visit_horizon
+        self._horizon, self._keep = business.visit_horizon, business.keep_days
         self.entities: Entities[engagement.Visitor] = Entities(engagement.decode, engagement.encode)
 
     def take(self, event: Any, at: int, arrival: int) -> str:
@@ -286,12 +380,31 @@ class _Engagement:
 
     def dead(self, state: engagement.Visitor, watermark: int) -> bool:
         """A visitor is forgotten when no window reaches back to the last visit, and no id is remembered."""
-        last = state.sessions[-1].last if state.sessions else state.floor
-        recent = (watermark - self._horizon) // 3_600_000
-        return last < watermark - self._horizon and all(hour < recent for hour in state.seen.hours.values())
+        return state.last < watermark - self._keep and self._quiet(state, watermark)
+
+    def shrink(self, state: engagement.Visitor, watermark: int) -> bool:
+        """Beyond the horizon only where visits began is remembered, for distinct visitors in longer windows."""
+        if not (state.sessions or state.seen.hours) or not self._quiet(state, watermark):
+            return False
+        self._visits.shrink(state)
+        return True
+
+    def values(self, state: engagement.Visitor) -> Iterator[tuple[str, Any]]:
+        """Return what its sessions came from."""
+        for session in state.sessions:
+            yield "source", session.source
+            yield "campaign", session.campaign
+        for name in {*state.visits, *[name for past in state.past.values() for name in past]}:
+            dimension, _, value = name.partition("=")
+            yield dimension, value
+
+    def _quiet(self, state: engagement.Visitor, watermark: int) -> bool:
+        """Whether nothing has been seen, or has come, for as long as the horizon."""
+        recent = (watermark - self._horizon) // HOUR_MS
+        return state.last < watermark - self._horizon and all(hour < recent for hour in state.seen.hours.values())
 
 
-class _Tallies:
+class _Tallies(Keeper):
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         self._tallies = tallies.Tallies(business, panes, segments)
         self.entities: Entities[tallies.Tally] = Entities(tallies.decode, tallies.encode)
@@ -322,6 +435,11 @@ class _Tallies:
         """An account stays a customer; a channel is one of few."""
         return False
 
+
+#: By which rules each fold books, where they have changed: state of before is brought in line once (``Keeper.renew``).
+#: deals 1: an edit opens no deal.
+#: leads 1: a contact long before somebody became a lead answers nothing.
+RULES: dict[str, int] = {"deals": 1, "leads": 1}
 
 #: The keeper of each entity fold.
 KEEPERS: dict[str, Callable[[Business, Panes, Segments], Keeper]] = {

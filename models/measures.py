@@ -70,6 +70,8 @@ DEALS = (
     Measure("stage_stays", Kind.DURATIONS, "times spent in a stage, one by one, when it is left"),
     _count("deal_activities", "calls, meetings, e-mails and other activities on deals"),
     _count("meetings", "meetings and demos on deals"),
+    Measure("stage_lengths", Kind.DURATIONS, "times spent in a stage since left, one by one, at the entry; by stage only"),
+    _count("deals_unknown", "deals of which no event has said yet whether they are open, won or lost", stock=True),
 )
 
 LEADS = (

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -22,6 +23,8 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
+from models.owners import Owners
+from stream.owners import OwnerSettings, owners_of
 from stream.problems import Lines, near, not_yaml, path_of, problems_of
 from stream.sections import Duration, Section, parse_duration
 from stream.sites import CollectSettings
@@ -271,6 +274,7 @@ class Settings(Section):
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot
+    owners: dict[str, OwnerSettings] | Path = Field({}, repr=False)  # who is behind an owner's id, or the CSV file that says so
     targets: list[TargetSettings] = []
     alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
@@ -282,6 +286,11 @@ class Settings(Section):
         urls = self.crm_urls.get(sender)
         template: str | None = getattr(urls, kind, None)
         return None if template is None else template.replace("{id}", quote(id, safe=""))
+
+    @cached_property
+    def people(self) -> Owners:
+        """The owners by id; ``ValueError`` where the file with them cannot be used (:func:`load` says so at the start)."""
+        return owners_of(self.owners)
 
     def quotas(self) -> Targets:
         """Return the targets as the rules' readings are compared with them."""
@@ -315,15 +324,23 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
         if value is not None:
             _set(tree, name.split("__"), value)
             named[tuple(name.split("__"))] = name
+
+    def told(loc: tuple[int | str, ...], text: str) -> str:
+        variable = next((its for parts, its in named.items() if loc[: len(parts)] == parts), None)
+        line = lines.of(loc)
+        place = f"environment: {variable}" if variable else f"{file or 'settings'}{'' if line is None else f':{line}'}"
+        return f"{place}: {path_of(loc)}: {text}"
+
     settings = None
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as error:
-        for loc, text in problems_of(error, Settings):
-            variable = next((its for parts, its in named.items() if loc[: len(parts)] == parts), None)
-            line = lines.of(loc)
-            place = f"environment: {variable}" if variable else f"{file or 'settings'}{'' if line is None else f':{line}'}"
-            problems.append(f"{place}: {path_of(loc)}: {text}")
+        problems += [told(loc, text) for loc, text in problems_of(error, Settings)]
+    else:
+        try:
+            _ = settings.people
+        except ValueError as error:
+            problems += [told(("owners",), line) for line in str(error).splitlines()]
     # Outside of the except: the error that holds the values is nobody's context.
     if problems or settings is None:
         raise SettingsError(problems)

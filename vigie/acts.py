@@ -35,7 +35,7 @@ def open_operations(
     used: Callable[[str], bool | None] = lambda link: None,
     stands: Callable[[str], bool | None] = lambda incident: None,
     title: Callable[[str], str | None] = lambda incident: None,
-) -> None:
+) -> Operations:
     """Let people act over the API, links and Slack's buttons, and see what was done; until the stack ends.
 
     ``standing``, ``silences``, ``used``, ``stands`` and ``title`` answer where this process knows, else None.
@@ -48,6 +48,7 @@ def open_operations(
     acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands, title=title)
     web.include_router(operations.router())
     web.include_router(acting.router())
+    return operations
 
 
 class Acts:

@@ -1,8 +1,6 @@
 """``vigie models``: what may a model know, how good is it, how good would it have been, and how does it get elsewhere?"""
 
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -23,7 +21,8 @@ from models.events.scalars import parse_time
 from stream.publisher import Publisher
 from stream.settings import Settings
 from stream.sources.files import FORMATS, SourceFileError
-from vigie.common import Config, address_of, asking, console, no_broker, refuse, settings_of
+from vigie import remote
+from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 from vigie.publish import lines, progress_bar, report
 
@@ -157,16 +156,21 @@ def show_command(
     if as_json:
         print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return
-    table = Table("model", "answers", "lessons", "labels", "drifts", *(name for name in _COLUMNS if name != "answers"))
+    lines: dict[str, list[str]] = {name: [] for name in ("", "answers", "lessons", "labels", "drifts", *_COLUMNS)}
     for status in found:
         for speaker, name in (("model", status["model"]), ("floor", f"{status['model']}-floor")):
             measures = status["measures"][speaker]
-            cells = (_shown(measures.get(column)) for column in _COLUMNS if column != "answers")
-            answers = "yes" if status["champion"] == speaker else ""
-            table.add_row(name, answers, f"{status['lessons']:,}", f"{status['labels']:,}", str(status["alarms"]), *cells)
-    from rich.console import Console
-
-    Console(width=140).print(table)
+            told = {column: _shown(measures.get(column)) for column in _COLUMNS} | {
+                "": name,
+                "answers": "yes" if status["champion"] == speaker else "",
+                "lessons": f"{status['lessons']:,}",
+                "labels": f"{status['labels']:,}",
+                "drifts": str(status["alarms"]),
+            }
+            for column, cells in lines.items():
+                cells.append(told[column])
+    for column, cells in lines.items():
+        print(f"{column:<10}{''.join(f'{cell:>14}' for cell in cells)}".rstrip())
 
 
 @app.command("export")
@@ -231,20 +235,14 @@ def _replace(config: Path | None, model: str, why: str, document: bytes | None) 
 
 
 def _get(config: Path | None, url: str | None, path: str) -> bytes:
-    if url is None:
-        url = address_of(settings_of(config))
+    url = remote.address_of(url, config)
     try:
-        with urllib.request.urlopen(asking(url.rstrip("/") + path), timeout=10) as answer:
-            body: bytes = answer.read()
-            return body
-    except urllib.error.HTTPError as error:
-        try:
-            said = orjson.loads(error.read())["error"]
-        except (ValueError, KeyError, TypeError):
-            said = error.reason
-        refuse(f"{url}{path}: {said}")
+        status, body = remote.fetch("GET", url + path)
     except (OSError, ValueError) as error:
         refuse(f"{url}: no instance answers there: {error} (accepted: the address of a running `vigie up`, `worker` or `web`)")
+    if status >= 300:
+        refuse(f"{url}{path}: {remote.reason_of(body)}")
+    return body
 
 
 class History:

@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Annotated
 
 import orjson
 import typer
 from fastapi import FastAPI
 
-from agents import roll_kpis
-from models.view import View
+from agents import learn, roll_kpis
 from stream.cache import Fallback, Snapshots
 from stream.cache import Publisher as CachePublisher
 from stream.intake import Intake
@@ -20,6 +20,7 @@ from stream.publisher import Publisher
 from stream.seen import seen_of
 from stream.settings import Settings, config_file
 from stream.settings import load as settings_again
+from stream.waiting import end
 from stream.web import predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
@@ -27,13 +28,16 @@ from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.collect import Collector
 from stream.web.collect import router as collect_router
 from stream.web.door import Door, sources_of
+from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
 from stream.web.webhooks import Entrance
 from stream.web.webhooks import router as webhooks_router
 from vigie.acts import open_operations
-from vigie.common import Config, console, log_to_stderr, run, settings_of
+from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
+from vigie.local import Local, announced, new_token
+from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.simulate import demo as demo_batches
 
@@ -53,7 +57,12 @@ def command(
     settings = settings_of(config, web__port=port)
     log_to_stderr(settings.log_level)
     again = Again(lambda: settings_again(config, web__port=port), config_file(config))
-    run(up(settings, demo=demo, seed=seed, again=again))
+    try:
+        # On a Kafka it is a worker among others; on its own broker it meets nobody.
+        with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
+            run(up(named, demo=demo, seed=seed, again=again))
+    except NameTaken as error:
+        refuse(error, 2)
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None) -> None:
@@ -65,6 +74,8 @@ async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None =
         await instance.start()
         kept = "in memory: nothing is kept over a restart" if settings.kafka.embedded else settings.kafka.brokers
         console.print(f"Vigie is up: {url}   (broker: {kept})")
+        if settings.kafka.embedded:
+            console.print("Give it events: vigie publish, vigie backfill. To acknowledge alerts on its page: vigie alerts token")
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
         if demo:
             tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))
@@ -73,9 +84,7 @@ async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None =
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
 
 async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again: Again | None = None) -> str:
@@ -84,9 +93,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     With ``again`` its rules, routes and targets are read anew when their files change, and on SIGHUP.
     """
     settings = instance.settings
-    view = instance.roller.view
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
-    source = ViewSource(view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
+    source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
 
     def board_over(any_source: Source) -> Board:
         return Board(any_source, instance.business.calendar, instance.clock)
@@ -96,9 +104,10 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     fallback = Fallback(snapshots, source, board_over)
     metrics = instance.metrics
     shown = settings.metrics
-    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
+    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
+    metrics.show_old(instance.watcher.old)
     deliverer = instance.deliverer
     metrics.show_notifications(instance.notifications)
     metrics.show_decisions(lambda: instance.dispatcher.decisions)
@@ -108,10 +117,11 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         instance.engine.status,
         settings,
         scrape=metrics.scrape,
-        alerts=lambda: [instance.dispatcher.annotated(alert) for alert in instance.evaluator.current()],
+        alerts=instance.alerts,
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
+    web.state.vigie.warnings.append(instance.faults.warnings)
     if again is not None:
         reloader = Reloader(instance, again.read, again.config)
         metrics.show_reload(lambda: float(not reloader.problems), lambda: reloader.at / 1000)
@@ -119,44 +129,51 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
     if settings.models.live:
-        metrics.show_models(instance.models)
+        # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
+        metrics.show_models(lambda: instance.models() if instance.holds(learn.NAME) else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
-    open_operations(
+    local = Local(new_token(), instance.options.brokers)
+    operations = open_operations(
         web,
         settings,
         instance.options,
         stack,
-        open_access(web, settings, metrics),
+        open_access(web, settings, metrics, local.token),
         standing=lambda: None if evaluator.owned() is None else evaluator.incidents() | dispatcher.threads(),
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
         used=dispatcher.used,
         stands=dispatcher.stands,
         title=dispatcher.title,
     )
-    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, view)
+    incoming = Incoming(instance)
+    stack.callback(incoming.close)
+    web.include_router(events_router(operations, incoming.take))
+    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
+    stack.enter_context(announced(listening.port, local))
     caching = [
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
     ]
 
     async def end_cache() -> None:
-        for task in caching:
-            task.cancel()
-        await asyncio.gather(*caching, return_exceptions=True)
+        await end(*caching)
         await snapshots.close()
 
     stack.push_async_callback(end_cache)
     return listening.url
 
 
-def open_access(web: FastAPI, settings: Settings, metrics: Metrics) -> Operators:
-    """Let only those read who may; return those who have a token. Where nobody could, a token for this run is printed."""
-    operators = Operators(settings.web.operators, counted=metrics.access_refused)
+def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str = "") -> Operators:
+    """Let only those read who may; return those who have a token. Where nobody could, a token for this run is printed.
+
+    ``local`` is the token of this process's own user.
+    """
+    operators = Operators(settings.web.operators, local=local, counted=metrics.access_refused)
     web.add_middleware(Guard, access=Access(settings.web, operators))
     reached = not settings.web.local or settings.web.public_url
-    if reached and not operators and not settings.web.user_header and not settings.web.anonymous:
+    if reached and not operators.named and not settings.web.user_header and not settings.web.anonymous:
         console.print(
             f"access: web.host {settings.web.host} can be reached from elsewhere and nobody has a token, so here is one for this "
             f"run: {operators.once('printed at the start')}\n"
@@ -175,7 +192,7 @@ async def open_door(
     metrics: Metrics,
     currencies: frozenset[str],
     stack: contextlib.AsyncExitStack,
-    view: View,
+    roller: roll_kpis.Roller,
 ) -> None:
     """Let webhooks and trackers in, where the settings have any; raise ``SettingsError`` for sources that cannot be used."""
     sources, sites = sources_of(settings), settings.collect.sites
@@ -200,12 +217,42 @@ async def open_door(
             intake,
             seen,
             proxies=settings.web.trusted,
-            held=view.holds,
+            held=lambda dimension, name: roller.view.holds(dimension, name),
             counted=metrics.collected,
             withheld=metrics.withheld,
         )
         web.include_router(collect_router)
         console.print(f"tracker: /vigie.js, /collect ({', '.join(sites)})", highlight=False, markup=False)
+
+
+class Incoming:
+    """Publishes what comes in over the API, never further ahead of the folds than the embedded broker can hold."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._publisher: Publisher | None = None
+
+    async def take(self, events: Sequence[bytes]) -> None:
+        """Publish events and wait for the broker, and for the folds where it is embedded; raise ``OSError``."""
+        instance = self._instance
+        if instance.engine.status().get("state") != "running":
+            raise OSError("the instance is starting, or restoring")
+        if self._publisher is None:
+            self._publisher = Publisher(instance.options, message_timeout_ms=20_000)
+        publisher = self._publisher
+        failed = publisher.failed
+        for event in events:
+            publisher.publish(event)
+        left = await publisher.flushed(30)
+        if left or publisher.failed > failed:
+            raise OSError(f"the broker did not take all of it: {(publisher.errors or ['no answer'])[-1]}")
+        if instance.options.embedded:
+            await instance.engine.driver.settled(publisher.ends, cascade=True)
+
+    def close(self) -> None:
+        """Let the producer go."""
+        if self._publisher is not None:
+            self._publisher.close()
 
 
 async def _demo(instance: Instance, seed: int) -> None:

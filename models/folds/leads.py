@@ -24,6 +24,9 @@ _NAMED = frozenset(_DIMENSIONS)
 #: The kinds of a lead's facts, beside those it shares with deals.
 CONTACTED, MQL, SQL, CONVERTED, DISQUALIFIED = "contacted", "mql", "sql", "converted", "disqualified"
 
+#: A contact so long (ms) before the creation may have led to it, and answers it: a call, after which somebody enters the lead.
+LED_TO = 86_400_000
+
 
 class Lead(msgspec.Struct, array_like=True):
     """A lead's present, at the end of its log. Times are those of the first such fact."""
@@ -43,9 +46,10 @@ class Lead(msgspec.Struct, array_like=True):
 class LeadSteps:
     """Steps through the facts of leads and books into one partition's panes."""
 
-    __slots__ = ("_maturity", "_panes", "_segments")
+    __slots__ = ("_maturity", "_panes", "_segments", "all_answer")
 
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+        self.all_answer = False  # the rule of before: every contact answers, however long before the lead it was
         self._maturity = business.maturity
         self._panes = panes
         self._segments = segments
@@ -90,8 +94,10 @@ class LeadSteps:
         if kind == CREATED:
             if lead.created is None:
                 lead.created = at
+                if lead.contacted is not None and lead.contacted < at - LED_TO and not self.all_answer:
+                    lead.contacted = None  # with somebody who was no lead yet: it answers none of this
         elif kind == CONTACTED:
-            if lead.contacted is None:
+            if lead.contacted is None or (lead.created is None and not self.all_answer):
                 lead.contacted = at
         elif kind == MQL:
             lead.level = max(lead.level, 1)

@@ -50,19 +50,30 @@ class Source(Protocol):
         """Whether the numbers are whole: half a sum is never shown."""
 
     def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
-        """Return the readings of one slice at an instant (epoch ms): of all KPIs or one; ``by`` None is the total."""
+        """Return the readings of one slice at an instant (epoch ms): of all KPIs or one; ``by`` None is the total.
+
+        Raise :class:`Unavailable` where they are not whole at this moment: whoever awaits between two slices needs no check.
+        """
 
     def busiest(self, at: int, window: str, by: str, kpi: str, most: int) -> Iterator[Reading]:
-        """Yield the readings of a KPI by a dimension: of all segments, or of so many in which most goes on."""
+        """Yield the readings of a KPI by a dimension: of all segments, or of so many in which most goes on.
+
+        Raise :class:`Unavailable` at any of them, likewise.
+        """
 
     def count(self, by: str) -> int:
         """Return how many segments a dimension has."""
 
 
+class Unavailable(LookupError):
+    """There is no whole number to give for this now; the message says why, and who has one."""
+
+
 class ViewSource:
     """The source of an instance that holds the view, for as long as ``held`` says so: another worker may take it over."""
 
-    def __init__(self, view: View, catalogue: Catalogue, held: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, view: Callable[[], View], catalogue: Catalogue, held: Callable[[], bool] = lambda: True) -> None:
+        """``view`` gives the view of this moment: each restore builds another one."""
         self._view = view
         self._catalogue = catalogue
         self._held = held
@@ -80,27 +91,34 @@ class ViewSource:
     @property
     def version(self) -> int:
         """The view's count of changes."""
-        return self._view.version
+        return self._view().version
 
     @property
     def complete(self) -> bool:
         """Whether this process holds the view, read to the end."""
-        return self._view.live and self._held()
+        return self._view().live and self._held()
 
     def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
-        """Return the readings of one slice."""
+        """Return the readings of one slice; raise :class:`Unavailable` while the view is being read back or elsewhere."""
+        self._check(view := self._view())
         kpis = None if kpi is None else [kpi]
-        return [reading.as_json() for reading in self._catalogue.readings(self._view, at, kpis, [window], by)]
+        return [reading.as_json() for reading in self._catalogue.readings(view, at, kpis, [window], by)]
 
     def busiest(self, at: int, window: str, by: str, kpi: str, most: int) -> Iterator[Reading]:
         """Yield the readings of a KPI by a dimension, of at most so many segments."""
-        entry, span = self._catalogue.get(kpi), Window.parse(window)
-        for name in self._view.busiest(by, entry.formula.folds, most):
-            yield self._catalogue.reading(entry, self._view, span, f"{by}={name}", at).as_json()
+        entry, span, view = self._catalogue.get(kpi), Window.parse(window), self._view()
+        self._check(view)
+        for name in view.busiest(by, entry.formula.folds, most):
+            self._check(view)  # others may have run since the last one
+            yield self._catalogue.reading(entry, view, span, f"{by}={name}", at).as_json()
 
     def count(self, by: str) -> int:
         """Return how many segments a dimension has."""
-        return self._view.count(by)
+        return self._view().count(by)
+
+    def _check(self, view: View) -> None:
+        if view is not self._view() or not self.complete:
+            raise Unavailable("the view is being read back, or another worker has taken it over")
 
 
 class UnknownName(ValueError):
@@ -148,12 +166,15 @@ class Board:
                     raise UnknownName("by", name, [TOTAL, *self.source.kpis[kpi].by], f" for KPI {kpi}")
 
     def totals(self, window: str) -> list[Reading]:
-        """Return all KPIs' totals over a window, at most a second old."""
+        """Return all KPIs' totals over a window, at most a second old; raise :class:`Unavailable`."""
         at = self.now()
         return self._known(at, window, None) or self._keep(at, window, None, self.source.read(at, window, None))
 
     async def slices(self, windows: Iterable[str], dimensions: Iterable[str | None], most: int = SEGMENTS) -> list[Reading]:
-        """Return the readings of many slices, letting others run in between; of a dimension's segments at most so many."""
+        """Return the readings of many slices, letting others run in between; of a dimension's segments at most so many.
+
+        Raise :class:`Unavailable` where the view goes away meanwhile: part of an answer is none.
+        """
         dimensions = list(dimensions)
         found: list[Reading] = []
         for window in windows:
@@ -190,7 +211,8 @@ class Board:
     async def trend(self, window: str) -> dict[str, Any]:
         """Return each KPI's total at some thirty instants over the window's own length, up to the last whole step.
 
-        Computed from the panes, so it is what is known today of those instants; kept until the next step begins.
+        Computed from the panes, so it is what is known today of those instants; kept until the next step begins. Raise
+        :class:`Unavailable`.
         """
         times = trend_times(window, self.now(), self._calendar)
         known = self._trends.get(window)

@@ -22,7 +22,6 @@ from stream.options import wall_clock
 from stream.web.api import to_json
 from stream.web.body import Bodies, NotRead
 from stream.web.operators import Operators, Throttled, bearer
-from stream.web_settings import OperatorSettings
 
 _BODY = 16_384
 _LONGEST = 366 * DAY_MS
@@ -53,7 +52,7 @@ class Operations:
 
     def __init__(
         self,
-        operators: Operators | Sequence[OperatorSettings],
+        operators: Operators,
         put: Callable[[bytes, bytes], Awaitable[None]],
         *,
         standing: Callable[[], set[str] | None] = lambda: None,
@@ -61,7 +60,7 @@ class Operations:
         history: Reader | None = None,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
-        self._operators = operators if isinstance(operators, Operators) else Operators(operators, clock=clock)
+        self._operators = operators
         self._history = history
         self._reading = asyncio.Semaphore(_READERS)
         self._put = put
@@ -115,8 +114,8 @@ class Operations:
 
     async def _told(self, request: Request) -> Response:
         try:
-            if self._operators and not getattr(request.state, "reader", ""):
-                self._operator(request, "read")
+            if self._operators.named and not getattr(request.state, "reader", ""):
+                self.operator(request, "read")
             if self._history is None:
                 raise Refusal(503, "the history cannot be read here")
             asked = dict(request.query_params)
@@ -127,26 +126,24 @@ class Operations:
             async with self._reading:
                 found, next_ = await asyncio.to_thread(self._history, limit or 0, matches, before)
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         except KafkaException:
             return to_json({"error": "the broker does not answer; try again"}, 503, {"retry-after": "2"})
         return to_json({"records": found, "next": next_})
 
     async def _answer(self, request: Request, act: Callable[[str, bytes], dict[str, Any]]) -> Response:
         try:
-            by = self._operator(request, "operate")
+            by = self.operator(request, "operate")
             with await self._bodies.read(request.headers, request.receive) as body:
                 made = {"type": "act", "at": iso(self._clock()), "by": by, "via": "api", **act(by, body.content)}
             await self._put(str(made.get("incident") or made["act"]).encode(), orjson.dumps(made))
-        except Refusal as refusal:
-            return _refused(refusal)
-        except NotRead as error:
-            return to_json({"error": str(error)}, error.status, {"connection": "close"} if error.close else {})
+        except (Refusal, NotRead) as refusal:
+            return refused(refusal)
         except OSError:
             return to_json({"error": "the broker did not take it; try again"}, 503, {"retry-after": "2"})
         return to_json(made, 202)
 
-    def _operator(self, request: Request, role: str) -> str:
+    def operator(self, request: Request, role: str) -> str:
         """Return whose token the request carries, if they may do this: who may operate may read."""
         if not self._operators:
             raise Refusal(403, "nobody may act here (accepted: operators with a token under web.operators in the settings)")
@@ -198,8 +195,11 @@ class Operations:
         return {"act": "unsilence", "id": id_}
 
 
-def _refused(refusal: Refusal) -> Response:
-    headers = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "10"}}.get(refusal.status, {})
+def refused(refusal: Refusal | NotRead) -> Response:
+    """Return the answer that a refusal is."""
+    headers = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "10"}, 503: {"retry-after": "2"}}.get(refusal.status, {})
+    if isinstance(refusal, NotRead) and refusal.close:
+        headers = {"connection": "close"}
     return to_json({"error": str(refusal)}, refusal.status, headers)
 
 

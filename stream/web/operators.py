@@ -49,22 +49,33 @@ def bearer(authorization: str) -> str:
 
 
 class Operators:
-    """Those who have a token. ``counted(reason)`` is called for each refusal, with one of :data:`FAILURES`."""
+    """Those who have a token. ``counted(reason)`` is called for each refusal, with one of :data:`FAILURES`.
+
+    ``local`` is the token of this process's own user (empty: there is none), which allows what an operator's does.
+    """
 
     def __init__(
         self,
         settings: Sequence[OperatorSettings],
         *,
+        local: str = "",
         clock: Callable[[], int] = wall_clock,
         counted: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._known = [Operator(one.name, one.role, digest_of(one.token.get_secret_value()), one.until) for one in settings]
+        self._local = Operator("local", "operate", digest_of(local), None) if local else None
+        self._known += [self._local] if self._local else []
         self._clock = clock
         self.counted = counted
         self._failures = Clients(_RATE, _AT_ONCE)
 
     def __bool__(self) -> bool:
         return bool(self._known)
+
+    @property
+    def named(self) -> bool:
+        """Whether anybody has a token but this process's own user."""
+        return any(one is not self._local for one in self._known)
 
     def __iter__(self) -> Iterator[Operator]:
         return iter(self._known)

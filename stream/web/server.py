@@ -10,8 +10,12 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from stream.waiting import settle
 from stream.web import wire
 from stream.web.standby import Standby
+
+#: How long a stop waits for the server, which itself gives requests under way 3 s. Seconds.
+_PATIENCE = 6.0
 
 
 class CannotListen(OSError):
@@ -58,7 +62,7 @@ class Listening:
         if self._before_stop is not None:
             self._before_stop()
         self._server.should_exit = True
-        await asyncio.gather(self._task, return_exceptions=True)
+        await settle(self._task, patience=_PATIENCE)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from fastapi import FastAPI
 
@@ -20,6 +21,7 @@ from vigie.up import open_access
 
 NOW = 1_790_000_000_000
 ANN, BOB, SCRAPER = "ann-0123456789abcdef", "bob-0123456789abcdef", "scrape-0123456789abcdef"
+LOCAL = "local-0123456789abcdef"
 PEOPLE: list[dict[str, Any]] = [
     {"name": "ann", "token": ANN, "role": "operate"},
     {"name": "bob", "token": "sha256:" + hashlib.sha256(BOB.encode()).hexdigest(), "role": "read", "expires": "2026-10-01"},
@@ -32,11 +34,11 @@ FREE = ["/healthz", "/readyz", "/static/act.css", "/favicon.ico"]
 class House:
     """The application behind its guard, and who knocks: from ``peer``, calling it ``host``."""
 
-    def __init__(self, **web: Any) -> None:
+    def __init__(self, local: str = "", **web: Any) -> None:
         self.now = NOW
         self.refused: list[str] = []
         settings = load(environ={}, web={"host": "0.0.0.0", "operators": PEOPLE, "metrics_token": SCRAPER, **web}).web
-        operators = Operators(settings.operators, clock=lambda: self.now, counted=self.refused.append)
+        operators = Operators(settings.operators, local=local, clock=lambda: self.now, counted=self.refused.append)
         self.app = application()
         self.acts: list[bytes] = []
         routes = operate.Operations(operators, self.put, history=self.history, silences=lambda: [], clock=lambda: self.now)
@@ -294,6 +296,25 @@ def test_a_header_is_believed_of_named_proxies_only() -> None:
         load(environ={}, web__user_header="X-Forwarded-User")
 
 
+# -- this process's own user -----------------------------------------------------------------------------------------------
+
+
+async def test_the_local_token_reads_and_acts_and_closes_nothing_that_was_open() -> None:
+    house = House(local=LOCAL)
+    assert await house.status(authorization=bearer(LOCAL)) == 200  # wherever others can connect, its user's commands can read
+    assert await house.status("/api/alerts/history", authorization=bearer(LOCAL)) == 200
+    silence = b'{"matchers": ["team=x"], "duration": "1h"}'
+    assert await house.status("/api/silences", method="POST", authorization=bearer(LOCAL), content=silence) == 202
+    assert orjson.loads(house.acts[0])["by"] == "local"
+    assert await house.status(authorization=bearer("sha256:" + hashlib.sha256(LOCAL.encode()).hexdigest())) == 401
+
+    house = House(local=LOCAL, host="127.0.0.1", operators=[])
+    here = {"peer": "127.0.0.1", "host": "localhost:8080"}
+    assert await house.status("/api/alerts/history", **here) == 200
+    assert await house.status("/api/silences", method="POST", **here, content=silence) == 401
+    assert await house.status("/api/silences", method="POST", **here, content=silence, authorization=bearer(LOCAL)) == 202
+
+
 # -- the start -------------------------------------------------------------------------------------------------------------
 
 
@@ -307,7 +328,7 @@ async def test_where_nobody_could_read_a_token_is_printed(
 ) -> None:
     settings: Settings = load(environ={}, web=web)
     app: FastAPI = application(board())
-    operators = open_access(app, settings, Metrics())
+    operators = open_access(app, settings, Metrics(), LOCAL)
     said = capsys.readouterr().err
     assert ("here is one for this run" in said) is printed
     if printed:
@@ -315,4 +336,4 @@ async def test_where_nobody_could_read_a_token_is_printed(
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://10.0.0.1") as client:
             assert (await client.get("/api/kpis", headers={"authorization": bearer(token)})).status_code == 200
             assert (await client.get("/api/kpis")).status_code == 401
-        assert [one.role for one in operators] == ["read"]
+        assert [one.role for one in operators if one.name != "local"] == ["read"]

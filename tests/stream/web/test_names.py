@@ -121,7 +121,7 @@ class Counting(Catalogue):
 
 def board_of(view: View, catalogue: Catalogue) -> Board:
     Counting.made = 0
-    return Board(ViewSource(view, Counting(catalogue.kpis)), view.calendar, lambda: NOW)
+    return Board(ViewSource(lambda: view, Counting(catalogue.kpis)), view.calendar, lambda: NOW)
 
 
 async def scraped(names: int) -> tuple[int, str]:
