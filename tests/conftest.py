@@ -44,7 +44,7 @@ def prefix() -> str:
     return f"t{uuid.uuid4().hex[:8]}."
 
 
-#: Tests that ask programs which are not ours for their pace: they may be run again, and pytest's last lines say how often they were.
+#: Tests that wait for programs which are not ours: they may be run again, and the last lines say how often they were.
 #: What shows exactness, chaos or delivery (Kafka, Redis) never is: a loss one time in ten must not pass.
 _PACED = frozenset({"prometheus", "browser"})
 _EXACT = frozenset({"kafka", "redis"})
