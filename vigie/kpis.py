@@ -19,7 +19,7 @@ from vigie import remote
 from vigie.common import plain, wrapped
 
 app = typer.Typer(name="kpis", help="Readings of a running instance; the KPI catalogue.")
-_errors = Console(stderr=True)
+_errors = Console(stderr=True, soft_wrap=True)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")]
 Json = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
