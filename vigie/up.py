@@ -174,8 +174,9 @@ def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str =
     web.add_middleware(Guard, access=Access(settings.web, operators))
     reached = not settings.web.local or settings.web.public_url
     if reached and not operators.named and not settings.web.user_header and not settings.web.anonymous:
+        reached_by = "web.public_url" if settings.web.local else f"web.host {settings.web.host}"
         console.print(
-            f"access: web.host {settings.web.host} can be reached from elsewhere and nobody has a token, so here is one for this "
+            f"access: {reached_by} says that others reach this instance, and nobody has a token to read, so here is one for this "
             f"run: {operators.once('printed at the start')}\n"
             "access: set web.operators (VIGIE_WEB__OPERATORS) and web.metrics_token (VIGIE_WEB__METRICS_TOKEN) for tokens that"
             " stay; docs/security.md says how",
