@@ -15,6 +15,7 @@ from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
 from models.events.refused import Reason, Refused
+from models.evolve import Raise, Standing
 from models.fold import Output
 from models.folds import deals, engagement, leads, tallies
 from models.history import Entry, Histories, Story, TooLate
@@ -45,6 +46,9 @@ class Keeper(Protocol):
     def dead(self, state: Any, watermark: int) -> bool:
         """Whether an entity can be forgotten."""
 
+    def evolve(self, standing: Standing) -> None:
+        """Take note of other definitions: entities that keep their facts are to be brought up to them."""
+
 
 _DEAL_KINDS: dict[type, str] = {
     deal_events.DealCreated: deals.CREATED,
@@ -74,8 +78,16 @@ _FAR = 1 << 62
 class _Logged(ABC):
     """Deals and leads: entities with a log, which can be merged."""
 
-    def __init__(self, histories: Histories[Any], topic: str, states: str, absorbed: str, keep: int) -> None:
-        self.histories = histories
+    fold: str
+    present: type
+    steps: type[deals.DealSteps] | type[leads.LeadSteps]
+
+    def __init__(
+        self, business: Business, panes: Panes, segments: Segments, topic: str, states: str, absorbed: str, keep: int
+    ) -> None:
+        self._business, self._panes, self._segments = business, panes, segments
+        self.histories: Histories[Any] = Histories(self.steps(business, panes, segments), self.present)
+        histories = self.histories
         self.entities: Entities[Story[Any]] = Entities(histories.decode, histories.encode)
         self._topic = topic
         self._states = states
@@ -159,6 +171,15 @@ class _Logged(ABC):
         """Return what says that an entity was forgotten."""
         return Output(self._states, key.encode(), None)
 
+    def evolve(self, standing: Standing) -> None:
+        """Bring all entities up to other definitions: each before it is touched, the others in the background."""
+        self.histories.version = standing.version
+        if standing.steps:
+            scratch = Panes(MEASURES[self.fold], self._business)
+            steps = self.steps(self._business, scratch, self._segments)
+            histories: Histories[Any] = Histories(steps, self.present)
+            self.entities.raise_all(Raise(self.fold, standing, histories, steps, scratch, self._panes))
+
     @abstractmethod
     def state(self, key: str, story: Story[Any]) -> DealState | LeadState:
         """Return the state of an entity."""
@@ -184,10 +205,10 @@ def _into(story: Story[Any]) -> str | None:
 
 
 class _Deals(_Logged):
+    fold, present, steps = "deals", deals.Deal, deals.DealSteps
+
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
-        histories = Histories(deals.DealSteps(business, panes, segments), deals.Deal)
-        super().__init__(histories, "deal-merges", DEAL_STATES, "deal.absorbed", business.keep_days)
-        self._business, self._panes, self._segments = business, panes, segments
+        super().__init__(business, panes, segments, "deal-merges", DEAL_STATES, "deal.absorbed", business.keep_days)
 
     def take(self, event: Any, at: int, arrival: int) -> str:
         """Apply one deal event."""
@@ -224,9 +245,11 @@ class _Deals(_Logged):
 
 
 class _Leads(_Logged):
+    fold, present, steps = "leads", leads.Lead, leads.LeadSteps
+
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
-        histories = Histories(leads.LeadSteps(business, panes, segments), leads.Lead)
-        super().__init__(histories, "lead-merges", LEAD_STATES, "lead.absorbed", business.keep_days + business.maturity)
+        keep = business.keep_days + business.maturity
+        super().__init__(business, panes, segments, "lead-merges", LEAD_STATES, "lead.absorbed", keep)
 
     def take(self, event: Any, at: int, arrival: int) -> str:
         """Apply one lead event."""
@@ -284,6 +307,9 @@ class _Engagement:
     def gone(self, key: str) -> None:
         """Nobody asks for them one by one."""
 
+    def evolve(self, standing: Standing) -> None:
+        """What a visitor has done is not kept one by one: nothing to book again."""
+
     def dead(self, state: engagement.Visitor, watermark: int) -> bool:
         """A visitor is forgotten when no window reaches back to the last visit, and no id is remembered."""
         last = state.sessions[-1].last if state.sessions else state.floor
@@ -317,6 +343,9 @@ class _Tallies:
 
     def gone(self, key: str) -> None:
         """Nobody asks for them one by one."""
+
+    def evolve(self, standing: Standing) -> None:
+        """What was counted is not kept one by one: nothing to book again."""
 
     def dead(self, state: tallies.Tally, watermark: int) -> bool:
         """An account stays a customer; a channel is one of few."""

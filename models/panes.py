@@ -13,7 +13,7 @@ import orjson
 
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
-from models.measures import Kind, Measure
+from models.measures import RENAMED, Kind, Measure
 
 #: Numbers to add: (slot of the measure, amount).
 Cells = tuple[tuple[int, int], ...]
@@ -39,6 +39,7 @@ class Panes:
         "_names",
         "_scalars",
         "_size",
+        "_slots",
         "_stocks",
         "_sums",
         "_values",
@@ -47,6 +48,8 @@ class Panes:
     def __init__(self, measures: Sequence[Measure], business: Business) -> None:
         self._business = business
         self._names = tuple(m.name for m in measures)
+        self._slots = {n: i for i, n in enumerate(self._names)}
+        self._slots |= {old: self._slots[new] for old, new in RENAMED.items() if new in self._slots}
         self._size = len(measures)
         self._scalars = [m.kind not in (Kind.VALUES, Kind.DURATIONS, Kind.DISTINCT) for m in measures]
         self._stocks = frozenset(i for i, m in enumerate(measures) if m.stock)
@@ -127,6 +130,21 @@ class Panes:
         if counts is None:
             counts = self._distinct[key] = Counter()
         counts[gap if gap <= _DISTINCT_REACH[grain] else 0] += sign
+
+    def take(self, other: "Panes", slots: frozenset[int]) -> None:
+        """Book what another of the same measures was booked since this was last called, of these measures only."""
+        for minute, by_segment in other._deltas.items():
+            for segment, sums in by_segment.items():
+                cells = tuple((slot, sums[slot]) for slot in slots if sums[slot])
+                if cells:
+                    self.add(minute, (segment,), cells)
+        for key, counts in other._values.items():
+            if key[2] in slots:
+                self._values.setdefault(key, Counter()).update(counts)
+        for place, counts in other._distinct.items():
+            if place[3] in slots:
+                self._distinct.setdefault(place, Counter()).update(counts)
+        other._deltas, other._values, other._distinct = {}, {}, {}
 
     def roll(self, watermark: int) -> None:
         """Carry the deltas into the panes that are kept, and let go of the ones that have passed their time.
@@ -236,9 +254,9 @@ class Panes:
         return out
 
     def restore(self, name: str, body: bytes) -> None:
-        """Take one pane back from what ``changes`` gave."""
+        """Take one pane back from what ``changes`` gave; measures that there are no more are left out."""
         grain, pane, segment = name.split(":", 2)
-        slots = {n: i for i, n in enumerate(self._names)}
+        slots = self._slots
         sums: dict[int, Any] = {}
         for measure, number in loads(body).items():
             slot = slots.get(measure)

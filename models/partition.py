@@ -1,7 +1,8 @@
 """What does one partition of an entity fold do with a record, and what does it hand over at a checkpoint?
 
 Decode, find the entity, apply, book into the panes; what cannot be used becomes a dead letter. Rows of its state:
-``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``!`` watermark and definitions.
+``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``!`` watermark and definitions
+(``models/evolve.py``).
 """
 
 from collections import Counter, defaultdict, deque
@@ -18,6 +19,7 @@ from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
+from models.evolve import Standing, made_of, standing
 from models.fold import Changes, Output, Record, Row
 from models.history import TooLate
 from models.keepers import KEEPERS
@@ -37,6 +39,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
 #: Where it is said that a sender is alive: once a minute at most, per sender and partition.
 BEATS = "beats"
 
+_RAISED = 100_000  # bytes of entities brought up to other definitions per checkpoint: some 20 ms
 _SWEPT = 64  # entities looked over per checkpoint while a sweep is on
 _SOURCES = 1000  # senders whose last event is remembered
 
@@ -46,10 +49,6 @@ class Beat(msgspec.Struct, frozen=True):
 
     at: int
     topic: str
-
-
-class StateMismatch(RuntimeError):
-    """The stored state was kept under other definitions than those in force; what to do about it is in the message."""
 
 
 class EntityPartition:
@@ -68,7 +67,7 @@ class EntityPartition:
         self._beaten: dict[str, int] = {}  # sender -> minute of the last beat
         self._beat_at = -1
         self.delays: deque[int] = deque(maxlen=256)  # arrival minus event time (ms) of one event per call, newest last
-        self._made_of = _definitions(fold, business)
+        self._standing = Standing(made_of(fold, business))
         self._panes = Panes(MEASURES[fold], business)
         self._segments = Segments(business.segment_limit)
         self._keeper = KEEPERS[fold](business, self._panes, self._segments)
@@ -96,7 +95,7 @@ class EntityPartition:
     # -- the engine's side -------------------------------------------------------------------------------------------
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take the state back; raise :class:`StateMismatch` where it was kept under other definitions."""
+        """Take the state back. Where it was kept under other definitions, what can be is booked under those of now."""
         put, pane = self._keeper.entities.restore, self._panes.restore
         for key, value in rows:
             kind = key[:1]
@@ -107,7 +106,11 @@ class EntityPartition:
             elif kind == b"S":
                 self._segments.load(orjson.loads(value))
             elif kind == b"!":
-                self._restore_one(orjson.loads(value))
+                one = orjson.loads(value)
+                self.watermark = one["watermark"]
+                self._standing = standing(self.fold_name, one, self._standing.made_of, self.watermark)
+                self._touched = self._standing.version > one.get("version", 0)
+        self._keeper.evolve(self._standing)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order."""
@@ -157,8 +160,9 @@ class EntityPartition:
         outputs = self._letters
         self._letters = []
         rows: list[Row] = []
-        if self._touched:
+        if self._touched or self.behind:
             self._touched = False
+            self._raise()
             self._panes.roll(self.watermark)
             outputs += self._keeper.states()
             rows = [Row(b"E" + key.encode(), value) for key, value in self._keeper.entities.changes()]
@@ -177,6 +181,17 @@ class EntityPartition:
             outputs += self._keeper.outputs()
             outputs += self._beats()
         return Changes(rows, outputs)
+
+    @property
+    def behind(self) -> int:
+        """How many entities have still to be looked at, whether they count for all that is measured now."""
+        return self._keeper.entities.behind
+
+    def _raise(self) -> None:
+        entities, standing = self._keeper.entities, self._standing
+        entities.raise_some(_RAISED)
+        if standing.steps and not entities.behind:
+            standing.steps = {}
 
     def _beats(self) -> list[Output]:
         minute = self.watermark // MINUTE_MS
@@ -228,30 +243,4 @@ class EntityPartition:
         return entities.sweep(lambda state: dead(state, watermark), _SWEPT)
 
     def _one(self) -> bytes:
-        return orjson.dumps(
-            {
-                "watermark": self.watermark,
-                "made_of": self._made_of,
-            }
-        )
-
-    def _restore_one(self, one: dict[str, Any]) -> None:
-        wanted = self._made_of
-        for name, value in one["made_of"].items():
-            if wanted.get(name) != value:
-                raise StateMismatch(
-                    f"the state of {self.fold_name} was kept with {name} = {value!r}; the settings now say {wanted.get(name)!r}. "
-                    "Set it back, or set another `application` name: its state is then built anew from the topics"
-                )
-        self.watermark = one["watermark"]
-
-
-def _definitions(fold: str, business: Business) -> dict[str, Any]:
-    """What stored numbers depend on."""
-    return {
-        "measures": [m.name for m in MEASURES[fold]],
-        "business.timezone": business.timezone,
-        "business.currency": business.currency,
-        "business.maturity": business.maturity,
-        "business.session_gap": business.session_gap,
-    }
+        return orjson.dumps({"watermark": self.watermark, **self._standing.json()})

@@ -111,6 +111,11 @@ class DealSteps:
         if present.level is not None:
             self._panes.add(at // MINUTE_MS, *present.level, -sign)
 
+    def renew(self, present: Deal, at: int) -> None:
+        """Set what the present counts for as the definitions of now have it; book nothing."""
+        present.creation = present.level = present.close = None
+        self._settle(present, at, 0)
+
     def step(self, present: Deal, entry: Entry, sign: int) -> None:
         """Take one fact that is not earlier than any before it."""
         at, _, kind, changes = entry

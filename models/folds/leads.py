@@ -75,6 +75,11 @@ class LeadSteps:
             if booking is not None:
                 self._panes.book(booking, -sign)
 
+    def renew(self, present: Lead, at: int) -> None:
+        """Set what the present counts for as the definitions of now have it; book nothing."""
+        present.creation = present.conversion = present.age = None
+        self._settle(present, 0)
+
     def step(self, present: Lead, entry: Entry, sign: int) -> None:
         """Take one fact that is not earlier than any before it."""
         at, _, kind, changes = entry

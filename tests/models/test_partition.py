@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from models.business import Business
 from models.calendar import DAY_MS, iso
+from models.evolve import StateMismatch
 from models.fold import Record
-from models.partition import EntityPartition, StateMismatch
+from models.partition import EntityPartition
 
 T0 = 1_780_000_000_000
 EVER = 100 * 365 * DAY_MS

@@ -1,0 +1,243 @@
+"""Do kept numbers live on when measures are added, removed or renamed, and are new ones what they would always have been?"""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models import evolve, panes
+from models.calendar import MINUTE_MS
+from models.measures import LOGGED, MEASURES, UNLOGGED
+from models.partition import EntityPartition
+from tests.models.test_partition import BUSINESS, MAKERS, T0, event, record
+
+Rows = dict[bytes, bytes]
+
+
+def stripped(panes: dict[str, Any]) -> dict[str, Any]:
+    """The panes without a measure that there is no more: what nothing has touched still has it."""
+    return {name: left for name in panes if (left := {m: n for m, n in panes[name].items() if m != "long_gone"})}
+
+
+class Kept:
+    """One partition with what it has written: rows and panes, each key once."""
+
+    def __init__(self, fold: str, rows: Rows | None = None, business: Any = BUSINESS) -> None:
+        self.fold, self.business = fold, business
+        self.rows: Rows = dict(rows or {})
+        self.partition = EntityPartition(fold, 0, business)
+        if rows:
+            self.partition.restore(rows.items())
+
+    def take(self, events: list[dict[str, Any]]) -> None:
+        self.partition.fold([record(self.fold, e, i) for i, e in enumerate(events)])
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        for key, value in self.partition.changes().rows:
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
+
+    def restarted(self) -> "Kept":
+        return Kept(self.fold, self.rows, self.business)
+
+    def settled(self) -> "Kept":
+        """Bring all entities up."""
+        self.checkpoint()
+        while self.partition.behind:
+            self.checkpoint()
+        return self
+
+    @property
+    def panes(self) -> dict[str, Any]:
+        return {key.decode(): orjson.loads(value) for key, value in self.rows.items() if key[:1] == b"P"}
+
+    @property
+    def one(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self.rows[b"!"])
+        return found
+
+
+def without(rows: Rows, *gone: str, extra: bool = False) -> Rows:
+    """What an earlier version would have kept that did not know these measures (and one more, with ``extra``)."""
+    found: Rows = {}
+    for key, value in rows.items():
+        body = orjson.loads(value)
+        if key[:1] == b"P":
+            body = {name: number for name, number in body.items() if name not in gone} | ({"long_gone": 1} if extra else {})
+            if body:
+                found[key] = orjson.dumps(body)
+            continue
+        if key == b"!":
+            body["made_of"]["measures"] = [m for m in body["made_of"]["measures"] if m not in gone] + ["long_gone"] * extra
+        if key[:1] == b"E" and len(body) > 2 and body[2] and len(body[2]) > 5:
+            # Its bookings named measures by their places, which are others now.
+            body[2][-3:] = [misplaced(booking) for booking in body[2][-3:]]
+        found[key] = orjson.dumps(body)
+    return found
+
+
+def misplaced(booking: Any) -> Any:
+    if isinstance(booking, list) and len(booking) == 4:
+        minute, names, cells, values = booking
+        return [minute, names, [[slot + 1, number] for slot, number in cells], [[slot + 2, v] for slot, v in values]]
+    if isinstance(booking, list) and len(booking) == 2:
+        return [booking[0], [[slot + 3, number] for slot, number in booking[1]]]
+    return booking
+
+
+logged = st.sampled_from([(fold, m.name) for fold in sorted(LOGGED) for m in MEASURES[fold] if m.name not in UNLOGGED])
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    names=st.lists(logged, min_size=1, max_size=4),
+    seed=st.integers(0, 10**6),
+    count=st.integers(1, 60),
+    at=st.floats(0, 1),
+    more=st.floats(0, 1),
+    restart=st.lists(st.booleans(), min_size=3, max_size=3),
+    mix=st.randoms(use_true_random=False),
+)
+def test_a_measure_that_is_added_is_booked_from_the_facts_that_are_kept(
+    names: list[tuple[str, str]], seed: int, count: int, at: float, more: float, restart: list[bool], mix: Any
+) -> None:
+    fold = names[0][0]
+    added = {name for where, name in names if where == fold}
+    events = MAKERS[fold](seed, count)
+    mix.shuffle(events)
+    whole = Kept(fold)
+    whole.take(events)
+    cut = int(len(events) * at)
+    then = cut + int((len(events) - cut) * more)
+    kept = Kept(fold)
+    kept.take(events[:cut])
+    kept = Kept(fold, without(kept.rows, *added, extra=True))
+    if restart[0]:
+        kept.checkpoint()
+        kept = kept.restarted()
+    kept.take(events[cut:then])  # some entities are touched before their turn has come
+    if restart[1]:
+        kept = kept.restarted()
+    kept.settled()
+    if restart[2]:
+        kept = kept.restarted()
+    kept.take(events[then:])
+    kept.settled()
+    assert stripped(kept.panes) == whole.panes
+    assert kept.one.get("since", {}) == {}
+
+
+@pytest.mark.parametrize("fold", sorted(LOGGED))
+def test_bringing_up_may_be_killed_after_every_checkpoint(fold: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.partition._RAISED", 1)  # one entity per checkpoint
+    events = MAKERS[fold](11, 80)
+    whole = Kept(fold)
+    whole.take(events)
+    gone = [m.name for m in MEASURES[fold] if m.name not in UNLOGGED]
+    old = without(whole.rows, *gone)
+    steps = Kept(fold, old)
+    count = 0
+    steps.checkpoint()
+    while steps.partition.behind:
+        steps.checkpoint()
+        count += 1
+    assert steps.panes == whole.panes
+    assert count >= 2
+    for killed in range(count + 2):
+        one = Kept(fold, old)
+        for _ in range(killed):
+            one.checkpoint()
+        one.partition.changes()  # a checkpoint that was not committed
+        assert one.restarted().settled().panes == whole.panes, f"killed after {killed} checkpoints"
+    one = Kept(fold, old)
+    for _ in range(count + 2):  # and killed after each of them
+        one.checkpoint()
+        one.partition.changes()
+        one = one.restarted()
+    assert one.settled().panes == whole.panes
+
+
+def long_deal() -> list[dict[str, Any]]:
+    events = [event("deal.created", "d", T0, "e000", amount="1", owner="o0", source="web")]
+    for i in range(1, 150):
+        events.append(event("deal.stage_changed", "d", T0 + i * MINUTE_MS, f"e{i:03}", stage=f"s{i % 3}", amount=str(i)))
+    return [*events, event("deal.won", "d", T0 + 150 * MINUTE_MS, "won", amount="77")]
+
+
+def test_what_was_folded_away_is_booked_from_the_present_where_that_says_it_and_since_says_the_rest() -> None:
+    whole = Kept("deals")
+    whole.take(long_deal())
+    base_at = orjson.loads(whole.rows[b"Ed"])[1]
+    kept = Kept("deals", without(whole.rows, "deals_created", "won_amount", "won_sizes", "stage_entered")).settled()
+    for name, sums in whole.panes.items():
+        for measure in ("deals_created", "won_amount", "won_sizes"):
+            assert kept.panes.get(name, {}).get(measure) == sums.get(measure), name
+    since = kept.one["since"]
+    assert since == {"stage_entered": (base_at // MINUTE_MS + 1) * MINUTE_MS}
+    for name, sums in whole.panes.items():
+        grain, pane, _ = name[1:].split(":", 2)
+        if grain == "m" and int(pane) * MINUTE_MS >= since["stage_entered"]:
+            assert kept.panes[name] == sums
+    # What comes later takes back what was booked, in the same panes.
+    for one in (whole, kept):
+        one.take([event("deal.deleted", "d", T0 + 200 * MINUTE_MS, "gone")])
+    assert [n for n, sums in kept.panes.items() if {"deals_created", "won_amount", "won_sizes"} & sums.keys()] == []
+
+
+@pytest.mark.parametrize("fold", ["engagement", "customers", "deals"])
+def test_what_no_kept_fact_tells_counts_from_now_on(fold: str) -> None:
+    name = {"engagement": "page_views", "customers": "invoices", "deals": "meetings"}[fold]
+    events = sorted(MAKERS[fold](5, 80), key=lambda e: e["time"])
+    first = Kept(fold)
+    first.take(events[:40])
+    before = first.panes
+    kept = Kept(fold, without(first.rows, name)).settled()
+    assert kept.one["since"][name] == (kept.partition.watermark // MINUTE_MS + 1) * MINUTE_MS
+    kept = kept.restarted()
+    kept.take(events[40:])
+    whole = Kept(fold)
+    whole.take(events)
+    for pane, sums in whole.panes.items():
+        expected = {m: n for m, n in sums.items() if m != name}
+        late = sums.get(name, 0) - before.get(pane, {}).get(name, 0)
+        assert kept.panes.get(pane, {}) == expected | ({name: late} if late else {}), pane
+
+
+def test_a_measure_that_is_removed_takes_nothing_along() -> None:
+    whole = Kept("deals")
+    whole.take(MAKERS["deals"](3, 50))
+    rows = without(whole.rows, extra=True)
+    kept = Kept("deals", rows).settled()
+    assert kept.one["made_of"]["measures"] == [m.name for m in MEASURES["deals"]]
+    assert kept.one.get("since", {}) == {}
+    for one in (whole, kept):
+        one.take(MAKERS["deals"](4, 50))
+    assert stripped(kept.panes) == whole.panes
+
+
+def test_a_measure_with_a_new_name_keeps_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Kept("deals")
+    whole.take(MAKERS["deals"](3, 50))
+    old = {key: value.replace(b'"deals_won"', b'"wins"') for key, value in whole.rows.items()}
+    for module in (panes, evolve):
+        monkeypatch.setitem(module.RENAMED, "wins", "deals_won")
+    kept = Kept("deals", old).settled()
+    assert kept.one.get("since", {}) == {}
+    for one in (whole, kept):
+        one.take(MAKERS["deals"](4, 50))
+    back = {name: {("deals_won" if m == "wins" else m): v for m, v in sums.items()} for name, sums in kept.panes.items()}
+    assert back == whole.panes
+
+
+def test_state_that_has_not_changed_is_written_as_before() -> None:
+    """Nothing is added to the rows of partitions whose definitions never changed."""
+    kept = Kept("deals")
+    kept.take([event("deal.created", "d", T0, "1", amount="5")])
+    assert kept.one.keys() == {"watermark", "made_of"}
+    assert kept.rows[b"Ed"].count(b"e1") == 0
+    assert kept.restarted().partition.behind == 0
