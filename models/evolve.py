@@ -16,6 +16,9 @@ from models.history import Histories, Story
 from models.measures import FROM_PRESENT, LOGGED, MEASURES, RENAMED, UNLOGGED
 from models.panes import Panes
 
+#: In the topic ``panes``, segments of what is not whole: measure -> since when it is (ms), or entities still to be looked at.
+SINCE, BEHIND = "#since", "#behind"
+
 MadeOf = Mapping[str, Any]
 
 
@@ -83,6 +86,11 @@ class Standing:
     version: int = 0
     steps: dict[int, list[str]] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> list[str]:
+        """The measures that are not whole while entities are behind."""
+        return sorted({name for names in self.steps.values() for name in names})
 
     def json(self) -> dict[str, Any]:
         """Return what the row ``!`` keeps of it: nothing but the definitions where they never changed."""

@@ -6,20 +6,20 @@ Decode, find the entity, apply, book into the panes; what cannot be used becomes
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import orjson
 
 from models.business import Business
-from models.calendar import MINUTE_MS
+from models.calendar import MINUTE_MS, Grain
 from models.entities import Entities
 from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
-from models.evolve import Standing, made_of, standing
+from models.evolve import BEHIND, SINCE, Standing, made_of, standing
 from models.fold import Changes, Output, Record, Row
 from models.history import TooLate
 from models.keepers import KEEPERS
@@ -73,6 +73,7 @@ class EntityPartition:
         self._keeper = KEEPERS[fold](business, self._panes, self._segments)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in TOPICS[fold]}
         self._letters: list[Output] = []
+        self._said: dict[str, dict[str, int]] = {}  # what others were told of what is not whole
         self._touched = False
         self._swept_day = 0
         self._counts: defaultdict[tuple[type, str], int] = defaultdict(int)
@@ -111,6 +112,8 @@ class EntityPartition:
                 self._standing = standing(self.fold_name, one, self._standing.made_of, self.watermark)
                 self._touched = self._standing.version > one.get("version", 0)
         self._keeper.evolve(self._standing)
+        if self._standing.version:  # what was said before may be out of date
+            self._said = {SINCE: {"": 0}, BEHIND: {"": 0}}
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order."""
@@ -178,9 +181,20 @@ class EntityPartition:
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             rows.append(Row(b"!", self._one()))
+            outputs += self._notes()
             outputs += self._keeper.outputs()
             outputs += self._beats()
         return Changes(rows, outputs)
+
+    @property
+    def waiting(self) -> list[str]:
+        """The measures that are not whole while something is behind."""
+        return self._standing.waiting
+
+    @property
+    def since(self) -> Mapping[str, int]:
+        """From when measures are whole (epoch ms), where that is not ever."""
+        return self._standing.since
 
     @property
     def behind(self) -> int:
@@ -192,6 +206,16 @@ class EntityPartition:
         entities.raise_some(_RAISED)
         if standing.steps and not entities.behind:
             standing.steps = {}
+
+    def _notes(self) -> Iterator[Output]:
+        """Say from when measures are whole, and which are not yet, where that has changed."""
+        standing = self._standing
+        said = {SINCE: standing.since, BEHIND: dict.fromkeys(standing.waiting, self.behind)}
+        for segment, note in said.items():
+            if note != self._said.get(segment, {}):
+                self._said[segment] = dict(note)
+                key = f"{self.fold_name}:{self.partition}:{Grain.ALL.value}:0:{segment}"
+                yield Output("panes", key.encode(), orjson.dumps(note) if note else None)
 
     def _beats(self) -> list[Output]:
         minute = self.watermark // MINUTE_MS

@@ -249,7 +249,16 @@ class RollKpis:
 
 def _said(reading: Reading) -> object:
     """What makes two readings of one key the same, but for their time."""
-    numbers = reading.value, reading.numerator, reading.denominator, reading.low, reading.high, reading.sample, reading.why
+    numbers = (
+        reading.value,
+        reading.numerator,
+        reading.denominator,
+        reading.low,
+        reading.high,
+        reading.sample,
+        reading.why,
+        reading.since,
+    )
     if reading.against is None:
         return numbers
     # Of what time alone moves (a target's share) the next minute's reading tells.

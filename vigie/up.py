@@ -109,6 +109,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
+    web.state.vigie.warnings.append(instance.evolving.told)
     if again is not None:
         reloader = Reloader(instance, again.read, again.config)
         metrics.show_reload(lambda: float(not reloader.problems), lambda: reloader.at / 1000)

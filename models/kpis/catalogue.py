@@ -128,7 +128,11 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
     shown_top = shown_bottom = None
     sample: int | None = None
     why: str | None = None
+    if _unfinished(kpi, view):
+        why = "being counted from the facts that are kept: not whole yet"
     try:
+        if why is not None:
+            raise Undefined(why)
         top = formula.numerator.run(scope)
         if formula.denominator is not None:
             shown_top = kpi.shown(top, formula.numerator.dimension)
@@ -163,7 +167,31 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
         why=why,
         sample=sample,
         currency=view.business.currency if kpi.unit == "money" else None,
+        since=None if value is None else _since(kpi, view, scope.start, at),
     )
+
+
+def _unfinished(kpi: Kpi, view: View) -> bool:
+    """Whether something that a KPI is made of is being booked from kept facts, and is not whole yet."""
+    behind = view.behind
+    return bool(behind) and any(name in behind for formula in kpi.formulas for name in formula.measures)
+
+
+def _since(kpi: Kpi, view: View, start: int, at: int) -> int | None:
+    """Return from when on what a KPI is made of is whole, where that is later than the reading asks for.
+
+    That is its window's start; of a measure of which only the level is asked, its instant.
+    """
+    since = view.since
+    if not since:
+        return None
+    late = [
+        since[name]
+        for formula in kpi.formulas
+        for name in formula.measures
+        if since.get(name, 0) > (start if name in formula.summed else at)
+    ]
+    return max(late, default=None)
 
 
 def _interval(kpi: Kpi, scope: Scope, top: Number, bottom: Number | None) -> tuple[float | None, float | None]:

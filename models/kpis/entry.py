@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from models.kpis.formula import MONEY, PLAIN, TIME, Dimension, Formula, FormulaError, Number, did_you_mean, parse
@@ -48,6 +49,11 @@ class Kpi:
     by: tuple[str, ...]
     interval: str | None  # wilson, net_promoter
     interval_parts: tuple[Formula, ...]
+
+    @cached_property
+    def formulas(self) -> tuple[Formula, ...]:
+        """Everything that a reading is made of."""
+        return (self.formula, *(() if self.sample is None else (self.sample,)), *self.interval_parts)
 
     def value(self, top: Number, bottom: Number | None) -> int | float:
         """Return the value in the KPI's unit: exact for counts, money to four decimals (half to even)."""

@@ -32,6 +32,7 @@ _COLUMNS = (
     "high",
     "unit",
     "why",
+    "since",
 )
 #: A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")

@@ -8,9 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import evolve, panes
-from models.calendar import MINUTE_MS
+from models.calendar import DAY_MS, MINUTE_MS, iso
+from models.kpis.reading import Reading
 from models.measures import LOGGED, MEASURES, UNLOGGED
 from models.partition import EntityPartition
+from models.view import View
+from models.windows import Window
+from stream.catalogue import load_catalogue
 from tests.models.test_partition import BUSINESS, MAKERS, T0, event, record
 
 Rows = dict[bytes, bytes]
@@ -241,3 +245,78 @@ def test_state_that_has_not_changed_is_written_as_before() -> None:
     assert kept.one.keys() == {"watermark", "made_of"}
     assert kept.rows[b"Ed"].count(b"e1") == 0
     assert kept.restarted().partition.behind == 0
+
+
+# --- what readings say of it ------------------------------------------------------------------------------------------
+
+CATALOGUE = load_catalogue()
+WEEK = Window.parse("7d")
+
+
+class Seen:
+    """A view, fed with all that partitions hand over."""
+
+    def __init__(self) -> None:
+        self.view = View(BUSINESS)
+
+    def checkpoint(self, kept: Kept) -> None:
+        changes = kept.partition.changes()
+        for row in changes.rows:
+            kept.rows[row.key] = row.value or b"{}"
+        for output in changes.outputs:
+            if output.topic == "panes":
+                self.view.put(output.key, output.value)
+
+    def reading(self, kpi: str, at: int, window: Window = WEEK) -> Reading:
+        return CATALOGUE.reading(CATALOGUE.get(kpi), self.view, window, "total", at)
+
+
+def test_what_is_counted_from_now_on_says_since_when() -> None:
+    first = Kept("engagement")
+    first.take([event("web.page_viewed", "v", T0, "1"), event("web.page_viewed", "v", T0 + DAY_MS, "2")])
+    seen = Seen()
+    kept = Kept("engagement", without(first.rows, "sessions_bounced"))
+    kept.partition.fold([record("engagement", event("web.page_viewed", "w", T0 + 2 * DAY_MS, "3"))])
+    seen.checkpoint(kept)
+    since = (T0 + DAY_MS) // MINUTE_MS * MINUTE_MS + MINUTE_MS
+    young, old = seen.reading("bounce_rate", T0 + 3 * DAY_MS), seen.reading("bounce_rate", T0 + 8 * DAY_MS + 60 * MINUTE_MS)
+    assert young.value is not None and young.since == since and young.as_json()["since"] == iso(since)
+    assert Reading.decode(young.encode()) == young
+    assert old.since is None and "since" not in old.as_json()
+    assert seen.reading("sessions", T0 + 3 * DAY_MS).since is None
+    # It is nothing to compare with.
+    assert young.whole().value is None and "counted from" in (young.whole().why or "")
+    assert old.whole() is old
+    # A restart says it again, to whoever missed it.
+    again = Seen()
+    restarted = kept.restarted()
+    restarted.partition.fold([record("engagement", event("web.page_viewed", "w", T0 + 2 * DAY_MS, "4"))])
+    again.checkpoint(restarted)
+    assert again.view.since == {"sessions_bounced": since}
+
+
+def test_what_is_being_booked_has_no_value_and_the_rest_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.partition._RAISED", 1)
+    first = Kept("deals")
+    first.take([event("deal.created", f"d{i}", T0, f"e{i}", amount="5") for i in range(4)])
+    first.take([event("deal.won", f"d{i}", T0 + DAY_MS, f"w{i}") for i in range(4)])
+    whole = Seen()
+    whole.checkpoint(Kept("deals"))
+    for name, value in first.panes.items():
+        whole.view.put(f"deals:0:{name[1:]}".encode(), orjson.dumps(value))
+    old = without(first.rows, "won_amount")
+    seen, kept = Seen(), Kept("deals", old)
+    for name, value in kept.panes.items():
+        seen.view.put(f"deals:0:{name[1:]}".encode(), orjson.dumps(value))
+    at, said = T0 + 2 * DAY_MS, []
+    while True:
+        seen.checkpoint(kept)
+        reading = seen.reading("revenue", at)
+        said.append(reading.why)
+        assert seen.reading("open_pipeline", at).value == 0
+        if not kept.partition.behind:
+            break
+        assert reading.value is None and reading.since is None
+    assert len(said) == 4 and said[0] == "being counted from the facts that are kept: not whole yet"
+    assert seen.reading("revenue", at) == whole.reading("revenue", at) and said[-1] is None
+    assert seen.view.behind == {} == seen.view.since

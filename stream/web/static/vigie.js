@@ -5,7 +5,7 @@ const TEXT = {
     skip: "Skip to the figures", motto: "the watch on your sales", window: "Window", language: "Language", alerts: "Alerts",
     waiting: "Waiting for the first figures…", by: "By {0}", by_hint: "who and where", dimension: "Dimension", metrics: "metrics", health: "health",
     live: "live · updated {0} ago", restoring: "restoring · the last known figures", reconnecting: "reconnecting…", connecting: "connecting…",
-    full: "too many pages are open; trying again", calm: "All quiet: no alert.", none: "no value yet", of: "{0} of {1}", n: "n = {0}",
+    full: "too many pages are open; trying again", calm: "All quiet: no alert.", none: "no value yet", of: "{0} of {1}", partial: "counted from {0} on", n: "n = {0}",
     between: "95 % between {0} and {1}", over: "over {0}", since: "since {0}", fromto: "{0} to now", rows: "No figures by {0} in this window.",
     said_live: "Live again.", said_lost: "Connection lost, reconnecting.", said_alert: "Alert: {0}", segment: "Segment", more: "{0} more not shown",
     windows: { "1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d", "90d": "90 d", day: "Today", week: "Week", month: "Month", quarter: "Quarter" },
@@ -22,7 +22,7 @@ const TEXT = {
     skip: "Aller aux chiffres", motto: "le quart sur vos ventes", window: "Période", language: "Langue", alerts: "Alertes",
     waiting: "En attente des premiers chiffres…", by: "Par {0}", by_hint: "qui et où", dimension: "Dimension", metrics: "métriques", health: "état",
     live: "en direct · il y a {0}", restoring: "restauration · derniers chiffres connus", reconnecting: "reconnexion…", connecting: "connexion…",
-    full: "trop de pages ouvertes ; nouvel essai", calm: "Rien à signaler : aucune alerte.", none: "pas encore de valeur", of: "{0} sur {1}", n: "n = {0}",
+    full: "trop de pages ouvertes ; nouvel essai", calm: "Rien à signaler : aucune alerte.", none: "pas encore de valeur", of: "{0} sur {1}", partial: "compté depuis le {0}", n: "n = {0}",
     between: "95 % entre {0} et {1}", over: "sur {0}", since: "depuis le {0}", fromto: "du {0} à maintenant", rows: "Aucun chiffre par {0} sur cette période.",
     said_live: "De nouveau en direct.", said_lost: "Connexion perdue, reconnexion.", said_alert: "Alerte : {0}", segment: "Segment", more: "{0} de plus",
     windows: { "1h": "1 h", "24h": "24 h", "7d": "7 j", "30d": "30 j", "90d": "90 j", day: "Jour", week: "Semaine", month: "Mois", quarter: "Trimestre" },
@@ -176,6 +176,7 @@ function showReadings() {
 }
 function sample(reading, kpi) {
   const { numerator: a, denominator: b } = reading;
+  if (reading.since) return t("partial", moment(reading.since, "medium"));
   if (b === null || b === undefined) return "";
   const counted = Number.isInteger(a) && Number.isInteger(b);
   if (kpi.unit === "ratio" && counted) return t("of", number(a), number(b));
