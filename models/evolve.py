@@ -13,28 +13,33 @@ from typing import Any, Protocol
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.history import Histories, Story
-from models.measures import FROM_PRESENT, LOGGED, MEASURES, RENAMED, UNLOGGED
+from models.measures import FROM_PRESENT, LOGGED, MEASURES, RENAMED, UNLOGGED, Kind, Measure
 from models.panes import Panes
 
-#: In the topic ``panes``, segments of what is not whole: measure -> since when it is (ms), or entities still to be looked at.
+#: In the topic ``panes``, segments of what is not whole: measure -> since when it is (ms), or what has still to be looked at.
 SINCE, BEHIND = "#since", "#behind"
 
-MadeOf = Mapping[str, Any]
+MadeOf = dict[str, Any]
+
+_SESSIONS = frozenset({"sessions", "sessions_bounced", "session_millis", "visitors"})
+_MONEY = frozenset({Kind.MONEY, Kind.VALUES})
 
 
-def made_of(fold: str, business: Business) -> dict[str, Any]:
-    """Return what the stored numbers of a fold depend on, as the row ``!`` has it."""
-    return {
+def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
+    """Return what the stored numbers of a fold depend on, as the row ``!`` has it; ``watermark`` (ms): rates up to then."""
+    found: MadeOf = {
         "measures": [m.name for m in MEASURES[fold]],
         "business.timezone": business.timezone,
         "business.currency": business.currency,
         "business.maturity": business.maturity,
         "business.session_gap": business.session_gap,
     }
-
-
-class StateMismatch(RuntimeError):
-    """The stored state was kept under other settings than those in force; what to do about it is in the message."""
+    if fold in LOGGED or fold == "engagement":
+        found["business.segment_limit"] = business.segment_limit
+    if fold == "deals":
+        found["business.rates"] = business.rates.digest(watermark)
+        found["business.pipelines"] = dict(business.stage_kinds)
+    return found
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,11 @@ class Difference:
     """What becomes of a fold's measures under other definitions, by name; ``why`` names what has changed."""
 
     kept: list[str] = field(default_factory=list)
-    derived: list[str] = field(default_factory=list)  # booked anew from the facts that deals and leads keep
+    derived: list[str] = field(default_factory=list)  # new: booked from the facts that deals and leads keep
+    anew: list[str] = field(default_factory=list)  # forgotten, and booked anew from those facts under the definitions of now
     from_now: list[str] = field(default_factory=list)  # new, and no facts are kept: counted from now on
+    mixed: list[str] = field(default_factory=list)  # what was counted stays as it was meant then; from now on as it is meant now
+    lost: list[str] = field(default_factory=list)  # what was counted means nothing any more: counted from now on
     removed: list[str] = field(default_factory=list)
     why: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # what -> as it was, as it is
 
@@ -51,22 +59,61 @@ class Difference:
         return bool(self.why)
 
 
-def difference(fold: str, before: MadeOf, now: MadeOf) -> Difference:
-    """Return what it takes to go from the one to the other."""
+def difference(fold: str, before: Mapping[str, Any], now: Mapping[str, Any], *, full: bool = True) -> Difference:
+    """Return what it takes to go from the one to the other.
+
+    ``full``: whether a dimension holds all the values it might, so that numbers were booked under ``other``.
+    """
     known = [renamed(name) for name in before["measures"]]
     wanted: list[str] = now["measures"]
     found = Difference()
     if known != wanted:
         found.why["measures"] = before["measures"], wanted
+    for name, value in now.items():
+        if name != "measures" and name in before and before[name] != value and _matters(fold, name, before[name], value, full):
+            found.why[name] = before[name], value
     found.removed.extend(name for name in known if name not in wanted)
-    for name in wanted:
-        if name in known:
-            found.kept.append(name)
-        elif fold in LOGGED and name not in UNLOGGED:
-            found.derived.append(name)
+    for measure in MEASURES[fold]:
+        name = measure.name
+        touched = [why for why in found.why if why != "measures" and _touches(fold, why, measure)]
+        booked = fold in LOGGED and name not in UNLOGGED
+        if name not in known:
+            into = found.derived if booked else found.from_now
+        elif not touched:
+            into = found.kept
+        elif booked:
+            into = found.anew
         else:
-            found.from_now.append(name)
+            into = found.lost if "business.currency" in touched else found.mixed
+        into.append(name)
     return found
+
+
+def _matters(fold: str, setting: str, before: Any, now: Any, full: bool) -> bool:
+    match setting:
+        case "business.maturity":
+            return fold == "leads"
+        case "business.session_gap":
+            return fold == "engagement"
+        case "business.currency":
+            return fold != "leads"
+        case "business.segment_limit":
+            return bool(full and now > before)  # what was booked under `other` would be taken back from elsewhere
+    return True
+
+
+def _touches(fold: str, setting: str, measure: Measure) -> bool:
+    """Whether what has been counted of a measure depends on a setting. Of deals and leads all is booked anew, or nothing."""
+    if fold in LOGGED and measure.name not in UNLOGGED:
+        return True
+    match setting:
+        case "business.timezone":
+            return True
+        case "business.currency":
+            return measure.kind in _MONEY
+        case "business.session_gap" | "business.segment_limit":
+            return measure.name in _SESSIONS
+    return False
 
 
 def renamed(name: str) -> str:
@@ -80,32 +127,52 @@ class Standing:
 
     ``version`` counts the changes of definitions since the partition was begun; ``steps`` holds, by version, the measures to be
     booked for an entity that is behind it; ``since`` the time (ms) from which on a measure is whole, where that is not ever.
+
+    Where numbers must be forgotten, panes are kept under a new ``generation``; ``panes`` holds, by earlier generation, the
+    measures for which its rows still count. Amounts of versions before ``revalued`` are in another currency, or at other rates.
     """
 
     made_of: MadeOf
     version: int = 0
     steps: dict[int, list[str]] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
+    generation: int = 0
+    panes: dict[int, list[str]] = field(default_factory=dict)
+    revalued: int = 0
+    news: frozenset[str] = frozenset()  # measures of which rows, if they have any number, have one of long ago
 
     @property
     def waiting(self) -> list[str]:
-        """The measures that are not whole while entities are behind."""
-        return sorted({name for names in self.steps.values() for name in names})
+        """The measures that are not whole while something is behind."""
+        names = {name for names in self.steps.values() for name in names}
+        for counted in self.panes.values():
+            names.update(name for name in self.made_of["measures"] if name not in counted)
+        return sorted(names)
+
+    def turn(self, forgotten: Iterable[str]) -> None:
+        """Begin a new generation of panes: of these measures the rows that there are count no more."""
+        gone = frozenset(forgotten)
+        self.panes[self.generation] = self.made_of["measures"]
+        self.panes = {g: [name for name in names if name not in gone] for g, names in self.panes.items()}
+        self.generation += 1
 
     def json(self) -> dict[str, Any]:
         """Return what the row ``!`` keeps of it: nothing but the definitions where they never changed."""
-        found: dict[str, Any] = {"made_of": self.made_of}
-        if self.version:
-            found["version"] = self.version
-        if self.steps:
-            found["steps"] = {str(version): names for version, names in self.steps.items()}
-        if self.since:
-            found["since"] = self.since
-        return found
+        more = {
+            "version": self.version,
+            "steps": {str(version): names for version, names in self.steps.items()},
+            "since": self.since,
+            "generation": self.generation,
+            "panes": {str(generation): names for generation, names in self.panes.items()},
+            "revalued": self.revalued,
+        }
+        return {"made_of": self.made_of} | {name: value for name, value in more.items() if value}
 
 
-def standing(fold: str, kept: Mapping[str, Any], now: MadeOf, watermark: int) -> Standing:
-    """Return how what the row ``!`` says stands to the definitions of now; ``watermark`` (ms) is how far events were counted."""
+def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bool) -> Standing:
+    """Return how what the row ``!`` says stands to the definitions of now; ``full``: see :func:`difference`."""
+    watermark = kept["watermark"]
+    now = made_of(fold, business, watermark)
     wanted = frozenset(now["measures"])
 
     def still(names: Iterable[str]) -> list[str]:
@@ -116,30 +183,33 @@ def standing(fold: str, kept: Mapping[str, Any], now: MadeOf, watermark: int) ->
         kept.get("version", 0),
         {int(version): still(names) for version, names in kept.get("steps", {}).items()},
         {name: at for old, at in kept.get("since", {}).items() if (name := renamed(old)) in wanted},
+        kept.get("generation", 0),
+        {int(generation): still(names) for generation, names in kept.get("panes", {}).items()},
+        kept.get("revalued", 0),
     )
-    for name, value in kept["made_of"].items():
-        if name != "measures" and now.get(name) != value:
-            raise StateMismatch(
-                f"the state of {fold} was kept with {name} = {value!r}; the settings now say {now.get(name)!r}. "
-                "Set it back, or set another `application` name: its state is then built anew from the topics"
-            )
-    change = difference(fold, kept["made_of"], now)
+    change = difference(fold, kept["made_of"], now, full=full)
     if change:
         found.version += 1
-        found.steps[found.version] = change.derived
+        found.steps[found.version] = change.derived + change.anew
+        found.news = frozenset(change.derived + change.from_now)
         after = (watermark // MINUTE_MS + 1) * MINUTE_MS  # whole minutes, of which no event has been counted yet
-        for name in change.from_now:
+        for name in change.from_now + change.mixed + change.lost:
             found.since[name] = after
-        for name in change.derived:
+        for name in change.derived + change.anew:
             found.since.pop(name, None)
+        if change.anew or change.lost:
+            found.turn(change.anew + change.lost + change.derived + change.from_now)
+            found.news = frozenset()
+        if not change.why.keys().isdisjoint({"business.currency", "business.rates"}):
+            found.revalued = found.version
     return found
 
 
 class Renewing(Protocol):
     """What can say anew what an entity's present counts for."""
 
-    def renew(self, present: Any, at: int) -> None:
-        """Set what the present counts for as the definitions of now have it; book nothing."""
+    def renew(self, present: Any, at: int, *, revalue: bool) -> None:
+        """Set what the present counts for as the definitions of now have it; book nothing. ``revalue``: amounts anew, too."""
 
 
 class Raise:
@@ -164,7 +234,7 @@ class Raise:
         names = {name for version, names in standing.steps.items() if version > story.made for name in names}
         if story.base is not None:
             # The base's row knows measures by their places in the list of its time.
-            self._steps.renew(story.base, story.base_at)
+            self._steps.renew(story.base, story.base_at, revalue=story.made < standing.revalued)
             for name in names - FROM_PRESENT:
                 # Of what was folded away before this, nothing but the present is left.
                 standing.since[name] = max(standing.since.get(name, 0), (story.base_at // MINUTE_MS + 1) * MINUTE_MS)

@@ -6,7 +6,7 @@ panes (and into ``all`` for stocks) once per checkpoint, so its cost grows with 
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -253,16 +253,28 @@ class Panes:
             dirty.clear()
         return out
 
-    def restore(self, name: str, body: bytes) -> None:
-        """Take one pane back from what ``changes`` gave; measures that there are no more are left out."""
+    def restore(self, name: str, body: bytes, only: Collection[str] | None = None) -> None:
+        """Take one pane back from what ``changes`` gave; measures that there are no more are left out.
+
+        ``only`` names the measures that count, where not all do.
+        """
         grain, pane, segment = name.split(":", 2)
         slots = self._slots
         sums: dict[int, Any] = {}
         for measure, number in loads(body).items():
             slot = slots.get(measure)
-            if slot is not None:
+            if slot is not None and (only is None or self._names[slot] in only):
                 sums[slot] = number if self._scalars[slot] else {int(k): v for k, v in number.items()}
-        self._sums[Grain(grain)].setdefault(int(pane), {})[segment] = sums
+        if sums or only is None:
+            self._sums[Grain(grain)].setdefault(int(pane), {})[segment] = sums
+
+    def touch(self, name: str) -> bool:
+        """Have a pane handed over with the next changes; return whether there is anything in it."""
+        grain, pane, segment = name.split(":", 2)
+        if not self._sums[Grain(grain)].get(int(pane), {}).get(segment):
+            return False
+        self._dirty[Grain(grain)].setdefault(int(pane), set()).add(segment)
+        return True
 
     def cells(self, grains: Iterable[Grain]) -> Iterator[tuple[Grain, int, str, str, Any]]:
         """Yield ``(grain, pane, segment, measure, number)`` of everything held in these grains."""

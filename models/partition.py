@@ -40,6 +40,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
 BEATS = "beats"
 
 _RAISED = 100_000  # bytes of entities brought up to other definitions per checkpoint: some 20 ms
+_CLEARED = 2_000  # rows of panes of an earlier generation removed per checkpoint
 _SWEPT = 64  # entities looked over per checkpoint while a sweep is on
 _SOURCES = 1000  # senders whose last event is remembered
 
@@ -67,7 +68,8 @@ class EntityPartition:
         self._beaten: dict[str, int] = {}  # sender -> minute of the last beat
         self._beat_at = -1
         self.delays: deque[int] = deque(maxlen=256)  # arrival minus event time (ms) of one event per call, newest last
-        self._standing = Standing(made_of(fold, business))
+        self._standing = Standing(made_of(fold, business, 0))
+        self._stale: list[tuple[bytes, str]] = []  # rows of panes of earlier generations, still to be removed: key, pane
         self._panes = Panes(MEASURES[fold], business)
         self._segments = Segments(business.segment_limit)
         self._keeper = KEEPERS[fold](business, self._panes, self._segments)
@@ -97,23 +99,46 @@ class EntityPartition:
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back. Where it was kept under other definitions, what can be is booked under those of now."""
-        put, pane = self._keeper.entities.restore, self._panes.restore
+        put, one = self._keeper.entities.restore, None
+        panes: list[tuple[bytes, bytes]] = []
         for key, value in rows:
             kind = key[:1]
             if kind == b"E":
                 put(key[1:].decode(), value)
             elif kind == b"P":
-                pane(key[1:].decode(), value)
+                panes.append((key, value))
             elif kind == b"S":
                 self._segments.load(orjson.loads(value))
             elif kind == b"!":
                 one = orjson.loads(value)
-                self.watermark = one["watermark"]
-                self._standing = standing(self.fold_name, one, self._standing.made_of, self.watermark)
-                self._touched = self._standing.version > one.get("version", 0)
+        if one is not None:
+            self.watermark = one["watermark"]
+            limit = one["made_of"].get("business.segment_limit", self.business.segment_limit)
+            self._standing = standing(self.fold_name, one, self.business, full=self._segments.full(limit))
+            self._touched = self._standing.version > one.get("version", 0)
+        self._restore_panes(panes)
         self._keeper.evolve(self._standing)
         if self._standing.version:  # what was said before may be out of date
             self._said = {SINCE: {"": 0}, BEHIND: {"": 0}}
+
+    def _restore_panes(self, rows: list[tuple[bytes, bytes]]) -> None:
+        standing, restore = self._standing, self._panes.restore
+        news = [b'"%b"' % name.encode() for name in standing.news]
+        if news and any(name in body for _, body in rows for name in news):
+            standing.turn(standing.news)  # there was such a measure before, which nothing has counted meanwhile
+        if not standing.panes:
+            for key, body in rows:
+                restore(_pane(key)[1], body)
+            return
+        held: set[str] = set()
+        for generation, name, key, body in sorted(((*_pane(key), key, body) for key, body in rows), reverse=True):
+            if generation == standing.generation:
+                restore(name, body)
+            else:
+                self._stale.append((key, name))
+                if name not in held:
+                    restore(name, body, standing.panes[generation])
+            held.add(name)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order."""
@@ -174,10 +199,10 @@ class EntityPartition:
                 gone = self._keeper.gone(key)
                 if gone is not None:
                     outputs.append(gone)
-            prefix = f"{self.fold_name}:{self.partition}:"
-            for name, body in self._panes.changes():
-                rows.append(Row(b"P" + name.encode(), body))
-                outputs.append(Output("panes", (prefix + name).encode(), body))
+            for row, output in self._pane_changes():
+                rows.append(row)
+                if output is not None:
+                    outputs.append(output)
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             rows.append(Row(b"!", self._one()))
@@ -198,14 +223,28 @@ class EntityPartition:
 
     @property
     def behind(self) -> int:
-        """How many entities have still to be looked at, whether they count for all that is measured now."""
-        return self._keeper.entities.behind
+        """How many entities and panes have still to be looked at, whether they are as the definitions of now have them."""
+        return self._keeper.entities.behind + len(self._stale)
 
     def _raise(self) -> None:
         entities, standing = self._keeper.entities, self._standing
         entities.raise_some(_RAISED)
         if standing.steps and not entities.behind:
             standing.steps = {}
+
+    def _pane_changes(self) -> Iterator[tuple[Row, Output | None]]:
+        """Yield the rows of panes that have changed, each with what it tells; those of earlier generations go, some at a time."""
+        prefix, generation = f"{self.fold_name}:{self.partition}:", self._standing.generation
+        cleared, self._stale = self._stale[-_CLEARED:], self._stale[:-_CLEARED]
+        if not self._stale:
+            self._standing.panes = {}
+        for key, name in cleared:
+            # What of it still counts is written under the present generation.
+            held = self._panes.touch(name)
+            yield Row(key, None), None if held else Output("panes", (prefix + name).encode(), None)
+        kind = f"P{generation};" if generation else "P"
+        for name, body in self._panes.changes():
+            yield Row((kind + name).encode(), body), Output("panes", (prefix + name).encode(), body)
 
     def _notes(self) -> Iterator[Output]:
         """Say from when measures are whole, and which are not yet, where that has changed."""
@@ -267,4 +306,15 @@ class EntityPartition:
         return entities.sweep(lambda state: dead(state, watermark), _SWEPT)
 
     def _one(self) -> bytes:
+        if "business.rates" in self._standing.made_of:
+            self._standing.made_of["business.rates"] = self.business.rates.digest(self.watermark)
         return orjson.dumps({"watermark": self.watermark, **self._standing.json()})
+
+
+def _pane(key: bytes) -> tuple[int, str]:
+    """Return the generation and the name of a pane from its row's key: ``P<pane>``, or ``P<generation>;<pane>``."""
+    text = key[1:].decode()
+    if text[0].isdigit():
+        generation, _, name = text.partition(";")
+        return int(generation), name
+    return 0, text

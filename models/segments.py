@@ -53,6 +53,10 @@ class Segments:
         """Return the total and the segment of each pair that has a value."""
         return (TOTAL, *[self.name(dimension, value) for dimension, value in pairs if value])
 
+    def full(self, limit: int) -> bool:
+        """Whether a dimension holds as many values as this, so that under such a limit further ones went to ``other``."""
+        return any(len(names) >= limit for names in self._admitted.values())
+
     def dump(self) -> dict[str, list[str]]:
         """Return the admitted values by dimension."""
         self.changed = False

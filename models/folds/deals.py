@@ -111,8 +111,14 @@ class DealSteps:
         if present.level is not None:
             self._panes.add(at // MINUTE_MS, *present.level, -sign)
 
-    def renew(self, present: Deal, at: int) -> None:
-        """Set what the present counts for as the definitions of now have it; book nothing."""
+    def renew(self, present: Deal, at: int, *, revalue: bool) -> None:
+        """Set what the present counts for as the definitions of now have it; book nothing. ``revalue``: amounts anew, too."""
+        attributes, first = present.attributes, {"owner": present.first_owner, "team": present.first_team}
+        present.described = self._segments.extend(_NOTHING, DESCRIBING, attributes)
+        present.credited = self._segments.extend((), CREDITING, attributes)
+        present.first_credited = self._segments.extend((), CREDITING, first)
+        if revalue:
+            present.value = self._worth(present, at)
         present.creation = present.level = present.close = None
         self._settle(present, at, 0)
 

@@ -75,8 +75,9 @@ class LeadSteps:
             if booking is not None:
                 self._panes.book(booking, -sign)
 
-    def renew(self, present: Lead, at: int) -> None:
-        """Set what the present counts for as the definitions of now have it; book nothing."""
+    def renew(self, present: Lead, at: int, *, revalue: bool) -> None:
+        """Set what the present counts for as the definitions of now have it; book nothing. A lead has no amounts."""
+        present.segments = self._segments.extend((TOTAL,), _DIMENSIONS, present.attributes)
         present.creation = present.conversion = present.age = None
         self._settle(present, 0)
 

@@ -1,5 +1,7 @@
 """Do kept numbers live on when measures are added, removed or renamed, and are new ones what they would always have been?"""
 
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import orjson
@@ -8,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import evolve, panes
+from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS, iso
 from models.kpis.reading import Reading
 from models.measures import LOGGED, MEASURES, UNLOGGED
+from models.money import Rates
 from models.partition import EntityPartition
 from models.view import View
 from models.windows import Window
@@ -245,6 +249,179 @@ def test_state_that_has_not_changed_is_written_as_before() -> None:
     assert kept.one.keys() == {"watermark", "made_of"}
     assert kept.rows[b"Ed"].count(b"e1") == 0
     assert kept.restarted().partition.behind == 0
+
+
+# --- what the settings mean by it has changed -------------------------------------------------------------------------
+
+DOLLARS = Rates("USD", {"EUR": [(0, Fraction(1, 2))]})
+RATE, OTHER_RATE = {"USD": [(0, Fraction(2))]}, {"USD": [(0, Fraction(3)), (T0 + 3 * DAY_MS, Fraction(5))]}
+CHANGES: dict[str, tuple[str, Business, Business]] = {
+    "timezone": ("deals", BUSINESS, replace(BUSINESS, timezone="Asia/Kolkata")),
+    "timezone of leads": ("leads", BUSINESS, replace(BUSINESS, timezone="America/New_York")),
+    "rates": ("deals", replace(BUSINESS, rates=Rates("EUR", RATE)), replace(BUSINESS, rates=Rates("EUR", OTHER_RATE))),
+    "currency": (
+        "deals",
+        replace(BUSINESS, rates=Rates("EUR", RATE)),
+        replace(BUSINESS, currency="USD", rates=DOLLARS),
+    ),
+    "pipelines": ("deals", BUSINESS, replace(BUSINESS, stage_kinds={"a": "won", "b": "lost"})),
+    "segment_limit": ("deals", replace(BUSINESS, segment_limit=1), BUSINESS),
+    "segment_limit of leads": ("leads", replace(BUSINESS, segment_limit=1), BUSINESS),
+    "maturity": ("leads", BUSINESS, replace(BUSINESS, maturity=5 * DAY_MS)),
+}
+
+
+def dollars(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events, with some of their amounts in another currency."""
+    for place, each in enumerate(events):
+        if each["data"].get("amount") is not None and place % 3:
+            each["data"]["currency"] = "USD" if place % 3 == 1 else "EUR"
+    return events
+
+
+def kept_facts(panes: dict[str, Any]) -> dict[str, Any]:
+    """The panes without the measures that no log holds, and whatever generation they are of."""
+    found = {}
+    for key, sums in panes.items():
+        if left := {m: n for m, n in sums.items() if m not in UNLOGGED}:
+            found["P" + key[1:].rpartition(";")[2]] = left
+    return found
+
+
+@pytest.mark.parametrize("what", list(CHANGES))
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), count=st.integers(1, 60), at=st.floats(0, 1), mix=st.randoms(use_true_random=False))
+def test_other_settings_are_as_if_they_had_always_been(what: str, seed: int, count: int, at: float, mix: Any) -> None:
+    fold, before, after = CHANGES[what]
+    events = dollars(MAKERS[fold](seed, count))
+    mix.shuffle(events)
+    cut = int(count * at)
+    whole = Kept(fold, business=after)
+    whole.take(events)
+    kept = Kept(fold, business=before)
+    kept.take(events[:cut])
+    kept = Kept(fold, kept.rows, after)
+    if mix.random() < 0.5:
+        kept.checkpoint()
+        kept = kept.restarted()
+    kept.take(events[cut:])
+    kept.settled()
+    assert kept_facts(kept.panes) == kept_facts(whole.panes)
+    assert kept_facts(kept.restarted().settled().panes) == kept_facts(whole.panes)
+    assert not kept.one.get("panes") and not kept.one.get("steps")
+
+
+@pytest.mark.parametrize("what", ["timezone", "currency", "maturity"])
+def test_booking_anew_may_be_killed_after_every_checkpoint(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.partition._RAISED", 1)
+    monkeypatch.setattr("models.partition._CLEARED", 40)
+    fold, before, after = CHANGES[what]
+    events = dollars(MAKERS[fold](8, 30))
+    whole, kept = Kept(fold, business=after), Kept(fold, business=before)
+    whole.take(events)
+    kept.take(events)
+    steps, count = Kept(fold, kept.rows, after), 0
+    while not count or steps.partition.behind:
+        steps.checkpoint()
+        count += 1
+    assert count >= 3
+    for killed in range(count + 1):
+        one = Kept(fold, kept.rows, after)
+        for _ in range(killed):
+            one.checkpoint()
+        one.partition.changes()
+        assert kept_facts(one.restarted().settled().panes) == kept_facts(whole.panes), f"killed after {killed} checkpoints"
+    # And with yet another change in the middle, and back again.
+    for killed in range(count + 1):
+        one = Kept(fold, kept.rows, after)
+        for _ in range(killed):
+            one.checkpoint()
+        one = Kept(fold, one.rows, before)
+        one.checkpoint()
+        assert kept_facts(Kept(fold, one.rows, after).settled().panes) == kept_facts(whole.panes), f"changed after {killed}"
+
+
+def test_the_view_holds_nothing_of_what_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.partition._CLEARED", 40)
+    fold, before, after = CHANGES["timezone"]
+    told: dict[bytes, bytes | None] = {}
+    kept = Kept(fold, business=before)
+    kept.partition.fold([record(fold, e, i) for i, e in enumerate(MAKERS[fold](8, 30))])
+
+    def checkpoint() -> None:
+        changes = kept.partition.changes()
+        kept.rows.update({row.key: row.value for row in changes.rows if row.value is not None})
+        for row in changes.rows:
+            if row.value is None:
+                kept.rows.pop(row.key, None)
+        told.update({o.key: o.value for o in changes.outputs if o.topic == "panes"})
+
+    checkpoint()
+    kept = Kept(fold, kept.rows, after)
+    checkpoint()
+    assert orjson.loads(told[b"deals:0:a:0:#behind"] or b"{}")["deals_won"] > 0
+    while kept.partition.behind:
+        checkpoint()
+    assert told[b"deals:0:a:0:#behind"] is None
+    held = {b"P1;" + key.split(b":", 2)[2]: value for key, value in told.items() if value is not None and b"#" not in key}
+    assert held == {key: value for key, value in kept.rows.items() if key[:1] == b"P"}
+
+
+def test_a_measure_that_comes_back_begins_anew() -> None:
+    """Its old numbers lie in rows that nothing has touched meanwhile; without it, facts went uncounted."""
+    events = MAKERS["deals"](21, 60)
+    whole, kept = Kept("deals"), Kept("deals")
+    whole.take(events)
+    kept.take(events[:30])
+    rows = without(kept.rows, "deals_won")
+    for key, value in kept.rows.items():  # a version that knows no wins drops them where it writes
+        if key[:1] == b"P":
+            rows[key] = value
+    between = Kept("deals", rows).settled()
+    assert stripped(between.panes) != {}
+    between.take(events[30:])
+    between.settled()
+    assert kept_facts(between.panes) == kept_facts(whole.panes)
+
+
+@pytest.mark.parametrize(
+    ("fold", "change", "mixed", "lost"),
+    [
+        ("engagement", {"session_gap": 60_000}, {"sessions", "sessions_bounced", "session_millis", "visitors"}, set()),
+        ("engagement", {"timezone": "UTC"}, {m.name for m in MEASURES["engagement"]}, set()),
+        (
+            "customers",
+            {"currency": "USD", "rates": DOLLARS},
+            set(),
+            {"invoiced_amount", "renewed_amount"},
+        ),
+        ("customers", {"maturity": 5}, set(), set()),
+        ("deals", {"timezone": "UTC"}, {"deal_activities", "meetings"}, set()),
+        ("deals", {"session_gap": 60_000}, set(), set()),
+    ],
+)
+def test_what_cannot_be_booked_anew_says_since_when_it_is_meant_so(
+    fold: str, change: dict[str, Any], mixed: set[str], lost: set[str]
+) -> None:
+    first = Kept(fold)
+    first.take(MAKERS[fold](6, 60))
+    kept = Kept(fold, first.rows, replace(BUSINESS, **change)).settled()
+    after = (first.partition.watermark // MINUTE_MS + 1) * MINUTE_MS
+    assert kept.one.get("since", {}) == dict.fromkeys(mixed | lost, after)
+    for name, sums in first.panes.items():
+        now = kept.panes.get(name) or kept.panes.get("P1;" + name[1:], {})
+        if fold not in LOGGED:
+            assert now == {m: n for m, n in sums.items() if m not in lost}
+        for measure in mixed:
+            assert now.get(measure) == sums.get(measure)
+
+
+def test_rates_of_days_to_come_change_nothing() -> None:
+    first = Kept("deals", business=replace(BUSINESS, rates=Rates("EUR", RATE)))
+    first.take(MAKERS["deals"](6, 60))
+    later = {"USD": [*RATE["USD"], (first.partition.watermark + 1, Fraction(9))]}
+    kept = Kept("deals", first.rows, replace(BUSINESS, rates=Rates("EUR", later)))
+    assert kept.partition.behind == 0 and "version" not in kept.one
 
 
 # --- what readings say of it ------------------------------------------------------------------------------------------

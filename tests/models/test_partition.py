@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from models.business import Business
 from models.calendar import DAY_MS, iso
-from models.evolve import StateMismatch
 from models.fold import Record
 from models.partition import EntityPartition
 
@@ -304,15 +303,6 @@ def test_what_cannot_be_used_becomes_a_dead_letter_and_stops_nothing(value: byte
     assert len(letters) == 1
     assert reason is None or letters[0]["reason"] == reason
     assert partition.outcomes["deals", "deal.created", "applied"] == 1
-
-
-def test_state_kept_under_other_definitions_is_refused() -> None:
-    partition = EntityPartition("deals", 0, BUSINESS)
-    partition.fold([record("deals", event("deal.created", "d", T0, "1"))])
-    rows = [(row.key, row.value) for row in partition.changes().rows if row.value is not None]
-    other = EntityPartition("deals", 0, Business(timezone="UTC"))
-    with pytest.raises(StateMismatch, match=r"business\.timezone = 'Europe/Paris'.*'UTC'"):
-        other.restore(rows)
 
 
 def test_old_panes_expire_and_what_comes_for_them_later_is_kept_out_of_them() -> None:
