@@ -33,6 +33,7 @@ def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
         "business.currency": business.currency,
         "business.maturity": business.maturity,
         "business.session_gap": business.session_gap,
+        "business.keep_days": business.keep_days,
     }
     if fold in LOGGED or fold == "engagement":
         found["business.segment_limit"] = business.segment_limit
@@ -97,6 +98,8 @@ def _matters(fold: str, setting: str, before: Any, now: Any, full: bool) -> bool
             return fold == "engagement"
         case "business.currency":
             return fold != "leads"
+        case "business.keep_days":
+            return False  # see `standing`
         case "business.segment_limit":
             return bool(full and now > before)  # what was booked under `other` would be taken back from elsewhere
     return True
@@ -187,6 +190,10 @@ def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bo
         {int(generation): still(names) for generation, names in kept.get("panes", {}).items()},
         kept.get("revalued", 0),
     )
+    reach = kept["made_of"].get("business.keep_days", business.keep_days)
+    if reach < business.keep_days and watermark > reach:  # days of before have gone, and do not come back
+        first = business.calendar.day_start(business.calendar.day(watermark - reach))
+        found.since = {name: max(first, found.since.get(name, 0)) for name in now["measures"]}
     change = difference(fold, kept["made_of"], now, full=full)
     if change:
         found.version += 1

@@ -416,6 +416,17 @@ def test_what_cannot_be_booked_anew_says_since_when_it_is_meant_so(
             assert now.get(measure) == sums.get(measure)
 
 
+def test_days_that_were_let_go_do_not_come_back_with_a_longer_reach() -> None:
+    short, long = replace(BUSINESS, keep_days=10 * DAY_MS), replace(BUSINESS, keep_days=20 * DAY_MS)
+    first = Kept("leads", business=short)
+    first.take([event("lead.created", f"l{day}", T0 + day * DAY_MS, f"e{day}") for day in range(30)])
+    kept = Kept("leads", first.rows, long)
+    since = BUSINESS.calendar.day_start(BUSINESS.calendar.day(T0 + 19 * DAY_MS))
+    kept.take([event("lead.created", "more", T0 + 29 * DAY_MS, "more")])
+    assert kept.one["since"] == {m.name: since for m in MEASURES["leads"]} and "version" not in kept.one
+    assert Kept("leads", kept.rows, short).restarted().partition.since["leads"] == since
+
+
 def test_rates_of_days_to_come_change_nothing() -> None:
     first = Kept("deals", business=replace(BUSINESS, rates=Rates("EUR", RATE)))
     first.take(MAKERS["deals"](6, 60))
