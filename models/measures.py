@@ -130,6 +130,7 @@ SPEND = (
     _millis("training_millis", "time in training"),
 )
 
+#: Rows of the prediction folds know these by their places: append only.
 PREDICTIONS = (
     _money("expected_amount", "amounts of open deals, each times its probability of being won as last predicted", stock=True),
     _count("expected_deals", "open deals whose amount counts in expected_amount", stock=True),

@@ -39,7 +39,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
 #: Where it is said that a sender is alive: once a minute at most, per sender and partition.
 BEATS = "beats"
 
-_RAISED = 100_000  # bytes of entities brought up to other definitions per checkpoint: some 20 ms
+_RAISED = 50_000  # bytes of entities brought up to other definitions per checkpoint: some 10 ms
 _CLEARED = 2_000  # rows of panes of an earlier generation removed per checkpoint
 _SWEPT = 64  # entities looked over per checkpoint while a sweep is on
 _SOURCES = 1000  # senders whose last event is remembered

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.calendar import iso
 from models.kpis.entry import Kpi, parse_entry
 from models.kpis.formula import Number, Scope, Undefined, did_you_mean
 from models.kpis.interval import net_promoter, wilson
@@ -128,8 +129,11 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
     shown_top = shown_bottom = None
     sample: int | None = None
     why: str | None = None
+    since, alike = _since(kpi, view, scope.start, at)
     if _unfinished(kpi, view):
-        why = "being counted from the facts that are kept: not whole yet"
+        since, why = at, "being counted from the facts that are kept: not whole yet"
+    elif since is not None and not alike:
+        why = f"some of what it is made of is counted from {iso(since)[:10]} on only"
     try:
         if why is not None:
             raise Undefined(why)
@@ -167,7 +171,7 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
         why=why,
         sample=sample,
         currency=view.business.currency if kpi.unit == "money" else None,
-        since=None if value is None else _since(kpi, view, scope.start, at),
+        since=since,
     )
 
 
@@ -177,21 +181,20 @@ def _unfinished(kpi: Kpi, view: View) -> bool:
     return bool(behind) and any(name in behind for formula in kpi.formulas for name in formula.measures)
 
 
-def _since(kpi: Kpi, view: View, start: int, at: int) -> int | None:
+def _since(kpi: Kpi, view: View, start: int, at: int) -> tuple[int | None, bool]:
     """Return from when on what a KPI is made of is whole, where that is later than the reading asks for.
 
-    That is its window's start; of a measure of which only the level is asked, its instant.
+    That is its window's start; of a measure of which only the level is asked, its instant. And whether that is the same of all
+    it is made of: a quotient of what is counted all along and what is counted from a moment on would mean nothing.
     """
-    since = view.since
-    if not since:
-        return None
-    late = [
-        since[name]
+    if not view.since:
+        return None, True
+    times = {
+        late if (late := view.since.get(name, 0)) > (start if name in formula.summed else at) else 0
         for formula in kpi.formulas
         for name in formula.measures
-        if since.get(name, 0) > (start if name in formula.summed else at)
-    ]
-    return max(late, default=None)
+    }
+    return max(times) or None, len(times) == 1
 
 
 def _interval(kpi: Kpi, scope: Scope, top: Number, bottom: Number | None) -> tuple[float | None, float | None]:

@@ -35,7 +35,7 @@ class Reading:
     sample: int | None = None
     currency: str | None = None
     against: Mapping[str, Mapping[str, Any]] | None = None
-    since: int | None = None  # epoch ms: what it is made of is counted from then on only, which is after `start`
+    since: int | None = None  # epoch ms: what it is made of is whole from then on only, which is after `start`
     because: Mapping[str, Any] | None = None  # what explains it (``explain.py``), where somebody may have to be told
 
     @property
@@ -52,7 +52,7 @@ class Reading:
 
     def whole(self) -> "Reading":
         """Return the reading, without its numbers where they are of a part of the window only: not to be compared with."""
-        if self.since is None:
+        if self.since is None or self.value is None:
             return self
         why = f"counted from {iso(self.since)[:10]} on, not in all of this period"
         return replace(self, value=None, numerator=None, denominator=None, low=None, high=None, sample=None, why=why)

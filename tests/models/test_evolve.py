@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from alert_rules.condition import VALUE, Condition, measured
+from alert_rules.condition import Kind as ConditionKind
 from models import evolve, panes
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS, iso
@@ -463,15 +465,28 @@ def test_what_is_counted_from_now_on_says_since_when() -> None:
     first = Kept("engagement")
     first.take([event("web.page_viewed", "v", T0, "1"), event("web.page_viewed", "v", T0 + DAY_MS, "2")])
     seen = Seen()
-    kept = Kept("engagement", without(first.rows, "sessions_bounced"))
+    kept = Kept("engagement", without(first.rows, "sessions"))
     kept.partition.fold([record("engagement", event("web.page_viewed", "w", T0 + 2 * DAY_MS, "3"))])
     seen.checkpoint(kept)
     since = (T0 + DAY_MS) // MINUTE_MS * MINUTE_MS + MINUTE_MS
-    young, old = seen.reading("bounce_rate", T0 + 3 * DAY_MS), seen.reading("bounce_rate", T0 + 8 * DAY_MS + 60 * MINUTE_MS)
+    young, old = (seen.reading("sessions", at) for at in (T0 + 3 * DAY_MS, T0 + 8 * DAY_MS + 60 * MINUTE_MS))
     assert young.value is not None and young.since == since and young.as_json()["since"] == iso(since)
     assert Reading.decode(young.encode()) == young
     assert old.since is None and "since" not in old.as_json()
-    assert seen.reading("sessions", T0 + 3 * DAY_MS).since is None
+    assert young.value == 1
+    # Of a quotient only one part of which is whole there is no value.
+    rate = seen.reading("bounce_rate", T0 + 3 * DAY_MS)
+    assert (
+        rate.value is None
+        and rate.since == since
+        and rate.why == f"some of what it is made of is counted from {iso(since)[:10]} on only"
+    )
+    assert seen.reading("bounce_rate", T0 + 8 * DAY_MS + 60 * MINUTE_MS).value == 1
+    assert seen.reading("sales", T0 + 3 * DAY_MS).since is None
+    # No rule judges it: what was not counted is nobody's absence.
+    for condition in (VALUE, Condition(ConditionKind.ABSENT), Condition(ConditionKind.CHANGE, versus="previous")):
+        assert measured(condition, young, 0) is None
+    assert measured(VALUE, old, 0) == 1
     # It is nothing to compare with.
     assert young.whole().value is None and "counted from" in (young.whole().why or "")
     assert old.whole() is old
@@ -480,7 +495,7 @@ def test_what_is_counted_from_now_on_says_since_when() -> None:
     restarted = kept.restarted()
     restarted.partition.fold([record("engagement", event("web.page_viewed", "w", T0 + 2 * DAY_MS, "4"))])
     again.checkpoint(restarted)
-    assert again.view.since == {"sessions_bounced": since}
+    assert again.view.since == {"sessions": since}
 
 
 def test_what_is_being_booked_has_no_value_and_the_rest_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -504,7 +519,8 @@ def test_what_is_being_booked_has_no_value_and_the_rest_has(monkeypatch: pytest.
         assert seen.reading("open_pipeline", at).value == 0
         if not kept.partition.behind:
             break
-        assert reading.value is None and reading.since is None
+        assert reading.value is None and reading.since == at
+        assert measured(Condition(ConditionKind.ABSENT), reading, 0) is None
     assert len(said) == 4 and said[0] == "being counted from the facts that are kept: not whole yet"
     assert seen.reading("revenue", at) == whole.reading("revenue", at) and said[-1] is None
     assert seen.view.behind == {} == seen.view.since
