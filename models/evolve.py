@@ -21,6 +21,8 @@ SINCE, BEHIND = "#since", "#behind"
 
 MadeOf = dict[str, Any]
 
+#: What earlier versions compare, and refuse the state where there is more: so that one can go back to them.
+_FIRST = ("measures", "business.timezone", "business.currency", "business.maturity", "business.session_gap")
 _SESSIONS = frozenset({"sessions", "sessions_bounced", "session_millis", "visitors"})
 _MONEY = frozenset({Kind.MONEY, Kind.VALUES})
 
@@ -169,7 +171,14 @@ class Standing:
             "panes": {str(generation): names for generation, names in self.panes.items()},
             "revalued": self.revalued,
         }
-        return {"made_of": self.made_of} | {name: value for name, value in more.items() if value}
+        first = {name: self.made_of[name] for name in _FIRST}
+        settings = {name: value for name, value in self.made_of.items() if name not in first}
+        return {"made_of": first, "settings": settings} | {name: value for name, value in more.items() if value}
+
+
+def kept_under(one: Mapping[str, Any]) -> MadeOf:
+    """Return the definitions that a row ``!`` was written under."""
+    return {**one["made_of"], **one.get("settings", {})}
 
 
 def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bool) -> Standing:
@@ -190,11 +199,12 @@ def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bo
         {int(generation): still(names) for generation, names in kept.get("panes", {}).items()},
         kept.get("revalued", 0),
     )
-    reach = kept["made_of"].get("business.keep_days", business.keep_days)
+    before = kept_under(kept)
+    reach = before.get("business.keep_days", business.keep_days)
     if reach < business.keep_days and watermark > reach:  # days of before have gone, and do not come back
         first = business.calendar.day_start(business.calendar.day(watermark - reach))
         found.since = {name: max(first, found.since.get(name, 0)) for name in now["measures"]}
-    change = difference(fold, kept["made_of"], now, full=full)
+    change = difference(fold, before, now, full=full)
     if change:
         found.version += 1
         found.steps[found.version] = change.derived + change.anew

@@ -19,7 +19,7 @@ from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
-from models.evolve import BEHIND, SINCE, Standing, made_of, standing
+from models.evolve import BEHIND, SINCE, Standing, kept_under, made_of, standing
 from models.fold import Changes, Output, Record, Row
 from models.history import TooLate
 from models.keepers import KEEPERS
@@ -113,7 +113,7 @@ class EntityPartition:
                 one = orjson.loads(value)
         if one is not None:
             self.watermark = one["watermark"]
-            limit = one["made_of"].get("business.segment_limit", self.business.segment_limit)
+            limit = kept_under(one).get("business.segment_limit", self.business.segment_limit)
             self._standing = standing(self.fold_name, one, self.business, full=self._segments.full(limit))
             self._touched = self._standing.version > one.get("version", 0)
         self._restore_panes(panes)

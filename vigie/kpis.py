@@ -114,7 +114,7 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Table:
             shown(reading["value"], reading["unit"], reading.get("currency", "")),
             "" if denominator is None else f"{numerator:,.6g} / {denominator:,.6g}",
             "" if low is None else f"{shown(low, reading['unit'])} – {shown(high, reading['unit'])}",
-            reading.get("why") or "",
+            reading.get("why") or _counted_from(reading.get("since")),
         )
     return table
 
@@ -167,6 +167,11 @@ def list_(json: Json = False, config: Config = None) -> None:
     for kpi in catalogue.kpis.values():
         table.add_row(kpi.id, kpi.stage, kpi.unit, kpi.formula.text)
     Console().print(table)
+
+
+
+def _counted_from(since: str | None) -> str:
+    return "" if since is None else f"counted from {since[:10]} on, not in all of the window"
 
 
 @app.command()

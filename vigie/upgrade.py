@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 
 from agents.worker import entity_folds
 from models.business import Business
-from models.evolve import Difference, difference, made_of
+from models.evolve import Difference, difference, kept_under, made_of
 from models.measures import FROM_PRESENT
 from models.segments import Segments
 from stream.options import EngineOptions, FoldSpec
@@ -93,8 +93,9 @@ def state_of(rows: Mapping[bytes, bytes], keys: Counter[str], fold: str, busines
     one = orjson.loads(rows[b"!"])
     segments = Segments(business.segment_limit)
     segments.load(orjson.loads(rows.get(b"S", b"{}")))
-    limit = one["made_of"].get("business.segment_limit", business.segment_limit)
-    change = difference(fold, one["made_of"], made_of(fold, business, one["watermark"]), full=segments.full(limit))
+    before = kept_under(one)
+    limit = before.get("business.segment_limit", business.segment_limit)
+    change = difference(fold, before, made_of(fold, business, one["watermark"]), full=segments.full(limit))
     into.take(keys, change)
 
 

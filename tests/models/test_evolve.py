@@ -248,7 +248,9 @@ def test_state_that_has_not_changed_is_written_as_before() -> None:
     """Nothing is added to the rows of partitions whose definitions never changed."""
     kept = Kept("deals")
     kept.take([event("deal.created", "d", T0, "1", amount="5")])
-    assert kept.one.keys() == {"watermark", "made_of"}
+    assert kept.one.keys() == {"watermark", "made_of", "settings"}
+    names = ("timezone", "currency", "maturity", "session_gap")
+    assert kept.one["made_of"].keys() == {"measures", *(f"business.{name}" for name in names)}, "or versions before refuse it"
     assert kept.rows[b"Ed"].count(b"e1") == 0
     assert kept.restarted().partition.behind == 0
 
