@@ -16,8 +16,9 @@ from models.history import Histories, Story
 from models.measures import FROM_PRESENT, LOGGED, MEASURES, RENAMED, UNLOGGED, Kind, Measure
 from models.panes import Panes
 
-#: In the topic ``panes``, segments of what is not whole: measure -> since when it is (ms), or what has still to be looked at.
-SINCE, BEHIND = "#since", "#behind"
+#: In the topic ``panes``, segments that say what is whole, by measure: since when (ms); what has still to be looked at; and 1 for
+#: each that the partition's worker counts at all: another may still be of an earlier version.
+SINCE, BEHIND, COUNTED = "#since", "#behind", "#counted"
 
 MadeOf = dict[str, Any]
 

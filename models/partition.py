@@ -19,7 +19,7 @@ from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
-from models.evolve import BEHIND, SINCE, Standing, kept_under, made_of, standing
+from models.evolve import BEHIND, COUNTED, SINCE, Standing, kept_under, made_of, standing
 from models.fold import Changes, Output, Record, Row
 from models.history import TooLate
 from models.keepers import KEEPERS
@@ -249,7 +249,11 @@ class EntityPartition:
     def _notes(self) -> Iterator[Output]:
         """Say from when measures are whole, and which are not yet, where that has changed."""
         standing = self._standing
-        said = {SINCE: standing.since, BEHIND: dict.fromkeys(standing.waiting, self.behind)}
+        said = {
+            SINCE: standing.since,
+            BEHIND: dict.fromkeys(standing.waiting, self.behind),
+            COUNTED: dict.fromkeys(standing.made_of["measures"], 1),
+        }
         for segment, note in said.items():
             if note != self._said.get(segment, {}):
                 self._said[segment] = dict(note)

@@ -11,7 +11,7 @@ import orjson
 
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
-from models.evolve import BEHIND, SINCE
+from models.evolve import BEHIND, COUNTED, SINCE, renamed
 from models.measures import BY_NAME, MEASURES, Kind
 from models.panes import TOTAL
 from models.series import MOST_PARTITIONS, Cells, Series
@@ -45,7 +45,7 @@ class View:
         self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
         self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
         self._plans: dict[tuple[int, int, int], tuple[tuple[Span, ...], tuple[Span, ...] | None]] = {}
-        self._notes: dict[str, dict[tuple[str, int], Mapping[str, int]]] = {SINCE: {}, BEHIND: {}}
+        self._notes: dict[str, dict[tuple[str, int], Mapping[str, int]]] = {SINCE: {}, BEHIND: {}, COUNTED: {}}
         self.since: dict[str, int] = {}  # measure -> from when it is whole (ms), where that is not ever
         self.behind: dict[str, int] = {}  # measure -> entities that may have still to be counted
         self._keep = {
@@ -88,7 +88,7 @@ class View:
         """Take one record of the topic ``panes``; return the (fold, segment) that changed, or None.
 
         ``key`` is ``fold:partition:grain:pane:segment``; ``value`` the partition's absolute sums there, None or ``{}`` for
-        nothing. The segments ``#since`` and ``#behind`` hold what is not whole (``models/evolve.py``), and no sums.
+        nothing. The segments ``#since``, ``#behind`` and ``#counted`` say what is whole (``models/evolve.py``), and no sums.
         Raise ``ValueError`` where the record has not that form; the view is then unchanged.
         """
         fold, partition_text, grain_text, pane_text, segment = key.decode().split(":", 4)
@@ -134,6 +134,9 @@ class View:
         notes[partition] = found
         self.since = _most(self._notes[SINCE].values())
         self.behind = _most(self._notes[BEHIND].values())
+        for (fold, _), counted in self._notes[COUNTED].items():
+            names = {renamed(name) for name in counted}
+            self.behind |= {m.name: 1 for m in MEASURES[fold] if names and m.name not in names}
         self.version += 1
         return partition[0], TOTAL
 

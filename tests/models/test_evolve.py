@@ -500,6 +500,25 @@ def test_what_is_counted_from_now_on_says_since_when() -> None:
     assert again.view.since == {"sessions": since}
 
 
+def test_what_another_worker_does_not_count_yet_has_no_value() -> None:
+    """Versions are exchanged one worker after another: half a sum is never shown."""
+    seen = Seen()
+    for partition in (0, 1):
+        kept = Kept("deals")
+        kept.partition.partition = partition
+        kept.partition.fold([record("deals", event("deal.won", f"d{partition}", T0, "e", amount="5"))])
+        seen.checkpoint(kept)
+    at = T0 + DAY_MS
+    assert seen.reading("sales", at).value == 2 and seen.view.behind == {}
+    counted = {m.name: 1 for m in MEASURES["deals"] if m.name != "deals_won"}
+    seen.view.put(b"deals:1:a:0:#counted", orjson.dumps(counted))
+    assert seen.reading("sales", at).value is None and seen.reading("revenue", at).value == 10
+    seen.view.put(b"deals:1:a:0:#counted", orjson.dumps(counted | {"deals_won": 1}))
+    assert seen.reading("sales", at).value == 2
+    with pytest.raises(ValueError, match="accepted: an object of whole numbers"):
+        seen.view.put(b"deals:1:a:0:#counted", b"[1]")
+
+
 def test_what_is_being_booked_has_no_value_and_the_rest_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.partition._RAISED", 1)
     first = Kept("deals")

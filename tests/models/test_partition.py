@@ -34,7 +34,7 @@ class Sums(dict[str, Any]):
     def take(self, partition: EntityPartition) -> list[Any]:
         changes = partition.changes()
         for output in changes.outputs:
-            if output.topic == "panes":
+            if output.topic == "panes" and b"#" not in output.key:
                 name = output.key.decode()
                 if output.value is None:
                     self.pop(name, None)
@@ -55,7 +55,7 @@ def fold(fold_name: str, events: list[dict[str, Any]], every: int = 1_000_000, r
                 rows[row.key] = row.value
         for output in changes.outputs:
             assert output.topic in ("panes", "deal-merges", "lead-merges", "deal-states", "lead-states", "beats"), output
-            if output.topic == "panes":
+            if output.topic == "panes" and b"#" not in output.key:
                 if output.value is None:
                     sums.pop(output.key.decode(), None)
                 else:
