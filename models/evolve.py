@@ -42,7 +42,7 @@ def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
         found["business.segment_limit"] = business.segment_limit
     if fold == "deals":
         found["business.rates"] = business.rates.digest(watermark)
-        found["business.pipelines"] = dict(business.stage_kinds)
+        found["business.pipelines"] = {stage: kind for stage, kind in business.stage_kinds.items() if kind != "open"}
     return found
 
 

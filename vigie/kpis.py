@@ -169,7 +169,6 @@ def list_(json: Json = False, config: Config = None) -> None:
     Console().print(table)
 
 
-
 def _counted_from(since: str | None) -> str:
     return "" if since is None else f"counted from {since[:10]} on, not in all of the window"
 

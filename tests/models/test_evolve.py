@@ -431,6 +431,13 @@ def test_days_that_were_let_go_do_not_come_back_with_a_longer_reach() -> None:
     assert Kept("leads", kept.rows, short).restarted().partition.since["leads"] == since
 
 
+def test_a_stage_more_changes_nothing_unless_it_ends_a_deal() -> None:
+    first = Kept("deals")
+    first.take(MAKERS["deals"](6, 60))
+    assert Kept("deals", first.rows, replace(BUSINESS, stage_kinds={"a": "open", "new": "open"})).partition.behind == 0
+    assert Kept("deals", first.rows, replace(BUSINESS, stage_kinds={"a": "won"})).partition.behind > 0
+
+
 def test_rates_of_days_to_come_change_nothing() -> None:
     first = Kept("deals", business=replace(BUSINESS, rates=Rates("EUR", RATE)))
     first.take(MAKERS["deals"](6, 60))
