@@ -6,16 +6,15 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python -m venv /opt/vigie
 # Dependencies first: they change less often than the code, and this layer is the slow one.
-COPY pyproject.toml constraints.txt README.md ./
-RUN mkdir models alert_rules stream agents vigie \
- && /opt/vigie/bin/pip install --constraint constraints.txt . \
- && /opt/vigie/bin/pip uninstall --yes vigie
+COPY requirements requirements
+RUN /opt/vigie/bin/pip install --require-hashes -r requirements/run.txt
+COPY pyproject.toml README.md ./
 COPY models models
 COPY alert_rules alert_rules
 COPY stream stream
 COPY agents agents
 COPY vigie vigie
-RUN /opt/vigie/bin/pip wheel --no-deps --wheel-dir /wheels . \
+RUN /opt/vigie/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/vigie/bin/pip install --no-deps /wheels/vigie-*.whl \
  && /opt/vigie/bin/vigie --help > /dev/null
 

@@ -4,10 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 SECONDS ?= 30
+ZONES := America/New_York Europe/Paris Asia/Kathmandu Australia/Lord_Howe
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
+# Everything that is installed is what requirements/ says, to the byte: versions and hashes. `make lock` writes them anew.
+LOCKED := $(PIP) --require-hashes -r requirements
+OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench chaos oracle models docs clean
+.PHONY: help run test check format bench chaos oracle models docs lock audit sbom clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,13 +21,19 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Vigie needs Python 3.11 or later; found %d.%d. Name another one with: make PYTHON=python3.12 …" % sys.version_info[:2] or 0)'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.run: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) -c constraints.txt -e .
+$(VENV)/.run: $(BIN)/python pyproject.toml requirements/run.txt
+	$(LOCKED)/run.txt
+	$(OURSELVES)
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP) -c constraints.txt -e '.[dev]'
+$(VENV)/.dev: $(BIN)/python pyproject.toml requirements/dev.txt
+	$(LOCKED)/dev.txt
+	$(OURSELVES)
 	@touch $@ $(VENV)/.run
+
+$(VENV)/.audit: $(BIN)/python requirements/audit.txt
+	$(LOCKED)/audit.txt
+	@touch $@
 
 run: $(VENV)/.run ## Run everything in one process with simulated sales: page and API on http://127.0.0.1:8080
 	$(BIN)/vigie up --demo
@@ -37,7 +48,7 @@ check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert
 	$(BIN)/mypy
 	$(BIN)/python -m vigie.schemas --check docs
 	$(BIN)/vigie rules check
-	$(BIN)/vigie rules test
+	set -e; for zone in UTC $(ZONES); do VIGIE_BUSINESS__TIMEZONE=$$zone $(BIN)/vigie rules test; done
 	$(BIN)/vigie sources conformance
 
 format: $(VENV)/.dev ## Format the code
@@ -58,6 +69,19 @@ oracle: $(VENV)/.dev ## Compare every reading with DuckDB on the public data set
 
 models: $(VENV)/.dev ## Predictions on the public data sets beside their targets and a batch model; writes docs/models.md
 	$(BIN)/python -m bench.models --write docs
+
+lock: $(VENV)/.audit ## Write requirements/ anew: versions and hashes of all that is installed, as young as pyproject.toml allows
+	$(COMPILE) $(UPGRADE) pyproject.toml requirements/build.in -o requirements/run.txt
+	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	$(COMPILE) $(UPGRADE) -c requirements/dev.txt requirements/audit.in -o requirements/audit.txt
+
+audit: $(VENV)/.audit ## Look the locked versions up in the advisories (asks PyPI: without it, each is named as not audited)
+	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.txt
+
+sbom: $(VENV)/.audit ## Write build/vigie.cdx.json: what Vigie runs on, with versions and licences (CycloneDX)
+	@mkdir -p build
+	$(PYTHON) -m venv build/sbom && build/sbom/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/run.txt
+	$(BIN)/cyclonedx-py environment --output-reproducible --validate -o build/vigie.cdx.json build/sbom/bin/python
 
 clean: ## Remove .venv and what tests have left
 	rm -rf $(VENV) .venv-bench .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

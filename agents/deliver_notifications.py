@@ -13,6 +13,7 @@ from alert_rules.outcome import Outcome, Retry
 from alert_rules.plan import Alerting, everything_to
 from models.fold import PartitionFold
 from stream.options import FoldSpec, wall_clock
+from stream.waiting import end
 
 log = logging.getLogger(__name__)
 
@@ -97,9 +98,7 @@ class Deliverer:
                     fold.done(under_way.pop(task), task.result(), self._clock())
                     self.wrote()
         finally:
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await end(*under_way)
 
     async def _wait(self, under_way: Mapping[asyncio.Task[Outcome], Delivery], due: int | None) -> None:
         """Wait for the end of an attempt, for the time of the next one, or for news from the fold."""

@@ -20,12 +20,18 @@ class Evaluator:
     """The rules and, where this worker owns the readings' one partition, the alerts that stand.
 
     ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``; ``link`` the address
-    of a deal's or lead's page.
+    of a deal's or lead's page; ``gap`` for how long (ms) readings may stay away before that time counts for nothing.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], owned: Callable[[], EvaluateAlerts | None] = lambda: None, link: Link = no_link
+        self,
+        rules: Sequence[Rule],
+        owned: Callable[[], EvaluateAlerts | None] = lambda: None,
+        link: Link = no_link,
+        *,
+        gap: int = 0,
     ) -> None:
+        self._gap = gap
         self.rules = tuple(rules)
         self._link = link
         self.owned = owned
@@ -36,7 +42,7 @@ class Evaluator:
         return FoldSpec(
             name=NAME,
             topics=("readings", FINDINGS),
-            make=lambda partition: EvaluateAlerts(self.rules, self._link),
+            make=lambda partition: EvaluateAlerts(self.rules, self._link, gap=self._gap),
             lane=LANE,
             doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )

@@ -17,8 +17,8 @@ LANE = "readings"
 class Roller:
     """The view that this process keeps, and the fold that feeds it where this worker owns the one partition of panes.
 
-    ``view.live`` says that the view has caught up since the partition was last assigned to this worker; whether it still is in
-    its hands the driver knows (``fold_of(NAME, 0)``).
+    Each assignment builds a view of its own aside, in the restoring thread. ``view.live`` says that it has been read to the
+    end, which the driver says on the loop; whether it still is in our hands the driver knows (``fold_of(NAME, 0)``).
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Roller:
         ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced`` and ``alarm`` as
         in :class:`~models.roll.RollKpis`.
         """
-        self.view = View(business)
+        self._business = business
         self.catalogue = catalogue
         self._clock = clock
         self._paced = paced
@@ -47,7 +47,12 @@ class Roller:
         self._targets = targets or Targets()
         self._partitions = partitions
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
-        self._fold = self._make(0)
+        self._fold = self._made(0)
+
+    @property
+    def view(self) -> View:
+        """The view of the last assignment; an earlier one's is let go of, so that there are never two in memory."""
+        return self._fold.view
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
@@ -71,8 +76,14 @@ class Roller:
         return self._fold.refused
 
     def _make(self, partition: int) -> RollKpis:
-        self._fold = RollKpis(
-            self.view,
+        self._fold = self._made(self._fold.view.version)
+        return self._fold
+
+    def _made(self, version: int) -> RollKpis:
+        view = View(self._business)
+        view.version = version  # it grows over assignments too: who compares must not take another view for the same
+        return RollKpis(
+            view,
             self.catalogue,
             self._wanted,
             clock=self._clock,
@@ -81,4 +92,3 @@ class Roller:
             paced=self._paced,
             alarm=self._alarm,
         )
-        return self._fold

@@ -49,6 +49,13 @@ class Watcher:
         for fold in self.owned():
             fold.use(self.rules)
 
+    def old(self) -> dict[tuple[str], int]:
+        """Return how many findings were not said because they were old when they were first heard of, by (rule,)."""
+        found: Counter[tuple[str]] = Counter()
+        for fold in self.owned():
+            found.update({(rule,): count for rule, count in fold.old.items()})
+        return dict(found)
+
     def beyond(self) -> dict[tuple[str], int]:
         """Return how many findings were not said because their rule had enough standing, by (rule,)."""
         found: Counter[tuple[str]] = Counter()

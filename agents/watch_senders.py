@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from alert_rules.rhythm import WatchSenders
 from alert_rules.rule import Rule
+from models.beats import BEATS
 from models.calendar import Calendar
-from models.partition import BEATS
 from stream.options import FoldSpec
 
 NAME = "watch-senders"
@@ -16,12 +16,19 @@ LANE = "watch"
 class SenderWatcher:
     """The rules on senders and, where this worker owns the beats' one partition, the senders' rhythms.
 
-    ``owned`` gives the fold that is in this worker's hands now, or None.
+    ``owned`` gives the fold that is in this worker's hands now, or None. ``settle``: for so long (ms) after the start nobody is
+    found silent; a replay, whose clock is that of the events, need not wait.
     """
 
     def __init__(
-        self, rules: Sequence[Rule], calendar: Calendar, owned: Callable[[], WatchSenders | None] = lambda: None
+        self,
+        rules: Sequence[Rule],
+        calendar: Calendar,
+        owned: Callable[[], WatchSenders | None] = lambda: None,
+        *,
+        settle: int = 0,
     ) -> None:
+        self._settle = settle
         self.rules = tuple(rules)
         self.calendar = calendar
         self.owned = owned
@@ -31,7 +38,7 @@ class SenderWatcher:
         return FoldSpec(
             name=NAME,
             topics=(BEATS,),
-            make=lambda partition: WatchSenders(self.rules, self.calendar),
+            make=lambda partition: WatchSenders(self.rules, self.calendar, settle=self._settle),
             lane=LANE,
             doc="Learn the hours in which each sender of events usually sends, and say who misses them.",
         )

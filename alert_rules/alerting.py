@@ -7,7 +7,7 @@ Routes, inhibitions, time intervals, on-call rotations and escalation ladders, i
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from alert_rules.plan import ON_CALL, Alerting, Fallback, Heard, everything_to
+from alert_rules.plan import ON_CALL, Alerting, Fallback, Heard, by_rule, everything_to
 from alert_rules.plan_people import PeopleReader
 from alert_rules.stages.inhibit import InhibitRule, cycles
 from alert_rules.stages.match import Matcher, shown
@@ -15,7 +15,7 @@ from alert_rules.stages.route import EACH, Route
 from alert_rules.stages.times import TimeInterval, parse_interval, usual
 from alert_rules.suggest import near
 
-__all__ = ["KEYS", "ON_CALL", "Alerting", "Fallback", "Heard", "everything_to", "parse_alerting"]
+__all__ = ["KEYS", "ON_CALL", "Alerting", "Fallback", "Heard", "by_rule", "everything_to", "parse_alerting"]
 
 KEYS = ("route", "inhibit_rules", "time_intervals", "on_call", "escalations", "fallback", "digest")
 _ROUTE_KEYS = (

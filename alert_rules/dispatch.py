@@ -19,6 +19,7 @@ import orjson
 from alert_rules.dead import dead_output
 from alert_rules.evaluate import Kind
 from alert_rules.groups import AT_ONCE, Groups
+from alert_rules.note import named
 from alert_rules.plan import Alerting
 from alert_rules.stages import silence as silences_
 from alert_rules.stages.dedup import Told
@@ -299,7 +300,7 @@ class DispatchAlerts:
         found, group = state.alerts.get(name), state.groups.get(state.threads.get(name, ""))
         if found is not None:
             return str(found["alert"]["message"]["title"])
-        return None if group is None else ", ".join(f"{label} {value}" for label, value in group.labels.items() if value) or None
+        return None if group is None else named(group.labels, [state.alerts[one]["alert"] for one in group.members]) or None
 
     def threads(self) -> set[str]:
         """Return what the messages of the groups there are call an incident."""

@@ -57,6 +57,7 @@ def _of_kpi() -> dict[str, Any]:
                 "description": "rolling hours or days, or a calendar period to date",
                 "anyOf": [{"enum": list(PERIODS)}, {"type": "string", "pattern": r"^[1-9]\d{0,3}[hd]$"}],
             },
+            "title": _TEXT | {"description": "what its alerts are called; left out: the name of the KPI", "maxLength": 80},
             "by": _TEXT | {"description": "one alert for each value of this dimension; left out: the total"},
             "groups": _GROUPS,
             **{severity.value: _step() for severity in Severity},
@@ -103,6 +104,7 @@ def _of_entity() -> dict[str, Any]:
         ENTITY_KEYS,
         {
             "id": _ID,
+            "title": _TEXT | {"description": "what its alerts are called; left out: what is watched", "maxLength": 80},
             "entity": {"description": "one alert for each deal, lead, or sender of events", "enum": list(ENTITIES)},
             "where": _object(_ATTRIBUTES, dict.fromkeys(_ATTRIBUTES, values)),
             "stalled": _object(STALLED_KEYS, {"beyond": {"enum": list(QUANTILES), "default": "p90"}, "at_least": _DURATION}),

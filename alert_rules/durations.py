@@ -1,11 +1,17 @@
-"""How are durations written in a rule, and how are they told to people?"""
+"""How are durations written in a rule, and how are they and instants told to people?"""
 
 import re
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
+#: The unit of working time in words: this and how many seconds a working day has.
+WORKING = "working:"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 ACCEPTED = "a number and ms, s, m, h, d or w, such as 30m or 1h30m"
 
 
@@ -36,3 +42,33 @@ def human(milliseconds: float) -> str:
         if len(parts) == 2:
             break
     return " ".join(parts)
+
+
+def plural(count: float | str, one: str, many: str = "") -> str:
+    """Return a count with its noun: ``1 alert``, ``2 alerts``."""
+    return f"{count} {one if str(count) in ('1', '-1') else many or one + 's'}"
+
+
+def working(seconds: float, day: int) -> str:
+    """Return working time as people say it, given the seconds of a working day: ``5 working hours``, ``20 working days``."""
+    if seconds < 0:
+        return f"−{working(-seconds, day)}"
+    if seconds < 3600:
+        return f"{human(seconds * 1000)} of working time"
+    days, rest = divmod(round(seconds), day)
+    hours, minutes = rest // 3600, rest % 3600 // 60
+    if days:  # beyond some days nobody counts hours
+        return plural(days, "working day") + (f" {hours} h" if hours and days < 3 else "")
+    return plural(hours, "working hour") + (f" {minutes} min" if minutes else "")
+
+
+def day_of(milliseconds: float, zone: tzinfo) -> str:
+    """Return the day of an instant on the calendar of a zone: ``Thu 1 Jan 2026``."""
+    local = (_EPOCH + timedelta(milliseconds=milliseconds)).astimezone(zone)
+    return f"{_WEEKDAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {local.year}"
+
+
+def moment(milliseconds: float, zone: tzinfo) -> str:
+    """Return an instant on the clock on the wall of a zone: ``Thu 1 Jan 2026, 09:30 CET``."""
+    local = (_EPOCH + timedelta(milliseconds=milliseconds)).astimezone(zone)
+    return f"{day_of(milliseconds, zone)}, {local:%H:%M} {local.tzname()}"

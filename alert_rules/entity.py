@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from alert_rules.stages.times import TimeInterval
 from alert_rules.stages.worktime import reach, worked
+from models.calendar import DAY_MS
 from models.money import UNIT
 from models.states import DealState, LeadState
 
@@ -52,11 +53,16 @@ NUMBERS = {
     "lead": {"waited": "seconds", "score": "score"},
     "sender": {"silence": "seconds"},
 }
+#: Days that summaries may name: when what is measured began.
+DAYS = {"deal": (), "lead": ("began",), "sender": ()}
 QUANTILES = ("p50", "p75", "p90", "p95")
 
+#: A week in which no clocks are changed anywhere: 2026-01-05T00:00Z, a Monday.
+_A_WEEK = 1_767_571_200_000
+
 State = DealState | LeadState
-#: By stage: the quantiles of its stays (ms), in the order of QUANTILES.
-Limits = Mapping[str, Sequence[int]]
+#: By stage: the quantiles of its stays (ms), in the order of QUANTILES; None where not so many ever leave.
+Limits = Mapping[str, Sequence[int | None]]
 #: The probabilities of one deal: (since when, what), in the order of time.
 Odds = Sequence[tuple[int, float]]
 
@@ -72,6 +78,12 @@ class EntityCondition:
     hours: tuple[TimeInterval, ...] = ()  # unanswered: only time in these counts; none: all time
     hours_named: tuple[str, ...] = ()
     within: int = 86_400_000  # win_probability: the fall is looked for in so much time
+
+    @property
+    def day(self) -> int:
+        """How much of its hours a day has in which they fall, milliseconds: a working day."""
+        week = [worked(self.hours, _A_WEEK + n * DAY_MS, _A_WEEK + (n + 1) * DAY_MS) for n in range(7)]
+        return round(sum(week) / max(1, sum(map(bool, week)))) if self.hours else DAY_MS
 
     @property
     def entity(self) -> str:
@@ -94,6 +106,19 @@ class Measured(NamedTuple):
 _NOTHING = Measured(None, None, {})
 
 
+def crossed(condition: EntityCondition, threshold: float, state: State, limits: Limits, now: int) -> int:
+    """Return since when what is measured of one deal or lead has been beyond a threshold, as far as its state says."""
+    if isinstance(state, LeadState):
+        return reach(condition.hours, state.created or now, int(threshold * 1000)) or now
+    match condition.watched:
+        case Watched.STALLED:
+            limit = _limit(condition, state, limits)
+            return now if limit is None else (state.stage_since or now) + int(limit * threshold)
+        case Watched.AMOUNT:
+            return state.changed
+    return now
+
+
 def measure(
     condition: EntityCondition, thresholds: Sequence[float], state: State, limits: Limits, odds: Odds, now: int
 ) -> Measured:
@@ -113,13 +138,19 @@ def measure(
 
 
 def _stalled(condition: EntityCondition, thresholds: Sequence[float], deal: DealState, limits: Limits, now: int) -> Measured:
-    usual = limits.get(deal.stage or "")
-    if usual is None or deal.stage_since is None:
+    limit = _limit(condition, deal, limits)
+    if limit is None or deal.stage_since is None:
         return _NOTHING
-    limit = max(usual[QUANTILES.index(condition.quantile)], condition.least, 1)
     age = now - deal.stage_since
     ahead = [deal.stage_since + int(limit * t) + 1 for t in thresholds if age <= limit * t]
     return Measured(age / limit, min(ahead, default=None), {"stage_age": age / 1000, "usual": limit / 1000})
+
+
+def _limit(condition: EntityCondition, deal: DealState, limits: Limits) -> int | None:
+    """Return how long (ms) a deal may stay in its stage; None where nobody knows what is usual there."""
+    stage = limits.get(deal.stage or "")
+    usual = None if stage is None else stage[QUANTILES.index(condition.quantile)]
+    return None if usual is None else max(usual, condition.least, 1)
 
 
 def _unanswered(condition: EntityCondition, thresholds: Sequence[float], lead: LeadState, now: int) -> Measured:
@@ -127,7 +158,7 @@ def _unanswered(condition: EntityCondition, thresholds: Sequence[float], lead: L
         return _NOTHING
     waited = worked(condition.hours, lead.created, now)
     ahead = [due for t in thresholds if waited <= t * 1000 and (due := reach(condition.hours, lead.created, int(t * 1000) + 1))]
-    return Measured(waited / 1000, min(ahead, default=None), {"waited": waited / 1000})
+    return Measured(waited / 1000, min(ahead, default=None), {"waited": waited / 1000, "began": lead.created / 1000})
 
 
 def _fallen(condition: EntityCondition, odds: Odds, now: int) -> Measured:

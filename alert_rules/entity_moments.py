@@ -13,7 +13,11 @@ TEST_KEYS = ("name", "limits", "usual", "timeline")
 MOMENT_KEYS = ("at", "set", "expect", "says")
 #: What may be heard of one at a moment, beside its attributes.
 HEARD = {"deal": ("amount", "win", "status"), "lead": ("contacted", "score", "status"), "sender": ("event",)}
-STATUSES = {"deal": ("open", "won", "lost", "gone"), "lead": ("open", "converted", "disqualified", "gone"), "sender": ()}
+STATUSES = {
+    "deal": ("open", "won", "lost", "unknown", "gone"),
+    "lead": ("open", "converted", "disqualified", "unknown", "gone"),
+    "sender": (),
+}
 
 
 def read_entity_tests(reader: Reader, tree: Mapping[str, Any], condition: EntityCondition, known: Known) -> tuple[Timeline, ...]:

@@ -12,9 +12,9 @@ from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.rhythm import WEEKS, WatchSenders
 from alert_rules.rule import Moment, Rule, Timeline
 from alert_rules.watch import LIMITS, PREDICTIONS, WatchEntities
+from models.beats import BEATS
 from models.calendar import HOUR_MS, calendar
 from models.fold import Record
-from models.partition import BEATS
 from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState
 
 _ID = "D-1"

@@ -241,7 +241,7 @@ def _ended(rule: Rule, state: AlertState, value: float, reading: Reading) -> Tra
     step = rule.step(state.severity) or rule.ladder[0]
     if rule.condition.kind is Condition.ABSENT:
         return _transition(rule, kind, state, None, reading, f"there is something again: {_value(rule, reading)}")
-    words = told(rule.condition, value, rule.unit, reading)
+    words = told(rule.condition, value, rule.spoken, reading)
     if kind is Kind.CANCELLED and step.breached(rule.direction, value):
         limit, sure = _level(rule, step.threshold, reading), certainty(rule, step, reading)
         doubt = f"only {number(sure, 'ratio')} sure" if sure is not None else "nobody knows how sure"
@@ -259,7 +259,7 @@ def _reason(rule: Rule, after: AlertState, value: float, reading: Reading) -> st
     hold = after.holds[after.severity]
     if rule.condition.kind is Condition.ABSENT:
         return f"nothing for {human(after.at - hold.since)}" if after.at > hold.since else "nothing"
-    words, threshold = told(rule.condition, value, rule.unit, reading), _level(rule, step.threshold, reading)
+    words, threshold = told(rule.condition, value, rule.spoken, reading), _level(rule, step.threshold, reading)
     if after.phase is Phase.RECOVERING:
         if hold.clear is not None:
             return f"{words} is clear; kept for {human(rule.keep)}"
@@ -271,11 +271,11 @@ def _reason(rule: Rule, after: AlertState, value: float, reading: Reading) -> st
 
 
 def _level(rule: Rule, level: float, reading: Reading) -> str:
-    return number(level, rule.measure_unit, reading.currency)
+    return number(level, rule.spoken_limit, reading.currency)
 
 
 def _value(rule: Rule, reading: Reading) -> str:
-    return number(reading.value, rule.unit, reading.currency)
+    return number(reading.value, rule.spoken, reading.currency)
 
 
 def _transition(

@@ -18,7 +18,7 @@ from alert_rules.finding import Finding
 from alert_rules.message import message, summary
 from alert_rules.reading import dimension, observe, sample
 from alert_rules.rule import Direction, Rule
-from models.calendar import iso
+from models.calendar import MINUTE_MS, iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
@@ -28,6 +28,10 @@ from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
 _NUMBERS = (int, float, type(None))
 #: So many alerts are listed at most (some 35 µs each): in a storm the list must not hold up the loop that folds.
 LISTED = 500
+#: The row that says when a reading was heard last, to the minute.
+HEARD = "heard"
+#: Readings come every few seconds: where none came for so long (ms), nobody looked, and nothing is known of that time.
+GAP_MS = 2 * MINUTE_MS
 
 
 class EvaluateAlerts:
@@ -36,8 +40,13 @@ class EvaluateAlerts:
     Rows: ``rule|segment`` to the state's JSON. Outputs: every transition, on ``alerts``, keyed by incident.
     """
 
-    def __init__(self, rules: Iterable[Rule], link: Link = no_link) -> None:
-        """``link`` gives the address of a deal's or lead's page."""
+    def __init__(self, rules: Iterable[Rule], link: Link = no_link, *, gap: int = 0) -> None:
+        """``link`` gives the address of a deal's or lead's page.
+
+        ``gap``: time in which no reading came for so long (ms) does not count towards ``for`` (0: all time does; in a replay
+        readings are as far apart as its steps).
+        """
+        self._gap, self._heard = gap, 0
         self._link = link
         self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
         self._states: dict[str, AlertState] = {}
@@ -93,6 +102,9 @@ class EvaluateAlerts:
         """Take the states back; those of rules that are gone are ended at the next tick."""
         for key, value in rows:
             tree = orjson.loads(value)
+            if key.decode() == HEARD:
+                self._heard = tree
+                continue
             state = decode_state(tree)
             self._states[key.decode()] = state
             if tree.get("because"):
@@ -112,6 +124,8 @@ class EvaluateAlerts:
             if record.value is None:
                 self._vanished(record)
                 continue
+            if self._gap:
+                self._hear(record.timestamp)
             if self._well(record.value):
                 continue
             try:
@@ -122,6 +136,17 @@ class EvaluateAlerts:
                 continue
             for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
                 self._evaluate(rule, reading)
+
+    def _hear(self, now: int) -> None:
+        """Note when readings come; after a time without any, what waits goes on waiting as if that time had not been."""
+        if self._heard and now - self._heard > self._gap:
+            for key, state in self._states.items():
+                if state.blind is None:
+                    self._states[key] = replace(state, blind=max(self._heard, state.at))
+                    self._dirty.add(key)
+        if now // MINUTE_MS > self._heard // MINUTE_MS:
+            self._dirty.add(HEARD)
+        self._heard = max(self._heard, now)
 
     def _well(self, value: bytes) -> bool:
         """Whether a reading breaches no step of any rule, and no alert stands on it: by far the most end here, unread."""
@@ -221,8 +246,7 @@ class EvaluateAlerts:
     def _say(self, rule: Rule, transition: Transition, because: Mapping[str, Any] | None = None) -> None:
         why = explanation(rule, transition, because, self._link) if transition.kind.told else None
         said = message(rule, transition, why)
-        words = {"title": said.title, "text": said.text}
-        value = orjson.dumps({"type": "transition", **said.data, "message": words})
+        value = orjson.dumps({"type": "transition", **said.data, "message": said.words})
         self._outputs.append(Output("alerts", transition.incident.encode(), value))
 
     def tick(self, now: int) -> None:
@@ -244,6 +268,8 @@ class EvaluateAlerts:
         return Changes(rows, outputs)
 
     def _row(self, key: str) -> bytes | None:
+        if key == HEARD:
+            return orjson.dumps(self._heard)
         state, because = self._states.get(key), self._because.get(key)
         if state is None:
             return None

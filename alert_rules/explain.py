@@ -12,6 +12,7 @@ from alert_rules.condition import Kind as Condition
 from alert_rules.durations import human
 from alert_rules.evaluate import AlertState, Kind, Phase, Transition
 from alert_rules.finding import FACTS
+from alert_rules.inert import inert
 from alert_rules.rule import Direction, Rule, Severity, Statistic
 from alert_rules.wording import number
 from models.calendar import iso
@@ -69,7 +70,7 @@ def _itself(reading: Reading, facts: Mapping[str, Any]) -> dict[str, Any]:
     kind, id = next(iter(reading.segment.items()))
     amount = facts.get("amount")
     known = [None if amount is None else number(amount, "money", reading.currency), facts.get("stage"), facts.get("owner")]
-    said = ", ".join(str(one) for one in known if one)
+    said = ", ".join(inert(str(one)) for one in known if one)
     return {"id": id, "entity": kind, "said": said, "amount": amount, "sender": facts.get("sender") or ""}
 
 
@@ -150,7 +151,7 @@ def told_facts(rule: Rule, why: Mapping[str, Any], currency: str | None) -> Iter
 
 
 def _part(part: Mapping[str, Any], unit: str, currency: str | None) -> str:
-    name = f"{part['others']} others" if "others" in part else str(part["segment"])
+    name = f"{part['others']} others" if "others" in part else inert(str(part["segment"]))
     words = f"{name} {_moved(part['effect'], unit, currency)}"
     if part.get("mix"):
         rate, mix = (_moved(part[key], unit, currency) for key in ("rate", "mix"))
@@ -162,7 +163,7 @@ def _moved(value: float, unit: str, currency: str | None) -> str:
     """Return a difference in words, with its sign: ``−6 points``, ``+12,400 EUR``."""
     sign = "−" if value < 0 else "+"
     if unit == "ratio":
-        return f"{sign}{abs(value) * 100:.3g} points"
+        return sign + number(abs(value), "points")
     return sign + number(abs(value), unit, currency)
 
 
@@ -171,7 +172,7 @@ def behind_items(why: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     items = []
     for place, one in enumerate(why.get("behind") or (), start=1):
         words = ", ".join(str(one[name]) for name in ("id", "what", "said") if one.get(name))
-        items.append((f"{place}. {' '.join(words.split())[:200]}", one.get("url")))
+        items.append((f"{place}. {inert(words)}", one.get("url")))
     return items
 
 

@@ -19,7 +19,7 @@ from alert_rules.stages.group import Group
 from alert_rules.stages.held import Held
 from alert_rules.stages.inhibit import Inhibitions
 from alert_rules.stages.mute import muted
-from alert_rules.stages.route import Route, match_routes
+from alert_rules.stages.route import EACH, Route, match_routes
 from alert_rules.stages.silence import Silence, silenced
 from alert_rules.stages.stale import Stale
 from alert_rules.whom import labels_of
@@ -87,6 +87,10 @@ class Groups:
             wanted = route.group_labels(incident, labels)
             name = digest(route.path, *(f"{key}={value}" for key, value in sorted(wanted.items())))
             group = self.groups.get(name)
+            if EACH not in route.group_by and any(
+                g.route == route.path and set(g.labels) == {"incident"} for g in self.of_incident(incident)
+            ):
+                continue  # it began when the route told each by itself, and goes on so
             if group is None:
                 thread = incident if set(wanted) == {"incident"} else digest(name, str(self.now))
                 group = self.groups[name] = Group(name, route.path, wanted, thread, self.now)
@@ -261,12 +265,12 @@ class Groups:
         heard = self.plan.resolve(rung.receivers, self.now)
         step = told.step + 1
         waited = f"not acknowledged, step {step} of the escalation"
-        self._send(group, Notice("escalated", waited, (incident,)), {incident: standing}, heard)
+        self._send(group, Notice("escalated", waited, {incident: ""}), {incident: standing}, heard)
         self._tell(group, incident, Told(told.severity, told.first, step, self.now))
 
     def acknowledged(self, group: Group, incidents: Sequence[str], kind: str, by: str) -> None:
         """Let those who were told of some alerts hear that somebody takes care of them (or no longer does)."""
-        news = tuple(incident for incident in incidents if group.members.get(incident) is not None)
+        news = {incident: "" for incident in incidents if group.members.get(incident) is not None}
         if not news or not group.heard:
             return
         about = {incident: self.standing(group, incident) for incident, told in group.members.items() if told is not None}

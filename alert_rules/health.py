@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from alert_rules.durations import human
+from alert_rules.durations import human, plural
 from alert_rules.evaluate import digest
 from alert_rules.plan import FALLBACK_AFTER
 from models.calendar import iso
@@ -98,7 +98,7 @@ class Health:
 def _message(kind: str, receiver: str, failing: Failing, heard: list[str], now: int) -> list[Output]:
     lasted = human(now - failing.since)
     incident = digest(RULE, receiver, str(failing.since))
-    lost = f", {failing.given_up} messages became dead letters" if failing.given_up else ""
+    lost = f", {plural(failing.given_up, 'message')} became dead letters" if failing.given_up else ""
     if kind == "fired":
         title = f"[CRITICAL] Vigie cannot notify {receiver}"
         lead = (
@@ -132,7 +132,11 @@ def _message(kind: str, receiver: str, failing: Failing, heard: list[str], now: 
         "more": 0,
         "why_now": f"{receiver} has failed for {lasted}" if kind == "fired" else f"{receiver} works again",
         "runbook": _RUNBOOK,
-        "message": {"title": title, "text": "\n".join([lead, "", *(f"{name}: {text}" for name, text in facts)])},
+        "message": {
+            "title": title,
+            "about": f"Vigie cannot notify {receiver}",
+            "text": "\n".join([lead, "", *(f"{name}: {text}" for name, text in facts)]),
+        },
         "receivers": heard,
     }
     decision = {

@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import orjson
 
@@ -111,12 +112,21 @@ class Links:
             if matchers:
                 link = Link("silence", base.incident, base.receiver, base.message, expires, matchers)
                 found.append(self._action("Silence 1 h", link))
-        found.append(Action("open", "Open", f"{self._base}/"))
+        found.append(Action("open", "Open", f"{self._base}/{_place(delivery)}"))
         return tuple(action for action in found if len(action.token) <= LONGEST)
 
     def _action(self, text: str, link: Link) -> Action:
         token = self.sign(link)
         return Action(link.act, text, f"{self._base}/act/{token}", token)
+
+
+def _place(delivery: Delivery) -> str:
+    """Return where on the page a message's alert is; of several, the first that stands. The morning's summary is about none."""
+    alert = delivery.alert
+    if alert.get("kind") == "digest":
+        return ""
+    standing = (str(one["incident"]) for one in alert.get("alerts") or () if one.get("state") != "resolved")
+    return f"#alert={quote(next(standing, delivery.incident), safe='')}"
 
 
 def silencing(thread: str, group: Mapping[str, Any]) -> tuple[str, ...]:

@@ -2,30 +2,42 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from alert_rules.condition import Kind as Condition
 from alert_rules.condition import against, measured, told
-from alert_rules.durations import human
-from alert_rules.entity import ATTRIBUTES, NUMBERS
+from alert_rules.durations import day_of, human, moment
+from alert_rules.entity import ATTRIBUTES, DAYS, NUMBERS, Watched
 from alert_rules.evaluate import Kind, Transition
 from alert_rules.explain import behind_lines, told_facts
 from alert_rules.finding import FACTS
+from alert_rules.inert import inert
 from alert_rules.reading import sample
 from alert_rules.rule import Direction, Rule, Severity
 from alert_rules.wording import Quantity, fill, number
-from models.calendar import iso
+from models.calendar import epoch_ms, iso
 from models.kpis.earlier import SEASONAL, TARGET
 from models.kpis.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a notifier sends, in its own form: one line, some lines, and the same as data."""
+    """What a notifier sends, in its own form: one line, some lines, and the same as data.
+
+    ``about`` is the part of the title that stays the same during the incident, ``headline`` what is measured now.
+    """
 
     title: str
     text: str
     data: dict[str, Any]
+    about: str = ""
+    headline: str = ""
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The words as they travel with a transition."""
+        return {"title": self.title, "text": self.text, "about": self.about, "headline": self.headline}
 
 
 def summary(rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None) -> str:
@@ -43,13 +55,13 @@ def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading:
 
     if rule.entity is not None:
         return _of_entity(rule, segment, severity, started, reading)
-    place = segment.partition("=")[2] or "total"
+    place = inert(segment.partition("=")[2]) or "total"
     found: dict[str, str | Quantity] = {
         "kpi": rule.title or rule.kpi,
         "window": rule.window,
         "segment": place,
         "severity": severity.value,
-        "since": iso(started),
+        "since": moment(started, rule.zone),
         "value": of(reading.value if reading else None),
         "low": of(reading.low if reading else None),
         "high": of(reading.high if reading else None),
@@ -70,16 +82,20 @@ def _of_entity(rule: Rule, segment: str, severity: Severity, started: int, readi
     assert rule.entity is not None and rule.by is not None
     facts = against(reading, FACTS) if reading is not None else {}
     currency, step = reading.currency if reading is not None else None, rule.step(severity)
-    found: dict[str, str | Quantity] = {name: str(facts.get(name) or "unknown") for name in ATTRIBUTES[rule.by]}
-    found |= {name: Quantity(facts.get(name), unit, currency) for name, unit in NUMBERS[rule.by].items()}
+    found: dict[str, str | Quantity] = {name: inert(str(facts.get(name) or "unknown")) for name in ATTRIBUTES[rule.by]}
+    found |= {name: Quantity(facts.get(name), _spoken(rule, name), currency) for name in NUMBERS[rule.by]}
+    days = {name: facts.get(name) for name in DAYS[rule.by]}
+    found |= {name: "unknown" if at is None else day_of(at * 1000, rule.zone) for name, at in days.items()}
     if rule.by == "sender":
-        found |= {name: str(facts.get(name) or "unknown") for name in ("feeds", "last")}
+        last = facts.get("last")
+        found["feeds"] = inert(str(facts.get("feeds") or "unknown"))
+        found["last"] = moment(epoch_ms(datetime.fromisoformat(str(last))), rule.zone) if last else "unknown"
     return found | {
-        rule.by: segment.partition("=")[2],
+        rule.by: inert(segment.partition("=")[2]),
         "severity": severity.value,
-        "since": iso(started),
-        "value": Quantity(reading.value if reading else None, rule.unit, currency),
-        "threshold": Quantity(step.threshold if step else None, rule.unit, currency),
+        "since": moment(started, rule.zone),
+        "value": Quantity(reading.value if reading else None, rule.spoken, currency),
+        "threshold": Quantity(step.threshold if step else None, rule.spoken, currency),
     }
 
 
@@ -114,30 +130,48 @@ def _compared(rule: Rule, reading: Reading | None) -> dict[str, tuple[float | No
 def message(rule: Rule, transition: Transition, why: Mapping[str, Any] | None = None) -> Message:
     """Return what to say. Deterministic: the same transition is told in the same words. ``why`` is its explanation."""
     reading = transition.reading
-    name = rule.title or rule.kpi
-    place = "" if transition.segment == "total" else f" · {transition.segment}"
-    head = f": {_headline(rule, reading)}" if reading is not None else ""
-    if rule.entity is not None and transition.kind is Kind.RESOLVED and (reading is None or reading.value is None):
-        # What was measured is gone with its cause: the summary would be a sentence of holes.
+    about = rule.title or rule.kpi
+    if transition.segment != "total":
         kind, _, which = transition.segment.partition("=")
-        head, words = "", f"{kind.capitalize()} {which}: {transition.reason}"
+        about += f" · {inert(which)}" if rule.entity is not None else f" · {kind.replace('_', ' ')} {inert(which)}"
+    if rule.entity is not None and transition.kind is Kind.RESOLVED:
+        # What was measured is gone with its cause: the summary would be a sentence of holes.
+        head = inert(transition.reason)
+        words = f"{about.partition(' · ')[2]}: {head}" if rule.by == "sender" else f"{kind.capitalize()} {inert(which)}: {head}"
     else:
+        head = _headline(rule, reading) if reading is not None else ""
         words = summary(rule, transition.segment, transition.severity, transition.started, reading)
-    title = f"[{_stamp(transition)}] {name}{place}{head}"
+    title = f"[{_stamp(transition)}] {about}{f': {head}' if head else ''}"
     lines = [words, ""]
     lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading, why)]
     if why is not None:
         lines += behind_lines(why)
-    return Message(title, "\n".join(lines), data(rule, transition) | {"explanation": why})
+    return Message(title, "\n".join(lines), data(rule, transition) | {"explanation": why}, about, head)
 
 
 def _headline(rule: Rule, reading: Reading) -> str:
+    if rule.entity is not None:
+        return _entity_headline(rule, reading)
     value = measured(rule.condition, reading, 0)
     if rule.condition.kind is Condition.ABSENT:
         return "nothing" if value else number(reading.value, rule.unit, reading.currency)
     if rule.condition.kind is Condition.VALUE or value is None:
         return number(reading.value, rule.unit, reading.currency)
     return told(rule.condition, value, rule.unit, reading)
+
+
+def _entity_headline(rule: Rule, reading: Reading) -> str:
+    """Return what is measured of a deal, lead or sender as a headline has it."""
+    assert rule.entity is not None
+    facts = against(reading, FACTS)
+    match rule.entity.watched:
+        case Watched.SILENT if facts.get("silence") is not None:
+            return f"for {human(facts['silence'] * 1000)}"
+        case Watched.STALLED if facts.get("stage_age") is not None:
+            return f"{human(facts['stage_age'] * 1000)} in {inert(str(facts.get('stage')))}"
+        case Watched.ODDS if facts.get("win_before") is not None:
+            return f"{facts['win_before']:.0%} → {facts['win']:.0%}"
+    return number(reading.value, rule.spoken, reading.currency)
 
 
 def _stamp(transition: Transition) -> str:
@@ -152,9 +186,9 @@ def _stamp(transition: Transition) -> str:
 
 
 def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    facts = [("Why", transition.reason)]
+    facts = [("Why", inert(transition.reason, 500))]
     if reading is not None:
-        value = number(reading.value, rule.unit, reading.currency)
+        value = number(reading.value, rule.spoken, reading.currency)
         if reading.low is not None and reading.high is not None:
             low, high = (number(bound, rule.unit, reading.currency) for bound in (reading.low, reading.high))
             value += f" (95 % interval {low} to {high})"
@@ -163,7 +197,7 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Map
         if (cases := sample(reading)) is not None:
             facts.append(("Sample", number(cases, "count")))
         if rule.window:
-            facts.append(("Window", f"{rule.window}, {iso(reading.start)} to {iso(reading.at)}"))
+            facts.append(("Window", f"{rule.window}, {moment(reading.start, rule.zone)} to {moment(reading.at, rule.zone)}"))
         facts += _known(rule, reading)
     if why is not None:
         facts += told_facts(rule, why, reading.currency if reading is not None else None)
@@ -172,11 +206,11 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Map
         facts.append(("Threshold", f"{transition.severity} after nothing for {human(rule.wait)}"))
     elif step is not None:
         clears = "at or above" if rule.direction is Direction.BELOW else "at or below"
-        unit = rule.measure_unit
+        unit = rule.spoken_limit
         limit, level = number(step.threshold, unit), number(step.clear, unit)
         facts.append(("Threshold", f"{transition.severity} {rule.direction} {limit}, clears {clears} {level}"))
     lasted = transition.at - transition.started
-    facts.append(("Since", f"{iso(transition.started)}{f' ({human(lasted)})' if lasted else ''}"))
+    facts.append(("Since", f"{moment(transition.started, rule.zone)}{f' ({human(lasted)})' if lasted else ''}"))
     if why is not None and why.get("resolves"):
         facts.append(("Resolves", str(why["resolves"])))
     facts.append(("Runbook", rule.runbook))
@@ -190,9 +224,28 @@ def _known(rule: Rule, reading: Reading) -> list[tuple[str, str]]:
     facts, numbers = against(reading, FACTS), NUMBERS[rule.by]
     lines = [(name, facts[name]) for name in (*ATTRIBUTES[rule.by], *numbers) if facts.get(name) is not None]
     return [
-        (name.replace("_", " ").capitalize(), number(value, numbers[name], reading.currency) if name in numbers else str(value))
+        (
+            _LABELS.get(name, name.capitalize()),
+            number(value, _spoken(rule, name), reading.currency) if name in numbers else inert(str(value)),
+        )
         for name, value in lines
     ]
+
+
+def _spoken(rule: Rule, name: str) -> str:
+    """Return the unit in which a number known of a deal, lead or sender is told."""
+    assert rule.by is not None
+    return rule.spoken if name == "waited" else NUMBERS[rule.by][name]
+
+
+#: What is known of a deal, lead or sender, where its name is not what people say.
+_LABELS = {
+    "stage_age": "Time in stage",
+    "usual": "Usual there",
+    "win": "Win probability",
+    "win_before": "It was",
+    "silence": "Silent for",
+}
 
 
 def data(rule: Rule, transition: Transition) -> dict[str, Any]:
@@ -204,6 +257,7 @@ def data(rule: Rule, transition: Transition) -> dict[str, Any]:
         "incident": transition.incident,
         "kind": transition.kind.value,
         "rule": rule.id,
+        "rule_title": rule.title or rule.kpi,
         "kpi": rule.kpi or None,
         "window": rule.window or None,
         "segment": {} if transition.segment == "total" else {dimension: place},

@@ -12,9 +12,13 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from alert_rules.durations import human
+from alert_rules.durations import human, moment, plural
 from alert_rules.evaluate import digest as digest_of
+from alert_rules.note import titled
 from alert_rules.plan import Digest, Heard
+from alert_rules.stages import silence as silences_
+from alert_rules.stages.silence import Silence, silenced
+from alert_rules.whom import labels_of
 from alert_rules.wording import number
 from models.calendar import epoch_ms, iso
 from models.fold import Changes, Output, Record, Row
@@ -69,6 +73,7 @@ class SendDigest:
         self._readings: dict[str, Reading] = {}  # by KPI
         self._said: dict[str, float | None] = {}  # by KPI: its value in the last summary
         self._standing: dict[str, dict[str, Any]] = {}  # by incident
+        self._silences: dict[str, Silence] = {}
         self._last: int | None = None  # when the last summary was due that is done with
         self._dirty: set[str] = set()
         self._outputs: list[Output] = []
@@ -86,6 +91,8 @@ class SendDigest:
                         self._readings[name] = reading
                 case "said":
                     self._said[name] = orjson.loads(value)
+                case "silence":
+                    self._silences[name] = silences_.decode(orjson.loads(value))
                 case "alert":
                     self._standing[name] = orjson.loads(value)
 
@@ -112,14 +119,28 @@ class SendDigest:
 
     def _alert(self, tree: Any) -> None:
         if not isinstance(tree, dict) or tree.get("type") != "transition":
+            if isinstance(tree, dict) and tree.get("type") == "act":
+                self._act(tree)
             return
         incident, after = str(tree["incident"]), tree["state"]["after"]
         if after in ("firing", "recovering"):
-            shown = {"severity": str(tree["severity"]), "since": str(tree["since"]), "title": str(tree["message"]["title"])}
-            self._standing[incident] = shown
+            shown = {
+                "severity": str(tree["severity"]),
+                "since": str(tree["since"]),
+                "title": titled(tree, str(tree["severity"]).upper()),
+            }
+            self._standing[incident] = shown | {"labels": labels_of(tree)}
         elif self._standing.pop(incident, None) is None:
             return
         self._dirty.add(f"alert|{incident}")
+
+    def _act(self, tree: dict[str, Any]) -> None:
+        if tree.get("act") == "silence":
+            silence = silences_.decode(tree["silence"] | {"by": str(tree["by"])})
+            self._silences[silence.id] = silence
+            self._dirty.add(f"silence|{silence.id}")
+        elif tree.get("act") == "unsilence" and self._silences.pop(str(tree["id"]), None) is not None:
+            self._dirty.add(f"silence|{tree['id']}")
 
     def tick(self, now: int) -> None:
         """Say it when its time has come."""
@@ -153,7 +174,7 @@ class SendDigest:
             "alerts": [],
             "more": 0,
             "why_now": f"every day at {at:%H:%M}" if not self._digest.weekdays else f"on these days at {at:%H:%M}",
-            "message": {"title": f"Sales on {at:%A}, {at.day} {at:%B %Y}", "text": self._text()},
+            "message": {"title": f"Sales on {at:%A}, {at.day} {at:%B %Y}", "text": self._text(now)},
             "readings": [reading.as_json() for reading in self._readings.values()],
             "receivers": receivers,
         }
@@ -164,20 +185,25 @@ class SendDigest:
             self._said[kpi] = None if found is None else found.value
             self._dirty.add(f"said|{kpi}")
 
-    def _text(self) -> str:
-        standing = sorted(self._standing.values(), key=lambda one: (_RANK.get(one["severity"], 9), one["since"], one["title"]))
+    def _text(self, now: int) -> str:
+        for id_ in [id_ for id_, silence in self._silences.items() if silence.ends <= now]:
+            del self._silences[id_]
+            self._dirty.add(f"silence|{id_}")
+        silences = self._silences.values()
+        heard = [one for one in self._standing.values() if not silenced(one.get("labels", {}), silences, now)]
+        standing = sorted(heard, key=lambda one: (_RANK.get(one["severity"], 9), one["since"], one["title"]))
         critical = sum(one["severity"] == "critical" for one in standing)
-        count = len(standing)
-        lead = (
-            f"{count} alert{'s' * (count > 1)} {'stand' if count > 1 else 'stands'}, {critical} critical."
-            if count
-            else "No alert stands."
-        )
+        lead = f"{plural(len(standing), 'alert stands', 'alerts stand')}, {critical} critical" if standing else "No alert stands"
+        quiet = len(self._standing) - len(standing)
+        lead += f"; {plural(quiet, 'more is', 'more are')} silenced." if quiet else "."
         lines = [f"{self._labels.get(kpi, kpi)}, {self._digest.window}: {self._figure(kpi)}" for kpi in self._digest.kpis]
-        lines += [f"{one['title']} (since {one['since']})" for one in standing[:LISTED]]
+        lines += [f"{one['title']} (since {self._moment(one['since'])})" for one in standing[:LISTED]]
         if len(standing) > LISTED:
             lines.append(f"… and {len(standing) - LISTED} more")
         return "\n".join([lead, "", *lines])
+
+    def _moment(self, at: str) -> str:
+        return moment(epoch_ms(datetime.fromisoformat(at)), ZoneInfo(self._digest.zone))
 
     def _figure(self, kpi: str) -> str:
         reading = self._readings.get(kpi)
@@ -215,6 +241,9 @@ class SendDigest:
                 return None if reading is None else reading.encode()
             case "said":
                 return orjson.dumps(self._said.get(name))
+            case "silence":
+                silence = self._silences.get(name)
+                return None if silence is None else orjson.dumps(silences_.encode(silence))
             case _:
                 alert = self._standing.get(name)
                 return None if alert is None else orjson.dumps(alert)

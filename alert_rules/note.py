@@ -1,14 +1,19 @@
 """What is said to people about a group of alerts?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from alert_rules.durations import plural
 from alert_rules.evaluate import digest
-from alert_rules.stages.dedup import Notice
+from alert_rules.explain import behind_items
+from alert_rules.inert import inert
+from alert_rules.stages.dedup import ENDED, NEW, Notice
 from models.calendar import iso
 
-#: So many alerts of a group are told in full; the others are counted.
-LISTED = 20
+#: So many alerts of a group are told in full, what is new first; so many more are in the message as data.
+TOLD, LISTED = 5, 20
+#: So many more that are new are named; the others are counted.
+NAMED = 100
 _RANK = {"critical": 1, "warn": 0}
 #: Kinds of messages that are not about a transition of this moment; how the words of one begin.
 _LATER = {
@@ -38,10 +43,12 @@ def note(
     alert *is* that alert's transition, with the message's own id and kind. ``acks`` says by incident who takes care since when.
     """
     acks = acks or {}
-    ordered = sorted(alerts, key=lambda a: (a["incident"] in ended, -_RANK.get(a["severity"], 0), a["since"], a["incident"]))
+    alike = len({alert["rule"] for alert in alerts}) == 1  # what they are about is in the title, and need not be said of each
+    ordered = sorted(alerts, key=lambda alert: _place(notice, alert, ended, alike))
     head = ordered[0]
     base = dict(head) if len(ordered) == 1 else _summed(ordered)
-    words = _words(notice.kind, head) if len(ordered) == 1 else _many(notice, ordered, ended)
+    listed = [_listed(notice, alert, ended, acks, alike and len(alerts) > 1) for alert in ordered[:LISTED]]
+    words = _words(notice, head, group) if len(ordered) == 1 else _many(notice, ordered, listed, ended, group)
     return base | {
         "type": "message",
         "id": digest(thread, route, str(number)),
@@ -51,7 +58,7 @@ def note(
         "group": dict(group),
         "route": route,
         "why_now": notice.reason,
-        "alerts": [_listed(alert, ended, acks) for alert in ordered[:LISTED]],
+        "alerts": listed,
         "acknowledged": acks.get(head["incident"]) if len(ordered) == 1 else None,
         "more": max(0, len(ordered) - LISTED),
         "message": words,
@@ -59,7 +66,28 @@ def note(
     }
 
 
-def _listed(alert: Mapping[str, Any], ended: frozenset[str], acks: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def named(group: Mapping[str, str], alerts: Iterable[Mapping[str, Any]]) -> str:
+    """Return what the alerts of a group have in common, in people's words: the same for as long as the group lives."""
+    titles = {str(alert["rule"]): _title(alert) for alert in alerts}
+    names = [
+        titles.get(value) or _spaced(value) if name == "rule" else f"{name.replace('_', ' ')} {inert(value)}"
+        for name, value in group.items()
+        if value and name != "incident"
+    ]
+    return ", ".join(names)
+
+
+def _place(notice: Notice, alert: Mapping[str, Any], ended: frozenset[str], alike: bool) -> tuple[Any, ...]:
+    """Return the place of an alert in a message: what is news first, then the gravest, of one rule the worst, then the oldest."""
+    incident = alert["incident"]
+    value = (alert.get("measured") if alike else None) or 0.0
+    bad = -value if alert.get("direction") == "above" else value
+    return incident not in notice.news, incident in ended, -_RANK.get(alert["severity"], 0), bad, alert["since"], incident
+
+
+def _listed(
+    notice: Notice, alert: Mapping[str, Any], ended: frozenset[str], acks: Mapping[str, Mapping[str, Any]], short: bool
+) -> dict[str, Any]:
     kept = (
         "incident",
         "rule",
@@ -75,17 +103,47 @@ def _listed(alert: Mapping[str, Any], ended: frozenset[str], acks: Mapping[str, 
         "runbook",
     )
     shown = {name: alert.get(name) for name in kept}
+    over = alert["incident"] in ended
+    links = [url for _, url in behind_items(alert.get("explanation") or {}) if url]
     return shown | {
-        "state": "resolved" if alert["incident"] in ended else "firing",
-        "title": alert["message"]["title"],
+        "state": "resolved" if over else "firing",
+        "title": titled(alert, "RESOLVED" if over else str(alert["severity"]).upper(), short=short),
+        "text": str(alert["message"]["text"]).partition("\n")[0],
+        "why": None if over else inert(str(alert.get("reason") or ""), 300) or None,
+        "news": notice.news.get(alert["incident"]) or None,
+        "url": links[0] if len(links) == 1 else None,
         "acknowledged": acks.get(alert["incident"]),
     }
 
 
-def _words(kind: str, alert: Mapping[str, Any]) -> dict[str, str]:
+def titled(alert: Mapping[str, Any], stamp: str, *, short: bool = False) -> str:
+    """Return an alert's title under another stamp; ``short``: without the rule's.
+
+    Transitions of before their parts were written have the title alone.
+    """
+    words = alert["message"]
+    if "about" not in words:
+        return f"[{stamp}] {str(words['title']).partition('] ')[2] or words['title']}"
+    headline = f": {words['headline']}" if words.get("headline") else ""
+    return f"[{stamp}] {_short(alert) if short else words['about']}{headline}"
+
+
+def _words(notice: Notice, alert: Mapping[str, Any], group: Mapping[str, str]) -> dict[str, str]:
     """Return the alert's own words; what is said again says so."""
-    title, text = str(alert["message"]["title"]), str(alert["message"]["text"])
-    return {"title": f"{_LATER[kind]} {title}" if kind in _LATER else title, "text": text}
+    words = dict(alert["message"])
+    if notice.kind in _LATER:
+        words["title"] = f"{_LATER[notice.kind]} {titled(alert, str(alert['severity']).upper())}"
+    elif notice.news.get(alert["incident"]) == NEW:
+        words["title"] = titled(alert, str(alert["severity"]).upper())  # whatever it was before, they hear of it now
+    return words | _subject(group, [alert])
+
+
+def _subject(group: Mapping[str, str], alerts: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what all messages of a group have as their subject; a single incident's is its own."""
+    if set(group) == {"incident"}:
+        return {}
+    about = named(group, alerts)
+    return {"about": f"Alerts: {about}" if about else "Alerts"}
 
 
 def _summed(alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -100,22 +158,77 @@ def _summed(alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _many(notice: Notice, alerts: Sequence[Mapping[str, Any]], ended: frozenset[str]) -> dict[str, str]:
+def _many(
+    notice: Notice,
+    alerts: Sequence[Mapping[str, Any]],
+    listed: Sequence[Mapping[str, Any]],
+    ended: frozenset[str],
+    group: Mapping[str, str],
+) -> dict[str, str]:
     standing = [alert for alert in alerts if alert["incident"] not in ended]
     critical = sum(alert["severity"] == "critical" for alert in standing)
     counts = [f"{critical} CRITICAL"] * bool(critical) + [f"{len(standing) - critical} WARN"] * (len(standing) > critical)
     over = len(alerts) - len(standing)
     counts += [f"{over} RESOLVED"] * bool(over)
-    rules = sorted({str(alert["rule"]) for alert in alerts})
+    titles = list(dict.fromkeys(map(_title, alerts)))
     mark = f"{_LATER[notice.kind]} " if notice.kind in _LATER else ""
-    about = ", ".join(rules[:3]) + (f" and {len(rules) - 3} more" if len(rules) > 3 else "")
-    lines = []
-    for alert in alerts[:LISTED]:
-        new = " (new)" if alert["incident"] in notice.news and alert["incident"] not in ended else ""
-        first = str(alert["message"]["text"]).partition("\n")[0]
-        told = str(alert["message"]["title"])
-        title = told if alert["incident"] not in ended else f"[RESOLVED] {told.partition('] ')[2]}"
-        lines.append(f"• {title}{new}\n  {first}")
-    if len(alerts) > LISTED:
-        lines.append(f"… and {len(alerts) - LISTED} more")
-    return {"title": f"{mark}[{', '.join(counts)}] {about}", "text": "\n".join(lines)}
+    about = ", ".join(titles[:3]) + (f" and {len(titles) - 3} more" if len(titles) > 3 else "")
+    lines = [_lead(notice, alerts, standing), ""]
+    for item in listed[:TOLD]:
+        lines += _item(item)
+    if rest := alerts[TOLD:]:
+        lines.append(_rest(notice, rest))
+    return {"title": f"{mark}[{', '.join(counts)}] {about}", "text": "\n".join(lines)} | _subject(group, alerts)
+
+
+def is_many(alert: Mapping[str, Any]) -> bool:
+    """Whether a message tells several alerts."""
+    return bool(alert.get("more")) or len(alert.get("alerts") or ()) > 1
+
+
+def item_title(item: Mapping[str, Any]) -> str:
+    """Return the title of one alert of a group, with what is new about it."""
+    news = item.get("news")
+    return f"{item.get('title')} ({news})" if news and news != ENDED else str(item.get("title"))
+
+
+def _item(item: Mapping[str, Any]) -> list[str]:
+    why = f"  Why: {item['why']}" if item.get("why") else ""
+    return [f"• {item_title(item)}", f"  {item['text']}", *filter(None, (why, f"  {item['url']}" if item.get("url") else ""))]
+
+
+def _lead(notice: Notice, alerts: Sequence[Mapping[str, Any]], standing: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first sentence: how many there are, and what is new."""
+    marks = [notice.news.get(alert["incident"]) for alert in alerts]
+    news = [f"{count} {mark}" for mark in dict.fromkeys(marks) if mark and (count := marks.count(mark))]
+    stands = plural(len(standing), "alert stands", "alerts stand") if standing else "All have ended"
+    told = f": {', '.join(news)}" if news and standing else ""
+    return f"{stands}{told}."
+
+
+def _rest(notice: Notice, rest: Sequence[Mapping[str, Any]]) -> str:
+    """Return the last line: how many more there are, and which of them are news."""
+    fresh = [alert for alert in rest if alert["incident"] in notice.news]
+    names = [str(alert["message"].get("about") or alert["message"]["title"]) for alert in fresh[:NAMED]]
+    if len({_title(alert) for alert in fresh}) == 1:
+        names = [_short(alert) for alert in fresh[:NAMED]]
+    if not names:
+        return f"and {len(rest)} more"
+    told = f"and {len(rest)} more, {len(fresh)} of them news" if len(fresh) < len(rest) else f"and {len(rest)} more"
+    left = f", and {len(fresh) - len(names)} others" if len(fresh) > len(names) else ""
+    return f"{told}: {', '.join(names)}{left}"
+
+
+def _short(alert: Mapping[str, Any]) -> str:
+    """Return what an alert is about without the rule's title."""
+    about = str(alert["message"].get("about") or alert["message"]["title"])
+    return about.removeprefix(f"{_title(alert)} · ")
+
+
+def _title(alert: Mapping[str, Any]) -> str:
+    return str(alert.get("rule_title") or _spaced(str(alert["rule"])))
+
+
+def _spaced(rule: str) -> str:
+    """Return the id of a rule whose title nobody knows as words: ``Lead unanswered``."""
+    return rule.replace("-", " ").capitalize()

@@ -13,6 +13,8 @@ from alert_rules.stages.times import TimeInterval, usual
 ON_CALL = "on_call:"
 #: How long a receiver may fail before the others hear of it, milliseconds.
 FALLBACK_AFTER = 300_000
+#: Where nobody configured routes: how long a rule's first alert waits for others, and how often more of them are told at most.
+UNCONFIGURED_WAIT, UNCONFIGURED_INTERVAL = 10_000, 60_000
 
 
 class Heard(NamedTuple):
@@ -76,6 +78,12 @@ class Alerting:
         return {route.path: route for route in walk(self.route)}
 
 
+def by_rule(receivers: Iterable[str], zone: str = "UTC") -> Alerting:
+    """Return the plan of those who configured none: to every receiver, what a rule says together, never repeated."""
+    route = Route("{}", (), tuple(receivers), ("rule",), UNCONFIGURED_WAIT, UNCONFIGURED_INTERVAL)
+    return Alerting(route, intervals=usual(zone))
+
+
 def everything_to(receivers: Iterable[str], zone: str = "UTC") -> Alerting:
-    """Return the plan of those who configured none: every incident by itself, to every receiver, at once, never repeated."""
+    """Return a plan by which every incident goes by itself, to every receiver, at once, and is never repeated."""
     return Alerting(Route("{}", (), tuple(receivers)), intervals=usual(zone))

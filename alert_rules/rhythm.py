@@ -5,6 +5,9 @@ three of the last four weeks (in all of them while there are fewer; with less th
 in such hours that have passed since the hour of its last event, the present one in part. So nights, weekends,
 and senders that deliver once a day raise no alarm of their own.
 
+Nobody is silent who is just being heard, whatever times its events have (a history that is loaded, an outage that is caught up
+with), nor who was heard on one day only: a file that was imported once has no rhythm to miss.
+
 Rows: ``sender`` to its hours. Times are those of events, at most those of their arrival, so that history replays to the same.
 """
 
@@ -16,10 +19,10 @@ from alert_rules.dead import dead_output
 from alert_rules.entity import EntityCondition
 from alert_rules.finding import TOPIC, Finding
 from alert_rules.rule import Rule
-from models.calendar import HOUR_MS, MINUTE_MS, Calendar, iso
+from models.beats import BEATS, Beat
+from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
-from models.partition import BEATS, Beat
 
 #: Weeks looked back at, and in how many of them an hour must have had events to be a usual one.
 WEEKS, USUAL = 4, 3
@@ -27,18 +30,27 @@ WEEKS, USUAL = 4, 3
 LEAST_WEEKS = 2
 #: Senders that are watched; further ones are not.
 MOST = 1_000
+#: A sender that was heard so recently is not silent; as long must a worker listen before it says that somebody is.
+PAUSE_MS = MINUTE_MS
+#: So long after it was heard for the first time a sender must have been heard again to have a rhythm.
+LISTENED_MS = DAY_MS
 _WEEK = 7 * 24 * HOUR_MS
 _CACHED = 10_000
 
 
 class Sender(msgspec.Struct, array_like=True):
-    """One sender: first and last event, the hours (their beginnings) with events, what it feeds, which rules say it is silent."""
+    """One sender: first and last event, the hours (their beginnings) with events, what it feeds, which rules say it is silent.
+
+    ``since``, ``heard``: when it was heard first and last, whatever the times of its events (0: before that was noted).
+    """
 
     first: int
     last: int
     hours: dict[int, int] = {}
     feeds: list[str] = []
     found: dict[str, int] = {}
+    since: int = 0
+    heard: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -47,9 +59,11 @@ _beat = msgspec.json.Decoder(Beat).decode
 
 
 class WatchSenders:
-    """The one partition of beats."""
+    """The one partition of beats. ``settle``: for so long (ms) after a worker's first tick nobody is found silent."""
 
-    def __init__(self, rules: Iterable[Rule], calendar: Calendar) -> None:
+    def __init__(self, rules: Iterable[Rule], calendar: Calendar, *, settle: int = 0) -> None:
+        self._settle = settle
+        self._settled = 0
         self._calendar = calendar
         self._senders: dict[str, Sender] = {}
         self._dirty: set[str] = set()
@@ -88,7 +102,10 @@ class WatchSenders:
             if sender is None:
                 if len(self._senders) >= MOST:
                     continue
-                sender = self._senders[name] = Sender(beat.at, beat.at, {}, [], {})
+                sender = self._senders[name] = Sender(beat.at, beat.at, {}, [], {}, record.timestamp)
+            # In a replay the clock is that of the events, and what arrives has come later than it says.
+            sender.heard = min(record.timestamp, self._now) if self._now else record.timestamp
+            sender.since = min(sender.since, sender.heard)
             self._hear(sender, beat)
             self._dirty.add(name)
             if sender.found:
@@ -107,6 +124,8 @@ class WatchSenders:
 
     def tick(self, now: int) -> None:
         """Let time pass (epoch ms): once a minute every sender is looked at."""
+        if not self._now:
+            self._settled = now + self._settle
         self._now = max(self._now, now)
         if self._now // MINUTE_MS != self._minute:
             self._minute = self._now // MINUTE_MS
@@ -128,10 +147,17 @@ class WatchSenders:
                 if missed is None:
                     missed = self._missed(sender)
                 beyond = sum(missed > step.threshold for step in rule.ladder)
+            if beyond and rule.id not in sender.found and not self._listened(sender):
+                continue
             if beyond != sender.found.get(rule.id, 0):
                 self._say(rule.id, name, sender, beyond, missed)
         for gone in sender.found.keys() - {rule.id for rule, _ in self._rules}:
             self._say(gone, name, sender, 0, None, "the rule is no longer there")
+
+    def _listened(self, sender: Sender) -> bool:
+        """Whether it was listened for long enough to say that a sender is silent."""
+        regular = not sender.since or sender.heard - sender.since >= LISTENED_MS
+        return regular and self._now >= self._settled and self._now - sender.heard >= PAUSE_MS
 
     def _say(self, rule: str, name: str, sender: Sender, beyond: int, missed: float | None, why: str = "it sends again") -> None:
         facts = {

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from alert_rules.condition import VALUE, Condition
+from alert_rules.durations import WORKING
 from alert_rules.entity import EntityCondition
 from alert_rules.stages.times import TimeInterval
 from models.kpis.catalogue import Catalogue
@@ -110,7 +112,7 @@ class Rule:
     tests: tuple[Timeline, ...]
     unit: str = "count"
     sure: float | None = None  # speak only if what is measured truly lies beyond the threshold with this probability
-    title: str = ""  # the KPI's name as people say it
+    title: str = ""  # what its alerts are called: its own title, or the KPI's name as people say it
     condition: Condition = VALUE
     keep: int = 0  # `keep_firing_for`: how long a step must be clear before it ends
     active: tuple[str, ...] = ()  # names of the times at which it may begin to speak; none: always
@@ -119,11 +121,22 @@ class Rule:
     statistic: Statistic = Statistic.BETA  # how `sure` is told
     depends: tuple[str, ...] = ()  # the topics of events that what it watches is made of
     entity: EntityCondition | None = None  # of a rule on single deals or leads, which has no KPI and no window
+    zone: tzinfo = UTC  # in which times are told
 
     @property
     def measure_unit(self) -> str:
         """The unit of the thresholds."""
         return self.condition.unit(self.unit)
+
+    @property
+    def spoken(self) -> str:
+        """The unit in which the value is told: working time is not told as if it were time on the clock."""
+        return self.unit if self.entity is None or not self.entity.hours else f"{WORKING}{self.entity.day // 1000}"
+
+    @property
+    def spoken_limit(self) -> str:
+        """The unit in which the thresholds are told."""
+        return self.condition.unit(self.spoken)
 
     def awake(self, now: int) -> bool:
         """Whether the rule may begin to speak at an instant."""
@@ -171,6 +184,11 @@ class Known:
     runbooks: Collection[str] | None = None  # paths of the pages that exist; None: not checked
     intervals: Mapping[str, tuple[TimeInterval, ...]] = field(default_factory=dict)  # named times, for `active`
     targets: Targets | None = None  # None: not checked
+
+    @property
+    def zone(self) -> tzinfo:
+        """The business's time zone: that of its hours."""
+        return next((interval.zone for interval in self.intervals.get("business_hours", ())), UTC)
 
     @classmethod
     def of(

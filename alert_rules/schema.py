@@ -23,12 +23,12 @@ from models.windows import Window, WindowError
 __all__ = ["KEYS", "Problem", "parse_rules"]
 
 KEYS = (
-    "id", "kpi", "window", "by", "groups", "warn", "critical", *CONDITIONS, "severity", "for", "keep_firing_for", "active",
-    "min_samples", "sure", "labels", "summary", "runbook", "tests",
+    "id", "title", "kpi", "window", "by", "groups", "warn", "critical", *CONDITIONS, "severity", "for", "keep_firing_for",
+    "active", "min_samples", "sure", "labels", "summary", "runbook", "tests",
 )  # fmt: skip
 #: Of a rule on single deals or leads.
 ENTITY_KEYS = (
-    "id", "entity", "where", *WATCHED, "warn", "critical", "severity", "groups", "labels", "summary", "runbook", "tests",
+    "id", "title", "entity", "where", *WATCHED, "warn", "critical", "severity", "groups", "labels", "summary", "runbook", "tests",
 )  # fmt: skip
 MOST_GROUPS = 10_000
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -86,7 +86,7 @@ class _RuleReader(Reader):
         id_ = self._id(tree)
         found = read_entity(self, tree, self.known)
         groups = self._groups(tree)
-        labels = self._labels(tree)
+        labels, title = self._labels(tree), self._title(tree)
         summary, runbook = self.text(tree, "summary"), self._runbook(tree)
         tests = read_entity_tests(self, tree, found[0], self.known) if found is not None else ()
         if self.problems or not (id_ and found and summary and runbook):
@@ -95,14 +95,14 @@ class _RuleReader(Reader):
         return Rule(
             id=id_, kpi="", window="", by=condition.entity, direction=direction, ladder=ladder, wait=0, min_samples=0,
             labels=labels, summary=summary, runbook=runbook, tests=tests, unit=UNIT_OF[condition.watched],
-            title=TITLES[condition.watched], condition=Condition(Kind.ENTITY), groups=groups,
+            title=title or TITLES[condition.watched], zone=self.known.zone, condition=Condition(Kind.ENTITY), groups=groups,
             depends=() if condition.entity == "sender" else (f"{condition.entity}s",), entity=condition,
         )  # fmt: skip
 
     def _of_kpi(self, tree: dict[str, Any]) -> Rule | None:
         self.keys(tree, KEYS)
         id_ = self._id(tree)
-        kpi = self.text(tree, "kpi")
+        kpi, title = self.text(tree, "kpi"), self._title(tree)
         facts = self.known.kpis.get(kpi) if kpi else None
         if kpi and facts is None:
             self.bad("kpi", f'unknown KPI "{kpi}"{near(kpi, sorted(self.known.kpis))}')
@@ -129,11 +129,18 @@ class _RuleReader(Reader):
             return None
         return Rule(
             id=id_, kpi=kpi, window=window.name, by=by, direction=ladder[0], ladder=ladder[1], wait=wait, min_samples=min_samples,
-            labels=labels, summary=summary, runbook=runbook, tests=tests, unit=facts.unit, sure=sure, title=facts.label,
+            labels=labels, summary=summary, runbook=runbook, tests=tests, unit=facts.unit, sure=sure, title=title or facts.label,
             condition=condition, keep=keep, active=active,
             times=tuple(interval for name in active for interval in self.known.intervals[name]),
-            groups=groups, statistic=statistic, depends=facts.topics,
+            groups=groups, statistic=statistic, depends=facts.topics, zone=self.known.zone,
         )  # fmt: skip
+
+    def _title(self, tree: Mapping[str, Any]) -> str | None:
+        """Return what the rule's alerts are called, where the file says so."""
+        title = self.text(tree, "title") if "title" in tree else None
+        if title is not None and (len(title) > 80 or not title.isprintable()):
+            self.bad("title", f"found {title[:90]!r} (accepted: one line of at most 80 characters)")
+        return title
 
     def _id(self, tree: Mapping[str, Any]) -> str | None:
         id_ = self.text(tree, "id")

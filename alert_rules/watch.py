@@ -9,19 +9,19 @@ Rows: ``d|id`` and ``l|id`` to the entity with its standing findings; ``limits``
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 import orjson
 
 from alert_rules.dead import dead_output
-from alert_rules.entity import ATTRIBUTES, QUANTILES, EntityCondition, Limits, Measured, State, Watched, measure, remember
+from alert_rules.entity import QUANTILES, EntityCondition, Limits, Measured, Watched, crossed, measure, remember
 from alert_rules.finding import TOPIC, Finding
 from alert_rules.rule import Rule
+from alert_rules.watched import Entry, became, decode, encode, ended, known, named
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
-from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState, decode_deal, decode_lead
+from models.states import DEAL_STATES, LEAD_STATES, decode_deal, decode_lead
 
 PREDICTIONS, LIMITS = "predictions", "limits"
 #: So many findings of one rule stand in one partition at most.
@@ -33,26 +33,9 @@ AT_ONCE = 2_000
 HISTORY = 5
 DAY_MS = 86_400_000
 PAUSE_MS = 60_000
-
-
-class Entry(msgspec.Struct, array_like=True):
-    """One open deal or lead. ``found``: by rule, which step of the ladder it is beyond and what was said of it."""
-
-    deal: DealState | None = None
-    lead: LeadState | None = None
-    odds: list[tuple[int, float]] = []
-    found: dict[str, tuple[int, dict[str, Any]]] = {}
-
-    @property
-    def state(self) -> State:
-        """The deal or the lead."""
-        state = self.deal or self.lead
-        assert state is not None  # no entry is made without
-        return state
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Entry).decode
+#: What had been beyond a threshold for longer than this when it was first heard of is old: it begins no alert.
+OLD_MS = 7 * DAY_MS
+_LARGEST = 2**53  # no time and no stay is longer (ms), and a row holds no larger number
 
 
 class WatchEntities:
@@ -78,6 +61,7 @@ class WatchEntities:
         self._old: deque[int] = deque(maxlen=HISTORY)  # when the latest facts older than a day were heard
         self._history_until = 0
         self.beyond: Counter[str] = Counter()  # findings that were not said because their rule had enough standing, by rule
+        self.old: Counter[str] = Counter()  # findings that were not said because they were old when they were first heard of
         self.refused = 0
         self.use(rules)
 
@@ -107,7 +91,8 @@ class WatchEntities:
             if name == LIMITS:
                 self._limits = orjson.loads(value)
             else:
-                entry = self._entries[name] = _decode(value)
+                entry = self._entries[name] = decode(value)
+                entry.heard = entry.heard or 1  # a row of before that was noted: what it holds was not old
                 self._standing.update(entry.found.keys())
         self._look_at_all()
 
@@ -119,7 +104,7 @@ class WatchEntities:
         for record in records:
             try:
                 take[record.topic](record)
-            except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError) as error:
                 self.refused += 1
                 detail = f"{record.topic}: {type(error).__name__}: {error}"
                 self._outputs.append(dead_output(record, Reason.INVALID_DATA, detail, record.timestamp))
@@ -128,11 +113,11 @@ class WatchEntities:
         key = f"d|{(record.key or b'').decode()}"
         deal = None if record.value is None else decode_deal(record.value)
         if deal is None or deal.status != "open":
-            self._gone(key, "it is gone" if deal is None else f"it was {deal.status}")
+            self._gone(key, "it is gone" if deal is None else became(deal.status))
             return
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = Entry(deal=deal, odds=[], found={})
+            self._entries[key] = Entry(deal=deal, odds=[], found={}, heard=self._now, old={})
         else:
             entry.deal = deal
         self._hear(key, deal.changed)
@@ -142,12 +127,12 @@ class WatchEntities:
         lead = None if record.value is None else decode_lead(record.value)
         if lead is None or lead.status != "open" or lead.contacted is not None:
             # Whoever was answered is watched no more: no rule asks for what comes after.
-            over = "it is gone" if lead is None else "it was answered" if lead.status == "open" else f"it was {lead.status}"
+            over = "it is gone" if lead is None else "it was answered" if lead.status == "open" else became(lead.status)
             self._gone(key, over)
             return
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = Entry(lead=lead, odds=[], found={})
+            self._entries[key] = Entry(lead=lead, odds=[], found={}, heard=self._now, old={})
         else:
             entry.lead = lead
         self._hear(key, lead.changed)
@@ -169,13 +154,16 @@ class WatchEntities:
         win, at = float(tree["win"]), int(tree["at"])
         if not 0 <= win <= 1:
             raise ValueError(f"win: found {win:g} (accepted: from 0 to 1)")
+        if not 0 <= at <= _LARGEST:
+            raise ValueError(f"at: found {at} (accepted: milliseconds since 1970)")
         remember(entry.odds, at, win, self._within)
         self._touched.add(f"d|{(record.key or b'').decode()}")
 
     def _new_limits(self, record: Record) -> None:
         stages = {} if record.value is None else orjson.loads(record.value)["stages"]
-        limits = {str(stage): [int(value) for value in values] for stage, values in stages.items()}
-        if any(len(values) != len(QUANTILES) for values in limits.values()):
+        limits = {str(s): [None if value is None else int(value) for value in values] for s, values in stages.items()}
+        known = [value for values in limits.values() for value in values if value is not None]
+        if any(len(values) != len(QUANTILES) for values in limits.values()) or not all(0 <= value <= _LARGEST for value in known):
             raise ValueError(f"limits: found {stages!r} (accepted: {len(QUANTILES)} quantiles for each stage)")
         if limits != self._limits:
             self._limits = limits
@@ -186,6 +174,8 @@ class WatchEntities:
         """Let time pass (epoch ms): whose time has come is looked at."""
         if not self._now and not self._restored:
             self._history_until = now + self._settle
+            for entry in self._entries.values():
+                entry.heard = now
         self._now = max(self._now, now)
         left = AT_ONCE
         while self._due and self._due[0][0] <= self._now and left:
@@ -213,7 +203,7 @@ class WatchEntities:
         if key == LIMITS:
             return orjson.dumps(self._limits)
         entry = self._entries.get(key)
-        return None if entry is None else _encode(entry)
+        return None if entry is None else encode(entry)
 
     # ── looking ──
 
@@ -236,10 +226,15 @@ class WatchEntities:
             beyond = 0 if measured.value is None else sum(measured.value > threshold for threshold in thresholds)
             if beyond and rule.id not in entry.found and now < self._history_until:
                 soonest = self._history_until if soonest is None else min(soonest, self._history_until)
+            elif beyond and rule.id not in entry.found and self._was_old(key, entry, rule.id, condition, beyond, thresholds):
+                continue
             elif beyond:
                 self._stand(key, entry, rule, beyond, measured)
             elif rule.id in entry.found:
-                self._end(key, entry, rule.id, _over(entry.found[rule.id][1], state), measured.value)
+                self._end(key, entry, rule.id, ended(entry.found[rule.id][1], state), measured.value)
+            elif rule.id in entry.old:
+                del entry.old[rule.id]
+                self._dirty.add(key)
         for gone in [rule for rule in entry.found if rule not in self._named]:
             self._end(key, entry, gone, "the rule is no longer there", None)
         if soonest is None:
@@ -247,8 +242,23 @@ class WatchEntities:
         else:
             self._schedule(key, max(soonest, now + 1))
 
+    def _was_old(
+        self, key: str, entry: Entry, rule: str, condition: EntityCondition, beyond: int, thresholds: Sequence[float]
+    ) -> bool:
+        """Whether an entity was beyond its step for so long when it was first heard of that it is no news."""
+        if beyond <= entry.old.get(rule, 0):
+            return True
+        since = crossed(condition, thresholds[beyond - 1], entry.state, self._limits, self._now)
+        if since >= entry.heard - OLD_MS:
+            entry.old.pop(rule, None)
+            return False
+        entry.old[rule] = beyond
+        self.old[rule] += 1
+        self._dirty.add(key)
+        return True
+
     def _stand(self, key: str, entry: Entry, rule: Rule, beyond: int, measured: Measured) -> None:
-        facts = _facts(entry.state)
+        facts = known(entry.state)
         before = entry.found.get(rule.id)
         if before is not None and before == (beyond, facts):
             return
@@ -259,16 +269,14 @@ class WatchEntities:
             self._standing[rule.id] += 1
         entry.found[rule.id] = (beyond, facts)
         self._dirty.add(key)
-        self._say(Finding(rule.id, _segment(key), self._now, measured.value, rule.unit, self._currency, facts | measured.numbers))
+        self._say(Finding(rule.id, named(key), self._now, measured.value, rule.unit, self._currency, facts | measured.numbers))
 
     def _end(self, key: str, entry: Entry, rule: str, why: str, value: float | None) -> None:
         _, facts = entry.found.pop(rule)
         self._standing[rule] -= 1
         self._dirty.add(key)
-        known = self._named.get(rule)
-        finding = Finding(
-            rule, _segment(key), self._now, value, known.unit if known else "count", self._currency, facts, over=why
-        )
+        its = self._named.get(rule)
+        finding = Finding(rule, named(key), self._now, value, its.unit if its else "count", self._currency, facts, over=why)
         self._say(finding)
         self._outputs.append(Output(TOPIC, finding.key, None))
 
@@ -288,28 +296,3 @@ class WatchEntities:
     def __len__(self) -> int:
         """How many deals and leads are watched."""
         return len(self._entries)
-
-
-def _over(facts: Mapping[str, Any], state: State) -> str:
-    """Return why what was said of an entity is over though it is still open."""
-    stage = getattr(state, "stage", None)
-    return f"it has moved on to {stage}" if stage is not None and facts.get("stage") != stage else "it is no longer so"
-
-
-def _segment(key: str) -> dict[str, str]:
-    kind, _, name = key.partition("|")
-    return {"deal" if kind == "d" else "lead": name}
-
-
-def _facts(state: State) -> dict[str, Any]:
-    """Return what people are told of an entity; what is not known is left out."""
-    kind = "deal" if isinstance(state, DealState) else "lead"
-    facts: dict[str, Any] = {name: value for name in ATTRIBUTES[kind] if (value := getattr(state, name))}
-    if isinstance(state, DealState):
-        if state.amount is not None:
-            facts["amount"] = state.amount / 10_000
-    elif state.score is not None:
-        facts["score"] = state.score
-    if state.sender:
-        facts["sender"] = state.sender  # whose page of it there may be
-    return facts

@@ -55,7 +55,8 @@ class Clock:
         """Wait until all events are dealt with; False where no more come, though some have not been seen."""
         while not self.done.is_set():
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.done.wait(), 1)
+                async with asyncio.timeout(1):
+                    await self.done.wait()
             if self.seen and time.perf_counter() - self.last > SILENCE:
                 return self.done.is_set()
         return True

@@ -144,7 +144,9 @@ class Stage:
         rules.mkdir(exist_ok=True)
         (rules / "bench-told.yaml").write_text(RULE)
         receivers = [{"name": "told", "type": "http", "url": f"http://127.0.0.1:{port}/hook"}]
-        self._site.set(RULE_FOLDERS=orjson.dumps([str(rules)]).decode(), RECEIVERS=orjson.dumps(receivers).decode())
+        route = {"receivers": ["told"], "group_by": ["..."], "group_wait": 0, "group_interval": 0}  # each by itself, at once
+        given = {"RULE_FOLDERS": [str(rules)], "RECEIVERS": receivers, "ALERTING": {"route": route}}
+        self._site.set(**{name: orjson.dumps(value).decode() for name, value in given.items()})
         await asyncio.to_thread(self._site.done, "topics", "create")
         self._workers = [await self._start(index) for index in range(WORKERS)]
         supervisors = [asyncio.create_task(self._supervise(index)) for index in range(WORKERS)]
@@ -162,7 +164,8 @@ class Stage:
                     worker.terminate()
             for worker in self._workers:
                 try:
-                    await asyncio.wait_for(worker.wait(), 15)
+                    async with asyncio.timeout(15):
+                        await worker.wait()
                 except TimeoutError:
                     worker.kill()
                     await worker.wait()

@@ -29,7 +29,7 @@ class Business:
     maturity: int = 30 * DAY_MS  # a lead has come of age so long after its creation
     session_gap: int = 30 * 60_000  # silence that ends a visit, where the tracker names no session
     dedup_horizon: int = 72 * HOUR_MS  # how long, by arrival, ids of additive events are remembered
-    visit_horizon: int = 100 * DAY_MS  # how long, by event time, a visitor's visits are remembered
+    visit_horizon: int = 100 * DAY_MS  # how long a visitor's visits are remembered one by one; then only where they began
     acquisition_lag: int = 0  # spend works so long before the customer comes
     segment_limit: int = 1000  # values a dimension may have per partition; further ones go to `other`
     stage_kinds: Mapping[str, str] = field(default_factory=dict)  # stage -> open | won | lost; a stage not named here is open

@@ -2,8 +2,12 @@
 
 A pane's number is an index, not a time: minutes and hours count from the epoch, a day is the ordinal of the local date in
 the business time zone, so that a day is 23 or 25 hours long when the clocks change.
+
+Hours are cut where the local clock strikes, so that every day is made of whole hour panes: in Kolkata (+5:30) at half past by
+UTC. Where the clocks shift by half an hour (Lord Howe) the hour pane before or after is 30 or 90 minutes long.
 """
 
+from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -28,15 +32,14 @@ class Grain(StrEnum):
 class Calendar:
     """The business time zone's panes. All instants are integer milliseconds since the epoch (UTC)."""
 
-    __slots__ = ("_days", "_shift", "_starts", "zone", "zone_name")
+    __slots__ = ("_days", "_shifts", "_since", "_starts", "zone", "zone_name")
 
     def __init__(self, zone_name: str) -> None:
         """Raise ``ZoneInfoNotFoundError`` where the zone's name is not in the tz database."""
         self.zone_name = zone_name
         self.zone = ZoneInfo(zone_name)
-        offset = datetime(2026, 1, 1, tzinfo=self.zone).utcoffset() or timedelta()
-        # Hours are cut where the local day begins: in Kolkata (+5:30) at half past, so that days are whole hours.
-        self._shift = int(offset.total_seconds() * 1000) % HOUR_MS
+        #: From when on (ms) local hours begin so much (ms) before those of UTC; the first is from ever.
+        self._since, self._shifts = _hour_shifts(self.zone)
         self._days: dict[int, int] = {}
         self._starts: dict[int, int] = {}
 
@@ -62,11 +65,22 @@ class Calendar:
 
     def hour(self, at: int) -> int:
         """Return the number of the hour pane that holds the instant."""
-        return (at + self._shift) // HOUR_MS
+        shifts = self._shifts
+        if len(shifts) == 1:
+            return (at + shifts[0]) // HOUR_MS
+        return (at + shifts[bisect_right(self._since, at) - 1]) // HOUR_MS
 
     def hour_start(self, hour: int) -> int:
         """Return the instant at which an hour pane begins."""
-        return hour * HOUR_MS - self._shift
+        shifts = self._shifts
+        if len(shifts) == 1:
+            return hour * HOUR_MS - shifts[0]
+        # It begins before the clocks change or after: in the earlier stretch that has it.
+        for number in range(max(0, bisect_right(self._since, (hour - 1) * HOUR_MS) - 1), len(shifts)):
+            begin = max(self._since[number], hour * HOUR_MS - shifts[number])
+            if number + 1 == len(shifts) or begin < self._since[number + 1]:
+                return begin
+        raise AssertionError("the last stretch has no end")
 
     def minute(self, at: int) -> int:
         """Return the number of the minute pane that holds the instant."""
@@ -99,6 +113,29 @@ class Calendar:
     def local(self, at: int) -> datetime:
         """Return the instant as a local datetime."""
         return (_EPOCH + timedelta(milliseconds=at)).astimezone(self.zone)
+
+
+def _hour_shifts(zone: ZoneInfo) -> tuple[list[int], list[int]]:
+    """Return since when (ms) local hours begin how long (ms) before those of UTC, from 1990 to 2100."""
+
+    def shift(at: int) -> int:
+        offset = (_EPOCH + timedelta(milliseconds=at)).astimezone(zone).utcoffset() or timedelta()
+        return offset // timedelta(milliseconds=1) % HOUR_MS
+
+    low, end, step = epoch_ms(datetime(1990, 1, 1, tzinfo=UTC)), epoch_ms(datetime(2100, 1, 1, tzinfo=UTC)), 28 * DAY_MS
+    since, shifts = [-(1 << 62)], [shift(low)]
+    for high in range(low + step, end, step):
+        while shifts[-1] != shift(high):
+            before, after = high - step, high
+            while after - before > MINUTE_MS:
+                middle = (before + after) // (2 * MINUTE_MS) * MINUTE_MS
+                before, after = (middle, after) if shift(middle) == shifts[-1] else (before, middle)
+            old, new = shifts[-1], shift(after)
+            # Panes are numbered on. So soon after an hour's beginning that it would fall into the one before: from its end on.
+            passed = (after + old) % HOUR_MS
+            since.append(after if new > old or passed >= old - new else after - passed + HOUR_MS)
+            shifts.append(new)
+    return since, shifts
 
 
 @lru_cache(maxsize=32)

@@ -2,18 +2,19 @@
 
 A partition's row ``!`` says what its numbers were made of. Where that is no longer what is wanted, the difference is a step to
 the next *version*: entities that keep their facts (deals, leads) are booked once more, for the measures of that step only, when
-they are touched or in the background; each row says which version its entity is booked under. What cannot be booked from kept
-facts counts from now on, and ``since`` says from when it is whole.
+they are touched or in the background; each row says which version its entity is booked under. Where the rules of booking have
+changed (``RULES``), what those of before made of its facts is taken back with it. What cannot be booked from kept facts counts
+from now on, and ``since`` says from when it is whole.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.history import Histories, Story
-from models.measures import FROM_PRESENT, LOGGED, MEASURES, RENAMED, UNLOGGED, Kind, Measure
+from models.measures import FROM_PRESENT, LOGGED, MEASURES, RENAMED, RULES, UNLOGGED, Kind, Measure
 from models.panes import Panes
 
 #: In the topic ``panes``, segments that say what is whole, by measure: since when (ms); what has still to be looked at; and 1 for
@@ -40,6 +41,8 @@ def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
     }
     if fold in LOGGED or fold == "engagement":
         found["business.segment_limit"] = business.segment_limit
+    if fold in RULES:
+        found["rules"] = RULES[fold]
     if fold == "deals":
         found["business.rates"] = business.rates.digest(watermark)
         found["business.pipelines"] = {stage: kind for stage, kind in business.stage_kinds.items() if kind != "open"}
@@ -51,6 +54,7 @@ class Difference:
     """What becomes of a fold's measures under other definitions, by name; ``why`` names what has changed."""
 
     kept: list[str] = field(default_factory=list)
+    revised: list[str] = field(default_factory=list)  # kept, but for what other rules make of an entity's facts
     derived: list[str] = field(default_factory=list)  # new: booked from the facts that deals and leads keep
     anew: list[str] = field(default_factory=list)  # forgotten, and booked anew from those facts under the definitions of now
     from_now: list[str] = field(default_factory=list)  # new, and no facts are kept: counted from now on
@@ -79,12 +83,12 @@ def difference(fold: str, before: Mapping[str, Any], now: Mapping[str, Any], *, 
     found.removed.extend(name for name in known if name not in wanted)
     for measure in MEASURES[fold]:
         name = measure.name
-        touched = [why for why in found.why if why != "measures" and _touches(fold, why, measure)]
+        touched = [why for why in found.why if why not in ("measures", "rules") and _touches(fold, why, measure)]
         booked = fold in LOGGED and name not in UNLOGGED
         if name not in known:
             into = found.derived if booked else found.from_now
         elif not touched:
-            into = found.kept
+            into = found.revised if booked and "rules" in found.why else found.kept
         elif booked:
             into = found.anew
         else:
@@ -132,7 +136,8 @@ class Standing:
     """How a partition's numbers stand to the definitions in force.
 
     ``version`` counts the changes of definitions since the partition was begun; ``steps`` holds, by version, the measures to be
-    booked for an entity that is behind it; ``since`` the time (ms) from which on a measure is whole, where that is not ever.
+    booked for an entity that is behind it; ``ruled`` by which rules entities before a version are booked, where they changed;
+    ``since`` the time (ms) from which on a measure is whole, where that is not ever.
 
     Where numbers must be forgotten, panes are kept under a new ``generation``; ``panes`` holds, by earlier generation, the
     measures for which its rows still count. Amounts of versions before ``revalued`` are in another currency, or at other rates.
@@ -141,6 +146,7 @@ class Standing:
     made_of: MadeOf
     version: int = 0
     steps: dict[int, list[str]] = field(default_factory=dict)
+    ruled: dict[int, int] = field(default_factory=dict)
     since: dict[str, int] = field(default_factory=dict)
     generation: int = 0
     panes: dict[int, list[str]] = field(default_factory=dict)
@@ -155,6 +161,14 @@ class Standing:
             names.update(name for name in self.made_of["measures"] if name not in counted)
         return sorted(names)
 
+    def done(self) -> None:
+        """Nothing is behind any more."""
+        self.steps, self.ruled = {}, {}
+
+    def rules(self, made: int) -> int | None:
+        """Return the rules by which entities of a version are booked; None: those in force."""
+        return next((rules for version, rules in sorted(self.ruled.items()) if version > made), None)
+
     def turn(self, forgotten: Iterable[str]) -> None:
         """Begin a new generation of panes: of these measures the rows that there are count no more."""
         gone = frozenset(forgotten)
@@ -167,6 +181,7 @@ class Standing:
         more = {
             "version": self.version,
             "steps": {str(version): names for version, names in self.steps.items()},
+            "ruled": {str(version): rules for version, rules in self.ruled.items()},
             "since": self.since,
             "generation": self.generation,
             "panes": {str(generation): names for generation, names in self.panes.items()},
@@ -179,7 +194,7 @@ class Standing:
 
 def kept_under(one: Mapping[str, Any]) -> MadeOf:
     """Return the definitions that a row ``!`` was written under."""
-    return {**one["made_of"], **one.get("settings", {})}
+    return {"rules": one.get("rules", 0), **one["made_of"], **one.get("settings", {})}
 
 
 def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bool) -> Standing:
@@ -195,6 +210,7 @@ def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bo
         now,
         kept.get("version", 0),
         {int(version): still(names) for version, names in kept.get("steps", {}).items()},
+        {int(version): rules for version, rules in kept.get("ruled", {}).items()},
         {name: at for old, at in kept.get("since", {}).items() if (name := renamed(old)) in wanted},
         kept.get("generation", 0),
         {int(generation): still(names) for generation, names in kept.get("panes", {}).items()},
@@ -209,6 +225,8 @@ def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bo
     if change:
         found.version += 1
         found.steps[found.version] = change.derived + change.anew
+        if "rules" in change.why:
+            found.ruled[found.version] = before["rules"]
         found.news = frozenset(change.derived + change.from_now)
         after = (watermark // MINUTE_MS + 1) * MINUTE_MS  # whole minutes, of which no event has been counted yet
         for name in change.from_now + change.mixed + change.lost:
@@ -223,40 +241,63 @@ def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bo
     return found
 
 
-class Renewing(Protocol):
-    """What can say anew what an entity's present counts for."""
+class Steps(Protocol):
+    """What can say anew what an entity's present counts for, and book it."""
 
     def renew(self, present: Any, at: int, *, revalue: bool) -> None:
         """Set what the present counts for as the definitions of now have it; book nothing. ``revalue``: amounts anew, too."""
+
+    def unbook(self, present: Any, at: int, sign: int) -> None:
+        """Take back (+1), or book again (−1), all that the present counts for."""
+
+
+class Book(NamedTuple):
+    """What steps through facts and books into panes of its own."""
+
+    histories: Histories[Any]
+    steps: Steps
+    panes: Panes
 
 
 class Raise:
     """Brings entities up to the version in force, one by one, each once.
 
-    ``scratch`` takes all that an entity's facts say; from there the measures of its steps go to ``panes``.
+    All that an entity's facts say is booked apart; from there the measures of its steps go to ``panes``. Where the rules have
+    changed, the others go there too, less what the rules of before make of the same facts.
     """
 
-    def __init__(
-        self, fold: str, standing: Standing, histories: Histories[Any], steps: Renewing, scratch: Panes, panes: Panes
-    ) -> None:
-        """``histories`` and ``steps`` book into ``scratch``."""
-        self._standing, self._histories, self._steps = standing, histories, steps
-        self._scratch, self._panes = scratch, panes
+    def __init__(self, fold: str, standing: Standing, book: Callable[[int | None], Book], panes: Panes) -> None:
+        """``book`` gives what books by rules of before, or (None) by those in force."""
+        self._standing, self._panes = standing, panes
+        self._now = book(None)
+        self._then = {rules: book(rules) for rules in set(standing.ruled.values())}
         self._slots = {m.name: slot for slot, m in enumerate(MEASURES[fold])}
 
     def __call__(self, story: Story[Any]) -> bool:
-        """Bring an entity up; return whether it was behind."""
-        standing = self._standing
-        if story.made >= standing.version:
-            return False
+        """Bring up an entity that is behind; return whether it is another now. Where this fails, nothing has been booked."""
+        standing, now = self._standing, self._now
         names = {name for version, names in standing.steps.items() if version > story.made for name in names}
-        if story.base is not None:
+        new = frozenset(self._slots[name] for name in names)
+        kept = frozenset(slot for name, slot in self._slots.items() if name not in names | UNLOGGED)
+        rules = standing.rules(story.made)
+        then = None if rules is None or story.void else self._then[rules]
+        for book in (self._now, *self._then.values()):
+            book.panes.back()
+        base = story.base
+        if base is not None:
             # The base's row knows measures by their places in the list of its time.
-            self._steps.renew(story.base, story.base_at, revalue=story.made < standing.revalued)
+            now.steps.renew(base, story.base_at, revalue=story.made < standing.revalued)
+        before = None if then is None else then.histories.walk(story, -1)
+        story.present = now.histories.walk(story, 0 if story.void else 1)
+        if then is not None:
+            self._panes.take(then.panes, kept)
+        self._panes.take(now.panes, new if then is None else new | kept)
+        if base is not None:
+            if not story.void:
+                now.steps.unbook(base, story.base_at, -1)
+                self._panes.take(now.panes, new)
             for name in names - FROM_PRESENT:
                 # Of what was folded away before this, nothing but the present is left.
                 standing.since[name] = max(standing.since.get(name, 0), (story.base_at // MINUTE_MS + 1) * MINUTE_MS)
-        self._histories.book(story)
-        self._panes.take(self._scratch, frozenset(self._slots[name] for name in names))
         story.made = standing.version
-        return True
+        return not kept or (then is not None and before != story.present)

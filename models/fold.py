@@ -7,17 +7,35 @@ transactions and fencing. One object of a :class:`PartitionFold` holds one parti
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
+#: How far time in a fold may run ahead of the clock of the machine that folds (ms). Minute panes are kept for two hours and
+#: read for one, so within this bound no window loses anything.
+AHEAD_OF_CLOCK = 30 * 60_000
+
+
+#: No row and no output of a fold is larger (bytes): below what topics take, so that none of them can stop a worker.
+LARGEST_ROW = 7 * 1024 * 1024
+
+
+def arrival(stamp: int, by_broker: bool, now: int) -> int:
+    """Return when a record arrived (epoch ms), from its timestamp and ``now``, the reader's clock when it is read.
+
+    Only a broker (LogAppendTime) knows when a record came; a timestamp of type CreateTime is whatever its producer wrote, and
+    the reader's clock stands for it. Never more than :data:`AHEAD_OF_CLOCK` after ``now``.
+    """
+    return min(stamp, now + AHEAD_OF_CLOCK) if by_broker else now
+
 
 class Record(NamedTuple):
-    """One record as it came from the broker."""
+    """One record as it came from the broker. Times are milliseconds since the epoch."""
 
     topic: str
     partition: int
     offset: int
-    timestamp: int  # broker's time of arrival, milliseconds since the epoch
+    timestamp: int  # when it arrived: see :func:`arrival`
     key: bytes | None
     value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
+    read: int = 0  # the reader's clock when it was read, 0: the record does not come from a broker
 
 
 class Row(NamedTuple):

@@ -113,14 +113,8 @@ class Histories(Generic[P]):
         """Return the entity's present, stepping through the log (booking nothing) where it was restored."""
         present = story.present
         if present is None:
-            present = story.present = self._walk(story, 0)
+            present = story.present = self.walk(story, 0)
         return present
-
-    def book(self, story: Story[P]) -> None:
-        """Book all that an entity's facts say, as if nothing of it were booked; of what was folded away, what is left of it."""
-        if story.base is not None and not story.void:
-            self._steps.unbook(story.base, story.base_at, -1)
-        story.present = self._walk(story, 0 if story.void else 1)
 
     def add(self, story: Story[P], entry: Entry) -> bool:
         """Take one fact in; return whether it was new. Raise :class:`TooLate` below the base."""
@@ -166,17 +160,18 @@ class Histories(Generic[P]):
         if fresh:
             log.sort(key=_order)
             if not story.void:
-                self._walk(story, -1)
+                self.walk(story, -1)
             story.log = log
             was_void, story.void = story.void, self._steps.void(log)
             if story.base is not None and was_void != story.void:
                 self._steps.unbook(story.base, story.base_at, 1 if story.void else -1)
-            story.present = self._walk(story, 0 if story.void else 1)
+            story.present = self.walk(story, 0 if story.void else 1)
             while len(story.log) > KEPT and not story.void:
                 self._fold_away(story)
         return Added(fresh, known_count, late)
 
-    def _walk(self, story: Story[P], sign: int) -> P:
+    def walk(self, story: Story[P], sign: int) -> P:
+        """Step through what is known of an entity and book it: take back what it books with ``sign`` −1, nothing with 0."""
         present = self._steps.fresh() if story.base is None else self._steps.copy(story.base)
         for entry in story.log:
             self._steps.step(present, entry, sign)

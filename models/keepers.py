@@ -1,7 +1,7 @@
 """What differs between the kinds of entities: how an event of each is applied, and when an entity can be forgotten?"""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -9,13 +9,12 @@ import orjson
 from msgspec import UNSET
 
 from models.business import Business
-from models.calendar import iso
+from models.calendar import HOUR_MS, MINUTE_MS, iso
 from models.entities import Entities
 from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
-from models.events.refused import Reason, Refused
-from models.evolve import Raise, Standing
+from models.evolve import Book, Raise, Standing
 from models.fold import Output
 from models.folds import deals, engagement, leads, tallies
 from models.history import Entry, Histories, Story, TooLate
@@ -27,7 +26,7 @@ from models.states import encode as encode_state
 
 
 class Keeper(Protocol):
-    """What differs between the kinds of entities."""
+    """What differs between the kinds of entities. What most of them have nothing to do for does nothing here."""
 
     entities: Entities[Any]
 
@@ -47,7 +46,21 @@ class Keeper(Protocol):
         """Whether an entity can be forgotten."""
 
     def evolve(self, standing: Standing) -> None:
-        """Take note of other definitions: entities that keep their facts are to be brought up to them."""
+        """Take note of other definitions: entities that keep their facts are to be brought up to them.
+
+        Of what is not kept one by one there is nothing to book again.
+        """
+
+    def shrink(self, state: Any, watermark: int) -> bool:
+        """Forget of an entity what is of no use any more; return whether there was anything."""
+        return False
+
+    def values(self, state: Any) -> Iterable[tuple[str, Any]]:
+        """Return the dimensions and values under which an entity may book, or take back; a value may be None."""
+        return ()
+
+    def let_go(self, state: Any, at: int) -> None:
+        """Take out of the levels, from ``at`` (ms) on, what an entity that is being forgotten still counts for."""
 
 
 _DEAL_KINDS: dict[type, str] = {
@@ -72,10 +85,12 @@ _LEAD_KINDS: dict[type, str] = {
 _to_dict = msgspec.to_builtins
 _ACTIVITIES = {m.name: slot for slot, m in enumerate(MEASURES["deals"]) if m.name in ("deal_activities", "meetings")}
 _MEETINGS = frozenset({"meeting", "demo"})
+_DIMENSIONS = (*deals.DESCRIBING, *deals.CREDITING, "stage")
 _FAR = 1 << 62
+_PART = 768 * 1024  # bytes of facts that one record hands over: below Kafka's default limit for a record
 
 
-class _Logged(ABC):
+class _Logged(Keeper):
     """Deals and leads: entities with a log, which can be merged."""
 
     fold: str
@@ -94,6 +109,7 @@ class _Logged(ABC):
         self._absorbed = absorbed
         self._keep = keep
         self._outputs: list[Output] = []
+        self._revised: dict[str, Story[Any]] = {}  # brought up, and not what they were
 
     def note(self, key: str, entry: Entry, sender: str) -> str:
         """Take one fact in; forward it where the entity has been merged away."""
@@ -132,29 +148,36 @@ class _Logged(ABC):
         """Return all that is known of an entity; what was folded away, as two facts."""
         if story.base is None:
             return story.log
-        folded: list[Entry] = [(story.base_at, f"{key}#base", deals.UPDATED, story.base.attributes)]
-        if story.base.created is not None:
-            folded.insert(0, (story.base.created, f"{key}#created", deals.CREATED, {}))
-        return folded + story.log
+        base = story.base
+        folded: list[Entry] = [(story.base_at, f"{key}#base", deals.UPDATED, base.attributes)]
+        if base.created is not None:
+            folded.insert(0, (base.created, f"{key}#created", deals.CREATED, {}))
+        return folded + self.outcome(key, base) + story.log
+
+    def outcome(self, key: str, base: Any) -> list[Entry]:
+        """Return what was folded away and is neither an attribute nor the creation, as facts."""
+        return []
 
     def _forward(self, key: str, into: str, entries: list[Entry], cause: Entry) -> None:
         # That this one is gone, merged or (as Close tells beside it) deleted, is not said of the survivor.
         facts = [entry for entry in entries if entry[2] not in (deals.MERGED, deals.DELETED)]
         if not facts:
             return
-        event = {
-            "specversion": "1.0",
-            "id": f"{key}>{into}>{cause[1]}"[:200],
-            "source": "vigie",
-            "type": self._absorbed,
-            "time": iso(cause[0]),
-            "subject": into,
-            "data": {"origin": key, "version": len(entries), "path": [key], "facts": facts},
-        }
-        self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
+        for part in _parts(facts):
+            event = {
+                "specversion": "1.0",
+                "id": f"{key}>{into}>{cause[1]}"[:200],
+                "source": "vigie",
+                "type": self._absorbed,
+                "time": iso(cause[0]),
+                "subject": into,
+                "data": {"origin": key, "version": len(entries), "path": [key], "facts": part},
+            }
+            self._outputs.append(Output(self._topic, into.encode(), orjson.dumps(event)))
 
     def outputs(self) -> list[Output]:
         """Return the facts to be handed to survivors, once."""
+        self._revised = {}
         out, self._outputs = self._outputs, []
         return out
 
@@ -163,7 +186,7 @@ class _Logged(ABC):
         topic, state = self._states, self.state
         return [
             Output(topic, key.encode(), None if story.void else encode_state(state(key, story)))
-            for key, story in self.entities.dirty.items()
+            for key, story in {**self._revised, **self.entities.dirty}.items()
             if story.log or story.base is not None  # of some only activities are known: they say nothing of its state
         ]
 
@@ -174,25 +197,69 @@ class _Logged(ABC):
     def evolve(self, standing: Standing) -> None:
         """Bring all entities up to other definitions: each before it is touched, the others in the background."""
         self.histories.version = standing.version
-        if standing.steps:
-            scratch = Panes(MEASURES[self.fold], self._business)
-            steps = self.steps(self._business, scratch, self._segments)
-            histories: Histories[Any] = Histories(steps, self.present)
-            self.entities.raise_all(Raise(self.fold, standing, histories, steps, scratch, self._panes))
+        if not standing.steps:
+            return
+        raises = Raise(self.fold, standing, self._book, self._panes)
+
+        def bring_up(key: str, story: Story[Any]) -> bool:
+            if story.made >= standing.version:
+                return False
+            if raises(story):
+                self._revised[key] = story
+            return True
+
+        self.entities.raise_all(bring_up)
+
+    def _book(self, rules: int | None) -> Book:
+        """Return what books apart from all others, by rules of before (None: those in force)."""
+        panes = Panes(MEASURES[self.fold], self._business)
+        steps = self.steps(self._business, panes, self._segments, rules)
+        return Book(Histories(steps, self.present), steps, panes)
 
     @abstractmethod
     def state(self, key: str, story: Story[Any]) -> DealState | LeadState:
         """Return the state of an entity."""
 
     def dead(self, state: Story[Any], watermark: int) -> bool:
-        """An entity goes when all it counted for has left the panes; one that is open stays."""
-        if not state.log or state.log[-1][0] >= watermark - self._keep:
+        """An entity goes when all it counted for has left the panes; one that is open stays.
+
+        So do those of which only activities are known: for as long, a repeat of one must be known as such.
+        """
+        if max(_latest(state), state.active) >= watermark - self._keep:
             return False
-        return state.void or self.finished(self.histories.present(state))
+        return state.void or not state.log or self.finished(self.histories.present(state))
+
+    def values(self, state: Story[Any]) -> Iterator[tuple[str, Any]]:
+        """Return all that its facts have said, and what was folded away."""
+        facts = [entry[3] for entry in state.log]
+        base = state.base
+        if base is not None:
+            # A deal's base also remembers who had the credit first and at the close, and its stage.
+            then = ("owner_at_close", "first_owner"), ("team_at_close", "first_team")
+            named = zip(deals.CREDITING, then, strict=True)
+            yield from ((dimension, getattr(base, field, None)) for dimension, fields in named for field in fields)
+            facts.append(base.attributes)
+        for said in facts:
+            for dimension in _DIMENSIONS:
+                yield dimension, said.get(dimension)
 
     def finished(self, present: Any) -> bool:
         """Whether nothing more is expected of the entity."""
         return True
+
+
+def _parts(facts: list[Entry]) -> Iterator[list[Entry]]:
+    """Yield the facts in parts that a record holds, oldest first: 64 facts may have more than a megabyte of text."""
+    part: list[Entry] = []
+    room = _PART
+    for fact in facts:
+        size = len(orjson.dumps(fact))
+        if part and size > room:
+            yield part
+            part, room = [], _PART
+        part.append(fact)
+        room -= size
+    yield part
 
 
 def _into(story: Story[Any]) -> str | None:
@@ -217,7 +284,7 @@ class _Deals(_Logged):
         if kind is not None:
             return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is DealAbsorbed:
-            return self.absorb(event.subject, _entries(event.data.facts))
+            return self.absorb(event.subject, event.data.facts)
         return self._activity(event, at, arrival)
 
     def _activity(self, event: Any, at: int, arrival: int) -> str:
@@ -240,8 +307,23 @@ class _Deals(_Logged):
         return deal_state(key, self.histories.present(story), _latest(story), story.active, story.sender)
 
     def finished(self, present: deals.Deal) -> bool:
-        """An open deal is in the pipeline, however old."""
-        return present.status != "open"
+        """An open deal is in the pipeline, however old; one of unknown status is none that anybody still speaks of."""
+        return present.status != deals.OPEN
+
+    def outcome(self, key: str, base: deals.Deal) -> list[Entry]:
+        """Return the close that was folded away, with who had the credit then."""
+        if base.status == deals.WON or base.status == deals.LOST:
+            credit = {"owner": base.owner_at_close, "team": base.team_at_close}
+            return [(base.closed, f"{key}#closed", base.status, {k: v for k, v in credit.items() if v is not None})]
+        return []
+
+    def let_go(self, state: Story[deals.Deal], at: int) -> None:
+        """A deal of unknown status is counted as such until it is forgotten."""
+        if state.log and not state.void:
+            level = self.histories.present(state).level
+            if level is not None:
+                names, cells = level
+                self._panes.add(at // MINUTE_MS, names, cells, -1)
 
 
 class _Leads(_Logged):
@@ -258,7 +340,7 @@ class _Leads(_Logged):
         if kind is not None:
             return self.note(event.subject, (at, event.id, kind, _to_dict(event.data)), event.source)
         if cls is LeadAbsorbed:
-            return self.absorb(event.subject, _entries(event.data.facts))
+            return self.absorb(event.subject, event.data.facts)
         return self.note(event.subject, (at, event.id, event.data.level, {}), event.source)  # lead.qualified: mql or sql
 
     def state(self, key: str, story: Story[Any]) -> LeadState:
@@ -271,18 +353,10 @@ def _latest(story: Story[Any]) -> int:
     return story.log[-1][0] if story.log else story.base_at
 
 
-def _entries(facts: Any) -> list[Entry]:
-    """Return the facts of a merge as a log's entries; raise :class:`Refused` where they are not."""
-    try:
-        return msgspec.convert(facts, list[Entry])
-    except msgspec.ValidationError as error:
-        raise Refused(Reason.INVALID_DATA, f"facts: {error}") from None
-
-
-class _Engagement:
+class _Engagement(Keeper):
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         self._visits = engagement.Visits(business, panes, segments)
-        self._horizon = business.visit_horizon
+        self._horizon, self._keep = business.visit_horizon, business.keep_days
         self.entities: Entities[engagement.Visitor] = Entities(engagement.decode, engagement.encode)
 
     def take(self, event: Any, at: int, arrival: int) -> str:
@@ -307,17 +381,33 @@ class _Engagement:
     def gone(self, key: str) -> None:
         """Nobody asks for them one by one."""
 
-    def evolve(self, standing: Standing) -> None:
-        """What a visitor has done is not kept one by one: nothing to book again."""
-
     def dead(self, state: engagement.Visitor, watermark: int) -> bool:
         """A visitor is forgotten when no window reaches back to the last visit, and no id is remembered."""
-        last = state.sessions[-1].last if state.sessions else state.floor
-        recent = (watermark - self._horizon) // 3_600_000
-        return last < watermark - self._horizon and all(hour < recent for hour in state.seen.hours.values())
+        return state.last < watermark - self._keep and self._quiet(state, watermark)
+
+    def shrink(self, state: engagement.Visitor, watermark: int) -> bool:
+        """Beyond the horizon only where visits began is remembered, for distinct visitors in longer windows."""
+        if not (state.sessions or state.seen.hours) or not self._quiet(state, watermark):
+            return False
+        self._visits.shrink(state)
+        return True
+
+    def values(self, state: engagement.Visitor) -> Iterator[tuple[str, Any]]:
+        """Return what its sessions came from."""
+        for session in state.sessions:
+            yield "source", session.source
+            yield "campaign", session.campaign
+        for name in {*state.visits, *[name for past in state.past.values() for name in past]}:
+            dimension, _, value = name.partition("=")
+            yield dimension, value
+
+    def _quiet(self, state: engagement.Visitor, watermark: int) -> bool:
+        """Whether nothing has been seen, or has come, for as long as the horizon."""
+        recent = (watermark - self._horizon) // HOUR_MS
+        return state.last < watermark - self._horizon and all(hour < recent for hour in state.seen.hours.values())
 
 
-class _Tallies:
+class _Tallies(Keeper):
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         self._tallies = tallies.Tallies(business, panes, segments)
         self.entities: Entities[tallies.Tally] = Entities(tallies.decode, tallies.encode)
@@ -343,9 +433,6 @@ class _Tallies:
 
     def gone(self, key: str) -> None:
         """Nobody asks for them one by one."""
-
-    def evolve(self, standing: Standing) -> None:
-        """What was counted is not kept one by one: nothing to book again."""
 
     def dead(self, state: tallies.Tally, watermark: int) -> bool:
         """An account stays a customer; a channel is one of few."""

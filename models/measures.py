@@ -2,8 +2,8 @@
 
 A measure is stored state, so measures are typed Python and their list is written beside the state. One that is added is booked
 from kept facts where there are any, else it counts from then on; one that is removed is forgotten; a new name for an old one
-goes into ``RENAMED`` (``models/evolve.py``). To change what one *means*, give it a new name. KPIs are formulas over measures and
-live in YAML.
+goes into ``RENAMED`` (``models/evolve.py``). To change what one *means*, give it a new name, or (of deals and leads) a step to
+``RULES``. KPIs are formulas over measures and live in YAML.
 """
 
 from dataclasses import dataclass
@@ -71,6 +71,8 @@ DEALS = (
     Measure("stage_stays", Kind.DURATIONS, "times spent in a stage, one by one, when it is left"),
     _count("deal_activities", "calls, meetings, e-mails and other activities on deals"),
     _count("meetings", "meetings and demos on deals"),
+    Measure("stage_lengths", Kind.DURATIONS, "times spent in a stage since left, one by one, at the entry; by stage only"),
+    _count("deals_unknown", "deals of which no event has said yet whether they are open, won or lost", stock=True),
 )
 
 LEADS = (
@@ -149,6 +151,10 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
 #: The folds whose entities keep their facts, so that a measure can be booked from them again; but for these measures.
 LOGGED = frozenset({"deals", "leads"})
 UNLOGGED = frozenset({"deal_activities", "meetings"})
+
+#: By which rules these folds book, where they have changed: what was kept under others is brought in line (``models/evolve.py``).
+#: deals 1: an edit opens no deal. leads 1: a contact long before somebody became a lead answers nothing.
+RULES = {"deals": 1, "leads": 1}
 
 #: What a deal or lead counts for at its creation, close, conversion or age: known also where its oldest facts are folded away.
 FROM_PRESENT = frozenset(

@@ -23,7 +23,8 @@ Booking = tuple[int, tuple[str, ...], Cells, Cells]
 TOTAL = "total"
 #: A pane's sums by segment and slot, and the segments that have changed.
 _Pane = tuple[dict[str, dict[int, Any]], set[str]]
-_DISTINCT_REACH = {Grain.MINUTE: 120, Grain.HOUR: 35 * 24, Grain.DAY: 400}
+#: So many panes back a distinct entity's visit before is of interest: no window is longer in panes of that grain.
+REACH = {Grain.MINUTE: 120, Grain.HOUR: 35 * 24, Grain.DAY: 800}
 
 
 class Panes:
@@ -86,7 +87,8 @@ class Panes:
     def book(self, booking: Booking, sign: int) -> None:
         """Add a whole booking, single values included, or take it back."""
         minute, segments, cells, values = booking
-        self.add(minute, segments, cells, sign)
+        if cells:
+            self.add(minute, segments, cells, sign)
         if values:
             self._add_values(minute, segments, values, sign)
 
@@ -129,7 +131,7 @@ class Panes:
         counts = self._distinct.get(key)
         if counts is None:
             counts = self._distinct[key] = Counter()
-        counts[gap if gap <= _DISTINCT_REACH[grain] else 0] += sign
+        counts[gap if gap <= REACH[grain] else 0] += sign
 
     def take(self, other: "Panes", slots: frozenset[int]) -> None:
         """Book what another of the same measures was booked since this was last called, of these measures only."""
@@ -149,7 +151,8 @@ class Panes:
     def roll(self, watermark: int) -> None:
         """Carry the deltas into the panes that are kept, and let go of the ones that have passed their time.
 
-        ``watermark`` (ms) only grows, so what a pane holds while it is kept never depends on the order of arrival.
+        ``watermark`` (ms) only grows, so what a pane holds while it is kept never depends on the order of arrival; it is set
+        back only where it had run ahead of all clocks.
         """
         business, calendar = self._business, self._business.calendar
         floors = {
@@ -193,6 +196,12 @@ class Panes:
         self._distinct = {}
         self._expire(floors)
 
+    def back(self) -> None:
+        """Forget what was added since the last :meth:`roll`."""
+        self._deltas = {}
+        self._values = {}
+        self._distinct = {}
+
     def _merge_counts(self, grain: Grain, pane: int, segment: str, slot: int, counts: Counter[int]) -> None:
         if not any(counts.values()):
             return
@@ -225,7 +234,7 @@ class Panes:
 
     def _expire(self, floors: dict[Grain, int]) -> None:
         for grain, floor in floors.items():
-            if floor <= self._floor[grain]:
+            if floor == self._floor[grain]:
                 continue
             self._floor[grain] = floor
             panes = self._sums[grain]
@@ -283,6 +292,10 @@ class Panes:
                 for segment, sums in by_segment.items():
                     for slot, number in sums.items():
                         yield grain, pane, segment, self._names[slot], number
+
+    def segments(self) -> set[str]:
+        """Return the segments of everything held."""
+        return {segment for panes in self._sums.values() for by_segment in panes.values() for segment in by_segment}
 
     def sums(self, grain: Grain, pane: int, segment: str) -> dict[str, Any]:
         """Return what a pane holds, by measure name (for tests and ``explain``)."""

@@ -1,29 +1,30 @@
 """What does one partition of an entity fold do with a record, and what does it hand over at a checkpoint?
 
 Decode, find the entity, apply, book into the panes; what cannot be used becomes a dead letter. Rows of its state:
-``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``!`` watermark and definitions
-(``models/evolve.py``).
+``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``O`` values that stay ``other``,
+``!`` watermark and definitions (``models/evolve.py``).
 """
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
 import orjson
 
+from models.beats import SENDERS, Beats
 from models.business import Business
-from models.calendar import MINUTE_MS, Grain
+from models.calendar import Grain
 from models.entities import Entities
 from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.evolve import BEHIND, COUNTED, SINCE, Standing, kept_under, made_of, standing
-from models.fold import Changes, Output, Record, Row
+from models.faults import Faults
+from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.history import TooLate
 from models.keepers import KEEPERS
-from models.measures import MEASURES
+from models.measures import LOGGED, MEASURES
 from models.panes import Panes
 from models.segments import Segments
 
@@ -36,20 +37,10 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "spend": ("spend",),
 }
 
-#: Where it is said that a sender is alive: once a minute at most, per sender and partition.
-BEATS = "beats"
-
 _RAISED = 50_000  # bytes of entities brought up to other definitions per checkpoint: some 10 ms
 _CLEARED = 2_000  # rows of panes of an earlier generation removed per checkpoint
 _SWEPT = 64  # entities looked over per checkpoint while a sweep is on
-_SOURCES = 1000  # senders whose last event is remembered
-
-
-class Beat(msgspec.Struct, frozen=True):
-    """A sender had an event ``at`` a time (epoch ms; the event's own, at most its arrival) on a topic of this kind."""
-
-    at: int
-    topic: str
+_HELD = 10_000  # records that are taken before they are settled, at most
 
 
 class EntityPartition:
@@ -64,19 +55,26 @@ class EntityPartition:
         self.watermark = 0
         self.outcomes: Counter[tuple[str, str, str]] = Counter()  # (topic, type, outcome), for metrics
         self.unknown_fields: Counter[tuple[str, str]] = Counter()  # (type, field)
-        self.last_event: dict[str, int] = {}  # sender -> latest event time
-        self._beaten: dict[str, int] = {}  # sender -> minute of the last beat
-        self._beat_at = -1
+        self._beats = Beats()
         self.delays: deque[int] = deque(maxlen=256)  # arrival minus event time (ms) of one event per call, newest last
+        self.faults = Faults()
         self._standing = Standing(made_of(fold, business, 0))
         self._stale: list[tuple[bytes, str]] = []  # rows of panes of earlier generations, still to be removed: key, pane
         self._panes = Panes(MEASURES[fold], business)
         self._segments = Segments(business.segment_limit)
         self._keeper = KEEPERS[fold](business, self._panes, self._segments)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in TOPICS[fold]}
-        self._letters: list[Output] = []
         self._said: dict[str, dict[str, int]] = {}  # what others were told of what is not whole
         self._touched = False
+        # Taken since the last settling, to be taken again if one of them meets a fault of ours; and what came of them.
+        self._since: list[Record] = []
+        self._one_by_one = False
+        self._letters: list[Output] = []
+        self._refused: Counter[tuple[str, str]] = Counter()  # (topic, reason)
+        self._unknown: Counter[tuple[str, str]] = Counter()
+        # Settled since the last checkpoint.
+        self._rows: dict[str, bytes] = {}
+        self._outputs: list[Output] = []
         self._swept_day = 0
         self._counts: defaultdict[tuple[type, str], int] = defaultdict(int)
 
@@ -89,6 +87,11 @@ class EntityPartition:
     def panes(self) -> Panes:
         """The sums of this partition."""
         return self._panes
+
+    @property
+    def last_event(self) -> dict[str, int]:
+        """The time (epoch ms) of each sender's latest event, at most its arrival."""
+        return self._beats.heard
 
     @property
     def overflow(self) -> dict[str, int]:
@@ -109,17 +112,25 @@ class EntityPartition:
                 panes.append((key, value))
             elif kind == b"S":
                 self._segments.load(orjson.loads(value))
+            elif kind == b"O":
+                self._segments.load_others(orjson.loads(value))
             elif kind == b"!":
                 one = orjson.loads(value)
         if one is not None:
-            self.watermark = one["watermark"]
-            limit = kept_under(one).get("business.segment_limit", self.business.segment_limit)
-            self._standing = standing(self.fold_name, one, self.business, full=self._segments.full(limit))
-            self._touched = self._standing.version > one.get("version", 0)
+            self._restore_one(one)
         self._restore_panes(panes)
         self._keeper.evolve(self._standing)
         if self._standing.version:  # what was said before may be out of date
             self._said = {SINCE: {"": 0}, BEHIND: {"": 0}}
+
+    def _restore_one(self, one: dict[str, Any]) -> None:
+        self.watermark = one["watermark"]
+        limit = kept_under(one).get("business.segment_limit", self.business.segment_limit)
+        found = standing(self.fold_name, one, self.business, full=self._segments.full(limit))
+        self._touched = found.version > one.get("version", 0)
+        if self.fold_name in LOGGED and found.generation > one.get("generation", 0):
+            self._segments.forget_others()
+        self._standing = found
 
     def _restore_panes(self, rows: list[tuple[bytes, bytes]]) -> None:
         standing, restore = self._standing, self._panes.restore
@@ -141,10 +152,28 @@ class EntityPartition:
             held.add(name)
 
     def fold(self, records: Sequence[Record]) -> None:
-        """Apply the records in order."""
+        """Apply the records in order, each of them whole or not at all."""
+        if not records:
+            return
+        self._touched = True
+        if self.faults.runs_ahead(self.watermark, records[-1].read):
+            self._set_back(records[-1].read)
+        if not self._one_by_one:
+            try:
+                self._take(records)
+                self._since += records
+            except Exception:  # a fault of ours in the middle of one of them: which, and what it left half, is found out
+                records = [*self._since, *records]
+                self._back()
+                self._one_by_one = True
+        if self._one_by_one:
+            self._take_one_by_one(records)
+        elif len(self._since) > _HELD:
+            self._settle()
+
+    def _take(self, records: Sequence[Record]) -> None:
         take, counts, decoders, known = self._keeper.take, self._counts, self._decoders, self._keeper.entities.has
-        watermark, delay = self.watermark, None
-        self._touched = self._touched or bool(records)
+        watermark, delay, heard = self.watermark, None, self._beats.heard
         for record in records:
             topic, arrival = record.topic, record.timestamp
             try:
@@ -160,55 +189,106 @@ class EntityPartition:
                 detail = "older than the facts that are still kept one by one for this entity"
                 self._refuse(record, Refused(Reason.TOO_LATE, detail))
                 continue
-            except Exception as error:  # a fault of ours must neither stop the worker nor lose the record
-                self._refuse(record, Refused(Reason.INTERNAL, f"{type(error).__name__}: {error}"))
-                continue
             counts[event.__class__, outcome] += 1
             if unknown:
                 for name in unknown:
-                    self.unknown_fields[TYPE_OF[event.__class__], name] += 1
-            # A clock that runs ahead must not make panes expire: time has come as far as arrival says, at most.
+                    self._unknown[TYPE_OF[event.__class__], name] += 1
+            # A sender's clock that runs ahead must not make panes expire: time has come as far as arrival says, at most.
             moment = at if at < arrival else arrival
             if moment > watermark:
                 watermark = moment
             delay = arrival - at
             sender = event.source
-            if self.last_event.get(sender, 0) < at and (sender in self.last_event or len(self.last_event) < _SOURCES):
-                self.last_event[sender] = at
+            if heard.get(sender, 0) < moment and (sender in heard or len(heard) < SENDERS):
+                heard[sender] = moment
         self.watermark = watermark
         if delay is not None:
             self.delays.append(delay)
+
+    def _take_one_by_one(self, records: Iterable[Record]) -> None:
+        """Apply the records, each settled before the next, so that one which fails leaves nothing behind but its dead letter."""
+        for record in records:
+            try:
+                self._take((record,))
+                self._settle()
+            except Refused as refused:
+                self._back()
+                self._refuse(record, refused)
+                self._settle()
+            except Exception as error:
+                self._back()
+                self._refuse(record, Refused(Reason.INTERNAL, self.faults.add(record, error)))
+                self._settle()
+
+    def _settle(self) -> None:
+        """Bring what was taken into rows and sums: from here on it stays. Raises before anything is changed."""
+        states = self._keeper.states()
+        if self._segments.marking:  # what a sweep has gone over may have got another value since
+            for state in self._keeper.entities.dirty.values():
+                self._segments.mark(self._keeper.values(state))
+        self._rows.update(self._keeper.entities.changes(LARGEST_ROW))
+        self._panes.roll(self.watermark)
+        self._outputs += [*self._letters, *states, *self._keeper.outputs()]
+        self._letters.clear()
+        self._since.clear()
+        for (kind, outcome), count in self._counts.items():
+            name = TYPE_OF[kind]
+            self.outcomes[TOPIC_OF[name], name, outcome] += count
+        for (topic, reason), count in self._refused.items():
+            self.outcomes[topic, "", reason] += count
+        self.unknown_fields.update(self._unknown)
+        for counted in (self._counts, self._refused, self._unknown):
+            counted.clear()
+
+    def _back(self) -> None:
+        """Let go of all that was taken since the last settling."""
+        self._keeper.entities.back()
+        self._keeper.outputs()
+        self._panes.back()
+        self._letters.clear()
+        self._since.clear()
+        for counted in (self._counts, self._refused, self._unknown):
+            counted.clear()
 
     def tick(self, now: int) -> None:
         """Nothing here depends on the clock: panes expire by the events' own time."""
 
     def changes(self) -> Changes:
         """Encode what has changed since the last call."""
-        self._flush_counts()
-        outputs = self._letters
-        self._letters = []
+        outputs: list[Output] = []
         rows: list[Row] = []
         if self._touched or self.behind:
-            self._touched = False
+            self._touched = self._one_by_one = False
+            try:
+                self._settle()
+            except Exception:  # an entity cannot be written: what made it so is found out
+                since = list(self._since)
+                self._back()
+                self._take_one_by_one(since)
+            gone = self._sweep()
             self._raise()
-            self._panes.roll(self.watermark)
-            outputs += self._keeper.states()
-            rows = [Row(b"E" + key.encode(), value) for key, value in self._keeper.entities.changes()]
-            for key in self._sweep():
+            self._settle()  # what letting go of them, and bringing others up, has changed: no record takes that back
+            if self._segments.marking and not self._keeper.entities.sweeping:
+                self._segments.release(self._panes.segments())
+            outputs, self._outputs = self._outputs, []
+            rows = [Row(b"E" + key.encode(), value) for key, value in self._rows.items()]
+            self._rows = {}
+            for key in gone:
                 rows.append(Row(b"E" + key.encode(), None))
-                gone = self._keeper.gone(key)
-                if gone is not None:
-                    outputs.append(gone)
+                told = self._keeper.gone(key)
+                if told is not None:
+                    outputs.append(told)
             for row, output in self._pane_changes():
                 rows.append(row)
                 if output is not None:
                     outputs.append(output)
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
+            if self._segments.others_changed:
+                rows.append(Row(b"O", orjson.dumps(self._segments.dump_others())))
             rows.append(Row(b"!", self._one()))
             outputs += self._notes()
-            outputs += self._keeper.outputs()
-            outputs += self._beats()
+            outputs += self._beats.outputs(self.fold_name, self.watermark)
         return Changes(rows, outputs)
 
     @property
@@ -227,10 +307,10 @@ class EntityPartition:
         return self._keeper.entities.behind + len(self._stale)
 
     def _raise(self) -> None:
-        entities, standing = self._keeper.entities, self._standing
-        entities.raise_some(_RAISED)
-        if standing.steps and not entities.behind:
-            standing.steps = {}
+        entities = self._keeper.entities
+        entities.raise_some(_RAISED, lambda key, error: self.faults.add(f"bringing up {self.fold_name} {key}", error))
+        if not entities.behind:
+            self._standing.done()
 
     def _pane_changes(self) -> Iterator[tuple[Row, Output | None]]:
         """Yield the rows of panes that have changed, each with what it tells; those of earlier generations go, some at a time."""
@@ -260,20 +340,12 @@ class EntityPartition:
                 key = f"{self.fold_name}:{self.partition}:{Grain.ALL.value}:0:{segment}"
                 yield Output("panes", key.encode(), orjson.dumps(note) if note else None)
 
-    def _beats(self) -> list[Output]:
-        minute = self.watermark // MINUTE_MS
-        if minute == self._beat_at and len(self._beaten) == len(self.last_event):
-            return []
-        self._beat_at = minute
-        found: list[Output] = []
-        for sender, at in self.last_event.items():
-            seen = min(at, self.watermark)
-            if seen // MINUTE_MS > self._beaten.get(sender, -1):
-                self._beaten[sender] = seen // MINUTE_MS
-                found.append(Output(BEATS, sender.encode(), msgspec.json.encode(Beat(seen, self.fold_name))))
-        return found
-
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _set_back(self, now: int) -> None:
+        """Time had run ahead: this machine's clock did, or the state was kept when a producer's word was taken for it."""
+        self.watermark = now
+        self._beats.set_back(now)
 
     def _strayed(self, record: Record, subject: str) -> bool:
         """Send a record on whose producer has put it into another partition than its entity's (another key, or partitioner).
@@ -283,7 +355,7 @@ class EntityPartition:
         if self._home is None or self._home(subject.encode()) == self.partition:
             return False
         value = record.value
-        attributes = {name[3:]: body.decode() for name, body in record.headers if name.startswith("ce_")}
+        attributes = {name[3:]: body.decode() for name, body in record.headers if body is not None and name.startswith("ce_")}
         if attributes:  # binary mode: the attributes travel in headers, and outputs have none
             value = orjson.dumps({**attributes, "data": orjson.loads(record.value or b"null")})
         self._letters.append(Output(record.topic, subject.encode(), value))
@@ -292,22 +364,26 @@ class EntityPartition:
     def _refuse(self, record: Record, refused: Refused) -> None:
         letter = dead_letter(record, refused, record.timestamp)
         self._letters.append(Output("dead-letters", letter.id.encode(), letter.encode()))
-        self.outcomes[record.topic, "", str(refused.reason)] += 1
-
-    def _flush_counts(self) -> None:
-        for (kind, outcome), count in self._counts.items():
-            name = TYPE_OF[kind]
-            self.outcomes[TOPIC_OF[name], name, outcome] += count
-        self._counts.clear()
+        self._refused[record.topic, str(refused.reason)] += 1
 
     def _sweep(self) -> list[str]:
         day = self.watermark // 86_400_000
         entities = self._keeper.entities
-        if day != self._swept_day:
+        keeper, segments, watermark = self._keeper, self._segments, self.watermark
+        if day != self._swept_day and not entities.sweeping and not entities.behind:
             self._swept_day = day
             entities.begin_sweep()
-        dead, watermark = self._keeper.dead, self.watermark
-        return entities.sweep(lambda state: dead(state, watermark), _SWEPT)
+            segments.begin_marks()
+
+        def live(state: Any) -> bool:
+            if segments.marking:
+                segments.mark(keeper.values(state))
+            return keeper.shrink(state, watermark)
+
+        gone = entities.sweep(lambda state: keeper.dead(state, watermark), _SWEPT, live)
+        for _, state in gone:
+            keeper.let_go(state, watermark)
+        return [key for key, _ in gone]
 
     def _one(self) -> bytes:
         if "business.rates" in self._standing.made_of:

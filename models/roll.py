@@ -195,7 +195,7 @@ class RollKpis:
     def _limits(self, at: int) -> Iterator[Output]:
         """Tell every partition how long deals usually stay in a stage: once a minute at most, and where it is news."""
         stays = usual_stays(self.view, at)
-        if self._stays is None or is_news(self._stays, stays):
+        if stays is not None and (self._stays is None or is_news(self._stays, stays)):
             self._stays = stays
             value = orjson.dumps({"at": at, "stages": stays})
             for partition in range(self._partitions):

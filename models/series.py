@@ -101,6 +101,11 @@ class Series:
                 _include(cells, first, pane, deltas, moved)
         return bool(deltas or moved)
 
+    def within(self, first: int, stop: int) -> Iterator[tuple[int, Mapping[str, int], Mapping[str, Mapping[int, int]]]]:
+        """Yield ``(pane, numbers, multisets)`` of each pane ``first <= number < stop`` that holds something."""
+        for pane in {*_within(self.panes, first, stop), *_within(self.multisets, first, stop)}:
+            yield pane, self.panes.get(pane, {}), self.multisets.get(pane, {})
+
     def total(self, first: int, stop: int) -> Cells:
         """Return the sums over the panes ``first <= number < stop``; a distinct measure's number is its count in them."""
         found = self.ranges.get((first, stop))

@@ -10,17 +10,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from models.folds.deals import Deal
+from models.folds.deals import LOST, WON, Deal
 from models.folds.leads import Lead
 
 DEAL_STATES, LEAD_STATES = "deal-states", "lead-states"
 
 
 class DealState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A deal's present. ``changed`` is the time of its latest fact, ``sender`` the CloudEvents source that spoke of it last."""
+    """A deal's present; ``unknown``: only edited so far, so that nobody knows what it is.
+
+    ``changed`` is the time of its latest fact, ``sender`` the CloudEvents source that spoke of it last.
+    """
 
     id: str
-    status: Literal["open", "won", "lost"]
+    status: Literal["open", "won", "lost", "unknown"]
     changed: int
     created: int | None = None
     closed: int | None = None
@@ -42,13 +45,14 @@ class DealState(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
     last_activity: int | None = None
     sender: str | None = None
+    name: str | None = None
 
 
 class LeadState(msgspec.Struct, frozen=True, omit_defaults=True):
     """A lead's present. ``contacted`` is the first answer; a lead that was converted counts as answered then at the latest."""
 
     id: str
-    status: Literal["open", "converted", "disqualified"]
+    status: Literal["open", "converted", "disqualified", "unknown"]
     changed: int
     created: int | None = None
     contacted: int | None = None
@@ -66,6 +70,7 @@ class LeadState(msgspec.Struct, frozen=True, omit_defaults=True):
     variant: str | None = None
     account_id: str | None = None
     sender: str | None = None
+    name: str | None = None
 
 
 encode = msgspec.json.Encoder().encode
@@ -73,18 +78,18 @@ decode_deal = msgspec.json.Decoder(DealState).decode
 decode_lead = msgspec.json.Decoder(LeadState).decode
 
 _SHARED = ("owner", "team", "source", "campaign", "product", "region", "segment", "pipeline", "variant", "account_id")
-_OF_DEALS = (*_SHARED, "lead_id", "reason")
+_OF_DEALS = (*_SHARED, "lead_id", "reason", "name")
 _LEVELS: tuple[Literal["", "mql", "sql"], ...] = ("", "mql", "sql")
 
 
 def deal_state(key: str, deal: Deal, changed: int, active: int, sender: str) -> DealState:
     """Return the state of a deal; ``active`` is the time of its last activity, 0 for none."""
     attributes = deal.attributes
-    closed = deal.status != "open"
+    closed = deal.status == WON or deal.status == LOST
     expected = attributes.get("expected_close_date")
     return DealState(
         key,
-        deal.status,  # type: ignore[arg-type]  # one of the three from the first fact on
+        deal.status,  # type: ignore[arg-type]  # one of the four from the first fact on
         changed,
         deal.created,
         deal.closed if closed else None,
@@ -100,7 +105,8 @@ def deal_state(key: str, deal: Deal, changed: int, active: int, sender: str) -> 
 
 def lead_state(key: str, lead: Lead, changed: int, sender: str) -> LeadState:
     """Return the state of a lead."""
-    status: Literal["open", "converted", "disqualified"] = "open"
+    known = lead.created is not None or lead.contacted is not None or lead.level
+    status: Literal["open", "converted", "disqualified", "unknown"] = "open" if known else "unknown"
     if lead.converted is not None:
         status = "converted"
     elif lead.disqualified:
@@ -116,8 +122,15 @@ def lead_state(key: str, lead: Lead, changed: int, sender: str) -> LeadState:
         _LEVELS[lead.level],
         score=None if score is None else float(score),
         sender=sender or None,
+        name=called(lead.attributes),
         **_named(lead.attributes, _SHARED),
     )
+
+
+def called(attributes: dict[str, Any]) -> str | None:
+    """Return what people call a lead: the whole name, else the first and last, which some CRMs tell one by one."""
+    parts = (attributes.get("first_name"), attributes.get("last_name"))
+    return attributes.get("name") or " ".join(part for part in parts if part) or None
 
 
 def _named(attributes: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ difference (``models/series.py``), so a repeat changes nothing, order does not m
 additions whatever the window's length.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import orjson
 
@@ -219,6 +219,14 @@ class View:
     def spans_total(self, fold: str, segment: str, spans: tuple[Span, ...]) -> Cells:
         """Return the sums over given panes; raise :class:`PanesExpired`."""
         return self._sum(fold, segment, spans)
+
+    def each(self, fold: str, segment: str, spans: Iterable[Span]) -> Iterator[tuple[int, Cells]]:
+        """Yield the beginning (epoch ms) of each pane of these spans that holds something, and what it holds. Read it only."""
+        for grain, first, stop in spans:
+            series = self._series.get((fold, grain, segment))
+            if series is not None:
+                for pane, numbers, values in series.within(first, stop):
+                    yield self.calendar.start(grain, pane), Cells(numbers, values)  # type: ignore[arg-type]  # not changed
 
     def distinct(self, measure: str, segment: str, window: Window, at: int) -> int:
         """Return how many distinct entities the window holds, counted in panes of the window's grain, the last one whole.

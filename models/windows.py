@@ -136,9 +136,7 @@ def cover(start: int, at: int, calendar: Calendar, finest: Grain = Grain.MINUTE)
         first += 1
     if first < stop:
         head, tail = calendar.day_start(first), calendar.day_start(stop)
-        # Where the clock shifts by half an hour (Lord Howe) some days do not begin with an hour pane: then hours alone.
-        if head == start or (_on_hour(head, calendar) and (tail == end or _on_hour(tail, calendar))):
-            return (*_hours(start, head, calendar), Span(Grain.DAY, first, stop), *_hours(tail, end, calendar))
+        return (*_hours(start, head, calendar), Span(Grain.DAY, first, stop), *_hours(tail, end, calendar))
     return _hours(start, end, calendar)
 
 
@@ -153,10 +151,6 @@ def after(at: int, calendar: Calendar) -> tuple[Span, ...]:
 
 def _minute_end(at: int) -> int:
     return -(-at // MINUTE_MS) * MINUTE_MS
-
-
-def _on_hour(at: int, calendar: Calendar) -> bool:
-    return calendar.hour_start(calendar.hour(at)) == at
 
 
 def _hours(start: int, end: int, calendar: Calendar) -> tuple[Span, ...]:

@@ -39,6 +39,7 @@ from stream.quiet import limit_client_logs
 from stream.security import faust_credentials
 from stream.store import FoldTables
 from stream.topics import check, summary
+from stream.waiting import end, happens, settle
 
 log = logging.getLogger(__name__)
 
@@ -171,10 +172,7 @@ class Engine:
             if why != said:
                 log.error("%s; trying again", why)
                 said = why
-            try:
-                await asyncio.wait_for(self._stopping.wait(), pause)
-            except TimeoutError:
-                pass
+            await happens(self._stopping, pause)
             pause = min(pause * 1.5, 5)
         raise EngineStopped("stopped before the start was complete")
 
@@ -201,9 +199,7 @@ class Engine:
                 self.driver.fail(EngineStopped(f"Faust crashed: {self.app.crash_reason!r}"))
                 self.driver.failure.result()
         finally:
-            for task in (crashed, stopping):
-                task.cancel()
-            await asyncio.gather(crashed, stopping, return_exceptions=True)
+            await end(crashed, stopping)
 
     async def stop(self) -> None:
         """Last checkpoint, leave the group, let all clients go. Can be called at any time, more than once."""
@@ -217,11 +213,13 @@ class Engine:
             if self._driver is None or not self._started:
                 return
             await self._driver.stop()
-            try:
-                # Without a broker, leaving the group can take for ever; the group will notice by itself.
-                await asyncio.wait_for(self.app.stop(), _PATIENCE)
-            except TimeoutError:
-                log.warning("stopped without leaving the group: no answer within %g s", _PATIENCE)
+            # Without a broker, leaving the group can take for ever; the group will notice by itself.
+            leaving = asyncio.create_task(self.app.stop(), name="leaving the group")
+            await settle(leaving, patience=_PATIENCE)
+            if leaving.done():
+                leaving.result()
+            else:
+                await end(leaving, patience=1.0)
 
     async def _end_start(self) -> None:
         """A start under way may come to its end, but not wait for a broker that is away."""

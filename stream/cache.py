@@ -20,7 +20,7 @@ from models.calendar import iso
 from models.kpis.entry import Kpi
 from stream.options import wall_clock
 from stream.settings import Settings
-from stream.web.board import WINDOWS, Board, Reading, Source
+from stream.web.board import WINDOWS, Board, Reading, Source, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +37,13 @@ _FAILURES = (RedisError, OSError, TimeoutError)
 class Snapshots:
     """The snapshots of one application in one Redis. All failures end here: callers see ``None`` and :attr:`state`."""
 
-    def __init__(self, url: str, name: str = "vigie", clock: Callable[[], int] = wall_clock) -> None:
-        """``url`` is ``redis://``, ``rediss://``, ``unix://`` or ``memory://`` (in this process only)."""
+    def __init__(self, url: str, name: str = "vigie", clock: Callable[[], int] = wall_clock, writer: str = "") -> None:
+        """``url`` is ``redis://``, ``rediss://``, ``unix://`` or ``memory://`` (in this process only).
+
+        ``writer`` is this instance's name, for who reads what it wrote.
+        """
         self._name = name
+        self._writer = writer
         self._clock = clock
         parts = urlsplit(url)
         # Never the URL itself: it may hold a password.
@@ -56,7 +60,8 @@ class Snapshots:
     @classmethod
     def of(cls, settings: Settings) -> "Snapshots":
         """Return the snapshots of the application that the settings name."""
-        return cls(settings.redis.url.get_secret_value(), f"{settings.kafka.topic_prefix}{settings.application}")
+        name = f"{settings.kafka.topic_prefix}{settings.application}"
+        return cls(settings.redis.url.get_secret_value(), name, writer=settings.instance)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -71,7 +76,7 @@ class Snapshots:
 
     async def write(self, part: str, slices: Mapping[str, Sequence[Reading]], at: int) -> bool:
         """Keep a part of the snapshot for :data:`TTL` seconds; return whether that worked."""
-        body = orjson.dumps({"format": _FORMAT, "at": at, "slices": slices})
+        body = orjson.dumps({"format": _FORMAT, "at": at, "writer": self._writer, "slices": slices})
         return await self._try(lambda: self._client.set(self._key(part), body, ex=TTL)) is not None
 
     async def read(self) -> "Snapshot | None":
@@ -80,7 +85,7 @@ class Snapshots:
         if not found or found[0] is None:
             return None
         slices: dict[str, list[Reading]] = {}
-        at = 0
+        at, writer = 0, ""
         for body in found:
             if body is None:
                 continue
@@ -89,11 +94,11 @@ class Snapshots:
                 if part["format"] != _FORMAT:
                     continue
                 slices.update(part["slices"])
-                at = max(at, int(part["at"]))
+                at, writer = max(at, int(part["at"])), str(part.get("writer", ""))
             except (ValueError, KeyError, TypeError):
                 # Another version's, or not ours: as good as none.
                 continue
-        return Snapshot(at, slices) if slices else None
+        return Snapshot(at, slices, writer) if slices else None
 
     async def close(self) -> None:
         """Close the connection."""
@@ -106,7 +111,8 @@ class Snapshots:
     async def _try(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         try:
             # Above the socket's own time-outs: a name look-up has none.
-            answer = await asyncio.wait_for(ask(), 3.0)
+            async with asyncio.timeout(3.0):
+                answer = await ask()
         except _FAILURES as error:
             if self._since is None:
                 self._since = self._clock()
@@ -128,13 +134,23 @@ class Snapshots:
 class Snapshot:
     """The last known readings, as a :class:`~stream.web.board.Source` can give them."""
 
-    def __init__(self, at: int, slices: Mapping[str, list[Reading]]) -> None:
+    def __init__(self, at: int, slices: Mapping[str, list[Reading]], writer: str = "") -> None:
+        """``writer`` is the name of the instance that held the view then, where it is known."""
         self.at = at
         self.slices = slices
+        self.writer = writer
 
     def get(self, window: str, by: str | None) -> list[Reading]:
-        """Return a slice; empty where it was not kept."""
-        return self.slices.get(f"{window}|{by or ''}", [])
+        """Return a slice; raise :class:`~stream.web.board.Unavailable` where it was not kept."""
+        found = self.slices.get(f"{window}|{by or ''}")
+        if found is None:
+            who = f"worker {self.writer!r}" if self.writer else "another worker"
+            raise Unavailable(
+                f"window {window}{f' by {by}' if by else ''} is not in the last snapshot, which is all that is known here: "
+                f"{who} held the view at {iso(self.at // 1000 * 1000)} (accepted: ask that worker, or `vigie web`; "
+                f"here the windows {', '.join(dict.fromkeys(key.partition('|')[0] for key in self.slices))})"
+            )
+        return found
 
 
 class CachedSource:
@@ -165,7 +181,7 @@ class CachedSource:
         return True
 
     def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
-        """Return the slice as it was when the snapshot was made, whatever ``at``."""
+        """Return the slice as it was when the snapshot was made, whatever ``at``; raise ``Unavailable`` where it was not kept."""
         return [reading for reading in self._snapshot.get(window, by) if kpi is None or reading["kpi"] == kpi]
 
 
@@ -182,7 +198,10 @@ class Publisher:
         period: float = 1.0,
         segment_limit: int = 200,
     ) -> None:
-        """Nothing is written while the board's source is incomplete. ``period`` is in seconds."""
+        """Nothing is written while the board's source is incomplete. ``period`` is in seconds.
+
+        A dimension of more than ``segment_limit`` values is not kept: part of it would be taken for the whole.
+        """
         self._snapshots = snapshots
         self._board = board
         self._windows = tuple(dict.fromkeys(windows))
@@ -204,10 +223,11 @@ class Publisher:
 
     async def publish(self) -> bool:
         """Write what is due once; return False where Redis did not take it."""
-        if not self._board.source.complete:
+        try:
+            done = await self._part("totals", [None], self._period)
+            return done and (not self._dimensions or await self._part("segments", self._dimensions, _SEGMENT_PERIOD))
+        except Unavailable:  # before or while it was read: what was read of it is no snapshot
             return True
-        done = await self._part("totals", [None], self._period)
-        return done and (not self._dimensions or await self._part("segments", self._dimensions, _SEGMENT_PERIOD))
 
     async def _part(self, part: str, dimensions: Sequence[str | None], period: float) -> bool:
         at, version = self._board.now(), self._board.source.version
@@ -220,7 +240,8 @@ class Publisher:
         for window in self._windows:
             for by in dimensions:
                 found = await self._board.slices([window], [by])
-                slices[f"{window}|{by or ''}"] = found if by is None else found[: self._limit * len(self._board.source.kpis)]
+                if by is None or len({reading["segment"][by] for reading in found}) <= self._limit:
+                    slices[f"{window}|{by or ''}"] = found
         if not await self._snapshots.write(part, slices, at):
             return False
         self._written[part] = (at, version)

@@ -11,21 +11,28 @@ log no longer has is an error that reaches the driver (aiokafka is told to reset
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple, cast
 
 import aiokafka
 from aiokafka.consumer.fetcher import FetchError, FetchResult
-from aiokafka.errors import ConsumerStoppedError, NoOffsetForPartitionError
+from aiokafka.errors import ConsumerStoppedError, KafkaError, NoOffsetForPartitionError
 from faust.serializers.schemas import Schema
 from faust.transport import drivers
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from models.fold import Record
+from models.fold import Record, arrival
+from stream.batches import all_of
+from stream.options import wall_clock
+
+log = logging.getLogger(__name__)
 
 #: Records of one chunk: bounds how long a fold keeps the event loop (2,000 × 5 µs = 10 ms).
 MAX_RECORDS = 2_000
+#: The type of a timestamp that is the broker's own (0, CreateTime, is the producer's).
+_LOG_APPEND_TIME = 1
 #: Chunks that wait for their fold, over all partitions, before fetching pauses.
 MAX_QUEUED = 16
 
@@ -83,12 +90,13 @@ def split(chunk: Chunk, most: int) -> list[Chunk]:
     return pieces
 
 
-def _maker(topic: str, partition: int) -> Callable[[Any, Any], Record]:
+def _maker(topic: str, partition: int, now: int) -> Callable[[Any, Any], Record]:
     """Makes records in the folds' own form, for aiokafka to call (its own have eleven fields and cost twice as much)."""
     new = tuple.__new__
 
     def record(tp: Any, raw: Any) -> Record:
-        return new(Record, (topic, partition, raw.offset, raw.timestamp, raw.key, raw.value, raw.headers))
+        arrived = arrival(raw.timestamp, raw.timestamp_type == _LOG_APPEND_TIME, now)
+        return new(Record, (topic, partition, raw.offset, arrived, raw.key, raw.value, raw.headers, now))
 
     return record
 
@@ -115,6 +123,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"
         consumer._auto_offset_reset = "none"
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """End the consumer. Without a broker aiokafka's own end trips over the tasks that it cancels; nothing is left to do."""
+        try:
+            await super().on_thread_stop()
+        except (asyncio.CancelledError, KafkaError) as error:
+            log.info("the consumer ended without a word to the broker: %r", error)
 
     def current(self) -> Ownership:
         """The member that the group knows us as at this moment (generation −1 and no id after a lost session)."""
@@ -147,6 +162,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         chunks: list[tuple[TP, Chunk]] = []
         errors: list[tuple[TP, Exception]] = []
         logical = self.app.driver.options.logical
+        now = wall_clock()
         if fetcher._subscriptions.reassignment_in_progress or not self.consumer.flow_active:
             return Taken(chunks, errors)
         for tp in list(fetcher._records):
@@ -158,8 +174,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 records = result._partition_records
                 if records is not None and result.check_assignment(tp):
                     start = records.next_fetch_offset
-                    records._consumer_record = _maker(logical(tp.topic), tp.partition)
-                    found = list(records)
+                    records._consumer_record = _maker(logical(tp.topic), tp.partition, now)
+                    found = all_of(records)
                     result._update_position()
                     end = records.next_fetch_offset
                     if end > start:

@@ -20,7 +20,8 @@ from stream.errors import EngineStopped, Fenced, FoldFailed, Replaced
 from stream.lane import Lane
 from stream.options import EngineOptions, FoldSpec
 from stream.restore import Cancelled
-from stream.slots import Slot, fold_records, restore_slots
+from stream.slots import Slot, fold_records, go_live, restore_slots
+from stream.waiting import end, settle
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +98,7 @@ class Driver:
     async def stop(self, *, patience: float = 8.0) -> None:
         """Last checkpoints, then let go of everything."""
         if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.gather(self._ticker, return_exceptions=True)
+            await end(self._ticker)
         if self._token is not None:
             await self._last_checkpoint(patience)
         self.give_up()
@@ -108,7 +108,7 @@ class Driver:
             self.state = "stopped"
         tasks = [slot.task for slot in self._slots.values() if slot.task is not None]
         self._drop(list(self._slots))
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await settle(*tasks)
         await asyncio.gather(*(lane.stop() for lane in self.lanes.values()))
 
     def give_up(self) -> None:
@@ -243,6 +243,7 @@ class Driver:
             if self._restoring is not token:
                 return
             self._slots.update(slots)
+            go_live(slots.values())
             self.options.observer.restored(time.monotonic() - began, rows, len(slots))
             log.info("restored %d partitions, %d rows, in %.2f s", len(slots), rows, time.monotonic() - began)
             break

@@ -20,6 +20,7 @@ from stream.options import EngineOptions
 from stream.restore import POSITION
 from stream.slots import Slot
 from stream.topics import partition_for
+from stream.waiting import end, happens
 
 log = logging.getLogger(__name__)
 
@@ -138,10 +139,7 @@ class Lane:
             await self._wake.wait()
             wait = self._started + self.interval - time.monotonic()
             if wait > 0 and not self._force.is_set():
-                try:
-                    await asyncio.wait_for(self._force.wait(), wait)
-                except TimeoutError:
-                    pass
+                await happens(self._force, wait)
             self._wake.clear()
             self._force.clear()
             await self.checkpoint()
@@ -245,8 +243,7 @@ class Lane:
     async def stop(self) -> None:
         """End the loop and the producer. A transaction under way gets 2 s more to end."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
         self.writer.giving_up = True
         await asyncio.wait([self._courier.submit(self.writer.close)], timeout=2)
         self._courier.close()

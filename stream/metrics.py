@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
 from models.kpis.entry import Kpi
-from stream.web.board import Board, Reading
+from stream.web.board import Board, Reading, Unavailable
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
 OUTCOMES = ("applied", "duplicate", "readdressed", "dead_letter")
@@ -61,6 +61,12 @@ class Metrics:
         )
         self._dead = Counter(
             "vigie_dead_letters_total", "Records that could not be used, by reason", ["reason"], registry=registry
+        )
+        self._faults = Counter(
+            "vigie_fold_faults_total", "Records that met a fault of Vigie's own, and changed nothing", ["fold"], registry=registry
+        )
+        self._set_back = Counter(
+            "vigie_time_set_back_total", "Partitions whose time had run ahead and was set back", ["fold"], registry=registry
         )
         self._unknown = Counter(
             "vigie_unknown_fields_total", "Fields that are not of the contract and were kept out", ["type"], registry=registry
@@ -186,6 +192,14 @@ class Metrics:
         """Count records that could not be used."""
         self._dead.labels(reason).inc(count)
 
+    def faults(self, fold: str, count: int) -> None:
+        """Count faults of ours; 0 begins the counter."""
+        self._faults.labels(fold).inc(count)
+
+    def set_back(self, fold: str, count: int) -> None:
+        """Count partitions whose time was set back; 0 begins the counter."""
+        self._set_back.labels(fold).inc(count)
+
     def unknown_fields(self, type_: str, count: int = 1) -> None:
         """Count fields that are not of the contract."""
         self._unknown.labels(type_).inc(count)
@@ -251,6 +265,11 @@ class Metrics:
         help = "Readings whose alert did not begin because its rule had as many standing as it may (groups)"
         self._count(_Counts(lambda: CounterMetricFamily("vigie_rule_beyond_groups", help, labels=["rule"]), counts))
 
+    def show_old(self, counts: Callable[[], Mapping[tuple[str], int]]) -> None:
+        """Export ``vigie_rule_old_total{rule}``: deals and leads that began no alert, for they were old when they arrived."""
+        help = "Deals and leads that were beyond a rule's threshold for over a week when they were first heard of: no alert began"
+        self._count(_Counts(lambda: CounterMetricFamily("vigie_rule_old", help, labels=["rule"]), counts))
+
     def show_notifications(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Export ``vigie_notifications_total{receiver,outcome}``: attempts so far, by what ``counts`` is keyed by."""
         help, labels = "Attempts to notify a receiver, by how they ended", ["receiver", "outcome"]
@@ -290,14 +309,12 @@ class Metrics:
         windows: Sequence[str],
         dimensions: Sequence[str],
         segments: int,
-        complete: Callable[[], bool] | None = None,
     ) -> None:
         """Export the KPIs of these windows, in total and for at most ``segments`` values of each dimension.
 
-        While ``complete`` (default: the board's source) says no, nothing of them is exported: a gap is honest, half a sum
-        is not.
+        While the board's source is not whole, nothing of them is exported: a gap is honest, half a sum is not.
         """
-        self._kpis = KpiCollector(board, windows, dimensions, segments, complete or (lambda: board.source.complete))
+        self._kpis = KpiCollector(board, windows, dimensions, segments)
         self.registry.register(self._kpis)
 
     def _count(self, counts: "_Counts | _Models") -> None:
@@ -398,26 +415,26 @@ class _Models(Collector):
 class KpiCollector(Collector):
     """Turns readings into gauges."""
 
-    def __init__(
-        self, board: Board, windows: Sequence[str], dimensions: Sequence[str], segments: int, complete: Callable[[], bool]
-    ) -> None:
+    def __init__(self, board: Board, windows: Sequence[str], dimensions: Sequence[str], segments: int) -> None:
         self._board = board
         self._windows = tuple(dict.fromkeys(windows))
         self._dimensions = tuple(dict.fromkeys(dimensions))
         self._segments = segments
-        self._complete = complete
         self._readings: list[Reading] = []
 
     async def refresh(self) -> None:
         """Read what the next :meth:`collect` shows."""
-        if not self._complete():
+        try:
+            self._readings = await self._read()
+        except Unavailable:
             self._readings = []
-            return
+
+    async def _read(self) -> list[Reading]:
         found = await self._board.slices(self._windows, [None])
         for window in self._windows if self._segments else ():
             for dimension in self._dimensions:
                 found += largest(await self._board.slices([window], [dimension]), self._segments)
-        self._readings = found
+        return found
 
     def collect(self) -> Iterator[Metric]:
         """Yield one family per KPI, and for ratios their parts."""

@@ -85,7 +85,7 @@ class Publisher:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def send(self, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, bytes]] | None = None) -> None:
+    def send(self, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, bytes | None]] | None = None) -> None:
         """Hand one record over; it is acknowledged later. Waits while the local queue is full."""
         options = self._options
         partition = partition_for(key, options.partitions_of(topic))

@@ -14,8 +14,8 @@ import confluent_kafka
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from models.fold import Record
-from stream.options import EngineOptions
+from models.fold import Record, arrival
+from stream.options import EngineOptions, wall_clock
 from stream.quiet import client_logger
 
 log = logging.getLogger(__name__)
@@ -149,9 +149,10 @@ def replay(
     def take(key: Partition, message: Any) -> None:
         records = pending[key]
         topic = options.logical(key[0])
-        headers = message.headers() or ()
-        stamp = message.timestamp()[1]
-        records.append(Record(topic, key[1], message.offset(), stamp, message.key(), message.value(), headers))
+        kind, stamp = message.timestamp()
+        now = wall_clock()
+        arrived = arrival(stamp, kind == confluent_kafka.TIMESTAMP_LOG_APPEND_TIME, now)
+        records.append(Record(topic, key[1], message.offset(), arrived, message.key(), message.value(), (), now))
         if len(records) >= _BATCH:
             fold(key, records)
             pending[key] = []

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from stream.options import wall_clock
 from stream.quiet import RateLimit
 from stream.settings import Settings
+from stream.waiting import settle
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())  # a Redis that comes and goes must not fill the log
@@ -146,9 +147,7 @@ class InRedis:
 
     async def close(self) -> None:
         """Write down what is left, and close the connections."""
-        for task in (self._asking, self._writing):
-            if task is not None:
-                await asyncio.gather(task, return_exceptions=True)
+        await settle(*(task for task in (self._asking, self._writing) if task is not None))
         await self._client.aclose()
 
 

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -21,6 +22,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
+from models.owners import Owners
+from stream.owners import OwnerSettings, owners_of
 from stream.sites import CollectSettings
 
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
@@ -319,6 +322,7 @@ class Settings(_Section):
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot
+    owners: dict[str, OwnerSettings] | Path = Field({}, repr=False)  # who is behind an owner's id, or the CSV file that says so
     targets: list[TargetSettings] = []
     alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
@@ -330,6 +334,11 @@ class Settings(_Section):
         urls = self.crm_urls.get(sender)
         template: str | None = getattr(urls, kind, None)
         return None if template is None else template.replace("{id}", quote(id, safe=""))
+
+    @cached_property
+    def people(self) -> Owners:
+        """The owners by id; ``ValueError`` where the file with them cannot be used (:func:`load` says so at the start)."""
+        return owners_of(self.owners)
 
     def quotas(self) -> Targets:
         """Return the targets as the rules' readings are compared with them."""
@@ -363,6 +372,10 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
             _set(tree, name.split("__"), value)
     try:
         settings = Settings.model_validate(tree)
+        try:
+            _ = settings.people
+        except ValueError as error:
+            problems += [f"{where}: owners: {line}" for line in str(error).splitlines()]
     except ValidationError as error:
         for item in error.errors():
             path_ = ".".join(str(part) for part in item["loc"]) or "(top)"

@@ -47,8 +47,8 @@ def restore_slots(
 ) -> tuple[dict[Key, Slot], int]:
     """New folds with their state, their replayed log, or at the log's beginning; and how many rows that took.
 
-    Blocks: to be called in a thread. Raises :class:`~stream.restore.Cancelled`, :class:`FoldFailed`, or
-    ``KafkaException``.
+    Blocks: to be called in a thread, so nothing that the loop reads may be touched: see :func:`go_live`. Raises
+    :class:`~stream.restore.Cancelled`, :class:`FoldFailed`, or ``KafkaException``.
     """
     slots: dict[Key, Slot] = {}
     for spec, partition in wanted:
@@ -57,11 +57,15 @@ def restore_slots(
     rows = _from_changelogs(options, [slot for slot in slots.values() if not slot.spec.replayed], cancelled)
     rows += _from_the_log(options, [slot for slot in slots.values() if slot.spec.replayed], cancelled)
     _begin_fresh(options, slots.values())
-    for slot in slots.values():
+    return slots, rows
+
+
+def go_live(slots: Iterable[Slot]) -> None:
+    """Tell folds that ask for it that they have read their log to its end and are in our hands: on the loop, once they are."""
+    for slot in slots:
         live = getattr(slot.fold, "live", None)
         if live is not None:
             live()
-    return slots, rows
 
 
 def _from_changelogs(options: EngineOptions, slots: list[Slot], cancelled: Callable[[], bool]) -> int:

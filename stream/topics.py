@@ -33,6 +33,8 @@ class Topic:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
+#: When a record came is the broker's word, by which arrival and retention go; Kafka's default is whatever the producer wrote.
+STAMPED_BY_BROKER = {"message.timestamp.type": "LogAppendTime"}
 #: For topics of few large records that are written again and again: compaction only sees segments that are full.
 COMPACTED_SOON = {"segment.bytes": str(32 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.1"}
 #: Events are kept for replays and new readers, page views for a month; numbers live in the folds' state, which keeps them longer.
@@ -47,8 +49,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic("lead-merges", retention=400 * DAY),
     Topic("deal-states", compact=True),
     Topic("lead-states", compact=True),
-    Topic("examples", partitioned=False, retention=35 * DAY, config={"max.message.bytes": str(MAX_ROW_BYTES)}),
-    Topic("model-snapshots", compact=True, config={"max.message.bytes": str(MAX_ROW_BYTES), **COMPACTED_SOON}),
+    Topic("examples", partitioned=False, retention=35 * DAY),
+    Topic("model-snapshots", compact=True, config=COMPACTED_SOON),
     Topic("predictions", compact=True),
     Topic("lead-predictions", compact=True),
     Topic("limits", compact=True),
@@ -110,9 +112,11 @@ def declared(options: EngineOptions, specs: Iterable[FoldSpec] = ()) -> list[Phy
     """All topics the broker must have: the declared ones and the changelogs of the folds given."""
     found = []
     for topic in options.topics:
-        config = {"cleanup.policy": "compact" if topic.compact else "delete", **topic.config}
+        config = {"cleanup.policy": "compact" if topic.compact else "delete", "max.message.bytes": str(MAX_ROW_BYTES)}
+        config |= topic.config
         if not topic.compact:
             config["retention.ms"] = str(-1 if topic.retention is None else topic.retention)
+            config |= STAMPED_BY_BROKER
         found.append(Physical(options.physical(topic.name), options.partitions_of(topic.name), config))
     for spec in specs:
         if not spec.replayed:
@@ -199,4 +203,11 @@ def _check_policies(admin: AdminClient, topics: list[Physical], timeout: float) 
             if kept != -1 and (needed == -1 or kept < needed):
                 what = f"retention.ms: found {kept} ({kept / DAY:.1f} d); advised: {needed} or more"
                 problems.append(Problem(topic.name, what, False))
+        taken, least = int(found["max.message.bytes"].value), int(topic.config["max.message.bytes"])
+        if taken < least:
+            problems.append(Problem(topic.name, f"max.message.bytes: found {taken}; advised: {least} or more", False))
+        stamp, asked = found["message.timestamp.type"].value, topic.config.get("message.timestamp.type")
+        if asked is not None and stamp != asked:
+            # Nothing is counted wrongly: the reader's clock stands for the arrival. But retention goes by the producers' clocks.
+            problems.append(Problem(topic.name, f"message.timestamp.type: found {stamp}; advised: {asked}", False))
     return problems

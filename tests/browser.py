@@ -90,8 +90,9 @@ class Page:
 
     async def press(self, key: str, code: int) -> None:
         """Press and release a key."""
+        text = {"text": "\r"} if key == "Enter" else {}  # without it nothing is pressed
         for kind in ("keyDown", "keyUp"):
-            await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+            await self.call("Input.dispatchKeyEvent", type=kind, **text, key=key, code=key, windowsVirtualKeyCode=code)
 
     async def picture(self, path: Path, *, whole: bool = True) -> None:
         """Save a PNG of the page."""
@@ -130,7 +131,8 @@ async def browser() -> AsyncIterator[Page]:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), 5)
+                async with asyncio.timeout(5):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()

@@ -23,32 +23,42 @@ from vigie.replay import event_time
 
 FOLDER = Path(__file__).parent / "models" / "golden"
 START = datetime(2026, 5, 20, tzinfo=UTC)
+BEGIN = int(START.timestamp() * 1000)
 
 
 class Clock:
     """A clock that is set."""
 
-    at = int(START.timestamp() * 1000)
+    at = BEGIN
 
     def __call__(self) -> int:
         return self.at
 
 
+def one(type: str, subject: str, minute: int, data: dict[str, Any]) -> bytes:
+    """Return an event, so many minutes after the start."""
+    event = {"specversion": "1.0", "id": f"{subject}-{type}-{minute}", "source": "golden", "type": type}
+    return orjson.dumps({**event, "time": iso(BEGIN + minute * 60_000), "subject": subject, "data": data})
+
+
+def customer(kind: str, minute: int, /, **data: Any) -> bytes:
+    """Return an event of a customer."""
+    return one("customer." + kind, "acme", minute, data)
+
+
+def deal(kind: str, subject: str, minute: int, /, **data: Any) -> bytes:
+    """Return an event of a deal."""
+    return one("deal." + kind, subject, minute, data)
+
+
+def lead(kind: str, subject: str, minute: int, /, **data: Any) -> bytes:
+    """Return an event of a lead."""
+    return one("lead." + kind, subject, minute, data)
+
+
 def history() -> list[bytes]:
     """Return the events: a few days of a small company, one deal with more facts than are kept, one merged, one deleted."""
     events = [orjson.dumps(event) for event in World(seed=5, start=START, days=6, scale=0.03).events()]
-    begin = int(START.timestamp() * 1000)
-
-    def one(type: str, subject: str, minute: int, data: dict[str, Any]) -> bytes:
-        event = {"specversion": "1.0", "id": f"{subject}-{type}-{minute}", "source": "golden", "type": type}
-        return orjson.dumps({**event, "time": iso(begin + minute * 60_000), "subject": subject, "data": data})
-
-    def customer(kind: str, minute: int, /, **data: Any) -> bytes:
-        return one("customer." + kind, "acme", minute, data)
-
-    def deal(kind: str, subject: str, minute: int, /, **data: Any) -> bytes:
-        return one("deal." + kind, subject, minute, data)
-
     events.append(deal("created", "long", 0, amount="1000", owner="ann", source="web"))
     for i in range(1, 100):
         events.append(deal("stage_changed", "long", i * 50, stage=f"stage {i % 4}", amount=str(1000 + i), owner=f"rep {i % 3}"))
@@ -63,6 +73,55 @@ def history() -> list[bytes]:
     events += [customer("surveyed", 60, kind="nps", score=10), customer("supported", 70, response_seconds=12.5)]
     events += [deal("created", "huge", 7000, amount="9000000"), deal("stage_changed", "huge", 7100, stage="demo")]
     return events
+
+
+def edits() -> list[bytes]:
+    """Return what the version of the first file booked by other rules: an edit opened a deal, any contact answered a lead."""
+    events = [event for event in history() if orjson.loads(event)["subject"] != "long"]  # all facts of the others are kept
+    for name, data in {"plain": {"amount": "10", "owner": "ann"}, "bulk": {"source": "web"}, "staged": {"stage": "demo"}}.items():
+        events.append(deal("updated", f"{name}-edit", 100, **data))
+        for kind, minute, said in (
+            ("created", 1600, {"amount": "20"}),
+            ("won", 1600, {}),
+            ("lost", 90, {}),
+            ("reopened", 1700, {}),
+            ("stage_changed", 1800, {"stage": "offer"}),
+            ("deleted", 1900, {}),
+            ("activity", 1950, {"kind": "meeting"}),
+        ):
+            events.append(deal("updated", f"{name}-{kind}", 100, **data))
+            events.append(deal(kind, f"{name}-{kind}", minute, **said))
+    events += [deal("activity", "called", 300, kind="call"), deal("activity", "called", 400, kind="demo", owner="bob")]
+    for name, minutes in {"quick": (10, 70, 130), "slow": (10, 3000, 6000), "stays": (10, 2000)}.items():
+        events.append(deal("created", name, 5, amount="5", stage="new", owner="ann"))
+        events += [deal("stage_changed", name, minute, stage=f"stage {i}") for i, minute in enumerate(minutes)]
+    events.append(deal("lost", "slow", 7000))
+    for loser, into in (("edited", "survivor"), ("old", "edited-too"), ("called-too", "called-three")):
+        events += [deal("updated", loser, 200, amount="7", owner="bob"), deal("stage_changed", loser, 210, stage="demo")]
+        events.append(deal("updated", into, 205, owner="ann") if into != "survivor" else deal("created", into, 220))
+        events.append(deal("merged", loser, 230, into=into))
+    events += [
+        deal("updated", "bare", 200, amount="3"),
+        deal("updated", "bare-too", 200),
+        deal("merged", "bare", 230, into="bare-too"),
+    ]
+    for name, minutes in {"long-before": [10], "twice": [10, 4000], "led-to": [2900], "after": [3100], "never": []}.items():
+        events.append(lead("created", name, 3000, source="web", owner="ann"))
+        events += [lead("contacted", name, minute) for minute in minutes]
+    events += [lead("contacted", "converted", 5), lead("created", "converted", 3000), lead("converted", "converted", 4000)]
+    events += [
+        lead("contacted", "unborn", 5),
+        lead("contacted", "gone", 5),
+        lead("created", "gone", 3000),
+        lead("deleted", "gone", 3100),
+    ]
+    events += [lead("contacted", "merged", 5), lead("merged", "merged", 4000, into="never")]
+    events += [lead("contacted", "off", 5), lead("created", "off", 3000), lead("disqualified", "off", 3050)]
+    return events
+
+
+#: What each file was written of.
+HISTORIES = {"1": history, "1-edits": edits}
 
 
 def instance_of(clock: Clock) -> Instance:
@@ -80,7 +139,12 @@ def read(file: Path) -> dict[str, dict[bytes, bytes]]:
     return found
 
 
-def rows_of() -> dict[str, dict[bytes, bytes]]:
+def in_order(events: list[bytes]) -> list[tuple[int, bytes]]:
+    """Return events with their times, the earliest first."""
+    return sorted((event_time(event) or 0, event) for event in events)
+
+
+def rows_of(events: list[bytes]) -> dict[str, dict[bytes, bytes]]:
     """Return the rows of every fold by its name, all in one partition."""
     clock = Clock()
     specs = instance_of(clock).engine.specs
@@ -88,8 +152,8 @@ def rows_of() -> dict[str, dict[bytes, bytes]]:
     engine = Inline(specs, lambda topic: 1)
     for spec in specs:
         keep(engine.fold_of(spec.name, 0), found[spec.name])
-    stop = int(START.timestamp() * 1000)
-    for at, event in sorted((event_time(event) or 0, event) for event in history()):
+    stop = BEGIN
+    for at, event in in_order(events):
         while at >= stop:  # judged every two hours, as it happens
             settled(engine, clock, stop)
             stop += 2 * HOUR_MS
@@ -126,7 +190,7 @@ def write(name: str) -> None:
     """Write the rows of all folds into one file."""
     lines = [
         orjson.dumps([fold, base64.b64encode(key).decode(), base64.b64encode(value).decode()])
-        for fold, rows in sorted(rows_of().items())
+        for fold, rows in sorted(rows_of(HISTORIES[name]()).items())
         for key, value in sorted(rows.items())
     ]
     FOLDER.mkdir(exist_ok=True)

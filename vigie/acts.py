@@ -33,19 +33,24 @@ def open_operations(
     used: Callable[[str], bool | None] = lambda link: None,
     stands: Callable[[str], bool | None] = lambda incident: None,
     title: Callable[[str], str | None] = lambda incident: None,
-) -> None:
+    local: str = "",
+) -> Operations:
     """Let people act over the API, links and Slack's buttons, and see what was done; until the stack ends.
 
-    ``standing``, ``silences``, ``used``, ``stands`` and ``title`` answer where this process knows, else None.
+    ``standing``, ``silences``, ``used``, ``stands`` and ``title`` answer where this process knows, else None. ``local`` is the
+    token of this process's own user.
     """
     acts = Acts(options)
     stack.callback(acts.close)
     history = History(options, "alerts")
-    operations = Operations(settings.web.operators, acts.put, standing=standing, silences=silences, history=history.last)
+    operations = Operations(
+        settings.web.operators, acts.put, standing=standing, silences=silences, history=history.last, local=local
+    )
     secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
     acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands, title=title)
     web.include_router(operations.router())
     web.include_router(acting.router())
+    return operations
 
 
 class Acts:

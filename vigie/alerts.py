@@ -1,72 +1,39 @@
 """``vigie alerts``: the alerts of a running instance: see, acknowledge, silence."""
 
-import os
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Column, Table
 
-from vigie.common import refuse, settings_of
+from alert_rules.inert import visible
+from vigie import remote
+from vigie.common import local_time, plain, refuse, wrapped
+from vigie.remote import TokenFile, Url
 
 app = typer.Typer(help="The alerts of a running instance: see, acknowledge, silence.", no_args_is_help=True)
-_TIMEOUT = 10.0  # seconds
 
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Settings file (default: vigie.yaml or VIGIE_CONFIG).")]
-Url = Annotated[str | None, typer.Option(help="Where the instance listens (default: from the settings).")]
 Json = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
 Id = Annotated[str, typer.Argument(help="An id, as the lists show it.")]
-TokenFile = Annotated[
-    Path | None, typer.Option(help="A file that holds the operator's token (default: the variable VIGIE_TOKEN).")
-]
 
 
 def call(method: str, path: str, *, url: str | None, config: Path | None, token: str = "", body: Any = None) -> Any:
     """Return what a running instance answers; leave with what is wrong otherwise."""
-    if url is None:
-        web = settings_of(config).web
-        host = web.host if web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
-        url = f"http://{host}:{web.port}"
-    if not url.startswith(("http://", "https://")):
-        refuse(f"--url: found {url!r} (accepted: http://host:port)", 2)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    sent = None if body is None else orjson.dumps(body)
-    request = urllib.request.Request(url.rstrip("/") + path, data=sent, headers=headers, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
-            return orjson.loads(answer.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            text = error.read(65_536)
-        try:
-            why = orjson.loads(text)["error"]
-        except (ValueError, KeyError, TypeError):
-            why = error.reason
-        refuse(f"{method} {path}: {error.code}: {why}")
-    except (OSError, ValueError) as error:
-        refuse(f"{url}: no proper answer: {error}")
+    return remote.call(method, path, url=remote.address_of(url, config), token=token, body=body)
 
 
-def _token(file: Path | None, *, needed: bool = True) -> str:
-    try:
-        token = file.read_text("utf-8").strip() if file is not None else os.environ.get("VIGIE_TOKEN", "")
-    except OSError as error:
-        refuse(f"--token-file: cannot be read: {error}", 2)
-    if not token and not needed:
-        return ""
-    if not token or not token.isascii() or not token.isprintable():
-        refuse("no usable token (accepted: VIGIE_TOKEN, or --token-file FILE)", 2)
-    return token
+def _act(method: str, path: str, url: str | None, config: Path | None, token_file: Path | None, body: Any = None) -> None:
+    """Do what needs an operator, and print the answer."""
+    where = remote.address_of(url, config)
+    _print(remote.call(method, path, url=where, token=remote.token_of(token_file, where), body=body))
 
 
 def _print(tree: Any) -> None:
-    sys.stdout.write(orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(visible(orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode()) + "\n")
 
 
 def _quoted(text: str) -> str:
@@ -80,16 +47,20 @@ def list_command(json: Json = False, url: Url = None, config: Config = None) -> 
     if json:
         _print(found)
         return
-    names = ("severity", "state", "rule", "segment", "since", "acknowledged", "held by")
-    table = Table(Column("id", no_wrap=True), *(Column(name, overflow="fold") for name in names))
+    if not found:
+        print("no alert")
     for alert in found:
-        place = ", ".join(f"{k}={v}" for k, v in (alert.get("segment") or {}).items()) or "total"
-        ack = (alert.get("acknowledged") or {}).get("by", "")
-        held = ", ".join(one["stage"] for one in alert.get("held") or [])
-        table.add_row(
-            *(str(alert.get(k) or "") for k in ("id", "severity", "state", "rule")), place, str(alert.get("since")), ack, held
-        )
-    Console().print(table)
+        ack, held = (alert.get("acknowledged") or {}).get("by"), [one["stage"] for one in alert.get("held") or []]
+        words = [str(alert.get("severity")), str(alert.get("state")), f"since {local_time(str(alert.get('since')))}"]
+        words += [f"in {ack}'s hands"] * bool(ack) + [f"held by {', '.join(held)}"] * bool(held)
+        print(wrapped(plain(f"{alert.get('id')}  {', '.join(words)}")))
+        print(wrapped(plain(f"    {alert.get('summary') or _named(alert)}")))
+
+
+def _named(alert: dict[str, Any]) -> str:
+    """Return what an alert without words is about."""
+    place = ", ".join(f"{name}={value}" for name, value in (alert.get("segment") or {}).items())
+    return f"{alert.get('title') or alert.get('rule')}{f': {place}' if place else ''}"
 
 
 @app.command("show")
@@ -105,13 +76,13 @@ def show_command(id: Id, url: Url = None, config: Config = None) -> None:
 @app.command("ack")
 def ack_command(id: Id, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
     """Acknowledge an alert: it is not repeated and does not escalate."""
-    _print(call("POST", f"/api/alerts/{_quoted(id)}/ack", url=url, config=config, token=_token(token_file)))
+    _act("POST", f"/api/alerts/{_quoted(id)}/ack", url, config, token_file)
 
 
 @app.command("unack")
 def unack_command(id: Id, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
     """Take an acknowledgement back."""
-    _print(call("POST", f"/api/alerts/{_quoted(id)}/unack", url=url, config=config, token=_token(token_file)))
+    _act("POST", f"/api/alerts/{_quoted(id)}/unack", url, config, token_file)
 
 
 @app.command("silence")
@@ -125,7 +96,7 @@ def silence_command(
 ) -> None:
     """Be quiet about the alerts that match all of the matchers."""
     body = {"matchers": matchers, "duration": duration, "comment": comment}
-    _print(call("POST", "/api/silences", url=url, config=config, token=_token(token_file), body=body))
+    _act("POST", "/api/silences", url, config, token_file, body)
 
 
 @app.command("silences")
@@ -137,7 +108,17 @@ def silences_command(url: Url = None, config: Config = None) -> None:
 @app.command("unsilence")
 def unsilence_command(id: Id, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
     """End a silence now."""
-    _print(call("DELETE", f"/api/silences/{_quoted(id)}", url=url, config=config, token=_token(token_file)))
+    _act("DELETE", f"/api/silences/{_quoted(id)}", url, config, token_file)
+
+
+@app.command("token")
+def token_command(url: Url = None, config: Config = None) -> None:
+    """Print the token of the instance that this user runs on this machine: what its page asks for."""
+    where = remote.address_of(url, config)
+    own = remote.here(where)
+    if own is None:
+        refuse(f"{where}: this user runs no instance there on this machine (accepted: an operator's token, web.operators)")
+    print(own.token)
 
 
 @app.command("history")
@@ -156,13 +137,15 @@ def history_command(
     """Show what happened to alerts, what was decided and done by whom, and who was told, oldest first."""
     asked = {"incident": incident, "rule": rule, "type": type, "by": by, "limit": limit, "before": before}
     query = urllib.parse.urlencode({name: value for name, value in asked.items() if value not in ("", None)})
-    answer = call("GET", f"/api/alerts/history?{query}", url=url, config=config, token=_token(token_file, needed=False))
+    where = remote.address_of(url, config)
+    token = remote.token_of(token_file, where, needed=False)
+    answer = remote.call("GET", f"/api/alerts/history?{query}", url=where, token=token)
     if json:
         _print(answer)
         return
     for record in reversed(answer["records"]):
-        at, what, about, who, why = (str(text or "") for text in told(record))
-        sys.stdout.write(f"{at:<24}  {what:<22}  {about}{f'  {who}' if who else ''}{f': {why}' if why else ''}\n")
+        at, what, about, who, why = (" ".join(plain(text or "").split()) for text in told(record))
+        print(wrapped(f"{local_time(at)}  {what:<18}  {about}{f'  {who}' if who else ''}{f': {why}' if why else ''}", 18))
     if answer["next"] is not None:
         Console(stderr=True).print(f"older: --before {answer['next']}")
 

@@ -1,33 +1,25 @@
 """``vigie backfill``: load history from a CRM's export, idempotent with what its webhooks tell."""
 
-import signal
-import sys
-import time
-from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any
 from zoneinfo import ZoneInfo
 
-import orjson
 import typer
 
 from stream.options import wall_clock
 from stream.publisher import Publisher
 from stream.settings import Settings
-from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, ordered
+from stream.sources.backfill import EXPORTS, Lists, Options, Tally, load, ordered
 from stream.sources.crm import SourceProblem, Unusable, adapter_of, parse_settings
+from stream.sources.crm.settings import SourceSettings, Stage
 from stream.sources.crm.values import moment
 from stream.sources.files import SourceFileError
-from stream.sources.files.mapping import ISO
-from vigie.common import Config, console, refuse, settings_of
-from vigie.instance import engine_options
-from vigie.publish import progress_bar, ready
-
-_SHOWN = 20
-_EVERY = 2048
+from stream.sources.files.times import ISO
+from vigie.backfill_report import Report
+from vigie.common import Config, refuse, settings_of
+from vigie.publish import to_kafka
+from vigie.remote import TokenFile, Upload, Url, sender
 
 
 def command(
@@ -42,18 +34,27 @@ def command(
         str | None, typer.Option(help="Of times without an offset (Salesforce: UTC); default: the source's.")
     ] = None,
     currency: Annotated[str | None, typer.Option(help="Of amounts without one; default: the source's.")] = None,
-    dates: Annotated[list[str] | None, typer.Option(help="CSV: forms of times, as in %d/%m/%Y %H:%M; default: iso.")] = None,
-    decimal: Annotated[str, typer.Option(help="CSV: the decimal sign of numbers.")] = ".",
+    dates: Annotated[
+        list[str] | None, typer.Option(help="CSV: forms of times, as in %d/%m/%Y %H:%M, or excel; default: iso.")
+    ] = None,
+    names: Annotated[
+        list[Path] | None,
+        typer.Option(help="The CRM's own list of pipelines, stages, owners or users.", exists=True, dir_okay=False),
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="CSV: the decimal sign; default: the one that each number shows.")] = None,
     encoding: Annotated[str | None, typer.Option(help="CSV: default: UTF-8, UTF-16 with its mark, else cp1252.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="CSV: default: the one that the header has most of.")] = None,
     before: Annotated[str | None, typer.Option(help="Only what happened before: the time since which webhooks arrive.")] = None,
     skip: Annotated[int, typer.Option(min=0, help="Go on after so many events, as an interrupted run says.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the events to a file (JSONL) in place of Kafka.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the events to a file (JSONL) in place of sending them.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only read, check and count.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    url: Url = None,
+    token_file: TokenFile = None,
     config: Config = None,
 ) -> None:
-    """Publish the history that an export tells of. Exit code 1 where a part of it could not be used or was not acknowledged.
+    """Publish the history that an export tells of. Exit code 1 where a part of it could not be used or was not acknowledged,
+    and where no deal is won or lost.
 
     Run it as often as you like: the same export gives the same events, which count once, also beside the webhooks' own.
     """
@@ -62,6 +63,10 @@ def command(
         refuse(f"found {kind!r} (accepted: {', '.join(EXPORTS)})", 2)
     adapter, read = EXPORTS[kind]
     zone = timezone or ("UTC" if adapter == "salesforce" else None)
+    try:
+        lists = load(names or [])
+    except SourceFileError as error:
+        refuse(f"--names: {error}")
     options = _options(
         settings,
         source or adapter,
@@ -75,13 +80,14 @@ def command(
         delimiter=delimiter,
         kind=object,
         before=_before(before),
+        lists=lists,
     )
-    if not dry_run and out is None and settings.kafka.embedded:
-        refuse("kafka.brokers: found 'embedded'; backfill needs a Kafka (accepted: also --dry-run, or --out FILE)", 2)
     tally = Tally()
-    report = _Report(tally, skip)
+    if adapter != "salesforce":  # its webhooks say themselves whether a deal is closed and won
+        _only_listed(lists, options.settings, tally, source or adapter)
+    report = Report(tally, skip, source or adapter)
     with ExitStack() as stack:
-        publisher: Publisher | None = None
+        publisher: Publisher | Upload | None = None
         file: IO[bytes] | None = None
         if out is not None:
             try:
@@ -89,9 +95,8 @@ def command(
             except OSError as error:
                 refuse(f"--out: {out}: {error.strerror or error}", 2)
         elif not dry_run:
-            engine = engine_options(settings, settings.kafka.brokers)
-            ready(engine)
-            publisher = stack.enter_context(Publisher(engine, message_timeout_ms=60_000))
+            publisher = sender(settings, url, token_file, lambda: to_kafka(settings))
+            stack.push(publisher)
         found = ordered(read(files, options, tally), files, options, tally)
         report.run(found, publisher, file)
     report.show(as_json, files)
@@ -106,6 +111,18 @@ def _columns(given: list[str]) -> dict[str, str]:
             refuse(f'--map: found {one!r} (accepted: as in amount="Deal value")', 2)
         columns[name.strip()] = column.strip()
     return columns
+
+
+def _only_listed(lists: Lists, settings: SourceSettings, tally: Tally, source: str) -> None:
+    """Say which stages the webhooks' settings should know as won or lost too, so that both are read alike."""
+    plain = Stage()
+    found = {
+        one.id: one.kind for one in lists.stages if one.kind in ("won", "lost") and not settings.stages.get(one.id, plain).kind
+    }
+    found = {id: kind for id, kind in found.items() if id not in ("closedwon", "closedlost")}
+    if found:
+        stages = ", ".join(f'"{id}": {kind}' for id, kind in found.items())
+        tally.notes[f"for the webhooks to read these stages alike, set sources.{source}.stages: {{{stages}}}"] = None
 
 
 def _before(text: str | None) -> int | None:
@@ -127,130 +144,9 @@ def _options(settings: Settings, name: str, adapter: str, zone: str | None, curr
         refuse(error, 2)
     except (KeyError, ValueError, OSError):
         refuse(f"--timezone: found {zone!r} (accepted: tz database names, such as Europe/Paris)", 2)
-    if more["decimal"] not in (".", ","):
+    if more["decimal"] not in (None, ".", ","):
         refuse(f"--decimal: found {more['decimal']!r} (accepted: . or ,)", 2)
     if more["delimiter"] is not None and len(more["delimiter"]) != 1:
         refuse(f"--delimiter: found {more['delimiter']!r} (accepted: one character)", 2)
     rates = settings.business.business().rates
     return Options(settings=found, now=wall_clock(), zone=where, currencies=rates.currencies, **more)
-
-
-class _Report:
-    """Sends what is found, and keeps count."""
-
-    def __init__(self, tally: Tally, skip: int) -> None:
-        self.tally = tally
-        self.skip = skip
-        self.types: Counter[str] = Counter()
-        self.rejects: list[Reject] = []
-        self.rejected = 0
-        self.events = self.taken = self.failed = 0
-        self.acknowledged = 0
-        self.times: tuple[str, str] | None = None
-        self.errors: list[str] = []
-        self.stopped = ""
-        self.publishing = False
-        self.seconds = 0.0
-
-    @property
-    def code(self) -> int:
-        """The exit code: 130 interrupted, 1 where something was not used or not acknowledged."""
-        if self.stopped == "interrupted":
-            return 130
-        return 1 if self.stopped or self.rejected or self.failed else 0
-
-    def run(self, found: Iterator[Found | Reject], publisher: Publisher | None, file: IO[bytes] | None) -> None:
-        """Take everything in; interrupted, wait for what is under way."""
-        began, self.publishing = time.monotonic(), publisher is not None
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            with progress_bar() as progress:
-                task = progress.add_task("reading", total=None, rate="")
-                self.tally.watch = lambda count: progress.update(task, completed=count)
-                try:
-                    for one in self._events(found):
-                        self._take(one, publisher, file)
-                        if self.taken % _EVERY == 0:
-                            if publisher is not None:
-                                publisher.poll()
-                            rate = self.taken / max(time.monotonic() - began, 1e-3)
-                            progress.update(task, description="publishing", completed=self.taken, rate=f"{rate:,.0f}/s")
-                except SourceFileError as error:
-                    self.stopped = str(error)
-                except KeyboardInterrupt:
-                    self.stopped = "interrupted"
-                if publisher is not None:
-                    left = publisher.flush()
-                    self.acknowledged, self.failed = publisher.acknowledged, publisher.failed + left
-                    self.errors = publisher.errors
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        self.seconds = time.monotonic() - began
-
-    def _events(self, found: Iterator[Found | Reject]) -> Iterator[Found]:
-        events = self._told(found)
-        next(islice(events, self.skip, self.skip), None)
-        return events
-
-    def _told(self, found: Iterator[Found | Reject]) -> Iterator[Found]:
-        for one in found:
-            if isinstance(one, Reject):
-                self.rejected += 1
-                if len(self.rejects) < 1000:
-                    self.rejects.append(one)
-            else:
-                self.events += 1
-                yield one
-
-    def _take(self, one: Found, publisher: Publisher | None, file: IO[bytes] | None) -> None:
-        event = one.event
-        self.taken += 1
-        self.types[event["type"]] += 1
-        self.times = (self.times[0] if self.times else event["time"], event["time"])
-        value = orjson.dumps(event)
-        if publisher is not None:
-            publisher.publish(value)
-        elif file is not None:
-            file.write(value + b"\n")
-
-    def show(self, as_json: bool, files: list[Path]) -> None:
-        """Say what became of it: messages on standard error, the report on standard output."""
-        tally = self.tally
-        for note in tally.notes:
-            console.print(f"  note: {note}", markup=False)
-        for reject in self.rejects[:_SHOWN]:
-            console.print(f"  {reject.file}:{reject.line}: {reject.reason}", style="red", markup=False)
-        if self.rejected > _SHOWN:
-            console.print(f"  … and {self.rejected - _SHOWN:,} more that could not be used", style="red")
-        for error in self.errors:
-            console.print(f"  {error}", style="red", markup=False)
-        if self.stopped:
-            console.print(f"vigie: {self.stopped}", style="red", markup=False)
-            if self.publishing and not self.failed and self.taken and self.stopped == "interrupted":
-                console.print(f"vigie: to go on: the same command with --skip {self.skip + self.taken}")
-        if as_json:
-            told = {
-                "files": [str(file) for file in files],
-                "events": self.taken,
-                "types": dict(sorted(self.types.items())),
-                "from": self.times[0] if self.times else None,
-                "to": self.times[1] if self.times else None,
-                "acknowledged": self.acknowledged,
-                "failed": self.failed,
-                "rejected": self.rejected,
-                "rejects": [{"file": str(one.file), "line": one.line, "reason": one.reason} for one in self.rejects],
-                "left_out": tally.left_out,
-                "ignored": dict(tally.ignored.most_common()),
-                "notes": list(tally.notes),
-                "skipped": min(self.skip, self.events),
-                "stopped": self.stopped or None,
-            }
-            sys.stdout.buffer.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
-            return
-        for kind, count in sorted(self.types.items()):
-            print(f"{count:>10,}  {kind}")
-        span = f", {self.times[0][:10]} to {self.times[1][:10]}" if self.times else ""
-        print(
-            f"{self.taken:,} events{span}: {self.acknowledged:,} acknowledged, {self.failed:,} not, {self.rejected:,} rejected, "
-            f"{tally.left_out:,} left out (--before), {tally.ignored.total():,} of no use here, in {self.seconds:.1f} s"
-        )

@@ -4,6 +4,7 @@ The folds, the readings and the evaluation are those that run live, driven in th
 events' own time, at a step of its own. ``vigie replay --alerts-out`` gives the same transitions through a real broker.
 """
 
+import os
 import time
 from array import array
 from collections import Counter, defaultdict
@@ -38,7 +39,7 @@ from stream.inline import Inline
 from stream.publisher import NoTopic, address
 from stream.settings import Settings
 from stream.sources.files import FORMATS, SourceFileError
-from vigie.common import Config, console, refuse, settings_of
+from vigie.common import Config, console, refuse, settings_of, wrapped
 from vigie.instance import Instance
 from vigie.publish import lines, progress_bar
 from vigie.publish import report as report_rejects
@@ -46,6 +47,7 @@ from vigie.replay import Request, Stops, Watermark, event_time
 
 #: Values kept of each rule's readings, for their quantiles: every second one is dropped when there are more.
 _VALUES = 200_000
+_TABLE = 132  # columns from which on the table is readable
 _WIDE = 180  # columns of a table that goes to a file or a pipe
 _SHOWN_EVERY = 2_000  # events between two updates of the progress
 
@@ -136,6 +138,7 @@ class Backtest:
                     self.first = at
                 for stop, _ in stops.passed(at):
                     self.judge(stop, arrival)
+                    progress.update(task, completed=self.events, rate=f"events, at {iso(stop)}")
                 self.last = at
             if not why:
                 try:
@@ -146,7 +149,7 @@ class Backtest:
                 self.rejects[why] += 1
                 self.examples.setdefault(why, line)
             if self.events % _SHOWN_EVERY == 0:
-                progress.update(task, completed=self.events, rate=f"at {iso(self.last)}")
+                progress.update(task, completed=self.events, rate=f"events, at {iso(self.last)}")
         for stop, _ in stops.closing(self.last):
             self.judge(stop, arrival)
         self.seconds = time.monotonic() - began
@@ -284,8 +287,9 @@ def command(
 
 def _print(found: dict[str, Any]) -> None:
     out = Console(highlight=False)
-    if not out.is_terminal:
+    if not out.is_terminal and "COLUMNS" not in os.environ:
         out = Console(highlight=False, width=_WIDE)
+    narrow = out.width < _TABLE
     table = Table("rule", "watches", "groups", "measured p5 / p50 / p95", *_HEADS)
     for one in found["rules"]:
         by = f" by {one['by']}" if one["by"] else ""
@@ -300,17 +304,25 @@ def _print(found: dict[str, Any]) -> None:
             if not one["kpi"]
             else "never had a value"
         )
-        table.add_row(
-            one["rule"],
-            f"{one['kpi']} {one['window']}{by}" if one["kpi"] else f"each {one['by']}",
-            str(one["groups"]),
-            told,
-            *_cells(one),
-        )
-    out.print(table)
+        watches = f"{one['kpi']} {one['window']}{by}" if one["kpi"] else f"each {one['by']}"
+        if narrow:
+            _print_one(one, watches, told)
+        else:
+            table.add_row(one["rule"], watches, str(one["groups"]), told, *_cells(one))
+    if not narrow:
+        out.print(table)
     for one in found["rules"]:
         if one.get("grid"):
             out.print(_grid_table(one))
+
+
+def _print_one(one: dict[str, Any], watches: str, told: str) -> None:
+    """Print what the table says of a rule as lines: eleven columns do not fit a narrow terminal."""
+    cells = {name: text for name, text in zip(_HEADS, _cells(one), strict=True) if text}
+    print(wrapped(f"{one['rule']}: {watches}, {one['groups']} groups"))
+    print(wrapped("    " + ", ".join(f"{name} {text}" for name, text in cells.items())))
+    if told:
+        print(wrapped(f"    measured (p5 / p50 / p95): {told}"))
 
 
 _HEADS = ("incidents", "critical", "a week", "firing", "median", "longest", "never spoke")

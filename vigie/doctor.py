@@ -29,7 +29,7 @@ from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.settings import Settings, SettingsError, load
 from stream.web.door import sources_of
-from vigie.common import Config, console
+from vigie.common import Config, console, wrapped
 from vigie.rules import check as check_rules
 from vigie.rules import run_tests
 
@@ -92,7 +92,7 @@ def definitions(settings: Settings) -> Iterator[Finding]:
     checked = check_rules(catalogue, settings.rule_folders)
     for wrong in checked.problems:
         yield fail("rules", str(wrong), "correct the file; see: vigie rules check")
-    for failure in run_tests(checked.rules):
+    for failure in run_tests(checked.tested):
         yield warn("rules", f"a rule's own test fails: {failure}", "correct the rule or its test; see: vigie rules test")
     if not checked.problems:
         yield ok("rules", f"{len(checked.rules)} alert rules")
@@ -249,7 +249,11 @@ def embedded(settings: Settings) -> Iterator[Finding]:
     """Whether the broker inside the process can be had here, and what it means."""
     with EmbeddedBroker() as broker:
         found = f"embedded: works here ({broker.bootstrap.rpartition(':')[0]}, any port)"
-    yield ok("broker", f"{found}; it lives inside `vigie up` or `vigie replay`, takes no events from outside, keeps nothing")
+    yield ok(
+        "broker",
+        f"{found}; it lives inside `vigie up` or `vigie replay`, keeps nothing, and cannot be reached from other machines; any "
+        "process on this one can read and write it (where others have accounts here, use a Kafka with authentication)",
+    )
 
 
 Check = Callable[[Settings], Iterator[Finding]]
@@ -310,5 +314,5 @@ _COLOURS = {Level.OK: typer.colors.GREEN, Level.WARN: typer.colors.YELLOW, Level
 
 def _line(finding: Finding) -> str:
     level = typer.style(f"{finding.level:<5}", fg=_COLOURS[finding.level])  # without colours where it is no terminal
-    text = f"{level}{finding.check:<13}{finding.found}"
-    return f"{text}\n{'':18}→ {finding.do}" if finding.do else text
+    found = wrapped(f"{'':5}{finding.check:<13}{finding.found}", 18)[5:]
+    return "\n".join([f"{level}{found}", *([wrapped(f"{'':18}→ {finding.do}", 20)] if finding.do else [])])

@@ -15,12 +15,24 @@ from stream.options import EngineOptions, FoldSpec, wall_clock
 from stream.quiet import client_logger
 from stream.settings import Settings
 from stream.topics import Problem, check, summary
-from vigie.dead_letters import read
 from vigie.doctor import Finding, fail, ok, warn
+from vigie.letters import standing
 from vigie.topics import plan
 
+#: What a broker answers while it is still finding out who keeps a group's positions (always, after its very first start), or who
+#: leads a topic that was made a moment ago.
+_SETTLING = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError._TIMED_OUT,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+)
 #: What a broker, or our side, says to a password or a certificate.
 _REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)
+#: What of a topic can be put right where it is.
+_SETTINGS = ("cleanup.policy", "retention.ms", "max.message.bytes", "message.timestamp.type")
 _PATIENCE = 5.0  # seconds, for one answer
 _BEHIND = 10_000  # records: what a worker that keeps up does not have before it
 _SKEW = 5_000  # ms: more than clocks in step and a record's way can differ
@@ -62,9 +74,14 @@ def kafka(settings: Settings) -> Iterator[Finding]:
     problems = check(options, folds, timeout=_PATIENCE)
     yield from _topics(settings, options, metadata, problems)
     missing = {problem.topic for problem in problems if problem.what.startswith("missing")}
-    offsets = _offsets(admin, options, metadata)
-    yield from _group(admin, options, folds, offsets)
-    yield from _clock(admin, options, offsets)
+    try:
+        offsets = _offsets(admin, options, metadata)
+        yield from list(_group(admin, options, folds, offsets))
+        yield from list(_clock(admin, options, offsets))
+    except KafkaException as error:
+        if error.args[0].code() not in _SETTLING:
+            raise
+        yield warn("broker", f"still settling after a start, or new topics ({error.args[0].str()})", "look again in a minute")
     if options.physical("dead-letters") not in missing:
         yield from _dead_letters(options)
 
@@ -97,7 +114,7 @@ def _remedy(text: str) -> str:
     if "kafka.partitions;" in text:
         return "set kafka.partitions to what there is, or name others with kafka.topic_prefix: entities cannot change partitions"
     wanted = text.rpartition(": ")[2].removesuffix(" or more")
-    setting = next(name for name in ("cleanup.policy", "retention.ms") if name in text)
+    setting = next(name for name in _SETTINGS if name in text)
     return f"kafka-configs.sh --alter --entity-type topics --entity-name … --add-config {setting}={wanted}"
 
 
@@ -118,10 +135,13 @@ def _offsets(admin: AdminClient, options: EngineOptions, metadata: Any) -> dict[
         return {}
     first = _listed(admin, parts, OffsetSpec.earliest())
     end = _listed(admin, parts, OffsetSpec.latest())
-    asked = [confluent_kafka.ConsumerGroupTopicPartitions(options.group)]
-    committed: dict[tuple[str, int], int] = {}
-    for future in admin.list_consumer_group_offsets(asked, request_timeout=_PATIENCE).values():
-        committed = {(tp.topic, tp.partition): tp.offset for tp in future.result().topic_partitions if tp.offset >= 0}
+    # Not the admin client: a consumer waits until the broker has found out who keeps the group's positions.
+    consumer = confluent_kafka.Consumer(options.client(group_id=options.group, enable_auto_commit=False), logger=client_logger())
+    try:
+        found = consumer.committed(parts, timeout=_PATIENCE * 2)
+    finally:
+        consumer.close()
+    committed = {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
     return {
         (options.logical(topic), partition): Offsets(
             offset.offset, end[topic, partition].offset, committed.get((topic, partition))
@@ -192,7 +212,7 @@ def _dead_letters(options: EngineOptions) -> Iterator[Finding]:
     examples: dict[str, DeadLetter] = {}
     recent: defaultdict[str, int] = defaultdict(int)
     since = wall_clock() - _RECENT
-    for letter in read(options):
+    for letter in standing(options):
         reasons[letter.reason] += 1
         recent[letter.reason] += letter.first_seen >= since
         examples[letter.reason] = letter

@@ -37,6 +37,7 @@ from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.delivery import Delivery
+from alert_rules.evaluator import GAP_MS
 from alert_rules.rule import Rule
 from alert_rules.watch import PAUSE_MS, WatchEntities
 from models.business import Business
@@ -49,9 +50,11 @@ from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
 from stream.settings import Settings, SettingsError
 from stream.topics import create, declared, partition_for
+from stream.waiting import end
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
 from vigie.evolving import Evolving
+from vigie.faults import Teller
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
 
@@ -142,7 +145,7 @@ class Instance:
         self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES, *SLOW_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
-        self.evaluator = Evaluator(self.rules, link=settings.crm_url)
+        self.evaluator = Evaluator(self.rules, link=settings.crm_url, gap=0 if paced else GAP_MS)
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
         wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
         self.roller = Roller(
@@ -155,8 +158,11 @@ class Instance:
             paced=paced,
             alarm=self.evaluator.stand if alerting else None,
         )
-        self.watcher = Watcher(self.rules, self.business.currency, self._watched, settle=0 if paced else PAUSE_MS)
-        self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME))
+        settle = 0 if paced else PAUSE_MS
+        self.watcher = Watcher(self.rules, self.business.currency, self._watched, settle=settle)
+        self.sender_watcher = SenderWatcher(
+            self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME), settle=settle
+        )
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
@@ -178,6 +184,7 @@ class Instance:
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self.evolving = Evolving(self.partitions)
         self._counting: asyncio.Task[None] | None = None
+        self.faults = Teller(self.metrics, [spec.name for spec in specs])
 
     def reload(self, settings: Settings) -> list[Rule]:
         """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
@@ -210,6 +217,12 @@ class Instance:
     def _sent(self, delivery: Delivery, now: int) -> None:
         at = epoch_ms(datetime.fromisoformat(str(delivery.alert.get("at") or iso(delivery.created))))
         self.metrics.notified(delivery.receiver, (now - at) / 1000, (now - delivery.created) / 1000)
+
+    def alerts(self) -> list[dict[str, Any]] | None:
+        """Return the alerts that stand and what is done about them; None where another worker holds them."""
+        if self.evaluator.owned() is None:
+            return None
+        return [self.dispatcher.annotated(alert) for alert in self.evaluator.current()]
 
     def notifications(self) -> dict[tuple[str, str], int]:
         """Return the attempts to notify by (receiver, outcome), and what was suppressed before it could be told."""
@@ -269,8 +282,7 @@ class Instance:
     async def stop(self) -> None:
         """A last checkpoint, then let go of everything."""
         if self._counting is not None:
-            self._counting.cancel()
-            await asyncio.gather(self._counting, return_exceptions=True)
+            await end(self._counting)
         await self.engine.stop()
         await self.deliverer.close()
 
@@ -351,6 +363,11 @@ class Instance:
                 metrics.source_seen(source, at)
             while partition.delays:
                 metrics.delayed(partition.delays.popleft() / 1000)
+        for name in self.engine.driver.specs:
+            for number in range(self.options.partitions_of(self.engine.driver.specs[name].topics[0])):
+                found = getattr(self._fold(name, number), "faults", None)
+                if found is not None:
+                    self.faults.tell(name, number, found)
 
 
 def read_document(name: str, path: Path) -> bytes:

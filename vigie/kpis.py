@@ -17,6 +17,7 @@ from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
 from stream.catalogue import load_catalogue
 from stream.settings import Settings, SettingsError, load
+from vigie.common import plain, wrapped
 
 _TIMEOUT = 10.0  # seconds
 
@@ -28,7 +29,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
 
 
 def _refuse(error: Exception | str, code: int = 1) -> typer.Exit:
-    _errors.print(f"vigie kpis: {error}", style="red", markup=False, highlight=False)
+    _errors.print(f"vigie kpis: {plain(error)}", style="red", markup=False, highlight=False)
     return typer.Exit(code)
 
 
@@ -62,7 +63,7 @@ def readings(
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
     else:
-        Console().print(_table(found))
+        _print(found)
 
 
 def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -96,27 +97,39 @@ def _reason(body: bytes) -> str:
         return body[:200].decode(errors="replace")
 
 
-def _table(found: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for title in ("KPI", "window", "segment"):
-        table.add_column(title, overflow="fold")
-    for title in ("value", "of", "95 %"):
-        table.add_column(title, justify="right")
-    table.add_column("", style="dim", overflow="fold")
+def _print(found: Sequence[Mapping[str, Any]]) -> None:
+    """Print readings as lines of columns, under a heading for what the lines of a group have in common."""
+    split = any(reading["segment"] for reading in found)
+    groups: dict[str, list[Mapping[str, Any]]] = {}
     for reading in found:
-        segment = ", ".join(f"{dimension}={value}" for dimension, value in reading["segment"].items())
-        numerator, denominator = reading.get("numerator"), reading.get("denominator")
-        low, high = reading.get("low"), reading.get("high")
-        table.add_row(
-            reading["kpi"],
-            reading["window"],
-            segment or "total",
-            shown(reading["value"], reading["unit"], reading.get("currency", "")),
-            "" if denominator is None else f"{numerator:,.6g} / {denominator:,.6g}",
-            "" if low is None else f"{shown(low, reading['unit'])} – {shown(high, reading['unit'])}",
-            reading.get("why") or _counted_from(reading.get("since")),
-        )
-    return table
+        groups.setdefault(f"{reading['kpi']}, {reading['window']}" if split else reading["window"], []).append(reading)
+    for place, (heading, readings) in enumerate(groups.items()):
+        lines = [_cells(reading, split) for reading in readings]
+        widths = [max(len(line[column]) for line in lines) for column in range(3)]
+        print(f"{'' if not place else chr(10)}{heading}")
+        for name, value, of, rest in lines:
+            # Why there is no value stands where the cases would: it is long, and there are none.
+            numbers = f"  {name:<{widths[0]}}  {value:>{widths[1]}}  " + (f"{of:>{widths[2]}}  " if of else "")
+            print(wrapped(plain((numbers + rest).rstrip()), widths[0] + 4))
+
+
+def _cells(reading: Mapping[str, Any], split: bool) -> tuple[str, str, str, str]:
+    """Return a line's columns: what it is of, the value, the cases behind it, and the interval or why there is no value."""
+    name = ", ".join(f"{dimension}={value}" for dimension, value in reading["segment"].items()) or "total"
+    numerator, denominator, unit = reading.get("numerator"), reading.get("denominator"), reading["unit"]
+    of = ""
+    if reading["value"] is not None and denominator is not None:
+        # Of an average the sum says nothing that a person would read.
+        of = f"{numerator:,.0f} / {denominator:,.0f}" if unit == "ratio" and numerator is not None else f"n = {denominator:,.0f}"
+    low, high = reading.get("low"), reading.get("high")
+    rest = "" if low is None else f"{shown(low, unit).removesuffix(' %')} – {shown(high, unit)}"
+    value = shown(reading["value"], unit, reading.get("currency", ""))
+    return (
+        name if split else reading["kpi"],
+        value,
+        of,
+        reading.get("why") or "; ".join(filter(None, (rest, _counted_from(reading.get("since"))))),
+    )
 
 
 def shown(value: float | None, unit: str, currency: str = "") -> str:
@@ -134,7 +147,7 @@ def shown(value: float | None, unit: str, currency: str = "") -> str:
             return f"{value:,.1f} d"
         case "score":
             return f"{value:+.1f}"
-    return f"{value:,.10g}"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
 def _duration(seconds: float) -> str:
@@ -212,4 +225,5 @@ def _described(catalogue: Catalogue, kpi: str) -> dict[str, Any]:
         "minimum": entry.minimum,
         "by": list(entry.by),
         "interval": entry.interval,
+        "share": entry.share,
     }

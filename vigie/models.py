@@ -157,16 +157,21 @@ def show_command(
     if as_json:
         print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return
-    table = Table("model", "answers", "lessons", "labels", "drifts", *(name for name in _COLUMNS if name != "answers"))
+    lines: dict[str, list[str]] = {name: [] for name in ("", "answers", "lessons", "labels", "drifts", *_COLUMNS)}
     for status in found:
         for speaker, name in (("model", status["model"]), ("floor", f"{status['model']}-floor")):
             measures = status["measures"][speaker]
-            cells = (_shown(measures.get(column)) for column in _COLUMNS if column != "answers")
-            answers = "yes" if status["champion"] == speaker else ""
-            table.add_row(name, answers, f"{status['lessons']:,}", f"{status['labels']:,}", str(status["alarms"]), *cells)
-    from rich.console import Console
-
-    Console(width=140).print(table)
+            told = {column: _shown(measures.get(column)) for column in _COLUMNS} | {
+                "": name,
+                "answers": "yes" if status["champion"] == speaker else "",
+                "lessons": f"{status['lessons']:,}",
+                "labels": f"{status['labels']:,}",
+                "drifts": str(status["alarms"]),
+            }
+            for column, cells in lines.items():
+                cells.append(told[column])
+    for column, cells in lines.items():
+        print(f"{column:<10}{''.join(f'{cell:>14}' for cell in cells)}".rstrip())
 
 
 @app.command("export")

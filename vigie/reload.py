@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stream.settings import Settings, SettingsError
+from stream.waiting import end
 from vigie.instance import Instance
 from vigie.rules import RulesError
 
@@ -103,8 +104,7 @@ class Reloader:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end(task)
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(signal.SIGHUP)
 

@@ -30,7 +30,7 @@ from stream.sources.files import FORMATS, SourceFileError
 from stream.topics import declared
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, running
-from vigie.publish import lines, progress_bar, report
+from vigie.publish import lines, progress_bar, report, wrong
 
 #: Every window but 1h, whose minute panes a replay of years would not want.
 WINDOWS = ("24h", "7d", "30d", "90d", "day", "week", "month", "quarter")
@@ -74,7 +74,10 @@ def command(
     tick: Annotated[str, typer.Option(help="How often rules are evaluated with --alerts-out, in event time.")] = "1h",
     config: Config = None,
 ) -> None:
-    """Replay files through the real pipeline; a reading at T counts the events with time < T."""
+    """Replay files through the real pipeline; a reading at T counts the events with time < T.
+
+    Exit code 1 where a line was rejected or an event became a dead letter: the readings are of the rest.
+    """
     settings = settings_of(config)
     if format not in FORMATS:
         refuse(f"--format: found {format!r}; accepted: {', '.join(FORMATS)}", 2)
@@ -130,6 +133,8 @@ async def replay(
             refuse(error)
         except LookupError as error:
             refuse(error, 2)
+    if player.lost:
+        refuse(f"{player.lost} events were lost by the broker before they were folded: the readings are not complete")
     if kpis_out is not None:
         with kpis_out.open("wb") as out:
             _write(out, (reading.encode() for reading in player.readings))
@@ -144,9 +149,7 @@ async def replay(
             _write(out, player.transitions)
     console.print(player.summary(), highlight=False)
     report(player.rejects, player.examples)
-    if player.lost:
-        refuse(f"{player.lost} events were lost by the broker before they were folded: the readings are not complete")
-    return 0
+    return 1 if wrong(player.rejects) or player.letters else 0
 
 
 def _write(out: IO[bytes], rows: Iterable[bytes]) -> None:
@@ -224,7 +227,7 @@ class Player:
         self._held = HELD_EMBEDDED if instance.options.embedded else HELD_KAFKA
         self._unsettled = 0
         self._last = 0
-        self._letters = 0
+        self.letters = 0
         self.lost = 0  # offsets that the broker had let go of before they were folded
         self._began = time.monotonic()
         self._alerts = _Tail(instance, "alerts") if request.tick is not None else None
@@ -263,7 +266,7 @@ class Player:
             await self._stop(*stop)
         await self.settle()
         # Counted here: once the engine has stopped, there are no partitions left to ask.
-        self._letters = sum(n for p in self.instance.partitions() for (_, kind, _), n in p.outcomes.items() if not kind)
+        self.letters = sum(n for p in self.instance.partitions() for (_, kind, _), n in p.outcomes.items() if not kind)
         self.predictions = [orjson.dumps(found) for found in self.instance.predictions()]
         self.lost = sum(jump["offsets_lost"] for jump in self.instance.engine.status().get("jumps", {}).values())
         if self.request.restated:
@@ -321,7 +324,7 @@ class Player:
         seconds = time.monotonic() - self._began
         return (
             f"{self._publisher.acknowledged:,} events replayed in {seconds:.1f} s, up to {iso(self._last)}; "
-            f"{len(self.readings):,} readings; {self._letters:,} dead letters, {self.rejects.total():,} lines rejected"
+            f"{len(self.readings):,} readings; {self.letters:,} dead letters, {wrong(self.rejects):,} lines rejected"
         )
 
 

@@ -9,7 +9,7 @@ import orjson
 import typer
 import yaml
 
-from alert_rules.alerting import Alerting, everything_to, parse_alerting
+from alert_rules.alerting import Alerting, by_rule, parse_alerting
 from alert_rules.rule import Severity
 from alert_rules.stages.route import Route
 from alert_rules.suggest import near
@@ -28,12 +28,12 @@ Config = Annotated[Path | None, typer.Option("--config", help="The settings file
 def load_alerting(settings: Settings) -> Alerting:
     """Return the plan in force; raise :class:`stream.settings.SettingsError` with every problem.
 
-    Without the section ``alerting`` every receiver is told of every incident at once.
+    Without the section ``alerting`` every receiver is told of everything, grouped by rule.
     """
     receivers = [receiver.name for receiver in settings.receivers]
     tree: Any = settings.alerting
     if tree is None:
-        return everything_to(receivers, settings.business.timezone)
+        return by_rule(receivers, settings.business.timezone)
     where = "settings"
     if isinstance(tree, Path):
         where = str(tree)

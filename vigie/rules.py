@@ -34,10 +34,15 @@ class RulesError(ValueError):
 
 
 class Checked(NamedTuple):
-    """The sound rules, by id, and all that is wrong with the others."""
+    """The sound rules, by id, and all that is wrong with the others.
+
+    ``tested`` are the same rules as their own tests know them: the shipped ones with the usual times in UTC, whatever zone
+    and times the settings name, because their timelines were written for these.
+    """
 
     rules: list[Rule]
     problems: list[Problem]
+    tested: list[Rule]
 
 
 class _Loader(yaml.SafeLoader):
@@ -83,8 +88,13 @@ def check(
     shipped = {file: tree for file, tree in shipped.items() if Path(file).stem not in replaced}
     # A shipped rule about targets is there for those who have some.
     rules, wrong = parse_rules(shipped, Known.of(catalogue, _pages(), intervals))
+    pinned, _ = parse_rules(shipped, Known.of(catalogue, _pages(), usual("UTC")))
     own_rules, own_wrong = parse_rules(own, Known.of(catalogue, None, intervals, targets))
-    return Checked(sorted(rules + own_rules, key=lambda rule: rule.id), problems + wrong + own_wrong)
+    return Checked(_by_id(rules + own_rules), problems + wrong + own_wrong, _by_id(pinned + own_rules))
+
+
+def _by_id(rules: Sequence[Rule]) -> list[Rule]:
+    return sorted(rules, key=lambda rule: rule.id)
 
 
 def _targets(catalogue: Catalogue, targets: Targets | None) -> list[Problem]:
@@ -104,10 +114,10 @@ def load_rules(
     catalogue: Catalogue, folders: Sequence[Path] = (), plan: Alerting | None = None, targets: Targets | None = None
 ) -> list[Rule]:
     """Return the rules in force; raise :class:`RulesError` with every problem. The arguments are those of :func:`check`."""
-    rules, problems = check(catalogue, folders, plan, targets)
-    if problems:
-        raise RulesError(problems)
-    return rules
+    found = check(catalogue, folders, plan, targets)
+    if found.problems:
+        raise RulesError(found.problems)
+    return found.rules
 
 
 def run_tests(rules: Sequence[Rule]) -> list[Failure]:
@@ -158,7 +168,7 @@ def test_command(
     if scenarios:
         what, count, failures = f"{len(scenarios)} files", *_play(scenarios, folder, config)
     else:
-        what, failures = f"{len(checked.rules)} rules", run_tests(checked.rules)
+        what, failures = f"{len(checked.rules)} rules", run_tests(checked.tested)
         count = sum(len(rule.tests) for rule in checked.rules)
     for failure in failures:
         typer.echo(str(failure), err=True)
@@ -200,7 +210,7 @@ def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     found = check(catalogue, [*settings.rule_folders, *(folders or ())], plan, settings.quotas())
     if problems:
         # The plan's intervals are not known then: that they are not there is no news.
-        return Checked(found.rules, problems + [p for p in found.problems if "undefined time interval" not in p.text])
+        return found._replace(problems=problems + [p for p in found.problems if "undefined time interval" not in p.text])
     return found
 
 

@@ -190,7 +190,7 @@ async def demo(
     batch: int = 500,
     tick: float = 0.1,
 ) -> AsyncIterator[list[dict[str, Any]]]:
-    """The endless demonstration in batches to publish: a month of history at once, then every ``tick`` seconds what is new.
+    """The endless demonstration in batches to publish: weeks of history at once, then every ``tick`` seconds what is new.
 
     ``clock`` gives epoch milliseconds, ``wait`` is ``asyncio.sleep`` or a test's own. Who reads slowly holds it back;
     the events' times are then those of the moments that were asked for.

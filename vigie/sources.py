@@ -111,15 +111,22 @@ def list_command(config: Config = None) -> None:
     """List the senders that are understood, the sources that are set, and what the pages of each web site need."""
     settings = settings_of(config)
     problems = []
-    for name, adapter in ADAPTERS.items():
-        print(f"{name}: needs {', '.join(adapter.needs)}")
+    addresses: dict[str, str] = {}
+    ready: set[str] = set()
     for name, tree in settings.sources.items():
         try:
             adapter, found = adapter_of(name, tree), parse_settings(name, tree)
         except SourceProblem as error:
             problems += error.problems
             continue
-        print(f"POST {found.address(f'/webhooks/{name}', settings.web.public_url)} ({adapter.name})")
+        set_ = bool(found.keys or found.password or found.token or found.organization_id)
+        ready |= {adapter.name} if set_ else set()
+        says = "" if set_ else f"; without {', '.join(adapter.needs)} all its requests are refused"
+        addresses[name] = f"POST {found.address(f'/webhooks/{name}', settings.web.public_url)} ({adapter.name}{says})"
+    for name, adapter in ADAPTERS.items():
+        print(f"{name}: {'is set' if name in ready else 'needs ' + ', '.join(adapter.needs)}")
+    for address in addresses.values():
+        print(address)
     for name, site in settings.collect.sites.items():
         address = f"{settings.web.public_url.rstrip('/')}/vigie.js"
         print(f'{name}: <script defer src="{address}" data-site="{site.key}"></script> (pages of {", ".join(site.origins)})')

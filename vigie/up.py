@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Annotated
 
 import orjson
 import typer
 from fastapi import FastAPI
 
-from agents import roll_kpis
+from agents import learn, roll_kpis
 from stream.cache import Fallback, Snapshots
 from stream.cache import Publisher as CachePublisher
 from stream.intake import Intake
@@ -19,18 +20,22 @@ from stream.publisher import Publisher
 from stream.seen import seen_of
 from stream.settings import Settings, config_file
 from stream.settings import load as settings_again
+from stream.waiting import end
 from stream.web import predictions
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.collect import Collector
 from stream.web.collect import router as collect_router
 from stream.web.door import Door, sources_of
+from stream.web.events import router as events_router
 from stream.web.server import serve
 from stream.web.webhooks import Entrance
 from stream.web.webhooks import router as webhooks_router
 from vigie.acts import open_operations
-from vigie.common import Config, console, log_to_stderr, run, settings_of
+from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
+from vigie.local import Local, announced, new_token
+from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.simulate import demo as demo_batches
 
@@ -50,7 +55,12 @@ def command(
     settings = settings_of(config, web__port=port)
     log_to_stderr(settings.log_level)
     again = Again(lambda: settings_again(config, web__port=port), config_file(config))
-    run(up(settings, demo=demo, seed=seed, again=again))
+    try:
+        # On a Kafka it is a worker among others; on its own broker it meets nobody.
+        with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
+            run(up(named, demo=demo, seed=seed, again=again))
+    except NameTaken as error:
+        refuse(error, 2)
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None) -> None:
@@ -62,6 +72,8 @@ async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None =
         await instance.start()
         kept = "in memory: nothing is kept over a restart" if settings.kafka.embedded else settings.kafka.brokers
         console.print(f"Vigie is up: {url}   (broker: {kept})")
+        if settings.kafka.embedded:
+            console.print("Give it events: vigie publish, vigie backfill. To acknowledge alerts on its page: vigie alerts token")
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
         if demo:
             tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))
@@ -70,9 +82,7 @@ async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None =
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)
 
 
 async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again: Again | None = None) -> str:
@@ -81,9 +91,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     With ``again`` its rules, routes and targets are read anew when their files change, and on SIGHUP.
     """
     settings = instance.settings
-    view = instance.roller.view
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
-    source = ViewSource(view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
+    source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
 
     def board_over(any_source: Source) -> Board:
         return Board(any_source, instance.business.calendar, instance.clock)
@@ -93,9 +102,10 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     fallback = Fallback(snapshots, source, board_over)
     metrics = instance.metrics
     shown = settings.metrics
-    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments, complete=lambda: source.complete)
+    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
+    metrics.show_old(instance.watcher.old)
     deliverer = instance.deliverer
     metrics.show_notifications(instance.notifications)
     metrics.show_decisions(lambda: instance.dispatcher.decisions)
@@ -105,11 +115,12 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         instance.engine.status,
         settings,
         scrape=metrics.scrape,
-        alerts=lambda: [instance.dispatcher.annotated(alert) for alert in instance.evaluator.current()],
+        alerts=instance.alerts,
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
     web.state.vigie.warnings.append(instance.evolving.told)
+    web.state.vigie.warnings.append(instance.faults.warnings)
     if again is not None:
         reloader = Reloader(instance, again.read, again.config)
         metrics.show_reload(lambda: float(not reloader.problems), lambda: reloader.at / 1000)
@@ -117,9 +128,11 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
     if settings.models.live:
-        metrics.show_models(instance.models)
+        # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
+        metrics.show_models(lambda: instance.models() if instance.holds(learn.NAME) else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
-    open_operations(
+    local = Local(new_token(), instance.options.brokers)
+    operations = open_operations(
         web,
         settings,
         instance.options,
@@ -129,19 +142,22 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         used=dispatcher.used,
         stands=dispatcher.stands,
         title=dispatcher.title,
+        local=local.token,
     )
+    incoming = Incoming(instance)
+    stack.callback(incoming.close)
+    web.include_router(events_router(operations, incoming.take))
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
+    stack.enter_context(announced(listening.port, local))
     caching = [
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
     ]
 
     async def end_cache() -> None:
-        for task in caching:
-            task.cancel()
-        await asyncio.gather(*caching, return_exceptions=True)
+        await end(*caching)
         await snapshots.close()
 
     stack.push_async_callback(end_cache)
@@ -176,6 +192,36 @@ async def open_door(
         web.state.collector = Collector(settings.collect, intake, seen, counted=metrics.collected)
         web.include_router(collect_router)
         console.print(f"tracker: /vigie.js, /collect ({', '.join(sites)})", highlight=False, markup=False)
+
+
+class Incoming:
+    """Publishes what comes in over the API, never further ahead of the folds than the embedded broker can hold."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._publisher: Publisher | None = None
+
+    async def take(self, events: Sequence[bytes]) -> None:
+        """Publish events and wait for the broker, and for the folds where it is embedded; raise ``OSError``."""
+        instance = self._instance
+        if instance.engine.status().get("state") != "running":
+            raise OSError("the instance is starting, or restoring")
+        if self._publisher is None:
+            self._publisher = Publisher(instance.options, message_timeout_ms=20_000)
+        publisher = self._publisher
+        failed = publisher.failed
+        for event in events:
+            publisher.publish(event)
+        left = await publisher.flushed(30)
+        if left or publisher.failed > failed:
+            raise OSError(f"the broker did not take all of it: {(publisher.errors or ['no answer'])[-1]}")
+        if instance.options.embedded:
+            await instance.engine.driver.settled(publisher.ends, cascade=True)
+
+    def close(self) -> None:
+        """Let the producer go."""
+        if self._publisher is not None:
+            self._publisher.close()
 
 
 async def _demo(instance: Instance, seed: int) -> None:

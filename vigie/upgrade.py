@@ -31,9 +31,11 @@ _WHAT = {
     "business.segment_limit": "values per dimension",
     "business.rates": "exchange rates",
     "business.pipelines": "stages of the pipelines",
+    "rules": "rules of counting",
 }
 #: What becomes of measures, in the order in which it is told.
 _FATES = {
+    "revised": "kept, and brought in line with the rules of this version by the facts that are kept",
     "derived": "new, counted from the facts that are kept",
     "anew": "counted anew from the facts that are kept",
     "from_now": "new, counted from now on",
@@ -53,6 +55,7 @@ class Kept:
     panes: int = 0
     changed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
+    revised: list[str] = field(default_factory=list)
     derived: list[str] = field(default_factory=list)
     anew: list[str] = field(default_factory=list)
     from_now: list[str] = field(default_factory=list)
@@ -89,10 +92,11 @@ class Kept:
 
 
 def state_of(rows: Mapping[bytes, bytes], keys: Counter[str], fold: str, business: Business, into: Kept) -> None:
-    """Judge one partition by its rows ``!`` and ``S``."""
+    """Judge one partition by its rows ``!``, ``S`` and ``O``."""
     one = orjson.loads(rows[b"!"])
     segments = Segments(business.segment_limit)
     segments.load(orjson.loads(rows.get(b"S", b"{}")))
+    segments.load_others(orjson.loads(rows.get(b"O", b"{}")))
     before = kept_under(one)
     limit = before.get("business.segment_limit", business.segment_limit)
     change = difference(fold, before, made_of(fold, business, one["watermark"]), full=segments.full(limit))
@@ -109,7 +113,7 @@ def check(options: EngineOptions, specs: Iterable[FoldSpec], business: Business)
 
     def take(key: Partition, message: Any) -> None:
         name, value = message.key(), message.value()
-        if name[:1] in b"!S":
+        if name[:1] in b"!SO":
             rows[key][name] = value
         elif value is None:
             names[key].discard(name)

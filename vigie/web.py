@@ -1,4 +1,4 @@
-"""``vigie web``: the page, the API and the metrics, from a view of its own, next to workers that fold."""
+"""``vigie web``: the page and the API, from a view of its own, next to workers that fold."""
 
 import asyncio
 import contextlib
@@ -15,6 +15,7 @@ from stream.catalogue import load_catalogue
 from stream.metrics import Metrics
 from stream.options import wall_clock
 from stream.settings import Settings
+from stream.waiting import end
 from stream.web import predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
@@ -24,6 +25,7 @@ from stream.web.server import serve
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import engine_options
+from vigie.names import NameTaken, claimed
 from vigie.up import open_door
 
 log = logging.getLogger(__name__)
@@ -33,7 +35,7 @@ def command(
     port: Annotated[int | None, typer.Option(help="Port of the page and the API (default: web.port).")] = None,
     config: Config = None,
 ) -> None:
-    """Serve the page, the API and the metrics; the folds run in `vigie worker`."""
+    """Serve the page and the API; the folds run in `vigie worker`, which exports the KPIs to Prometheus."""
     settings = settings_of(config, web__port=port)
     if settings.kafka.embedded:
         refuse(
@@ -41,7 +43,11 @@ def command(
             "(accepted: the address of a Kafka, such as localhost:9092; or run `vigie up`, which has its own page)"
         )
     log_to_stderr(settings.log_level)
-    run(web(settings))
+    try:
+        with claimed(settings, "web") as named:
+            run(web(named))
+    except NameTaken as error:
+        refuse(error, 2)
 
 
 async def web(settings: Settings) -> None:
@@ -61,7 +67,7 @@ async def web(settings: Settings) -> None:
     shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
     specs = [roller.spec(), alerts.spec(), *([shown_predictions.spec()] if settings.models.live else [])]
     engine = build_app(options, specs)
-    source = ViewSource(roller.view, catalogue)
+    source = ViewSource(lambda: roller.view, catalogue)
     snapshots = Snapshots.of(settings)
 
     def board(source: Source) -> Board:
@@ -72,9 +78,7 @@ async def web(settings: Settings) -> None:
 
     live = board(source)
     fallback = Fallback(snapshots, source, board)
-    shown = settings.metrics
-    metrics.show_kpis(live, shown.windows, shown.dimensions, shown.segments)
-    metrics.show_alerts(alerts.counts)
+    # No figures of sales, alerts or models in these metrics: the worker that holds each exports it, so that a sum counts it once.
     application = build_web(
         live,
         status,
@@ -86,11 +90,6 @@ async def web(settings: Settings) -> None:
     )
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
-    if settings.models.live:
-        metrics.show_models(shown_predictions.models)
-
-    def standing() -> set[str] | None:
-        return alerts.incidents() if source.complete else None
 
     async def read() -> None:
         await engine.start()
@@ -98,7 +97,7 @@ async def web(settings: Settings) -> None:
 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(snapshots.close)
-        open_operations(application, settings, options, stack, standing=standing)
+        open_operations(application, settings, options, stack, standing=alerts.incidents)
         await open_door(application, settings, options, metrics, business.rates.currencies, stack)
         listening = await serve(application, settings.web.host, settings.web.port, before_stop=application.state.vigie.live.stop)
         stack.push_async_callback(listening.stop)
@@ -114,6 +113,4 @@ async def web(settings: Settings) -> None:
             for task in done:
                 task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*tasks)

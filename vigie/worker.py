@@ -15,6 +15,7 @@ import typer
 from stream.settings import Settings, config_file, load
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import prepared
+from vigie.names import NameTaken, claimed
 from vigie.reload import Again
 from vigie.up import start_web
 
@@ -28,7 +29,11 @@ def command(
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded'; a worker needs a Kafka (VIGIE_KAFKA__BROKERS=host:9092), or run: vigie up", 2)
     log_to_stderr(settings.log_level)
-    run(work(settings, Again(lambda: load(config, web__port=port), config_file(config))))
+    try:
+        with claimed(settings, "worker") as named:
+            run(work(named, Again(lambda: load(config, web__port=port), config_file(config))))
+    except NameTaken as error:
+        refuse(error, 2)
 
 
 async def work(settings: Settings, again: Again | None = None) -> None:

@@ -6,6 +6,7 @@ from typing import TextIO
 import orjson
 
 from alert_rules.delivery import Delivery
+from alert_rules.inert import visible
 from alert_rules.outcome import Outcome, Retry, Sent
 from stream.settings import ReceiverSettings
 
@@ -46,7 +47,7 @@ class ConsoleNotifier:
         try:
             # Looked up now, not at import: whoever replaced stderr meant it.
             out = self._out or sys.stderr
-            out.write(orjson.dumps(line).decode() + "\n")
+            out.write(visible(orjson.dumps(line).decode()) + "\n")
             out.flush()
         except (OSError, ValueError) as error:
             return Retry(f"stderr cannot be written ({type(error).__name__})")

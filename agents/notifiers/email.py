@@ -10,8 +10,6 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from email import policy
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from html import escape
@@ -19,9 +17,11 @@ from typing import Any
 
 import aiosmtplib
 
+from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import TIMEOUT
 from alert_rules.delivery import Action, Delivery
+from alert_rules.note import TOLD, is_many, item_title
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 
@@ -96,7 +96,7 @@ class EmailNotifier:
         mail = compose(delivery, self._sender, self._to)
         try:
             refused, _ = await aiosmtplib.send(
-                mail,
+                mail.as_bytes(),
                 sender=parseaddr(self._sender)[1],
                 recipients=[parseaddr(text)[1] for text in self._to],
                 hostname=self._host,
@@ -138,10 +138,10 @@ def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
     alert = delivery.alert
     domain = parseaddr(sender)[1].partition("@")[2] or "vigie.invalid"
     root = f"<{_token(delivery.incident)}.{_token(delivery.receiver)}@{domain}>"
-    mail = EmailMessage(policy=policy.SMTP)
-    mail["From"] = _address(sender)
-    mail["To"] = [_address(text) for text in to]
-    mail["Subject"] = subject(alert)
+    mail = EmailMessage(policy=headers.POLICY)
+    mail["From"] = headers.addresses([_named(sender)], "From")
+    mail["To"] = headers.addresses([_named(text) for text in to], "To")
+    mail["Subject"] = headers.text(subject(alert), "Subject")
     mail["Date"] = format_datetime(_moment(alert, delivery.created))
     mail["Message-ID"] = f"<{_token(delivery.id)}@{domain}>"
     mail["In-Reply-To"] = root
@@ -160,9 +160,9 @@ def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
     return mail
 
 
-def _address(text: str) -> Address:
+def _named(text: str) -> tuple[str, str]:
     name, address = parseaddr(text)
-    return Address(clean(name), addr_spec=address)
+    return clean(name), address
 
 
 def _token(text: str) -> str:
@@ -175,19 +175,22 @@ def _moment(alert: Mapping[str, Any], created: int) -> datetime:
 
 def clean(text: str, limit: int = _SUBJECT) -> str:
     """Return a text that is safe in a header: one line, no control characters, at most ``limit`` characters."""
-    one = _CONTROL.sub(" ", text).strip()
+    one = " ".join(_CONTROL.sub(" ", text).split())
     return one if len(one) <= limit else one[: limit - 1] + "…"
 
 
 def subject(alert: Mapping[str, Any]) -> str:
     """Return the subject: what it is about, without what changes during the incident, so that its mails stay one thread."""
-    group = alert.get("group") or {}
+    group, words = alert.get("group") or {}, alert.get("message") or {}
     if alert.get("kind") == "digest":
-        return clean(str((alert.get("message") or {}).get("title") or "Summary"))
+        return clean(str(words.get("title") or "Summary"))
+    if words.get("about"):
+        return clean(str(words["about"]))
+    # Of a message that was written before its parts were.
     if alert.get("more") or len(alert.get("alerts") or ()) > 1 or (group and set(group) != {"incident"}):
         place = ", ".join(f"{name} {value}" for name, value in group.items() if value)
         return clean(f"Alerts: {place}" if place else "Alerts")
-    title = str((alert.get("message") or {}).get("title") or alert.get("rule"))
+    title = str(words.get("title") or alert.get("rule"))
     return clean(_VALUE.sub("", _STAMP.sub("", title)) or "Alert")
 
 
@@ -203,9 +206,12 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
     state = "resolved" if alert.get("kind") == "resolved" else str(alert.get("severity"))
     colour = _COLOURS.get(state, "#57606a")
     first, _, rest = text.partition("\n\n")
-    rows = "".join(map(_row, filter(None, rest.splitlines())))
+    items = (alert.get("alerts") or ())[:TOLD] if is_many(alert) else ()
+    more = text.rpartition("\n")[2] if items else ""
+    rows = "".join(map(_item, items)) + _line(more if more.startswith("and ") else "") if items else ""
+    rows = rows or "".join(map(_row, filter(None, rest.splitlines())))
     lead = escape(first).replace("\n", "<br>")
-    return (
+    page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(clean(title))}</title></head>"
         '<body style="margin:0;padding:0;background:#f6f8fa;color:#1f2328;'
@@ -221,6 +227,29 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
         '<tr><td style="padding:12px 20px;border-top:1px solid #d0d7de;color:#57606a;font-size:12px;overflow-wrap:anywhere">'
         f"{escape(_footer(alert))}</td></tr></table></td></tr></table></body></html>\n"
     )
+    return page.replace(" %", "\u00a0%")  # a line never begins with the sign
+
+
+def _item(item: Mapping[str, Any]) -> str:
+    """Return the row of one alert of a group: its title, a link to its page where the settings know it, what it says and why."""
+    shown, colour, url = escape(item_title(item)), _COLOURS.get(_state(item), "#57606a"), str(item.get("url") or "")
+    if url.startswith(("http://", "https://")):
+        shown = f'<a href="{escape(url)}" style="color:{colour}">{shown}</a>'
+    text = escape(str(item.get("text") or ""))
+    grey = f'<br><span style="color:#57606a">Why: {escape(str(item["why"]))}</span>' if item.get("why") else ""
+    return (
+        f'<tr><td colspan="2" style="padding:8px 0 8px 10px;border-left:3px solid {colour};'
+        f'overflow-wrap:anywhere"><strong style="color:{colour}">{shown}</strong><br>{text}{grey}</td></tr>'
+        '<tr><td colspan="2" style="height:8px;line-height:8px">&nbsp;</td></tr>'
+    )
+
+
+def _state(item: Mapping[str, Any]) -> str:
+    return "resolved" if item.get("state") == "resolved" else str(item.get("severity"))
+
+
+def _line(line: str) -> str:
+    return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{escape(line)}</td></tr>' if line else ""
 
 
 def _row(line: str) -> str:
@@ -231,7 +260,7 @@ def _row(line: str) -> str:
         return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{shown}</td></tr>'
     name, colon, value = line.partition(": ")
     if not colon or len(name) >= 30:
-        return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{escape(line)}</td></tr>'
+        return _line(line)
     link = value.startswith(("http://", "https://"))
     shown = f'<a href="{escape(value)}" style="color:#0969da">{escape(value)}</a>' if link else escape(value)
     return (

@@ -11,6 +11,7 @@ import orjson
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, Poster, usable
 from alert_rules.delivery import Delivery
+from alert_rules.inert import inert
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from stream.settings import ReceiverSettings
 
@@ -82,7 +83,8 @@ def event(thread: str, alert: Mapping[str, Any]) -> dict[str, Any]:
         "timestamp": alert.get("at"),
         "component": alert.get("kpi"),
         "group": alert.get("rule"),
-        "custom_details": {name: alert.get(name) for name in ("segment", "value", "threshold", "labels", "since", "why_now")}
+        "custom_details": {"segment": {name: inert(str(value)) for name, value in (alert.get("segment") or {}).items()}}
+        | {name: alert.get(name) for name in ("value", "threshold", "labels", "since", "why_now")}
         | {"text": str(words.get("text") or "")[:10_000]},
     }
     if str(alert.get("runbook") or "").startswith(("http://", "https://")):

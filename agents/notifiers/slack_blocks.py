@@ -1,10 +1,12 @@
 """What does a message look like in Slack? Blocks within Block Kit's limits, in which nothing that people wrote is markup."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from alert_rules.delivery import Action
 from alert_rules.explain import BEHIND, behind_items
+from alert_rules.note import TOLD, is_many, item_title
 
 #: Block Kit's limits: characters of a section's text, elements of a context, blocks of a message, characters of a button's
 #: text, of its value, and of a URL.
@@ -14,6 +16,8 @@ BLOCKS = 50
 BUTTON = 75
 VALUE = 2000
 URL = 2000
+#: Nothing in a text becomes a link or a name by itself, and no page is shown for one.
+INERT = {"unfurl_links": False, "unfurl_media": False, "link_names": False, "parse": "none"}
 _MARKS = {"critical": ":red_circle:", "warn": ":large_yellow_circle:"}
 _NEWS = {
     "resolved": "Resolved",
@@ -28,9 +32,14 @@ _NEWS = {
 }
 
 
+#: Signs of Slack's markup and what stands for them; a colon before a name is how an emoji begins.
+_MARKUP = str.maketrans({"*": "∗", "~": "∼", "`": "ˋ"})
+_EMOJI = re.compile(r":(?=[\w+'-]+:)")
+
+
 def escape(text: str, limit: int) -> str:
-    """Return a text for Slack's markup, in which nothing is a link or a mention, of at most ``limit`` characters."""
-    kept = text
+    """Return a text for Slack's markup, in which nothing is a link, a mention, an emoji or bold; at most ``limit`` long."""
+    kept = _EMOJI.sub("∶", text.translate(_MARKUP))
     while len(escaped := kept.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")) > limit:
         # Cut before escaping: half of an "&amp;" would be shown as it is.
         kept = kept[: max(0, len(kept) - max(1, (len(escaped) - limit) // 5)) - 1].rstrip() + "…"
@@ -47,23 +56,37 @@ def render(alert: Mapping[str, Any], actions: Sequence[Action] = (), *, pressed:
     mark = ":large_green_circle:" if alert.get("kind") == "resolved" else _MARKS.get(str(alert.get("severity")), "")
     first, _, rest = text.partition("\n\n")
     blocks: list[dict[str, Any]] = [_section(f"{mark} *{escape(title, 500)}*".strip())]
-    behind = _behind(alert)
-    if behind:
-        rest = rest.partition(f"\n\n{BEHIND}\n")[0]  # told with links instead
-    blocks += [_section(escape(part, SECTION)) for part in (first, rest) if part.strip()]
-    blocks += behind
-    told = [("rule", alert.get("rule")), ("why now", alert.get("why_now")), ("incident", alert.get("incident"))]
+    if is_many(alert):
+        items, rest = [_item(item) for item in (alert.get("alerts") or ())[:TOLD]], text.rpartition("\n")[2]
+        parts = [escape(first, SECTION), *items, escape(rest, SECTION) if rest.startswith("and ") else ""]
+        blocks += [_section(part) for part in parts if part.strip()]
+    else:
+        behind = _behind(alert)
+        if behind:
+            rest = rest.partition(f"\n\n{BEHIND}\n")[0]  # told with links instead
+        blocks += [_section(escape(part, SECTION)) for part in (first, rest) if part.strip()]
+        blocks += behind
+    told = [("why now", alert.get("why_now")), ("incident", alert.get("incident"))]
     ack = alert.get("acknowledged")
     if isinstance(ack, Mapping):
         told.insert(0, ("taken care of by", ack.get("by")))
-    elements = [{"type": "mrkdwn", "text": f"{name}: {escape(str(value), 300)}"} for name, value in told if value]
+    elements = [
+        {"type": "mrkdwn", "text": f"{name}: {escape(str(value), 300)}", "verbatim": True} for name, value in told if value
+    ]
     if elements:
         blocks.append({"type": "context", "elements": elements[:CONTEXT]})
     if buttons := _buttons(alert, actions, pressed=pressed):
         blocks.append({"type": "actions", "elements": buttons})
-    # `text` is what a notification shows; `link_names` and unfurling off: names and links in it do nothing.
-    shown = {"text": escape(title, SECTION) or "-", "blocks": blocks[:BLOCKS]}
-    return shown | {"unfurl_links": False, "unfurl_media": False, "link_names": False}
+    # `text` is what a notification shows.
+    return {"text": escape(title, SECTION) or "-", "blocks": blocks[:BLOCKS]} | INERT
+
+
+def _item(item: Mapping[str, Any]) -> str:
+    """Return what tells one alert of a group; its title is a link to its page where the settings know it."""
+    words, url = escape(item_title(item), 300).replace("|", "¦"), str(item.get("url") or "")
+    linked = f"<{url.replace('&', '&amp;')}|{words}>" if url and len(url) <= URL and not set(url) & set("<>| ") else words
+    why = f"\n_Why: {escape(str(item['why']), 300)}_" if item.get("why") else ""
+    return f"*{linked}*\n{escape(str(item.get('text') or ''), 1500)}{why}"
 
 
 def _behind(alert: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -71,7 +94,11 @@ def _behind(alert: Mapping[str, Any]) -> list[dict[str, Any]]:
     lines = []
     for line, url in behind_items(alert.get("explanation") or {}):
         words = escape(line, 300)
-        lines.append(f"<{escape(url, URL)}|{words.replace('|', '¦')}>" if url and not set(url) & set("<>| ") else words)
+        lines.append(
+            f"<{url.replace('&', '&amp;')}|{words.replace('|', '¦')}>"
+            if url and len(url) <= URL and not set(url) & set("<>| ")
+            else words
+        )
     return [_section(text)] if lines and len(text := "\n".join([f"*{BEHIND}*", *lines])) <= SECTION else []
 
 
@@ -84,13 +111,24 @@ def news(alert: Mapping[str, Any]) -> dict[str, Any]:
     lines = [f"*{what}*{f': {escape(why, 300)}' if why else ''}", escape(title, 500)]
     if alert.get("kind") not in ("acknowledged", "unacknowledged", "repeated") and first.strip():
         lines.append(escape(first, 1500))
+        if is_many(alert):
+            lines += [_item(item) for item in (alert.get("alerts") or ())[:TOLD] if item.get("news")]
+            lines += [escape(rest, 1000) for rest in [str(words.get("text")).rpartition("\n")[2]] if rest.startswith("and ")]
     return {
         "text": f"{what}: {escape(title, 2900)}",
-        "blocks": [_section("\n".join(lines))],
-        "unfurl_links": False,
-        "unfurl_media": False,
-        "link_names": False,
-    }
+        "blocks": [_section(part) for part in _parts(lines)],
+    } | INERT
+
+
+def _parts(lines: Sequence[str]) -> list[str]:
+    """Return lines as texts that a section can hold."""
+    parts = [""]
+    for line in lines:
+        if parts[-1] and len(parts[-1]) + 1 + len(line) > SECTION:
+            parts.append(line)
+        else:
+            parts[-1] = f"{parts[-1]}\n{line}" if parts[-1] else line
+    return parts
 
 
 def _buttons(alert: Mapping[str, Any], actions: Sequence[Action], *, pressed: bool) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ import orjson
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, Poster, usable
 from alert_rules.delivery import Delivery
+from alert_rules.inert import inert
+from alert_rules.note import is_many
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.wording import TemplateError, fill
 from stream.settings import ReceiverSettings
@@ -124,7 +126,10 @@ class TaskNotifier(ABC):
     def _words(self, delivery: Delivery) -> str:
         words = delivery.alert.get("message") or {}
         why = delivery.alert.get("why_now")
-        return f"{words.get('title') or delivery.alert.get('rule')}{f': {why}' if why else ''}\n\n{_footer(delivery)}"[:12_000]
+        head = f"{words.get('title') or delivery.alert.get('rule')}{f': {why}' if why else ''}"
+        # Of a group it is not known by its title what is new.
+        told = f"\n\n{str(words.get('text') or '')[:10_000]}" if is_many(delivery.alert) else ""
+        return f"{head}{told}\n\n{_footer(delivery)}"[:12_000]
 
     async def _post(self, delivery: Delivery, call: Call, known: str | None = None) -> Outcome:
         def judge(text: bytes) -> Outcome:
@@ -174,11 +179,11 @@ class TrelloNotifier(TaskNotifier):
 
     def create(self, title: str, text: str) -> Call:
         """``POST /cards``."""
-        return Call("/cards", {"idList": self._place, "name": title, "desc": text, "pos": "top"})
+        return Call("/cards", {"idList": self._place, "name": title, "desc": _no_markdown(text), "pos": "top"})
 
     def comment(self, task: str, text: str) -> Call:
         """``POST /cards/{id}/actions/comments``."""
-        return Call(f"/cards/{task}/actions/comments", {"text": text})
+        return Call(f"/cards/{task}/actions/comments", {"text": _no_markdown(text)})
 
     def judge(self, tree: dict[str, Any]) -> str | Outcome:
         """A card, or an action, with its id."""
@@ -250,10 +255,15 @@ class MondayNotifier(TaskNotifier):
 def fields(alert: Mapping[str, Any]) -> dict[str, str]:
     """Return what a template may name."""
     words = alert.get("message") or {}
-    segment = ", ".join(f"{name} {value}" for name, value in (alert.get("segment") or {}).items())
+    segment = ", ".join(f"{name} {inert(str(value))}" for name, value in (alert.get("segment") or {}).items())
     plain = {name: str(alert.get(name) or "") for name in ("rule", "severity", "incident", "since", "runbook", "kpi")}
     title = str(words.get("title") or alert.get("rule") or "")
     return plain | {"title": title, "text": str(words.get("text") or ""), "segment": segment or "total"}
+
+
+def _no_markdown(text: str) -> str:
+    """Return a text in which nothing is a link under another name: Markdown's are made of brackets."""
+    return re.sub(r"[\[\]<`]", r"\\\g<0>", text)
 
 
 def _footer(delivery: Delivery) -> str:

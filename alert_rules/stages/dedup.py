@@ -29,13 +29,14 @@ class Standing(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """What to say: the kind of the message, why now, and which incidents are news."""
+    """What to say: the kind of the message, why now, and which incidents are news, each with what is new about it."""
 
     kind: str  # fired | upgraded | downgraded | resolved | updated | repeated
     reason: str
-    news: tuple[str, ...]
+    news: Mapping[str, str]  # new | graver | less grave | ended; empty words where that is said by the kind
 
 
+NEW, GRAVER, LESS_GRAVE, ENDED = "new", "graver", "less grave", "ended"
 _RANK = {"warn": 0, "critical": 1}
 
 
@@ -53,7 +54,8 @@ def decide(members: Mapping[str, Standing], notified: int | None, repeat_interva
         if not member.ended and member.told is not None and member.severity != member.told.severity:
             rose = _RANK.get(member.severity, 0) > _RANK.get(member.told.severity, 0)
             (up if rose else down).append(id_)
-    news = tuple(fresh + up + down + ended)
+    marked = ((NEW, fresh), (GRAVER, up), (LESS_GRAVE, down), (ENDED, ended))
+    news = {incident: mark for mark, incidents in marked for incident in incidents}
     standing = [id_ for id_, m in members.items() if not m.ended]
     if fresh:
         reason = "first notification" if notified is None else "new alerts in the group"
@@ -66,5 +68,5 @@ def decide(members: Mapping[str, Standing], notified: int | None, repeat_interva
         return Notice("downgraded", "less grave than what was told", news)
     again = [id_ for id_ in standing if not members[id_].acknowledged]
     if again and repeat_interval and notified is not None and now - notified >= repeat_interval:
-        return Notice("repeated", "repeat interval elapsed", ())
+        return Notice("repeated", "repeat interval elapsed", {})
     return None

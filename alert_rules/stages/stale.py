@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from alert_rules.inert import inert
 from alert_rules.stages.held import Held
 
 
@@ -34,6 +35,6 @@ class Stale:
         for incident, (feeds, sender, last) in self._silent.items():
             common = sorted(feeds.intersection(depends))
             if common:
-                words = f"{sender}, which feeds {', '.join(common)}, has been silent since {last}"
+                words = f"{inert(sender)}, which feeds {', '.join(common)}, has been silent since {last}"
                 return Held("inhibit", f"{words}: incident {incident}")
         return None

@@ -41,14 +41,16 @@ select k, event.* from event join (select distinct k from asked) on t < k;
 -- Rolling: from the pane (hour; business day from 30 days on) that holds the instant one length ago.
 -- Calendar: the period that holds the instant just before.
 create or replace table span as
-select k, t, win, case win
-    when '24h' then (t - 86400000) // 3600000 * 3600000
-    when '7d' then (t - 7 * 86400000::bigint) // 3600000 * 3600000
-    when '30d' then instant(date_trunc('day', local(t - 30 * 86400000::bigint)))
-    when '90d' then instant(date_trunc('day', local(t - 90 * 86400000::bigint)))
-    else instant(date_trunc(win, local(t - 1)))
+with length as (
+    select win, try_cast(rtrim(win, 'hd') as bigint) * case when win like '%h' then 3600000::bigint else 86400000 end as millis
+    from asked_window
+)
+select k, t, win, case
+    when millis is null then instant(date_trunc(win, local(t - 1)))
+    when millis < 30 * 86400000::bigint then (t - millis) // 3600000 * 3600000
+    else instant(date_trunc('day', local(t - millis)))
 end as begin
-from asked, asked_window;
+from asked, length;
 
 -- == Merges: the survivor has the facts of both ==
 create or replace table survivor as
@@ -92,10 +94,12 @@ with told as (
         last_value(product ignore nulls) over so_far as product, last_value(region ignore nulls) over so_far as region,
         last_value(segment ignore nulls) over so_far as segment, last_value(variant ignore nulls) over so_far as variant,
         money(last_value(amount ignore nulls) over so_far) as amount,
-        coalesce(last_value(turn ignore nulls) over so_far, 'open') as status
+        -- An edit opens no deal: until a creation or a stage is told, nobody knows what it is.
+        coalesce(last_value(turn ignore nulls) over so_far,
+            case when bool_or(kind = 'created' or stage_said is not null) over so_far then 'open' else 'unknown' end) as status
     from told window so_far as (partition by k, subject order by t, id rows unbounded preceding)
 ), followed as (
-    select *, lag(status, 1, 'open') over w as status_before, status is distinct from lag(status) over w as turns
+    select *, status is distinct from lag(status) over w as turns
     from carried window w as (partition by k, subject order by t, id)
 ), staged as (
     select *,
@@ -105,7 +109,7 @@ with told as (
         min(case when kind = 'created' then t end) over so_far as created
     from followed window so_far as (partition by k, subject order by t, id rows unbounded preceding)
 )
-select * exclude (stage_said, status_before, turns), case when status = 'open' then stage end as place,
+select * exclude (stage_said, turns), case when status = 'open' then stage end as place,
     -- The first event that says so dates the close.
     first_value(t) over same_run as closed, first_value(owner) over same_run as owner_then, first_value(team) over same_run as team_then,
     lead(t) over (partition by k, subject order by t, id) as until
@@ -117,7 +121,7 @@ select k, subject, status, closed, amount, created,
     coalesce(nullif(owner_then, ''), owner) as owner, coalesce(nullif(team_then, ''), team) as team,
     source, campaign, product, region, segment, variant
 from (from deal_fact qualify row_number() over (partition by k, subject order by t desc, id desc) = 1)
-where status <> 'open';
+where status in ('won', 'lost');
 
 create or replace table stage_visit as
 with step as (
@@ -133,17 +137,18 @@ from whole qualify place is not null;
 
 -- The pipeline at an instant: each deal as its last fact before left it.
 create or replace table level as
-select asked.k, asked.t, dim.dim, dim.seg, sum(amount) as n
+select asked.k, asked.t, dim.dim, dim.seg, sum(amount) filter (status = 'open') as n, count(*) filter (status = 'unknown') as unknown
 from asked join deal_fact d on d.k = asked.k and d.t < asked.t and (d.until is null or d.until >= asked.t),
     unnest(list_append(by_deal(d), {'dim': 'stage', 'seg': place})) as dims(dim)
-where status = 'open' and (dim.dim = 'total' or dim.seg <> '')
+where status in ('open', 'unknown') and (dim.dim = 'total' or dim.seg <> '')
 group by all;
 
 -- == Leads ==
 create or replace table lead_ as
 select k, subject,
-    min(t) filter (kind = 'created') as created,
-    min(t) filter (kind = 'contacted') as contacted,
+    any_value(born) as created,
+    -- Somebody who was called long before being a lead was not answered as one.
+    min(t) filter (kind = 'contacted' and t >= born - 86400000) as contacted,
     min(t) filter (kind = 'converted') as converted,
     count(*) filter (kind = 'qualified') > 0 as qualified,
     count(*) filter (kind = 'disqualified') > 0 as disqualified,
@@ -155,7 +160,8 @@ select k, subject,
     last(said(data, 'region') order by t, id) filter (said(data, 'region') is not null) as region,
     last(said(data, 'segment') order by t, id) filter (said(data, 'segment') is not null) as segment,
     last(said(data, 'variant') order by t, id) filter (said(data, 'variant') is not null) as variant
-from fact anti join gone using (k, family, subject) where family = 'lead' group by all;
+from (select *, min(t) filter (kind = 'created') over (partition by k, subject) as born from fact where family = 'lead')
+    anti join gone using (k, family, subject) group by k, subject;
 
 -- == Visits: those of one session id; where there is none, those with no silence longer than the gap between them ==
 create or replace table visit as
@@ -263,7 +269,10 @@ from (select t, win, begin, dim, seg, coalesce(columns(* exclude (t, win, begin,
 
 create or replace view answer as
 select kpi, win, dim, seg, t, begin,
-    case when den is null then num / num_unit when den <> 0 then
+    -- A share of amounts of which some are below 0 may come out as none.
+    case when den is null then num / num_unit
+        when kpi = 'win_rate_value' and den <> 0 and num / den not between 0 and 1 then null
+        when den <> 0 then
         (num / num_unit) / (den / den_unit) * case when kpi = 'nps' then 100 else 1 end end as value,
     case when den is not null then num / num_unit end as num,
     den / den_unit as den
@@ -271,4 +280,6 @@ from quotient
 union all
 select 'median_deal_size', win, dim, seg, t, begin, median / 10000, null, null from middle join span using (t, win)
 union all
-select 'open_pipeline', win, dim, seg, t, begin, coalesce(n, 0) / 10000, null, null from level join span using (k, t);
+select 'open_pipeline', win, dim, seg, t, begin, coalesce(n, 0) / 10000, null, null from level join span using (k, t)
+union all
+select 'unknown_deals', win, dim, seg, t, begin, unknown, null, null from level join span using (k, t);

@@ -59,12 +59,18 @@ MODELS: Mapping[str, type[contract.Envelope]] = MappingProxyType(
     {name: _event_model(name, struct) for name, struct in STRUCTS.items()}
 )
 
+_REASONS = {
+    "amount": Reason.BAD_AMOUNT,
+    "cost": Reason.BAD_AMOUNT,
+    "currency": Reason.UNKNOWN_CURRENCY,
+    "default_currency": Reason.UNKNOWN_CURRENCY,
+}
 _OPTIONAL = ("datacontenttype", "dataschema", "traceparent", "tracestate")
 _MOST_UNKNOWN = 32
 _MOST_PROBLEMS = 3
 
 
-def binary(headers: Sequence[tuple[str, bytes]]) -> bool:
+def binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
     """Tell whether the headers hold the event's attributes (CloudEvents' binary content mode)."""
     mode = False
     for name, value in headers:
@@ -75,7 +81,7 @@ def binary(headers: Sequence[tuple[str, bytes]]) -> bool:
     return mode
 
 
-def read(value: bytes | None, headers: Sequence[tuple[str, bytes]], topic: str) -> tuple[Event, tuple[str, ...]]:
+def read(value: bytes | None, headers: Sequence[tuple[str, bytes | None]], topic: str) -> tuple[Event, tuple[str, ...]]:
     """Return the event as its struct, and the names of its unknown fields; raise Refused.
 
     What depends on the moment and on the settings (the range of times, known currencies) is not looked at here.
@@ -129,9 +135,11 @@ def _structured(value: bytes | None) -> dict[str, Any]:
     return raw
 
 
-def _binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> dict[str, Any]:
+def _binary(value: bytes | None, headers: Sequence[tuple[str, bytes | None]]) -> dict[str, Any]:
     raw: dict[str, Any] = {}
     for name, content in headers:
+        if content is None:  # CloudEvents: null is the same as absent
+            continue
         if name.startswith("ce_"):
             attribute = name[3:]
         elif name.lower() == "content-type":
@@ -141,7 +149,7 @@ def _binary(value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> dict[s
         if attribute in raw or attribute == "data":
             raise Refused(Reason.BAD_ENVELOPE, f"header {shown(name)}: given twice, or not an attribute of CloudEvents")
         try:
-            raw[attribute] = (content or b"").decode()
+            raw[attribute] = content.decode()
         except UnicodeDecodeError:
             raise Refused(Reason.BAD_ENVELOPE, f"header {shown(name)}: not UTF-8") from None
     if value:
@@ -201,9 +209,7 @@ def _reason_of(where: str, missing: bool) -> Reason:
     if where == "time":
         return Reason.BAD_TIME
     if where.startswith("data.") and not missing:
-        return {"amount": Reason.BAD_AMOUNT, "cost": Reason.BAD_AMOUNT, "currency": Reason.UNKNOWN_CURRENCY}.get(
-            where[5:], Reason.INVALID_DATA
-        )
+        return _REASONS.get(where[5:], Reason.INVALID_DATA)
     return Reason.INVALID_DATA if where.split(".", 1)[0] == "data" else Reason.BAD_ENVELOPE
 
 

@@ -126,7 +126,10 @@ class Attributes(Part):
     """Any attribute of a deal or a lead; absent means not known to this event, null means cleared."""
 
     amount: Amount | None = None
-    currency: Currency | None = Field(None, description="Without one, the deal's own, or the business currency.")
+    currency: Currency | None = Field(None, description="Without one, the deal's own, the default, or the business currency.")
+    default_currency: Currency | None = Field(
+        None, description="What a sender that does not know the deal holds its amounts to be in; counts where no event gives one."
+    )
     cost: Amount | None = Field(None, description="What the deal costs to deliver, in the same currency.")
     stage: Text | None = None
     pipeline: Text | None = None
@@ -141,6 +144,11 @@ class Attributes(Part):
     lead_id: Text | None = None
     expected_close_date: Day | None = None
     variant: Text | None = Field(None, description="The arm of an experiment.")
+    name: Text | None = Field(
+        None,
+        description="What people call it. For people to read only: no figure, segment or metric has it. It may name a person.",
+        json_schema_extra={"x-personal": "perhaps"},
+    )
 
 
 class StageAttributes(Attributes):
@@ -190,8 +198,15 @@ class LeadAttributes(Attributes):
     """Any attribute of a lead."""
 
     score: Score | None = None
-    email_hash: Text | None = Field(None, description="A hash: addresses themselves have no place here.")
+    email_hash: Text | None = Field(
+        None, description="A hash: addresses themselves have no place here.", json_schema_extra={"x-personal": "yes"}
+    )
     bant: Bant | None = None
+    name: Text | None = Field(
+        None, description="Who the lead is, or the company. For people to read only.", json_schema_extra={"x-personal": "yes"}
+    )
+    first_name: Text | None = Field(None, description="Where a CRM has no whole name.", json_schema_extra={"x-personal": "yes"})
+    last_name: Text | None = Field(None, description="Where a CRM has no whole name.", json_schema_extra={"x-personal": "yes"})
 
 
 class Contact(Part):
@@ -254,7 +269,15 @@ class Reach(Part):
     currency: Currency | None = Field(None, description="The cost's; without one, the business currency.")
 
 
-class Invoice(Part):
+class Account(Part):
+    """What people call a customer."""
+
+    name: Text | None = Field(
+        None, description="The account's name. For people to read only.", json_schema_extra={"x-personal": "perhaps"}
+    )
+
+
+class Invoice(Account):
     """What a customer was billed."""
 
     amount: Amount
@@ -264,13 +287,13 @@ class Invoice(Part):
     term_end: Day | None = None
 
 
-class Churn(Part):
+class Churn(Account):
     """Why a customer has left."""
 
     reason: Text | None = None
 
 
-class Survey(Part):
+class Survey(Account):
     """A customer's answer."""
 
     model_config = ConfigDict(
@@ -289,7 +312,7 @@ class Survey(Part):
         return self
 
 
-class Ticket(Part):
+class Ticket(Account):
     """When a customer wrote, and how long the answer took."""
 
     opened_at: Time | None = None

@@ -7,7 +7,13 @@ from msgspec import UNSET, Meta, UnsetType, field
 from models.events.wire import Amount, Currency, Data, Day, Envelope, Instant, Seconds, Text
 
 
-class Invoice(Data, frozen=True):
+class Account(Data, frozen=True):
+    """What people call a customer."""
+
+    name: Text | UnsetType | None = UNSET
+
+
+class Invoice(Account, kw_only=True, frozen=True):
     """What a customer was billed."""
 
     amount: Amount
@@ -17,20 +23,20 @@ class Invoice(Data, frozen=True):
     term_end: Day | UnsetType | None = UNSET
 
 
-class Churn(Data, frozen=True):
+class Churn(Account, kw_only=True, frozen=True):
     """Why a customer has left."""
 
     reason: Text | UnsetType | None = UNSET
 
 
-class Survey(Data, frozen=True):
+class Survey(Account, kw_only=True, frozen=True):
     """A customer's answer: ``nps`` from 0 to 10, ``csat`` from 1 to 5."""
 
     kind: Literal["nps", "csat"]
     score: Annotated[float, Meta(ge=0, le=10)]
 
 
-class Ticket(Data, frozen=True):
+class Ticket(Account, kw_only=True, frozen=True):
     """When a customer wrote, and how long the answer took."""
 
     opened_at: Instant | UnsetType | None = UNSET

@@ -10,6 +10,7 @@ class Attributes(Data, kw_only=True, frozen=True):
 
     amount: Amount | UnsetType | None = UNSET
     currency: Currency | UnsetType | None = UNSET
+    default_currency: Currency | UnsetType | None = UNSET
     cost: Amount | UnsetType | None = UNSET
     stage: Text | UnsetType | None = UNSET
     pipeline: Text | UnsetType | None = UNSET
@@ -24,6 +25,7 @@ class Attributes(Data, kw_only=True, frozen=True):
     lead_id: Text | UnsetType | None = UNSET
     expected_close_date: Day | UnsetType | None = UNSET
     variant: Text | UnsetType | None = UNSET
+    name: Text | UnsetType | None = UNSET
 
 
 class StageAttributes(Attributes, kw_only=True, frozen=True):

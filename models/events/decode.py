@@ -10,10 +10,12 @@ from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET
-from msgspec.structs import force_setattr
+from msgspec.structs import fields, force_setattr
 
 from models.events import authority, customers, deals, engagement, leads, spend
 from models.events.catalogue import TOPICS, Event
+from models.events.facts import DealFacts, LeadFacts, read_facts
+from models.events.merges import DealAbsorbed, LeadAbsorbed
 from models.events.refused import Reason, Refused
 from models.events.scalars import (
     AHEAD,
@@ -22,6 +24,7 @@ from models.events.scalars import (
     check_date,
     check_score,
     check_time,
+    clean_text,
     has_control,
     parse_amount,
     parse_time,
@@ -30,7 +33,7 @@ from models.events.scalars import (
 
 #: The event, when it happened (epoch milliseconds), and the names of the fields that were kept out.
 Decoded: TypeAlias = tuple[Event, int, tuple[str, ...]]
-Headers: TypeAlias = Sequence[tuple[str, bytes]]
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 #: ``(value, headers, arrival in epoch milliseconds)`` to the event; raises Refused.
 Decode: TypeAlias = Callable[[bytes | None, Headers, int], Decoded]
 Known: TypeAlias = frozenset[str] | None
@@ -63,6 +66,9 @@ def decoder(topic: str, *, currencies: Known = None, limit: int = RECORD_LIMIT, 
                     settle = settle_of(event.__class__)
                     if settle is not None:
                         settle(event, arrival, currencies)
+                    # Plain ASCII without an escape has nothing in it that must not come in: by far the most records.
+                    if not value.isascii() or b"\\" in value or b"\x7f" in value:
+                        _clean(event.data)
                     return event, at, ()
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass  # whatever it was, the authority says it better
@@ -71,6 +77,7 @@ def decoder(topic: str, *, currencies: Known = None, limit: int = RECORD_LIMIT, 
         settle = settle_of(event.__class__)
         if settle is not None:
             settle(event, arrival, currencies)
+        _clean(event.data)
         return event, at, unknown
 
     return decode
@@ -84,6 +91,29 @@ def _decoder(topic: str, currencies: Known) -> Decode:
 def decode(value: bytes | None, headers: Headers, *, topic: str, arrival: int, currencies: Known = None) -> Decoded:
     """Decode one record; :func:`decoder` is for many."""
     return _decoder(topic, currencies)(value, headers, arrival)
+
+
+def _clean(data: Any) -> None:
+    """Clean the texts for people (names, words) in place; ids are told apart by their fields' names and stay exact."""
+    for name in _words(data.__class__):
+        value = getattr(data, name)
+        if value.__class__ is str and not value.isprintable():
+            cleaned = clean_text(value)
+            if cleaned != value:
+                if not cleaned and next(field for field in fields(data) if field.name == name).required:
+                    raise Refused(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is a text that can be seen")
+                force_setattr(data, name, cleaned or None)
+
+
+@lru_cache(maxsize=64)
+def _words(kind: type) -> tuple[str, ...]:
+    """Return the names of the fields that may hold words."""
+    names: tuple[str, ...] = getattr(kind, "__struct_fields__", ())
+    return tuple(name for name in names if name not in _EXACT and not name.endswith("_id"))
+
+
+#: Texts that are no words: ids, hashes, addresses, times.
+_EXACT = frozenset({"into", "email_hash", "url", "referrer", "page"})
 
 
 # What remains after the structs: amounts, dates and currencies are replaced or checked by the scalars of the contract.
@@ -102,10 +132,10 @@ def _settle_attributes(event: Any, arrival: int, currencies: Known) -> None:
     raw = data.cost
     if raw is not UNSET and raw is not None:
         force_setattr(data, "cost", parse_amount(raw))
-    raw = data.currency
-    if raw is not UNSET and raw is not None:
-        if currencies is None or raw not in currencies:
-            check_currency(raw, currencies)
+    for raw in (data.currency, data.default_currency):
+        if raw is not UNSET and raw is not None:
+            if currencies is None or raw not in currencies:
+                check_currency(raw, currencies)
     raw = data.expected_close_date
     if raw is not UNSET and raw is not None:
         check_date(raw, "expected_close_date")
@@ -162,6 +192,11 @@ def _settle_merge(event: Any, arrival: int, currencies: Known) -> None:
         raise Refused(Reason.INVALID_DATA, f"into: {shown(into)} cannot be merged into itself")
 
 
+def _settle_absorption(event: Any, arrival: int, currencies: Known) -> None:
+    said = DealFacts if event.__class__ is DealAbsorbed else LeadFacts
+    force_setattr(event.data, "facts", read_facts(event.data.facts, said, arrival))
+
+
 _SETTLE: dict[type, Callable[[Any, int, Known], None]] = {
     **dict.fromkeys(
         (
@@ -177,6 +212,7 @@ _SETTLE: dict[type, Callable[[Any, int, Known], None]] = {
         _settle_attributes,
     ),
     **dict.fromkeys((deals.DealMerged, leads.LeadMerged), _settle_merge),
+    **dict.fromkeys((DealAbsorbed, LeadAbsorbed), _settle_absorption),
     **dict.fromkeys(
         (
             engagement.EmailSent,

@@ -26,6 +26,8 @@ class LeadAttributes(Attributes, kw_only=True, frozen=True):
     score: Score | UnsetType | None = UNSET
     email_hash: Text | UnsetType | None = UNSET
     bant: Bant | UnsetType | None = UNSET
+    first_name: Text | UnsetType | None = UNSET
+    last_name: Text | UnsetType | None = UNSET
 
 
 class Contact(Data, frozen=True):

@@ -37,6 +37,13 @@ _TIME = re.compile(
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _AMOUNT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_BREAK = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+#: What is not seen, or turns the direction of what is: soft hyphens, zero widths, bidi marks, byte order marks, tags. The two
+#: joiners (200C, 200D) are part of how some scripts, and emoji, are written: there they stay.
+_UNSEEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+    "|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])"
+)
 # Wide enough that the one rounding is the last one, and not the thread's context, which anybody may change.
 _EXACT = Context(prec=AMOUNT_LENGTH + 16, rounding=ROUND_HALF_EVEN)
 _ONE, _UNIT = Decimal(1), Decimal(UNIT)
@@ -159,6 +166,16 @@ def check_score(kind: str, score: float) -> None:
     low, high = (0, 10) if kind == "nps" else (1, 5)
     if not low <= score <= high:
         raise Refused(Reason.INVALID_DATA, f"score: found {score}, accepted for {kind} is {low} to {high}")
+
+
+def clean_text(text: str) -> str:
+    """Return a text for people on one line: control characters and line breaks are blanks, what is invisible is gone.
+
+    For names and words, not for ids: those stay as they are, or are refused (:func:`has_control`).
+    """
+    if text.isprintable():  # whatever is taken out is not
+        return text
+    return _UNSEEN.sub("", _BREAK.sub(" ", text)).strip()
 
 
 def has_control(text: str) -> bool:

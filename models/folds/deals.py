@@ -3,11 +3,14 @@
 Booked, and taken back and booked anew whenever a fact changes it:
 
 * the *creation*, under the owner and team first known;
-* the *level* (open deals and their amount), moved from segment to segment as its attributes change, so that the pipeline at any
-  past moment is as it was then;
+* the *level* (open deals and their amount; deals of unknown status), moved from segment to segment as its attributes change, so
+  that the pipeline at any past moment is as it was then;
 * each *stage* that was entered or left;
 * the *close*, once: under owner and team as they were then, and all other attributes as last known; the amount as last known at
   the exchange rate of the close. A deal that is reopened loses it.
+
+A deal's status is *unknown* until a creation, a stage, a reopening or a close says otherwise: an edit of a deal of which nothing
+else is known (a bulk edit of old, closed ones) says nothing of the pipeline.
 """
 
 from typing import Any
@@ -17,7 +20,7 @@ import msgspec
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.history import Entry
-from models.measures import DEALS, rough
+from models.measures import DEALS, RULES, rough
 from models.money import UnknownRate
 from models.panes import TOTAL, Booking, Cells, Panes
 from models.segments import Segments
@@ -26,13 +29,16 @@ _SLOT = {m.name: slot for slot, m in enumerate(DEALS)}
 _CREATED: Cells = ((_SLOT["deals_created"], 1),)
 _ENTERED: Cells = ((_SLOT["stage_entered"], 1),)
 _OPEN_DEALS, _OPEN_AMOUNT = _SLOT["open_deals"], _SLOT["open_amount"]
+_UNKNOWN: Cells = ((_SLOT["deals_unknown"], 1),)
 _STAGE_LEFT, _STAGE_MILLIS, _STAGE_STAYS = _SLOT["stage_left"], _SLOT["stage_millis"], _SLOT["stage_stays"]
+_STAGE_LENGTHS = _SLOT["stage_lengths"]
 
 #: Attributes that describe a deal: the close is booked under what is known of them last.
 DESCRIBING = ("source", "campaign", "product", "region", "segment", "pipeline", "variant")
 #: Attributes that give credit: the close is booked under what they were then.
 CREDITING = ("owner", "team")
-_DESCRIBING, _CREDITING, _VALUING = frozenset(DESCRIBING), frozenset(CREDITING), frozenset({"amount", "currency"})
+_DESCRIBING, _CREDITING = frozenset(DESCRIBING), frozenset(CREDITING)
+_VALUING = frozenset({"amount", "currency", "default_currency"})
 _NOTHING = (TOTAL,)
 
 #: The kinds of a deal's facts.
@@ -46,6 +52,8 @@ CREATED, UPDATED, STAGE, WON, LOST, REOPENED, MERGED, DELETED = (
     "merged",
     "deleted",
 )
+#: The statuses of a deal that is neither won nor lost.
+OPEN, UNKNOWN = "open", "unknown"
 
 
 class Deal(msgspec.Struct, array_like=True):
@@ -53,7 +61,7 @@ class Deal(msgspec.Struct, array_like=True):
 
     attributes: dict[str, Any]
     created: int | None = None
-    status: str = ""  # "" before the first fact, then open, won or lost
+    status: str = ""  # "" before the first fact, then unknown, open, won or lost
     closed: int = 0
     stage: str | None = None
     stage_since: int = 0
@@ -73,13 +81,16 @@ class Deal(msgspec.Struct, array_like=True):
 class DealSteps:
     """Steps through the facts of deals and books into one partition's panes."""
 
-    __slots__ = ("_business", "_panes", "_rates", "_segments")
+    __slots__ = ("_business", "_panes", "_rates", "_segments", "_unsaid")
 
-    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+    def __init__(self, business: Business, panes: Panes, segments: Segments, rules: int | None = None) -> None:
+        """``rules``: by which to book (None: those in force)."""
         self._business = business
         self._panes = panes
         self._segments = segments
         self._rates = business.rates
+        rules = RULES["deals"] if rules is None else rules
+        self._unsaid = UNKNOWN if rules >= 1 else OPEN
 
     def fresh(self) -> Deal:
         """Return a deal of which nothing is known."""
@@ -153,9 +164,9 @@ class DealSteps:
             described = True
         was = deal.status
         if not was:
-            deal.status = "open"
+            deal.status = self._unsaid
         self._move(deal, kind, changes.get("stage"), at, sign)
-        if was != "open" or described or credited or revalued or deal.status != "open" or "stage" in changes:
+        if was != OPEN or described or credited or revalued or deal.status != OPEN or "stage" in changes:
             self._settle(deal, at, sign)
 
     def _move(self, deal: Deal, kind: str, stage: str | None, at: int, sign: int) -> None:
@@ -166,22 +177,29 @@ class DealSteps:
             if means == WON or means == LOST:
                 outcome = means
         if outcome is not None:
-            if deal.status == "open":
+            if deal.status == OPEN:
                 self._leave(deal, at, sign)
             if deal.status != outcome:
                 # The first event that says so dates the close; a later one of the other outcome replaces it.
                 deal.status, deal.closed = outcome, at
                 deal.owner_at_close = deal.attributes.get("owner")
                 deal.team_at_close = deal.attributes.get("team")
-        elif deal.status != "open" and (kind == REOPENED or (kind == STAGE and stage is not None)):
-            deal.status = "open"
+        elif deal.status != OPEN and self._opens(deal, kind, stage):
+            deal.status = OPEN
             self._enter(deal, stage or deal.stage, at, sign)
-        elif deal.status == "open" and stage is not None and stage != deal.stage:
+        elif deal.status == OPEN and stage is not None and stage != deal.stage:
             self._leave(deal, at, sign)
             self._enter(deal, stage, at, sign)
 
+    @staticmethod
+    def _opens(deal: Deal, kind: str, stage: str | None) -> bool:
+        """Whether a fact says that a deal is open which was not, or was not known to be."""
+        if kind == REOPENED or (kind == STAGE and stage is not None):
+            return True
+        return deal.status == UNKNOWN and (kind == CREATED or stage is not None)
+
     def _enter(self, deal: Deal, stage: str | None, at: int, sign: int) -> None:
-        deal.stage, deal.stage_since = stage, at
+        deal.stage, deal.stage_since = stage, 0 if stage is None else at
         if stage is not None and sign:
             self._panes.add(at // MINUTE_MS, (TOTAL, self._segments.name("stage", stage)), _ENTERED, sign)
 
@@ -189,13 +207,17 @@ class DealSteps:
         if deal.stage is not None and sign:
             stay = at - deal.stage_since
             cells = ((_STAGE_LEFT, 1), (_STAGE_MILLIS, stay))
-            segments = (TOTAL, self._segments.name("stage", deal.stage))
-            self._panes.book((at // MINUTE_MS, segments, cells, ((_STAGE_STAYS, rough(stay)),)), sign)
+            segment = self._segments.name("stage", deal.stage)
+            self._panes.book((at // MINUTE_MS, (TOTAL, segment), cells, ((_STAGE_STAYS, rough(stay)),)), sign)
+            # Beside the entries of that time it says how many are still there, and since when.
+            self._panes.book((deal.stage_since // MINUTE_MS, (segment,), (), ((_STAGE_LENGTHS, rough(stay)),)), sign)
 
     def _settle(self, deal: Deal, at: int, sign: int) -> None:
         """Bring what is booked in line with the present."""
         level: tuple[tuple[str, ...], Cells] | None = None
-        if deal.status == "open":
+        if deal.status == UNKNOWN:
+            level = (deal.described + deal.credited, _UNKNOWN)
+        elif deal.status == OPEN:
             names = deal.described + deal.credited
             if deal.stage is not None:
                 names = (*names, self._segments.name("stage", deal.stage))
@@ -210,8 +232,9 @@ class DealSteps:
                 if sign:
                     self._panes.rebook(deal.creation, creation, sign)
                 deal.creation = creation
-        if deal.status != "open" or deal.close is not None:
-            close = self._closing(deal) if deal.status != "open" else None
+        closed = deal.status == WON or deal.status == LOST
+        if closed or deal.close is not None:
+            close = self._closing(deal) if closed else None
             if close != deal.close:
                 if sign:
                     self._panes.rebook(deal.close, close, sign)
@@ -221,15 +244,16 @@ class DealSteps:
         self, minute: int, before: tuple[tuple[str, ...], Cells] | None, after: tuple[tuple[str, ...], Cells] | None, sign: int
     ) -> None:
         panes = self._panes
-        if before is not None and after is not None:
+        if before is not None and after is not None and before[1][0] == after[1][0]:
             old, new = before[1], after[1]
             panes.move(minute, before[0], after[0], old, sign)
             if old != new:
                 panes.add(minute, after[0], ((_OPEN_AMOUNT, new[1][1] - old[1][1]),), sign)
-        elif after is not None:
-            panes.add(minute, *after, sign)
-        elif before is not None:
+            return
+        if before is not None:
             panes.add(minute, *before, -sign)
+        if after is not None:
+            panes.add(minute, *after, sign)
 
     def _closing(self, deal: Deal) -> Booking:
         """Return what a closed deal counts for."""
@@ -257,7 +281,9 @@ class DealSteps:
         if amount is None:
             return None
         try:
-            return self._rates.convert(amount, deal.attributes.get("currency"), at)
+            # A default says nothing of the deal: it holds where no fact does, whichever came first.
+            currency = deal.attributes.get("currency") or deal.attributes.get("default_currency")
+            return self._rates.convert(amount, currency, at)
         except UnknownRate:
             # Events with such a currency are refused; this one was taken when settings still had its rate.
             return None

@@ -3,8 +3,12 @@
 A page view, an opened e-mail or an ad adds itself, once. Web events also make *sessions*: those of one ``session_id``, or, where
 the tracker names none, those with no silence between them longer than the session gap. A session is booked at its start and
 booked anew when an event, late or not, changes it; two sessions that a late event joins become one.
+
+Distinct visitors are counted by the gap to the visit before (``models/measures.py``), so a visitor's past visits matter for as
+long as a window may hold them: sessions that are no longer kept leave behind the panes in which they began.
 """
 
+from bisect import bisect_left
 from typing import Any
 
 import msgspec
@@ -15,7 +19,7 @@ from models.calendar import MINUTE_MS, Grain
 from models.events import engagement as events
 from models.measures import ENGAGEMENT
 from models.money import UnknownRate
-from models.panes import Cells, Panes
+from models.panes import REACH, Cells, Panes
 from models.seen import Seen
 from models.segments import Segments
 
@@ -39,7 +43,7 @@ _ADDS: dict[type, int] = {
 #: One of each, ready to be added.
 _ONE: dict[int, Cells] = {slot: ((slot, 1),) for slot in _ADDS.values()}
 _GRAINS = (Grain.MINUTE, Grain.HOUR, Grain.DAY)
-#: Sessions kept one by one; when there are more, the oldest remain only as the last visit of their segments.
+#: Sessions kept one by one; when there are more, the oldest remain only as the panes in which they began.
 _KEPT = 64
 _FOLDED = 16
 
@@ -61,23 +65,38 @@ class Session(msgspec.Struct, array_like=True):
     campaign_from: _Key = _LAST
 
 
-class _Row(msgspec.Struct, array_like=True):
+#: Grain and segment to the panes, in order, in which sessions began that are no longer kept.
+Past = dict[str, dict[str, list[int]]]
+
+
+class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     sessions: list[Session]
     visits: dict[str, int]
     floor: int
     seen: dict[int, int]
+    past: Past = {}
 
 
 class Visitor:
-    """What is remembered of a visitor or lead: sessions by start, ids seen, and the last folded-away visit by segment."""
+    """What is remembered of a visitor or lead: sessions by start, ids seen, and where those began that are no longer kept.
 
-    __slots__ = ("floor", "seen", "sessions", "visits")
+    ``floor`` is the start of the latest of these (ms), 0: none. ``visits`` is all that rows of before have of them: by segment,
+    the start of the latest.
+    """
 
-    def __init__(self, sessions: list[Session], visits: dict[str, int], floor: int, seen: Seen) -> None:
+    __slots__ = ("floor", "past", "seen", "sessions", "visits")
+
+    def __init__(self, sessions: list[Session], visits: dict[str, int], floor: int, seen: Seen, past: Past) -> None:
         self.sessions = sessions
         self.visits = visits
         self.floor = floor
         self.seen = seen
+        self.past = past
+
+    @property
+    def last(self) -> int:
+        """The time of the last that was seen of it (ms)."""
+        return max((session.last for session in self.sessions), default=self.floor)
 
 
 _decode_row = msgspec.json.Decoder(_Row).decode
@@ -86,12 +105,12 @@ _decode_row = msgspec.json.Decoder(_Row).decode
 def decode(row: bytes) -> Visitor:
     """Return a visitor from its row."""
     kept = _decode_row(row)
-    return Visitor(kept.sessions, kept.visits, kept.floor, Seen(kept.seen))
+    return Visitor(kept.sessions, kept.visits, kept.floor, Seen(kept.seen), kept.past)
 
 
 def encode(visitor: Visitor) -> bytes:
     """Return the row of a visitor."""
-    return msgspec.json.encode(_Row(visitor.sessions, visitor.visits, visitor.floor, visitor.seen.hours))
+    return msgspec.json.encode(_Row(visitor.sessions, visitor.visits, visitor.floor, visitor.seen.hours, visitor.past))
 
 
 class Visits:
@@ -109,7 +128,7 @@ class Visits:
 
     def new(self) -> Visitor:
         """Return a visitor of whom nothing is known."""
-        return Visitor([], {}, 0, Seen({}))
+        return Visitor([], {}, 0, Seen({}), {})
 
     def add(self, visitor: Visitor, event: Any, at: int, arrival: int) -> bool:
         """Take one event in; return whether it was new."""
@@ -181,21 +200,22 @@ class Visits:
                     self._panes.add(old.first // MINUTE_MS, names, cells)
                 return
         hit = Session(name, at, end, pages, source, campaign, key if source else _LAST, key if campaign else _LAST)
-        before = self._presence(visitor)
         for session in joined:
-            self._book(session, -1)
             sessions.remove(session)
+            self._attend(visitor, session, -1)
+            self._book(session, -1)
             hit = _join(session, hit)
+        self._attend(visitor, hit, 1)
         self._book(hit, 1)
         sessions.append(hit)
         sessions.sort(key=lambda s: (s.first, s.name))
-        after = self._presence(visitor)
-        for presence in before - after:
-            self._panes.present(*presence, -1)
-        for presence in after - before:
-            self._panes.present(*presence, 1)
         if len(sessions) > _KEPT:
-            self._fold_away(visitor)
+            self._fold_away(visitor, _FOLDED)
+
+    def shrink(self, visitor: Visitor) -> None:
+        """Keep of a visitor's sessions and ids only what windows ask for: nothing is expected to join them any more."""
+        self._fold_away(visitor, len(visitor.sessions))
+        visitor.seen.hours.clear()
 
     def _same(self, session: Session, name: str, first: int, last: int) -> bool:
         if session.name or name:
@@ -206,31 +226,66 @@ class Visits:
         cells = ((_SESSIONS, 1), (_BOUNCED, 1 if session.pages == 1 else 0), (_MILLIS, session.last - session.first))
         self._panes.add(session.first // MINUTE_MS, self._names(session.source, session.campaign), cells, sign)
 
-    def _presence(self, visitor: Visitor) -> set[tuple[Grain, int, str, int, int]]:
-        """Return in which panes and segments the visitor counts as one, each with the gap to the visit before."""
-        starts: dict[str, list[int]] = {}
-        for session in visitor.sessions:
-            for name in self._names(session.source, session.campaign):
-                starts.setdefault(name, []).append(session.first)
-        found: set[tuple[Grain, int, str, int, int]] = set()
-        pane_of = self._calendar.pane
-        for name, times in starts.items():
-            floor = visitor.visits.get(name)
-            for grain in _GRAINS:
-                last = pane_of(grain, floor) if floor is not None else None
-                for time in times:
-                    pane = pane_of(grain, time)
-                    if pane != last:
-                        found.add((grain, pane, name, _VISITORS, 0 if last is None else pane - last))
-                        last = pane
-        return found
+    def _attend(self, visitor: Visitor, session: Session, sign: int) -> None:
+        """Count the visitor as one where a session begins that comes (+1) or goes (−1); the session is not among the others.
 
-    def _fold_away(self, visitor: Visitor) -> None:
-        for session in visitor.sessions[:_FOLDED]:
-            for name in self._names(session.source, session.campaign):
-                visitor.visits[name] = session.first
+        The next pane in which the visitor is there has another gap then.
+        """
+        pane_of, present = self._calendar.pane, self._panes.present
+        names = self._names(session.source, session.campaign)
+        starts: dict[str, list[int]] = {name: [] for name in names}
+        for other in visitor.sessions:
+            for name in self._names(other.source, other.campaign):
+                if name in starts:
+                    starts[name].append(other.first)
+        for name in visitor.visits.keys() & starts.keys():
+            starts[name].append(visitor.visits[name])
+        for grain in _GRAINS:
+            pane = pane_of(grain, session.first)
+            past = visitor.past.get(grain)
+            for name in names:
+                others = [pane_of(grain, start) for start in starts[name]]
+                if past and name in past:
+                    others += _around(pane, past[name])
+                if pane in others:
+                    continue
+                before = max([other for other in others if other < pane], default=None)
+                following = min([other for other in others if other > pane], default=None)
+                present(grain, pane, name, _VISITORS, 0 if before is None else pane - before, sign)
+                if following is not None:
+                    present(grain, following, name, _VISITORS, 0 if before is None else following - before, -sign)
+                    present(grain, following, name, _VISITORS, following - pane, sign)
+
+    def _fold_away(self, visitor: Visitor, count: int) -> None:
+        """Keep of the oldest sessions only where they began.
+
+        Panes further back than twice the reach are of no use: the next one after is beyond their reach, or in no window.
+        """
+        starts = [*visitor.visits.items()]
+        for session in visitor.sessions[:count]:
+            starts += [(name, session.first) for name in self._names(session.source, session.campaign)]
             visitor.floor = max(visitor.floor, session.first)
-        visitor.sessions = visitor.sessions[_FOLDED:]
+        for grain in _GRAINS:
+            past = visitor.past.setdefault(grain, {})
+            for name, start in starts:
+                past.setdefault(name, []).append(self._calendar.pane(grain, start))
+            floor = self._calendar.pane(grain, visitor.last) - 2 * REACH[grain]
+            for name, panes in list(past.items()):
+                kept = sorted({pane for pane in panes if pane >= floor})
+                if kept:
+                    past[name] = kept
+                else:
+                    del past[name]
+            if not past:
+                del visitor.past[grain]
+        visitor.visits = {}
+        visitor.sessions = visitor.sessions[count:]
+
+
+def _around(pane: int, panes: list[int]) -> list[int]:
+    """Return the last below a pane, itself, and the first above it: those of them that an ordered list has."""
+    low = bisect_left(panes, pane)
+    return panes[max(0, low - 1) : low + 2]
 
 
 def _join(one: Session, other: Session) -> Session:

@@ -13,7 +13,7 @@ from models.business import Business
 from models.calendar import MINUTE_MS
 from models.folds.deals import CREATED, CREDITING, DELETED, DESCRIBING, MERGED
 from models.history import Entry
-from models.measures import LEADS
+from models.measures import LEADS, RULES
 from models.panes import TOTAL, Booking, Panes
 from models.segments import Segments
 
@@ -23,6 +23,9 @@ _NAMED = frozenset(_DIMENSIONS)
 
 #: The kinds of a lead's facts, beside those it shares with deals.
 CONTACTED, MQL, SQL, CONVERTED, DISQUALIFIED = "contacted", "mql", "sql", "converted", "disqualified"
+
+#: A contact so long (ms) before the creation may have led to it, and answers it: a call, after which somebody enters the lead.
+LED_TO = 86_400_000
 
 
 class Lead(msgspec.Struct, array_like=True):
@@ -43,9 +46,11 @@ class Lead(msgspec.Struct, array_like=True):
 class LeadSteps:
     """Steps through the facts of leads and books into one partition's panes."""
 
-    __slots__ = ("_maturity", "_panes", "_segments")
+    __slots__ = ("_all_answer", "_maturity", "_panes", "_segments")
 
-    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+    def __init__(self, business: Business, panes: Panes, segments: Segments, rules: int | None = None) -> None:
+        """``rules``: by which to book (None: those in force)."""
+        self._all_answer = (RULES["leads"] if rules is None else rules) < 1
         self._maturity = business.maturity
         self._panes = panes
         self._segments = segments
@@ -96,8 +101,10 @@ class LeadSteps:
         if kind == CREATED:
             if lead.created is None:
                 lead.created = at
+                if lead.contacted is not None and lead.contacted < at - LED_TO and not self._all_answer:
+                    lead.contacted = None  # with somebody who was no lead yet: it answers none of this
         elif kind == CONTACTED:
-            if lead.contacted is None:
+            if lead.contacted is None or (lead.created is None and not self._all_answer):
                 lead.contacted = at
         elif kind == MQL:
             lead.level = max(lead.level, 1)

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
-from models.calendar import iso
+from models.calendar import DAY_MS, iso
 from models.kpis.entry import Kpi, parse_entry
 from models.kpis.formula import Number, Scope, Undefined, did_you_mean
 from models.kpis.interval import net_promoter, wilson
@@ -145,14 +146,16 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
         if kpi.sample is not None:
             sample = int(kpi.sample.numerator.run(scope))
         if bottom == 0 and formula.denominator is not None:
-            why = f"{formula.denominator.text} is 0"
+            why = _empty(kpi, view) or f"{formula.denominator.text} is 0"
         elif sample is not None and sample < kpi.minimum:
             why = f"{sample} cases, fewer than the {kpi.minimum} it takes to mean anything"
+        elif kpi.share and bottom is not None and not 0 <= Fraction(top) / Fraction(bottom) <= 1:
+            why = f"no share: amounts below 0 make it {shown_top:,} of {shown_bottom:,}"
         else:
             value = kpi.value(top, bottom)
             low, high = _interval(kpi, scope, top, bottom)
     except Undefined as error:
-        why = str(error)
+        why = why or _empty(kpi, view) or str(error)
     except PanesExpired as error:
         why, shown_top, shown_bottom, sample = str(error), None, None, None
     dimension, sign, name = segment.partition("=")
@@ -195,6 +198,13 @@ def _since(kpi: Kpi, view: View, start: int, at: int) -> tuple[int | None, bool]
         for name in formula.measures
     }
     return max(times) or None, len(times) == 1
+
+
+def _empty(kpi: Kpi, view: View) -> str | None:
+    """Return why there is no value where nothing is counted, in words."""
+    if kpi.empty is None:
+        return None
+    return kpi.empty.replace("{maturity}", f"{view.business.maturity / DAY_MS:g} days")
 
 
 def _interval(kpi: Kpi, scope: Scope, top: Number, bottom: Number | None) -> tuple[float | None, float | None]:

@@ -1,9 +1,12 @@
 """How is the catalogue told to people?"""
 
+from collections.abc import Iterator
+
+from models.calendar import Grain
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import STAGES, Kpi
 from models.kpis.formula import FUNCTIONS
-from models.measures import BY_NAME
+from models.measures import BY_NAME, Kind
 from models.windows import ACCEPTED
 
 _UNITS = {
@@ -59,9 +62,20 @@ def facts(kpi: Kpi) -> list[tuple[str, str]]:
         ("sample", kpi.sample.text if kpi.sample else "none"),
         ("minimum sample", str(kpi.minimum)),
         ("by", ", ".join(kpi.by) or "the total only"),
+        ("share", "true: no value outside of 0 and 1" if kpi.share else "no"),
         ("interval", _INTERVALS[kpi.interval] if kpi.interval else "none"),
+        *[("kept", text) for text in _kept(kpi)],
         ("French", kpi.label["fr"]),
     ]
+
+
+def _kept(kpi: Kpi) -> Iterator[str]:
+    """Yield how exactly the window's ends are kept, where that is not to the minute."""
+    kinds = [BY_NAME[name][1] for name in kpi.formula.measures]
+    if any(measure.finest is Grain.HOUR for measure in kinds):
+        yield "by the hour: a window ends with the last whole hour, and begins with the one that holds its beginning"
+    if any(measure.kind is Kind.DISTINCT for measure in kinds):
+        yield "distinct ones by the minute up to 1h, by the hour below 30d, by the day from there; the last one counts whole"
 
 
 def measures(kpi: Kpi) -> list[tuple[str, str, str]]:

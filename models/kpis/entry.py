@@ -26,9 +26,12 @@ UNITS: dict[str, tuple[Dimension, int]] = {
     "days": (TIME, 86_400_000),
 }
 
+#: What the reason of an empty reading may name.
+EMPTY_FIELDS = {"maturity"}
+
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUIRED = ("stage", "label", "definition", "formula", "unit", "direction", "basis")
-_OPTIONAL = ("sample", "minimum", "by", "interval")
+_OPTIONAL = ("sample", "minimum", "by", "interval", "empty", "share")
 _KEYS = (*_REQUIRED, *_OPTIONAL)
 
 
@@ -49,6 +52,8 @@ class Kpi:
     by: tuple[str, ...]
     interval: str | None  # wilson, net_promoter
     interval_parts: tuple[Formula, ...]
+    empty: str | None  # why there is no value where the denominator is 0, for people; may name {maturity}
+    share: bool  # the numerator is a part of the denominator: there is no value outside of 0 and 1
 
     @cached_property
     def formulas(self) -> tuple[Formula, ...]:
@@ -116,6 +121,12 @@ def parse_entry(name: Any, body: Any, problems: list[str]) -> Kpi | None:
         problems.append(f"by: found {by!r} (accepted: a list of {', '.join(DIMENSIONS)})")
         by = []
     problems += [f"by: unknown dimension {d!r}{did_you_mean(str(d), DIMENSIONS)}" for d in by if d not in DIMENSIONS]
+    empty = body.get("empty")
+    if empty is not None and not (_is_text(empty) and _braces(empty) <= EMPTY_FIELDS):
+        problems.append(f"empty: found {empty!r} (accepted: why there is no value, in words; in braces: maturity)")
+    share = body.get("share", False)
+    if type(share) is not bool or (share and (formula is None or formula.denominator is None or unit != "ratio")):
+        problems.append(f"share: found {share!r} (accepted: true, of a ratio that divides)")
     interval, parts = _interval(body.get("interval"), formula, problems)
     if len(problems) > before or formula is None:
         return None
@@ -133,7 +144,13 @@ def parse_entry(name: Any, body: Any, problems: list[str]) -> Kpi | None:
         by=tuple(by),
         interval=interval,
         interval_parts=parts,
+        empty=empty,
+        share=share,
     )
+
+
+def _braces(text: str) -> set[str]:
+    return set(re.findall(r"\{(.*?)\}", text))
 
 
 def _is_text(value: Any) -> bool:

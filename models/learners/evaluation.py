@@ -57,7 +57,7 @@ class _Deal:
 
     def __init__(self, created: int) -> None:
         self.past = DealPast(created)
-        self.status = "open"
+        self.status = "unknown"
         self.closed = 0
         self.gone = False
         self.snapshots: list[Snapshot] = []
@@ -103,13 +103,15 @@ class DealEvaluation:
         deal.gone = False
         deal.past.apply(at, kind, data)
         if kind == "won" or kind == "lost":
-            if deal.status == "open":
+            if deal.status in ("open", "unknown"):
                 self._close(deal, at, cast(Literal["won", "lost"], kind))
             return
         if deal.status != "open" and (kind == "reopened" or kind == "stage_changed"):
             deal.status = "open"
             for snapshot in deal.snapshots:
                 self.model.withdraw_one(snapshot)
+        elif deal.status == "unknown" and (kind == "created" or data.get("stage") is not None):
+            deal.status = "open"
         if deal.status == "open":
             self._ask(name, deal, at, aged=False)
 

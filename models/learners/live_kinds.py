@@ -15,7 +15,7 @@ from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
 from models.folds.deals import CREATED, DELETED, LOST, MERGED, REOPENED, STAGE, UPDATED, WON
-from models.folds.leads import CONTACTED, CONVERTED, DISQUALIFIED
+from models.folds.leads import CONTACTED, CONVERTED, DISQUALIFIED, MQL, SQL
 from models.history import Entry
 from models.learners import features, lead_features
 from models.learners.deal_model import DealModel
@@ -44,7 +44,7 @@ class Past(Protocol):
 class Present(msgspec.Struct, array_like=True):
     """Where an entity stands at the end of its log."""
 
-    status: Literal["", "open", "won", "lost"] = ""
+    status: Literal["", "unknown", "open", "won", "lost"] = ""
     closed: int = 0
     currency: str | None = None
 
@@ -53,12 +53,14 @@ class DealPresent(Present, array_like=True):
     """A deal's."""
 
     past: DealPast | None = None
+    default_currency: str | None = None
 
 
 class LeadPresent(Present, array_like=True):
     """A lead's."""
 
     past: LeadPast | None = None
+    default_currency: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,14 +94,11 @@ class Kind:
         return DealModel(Hazard([f.name for f in self.categories], [f.name for f in self.numbers]))
 
     def facts(self, event: Any, at: int) -> list[Entry]:
-        """Return an event as facts of its subject's log: one, or those of an entity that was merged into it.
-
-        Raises:
-            msgspec.ValidationError: where what a merge hands over is no list of facts.
-        """
+        """Return an event as facts of its subject's log: one, or those of an entity that was merged into it."""
         cls = event.__class__
         if cls is self.absorbed:
-            return msgspec.convert(event.data.facts, list[Entry])
+            facts: list[Entry] = event.data.facts
+            return facts
         if cls is lead_events.LeadQualified:
             return [(at, event.id, event.data.level, {})]
         return [(at, event.id, self.kinds[cls], msgspec.to_builtins(event.data))]
@@ -153,6 +152,9 @@ KINDS: dict[str, Kind] = {kind.model: kind for kind in (DEALS, LEADS)}
 
 #: What ends an entity, and how.
 _ENDS: dict[str, Literal["won", "lost"]] = {WON: "won", LOST: "lost", CONVERTED: "won", DISQUALIFIED: "lost"}
+#: What says that a closed one is open again; and, beside it, that one of which only edits are known is open at all.
+_REOPENS = frozenset({REOPENED, STAGE})
+_OPENS = frozenset({CREATED, CONTACTED, MQL, SQL})
 
 
 class KnowSteps:
@@ -188,19 +190,23 @@ class KnowSteps:
         at, _, kind, data = entry
         if present.past is None:
             present.past = self._kind.past(at)
-            present.status = "open"
+            present.status = "unknown"
         if kind == MERGED or kind == DELETED:
             return
         present.past.apply(at, kind, data)
         if "currency" in data:
             present.currency = data["currency"]
+        if "default_currency" in data:
+            present.default_currency = data["default_currency"]
         end = _ENDS.get(kind)
         if end is None and (stage := data.get("stage")) is not None:
             means = self._business.stage_kinds.get(stage)
             end = "won" if means == WON else "lost" if means == LOST else None
         if end is not None:
             # Who was given up and converts all the same has converted.
-            if present.status == "open" or (kind == CONVERTED and present.status == "lost"):
+            if present.status in ("open", "unknown") or (kind == CONVERTED and present.status == "lost"):
                 present.status, present.closed = end, at
-        elif present.status != "open" and (kind == REOPENED or kind == STAGE or (kind == CREATED and self._kind is LEADS)):
+        elif present.status != "open" and (kind in _REOPENS or (kind == CREATED and self._kind is LEADS)):
+            present.status = "open"
+        elif present.status == "unknown" and (kind in _OPENS or data.get("stage") is not None):
             present.status = "open"

@@ -16,6 +16,7 @@ import orjson
 from xxhash import xxh3_64_intdigest
 
 from models.calendar import iso
+from models.faults import Faults
 from models.fold import Changes, Output, Record, Row
 from models.learners import examples, quality
 from models.learners.deal_model import HORIZON, DealModel, Snapshot
@@ -335,6 +336,7 @@ class LearnModels:
         start = start or {}
         self.pupils = {name: Pupil(kind, start.get(name)) for name, kind in KINDS.items()}
         self.outcomes: Counter[tuple[str, str]] = Counter()  # (model, learnt | duplicate | why not)
+        self.faults = Faults()
         self._partitions = partitions
         self._interval = interval
         self._ids: dict[int, int] = {}  # digest -> number, oldest first
@@ -359,7 +361,7 @@ class LearnModels:
         for record in records:
             try:
                 found = examples.decode(record.value)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, ValueError):
                 self.outcomes["", "damaged"] += 1
                 continue
             pupil = self.pupils.get(found.model)
@@ -375,8 +377,9 @@ class LearnModels:
             else:
                 try:
                     outcome = pupil.learn_one(found)
-                except (ValueError, IndexError, ArithmeticError) as error:
-                    outcome = f"failed: {type(error).__name__}"
+                except Exception as error:  # a fault of ours must not stop the worker
+                    self.faults.add(record, error)
+                    outcome = "internal"
                 if outcome != "learnt":
                     pupil.refused[outcome] += 1
             self.outcomes[found.model, outcome] += 1

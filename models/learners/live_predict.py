@@ -19,9 +19,11 @@ import orjson
 from models.business import Business
 from models.calendar import MINUTE_MS, iso
 from models.entities import Entities
+from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
-from models.events.refused import Refused
-from models.fold import Changes, Output, Record, Row
+from models.events.refused import Reason, Refused
+from models.faults import Faults
+from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.history import Histories, Story, TooLate
 from models.learners import examples, words
 from models.learners.deal_model import HORIZON, DealModel, Prediction
@@ -119,6 +121,7 @@ class PredictPartition:
         self.predicted = 0  # answers given
         self.skipped = 0  # questions not asked, as there was no time for them
         self.refused = ""  # why the last bulletin could not be used
+        self.faults = Faults()
         self.bulletin: Bulletin | None = None
         self._home = home
         # Half for questions that are learnt from, half for answers: neither may keep the other from having its turn.
@@ -176,7 +179,14 @@ class PredictPartition:
         heapq.heapify(self._heap)
 
     def fold(self, records: Sequence[Record]) -> None:
-        """Apply the records in order. What cannot be used is counted; its dead letter is made by the KPIs' fold."""
+        """Apply the records in order, each of them whole or not at all.
+
+        What cannot be used is counted; its dead letter is made by the KPIs' fold, but for a fault of this one's own.
+        """
+        # A replay's clock is the events' own, which may be a day ahead.
+        latest = max(self.time - DAY_MS, self._watermark, self._arrival)
+        if records and self.faults.runs_ahead(latest, records[-1].read):
+            self._set_back(records[-1].read)
         for record in records:
             self._touched = True
             if record.topic == "model-snapshots":
@@ -195,13 +205,29 @@ class PredictPartition:
                 if moment > self._watermark:
                     self._watermark = moment
                     self._pass(max(self.time, moment) if self._is_live() else moment)
-                self.outcomes[self._take(key, event, at)] += 1
+                self.outcomes[self._take_whole(key, event, at)] += 1
             except Refused as refused:
                 self.outcomes[str(refused.reason)] += 1
             except TooLate:
                 self.outcomes["too_late"] += 1
             except Exception as error:  # a fault of ours must not stop the worker
-                self.outcomes[f"internal: {type(error).__name__}: {error}"[:120]] += 1
+                self.outcomes[str(Reason.INTERNAL)] += 1
+                why = f"{self.kind.fold}: {self.faults.add(record, error)}"
+                letter = dead_letter(record, Refused(Reason.INTERNAL, why), record.timestamp)
+                self._outputs.append(Output("dead-letters", letter.id.encode(), letter.encode()))
+
+    def _set_back(self, now: int) -> None:
+        """Time had run ahead (see :class:`models.partition.EntityPartition`): open entities are asked about anew."""
+        self.time, self._watermark, self._arrival = min(self.time, now), min(self._watermark, now), min(self._arrival, now)
+        self.start = min(self.start, now)
+        self._refreshing = list(self._open)
+        for key in self._open:
+            tracked = self.entities.get(key)
+            if tracked is not None and (tracked.wake > now or tracked.hold > now):
+                tracked.said, tracked.hold = None, 0
+                tracked.points = [point for point in tracked.points if point[0] <= now]
+                self._schedule(key, tracked, now)
+                self.entities.put(key, tracked)
 
     def tick(self, now: int) -> None:
         """Let time pass: entities come of age, instalments fall due, answers grow old."""
@@ -226,17 +252,27 @@ class PredictPartition:
             self._bulletin_row = None
         if self._touched:
             self._touched = False
-            rows += [Row(b"E" + key.encode(), value) for key, value in self.entities.changes()]
+            rows += [Row(b"E" + key.encode(), value) for key, value in self._entity_rows()]
             rows += [Row(b"E" + key.encode(), None) for key in self._sweep()]
             self._panes.roll(self.time)
             for name, body in self._panes.changes():
                 rows.append(Row(b"P" + name.encode(), body))
                 outputs.append(Output("panes", f"predictions:{self.partition}:{name}".encode(), body))
+            if self._segments.marking:
+                # What a level was booked under is kept beside it: all that is in use is in the panes.
+                self._segments.release(self._panes.segments())
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0)
             rows.append(Row(b"!", orjson.dumps(times)))
         return Changes(rows, outputs)
+
+    def _entity_rows(self) -> list[tuple[str, bytes]]:
+        try:
+            return self.entities.changes(LARGEST_ROW)
+        except Refused:
+            self.outcomes[str(Reason.TOO_LARGE)] += len(self.entities.put_back_larger(LARGEST_ROW))
+            return self.entities.changes()
 
     def follow(self, model: DealModel, floor: Floor) -> None:
         """Ask this model from now on, without a bulletin: who learns and who asks are in one hand."""
@@ -299,7 +335,7 @@ class PredictPartition:
             if tracked is None or abs(tracked.wake) != wake:
                 continue
             if tracked.wake > 0:
-                self._wake(key, tracked, wake)
+                self._wake_whole(key, tracked, wake)
             else:  # closed for so long that it will not be reopened
                 tracked.wake, tracked.kept = 0, []
                 self.entities.put(key, tracked)
@@ -308,7 +344,24 @@ class PredictPartition:
             if self._asks is not None and woken >= _WOKEN:
                 return  # the rest at the next tick
 
+    def _wake_whole(self, key: str, tracked: Tracked, at: int) -> None:
+        row, sent = self.entities.row(key), len(self._outputs)
+        try:
+            self._wake(key, tracked, at)
+        except Exception as error:  # a fault of ours: it is looked at again tomorrow, or with its next event
+            self.faults.add(f"the wake of {self.kind.entity} {key}", error)
+            self._put_back(key, row, sent)
+            found = self.entities.get(key)
+            if found is not None:
+                found.wake = max(at, self.time) + REFRESH
+                heapq.heappush(self._heap, (found.wake, key))
+                self.entities.put(key, found)
+
     def _wake(self, key: str, tracked: Tracked, at: int) -> None:
+        if self._status(tracked.story)[0] != "open":  # asked about when any first fact made it an open one
+            self._retire(key, tracked)
+            self.entities.put(key, tracked)
+            return
         for number, kept in enumerate(tracked.kept):
             if (due := kept.due) is not None and due <= at:
                 self._send(self._scribe.survived(key, number, kept))
@@ -337,16 +390,33 @@ class PredictPartition:
 
     # -- events --------------------------------------------------------------------------------------------------------
 
+    def _take_whole(self, key: str, event: Any, at: int) -> str:
+        # The row of an entity that was not touched since the checkpoint costs nothing.
+        row, sent = self.entities.row(key), len(self._outputs)
+        try:
+            return self._take(key, event, at)
+        except Exception:
+            self._put_back(key, row, sent)
+            raise
+
+    def _put_back(self, key: str, row: bytes | None, sent: int) -> None:
+        """Have an entity be again as its row says, and nothing said of it since ``sent`` outputs."""
+        del self._outputs[sent:]
+        self.entities.put_back(key, row)
+        tracked = self.entities.get(key)
+        self._open.pop(key, None)
+        if tracked is not None and tracked.wake:
+            heapq.heappush(self._heap, (abs(tracked.wake), key))
+            if tracked.wake > 0:
+                self._open[key] = None
+
     def _take(self, key: str, event: Any, at: int) -> str:
         tracked = self.entities.get(key)
         if tracked is None:
             tracked = Tracked(self._histories.new())
         story = tracked.story
         before, closed_before = self._status(story)
-        try:
-            facts = self.kind.facts(event, at)
-        except msgspec.ValidationError:
-            return "invalid_data"
+        facts = self.kind.facts(event, at)
         if event.__class__ is self.kind.absorbed:
             added = self._histories.union(story, facts)
             if not added.fresh:
@@ -440,18 +510,26 @@ class PredictPartition:
             tracked = self.entities.get(key)
             if tracked is None or key not in self._open:
                 continue
-            at = self._at(tracked)
-            document, win = self._document(key, tracked, at)
-            self._outputs.append(Output(self.kind.predictions, key.encode(), orjson.dumps(document)))
-            tracked.said = at, win
-            _remember(tracked.points, at, win)
-            self._book(tracked, self._level(tracked, at, win), at)
-            self._schedule(key, tracked, at)
-            self.entities.put(key, tracked)
-            self._touched = True
-            self.predicted += 1
+            try:
+                self._answer(key, tracked)
+            except Exception as error:  # a fault of ours: what was last said of it stands
+                self.faults.add(f"the answer on {self.kind.entity} {key}", error)
         for key in done:
             del self._stale[key]
+
+    def _answer(self, key: str, tracked: Tracked) -> None:
+        at = self._at(tracked)
+        document, win = self._document(key, tracked, at)
+        body, level = orjson.dumps(document), self._level(tracked, at, win)
+        # From here on nothing fails.
+        self._outputs.append(Output(self.kind.predictions, key.encode(), body))
+        tracked.said = at, win
+        _remember(tracked.points, at, win)
+        self._book(tracked, level, at)
+        self._schedule(key, tracked, at)
+        self.entities.put(key, tracked)
+        self._touched = True
+        self.predicted += 1
 
     def _level(self, tracked: Tracked, at: int, win: float) -> Level | None:
         """Return what an open deal counts for: its amount in the business currency times P(won), by its segments."""
@@ -461,7 +539,7 @@ class PredictPartition:
         if self.kind.model != "deal" or amount is None:
             return None
         try:
-            worth = self._rates.convert(amount, present.currency, at)
+            worth = self._rates.convert(amount, present.currency or present.default_currency, at)
         except UnknownRate:
             return None
         pairs = [(name, attributes.get(name)) for name in DIMENSIONS]
@@ -567,7 +645,8 @@ class PredictPartition:
         if day != self._swept_day:
             self._swept_day = day
             self.entities.begin_sweep()
-        return self.entities.sweep(self._dead, _SWEPT)
+            self._segments.begin_marks()
+        return [key for key, _ in self.entities.sweep(self._dead, _SWEPT)]
 
     def _dead(self, tracked: Tracked) -> bool:
         last = tracked.story.log[-1][0] if tracked.story.log else tracked.story.base_at

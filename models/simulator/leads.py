@@ -8,6 +8,9 @@ from models.simulator.deals import live_deal
 from models.simulator.rhythm import SECOND
 from models.simulator.scene import Scene
 
+UNANSWERED_DAYS = 3.0
+"""How long a lead that nobody answers stays on the list."""
+
 
 def chance(logit: float) -> float:
     """The probability of a logit."""
@@ -45,7 +48,9 @@ def live_lead(
     _mails(scene, at, lead, campaign)
 
     if random.random() < 0.06:
-        return  # nobody ever answers
+        # Nobody ever answers; who tidies the list takes it for dead after some days.
+        scene.put(scene.later(at, UNANSWERED_DAYS), "lead.disqualified", lead, {"reason": DISQUALIFIED[0]})
+        return
     hours = scene.spread(1.6 * rep.pace * (0.4 if asked_for_demo else 1.0), 0.9)
     contacted = scene.at_work(scene.later(at, hours / 24))
     contact = {"channel": random.choice(CONTACT_CHANNELS), "preparation_seconds": int(scene.spread(420 * rep.pace, 0.5))}

@@ -1,6 +1,6 @@
 """What would the simulated company send right now, for a demonstration that moves?
 
-First a month of history, at its natural pace; from then on real time. Visitors take the time that visitors take, but
+First six weeks of history, at its natural pace; from then on real time. Visitors take the time that visitors take, but
 the lives of leads, deals and customers are hastened, so that the deals which the history has left open are decided
 within the hour and a win or a loss comes every quarter of a minute, on a working day and on Sunday night alike.
 """
@@ -13,9 +13,9 @@ from models.simulator.rhythm import DAY, MINUTE, OFFICE_SHARE, office_time, pois
 from models.simulator.visits import live_ads, live_session, live_spend
 from models.simulator.world import World
 
-HISTORY_DAYS = 30
+HISTORY_DAYS = 45
 HISTORY_SCALE = 0.55
-"""30 days at this scale are about 30,000 events: a few seconds of folding."""
+"""45 days at this scale are about 45,000 events: a few seconds of folding. Leads come of age after 30: at any hour some have."""
 
 HASTE = 600.0
 """A month of a deal's life takes 72 minutes."""
@@ -44,7 +44,7 @@ class Live:
         self._minute = now // MINUTE
 
     def history(self) -> Iterator[Event]:
-        """The last 30 days up to ``now``, in time order."""
+        """The last weeks up to ``now``, in time order."""
         world, scene = self._world, self._scene
         world.found()
         for day in range(world.start, self._now, DAY):

@@ -17,7 +17,7 @@ from models.events.scalars import TEXT_LENGTH, has_control, shown
 from stream.sites import SiteSettings
 from stream.sources.crm.base import Item, Unusable, checked
 from stream.sources.crm.body import parse
-from stream.sources.crm.values import email_hash, event_id
+from stream.sources.crm.values import email_hash, event_id, identifier
 
 #: The tracker holds at most 50 events; others may batch as they like up to here.
 EVENTS_LIMIT = 100
@@ -128,7 +128,7 @@ def _mapping(value: Any, name: str) -> Mapping[str, Any]:
 def _id(value: Any, name: str) -> str:
     if not isinstance(value, str) or _ID.fullmatch(value) is None:
         raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted are 8 to 64 letters, digits, _ and -")
-    return value
+    return identifier(value, name)
 
 
 def _instant(value: Any, name: str) -> float:
@@ -183,5 +183,5 @@ def _lead(value: Any) -> str:
         return str(email_hash(value))
     if not isinstance(value, str) or not value.strip() or len(value) > 200 or has_control(value):
         raise Unusable(Reason.INVALID_DATA, f"lead: found {shown(value)}, accepted is the SHA-256 of an e-mail address, or an id")
-    found = value.strip()
+    found = identifier(value, "lead")
     return found.lower() if _DIGEST.fullmatch(found) else found

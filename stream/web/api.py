@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from models.kpis.entry import Kpi
 from models.panes import TOTAL
 from models.windows import DEFAULT_WINDOWS
-from stream.web.board import WINDOWS, Reading, UnknownName
+from stream.web.board import WINDOWS, Reading, Unavailable, UnknownName
 from stream.web.context import Context, context
 
 router = APIRouter(prefix="/api")
@@ -32,10 +33,12 @@ _COLUMNS = (
     "high",
     "unit",
     "why",
+    "currency",
     "since",
 )
-#: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NO_ALERTS = "another worker holds the alerts, or they are being read back (accepted: ask that worker, or `vigie web`)"
+#: Where a spreadsheet takes a cell for a formula; in half of Europe a semicolon begins the next cell.
+_FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?= *[=+\-@\t\r])")
 
 
 def _names(request: Request, parameter: str) -> list[str]:
@@ -55,10 +58,8 @@ def to_json(data: Any, status: int = 200, headers: Mapping[str, str] | None = No
     return Response(orjson.dumps(data), status, {"cache-control": "no-store", **(headers or {})}, "application/json")
 
 
-def _unready(ctx: Context) -> Response:
-    health = ctx.health()
-    body = {"error": "no readings yet: " + "; ".join(health.reasons or health.degraded), "state": health.state}
-    return to_json(body, 503, {"retry-after": "2"})
+def _unready(ctx: Context, why: Unavailable) -> Response:
+    return to_json({"error": str(why), "state": ctx.health().state}, 503, {"retry-after": "2"})
 
 
 @router.get("/kpis", summary="Readings, now")
@@ -66,8 +67,9 @@ async def kpis(request: Request) -> Response:
     """Return readings as a JSON array or as CSV.
 
     ``kpi``, ``window`` and ``by`` may be repeated or hold commas; without ``by`` the totals are given. A name that is not
-    known is answered with 400 and what is accepted. 503 while there are no numbers yet. Where the numbers are the last
-    ones known, because this process is still restoring, the header ``Vigie-Source`` is ``cache``.
+    known is answered with 400 and what is accepted. Where the numbers are the last ones known, because this process is
+    still restoring or another worker holds the view, the header ``Vigie-Source`` is ``cache``. 503 while there are no
+    numbers, or where the last known ones do not hold all that is asked for: the message says who does.
     """
     ctx = context(request)
     wanted, windows, by = _names(request, "kpi"), _names(request, "window"), _names(request, "by")
@@ -81,13 +83,14 @@ async def kpis(request: Request) -> Response:
         ctx.live_board.check(wanted, windows, by)
     except UnknownName as error:
         return refuse(error)
-    board = ctx.board()
-    if board is None:
-        return _unready(ctx)
-    readings = await board.slices(windows or DEFAULT_WINDOWS, [None if name == TOTAL else name for name in by or [TOTAL]])
+    dimensions = [None if name == TOTAL else name for name in by or [TOTAL]]
+    try:
+        readings, source = await ctx.answer(lambda board: board.slices(windows or DEFAULT_WINDOWS, dimensions))
+    except Unavailable as why:
+        return _unready(ctx, why)
     if wanted:
         readings = [reading for reading in readings if reading["kpi"] in wanted]
-    headers = {"vigie-source": "view" if board is ctx.live_board else "cache"}
+    headers = {"vigie-source": source}
     if kind == "csv":
         return Response(to_csv(readings), headers={"cache-control": "no-store", **headers}, media_type="text/csv; charset=utf-8")
     return to_json(readings, headers=headers)
@@ -95,19 +98,20 @@ async def kpis(request: Request) -> Response:
 
 @router.get("/trend", summary="Totals over time")
 async def trend(request: Request) -> Response:
-    """Return each KPI's total at some thirty instants before now (``window``; default 7d), from the panes."""
+    """Return each KPI's total at some thirty instants before now (``window``; default 7d), from the panes.
+
+    503 where this process does not hold the view: a snapshot knows one instant only.
+    """
     ctx = context(request)
     windows = _names(request, "window") or ["7d"]
     try:
         ctx.live_board.check([], windows, [])
     except UnknownName as error:
         return refuse(error)
-    board = ctx.board()
-    if board is None:
-        return _unready(ctx)
-    if board is not ctx.live_board:
-        return to_json({"window": windows[0], "times": [], "values": {}})
-    return to_json(await board.trend(windows[0]))
+    try:
+        return to_json(await ctx.live_board.trend(windows[0]))
+    except Unavailable as why:
+        return _unready(ctx, why)
 
 
 @router.get("/catalogue", summary="The KPIs and what they mean")
@@ -143,15 +147,26 @@ def _described(kpi: Kpi) -> dict[str, Any]:
 
 @router.get("/alerts", summary="Alerts that are not inactive")
 async def alerts(request: Request) -> Response:
-    """Return the current alerts, the gravest 500 (``vigie_alerts`` counts all): firing, pending, recovering, resolved."""
-    rank = {"firing": 0, "pending": 1, "recovering": 2, "resolved": 3}
-    found = sorted(context(request).alerts(), key=lambda alert: (rank.get(str(alert.get("state")), 9), str(alert.get("rule"))))
+    """Return the current alerts, the gravest 500 (``vigie_alerts`` counts all): firing, pending, recovering, resolved.
+
+    ``incident`` chooses one by its id; the answer is empty where it does not stand.
+
+    503 where this process does not know them: no alert and not knowing of any are two things.
+    """
+    rank = {"firing": 0, "recovering": 1, "pending": 2, "resolved": 3}
+    known = context(request).alerts()
+    if known is None:
+        return to_json({"error": _NO_ALERTS}, 503, {"retry-after": "2"})
+    one = request.query_params.get("incident")
+    if one is not None:
+        known = [alert for alert in known if alert.get("id") == one]
+    found = sorted(known, key=lambda alert: (rank.get(str(alert.get("state")), 9), alert.get("severity") != "critical"))
     return to_json(found)
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return "'" + value
+    if isinstance(value, str):
+        return _FORMULA.sub("'", value)
     return "" if value is None else value
 
 

@@ -10,14 +10,14 @@ from fastapi.responses import StreamingResponse
 from models.calendar import iso
 from stream.settings import Settings
 from stream.web import api, page
-from stream.web.board import WINDOWS, Board, Reading, UnknownName
+from stream.web.board import WINDOWS, Board, Reading, Unavailable, UnknownName
 from stream.web.context import Context, context
 from stream.web.health import Health
 from stream.web.live import Full, Live
 from stream.web.schema import document
 
 #: What the page shows of an alert.
-_ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "since")
+_ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "since", "acknowledged")
 
 Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
 
@@ -28,31 +28,37 @@ def build_web(
     settings: Settings,
     *,
     scrape: Scrape | None = None,
-    alerts: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
+    alerts: Callable[[], Sequence[Mapping[str, Any]] | None] = tuple,
     cached: Callable[[], Board | None] = lambda: None,
     cache_state: Callable[[], Mapping[str, Any] | None] = lambda: None,
 ) -> FastAPI:
     """Return the application: health, metrics, API, live page.
 
     ``board`` answers from the view; ``status`` is the engine's; ``scrape`` gives the metrics page for an ``Accept`` header;
-    ``alerts`` the current alert states; ``cached`` a board over the last snapshot while the view is loading. Further routers
-    (webhooks) may be included in what is returned. ``app.state.vigie.live.stop`` ends the open streams: give it to ``serve``.
+    ``alerts`` the current alert states, None where they are not known here; ``cached`` a board over the last snapshot while the
+    view is loading. Further routers (webhooks) may be included in what is returned. ``app.state.vigie.live.stop`` ends the open
+    streams: give it to ``serve``.
     """
     ctx = Context(board, status, alerts, settings.business, settings.instance, cached, cache_state)
 
     async def totals(window: str) -> Sequence[Reading]:
-        answering = ctx.board()
-        return [] if answering is None else answering.totals(window)
+        async def ask(answering: Board) -> Sequence[Reading]:
+            return answering.totals(window)
+
+        try:
+            return (await ctx.answer(ask))[0]
+        except Unavailable:
+            return []
 
     def state() -> Mapping[str, Any]:
-        health = ctx.health()
+        health, known = ctx.health(), ctx.alerts()
         return {
             "at": iso(board.now()),
             "state": shown(health),
             "why": "; ".join(health.reasons),
             "warnings": list(health.degraded),
             # Not their values: what is sent only when it changes must not change each second.
-            "alerts": [{name: alert.get(name) for name in _ALERT} for alert in ctx.alerts()],
+            "alerts": None if known is None else [{name: alert.get(name) for name in _ALERT} for alert in known],
         }
 
     def shown(health: Health) -> str:

@@ -46,13 +46,21 @@ class Source(Protocol):
         """Whether the numbers are whole: half a sum is never shown."""
 
     def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
-        """Return the readings of one slice at an instant (epoch ms): of all KPIs or one; ``by`` None is the total."""
+        """Return the readings of one slice at an instant (epoch ms): of all KPIs or one; ``by`` None is the total.
+
+        Raise :class:`Unavailable` where they are not whole at this moment: whoever awaits between two slices needs no check.
+        """
+
+
+class Unavailable(LookupError):
+    """There is no whole number to give for this now; the message says why, and who has one."""
 
 
 class ViewSource:
     """The source of an instance that holds the view, for as long as ``held`` says so: another worker may take it over."""
 
-    def __init__(self, view: View, catalogue: Catalogue, held: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, view: Callable[[], View], catalogue: Catalogue, held: Callable[[], bool] = lambda: True) -> None:
+        """``view`` gives the view of this moment: each restore builds another one."""
         self._view = view
         self._catalogue = catalogue
         self._held = held
@@ -70,17 +78,19 @@ class ViewSource:
     @property
     def version(self) -> int:
         """The view's count of changes."""
-        return self._view.version
+        return self._view().version
 
     @property
     def complete(self) -> bool:
         """Whether this process holds the view, read to the end."""
-        return self._view.live and self._held()
+        return self._view().live and self._held()
 
     def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
-        """Return the readings of one slice."""
+        """Return the readings of one slice; raise :class:`Unavailable` while the view is being read back or elsewhere."""
+        if not self.complete:
+            raise Unavailable("the view is being read back, or another worker has taken it over")
         kpis = None if kpi is None else [kpi]
-        return [reading.as_json() for reading in self._catalogue.readings(self._view, at, kpis, [window], by)]
+        return [reading.as_json() for reading in self._catalogue.readings(self._view(), at, kpis, [window], by)]
 
 
 class UnknownName(ValueError):
@@ -128,12 +138,15 @@ class Board:
                     raise UnknownName("by", name, [TOTAL, *self.source.kpis[kpi].by], f" for KPI {kpi}")
 
     def totals(self, window: str) -> list[Reading]:
-        """Return all KPIs' totals over a window, at most a second old."""
+        """Return all KPIs' totals over a window, at most a second old; raise :class:`Unavailable`."""
         at = self.now()
         return self._known(at, window, None) or self._keep(at, window, None, self.source.read(at, window, None))
 
     async def slices(self, windows: Iterable[str], dimensions: Iterable[str | None]) -> list[Reading]:
-        """Return the readings of many slices, letting others run in between: a dimension may have a thousand values."""
+        """Return the readings of many slices, letting others run in between: a dimension may have a thousand values.
+
+        Raise :class:`Unavailable` where the view goes away meanwhile: part of an answer is none.
+        """
         dimensions = list(dimensions)
         found: list[Reading] = []
         for window in windows:
@@ -167,7 +180,8 @@ class Board:
     async def trend(self, window: str) -> dict[str, Any]:
         """Return each KPI's total at some thirty instants over the window's own length, up to the last whole step.
 
-        Computed from the panes, so it is what is known today of those instants; kept until the next step begins.
+        Computed from the panes, so it is what is known today of those instants; kept until the next step begins. Raise
+        :class:`Unavailable`.
         """
         times = trend_times(window, self.now(), self._calendar)
         known = self._trends.get(window)

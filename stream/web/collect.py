@@ -152,7 +152,8 @@ def letter(site: str, body: bytes, told: Told, now: int) -> Outgoing:
     first = told.unusable[0]
     more = f" (and {len(told.unusable) - 1} more)" if len(told.unusable) > 1 else ""
     record = Record(f"{LETTERS}{site}", 0, xxhash.xxh3_64_intdigest(body) >> 1, now, None, body, [])
-    found = dead_letter(record, Refused(first.reason, first.detail + more), now)
+    taken = [event["id"] for event in told.events]
+    found = dead_letter(record, Refused(first.reason, first.detail + more), now, taken=taken)
     return Outgoing("dead-letters", found.id.encode(), found.encode())
 
 

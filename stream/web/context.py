@@ -1,20 +1,21 @@
 """What do the routes share? One object per application, no globals."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fastapi import Request
 
 from stream.settings import BusinessSettings
-from stream.web.board import Board
+from stream.web.board import Board, Reading, Unavailable
 from stream.web.health import Health, judge
 from stream.web.live import Live
 
 #: The fold that feeds the view.
 VIEW_FOLD = "roll-kpis"
 
-Alerts = Callable[[], Sequence[Mapping[str, Any]]]
+#: The alerts that stand; None where this process does not know them (yet).
+Alerts = Callable[[], Sequence[Mapping[str, Any]] | None]
 
 
 @dataclass
@@ -48,6 +49,26 @@ class Context:
     def board(self) -> Board | None:
         """Return the board to answer from: the view's while it is complete, else the last snapshot's, else None."""
         return self.live_board if self.live_board.source.complete else self.cached()
+
+    async def answer(self, ask: Callable[[Board], Awaitable[Sequence[Reading]]]) -> tuple[Sequence[Reading], str]:
+        """Return what a board answers, and from what it does: ``view``, or ``cache`` where that is not whole.
+
+        Raise :class:`~stream.web.board.Unavailable` where neither can give a whole answer.
+        """
+        board = self.board()
+        if board is self.live_board:
+            try:
+                return await ask(board), "view"
+            except Unavailable:  # the view went away while it was asked
+                board = self.cached()
+        if board is None:
+            if self.view() == "elsewhere":
+                raise Unavailable(
+                    "another worker holds the view, and Redis has no snapshot of it (accepted: ask that worker, or `vigie web`)"
+                )
+            health = self.health()
+            raise Unavailable("no readings yet: " + "; ".join(health.reasons or health.degraded))
+        return await ask(board), "cache"
 
 
 def context(request: Request) -> Context:

@@ -148,5 +148,6 @@ def letter(source: Source, request: Webhook, verdict: Verdict, now: int) -> Outg
     more = f" (and {len(verdict.unusable) - 1} more)" if len(verdict.unusable) > 1 else ""
     offset = xxhash.xxh3_64_intdigest(body) >> 1
     record = Record(f"{LETTERS}{source.name}", 0, offset, request.received_at, None, body, headers)
-    found = dead_letter(record, Refused(first.reason, first.detail + more), now)
+    taken = [event["id"] for event in verdict.events]
+    found = dead_letter(record, Refused(first.reason, first.detail + more), now, taken=taken)
     return Outgoing("dead-letters", found.id.encode(), found.encode())

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+
+from stream.waiting import end, happens
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +83,8 @@ class Live:
     async def close(self) -> None:
         """Stop, and wait for the clock to end."""
         self.stop()
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await end(self._task)
+        self._task = None
 
     def admit(self) -> None:
         """Raise :class:`Full` where one more page would be too many, or the server is stopping."""
@@ -109,9 +107,7 @@ class Live:
                     yield channel.frame
                     continue  # sending may have taken long: there may be a newer one already
                 fresh = channel.fresh
-                try:
-                    await asyncio.wait_for(fresh.wait(), self._heartbeat)
-                except TimeoutError:
+                if not await happens(fresh, self._heartbeat):
                     yield event("beat", dict(self._state()))
             yield event("bye", {"reason": "stopping"})
         finally:
@@ -121,8 +117,7 @@ class Live:
 
     async def _run(self) -> None:
         while not self._stopped.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopped.wait(), self._period)
+            await happens(self._stopped, self._period)
             for window, channel in list(self._channels.items()):
                 try:
                     await self._refresh(window, channel)

@@ -47,7 +47,8 @@ class Operations:
     """The acts of the API. ``put`` writes one on the topic and returns once the broker has it; ``clock`` is epoch ms.
 
     ``standing`` gives the ids of the alerts that stand, None where this process does not know; ``silences`` likewise.
-    ``history`` reads the topic back, and raises what Kafka's client raises.
+    ``history`` reads the topic back, and raises what Kafka's client raises. ``local`` is the token of this process's own user
+    (empty: there is none), which allows what an operator's does.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class Operations:
         silences: Callable[[], Sequence[Silence] | None] = lambda: None,
         history: Reader | None = None,
         clock: Callable[[], int] = wall_clock,
+        local: str = "",
     ) -> None:
         self._operators = [(one.name, one.role, one.token.get_secret_value().encode()) for one in operators]
+        self._known = [*self._operators, *([("local", "operate", local.encode())] if local else [])]
         self._history = history
         self._reading = asyncio.Semaphore(_READERS)
         self._put = put
@@ -114,7 +117,7 @@ class Operations:
     async def _told(self, request: Request) -> Response:
         try:
             if self._operators:
-                self._operator(request, "read")
+                self.operator(request, "read")
             if self._history is None:
                 raise Refusal(503, "the history cannot be read here")
             asked = dict(request.query_params)
@@ -125,14 +128,14 @@ class Operations:
             async with self._reading:
                 found, next_ = await asyncio.to_thread(self._history, limit or 0, matches, before)
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         except KafkaException:
             return to_json({"error": "the broker does not answer; try again"}, 503, {"retry-after": "2"})
         return to_json({"records": found, "next": next_})
 
     async def _answer(self, request: Request, act: Callable[[str, bytes], dict[str, Any]]) -> Response:
         try:
-            by = self._operator(request, "operate")
+            by = self.operator(request, "operate")
             body = b""
             async for chunk in request.stream():
                 body += chunk
@@ -141,18 +144,18 @@ class Operations:
             made = {"type": "act", "at": iso(self._clock()), "by": by, "via": "api", **act(by, body)}
             await self._put(str(made.get("incident") or made["act"]).encode(), orjson.dumps(made))
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         except OSError:
             return to_json({"error": "the broker did not take it; try again"}, 503, {"retry-after": "2"})
         return to_json(made, 202)
 
-    def _operator(self, request: Request, role: str) -> str:
+    def operator(self, request: Request, role: str) -> str:
         """Return whose token the request carries, if they may do this: who may operate may read."""
-        if not self._operators:
+        if not self._known:
             raise Refusal(403, "nobody may act here (accepted: operators with a token under web.operators in the settings)")
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         found, held = "", ""
-        for name, its, secret in self._operators:  # all of them, so that the time says nothing
+        for name, its, secret in self._known:  # all of them, so that the time says nothing
             if hmac.compare_digest(token.strip().encode("utf-8", "replace"), secret) and kind.lower() == "bearer":
                 found, held = name, its
         if not found:
@@ -198,7 +201,8 @@ class Operations:
         return {"act": "unsilence", "id": id_}
 
 
-def _refused(refusal: Refusal) -> Response:
+def refused(refusal: Refusal) -> Response:
+    """Return the answer that a refusal is."""
     headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
     return to_json({"error": str(refusal)}, refusal.status, headers)
 

@@ -23,9 +23,11 @@ _HEADERS = {
 }
 _FILES = {
     "act.css": "text/css; charset=utf-8",
+    "alerts.js": "text/javascript; charset=utf-8",
     "vigie.css": "text/css; charset=utf-8",
     "vigie.js": "text/javascript; charset=utf-8",
     "vigie.svg": "image/svg+xml",
+    "words.js": "text/javascript; charset=utf-8",
 }
 
 

@@ -50,13 +50,15 @@ _read = msgspec.json.Decoder(Status).decode
 
 
 class PredictionBoard:
-    """The answers and models as a process that does not predict can tell from the topics (a replayed fold, all partitions)."""
+    """The answers and models as a process that does not predict can tell from the topics (a replayed fold, all partitions).
+
+    A partition is read aside, in the restoring thread; what is shown is changed on the event loop only.
+    """
 
     def __init__(self, running: Callable[[], bool] = lambda: True) -> None:
         """``running`` says whether the topics have been read."""
         self.running = running
-        self._answers: dict[tuple[str, int], dict[bytes, bytes]] = {}
-        self._models: dict[str, Status] = {}
+        self._parts: dict[int, _Part] = {}
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it; at each assignment it begins anew."""
@@ -64,33 +66,14 @@ class PredictionBoard:
         return FoldSpec(name="show-predictions", topics=topics, make=self._part, lane="show", replayed=True)
 
     def _part(self, partition: int) -> "_Part":
-        for topic in TOPICS.values():
-            self._answers[topic, partition] = {}
-        return _Part(self)
-
-    def take(self, record: Record) -> None:
-        """Take one record of any of the topics; what is damaged is passed over."""
-        if record.topic == "model-snapshots":
-            try:
-                found = _read(record.value or b"")
-            except msgspec.DecodeError:
-                return
-            known = self._models.get(found.model)
-            if known is None or found.at >= known.at:
-                self._models[found.model] = found
-            return
-        answers = self._answers[record.topic, record.partition]
-        if record.value is None:
-            answers.pop(record.key or b"", None)
-        else:
-            answers[record.key or b""] = record.value
+        return _Part(lambda part: self._parts.__setitem__(partition, part))
 
     def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
         """Return the last answer on the topic."""
         name = key.encode()
-        for (topic, _), answers in self._answers.items():
-            if topic == TOPICS[entity] and name in answers:
-                found: dict[str, Any] = orjson.loads(answers[name])
+        for part in self._parts.values():
+            if name in part.answers[TOPICS[entity]]:
+                found: dict[str, Any] = orjson.loads(part.answers[TOPICS[entity]][name])
                 return {**found, "at": iso(int(found["at"]))}
         if not self.running():
             raise Elsewhere("the answers are still being read")
@@ -98,27 +81,49 @@ class PredictionBoard:
 
     def models(self) -> Sequence[Mapping[str, Any]]:
         """Return the status in each model's last bulletin."""
-        return [self._models[name].status for name in sorted(self._models)]
+        names = sorted({name for part in self._parts.values() for name in part.models})
+        return [found.status for name in names if (found := self._latest(name)) is not None]
 
     def document(self, model: str) -> bytes | None:
         """Return the model in its last bulletin."""
-        found = self._models.get(model)
+        found = self._latest(model)
         return None if found is None else bytes(found.document)
+
+    def _latest(self, model: str) -> Status | None:
+        known = (part.models[model] for part in self._parts.values() if model in part.models)
+        return max(known, key=lambda found: found.at, default=None)
 
 
 class _Part:
-    """One partition of the board."""
+    """One partition of the topics; ``show`` is given it once they have been read to their end."""
 
-    def __init__(self, board: PredictionBoard) -> None:
-        self._board = board
+    def __init__(self, show: Callable[["_Part"], None]) -> None:
+        self._show = show
+        self.answers: dict[str, dict[bytes, bytes]] = {topic: {} for topic in TOPICS.values()}
+        self.models: dict[str, Status] = {}
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """There are no rows: the topics themselves are read."""
 
+    def live(self) -> None:
+        """What is known is whole: it may be shown."""
+        self._show(self)
+
     def fold(self, records: Sequence[Record]) -> None:
-        """Take the records."""
+        """Take the records; what is damaged is passed over."""
         for record in records:
-            self._board.take(record)
+            if record.topic == "model-snapshots":
+                try:
+                    found = _read(record.value or b"")
+                except msgspec.DecodeError:
+                    continue
+                known = self.models.get(found.model)
+                if known is None or found.at >= known.at:
+                    self.models[found.model] = found
+            elif record.value is None:
+                self.answers[record.topic].pop(record.key or b"", None)
+            else:
+                self.answers[record.topic][record.key or b""] = record.value
 
     def tick(self, now: int) -> None:
         """Nothing here depends on the clock."""

@@ -62,6 +62,7 @@ _WANTED = {
     "example": {"matchers": ["team=sales"], "duration": "2h", "comment": "fair"},
 }
 
+_TAKEN = _object({"acknowledged": _COUNT, "refused": _list(_object({"line": _COUNT, "reason": _TEXT}))})
 _RETRY = {"retry-after": {"description": "Seconds after which to try again", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
 _AGAIN = (429, 503)
 
@@ -125,9 +126,20 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "responses": {"200": _said("Totals", _TREND), "400": _said("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
     },
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
-    ("get", "/api/alerts"): {"responses": {"200": _said("Alerts", _list(_ALERT))}},
+    ("get", "/api/alerts"): {
+        "parameters": _query("incident"),
+        "responses": {"200": _said("Alerts", _list(_ALERT)), **_errors(_503=_AWAY)},
+    },
     ("post", "/api/alerts/{incident}/ack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
     ("post", "/api/alerts/{incident}/unack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
+    ("post", "/api/events"): {
+        **_BEARER,
+        "requestBody": _body("application/x-ndjson", "application/json"),
+        "responses": {
+            "200": _said("What was taken in, and which lines are no events", _TAKEN),
+            **_errors(**_OPERATOR, _413="Too many lines, or too large", _503="The broker is away, or the instance is starting"),
+        },
+    },
     ("post", "/api/silences"): {
         **_BEARER,
         "requestBody": _body("application/json", schema=_WANTED),

@@ -9,7 +9,11 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from stream.waiting import settle
 from stream.web import wire
+
+#: How long a stop waits for the server, which itself gives requests under way 3 s. Seconds.
+_PATIENCE = 6.0
 
 
 class CannotListen(OSError):
@@ -56,7 +60,7 @@ class Listening:
         if self._before_stop is not None:
             self._before_stop()
         self._server.should_exit = True
-        await asyncio.gather(self._task, return_exceptions=True)
+        await settle(self._task, patience=_PATIENCE)
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -114,7 +114,7 @@ async def test_from_a_reading_to_a_receiver_and_across_a_restart(place: Place) -
             publish(place, reading(0, 0.19).encode(), reading(1, 0.10).encode())
             fired, upgraded = await told(server, 2)
             assert (fired["type"], upgraded["type"]) == ("alert.fired", "alert.upgraded")
-            assert upgraded["data"]["message"]["title"] == "[WARN → CRITICAL] Win rate · source=web: 10 %"
+            assert upgraded["data"]["message"]["title"] == "[WARN → CRITICAL] Win rate · source web: 10 %"
             assert [a["severity"] for a in running.evaluator.current()] == ["critical"]
             await empty(running)
         async with worker(place, server.url) as running:

@@ -4,10 +4,12 @@ import asyncio
 import email
 import logging
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from email import policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -206,6 +208,42 @@ def test_nothing_that_people_wrote_becomes_a_header(title: str, incident: str, i
          "Importance", "MIME-Version", "Content-Type"]
     )  # fmt: skip
     assert parsed["To"] == "ann@example.com"
+
+
+LABEL = st.text("abcdefghij0123456789-", min_size=1, max_size=60).filter(lambda label: label[0] != "-" != label[-1])
+DOMAIN = st.lists(LABEL, min_size=1, max_size=4).map(".".join).filter(lambda domain: len(domain) < 250)
+PERSON = st.text(alphabet=st.sampled_from(list("abcé日😀 =?_(),;:<>@\"\\.'")), max_size=80)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("abc-_ é/.", min_size=1, max_size=120), DOMAIN, PERSON, st.text(max_size=260))
+def test_a_thread_holds_whatever_the_names_and_a_subject_arrives_as_it_left(
+    name: str, domain: str, person: str, told: str
+) -> None:
+    alert = ALERT | {"message": {"title": "t", "about": told, "text": "x"}}
+    one = replace(first(), receiver=name, alert=alert)
+    person = " ".join(person.split())
+    quoted = person.replace("\\", "\\\\").replace('"', '\\"')
+    raw = compose(one, f'"{quoted}" <vigie@{domain}>', ["ann@example.com", f'"{quoted}" <bob@example.com>']).as_bytes()
+    head = raw.partition(b"\r\n\r\n")[0].decode("ascii")
+    assert all(0 < len(line) <= 998 and line.strip() for line in head.split("\r\n"))
+    assert "=?utf-8?q??=" not in head and "=?utf-8?b??=" not in head
+    values = dict(line.split(": ", 1) for line in re.sub(r"\r\n(?=[ \t])", "", head).split("\r\n"))
+    for header in ("Message-ID", "In-Reply-To", "References"):
+        assert re.fullmatch(r"<[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+>", values[header]), header
+    assert str(make_header(decode_header(values["Subject"]))) == subject(alert)
+    parsed = email.message_from_bytes(raw, policy=policy.default)
+    assert parsed["Subject"] == subject(alert)
+    assert [one.addr_spec for one in parsed["To"].addresses] == ["ann@example.com", "bob@example.com"]
+    assert parsed["From"].addresses[0].addr_spec == f"vigie@{domain}"
+
+
+@pytest.mark.parametrize("length", [20, 60, 120])
+def test_long_names_make_plain_message_ids(length: int) -> None:
+    one = replace(first(), receiver="sales-managers-" * (length // 15))
+    raw = compose(one, "Vigie <vigie@alerts.eu-west.example-holding.co.uk>", ["ann@example.com"]).as_bytes().decode()
+    for header in ("Message-ID", "In-Reply-To", "References"):
+        assert re.search(rf"(?m)^{header}: <[^<>\s=?]+@[^<>\s]+>\r$", raw), header
 
 
 def test_what_can_be_done_is_in_both_parts_and_a_link_is_no_markup() -> None:

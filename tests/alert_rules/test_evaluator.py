@@ -29,7 +29,7 @@ def test_a_reading_becomes_an_alert_with_a_row_and_a_transition() -> None:
     assert [row.key for row in changes.rows] == [b"win-rate-drop|source=web"]
     (said,) = transitions(changes.outputs)
     assert (said["type"], said["kind"], said["severity"], said["value"]) == ("transition", "fired", "critical", 0.1)
-    assert said["message"]["title"] == "[CRITICAL] Win rate · source=web: 10 %"
+    assert said["message"]["title"] == "[CRITICAL] Win rate · source web: 10 %"
     assert changes.outputs[0].key == said["incident"].encode()
     assert fold.changes() == ([], [])
 
@@ -214,3 +214,31 @@ ABOVE = [
                                    {"at": "30m", "value": 0.95, "sample": 20, "expect": "warn"}]},
     {"name": "silent", "timeline": [{"at": "0m", "value": 0.3, "sample": 20, "expect": "inactive"}]},
 ]  # fmt: skip
+
+
+def live(minute: float, value: float) -> list[Record]:
+    """A reading as it comes: its record is as old as itself."""
+    return [Record("readings", 0, 0, BASE + round(minute * 60_000), b"k", body(minute, value), ())]
+
+
+def test_time_in_which_no_reading_came_does_not_count_towards_for_also_over_a_restart() -> None:
+    waits = rule()  # 30 minutes
+    fold = EvaluateAlerts([waits], gap=120_000)
+    for minute in range(11):
+        fold.fold(live(minute, 0.1))
+    rows = {row.key: row.value for row in fold.changes().rows}
+    assert b"heard" in rows
+    again = EvaluateAlerts([waits], gap=120_000)
+    again.restore([(key, value) for key, value in rows.items() if value is not None])
+    said = []
+    for minute in range(300, 330):  # nobody was there for hours, and the first readings may be of a part of the events
+        again.fold(live(minute, 0.1))
+        said += [(minute, t["kind"]) for t in transitions(again.changes().outputs)]
+    assert said == [(320, "fired")]
+
+
+def test_a_replay_whose_readings_are_hours_apart_counts_all_time() -> None:
+    fold = EvaluateAlerts([rule()])
+    fold.fold(live(0, 0.1))
+    fold.fold(live(360, 0.1))
+    assert [t["kind"] for t in transitions(fold.changes().outputs)] == ["pending", "fired"]

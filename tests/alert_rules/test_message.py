@@ -1,9 +1,13 @@
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from alert_rules.durations import human, parse
+from alert_rules.durations import day_of, human, moment, parse, plural, working
 from alert_rules.evaluate import evaluate, orphaned
 from alert_rules.message import message
 from alert_rules.wording import number
+from models.calendar import epoch_ms
 from tests.alert_rules.readings import reading, rule
 
 RULE = rule(summary="Win rate from {source} is {value:.0%} ({numerator:d} of {denominator:d}), below {threshold:.0%}")
@@ -13,16 +17,16 @@ def test_the_whole_message() -> None:
     state, _ = evaluate(RULE, None, reading(0, 0.1))
     _, (fired,) = evaluate(RULE, state, reading(30, 0.1, low=0.04, high=0.231))
     said = message(RULE, fired)
-    assert said.title == "[CRITICAL] Win rate · source=web: 10 %"
+    assert said.title == "[CRITICAL] Win rate · source web: 10 %"
     assert said.text.splitlines() == [
         "Win rate from web is 10% (4 of 40), below 15%",
         "",
         "Why: 10 % is below 15 % for 30 min",
         "Value: 10 % (95 % interval 4 % to 23.1 %)",
         "Sample: 40",
-        "Window: 7d, 2025-12-25T00:30:00Z to 2026-01-01T00:30:00Z",
+        "Window: 7d, Thu 25 Dec 2025, 00:30 UTC to Thu 1 Jan 2026, 00:30 UTC",
         "Threshold: critical below 15 %, clears at or above 17 %",
-        "Since: 2026-01-01T00:00:00Z (30 min)",
+        "Since: Thu 1 Jan 2026, 00:00 UTC (30 min)",
         "Runbook: docs/runbooks/win-rate-drop.md",
     ]
     assert said.data["segment"] == {"source": "web"}
@@ -48,7 +52,7 @@ def test_the_end_of_a_rule_that_is_gone_needs_no_reading() -> None:
     state, _ = evaluate(rule(**{"for": 0}), None, reading(0, 0.1))
     assert state is not None
     said = message(RULE, orphaned(state, state.at + 60_000, "the rule is gone"))
-    assert said.title == "[RESOLVED] Win rate · source=web"
+    assert said.title == "[RESOLVED] Win rate · source web"
     assert "Win rate from web is no value (no value of no value)" in said.text
     assert said.data["value"] is None
 
@@ -99,3 +103,50 @@ def test_what_is_no_duration(text: object) -> None:
 )
 def test_durations_in_words(milliseconds: float, told: str) -> None:
     assert human(milliseconds) == told
+
+
+@pytest.mark.parametrize(
+    ("hours", "told"),
+    [
+        (0.5, "30 min of working time"),
+        (1, "1 working hour"),
+        (4.5, "4 working hours 30 min"),
+        (9, "1 working day"),
+        (11, "1 working day 2 h"),
+        (27, "3 working days"),
+        (180, "20 working days"),
+        (184, "20 working days"),
+        (-5, "−5 working hours"),
+    ],
+)
+def test_working_time_is_told_in_days_of_nine_hours(hours: float, told: str) -> None:
+    assert working(hours * 3600, 9 * 3600) == told
+    assert number(hours * 3600, "working:32400") == told
+
+
+def test_an_instant_is_told_as_the_clock_on_the_wall_shows_it() -> None:
+    at = epoch_ms(datetime(2026, 3, 29, 22, 30, tzinfo=UTC))
+    assert moment(at, ZoneInfo("Europe/Paris")) == "Mon 30 Mar 2026, 00:30 CEST"
+    assert (day_of(at, UTC), day_of(at, ZoneInfo("America/New_York"))) == ("Sun 29 Mar 2026", "Sun 29 Mar 2026")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "told"),
+    [
+        (1.0, "deviations", "1 deviation"),
+        (0.01, "points", "1 point"),
+        (7, "hours", "7 usual hours"),
+        (1, "hours", "1 usual hour"),
+        (1.6, "times", "1.6 times the usual"),
+    ],
+)
+def test_one_and_many(value: float, unit: str, told: str) -> None:
+    assert number(value, unit) == told
+
+
+def test_a_summary_counts_with_nouns() -> None:
+    with_nouns = rule(min_samples=0, summary="{sample:deal|deals} and {denominator:closed deal|closed deals}")
+    state, _ = evaluate(with_nouns, None, reading(0, 0.1))
+    _, (fired,) = evaluate(with_nouns, state, reading(30, 0.1, numerator=0.0, denominator=1.0, sample=1.0))
+    assert message(with_nouns, fired).text.partition("\n")[0] == "1 deal and 1 closed deal"
+    assert plural(2, "alert stands", "alerts stand") == "2 alerts stand"

@@ -18,10 +18,11 @@ from alert_rules.rule import Known, Rule
 from alert_rules.schema import parse_rules
 from alert_rules.stages.times import usual
 from alert_rules.watch import WatchEntities
+from models.beats import BEATS
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, calendar, epoch_ms
 from models.fold import Output, PartitionFold, Record
-from models.partition import BEATS, EntityPartition
+from models.partition import EntityPartition
 from stream.catalogue import load_catalogue
 from tests.alert_rules.readings import reading, records
 from tests.alert_rules.readings import rule as kpi_rule
@@ -140,6 +141,45 @@ def test_a_restart_anywhere_changes_nothing(steps: list[tuple[str, int]], data: 
             restarted = WatchSenders(rules, zone)
             restarted.restore(list(rows.items()))
     assert said[0] == said[1]
+
+
+def arrived(at: int, record: Record) -> Record:
+    return record._replace(timestamp=at)
+
+
+def test_a_history_that_is_loaded_makes_nobody_silent() -> None:
+    """Its last event may be days old, and it comes piece by piece: each piece says that its sender is alive."""
+    watch = WatchSenders([rule()], calendar("UTC"))
+    history, now = office(5), MONDAY + 17 * HOUR_MS
+    for n in range(0, len(history), 10):
+        assert after(watch, now + n * 1000, *(arrived(now + n * 1000, one) for one in history[n : n + 10])) == []
+    assert after(watch, now + 30 * MINUTE_MS) == [], "it was heard on one day only: nobody knows that it goes on"
+    assert after(watch, now + 5 * DAY_MS) == []
+
+
+def test_who_goes_on_after_its_history_was_loaded_is_missed() -> None:
+    watch = WatchSenders([rule()], calendar("UTC"))
+    watch.fold([arrived(MONDAY, one) for one in office(5)])
+    tuesday = MONDAY + DAY_MS + 10 * HOUR_MS
+    watch.fold([beat(tuesday)])
+    assert after(watch, tuesday + 3 * HOUR_MS) == []
+    assert after(watch, tuesday + 4 * HOUR_MS + MINUTE_MS) == [("crm", 3.0, None)]
+
+
+def test_after_a_start_a_worker_listens_before_it_calls_anybody_silent() -> None:
+    watch = WatchSenders([rule()], calendar("UTC"), settle=60_000)
+    watch.fold(office(5))
+    now = MONDAY + 17 * HOUR_MS
+    assert after(watch, now) == []
+    assert after(watch, now + 2 * MINUTE_MS) == [("crm", 8.0, None)]
+
+
+def test_rows_of_before_it_was_noted_when_a_sender_was_heard_are_read() -> None:
+    watch = WatchSenders([rule()], calendar("UTC"))
+    hours = {str(one.timestamp - 60_000): 1 for one in office(5)}
+    first, last = office(5)[0].timestamp, office(5)[-1].timestamp
+    watch.restore([(b"crm", orjson.dumps([first, last, hours, ["deals"], {}]))])
+    assert after(watch, MONDAY + 17 * HOUR_MS) == [("crm", 8.0, None)]
 
 
 def test_a_partition_says_that_its_senders_are_alive_once_a_minute() -> None:

@@ -1,13 +1,22 @@
 """The rules that come with Vigie: sound, tested by their own timelines, and each with a page that exists."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from alert_rules.condition import Kind
+from alert_rules.evaluate import AlertState, Hold, Phase, orphaned
+from alert_rules.evaluate import Kind as Transitions
+from alert_rules.evaluate import _reason as evaluate_reason
+from alert_rules.finding import FACTS
+from alert_rules.message import message
 from alert_rules.rule import Moment, Rule, Timeline
 from alert_rules.timeline import run
+from models.calendar import MINUTE_MS
+from models.kpis.reading import Reading
 from stream.catalogue import load_catalogue
 from tests.alert_rules.readings import rule
 from vigie.rules import load_rules
@@ -44,8 +53,48 @@ def test_its_tests_notice_other_thresholds(shipped: Rule) -> None:
 
 
 @pytest.mark.parametrize("shipped", RULES, ids=lambda shipped: shipped.id)
+def test_it_is_not_judged_in_the_middle_of_a_history(shipped: Rule) -> None:
+    """A figure of the first seconds is one of a part of the events; what is said of single ones has its own ways to wait."""
+    assert shipped.entity is not None or shipped.wait >= 15 * MINUTE_MS
+
+
+@pytest.mark.parametrize("shipped", RULES, ids=lambda shipped: shipped.id)
 def test_its_runbook_names_it(shipped: Rule) -> None:
     assert f"`{shipped.id}`" in (ROOT / shipped.runbook).read_text("utf-8")
+
+
+#: What is known of an entity, for the words of a rule on single ones.
+KNOWN_OF: dict[str, dict[str, Any]] = {
+    "deal": {"stage": "legal", "owner": "ann", "amount": 1.0, "stage_age": 3600.0, "usual": 60.0, "win": 0.2, "win_before": 0.7},
+    "lead": {"source": "web", "owner": "ann", "waited": 3600.0, "began": 1_767_571_200.0, "score": 1.0},
+    "sender": {"sender": "crm", "feeds": "deals", "last": "2026-01-01T09:00:00Z", "silence": 3600.0},
+}
+
+
+def words_of(shipped: Rule, value: float) -> str:
+    """Title and text of the rule's alert, with numbers of one."""
+    past = {name: {"value": 1.0, "due": 1.0, "expected": 1.0, "deviations": -1.0, "elapsed": 0.5, "sample": 1.0} for name in
+            (shipped.condition.versus, "seasonal", "target")}  # fmt: skip
+    if shipped.entity is not None:
+        past = {FACTS: KNOWN_OF[shipped.entity.entity]}
+    segment = {} if shipped.by is None else {shipped.by: "web"}
+    reading = Reading(shipped.kpi, shipped.window, segment, 0, 0, value, 1.0, 1.0, None, None, shipped.unit, "EUR", against=past)
+    state = AlertState(shipped.id, reading.segment_name, Phase.FIRING, shipped.ladder[0].severity, 0, 0, {}, None, 0)
+    reason = evaluate_reason(shipped, replace(state, holds={state.severity: Hold(0, True)}), value, reading)
+    ended = replace(orphaned(state, 60_000, reason), kind=Transitions.FIRED, reading=reading)
+    said = message(shipped, ended)
+    return f"{said.title}\n{said.text}"
+
+
+@pytest.mark.parametrize("shipped", RULES, ids=lambda shipped: shipped.id)
+@pytest.mark.parametrize("value", [1.0, 0.0])
+def test_what_it_says_has_no_names_of_ours_and_counts_as_people_do(shipped: Rule, value: float) -> None:
+    words = words_of(shipped, value).replace(shipped.runbook, "")
+    assert shipped.title and shipped.title[0].isupper()
+    assert not re.search(r"\w=\w|[a-z]_[a-z]|\d{4}-\d\d-\d\dT", words), words
+    assert shipped.id not in words and (not shipped.kpi or "_" not in shipped.kpi or shipped.kpi not in words), words
+    assert not re.search(r"\b1 (?:hours|days|points|deviations|deals|leads|answers|cases|alerts|working \w+s)\b", words), words
+    assert "usual hour" not in words.partition("\n")[0]
 
 
 def test_a_failure_says_where() -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from alert_rules.plan import by_rule, everything_to
 from bench.held import PLANS, dispatch, listing
 from models.calendar import epoch_ms
 from tests.alert_rules.timeline import Line
@@ -153,6 +154,38 @@ def test_a_mute_time_lasts_an_hour_longer_when_summer_time_ends() -> None:
     t.at("1m", t.fire("a", team="x"))
     t.run("9h", step=60_000)
     assert [(s.at + 59_999) // 3_600_000 for s in t.said] == [7]
+
+
+def test_who_configured_nothing_hears_of_a_rule_once_and_then_once_a_minute_at_most() -> None:
+    t = Line(by_rule(("chat",)))
+    for second in range(5):
+        t.at(f"{second}s", t.fire(f"a{second}"))
+    t.at("3s", t.fire("b", rule="leads-drop"))
+    t.at("30s", t.fire("a5"))
+    t.at("40s", t.resolve("a0"))
+    t.run("10m")
+    t.want(
+        ("10s", "chat", "fired", "a0 a1 a2 a3 a4"),
+        ("13s", "chat", "fired", "b"),
+        ("1m10s", "chat", "fired", "a0 a1 a2 a3 a4 a5"),
+    )
+
+
+def test_what_was_told_by_itself_goes_on_so_when_its_route_groups() -> None:
+    t = Line(everything_to(("chat",)))
+    t.at("0s", t.fire("a"))
+    t.at("1m", lambda: setattr(t, "plan", by_rule(("chat",))))
+    t.at("1m", t.restart())
+    t.at("2m", t.fire("a", "critical"))
+    t.at("2m", t.fire("b"))
+    t.at("3m", t.resolve("a"))
+    t.run("5m")
+    t.want(
+        ("0s", "chat", "fired", "a"),
+        ("2m", "chat", "upgraded", "a"),
+        ("2m10s", "chat", "fired", "b"),
+        ("3m", "chat", "resolved", "a"),
+    )
 
 
 LADDER = """

@@ -117,6 +117,13 @@ def test_time_alone_takes_a_deal_over_its_limit() -> None:
     ]
 
 
+def test_where_not_so_many_ever_leave_there_is_no_limit() -> None:
+    watch = WatchEntities([rule(**STALLED)])
+    plateau = record(LIMITS, "stages", {"at": NOW, "stages": {"demo": [DAY_MS, None, None, None]}})
+    assert after(watch, NOW, plateau, deal()) == []
+    assert after(watch, NOW + 400 * DAY_MS) == [] and watch.refused == 0
+
+
 def test_a_limit_that_moves_is_news_for_every_deal_of_the_stage() -> None:
     watch = WatchEntities([rule(**STALLED)])
     after(watch, NOW, limits(demo=10 * DAY_MS), deal())
@@ -310,7 +317,7 @@ def test_a_finding_lives_as_an_alert() -> None:
 
     (fired,) = run(NOW, deal(amount=5000 * 10_000, owner="ann", sender="crm"))
     assert fired["segment"] == {"deal": "D-1"}
-    assert fired["message"]["title"] == "[WARN] Large deal · deal=D-1: 5,000 EUR"
+    assert fired["message"]["title"] == "[WARN] Large deal · D-1: 5,000 EUR"
     assert fired["message"]["text"].startswith("D-1 of ann in demo: 5,000 EUR")
     assert fired["against"]["entity"] == {"stage": "demo", "owner": "ann", "amount": 5000, "sender": "crm"}
     assert [(one["id"], one["entity"], one["said"]) for one in fired["explanation"]["behind"]] == [
@@ -402,7 +409,7 @@ def test_while_history_is_told_nothing_begins_and_what_stands_at_its_end_is_said
     watch.tick(NOW)
     old = NOW - 40 * DAY_MS
     told = [deal(f"D-{i}", at=old) for i in range(30)]
-    assert after(watch, NOW + 1000, limits(demo=DAY_MS), *told) == [], "as they were forty days ago"
+    assert after(watch, NOW + 1000, limits(demo=35 * DAY_MS), *told) == [], "as they were forty days ago"
     moved = [deal(f"D-{i}", at=NOW, stage="offer") for i in range(29)]
     assert after(watch, NOW + 2000, *moved) == []
     assert after(watch, NOW + 60_000) == []
@@ -412,14 +419,14 @@ def test_while_history_is_told_nothing_begins_and_what_stands_at_its_end_is_said
 def test_a_partition_without_state_settles_first_and_one_that_is_restored_does_not() -> None:
     watch = WatchEntities([rule(**STALLED)], settle=60_000)
     old = deal(at=NOW - 40 * DAY_MS)
-    assert after(watch, NOW, limits(demo=DAY_MS), old) == []
+    assert after(watch, NOW, limits(demo=35 * DAY_MS), old) == []
     watch.fold([old])
     rows = watch.changes().rows
     assert len(after(watch, NOW + 60_000)) == 1
     again = WatchEntities([rule(**STALLED)], settle=60_000)
     again.restore([(row.key, row.value) for row in rows if row.value is not None])
     again.tick(NOW)
-    again.fold([limits(demo=DAY_MS)])
+    again.fold([limits(demo=35 * DAY_MS)])
     assert len(after(again, NOW + 1)) == 1
 
 
@@ -427,12 +434,55 @@ def test_a_few_late_facts_are_no_history() -> None:
     watch = WatchEntities([rule(**STALLED)])
     watch.tick(NOW)
     late = [deal(f"D-{i}", at=NOW - 40 * DAY_MS) for i in range(4)]
-    assert len(after(watch, NOW + 1000, limits(demo=DAY_MS), *late)) == 4
+    assert len(after(watch, NOW + 1000, limits(demo=35 * DAY_MS), *late)) == 4
 
 
 def test_what_stood_before_history_was_told_still_ends_meanwhile() -> None:
     watch = WatchEntities([rule(**STALLED)])
     watch.tick(NOW)
-    assert len(after(watch, NOW + 1, limits(demo=DAY_MS), deal("D-x", at=NOW - 9 * DAY_MS))) == 1
+    assert len(after(watch, NOW + 1, limits(demo=8 * DAY_MS), deal("D-x", at=NOW - 9 * DAY_MS))) == 1
     after(watch, NOW + 2, *[deal(f"D-{i}", at=NOW - 40 * DAY_MS) for i in range(30)])
     assert after(watch, NOW + 3, deal("D-x", at=NOW, stage="offer")) == [("D-x", None, "it has moved on to offer")]
+
+
+def test_what_was_old_when_it_arrived_begins_nothing_until_it_grows_worse() -> None:
+    """Half a year of leads and deals, loaded at once: only what crossed its threshold within the last week is said."""
+    watch = WatchEntities([rule(**UNANSWERED), replace(rule(**STALLED), id="two")])
+    watch.tick(NOW)
+    leads = [lead(f"L-{days}", at=NOW - days * DAY_MS) for days in range(1, 181)]
+    deals = [deal(f"D-{days}", at=NOW - days * DAY_MS) for days in range(1, 181)]
+    assert after(watch, NOW + 1000, limits(demo=50 * DAY_MS), *leads, *deals) == []
+    begun = [name for name, *_ in after(watch, NOW + 62_000)]
+    leads_begun = sorted(name for name in begun if name.startswith("L"))
+    assert leads_begun == [f"L-{days}" for days in range(3, 10)], "those of the weekend are not due before Monday's afternoon"
+    crossed_warn, crossed_critical = range(50, 57), range(100, 107)
+    assert sorted(int(name[2:]) for name in begun if name.startswith("D")) == [*crossed_warn, *crossed_critical]
+    assert watch.old["two"] == 131 - 14
+    assert ("D-99", 2.0, None) in after(watch, NOW + DAY_MS + HOUR_MS), "an old warning that becomes critical here is news"
+
+
+def test_what_was_old_stays_so_over_a_restart_and_an_event_of_today() -> None:
+    watch = WatchEntities([rule()])
+    watch.tick(NOW)
+    rows: dict[bytes, bytes] = {}
+
+    def step(watch: WatchEntities, now: int, *heard: Record) -> list[tuple[str, float | None, str | None]]:
+        watch.tick(now)
+        watch.fold(list(heard))
+        changes = watch.changes()
+        rows.update({row.key: row.value or b"" for row in changes.rows})
+        return said(changes.outputs)
+
+    assert step(watch, NOW, deal(at=NOW - 90 * DAY_MS, amount=20_000_000)) == []
+    again = WatchEntities([rule()])
+    again.restore(list(rows.items()))
+    assert step(again, NOW + 1, deal(at=NOW, amount=20_000_000, created=NOW - 90 * DAY_MS)) == [], "somebody has written to it"
+    assert step(again, NOW + 2, deal(at=NOW, amount=1)) == []
+    assert step(again, NOW + 3, deal(at=NOW, amount=20_000_000)) == [("D-1", 2000, None)], "it has become large here"
+
+
+def test_rows_of_before_their_first_hearing_was_noted_are_read_and_are_not_old() -> None:
+    row = orjson.dumps([msgspec.to_builtins(DealState("D-1", "open", NOW - 90 * DAY_MS, amount=20_000_000)), None, [], {}])
+    watch = WatchEntities([rule()])
+    watch.restore([(b"d|D-1", row)])
+    assert after(watch, NOW) == [("D-1", 2000, None)]

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stream.catalogue import load_catalogue
 from stream.settings import Settings, load
 from tests.tools import program
+from vigie.routes import load_alerting
+from vigie.rules import load_rules
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -22,20 +25,39 @@ def without_variables(text: str) -> str:
 
 
 def test_the_services():
-    assert set(SERVICES) == {"kafka", "valkey", "topics", "worker", "web", "prometheus", "grafana", "mailpit"}
+    assert set(SERVICES) == {"kafka", "valkey", "topics", "worker", "web", "demo", "prometheus", "grafana", "mailpit"}
     for name, service in SERVICES.items():
         assert re.fullmatch(r"[\w./-]+:[\w.-]+", service["image"]), f"{name}: an image needs a tag"
         assert not service["image"].endswith(":latest")
 
 
-@pytest.mark.parametrize("name", ["topics", "worker", "web"])
+OURS = ("topics", "worker", "web", "demo")
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_the_settings_exist(name):
     environment = {key: without_variables(str(value)) for key, value in SERVICES[name]["environment"].items()}
-    settings = load(environ=environment)
+    mounted = dict(volume.split(":")[1::-1] for volume in SERVICES[name]["volumes"])
+    config = environment.pop("VIGIE_CONFIG")
+    settings = load(ROOT / mounted[config], environ=environment)
     assert settings.kafka.brokers == "kafka:19092"
     assert settings.web.host == "0.0.0.0"
     assert settings.web.port == 8080
     assert settings.redis.url.get_secret_value() == "redis://valkey:6379/0"
+
+
+def test_mails_and_the_summary_reach_mailpit():
+    settings = load(ROOT / "deploy/vigie.yaml", environ={})
+    (mail,) = [receiver for receiver in settings.receivers if receiver.type == "email"]
+    assert mail.host in SERVICES and f"127.0.0.1:{mail.port}:{mail.port}" in SERVICES[mail.host]["ports"]
+    plan = load_alerting(settings)
+    check = load_rules(load_catalogue(), plan=plan, targets=settings.quotas())
+    assert check and plan.route.receivers == ("mail",)
+
+
+def test_the_demo_starts_only_where_it_is_asked_for():
+    assert SERVICES["demo"]["profiles"] == ["demo"]
+    assert not any("profiles" in service for name, service in SERVICES.items() if name != "demo")
 
 
 def test_the_images_settings_exist():
@@ -119,8 +141,8 @@ def test_the_commands_exist():
     from vigie.__main__ import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
-    for name in ("topics", "worker", "web"):
+    for name in OURS:
         first, *rest = SERVICES[name]["command"]
         assert first in commands
-        if rest:
-            assert rest[0] in commands[first].commands
+        options = {option for parameter in commands[first].params for option in parameter.opts}
+        assert all(word in options or word in commands[first].commands for word in rest)

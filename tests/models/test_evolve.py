@@ -1,5 +1,7 @@
 """Do kept numbers live on when measures are added, removed or renamed, and are new ones what they would always have been?"""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -14,8 +16,9 @@ from alert_rules.condition import Kind as ConditionKind
 from models import evolve, panes
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS, iso
+from models.folds.deals import DealSteps
 from models.kpis.reading import Reading
-from models.measures import LOGGED, MEASURES, UNLOGGED
+from models.measures import LOGGED, MEASURES, RULES, UNLOGGED
 from models.money import Rates
 from models.partition import EntityPartition
 from models.view import View
@@ -142,14 +145,140 @@ def test_a_measure_that_is_added_is_booked_from_the_facts_that_are_kept(
     assert kept.one.get("since", {}) == {}
 
 
+@contextmanager
+def rules_of_before(fold: str) -> Iterator[None]:
+    """The first rules are in force: an edit opens a deal, and any contact answers a lead."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(RULES, fold, 0)
+        yield
+
+
 @pytest.mark.parametrize("fold", sorted(LOGGED))
-def test_bringing_up_may_be_killed_after_every_checkpoint(fold: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@settings(max_examples=120, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    count=st.integers(1, 60),
+    at=st.floats(0, 1),
+    more=st.floats(0, 1),
+    added=st.booleans(),
+    moved=st.booleans(),
+    mix=st.randoms(use_true_random=False),
+)
+def test_other_rules_are_as_if_they_had_always_been(
+    fold: str, seed: int, count: int, at: float, more: float, added: bool, moved: bool, mix: Any
+) -> None:
+    """With a measure more at once or not, and with yet another time zone while entities are still behind."""
+    events = MAKERS[fold](seed, count)
+    mix.shuffle(events)
+    cut = int(count * at)
+    then = cut + int((count - cut) * more)
+    after = replace(BUSINESS, timezone="Asia/Kolkata") if moved else BUSINESS
+    whole = Kept(fold, business=after)
+    whole.take(events)
+    with rules_of_before(fold):
+        kept = Kept(fold)
+        kept.take(events[:cut])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.partition._RAISED", 1)
+        rows = without(kept.rows, MEASURES[fold][-1].name, "leads_answered", "stage_lengths") if added else kept.rows
+        kept = Kept(fold, rows)
+        kept.take(events[cut:then])
+        kept = Kept(fold, kept.rows, after)
+        kept.checkpoint()
+        if mix.random() < 0.5:
+            kept = kept.restarted()
+        kept.take(events[then:])
+        kept.settled()
+    assert kept_facts(kept.panes) == kept_facts(whole.panes)
+    assert kept.one.get("ruled") is None
+    assert kept.restarted().partition.behind == 0
+
+
+@pytest.mark.parametrize("fold", sorted(LOGGED))
+def test_what_a_fault_takes_back_is_brought_up_again(fold: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is taken whole or not at all, what its entity was brought up for with it; that of others stays."""
+    events = MAKERS[fold](11, 80)
+    with rules_of_before(fold):
+        kept = Kept(fold)
+        kept.take(events[:60])
+    whole = Kept(fold)
+    whole.take(events)
+    later = events[60:]
+    kind = later[0]["type"].partition(".")[0]
+    bad = [event(f"{kind}.updated", e["subject"], T0 + DAY_MS, f"bad{i}", owner="bad") for i, e in enumerate(later[:4])]
+    monkeypatch.setattr("models.partition._RAISED", 1)
+    kept = Kept(fold, kept.rows)
+    note = type(kept.partition._keeper).note  # type: ignore[attr-defined]
+
+    def failing(self: Any, key: str, entry: Any, sender: str) -> Any:
+        found = note(self, key, entry, sender)
+        if entry[1].startswith("bad"):
+            raise RuntimeError("a fault of ours")
+        return found
+
+    monkeypatch.setattr(type(kept.partition._keeper), "note", failing)
+    kept.take([e for pair in zip(bad, later[:4], strict=True) for e in pair] + later[4:])
+    kept.settled()
+    assert kept.partition.faults.total == 4
+    assert kept_facts(kept.panes) == kept_facts(whole.panes)
+
+
+def test_one_that_cannot_be_brought_up_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    with rules_of_before("deals"):
+        kept = Kept("deals")
+        kept.take([event("deal.updated", f"d{i}", T0, f"e{i}", amount="5") for i in range(3)])
+    step = DealSteps.step
+
+    def failing(self: DealSteps, present: Any, entry: Any, sign: int) -> None:
+        step(self, present, entry, sign)
+        if entry[1] == "e1":
+            raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(DealSteps, "step", failing)
+    kept = Kept("deals", kept.rows).settled()
+    assert kept.partition.faults.total == 1 and "bringing up deals d1" in kept.partition.faults.fresh[0].where
+    assert kept.panes["Pa:0:total"] == {"open_deals": 1, "open_amount": 50_000, "deals_unknown": 2}
+
+
+def test_what_is_to_be_forgotten_is_brought_up_first() -> None:
+    """Else what an edit had opened would stay open for ever, and one of unknown status be taken back that never was one."""
+    business = replace(BUSINESS, keep_days=100 * DAY_MS)
+    with rules_of_before("deals"):
+        kept = Kept("deals", business=business)
+        kept.take([event("deal.updated", f"d{i}", T0, f"e{i}", amount="5") for i in range(3)])
+        kept.take([event("deal.created", "new", T0 + 200 * DAY_MS, "new")])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.partition._RAISED", 1)
+        kept = Kept("deals", kept.rows, business).settled()
+    kept.take([event("deal.updated", "new", T0 + 201 * DAY_MS, "newer")])
+    assert kept.panes["Pa:0:total"] == {"open_deals": 1}
+    assert [key for key in kept.rows if key[:1] == b"E"] == [b"Enew"]
+
+
+def test_values_that_stayed_other_have_a_name_under_a_greater_limit() -> None:
+    """Also where a dimension has room again since names were let go of: of the others there are rows."""
+    kept = Kept("leads", business=replace(BUSINESS, segment_limit=1))
+    kept.take([event("lead.created", f"l{i}", T0, f"e{i}", source=f"s{i}") for i in range(2)])
+    rows = kept.rows | {b"S": orjson.dumps({"source": []}), b"O": orjson.dumps({"source": ["s1"]})}
+    kept = Kept("leads", rows).settled()
+    assert {name.rpartition(":")[2] for name in kept_facts(kept.panes)} == {"total", "source=s0", "source=s1"}
+    assert kept.rows[b"O"] == b"{}"
+
+
+@pytest.mark.parametrize("fold", sorted(LOGGED))
+@pytest.mark.parametrize("rules", [0, 1])
+def test_bringing_up_may_be_killed_after_every_checkpoint(fold: str, rules: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.partition._RAISED", 1)  # one entity per checkpoint
     events = MAKERS[fold](11, 80)
     whole = Kept(fold)
     whole.take(events)
-    gone = [m.name for m in MEASURES[fold] if m.name not in UNLOGGED]
-    old = without(whole.rows, *gone)
+    gone = [m.name for m in MEASURES[fold] if m.name not in UNLOGGED][rules == 0 :]
+    before = Kept(fold)
+    if not rules:
+        with rules_of_before(fold):
+            before = Kept(fold)
+    before.take(events)
+    old = without(before.rows, *gone)
     steps = Kept(fold, old)
     count = 0
     steps.checkpoint()

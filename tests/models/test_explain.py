@@ -130,7 +130,7 @@ def test_a_sum_is_taken_apart_and_a_segment_is_seen_beside_everything() -> None:
 
 def test_without_an_earlier_value_it_says_so() -> None:
     _, why = explained("win_rate", panes={"total": {3: {"deals_won": 1, "deals_lost": 1}}})
-    assert why == {"previous": {**why["previous"], "value": None, "why": "deals_won + deals_lost is 0"}}
+    assert why == {"previous": {**why["previous"], "value": None, "why": "no deal was closed in the window"}}
 
 
 def test_what_adds_up_is_known_by_its_formula() -> None:

@@ -18,7 +18,7 @@ CATALOGUE = load_catalogue()
 FIRST = (
     "sales revenue win_rate win_rate_value average_deal_size median_deal_size time_to_close_won open_pipeline stage_duration "
     "leads visitor_to_lead_rate mql_rate lead_conversion lead_conversion_period lead_response_time sessions bounce_rate "
-    "session_duration cac nps weighted_pipeline_model"
+    "session_duration cac nps weighted_pipeline_model unknown_deals"
 ).split()
 
 
@@ -119,10 +119,47 @@ def test_what_each_kpi_says(kpi: str, value: float, numerator: float | None, den
 @pytest.mark.parametrize("kpi", FIRST)
 def test_nothing_is_no_value_and_not_zero(kpi: str) -> None:
     reading = read(View(Business()), kpi)
-    counts = {"sales", "revenue", "leads", "sessions", "open_pipeline"}
+    counts = {"sales", "revenue", "leads", "sessions", "open_pipeline", "unknown_deals"}
     assert reading.value == (0 if kpi in counts else None)
     assert (reading.why is None) == (kpi in counts)
     assert (reading.low, reading.high) == (None, None)
+
+
+def test_in_the_first_month_no_lead_has_come_of_age_and_the_reading_says_so() -> None:
+    young = view_of(leads={"leads": 8, "leads_converted": 2})
+    reading = read(young, "lead_conversion")
+    assert (reading.value, reading.why) == (None, "no lead came of age in the window, which takes 30 days from its creation")
+    soon = view_of(business=Business(maturity=36 * HOUR_MS), leads={"leads": 8})
+    assert read(soon, "lead_conversion").why == "no lead came of age in the window, which takes 1.5 days from its creation"
+
+
+@pytest.mark.parametrize(
+    "kpi", [kpi.id for kpi in CATALOGUE.kpis.values() if kpi.formula.denominator or "median" in kpi.formula.text]
+)
+def test_no_reason_is_told_in_the_names_of_measures(kpi: str) -> None:
+    why = read(View(Business()), kpi).why
+    assert why is not None
+    assert not any(name in why.split() for name in CATALOGUE.kpis[kpi].formula.measures if "_" in name) and " is 0" not in why
+
+
+@pytest.mark.parametrize(
+    ("won", "lost", "value", "why"),
+    [
+        (150, 50, 0.75, None),
+        (150, 0, 1, None),
+        (0, 50, 0, None),
+        # A credit note, booked as a deal that was won with an amount below 0.
+        (-100, 300, None, "no share: amounts below 0 make it -100 of 200"),
+        (300, -100, None, "no share: amounts below 0 make it 300 of 200"),
+        (-100, -300, 0.25, None),
+        (1500.5, -1000, None, "no share: amounts below 0 make it 1,500.5 of 500.5"),
+        (-100, 100, None, "no amount was won or lost in the window"),
+    ],
+)
+def test_a_share_of_amounts_below_0_is_none(won: float, lost: float, value: float | None, why: str | None) -> None:
+    amounts = {"won_amount": round(won * 10_000), "lost_amount": round(lost * 10_000), "won_sized": 1, "lost_sized": 1}
+    reading = read(view_of(deals={name: amount for name, amount in amounts.items() if amount}), "win_rate_value")
+    assert (reading.value, reading.why, reading.numerator, reading.denominator) == (value, why, won, won + lost)
 
 
 def test_the_wait_of_the_unanswered_grows() -> None:
@@ -155,7 +192,7 @@ def test_spend_works_after_its_lag() -> None:
     by_hours = view_of(business=Business(acquisition_lag=5 * HOUR_MS), ago=6 * HOUR_MS, spend={"spend": 500_0000})
     by_hours.put(f"spend:0:h:{by_hours.calendar.hour(NOW) - 4}:total".encode(), b'{"spend":70000}')
     reading = read(by_hours, "cac", "1h")
-    assert (reading.numerator, reading.why) == (500, "customers_new is 0")
+    assert (reading.numerator, reading.why) == (500, "no customer was first invoiced in the window")
 
 
 def test_money_is_exact_to_four_decimals() -> None:
@@ -270,6 +307,13 @@ def test_all_that_is_wrong_in_all_files_at_once(tmp_path: Any) -> None:
         ({"interval": {"net_promoter": ["nps_promoters"]}}, "interval: found {'net_promoter': ['nps_promoters']}"),
         ({"interval": "wilson", "formula": "100 * deals_won / deals_lost"}, "interval: found 'wilson'"),
         ({"interval": "wilson", "formula": "won_amount / lost_amount"}, "interval: found 'wilson'"),
+        ({"empty": ""}, "empty: found ''"),
+        (
+            {"empty": "after {days}"},
+            "empty: found 'after {days}' (accepted: why there is no value, in words; in braces: maturity)",
+        ),
+        ({"share": "yes"}, "share: found 'yes' (accepted: true, of a ratio that divides)"),
+        ({"share": True, "formula": "deals_won"}, "share: found True"),
         ({"minimun": 3}, "unknown key 'minimun' (did you mean \"minimum\"?)"),
     ],
 )
@@ -299,6 +343,9 @@ def test_the_document_names_every_kpi_and_measure() -> None:
     for kpi in CATALOGUE.kpis.values():
         assert f"(`{kpi.id}`)" in text
         assert kpi.definition in text
+    hourly = text[text.index("(`lead_conversion`)") :].split("###")[0]
+    assert "whole hour" in hourly and "- kept: by the hour" in hourly
+    assert "- kept: distinct ones by the minute" in text[text.index("(`visitor_to_lead_rate`)") :].split("###")[0]
 
 
 def test_nothing_to_divide_by_inside_a_formula_says_so() -> None:

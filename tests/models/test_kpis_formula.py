@@ -106,7 +106,7 @@ def test_what_a_formula_comes_out_in(text: str, dimension: object) -> None:
         ("__import__('os').system('true')", "found"),
         ("eval(leads)", "unknown function 'eval'"),
         ("medan(won_sizes)", "unknown function 'medan' (did you mean \"median\"?)"),
-        ("median(leads)", "unknown measure for this function: 'leads' (accepted: won_sizes, stage_stays)"),
+        ("median(leads)", "unknown measure for this function: 'leads' (accepted: won_sizes, stage_stays, stage_lengths)"),
         ("median(won_sizes, leads)", "found median(won_sizes, leads) (accepted: median(values)"),
         ("median(x=won_sizes)", "found"),
         ("distinct(leads + 1)", "found distinct(leads + 1) (accepted: distinct(measure)"),

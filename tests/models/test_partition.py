@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from models.business import Business
 from models.calendar import DAY_MS, iso
 from models.fold import Record
+from models.measures import RULES
 from models.partition import EntityPartition
 
 T0 = 1_780_000_000_000
@@ -26,6 +27,9 @@ def record(topic: str, event: dict[str, Any] | bytes, offset: int = 0, arrival: 
 
 def event(type: str, subject: str, at: int, id: str, /, **data: Any) -> dict[str, Any]:
     return {"specversion": "1.0", "id": id, "source": "test", "type": type, "time": iso(at), "subject": subject, "data": data}
+
+
+LEVELS = ("deals_won", "deals_lost", "open_deals", "deals_unknown", "won_amount", "open_amount")
 
 
 class Sums(dict[str, Any]):
@@ -184,20 +188,22 @@ def test_deals_equal_a_batch_recomputation(seed: int, count: int) -> None:
                 created = e["time"]
             if kind in ("won", "lost"):
                 status = kind
-            elif kind in ("reopened", "stage_changed") or not status:
+            elif kind in ("reopened", "stage_changed") or (kind == "created" and status in ("", "unknown")):
                 status = "open"
+            elif not status:
+                status = "unknown"
         if gone or not known:
             continue
         expected["deals_created"] += created is not None
-        expected[{"won": "deals_won", "lost": "deals_lost", "open": "open_deals"}[status]] += 1
-        if amount is not None:
+        expected[{"won": "deals_won", "lost": "deals_lost", "open": "open_deals", "unknown": "deals_unknown"}[status]] += 1
+        if amount is not None and status != "unknown":
             expected[{"won": "won_amount", "lost": "lost_amount", "open": "open_amount"}[status]] += round(float(amount) * 10_000)
     got: dict[str, int] = defaultdict(int)
     for name, sums in fold("deals", events).items():
         _, _, grain, _, segment = name.split(":", 4)
         if segment == "total" and grain == "d":
             for measure, number in sums.items():
-                if measure in expected or measure in ("deals_won", "deals_lost", "open_deals", "won_amount", "open_amount"):
+                if measure in expected or measure in LEVELS:
                     got[measure] += number
     assert {k: v for k, v in got.items() if v} == {k: v for k, v in expected.items() if v}
 
@@ -215,6 +221,122 @@ def test_a_deal_with_more_facts_than_are_kept_stays_exact_in_order_and_says_what
     partition.fold([record("deals", event("deal.updated", "d", T0 + 30_500, "late", amount="7"))])
     (letter,) = [o for o in partition.changes().outputs if o.topic == "dead-letters"]
     assert b'"too_late"' in (letter.value or b"")
+
+
+def ever(sums: Sums, segment: str = "total") -> Any:
+    return sums.get(f"deals:0:a:0:{segment}", {})
+
+
+def edit(subject: str, at: int, id: str, /, **data: Any) -> dict[str, Any]:
+    return event("deal.updated", subject, at, id, **data)
+
+
+EDIT = edit("d", T0, "1", amount="500", owner="ann")
+OPEN = {"open_deals": 1, "open_amount": 5_000_000}
+
+
+def then(type: str, /, **data: Any) -> dict[str, Any]:
+    return event(type, "d", T0 + 60_000, "2", **data)
+
+
+@pytest.mark.parametrize(
+    ("known", "level"),
+    [
+        pytest.param([EDIT], {"deals_unknown": 1}, id="edited"),
+        pytest.param([EDIT, then("deal.activity", kind="call")], {"deals_unknown": 1}, id="and called"),
+        pytest.param([edit("d", T0, "1", amount="500", stage="offer")], OPEN, id="in a stage"),
+        pytest.param([edit("d", T0, "1", amount="500", stage="signed")], {}, id="in a won stage"),
+        pytest.param([edit("d", T0, "1", amount="500", stage="dead")], {}, id="in a lost stage"),
+        pytest.param([EDIT, then("deal.created")], OPEN, id="created"),
+        pytest.param([EDIT, then("deal.stage_changed", stage="x")], OPEN, id="moved"),
+        pytest.param([EDIT, then("deal.reopened")], OPEN, id="reopened"),
+        pytest.param([EDIT, then("deal.won")], {}, id="won"),
+        pytest.param([event("deal.lost", "d", T0, "1"), then("deal.updated", stage="offer")], {}, id="edited when lost"),
+    ],
+)
+def test_an_edit_opens_no_deal(known: list[dict[str, Any]], level: dict[str, int]) -> None:
+    business = Business(stage_kinds={"offer": "open", "signed": "won", "dead": "lost"})
+    partition, sums = EntityPartition("deals", 0, business), Sums()
+    partition.fold([record("deals", e, arrival=T0 + DAY_MS) for e in known])
+    sums.take(partition)
+    assert ever(sums) == level
+    first = sums[f"deals:0:m:{T0 // 60_000}:total"].get("deals_unknown", 0)
+    assert first == (known[0] is EDIT), "unknown until it was said"
+
+
+def test_what_is_known_by_edits_or_activities_only_is_forgotten_as_closed_deals_are_and_counted_no_more() -> None:
+    business = Business(keep_days=100 * DAY_MS)
+    partition, sums = EntityPartition("deals", 0, business), Sums()
+    known = [
+        edit("edited", T0, "1", owner="ann"),
+        event("deal.activity", "called", T0, "2", kind="call"),
+        event("deal.created", "open", T0, "3"),
+        event("deal.lost", "lost", T0, "4"),
+        event("deal.activity", "lost", T0 + 30 * DAY_MS, "5", kind="call"),
+    ]
+    partition.fold([record("deals", e, arrival=T0 + 30 * DAY_MS) for e in known])
+    sums.take(partition)
+    assert ever(sums) == {"open_deals": 1, "deals_unknown": 1}
+    for days, left in ((99, {"edited", "called", "open", "lost"}), (101, {"open", "lost"}), (131, {"open"})):
+        at = T0 + days * DAY_MS
+        partition.fold([record("deals", edit("open", at, f"tick{days}"), arrival=at)])
+        outputs = sums.take(partition)
+        assert {key for key, _ in partition.entities.rows} == left, days
+        assert ever(sums).get("deals_unknown", 0) == ("edited" in left), days
+        if days == 101:
+            assert {o.key for o in outputs if o.topic == "deal-states" and o.value is None} == {b"edited", b"called"}
+    assert "deals:0:a:0:owner=ann" not in sums
+    day = BUSINESS.calendar.day(T0 + 101 * DAY_MS)
+    assert sums[f"deals:0:d:{day}:total"] == {"deals_unknown": -1}, "until then it stood, whenever one looks"
+
+
+def test_state_of_when_an_edit_opened_a_deal_is_brought_in_line_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = [
+        edit("edited", T0, "1", amount="500", owner="ann"),
+        edit("opened", T0, "2", amount="20", owner="ann"),
+        event("deal.created", "opened", T0 + 3_600_000, "3"),
+        event("deal.created", "created", T0, "4", amount="3"),
+        edit("moved", T0, "5", amount="7", stage="offer"),
+    ]
+    today, wanted = EntityPartition("deals", 0, BUSINESS), Sums()
+    today.fold([record("deals", e) for e in known])
+    wanted.take(today)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(RULES, "deals", 0)
+        before, sums = EntityPartition("deals", 0, BUSINESS), Sums()
+        before.fold([record("deals", e) for e in known])
+        rows = {row.key: row.value for row in before.changes().rows if row.value is not None}
+    again = EntityPartition("deals", 0, BUSINESS)
+    again.restore(rows.items())
+    changes = again.changes()
+    for name, body in [(row.key[1:].decode(), row.value) for row in changes.rows if row.key[:1] == b"P"]:
+        rows.pop(b"P" + name.encode())
+        if body is not None:
+            rows[b"P" + name.encode()] = body
+    assert {f"deals:0:{k[1:].decode()}": orjson.loads(v) for k, v in rows.items() if k[:1] == b"P"} == wanted
+    assert {o.key for o in changes.outputs if o.topic == "deal-states"} == {b"edited"}, "the others are what they were"
+
+    rows |= {row.key: row.value for row in changes.rows if row.value is not None}
+    once = EntityPartition("deals", 0, BUSINESS)
+    once.restore(rows.items())
+    assert once.changes().rows == [], "it is done once"
+    once.fold([record("deals", event("deal.won", "edited", T0 + DAY_MS, "6"))])
+    sums.take(once)
+    assert ever(sums) == {"open_deals": 3, "open_amount": 300_000}
+
+
+def test_a_close_that_was_folded_away_goes_to_the_survivor() -> None:
+    loser = [event("deal.won", "a", T0, "a0", amount="10", owner="ann")]
+    loser += [edit("a", T0 + i * 60_000, f"a{i}", owner="bob") for i in range(1, 100)]
+    merged = event("deal.merged", "a", T0 + DAY_MS, "m", into="b")
+    one, two, sums = EntityPartition("deals", 0, BUSINESS), EntityPartition("deals", 0, BUSINESS), Sums()
+    one.fold([record("deals", e) for e in [*loser, merged]])
+    two.fold([record("deal-merges", o.value or b"") for o in one.changes().outputs if o.topic == "deal-merges"])
+    sums.take(two)
+    won = {name: s["deals_won"] for name, s in sums.items() if ":d:" in name and "deals_won" in s}
+    day = BUSINESS.calendar.day(T0)
+    assert won == {f"deals:0:d:{day}:total": 1, f"deals:0:d:{day}:owner=ann": 1}
 
 
 def test_a_merge_is_the_union_of_both_deals() -> None:
@@ -329,14 +451,15 @@ def test_a_record_in_the_wrong_partition_is_sent_to_its_entitys_own() -> None:
         [
             record("deals", event("deal.created", "here", T0, "0")),
             record("deals", there),
-            record("deals", b'{"amount":"5"}')._replace(headers=binary),
+            record("deals", b'{"amount":"5"}')._replace(headers=[*binary, ("ce_tenant", None), ("trace", None), ("x", b"\xff")]),
+            record("deals", b"")._replace(headers=[*binary, ("content-type", None)]),
         ]
     )
     outputs = [o for o in partition.changes().outputs if o.topic == "deals"]
-    assert [(o.key, o.partition) for o in outputs] == [(b"there", None)] * 2
+    assert [(o.key, o.partition) for o in outputs] == [(b"there", None)] * 3
     assert orjson.loads(outputs[0].value or b"") == there
     assert orjson.loads(outputs[1].value or b"") == {**there, "data": {"amount": "5"}}
-    assert partition.outcomes["deals", "deal.created", "readdressed"] == 2
+    assert partition.outcomes["deals", "deal.created", "readdressed"] == 3
     assert len(partition.entities) == 1
 
 
@@ -353,3 +476,114 @@ def test_a_full_dimension_books_under_other_and_takes_back_from_there_after_a_re
     sums.take(restored)
     assert sums["deals:0:a:0:source=other"] == {"open_deals": 1}
     assert "deals:0:a:0:source=s2" not in sums
+
+
+def cells(rows: dict[bytes, bytes], dimension: str) -> dict[str, Any]:
+    """What the day panes hold in all, by segment of a dimension; what the levels hold is left out."""
+    found: dict[str, Any] = defaultdict(lambda: defaultdict(int))
+    for key, value in rows.items():
+        _, _, segment = key[1:].decode().partition(":")[2].partition(":") if key[:2] == b"Pa" else ("", "", "")
+        if segment.startswith(f"{dimension}="):
+            for measure, number in orjson.loads(value).items():
+                found[segment][measure] += number
+    return {segment: {m: n for m, n in sums.items() if n} for segment, sums in found.items() if any(sums.values())}
+
+
+class Kept:
+    """A partition that is restarted when told, with its rows."""
+
+    def __init__(self, fold: str, business: Business) -> None:
+        self.fold, self.business, self.rows, self.count = fold, business, dict[bytes, bytes](), 0
+        self.partition = EntityPartition(fold, 0, business)
+
+    def take(self, *events: dict[str, Any], at: int, restart: bool = False) -> None:
+        if restart:
+            self.partition = EntityPartition(self.fold, 0, self.business)
+            self.partition.restore(self.rows.items())
+        self.count += len(events)
+        self.partition.fold([record(self.fold, e, self.count, arrival=at) for e in events])
+        for row in self.partition.changes().rows:
+            if row.value is None:
+                self.rows.pop(row.key, None)
+            else:
+                self.rows[row.key] = row.value
+
+    def admitted(self, dimension: str) -> set[str]:
+        return set(orjson.loads(self.rows[b"S"]).get(dimension, []))
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_name_that_nothing_holds_any_more_gives_its_place_back(restart: bool) -> None:
+    kept = Kept("deals", Business(segment_limit=3, keep_days=100 * DAY_MS))
+    at = T0
+    for n in range(5):  # s3 and s4 find no place
+        kept.take(event("deal.created", f"d{n}", at, f"c{n}", source=f"s{n}", amount="1"), at=at)
+    kept.take(event("deal.lost", "d0", at + 1, "l0"), event("deal.lost", "d1", at + 1, "l1"), at=at + 1)
+    assert kept.admitted("source") == {"s0", "s1", "s2"}
+    for day in (50, 101, 102, 103, 104):
+        at = T0 + day * DAY_MS
+        kept.take(event("deal.updated", "d2", at, f"t{day}", amount=str(day)), at=at, restart=restart)
+    # The lost ones are forgotten, and their panes: two places are free, but not for s3 and s4, of which deals are open.
+    assert kept.admitted("source") == {"s2"}
+    kept.take(event("deal.created", "d5", at, "c5", source="s3"), event("deal.created", "d6", at, "c6", source="s5"), at=at)
+    assert kept.admitted("source") == {"s2", "s5"}
+    assert kept.rows[b"O"] == orjson.dumps({"source": ["s3", "s4"]})
+    assert cells(kept.rows, "source") == {
+        "source=s2": {"open_deals": 1, "open_amount": 104 * 10_000},
+        "source=other": {"open_deals": 3, "open_amount": 20_000},
+        "source=s5": {"open_deals": 1},
+    }
+    # What was booked as other is taken back as other: a fact that comes late, a move, a close.
+    kept.take(event("deal.updated", "d3", T0 + 5, "late", amount="30"), at=at, restart=restart)
+    kept.take(event("deal.updated", "d4", at, "moved", source="s6"), event("deal.lost", "d3", at, "l3"), at=at, restart=restart)
+    assert cells(kept.rows, "source") == {
+        "source=s2": {"open_deals": 1, "open_amount": 104 * 10_000},
+        "source=other": {"open_deals": 1},
+        "source=s5": {"open_deals": 1},
+        "source=s6": {"open_deals": 1, "open_amount": 10_000},
+    }
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 10**6), restarts=st.booleans())
+def test_whatever_comes_and_goes_all_that_is_booked_is_taken_back(seed: int, restarts: bool) -> None:
+    """Names come and go for two years; then every deal is deleted, and nothing is left in any level."""
+    r = random.Random(seed)
+    kept = Kept("deals", Business(segment_limit=3, keep_days=20 * DAY_MS, keep_hours=5 * DAY_MS))
+    known: list[str] = []
+    for day in range(150):
+        at = T0 + day * DAY_MS
+        for n in range(r.randrange(3)):
+            if known and r.random() < 0.6:
+                deal = r.choice(known[-8:])
+                kind = r.choice(["updated", "updated", "stage_changed", "won", "lost", "reopened"])
+                data: dict[str, Any] = {"source": f"s{r.randrange(day // 10, day // 10 + 6)}"} if kind == "updated" else {}
+                if kind == "stage_changed":
+                    data = {"stage": f"g{r.randrange(5)}"}
+                when = at - r.choice([0, 0, 3, 12]) * DAY_MS
+                kept.take(event(f"deal.{kind}", deal, when, f"{day}-{n}", **data), at=at, restart=restarts)
+            else:
+                known.append(f"d{day}-{n}")
+                kept.take(event("deal.created", known[-1], at, f"{day}-{n}", source=f"s{day // 10}"), at=at, restart=restarts)
+    alive = [key[1:].decode() for key in kept.rows if key[:1] == b"E"]
+    end = T0 + 150 * DAY_MS
+    kept.take(*[event("deal.deleted", deal, end, f"x{deal}") for deal in alive], at=end, restart=restarts)
+    assert {key: value for key, value in kept.rows.items() if key[:2] == b"Pa"} == {}
+
+
+def test_a_visitors_name_stays_what_it_was_for_as_long_as_it_is_remembered() -> None:
+    kept = Kept("engagement", Business(segment_limit=1, keep_days=200 * DAY_MS))
+
+    def page(who: str, day: int, source: str | None, later: int = 0) -> dict[str, Any]:
+        data = {"visitor_id": who, "session_id": f"{who}{day}"} | ({"source": source} if source else {})
+        return event("web.page_viewed", who, T0 + day * DAY_MS + later, f"{who}{day}{later}", **data)
+
+    kept.take(page("gone", 0, "old"), at=T0)
+    kept.take(page("b", 199, "new"), at=T0 + 199 * DAY_MS)
+    for day in (210, 220, 230):
+        kept.take(page("tick", day, None), at=T0 + day * DAY_MS, restart=True)
+    assert kept.admitted("source") == set()
+    # The earlier page of a visit comes late: its session is taken back from where it was booked.
+    kept.take(page("b", 199, None, -1000), at=T0 + 231 * DAY_MS)
+    kept.take(page("c", 231, "new"), page("d", 231, "newer"), at=T0 + 231 * DAY_MS)
+    assert kept.admitted("source") == {"newer"}

@@ -9,6 +9,7 @@ import pytest
 from models.business import Business
 from models.calendar import DAY_MS, iso
 from models.fold import Record
+from models.measures import RULES
 from models.partition import EntityPartition
 from models.states import decode_deal, decode_lead
 
@@ -131,3 +132,54 @@ def test_a_leads_present() -> None:
     lead = decode_lead(first)
     assert (lead.status, lead.contacted, lead.level, lead.source, lead.score) == ("open", T0 + HOUR, "mql", "ad", 7.0)
     assert decode_lead(second).status == "disqualified"
+
+
+def test_who_was_only_edited_is_unknown() -> None:
+    deals, leads = EntityPartition("deals", 0, Business()), EntityPartition("leads", 0, Business())
+    deals.fold([record("deals", "deal.updated", "D1", T0, "1", amount="5", owner="ann")])
+    leads.fold([record("leads", "lead.updated", "L1", T0, "2", owner="ann")])
+    deal, lead = states(deals)["D1"], states(leads, "lead-states")["L1"]
+    assert deal is not None and lead is not None
+    assert orjson.loads(deal) == {
+        "id": "D1",
+        "status": "unknown",
+        "changed": T0,
+        "amount": 50_000,
+        "owner": "ann",
+        "sender": "crm",
+    }
+    assert decode_lead(lead).status == "unknown"
+    leads.fold([record("leads", "lead.contacted", "L1", T0 + 1, "3")])
+    lead = states(leads, "lead-states")["L1"]
+    assert lead is not None
+    assert decode_lead(lead).status == "open", "who was contacted is a lead"
+
+
+def test_leads_that_an_old_contact_had_answered_are_brought_in_line_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = [
+        record("leads", "lead.contacted", "long before", T0 - 30 * DAY_MS, "1"),
+        record("leads", "lead.created", "long before", T0, "2"),
+        record("leads", "lead.contacted", "led to it", T0, "3"),
+        record("leads", "lead.created", "led to it", T0 + HOUR, "4"),
+    ]
+    with monkeypatch.context() as patch:
+        patch.setitem(RULES, "leads", 0)
+        before = EntityPartition("leads", 0, Business())
+        before.fold(facts)
+        rows = {row.key: row.value for row in before.changes().rows if row.value is not None}
+
+    today = EntityPartition("leads", 0, Business())
+    today.fold(facts)
+    wanted = {row.key: row.value for row in today.changes().rows if row.key[:1] == b"P"}
+    again = EntityPartition("leads", 0, Business())
+    again.restore(rows.items())
+    changes = again.changes()
+    rows |= {row.key: row.value for row in changes.rows if row.value is not None}
+    assert {key: orjson.loads(value) for key, value in rows.items() if key[:1] == b"P"} == {
+        key: orjson.loads(value) for key, value in wanted.items() if value is not None
+    }
+    said = [decode_lead(o.value) for o in changes.outputs if o.topic == "lead-states" and o.value is not None]
+    assert {state.id: state.contacted for state in said} == {"long before": None}
+    once = EntityPartition("leads", 0, Business())
+    once.restore(rows.items())
+    assert once.changes().rows == []

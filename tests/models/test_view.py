@@ -1,6 +1,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterable
+from zoneinfo import available_timezones
 
 import orjson
 import pytest
@@ -297,6 +298,20 @@ def test_what_has_expired_is_not_guessed_at() -> None:
     # Before all that is kept there is nothing at all.
     with pytest.raises(PanesExpired):
         view.total("engagement", "total", Window.parse("30d"), midnight - 800 * DAY_MS)
+
+
+@pytest.mark.parametrize("letter", sorted({zone[:2] for zone in available_timezones()}))
+def test_in_every_zone_every_window_has_a_value_all_year_round(letter: str) -> None:
+    """At some minutes of the year, asked at once: what is still kept then is enough for each window, and for the level."""
+    windows = [*WINDOWS, *[Window.parse(name) for name in ("29d", "180d", "750d")]]
+    for zone in sorted(zone for zone in available_timezones() if zone.startswith(letter)):
+        view = View(Business(timezone=zone))
+        for at in range(NOW, NOW + 365 * DAY_MS, 52 * DAY_MS + 7 * HOUR_MS + 13 * MINUTE_MS):
+            view.advance(at)
+            for window in windows:
+                view.total("deals", "total", window, at)
+                view.distinct("visitors", "total", window, at)
+            view.level("open_deals", "total", at)
 
 
 def test_the_newest_minute_is_known_and_forgotten() -> None:

@@ -1,11 +1,12 @@
-from datetime import datetime
-from zoneinfo import ZoneInfo
+import itertools
+from datetime import date, datetime
+from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Grain, calendar, epoch_ms, iso
+from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Grain, calendar, epoch_ms, iso
 from models.windows import FOREVER, Span, Window, WindowError, after, cover
 
 PARIS = calendar("Europe/Paris")
@@ -102,13 +103,41 @@ def test_at_a_boundary_the_next_pane_is_not_in_it() -> None:
         assert span.stop - span.first == number, window
 
 
-def test_days_that_do_not_begin_with_an_hour_pane_are_covered_by_hours() -> None:
-    # Lord Howe's clocks shift by half an hour; minutes of a week ago are no longer kept.
-    howe = calendar("Australia/Lord_Howe")
-    moment = howe.hour_start(howe.hour(at("2026-07-15T12:00:00", "Australia/Lord_Howe")))
-    assert howe.hour_start(howe.hour(howe.day_start(howe.day(moment)))) != howe.day_start(howe.day(moment))
-    (span,) = Window.parse("7d").cover(moment, howe)
-    assert (span.grain, span.stop - span.first) == (Grain.HOUR, 168)
+HOWE = "Australia/Lord_Howe"
+
+
+def test_where_the_clocks_shift_by_half_an_hour_hours_are_still_those_of_the_local_clock() -> None:
+    howe = calendar(HOWE)
+    for moment in ("2026-01-15T12:10:00", "2026-07-15T12:10:00"):  # +11:00 and +10:30
+        assert begins("24h", moment, HOWE) == moment[:8] + "14T12:00"
+        spans = Window.parse("7d").cover(at(moment, HOWE), howe)
+        assert [(s.grain, s.stop - s.first) for s in spans] == [
+            (Grain.HOUR, 12),
+            (Grain.DAY, 6),
+            (Grain.HOUR, 12),
+            (Grain.MINUTE, 10),
+        ]
+    # On 5 April 2026 at 2:00 (15:00 by UTC) the clocks go back to 1:30, on 4 October at 2:00 (15:30) they go forward to 2:30.
+    for first, lengths in (("2026-04-04T13:00", [60, 60, 30, 60]), ("2026-10-03T13:30", [60, 60, 90, 60])):
+        hour = howe.hour(at(first + ":00", "UTC"))
+        starts = [howe.hour_start(hour + number) for number in range(5)]
+        assert iso(starts[0]) == first + ":00Z"
+        assert [(b - a) // MINUTE_MS for a, b in itertools.pairwise(starts)] == lengths
+
+
+@pytest.mark.parametrize("letter", sorted({zone[:2] for zone in available_timezones()}))
+def test_in_every_zone_days_are_whole_hours_and_every_minute_is_in_its_hour(letter: str) -> None:
+    first = date(2019, 1, 1).toordinal()
+    for zone in sorted(zone for zone in available_timezones() if zone.startswith(letter)):
+        cal = Calendar(zone)
+        for day in range(first, first + 22 * 365, 1 if len(cal._shifts) > 1 else 61):
+            start = cal.day_start(day)
+            assert cal.hour_start(cal.hour(start)) == start, (zone, date.fromordinal(day))
+            hour = cal.hour(start + (day % 24) * HOUR_MS + 17 * MINUTE_MS)
+            begin, end = cal.hour_start(hour), cal.hour_start(hour + 1)
+            assert [cal.hour(begin - 1), cal.hour(begin), cal.hour(end - 1), cal.hour(end)] == [hour - 1, hour, hour, hour + 1], (
+                zone
+            )
 
 
 zones = st.sampled_from(

@@ -1,9 +1,13 @@
 """Does `vigie replay` say what SQL says? The small version of `make oracle`; needs a minute, and public data for some."""
 
 import os
+import random
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
 from bench.oracle.runs import AMSTERDAM, Data, Mode, Oracle, ReplayFailed, Result
@@ -58,6 +62,33 @@ def test_a_loan_process_as_it_is_and_disturbed(tmp_path: Path) -> None:
 
     assert [result.against for result in results] == ["SQL", "SQL", "the undisturbed replay"]
     agree(results, (*DEALS, *MONEY, "open_pipeline"))
+
+
+def test_visitors_who_come_back_are_one_in_every_window_up_to_the_longest(tmp_path: Path) -> None:
+    r = random.Random(5)
+    start, end = datetime(2023, 1, 1, 12, tzinfo=UTC), datetime(2025, 3, 2, tzinfo=UTC)
+    told: list[dict[str, Any]] = []
+    for who in range(60):
+        at = start + timedelta(days=r.randrange(120), minutes=r.randrange(1440))
+        while at < end:
+            source = r.choice(["web", "ads"])
+            told.append({"type": "web.page_viewed", "time": at.isoformat(), "subject": f"v{who}", "data": {"source": source}})
+            told[-1]["data"]["visitor_id"] = f"v{who}"
+            if r.random() < 0.3:
+                told.append(
+                    {"type": "lead.created", "time": at.isoformat(), "subject": f"l{len(told)}", "data": {"source": source}}
+                )
+            at += timedelta(days=r.choice([1, 20, 110, 250, 420, 700]), minutes=r.randrange(1440))
+    told.sort(key=lambda event: str(event["time"]))
+    path = tmp_path / "visits.jsonl"
+    path.write_bytes(
+        b"".join(orjson.dumps({"specversion": "1.0", "id": f"e{n}", "source": "t", **e}) + b"\n" for n, e in enumerate(told))
+    )
+
+    oracle = Oracle(tmp_path, windows=("90d", "180d", "365d", "750d"))
+    results = list(oracle.run(Data("visits", path=path), [Mode(zone=AMSTERDAM)]))
+
+    agree(results, ("sessions", "visitor_to_lead_rate"))
 
 
 def test_a_replay_that_fails_is_no_agreement(tmp_path: Path) -> None:

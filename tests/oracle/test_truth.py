@@ -64,6 +64,36 @@ def test_a_deal_that_reopens_loses_its_close_where_the_reading_knows_it(tmp_path
     assert value(seen_later, "stage_duration", MARCH, "stage", "offer") == 5 * 86_400
 
 
+def test_a_share_of_amounts_below_0_is_none(tmp_path: Path) -> None:
+    events = (
+        event(1, "deal.won", "D1", "01-05T10:00", amount="-100"),
+        event(2, "deal.lost", "D2", "01-05T10:00", amount="300"),
+        event(3, "deal.won", "D3", "02-05T10:00", amount="50"),
+        event(4, "deal.lost", "D4", "02-05T10:00", amount="150"),
+    )
+    true = answers(tmp_path, events)
+
+    assert true.answers[Question("win_rate_value", "month", "total", "", FEBRUARY)][1:] == (None, -100, 200)
+    assert value(true, "win_rate_value", MARCH) == 0.25
+
+
+def test_an_edit_opens_no_deal(tmp_path: Path) -> None:
+    events = (
+        event(1, "deal.updated", "D1", "01-05T10:00", amount="100", owner="ann"),
+        event(2, "deal.updated", "D2", "01-05T10:00", amount="20", owner="ann", stage="new"),
+        event(3, "deal.updated", "D3", "01-05T10:00", amount="3", owner="ann"),
+        event(4, "deal.created", "D3", "02-05T10:00"),
+        event(5, "deal.won", "D1", "02-06T10:00"),
+    )
+    true = answers(tmp_path, events)
+
+    assert value(true, "unknown_deals", FEBRUARY) == value(true, "unknown_deals", FEBRUARY, "owner", "ann") == 2
+    assert value(true, "open_pipeline", FEBRUARY) == 20
+    assert not value(true, "unknown_deals", MARCH)
+    assert value(true, "open_pipeline", MARCH) == 23
+    assert value(true, "revenue", MARCH) == 100
+
+
 def test_the_survivor_of_a_merge_has_the_facts_of_both(tmp_path: Path) -> None:
     events = (
         event(1, "deal.created", "D1", "01-05T10:00", amount="100", owner="ann"),

@@ -1,4 +1,4 @@
-"""A view as a running instance would hold it: the simulated company's last month, through the real folds."""
+"""A view as a running instance would hold it: the simulated company's last weeks, through the real folds."""
 
 from __future__ import annotations
 

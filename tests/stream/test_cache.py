@@ -7,7 +7,7 @@ import pytest
 
 from stream.cache import TTL, CachedSource, Fallback, Publisher, Snapshots
 from stream.settings import load
-from stream.web.board import Board, ViewSource
+from stream.web.board import Board, Unavailable, ViewSource
 from tests.redis_server import Redis
 from tests.stream.demo import NOW, Company, company
 from tests.stream.web.web import application, board, client
@@ -102,7 +102,28 @@ async def test_in_memory():
         assert snapshot is not None
         assert snapshot.at == NOW
         assert snapshot.get("7d", None) == board().source.read(NOW, "7d", None)
-        assert snapshot.get("7d", "owner") == []
+        with pytest.raises(Unavailable):
+            snapshot.get("7d", "owner")  # not the same as a dimension without values
+
+
+async def test_what_the_snapshot_does_not_hold_is_refused_with_who_has_it():
+    acme = Company(seed=8)
+    acme.view.live = False
+    async with snapshots_at("memory://", "beyond") as snapshots:
+        snapshots._writer = "w-17"
+        assert await Publisher(snapshots, board(), dimensions=["source", "owner"], segment_limit=4).publish()
+        snapshot = await snapshots.read()
+        assert snapshot is not None
+        cached = Board(CachedSource(board().source, snapshot), acme.business.calendar, lambda: NOW)
+        async with client(application(board(acme), cached=lambda: cached)) as web:
+            whole = await web.get("/api/kpis?kpi=revenue&window=24h,7d,30d,month")
+            for query in ("window=90d", "window=7d,90d", "window=7d&by=owner", "kpi=revenue&window=7d&by=team"):
+                answer = await web.get(f"/api/kpis?{query}")
+                assert answer.status_code == 503, query
+                assert "worker 'w-17' held the view at" in answer.json()["error"]
+            trend = await web.get("/api/trend?window=7d")
+    assert len(whole.json()) == 4
+    assert trend.status_code == 503
 
 
 async def test_another_versions_snapshot_is_none():

@@ -12,7 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from models.events.refused import Reason
-from vigie import common, publish
+from vigie import common, kpis, publish
 from vigie.__main__ import app
 
 
@@ -62,11 +62,9 @@ def test_help_says_what_every_command_does(command: list[str]) -> None:
         (["publish"], {}, "Missing argument"),
         (["publish", "nothing.jsonl"], {}, "does not exist"),
         (["worker"], {}, "kafka.brokers: found 'embedded'; a worker needs a Kafka (VIGIE_KAFKA__BROKERS=host:9092)"),
-        (["publish", "."], {}, "publish needs a Kafka"),
         (["publish", ".", "--format", "xml"], {"KAFKA__BROKERS": "k:9"}, "--format: found 'xml'; accepted: jsonl"),
         (["topics", "create"], {}, "'embedded', which makes its own topics"),
         (["topics", "check"], {}, "'embedded', which makes its own topics"),
-        (["dead-letters", "list"], {}, "'embedded', which keeps nothing"),
         (["dead-letters", "list", "--reason", "bad"], {"KAFKA__BROKERS": "k:9"}, f"accepted: {Reason.NO_VALUE}"),
         (["dead-letters", "redrive"], {"KAFKA__BROKERS": "k:9"}, "say which: ids, --reason or --all"),
         (["dead-letters", "show"], {}, "Missing argument"),
@@ -173,3 +171,24 @@ def test_lines_of_a_file_are_events_or_reasons(tmp_path: Path) -> None:
     file.write_bytes(b'{"type":"deal.won","id":"1"}\n\n{broken\n')
     found = list(publish.lines([file], "jsonl", None, "UTC"))
     assert [(line, bool(why)) for line, _, why in found] == [(1, False), (3, True)]
+
+
+HOSTILE = "[/] \x1b[2J\x9b31m\u202eann\n2026-01-01T00:00:00Z ERROR forged"
+
+
+def test_a_hostile_name_is_text_in_tables_and_refusals(capsys: pytest.CaptureFixture[str]) -> None:
+    reading = {"kpi": "sales", "window": "7d", "segment": {"source": HOSTILE}, "value": 1, "unit": "count", "why": HOSTILE}
+    kpis._print([reading])
+    with pytest.raises(typer.Exit):
+        common.refuse(f"source {HOSTILE}")
+    out, err = capsys.readouterr()
+    assert "[/]" in out and "[/]" in err
+    assert not any(sign in out + err for sign in "\x1b\x9b\u202e")
+
+
+def test_a_hostile_name_makes_no_line_of_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    common.log_to_stderr("info")
+    logging.getLogger("vigie.test").warning("source %s", HOSTILE)
+    first, second = capsys.readouterr().err.splitlines()
+    assert "WARNING vigie.test: source [/]" in first and second.startswith("    2026")
+    assert not any(sign in first + second for sign in "\x1b\x9b\u202e")

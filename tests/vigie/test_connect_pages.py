@@ -38,7 +38,7 @@ def test_zohos_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
         ("deal.won", "crm/zoho", "2026-04-02T09:00:00Z"),
         ("lead.contacted", "crm/zoho", "2026-04-02T09:10:00Z"),
     ]
-    created = {"amount": "1250.00", "currency": "EUR", "stage": "Qualification", "owner": "ann", "source": "Web"}
+    created = {"amount": "1250.00", "default_currency": "EUR", "stage": "Qualification", "owner": "ann", "source": "Web"}
     assert events[0]["data"] == created | {"expected_close_date": "2026-06-30"}
 
 

@@ -1,13 +1,16 @@
 """vigie replay: what moves its clock, at which instants it reads, and what it says at the end."""
 
+from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 from rich.progress import Progress
+from typer.testing import CliRunner
 
 from models.calendar import calendar, iso
 from stream.settings import Settings
+from vigie.__main__ import app
 from vigie.replay import Player, Request, Stops, replaying
 
 JANUARY, FEBRUARY, MARCH, APRIL = 1_735_689_600_000, 1_738_368_000_000, 1_740_787_200_000, 1_743_465_600_000  # 2025
@@ -102,3 +105,22 @@ def test_the_period_of_the_last_event_is_closed() -> None:
     assert stops.passed(FEBRUARY + DAY) == []
     assert stops.closing(FEBRUARY + DAY) == [(MARCH, True), (MARCH + DAY, True)]
     assert stops.read == [JANUARY + DAY, FEBRUARY, MARCH, MARCH + DAY]
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        (b'{"specversion":"1.0","id":"2","source":"/t","type":"deal.won","time":"2025-01-03T00:00:00Z","subject":"B"}', 0),
+        (b"{broken", 1),
+        (b'{"specversion":"1.0","id":"2","source":"/t","type":"deal.won","time":"1970-01-03T00:00:00Z","subject":"B"}', 1),
+    ],
+    ids=["all of it used", "a line rejected", "an event refused"],
+)
+def test_readings_of_a_part_end_with_1(second: bytes, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file, out = tmp_path / "events.jsonl", tmp_path / "readings.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + orjson.dumps(won(1, JANUARY + DAY)) + b"\r\n" + second + b"\r\n")
+    asked = ["replay", str(file), "--every", "month", "--kpi", "sales", "--window", "month", "--kpis-out", str(out)]
+    result = CliRunner().invoke(app, asked)
+    assert result.exit_code == code, result.output
+    assert orjson.loads(out.read_bytes().splitlines()[0])["value"] == (1 if code else 2), "the readings are written all the same"

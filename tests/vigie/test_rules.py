@@ -39,6 +39,34 @@ def test_test_of_the_shipped_rules() -> None:
     assert f"{len(SHIPPED)} rules, {count} tests, 0 failures" in found.stderr
 
 
+#: West and east of Greenwich, by parts of an hour, and across the date line.
+ZONES = ("America/New_York", "Europe/Paris", "Asia/Kathmandu", "Australia/Lord_Howe", "Pacific/Apia")
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_the_shipped_rules_hold_in_every_zone(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIGIE_BUSINESS__TIMEZONE", zone)
+    found = RUN.invoke(app, ["test"])
+    assert found.exit_code == 0, found.stderr
+
+
+def test_the_shipped_rules_hold_with_other_hours(tmp_path: Path) -> None:
+    (tmp_path / "vigie.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "receivers": [{"name": "c", "type": "console"}],
+                "alerting": {
+                    "route": {"receiver": "c"},
+                    "time_intervals": [{"name": "business_hours", "time_intervals": [{"weekdays": ["saturday"]}]}],
+                },
+            }
+        ),
+        "utf-8",
+    )
+    found = RUN.invoke(app, ["test"])
+    assert found.exit_code == 0, found.stderr
+
+
 def test_every_problem_of_every_file(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     one = write(folder, "one.yaml", id="one", kpi="winrate", runbook="https://wiki.example.com/one", treshold=1)
@@ -68,7 +96,7 @@ def test_a_rule_that_fails_its_test(tmp_path: Path) -> None:
 
 def test_a_folders_rule_replaces_the_shipped_one(tmp_path: Path) -> None:
     write(tmp_path / "mine", "win-rate-drop.yaml", warn={"below": 0.5}, critical={"below": 0.15, "clear_above": 0.17})
-    rules, problems = check(load_catalogue(), [tmp_path / "mine"])
+    rules, problems, _ = check(load_catalogue(), [tmp_path / "mine"])
     assert not problems
     (mine,) = [rule for rule in rules if rule.id == "win-rate-drop"]
     step = mine.step(Severity.WARN)

@@ -80,6 +80,10 @@ def test_list_names_the_addresses() -> None:
     Path("vigie.yaml").write_text("web: {public_url: 'https://v.example.com'}\nsources: {hubspot: {secrets: [a]}}\n")
     found = RUN.invoke(app, ["list"])
     assert found.exit_code == 0 and "POST https://v.example.com/webhooks/hubspot (hubspot)" in found.stdout
+    assert "hubspot: is set" in found.stdout and "close: needs secrets" in found.stdout
+    Path("vigie.yaml").write_text("sources: {own: {adapter: hubspot}}\n")
+    found = RUN.invoke(app, ["list"])
+    assert "hubspot: needs secrets" in found.stdout and "(hubspot; without secrets all its requests are refused)" in found.stdout
     Path("vigie.yaml").write_text("sources: {zoho: {}}\n")
     assert RUN.invoke(app, ["list"]).exit_code == 1
 
@@ -138,7 +142,9 @@ def test_what_the_pages_set_can_be_set(page: Path) -> None:
             else:
                 assert load(environ={}, **found).collect.sites
             continue
-        for name, tree in found["sources"].items():
+        assert found.keys() & {"sources", "owners"}
+        assert load(environ={}, **{"owners": found["owners"]} if "owners" in found else {}).people is not None
+        for name, tree in found.get("sources", {}).items():
             assert adapter_of(name, tree)
             parse_settings(name, tree)
 

@@ -2,6 +2,7 @@
 
 from stream.sources.backfill import hubspot, pipedrive, salesforce
 from stream.sources.backfill.base import Found, Options, Reader, Reject, Tally, ordered
+from stream.sources.backfill.names import Lists, load
 
 #: By the name that ``vigie backfill`` takes: the adapter whose settings it has, and how it is read.
 EXPORTS: dict[str, tuple[str, Reader]] = {
@@ -10,4 +11,4 @@ EXPORTS: dict[str, tuple[str, Reader]] = {
     "salesforce-csv": ("salesforce", salesforce.read),
 }
 
-__all__ = ["EXPORTS", "Found", "Options", "Reader", "Reject", "Tally", "ordered"]
+__all__ = ["EXPORTS", "Found", "Lists", "Options", "Reader", "Reject", "Tally", "load", "ordered"]

@@ -13,116 +13,77 @@ from typing import Any
 
 from models.events.refused import Reason
 from models.events.scalars import shown
-from stream.sources.backfill.base import BadCell, Cells, Moment, Options, Place, Table, Tally, Told, is_json, records
-from stream.sources.backfill.names import named
+from stream.sources.backfill.base import Options, Place, Tally, Told
+from stream.sources.backfill.cells import Moment
+from stream.sources.backfill.columns import HUBSPOT_KINDS, HUBSPOT_PIPELINES, HUBSPOT_STAGES
+from stream.sources.backfill.documents import is_json, records
+from stream.sources.backfill.hubspot_now import KINDS, as_now, table_of, unmapped, usable
+from stream.sources.backfill.names import Names
 from stream.sources.crm import hubspot
-from stream.sources.crm.base import Item, Unusable
-from stream.sources.crm.values import attributes, event, event_id, identifier, moment, stage_kind, text, yes
-from stream.sources.files.base import FileReject, SourceFileError
+from stream.sources.crm.base import Ignored, Item, Unusable
+from stream.sources.crm.values import event, event_id, identifier, moment, text, yes
+from stream.sources.files.ids import damage
+from stream.sources.files.text import SourceFileError
 
-_KINDS = {"deals": "deal", "contacts": "contact", "leads": "lead"}
 #: Properties that show what a record is.
 _SIGNS = {
     "deal": {"dealstage", "dealname"},
     "contact": {"lifecyclestage", "email"},
     "lead": {"hs_lead_name", "hs_pipeline_stage"},
 }
+#: The same of what somebody has done: calls, meetings, e-mails, messages; told as their webhook's associations are.
+_DEEDS = {
+    "call": {"hs_call_title", "hs_call_status", "hs_call_direction", "hs_call_duration"},
+    "meeting": {"hs_meeting_title", "hs_meeting_start_time", "hs_meeting_outcome"},
+    "email": {"hs_email_subject", "hs_email_direction", "hs_email_status"},
+    "message": {"hs_communication_channel_type"},
+}
 _CREATED = ("hs_createdate", "createdate")
 _MODIFIED = ("hs_lastmodifieddate", "lastmodifieddate")
-_STEPS = ("lifecyclestage", "hs_lead_status")
 _MERGED = "hs_merged_object_ids"
-_CLOSED = ("hs_is_closed_won", "hs_is_closed_lost")
-
-#: Names that HubSpot gives the columns of its exports, by property.
-COLUMNS: dict[str, tuple[str, ...]] = {
-    "id": ("Record ID", "Deal ID", "Contact ID", "Lead ID", "hs_object_id", "ID"),
-    "created": ("Create Date", "Created At", "hs_createdate", "createdate", "Date de création"),
-    "modified": ("Last Modified Date", "hs_lastmodifieddate", "lastmodifieddate", "Date de la dernière modification"),
-    "amount": ("Amount", "Montant"),
-    "deal_currency_code": ("Currency", "Deal Currency Code", "Devise"),
-    "dealstage": ("Deal Stage", "Étape de la transaction", "Phase de la transaction"),
-    "pipeline": ("Pipeline",),
-    "hubspot_owner_id": ("Deal owner", "Contact owner", "Lead owner", "Owner", "Propriétaire de la transaction"),
-    "hubspot_team_id": ("HubSpot Team", "HubSpot team"),
-    "closedate": ("Close Date", "Date de fermeture"),
-    "hs_is_closed_won": ("Is Closed Won",),
-    "hs_is_closed_lost": ("Is closed lost",),
-    "hs_analytics_source": ("Original Source Type", "Original Traffic Source", "Original Source"),
-    "hs_campaign": ("HubSpot Campaign",),
-    "utm_campaign": ("UTM Campaign",),
-    "hubspotscore": ("HubSpot Score",),
-    "email": ("Email", "E-mail"),
-    "country": ("Country/Region", "Country"),
-    "lifecyclestage": ("Lifecycle Stage",),
-    "hs_lead_status": ("Lead Status",),
-}
-#: Labels that HubSpot's own stages and steps have in an export, by their ids.
-_LABELS = {
-    "dealstage": {
-        label: label.replace(" ", "").replace("-", "").lower()
-        for label in (
-            "Appointment Scheduled",
-            "Qualified To Buy",
-            "Presentation Scheduled",
-            "Decision Maker Bought-In",
-            "Contract Sent",
-            "Closed Won",
-            "Closed Lost",
-        )
-    },
-    "lifecyclestage": {
-        "Marketing Qualified Lead": "marketingqualifiedlead",
-        "Sales Qualified Lead": "salesqualifiedlead",
-        "Opportunity": "opportunity",
-        "Customer": "customer",
-    },
-    "hs_lead_status": {
-        "Connected": "CONNECTED",
-        "In Progress": "IN_PROGRESS",
-        "Open Deal": "OPEN_DEAL",
-        "Unqualified": "UNQUALIFIED",
-    },
-    "pipeline": {"Sales Pipeline": "default"},
-}
 
 
 def read(files: list[Path], options: Options, tally: Tally) -> Iterator[Told]:
     """Yield what the files tell, in their order."""
-    kind = None if options.kind is None else _KINDS.get(options.kind)
+    kind = None if options.kind is None else KINDS.get(options.kind)
     if options.kind is not None and kind is None:
-        raise SourceFileError(f"--object: found {options.kind!r} (accepted: {', '.join(_KINDS)})")
-    options = replace(options, settings=named(options.settings))
+        raise SourceFileError(f"--object: found {options.kind!r} (accepted: {', '.join(KINDS)})")
+    names = Names(options.settings, options.lists, HUBSPOT_STAGES, HUBSPOT_KINDS, HUBSPOT_PIPELINES)
+    options = replace(options, settings=names.settings)
     for number, path in enumerate(files):
         if is_json(path):
             for line, record in records(path, ("results",)):
                 place = Place(number, line)
+                tally.met()
                 if isinstance(record, str):
                     yield place, record
                     continue
-                for item in _usable(_record(record, kind, options)):
+                for item in usable(_record(record, kind, options, names, tally)):
                     yield place, item
         else:
-            yield from _table(path, number, kind, options, tally)
-
-
-def _usable(items: Iterator[Item]) -> Iterator[Item]:
-    try:
-        yield from items
-    except Unusable as error:
-        yield error
+            yield from table_of(path, number, kind, options, names, tally)
 
 
 # -- JSON: with the history of properties -----------------------------------------------------------------------------
 
 
-def _record(record: Mapping[str, Any], kind: str | None, options: Options) -> Iterator[Item]:
+def _record(record: Mapping[str, Any], kind: str | None, options: Options, names: Names, tally: Tally) -> Iterator[Item]:
     id, histories, now = record.get("id"), record.get("propertiesWithHistory") or {}, record.get("properties") or {}
     if not isinstance(histories, dict) or not isinstance(now, dict):
         raise Unusable(Reason.INVALID_DATA, "properties, propertiesWithHistory: accepted are objects")
+    deed = next((one for one, signs in _DEEDS.items() if signs & now.keys()), None)
+    if deed is not None:
+        yield from _done(deed, record, now, options)
+        return
     kind = kind or next((one for one, signs in _SIGNS.items() if signs & (histories.keys() | now.keys())), None)
     if kind is None:
-        raise Unusable(Reason.INVALID_DATA, f"{shown(id)}: nothing shows what it is (accepted: --object {', '.join(_KINDS)})")
-    note = {"objectId": identifier(id, "id"), "objectTypeId": hubspot.TYPE_IDS[kind]}
+        raise Unusable(Reason.INVALID_DATA, f"{shown(id)}: nothing shows what it is (accepted: --object {', '.join(KINDS)})")
+    subject = identifier(id, "id")
+    if wrong := damage(subject, whole=True):
+        raise Unusable(Reason.INVALID_DATA, f"id: {wrong}")
+    note = {"objectId": subject, "objectTypeId": hubspot.TYPE_IDS[kind]}
+    if kind == "deal":
+        unmapped(_latest(histories, now), now, names, tally)
     created = (
         next((now[name] for name in _CREATED[:1] if now.get(name)), None) or record.get("createdAt") or now.get("createdate")
     )
@@ -141,10 +102,40 @@ def _record(record: Mapping[str, Any], kind: str | None, options: Options) -> It
     if undated or linked:
         at = None if modified is None else Moment(moment(modified, "updatedAt"), moment(modified, "updatedAt"))
         made = None if created is None else Moment(moment(created, "createdAt"), moment(created, "createdAt"))
-        yield from _now(kind, note["objectId"], undated, linked, made, at, options)
+        yield from as_now(kind, note["objectId"], undated, linked, made, at, options)
     if yes(record.get("archived")) and record.get("archivedAt"):
         gone = {**note, "subscriptionType": "object.deletion", "occurredAt": moment(record["archivedAt"], "archivedAt")}
         yield from _notes(gone, options)
+
+
+def _done(deed: str, record: Mapping[str, Any], now: Mapping[str, Any], options: Options) -> Iterator[Item]:
+    """Yield what a call, meeting, e-mail or message says of the deals, contacts and leads that it is associated with."""
+    id = identifier(record.get("id"), "id")
+    at = moment(now.get("hs_timestamp") or record.get("createdAt"), "hs_timestamp")
+    outcome = str(now.get("hs_meeting_outcome") or now.get("hs_call_status") or "").upper()
+    if at > options.now or outcome in ("SCHEDULED", "QUEUED", "CANCELED", "CANCELLED", "RESCHEDULED", "NO_SHOW"):
+        yield Ignored(f"{deed}: has not taken place")
+        return
+    for name, entity in (("deals", "deal"), ("contacts", "contact"), ("leads", "lead")):
+        for other in _others(record, name):
+            if deed == "email" and entity != "deal":
+                if now.get("hs_email_direction") != "EMAIL":
+                    yield Ignored("email: written by the contact, or by nobody knows whom")
+                    continue
+                subject = f"lead-{other}" if entity == "lead" else other
+                known = event_id("hubspot", deed, id, "lead", subject)
+                yield event(options.settings, "hubspot", "lead.contacted", subject, at, known, {"channel": deed})
+                continue
+            note = {"subscriptionType": "object.associationChange", "occurredAt": at, "fromObjectId": id, "toObjectId": other}
+            types = {"fromObjectTypeId": hubspot.DEED_IDS[deed], "toObjectTypeId": hubspot.TYPE_IDS[entity]}
+            yield from _notes(note | types, options)
+
+
+def _latest(histories: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the stage that a deal is in."""
+    entries = histories.get("dealstage")
+    entry = entries[0] if isinstance(entries, list) and entries else None
+    return str((entry.get("value") if isinstance(entry, dict) else None) or now.get("dealstage") or "")
 
 
 def _entry(kind: str, note: Mapping[str, Any], name: str, entry: Mapping[str, Any], options: Options) -> Iterator[Item]:
@@ -154,7 +145,7 @@ def _entry(kind: str, note: Mapping[str, Any], name: str, entry: Mapping[str, An
             what = {**note, "primaryObjectId": note["objectId"], "mergedObjectIds": [gone.strip()], "occurredAt": at}
             yield from _notes({**what, "subscriptionType": "object.merge"}, options)
         return
-    if name not in hubspot.properties(kind) and name not in options.settings.fields:
+    if name not in hubspot.properties(kind, options.settings) and name not in options.settings.fields:
         return
     change = {**note, "subscriptionType": "object.propertyChange", "propertyName": name, "propertyValue": value, "occurredAt": at}
     yield from _notes(change, options)
@@ -170,111 +161,17 @@ def _notes(note: Mapping[str, Any], options: Options) -> Iterator[Item]:
 def _linked(record: Mapping[str, Any]) -> dict[str, str]:
     """Return the one contact and the one company of a deal; where there are several, nothing says which."""
     found: dict[str, str] = {}
-    links = record.get("associations")
     for name, attribute in (("contacts", "lead_id"), ("companies", "account_id")):
-        ends = links.get(name) if isinstance(links, dict) else None
-        results = ends.get("results") if isinstance(ends, dict) else None
-        ids = {str(one.get("id")) for one in results if isinstance(one, dict)} if isinstance(results, list) else set()
+        ids = _others(record, name)
         if len(ids) == 1:
-            found[attribute] = ids.pop()
+            found[attribute] = ids[0]
     return found
 
 
-# -- as it is now: CSV, and properties without their history ------------------------------------------------------------
-
-
-def _now(
-    kind: str,
-    id: str,
-    values: Mapping[str, Any],
-    linked: Mapping[str, str],
-    created: Moment | None,
-    modified: Moment | None,
-    options: Options,
-) -> Iterator[Item]:
-    settings = options.settings
-    if modified is None:
-        raise Unusable(Reason.BAD_TIME, "last modified: empty; when the record was as it is has to be known")
-    room = "deal" if kind == "deal" else "lead"
-    subject = f"lead-{id}" if kind == "lead" else id
-    as_of = modified.last
-    note = {"objectId": id, "objectTypeId": hubspot.TYPE_IDS[kind], "subscriptionType": "object.propertyChange"}
-    table = hubspot.properties(kind)
-    told = {name: value for name, value in values.items() if name in table or name in settings.fields}
-    if kind == "deal":
-        closed = told.pop("dealstage", None)
-        outcome = None if closed is None else stage_kind(closed, settings, hubspot.STAGES)
-        for flag, meant in zip(_CLOSED, ("won", "lost"), strict=True):
-            outcome = meant if yes(values.get(flag)) else outcome
-        if closed is not None:
-            at = as_of
-            if outcome in ("won", "lost"):
-                day = values.get("closedate")
-                when = day if isinstance(day, Moment) else _exactly(day) if day else None
-                # Not before it was there, nor after it was seen; a close date can be set by hand.
-                at = as_of if when is None else min(as_of, max(when.last, 0 if created is None else created.last))
-            change = {"propertyName": "dealstage", "propertyValue": closed}
-            if outcome != stage_kind(closed, settings, hubspot.STAGES):
-                change = {"propertyName": _CLOSED[0] if outcome == "won" else _CLOSED[1], "propertyValue": "true"}
-            yield from hubspot.notification({**note, **change, "occurredAt": at}, settings)
-    for name in _STEPS:
-        if kind != "deal" and told.get(name):
-            step = {"propertyName": name, "propertyValue": told[name], "occurredAt": as_of}
-            yield from hubspot.notification({**note, **step}, settings)
-        told.pop(name, None)
-    plain = {name: value.first if isinstance(value, Moment) else value for name, value in told.items()}
-    found = attributes(plain, {name: what for name, what in table.items() if what}, settings) | dict(linked)
-    if found:
-        known = event_id("hubspot", kind, subject, "export", as_of)
-        yield event(settings, "hubspot", f"{room}.updated", subject, as_of, known, found)
-
-
-def _exactly(value: Any) -> Moment:
-    at = moment(value, "closedate")
-    return Moment(at, at)
-
-
-def _table(path: Path, number: int, kind: str | None, options: Options, tally: Tally) -> Iterator[Told]:
-    table, cells = Table(path, options, tally), Cells(options)
-    # A property of one's own, or one by its internal name, may be a column as well.
-    more = {name: (name,) for name in (*hubspot.properties("deal"), *hubspot.properties("contact"), *options.settings.fields)}
-    known = {name: (*COLUMNS.get(name, ()), *more.get(name, ())) for name in (*COLUMNS, *more)}
-    columns = table.columns(known, options, ("id", "created", "modified"))
-    kind = kind or ("deal" if "dealstage" in columns else "contact" if {"email", "lifecyclestage"} & columns.keys() else None)
-    if kind is None:
-        raise SourceFileError(f"{path}:1: nothing shows what the records are (accepted: --object {', '.join(_KINDS)})")
-    tally.notes[f"{path}: an export in CSV has no history: stages, amounts and owners are told as they are now"] = None
-    for row in table.rows():
-        place = Place(number, row.line)
-        if isinstance(row, FileReject):
-            yield place, row.reason
-            continue
-        try:
-            for item in _usable(_row(row.fields, columns, kind, cells, options)):
-                yield place, item
-        except BadCell as error:
-            yield place, str(error)
-
-
-def _row(row: Mapping[str, str], columns: Mapping[str, str], kind: str, cells: Cells, options: Options) -> Iterator[Item]:
-    values: dict[str, Any] = {}
-    for name, column in columns.items():
-        text_ = row[column]
-        if not text_ or name in ("id", "created", "modified"):
-            continue
-        if hubspot.properties(kind).get(name) == "amount" or options.settings.fields.get(name) in ("amount", "cost"):
-            values[name] = cells.number(text_, column)
-        elif name == "closedate":
-            values[name] = cells.moment(text_, column)
-        else:
-            values[name] = _LABELS.get(name, {}).get(text_, text_)
-    id = row[columns["id"]]
-    created = cells.moment(row[columns["created"]], columns["created"])
-    modified = cells.moment(row[columns["modified"]], columns["modified"])
-    if created is None:
-        raise BadCell(f"{columns['created']}: empty; when the record was created has to be known")
-    note = {"objectId": identifier(id, columns["id"]), "objectTypeId": hubspot.TYPE_IDS[kind]}
-    yield from hubspot.notification(
-        {**note, "subscriptionType": "object.creation", "occurredAt": created.first}, options.settings
-    )
-    yield from _now(kind, note["objectId"], values, {}, created, modified or created, options)
+def _others(record: Mapping[str, Any], name: str) -> list[str]:
+    """Return the ids of a kind that a record is associated with, each once: there is an entry for each label."""
+    links = record.get("associations")
+    ends = links.get(name) if isinstance(links, dict) else None
+    results = ends.get("results") if isinstance(ends, dict) else None
+    entries = [one for one in results if isinstance(one, dict) and one.get("id")] if isinstance(results, list) else []
+    return list(dict.fromkeys(identifier(one["id"], name) for one in entries))

@@ -11,39 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from models.calendar import iso
 from models.events.refused import Reason
 from models.events.scalars import shown
-from stream.sources.backfill.base import BadCell, Cells, Moment, Options, Pieces, Place, Table, Tally, Told, is_json, records
-from stream.sources.backfill.names import named, stage_ids
+from stream.sources.backfill.base import Options, Pieces, Place, Tally, Told
+from stream.sources.backfill.cells import Moment
+from stream.sources.backfill.documents import is_json, records
+from stream.sources.backfill.names import Names
+from stream.sources.backfill.pipedrive_now import TIMES, as_now, body_of, table_of, told
 from stream.sources.crm import pipedrive
 from stream.sources.crm.base import Unusable
-from stream.sources.crm.values import identifier, moment, text, yes
-from stream.sources.files.base import FileReject
+from stream.sources.crm.settings import SourceSettings
+from stream.sources.crm.values import identifier, moment, yes
+from stream.sources.files.ids import damage
 
-#: Names that Pipedrive gives the columns of its exports, by field.
-COLUMNS: dict[str, tuple[str, ...]] = {
-    what: (*(f"{prefix}{name}" for name in names for prefix in ("Deal - ", "")), what)
-    for what, names in {
-        "id": ("ID",),
-        "value": ("Value", "Valeur"),
-        "currency": ("Currency of Value", "Currency", "Devise"),
-        "stage_id": ("Stage", "Étape"),
-        "pipeline_id": ("Pipeline",),
-        "status": ("Status", "Statut"),
-        "owner_id": ("Owner", "Propriétaire"),
-        "expected_close_date": ("Expected close date", "Date de clôture prévue"),
-        "origin": ("Source origin", "Source"),
-        "channel": ("Source channel",),
-        "lost_reason": ("Lost reason", "Motif de perte"),
-        "add_time": ("Deal created", "Created", "Add time", "Affaire créée"),
-        "update_time": ("Update time", "Heure de mise à jour"),
-        "stage_change_time": ("Last stage change", "Dernier changement d'étape"),
-        "won_time": ("Won time", "Heure du gain"),
-        "lost_time": ("Lost time", "Heure de la perte"),
-    }.items()
-}
-_TIMES = ("add_time", "update_time", "stage_change_time", "won_time", "lost_time")
 #: Fields of the change log under another name than in webhooks.
 _RENAMED = {"user_id": "owner_id"}
 _FOLLOWED = frozenset(
@@ -66,14 +46,17 @@ _SAME = 2
 
 def read(files: list[Path], options: Options, tally: Tally) -> Iterator[Told]:
     """Yield what the files tell: CSV in order, then the deals of JSON by id."""
-    options = replace(options, settings=named(options.settings))
+    names = Names(options.settings, options.lists)
+    options = replace(options, settings=names.settings)
+    flows = False
     with Pieces() as pieces:
         for number, path in enumerate(files):
             if not is_json(path):
-                yield from _table(path, number, options, tally)
+                yield from table_of(path, number, options, names, tally)
                 continue
             for line, record in records(path, ("data", "items")):
                 place = Place(number, line)
+                tally.met()
                 if isinstance(record, str):
                     yield place, record
                     continue
@@ -83,9 +66,15 @@ def read(files: list[Path], options: Options, tally: Tally) -> Iterator[Told]:
                     yield place, error
                     continue
                 if sorted_ is not None:
+                    flows = flows or sorted_[1] == "change"
                     pieces.add(*sorted_[:2], place, sorted_[2])
+        alone = 0
         for _, parts in pieces.together():
-            yield from _together(parts, options, tally)
+            alone += parts.keys() == {"deal"}
+            yield from _together(parts, options)
+        if alone:
+            which = f"{alone:,} deals that no /flow has a change of" if flows else "deals without their /flow"
+            tally.notes[f"{which}: stages, amounts and owners are told as they are now"] = None
 
 
 def _sorted(record: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]] | None:
@@ -98,6 +87,8 @@ def _sorted(record: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]] | N
             return f"activity {identifier(data.get('id'), 'id')}", "activity", data
         return None
     id = identifier(record.get("id"), "id")
+    if wrong := damage(id, whole="-" not in id):  # leads have UUIDs
+        raise Unusable(Reason.INVALID_DATA, f"id: {wrong}")
     if "stage_id" in record:
         return f"deal {id}", "deal", record
     if "done" in record and "type" in record:
@@ -109,7 +100,7 @@ def _sorted(record: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]] | N
     raise Unusable(Reason.INVALID_DATA, f"{shown(id)}: accepted are deals, persons, leads, activities and items of /flow")
 
 
-def _together(parts: Mapping[str, list[tuple[Place, dict[str, Any]]]], options: Options, tally: Tally) -> Iterator[Told]:
+def _together(parts: Mapping[str, list[tuple[Place, dict[str, Any]]]], options: Options) -> Iterator[Told]:
     kind = next(iter(parts.keys() - {"change"}), None)
     if kind is None:
         place, change = parts["change"][0]
@@ -118,46 +109,27 @@ def _together(parts: Mapping[str, list[tuple[Place, dict[str, Any]]]], options: 
     place, record = parts[kind][-1]
     try:
         if kind == "deal" and "change" in parts:
-            for at, body in _replayed(record, parts["change"], place):
-                yield from _told(at, body, options)
+            for at, body in _replayed(record, parts["change"], place, options.settings):
+                yield from told(at, body, options)
             return
         if kind == "deal":
-            tally.notes["deals without their /flow: stages, amounts and owners are told as they are now"] = None
-            moments = {name: _second(record[name], name) for name in _TIMES if record.get(name)}
-            bodies = _now(record, moments)
+            moments = {name: _second(record[name], name) for name in TIMES if record.get(name)}
+            bodies = as_now(record, moments, options.settings)
         elif kind == "activity":
-            bodies = iter([_body("activity", "change", record, _done(record), {"done": False})])
+            bodies = iter([body_of("activity", "change", record, _done(record), {"done": False})])
         else:
             made = _second(record.get("add_time"), "add_time")
             seen = _second(record.get("update_time") or record.get("add_time"), "update_time")
             bodies = iter(
-                [_body(kind, "create", {"id": record["id"]}, made.first), _body(kind, "change", record, seen.last, {"id": None})]
+                [
+                    body_of(kind, "create", {"id": record["id"]}, made.first),
+                    body_of(kind, "change", record, seen.last, {"id": None}),
+                ]
             )
         for body in bodies:
-            yield from _told(place, body, options)
+            yield from told(place, body, options)
     except Unusable as error:
         yield place, error
-
-
-def _told(place: Place, body: Mapping[str, Any], options: Options) -> Iterator[Told]:
-    try:
-        for item in pipedrive.notification(body, options.settings):
-            yield place, item
-    except Unusable as error:
-        yield place, error
-
-
-def _body(
-    entity: str, action: str, data: Mapping[str, Any], at: int, previous: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Return the notification that the webhook would have sent."""
-    owner = data.get("owner_id", data.get("user_id"))
-    id = identifier(data.get("id"), "id")
-    meta = {"version": "2.0", "action": action, "entity": entity, "entity_id": id, "id": "export", "timestamp": iso(at)}
-    found = {**data, "owner_id": owner.get("id", owner.get("value")) if isinstance(owner, dict) else owner}
-    if owner is None:
-        del found["owner_id"]
-    return {"meta": meta, "data": found, "previous": dict(previous or {})}
 
 
 def _second(value: Any, name: str) -> Moment:
@@ -176,7 +148,7 @@ def _done(activity: Mapping[str, Any]) -> int:
 
 
 def _replayed(
-    record: Mapping[str, Any], changes: list[tuple[Place, dict[str, Any]]], place: Place
+    record: Mapping[str, Any], changes: list[tuple[Place, dict[str, Any]]], place: Place, settings: SourceSettings
 ) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Yield a deal's creation and changes, as its webhook would have told of them."""
     state = _plain(record)
@@ -193,11 +165,11 @@ def _replayed(
         for _, name, old, _ in reversed(by_second[second]):
             state[name] = old
     made = moment(record.get("add_time"), "add_time")
-    state["status"] = state.get("status") or "open"
+    state["status"] = pipedrive.status_of(state.get("status"), settings) or "open"
     began = dict(state)
     if began["status"] in ("won", "lost"):
         began[f"{began['status']}_time"] = record.get(f"{began['status']}_time") or record.get("add_time")
-    yield place, _body("deal", "create", began, made)
+    yield place, body_of("deal", "create", began, made)
     latest = {name: second for second in sorted(by_second) for _, name, _, _ in by_second[second]}
     for second in sorted(by_second):
         previous: dict[str, Any] = {}
@@ -212,10 +184,10 @@ def _replayed(
             if name in previous:  # a deal has the time of the latest such change only
                 now[field] = _own(record.get(field), second) if latest[name] == second else second
         now["update_time"] = _own(record.get("update_time"), second) if second == max(by_second) else second
-        yield where, _body("deal", "change", now, second * 1000, previous)
+        yield where, body_of("deal", "change", now, second * 1000, previous)
     if record.get("status") == "deleted" or yes(record.get("deleted")) or yes(record.get("is_deleted")):
         gone = moment(record.get("update_time"), "update_time")
-        yield place, _body("deal", "delete", record, gone)
+        yield place, body_of("deal", "delete", record, gone)
 
 
 def _own(time: Any, second: int) -> int:
@@ -233,72 +205,3 @@ def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
     if "owner_id" not in plain and "user_id" in plain:
         plain["owner_id"] = plain["user_id"]
     return plain
-
-
-# -- as it is now -----------------------------------------------------------------------------------------------------
-
-
-def _now(record: Mapping[str, Any], moments: Mapping[str, Moment]) -> Iterator[dict[str, Any]]:
-    """Yield what a deal's own times tell, and the rest as of its last change."""
-    made = moments.get("add_time")
-    if made is None:
-        raise Unusable(Reason.BAD_TIME, "add_time: empty; when the deal was created has to be known")
-    id, stage, status = record.get("id"), record.get("stage_id"), text(record.get("status"), "status")
-    status = (status or "open").lower()
-    moved = moments.get("stage_change_time", made)
-    first: dict[str, Any] = {"id": id, "status": "open"}
-    if moved.first <= made.last and stage not in (None, ""):
-        first["stage_id"] = stage
-    yield _body("deal", "create", first, made.first)
-    if "stage_id" not in first and stage not in (None, ""):
-        at = _when(moved)
-        data = {"id": id, "stage_id": stage, "stage_change_time": at // 1000}
-        yield _body("deal", "change", data, at, {"stage_id": None})
-    seen = max(made.last, *(one.last for one in moments.values()))
-    if status in ("won", "lost"):
-        closed = moments.get(f"{status}_time") or Moment(seen, seen)
-        at = _when(closed)
-        data = {"id": id, "status": status, f"{status}_time": at // 1000, "lost_reason": record.get("lost_reason")}
-        yield _body("deal", "change", data, at, {"status": "open"})
-    elif status == "deleted":
-        yield _body("deal", "delete", record, seen)
-        return
-    rest = {name: value for name, value in record.items() if name not in ("stage_id", "status", *_TIMES)}
-    yield _body("deal", "change", rest, seen)
-
-
-def _when(moment_: Moment) -> int:
-    # To the second it is the webhook's own time; said less exactly, the end of the minute or day, which is not before that.
-    return moment_.first if moment_.last - moment_.first < 1000 else moment_.last
-
-
-def _table(path: Path, number: int, options: Options, tally: Tally) -> Iterator[Told]:
-    table, cells, ids = Table(path, options, tally), Cells(options), stage_ids(options.settings)
-    known = COLUMNS | {name: (name,) for name in options.settings.fields}
-    columns = table.columns(known, options, ("id", "add_time", "status"))
-    tally.notes[f"{path}: an export in CSV has no history: stages, amounts and owners are told as they are now"] = None
-    for row in table.rows():
-        place = Place(number, row.line)
-        if isinstance(row, FileReject):
-            yield place, row.reason
-            continue
-        try:
-            record: dict[str, Any] = {name: row.fields[column] for name, column in columns.items() if row.fields[column]}
-            moments = {
-                name: found
-                for name in _TIMES
-                if name in columns and (found := cells.moment(row.fields[columns[name]], columns[name])) is not None
-            }
-            if "stage_id" in record:
-                record["stage_id"] = ids.get(record["stage_id"], record["stage_id"])
-            if "value" in record:
-                record["value"] = cells.number(record["value"], columns["value"])
-            day = cells.moment(record.get("expected_close_date", ""), columns.get("expected_close_date", ""))
-            if day is not None:
-                record["expected_close_date"] = day.first
-            for body in _now(record, moments):
-                yield from _told(place, body, options)
-        except BadCell as error:
-            yield place, str(error)
-        except Unusable as error:
-            yield place, error

@@ -14,7 +14,7 @@ from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item,
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_hex, keys_of, signature_of
-from stream.sources.crm.values import event, event_id, identifier, mapping
+from stream.sources.crm.values import event, event_id, first, identifier, mapping
 
 SIGNATURE, LEGACY = "attio-signature", "x-attio-signature"
 _SLUGS = {"deals": "deal", "people": "lead"}
@@ -46,6 +46,9 @@ def _event(note: Mapping[str, Any], id: str, request: Request, settings: SourceS
     kind, ids = note.get("event_type"), mapping(note.get("id"), "id")
     if not isinstance(kind, str):
         raise Unusable(Reason.INVALID_DATA, f"event_type: found {shown(kind)}, accepted is text as in record.created")
+    if kind == "list-entry.created" and ids.get("list_id") in settings.lead_lists:
+        person = identifier(first(note.get("parent_record_id"), ids.get("parent_record_id")), "parent_record_id")
+        return event(settings, "attio", "lead.created", person, request.received_at, id)
     what = _KINDS.get(kind)
     if what is None:
         return Ignored(f"{kind}: events of this kind have no use here")
@@ -54,9 +57,11 @@ def _event(note: Mapping[str, Any], id: str, request: Request, settings: SourceS
     if room not in ("deal", "lead"):
         return Ignored(f"{kind}: the object {object_} is neither deals nor leads (sources.<name>.objects)")
     subject = identifier(ids.get("record_id"), "id.record_id")
+    if room == "lead" and what == "created" and settings.lead_lists:
+        return Ignored(f"{kind}: a lead is who is put into a list (sources.<name>.lead_lists)")
     if what == "merged":
         # A merge makes a new record. Each of the two that went into it has an event, which names it beside the ids.
-        gone = identifier(note.get("duplicate_record_id", ids.get("duplicate_record_id")), "duplicate_record_id")
+        gone = identifier(first(note.get("duplicate_record_id"), ids.get("duplicate_record_id")), "duplicate_record_id")
         return event(settings, "attio", f"{room}.merged", gone, request.received_at, id, {"into": subject})
     return event(settings, "attio", f"{room}.{what}", subject, request.received_at, id)
 

@@ -5,16 +5,29 @@ offset are UTC.
 """
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import parse
+from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_hex, keys_of, signature_of, stamp, timely
-from stream.sources.crm.values import LEAD_EVENTS, attributes, event, event_id, identifier, mapping, moment, text
+from stream.sources.crm.values import (
+    LEAD_EVENTS,
+    attributes,
+    event,
+    event_id,
+    first,
+    identifier,
+    mapping,
+    moment,
+    priced,
+    scaled,
+    text,
+)
 
 HASH, TIMESTAMP = "close-sig-hash", "close-sig-timestamp"
 _OPPORTUNITY = {
@@ -24,8 +37,11 @@ _OPPORTUNITY = {
     "user_id": "owner",
     "lead_id": "lead_id",
     "date_won": "expected_close_date",
+    "lead_name": "name",
 }
-_LEAD = {"source": "source"}
+_LEAD = {"source": "source", "name": "name", "display_name": "name"}
+_STATUSES = ("active", "won", "lost", None)
+_UNSENT = ("draft", "scheduled", "outbox", "error", "inbox", "canceled", "declined-by-lead")
 _CHANNELS = {"call": "call", "email": "email", "sms": "sms", "meeting": "meeting", "whatsapp_message": "whatsapp"}
 
 
@@ -60,11 +76,13 @@ def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
     elif kind == "lead":
         yield from _lead(note, data, settings)
     elif kind.startswith("activity.") and kind.removeprefix("activity.") in _CHANNELS:
-        if action not in ("created", "completed", "sent", "answered") or data.get("direction") in ("incoming", "inbound"):
+        sent = data.get("status") not in _UNSENT and data.get("direction") not in ("incoming", "inbound")
+        if action not in ("created", "completed", "sent", "answered") or not sent:
             yield Ignored(f"{kind}.{action}: not the first contact with somebody")
         else:
-            lead = identifier(data.get("lead_id", note.get("lead_id")), "event.data.lead_id")
-            yield _event(note, settings, "lead.contacted", lead, {"channel": _CHANNELS[kind.removeprefix("activity.")]})
+            lead = identifier(first(data.get("lead_id"), note.get("lead_id")), "event.data.lead_id")
+            channel = _CHANNELS[kind.removeprefix("activity.")]
+            yield _event(note, settings, "lead.contacted", lead, {"channel": channel})
     else:
         yield Ignored(f"{kind}.{action}: objects of this kind have no events here")
 
@@ -76,10 +94,14 @@ def _opportunity(note: Mapping[str, Any], data: Mapping[str, Any], settings: Sou
         return
     found = attributes(data, _OPPORTUNITY, settings)
     if "value" in data:
-        found["amount"] = _cents(data["value"])
-        if found["amount"] is not None and not found.get("currency") and settings.currency:
-            found["currency"] = settings.currency
+        found = priced({**found, "amount": scaled(data["value"], 0.01, "event.data.value")}, settings)
+    if action not in ("created", "updated"):
+        yield Ignored(f"opportunity.{action}: not an action with a use here")
+        return
     status, was = data.get("status_type"), mapping(note.get("previous_data") or {}, "event.previous_data")
+    if status not in _STATUSES:
+        raise Unusable(Reason.INVALID_DATA, f"event.data.status_type: found {shown(status)}, accepted are active, won, lost")
+    was = {name: value for name, value in was.items() if value != data.get(name)}
     if action == "created":
         yield _event(note, settings, "deal.created", subject, found)
         if status in ("won", "lost"):
@@ -106,26 +128,28 @@ def _lead(note: Mapping[str, Any], data: Mapping[str, Any], settings: SourceSett
     if action == "deleted":
         yield _event(note, settings, "lead.deleted", subject)
         return
-    found = attributes(data, _LEAD, settings)
-    yield _event(note, settings, "lead.created" if action == "created" else "lead.updated", subject, found)
-    if action == "created" or "status_id" in (note.get("previous_data") or {}):
+    if action not in ("created", "updated"):
+        yield Ignored(f"lead.{action}: not an action with a use here")
+        return
+    found, was = attributes(data, _LEAD, settings), mapping(note.get("previous_data") or {}, "event.previous_data")
+    when = lead_fields(settings)
+    makes = [name for name in when or () if when is not None and makes_lead(name, data.get(name), when)]
+    is_one = action == "created" and (when is None or bool(makes))
+    yield _event(note, settings, "lead.created" if is_one else "lead.updated", subject, found)
+    if action == "updated" and any(name in was and was[name] != data.get(name) for name in makes):
+        yield _event(note, settings, "lead.created", subject, {}, "lead")
+    if action == "created" or "status_id" in was:
         for name in ("status_id", "status_label"):
-            meant = LEAD_EVENTS.get(settings.lead_statuses.get(text(data.get(name), name) or "", ""))
+            meant = LEAD_EVENTS.get(lookup(text(data.get(name), name) or "", settings.lead_statuses) or "")
             if meant is not None:
                 yield _event(note, settings, meant[0], subject, meant[1], "status")
-                break
-
-
-def _cents(value: Any) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unusable(Reason.BAD_AMOUNT, f"event.data.value: found {shown(value)}, accepted is a number of cents")
-    return str(Decimal(str(value)) / 100)
+                return
+        label = first(data.get("status_label"), data.get("status_id"))
+        yield Ignored(f"lead: the status {shown(label)} is no step of a lead here (sources.<name>.lead_statuses)")
 
 
 def _subject(note: Mapping[str, Any], data: Mapping[str, Any]) -> str:
-    return identifier(note.get("object_id", data.get("id")), "event.object_id")
+    return identifier(first(note.get("object_id"), data.get("id")), "event.object_id")
 
 
 def _event(

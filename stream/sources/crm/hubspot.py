@@ -17,6 +17,8 @@ from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
+from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import flag, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_base64, keys_of, signature_of, stamp, timely
 from stream.sources.crm.values import (
@@ -26,11 +28,13 @@ from stream.sources.crm.values import (
     event,
     event_id,
     fingerprint,
+    first,
     identifier,
+    keeps,
     moment,
+    priced,
     stage_kind,
     text,
-    yes,
 )
 
 V3, TIMESTAMP = "x-hubspot-signature-v3", "x-hubspot-request-timestamp"
@@ -39,8 +43,11 @@ _DECODED = {f"%{ord(sign):02X}": sign for sign in ":/?@!$'()*,;"}  # not %20, %2
 _ENCODED = re.compile("|".join(_DECODED), re.IGNORECASE)
 
 _TYPES = {"0-1": "contact", "0-2": "company", "0-3": "deal", "0-136": "lead"}
+#: What was done with somebody. An e-mail may be one that came in, which its association does not say.
+_DEEDS = {"0-48": "call", "0-47": "meeting", "0-49": "email", "0-18": "message"}
 #: HubSpot's ids of kinds of objects, by what they are here.
 TYPE_IDS = {kind: id for id, kind in _TYPES.items()}
+DEED_IDS = {kind: id for id, kind in _DEEDS.items()}
 #: The ids of HubSpot's own closed stages.
 STAGES = {"closedwon": "won", "closedlost": "lost"}
 _DEAL = {
@@ -53,6 +60,7 @@ _DEAL = {
     "closedate": "expected_close_date",
     "hs_analytics_source": "source",
     "hs_campaign": "campaign",
+    "dealname": "name",
 }
 _CONTACT = {
     "hubspot_owner_id": "owner",
@@ -62,6 +70,9 @@ _CONTACT = {
     "hubspotscore": "score",
     "email": "email_hash",
     "country": "region",
+    "firstname": "first_name",
+    "lastname": "last_name",
+    "hs_lead_name": "name",
 }
 _LIFECYCLE: Mapping[str, str] = {
     "marketingqualifiedlead": "mql",
@@ -75,6 +86,10 @@ _STATUSES: Mapping[str, str] = {
     "OPEN_DEAL": "converted",
     "UNQUALIFIED": "disqualified",
 }
+#: The stages of life in which a contact is a lead, unless the settings say otherwise.
+LEAD_WHEN = {"lifecyclestage": ("lead", "marketingqualifiedlead", "salesqualifiedlead", "opportunity")}
+#: When somebody here last called, mailed or met a contact; what came in from the contact does not count.
+LAST_CONTACT = "notes_last_contacted"
 _STEPS = {"lifecyclestage": _LIFECYCLE, "hs_lead_status": _STATUSES}
 _FLAGS = {"hs_is_closed_won": "deal.won", "hs_is_closed_lost": "deal.lost"}
 
@@ -127,13 +142,19 @@ def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
             yield error
 
 
-def properties(kind: str) -> Mapping[str, str]:
+def properties(kind: str, settings: SourceSettings | None = None) -> Mapping[str, str]:
     """Return the properties of a deal, contact or lead that are read, by the attribute they are; empty for a step or a flag."""
-    return _DEAL | dict.fromkeys(_FLAGS, "") if kind == "deal" else _CONTACT | dict.fromkeys(_STEPS, "")
+    if kind == "deal":
+        return _DEAL | dict.fromkeys(_FLAGS, "")
+    when = {} if settings is None else lead_fields(settings, LEAD_WHEN) or {}
+    return dict.fromkeys((*_STEPS, LAST_CONTACT, *when), "") | _CONTACT
 
 
-def notification(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
-    """Yield what one notification tells; raise :class:`Unusable`."""
+def notification(note: Mapping[str, Any], settings: SourceSettings, since: int | None = None) -> Iterator[Item]:
+    """Yield what one notification tells; raise :class:`Unusable`.
+
+    A contact becomes a lead when a property says so, ``since`` (epoch ms) where that is known to have been so earlier.
+    """
     kind = note.get("subscriptionType") or note.get("eventType")
     if not isinstance(kind, str):
         raise Unusable(Reason.INVALID_DATA, f"subscriptionType: found {shown(kind)}, accepted is text as in deal.creation")
@@ -148,16 +169,29 @@ def notification(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[
         yield from _merge(entity, note, settings)
     else:
         subject = _subject(entity, identifier(note.get("objectId"), "objectId"))
-        if what == "creation":  # once for an object, whatever its time is said to be
+        if entity == "contact" and what in ("creation", "restore") and lead_fields(settings, LEAD_WHEN) is not None:
+            yield Ignored(f"contact.{what}: a contact is a lead when its properties say so (sources.<name>.lead_when)")
+        elif what == "creation":  # once for an object, whatever its time is said to be
             yield _event(note, settings, f"{_room(entity)}.created", subject, (entity, subject, what))
         elif what == "restore":
             yield _event(note, settings, f"{_room(entity)}.created", subject, (entity, subject, what, _at(note)))
         elif what in ("deletion", "privacyDeletion"):
             yield _event(note, settings, f"{_room(entity)}.deleted", subject, (entity, subject, "deletion", _at(note)))
         elif what == "propertyChange":
+            if entity == "contact":
+                yield from _becoming(note, subject, settings, since)
             yield _property(entity, note, subject, settings)
         else:
             yield Ignored(f"{kind}: not a subscription with a use here")
+
+
+def _becoming(note: Mapping[str, Any], subject: str, settings: SourceSettings, since: int | None) -> Iterator[Item]:
+    name, value = identifier(note.get("propertyName"), "propertyName"), note.get("propertyValue")
+    when = lead_fields(settings, LEAD_WHEN)
+    if when is not None and makes_lead(name, value, when):
+        # Told each time that it is so; the earliest counts.
+        id = event_id("hubspot", "contact", subject, name, _at(note), fingerprint(value), "lead")
+        yield event(settings, "hubspot", "lead.created", subject, _at(note) if since is None else min(since, _at(note)), id)
 
 
 def _property(entity: str, note: Mapping[str, Any], subject: str, settings: SourceSettings) -> Item:
@@ -167,27 +201,30 @@ def _property(entity: str, note: Mapping[str, Any], subject: str, settings: Sour
         if name == "dealstage" and text(value, name) is not None:
             kind = ENTERED[stage_kind(value, settings, STAGES)]
             return _event(note, settings, kind, subject, id, {"stage": attribute("stage", value, settings)})
-        if name in _FLAGS and yes(value):
+        if name in _FLAGS and flag(value, name):
             return _event(note, settings, _FLAGS[name], subject, id)
     else:
+        if name == LAST_CONTACT and text(value, name) is not None:
+            at = min(moment(value, name), _at(note))
+            return event(settings, "hubspot", "lead.contacted", subject, at, event_id("hubspot", entity, subject, name, at))
         known = text(value, name) or ""
         defaults = _STEPS.get(name)
         if defaults is not None:
-            meant = LEAD_EVENTS.get(settings.lead_statuses.get(known) or defaults.get(known, ""))
+            meant = LEAD_EVENTS.get(lookup(known, settings.lead_statuses, defaults) or "")
             if meant is None:
                 return Ignored(f"{name}: {shown(known)} is no step of a lead here (sources.<name>.lead_statuses)")
             return _event(note, settings, meant[0], subject, id, meant[1])
     mapped = settings.fields.get(name) or (_DEAL if entity == "deal" else _CONTACT).get(name)
     if mapped is None:
         return Ignored(f"{entity}.propertyChange: the property {shown(name)} is no attribute here (see sources.<name>.fields)")
-    data = {mapped: attribute(mapped, value, settings)}
-    if mapped == "amount" and data["amount"] is not None and settings.currency is not None:
-        data["currency"] = settings.currency
+    if not keeps(mapped, _room(entity), settings):
+        return Ignored(f"{entity}.propertyChange: {shown(name)} is a name, which sources.<name>.names leaves out")
+    data = priced({mapped: attribute(mapped, value, settings)}, settings)
     return _event(note, settings, f"{_room(entity)}.updated", subject, id, data)
 
 
 def _merge(entity: str, note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
-    primary = identifier(note.get("primaryObjectId", note.get("objectId")), "primaryObjectId")
+    primary = identifier(first(note.get("primaryObjectId"), note.get("objectId")), "primaryObjectId")
     # A merge may create a new object, into which the primary one goes as well.
     fresh_id = note.get("newObjectId")
     into = primary if fresh_id is None else identifier(fresh_id, "newObjectId")
@@ -205,10 +242,14 @@ def _merge(entity: str, note: Mapping[str, Any], settings: SourceSettings) -> It
 
 def _association(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
     ends = str(note.get("associationType") or "").upper().split("_TO_")
-    names = [_TYPES.get(str(note.get(f"{end}ObjectTypeId")), "") for end in ("from", "to")]
+    names = [(_TYPES | _DEEDS).get(str(note.get(f"{end}ObjectTypeId")), "") for end in ("from", "to")]
     if not any(names) and len(ends) == 2:
         names = [end.lower() for end in ends]
     ids = [identifier(note.get(f"{end}ObjectId"), f"{end}ObjectId") for end in ("from", "to")]
+    for end in (0, 1):
+        if names[end] in _DEEDS.values() and names[1 - end] in ("contact", "lead", "deal"):
+            yield _deed(names[end], ids[end], names[1 - end], ids[1 - end], note, settings)
+            return
     if names[0] != "deal":
         names.reverse()
         ids.reverse()
@@ -216,9 +257,20 @@ def _association(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[
     if names[0] != "deal" or attribute_ is None:
         yield Ignored(f"associationChange: {shown(note.get('associationType'))} is no attribute of a deal")
         return
-    value = None if yes(note.get("associationRemoved")) else _subject(names[1], ids[1])
+    value = None if flag(note.get("associationRemoved"), "associationRemoved") else _subject(names[1], ids[1])
     id = ("deal", ids[0], attribute_, _at(note), ids[1], "removed" if value is None else "added")
     yield _event(note, settings, "deal.updated", ids[0], id, {attribute_: value})
+
+
+def _deed(kind: str, id: str, entity: str, other: str, note: Mapping[str, Any], settings: SourceSettings) -> Item:
+    if flag(note.get("associationRemoved"), "associationRemoved"):
+        return Ignored(f"associationChange: a {kind} was taken from a {entity}, which takes no contact back")
+    subject = _subject(entity, other)
+    if entity == "deal":
+        return _event(note, settings, "deal.activity", subject, (kind, id, "deal", subject), {"kind": kind})
+    if kind == "email":
+        return Ignored(f"associationChange: who wrote the e-mail is not said; {LAST_CONTACT} tells of those that went out")
+    return _event(note, settings, "lead.contacted", subject, (kind, id, "lead", subject), {"channel": kind})
 
 
 def _room(entity: str) -> str:

@@ -5,7 +5,7 @@ A path is JSONPath's plain part: ``$.deal.stage``, ``$.lines[0].price``, ``$['od
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import structs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -64,6 +64,20 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _text(found: Any) -> str:
+    """Return what is found at a path as YAML's keys have it: a number and a yes or no may come as such or as text."""
+    if found is _MISSING or found is None:
+        return ""
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    return str(int(found)) if isinstance(found, float) and found.is_integer() else str(found).strip()
+
+
+def _same(found: Any, accepted: str | bool | int) -> bool:
+    one, other = _text(found), _text(accepted)
+    return one == other or (isinstance(accepted, bool) and one.lower() == other)
+
+
 class Value(_Part):
     """Where a value comes from: a path (with a table of what is found there), or always the same.
 
@@ -74,8 +88,8 @@ class Value(_Part):
     value: str | int | float | None = None
     values: dict[str, str] = {}
     otherwise: str | None = None
-    scale: float | None = None
-    """Numbers are multiplied by it: 0.01 for amounts in cents."""
+    scale: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Numbers, also those that are text, are multiplied by it: 0.01 for amounts in cents."""
 
     @model_validator(mode="before")
     @classmethod
@@ -96,9 +110,9 @@ class Value(_Part):
             return self.value
         found = next(walk(item, steps(self.path)), _MISSING)
         if self.values:
-            key = found if isinstance(found, str) else "" if found is _MISSING or found is None else str(found)
-            if key in self.values:
-                return self.values[key]
+            for key in (_text(found), str(found)):  # a yes as YAML has it (true), or Python (True)
+                if key in self.values:
+                    return self.values[key]
             if self.otherwise is not None:
                 return self.otherwise
         return found
@@ -111,7 +125,7 @@ MISSING = _MISSING
 class Rule(_Part):
     """One kind of payload, and the event that it is."""
 
-    when: dict[Path, str | bool | int | list[str]] = {}
+    when: dict[Path, str | bool | int | list[str | bool | int]] = {}
     """Only items with these values at these paths; ``"*"`` is any value."""
     type: Value
     subject: Value
@@ -132,7 +146,7 @@ class Rule(_Part):
     @model_validator(mode="after")
     def _fields(self) -> "Rule":
         kinds = {self.type.value, self.type.otherwise, *self.type.values.values()} & STRUCTS.keys()
-        accepted = {name for kind in kinds or STRUCTS for name in _data_fields(str(kind))}
+        accepted = {name for kind in kinds or STRUCTS for name in data_fields(str(kind))}
         unknown = self.data.keys() - accepted
         if unknown:
             raise ValueError(f"data: {min(unknown)!r} is no field of it (accepted: {', '.join(sorted(accepted))})")
@@ -145,15 +159,15 @@ class Rule(_Part):
             if accepted == "*":
                 if found is _MISSING or found is None:
                     return False
-            elif isinstance(accepted, list):
-                if found not in accepted:
-                    return False
-            elif found is _MISSING or found != accepted or isinstance(found, bool) != isinstance(accepted, bool):
+            elif found is _MISSING or not any(
+                _same(found, one) for one in (accepted if isinstance(accepted, list) else [accepted])
+            ):
                 return False
         return True
 
 
-def _data_fields(kind: str) -> tuple[str, ...]:
+def data_fields(kind: str) -> tuple[str, ...]:
+    """Return the fields that the data of a type of event has."""
     data = next(part.type for part in structs.fields(STRUCTS[kind]) if part.name == "data")
     return tuple(part.name for part in structs.fields(data))
 
@@ -162,6 +176,8 @@ class WebhookMapping(_Part):
     """A whole mapping: where the items of a body are, and what each may be. The first rule that applies is taken."""
 
     each: str = "$"
+    nulls: Literal["clear", "unchanged"] = "clear"
+    """What a null says: that the field was cleared, or, from senders that repeat all fields, that it is as it was."""
     events: list[Rule] = Field(min_length=1, max_length=200)
 
     @field_validator("each")

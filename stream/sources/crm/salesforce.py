@@ -13,6 +13,9 @@ from models.events.scalars import shown
 from stream.sources.crm import soap
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
+from stream.sources.crm.changed_fields import cleared_unnamed, said
+from stream.sources.crm.lead_when import lead_fields, makes_lead
+from stream.sources.crm.lookup import flag, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import bearer, credentials, same
 from stream.sources.crm.values import (
@@ -28,8 +31,8 @@ from stream.sources.crm.values import (
     second,
     stage_kind,
     text,
-    yes,
 )
+from stream.sources.files.ids import suffix
 
 #: The fields of opportunities and leads that are read, by the attribute they are.
 OPPORTUNITY = {
@@ -41,6 +44,7 @@ OPPORTUNITY = {
     "CampaignId": "campaign",
     "AccountId": "account_id",
     "CloseDate": "expected_close_date",
+    "Name": "name",
 }
 LEAD = {
     "OwnerId": "owner",
@@ -48,11 +52,21 @@ LEAD = {
     "Country": "region",
     "Email": "email_hash",
     "ConvertedAccountId": "account_id",
+    "Name": "name",
+    "FirstName": "first_name",
+    "LastName": "last_name",
 }
 _STAGES = {"Closed Won": "won", "Closed Lost": "lost"}
 _STATUSES = {"Working - Contacted": "contacted", "Closed - Not Converted": "disqualified"}
+#: Statuses of a task that is done; others are to be done.
+_DONE = dict.fromkeys(
+    ("Completed", "Terminé", "Terminée", "Abgeschlossen", "Completado", "Completada", "Concluído", "Completato"), True
+)
 _MADE = ("CreatedDate",)
 _CHANGED = ("LastModifiedDate", "SystemModstamp")
+_CHANGES = ("CREATE", "UPDATE", "DELETE", "UNDELETE")
+#: Objects whose ids are told in 15 characters here and in 18 there.
+_KEYED = ("001", "003", "006", "00Q")
 
 
 def verify(request: Request, settings: SourceSettings) -> None:
@@ -129,6 +143,9 @@ def _change(change: Mapping[str, Any], settings: SourceSettings) -> Iterator[Ite
     what, entity = header.get("changeType"), header.get("entityName")
     if not isinstance(what, str) or not isinstance(entity, str):
         raise Unusable(Reason.INVALID_DATA, f"ChangeEventHeader: found changeType {shown(what)}, entityName {shown(entity)}")
+    kind = what.removeprefix("GAP_")
+    if kind not in (*_CHANGES, "OVERFLOW"):
+        raise Unusable(Reason.INVALID_DATA, f"changeType: found {shown(what)}, accepted are {', '.join(_CHANGES)}, and GAP_…")
     at = moment(header.get("commitTimestamp"), "commitTimestamp")
     records = header.get("recordIds")
     if not isinstance(records, list):
@@ -136,15 +153,25 @@ def _change(change: Mapping[str, Any], settings: SourceSettings) -> Iterator[Ite
     if entity in ("Opportunity", "Lead") and (what == "GAP_OVERFLOW" or not records or any("*" in str(one) for one in records)):
         raise Unusable(Reason.INVALID_DATA, f"{what} of {entity}: which records have changed is not said; load them again")
     for one in records:
-        subject = identifier(one, "recordIds")
+        subject = record_id(one, "recordIds")
         id = event_id("salesforce", header.get("transactionKey"), header.get("sequenceNumber"), entity, subject, what)
         if what == "GAP_UPDATE" and entity in ("Opportunity", "Lead"):
             yield Unusable(Reason.INVALID_DATA, f"GAP_UPDATE of {entity} {subject}: what has changed is not said; load it again")
             continue
-        nulled = header.get("nulledFields")
-        fields = {**change, **(dict.fromkeys(nulled) if isinstance(nulled, list) else {})}
-        changed = next((second(fields[name], name) for name in _CHANGED if fields.get(name)), at // 1000)
-        yield from record(entity, what.removeprefix("GAP_"), fields, subject, at, id, settings, changed)
+        changed = next((second(change[name], name) for name in _CHANGED if change.get(name)), at // 1000)
+        yield from record(entity, kind, said(change, header, kind), subject, at, id, settings, changed)
+        if kind == "UPDATE" and entity in ("Opportunity", "Lead") and cleared_unnamed(header):
+            yield Unusable(
+                Reason.INVALID_DATA, f"nulledFields of {entity} {subject}: a bitmap, what was cleared is not said by name"
+            )
+
+
+def record_id(value: Any, name: str) -> str:
+    """Return an id in 18 characters, as webhooks have it: reports and people have 15, and the same record would be two."""
+    found = identifier(value, name)
+    if len(found) != 15 or not found.isascii() or not found.isalnum() or not found.startswith(_KEYED):
+        return found
+    return found + suffix(found)
 
 
 def record(
@@ -162,6 +189,7 @@ def record(
     What has changed is told under ids that name the fact, the same from a change event and from the history in an export
     (``vigie backfill``); a whole record only repeats, and is told under ``id``.
     """
+    subject = record_id(subject, "Id")
     if object_ == "Opportunity":
         yield from _opportunity(what, fields, subject, at, id, settings, changed)
     elif object_ == "Lead":
@@ -176,14 +204,14 @@ def record(
 def _opportunity(
     what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings, changed: int | None
 ) -> Iterator[Item]:
-    if what == "DELETE" or yes(fields.get("IsDeleted")):
+    if what == "DELETE" or flag(fields.get("IsDeleted"), "IsDeleted"):
         yield event(settings, "salesforce", "deal.deleted", subject, at, id)
         return
     found = attributes(fields, OPPORTUNITY, settings)
     stage = fields.get("StageName")
-    if yes(fields.get("IsWon")):
+    if flag(fields.get("IsWon"), "IsWon"):
         kind = "deal.won"
-    elif yes(fields.get("IsClosed")) and "IsWon" in fields:
+    elif flag(fields.get("IsClosed"), "IsClosed") and "IsWon" in fields:
         kind = "deal.lost"
     elif text(stage, "StageName") is not None:
         kind = ENTERED[stage_kind(stage, settings, _STAGES)]
@@ -204,7 +232,7 @@ def _opportunity(
 def _lead(
     what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings, changed: int | None
 ) -> Iterator[Item]:
-    if what == "DELETE" or yes(fields.get("IsDeleted")):
+    if what == "DELETE" or flag(fields.get("IsDeleted"), "IsDeleted"):
         into = text(fields.get("MasterRecordId"), "MasterRecordId")
         if into is None:
             yield event(settings, "salesforce", "lead.deleted", subject, at, id)
@@ -212,27 +240,33 @@ def _lead(
             yield event(settings, "salesforce", "lead.merged", subject, at, id, {"into": into})
         return
     found = attributes(fields, LEAD, settings)
-    if what in ("CREATE", "UNDELETE"):
+    when = lead_fields(settings)
+    makes = when is None or any(makes_lead(name, fields.get(name), when) for name in when)
+    if what in ("CREATE", "UNDELETE") and makes:
         if what == "CREATE" and changed is not None:
             id = event_id("salesforce", "Lead", subject, "created")
         yield event(settings, "salesforce", "lead.created", subject, at, id, found)
         return
+    if when is not None and makes:  # told each time that it is so; the earliest counts
+        yield event(settings, "salesforce", "lead.created", subject, at, event_id(id, "lead"))
     told = False
     converted, stepped = event_id(id, "converted"), ""
     if changed is not None:
         converted = event_id("salesforce", "Lead", subject, "converted")
         stepped = event_id("salesforce", "Lead", subject, "Status", changed, fingerprint(fields.get("Status")))
-    if yes(fields.get("IsConverted")):
+    if flag(fields.get("IsConverted"), "IsConverted"):
         deal = {"deal_id": fields.get("ConvertedOpportunityId"), "account_id": fields.get("ConvertedAccountId")}
-        data = {name: text(value, name) for name, value in deal.items() if value}
+        data = {name: record_id(value, name) for name, value in deal.items() if value}
         yield event(settings, "salesforce", "lead.converted", subject, at, converted, data)
         told = True
     status = text(fields.get("Status"), "Status") or ""
-    meaning = settings.lead_statuses.get(status) or _STATUSES.get(status, "")
+    meaning = lookup(status, settings.lead_statuses, _STATUSES) or ""
     if meaning in LEAD_EVENTS and not (told and meaning == "converted"):
         kind, facts = LEAD_EVENTS[meaning]
         yield event(settings, "salesforce", kind, subject, at, stepped or event_id(id, meaning), facts)
         told = True
+    elif status and not meaning:
+        yield Ignored(f"Status: {shown(status)} is no step of a lead here (sources.<name>.lead_statuses)")
     if found or not told:
         yield event(settings, "salesforce", "lead.updated", subject, at, id, found)
 
@@ -241,7 +275,13 @@ def _activity(object_: str, what: str, fields: Mapping[str, Any], at: int, id: s
     kind = text(fields.get("TaskSubtype") or fields.get("Type") or object_, "Type") or object_
     if fields.get("CreatedDate"):
         at = moment(fields["CreatedDate"], "CreatedDate")
-    deal, person = text(fields.get("WhatId"), "WhatId"), text(fields.get("WhoId"), "WhoId")
+    deal, person = (record_id(fields[name], name) if fields.get(name) else None for name in ("WhatId", "WhoId"))
+    status = text(fields.get("Status"), "Status")
+    done = flag(fields.get("IsClosed"), "IsClosed") or status is None or lookup(status, _DONE) is not None
+    if object_ == "Task" and not done:
+        return Ignored("Task: not done yet")
+    if object_ == "Task" and status is not None and what == "UPDATE":
+        what = "CREATE"  # entered as something to do, and done now
     if what == "CREATE" and deal is not None and deal.startswith("006"):
         data = {"kind": kind.lower(), **attributes(fields, {"OwnerId": "owner"}, settings)}
         return event(settings, "salesforce", "deal.activity", deal, at, id, data)

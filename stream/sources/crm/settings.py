@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from models.events import leads
+from models.events.catalogue import STRUCTS
 from stream.sources.crm.mapping import WebhookMapping
 
 #: What the senders call the thing that signs: all of them are ``secrets`` here.
@@ -86,8 +87,16 @@ class SourceSettings(_Part):
     objects: dict[str, Literal["deal", "lead", "ignore"]] = {}
     """Attio: object ids, by what they are here."""
     lead_statuses: dict[str, Literal["contacted", "mql", "sql", "converted", "disqualified", "open"]] = {}
-    leads: Literal["person", "lead"] = "person"
+    deal_statuses: dict[str, Literal["open", "won", "lost", "deleted"]] = {}
+    """Pipedrive: words for a deal's status that are not known."""
+    leads: Literal["person", "lead"] = "lead"
     """Pipedrive: which of its two objects are the leads."""
+    lead_when: Literal["always"] | dict[str, tuple[str, ...]] | None = None
+    """Which contacts are leads: those with one of these values in one of these fields (``"*"``: any); None: the adapter's own."""
+    lead_lists: tuple[str, ...] = ()
+    """Attio: lists whose entries are the leads; without any, all records of the objects that are leads."""
+    names: Literal["all", "deals", "none"] = "all"
+    """Which names go on: also those of people (leads), only those of deals and accounts, or none."""
     mapping: WebhookMapping | None = None
     """Standard Webhooks: what in a payload is what."""
 
@@ -124,6 +133,24 @@ class SourceSettings(_Part):
         for network in found:
             ipaddress.ip_network(network, strict=False)
         return found
+
+    @field_validator("events")
+    @classmethod
+    def _types(cls, found: dict[str, str]) -> dict[str, str]:
+        for kind in found.values():
+            if kind not in STRUCTS or kind.endswith(".absorbed"):
+                raise ValueError(f"{kind!r} is no type of event (accepted: {', '.join(STRUCTS)})")
+        return found
+
+    @field_validator("lead_when", mode="before")
+    @classmethod
+    def _values(cls, found: object) -> object:
+        if not isinstance(found, Mapping):
+            return found
+        listed = {name: values if isinstance(values, list | tuple) else [values] for name, values in found.items()}
+        if not listed or not all(listed.values()):
+            raise ValueError('lead_when: found nothing that makes a lead (accepted: always, or fields with values, or "*")')
+        return {name: [str(value) for value in values] for name, values in listed.items()}
 
     @field_validator("fields")
     @classmethod

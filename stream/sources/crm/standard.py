@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -20,10 +19,10 @@ from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import objects, parse
-from stream.sources.crm.mapping import MISSING, Rule, Value
-from stream.sources.crm.settings import ATTRIBUTES, SourceSettings
+from stream.sources.crm.mapping import MISSING, WebhookMapping
+from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import credentials, hmac_base64, keys_of, same, stamp, timely
-from stream.sources.crm.values import attribute, event, event_id, identifier, mapping, moment
+from stream.sources.crm.values import attribute, event, event_id, first, identifier, mapping, moment, priced, scaled
 
 ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 _SECRET, _PUBLIC = b"whsec_", b"whpk_"
@@ -105,12 +104,13 @@ def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
             if rules is None:
                 yield _plain(mapping(item, "body"), id, sent, settings)
             else:
-                yield _mapped(item, rules.rule_for(item), id, sent, settings)
+                yield _mapped(item, rules, id, sent, settings)
         except Unusable as error:
             yield error
 
 
-def _mapped(item: Any, rule: Rule | None, id: str, sent: int, settings: SourceSettings) -> Item:
+def _mapped(item: Any, mapping_: WebhookMapping, id: str, sent: int, settings: SourceSettings) -> Item:
+    rule = mapping_.rule_for(item)
     if rule is None:
         return Ignored("no rule of the mapping applies")
     kind = rule.type.get(item)
@@ -119,23 +119,16 @@ def _mapped(item: Any, rule: Rule | None, id: str, sent: int, settings: SourceSe
     if kind is MISSING or kind not in STRUCTS:
         raise Unusable(Reason.UNKNOWN_TYPE, f"type: found {shown(_none(kind))}, accepted are the types of the contract")
     subject = identifier(_none(rule.subject.get(item)), "subject")
-    at = sent if rule.time is None else moment(_none(rule.time.get(item)), "time")
+    at = sent if rule.time is None else moment(_none(rule.time.get(item)), "time", settings.zone)
     if rule.id is not None:
         id = event_id("standard", identifier(_none(rule.id.get(item)), "id"), kind)
     data = {}
     for name, value in rule.data.items():
-        found = _scaled(value, value.get(item))
-        if found is not MISSING:
-            data[name] = attribute(name, found, settings) if name in ATTRIBUTES else found
-    if data.get("amount") is not None and data.get("currency") is None and settings.currency is not None:
-        data["currency"] = settings.currency
-    return event(settings, "standard", str(kind), subject, at, id, data)
-
-
-def _scaled(value: Value, found: Any) -> Any:
-    if value.scale is None or isinstance(found, bool) or not isinstance(found, int | float):
-        return found
-    return str(Decimal(str(found)) * Decimal(str(value.scale)))
+        found = value.get(item)
+        if found is MISSING or (found is None and mapping_.nulls == "unchanged"):
+            continue
+        data[name] = attribute(name, found if value.scale is None else scaled(found, value.scale, name), settings)
+    return event(settings, "standard", str(kind), subject, at, id, priced(data, settings, str(kind)))
 
 
 def _none(found: Any) -> Any:
@@ -149,15 +142,15 @@ def _plain(item: Mapping[str, Any], id: str, sent: int, settings: SourceSettings
     if kind not in STRUCTS or kind.endswith(".absorbed"):
         return Ignored(f"{shown(kind)}: no type of the contract, and no mapping says what it is (sources.<name>.mapping)")
     data = dict(mapping(item.get("data") or {}, "data"))
-    subject = item.get("subject", data.pop("subject", None))
+    subject = first(item.get("subject"), data.pop("subject", None))
     for name in _SUBJECTS.get(kind.partition(".")[0], ("visitor_id", "lead_id", "id")):
         if subject is None and data.get(name) is not None:
             subject = data[name]
             if name in ("id", "deal_id", "account_id", "customer_id") and not kind.startswith(("web.", "email.")):
                 del data[name]
-    given = item.get("time", item.get("timestamp"))
-    at = sent if given is None else moment(given, "timestamp")
-    made = event(settings, "standard", kind, identifier(subject, "subject"), at, id, data)
+    given = first(item.get("time"), item.get("timestamp"))
+    at = sent if given is None else moment(given, "timestamp", settings.zone)
+    made = event(settings, "standard", kind, identifier(subject, "subject"), at, id, priced(data, settings, kind))
     if item.get("specversion") == "1.0":  # a CloudEvent: its id is the one that its other copies have too
         made |= {name: item[name] for name in ("id", "source", "time", "traceparent", "tracestate") if item.get(name) is not None}
         if settings.source is not None:

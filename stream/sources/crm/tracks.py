@@ -8,14 +8,14 @@ Both post what their libraries collect: one call, or a ``batch``. The signature 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from models.events.catalogue import STRUCTS
 from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
+from stream.sources.crm.mapping import data_fields
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, credentials, hmac_hex, keys_of, signature_of
-from stream.sources.crm.values import attributes, event, event_id, identifier, mapping, moment, number, page, text
+from stream.sources.crm.values import attributes, event, event_id, first, identifier, mapping, moment, number, page, text
 
 SIGNATURE = "x-signature"
 #: Names of track calls, as the vendors' own specifications for e-mail and web have them.
@@ -69,7 +69,7 @@ class _Reader:
         kind = call.get("type")
         context = mapping(call.get("context") or outer.get("context") or {}, "context")
         told = mapping(call.get("properties") or {}, "properties")
-        visitor, lead = text(call.get("anonymousId"), "anonymousId"), text(call.get("userId"), "userId")
+        visitor, lead = (identifier(call[who], who) if call.get(who) else None for who in ("anonymousId", "userId"))
         subject = visitor or lead
         id = event_id(self.sender, identifier(call.get("messageId"), "messageId"))
         at = _time(call, outer, request)
@@ -103,23 +103,20 @@ class _Reader:
         kind = settings.events.get(name) or TRACKS.get(name.strip().lower().replace("_", " "))
         if kind is None:
             return Ignored(f"track: {shown(name)} is no event here (sources.<name>.events adds it)")
-        if kind not in STRUCTS:
-            raise Unusable(Reason.UNKNOWN_TYPE, f"sources.<name>.events: {shown(kind)} is not a type of the contract")
         subject = str(visitor or lead)
         if kind.startswith("web."):
             return event(settings, self.sender, kind, subject, at, id, _visit(call, told, context, visitor, lead))
         if kind.startswith(("email.", "ad.", "social.")):
             data = {
-                "message_id": text(told.get("email_id", told.get("message_id")), "email_id"),
+                "message_id": text(first(told.get("email_id"), told.get("message_id")), "email_id"),
                 "lead_id": lead,
                 "campaign": _campaign(told, context, "campaign_name", "name"),
             }
             return event(settings, self.sender, kind, lead or subject, at, id, _there(data))
         if kind.startswith("lead."):
-            return event(settings, self.sender, kind, lead or subject, at, id, attributes(told, {}, settings))
-        deal = identifier(told.get("deal_id", told.get("id")), "properties.deal_id")
-        table = {name: name for name in ("amount", "currency", "stage", "owner", "product", "source", "campaign", "region")}
-        return event(settings, self.sender, kind, deal, at, id, attributes(told, table, settings))
+            return event(settings, self.sender, kind, lead or subject, at, id, _facts(kind, told, settings))
+        deal = identifier(first(told.get("deal_id"), told.get("id")), "properties.deal_id")
+        return event(settings, self.sender, kind, deal, at, id, _facts(kind, told, settings))
 
 
 def _time(call: Mapping[str, Any], outer: Mapping[str, Any], request: Request) -> int:
@@ -129,10 +126,10 @@ def _time(call: Mapping[str, Any], outer: Mapping[str, Any], request: Request) -
         return request.received_at
     original = moment(call["originalTimestamp"], "originalTimestamp")
     sent, received = call.get("sentAt") or outer.get("sentAt"), call.get("receivedAt") or outer.get("receivedAt")
-    if sent is None:
-        return original
+    if sent is None:  # by the device's clock alone: it may be wrong, and is not ahead of ours
+        return min(original, request.received_at)
     arrived = moment(received, "receivedAt") if received is not None else request.received_at
-    return arrived - (moment(sent, "sentAt") - original)
+    return arrived - max(0, moment(sent, "sentAt") - original)
 
 
 def _visit(
@@ -142,21 +139,26 @@ def _visit(
     data = {
         "visitor_id": visitor,
         "lead_id": lead,
-        "session_id": text(context.get("sessionId", told.get("session_id", call.get("sessionId"))), "sessionId"),
+        "session_id": text(first(context.get("sessionId"), told.get("session_id"), call.get("sessionId")), "sessionId"),
         "page": page(told.get("url") or place.get("url") or told.get("path") or place.get("path") or call.get("name")),
         "referrer": page(told.get("referrer") or place.get("referrer")),
         "source": _campaign(told, context, "utm_source", "source"),
         "campaign": _campaign(told, context, "utm_campaign", "name"),
         "duration_seconds": number(told.get("duration_seconds"), "duration_seconds"),
-        "form": text(told.get("form_name", told.get("form_id", told.get("form"))), "form"),
-        "cta": text(told.get("cta_name", told.get("cta", told.get("button"))), "cta"),
+        "form": text(first(told.get("form_name"), told.get("form_id"), told.get("form")), "form"),
+        "cta": text(first(told.get("cta_name"), told.get("cta"), told.get("button")), "cta"),
     }
     return _there(data)
 
 
 def _campaign(told: Mapping[str, Any], context: Mapping[str, Any], plain: str, name: str) -> str | None:
     campaign = mapping(context.get("campaign") or {}, "context.campaign")
-    return text(campaign.get(name, told.get(plain)), f"campaign.{name}")
+    return text(first(campaign.get(name), told.get(plain)), f"campaign.{name}")
+
+
+def _facts(kind: str, told: Mapping[str, Any], settings: SourceSettings) -> dict[str, Any]:
+    """Return the properties that the type of event has fields for, under the same names."""
+    return attributes(told, {name: name for name in data_fields(kind)}, settings, kind)
 
 
 def _there(data: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from stream.sources.files import bpic12, crm, jsonl, mapped
-from stream.sources.files.base import FileEvent, FileReject, Item, ReadOptions, SourceFileError
+from stream.sources.files.base import FileEvent, FileReject, Item, ReadOptions
+from stream.sources.files.text import SourceFileError
 
 Reader = Callable[[Path, ReadOptions], Iterator[Item]]
 
@@ -15,6 +16,10 @@ FORMATS: dict[str, Reader] = {
     "csv": mapped.read,
 }
 """Every format by the name that ``--format`` takes."""
+
+
+ON_PURPOSE = frozenset({mapped.SKIPPED, crm.NO_DATE})
+"""Reasons of rejects that a format or its mapping means: nothing is wrong with such lines."""
 
 
 def read_file(path: Path, format: str = "jsonl", options: ReadOptions | None = None) -> Iterator[Item]:
@@ -30,4 +35,6 @@ def read_file(path: Path, format: str = "jsonl", options: ReadOptions | None = N
     return reader(path, options or ReadOptions())
 
 
-__all__ = ["FORMATS", "FileEvent", "FileReject", "Item", "ReadOptions", "Reader", "SourceFileError", "read_file"]
+__all__ = [
+    "FORMATS", "ON_PURPOSE", "FileEvent", "FileReject", "Item", "ReadOptions", "Reader", "SourceFileError", "read_file",
+]  # fmt: skip

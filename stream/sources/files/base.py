@@ -6,28 +6,24 @@ somebody made them so.
 """
 
 import csv
-import gzip
 import heapq
 import io
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast
+from typing import IO, Any, NamedTuple
 
 import orjson
+
+from stream.sources.files.text import BROKEN, SourceFileError, marked, open_bytes
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 SORT_CHUNK = 100_000
 """Events sorted in memory at once (about 40 MB); beyond it sorted runs go to one temporary file each."""
-
-
-BROKEN = (OSError, EOFError, zlib.error)
-"""What reading a damaged or cut off file raises."""
 
 
 class FileEvent(NamedTuple):
@@ -49,10 +45,6 @@ class FileReject(NamedTuple):
 Item = FileEvent | FileReject
 
 
-class SourceFileError(ValueError):
-    """The whole file cannot be read in this format: what, where, what was found, what is accepted."""
-
-
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """What a file may leave open.
@@ -70,20 +62,6 @@ def epoch_ms(moment: datetime) -> int:
     return (moment - EPOCH) // _MILLISECOND
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open ``path`` for reading; gzip is recognised by its first bytes, not by the name.
-
-    Raises:
-        SourceFileError: if there is no such file, or it may not be read.
-    """
-    try:
-        with path.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"
-        return cast(IO[bytes], gzip.open(path)) if gzipped else path.open("rb")
-    except OSError as error:
-        raise SourceFileError(f"{path}: {error.strerror or error}; a readable file is needed") from error
-
-
 class CsvRow(NamedTuple):
     """One record of a CSV file: the line on which it begins, and its fields by column name, stripped."""
 
@@ -92,21 +70,31 @@ class CsvRow(NamedTuple):
 
 
 def read_csv(
-    path: Path, needed: Sequence[str], *, delimiter: str = ",", encoding: str = "utf-8-sig"
+    path: Path, needed: Sequence[str], *, delimiter: str = ",", encoding: str = "utf-8-sig", preamble: int = 0
 ) -> Iterator[CsvRow | FileReject]:
     """The rows of a CSV file with a header; rows with another number of fields are rejected, empty lines left out.
 
+    ``encoding`` holds where no byte order mark says otherwise; ``preamble`` records stand before the header.
+
     Raises:
-        SourceFileError: if a ``needed`` column is missing, or the file cannot be read or decoded.
+        SourceFileError: if a ``needed`` column is missing or there twice, or the file cannot be read or decoded.
     """
+    encoding = marked(path) or encoding
     with open_bytes(path) as raw, io.TextIOWrapper(raw, encoding=encoding, newline="") as text:
         reader = csv.reader(text, delimiter=delimiter, strict=True)
         try:
+            for _ in range(preamble):
+                next(reader, None)
             header = [name.strip() for name in next(reader, [])]
+            if header and header[0].startswith("sep="):  # Excel's own way to say the delimiter
+                header = [name.strip() for name in next(reader, [])]
             missing = [name for name in needed if name not in header]
             if missing:
                 found = _quoted(header) or "nothing"
                 raise SourceFileError(f"{path}:1: missing column {_quoted(missing)}; found {found}")
+            twice = [name for name in needed if header.count(name) > 1]
+            if twice:
+                raise SourceFileError(f"{path}:1: column {_quoted(twice)} is there more than once; nothing says which is meant")
             previous = reader.line_num
             while True:
                 try:
@@ -123,7 +111,7 @@ def read_csv(
                     yield CsvRow(line, dict(zip(header, map(str.strip, values), strict=True)))
                 elif values:
                     yield FileReject(line, f"{len(values)} fields in the row; the header has {len(header)}")
-        except (csv.Error, UnicodeDecodeError, *BROKEN) as error:
+        except (csv.Error, UnicodeError, *BROKEN) as error:
             raise SourceFileError(f"{path}:{reader.line_num + 1}: {error}; a {encoding} CSV file is needed") from error
 
 

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from stream.sources.files.base import CsvRow, Dated, FileEvent, FileReject, Item, ReadOptions, by_time, epoch_ms, read_csv
+from stream.sources.files.ids import damage
 
 COLUMNS = ("case_id", "amount_req", "activity", "lifecycle", "timestamp", "resource")
 WON = frozenset({"A_APPROVED", "A_REGISTERED", "A_ACTIVATED"})
 LOST = {"A_DECLINED": "declined", "A_CANCELLED": "cancelled"}
+LIFECYCLES = ("SCHEDULE", "START", "COMPLETE")
 
 
 def read(path: Path, options: ReadOptions) -> Iterator[Item]:
@@ -100,6 +102,10 @@ def _dated(row: CsvRow) -> Dated | FileReject:
         return FileReject(row.line, f'timestamp: found "{fields["timestamp"]}" without an offset; one is needed')
     if not fields["case_id"]:
         return FileReject(row.line, "case_id: empty; the case's number is needed")
+    if wrong := damage(fields["case_id"]):
+        return FileReject(row.line, f"case_id: {wrong}")
+    if fields["lifecycle"] not in LIFECYCLES:
+        return FileReject(row.line, f'lifecycle: found "{fields["lifecycle"]}"; {", ".join(LIFECYCLES)} are known')
     if not fields["activity"].startswith(("A_", "O_", "W_")):
         return FileReject(row.line, f'activity: found "{fields["activity"]}"; A_…, O_… or W_… are known')
     return Dated(epoch_ms(moment), row.line, [fields[name] for name in COLUMNS])

@@ -19,11 +19,12 @@ from stream.sources.files.base import (
     FileReject,
     Item,
     ReadOptions,
-    SourceFileError,
     by_time,
     epoch_ms,
     read_csv,
 )
+from stream.sources.files.ids import damage
+from stream.sources.files.text import SourceFileError
 
 PIPELINE = (
     "opportunity_id",
@@ -79,6 +80,8 @@ class _Directory:
         deal, stage = fields["opportunity_id"], fields["deal_stage"]
         if not deal:
             raise ValueError("opportunity_id: empty; the deal's id is needed")
+        if wrong := damage(deal):
+            raise ValueError(f"opportunity_id: {wrong}")
         if stage not in STAGES:
             raise ValueError(f'deal_stage: found "{stage}"; {", ".join(STAGES)} are known')
         if not fields["engage_date"]:

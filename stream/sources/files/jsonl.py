@@ -8,20 +8,21 @@ from pathlib import Path
 
 import orjson
 
-from stream.sources.files.base import BROKEN, FileEvent, FileReject, Item, ReadOptions, SourceFileError, open_bytes
+from stream.sources.files.base import FileEvent, FileReject, Item, ReadOptions
+from stream.sources.files.text import BROKEN, SourceFileError, open_utf8
 
 MAX_LINE = 64 << 20
 """Bytes of the longest line that is held in memory; a longer one is rejected, and the next line is read as usual."""
 
 
 def read(path: Path, options: ReadOptions) -> Iterator[Item]:
-    """The objects in ``path`` (JSONL, also gzipped), unchecked: what is in them is for the pipeline to judge.
+    """The objects in ``path`` (JSONL, also gzipped, in UTF-8 or, with its mark, UTF-16), unchecked: the pipeline judges them.
 
     Raises:
         SourceFileError: if the file cannot be read.
     """
     line = 0
-    with open_bytes(path) as file:
+    with open_utf8(path) as file:
         try:
             while text := file.readline(MAX_LINE):
                 line += 1

@@ -5,7 +5,11 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from models.events.catalogue import STRUCTS
+import orjson
+
+from models.events.catalogue import TOPIC_OF
+from models.events.decode import decode
+from models.events.refused import Refused
 from stream.sources.files.base import (
     CsvRow,
     Dated,
@@ -13,11 +17,13 @@ from stream.sources.files.base import (
     FileReject,
     Item,
     ReadOptions,
-    SourceFileError,
     by_time,
     read_csv,
 )
-from stream.sources.files.mapping import CsvMapping, EventMapping, event_time, fields_of, load_mapping
+from stream.sources.files.ids import damage
+from stream.sources.files.mapping import IDS, TYPES, Cell, CsvMapping, EventMapping, event_time, fields_of, load_mapping
+from stream.sources.files.numbers import currency_of, money
+from stream.sources.files.text import SourceFileError
 
 SKIPPED = "left out by the mapping"
 
@@ -58,12 +64,13 @@ def _event(row: CsvRow, event: EventMapping, mapping: CsvMapping, zone: tzinfo) 
     kind = event.type.read(row.fields)
     if kind == "skip":
         return None
-    if kind not in STRUCTS:
+    if kind not in TYPES:
         accepted = ", ".join(event.type.values) or "an event type such as deal.won"
         raise ValueError(f'{event.type.column}: found "{kind}"; {accepted} are accepted')
     subject = event.subject.read(row.fields)
     if not subject:
         raise ValueError(f"{event.subject.column}: empty; the subject is needed")
+    _check_id(event.subject, subject)
     try:
         at, time = event_time(mapping.moment(event.time.read(row.fields), zone))
     except (ValueError, OverflowError) as error:
@@ -71,18 +78,32 @@ def _event(row: CsvRow, event: EventMapping, mapping: CsvMapping, zone: tzinfo) 
     identity = event.id.read(row.fields) if event.id is not None else f"{subject}:{kind}:{time}"
     if not identity:
         raise ValueError(f"{event.id.column if event.id else 'id'}: empty; the event's id is needed")
+    if event.id is not None:
+        _check_id(event.id, identity)
     data: dict[str, Any] = {}
     known = fields_of(kind)
     for name, cell in event.data.items():
         text = cell.read(row.fields)
         if not text or name not in known:  # one mapping may serve several types: a won deal has no reason
             continue
+        if name in IDS:
+            _check_id(cell, text)
         try:
-            data[name] = mapping.field(name, text, zone)
+            data[name] = mapping.field(name, text, zone, cell.scale)
         except ValueError as error:
             raise ValueError(f"{cell.column or name}: {error}") from None
-    if mapping.currency and "amount" in data:
-        data.setdefault("currency", mapping.currency)
+    worth = [name for name in ("amount", "cost") if name in data and "currency" in known]
+    for name in worth:
+        text = event.data[name].read(row.fields)
+        try:
+            currency = currency_of(money(text, mapping.decimal)[1], data.get("currency"), mapping.currency, text)
+        except ValueError as error:
+            raise ValueError(f"{event.data[name].column or name}: {error}") from None
+        if currency is not None:
+            data["currency"] = currency
+    if worth and mapping.currency is not None and "currency" not in data:
+        # Which currency a deal has is for its fold to know: here it is a default.
+        data["default_currency" if "default_currency" in known else "currency"] = mapping.currency
     told = {
         "specversion": "1.0",
         "id": identity,
@@ -92,4 +113,14 @@ def _event(row: CsvRow, event: EventMapping, mapping: CsvMapping, zone: tzinfo) 
         "subject": subject,
         "data": data,
     }
+    try:
+        decode(orjson.dumps(told), (), topic=TOPIC_OF[kind], arrival=at)
+    except Refused as error:
+        raise ValueError(f"{kind}: {error.detail}") from None
     return Dated(at, row.line, told)
+
+
+def _check_id(cell: Cell, text: str) -> None:
+    wrong = damage(text) if cell.column is not None else None
+    if wrong is not None:
+        raise ValueError(f"{cell.column}: {wrong}")

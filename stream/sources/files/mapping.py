@@ -4,7 +4,6 @@ A mapping is a YAML document; ``docs/formats.md`` explains it with examples. All
 with its place, before the first row is read.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -18,17 +17,20 @@ from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.events.catalogue import STRUCTS
-from stream.sources.files.base import SourceFileError, epoch_ms
+from stream.sources.files.base import epoch_ms
+from stream.sources.files.numbers import money, number
+from stream.sources.files.text import SourceFileError
+from stream.sources.files.times import ISO, read_moment
 
 AMOUNTS = frozenset({"amount", "cost"})
 NUMBERS = frozenset({"score", "count", "duration_seconds", "preparation_seconds", "response_seconds", "hours"})
 DATES = frozenset({"expected_close_date", "term_end", "day"})
-ISO = "iso"
+#: Fields that name something: what a spreadsheet does to ids makes others of them.
+IDS = frozenset({"account_id", "lead_id", "deal_id", "visitor_id", "message_id", "session_id", "into"})
 
-_NUMBER = {
-    ".": re.compile(r"[+-]?([0-9]{1,3}([,\s'’][0-9]{3})+|[0-9]+)(\.[0-9]+)?"),
-    ",": re.compile(r"[+-]?([0-9]{1,3}([.\s'’][0-9]{3})+|[0-9]+)(,[0-9]+)?"),
-}
+
+#: What a mapping may make: not what Vigie writes itself of merged entities.
+TYPES = tuple(kind for kind in STRUCTS if not kind.endswith(".absorbed"))
 
 
 @lru_cache
@@ -36,6 +38,11 @@ def fields_of(kind: str) -> frozenset[str]:
     """The names that the data of an event type may have, nested ones left out."""
     data = next(item.type for item in structs.fields(STRUCTS[kind]) if item.name == "data")
     return frozenset(item.name for item in structs.fields(data)) - {"bant"}
+
+
+def same_word(one: str, other: str) -> bool:
+    """Whether two cells hold the same word, whatever its case."""
+    return one.casefold() == other.casefold()
 
 
 class _Part(BaseModel):
@@ -53,6 +60,8 @@ class Cell(_Part):
     values: dict[str, str] = {}
     otherwise: str | None = None
     """What a value means that is not in ``values``; without it, it is itself (for an event's type: refused, unless it is one)."""
+    scale: Decimal | None = None
+    """Numbers are multiplied by it: 0.01 for amounts in cents."""
 
     @model_validator(mode="before")
     @classmethod
@@ -70,7 +79,12 @@ class Cell(_Part):
         if self.column is None:
             return self.value or ""
         found = row[self.column]
-        return self.values.get(found, self.otherwise if self.values and self.otherwise is not None else found)
+        if found in self.values:
+            return self.values[found]
+        for word, meaning in self.values.items():  # however it is capitalised
+            if same_word(word, found):
+                return meaning
+        return self.otherwise if self.values and self.otherwise is not None else found
 
 
 class EventMapping(_Part):
@@ -89,8 +103,8 @@ class EventMapping(_Part):
     @classmethod
     def _known(cls, cell: Cell) -> Cell:
         for kind in [cell.value, cell.otherwise, *cell.values.values()]:
-            if kind is not None and kind not in STRUCTS and kind != "skip":
-                raise ValueError(f'found "{kind}"; skip or an event type is needed: {", ".join(STRUCTS)}')
+            if kind is not None and kind not in TYPES and kind != "skip":
+                raise ValueError(f'found "{kind}"; skip or an event type is needed: {", ".join(TYPES)}')
         return cell
 
     @model_validator(mode="after")
@@ -108,7 +122,7 @@ class EventMapping(_Part):
             if accepted == "*":
                 if not found:
                     return False
-            elif found not in ([accepted] if isinstance(accepted, str) else accepted):
+            elif not any(same_word(found, one) for one in ([accepted] if isinstance(accepted, str) else accepted)):
                 return False
         return True
 
@@ -126,7 +140,8 @@ class CsvMapping(_Part):
     source: str = "/files/csv"
     delimiter: str = Field(",", min_length=1, max_length=1)
     encoding: str = "utf-8-sig"
-    decimal: str = Field(".", pattern=r"^[.,]$")
+    decimal: str | None = Field(None, pattern=r"^[.,]$")
+    """The decimal sign of amounts and numbers; without it each shows its own, and what can be read two ways is refused."""
     zone: str | None = None
     dates: list[str] = [ISO]
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
@@ -161,31 +176,24 @@ class CsvMapping(_Part):
         Raises:
             ValueError: with what was found and what is accepted.
         """
-        for form in self.dates:
-            try:
-                moment = datetime.fromisoformat(text) if form == ISO else datetime.strptime(text, form)  # noqa: DTZ007 - made aware below
-            except ValueError:
-                continue
-            return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.zone) if self.zone else zone)
-        raise ValueError(f'found "{text}"; {" or ".join(self.dates)} are accepted')
+        return read_moment(text, self.dates, ZoneInfo(self.zone) if self.zone else zone)[0]
 
-    def field(self, name: str, text: str, zone: tzinfo) -> Any:
+    def field(self, name: str, text: str, zone: tzinfo, scale: Decimal | None = None) -> Any:
         """A value of an event's data, in the form that the contract wants it. Raises ValueError as ``moment``."""
-        if name in AMOUNTS or name in NUMBERS:
-            number = self._number(text)
-            return str(number) if name in AMOUNTS else int(number) if number == number.to_integral() else float(number)
+        if name in AMOUNTS:
+            return str(_scaled(money(text, self.decimal)[0], scale))
+        if name in NUMBERS:
+            found = _scaled(number(text, self.decimal), scale)
+            return int(found) if found == found.to_integral() else float(found)
         if name in DATES:
             return self.moment(text, zone).strftime("%Y-%m-%d")
         if name == "opened_at":
             return self.moment(text, zone).isoformat()
         return text
 
-    def _number(self, text: str) -> Decimal:
-        # Separators of thousands only where thousands are: read otherwise, "1,5" would quietly become 15.
-        if not _NUMBER[self.decimal].fullmatch(text):
-            raise ValueError(f'found "{text}"; a number with the decimal sign "{self.decimal}" is needed')
-        plain = "".join(text.split()).replace("'", "").replace("’", "").replace("," if self.decimal == "." else ".", "")
-        return Decimal(plain.replace(self.decimal, "."))
+
+def _scaled(found: Decimal, scale: Decimal | None) -> Decimal:
+    return found if scale is None else found * scale
 
 
 def load_mapping(path: Path) -> CsvMapping:

@@ -1,41 +1,8 @@
-// The live page: one event stream, one table, nothing from elsewhere. Text goes in as text only, never as HTML.
+// The live page: one event stream, cards, one table, nothing from elsewhere.
 
-const TEXT = {
-  en: {
-    skip: "Skip to the figures", motto: "the watch on your sales", window: "Window", language: "Language", alerts: "Alerts",
-    waiting: "Waiting for the first figures…", by: "By {0}", by_hint: "who and where", dimension: "Dimension", metrics: "metrics", health: "health",
-    live: "live · updated {0} ago", restoring: "restoring · the last known figures", reconnecting: "reconnecting…", connecting: "connecting…",
-    full: "too many pages are open; trying again", calm: "All quiet: no alert.", none: "no value yet", of: "{0} of {1}", partial: "counted from {0} on", n: "n = {0}",
-    between: "95 % between {0} and {1}", over: "over {0}", since: "since {0}", fromto: "{0} to now", rows: "No figures by {0} in this window.",
-    said_live: "Live again.", said_lost: "Connection lost, reconnecting.", said_alert: "Alert: {0}", segment: "Segment", more: "{0} more not shown",
-    windows: { "1h": "1 h", "24h": "24 h", "7d": "7 d", "30d": "30 d", "90d": "90 d", day: "Today", week: "Week", month: "Month", quarter: "Quarter" },
-    stages: {
-      attention: ["Attention", "they see us"], interest: ["Interest", "they look closer"], desire: ["Desire", "they ask"],
-      action: ["Action", "they sign"], pipeline: ["Pipeline", "what is under way"], economics: ["Economics", "what it costs"],
-      loyalty: ["Loyalty", "they stay"], people: ["People", "the crew"], foresight: ["Foresight", "the weather ahead"], other: ["More", ""],
-    },
-    dimensions: { source: "Source", owner: "Owner", team: "Team", stage: "Stage", product: "Product", region: "Region", segment: "Segment", campaign: "Campaign", variant: "Variant" },
-    states: { firing: "firing", pending: "pending", recovering: "recovering", resolved: "resolved" },
-    severities: { warn: "warning", warning: "warning", critical: "critical" }, units: { d: "d", h: "h", min: "min", s: "s" }, pts: "pts",
-  },
-  fr: {
-    skip: "Aller aux chiffres", motto: "le quart sur vos ventes", window: "Période", language: "Langue", alerts: "Alertes",
-    waiting: "En attente des premiers chiffres…", by: "Par {0}", by_hint: "qui et où", dimension: "Dimension", metrics: "métriques", health: "état",
-    live: "en direct · il y a {0}", restoring: "restauration · derniers chiffres connus", reconnecting: "reconnexion…", connecting: "connexion…",
-    full: "trop de pages ouvertes ; nouvel essai", calm: "Rien à signaler : aucune alerte.", none: "pas encore de valeur", of: "{0} sur {1}", partial: "compté depuis le {0}", n: "n = {0}",
-    between: "95 % entre {0} et {1}", over: "sur {0}", since: "depuis le {0}", fromto: "du {0} à maintenant", rows: "Aucun chiffre par {0} sur cette période.",
-    said_live: "De nouveau en direct.", said_lost: "Connexion perdue, reconnexion.", said_alert: "Alerte : {0}", segment: "Segment", more: "{0} de plus",
-    windows: { "1h": "1 h", "24h": "24 h", "7d": "7 j", "30d": "30 j", "90d": "90 j", day: "Jour", week: "Semaine", month: "Mois", quarter: "Trimestre" },
-    stages: {
-      attention: ["Attention", "ils nous voient"], interest: ["Intérêt", "ils regardent de près"], desire: ["Désir", "ils demandent"],
-      action: ["Action", "ils signent"], pipeline: ["Pipeline", "ce qui est en cours"], economics: ["Économie", "ce que cela coûte"],
-      loyalty: ["Fidélité", "ils restent"], people: ["Équipage", "ceux qui vendent"], foresight: ["Horizon", "le temps qu’il fera"], other: ["Divers", ""],
-    },
-    dimensions: { source: "Source", owner: "Vendeur", team: "Équipe", stage: "Étape", product: "Produit", region: "Région", segment: "Segment", campaign: "Campagne", variant: "Variante" },
-    states: { firing: "active", pending: "en attente", recovering: "en rémission", resolved: "résolue" },
-    severities: { warn: "attention", warning: "attention", critical: "critique" }, units: { d: "j", h: "h", min: "min", s: "s" }, pts: "pts",
-  },
-};
+import { TEXT, catalogue, duration, figure, json, know, lang, make, moment, named, number, speakIn, t, whole } from "./words.js";
+import { follow, forget, showAlerts } from "./alerts.js";
+
 const WINDOWS = ["24h", "7d", "30d", "month"];
 const COLUMNS = ["sales", "revenue", "win_rate", "average_deal_size", "time_to_close_won", "stage_duration", "leads", "mql_rate", "lead_conversion",
   "lead_response_time", "sessions", "bounce_rate", "cac", "nps"];
@@ -47,46 +14,12 @@ const kept = {
 };
 
 const asked = new URLSearchParams(location.search);
-let lang = asked.get("lang") ?? kept.get("language", navigator.language?.startsWith("fr") ? "fr" : "en");
-if (!TEXT[lang]) lang = "en";
+speakIn(asked.get("lang") ?? kept.get("language", navigator.language?.startsWith("fr") ? "fr" : "en"));
 let shownWindow = asked.get("window") ?? kept.get("window", "30d");
 let dimension = asked.get("by") ?? kept.get("dimension", "source");
-let catalogue = { kpis: [], windows: WINDOWS, dimensions: [], currency: "EUR", timezone: "UTC", instance: "" };
-let source = null, heard = 0, connection = "connecting", retry = 2000, alertKeys = null, retryTimer = 0;
+let source = null, heard = 0, connection = "connecting", retry = 2000, retryTimer = 0;
 let trend = { times: [], values: {} }, latest = [], rows = [], order = { column: null, down: true };
 const cards = new Map();
-
-const t = (key, ...values) => (TEXT[lang][key] ?? key).replace(/\{(\d)\}/g, (_, i) => values[i]);
-const named = (group, key) => TEXT[lang][group]?.[key] ?? key;
-function make(tag, attributes = {}, ...children) {
-  const node = tag.startsWith("svg:") ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4)) : document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) if (value !== null && value !== undefined) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-// Times are the business's, like the days the windows are cut by.
-const moment = (iso, style) => new Date(iso).toLocaleString(lang, { dateStyle: style, timeStyle: "short", timeZone: catalogue.timezone });
-const number = (value, options) => new Intl.NumberFormat(lang, options).format(value);
-
-/** Return [text, unit] of a value in its KPI's unit. */
-function figure(value, unit) {
-  switch (unit) {
-    case "ratio": return [number(value, { style: "percent", maximumFractionDigits: Math.abs(value) < 0.1 ? 2 : 1 }), ""];
-    case "money": return [number(value, { style: "currency", currency: catalogue.currency, notation: Math.abs(value) >= 1e6 ? "compact" : "standard", ...cents(value) }), ""];
-    case "seconds": return duration(value);
-    case "count": return [number(value, { maximumFractionDigits: 0 }), ""];
-    default: return [number(value, { maximumFractionDigits: 1 }), unit === "score" ? "" : unit ?? ""];
-  }
-}
-const cents = (value) => ({ minimumFractionDigits: 0, maximumFractionDigits: Math.abs(value) >= 1e6 ? 2 : Math.abs(value) >= 1000 || Number.isInteger(value) ? 0 : 2 });
-function duration(seconds) {
-  const u = TEXT[lang].units, abs = Math.abs(seconds);
-  if (abs < 90) return [number(seconds, { maximumFractionDigits: abs < 10 ? 1 : 0 }), u.s];
-  if (abs < 5400) return [number(seconds / 60, { maximumFractionDigits: 1 }), u.min];
-  if (abs < 172800) return [number(seconds / 3600, { maximumFractionDigits: 1 }), u.h];
-  return [number(seconds / 86400, { maximumFractionDigits: 1 }), u.d];
-}
-const whole = (value, unit) => figure(value, unit).filter(Boolean).join(" ");
 
 /* ── connection ─────────────────────────────────────────────────────────────────────────────────────────────── */
 function connect() {
@@ -123,7 +56,7 @@ function receive(message, full) {
   retry = 2000;
   $("warnings").textContent = (message.warnings ?? []).join(" · ");
   say(message.state === "live" ? "live" : ["restoring", "starting"].includes(message.state) ? "restoring" : "reconnecting");
-  showAlerts(message.alerts ?? []);
+  showAlerts(message.alerts);
   if (full && message.window === shownWindow) { latest = message.readings; showReadings(); tableDue = true; }
 }
 
@@ -222,24 +155,6 @@ async function loadTrend() {
   if (found?.values && wanted === shownWindow) { trend = found; showReadings(); }
 }
 
-/* ── alerts ─────────────────────────────────────────────────────────────────────────────────────────────────── */
-function showAlerts(alerts) {
-  const key = JSON.stringify([lang, alerts]);
-  if (key === alertKeys?.key) return;
-  const known = alertKeys?.ids;
-  const ids = new Set(alerts.filter((a) => a.state === "firing").map((a) => a.id ?? `${a.rule} ${JSON.stringify(a.segment)}`));
-  alertKeys = { key, ids };
-  $("alert-list").replaceChildren(...(alerts.length ? alerts.map(alertNode) : [make("p", { class: "calm" }, t("calm"))]));
-  if (known) for (const alert of alerts) if (alert.state === "firing" && !known.has(alert.id ?? `${alert.rule} ${JSON.stringify(alert.segment)}`)) $("say").textContent = t("said_alert", alert.summary ?? alert.title ?? alert.rule);
-}
-function alertNode(alert) {
-  const severity = alert.severity ?? "warn", when = alert.since ?? alert.at;
-  const node = make("article", { class: `alert ${severity === "critical" ? "critical" : ""} ${alert.state === "resolved" ? "settled" : ""}` },
-    make("b", {}, `${named("severities", severity)} · ${named("states", alert.state)}`), make("span", {}, alert.summary ?? alert.title ?? alert.rule));
-  if (when) node.append(make("time", { datetime: when }, t("since", moment(when, "short"))));
-  return node;
-}
-
 /* ── the table ──────────────────────────────────────────────────────────────────────────────────────────────── */
 let tableDue = true, tableBusy = false;
 const columns = () => COLUMNS.map((id) => catalogue.kpis.find((kpi) => kpi.id === id)).filter((kpi) => kpi?.dimensions.includes(dimension));
@@ -286,9 +201,6 @@ function showTable() {
 }
 
 /* ── controls ───────────────────────────────────────────────────────────────────────────────────────────────── */
-async function json(path) {
-  try { const answer = await fetch(path); return answer.ok ? await answer.json() : null; } catch { return null; }
-}
 function radios(holder, name, values, group, chosen, change) {
   for (const label of [...holder.querySelectorAll("label")]) label.remove();
   for (const value of values) {
@@ -311,7 +223,7 @@ function speak() {
   titled();
   $("instance").textContent = catalogue.instance;
   if (catalogue.kpis.length) build();
-  alertKeys = null;
+  forget();
   showReadings();
   showTable();
   tick();
@@ -321,14 +233,15 @@ function titled() {
   $("by-title").textContent = t("by", name.toLocaleLowerCase(lang));
 }
 async function start() {
-  for (const input of document.querySelectorAll("[name=language]")) input.addEventListener("change", () => { lang = input.value; kept.set("language", lang); speak(); });
+  for (const input of document.querySelectorAll("[name=language]")) input.addEventListener("change", () => { speakIn(input.value); kept.set("language", lang); speak(); });
   speak();
   let found = null;
   while (!(found = await json("/api/catalogue"))) { say("reconnecting"); await new Promise((done) => setTimeout(done, 2000)); }
-  catalogue = found;
+  know(found);
   if (!catalogue.windows.includes(shownWindow)) shownWindow = catalogue.windows[0];
   if (!catalogue.dimensions.includes(dimension)) dimension = catalogue.dimensions[0] ?? "source";
   speak();
+  follow();
   connect();
   loadTrend();
   loadTable();

@@ -8,14 +8,35 @@ ARRIVAL = 1_785_000_000_000  # 2026-07-25
 
 _DEAL = {"amount": "1234.56", "currency": "EUR", "cost": 99.5, "stage": "proposal", "owner": "ana", "team": "north"}
 _DEAL |= {"pipeline": "new", "source": "web", "campaign": "spring", "product": "suite", "region": "emea", "segment": "smb"}
-_DEAL |= {"account_id": "a-1", "lead_id": "l-1", "expected_close_date": "2026-09-30", "variant": "b"}
-_LEAD = {**_DEAL, "score": 71, "email_hash": "9f2c", "bant": {"budget": True, "authority": 0.5, "need": "high", "timing": None}}
+_DEAL |= {
+    "default_currency": "EUR",
+    "account_id": "a-1",
+    "lead_id": "l-1",
+    "expected_close_date": "2026-09-30",
+    "variant": "b",
+    "name": "Six hundred chairs",
+}
+_LEAD = {
+    **_DEAL,
+    "score": 71,
+    "email_hash": "9f2c",
+    "bant": {"budget": True, "authority": 0.5, "need": "high", "timing": None},
+    "first_name": "Ann",
+    "last_name": "Lee",
+}
 _VISIT = {"visitor_id": "v-1", "session_id": "s-1", "lead_id": "l-1", "page": "/pricing", "referrer": "https://example.org/"}
 _VISIT |= {"source": "ads", "campaign": "spring", "duration_seconds": 12.5, "form": "contact", "cta": "try"}
 _REACH = {"message_id": "m-1", "lead_id": "l-1", "campaign": "spring", "channel": "mail", "count": 3, "cost": "0.0125"}
-_INVOICE = {"amount": 480, "currency": "EUR", "product": "suite", "deal_id": "d-1", "term_end": "2027-07-24"}
-_TICKET = {"opened_at": "2026-07-20T08:00:00Z", "response_seconds": 900}
-_FACTS = {"origin": "d-2", "version": 1, "path": ["d-3"], "facts": {"any": [1, "x", None]}}
+_INVOICE = {
+    "amount": 480,
+    "currency": "EUR",
+    "product": "suite",
+    "deal_id": "d-1",
+    "term_end": "2027-07-24",
+    "name": "Chairs Ltd",
+}
+_TICKET = {"opened_at": "2026-07-20T08:00:00Z", "response_seconds": 900, "name": "Chairs Ltd"}
+_FACTS = {"origin": "d-2", "version": 1, "path": ["d-3"], "facts": [[1_780_000_000_000, "e-1", "updated", {"amount": 10_000}]]}
 
 #: The full data of each type.
 DATA: dict[str, dict[str, Any]] = {

@@ -53,6 +53,33 @@ def test_absent_and_null_are_different() -> None:
     assert type(found) is DealUpdated
 
 
+@pytest.mark.parametrize("direct", [True, False])
+def test_texts_of_people_are_cleaned_and_ids_stay_exact(direct: bool) -> None:
+    hostile = {
+        "owner": "ann\nRunbook: x",
+        "source": "\u202eweb\x1b",
+        "campaign": "\u200b",
+        "account_id": "a\u200b1",
+        "stage": "de\x7fmo",
+    }
+    body = orjson.dumps(event("deal.updated", hostile) | {"subject": "x\u200b1"})
+    found, _, _ = decoder("deals", currencies=EURO, direct=direct)(body, (), ARRIVAL)
+    assert (found.data.owner, found.data.source, found.data.campaign, found.data.stage) == (
+        "ann Runbook: x",
+        "web",
+        None,
+        "de mo",
+    )
+    assert (found.data.account_id, found.subject) == ("a\u200b1", "x\u200b1")
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_text_that_is_needed_and_cannot_be_seen_is_refused(direct: bool) -> None:
+    body = orjson.dumps(event("deal.stage_changed", {"stage": "\u200b\u202e"}))
+    with pytest.raises(Refused, match=r"stage: found .* accepted is a text that can be seen"):
+        decoder("deals", currencies=EURO, direct=direct)(body, (), ARRIVAL)
+
+
 def test_optional_dates_may_be_left_out_or_null() -> None:
     for more in ({}, {"term_end": None}):
         assert read(event("customer.renewed", {"amount": 1, "currency": "EUR", **more}), "customers")[0].data.amount == 10_000

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.events import scalars
 from models.events.refused import Reason, Refused
-from models.events.scalars import check_currency, check_date, check_score, check_time, parse_amount, parse_time
+from models.events.scalars import check_currency, check_date, check_score, check_time, clean_text, parse_amount, parse_time
 
 DAY = 86_400_000
 
@@ -198,3 +198,24 @@ def test_a_quoted_value_stays_short() -> None:
     assert scalars.shown("x" * 10_000).endswith("(10002 characters)")
     assert len(scalars.shown("x" * 10_000)) < 100
     assert "\n" not in scalars.shown("a\nb")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("web", "web"),
+        (" two  blanks ", " two  blanks "),
+        ("ann\nRunbook: x", "ann Runbook: x"),
+        ("a\x1b[2J\x00b", "a [2J b"),
+        ("a\u2028b\u2029c\x85d", "a b c d"),
+        ("\u202egpj.exe\u202c", "gpj.exe"),
+        ("an\u200bn\ufeff\u2060", "ann"),
+        ("a\u200db", "ab"),
+        ("👩\u200d💻 علی\u200cرضا", "👩\u200d💻 علی\u200cرضا"),
+        ("tag\U000e0041\U000e007f", "tag"),
+        ("\u200b\u200b", ""),
+    ],
+)
+def test_a_text_for_people_is_one_line_that_can_be_seen(text: str, expected: str) -> None:
+    assert clean_text(text) == expected
+    assert clean_text(expected) == expected

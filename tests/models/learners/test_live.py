@@ -338,6 +338,101 @@ def test_events_that_cannot_be_used_are_counted_and_nothing_else() -> None:
     assert loop.predictions == {}
 
 
+@pytest.mark.parametrize("step", ["_ask", "_schedule", "_send"])
+def test_a_fault_in_the_middle_of_an_event_leaves_nothing_of_it_and_is_loud(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = jittered(30)
+    met = 0
+    for poison in range(20, len(facts) - 20, 17):
+        with_fault, without = Loop(interval=COARSE), Loop(interval=COARSE)
+        fold = with_fault.predictors[0]
+        take, function, armed = fold._take, getattr(fold, step), [False]
+
+        def taking(key: str, event: Any, at: int, take: Any = take, armed: Any = armed, poison: int = poison) -> str:
+            armed[0] = event.id == f"e{poison:06}"
+            try:
+                return take(key, event, at)  # type: ignore[no-any-return]
+            finally:
+                armed[0] = False
+
+        def failing(*arguments: Any, function: Any = function, armed: Any = armed) -> None:
+            function(*arguments)
+            if armed[0]:
+                raise ZeroDivisionError("a fault of ours")
+
+        monkeypatch.setattr(fold, "_take", taking)
+        monkeypatch.setattr(fold, step, failing)
+        letters: list[dict[str, Any]] = []
+        deliver = with_fault._deliver
+        monkeypatch.setattr(
+            with_fault,
+            "_deliver",
+            lambda o, d=deliver, k=letters: k.append(orjson.loads(o.value)) if o.topic == "dead-letters" else d(o),
+        )
+        for number, found in enumerate(facts):
+            at = BEGIN + found.at
+            for loop in (with_fault, without):
+                loop.through(at)
+            with_fault.send(event(number, found), at)
+            if number != poison:
+                without.send(event(number, found), at)
+        if not letters:
+            continue
+        met += 1
+        [letter] = letters
+        assert letter["reason"] == "internal"
+        assert letter["detail"] == "predict-deals: ZeroDivisionError: a fault of ours"
+        assert (fold.outcomes["internal"], fold.faults.total) == (1, 1)
+        assert with_fault.examples() == without.examples()
+        kept, plain = ({k: v for k, v in loop.rows["predict-0"].items() if k[:1] in b"EP"} for loop in (with_fault, without))
+        assert kept == plain
+        assert with_fault.predictions == without.predictions
+    assert met, "no event came that way"
+
+
+def test_a_fault_of_a_wake_or_an_answer_stops_neither_the_worker_nor_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(interval=COARSE)
+    for number, deal in enumerate(("D1", "D2")):
+        loop.send(event(number, fact(0, "created", deal, amount=10_000)), BEGIN)
+    fold, ask, document = loop.predictors[0], loop.predictors[0]._ask, loop.predictors[0]._document
+
+    def failing(key: str, *rest: Any, then: Any) -> Any:
+        if key == "D1":
+            raise KeyError(key)
+        return then(key, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fold, "_ask", lambda *arguments: failing(*arguments, then=ask))
+        patch.setattr(fold, "_document", lambda *arguments: failing(*arguments, then=document))
+        for day in range(1, 40):
+            loop.tick(BEGIN + day * DAY_MS)
+    assert fold.faults.total > 10
+    assert {fault.where for fault in fold.faults.fresh} <= {"the wake of deal D1", "the answer on deal D1"}
+    assert loop.predictions["D2"]["at"] > BEGIN + 37 * DAY_MS
+    assert loop.predictions["D1"]["at"] < BEGIN + DAY_MS
+    loop.tick(BEGIN + 45 * DAY_MS)
+    assert loop.predictions["D1"]["at"] > BEGIN + 44 * DAY_MS, "it goes on once the fault is gone"
+
+
+def test_an_entity_whose_row_would_be_too_large_stays_as_it_was_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(interval=COARSE)
+    loop.send(event(0, fact(0, "created", "D1", owner="ann")), BEGIN)
+    before = loop.rows["predict-0"][b"ED1"]
+    monkeypatch.setattr("models.learners.live_predict.LARGEST_ROW", len(before) + 300)
+    loop.send(event(1, fact(0.1, "updated", "D1", owner="b" * 500)), BEGIN + DAY_MS // 10)
+    loop.send(event(2, fact(0.2, "created", "D2")), BEGIN + DAY_MS // 5)
+    assert len(loop.rows["predict-0"][b"ED1"]) <= len(before) + 300
+    assert loop.predictors[0].outcomes["too_large"] == 1
+    assert b"ED2" in loop.rows["predict-0"]
+
+
+def test_a_fault_while_learning_is_counted_told_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = Loop(interval=COARSE)
+    monkeypatch.setattr(loop.learner.pupils["deal"], "learn_one", lambda example: {}["none"])
+    loop.run(jittered(4))
+    assert loop.learner.faults.total == loop.learner.outcomes["deal", "internal"] > 3
+    assert set(loop.learner.pupils["deal"].refused) == {"internal"}, "no text of an error is the key of a counter"
+
+
 @pytest.mark.parametrize("spoil", ["cut short", "another river", "other features", "another format"])
 def test_a_model_that_cannot_be_used_is_refused_by_name_and_the_one_before_answers_on(spoil: str) -> None:
     loop = Loop(interval=0).run(jittered(8))

@@ -1,4 +1,4 @@
-"""The live demonstration: a month of history, then numbers that move."""
+"""The live demonstration: six weeks of history, then numbers that move."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.simulator import Live
+from models.simulator.live import HISTORY_DAYS
 from models.simulator.mischief import when
 
 SUNDAY_NIGHT = int(datetime(2025, 6, 8, 23, 17, tzinfo=UTC).timestamp() * 1000)
@@ -17,9 +18,10 @@ def test_history_fills_the_windows_up_to_now(now: int) -> None:
     history = list(Live(1, now).history())
     times = [when(event) for event in history]
     assert times == sorted(times)
-    assert now - timedelta(days=31).total_seconds() * 1000 <= times[0] < now - timedelta(days=29).total_seconds() * 1000
+    begin = now - HISTORY_DAYS * timedelta(days=1).total_seconds() * 1000
+    assert abs(times[0] - begin) < timedelta(days=1).total_seconds() * 1000
     assert now - 3_600_000 < times[-1] < now
-    assert 20_000 < len(history) <= 40_000
+    assert 30_000 < len(history) <= 60_000
 
 
 @pytest.mark.parametrize("now", [SUNDAY_NIGHT, TUESDAY_NOON])

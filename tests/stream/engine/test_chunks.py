@@ -3,22 +3,28 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import aiokafka.consumer.fetcher
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchError, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
-from models.fold import Record
+from models.fold import AHEAD_OF_CLOCK, Record
+from stream.batches import Batches
 from stream.chunks import Chunk, ConsumerThread, split
 
 WHERE = TopicPartition("p.numbers", 0)
 
 
-def batch(first: int, count: int) -> bytes:
+NOW = 1_780_000_000_000
+
+
+def batch(first: int, count: int, *, by_broker: int | None = None) -> bytes:
+    """Records stamped 1000, 1001, … by their producer, or at ``by_broker`` (ms) by the broker."""
     builder = DefaultRecordBatchBuilder(
         magic=2,
         compression_type=0,
@@ -32,6 +38,10 @@ def batch(first: int, count: int) -> bytes:
         builder.append(i, timestamp=1000 + i, key=b"k%d" % (first + i), value=b"1", headers=[("h", b"x")])
     raw = bytearray(builder.build())
     raw[:8] = first.to_bytes(8, "big")  # the broker sets the base offset
+    if by_broker is not None:
+        raw[22] |= 0b1000  # what the broker does where the topic says LogAppendTime: the type, and the time of all records
+        raw[35:43] = by_broker.to_bytes(8, "big")
+        raw[17:21] = calc_crc32c(bytes(raw[21:])).to_bytes(4, "big")
     return bytes(raw)
 
 
@@ -53,7 +63,7 @@ class Fetcher:
         self.assignment.state_value(WHERE).seek(offset)
 
     def arrives(self, fetched_from: int, data: bytes) -> None:
-        records = PartitionRecords(WHERE, MemoryRecords(data), [], fetched_from, None, None, True, 1)
+        records = PartitionRecords(WHERE, Batches(data), [], fetched_from, None, None, True, 1)
         self._records[WHERE] = FetchResult(WHERE, assignment=self.assignment, partition_records=records, backoff=0)
 
 
@@ -63,7 +73,8 @@ async def fetcher() -> Fetcher:
 
 
 @pytest.fixture
-def thread() -> Iterator[ConsumerThread]:
+def thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConsumerThread]:
+    monkeypatch.setattr("stream.chunks.wall_clock", lambda: NOW)
     thread = ConsumerThread.__new__(ConsumerThread)
     options = SimpleNamespace(logical=lambda name: name.removeprefix("p."))
     thread.app = SimpleNamespace(driver=SimpleNamespace(options=options))
@@ -80,8 +91,51 @@ async def test_a_chunk_has_the_positions_before_and_after_it(fetcher: Fetcher, t
     [(tp, chunk)] = thread._drain(fetcher, ACTIVE).chunks
     assert tp == TP("p.numbers", 0)
     assert (chunk.start, chunk.end) == (5, 8)
-    assert chunk.records[0] == Record("numbers", 0, 5, 1000, b"k5", b"1", [("h", b"x")])
+    assert chunk.records[0] == Record("numbers", 0, 5, NOW, b"k5", b"1", [("h", b"x")], NOW)
     assert [record.offset for record in chunk.records] == [5, 6, 7]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "arrived"),
+    [
+        (None, NOW),  # whatever a producer has written, an hour ago or in 1970, is no time of arrival
+        (NOW - 3_600_000, NOW - 3_600_000),  # the broker's word is
+        (NOW + 400 * 86_400_000, NOW + AHEAD_OF_CLOCK),  # as far as this machine's clock can follow it
+    ],
+)
+async def test_arrival_is_the_brokers_word_or_this_machines_never_a_producers(
+    fetcher: Fetcher, thread: ConsumerThread, stamp: int | None, arrived: int
+) -> None:
+    fetcher.seek(0)
+    fetcher.arrives(0, batch(0, 2, by_broker=stamp))
+    [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+    assert [(record.timestamp, record.read) for record in chunk.records] == [(arrived, NOW)] * 2
+
+
+async def test_a_header_whose_name_is_not_utf_8_ends_nobody(fetcher: Fetcher, thread: ConsumerThread) -> None:
+    strange = bytearray(batch(0, 5))
+    for place in (0, 2):  # the first, and the third of those that are left
+        strange[_nth(strange, b"\x02h", place) + 1] = 0xFF
+    strange[17:21] = calc_crc32c(bytes(strange[21:])).to_bytes(4, "big")
+    later = bytearray(strange)
+    later[:8] = (7).to_bytes(8, "big")
+    fetcher.seek(0)
+    fetcher.arrives(0, bytes(strange) + batch(5, 2) + bytes(later) + batch(12, 1))
+    [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+    assert (chunk.start, chunk.end) == (0, 13)
+    assert [record.offset for record in chunk.records] == list(range(13))
+    odd = [record.offset for record in chunk.records if record.headers == [(r"\xff", b"x")]]
+    assert odd == [0, 3, 7, 10]
+    assert aiokafka.consumer.fetcher.MemoryRecords is Batches, "what the real fetcher reads with"
+    assert all(record.headers == [("h", b"x")] for record in chunk.records if record.offset not in odd)
+
+
+def _nth(found: bytes | bytearray, what: bytes, count: int) -> int:
+    """Return where ``what`` is found for the ``count``-th time, from 0."""
+    place = -1
+    for _ in range(count + 1):
+        place = found.index(what, place + 1)
+    return place
 
 
 async def test_compacted_and_control_records_lie_inside_a_chunk(fetcher: Fetcher, thread: ConsumerThread) -> None:

@@ -100,7 +100,8 @@ async def test_a_fold_that_raises_ends_the_run_with_its_name(broker: EmbeddedBro
     async with site.running() as engine:
         site.publish(1)
         with pytest.raises(FoldFailed, match=r"broken at numbers/\d from offset 0"):
-            await asyncio.wait_for(engine.run_until_stopped(), 10)
+            async with asyncio.timeout(10):
+                await engine.run_until_stopped()
 
 
 async def test_a_missing_topic_is_named_and_waited_for(broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture) -> None:
@@ -113,7 +114,8 @@ async def test_a_missing_topic_is_named_and_waited_for(broker: EmbeddedBroker, c
         await asyncio.sleep(0.02)
     assert "topic letters: missing" in engine.status()["last_error"]
     broker.create(topic for topic in physical if topic.name == "letters")
-    await asyncio.wait_for(starting, 20)
+    async with asyncio.timeout(20):
+        await starting
     await engine.ready(20)
     await engine.stop()
 

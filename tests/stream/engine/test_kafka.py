@@ -5,20 +5,25 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import confluent_kafka
 import confluent_kafka.admin
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from models.fold import Record
 from stream.chunks import Ownership
 from stream.errors import EngineStopped, Fenced
-from stream.options import FoldSpec
-from stream.topics import check, create
+from stream.options import FoldSpec, wall_clock
+from stream.topics import check, create, summary
 from tests.kafka_broker import ROOT, KafkaBroker
-from tests.stream.engine.counting import adder, latest
+from tests.stream.engine.counting import Adder, adder, latest
 from tests.stream.engine.running import Site, until
+from vigie.doctor_kafka import _remedy
 
 pytestmark = pytest.mark.kafka
 
@@ -47,6 +52,41 @@ async def test_topics_are_created_once_and_checked(kafka: KafkaBroker, prefix: s
     assert [str(problem) for problem in problems] == [
         f"topic {prefix}vigie-other-changelog: missing; accepted: 2 partitions (run: vigie topics create)"
     ]
+
+
+async def test_when_a_record_arrived_is_the_brokers_word_and_a_topic_where_it_is_not_is_named(
+    kafka: KafkaBroker, prefix: str
+) -> None:
+    site = Site(kafka.bootstrap, [adder()], prefix=prefix)
+    topic, arrived = site.options.physical("numbers"), []
+
+    class Timed(Adder):
+        def fold(self, records: Sequence[Record]) -> None:
+            arrived.extend((record.timestamp, record.read) for record in records)
+            super().fold(records)
+
+    began = wall_clock()
+    producer = confluent_kafka.Producer({"bootstrap.servers": kafka.bootstrap})
+    for stamp in (began // 1000, began + 86_400_000):  # in seconds, so in 1970; and tomorrow
+        producer.produce(topic, b"1", b"k", 0, timestamp=stamp)
+    assert producer.flush(10) == 0
+    site.specs = [replace(adder(), make=Timed)]
+    async with site.running() as engine:
+        await engine.driver.settled({("numbers", 0): 2})
+    assert len(arrived) == 2
+    assert all(began <= stamp <= read + 1_000 and read <= wall_clock() for stamp, read in arrived)
+
+    admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+    change = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
+    for future in admin.incremental_alter_configs([resource]).values():
+        future.result()
+    [problem] = check(site.options, site.specs)
+    assert (str(problem), problem.fatal) == (
+        f"topic {topic}: message.timestamp.type: found CreateTime; advised: LogAppendTime", False
+    )  # fmt: skip
+    [text] = summary([problem])
+    assert _remedy(text).endswith("--add-config message.timestamp.type=LogAppendTime")
 
 
 async def test_two_workers_share_the_partitions_and_take_over(kafka: KafkaBroker, prefix: str) -> None:
@@ -202,7 +242,8 @@ async def test_the_start_waits_for_a_broker_that_is_not_there_yet(prefix: str, k
             await until(lambda: "no broker answers at" in (engine.status()["last_error"] or ""))
             assert engine.status()["state"] == "starting"
             await asyncio.to_thread(own.start)
-            await asyncio.wait_for(starting, 40)
+            async with asyncio.timeout(40):
+                await starting
             await engine.driver.settled(site.ends)
             assert site.folded(engine) == site.sums
         finally:
@@ -216,4 +257,5 @@ async def test_a_start_that_waits_for_the_coordinator_can_be_stopped(kafka: Kafk
     await asyncio.sleep(0)
     await engine.stop()
     with pytest.raises(EngineStopped, match="stopped before the start was complete"):
-        await asyncio.wait_for(starting, 15)
+        async with asyncio.timeout(15):
+            await starting

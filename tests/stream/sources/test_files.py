@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from models.events.catalogue import Event
 from stream.sources.files import FORMATS, FileEvent, FileReject, ReadOptions, SourceFileError, read_file
-from stream.sources.files.base import Dated, by_time, open_bytes, read_csv
+from stream.sources.files.base import Dated, by_time, read_csv
+from stream.sources.files.text import open_bytes
 
 Sample = tuple[Path, ReadOptions]
 

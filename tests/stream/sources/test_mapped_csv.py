@@ -56,7 +56,7 @@ def test_a_row_may_tell_of_two_events(tmp_path: Path) -> None:
                 "owner": "Zoé",
                 "region": "FR",
                 "expected_close_date": "2026-04-30",
-                "currency": "EUR",
+                "default_currency": "EUR",
             },
         },
         {
@@ -66,7 +66,7 @@ def test_a_row_may_tell_of_two_events(tmp_path: Path) -> None:
             "type": "deal.won",
             "time": "2026-04-02T00:00:00+02:00",
             "subject": "A1",
-            "data": {"amount": "1234.50", "currency": "EUR"},  # a won deal has no reason
+            "data": {"amount": "1234.50", "default_currency": "EUR"},  # a won deal has no reason
         },
     ]
 
@@ -94,12 +94,12 @@ def test_amounts(tmp_path: Path, text: str, amount: str) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("A1;31/02/2026;;;;;;", 'Ouverte: found "31/02/2026"; %d/%m/%Y %H:%M or %d/%m/%Y or iso are accepted'),
-        ("A1;01/02/2026;;;12.5;;;", 'Montant: found "12.5"; a number with the decimal sign "," is needed'),
-        ("A1;01/02/2026;;;NaN;;;", 'Montant: found "NaN"'),
-        ("A1;01/02/2026;;;1e400;;;", 'Montant: found "1e400"'),
+        ("A1;31/02/2026;;;;;;", "Ouverte: found '31/02/2026', accepted is %d/%m/%Y %H:%M or %d/%m/%Y or ISO 8601"),
+        ("A1;01/02/2026;;;12.5;;;", "Montant: found '12.5', accepted is a number with the decimal sign ','"),
+        ("A1;01/02/2026;;;NaN;;;", "Montant: found 'NaN'"),
+        ("A1;01/02/2026;;;1e400;;;", "Montant: found '1e400'"),
         (";01/02/2026;;;;;;", "Affaire: empty; the subject is needed"),
-        ("A1;01/02/2026;;;;;;bientôt", 'Visée: found "bientôt"'),
+        ("A1;01/02/2026;;;;;;bientôt", "Visée: found 'bientôt'"),
         ("A1;01/02/2026", "2 fields in the row; the header has 8"),
     ],
 )

@@ -67,6 +67,10 @@ async def test_csv_has_the_same_numbers():
     assert [(r["dimension"], r["segment"], float(r["value"])) for r in rows] == [
         ("owner", r["segment"]["owner"], float(r["value"])) for r in same
     ]
+    assert {(r["unit"], r["currency"]) for r in rows} == {("money", "EUR")}
+    async with client(application()) as web:
+        counts = (await web.get("/api/kpis?kpi=sales&format=csv")).text
+    assert {r["currency"] for r in csv.DictReader(io.StringIO(counts))} == {""}
 
 
 def test_a_segment_cannot_become_a_formula_in_a_spreadsheet():
@@ -74,6 +78,15 @@ def test_a_segment_cannot_become_a_formula_in_a_spreadsheet():
     (row,) = csv.DictReader(io.StringIO(to_csv([reading])))
     assert row["segment"] == '\'=HYPERLINK("evil")'
     assert row["value"] == "-3"
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("a;=1+1", "a;'=1+1"), ("x\t@SUM(A1)", "x\t'@SUM(A1)"), (" =1", "' =1"), ("a-b; c=d", "a-b; c=d")]
+)
+def test_a_segment_is_no_formula_in_any_cell_that_a_spreadsheet_makes_of_it(name: str, told: str) -> None:
+    reading = {"kpi": "sales", "window": "7d", "segment": {"source": name}, "value": -3}
+    (row,) = csv.DictReader(io.StringIO(to_csv([reading])))
+    assert row["segment"] == told
 
 
 async def test_while_restoring_without_a_snapshot_there_is_no_half_sum():

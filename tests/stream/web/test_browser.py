@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 
 from stream.catalogue import load_catalogue
+from stream.settings import OperatorSettings
+from stream.web.operate import Operations
 from stream.web.server import Listening, serve
 from tests.browser import Page, browser
 from tests.stream.demo import Company, company
@@ -14,6 +17,7 @@ from tests.stream.web.web import ALERT, application, board
 from tests.tools import eventually, program
 
 pytestmark = pytest.mark.browser
+TOKEN = "operators-token-of-some-length"
 CARDS = "document.querySelectorAll('.card').length"
 CARD = "[...document.querySelectorAll('.card')].find(c => c.querySelector('h3').textContent === {!r})"
 VALUE = f"{CARD}?.querySelector('.value').textContent"
@@ -28,15 +32,24 @@ class Ship:
         """Without a company of its own it shows the one that is shared, which must be left as it is."""
         self.acme = acme or company()
         self.status: dict = {"state": "running", "partitions": {"roll-kpis": [0]}}
-        self.alerts: list[dict] = []
+        self.alerts: list[dict] | None = []
+        self.acts: list[tuple[str, str, str]] = []
         self.port = 0
         self.listening: Listening | None = None
 
     async def start(self) -> None:
         app = application(board(self.acme), self.status, alerts=lambda: self.alerts)
         app.state.vigie.live._period = 0.05
+        app.include_router(Operations([OperatorSettings(name="ada", token=TOKEN)], self.put).router())
         self.listening = await serve(app, "127.0.0.1", self.port, before_stop=app.state.vigie.live.stop)
         self.port = self.listening.port
+
+    async def put(self, key: bytes, value: bytes) -> None:
+        """Take an act as the fold that dispatches alerts would."""
+        act = orjson.loads(value)
+        self.acts.append((act["by"], act["act"], act["incident"]))
+        (found,) = (alert for alert in self.alerts or () if alert["id"] == act["incident"])
+        found["acknowledged"] = {"by": act["by"], "at": act["at"]} if act["act"] == "ack" else None
 
     async def stop(self) -> None:
         if self.listening is not None:
@@ -119,6 +132,96 @@ async def test_a_new_alert_is_shown_and_said():
         assert ALERT["summary"] in await page.run("document.querySelector('#say').textContent")
 
 
+def many(count: int) -> list[dict]:
+    """Return the alerts of a bad day: one rule that speaks of many, and one that speaks of itself."""
+    leads = [
+        ALERT
+        | {"id": f"l{n}", "rule": "lead-unanswered", "title": "Lead unanswered", "segment": {"lead": f"L{n}"}, "summary": f"L{n}"}
+        for n in range(count)
+    ]
+    why = {
+        "previous": {"value": 0.21},
+        "change": -0.07,
+        "resolves": "at or above 17 %",
+        "behind": [
+            {"id": "D1", "said": "lost by ada", "url": "https://crm.example.com/D1"},
+            {"id": "D2", "said": "<b>evil</b>", "url": "javascript:alert(1)"},
+        ],
+    }
+    more = {
+        "title": "Win rate",
+        "value": 0.14,
+        "unit": "ratio",
+        "threshold": 0.15,
+        "threshold_unit": "ratio",
+        "direction": "below",
+    }
+    return [*leads, ALERT | more | {"explanation": why, "told": ["console"], "acknowledged": None}]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_the_figures_come_first_however_many_alerts_stand(width):
+    async with opened(width=width) as (ship, page):
+        ship.alerts += many(60)
+        await page.until("document.querySelectorAll('.rule').length === 2")
+        assert await page.run("document.querySelector('.value').getBoundingClientRect().bottom") < 380
+        line = await page.run("document.querySelector('.alert-all > summary').innerText")
+        assert "61 alerts · 61 critical" in " ".join(line.split())
+        assert await page.run("[...document.querySelectorAll('.alerts details')].filter(d => d.open).length") == 0
+        assert await page.run("document.documentElement.scrollWidth") == width
+
+
+async def test_a_message_leads_to_its_alert_which_explains_itself():
+    async with opened() as (ship, page):
+        ship.alerts += many(3)
+        await page.until("document.querySelectorAll('.rule').length === 2")
+        await page.run("location.hash = 'alert=abc'")
+        await page.until("document.querySelectorAll('.alert[open] dd').length > 4")
+        text = await page.run("document.querySelector('.alert[open] .why').innerText")
+        assert all(
+            words in text for words in ("14%", "below 15%", "21%, so −7 pts", "at or above 17 %", "D1, lost by ada", "console")
+        )
+        assert await page.run("document.activeElement.closest('.alert').dataset.key") == "alert abc"
+        links = "[...document.querySelectorAll('.alert[open] a')].map(a => a.href).join()"
+        assert await page.run(links) == "https://crm.example.com/D1"  # and no script
+        ship.alerts[0]["state"] = "resolved"  # what is open, and where the keyboard is, outlives the next message
+        await page.until("document.querySelector('[data-key=\"alert l0\"] b').textContent.includes('resolved')")
+        assert await page.run("document.activeElement.closest('.alert[open]')?.dataset.key") == "alert abc"
+        await page.run("location.hash = 'alert=long-gone'")
+        await page.until("document.querySelector('#alert-gone').textContent.includes('ended')")
+
+
+async def test_an_operator_acknowledges_from_the_keyboard_and_the_page_shows_it():
+    async with opened() as (ship, page):
+        ship.alerts += many(2)
+        await page.until("document.querySelectorAll('.rule').length === 2")
+        await page.run("location.hash = 'alert=abc'")
+        await page.until("!!document.querySelector('.alert[open] dd')")
+        button = "document.querySelector('.alert[open] .act button')"
+        for token, seen in (
+            ("not-mine", "!!document.querySelector('dialog [role=alert]')"),
+            (TOKEN, f"{button}.textContent === 'Take it back'"),
+        ):
+            if not await page.run("!!document.querySelector('dialog')"):
+                await page.run(f"{button}.focus()")
+                await page.press("Enter", 13)
+            await page.until("document.activeElement?.id === 'token'")
+            await page.run(f"document.activeElement.value = {token!r}; document.activeElement.form.requestSubmit()")
+            await page.until(seen)
+        assert "IN ADA'S HANDS" in (await page.run("document.querySelector('.alert[open] summary').innerText")).upper()
+        assert "1 in hand" in await page.run("document.querySelector('.alert-all > summary').innerText")
+        await page.run(f"{button}.click()")  # the token is kept while the tab is open
+        await page.until(f"{button}.textContent === 'Acknowledge'")
+        assert ship.acts == [("ada", "ack", "abc"), ("ada", "unack", "abc")]
+
+
+async def test_who_does_not_know_the_alerts_does_not_say_that_all_is_quiet():
+    async with opened() as (ship, page):
+        ship.alerts = None
+        await page.until("document.querySelector('#alert-list').textContent.includes('another worker')")
+        assert await page.run("fetch('/api/alerts').then(a => a.status)") == 503
+
+
 async def test_the_page_comes_back_after_a_restart():
     async with opened() as (ship, page):
         await ship.stop()
@@ -151,4 +254,5 @@ async def test_a_closed_page_is_forgotten():
             assert live.clients == 1
         await eventually(lambda: live.clients == 0)
     finally:
-        await asyncio.wait_for(ship.stop(), 5)
+        async with asyncio.timeout(5):
+            await ship.stop()

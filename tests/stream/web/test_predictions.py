@@ -76,6 +76,9 @@ def test_the_topics_tell_a_process_that_does_not_predict_the_same() -> None:
         parts[partition].fold([Record("predictions", partition, 0, 0, name.encode(), value, ())])
     parts[0].fold([Record("model-snapshots", 0, 0, 0, b"deal", b"{", ())])
     running = True
+    assert board.models() == [] and board.answer("deal", "D1") is None  # read aside
+    for part in parts:
+        part.live()
     for name, answer in loop.predictions.items():
         assert board.answer("deal", name) == (answer and {**answer, "at": iso(answer["at"])})
     assert board.answer("lead", "D1") is None

@@ -31,7 +31,7 @@ ALERT = {
 def board(of: Company | None = None, clock: Callable[[], int] | None = None) -> Board:
     """Return a board over a company's view."""
     of = of or company()
-    return Board(ViewSource(of.view, load_catalogue()), of.business.calendar, clock or (lambda: of.now))
+    return Board(ViewSource(lambda: of.view, load_catalogue()), of.business.calendar, clock or (lambda: of.now))
 
 
 def application(over: Board | None = None, status: Any = RUNNING, **more: Any) -> FastAPI:

@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, ordered
-from stream.sources.backfill.base import Cells, Moment, Pieces, Place
+from stream.sources.backfill.base import Pieces, Place
+from stream.sources.backfill.cells import Cells, Moment
 from stream.sources.crm import parse_settings
 from stream.sources.files import SourceFileError
 from tests.stream.sources.backfill.worlds import utc
 from vigie.__main__ import app
-from vigie.backfill import _Report
+from vigie.backfill_report import Report
 
 NOW = 1_800_000_000_000
 
@@ -51,7 +52,11 @@ def test_every_usual_form_of_csv_is_read(encoding: str, delimiter: str, tmp_path
     rows = text.replace(",", delimiter).replace(f"c{delimiter} d", "c, d")
     events, rejects = read("hubspot", write(tmp_path / "f.csv", rows.encode(encoding)))
     assert not rejects
-    assert told(events)[-1] == ("deal.updated", "2026-03-02T23:59:59.999Z", {"amount": "1", "currency": "EUR", "owner": "Zoé"})
+    assert told(events)[-1] == (
+        "deal.updated",
+        "2026-03-02T23:59:59.999Z",
+        {"amount": "1", "default_currency": "EUR", "owner": "Zoé", "name": 'a "b" c, d; e'},
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,7 @@ def test_every_usual_form_of_csv_is_read(encoding: str, delimiter: str, tmp_path
         ("1 250,50", ",", "1250.50"),
         ("1\u202f250,50 €", ",", "1250.50"),
         ("1.250,50", ",", "1250.50"),
-        ("$1,250", ".", "1250"),
+        ("€1,250", ".", "1250"),
         ("EUR 12", ".", "12"),
         ("1,5", ".", None),
         ("12.5", ",", None),
@@ -185,7 +190,7 @@ def test_hubspot_contacts_deletions_and_merges(tmp_path: Path) -> None:
     assert not rejects
     assert [(event["type"], event["subject"], event["time"]) for event in events] == [
         ("lead.updated", "9", "2026-03-01T10:00:00Z"),
-        ("lead.created", "9", "2026-03-01T10:00:00.100Z"),
+        ("lead.created", "9", "2026-03-02T10:00:00Z"),
         ("lead.qualified", "9", "2026-03-02T10:00:00Z"),
         ("lead.merged", "4", "2026-03-03T10:00:00Z"),
         ("lead.merged", "5", "2026-03-03T10:00:00Z"),
@@ -198,15 +203,15 @@ def test_hubspot_contacts_deletions_and_merges(tmp_path: Path) -> None:
 def test_salesforce_leads_with_and_without_their_history(tmp_path: Path) -> None:
     names = "Id,IsDeleted,Status,IsConverted,ConvertedDate,ConvertedOpportunityId,OwnerId,CreatedDate,LastModifiedDate"
     rows = [
-        "00Q000000000001AAA,false,Closed - Converted,true,2026-03-10,006A,005A,2026-03-01 10:00:00,2026-03-10 12:00:00",
-        "00Q000000000002AAA,false,Working - Contacted,false,,,005A,2026-03-01T10:00:00.000Z,2026-03-04T09:00:00.000Z",
-        "00Q000000000003AAA,true,Open,false,,,005A,2026-03-01T10:00:00.000Z,2026-03-04T09:00:00.000Z",
+        "00Q000000000001EAA,false,Closed - Converted,true,2026-03-10,006A,005A,2026-03-01 10:00:00,2026-03-10 12:00:00",
+        "00Q000000000002EAA,false,Working - Contacted,false,,,005A,2026-03-01T10:00:00.000Z,2026-03-04T09:00:00.000Z",
+        "00Q000000000003EAA,true,Open,false,,,005A,2026-03-01T10:00:00.000Z,2026-03-04T09:00:00.000Z",
     ]
     lead = "\n".join('"' + line.replace(",", '","') + '"' for line in (names, *rows)) + "\n"
     history = (
         "Id,LeadId,Field,OldValue,NewValue,CreatedDate\n"
-        "017A,00Q000000000001AAA,Status,Open,Working - Contacted,2026-03-02T10:00:00.000Z\n"
-        "017B,00Q000000000001AAA,leadConverted,,,2026-03-10T11:30:00.000Z\n"
+        "017A,00Q000000000001EAA,Status,Open,Working - Contacted,2026-03-02T10:00:00.000Z\n"
+        "017B,00Q000000000001EAA,leadConverted,,,2026-03-10T11:30:00.000Z\n"
     )
     files = write(tmp_path / "Lead.csv", lead), write(tmp_path / "LeadHistory.csv", history)
     events, rejects = read("salesforce-csv", *files)
@@ -228,7 +233,7 @@ def test_salesforce_leads_with_and_without_their_history(tmp_path: Path) -> None
 def test_what_belongs_to_nothing_is_said(tmp_path: Path) -> None:
     history = "Id,OpportunityId,StageName,CreatedDate\n008A,006000000000001AAA,Open,2026-03-01T10:00:00.000Z\n"
     _, rejects = read("salesforce-csv", write(tmp_path / "OpportunityHistory.csv", history))
-    assert rejects[0].reason == "006000000000001: its history is there, it is not (accepted: with Opportunity.csv, Lead.csv)"
+    assert rejects[0].reason == "006000000000001AAA: its history is there, it is not (accepted: with Opportunity.csv, Lead.csv)"
     change = {"object": "dealChange", "data": {"item_id": 5, "field_key": "value", "log_time": "2026-03-01 10:00:00"}}
     _, rejects = read("pipedrive", write(tmp_path / "flow.json", json.dumps({"data": [change, {"id": 1, "x": 1}]})))
     assert [reject.reason for reject in rejects] == [
@@ -308,7 +313,7 @@ def test_columns_of_any_language_are_mapped_and_the_report_counts(tmp_path: Path
         (["hubspot", "f.csv", "--before", "soon", "--dry-run"], 2, "--before"),
         (["hubspot", "f.csv", "--currency", "euros", "--dry-run"], 2, "currency"),
         (["hubspot", "f.csv", *MAPPED, "--object", "cows", "--dry-run"], 1, "--object: found 'cows'"),
-        (["hubspot", "f.csv"], 2, "backfill needs a Kafka"),
+        (["hubspot", "f.csv", "--url", "nowhere"], 2, "--url: found 'nowhere'"),
         (["hubspot", "nothing.csv"], 2, "does not exist"),
         (["hubspot", "f.csv", *MAPPED, "--encoding", "klingon", "--dry-run"], 1, "klingon"),
     ],
@@ -341,18 +346,18 @@ class Acknowledging:
 def test_an_interrupted_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     def found(until: int) -> Iterator[Found | Reject]:
         for number in range(until):
-            event = {"type": "deal.created", "subject": str(number), "time": "2026-03-01T10:00:00Z"}
+            event = {"type": "deal.won", "subject": str(number), "time": "2026-03-01T10:00:00Z"}
             yield Found(Path("f.json"), number + 1, event)
             if number == 4 and until == 5:
                 raise KeyboardInterrupt
 
     first, rest = Acknowledging(), Acknowledging()
-    report = _Report(Tally(), 0)
+    report = Report(Tally(), 0)
     report.run(found(5), first, None)
     report.show(True, [])
     assert report.code == 130
     assert "to go on: the same command with --skip 5" in capsys.readouterr().err
-    report = _Report(Tally(), 5)
+    report = Report(Tally(), 5)
     report.run(found(9), rest, None)
     assert report.code == 0
     assert first.subjects + rest.subjects == [str(number) for number in range(9)]

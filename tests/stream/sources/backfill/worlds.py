@@ -326,7 +326,7 @@ def salesforce_cdc(world: list[Deal]) -> list[dict[str, Any]]:
             vectors.append(s.salesforce(s.compact(note)))
         for at, id, kind in deal.done:
             task = {"WhatId": _salesforce(deal), "TaskSubtype": kind.capitalize(), "CreatedDate": utc(at // 1000 * 1000)}
-            note = s.cdc("CREATE", "Task", records=[f"00T0000000{id:05d}AAA"], OwnerId="005000000000184AAA", **task)
+            note = s.cdc("CREATE", "Task", records=[f"00T0000000{id:05d}EAA"], OwnerId="005000000000184AAA", **task)
             note["payload"]["ChangeEventHeader"] |= {"commitTimestamp": at, "transactionKey": f"t{at}"}
             vectors.append(s.salesforce(s.compact(note)))
     random.Random(3).shuffle(vectors)
@@ -367,7 +367,7 @@ def salesforce_csv(world: list[Deal], folder: Path, *, history: bool = True, tas
         closed = deal.last("status") if deal.now()["status"] != "open" else None
         opportunities.append({**state, "CloseDate": utc(closed, "%Y-%m-%d") if closed else ""})
         for at, id, kind in deal.done:
-            task = {"Id": f"00T0000000{id:05d}AAA", "WhatId": _salesforce(deal), "WhoId": "", "IsClosed": "true"}
+            task = {"Id": f"00T0000000{id:05d}EAA", "WhatId": _salesforce(deal), "WhoId": "", "IsClosed": "true"}
             task |= {"TaskSubtype": kind.capitalize(), "OwnerId": "005000000000184AAA", "IsDeleted": "false"}
             done.append({**task, "CreatedDate": utc(at // 1000 * 1000)})
     files = [write_csv(folder / "Opportunity.csv", opportunities, quoting=csv.QUOTE_ALL)]
@@ -456,7 +456,7 @@ SALESFORCE_LEADS = {**SALESFORCE, "lead_statuses": {"Marketing": "mql", "Sales":
 
 
 def _salesforce_lead(lead: Lead) -> str:
-    return f"00Q0000000{lead.id:05d}AAA"
+    return f"00Q0000000{lead.id:05d}EAA"
 
 
 def _salesforce_lead_steps(lead: Lead) -> Iterable[tuple[int, str, dict[str, Any]]]:

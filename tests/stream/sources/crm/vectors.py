@@ -119,7 +119,9 @@ def hubspot() -> Iterator[Vector]:
     signature = "232db2615f3d666fe21a8ec971ac7b5402d33b9a925784df3ca654d05f4817de"
     yield good(
         "published: v1",
-        s.vector({"X-HubSpot-Signature": signature, "X-HubSpot-Signature-Version": "v1"}, body, published),
+        s.vector(
+            {"X-HubSpot-Signature": signature, "X-HubSpot-Signature-Version": "v1"}, body, {**published, "lead_when": "always"}
+        ),
         "lead.created",
         subjects=["123"],
     )
@@ -209,9 +211,30 @@ def hubspot() -> Iterator[Vector]:
         data=[{"region": "west"}],
     )
     yield idle("a property nobody mapped", sign(change("deal_region", "west")))
-    for value, types in (("marketingqualifiedlead", "lead.qualified"), ("customer", "lead.converted")):
+    yield idle("a contact may be anybody", sign(note("contact.creation")))
+    yield idle(
+        "a subscriber is no lead", sign(note("contact.propertyChange", propertyName="lifecyclestage", propertyValue="subscriber"))
+    )
+    for value, types in (
+        ("lead", ("lead.created",)),
+        ("marketingqualifiedlead", ("lead.created", "lead.qualified")),
+        ("customer", ("lead.converted",)),
+    ):
         stage = note("contact.propertyChange", propertyName="lifecyclestage", propertyValue=value)
-        yield good(f"lifecycle {value}", sign(stage), types)
+        yield good(f"lifecycle {value}", sign(stage), *types)
+    forms = {"client_secret": SECRET, "lead_when": {"first_conversion_event_name": ["Contact us: Contact form"]}}
+    form = note("contact.propertyChange", propertyName="first_conversion_event_name", propertyValue="Contact us: Contact form")
+    yield good("a form that makes leads", sign(form) | {"settings": forms}, "lead.created")
+    last = note("contact.propertyChange", propertyName="notes_last_contacted", propertyValue=str(NOW - 60_000))
+    yield good("last contacted", sign(last), "lead.contacted", times=["2026-09-21T14:12:21Z"])
+    deed = {
+        **note("object.associationChange", fromObjectId=5, toObjectId=123),
+        "fromObjectTypeId": "0-48",
+        "toObjectTypeId": "0-1",
+    }
+    yield good("a call that is logged", sign(deed), "lead.contacted", subjects=["123"], data=[{"channel": "call"}])
+    yield good("a call of a deal", sign({**deed, "toObjectTypeId": "0-3"}), "deal.activity", data=[{"kind": "call"}])
+    yield idle("an e-mail, which may have come in", sign({**deed, "fromObjectTypeId": "0-49"}))
     mail = note("contact.propertyChange", propertyName="email", propertyValue=" Ann@Example.com ")
     digest = hashlib.sha256(b"ann@example.com").hexdigest()
     yield good("an address is hashed", sign(mail), "lead.updated", data=[{"email_hash": digest}])
@@ -248,8 +271,8 @@ def hubspot() -> Iterator[Vector]:
 def pipedrive() -> Iterator[Vector]:
     deal, sign = s.PIPEDRIVE_DEAL, lambda *note, **meta: s.pipedrive(compact(s.pipedrive_note(*note, **meta)))
     full = {
-        "amount": 1250.5, "currency": "EUR", "stage": "3", "pipeline": "1", "owner": "184", "lead_id": "31", "account_id": "12",
-        "expected_close_date": "2026-12-31",
+        "amount": 1250.5, "currency": "EUR", "stage": "3", "pipeline": "1", "owner": "184", "account_id": "12",
+        "expected_close_date": "2026-12-31", "name": "Six hundred chairs",
     }  # fmt: skip
     yield good("create", sign("create", "deal", deal), "deal.created", subjects=["7"], data=[full])
     yield good("created as won", sign("create", "deal", deal | {"status": "won"}), "deal.created", "deal.won")
@@ -265,15 +288,46 @@ def pipedrive() -> Iterator[Vector]:
     yield good("delete", sign("delete", "deal", None, deal), "deal.deleted", subjects=["7"])
     yield good("merge", sign("delete", "deal", None, deal, merged_to_id="9"), "deal.merged", data=[{"into": "9"}])
     yield good("time in seconds", sign("create", "deal", deal, timestamp=1790000000), "deal.created")
-    person = {"id": 31, "owner_id": 184, "org_id": 12, "emails": [{"value": "ann@example.com", "primary": True}]}
-    yield good("person", sign("create", "person", person, entity_id="31"), "lead.created", subjects=["31"])
-    yield good("person changed", sign("change", "person", person, {"owner_id": 1}, entity_id="31"), "lead.updated")
-    yield idle("a lead, where persons are the leads", sign("create", "lead", {"id": "x"}))
-    leads = {"username": "vigie", "password": SECRET, "leads": "lead"}
     lead = {"id": "adf2", "owner_id": 1, "value": {"amount": 500, "currency": "EUR"}, "origin": "web"}
-    yield good("a lead", sign("create", "lead", lead, entity_id="adf2") | {"settings": leads}, "lead.created", subjects=["adf2"])
+    yield good("a lead", sign("create", "lead", lead, entity_id="adf2"), "lead.created", subjects=["adf2"])
+    person = {"id": 31, "owner_id": 184, "org_id": 12, "emails": [{"value": "ann@example.com", "primary": True}]}
+    yield idle("a person may be anybody", sign("create", "person", person, entity_id="31"))
+    persons = {"settings": {"username": "vigie", "password": SECRET, "leads": "person"}}
+    yield good("person", sign("create", "person", person, entity_id="31") | persons, "lead.created", subjects=["31"])
+    yield good("person changed", sign("change", "person", person, {"owner_id": 1}, entity_id="31") | persons, "lead.updated")
+    yield idle("a lead, where persons are the leads", sign("create", "lead", {"id": "x"}) | persons)
+    known = sign("create", "deal", deal) | persons
+    yield good(
+        "a deal of a person",
+        known,
+        "deal.created",
+        "lead.converted",
+        subjects=["7", "31"],
+        data=[full | {"lead_id": "31"}, {"deal_id": "7"}],
+    )
+    some = {"settings": persons["settings"] | {"lead_when": {"label_ids": ["4"]}}}
+    marked = person | {"label_ids": [2, 4]}
+    yield good("a person without the label", sign("create", "person", person, entity_id="31") | some, "lead.updated")
+    marking = sign("change", "person", marked, {"label_ids": [2]}, entity_id="31") | some
+    yield good("a person is given the label", marking, "lead.created", "lead.updated")
+    edit = deal | {"status": "won", "won_time": "2026-03-01T12:00:00Z"}
+    times = ["2026-03-01T12:00:00Z", "2026-09-21T14:13:20Z"]
+    yield good(
+        "an edit of a deal won long ago", sign("change", "deal", edit, {"value": 1}), "deal.won", "deal.updated", times=times
+    )
     call_ = {"id": 5, "type": "call", "done": True, "deal_id": 7, "person_id": 31, "owner_id": 184}
-    yield good("activity", sign("change", "activity", call_, {"done": False}, entity_id="5"), "deal.activity", "lead.contacted")
+    yield good("activity", sign("change", "activity", call_, {"done": False}, entity_id="5"), "deal.activity")
+    yield good(
+        "activity of a person", sign("change", "activity", call_, entity_id="5") | persons, "deal.activity", "lead.contacted"
+    )
+    own = {"id": 5, "type": "task", "done": True, "lead_id": "adf2"}
+    yield good(
+        "activity of a lead",
+        sign("change", "activity", own | {"type": "call"}, entity_id="5"),
+        "lead.contacted",
+        subjects=["adf2"],
+    )
+    yield idle("a task is no contact with anybody", sign("change", "activity", own, entity_id="5"))
     yield idle("an activity to do", sign("create", "activity", call_ | {"done": False}, entity_id="5"))
     yield idle("organization", sign("create", "organization", {"id": 12}, entity_id="12"))
     yield dead(
@@ -356,11 +410,35 @@ def salesforce() -> Iterator[Vector]:
     yield good("change: the id names the fact", proposed, "deal.stage_changed", ids=[id], times=["2026-09-21T14:13:20Z"])
     yield good("change: won", cdc("UPDATE", StageName="Closed Won"), "deal.won")
     yield good("change: amount", cdc("UPDATE", Amount=99.5), "deal.updated", data=[{"amount": 99.5}])
+    pubsub = s.cdc("UPDATE", Amount=None, StageName=None, OwnerId=None, CampaignId=None, CloseDate="2026-12-31")
+    pubsub["payload"]["ChangeEventHeader"] |= {"changedFields": ["CloseDate", "CampaignId"], "nulledFields": ["CampaignId"]}
+    yield good(
+        "change: null where nothing has changed",
+        s.salesforce(compact(pubsub)),
+        "deal.updated",
+        data=[{"campaign": None, "expected_close_date": "2026-12-31"}],
+    )
+    bits = s.cdc("UPDATE", Amount=None, StageName=None, OwnerId=None, CloseDate="2026-12-31")
+    bits["payload"]["ChangeEventHeader"] |= {"changedFields": ["0x400002"], "nulledFields": []}
+    yield good(
+        "change: which have changed as a bitmap",
+        s.salesforce(compact(bits)),
+        "deal.updated",
+        data=[{"expected_close_date": "2026-12-31"}],
+    )
+    yield dead("change: of an unknown kind", cdc("UPSERT"), "invalid_data")
     yield good("change: delete", cdc("DELETE"), "deal.deleted")
     yield good("change: several records", cdc("UPDATE", records=["006A", "006B"], OwnerId="005A"), *["deal.updated"] * 2)
     converted = {"IsConverted": True, "ConvertedOpportunityId": "006A", "ConvertedAccountId": "001A"}
     yield good("change: lead converted", cdc("UPDATE", "Lead", records=["00QA"], **converted), "lead.converted", "lead.updated")
     yield good("change: task", cdc("CREATE", "Task", WhatId="006A", TaskSubtype="Call", OwnerId="005A"), "deal.activity")
+    to_do = {"WhoId": "00QA", "TaskSubtype": "Call"}
+    yield idle("change: a task to do", cdc("CREATE", "Task", **to_do, Status="Not Started"))
+    yield good("change: a task that was done", cdc("CREATE", "Task", **to_do, Status="Completed"), "lead.contacted")
+    yield good("change: a task that is done now", cdc("UPDATE", "Task", **to_do, Status="Completed"), "lead.contacted")
+    webinar = {"settings": cdc("CREATE")["settings"] | {"lead_when": {"LeadSource": ["Web"], "Status": ["Working"]}}}
+    yield good("change: a lead that is none yet", cdc("CREATE", "Lead", LeadSource="List") | webinar, "lead.updated")
+    yield good("change: it is one now", cdc("UPDATE", "Lead", Status="Working") | webinar, "lead.created", "lead.updated")
     yield good("gap: create", cdc("GAP_CREATE"), "deal.created", data=[{}])
     yield good("gap: delete", cdc("GAP_DELETE"), "deal.deleted")
     yield dead("gap: update", cdc("GAP_UPDATE"), "invalid_data")
@@ -434,7 +512,7 @@ def close() -> Iterator[Vector]:
         sign("opportunity", "created", deal),
         "deal.created",
         subjects=["oppo_1"],
-        data=[{"currency": "USD", "stage": "stat_a", "owner": "u", "amount": "1000.5"}],
+        data=[{"currency": "USD", "stage": "stat_a", "owner": "u", "amount": "1000.50"}],
     )
     yield good("won", s.close(compact(s.CLOSE_WON)), "deal.won", times=["2026-09-21T14:13:20.395Z"])
     yield good("stage", sign("opportunity", "updated", deal, {"status_id": "stat_0"}), "deal.stage_changed")
@@ -448,6 +526,16 @@ def close() -> Iterator[Vector]:
     )
     yield good("a call", sign("activity.call", "created", {"lead_id": "lead_1", "direction": "outbound"}), "lead.contacted")
     yield idle("a call that came in", sign("activity.call", "created", {"lead_id": "lead_1", "direction": "inbound"}))
+    yield idle("a draft", sign("activity.email", "created", {"lead_id": "lead_1", "direction": "outgoing", "status": "draft"}))
+    yield good(
+        "an e-mail that went out", sign("activity.email", "sent", {"lead_id": "lead_1", "status": "sent"}), "lead.contacted"
+    )
+    hot = {"signature_key": s.CLOSE_KEY, "lead_when": {"status_label": "Hot"}}
+    lead = {"id": "lead_1", "status_label": "Hot"}
+    made = sign("lead", "created", {**lead, "status_label": "Cold"}, object_id="lead_1")
+    yield good("a lead that is none yet", made | {"settings": hot}, "lead.updated")
+    turned = sign("lead", "updated", lead, {"status_label": "Cold"}, object_id="lead_1")
+    yield good("it is one now", turned | {"settings": hot}, "lead.updated", "lead.created")
     yield idle("a task", sign("task.lead", "created", {}))
     yield dead("no id", sign("opportunity", "created", deal, id=None), "invalid_data")
 
@@ -468,6 +556,14 @@ def attio() -> Iterator[Vector]:
     )
     yield dead("merged, with nothing named", sign("record.merged"), "invalid_data")
     yield good("a lead", sign("record.created", object_id="6e5e6b5c-5b2a-4f60-8f5f-1b7c2f9f3e11"), "lead.created")
+    listed = s.attio_note("list-entry.created", list_id="l-1", entry_id="e-1")
+    listed["events"][0] |= {"parent_object_id": "people", "parent_record_id": "p-1"}
+    lists = s.attio(compact(listed))
+    lists["settings"] |= {"lead_lists": ["l-1"]}
+    yield good("a list that makes leads", lists, "lead.created", subjects=["p-1"])
+    yield idle("another list", s.attio(compact(listed)))
+    person = sign("record.created", object_id="6e5e6b5c-5b2a-4f60-8f5f-1b7c2f9f3e11")
+    yield idle("a person who is in no list", person | {"settings": lists["settings"]})
     yield idle("another object", sign("record.created", object_id="0"))
     yield idle("a note", sign("note.created"))
     vector = sign("record.created")
@@ -600,6 +696,11 @@ def standard() -> Iterator[Vector]:
             {"stage": "Proposal", "source": "zoho"},
         ],
     )
+    scale = {"events": [{"type": "deal.won", "subject": "$.id", "data": {"amount": {"path": "$.a", "scale": 0.01}}}]}
+    text = s.standard(compact({"id": "D", "a": "125050"})) | {"settings": {**vector["settings"], "mapping": scale}}
+    yield good("a scale, of a number that is text", text, "deal.won", data=[{"amount": "1250.50"}])
+    rounded = s.standard(compact({"type": "deal.won", "data": {"id": "1.23457E+10"}}))
+    yield dead("an id that a spreadsheet has rounded", rounded, "invalid_data")
     broken = s.standard(compact({"data": [{"module": "Deals", "operation": "insert", "Amount": 1}, rows["data"][1]]}))
     yield dead("a mapping that finds no subject", broken | {"settings": settings}, "invalid_data", "deal.won")
 

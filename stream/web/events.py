@@ -1,0 +1,65 @@
+"""How do files of events and a CRM's history get into a running instance over its API?
+
+``POST /api/events`` takes lines of CloudEvents (JSON, structured mode) from an operator. It answers when the broker has them all.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from fastapi import APIRouter, Request, Response
+
+from stream.publisher import NoTopic, address
+from stream.web.api import to_json
+from stream.web.operate import Operations, Refusal, refused
+
+#: Bytes and lines of one request.
+BODY = 1 << 20
+EVENTS = 500
+
+#: Writes events and returns once they are safe; raises ``OSError`` where the broker does not take them.
+Take = Callable[[Sequence[bytes]], Awaitable[None]]
+
+
+def router(operations: Operations, take: Take) -> APIRouter:
+    """Return the route; ``operations`` knows who may."""
+    routes = APIRouter(prefix="/api")
+    one_at_a_time = asyncio.Lock()
+
+    @routes.post("/events", summary="Take in events")
+    async def events(request: Request) -> Response:
+        """Publish CloudEvents, one a line: at most 500, and 1 MiB. The answer counts them, and says which are none and why.
+
+        It comes once the broker has them; on the embedded broker, once they are folded. Sending a batch again does no harm: an
+        event counts once.
+        """
+        try:
+            operations.operator(request, "operate")
+            lines = (await _body(request)).splitlines()
+            if len(lines) > EVENTS:
+                raise Refusal(413, f"found {len(lines)} lines (accepted: {EVENTS})")
+            usable: list[bytes] = []
+            wrong: list[dict[str, object]] = []
+            for number, line in enumerate(lines, start=1):
+                try:
+                    address(line)
+                    usable.append(line)
+                except NoTopic as error:
+                    wrong.append({"line": number, "reason": str(error)})
+            async with one_at_a_time:
+                await take(usable)
+        except Refusal as refusal:
+            return refused(refusal)
+        except OSError as error:
+            return to_json({"error": f"{error}; try again"}, 503, {"retry-after": "2"})
+        return to_json({"acknowledged": len(usable), "refused": wrong})
+
+    return routes
+
+
+async def _body(request: Request) -> bytes:
+    found = bytearray()
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > BODY:
+            raise Refusal(413, f"the body is longer than {BODY} bytes")
+    return bytes(found)

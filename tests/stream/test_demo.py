@@ -1,0 +1,34 @@
+"""The demonstration has something to show at whatever hour it is started."""
+
+from datetime import datetime
+
+import pytest
+
+from models.calendar import epoch_ms
+from models.windows import Window
+from stream.catalogue import load_catalogue
+from tests.stream.demo import Company
+
+#: A night at a month's end, the first minutes of a year, a leap day, the nights in which the clocks change.
+INSTANTS = (
+    "2026-11-28T01:40:00+00:00",
+    "2027-01-01T00:05:00+01:00",
+    "2028-02-29T12:00:00+01:00",
+    "2027-03-28T03:10:00+02:00",
+    "2027-10-31T02:30:00+01:00",
+)
+#: Answered by the models, which this company does not run.
+PREDICTED = {"weighted_pipeline_model"}
+
+
+@pytest.mark.parametrize("instant", INSTANTS)
+def test_every_kpi_has_a_value(instant: str) -> None:
+    now = epoch_ms(datetime.fromisoformat(instant))
+    acme, catalogue = Company(now), load_catalogue()
+    readings = [
+        catalogue.reading(kpi, acme.view, Window.parse(window), "total", now)
+        for kpi in catalogue.kpis.values()
+        if kpi.id not in PREDICTED
+        for window in ("7d", "30d")
+    ]
+    assert [(reading.kpi, reading.window, reading.why) for reading in readings if reading.value is None] == []

@@ -1,0 +1,132 @@
+"""Commands and the instance that the same user runs on this machine, on the broker in its memory."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from models.calendar import iso
+from stream.options import wall_clock
+from stream.settings import load
+from tests.tools import free_port
+from vigie import local
+from vigie.local import Local, announced
+from vigie.up import up
+
+
+def event(number: int, kind: str, at: int, **data: Any) -> dict[str, Any]:
+    told = {"specversion": "1.0", "id": f"e{number}", "source": "/test", "type": kind, "subject": f"D{number}", "time": iso(at)}
+    return {**told, "data": data}
+
+
+def history(now: int) -> list[dict[str, Any]]:
+    """Return 700 won deals of ten each (two batches), and one that nobody can use."""
+    events = []
+    for number in range(700):
+        at = now - 86_400_000 - number * 60_000
+        events.append(event(number, "deal.won", at, amount=10, currency="EUR"))
+    return [*events, event(9_999, "deal.won", now - 3_600_000, amount="plenty")]
+
+
+async def test_events_get_in_and_dead_letters_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    port = free_port()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")} | {
+        "VIGIE_WEB__PORT": str(port),
+        "COLUMNS": "80",
+    }
+
+    async def vigie(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "vigie", *arguments]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+        async with asyncio.timeout(120):
+            out, _ = await process.communicate()
+        return process.returncode or 0, " ".join(out.decode().split())
+
+    code, said = await vigie("publish", "/dev/null")
+    assert code == 1 and "(accepted: an instance that runs there, such as `vigie up`" in said, said
+    code, said = await vigie("dead-letters", "list")
+    assert code == 1 and "start `vigie up`" in said, said
+
+    file, worse = tmp_path / "history.jsonl", tmp_path / "worse.jsonl"
+    file.write_bytes(b"\n".join(orjson.dumps(one) for one in history(wall_clock())))
+    worse.write_bytes(orjson.dumps({"type": "nonsense.happened"}))
+    running = asyncio.create_task(up(load(environ={}, web__port=port, kafka__partitions=2), demo=False, seed=1))
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as web, asyncio.timeout(240):
+            await _ready(web, running)
+            code, said = await vigie("publish", str(file))
+            assert code == 0 and "701 events acknowledged" in said, said
+            # It is folded by the time it is acknowledged.
+            (sales,) = [r for r in (await web.get("/api/kpis?window=30d")).json() if r["kpi"] == "sales"]
+            assert sales["value"] == 700
+            assert (await vigie("publish", str(file)))[0] == 0  # again: it counts once
+            (sales,) = [r for r in (await web.get("/api/kpis?window=30d")).json() if r["kpi"] == "sales"]
+            assert sales["value"] == 700
+            code, said = await vigie("publish", str(worse))
+            assert code == 1 and "belongs to no topic" in said, said
+            code, said = await vigie("dead-letters", "list")
+            assert code == 0 and "bad_amount data.amount: found 'plenty'" in said, said
+            code, said = await vigie("dead-letters", "redrive", "--all")
+            assert "2 sent again, 0 not" in said, said
+
+            own = local.found(port)
+            assert own is not None and (await vigie("alerts", "token")) == (0, own.token)
+            assert oct((local.folder() / f"{port}.json").stat().st_mode)[-3:] == "600"
+            line = orjson.dumps(history(wall_clock())[0])
+            for headers, status in (
+                ({}, 401),
+                ({"authorization": "Bearer guess"}, 401),
+                ({"authorization": f"Bearer {own.token}"}, 200),
+            ):
+                assert (await web.post("/api/events", content=line, headers=headers)).status_code == status
+            headers = {"authorization": f"Bearer {own.token}"}
+            assert (await web.post("/api/events", content=b"x\n" * 501, headers=headers)).status_code == 413
+            assert (await web.post("/api/events", content=b"x" * (1 << 20) + b"x", headers=headers)).status_code == 413
+            mixed = (await web.post("/api/events", content=line + b"\nx", headers=headers)).json()
+            assert mixed["acknowledged"] == 1 and mixed["refused"][0]["line"] == 2
+            # The local token closes nothing that was open without operators.
+            assert (await web.get("/api/alerts/history")).status_code == 200
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert local.found(port) is None
+
+
+async def _ready(web: httpx.AsyncClient, running: asyncio.Task[None]) -> None:
+    while True:
+        if running.done():
+            running.result()
+        try:
+            if (await web.get("/readyz")).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        await asyncio.sleep(0.2)
+
+
+def test_a_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    told = Local("a-token", "127.0.0.1:1")
+    with announced(8080, told):
+        assert local.found(8080) == told and local.found(8081) is None
+        local.folder().chmod(0o755)
+        assert local.found(8080) is None
+        with announced(8081, told):
+            assert not (local.folder() / "8081.json").exists()
+        local.folder().chmod(0o700)
+        with announced(8080, Local("the next one's", "")):
+            pass
+    other = tmp_path / "elsewhere"
+    other.mkdir(mode=0o700)
+    local.folder().rmdir()
+    local.folder().symlink_to(other)
+    with announced(8080, told):
+        assert local.found(8080) is None and not list(other.iterdir())
