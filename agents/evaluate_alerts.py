@@ -6,8 +6,10 @@ from typing import Any
 from alert_rules.evaluator import EvaluateAlerts
 from alert_rules.explain import Link, no_link
 from alert_rules.finding import TOPIC as FINDINGS
+from alert_rules.message import NOBODY
 from alert_rules.rule import Rule
 from models.kpis.reading import Reading
+from models.owners import Owners
 from models.roll import Stand, Wanted
 from stream.options import FoldSpec
 
@@ -20,7 +22,8 @@ class Evaluator:
     """The rules and, where this worker owns the readings' one partition, the alerts that stand.
 
     ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``; ``link`` the address
-    of a deal's or lead's page; ``gap`` for how long (ms) readings may stay away before that time counts for nothing.
+    of a deal's or lead's page; ``people`` who is behind an owner's id; ``gap`` for how long (ms) readings may stay away before
+    that time counts for nothing.
     """
 
     def __init__(
@@ -28,12 +31,13 @@ class Evaluator:
         rules: Sequence[Rule],
         owned: Callable[[], EvaluateAlerts | None] = lambda: None,
         link: Link = no_link,
+        people: Owners = NOBODY,
         *,
         gap: int = 0,
     ) -> None:
         self._gap = gap
         self.rules = tuple(rules)
-        self._link = link
+        self._link, self._people = link, people
         self.owned = owned
         self._empty = EvaluateAlerts(self.rules)
 
@@ -42,7 +46,7 @@ class Evaluator:
         return FoldSpec(
             name=NAME,
             topics=("readings", FINDINGS),
-            make=lambda partition: EvaluateAlerts(self.rules, self._link, gap=self._gap),
+            make=lambda partition: EvaluateAlerts(self.rules, self._link, self._people, gap=self._gap),
             lane=LANE,
             doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )

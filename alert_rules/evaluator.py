@@ -15,13 +15,14 @@ from alert_rules.evaluate import AlertState, Phase, Transition, decode_state, en
 from alert_rules.explain import Link, explanation, no_link, standing
 from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.finding import Finding
-from alert_rules.message import message, summary
+from alert_rules.message import NOBODY, message, summary
 from alert_rules.reading import dimension, observe, sample
 from alert_rules.rule import Direction, Rule
 from models.calendar import MINUTE_MS, iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
+from models.owners import Owners
 from models.panes import TOTAL
 from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
 
@@ -40,14 +41,14 @@ class EvaluateAlerts:
     Rows: ``rule|segment`` to the state's JSON. Outputs: every transition, on ``alerts``, keyed by incident.
     """
 
-    def __init__(self, rules: Iterable[Rule], link: Link = no_link, *, gap: int = 0) -> None:
-        """``link`` gives the address of a deal's or lead's page.
+    def __init__(self, rules: Iterable[Rule], link: Link = no_link, people: Owners = NOBODY, *, gap: int = 0) -> None:
+        """``link`` gives the address of a deal's or lead's page, ``people`` who is behind an owner's id.
 
         ``gap``: time in which no reading came for so long (ms) does not count towards ``for`` (0: all time does; in a replay
         readings are as far apart as its steps).
         """
         self._gap, self._heard = gap, 0
-        self._link = link
+        self._link, self._people = link, people
         self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
         self._states: dict[str, AlertState] = {}
         self._standing: Counter[str] = Counter()  # alerts by rule
@@ -244,8 +245,8 @@ class EvaluateAlerts:
                 self._say(rule, orphaned(state, max(record.timestamp, state.at), f"{segment} has no readings any more"))
 
     def _say(self, rule: Rule, transition: Transition, because: Mapping[str, Any] | None = None) -> None:
-        why = explanation(rule, transition, because, self._link) if transition.kind.told else None
-        said = message(rule, transition, why)
+        why = explanation(rule, transition, because, self._link, self._people) if transition.kind.told else None
+        said = message(rule, transition, why, self._people)
         value = orjson.dumps({"type": "transition", **said.data, "message": said.words})
         self._outputs.append(Output("alerts", transition.incident.encode(), value))
 
@@ -310,7 +311,7 @@ class EvaluateAlerts:
             "rule": state.rule,
             "kpi": rule.kpi or None if rule else None,
             "title": (rule.title or rule.kpi) if rule else None,
-            "summary": summary(rule, state.segment, state.severity, state.started, reading) if rule else None,
+            "summary": summary(rule, state.segment, state.severity, state.started, reading, self._people) if rule else None,
             "window": rule.window or None if rule else None,
             "segment": {} if state.segment == "total" else {name: place},
             "state": state.phase.value,
@@ -328,7 +329,7 @@ class EvaluateAlerts:
             "direction": rule.direction.value if rule else None,
             "labels": dict(rule.labels) if rule else {},
             "runbook": rule.runbook if rule else None,
-            "explanation": standing(rule, state, reading, self._because.get(key), self._link) if rule else None,
+            "explanation": standing(rule, state, reading, self._because.get(key), self._link, self._people) if rule else None,
         }
 
     def counts(self) -> dict[tuple[str, str, str], int]:

@@ -17,6 +17,7 @@ from alert_rules.rule import Direction, Rule, Severity, Statistic
 from alert_rules.wording import number
 from models.calendar import iso
 from models.kpis.reading import Reading
+from models.owners import Owners
 
 #: The heading of the deals or leads behind an alert.
 BEHIND = "Behind it:"
@@ -30,26 +31,30 @@ def no_link(kind: str, id: str, sender: str) -> str | None:
     return None
 
 
-def explanation(rule: Rule, transition: Transition, because: Mapping[str, Any] | None, link: Link) -> dict[str, Any]:
+def explanation(
+    rule: Rule, transition: Transition, because: Mapping[str, Any] | None, link: Link, people: Owners
+) -> dict[str, Any]:
     """Return a transition's explanation, ready for JSON.
 
     What came with the reading (``previous``, ``change``, ``parts``, ``moved_by``, ``total``, ``behind``), ``target`` where the
     rule has one, and ``resolves``: what would end the alert, in words.
     """
     ends = None if transition.kind is Kind.RESOLVED else resolves(rule, transition.severity, transition.reading)
-    return _made(transition.reading, because, link, ends)
+    return _made(transition.reading, because, link, people, ends)
 
 
 def standing(
-    rule: Rule, state: AlertState, reading: Reading | None, because: Mapping[str, Any] | None, link: Link
+    rule: Rule, state: AlertState, reading: Reading | None, because: Mapping[str, Any] | None, link: Link, people: Owners
 ) -> dict[str, Any] | None:
     """Return the explanation of an alert that stands, None while it is only pending."""
     if state.phase is Phase.PENDING:
         return None
-    return _made(reading, because, link, resolves(rule, state.severity, reading))
+    return _made(reading, because, link, people, resolves(rule, state.severity, reading))
 
 
-def _made(reading: Reading | None, because: Mapping[str, Any] | None, link: Link, ends: str | None) -> dict[str, Any]:
+def _made(
+    reading: Reading | None, because: Mapping[str, Any] | None, link: Link, people: Owners, ends: str | None
+) -> dict[str, Any]:
     found = dict(because or {})
     if reading is not None and reading.against and "target" in reading.against:
         found["target"] = dict(reading.against["target"])
@@ -59,7 +64,7 @@ def _made(reading: Reading | None, because: Mapping[str, Any] | None, link: Link
     if reading is not None and reading.since is not None:
         found["since"] = iso(reading.since)
     if "behind" in found:
-        found["behind"] = [_linked(one, link) for one in found["behind"]]
+        found["behind"] = [_linked(one, link, people) for one in found["behind"]]
     if ends is not None:
         found["resolves"] = ends
     return found
@@ -69,15 +74,24 @@ def _itself(reading: Reading, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the deal or lead that an alert about a single one is about."""
     kind, id = next(iter(reading.segment.items()))
     amount = facts.get("amount")
-    known = [None if amount is None else number(amount, "money", reading.currency), facts.get("stage"), facts.get("owner")]
+    known = [None if amount is None else number(amount, "money", reading.currency), facts.get("stage")]
     said = ", ".join(inert(str(one)) for one in known if one)
-    return {"id": id, "entity": kind, "said": said, "amount": amount, "sender": facts.get("sender") or ""}
+    found = {"id": id, "name": facts.get("name"), "entity": kind, "said": said, "amount": amount, "owner": facts.get("owner")}
+    return {name: value for name, value in found.items() if value is not None} | {"sender": facts.get("sender") or ""}
 
 
-def _linked(one: Mapping[str, Any], link: Link) -> dict[str, Any]:
+def _linked(one: Mapping[str, Any], link: Link, people: Owners) -> dict[str, Any]:
     url = link(str(one.get("entity", "deal")), str(one["id"]), str(one.get("sender", "")))
     shown = {name: value for name, value in one.items() if name != "sender"}
+    if one.get("owner"):
+        # The id stays beside it, for programs; people read the name.
+        shown["said"] = ", ".join(part for part in (one.get("said"), inert(people.name(str(one["owner"])))) if part)
     return shown if url is None else {**shown, "url": url}
+
+
+def called(id: str, name: object) -> str:
+    """Return what people call a deal or lead: its name with the id behind it, or the id."""
+    return f"{inert(str(name))} ({inert(id)})" if name else inert(id)
 
 
 def resolves(rule: Rule, severity: Severity, reading: Reading | None) -> str | None:
@@ -171,7 +185,8 @@ def behind_items(why: Mapping[str, Any]) -> list[tuple[str, str | None]]:
     """Return the deals or leads behind an alert: a line each, and the address of its page where it is known."""
     items = []
     for place, one in enumerate(why.get("behind") or (), start=1):
-        words = ", ".join(str(one[name]) for name in ("id", "what", "said") if one.get(name))
+        who = called(str(one["id"]), one.get("name"))
+        words = ", ".join([who, *(str(one[name]) for name in ("what", "said") if one.get(name))])
         items.append((f"{place}. {inert(words)}", one.get("url")))
     return items
 

@@ -10,7 +10,7 @@ from alert_rules.condition import against, measured, told
 from alert_rules.durations import day_of, human, moment
 from alert_rules.entity import ATTRIBUTES, DAYS, NUMBERS, Watched
 from alert_rules.evaluate import Kind, Transition
-from alert_rules.explain import behind_lines, told_facts
+from alert_rules.explain import behind_lines, called, told_facts
 from alert_rules.finding import FACTS
 from alert_rules.inert import inert
 from alert_rules.reading import sample
@@ -19,6 +19,10 @@ from alert_rules.wording import Quantity, fill, number
 from models.calendar import epoch_ms, iso
 from models.kpis.earlier import SEASONAL, TARGET
 from models.kpis.reading import Reading
+from models.owners import Owners
+
+#: Nobody is known by name: owners are told by their ids.
+NOBODY = Owners()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +44,14 @@ class Message:
         return {"title": self.title, "text": self.text, "about": self.about, "headline": self.headline}
 
 
-def summary(rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None) -> str:
+def summary(rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None, people: Owners = NOBODY) -> str:
     """Return the rule's summary, filled in; without a reading its numbers are told as ``no value``."""
-    return fill(rule.summary, _fields(rule, segment, severity, started, reading))
+    return fill(rule.summary, _fields(rule, segment, severity, started, reading, people))
 
 
-def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None) -> dict[str, str | Quantity]:
+def _fields(
+    rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None, people: Owners
+) -> dict[str, str | Quantity]:
     """Return what a summary may name."""
     step = rule.step(severity)
     currency = reading.currency if reading is not None else None
@@ -54,8 +60,8 @@ def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading:
         return Quantity(value, unit, currency)
 
     if rule.entity is not None:
-        return _of_entity(rule, segment, severity, started, reading)
-    place = inert(segment.partition("=")[2]) or "total"
+        return _of_entity(rule, segment, severity, started, reading, people)
+    place = _place(segment, people) or "total"
     found: dict[str, str | Quantity] = {
         "kpi": rule.title or rule.kpi,
         "window": rule.window,
@@ -77,12 +83,21 @@ def _fields(rule: Rule, segment: str, severity: Severity, started: int, reading:
     return found
 
 
-def _of_entity(rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None) -> dict[str, str | Quantity]:
+def _place(segment: str, people: Owners) -> str:
+    """Return what people call a segment's value."""
+    dimension, _, value = segment.partition("=")
+    return inert(people.name(value) if dimension == "owner" else value)
+
+
+def _of_entity(
+    rule: Rule, segment: str, severity: Severity, started: int, reading: Reading | None, people: Owners
+) -> dict[str, str | Quantity]:
     """Return what the summary of a rule on single deals or leads may name."""
     assert rule.entity is not None and rule.by is not None
     facts = against(reading, FACTS) if reading is not None else {}
     currency, step = reading.currency if reading is not None else None, rule.step(severity)
-    found: dict[str, str | Quantity] = {name: inert(str(facts.get(name) or "unknown")) for name in ATTRIBUTES[rule.by]}
+    known = _attributes(rule.by, facts, people)
+    found: dict[str, str | Quantity] = {name: inert(known.get(name, "unknown")) for name in ATTRIBUTES[rule.by]}
     found |= {name: Quantity(facts.get(name), _spoken(rule, name), currency) for name in NUMBERS[rule.by]}
     days = {name: facts.get(name) for name in DAYS[rule.by]}
     found |= {name: "unknown" if at is None else day_of(at * 1000, rule.zone) for name, at in days.items()}
@@ -91,7 +106,7 @@ def _of_entity(rule: Rule, segment: str, severity: Severity, started: int, readi
         found["feeds"] = inert(str(facts.get("feeds") or "unknown"))
         found["last"] = moment(epoch_ms(datetime.fromisoformat(str(last))), rule.zone) if last else "unknown"
     return found | {
-        rule.by: inert(segment.partition("=")[2]),
+        rule.by: called(segment.partition("=")[2], facts.get("name")),
         "severity": severity.value,
         "since": moment(started, rule.zone),
         "value": Quantity(reading.value if reading else None, rule.spoken, currency),
@@ -127,23 +142,24 @@ def _compared(rule: Rule, reading: Reading | None) -> dict[str, tuple[float | No
     return {}
 
 
-def message(rule: Rule, transition: Transition, why: Mapping[str, Any] | None = None) -> Message:
+def message(rule: Rule, transition: Transition, why: Mapping[str, Any] | None = None, people: Owners = NOBODY) -> Message:
     """Return what to say. Deterministic: the same transition is told in the same words. ``why`` is its explanation."""
     reading = transition.reading
     about = rule.title or rule.kpi
     if transition.segment != "total":
         kind, _, which = transition.segment.partition("=")
-        about += f" · {inert(which)}" if rule.entity is not None else f" · {kind.replace('_', ' ')} {inert(which)}"
+        place = _place(transition.segment, people)
+        about += f" · {place}" if rule.entity is not None else f" · {kind.replace('_', ' ')} {place}"
     if rule.entity is not None and transition.kind is Kind.RESOLVED:
         # What was measured is gone with its cause: the summary would be a sentence of holes.
         head = inert(transition.reason)
         words = f"{about.partition(' · ')[2]}: {head}" if rule.by == "sender" else f"{kind.capitalize()} {inert(which)}: {head}"
     else:
         head = _headline(rule, reading) if reading is not None else ""
-        words = summary(rule, transition.segment, transition.severity, transition.started, reading)
+        words = summary(rule, transition.segment, transition.severity, transition.started, reading, people)
     title = f"[{_stamp(transition)}] {about}{f': {head}' if head else ''}"
     lines = [words, ""]
-    lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading, why)]
+    lines += [f"{label}: {words}" for label, words in _facts(rule, transition, reading, why, people)]
     if why is not None:
         lines += behind_lines(why)
     return Message(title, "\n".join(lines), data(rule, transition) | {"explanation": why}, about, head)
@@ -185,7 +201,9 @@ def _stamp(transition: Transition) -> str:
             return transition.severity.value.upper()
 
 
-def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+def _facts(
+    rule: Rule, transition: Transition, reading: Reading | None, why: Mapping[str, Any] | None, people: Owners
+) -> list[tuple[str, str]]:
     facts = [("Why", inert(transition.reason, 500))]
     if reading is not None:
         value = number(reading.value, rule.spoken, reading.currency)
@@ -198,7 +216,7 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Map
             facts.append(("Sample", number(cases, "count")))
         if rule.window:
             facts.append(("Window", f"{rule.window}, {moment(reading.start, rule.zone)} to {moment(reading.at, rule.zone)}"))
-        facts += _known(rule, reading)
+        facts += _known(rule, reading, people)
     if why is not None:
         facts += told_facts(rule, why, reading.currency if reading is not None else None)
     step = rule.step(transition.severity)
@@ -217,12 +235,20 @@ def _facts(rule: Rule, transition: Transition, reading: Reading | None, why: Map
     return facts
 
 
-def _known(rule: Rule, reading: Reading) -> list[tuple[str, str]]:
+def _attributes(by: str, facts: Mapping[str, Any], people: Owners) -> dict[str, str]:
+    """Return what is known of a deal, lead or sender in words: its owner by name."""
+    found = {name: str(facts[name]) for name in ATTRIBUTES[by] if facts.get(name)}
+    return found | {name: people.name(value) for name, value in found.items() if name == "owner"}
+
+
+def _known(rule: Rule, reading: Reading, people: Owners) -> list[tuple[str, str]]:
     """Return what is known of the deal or lead, a line each."""
     if rule.entity is None or rule.by is None:
         return []
     facts, numbers = against(reading, FACTS), NUMBERS[rule.by]
-    lines = [(name, facts[name]) for name in (*ATTRIBUTES[rule.by], *numbers) if facts.get(name) is not None]
+    names = {"name": facts["name"]} if facts.get("name") else {}
+    known: dict[str, Any] = names | _attributes(rule.by, facts, people)
+    lines = [*known.items(), *((name, facts[name]) for name in numbers if facts.get(name) is not None)]
     return [
         (
             _LABELS.get(name, name.capitalize()),

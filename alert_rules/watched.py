@@ -56,6 +56,8 @@ def known(state: State) -> dict[str, Any]:
     """Return what people are told of an entity; what is not known is left out."""
     kind = "deal" if isinstance(state, DealState) else "lead"
     facts: dict[str, Any] = {name: value for name in ATTRIBUTES[kind] if (value := getattr(state, name))}
+    if state.name:
+        facts["name"] = state.name
     if isinstance(state, DealState):
         if state.amount is not None:
             facts["amount"] = state.amount / 10_000

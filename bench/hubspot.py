@@ -82,7 +82,7 @@ class Crm:
         }
 
     def life(self, id: int) -> list[Note]:
-        """A contact or a deal, from its creation to where it stands now, in the order in which it happened."""
+        """A contact that becomes a lead, or a deal, from its creation to where it stands, in the order in which it happened."""
         dice, truth = self._random, self.truth
         at = self.now - dice.randrange(3_600_000 * 2, self.days * _DAY)
 
@@ -93,7 +93,7 @@ class Crm:
 
         if dice.random() < 0.25:
             truth.leads += 1
-            return [self._note("contact.creation", id, at)]
+            return [self._note("contact.propertyChange", id, at, propertyName="lifecyclestage", propertyValue="lead")]
 
         def change(name: str, value: str) -> Note:
             return self._note("deal.propertyChange", id, later(), propertyName=name, propertyValue=value)

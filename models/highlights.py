@@ -79,6 +79,7 @@ class Item(msgspec.Struct, frozen=True, array_like=True, order=True):
     sender: str | None = None
     owner: str | None = None
     stage: str | None = None
+    name: str = ""  # what people call it; "" where it is not known
 
 
 _encode = msgspec.json.Encoder().encode
@@ -167,7 +168,7 @@ class PickHighlights:
                 names = [TOTAL]
                 names += [f"{d}={value}" for d in _DIMENSIONS if (value := getattr(state, d))]
             stage = getattr(state, "stage", None)
-            item = Item(-rank, state.id, at, getattr(state, "amount", None), state.sender, state.owner, stage)
+            item = Item(-rank, state.id, at, getattr(state, "amount", None), state.sender, state.owner, stage, state.name or "")
             for name in [*names, f"stage={stage}"] if kind in TIMELESS and stage else names:
                 yield f"{kind}:{day}:{name}", item
 
@@ -273,10 +274,11 @@ def _told(kind: str, item: Item, currency: str) -> dict[str, Any]:
     since = "since" if kind in (OPEN, STALLED, UNANSWERED, UNQUALIFIED, UNCONVERTED) else "on"
     told: Mapping[str, Any] = {
         "id": item.id,
+        "name": item.name or None,
         "entity": "deal" if kind in (WON, LOST, OPEN, STALLED) else "lead",
         "kind": kind,
         "what": f"{_WORDS[kind]}{stage}",
-        "said": f"{money}{since} {when[:10]}" + (f", {item.owner}" if item.owner else ""),
+        "said": f"{money}{since} {when[:10]}",
         "amount": amount,
         "owner": item.owner,
         "at": when,

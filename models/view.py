@@ -6,6 +6,7 @@ additions whatever the window's length.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from heapq import nlargest
 
 import orjson
 
@@ -43,6 +44,7 @@ class View:
         self._first_day: dict[str, int] = {}  # of each fold
         self._series: dict[tuple[str, Grain, str], Series] = {}
         self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
+        self._changes: dict[str, int] = {}  # segment -> panes of its that were told or changed: how much goes on there
         self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
         self._plans: dict[tuple[int, int, int], tuple[tuple[Span, ...], tuple[Span, ...] | None]] = {}
         self._notes: dict[str, dict[tuple[str, int], Mapping[str, int]]] = {SINCE: {}, BEHIND: {}, COUNTED: {}}
@@ -69,6 +71,7 @@ class View:
         """Forget everything: the topic is about to be read from its beginning."""
         self._series.clear()
         self._segments.clear()
+        self._changes.clear()
         self._totals.clear()
         self._last_minute = -1
         self._first_day.clear()
@@ -115,6 +118,8 @@ class View:
                 self._count_segment(fold, segment, -1)
         if not changed:
             return None
+        if segment in self._changes:
+            self._changes[segment] += 1
         # A prediction is made anew as time passes: that is no event.
         if grain is Grain.MINUTE and pane > self._last_minute and fold != "predictions":
             self._last_minute = pane
@@ -144,6 +149,7 @@ class View:
         dimension, sign, value = segment.partition("=")
         if not sign:
             return
+        self._changes.setdefault(segment, 0)
         values = self._segments.setdefault(dimension, {})
         folds = values.setdefault(value, {})
         folds[fold] = folds.get(fold, 0) + by
@@ -151,6 +157,7 @@ class View:
             del folds[fold]
             if not folds:
                 del values[value]
+                del self._changes[segment]
                 if not values:
                     del self._segments[dimension]
 
@@ -162,6 +169,25 @@ class View:
         """Return the dimension's values, sorted: those known to any of the folds (all folds where none are named)."""
         values = self._segments.get(dimension, {})
         return sorted(v for v, known in values.items() if folds is None or not folds.isdisjoint(known))
+
+    def count(self, dimension: str) -> int:
+        """Return how many values the dimension has."""
+        return len(self._segments.get(dimension, {}))
+
+    def holds(self, dimension: str, value: str) -> bool:
+        """Whether the dimension has this value."""
+        return value in self._segments.get(dimension, {})
+
+    def busiest(self, dimension: str, folds: frozenset[str], most: int) -> list[str]:
+        """Return at most so many of :meth:`segments`, sorted: where there are more, those in which most goes on.
+
+        What goes on is counted as the panes come, so that this costs one look at each name and no sum.
+        """
+        names = self.segments(dimension, folds)
+        if len(names) > most:
+            changes = self._changes
+            names = sorted(nlargest(most, names, key=lambda name: changes.get(f"{dimension}={name}", 0)))
+        return names
 
     def total(self, fold: str, segment: str, window: Window | int, at: int) -> Cells:
         """Return the sums over a window, or over [from, at); segment is ``total`` or ``dimension=value``.

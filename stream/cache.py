@@ -6,7 +6,7 @@ answers from it. Redis is a cache: when it is away nothing waits, nothing is los
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -183,6 +183,15 @@ class CachedSource:
     def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
         """Return the slice as it was when the snapshot was made, whatever ``at``; raise ``Unavailable`` where it was not kept."""
         return [reading for reading in self._snapshot.get(window, by) if kpi is None or reading["kpi"] == kpi]
+
+    def busiest(self, at: int, window: str, by: str, kpi: str, most: int) -> Iterator[Reading]:
+        """Yield what the snapshot holds of the slice, at most so many readings."""
+        yield from self.read(at, window, by, kpi)[:most]
+
+    def count(self, by: str) -> int:
+        """Return how many segments the snapshot's slices hold at most."""
+        slices = (found for name, found in self._snapshot.slices.items() if name.endswith(f"|{by}"))
+        return max((len({tuple(r["segment"].values()) for r in found}) for found in slices), default=0)
 
 
 class Publisher:

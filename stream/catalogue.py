@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from models.kpis.catalogue import Catalogue, CatalogueError
+from stream.problems import not_yaml
 
 
 def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
@@ -18,9 +19,9 @@ def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
         try:
             sources.append((str(file), yaml.safe_load(file.read_text("utf-8"))))
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(f"{file}: cannot be read: {error}")
+            problems.append(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")
         except yaml.YAMLError as error:
-            problems.append(f"{file}: not YAML: {error}")
+            problems.append(f"{file}: {not_yaml(error)}")
     try:
         catalogue = Catalogue.load(*sources)
     except CatalogueError as error:

@@ -18,6 +18,7 @@ from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
 from models.kpis.entry import Kpi
 from stream.web.board import Board, Reading, Unavailable
+from stream.web.operators import FAILURES
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
 OUTCOMES = ("applied", "duplicate", "readdressed", "dead_letter")
@@ -120,6 +121,12 @@ class Metrics:
         self._collected_events = Counter(
             "vigie_collect_events_total", "Events that trackers have brought to the topics", ["site"], registry=registry
         )
+        self._withheld = Counter(
+            "vigie_collect_names_withheld_total", "New sources and campaigns told as `other`", ["site"], registry=registry
+        )
+        self._refused = Counter(
+            "vigie_access_refused_total", "Requests of those who may not read or act, by why", ["reason"], registry=registry
+        )
         self._told = Histogram(
             "vigie_notification_seconds",
             "From the reading that changed an alert (or the decision to tell again) to the receiver's acceptance",
@@ -140,6 +147,8 @@ class Metrics:
         for topic in dict.fromkeys(TOPIC_OF.values()):
             self._events.labels(topic, UNKNOWN_TYPE, "dead_letter")
             self._lost.labels(topic)
+        for why in FAILURES:
+            self._refused.labels(why)
         for reason in Reason:
             self._dead.labels(reason.value)
         for lane in lanes:
@@ -228,6 +237,7 @@ class Metrics:
         """Begin the trackers' counters of these sites at 0; requests with another key count under an empty name."""
         for site in sites:
             self._collected_events.labels(site)
+            self._withheld.labels(site)
             for outcome in ("accepted", "duplicate", "unusable", "opted_out", "bot", "wrong_origin", "throttled", "unavailable"):
                 self._collected.labels(site, outcome)
         self._collected.labels("", "unknown_key")
@@ -237,6 +247,14 @@ class Metrics:
         self._collected.labels(site, outcome).inc()
         if events:
             self._collected_events.labels(site).inc(events)
+
+    def withheld(self, site: str, names: int) -> None:
+        """Count names of a tracker's site that were told as ``other``."""
+        self._withheld.labels(site).inc(names)
+
+    def access_refused(self, reason: str) -> None:
+        """Count one request that was not let in."""
+        self._refused.labels(reason).inc()
 
     def source_seen(self, source: str, at: int) -> None:
         """Note the time (epoch ms) of the latest event of a source; the number of sources shown is bounded."""
@@ -433,7 +451,9 @@ class KpiCollector(Collector):
         found = await self._board.slices(self._windows, [None])
         for window in self._windows if self._segments else ():
             for dimension in self._dimensions:
-                found += largest(await self._board.slices([window], [dimension]), self._segments)
+                # Twice as many as are shown: who is largest in a window need not be where most has gone on.
+                candidates = await self._board.slices([window], [dimension], 2 * self._segments)
+                found += largest(candidates, self._segments)
         return found
 
     def collect(self) -> Iterator[Metric]:

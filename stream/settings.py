@@ -4,6 +4,7 @@ Precedence: environment (``VIGIE_SECTION__NAME``; ``VIGIE_SECTION__NAME_FILE`` r
 the YAML file, then the defaults.
 """
 
+import contextlib
 import os
 import re
 import socket
@@ -12,35 +13,26 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
 from models.owners import Owners
 from stream.owners import OwnerSettings, owners_of
+from stream.problems import Lines, near, not_yaml, path_of, problems_of
+from stream.sections import Duration, Section, parse_duration
 from stream.sites import CollectSettings
+from stream.web_settings import LinkKeySettings, LinksSettings, OperatorSettings, WebSettings
 
-_DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)\s*$")
-_UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-
-
-def parse_duration(value: Any) -> int:
-    """Return milliseconds for ``"250ms"``, ``"30s"``, ``"5m"``, ``"72h"``, ``"30d"``, ``"2w"``; else raise ``ValueError``."""
-    if isinstance(value, int) and not isinstance(value, bool) and value == 0:
-        return 0
-    found = _DURATION.match(value) if isinstance(value, str) else None
-    if found is None:
-        raise ValueError(f"not a duration: {value!r} (accepted: a number and ms, s, m, h, d or w, such as 30d)")
-    return round(float(found[1]) * _UNITS[found[2]])
-
-
-Duration = Annotated[int, BeforeValidator(lambda v: v if type(v) is int and v > 0 else parse_duration(v))]
+__all__ = [
+    "LinkKeySettings", "LinksSettings", "OperatorSettings", "Settings", "SettingsError", "WebSettings", "load", "parse_duration",
+]  # fmt: skip
 
 
 class SettingsError(ValueError):
@@ -51,11 +43,7 @@ class SettingsError(ValueError):
         super().__init__("\n".join(problems))
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
-class KafkaSettings(_Section):
+class KafkaSettings(Section):
     """Where the events are: ``embedded`` is the in-process broker, which keeps nothing."""
 
     brokers: str = "embedded"
@@ -80,80 +68,43 @@ class KafkaSettings(_Section):
         return self.brokers == "embedded"
 
 
-class RedisSettings(_Section):
+class RedisSettings(Section):
     """The cache; ``memory://`` is an in-process stand-in. Losing it loses nothing."""
 
     url: SecretStr = SecretStr("memory://")
 
-
-class OperatorSettings(_Section):
-    """Somebody with a bearer token: ``operate`` may acknowledge and silence alerts over the API, ``read`` only see who did."""
-
-    name: str = Field(min_length=1, max_length=100)
-    token: SecretStr = Field(min_length=16)
-    role: Literal["read", "operate"] = "operate"
-
-
-class LinkKeySettings(_Section):
-    """A key that signs links; its id is part of them."""
-
-    id: str = Field(pattern="^[A-Za-z0-9_-]{1,20}$")
-    key: SecretStr = Field(min_length=32)
-
-
-class LinksSettings(_Section):
-    """The signed links of messages: the first key signs, all of them verify. Without a key there are no links."""
-
-    keys: list[LinkKeySettings] = []
-    valid: Duration = parse_duration("7d")
-
     @model_validator(mode="after")
-    def _sound(self) -> "LinksSettings":
-        ids = [key.id for key in self.keys]
-        for id_ in {id_ for id_ in ids if ids.count(id_) > 1}:
-            raise ValueError(f"keys: {id_!r} is there twice (accepted: an id of its own for each)")
+    def _address(self) -> "RedisSettings":
+        sound = False
+        with contextlib.suppress(ValueError):  # its text has the part of the address that is no port: of a password, maybe
+            parts = urlsplit(self.url.get_secret_value())
+            sound = parts.scheme in ("redis", "rediss", "unix", "memory") and (parts.port or 1) > 0
+        if not sound:
+            raise ValueError("url: accepted are redis://, rediss://, unix:// and memory://, special characters as %40 for @")
         return self
 
 
-class WebSettings(_Section):
-    """Where the page, the API and the metrics listen, and who may act on alerts over the API."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
-    public_url: str = ""
-    operators: list[OperatorSettings] = []
-    links: LinksSettings = LinksSettings()
-
-    @model_validator(mode="after")
-    def _reachable(self) -> "WebSettings":
-        if self.links.keys and not self.public_url.startswith(("http://", "https://")):
-            raise ValueError(
-                "links: need public_url, the address that people reach (accepted: such as https://vigie.example.com)"
-            )
-        return self
-
-
-class RateStep(_Section):
+class RateStep(Section):
     """An exchange rate from a day on: units of the business currency for one unit."""
 
     since: date = Field(alias="from")
     rate: float = Field(gt=0, allow_inf_nan=False)
 
 
-class StageSettings(_Section):
+class StageSettings(Section):
     """One stage of a pipeline."""
 
     name: str
     kind: Literal["open", "won", "lost"] = "open"
 
 
-class PipelineSettings(_Section):
+class PipelineSettings(Section):
     """One sales process, its stages in order."""
 
     stages: list[StageSettings]
 
 
-class BusinessSettings(_Section):
+class BusinessSettings(Section):
     """The company's own definitions (``models/business.py``)."""
 
     timezone: str = "UTC"
@@ -173,12 +124,13 @@ class BusinessSettings(_Section):
     @model_validator(mode="after")
     def _sound(self) -> "BusinessSettings":
         if self.timezone not in available_timezones():
-            raise ValueError(f"timezone: unknown time zone {self.timezone!r} (accepted: tz database names, such as Europe/Paris)")
+            hint = near(self.timezone, available_timezones())
+            raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         for code, rate in self.rates.items():
             if not re.fullmatch("[A-Z]{3}", code):
-                raise ValueError(f"rates: {code!r} is not a currency (accepted: ISO 4217 codes, such as USD)")
+                raise ValueError("rates: not a currency (accepted: ISO 4217 codes, such as USD)")
             if (isinstance(rate, list) and not rate) or (isinstance(rate, float) and not 0 < rate < float("inf")):
-                raise ValueError(f"rates: {code}: found {rate!r} (accepted: a number above 0, or a list of from and rate)")
+                raise ValueError(f"rates: {code}: accepted is a number above 0, or a list of from and rate")
         return self
 
     def business(self) -> Business:
@@ -198,7 +150,7 @@ def _midnight(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
-class ReceiverSettings(_Section):
+class ReceiverSettings(Section):
     """Where alerts go. Which of the fields a type needs and takes is in ``RECEIVER_FIELDS``."""
 
     name: str = Field(min_length=1, max_length=100)
@@ -259,7 +211,7 @@ RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 
 
-class TargetSettings(_Section):
+class TargetSettings(Section):
     """A quota: what a KPI is to reach by the end of each such period, in its own unit; ``for`` names one owner, team …"""
 
     kpi: str
@@ -274,7 +226,7 @@ class TargetSettings(_Section):
         return Target(self.kpi, self.period, place, self.value, self.since.toordinal())
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """Which readings are exported to Prometheus."""
 
     windows: list[str] = ["1h", "24h", "7d", "30d"]
@@ -282,7 +234,7 @@ class MetricsSettings(_Section):
     segments: int = Field(20, ge=0, le=1000)
 
 
-class CrmUrls(_Section):
+class CrmUrls(Section):
     """Where the pages of one sender's deals and leads are: addresses with ``{id}`` in them."""
 
     deal: str | None = None
@@ -292,11 +244,11 @@ class CrmUrls(_Section):
     def _addresses(self) -> "CrmUrls":
         for name, url in (("deal", self.deal), ("lead", self.lead)):
             if url is not None and (not url.startswith(("https://", "http://")) or "{id}" not in url):
-                raise ValueError(f"{name}: found {url!r} (accepted: an address with {{id}} in it, such as https://…/deal/{{id}})")
+                raise ValueError(f"{name}: accepted is an address with {{id}} in it, such as https://…/deal/{{id}}")
         return self
 
 
-class ModelsSettings(_Section):
+class ModelsSettings(Section):
     """The predictions: whether there are any, how often a model's news goes round, and what to begin with."""
 
     live: bool = True
@@ -305,7 +257,7 @@ class ModelsSettings(_Section):
     start: dict[Literal["deal", "lead"], Path] = {}  # models to begin with where nothing has been learnt (vigie models warm)
 
 
-class Settings(_Section):
+class Settings(Section):
     """All of it."""
 
     application: str = Field("vigie", pattern="^[A-Za-z0-9._-]{1,100}$")
@@ -358,71 +310,79 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
     """
     environ = os.environ if environ is None else environ
     tree: dict[str, Any] = {}
-    where = "settings"
+    lines = Lines()
     file = config_file(path, environ)
     if file is not None:
-        where = str(file)
-        tree = _read(file)
+        tree, lines = _read(file)
     problems: list[str] = []
+    named: dict[tuple[str, ...], str] = {}
     for name, value in environ.items():
         if name.startswith("VIGIE_") and name not in ("VIGIE_CONFIG", "VIGIE_DATA", "VIGIE_TOKEN"):
-            _place(tree, name, value, problems)
+            parts = _place(tree, name, value, problems)
+            named[tuple(parts)] = name
     for name, value in overrides.items():
         if value is not None:
             _set(tree, name.split("__"), value)
+            named[tuple(name.split("__"))] = name
+
+    def told(loc: tuple[int | str, ...], text: str) -> str:
+        variable = next((its for parts, its in named.items() if loc[: len(parts)] == parts), None)
+        line = lines.of(loc)
+        place = f"environment: {variable}" if variable else f"{file or 'settings'}{'' if line is None else f':{line}'}"
+        return f"{place}: {path_of(loc)}: {text}"
+
+    settings = None
     try:
         settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        problems += [told(loc, text) for loc, text in problems_of(error, Settings)]
+    else:
         try:
             _ = settings.people
         except ValueError as error:
-            problems += [f"{where}: owners: {line}" for line in str(error).splitlines()]
-    except ValidationError as error:
-        for item in error.errors():
-            path_ = ".".join(str(part) for part in item["loc"]) or "(top)"
-            # A secret's value must not be echoed: only short, plain values are shown.
-            found = item.get("input")
-            secret = any(word in path_ for word in ("password", "secret", "url", "token", "key"))
-            shown = (
-                f" (found {found!r})"
-                if isinstance(found, str | int | float) and not secret and item["type"] != "value_error"
-                else ""
-            )
-            problems.append(f"{where}: {path_}: {item['msg'].removeprefix('Value error, ')}{shown}")
-    if problems:
+            problems += [told(("owners",), line) for line in str(error).splitlines()]
+    # Outside of the except: the error that holds the values is nobody's context.
+    if problems or settings is None:
         raise SettingsError(problems)
     return settings
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> tuple[dict[str, Any], Lines]:
+    tree: Any = None
+    lines = Lines()
+    problem = ""
     try:
-        tree = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{file}: cannot be read: {error}"]) from error
-    except yaml.YAMLError as error:
-        raise SettingsError([f"{file}: not YAML: {error}"]) from error
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise SettingsError([f"{file}: found a {type(tree).__name__} (accepted: a mapping of sections)"])
-    return tree
+        text = file.read_text("utf-8")
+        tree, lines = yaml.safe_load(text), Lines(text)
+    except UnicodeDecodeError:
+        problem = "cannot be read: not UTF-8"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = not_yaml(error)
+    if not problem and tree is not None and not isinstance(tree, dict):
+        problem = f"found a {type(tree).__name__} (accepted: a mapping of sections)"
+    if problem:
+        raise SettingsError([f"{file}: {problem}"])
+    return tree or {}, lines
 
 
-def _place(tree: dict[str, Any], name: str, value: str, problems: list[str]) -> None:
-    """Put one environment variable into the tree; lists and mappings may be given as YAML."""
+def _place(tree: dict[str, Any], name: str, value: str, problems: list[str]) -> list[str]:
+    """Put one environment variable into the tree and return where; lists and mappings may be given as YAML."""
     parts = name.removeprefix("VIGIE_").lower().split("__")
     if parts[-1].endswith("_file") and parts[-1] != "kpi_file":
-        try:
-            value = Path(value).read_text("utf-8").strip()
-        except OSError as error:
-            problems.append(f"environment: {name}: cannot be read: {error}")
-            return
         parts[-1] = parts[-1].removesuffix("_file")
-        _set(tree, parts, value)
-        return
+        try:
+            _set(tree, parts, Path(value).read_text("utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:  # without the name: it may be the secret itself
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            problems.append(f"environment: {name}: the file that it names cannot be read: {why}")
+        return parts
     try:
         _set(tree, parts, yaml.safe_load(value) if value.startswith(("[", "{")) else value)
-    except yaml.YAMLError as error:
-        problems.append(f"environment: {name}: not YAML: {error}")
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problems.append(f"environment: {name}: {not_yaml(error)}")
+    return parts
 
 
 def _set(tree: dict[str, Any], parts: list[str], value: Any) -> None:

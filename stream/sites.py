@@ -4,13 +4,15 @@ A site's key is public, anybody can read it in the page: it names the site and p
 is the origin that browsers state, the rates, and the filter of robots.
 """
 
-import ipaddress
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from stream.networks import Network, client_of, networks
 
 #: Well-known robots, by what their user agents have in them. Cubot is a telephone.
 ROBOTS = (
@@ -24,12 +26,7 @@ ROBOTS = (
 #: Browsers that nobody looks at: tests, and robots that pretend.
 HEADLESS = r"headless|phantomjs|electron/.*nightmare|puppeteer|playwright|selenium|cypress"
 
-#: Where a company's own proxies are: what they say of the client is believed.
-PRIVATE = ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
-
 _ORIGIN = re.compile(r"https?://(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?")
-
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class _Part(BaseModel):
@@ -43,8 +40,8 @@ def _origin(found: str) -> str:
     parts = urlsplit(text) if text.count("://") == 1 else None
     if parts is None or _ORIGIN.fullmatch(text) is None or (parts.port or 1) > 65535:
         raise ValueError(
-            f"found {found!r} (accepted: scheme and host as browsers state them, such as https://www.example.com, "
-            "https://*.example.com for every host below it, or null for pages with the policy no-referrer)"
+            "accepted are scheme and host as browsers state them, such as https://www.example.com, "
+            "https://*.example.com for every host below it, or null for pages with the policy no-referrer"
         )
     # Browsers leave the scheme's own port out.
     usual = {"http": ":80", "https": ":443"}[parts.scheme]
@@ -65,6 +62,13 @@ class SiteSettings(_Part):
     """Names of forms by which visitors ask for a demonstration."""
     rate: float = Field(500, ge=0)
     """Requests a second of the whole site; beyond it 429. 0: no limit."""
+
+    sources: frozenset[str] = frozenset()
+    """Sources (``utm_source`` and the like) that are always taken, beside those that the figures have."""
+    campaigns: frozenset[str] = frozenset()
+    """Campaigns that are always taken."""
+    new_names: int = Field(60, ge=0)
+    """New sources an hour, and as many campaigns, that pages of this site may add; what is beyond is told as ``other``."""
 
     def allows(self, origin: str) -> bool:
         """Whether pages of this origin belong to the site."""
@@ -93,7 +97,7 @@ class BotSettings(_Part):
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ValueError(f"found {pattern!r}, which is no regular expression: {error}") from None
+                raise ValueError(f"no regular expression: {error.msg}") from None
         return found
 
     @cached_property
@@ -115,8 +119,8 @@ class CollectSettings(_Part):
     sites: dict[str, SiteSettings] = {}
     client_rate: float = Field(10, ge=0)
     """Requests a second of one address (an IPv6 network of 64 bits is one); 5 s' worth at once. 0: no limit."""
-    proxies: tuple[str, ...] = PRIVATE
-    """Networks whose word on the client (``X-Forwarded-For``) is taken."""
+    proxies: tuple[str, ...] = ()
+    """Networks whose word on the client (``X-Forwarded-For``) is taken, beside those of ``web.proxies``."""
     bots: BotSettings = BotSettings()
 
     @model_validator(mode="after")
@@ -124,48 +128,15 @@ class CollectSettings(_Part):
         keys = [site.key for site in self.sites.values()]
         for name, site in self.sites.items():
             if re.fullmatch("[A-Za-z0-9_.-]{1,64}", name) is None:
-                raise ValueError(f"sites: {name!r} is no name for a site (accepted: letters, digits, _ . - and at most 64)")
+                raise ValueError("sites: no name for a site (accepted: letters, digits, _ . - and at most 64)")
             if keys.count(site.key) > 1:
                 raise ValueError(f"sites: {name}: another site has the same key")
-        for network in self.proxies:
-            try:
-                ipaddress.ip_network(network, strict=False)
-            except ValueError:
-                raise ValueError(f"proxies: found {network!r} (accepted: networks such as 10.0.0.0/8)") from None
+        try:
+            networks(self.proxies)
+        except ValueError as error:
+            raise ValueError(f"proxies: {error}") from None
         return self
 
-    @cached_property
-    def _trusted(self) -> tuple[Network, ...]:
-        return tuple(ipaddress.ip_network(network, strict=False) for network in self.proxies)
-
-    def client(self, peer: str, forwarded: str) -> str:
-        """Return the network of whoever sends: the last address on the way that is not one of our proxies.
-
-        ``peer`` is the connection's address, ``forwarded`` the header ``X-Forwarded-For``. It is for counting, never kept.
-        """
-        address = _address(peer)
-        hops = forwarded[-2048:].split(",") if forwarded else []
-        while address is not None and hops and self._ours(address):
-            hop = _address(hops.pop().strip())
-            if hop is None:
-                break
-            address = hop
-        if address is None:
-            return ""
-        return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else str(address)
-
-    def _ours(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-        return any(address in network for network in self._trusted if network.version == address.version)
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return an address, as proxies write it: maybe with a port, maybe in brackets."""
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(found, "ipv4_mapped", None) or found
+    def client(self, peer: str, forwarded: str, proxies: Sequence[Network] = ()) -> str:
+        """Return who sends, for counting: see :func:`stream.networks.client_of`; ``proxies`` are trusted beside our own."""
+        return client_of(peer, forwarded, (*proxies, *networks(self.proxies)))

@@ -14,6 +14,7 @@ from stream.publisher import Publisher
 from stream.settings import Settings
 from stream.web.acting import Acting
 from stream.web.operate import Operations
+from stream.web.operators import Operators
 
 
 def links_of(settings: Settings) -> Links:
@@ -27,25 +28,22 @@ def open_operations(
     settings: Settings,
     options: EngineOptions,
     stack: contextlib.AsyncExitStack,
+    operators: Operators,
     *,
     standing: Callable[[], set[str] | None] = lambda: None,
     silences: Callable[[], Sequence[Silence] | None] = lambda: None,
     used: Callable[[str], bool | None] = lambda link: None,
     stands: Callable[[str], bool | None] = lambda incident: None,
     title: Callable[[str], str | None] = lambda incident: None,
-    local: str = "",
 ) -> Operations:
     """Let people act over the API, links and Slack's buttons, and see what was done; until the stack ends.
 
-    ``standing``, ``silences``, ``used``, ``stands`` and ``title`` answer where this process knows, else None. ``local`` is the
-    token of this process's own user.
+    ``standing``, ``silences``, ``used``, ``stands`` and ``title`` answer where this process knows, else None.
     """
     acts = Acts(options)
     stack.callback(acts.close)
     history = History(options, "alerts")
-    operations = Operations(
-        settings.web.operators, acts.put, standing=standing, silences=silences, history=history.last, local=local
-    )
+    operations = Operations(operators, acts.put, standing=standing, silences=silences, history=history.last)
     secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
     acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands, title=title)
     web.include_router(operations.router())

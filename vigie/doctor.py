@@ -9,8 +9,6 @@ import contextlib
 import os
 import re
 import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -29,11 +27,11 @@ from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.settings import Settings, SettingsError, load
 from stream.web.door import sources_of
+from vigie import remote
 from vigie.common import Config, console, wrapped
 from vigie.rules import check as check_rules
 from vigie.rules import run_tests
 
-_LOCAL = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:|$)")  # browsers take these for secure
 _LEAST_FREE = 200 * 1024 * 1024  # bytes
 _PATIENCE = 5.0  # seconds, for one answer
@@ -210,14 +208,9 @@ def redis(settings: Settings) -> Iterator[Finding]:
 
 def instance(settings: Settings) -> Iterator[Finding]:
     """What a running instance says of itself."""
-    host = _LOCAL.get(settings.web.host, settings.web.host)
-    address = f"http://{host}:{settings.web.port}/readyz"
+    address = f"{remote.of_settings(settings)}/readyz"
     try:
-        with urllib.request.urlopen(address, timeout=_PATIENCE) as answer:
-            body = answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            body = error.read()
+        _, body = remote.fetch("GET", address, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         yield warn(

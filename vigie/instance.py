@@ -145,7 +145,7 @@ class Instance:
         self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=(STATE, *EAGER_LANES, *SLOW_LANES))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
-        self.evaluator = Evaluator(self.rules, link=settings.crm_url, gap=0 if paced else GAP_MS)
+        self.evaluator = Evaluator(self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS)
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
         wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
         self.roller = Roller(

@@ -1,9 +1,7 @@
 """``vigie kpis``: the readings of a running instance, and the catalogue they come from."""
 
 import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,12 +15,11 @@ from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
 from stream.catalogue import load_catalogue
 from stream.settings import Settings, SettingsError, load
+from vigie import remote
 from vigie.common import plain, wrapped
 
-_TIMEOUT = 10.0  # seconds
-
 app = typer.Typer(name="kpis", help="Readings of a running instance; the KPI catalogue.")
-_errors = Console(stderr=True)
+_errors = Console(stderr=True, soft_wrap=True)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")]
 Json = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
@@ -56,8 +53,7 @@ def readings(
         return
     if url is None:
         settings, _ = _load(config)
-        host = settings.web.host if settings.web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
-        url = f"http://{host}:{settings.web.port}"
+        url = remote.of_settings(settings)
     found = fetch(url, {"kpi": kpi or [], "window": window or [], "by": by or []})
     if json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
@@ -73,14 +69,12 @@ def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
         raise _refuse(f"--url: found {url!r} (accepted: http://host:port)", 2)
     asked = urllib.parse.urlencode(query, doseq=True)
     try:
-        with urllib.request.urlopen(f"{address}?{asked}", timeout=_TIMEOUT) as answer:
-            body = answer.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _refuse(f"{address}: {error.code}: {_reason(error.read())}", 2 if error.code == 400 else 1) from None
+        status, body = remote.fetch("GET", f"{address}?{asked}")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise _refuse(f"{address}: no answer ({reason}); is `vigie up` or `vigie web` running there?") from None
+    if status >= 300:
+        raise _refuse(f"{address}: {status}: {remote.reason_of(body)}", 2 if status == 400 else 1)
     try:
         found = orjson.loads(body)
         if not isinstance(found, list) or not all(isinstance(reading, dict) and "kpi" in reading for reading in found):
@@ -88,13 +82,6 @@ def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     except ValueError as error:
         raise _refuse(f"{address}: not an answer of Vigie: {error}") from None
     return found
-
-
-def _reason(body: bytes) -> str:
-    try:
-        return str(orjson.loads(body)["error"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        return body[:200].decode(errors="replace")
 
 
 def _print(found: Sequence[Mapping[str, Any]]) -> None:

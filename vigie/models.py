@@ -1,8 +1,6 @@
 """``vigie models``: what may a model know, how good is it, how good would it have been, and how does it get elsewhere?"""
 
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +21,7 @@ from models.events.scalars import parse_time
 from stream.publisher import Publisher
 from stream.settings import Settings
 from stream.sources.files import FORMATS, SourceFileError
+from vigie import remote
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 from vigie.publish import lines, progress_bar, report
@@ -236,22 +235,14 @@ def _replace(config: Path | None, model: str, why: str, document: bytes | None) 
 
 
 def _get(config: Path | None, url: str | None, path: str) -> bytes:
-    if url is None:
-        settings = settings_of(config)
-        host = settings.web.host if settings.web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
-        url = f"http://{host}:{settings.web.port}"
+    url = remote.address_of(url, config)
     try:
-        with urllib.request.urlopen(url.rstrip("/") + path, timeout=10) as answer:
-            body: bytes = answer.read()
-            return body
-    except urllib.error.HTTPError as error:
-        try:
-            said = orjson.loads(error.read())["error"]
-        except (ValueError, KeyError, TypeError):
-            said = error.reason
-        refuse(f"{url}{path}: {said}")
+        status, body = remote.fetch("GET", url + path)
     except (OSError, ValueError) as error:
         refuse(f"{url}: no instance answers there: {error} (accepted: the address of a running `vigie up`, `worker` or `web`)")
+    if status >= 300:
+        refuse(f"{url}{path}: {remote.reason_of(body)}")
+    return body
 
 
 class History:

@@ -48,8 +48,8 @@ def address_of(url: str | None, config: Path | None) -> str:
 
 def of_settings(settings: Settings) -> str:
     """Return where the instance of these settings listens, as seen from this machine."""
-    host = settings.web.host if settings.web.host not in ("0.0.0.0", "::", "") else "127.0.0.1"
-    return f"http://{host}:{settings.web.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(settings.web.host, settings.web.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.web.port}"
 
 
 def checked(url: str) -> str:
@@ -84,23 +84,39 @@ def here(url: str) -> local.Local | None:
         return None
 
 
-def ask(method: str, url: str, *, token: str = "", sent: bytes | None = None, timeout: float = _TIMEOUT) -> Any:
-    """Return what the instance answers; raise :class:`Refused`."""
+def fetch(method: str, url: str, *, token: str = "", sent: bytes | None = None, timeout: float = _TIMEOUT) -> tuple[int, bytes]:
+    """Return the status and the body of an instance's answer; ``OSError`` or ``ValueError`` where there is none.
+
+    Without a ``token`` it is asked with the one that :func:`token_of` finds: reading may need one too.
+    """
+    token = token or token_of(None, url, needed=False)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = urllib.request.Request(url, data=sent, headers=headers, method=method)
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return orjson.loads(answer.read())
+            return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
-            text = error.read(65_536)
-        try:
-            why = str(orjson.loads(text)["error"])
-        except (ValueError, KeyError, TypeError):
-            why = error.reason
-        raise Refused(error.code, why) from None
+            return error.code, error.read(65_536)
+
+
+def ask(method: str, url: str, *, token: str = "", sent: bytes | None = None, timeout: float = _TIMEOUT) -> Any:
+    """Return what the instance answers, as JSON; raise :class:`Refused`."""
+    try:
+        status, body = fetch(method, url, token=token, sent=sent, timeout=timeout)
+        if status < 300:
+            return orjson.loads(body)
     except (OSError, ValueError) as error:
         raise Refused(0, f"no proper answer: {error}") from None
+    raise Refused(status, reason_of(body))
+
+
+def reason_of(body: bytes) -> str:
+    """Return why an instance refuses, by the body of its answer."""
+    try:
+        return str(orjson.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode(errors="replace")
 
 
 def call(method: str, path: str, *, url: str, token: str = "", body: Any = None) -> Any:

@@ -17,6 +17,7 @@ from alert_rules.whom import explain
 from models.calendar import epoch_ms, iso
 from stream.catalogue import load_catalogue
 from stream.options import wall_clock
+from stream.problems import not_yaml
 from stream.settings import Settings, SettingsError, load
 
 app = typer.Typer(help="The plan of who is told of alerts, and when: check and try.", no_args_is_help=True)
@@ -40,9 +41,9 @@ def load_alerting(settings: Settings) -> Alerting:
         try:
             tree = yaml.safe_load(tree.read_text("utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError([f"{where}: cannot be read: {error}"]) from error
+            raise SettingsError([f"{where}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"]) from None
         except yaml.YAMLError as error:
-            raise SettingsError([f"{where}: not YAML: {' '.join(str(error).split())}"]) from error
+            raise SettingsError([f"{where}: {not_yaml(error)}"]) from None
         # The file may hold the section under its name, or be the section.
         if isinstance(tree, dict) and set(tree) == {"alerting"}:
             tree = tree["alerting"]

@@ -28,6 +28,7 @@ from alert_rules import durations
 from alert_rules.moments import EXPECTED
 from alert_rules.timeline import Failure
 from models.calendar import epoch_ms, iso
+from stream.problems import not_yaml
 from stream.settings import Settings
 from vigie.backtest import Backtest
 
@@ -90,8 +91,10 @@ def _name(segment: Mapping[str, str]) -> str:
 def _read(file: Path) -> dict[str, Any]:
     try:
         tree = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{file}: {not_yaml(error)}") from None
     _check_keys(file, "", tree, _KEYS, {"events", "expect"})
     for name in ("events", "expect"):
         if not isinstance(tree[name], list) or not tree[name]:

@@ -22,12 +22,14 @@ from stream.settings import Settings, config_file
 from stream.settings import load as settings_again
 from stream.waiting import end
 from stream.web import predictions
+from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.board import WINDOWS, Board, Source, ViewSource
 from stream.web.collect import Collector
 from stream.web.collect import router as collect_router
 from stream.web.door import Door, sources_of
 from stream.web.events import router as events_router
+from stream.web.operators import Operators
 from stream.web.server import serve
 from stream.web.webhooks import Entrance
 from stream.web.webhooks import router as webhooks_router
@@ -137,17 +139,17 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         settings,
         instance.options,
         stack,
+        open_access(web, settings, metrics, local.token),
         standing=lambda: None if evaluator.owned() is None else evaluator.incidents() | dispatcher.threads(),
         silences=lambda: None if dispatcher.owned() is None else dispatcher.silences(),
         used=dispatcher.used,
         stands=dispatcher.stands,
         title=dispatcher.title,
-        local=local.token,
     )
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))
-    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack)
+    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     stack.enter_context(announced(listening.port, local))
@@ -164,6 +166,26 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     return listening.url
 
 
+def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str = "") -> Operators:
+    """Let only those read who may; return those who have a token. Where nobody could, a token for this run is printed.
+
+    ``local`` is the token of this process's own user.
+    """
+    operators = Operators(settings.web.operators, local=local, counted=metrics.access_refused)
+    web.add_middleware(Guard, access=Access(settings.web, operators))
+    reached = not settings.web.local or settings.web.public_url
+    if reached and not operators.named and not settings.web.user_header and not settings.web.anonymous:
+        console.print(
+            f"access: web.host {settings.web.host} can be reached from elsewhere and nobody has a token, so here is one for this "
+            f"run: {operators.once('printed at the start')}\n"
+            "access: set web.operators (VIGIE_WEB__OPERATORS) and web.metrics_token (VIGIE_WEB__METRICS_TOKEN) for tokens that"
+            " stay; docs/security.md says how",
+            highlight=False,
+            markup=False,
+        )
+    return operators
+
+
 async def open_door(
     web: FastAPI,
     settings: Settings,
@@ -171,6 +193,7 @@ async def open_door(
     metrics: Metrics,
     currencies: frozenset[str],
     stack: contextlib.AsyncExitStack,
+    roller: roll_kpis.Roller,
 ) -> None:
     """Let webhooks and trackers in, where the settings have any; raise ``SettingsError`` for sources that cannot be used."""
     sources, sites = sources_of(settings), settings.collect.sites
@@ -181,7 +204,8 @@ async def open_door(
     stack.push_async_callback(intake.close)
     if sources:
         metrics.show_sources(sources)
-        door = Door(sources, intake, seen, currencies, settings.web.public_url, counted=metrics.webhook)
+        web_ = settings.web
+        door = Door(sources, intake, seen, currencies, web_.public_url, web_.trusted, counted=metrics.webhook)
         web.state.door = door
         web.state.vigie.warnings.append(door.warnings)
         web.include_router(webhooks_router)
@@ -189,7 +213,15 @@ async def open_door(
         console.print(f"webhooks: {', '.join(f'/webhooks/{name}' for name in sources)}", highlight=False, markup=False)
     if sites:
         metrics.show_sites(sites)
-        web.state.collector = Collector(settings.collect, intake, seen, counted=metrics.collected)
+        web.state.collector = Collector(
+            settings.collect,
+            intake,
+            seen,
+            proxies=settings.web.trusted,
+            held=lambda dimension, name: roller.view.holds(dimension, name),
+            counted=metrics.collected,
+            withheld=metrics.withheld,
+        )
         web.include_router(collect_router)
         console.print(f"tracker: /vigie.js, /collect ({', '.join(sites)})", highlight=False, markup=False)
 

@@ -25,8 +25,9 @@ from stream.web.server import serve
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import engine_options
+from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
-from vigie.up import open_door
+from vigie.up import open_access, open_door
 
 log = logging.getLogger(__name__)
 
@@ -97,10 +98,13 @@ async def web(settings: Settings) -> None:
 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(snapshots.close)
-        open_operations(application, settings, options, stack, standing=alerts.incidents)
-        await open_door(application, settings, options, metrics, business.rates.currencies, stack)
+        local = Local(new_token(), options.brokers)
+        operators = open_access(application, settings, metrics, local.token)
+        open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
+        await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller)
         listening = await serve(application, settings.web.host, settings.web.port, before_stop=application.state.vigie.live.stop)
         stack.push_async_callback(listening.stop)
+        stack.enter_context(announced(listening.port, local))
         stack.push_async_callback(engine.stop)
         console.print(f"Vigie's page: {listening.url}   (broker: {settings.kafka.brokers})", highlight=False)
         tasks = [

@@ -8,6 +8,7 @@ that dispatches alerts lets it be done once.
 import hashlib
 import hmac
 import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from html import escape
 from typing import Any
@@ -19,10 +20,15 @@ from fastapi import APIRouter, Request, Response
 from alert_rules.links import SILENCE, Link, LinkError, Links
 from models.calendar import iso
 from stream.options import wall_clock
+from stream.web.body import Bodies, NotRead
 
 log = logging.getLogger(__name__)
 
 _SLACK_BODY = 1_048_576  # the request holds the whole message
+#: Used links kept in mind, before those that have expired are forgotten.
+_TAKEN = 10_000
+_SLACK_AT_ONCE, _SLACK_BYTES = 16, 4 << 20
+_V0 = re.compile("v0=[0-9a-f]{64}")
 _SLACK_AGE = 300  # seconds
 #: Only our own style sheet, and a form that leads back here.
 _POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -67,6 +73,8 @@ class Acting:
         self._stands = stands
         self._title = title
         self._clock = clock
+        self._taken: dict[str, int] = {}  # links pressed here, whose acts the fold may not know yet: until when they are valid
+        self._bodies = Bodies(_SLACK_BODY, at_once=_SLACK_AT_ONCE, bytes_at_once=_SLACK_BYTES)
 
     def router(self) -> APIRouter:
         """Return the routes, to be included in the application."""
@@ -104,7 +112,7 @@ class Acting:
 
     def _usable(self, token: str) -> Link:
         link = self._links.read(token, self._clock())
-        if self._used(link.id):
+        if link.id in self._taken or self._used(link.id):
             raise LinkError("this link was used before: it works once", expired=True)
         if self._stands(link.incident) is False:
             raise LinkError("this alert has ended: there is nothing left to do", expired=True)
@@ -116,6 +124,16 @@ class Acting:
 
     async def _do(self, link: Link, by: str, via: str) -> None:
         now = self._clock()
+        if len(self._taken) > _TAKEN:
+            self._taken = {id_: until for id_, until in self._taken.items() if until > now}
+        self._taken[link.id] = link.expires
+        try:
+            await self._put_act(link, by, via, now)
+        except BaseException:
+            self._taken.pop(link.id, None)  # nothing was done: it may be pressed again
+            raise
+
+    async def _put_act(self, link: Link, by: str, via: str, now: int) -> None:
         made: dict[str, Any] = {"type": "act", "at": iso(now), "by": by, "via": via, "act": link.act, "incident": link.incident}
         made |= {"link": link.id, "link_expires": link.expires}
         if link.act == "silence":
@@ -131,14 +149,19 @@ class Acting:
     # ── Slack ──
 
     async def _slack(self, request: Request) -> Response:
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _SLACK_BODY:
-                return Response(status_code=413)
         stamp, given = request.headers.get("x-slack-request-timestamp", ""), request.headers.get("x-slack-signature", "")
-        if not self._secrets or not self._authentic(stamp, given, body):
-            return Response(status_code=401)
+        if not self._secrets or not self._timely(stamp) or _V0.fullmatch(given) is None:
+            return Response(status_code=401, headers={"connection": "close"})
+        try:
+            with await self._bodies.read(request.headers, request.receive) as body:
+                if not self._authentic(stamp, given, body.content):
+                    return Response(status_code=401)
+                return await self._pressed(body.content)
+        except NotRead as error:
+            headers = {"connection": "close"} if error.close else {}
+            return Response(status_code=error.status, headers=headers)
+
+    async def _pressed(self, body: bytes) -> Response:
         try:
             form = parse_qs(body.decode(), max_num_fields=10)
             if "ssl_check" in form:
@@ -162,11 +185,12 @@ class Acting:
                 return Response(status_code=503)
         return Response(status_code=200)
 
-    def _authentic(self, stamp: str, given: str, body: bytes) -> bool:
+    def _timely(self, stamp: str) -> bool:
         if not stamp.isascii() or not stamp.isdecimal() or len(stamp) > 12:
             return False
-        if abs(self._clock() // 1000 - int(stamp)) > _SLACK_AGE:
-            return False
+        return abs(self._clock() // 1000 - int(stamp)) <= _SLACK_AGE
+
+    def _authentic(self, stamp: str, given: str, body: bytes) -> bool:
         found = False
         for secret in self._secrets:  # all of them, so that the time says nothing
             expected = "v0=" + hmac.new(secret, b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()

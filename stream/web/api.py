@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request, Response
 from models.kpis.entry import Kpi
 from models.panes import TOTAL
 from models.windows import DEFAULT_WINDOWS
-from stream.web.board import WINDOWS, Reading, Unavailable, UnknownName
+from stream.web.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
 from stream.web.context import Context, context
 
 router = APIRouter(prefix="/api")
@@ -69,7 +69,8 @@ async def kpis(request: Request) -> Response:
     ``kpi``, ``window`` and ``by`` may be repeated or hold commas; without ``by`` the totals are given. A name that is not
     known is answered with 400 and what is accepted. Where the numbers are the last ones known, because this process is
     still restoring or another worker holds the view, the header ``Vigie-Source`` is ``cache``. 503 while there are no
-    numbers, or where the last known ones do not hold all that is asked for: the message says who does.
+    numbers, or where the last known ones do not hold all that is asked for: the message says who does. Of a dimension with
+    more than 300 values those are given in which most goes on; the header ``Vigie-Left-Out`` says how many are not.
     """
     ctx = context(request)
     wanted, windows, by = _names(request, "kpi"), _names(request, "window"), _names(request, "by")
@@ -91,6 +92,11 @@ async def kpis(request: Request) -> Response:
     if wanted:
         readings = [reading for reading in readings if reading["kpi"] in wanted]
     headers = {"vigie-source": source}
+    # A snapshot holds a dimension whole or not at all.
+    count = ctx.live_board.source.count if source == "view" else lambda _: 0
+    left_out = sum(max(0, count(name) - SEGMENTS) for name in by if name != TOTAL)
+    if left_out:
+        headers["vigie-left-out"] = str(left_out)
     if kind == "csv":
         return Response(to_csv(readings), headers={"cache-control": "no-store", **headers}, media_type="text/csv; charset=utf-8")
     return to_json(readings, headers=headers)

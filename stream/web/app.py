@@ -76,6 +76,7 @@ def build_web(
 
     app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/api/openapi.json")
     app.state.vigie = ctx
+    app.router.redirect_slashes = False  # such a redirect would repeat the request's Host
     document(app)
     app.add_middleware(page.SecureHeaders)
     app.include_router(page.router)
@@ -97,7 +98,10 @@ def _health(app: FastAPI) -> None:
     async def readyz(request: Request) -> Response:
         """Answer 200 when ready, 503 with the reasons when not. What is degraded or was lost to retention is listed."""
         health = context(request).health()
-        return api.to_json(health.json(), 200 if health.ready else 503, {} if health.ready else {"retry-after": "2"})
+        told = health.json()
+        if getattr(request.state, "reader", "") is None:  # whoever may not read learns only what a probe needs
+            told = {"ready": health.ready, "state": health.state}
+        return api.to_json(told, 200 if health.ready else 503, {} if health.ready else {"retry-after": "2"})
 
 
 def _stream(app: FastAPI) -> None:

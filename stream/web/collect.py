@@ -7,12 +7,10 @@ by a hash whose key is this process's own.
 
 import gzip
 import logging
-import os
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any, cast
 
@@ -25,13 +23,16 @@ from models.events.dead_letter import dead_letter
 from models.events.refused import Refused
 from models.fold import Record
 from stream.intake import Outgoing, Unavailable
+from stream.networks import Network
 from stream.options import wall_clock
 from stream.quiet import RateLimit
 from stream.seen import Seen
 from stream.sites import CollectSettings, SiteSettings
 from stream.sources.tracker import Told, read
 from stream.web.body import Bodies, NotRead
+from stream.web.bucket import Bucket, Clients
 from stream.web.door import Writes
+from stream.web.names import Names
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())
@@ -42,8 +43,6 @@ BODY_LIMIT = 64 << 10
 LETTERS = "collect."
 #: Dead letters a second and site that strangers can cause, and how many at once.
 LETTERS_RATE, LETTERS_AT_ONCE = 1.0, 20.0
-#: Addresses whose rate is watched at a time; the one that was quiet for longest is forgotten first.
-CLIENTS = 20_000
 _TYPES = ("", "text/plain", "application/json", "application/cloudevents+json")
 _AGE = 3_600  # s: how long a browser uses the tracker that it has
 _PREFLIGHT_AGE = 7_200  # s: browsers remember no longer
@@ -52,46 +51,29 @@ router = APIRouter()
 
 
 @dataclass
-class Bucket:
-    """Tokens that come back at a ``rate`` a second, at most ``most`` of them. A rate of 0 never runs out."""
-
-    rate: float
-    most: float
-    tokens: float = field(init=False)
-    at: int = field(default=0, init=False)
-
-    def __post_init__(self) -> None:
-        self.tokens = self.most
-
-    def take(self, now: int) -> bool:
-        """Take one at the time ``now`` (epoch ms); return whether there was one."""
-        if not self.rate:
-            return True
-        if self.at:
-            self.tokens = min(self.most, self.tokens + max(0, now - self.at) / 1000 * self.rate)
-        self.at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
-@dataclass
 class Site:
     """One site: its settings, what it may still send, and how many dead letters it may still cause."""
 
     name: str
     settings: SiteSettings
+    held: Callable[[str, str], bool] = lambda dimension, name: False
     requests: Bucket = field(init=False)
     letters: Bucket = field(init=False)
+    names: Names = field(init=False)
 
     def __post_init__(self) -> None:
         self.requests = Bucket(self.settings.rate, max(1.0, self.settings.rate))
         self.letters = Bucket(LETTERS_RATE, LETTERS_AT_ONCE)
+        self.names = Names(self.settings, self.held)
 
 
 class Collector:
-    """All that the routes need. ``counted(site, outcome, events)`` is called once a request, with ``""`` for an unknown site."""
+    """All that the routes need.
+
+    ``proxies`` are ours. ``held(dimension, name)`` says whether the figures have a name already.
+    ``counted(site, outcome, events)`` is called once a request, with ``""`` for an unknown site;
+    ``withheld(site, names)`` where names are told as ``other``.
+    """
 
     def __init__(
         self,
@@ -99,30 +81,30 @@ class Collector:
         intake: Writes,
         seen: Seen,
         *,
+        proxies: Sequence[Network] = (),
+        held: Callable[[str, str], bool] = lambda dimension, name: False,
         clock: Callable[[], int] = wall_clock,
         counted: Callable[[str, str, int], None] = lambda site, outcome, events: None,
+        withheld: Callable[[str, int], None] = lambda site, names: None,
     ) -> None:
         self.settings = settings
-        self.sites = {site.key: Site(name, site) for name, site in settings.sites.items()}
+        self._proxies = proxies
+        self.sites = {site.key: Site(name, site, held) for name, site in settings.sites.items()}
         self.bodies = Bodies(BODY_LIMIT)
         self.clock = clock
         self.counted = counted
+        self.withheld = withheld
         self._intake = intake
         self._seen = seen
-        self._clients: OrderedDict[bytes, Bucket] = OrderedDict()
-        self._salt = os.urandom(32)
+        self._clients = Clients(settings.client_rate, max(1.0, 5 * settings.client_rate))
+
+    def client(self, peer: str, forwarded: str) -> str:
+        """Return who sends, from the connection's address and what our proxies say."""
+        return self.settings.client(peer, forwarded, self._proxies)
 
     def admits(self, client: str, now: int) -> bool:
         """Whether an address may send one more request at ``now`` (epoch ms)."""
-        rate = self.settings.client_rate
-        if not rate:
-            return True
-        key = blake2b(client.encode(), digest_size=16, key=self._salt).digest()
-        bucket = self._clients.pop(key, None) or Bucket(rate, max(1.0, 5 * rate))
-        self._clients[key] = bucket
-        if len(self._clients) > CLIENTS:
-            self._clients.popitem(last=False)
-        return bucket.take(now)
+        return self._clients.take(client, now)
 
     async def take(self, site: Site, body: bytes, now: int) -> tuple[Told, int]:
         """Read a body and write what comes of it; return what it told, and how many events were new.
@@ -137,6 +119,8 @@ class Collector:
         for event in told.events:
             if event["id"] not in known:
                 fresh.setdefault(event["id"], event)  # one body may hold the same event twice
+        if withheld := sum(site.names.judge(event["data"], now) for event in fresh.values()):
+            self.withheld(site.name, withheld)
         records = [Outgoing(TOPIC_OF[event["type"]], event["subject"].encode(), orjson.dumps(event)) for event in fresh.values()]
         if told.unusable and site.letters.take(now):
             records.append(letter(site.name, body, told, now))
@@ -185,17 +169,15 @@ async def collect(request: Request, site: str = "") -> Response:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _TYPES:
         return _say(door, found.name, "bad_content_type", origin, 415, "accepted: text/plain, application/json")
-    client = door.settings.client(request.client.host if request.client else "", headers.get("x-forwarded-for", ""))
+    client = door.client(request.client.host if request.client else "", headers.get("x-forwarded-for", ""))
     if not door.admits(client, now) or not found.requests.take(now):
         return _say(door, found.name, "throttled", origin, 429, "too many requests", retry=2)
     try:
-        with door.bodies.room():
-            return await _taken(door, found, origin, await door.bodies.read(request), now)
+        with await door.bodies.read(headers, request.receive) as body:
+            return await _taken(door, found, origin, body.content, now)
     except NotRead as error:
-        retry = 2 if error.status == 503 else None
-        return _say(
-            door, found.name, error.outcome, origin, error.status, str(error), retry=retry, close=error.status in (408, 413)
-        )
+        text, close = str(error), error.close
+        return _say(door, found.name, error.outcome, origin, error.status, text, retry=error.retry, close=close)
 
 
 async def _taken(door: Collector, site: Site, origin: str, body: bytes, now: int) -> Response:

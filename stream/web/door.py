@@ -15,11 +15,13 @@ from models.events.decode import Known
 from models.events.refused import Refused
 from models.fold import Record
 from stream.intake import Outgoing
+from stream.networks import Network
 from stream.options import wall_clock
 from stream.seen import Seen
 from stream.settings import Settings, SettingsError
-from stream.sources.crm import Adapter, SourceProblem, SourceSettings, Verdict, adapter_of, parse_settings, receive
+from stream.sources.crm import BODY_LIMIT, Adapter, SourceProblem, SourceSettings, Verdict, adapter_of, parse_settings, receive
 from stream.sources.crm import Request as Webhook
+from stream.web.body import Bodies
 
 #: What a dead letter of the door has in place of a topic: these can be read again by the adapter.
 LETTERS = "webhooks."
@@ -27,6 +29,10 @@ _HEADERS_KEPT = ("content-type", "user-agent", "webhook-id", "webhook-timestamp"
 
 #: Of how many signed requests the ages are kept, of how many at least a word is said, and from which median on (ms).
 _AGES, _FEWEST, _OFF = 101, 5, 60_000
+
+
+class Throttled(Exception):
+    """An authentic request beyond the source's rate."""
 
 
 class Writes(Protocol):
@@ -38,17 +44,20 @@ class Writes(Protocol):
 
 @dataclass
 class Source:
-    """One source: its adapter and settings, how many requests it may still send, how old its signed requests were (ms)."""
+    """One source: its adapter and settings, the places for its bodies, how many requests it may still send, and how old
+    its signed requests were (ms).
+    """
 
     name: str
     adapter: Adapter
     settings: SourceSettings
     tokens: float = 0.0
     refilled: int = 0
+    bodies: Bodies = field(default_factory=lambda: Bodies(BODY_LIMIT))
     ages: deque[int] = field(default_factory=lambda: deque(maxlen=_AGES))
 
     def admit(self, now: int) -> bool:
-        """Whether a request may come in under the source's rate: a second's worth may come at once."""
+        """Whether an authentic request may come in under the source's rate: a second's worth may come at once."""
         rate = self.settings.rate
         if not rate:
             return True
@@ -103,21 +112,32 @@ class Door:
     seen: Seen
     currencies: Known = None
     public_url: str = ""
+    proxies: Sequence[Network] = ()
     clock: Callable[[], int] = wall_clock
     counted: Callable[[str, str, int], None] = lambda source, outcome, events: None
-    under_way: int = field(default=0, init=False)
-    held: int = field(default=0, init=False)
+
+    @property
+    def under_way(self) -> int:
+        """How many requests hold a place."""
+        return sum(source.bodies.under_way for source in self.sources.values())
+
+    @property
+    def held(self) -> int:
+        """Bytes of their bodies."""
+        return sum(source.bodies.held for source in self.sources.values())
 
     async def take(self, source: Source, request: Webhook) -> tuple[Verdict, int]:
         """Judge a request and write what comes of it; return the verdict and how many events were new.
 
-        Raise ``Unavailable`` where the broker does not acknowledge.
+        Raise ``Unavailable`` where the broker does not acknowledge, :class:`Throttled` beyond the source's rate.
         """
         verdict = receive(source.adapter, request, source.settings, self.currencies)
         if verdict.age is not None:
             source.ages.append(verdict.age)
         if not verdict.accepted:
             return verdict, 0
+        if not source.admit(self.clock()):
+            raise Throttled
         known = await self.seen.known([event["id"] for event in verdict.events]) if verdict.events else set()
         fresh = [event for event in verdict.events if event["id"] not in known]
         records = [Outgoing(TOPIC_OF[event["type"]], event["subject"].encode(), orjson.dumps(event)) for event in fresh]

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from stream.publisher import NoTopic, address
 from stream.web.api import to_json
+from stream.web.body import Bodies, NotRead
 from stream.web.operate import Operations, Refusal, refused
 
 #: Bytes and lines of one request.
@@ -24,6 +25,8 @@ def router(operations: Operations, take: Take) -> APIRouter:
     """Return the route; ``operations`` knows who may."""
     routes = APIRouter(prefix="/api")
     one_at_a_time = asyncio.Lock()
+    # Those who may write are few, and their line may be slow.
+    bodies = Bodies(BODY, at_once=16, seconds=60.0)
 
     @routes.post("/events", summary="Take in events")
     async def events(request: Request) -> Response:
@@ -34,20 +37,11 @@ def router(operations: Operations, take: Take) -> APIRouter:
         """
         try:
             operations.operator(request, "operate")
-            lines = (await _body(request)).splitlines()
-            if len(lines) > EVENTS:
-                raise Refusal(413, f"found {len(lines)} lines (accepted: {EVENTS})")
-            usable: list[bytes] = []
-            wrong: list[dict[str, object]] = []
-            for number, line in enumerate(lines, start=1):
-                try:
-                    address(line)
-                    usable.append(line)
-                except NoTopic as error:
-                    wrong.append({"line": number, "reason": str(error)})
-            async with one_at_a_time:
-                await take(usable)
-        except Refusal as refusal:
+            with await bodies.read(request.headers, request.receive) as body:
+                usable, wrong = _sorted(body.content.splitlines())
+                async with one_at_a_time:
+                    await take(usable)
+        except (Refusal, NotRead) as refusal:
             return refused(refusal)
         except OSError as error:
             return to_json({"error": f"{error}; try again"}, 503, {"retry-after": "2"})
@@ -56,10 +50,16 @@ def router(operations: Operations, take: Take) -> APIRouter:
     return routes
 
 
-async def _body(request: Request) -> bytes:
-    found = bytearray()
-    async for chunk in request.stream():
-        found += chunk
-        if len(found) > BODY:
-            raise Refusal(413, f"the body is longer than {BODY} bytes")
-    return bytes(found)
+def _sorted(lines: Sequence[bytes]) -> tuple[list[bytes], list[dict[str, object]]]:
+    """Return the lines that belong to a topic, and what is wrong with the others; raise :class:`Refusal` for too many."""
+    if len(lines) > EVENTS:
+        raise Refusal(413, f"found {len(lines)} lines (accepted: {EVENTS})")
+    usable: list[bytes] = []
+    wrong: list[dict[str, object]] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            address(line)
+            usable.append(line)
+        except NoTopic as error:
+            wrong.append({"line": number, "reason": str(error)})
+    return usable, wrong

@@ -6,7 +6,6 @@ audit. It is answered once the broker has it.
 """
 
 import asyncio
-import hmac
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -20,8 +19,9 @@ from alert_rules import durations
 from alert_rules.stages.silence import Silence, decode, encode
 from models.calendar import DAY_MS, epoch_ms, iso
 from stream.options import wall_clock
-from stream.settings import OperatorSettings
 from stream.web.api import to_json
+from stream.web.body import Bodies, NotRead
+from stream.web.operators import Operators, Throttled, bearer
 
 _BODY = 16_384
 _LONGEST = 366 * DAY_MS
@@ -47,29 +47,27 @@ class Operations:
     """The acts of the API. ``put`` writes one on the topic and returns once the broker has it; ``clock`` is epoch ms.
 
     ``standing`` gives the ids of the alerts that stand, None where this process does not know; ``silences`` likewise.
-    ``history`` reads the topic back, and raises what Kafka's client raises. ``local`` is the token of this process's own user
-    (empty: there is none), which allows what an operator's does.
+    ``history`` reads the topic back, and raises what Kafka's client raises.
     """
 
     def __init__(
         self,
-        operators: Sequence[OperatorSettings],
+        operators: Operators,
         put: Callable[[bytes, bytes], Awaitable[None]],
         *,
         standing: Callable[[], set[str] | None] = lambda: None,
         silences: Callable[[], Sequence[Silence] | None] = lambda: None,
         history: Reader | None = None,
         clock: Callable[[], int] = wall_clock,
-        local: str = "",
     ) -> None:
-        self._operators = [(one.name, one.role, one.token.get_secret_value().encode()) for one in operators]
-        self._known = [*self._operators, *([("local", "operate", local.encode())] if local else [])]
+        self._operators = operators
         self._history = history
         self._reading = asyncio.Semaphore(_READERS)
         self._put = put
         self._standing = standing
         self._silences = silences
         self._clock = clock
+        self._bodies = Bodies(_BODY)
 
     def router(self) -> APIRouter:
         """Return the routes, to be included in the application."""
@@ -116,7 +114,7 @@ class Operations:
 
     async def _told(self, request: Request) -> Response:
         try:
-            if self._operators:
+            if self._operators.named and not getattr(request.state, "reader", ""):
                 self.operator(request, "read")
             if self._history is None:
                 raise Refusal(503, "the history cannot be read here")
@@ -136,14 +134,10 @@ class Operations:
     async def _answer(self, request: Request, act: Callable[[str, bytes], dict[str, Any]]) -> Response:
         try:
             by = self.operator(request, "operate")
-            body = b""
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _BODY:
-                    raise Refusal(413, f"the body is longer than {_BODY} bytes")
-            made = {"type": "act", "at": iso(self._clock()), "by": by, "via": "api", **act(by, body)}
+            with await self._bodies.read(request.headers, request.receive) as body:
+                made = {"type": "act", "at": iso(self._clock()), "by": by, "via": "api", **act(by, body.content)}
             await self._put(str(made.get("incident") or made["act"]).encode(), orjson.dumps(made))
-        except Refusal as refusal:
+        except (Refusal, NotRead) as refusal:
             return refused(refusal)
         except OSError:
             return to_json({"error": "the broker did not take it; try again"}, 503, {"retry-after": "2"})
@@ -151,18 +145,18 @@ class Operations:
 
     def operator(self, request: Request, role: str) -> str:
         """Return whose token the request carries, if they may do this: who may operate may read."""
-        if not self._known:
+        if not self._operators:
             raise Refusal(403, "nobody may act here (accepted: operators with a token under web.operators in the settings)")
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        found, held = "", ""
-        for name, its, secret in self._known:  # all of them, so that the time says nothing
-            if hmac.compare_digest(token.strip().encode("utf-8", "replace"), secret) and kind.lower() == "bearer":
-                found, held = name, its
-        if not found:
+        client = getattr(request.state, "client", request.client.host if request.client else "")
+        try:
+            found = self._operators.of(bearer(request.headers.get("authorization", "")), client)
+        except Throttled:
+            raise Refusal(429, "too many wrong tokens from this address; try again in 10 s") from None
+        if found is None:
             raise Refusal(401, "no operator's token (accepted: Authorization: Bearer …)")
-        if role == "operate" and held != "operate":
-            raise Refusal(403, f"{found} may read only (accepted: the token of an operator with role: operate)")
-        return found
+        if role == "operate" and found.role != "operate":
+            raise Refusal(403, f"{found.name} may read only (accepted: the token of an operator with role: operate)")
+        return found.name
 
     def _on_alert(self, act: str, incident: str, by: str) -> dict[str, Any]:
         standing = self._standing()
@@ -201,9 +195,11 @@ class Operations:
         return {"act": "unsilence", "id": id_}
 
 
-def refused(refusal: Refusal) -> Response:
+def refused(refusal: Refusal | NotRead) -> Response:
     """Return the answer that a refusal is."""
-    headers = {"www-authenticate": "Bearer"} if refusal.status == 401 else {}
+    headers = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "10"}, 503: {"retry-after": "2"}}.get(refusal.status, {})
+    if isinstance(refusal, NotRead) and refusal.close:
+        headers = {"connection": "close"}
     return to_json({"error": str(refusal)}, refusal.status, headers)
 
 

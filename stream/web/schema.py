@@ -207,6 +207,14 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     },
 }  # fmt: skip
 
+#: Of all that is read, and of acts: where others than this machine can ask (stream/web/access.py).
+_GUARDED = _errors(
+    _401="No proof that you may read", _421="Not a name of this instance", _429="Too many wrong tokens of this address"
+)
+for (_, _path), _operation in OPERATIONS.items():
+    if _path.startswith("/api/") or _path == "/metrics":
+        _operation["responses"] = {**_GUARDED, **_operation["responses"]}
+
 
 def document(app: FastAPI) -> None:
     """Make ``/api/openapi.json`` say what is written here, of the routes that the application has when it is first asked for."""

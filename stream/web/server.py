@@ -5,12 +5,14 @@ import contextlib
 import errno
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from stream.waiting import settle
 from stream.web import wire
+from stream.web.standby import Standby
 
 #: How long a stop waits for the server, which itself gives requests under way 3 s. Seconds.
 _PATIENCE = 6.0
@@ -99,21 +101,20 @@ async def serve(app: ASGIApp, host: str, port: int, *, before_stop: Callable[[],
     Raise :class:`CannotListen` where the port is taken or the address is not ours.
     """
     sock = _bind(host, port)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http=wire.Bounded,
-            ws="none",
-            log_level="warning",
-            access_log=False,
-            lifespan="on",
-            timeout_graceful_shutdown=3,
-            timeout_keep_alive=15,
-            server_header=False,
-            date_header=True,
-            proxy_headers=False,
-        )
+    config = uvicorn.Config(
+        app,
+        http=wire.Bounded,
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_graceful_shutdown=3,
+        timeout_keep_alive=15,
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
     )
+    server = _Server(config)
     sweeping = asyncio.create_task(wire.sweep(server.server_state.connections), name="web-sweep")
     task = asyncio.create_task(server.serve(sockets=[sock]), name="web")
     while not server.started:
@@ -123,5 +124,25 @@ async def serve(app: ASGIApp, host: str, port: int, *, before_stop: Callable[[],
             await task
             raise CannotListen(f"web: the application did not start on {host}:{port}; its log says why")
         await asyncio.sleep(0.005)
-    task.add_done_callback(lambda _: sweeping.cancel())
+    taken: set[asyncio.Task[Any]] = set()
+
+    def take(connection: socket.socket) -> None:
+        if server.should_exit:
+            connection.close()
+            return
+        made = asyncio.ensure_future(
+            asyncio.get_running_loop().connect_accepted_socket(
+                lambda: wire.Bounded(config=config, server_state=server.server_state, app_state=server.lifespan.state), connection
+            )
+        )
+        taken.add(made)
+        made.add_done_callback(taken.discard)
+
+    standby = Standby(sock, take)
+
+    def ended(_: "asyncio.Task[None]") -> None:
+        sweeping.cancel()
+        standby.stop()
+
+    task.add_done_callback(ended)
     return Listening(server, task, sock, before_stop)

@@ -1,16 +1,15 @@
 """What is a sender of webhooks told, and when? ``POST /webhooks/{source}``.
 
-2xx only after the broker has acknowledged all that came of the request. Everything is bounded before it is looked at: bytes,
-time, requests under way; who comes beyond a bound is asked to come back (429, 503 with ``Retry-After``), which every
-sender does.
+2xx only after the broker has acknowledged all that came of the request. What can be refused by the headers alone is refused
+before the body is waited for. Bodies are bounded in bytes, time and number, each source by itself; a source's rate counts
+authentic requests only, so that no stranger uses it up. Who comes beyond a bound is asked to come back (429, 503 with
+``Retry-After``), which every sender does.
 
 There are two ways in to one :func:`answer`: the route, which the OpenAPI document shows, and :class:`Entrance`, which takes the
 same requests before the application's routing and middleware, whose cost is that of all the rest together.
 """
 
-import asyncio
 import logging
-import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
@@ -19,19 +18,16 @@ from fastapi import APIRouter, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stream.intake import Unavailable
+from stream.networks import sender_of
 from stream.quiet import RateLimit
-from stream.sources.crm import BODY_LIMIT, Doubt, Verdict
+from stream.sources.crm import Doubt, Verdict, doubted
 from stream.sources.crm import Request as Webhook
-from stream.web.door import Door, Source
+from stream.web.body import NotRead
+from stream.web.door import Door, Source, Throttled
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())  # strangers and an absent broker must not fill the log
 
-#: Requests under way at a time, and bytes of their bodies.
-AT_ONCE = 256
-BYTES_AT_ONCE = 64 << 20
-#: How long a body may take to arrive, seconds; its first part is waited for as long as the server waits for a request.
-BODY_TIME = 10.0
 _PATH = "/webhooks/"
 
 router = APIRouter()
@@ -43,18 +39,6 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...]
-
-
-class _TooLarge(Exception):
-    """The body is beyond the limit."""
-
-
-class _Busy(Exception):
-    """Too much is under way."""
-
-
-class _Gone(Exception):
-    """The sender has hung up."""
 
 
 class Entrance:
@@ -96,48 +80,21 @@ async def webhook(source: str, request: Request) -> Response:
 async def answer(door: Door, name: str, scope: Scope, receive: Receive) -> Answer:
     """Take one request to the source ``name``, which there is; never raises for anything that a request may hold."""
     source = door.sources[name]
-    if door.under_way >= AT_ONCE:
-        return _count(door, source, "busy", _later(503, "busy", 2))
-    now = door.clock()
-    client = scope.get("client")
-    if not source.settings.admits(client[0] if client else ""):
-        return _count(door, source, "wrong_network", _answer(401, {"error": "not authentic"}))
-    if not source.admit(now):
-        return _count(door, source, "throttled", _later(429, "too many requests", 1))
-    door.under_way += 1
-    held = [0]
-    try:
-        return await _take(door, source, scope, receive, now, held)
-    finally:
-        door.under_way -= 1
-        door.held -= held[0]
-
-
-async def _take(door: Door, source: Source, scope: Scope, receive: Receive, now: int, held: list[int]) -> Answer:
+    peer = scope.get("client")
     headers = _headers(scope)
+    if not source.settings.admits(str(sender_of(peer[0] if peer else "", headers.get("x-forwarded-for", ""), door.proxies))):
+        return _count(door, source, "wrong_network", _answer(401, {"error": "not authentic"}))
+    asked = Webhook(scope["method"], _address(door, source, scope), headers, b"", door.clock())
+    doubt = doubted(source.adapter, asked, source.settings)
+    if doubt is not None:
+        return _said(door, source, doubt, 0)
     try:
-        body = await _body(door, headers, receive, held)
-    except TimeoutError:
-        return _count(door, source, "too_slow", _answer(408, {"error": "the body took too long"}, close=True))
-    except _TooLarge:
-        text = {"error": f"the body is too large; accepted are {BODY_LIMIT} bytes"}
-        return _count(door, source, "too_large", _answer(413, text, close=True))
-    except _Busy:
-        return _count(door, source, "busy", _later(503, "busy", 2))
-    except _Gone:
-        return _count(door, source, "gone", _answer(400, {"error": "cut off"}))
-    encoding = headers.get("content-encoding", "").strip().lower()
-    if encoding in ("gzip", "x-gzip", "deflate"):
-        try:
-            body = _inflated(body)
-        except _TooLarge:
-            return _count(door, source, "too_large", _answer(413, {"error": "the body is too large when unpacked"}))
-        except zlib.error:
-            return _count(door, source, "bad_encoding", _answer(400, {"error": "not gzip"}))
-    elif encoding not in ("", "identity"):
-        return _count(door, source, "bad_encoding", _answer(415, {"error": "accepted encodings: gzip, deflate"}))
-    try:
-        verdict, fresh = await door.take(source, Webhook(scope["method"], _address(door, source, scope), headers, body, now))
+        with await source.bodies.read(headers, receive) as body:
+            verdict, fresh = await door.take(source, asked._replace(body=body.content))
+    except NotRead as error:
+        return _count(door, source, error.outcome, _not_read(error))
+    except Throttled:
+        return _count(door, source, "throttled", _later(429, "too many requests", 1))
     except Unavailable as error:
         log.warning("webhook of %s not taken: %s", source.name, error)
         return _count(door, source, "unavailable", _later(503, "the broker is away", 5))
@@ -155,47 +112,6 @@ def _said(door: Door, source: Source, verdict: Verdict, fresh: int) -> Answer:
     else:
         found = _answer(verdict.status, {"accepted": len(verdict.events), "unusable": len(verdict.unusable)})
     return _count(door, source, outcome, found, fresh)
-
-
-async def _body(door: Door, headers: Mapping[str, str], receive: Receive, held: list[int]) -> bytes:
-    announced = headers.get("content-length", "0")
-    # ASCII digits only: str.isdigit() says yes to others, which int() then refuses, or takes.
-    if not (announced.isascii() and announced.isdigit()) or int(announced[:12]) > BODY_LIMIT:
-        raise _TooLarge
-    first, more = await _part(door, receive, held)
-    if not more:
-        return first
-    body = bytearray(first)  # not a list of parts: a part may be a single byte
-    async with asyncio.timeout(BODY_TIME):
-        while more:
-            part, more = await _part(door, receive, held)
-            body += part
-    return bytes(body)
-
-
-async def _part(door: Door, receive: Receive, held: list[int]) -> tuple[bytes, bool]:
-    message = await receive()
-    if message["type"] != "http.request":
-        raise _Gone
-    part: bytes = message.get("body", b"")
-    held[0] += len(part)
-    door.held += len(part)
-    if held[0] > BODY_LIMIT:
-        raise _TooLarge
-    if door.held > BYTES_AT_ONCE:
-        raise _Busy
-    return part, message.get("more_body", False)
-
-
-def _inflated(body: bytes) -> bytes:
-    """Return the unpacked body, never more of it than the limit."""
-    unpack = zlib.decompressobj(zlib.MAX_WBITS | 32)
-    found = unpack.decompress(body, BODY_LIMIT + 1)
-    if len(found) > BODY_LIMIT or unpack.unconsumed_tail:
-        raise _TooLarge
-    if not unpack.eof:
-        raise zlib.error("cut off")
-    return found
 
 
 def _address(door: Door, source: Source, scope: Scope) -> str:
@@ -226,8 +142,15 @@ def _raw(status: int, body: bytes, kind: bytes, *more: tuple[bytes, bytes]) -> A
     return Answer(status, body, (*standing, *more))
 
 
-def _answer(status: int, body: Mapping[str, Any], close: bool = False) -> Answer:
-    return _raw(status, orjson.dumps(body), b"application/json", *([(b"connection", b"close")] if close else []))
+def _answer(status: int, body: Mapping[str, Any]) -> Answer:
+    return _raw(status, orjson.dumps(body), b"application/json")
+
+
+def _not_read(error: NotRead) -> Answer:
+    more = [(b"connection", b"close")] if error.close else []
+    if error.retry is not None:
+        more.append((b"retry-after", b"%d" % error.retry))
+    return _raw(error.status, orjson.dumps({"error": str(error)}), b"application/json", *more)
 
 
 def _later(status: int, why: str, seconds: int) -> Answer:

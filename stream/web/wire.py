@@ -1,6 +1,7 @@
 """Who may hold a connection, and for how long? Bounds that uvicorn does not set itself.
 
-A request has to be there, whole, within :data:`REQUEST_TIME`; its head within :data:`HEAD_LIMIT` bytes. A connection that sends
+A request has to be there, whole, within :data:`REQUEST_TIME`; its head within :data:`HEAD_LIMIT` bytes, and so has whatever else
+is no body: sizes of chunks, and trailers, which nobody here reads and which must not pass for headers. A connection that sends
 nothing is taken for a request that does not come. Where there are as many connections as may be, the one that has kept its
 request waiting longest makes room, then the one that has been idle longest: a crowd of slow senders displaces itself, and a
 request that comes in one go is answered.
@@ -16,6 +17,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 #: How long a request may take to arrive (s), how large its first line and headers may be (bytes).
 REQUEST_TIME = 15.0
 HEAD_LIMIT = 65_536
+#: Bytes that are neither of a head nor of a body, in a row; above what one read of a socket brings at once (256 KiB).
+_BARE = 320 << 10
 #: Connections at a time.
 CONNECTIONS = 4_000
 #: A request that has been arriving for so long (s) is slow: before that, nobody has to make room.
@@ -33,6 +36,7 @@ class Bounded(HttpToolsProtocol):
     idle: float = 0.0
     _in_head = True
     _head = 0
+    _bare = 0  # bytes since the last one of a body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let it in, if need be in place of another."""
@@ -50,8 +54,9 @@ class Bounded(HttpToolsProtocol):
             return
         if self._in_head:
             self._head += len(data)
+        self._bare += len(data)
         super().data_received(data)
-        if self._in_head and self._head > HEAD_LIMIT:
+        if (self._in_head and self._head > HEAD_LIMIT) or self._bare > _BARE:
             self.cut(_LARGE)
 
     def on_message_begin(self) -> None:
@@ -61,10 +66,20 @@ class Bounded(HttpToolsProtocol):
         if self.since is None:
             self.since = self.loop.time()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes behind the body is none."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._bare = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Its head is whole."""
         self._in_head = False
-        self._head = 0
+        self._head = self._bare = 0
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -73,6 +88,7 @@ class Bounded(HttpToolsProtocol):
         self.since = None
         self.idle = self.loop.time()
         self._in_head = True
+        self._bare = 0
 
     def cut(self, answer: bytes) -> None:
         """End the connection; with this answer where none has begun."""

@@ -57,7 +57,7 @@ def messages(value: str) -> Iterator[dict[str, Any]]:
     for count in (1, 2):
         watch, alerts, dispatch = WatchEntities(rules), EvaluateAlerts(rules), DispatchAlerts(by_rule(["all"]))
         watch.tick(NOW)
-        watch.fold([lead(f"{value}{n or ''}", owner=value, source=value, sender=value) for n in range(count)])
+        watch.fold([lead(f"{value}{n or ''}", owner=value, source=value, sender=value, name=value) for n in range(count)])
         for now in (NOW + 5 * HOUR_MS, NOW + 5 * HOUR_MS + 11_000):
             watch.tick(now)
             found = [o for o in watch.changes().outputs if o.topic == FINDINGS]

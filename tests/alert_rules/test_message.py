@@ -1,14 +1,24 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
+import orjson
 import pytest
 
 from alert_rules.durations import day_of, human, moment, parse, plural, working
 from alert_rules.evaluate import evaluate, orphaned
+from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.message import message
+from alert_rules.watch import WatchEntities
 from alert_rules.wording import number
-from models.calendar import epoch_ms
+from models.calendar import HOUR_MS, epoch_ms
+from models.fold import Record
+from models.owners import Owner, Owners
+from models.states import LEAD_STATES, LeadState
+from stream.catalogue import load_catalogue
 from tests.alert_rules.readings import reading, rule
+from vigie.rules import load_rules
 
 RULE = rule(summary="Win rate from {source} is {value:.0%} ({numerator:d} of {denominator:d}), below {threshold:.0%}")
 
@@ -32,6 +42,37 @@ def test_the_whole_message() -> None:
     assert said.data["segment"] == {"source": "web"}
     assert (said.data["kind"], said.data["state"]) == ("fired", {"before": "pending", "after": "firing"})
     assert message(RULE, fired) == said
+
+
+PEOPLE = Owners([Owner("12345", "Ann Lee")])
+
+
+def test_people_read_names() -> None:
+    """An owner and a lead are told by what people call them, with the id where a program or a CRM asks for it."""
+    (unanswered,) = [one for one in load_rules(load_catalogue()) if one.id == "lead-unanswered"]
+    began = epoch_ms(datetime(2026, 3, 2, 9, tzinfo=UTC))
+    watch, alerts = WatchEntities([unanswered]), EvaluateAlerts([unanswered], people=PEOPLE)
+    state = LeadState("L-1", "open", began, created=began, owner="12345", source="web", name="Chairs Ltd")
+    watch.tick(began)
+    watch.fold([Record(LEAD_STATES, 0, 0, began, b"L-1", msgspec.json.encode(state), ())])
+    watch.tick(began + 8 * HOUR_MS)
+    found = [output for output in watch.changes().outputs if output.topic == FINDINGS]
+    alerts.fold([Record(FINDINGS, 0, 0, began + 8 * HOUR_MS, one.key, one.value, ()) for one in found])
+    (told,) = [orjson.loads(output.value or b"") for output in alerts.changes().outputs]
+    text = told["message"]["text"]
+    assert text.startswith("Lead Chairs Ltd (L-1) from web has waited") and "(owner: Ann Lee)" in text
+    assert "Name: Chairs Ltd" in text and "Owner: Ann Lee" in text and "1. Chairs Ltd (L-1), Ann Lee" in text
+    assert told["segment"] == {"lead": "L-1"} and told["explanation"]["behind"][0]["owner"] == "12345"
+    assert "L-1" in told["message"]["title"], "the title stays the same for as long as the incident: the name may change"
+
+
+def test_an_owners_figure_names_the_owner() -> None:
+    by_owner = rule(**{"for": 0, "by": "owner", "summary": "Win rate of {owner} is {value:.0%}"})
+    _, (fired,) = evaluate(by_owner, None, reading(0, 0.1, segment={"owner": "12345"}))
+    said = message(by_owner, fired, people=PEOPLE)
+    assert said.title == "[CRITICAL] Win rate · owner Ann Lee: 10 %" and said.text.startswith("Win rate of Ann Lee is 10%")
+    assert said.data["segment"] == {"owner": "12345"}
+    assert message(by_owner, fired).title == "[CRITICAL] Win rate · owner 12345: 10 %"
 
 
 def test_titles() -> None:

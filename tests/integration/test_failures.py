@@ -102,7 +102,8 @@ def test_a_frozen_worker_ends_with_the_reason_and_its_successor_is_exact(kafka: 
             until(lambda: not frozen.alive or frozen.readyz().get("ready"), why=lambda: frozen.log)
             if not frozen.alive:
                 assert frozen.process.returncode == 1
-                assert "the broker refused a checkpoint" in frozen.log
+                # Refused by the group, or, where a transaction was open for as long as it slept, by its coordinator.
+                assert "the broker refused a checkpoint" in frozen.log or "stayed open for longer" in frozen.log
             site.produce(won(40, 20))
             site.settle()
             # A frozen worker learns what has happened with its next heartbeat; then one view is left, and it is whole.

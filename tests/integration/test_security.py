@@ -192,7 +192,7 @@ def test_workers_web_and_producers_with_the_rules_of_the_page(secured: Secured, 
     with site.worker().ready() as worker:
         site.settle()
         assert worker.readings("24h")["sales"]["value"] == 1
-        hubspot = orjson.dumps({"client_secret": senders.SECRET}).decode()
+        hubspot = orjson.dumps({"client_secret": senders.SECRET, "signatures": ["v1"]}).decode()
         web_settings = {**secured.settings("vigie-web"), "INSTANCE": "web0", "SOURCES__HUBSPOT": hubspot}
         with Worker(site, web_settings, "web").ready() as web:
             now = wall_clock()

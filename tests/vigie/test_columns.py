@@ -61,11 +61,11 @@ def test_backtest(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_log_hears_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(publish, "_SAY_EVERY", 0.0)
+    monkeypatch.setattr(publish, "_SAID_EVERY", 0.0)
     with backtest.progress_bar() as progress:
         task = progress.add_task("judging", total=None, rate="")
         progress.update(task, completed=24_000, rate="at 2025-01-27")
-    assert "judging: 24,000, at 2025-01-27" in capsys.readouterr().err
+    assert "judging: 24,000 at 2025-01-27" in capsys.readouterr().err
 
 
 def test_where_there_is_no_terminal_lines_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,21 +1,26 @@
 """Commands and the instance that the same user runs on this machine, on the broker in its memory."""
 
 import asyncio
+import http.server
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
 import pytest
+from typer.testing import CliRunner
 
 from models.calendar import iso
 from stream.options import wall_clock
 from stream.settings import load
 from tests.tools import free_port
 from vigie import local
+from vigie.__main__ import app
 from vigie.local import Local, announced
+from vigie.remote import of_settings
 from vigie.up import up
 
 
@@ -110,6 +115,49 @@ async def _ready(web: httpx.AsyncClient, running: asyncio.Task[None]) -> None:
         except httpx.TransportError:
             pass
         await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize(
+    "command", [["kpis"], ["alerts", "list"], ["alerts", "silences"], ["alerts", "history"], ["models", "show"], ["doctor"]]
+)
+def test_who_asks_is_told_by_every_command_that_reads(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token is what the instance here has left for its user, or that of VIGIE_TOKEN."""
+    asked: list[tuple[str, str | None]] = []
+
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["authorization"]))
+            self.send_response(401)
+            self.end_headers()
+            self.wfile.write(b'{"error": "who may read has a token"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        Path("vigie.yaml").write_text(f"web: {{port: {server.server_port}}}")
+        with announced(server.server_port, Local("left-for-its-user", "127.0.0.1:1")):
+            for token, expected in (("", "Bearer left-for-its-user"), ("an-operator-s-token", "Bearer an-operator-s-token")):
+                monkeypatch.setenv("VIGIE_TOKEN", token)
+                asked.clear()
+                result = CliRunner().invoke(app, command)
+                assert result.exit_code == 1 and asked, result.output
+                assert {who for _, who in asked} == {expected}
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("host", "address"), [
+    ("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("vigie.test", "vigie.test"),
+])  # fmt: skip
+def test_where_the_instance_of_some_settings_is(host: str, address: str) -> None:
+    assert of_settings(load(environ={}, web__host=host, web__port=8080)) == f"http://{address}:8080"
 
 
 def test_a_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

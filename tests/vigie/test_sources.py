@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 from models.events.dead_letter import decode as read_letter
 from models.kpis.catalogue import Catalogue
 from stream.settings import load
-from stream.sources.crm import ADAPTERS, adapter_of, parse_settings, receive
+from stream.sources.crm import ADAPTERS, SourceProblem, adapter_of, parse_settings, receive
 from stream.web.door import Source, letter
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, SENDERS
@@ -98,14 +97,6 @@ def test_conformance(tmp_path: Path) -> None:
     assert RUN.invoke(app, ["conformance", "--vectors", str(tmp_path), "--adapter", "attio"]).exit_code == 2
 
 
-class Published:
-    def __init__(self) -> None:
-        self.events: list[dict[str, Any]] = []
-
-    def publish(self, value: bytes) -> None:
-        self.events.append(orjson.loads(value))
-
-
 def test_a_request_is_read_again_with_the_settings_of_now() -> None:
     vector = SENDERS["hubspot"].sign(s.compact([s.hubspot_note("deal.propertyChange")]))
     request = s_request(vector)
@@ -113,17 +104,18 @@ def test_a_request_is_read_again_with_the_settings_of_now() -> None:
     verdict = receive(adapter, request, settings)
     assert verdict.unusable
     kept = read_letter(letter(Source("eu", adapter, settings), request, verdict, NOW).value)
-    out = Published()
     Path("vigie.yaml").write_text("sources: {eu: {adapter: hubspot}}\n")
-    assert dead_letters._webhook(kept, None, out) == f"still {kept.reason}: {kept.detail}"  # type: ignore[arg-type]
+    events, (still,) = dead_letters._webhook(kept, None)
+    assert (events, still.reason, still.detail) == ([], kept.reason, kept.detail)
     mended = SENDERS["hubspot"].sign(SENDERS["hubspot"].body)
     whole = read_letter(letter(Source("eu", adapter, settings), s_request(mended), verdict, NOW).value)
-    assert dead_letters._webhook(whole, None, out) == ""  # type: ignore[arg-type]
-    assert tuple(event["type"] for event in out.events) == SENDERS["hubspot"].types
+    events, unusable = dead_letters._webhook(whole, None)
+    assert not unusable and tuple(event["type"] for event in events) == SENDERS["hubspot"].types
     first = receive(adapter, s_request(mended), settings)
-    assert [event["id"] for event in out.events] == [event["id"] for event in first.events]
+    assert [event["id"] for event in events] == [event["id"] for event in first.events]
     Path("vigie.yaml").write_text("{}\n")
-    assert "accepted: hubspot" in dead_letters._webhook(whole, None, out)  # type: ignore[arg-type]
+    with pytest.raises(SourceProblem, match="accepted: hubspot"):
+        dead_letters._webhook(whole, None)
 
 
 def s_request(vector: s.Vector) -> Any:

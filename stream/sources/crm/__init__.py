@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from stream.problems import near
 from stream.sources.crm import attio, close, hubspot, pipedrive, salesforce, standard, tracks
 from stream.sources.crm.base import (
     BODY_LIMIT,
@@ -16,6 +17,7 @@ from stream.sources.crm.base import (
     Request,
     Unusable,
     Verdict,
+    doubted,
     read,
     receive,
 )
@@ -44,7 +46,7 @@ def adapter_of(name: str, tree: Mapping[str, Any]) -> Adapter:
     wanted = tree.get("adapter") or name
     found = ADAPTERS.get(wanted) if isinstance(wanted, str) else None
     if found is None:
-        raise SourceProblem([f"sources.{name}: found the adapter {wanted!r} (accepted: {', '.join(ADAPTERS)})"])
+        raise SourceProblem([f"sources.{name}: no such adapter{near(wanted, ADAPTERS)} (accepted: {', '.join(ADAPTERS)})"])
     return found
 
 
@@ -63,6 +65,7 @@ __all__ = [
     "Unusable",
     "Verdict",
     "adapter_of",
+    "doubted",
     "overridden",
     "parse_settings",
     "read",

@@ -51,6 +51,20 @@ class Doubt(StrEnum):
     BAD_XML = "bad_xml"
 
 
+#: What the headers alone tell, whatever the body is.
+_BY_HEADERS = frozenset(
+    {
+        Doubt.NOT_CONFIGURED,
+        Doubt.MISSING_SIGNATURE,
+        Doubt.MISSING_TIMESTAMP,
+        Doubt.BAD_TIMESTAMP,
+        Doubt.MISSING_CREDENTIALS,
+        Doubt.BAD_CREDENTIALS,
+        Doubt.UNKNOWN_VERSION,
+    }
+)
+
+
 class Refusal(ValueError):
     """Base of the two ways in which a request is turned down. ``detail`` holds no secret and no signature."""
 
@@ -111,7 +125,9 @@ class Adapter:
     """How one kind of sender is understood.
 
     ``verify`` raises :class:`NotAuthentic`, and returns how old the request is by its signed time (ms), where it has one;
-    ``read`` yields items, and may raise :class:`Unusable` for the whole request.
+    ``early`` is asked before the body has come (default: ``verify``, of which what headers alone tell is taken);
+    ``read`` yields items, and may raise :class:`Unusable` for the whole request, or :class:`NotAuthentic` where a part of the
+    proof is too dear to be looked at before it is known who sends.
     ``answer`` gives the content type and body that the sender wants to see; ``scrub`` removes credentials from a body that is
     kept; ``credentials`` are the headers that hold any.
     """
@@ -123,6 +139,7 @@ class Adapter:
     credentials: tuple[str, ...] = ("authorization",)
     answer: Callable[[bool], tuple[str, bytes]] = _nothing
     scrub: Callable[[bytes], bytes] = _same
+    early: Callable[[Request, SourceSettings], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +158,21 @@ class Verdict:
     age: int | None = None
 
 
+def doubted(adapter: Adapter, request: Request, settings: SourceSettings) -> Verdict | None:
+    """Return the refusal of a request whose headers alone show that it is not authentic, before its body is waited for."""
+    try:
+        (adapter.early or adapter.verify)(request, settings)
+    except NotAuthentic as doubt:
+        if doubt.reason in _BY_HEADERS:
+            return _refused(adapter, doubt)
+    return None
+
+
+def _refused(adapter: Adapter, doubt: NotAuthentic) -> Verdict:
+    kind, body = adapter.answer(False)
+    return Verdict(False, 401, doubt.reason.value, doubt.detail, content_type=kind, body=body, age=doubt.age)
+
+
 def receive(adapter: Adapter, request: Request, settings: SourceSettings, currencies: Known = None) -> Verdict:
     """Return the verdict on a request; never raises, whatever the request holds.
 
@@ -151,10 +183,9 @@ def receive(adapter: Adapter, request: Request, settings: SourceSettings, curren
         return Verdict(False, 413, Reason.TOO_LARGE.value, detail)
     try:
         age = adapter.verify(request, settings)
+        events, unusable, ignored = _read(adapter, request, settings, currencies)
     except NotAuthentic as doubt:
-        kind, body = adapter.answer(False)
-        return Verdict(False, 401, doubt.reason.value, doubt.detail, content_type=kind, body=body, age=doubt.age)
-    events, unusable, ignored = read(adapter, request, settings, currencies)
+        return _refused(adapter, doubt)
     reason: str | None = None
     detail = ""
     if unusable:
@@ -169,6 +200,15 @@ def read(
     adapter: Adapter, request: Request, settings: SourceSettings, currencies: Known = None
 ) -> tuple[list[dict[str, Any]], list[Unusable], list[str]]:
     """Return what an authentic request tells: events of the contract, what is unusable, what is ignored."""
+    try:
+        return _read(adapter, request, settings, currencies)
+    except NotAuthentic as doubt:  # it was taken for authentic once
+        return [], [Unusable(Reason.INVALID_DATA, doubt.detail)], []
+
+
+def _read(
+    adapter: Adapter, request: Request, settings: SourceSettings, currencies: Known
+) -> tuple[list[dict[str, Any]], list[Unusable], list[str]]:
     events: list[dict[str, Any]] = []
     unusable: list[Unusable] = []
     ignored: list[str] = []

@@ -11,6 +11,7 @@ from msgspec import structs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.events.catalogue import STRUCTS
+from stream.problems import near
 
 _STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(\d{1,6})\]|\['([^']*)'\]|\["([^"]*)"\]|(\[\*\])""")
 _MISSING = object()
@@ -21,13 +22,13 @@ Step = str | int | None
 def steps(path: str) -> tuple[Step, ...]:
     """Return a path as keys, indices and None for ``[*]``; raise ``ValueError`` where it is none."""
     if not path.startswith("$"):
-        raise ValueError(f"found {path!r}; accepted is a path as in $.deal.stage")
+        raise ValueError("accepted is a path as in $.deal.stage")
     found: list[Step] = []
     place = 1
     while place < len(path):
         step = _STEP.match(path, place)
         if step is None:
-            raise ValueError(f"found {path!r}; cannot be read from {path[place:]!r} on (accepted: .name [0] ['name'] [*])")
+            raise ValueError(f"a path that cannot be read from character {place + 1} on (accepted: .name [0] ['name'] [*])")
         name, index, single, double, every = step.groups()
         found.append(
             None if every else int(index) if index is not None else next(t for t in (name, single, double) if t is not None)
@@ -38,7 +39,7 @@ def steps(path: str) -> tuple[Step, ...]:
 
 def _path(text: str) -> str:
     if None in steps(text):
-        raise ValueError(f"found {text!r}; [*] belongs to each only")
+        raise ValueError("[*] belongs to each only")
     return text
 
 
@@ -140,7 +141,7 @@ class Rule(_Part):
     def _known(cls, found: Value) -> Value:
         for kind in (found.value, found.otherwise, *found.values.values()):
             if kind is not None and kind != "skip" and (kind not in STRUCTS or str(kind).endswith(".absorbed")):
-                raise ValueError(f"{kind!r} is no type of event (accepted: skip, {', '.join(STRUCTS)})")
+                raise ValueError(f"no type of event{near(kind, STRUCTS)} (accepted: skip, {', '.join(STRUCTS)})")
         return found
 
     @model_validator(mode="after")
@@ -149,7 +150,7 @@ class Rule(_Part):
         accepted = {name for kind in kinds or STRUCTS for name in data_fields(str(kind))}
         unknown = self.data.keys() - accepted
         if unknown:
-            raise ValueError(f"data: {min(unknown)!r} is no field of it (accepted: {', '.join(sorted(accepted))})")
+            raise ValueError(f"data: no field of it{near(min(unknown), accepted)} (accepted: {', '.join(sorted(accepted))})")
         return self
 
     def applies(self, item: Any) -> bool:

@@ -73,10 +73,10 @@ def verify(request: Request, settings: SourceSettings) -> None:
     """Check where the request comes from, as far as Salesforce says."""
     shown_ = credentials(request, settings)
     if _is_xml(request.body):
-        message = soap.parse(request.body)
         if settings.organization_id is None and not shown_:
             raise NotAuthentic(Doubt.NOT_CONFIGURED, "no organization is set; set sources.<name>.organization_id")
-        if settings.organization_id is not None and not same_organization(message.organization, settings.organization_id):
+        found = soap.organization(request.body)
+        if settings.organization_id is not None and not same_organization(found, settings.organization_id):
             raise NotAuthentic(Doubt.WRONG_ORGANIZATION, "OrganizationId: not the one that is set")
     elif not shown_ and settings.keys:
         bearer(request, settings.keys)
@@ -101,11 +101,7 @@ def _is_xml(body: bytes) -> bool:
 def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
     """Yield what each notification or change tells; one that is unusable does not spoil the others."""
     if _is_xml(request.body):
-        try:
-            message = soap.parse(request.body)
-        except NotAuthentic as error:  # only where it was not verified first
-            raise Unusable(Reason.INVALID_DATA, error.detail) from None
-        for note in message.notifications:
+        for note in soap.parse(request.body).notifications:
             try:
                 yield from _notification(note, request, settings)
             except Unusable as error:
@@ -294,4 +290,6 @@ def _answer(accepted: bool) -> tuple[str, bytes]:
     return soap.answer(accepted)
 
 
-ADAPTER = Adapter("salesforce", verify, read, needs=("organization_id",), answer=_answer, scrub=soap.without_session)
+ADAPTER = Adapter(
+    "salesforce", verify, read, needs=("organization_id",), answer=_answer, scrub=soap.without_session, early=credentials
+)

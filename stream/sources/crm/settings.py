@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from models.events import leads
 from models.events.catalogue import STRUCTS
+from stream.problems import near, path_of, problems_of
 from stream.sources.crm.mapping import WebhookMapping
 
 #: What the senders call the thing that signs: all of them are ``secrets`` here.
@@ -64,8 +65,8 @@ class SourceSettings(_Part):
     token: SecretStr | None = None
     """For senders that cannot sign: ``Authorization: Bearer …``, or ``?token=…`` in the address."""
     organization_id: str | None = None
-    signatures: tuple[Literal["v1", "v2", "v3"], ...] = ("v3", "v2", "v1")
-    """HubSpot: the versions that are taken."""
+    signatures: tuple[Literal["v1", "v2", "v3"], ...] = ("v3",)
+    """HubSpot: the versions that are taken. v2 and v1 have no time: a request that was seen once can be sent again for ever."""
     public_url: str | None = None
     """Scheme and host (and a proxy's prefix) of the address that the sender calls; without it, ``web.public_url``."""
     tolerance_seconds: int = Field(300, ge=1, le=3600)
@@ -131,7 +132,10 @@ class SourceSettings(_Part):
     @classmethod
     def _networks(cls, found: tuple[str, ...]) -> tuple[str, ...]:
         for network in found:
-            ipaddress.ip_network(network, strict=False)
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError("accepted are networks such as 10.0.0.0/8") from None
         return found
 
     @field_validator("events")
@@ -157,7 +161,7 @@ class SourceSettings(_Part):
     def _attributes(cls, found: dict[str, str]) -> dict[str, str]:
         for attribute in found.values():
             if attribute not in ATTRIBUTES:
-                raise ValueError(f"{attribute!r} is no attribute (accepted: {', '.join(sorted(ATTRIBUTES))})")
+                raise ValueError(f"no attribute{near(attribute, ATTRIBUTES)} (accepted: {', '.join(sorted(ATTRIBUTES))})")
         return found
 
     @cached_property
@@ -222,8 +226,5 @@ def parse_settings(name: str, tree: Mapping[str, Any]) -> SourceSettings:
     try:
         return SourceSettings.model_validate(tree)
     except ValidationError as error:
-        problems = []
-        for item in error.errors(include_input=False):
-            path = ".".join(str(part) for part in ("sources", name, *item["loc"]))
-            problems.append(f"{path}: {item['msg'].removeprefix('Value error, ')}")
-        raise SourceProblem(problems) from None
+        problems = [f"{path_of(('sources', name, *loc))}: {text}" for loc, text in problems_of(error, SourceSettings)]
+    raise SourceProblem(problems)

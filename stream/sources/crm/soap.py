@@ -14,6 +14,8 @@ OUTBOUND = "http://soap.sforce.com/2005/09/outbound"
 _ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
 _DEPTH, _ELEMENTS, _NOTIFICATIONS = 16, 50_000, 100
+#: So many elements are read before it is known who sent the message.
+_BEFORE = 32
 
 #: What Salesforce takes for "have it", or for "send it again".
 ACK = (
@@ -54,9 +56,31 @@ class _Hostile(Exception):
     """The XML asks for something."""
 
 
+class _Named(Exception):
+    """The organization has been read."""
+
+
+def organization(body: bytes) -> str:
+    """Return the organization that a message names, without reading on: who sent it is not known yet.
+
+    Raise :class:`NotAuthentic` where it is none of Salesforce's, or names none among its first elements.
+    """
+    reader = _Reader(_BEFORE)
+    try:
+        _parse(reader, body)
+    except _Named:
+        return reader.organization.strip()
+    return reader.organization.strip()
+
+
 def parse(body: bytes) -> Message:
     """Return the message; raise :class:`NotAuthentic`, as who sent it is written inside."""
     reader = _Reader()
+    _parse(reader, body)
+    return Message(reader.organization.strip(), reader.notifications)
+
+
+def _parse(reader: "_Reader", body: bytes) -> None:
     try:
         reader.parser.Parse(body, True)
     except _Hostile as error:
@@ -65,13 +89,14 @@ def parse(body: bytes) -> Message:
         raise NotAuthentic(Doubt.BAD_XML, f"body: not XML ({str(error)[:100]})") from None
     if not reader.seen:
         raise NotAuthentic(Doubt.BAD_XML, "body: no notifications of Salesforce in it")
-    return Message(reader.organization.strip(), reader.notifications)
 
 
 class _Reader:
     """Follows the one shape that outbound messages have; names are compared with their namespaces."""
 
-    def __init__(self) -> None:
+    def __init__(self, stop_after: int = 0) -> None:
+        """With ``stop_after`` the organization is what is looked for, among so many elements."""
+        self._stop_after = stop_after
         self.parser = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
         self.parser.StartElementHandler = self.start
@@ -101,6 +126,8 @@ class _Reader:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         self._count += 1
+        if self._stop_after and self._count > self._stop_after:
+            raise _Named  # of none
         if self._count > _ELEMENTS or len(self._path) >= _DEPTH:
             raise _Hostile(f"more than {_ELEMENTS} elements, or deeper than {_DEPTH}")
         self._path.append(name)
@@ -123,6 +150,8 @@ class _Reader:
         match self._path:
             case [_, _, _, _] if self.seen and name == f"{OUTBOUND} OrganizationId":
                 self.organization = text
+                if self._stop_after:
+                    raise _Named
             case [_, _, _, _] if self.seen and name == f"{OUTBOUND} Notification":
                 if len(self.notifications) >= _NOTIFICATIONS:
                     raise _Hostile(f"more than {_NOTIFICATIONS} notifications")

@@ -17,6 +17,7 @@ from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.events.catalogue import STRUCTS
+from stream.problems import not_yaml
 from stream.sources.files.base import epoch_ms
 from stream.sources.files.numbers import money, number
 from stream.sources.files.text import SourceFileError
@@ -206,8 +207,8 @@ def load_mapping(path: Path) -> CsvMapping:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SourceFileError(f"{path}: {error.strerror or error}; a readable mapping file is needed") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SourceFileError(f"{path}: not YAML: {error}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise SourceFileError(f"{path}: {not_yaml(error)}") from None
     if not isinstance(document, dict):
         raise SourceFileError(f"{path}: found {type(document).__name__}; a YAML mapping with events is needed")
     try:

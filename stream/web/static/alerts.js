@@ -130,7 +130,7 @@ function fill_in(node, alert) {
   if (alert.state !== "resolved") box.append(act(ack ? t("unacknowledge") : t("acknowledge"), ack ? "unack" : "ack", [alert.id], `alert ${alert.id}`));
 }
 function behind(one) {
-  const text = [one.id, one.what, one.said].filter(Boolean).join(", ");
+  const text = [one.name ? `${one.name} (${one.id})` : one.id, one.what, one.said].filter(Boolean).join(", ");
   return make("li", {}, one.url && /^https?:/.test(one.url) ? link(one.url, text) : text);
 }
 const link = (href, text) => make("a", { href, rel: "noreferrer", target: "_blank" }, text);

@@ -93,7 +93,11 @@ export function duration(seconds) {
   return [number(seconds / 86400, { maximumFractionDigits: 1 }), u.d];
 }
 export async function json(path) {
-  try { const answer = await fetch(path); return answer.ok ? await answer.json() : null; } catch { return null; }
+  try {
+    const answer = await fetch(path);
+    if (answer.status === 401) location.reload(); // the session has ended: the same address has the form for a token
+    return answer.ok ? await answer.json() : null;
+  } catch { return null; }
 }
 export const whole = (value, unit) => figure(value, unit).filter(Boolean).join(" ");
 

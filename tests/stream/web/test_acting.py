@@ -54,7 +54,13 @@ class Door:
         message = Delivery("msg_1", "boss", "a", 0, BASE, 0, BASE, None, self.line.said[0].tree)
         self.ack, self.silence, self.open = LINKS.actions(message)
 
+    slow: Any = None
+
     async def put(self, key: bytes, value: bytes) -> None:
+        if self.slow is not None:
+            slow, self.slow = self.slow, None
+            await slow(key, value)
+            return
         if self.fails:
             raise OSError("no broker")
         self.acts.append(orjson.loads(value))
@@ -97,6 +103,31 @@ async def test_looking_does_nothing_and_the_button_acts_once() -> None:
     assert (await door.client.get(door.ack.url)).status_code == 410
 
 
+async def test_of_two_quick_presses_one_acts_and_the_other_says_so() -> None:
+    door = Door(owned=False)
+    gate, right = asyncio.Event(), door.put
+
+    async def slow(key: bytes, value: bytes) -> None:
+        await gate.wait()
+        await right(key, value)
+
+    door.slow = slow
+    pressed = [asyncio.create_task(door.client.post(door.ack.url)) for _ in range(3)]
+    await asyncio.sleep(0.05)
+    gate.set()
+    answers = await asyncio.gather(*pressed)
+    assert sorted(answer.status_code for answer in answers) == [200, 410, 410] and len(door.acts) == 1
+    assert all("used before" in answer.text for answer in answers if answer.status_code == 410)
+    assert (await door.client.get(door.ack.url)).status_code == 410
+
+
+async def test_what_the_broker_did_not_take_can_be_pressed_again() -> None:
+    door = Door(fails=True)
+    assert (await door.client.post(door.ack.url)).status_code == 503
+    door.fails = False
+    assert [(await door.client.post(door.ack.url)).status_code for _ in range(2)] == [200, 410]
+
+
 async def test_a_silence_of_an_hour() -> None:
     door = Door()
     page = await door.client.get(door.silence.url)
@@ -132,10 +163,13 @@ async def test_in_a_browser_the_button_works_under_the_pages_own_policy(tmp_path
 
 async def test_where_another_worker_holds_the_alerts_the_fold_still_lets_a_link_work_once() -> None:
     door = Door(owned=False)
-    for _ in range(2):
-        assert (await door.client.post(door.ack.url)).status_code == 200
-    door.line.put({"type": "act", "act": "unack", "by": "ann", "incident": "a", "at": "x"})
+    others = [Door(owned=False) for _ in range(2)]  # further processes, which know nothing of each other
+    for other in others:
+        other.line = door.line
     assert (await door.client.post(door.ack.url)).status_code == 200
+    assert (await others[0].client.post(door.ack.url)).status_code == 200
+    door.line.put({"type": "act", "act": "unack", "by": "ann", "incident": "a", "at": "x"})
+    assert (await others[1].client.post(door.ack.url)).status_code == 200
     assert door.acknowledged is None and door.line.fold.decisions["refused", "link"] == 2
 
 

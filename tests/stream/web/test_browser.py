@@ -3,13 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import orjson
 import pytest
 
 from stream.catalogue import load_catalogue
-from stream.settings import OperatorSettings
+from stream.settings import OperatorSettings, WebSettings
+from stream.web.access import Access, Guard
 from stream.web.operate import Operations
+from stream.web.operators import Operators
 from stream.web.server import Listening, serve
 from tests.browser import Page, browser
 from tests.stream.demo import Company, company
@@ -28,19 +31,22 @@ CUT = """[...document.querySelectorAll('.value')].filter(
 class Ship:
     """A served application whose clock, state and alerts a test can turn."""
 
-    def __init__(self, acme: Company | None = None) -> None:
-        """Without a company of its own it shows the one that is shared, which must be left as it is."""
+    def __init__(self, acme: Company | None = None, **web: Any) -> None:
+        """Without a company of its own it shows the one that is shared, which must be left as it is. ``web`` are settings."""
         self.acme = acme or company()
         self.status: dict = {"state": "running", "partitions": {"roll-kpis": [0]}}
         self.alerts: list[dict] | None = []
         self.acts: list[tuple[str, str, str]] = []
         self.port = 0
         self.listening: Listening | None = None
+        self.operators = Operators([OperatorSettings(name="ada", token=TOKEN)])
+        self.access = Access(WebSettings(**web), self.operators)
 
     async def start(self) -> None:
         app = application(board(self.acme), self.status, alerts=lambda: self.alerts)
         app.state.vigie.live._period = 0.05
-        app.include_router(Operations([OperatorSettings(name="ada", token=TOKEN)], self.put).router())
+        app.include_router(Operations(self.operators, self.put).router())
+        app.add_middleware(Guard, access=self.access)
         self.listening = await serve(app, "127.0.0.1", self.port, before_stop=app.state.vigie.live.stop)
         self.port = self.listening.port
 
@@ -189,6 +195,31 @@ async def test_a_message_leads_to_its_alert_which_explains_itself():
         assert await page.run("document.activeElement.closest('.alert[open]')?.dataset.key") == "alert abc"
         await page.run("location.hash = 'alert=long-gone'")
         await page.until("document.querySelector('#alert-gone').textContent.includes('ended')")
+
+
+async def test_a_session_reads_a_token_acts_and_the_form_comes_back_when_the_session_ends():
+    program("chromium", "chromium-browser", "google-chrome")
+    ship = Ship(host="0.0.0.0")
+    ship.alerts += many(1)
+    await ship.start()
+    field = "document.querySelector('form[action$=login] [name=token]')"
+    try:
+        async with browser() as page:
+            await page.open(ship.url + "/?lang=en")
+            for token, seen in (("not-mine", "document.body.innerText.includes('nobody')"), (TOKEN, CARDS)):
+                await page.until(f"!!{field}")
+                await page.run(f"{field}.value = {token!r}; {field}.form.requestSubmit()")
+                await page.until(seen)
+            await page.until("document.body.dataset.state === 'live' && !!document.querySelector('.alert .act button')")
+            await page.run("document.querySelector('.alert .act button').click()")
+            await page.until("!!document.querySelector('dialog #token')")  # a session reads only
+            await page.run(f"const f = document.querySelector('#token'); f.value = {TOKEN!r}; f.form.requestSubmit()")
+            await eventually(lambda: bool(ship.acts))
+            ship.access._key = b"another process's"
+            await page.run("document.querySelector('[name=dimension]:not(:checked)').click()")
+            await page.until(f"!!{field}")
+    finally:
+        await ship.stop()
 
 
 async def test_an_operator_acknowledges_from_the_keyboard_and_the_page_shows_it():

@@ -17,7 +17,7 @@ from models.events.decode import decode
 from stream.metrics import Metrics
 from stream.seen import InMemory
 from stream.settings import Settings, SettingsError, load
-from stream.web import collect
+from stream.web import bucket, collect
 from stream.web.app import page
 from stream.web.collect import BODY_LIMIT, Collector
 from tests.stream.web.test_webhooks import Written
@@ -32,6 +32,10 @@ VISITOR, SESSION = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba98
 def settings_for(**more: Any) -> Settings:
     site = {"key": KEY, "origins": [ORIGIN], "demo_forms": ["book-a-demo"], **more.pop("site", {})}
     return load(environ={}, collect={"sites": {"shop": site}, **more})
+
+
+#: As httpx's in-process transport says who connects.
+NEAR = ["127.0.0.0/8"]
 
 
 def call(type: str = "page_viewed", **more: Any) -> dict[str, Any]:
@@ -56,7 +60,7 @@ class House:
         self.intake = Written()
         self.now = NOW
         self.outcomes: list[tuple[str, str, int]] = []
-        settings = settings_for(**more)
+        settings = settings_for(**{"proxies": NEAR, **more})
         clock = lambda: self.now  # noqa: E731
         counted = lambda *what: self.outcomes.append(what)  # noqa: E731
         self.door = Collector(settings.collect, self.intake, InMemory(clock), clock=clock, counted=counted)
@@ -416,7 +420,7 @@ async def test_the_rate_of_a_site_is_limited():
 
 
 async def test_the_addresses_that_are_watched_are_bounded(monkeypatch):
-    monkeypatch.setattr(collect, "CLIENTS", 10)
+    monkeypatch.setattr(bucket, "CLIENTS", 10)
     house = House()
     for n in range(50):
         await house.post(x_forwarded_for=f"203.0.113.{n}")
@@ -439,7 +443,8 @@ async def test_the_addresses_that_are_watched_are_bounded(monkeypatch):
     ],
 )
 def test_who_sends(peer, forwarded, client):
-    assert settings_for().collect.client(peer, forwarded) == client
+    assert settings_for(proxies=["10.0.0.0/8", "127.0.0.0/8"]).collect.client(peer, forwarded) == client
+    assert settings_for().collect.client("10.0.0.7", "198.51.100.1") == "10.0.0.7", "nobody is believed who is not named"
 
 
 async def test_a_slow_body_is_given_up(house):

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from models.events.dead_letter import decode as read_letter
 from stream.seen import InMemory
 from stream.sources.crm import BODY_LIMIT
+from stream.web import body as body_reader
 from stream.web import webhooks, wire
 from stream.web.door import Door, sources_of
 from stream.web.server import Listening, serve
@@ -189,7 +190,7 @@ async def test_the_answer_repeats_nothing_of_the_request(house: Open) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "REQUEST_TIME", 0.5)
-    monkeypatch.setattr(webhooks, "BODY_TIME", 0.25)
+    monkeypatch.setattr(body_reader, "BODY_TIME", 0.25)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -207,7 +208,7 @@ async def test_five_hundred_slow_senders_are_cut_off_and_others_answered_meanwhi
     house: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "REQUEST_TIME", 3.0)  # long enough for honest ones on a machine that is slow itself
-    monkeypatch.setattr(webhooks, "BODY_TIME", 2.0)
+    monkeypatch.setattr(body_reader, "BODY_TIME", 2.0)
     head = signed(BODY, at=NOW, length="Content-Length: 5000").removesuffix(BODY.encode())
 
     async def slow(index: int) -> int:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from stream.settings import OperatorSettings
 from stream.web.operate import Operations
+from stream.web.operators import Operators
 from tests.alert_rules.readings import BASE
 from tests.alert_rules.timeline import Line
 
@@ -27,7 +28,7 @@ class Desk:
         self.fails = fails
         self.acts: list[dict[str, Any]] = []
         operations = Operations(
-            operators,
+            Operators(operators, clock=lambda: BASE),
             self.put,
             standing=lambda: {"a"} if self.line.fold.standing("a") else set(),
             silences=lambda: self.line.fold.silences(),
@@ -122,7 +123,7 @@ WRONG: list[tuple[Any, str]] = [
     ({"matchers": ["a=b"], "ends": "2025-02-01T00:00:00Z"}, "after now"),
     ({"matchers": ["a=b"], "ends": "2026-02-01T00:00:00"}, "a time with offset"),
     (SOUND | {"comment": 3}, "comment: found"),
-    (b"x" * 20_000, "longer than"),
+    (b"x" * 20_000, "too large"),
 ]
 
 
@@ -206,6 +207,6 @@ async def test_where_another_worker_holds_the_silences() -> None:
         raise AssertionError
 
     app = FastAPI()
-    app.include_router(Operations((ANN,), nowhere).router())
+    app.include_router(Operations(Operators((ANN,)), nowhere).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://vigie") as client:
         assert (await client.get("/api/silences")).status_code == 503

@@ -22,7 +22,7 @@ from stream.seen import InMemory, InRedis
 from stream.settings import Settings, SettingsError, load
 from stream.sources.crm import BODY_LIMIT
 from stream.topics import declared
-from stream.web import webhooks
+from stream.web import body, webhooks
 from stream.web.door import Door, Source, sources_of
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, compact
@@ -228,7 +228,7 @@ async def test_packed_bodies(house):
 
 
 async def test_a_slow_body_is_given_up(house, monkeypatch):
-    monkeypatch.setattr(webhooks, "BODY_TIME", 0.01)
+    monkeypatch.setattr(body, "BODY_TIME", 0.01)
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"["
@@ -237,8 +237,8 @@ async def test_a_slow_body_is_given_up(house, monkeypatch):
     assert (await house.post(s.hubspot(BODY, url=URL), content=slow())).status_code == 408
 
 
-async def test_more_at_a_time_than_allowed_are_asked_to_come_back(house, monkeypatch):
-    monkeypatch.setattr(webhooks, "AT_ONCE", 2)
+async def test_more_at_a_time_than_allowed_are_asked_to_come_back(house):
+    house.door.sources["hubspot"].bodies.at_once = 2
     house.intake.gate = asyncio.Event()
     first = [asyncio.create_task(house.post(s.hubspot(BODY, url=URL))) for _ in range(2)]
     while house.door.under_way < 2:  # noqa: ASYNC110 - the loop's next round, not a wait
@@ -249,8 +249,8 @@ async def test_more_at_a_time_than_allowed_are_asked_to_come_back(house, monkeyp
     assert [r.status_code for r in await asyncio.gather(*first)] == [200, 200]
 
 
-async def test_bytes_under_way_are_bounded(house, monkeypatch):
-    monkeypatch.setattr(webhooks, "BYTES_AT_ONCE", 10)
+async def test_bytes_under_way_are_bounded(house):
+    house.door.sources["hubspot"].bodies.bytes_at_once = 10
     assert (await house.post(s.hubspot(BODY, url=URL))).status_code == 503
 
 

@@ -15,22 +15,30 @@ from tests.stream.web.web import application, board, client
 
 
 class Taken:
-    """A company whose view is taken away while a question is being answered: after ``reads`` slices."""
+    """A company whose view is taken away while a question is being answered: after ``reads`` slices, or readings of a segment."""
 
     def __init__(self, reads: int) -> None:
         self.acme = Company(seed=8)
         self.left = reads
         self.board = board(self.acme)
-        read = self.board.source.read
+        read, busiest = self.board.source.read, self.board.source.busiest
 
-        def counted(*asked, **more):
-            found = read(*asked, **more)
+        def count():
             self.left -= 1
             if not self.left:
                 self.acme.view.live = False
+
+        def counted(*asked, **more):
+            found = read(*asked, **more)
+            count()
             return found
 
-        self.board.source.read = counted
+        def counted_each(*asked):
+            for reading in busiest(*asked):
+                count()
+                yield reading
+
+        self.board.source.read, self.board.source.busiest = counted, counted_each
 
 
 @pytest.mark.parametrize("query", ["kpis?window=24h,7d", "kpis?window=7d&by=source", "trend?window=7d"])

@@ -111,7 +111,7 @@ def hubspot() -> Iterator[Vector]:
         ),
     ):
         headers = {"X-HubSpot-Signature": signature, "X-HubSpot-Signature-Version": version}
-        yield dead(name, {**s.vector(headers, body, published), "url": page, "method": method}, reason)
+        yield dead(name, {**s.vector(headers, body, {**published, "signatures": ["v2"]}), "url": page, "method": method}, reason)
     body = (
         '[{"eventId":1,"subscriptionId":12345,"portalId":62515,"occurredAt":1564113600000,"subscriptionType":"contact.creation",'
         '"attemptNumber":0,"objectId":123,"changeSource":"CRM","changeFlag":"NEW","appId":54321}]'
@@ -120,16 +120,22 @@ def hubspot() -> Iterator[Vector]:
     yield good(
         "published: v1",
         s.vector(
-            {"X-HubSpot-Signature": signature, "X-HubSpot-Signature-Version": "v1"}, body, {**published, "lead_when": "always"}
+            {"X-HubSpot-Signature": signature, "X-HubSpot-Signature-Version": "v1"},
+            body,
+            {**published, "signatures": ["v1"], "lead_when": "always"},
         ),
         "lead.created",
         subjects=["123"],
     )
     won = change("dealstage", "closedwon")
     v1, v2 = (s.hubspot_old(compact([won]), version) for version in ("v1", "v2"))
+    yield no("v1, which has no time, is off", v1, "unknown_version")
+    yield no("v2, which has no time, is off", v2, "unknown_version")
+    old = {"settings": {"client_secret": SECRET, "signatures": ["v3", "v2", "v1"]}}
+    v1, v2 = v1 | old, v2 | old
     yield good("v1", v1, "deal.won")
     yield good("v2", v2, "deal.won")
-    yield no("v2 of another secret", s.hubspot_old(compact([won]), "v2", secret="another"), "bad_signature")
+    yield no("v2 of another secret", s.hubspot_old(compact([won]), "v2", secret="another") | old, "bad_signature")
     yield no("v1 said to be v2", with_headers(v1, **{"X-HubSpot-Signature-Version": "v2"}), "bad_signature")
     yield no("v1 said to be v3", with_headers(v1, **{"X-HubSpot-Signature-Version": "v3"}), "unknown_version")
     wrong = sign(won, secret="another")["headers"]

@@ -1,0 +1,200 @@
+"""Who may read? Whoever shows a token, a session begun with one, or whom a trusted proxy names.
+
+On an address that only this machine can reach, who calls it by a name of this machine reads without: then the header
+``Host`` is the proof that the asking page is no stranger's (DNS rebinding). What has a proof of its own passes: webhooks, the
+tracker, signed links, Slack's buttons. ``/healthz`` says nothing, ``/readyz`` says yes or no to those who may not read.
+"""
+
+import base64
+import hashlib
+import hmac
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from html import escape
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stream.networks import address_of, client_of, within
+from stream.options import wall_clock
+from stream.quiet import RateLimit
+from stream.web.body import Bodies, NotRead
+from stream.web.operators import Operator, Operators, Throttled, bearer, digest_of
+from stream.web_settings import WebSettings
+
+log = logging.getLogger(__name__)
+log.addFilter(RateLimit())
+
+#: What has a proof of its own, or tells nothing.
+_FREE = ("/healthz", "/collect", "/vigie.js", "/slack/interactivity", "/favicon.ico")
+_FREE_BELOW = ("/webhooks/", "/act/", "/static/")
+#: What proxies add: who comes through one does not come from this machine.
+_PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+COOKIE = "vigie"
+_POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+
+class Access:
+    """Judges requests by the settings. ``clock`` is epoch milliseconds."""
+
+    def __init__(self, settings: WebSettings, operators: Operators, *, clock: Callable[[], int] = wall_clock) -> None:
+        self.settings = settings
+        self.operators = operators
+        self.clock = clock
+        self._key = secrets.token_bytes(32)
+        public = urlsplit(settings.public_url).hostname
+        self._names = {"localhost", socket.gethostname().lower(), *([public] if public else []), *settings.hosts}
+        token = settings.metrics_token
+        self._metrics = [] if token is None else [Operator("metrics", "metrics", digest_of(token.get_secret_value()), None)]
+
+    def named(self, host: str) -> bool:
+        """Whether a ``Host`` is one of ours. An address is: a page of strangers has a name."""
+        name = _bare(host)
+        if address_of(name) is not None or name in self._names:
+            return True
+        return any(one.startswith("*.") and name.endswith(one[1:]) for one in self.settings.hosts)
+
+    def open(self, headers: Headers) -> bool:
+        """Whether anybody may read: by the settings, or because only this machine can ask, and does."""
+        if self.settings.anonymous:
+            return True
+        if not self.settings.local or any(name in headers for name in _PROXIED):
+            return False
+        name = _bare(headers.get("host", ""))
+        address = address_of(name)
+        return name == "localhost" or (address is not None and address.is_loopback)
+
+    def client(self, scope: Scope, headers: Headers) -> str:
+        """Return who asks, as far as our proxies say."""
+        peer = scope.get("client")
+        return client_of(peer[0] if peer else "", headers.get("x-forwarded-for", ""), self.settings.trusted)
+
+    def reader(self, scope: Scope, headers: Headers) -> str | None:
+        """Return the name of who has shown that they may read, None for nobody; raise :class:`Throttled`."""
+        # The proxy first: it may pass on an Authorization that is not for us.
+        known = self._introduced(scope, headers) or self._session(headers.get("cookie", ""))
+        if known:
+            return known
+        metrics = self._metrics if scope["path"] == "/metrics" else ()
+        operator = self.operators.of(bearer(headers.get("authorization", "")), self.client(scope, headers), metrics)
+        return None if operator is None else operator.name
+
+    def _introduced(self, scope: Scope, headers: Headers) -> str | None:
+        """Return the user whom a trusted proxy names, in exactly one header."""
+        peer = scope.get("client")
+        if not self.settings.user_header or not within(address_of(peer[0] if peer else ""), self.settings.trusted):
+            return None
+        users = headers.getlist(self.settings.user_header)
+        return users[0].strip()[:200] or None if len(users) == 1 else None
+
+    def begin(self, operator: Operator) -> tuple[str, int]:
+        """Return a session's cookie and its age (s), which ends with the token at the latest."""
+        now = self.clock()
+        until = min(now + self.settings.session, operator.until or now + self.settings.session)
+        text = base64.urlsafe_b64encode(orjson.dumps([operator.name, until])).decode().rstrip("=")
+        return f"{text}.{self._signed(text, operator)}", (until - now) // 1000
+
+    def _session(self, cookies: str) -> str | None:
+        try:
+            held = SimpleCookie(cookies[:4096]).get(COOKIE)
+            text, _, signature = ("" if held is None else held.value).partition(".")
+            name, until = orjson.loads(base64.urlsafe_b64decode(text + "==="))
+        except (CookieError, ValueError, TypeError):
+            return None
+        for operator in self.operators:
+            if operator.name == name and hmac.compare_digest(self._signed(text, operator), signature):
+                return str(name) if self.clock() < until and self.operators.valid(operator) else None
+        return None
+
+    def _signed(self, text: str, operator: Operator) -> str:
+        return hmac.new(self._key, operator.digest + text.encode(), hashlib.sha256).hexdigest()
+
+
+def _bare(host: str) -> str:
+    """Return the name or address in a ``Host``, without its port."""
+    name = host.strip().lower()
+    return name[1:].partition("]")[0] if name.startswith("[") else name.rpartition(":")[0] or name
+
+
+class Guard:
+    """Lets through who may read; ``scope["state"]["reader"]`` is then their name, "" where all may, None for nobody."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+        self._bodies = Bodies(4_096, at_once=64)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] in _FREE or scope["path"].startswith(_FREE_BELOW):
+            await self._app(scope, receive, send)
+            return
+        answer = await self._judged(scope, receive)
+        await (answer or self._app)(scope, receive, send)
+
+    async def _judged(self, scope: Scope, receive: Receive) -> Response | None:
+        """Return the refusal (or the login's answer), None where the request goes on."""
+        access, headers = self._access, Headers(scope=scope)
+        state = scope.setdefault("state", {})
+        state["client"] = access.client(scope, headers)
+        try:
+            if scope["path"] == "/login" and scope["method"] == "POST":
+                return await self._login(scope, headers, receive)
+            reader = access.reader(scope, headers)
+        except Throttled:
+            return _said(429, "too many wrong tokens from this address", {"retry-after": "10"})
+        if reader is None and access.open(headers):
+            reader = ""
+        state["reader"] = reader
+        if scope["path"] == "/readyz":
+            return None
+        if not reader and not access.named(headers.get("host", "")):  # a page of strangers has no proof with it
+            access.operators.counted("wrong_host")
+            return _said(421, "this instance is not called by that name (accepted: web.public_url, web.hosts, addresses)")
+        if reader is not None:
+            return None
+        access.operators.counted("no_proof")
+        if "text/html" in headers.get("accept", "") and scope["method"] == "GET":
+            return _page(401, scope)
+        return _said(401, "who may read has a token (accepted: Authorization: Bearer …)", {"www-authenticate": "Bearer"})
+
+    async def _login(self, scope: Scope, headers: Headers, receive: Receive) -> Response:
+        try:
+            with await self._bodies.read(headers, receive) as body:
+                given = parse_qs(body.content.decode("utf-8", "replace"), max_num_fields=5).get("token", [""])[0].strip()
+        except (NotRead, ValueError):
+            return _said(400, "not a form")
+        operator = self._access.operators.of(given, self._access.client(scope, headers))
+        if operator is None:
+            return _page(401, scope, "That is nobody's token.")
+        value, age = self._access.begin(operator)
+        secure = "; Secure" if self._access.settings.public_url.startswith("https://") else ""
+        cookie = f"{COOKIE}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
+        return Response(status_code=303, headers={"location": "./", "set-cookie": cookie, "cache-control": "no-store"})
+
+
+def _said(status: int, text: str, more: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps({"error": text}), status, {"cache-control": "no-store", **(more or {})}, "application/json")
+
+
+def _page(status: int, scope: Scope, wrong: str = "") -> Response:
+    """Return the form for a token; addresses are relative, so that nothing of ``Host`` is in it."""
+    up = "../" * max(0, scope["path"].count("/") - 1) or "./"
+    html = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<title>Vigie</title><link rel="stylesheet" href="{up}static/act.css"></head><body><main><h1>Vigie</h1>'
+        f"<p>{escape(wrong)} Reading here needs a token: an operator's, or the one that was printed at the start.</p>"
+        f'<form method="post" action="{up}login"><input name="token" type="password" autocomplete="current-password" '
+        'aria-label="Token" required autofocus> <button type="submit">Read</button></form></main></body></html>'
+    )
+    headers = {
+        "content-security-policy": _POLICY, "cache-control": "no-store", "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff", "x-frame-options": "DENY",
+    }  # fmt: skip
+    return Response(html, status, headers, "text/html; charset=utf-8")
