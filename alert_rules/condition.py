@@ -69,6 +69,8 @@ VALUE = Condition()
 
 def measured(condition: Condition, reading: Reading, min_samples: float) -> float | None:
     """Return the number that the thresholds are for, None where the reading says nothing."""
+    if reading.since is not None:
+        return None  # counted in part: what is missing is no fall, and nobody's absence
     kind, value = condition.kind, reading.value
     if kind is Kind.ABSENT:
         lately = against(reading, LATELY)

@@ -15,6 +15,7 @@ from alert_rules.finding import FACTS
 from alert_rules.inert import inert
 from alert_rules.rule import Direction, Rule, Severity, Statistic
 from alert_rules.wording import number
+from models.calendar import iso
 from models.kpis.reading import Reading
 from models.owners import Owners
 
@@ -60,6 +61,8 @@ def _made(
     if reading is not None and (facts := (reading.against or {}).get(FACTS)) is not None and "behind" not in found:
         if "sender" not in reading.segment:  # a silent connector is no deal
             found["behind"] = [_itself(reading, facts)]
+    if reading is not None and reading.since is not None:
+        found["since"] = iso(reading.since)
     if "behind" in found:
         found["behind"] = [_linked(one, link, people) for one in found["behind"]]
     if ends is not None:
@@ -134,6 +137,8 @@ def _needed(rule: Rule, clear: float, reading: Reading | None) -> int | None:
 def told_facts(rule: Rule, why: Mapping[str, Any], currency: str | None) -> Iterator[tuple[str, str]]:
     """Yield the lines (label, words) that explain the value."""
     unit = rule.unit
+    if "since" in why:
+        yield "Counted from", f"{why['since'][:10]} on, not in all of the period"
     previous = why.get("previous")
     if previous:
         when = f"{previous['from'][:10]} to {previous['at'][:10]}"

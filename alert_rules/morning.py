@@ -213,6 +213,8 @@ class SendDigest:
         if reading.value is None and reading.why:
             told += f" ({reading.why})"
         before = self._said.get(kpi)
+        if reading.since is not None and reading.value is not None:
+            return f"{told} (counted from {iso(reading.since)[:10]} on)"
         if before is None or reading.value is None:
             return told
         change = f", {(reading.value - before) / abs(before):+.0%}" if before and reading.unit not in ("ratio", "score") else ""

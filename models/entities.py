@@ -19,7 +19,7 @@ def _size(row: tuple[str, bytes]) -> int:
 class Entities(Generic[S]):
     """The entities of one partition, by id."""
 
-    __slots__ = ("_decode", "_dirty", "_encode", "_hot", "_limit", "_rows", "_sweep", "sweeping")
+    __slots__ = ("_decode", "_dirty", "_encode", "_hot", "_limit", "_raised", "_rows", "_sweep", "_waiting", "raises", "sweeping")
 
     def __init__(self, decode: Callable[[bytes], S], encode: Callable[[S], bytes], limit: int = 4096) -> None:
         """Take the row's codec and how many objects may stay decoded between two checkpoints."""
@@ -30,6 +30,10 @@ class Entities(Generic[S]):
         self._hot: dict[str, S] = {}
         self._dirty: dict[str, S] = {}
         self._sweep: Iterator[str] = iter(())
+        #: Brings an entity up to the definitions in force; says whether it was behind. None while none can be.
+        self.raises: Callable[[str, S], bool] | None = None
+        self._waiting: list[str] = []  # entities that may be behind
+        self._raised: dict[str, S] = {}  # brought up since the last `changes`
         self.sweeping = False  # whether a sweep has begun and not gone over all
 
     def __len__(self) -> int:
@@ -42,7 +46,10 @@ class Entities(Generic[S]):
             row = self._rows.get(key)
             if row is None:
                 return None
-            state = self._hot[key] = self._decode(row)
+            state = self._decode(row)
+            if self.raises is not None and self.raises(key, state):
+                self._raised[key] = state
+            self._hot[key] = state
         return state
 
     def has(self, key: str) -> bool:
@@ -55,9 +62,8 @@ class Entities(Generic[S]):
         self._dirty[key] = state
 
     def back(self) -> None:
-        """Forget all that was put, or changed in place, since the last :meth:`changes`."""
-        self._dirty = {}
-        self._hot = {}
+        """Forget all that was put, brought up, or changed in place, since the last :meth:`changes`."""
+        self._dirty, self._raised, self._hot = {}, {}, {}
 
     def row(self, key: str) -> bytes | None:
         """Return the entity as it is, as a row; None where it is not known."""
@@ -94,12 +100,45 @@ class Entities(Generic[S]):
             key, row = max(out, key=_size)
             if len(row) > most:
                 raise Refused(Reason.TOO_LARGE, f"{key}: its log would have {len(row)} bytes, accepted are {most}")
+        # What was only brought up has no fact more than it had.
+        out += [(key, encode(state)) for key, state in self._raised.items() if key not in self._dirty]
         self._rows.update(out)
-        self._dirty = {}
+        self._dirty, self._raised = {}, {}
         hot = self._hot
         for key in list(hot)[: max(0, len(hot) - self._limit)]:
             del hot[key]
         return out
+
+    @property
+    def behind(self) -> int:
+        """How many entities have still to be looked at, whether they are booked under the definitions in force."""
+        return len(self._waiting)
+
+    def raise_all(self, by: Callable[[str, S], bool]) -> None:
+        """From now on bring every entity up with ``by`` before it is touched, and the others with :meth:`raise_some`."""
+        self.raises = by
+        self._waiting = sorted(self._rows, reverse=True)
+
+    def raise_some(self, most: int, failed: Callable[[str, Exception], object]) -> None:
+        """Bring up entities that nothing has touched, until ``most`` bytes of them have been looked at.
+
+        Called when nothing is dirty. One that cannot be brought up stays as it was, and ``failed`` hears of it.
+        """
+        raises = self.raises
+        while raises is not None and self._waiting and most > 0:
+            key = self._waiting.pop()
+            row = self._rows.get(key)
+            if row is None or key in self._hot:  # gone, or brought up when it was touched
+                continue
+            most -= len(row)
+            try:
+                state = self._decode(row)
+                if raises(key, state):
+                    self._raised[key] = state
+            except Exception as error:
+                failed(key, error)
+        if not self._waiting:
+            self.raises = None
 
     def put_back_larger(self, most: int) -> list[str]:
         """Have what would be a larger row be again as it was at the last :meth:`changes`; return those entities."""

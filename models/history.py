@@ -47,15 +47,18 @@ class Steps(Protocol[P]):
 class Story(Generic[P]):
     """One entity: its log, what was folded away below it (``base``), and the present at its end."""
 
-    __slots__ = ("active", "base", "base_at", "log", "present", "seen", "sender", "void")
+    __slots__ = ("active", "base", "base_at", "log", "made", "present", "seen", "sender", "void")
 
-    def __init__(self, log: list[Entry], base: P | None, base_at: int, seen: Seen, active: int = 0, sender: str = "") -> None:
+    def __init__(
+        self, log: list[Entry], base: P | None, base_at: int, seen: Seen, active: int = 0, sender: str = "", made: int = 0
+    ) -> None:
         self.log = log
         self.base = base
         self.base_at = base_at
         self.seen = seen  # ids of additive events (activities)
         self.active = active  # time of the last of them (ms), 0: none
         self.sender = sender  # CloudEvents source of the fact that arrived last: for links, counts for nothing
+        self.made = made  # version of the definitions it is booked under (``models/evolve.py``)
         self.present: P | None = None  # None: not stepped through yet (restored), see Histories.present
         self.void = False
 
@@ -67,6 +70,7 @@ class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     seen: dict[int, int] = {}
     sender: str = ""
     active: int = 0
+    made: int = 0
 
 
 class Added(msgspec.Struct, frozen=True):
@@ -80,29 +84,30 @@ class Added(msgspec.Struct, frozen=True):
 class Histories(Generic[P]):
     """The logs of one partition's entities and the panes they book into."""
 
-    __slots__ = ("_decode_row", "_present_type", "_steps")
+    __slots__ = ("_decode_row", "_present_type", "_steps", "version")
 
     def __init__(self, steps: Steps[P], present_type: type[P]) -> None:
         self._steps = steps
         self._present_type = present_type
         self._decode_row = msgspec.json.Decoder(_Row).decode
+        self.version = 0  # of the definitions in force, which new entities are booked under
 
     def decode(self, row: bytes) -> Story[P]:
         """Return an entity from its row."""
         kept = self._decode_row(row)
         base = msgspec.json.decode(kept.base, type=self._present_type) if kept.base_at else None
-        story: Story[P] = Story(kept.log, base, kept.base_at, Seen(kept.seen), kept.active, intern(kept.sender))
+        story: Story[P] = Story(kept.log, base, kept.base_at, Seen(kept.seen), kept.active, intern(kept.sender), kept.made)
         story.void = self._steps.void(kept.log)
         return story
 
     def encode(self, story: Story[P]) -> bytes:
         """Return the row of an entity."""
         base = _NONE if story.base is None else msgspec.Raw(msgspec.json.encode(story.base))
-        return msgspec.json.encode(_Row(story.log, story.base_at, base, story.seen.hours, story.sender, story.active))
+        return msgspec.json.encode(_Row(story.log, story.base_at, base, story.seen.hours, story.sender, story.active, story.made))
 
     def new(self) -> Story[P]:
         """Return an entity of which nothing is known."""
-        return Story([], None, 0, Seen({}))
+        return Story([], None, 0, Seen({}), made=self.version)
 
     def present(self, story: Story[P]) -> P:
         """Return the entity's present, stepping through the log (booking nothing) where it was restored."""

@@ -1,8 +1,7 @@
 """What differs between the kinds of entities: how an event of each is applied, and when an entity can be forgotten?"""
 
-import re
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import msgspec
@@ -15,6 +14,7 @@ from models.entities import Entities
 from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
+from models.evolve import Book, Raise, Standing
 from models.fold import Output
 from models.folds import deals, engagement, leads, tallies
 from models.history import Entry, Histories, Story, TooLate
@@ -45,6 +45,12 @@ class Keeper(Protocol):
     def dead(self, state: Any, watermark: int) -> bool:
         """Whether an entity can be forgotten."""
 
+    def evolve(self, standing: Standing) -> None:
+        """Take note of other definitions: entities that keep their facts are to be brought up to them.
+
+        Of what is not kept one by one there is nothing to book again.
+        """
+
     def shrink(self, state: Any, watermark: int) -> bool:
         """Forget of an entity what is of no use any more; return whether there was anything."""
         return False
@@ -55,12 +61,6 @@ class Keeper(Protocol):
 
     def let_go(self, state: Any, at: int) -> None:
         """Take out of the levels, from ``at`` (ms) on, what an entity that is being forgotten still counts for."""
-
-    def renew(self, kept: Collection[str]) -> None:
-        """Book anew what was booked by rules of before (``RULES``); ``kept`` are the measures that were kept then.
-
-        Measures that were not are none of its concern. Called once, after the restore of such state.
-        """
 
 
 _DEAL_KINDS: dict[type, str] = {
@@ -87,22 +87,29 @@ _ACTIVITIES = {m.name: slot for slot, m in enumerate(MEASURES["deals"]) if m.nam
 _MEETINGS = frozenset({"meeting", "demo"})
 _DIMENSIONS = (*deals.DESCRIBING, *deals.CREDITING, "stage")
 _FAR = 1 << 62
-#: A deal's row whose first fact does not say what it is; see ``models/history.py`` for the rest of it.
-_BEGINS_WITH_AN_EDIT = re.compile(rb'\[\[\[\d+,"(?:[^"\\]|\\.)*","(?:updated|deleted)",')
 _PART = 768 * 1024  # bytes of facts that one record hands over: below Kafka's default limit for a record
 
 
 class _Logged(Keeper):
     """Deals and leads: entities with a log, which can be merged."""
 
-    def __init__(self, histories: Histories[Any], topic: str, states: str, absorbed: str, keep: int) -> None:
-        self.histories = histories
+    fold: str
+    present: type
+    steps: type[deals.DealSteps] | type[leads.LeadSteps]
+
+    def __init__(
+        self, business: Business, panes: Panes, segments: Segments, topic: str, states: str, absorbed: str, keep: int
+    ) -> None:
+        self._business, self._panes, self._segments = business, panes, segments
+        self.histories: Histories[Any] = Histories(self.steps(business, panes, segments), self.present)
+        histories = self.histories
         self.entities: Entities[Story[Any]] = Entities(histories.decode, histories.encode)
         self._topic = topic
         self._states = states
         self._absorbed = absorbed
         self._keep = keep
         self._outputs: list[Output] = []
+        self._revised: dict[str, Story[Any]] = {}  # brought up, and not what they were
 
     def note(self, key: str, entry: Entry, sender: str) -> str:
         """Take one fact in; forward it where the entity has been merged away."""
@@ -170,6 +177,7 @@ class _Logged(Keeper):
 
     def outputs(self) -> list[Output]:
         """Return the facts to be handed to survivors, once."""
+        self._revised = {}
         out, self._outputs = self._outputs, []
         return out
 
@@ -178,13 +186,35 @@ class _Logged(Keeper):
         topic, state = self._states, self.state
         return [
             Output(topic, key.encode(), None if story.void else encode_state(state(key, story)))
-            for key, story in self.entities.dirty.items()
+            for key, story in {**self._revised, **self.entities.dirty}.items()
             if story.log or story.base is not None  # of some only activities are known: they say nothing of its state
         ]
 
     def gone(self, key: str) -> Output | None:
         """Return what says that an entity was forgotten."""
         return Output(self._states, key.encode(), None)
+
+    def evolve(self, standing: Standing) -> None:
+        """Bring all entities up to other definitions: each before it is touched, the others in the background."""
+        self.histories.version = standing.version
+        if not standing.steps:
+            return
+        raises = Raise(self.fold, standing, self._book, self._panes)
+
+        def bring_up(key: str, story: Story[Any]) -> bool:
+            if story.made >= standing.version:
+                return False
+            if raises(story):
+                self._revised[key] = story
+            return True
+
+        self.entities.raise_all(bring_up)
+
+    def _book(self, rules: int | None) -> Book:
+        """Return what books apart from all others, by rules of before (None: those in force)."""
+        panes = Panes(MEASURES[self.fold], self._business)
+        steps = self.steps(self._business, panes, self._segments, rules)
+        return Book(Histories(steps, self.present), steps, panes)
 
     @abstractmethod
     def state(self, key: str, story: Story[Any]) -> DealState | LeadState:
@@ -242,10 +272,10 @@ def _into(story: Story[Any]) -> str | None:
 
 
 class _Deals(_Logged):
+    fold, present, steps = "deals", deals.Deal, deals.DealSteps
+
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
-        histories = Histories(deals.DealSteps(business, panes, segments), deals.Deal)
-        super().__init__(histories, "deal-merges", DEAL_STATES, "deal.absorbed", business.keep_days)
-        self._business, self._panes, self._segments = business, panes, segments
+        super().__init__(business, panes, segments, "deal-merges", DEAL_STATES, "deal.absorbed", business.keep_days)
 
     def take(self, event: Any, at: int, arrival: int) -> str:
         """Apply one deal event."""
@@ -295,26 +325,13 @@ class _Deals(_Logged):
                 names, cells = level
                 self._panes.add(at // MINUTE_MS, names, cells, -1)
 
-    def renew(self, kept: Collection[str]) -> None:
-        """Deals that an edit had opened: only a creation, a stage, a reopening or a close says what they are."""
-        scratch = Panes(MEASURES["deals"], self._business)
-        steps = deals.DealSteps(self._business, scratch, self._segments)
-        histories = Histories(steps, deals.Deal)
-        for key in [key for key, row in self.entities.rows if _BEGINS_WITH_AN_EDIT.match(row)]:
-            story = self.entities.get(key)
-            if story is None or story.void or story.base is not None:
-                continue  # what was folded away stays as it was booked
-            for steps.edits_open, sign in ((True, -1), (False, 1)):
-                histories.walk(story, sign)
-            self.entities.put(key, story)
-        self._panes.pour(scratch, kept)
-
 
 class _Leads(_Logged):
+    fold, present, steps = "leads", leads.Lead, leads.LeadSteps
+
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
-        histories = Histories(leads.LeadSteps(business, panes, segments), leads.Lead)
-        super().__init__(histories, "lead-merges", LEAD_STATES, "lead.absorbed", business.keep_days + business.maturity)
-        self._business, self._panes, self._segments = business, panes, segments
+        keep = business.keep_days + business.maturity
+        super().__init__(business, panes, segments, "lead-merges", LEAD_STATES, "lead.absorbed", keep)
 
     def take(self, event: Any, at: int, arrival: int) -> str:
         """Apply one lead event."""
@@ -325,20 +342,6 @@ class _Leads(_Logged):
         if cls is LeadAbsorbed:
             return self.absorb(event.subject, event.data.facts)
         return self.note(event.subject, (at, event.id, event.data.level, {}), event.source)  # lead.qualified: mql or sql
-
-    def renew(self, kept: Collection[str]) -> None:
-        """Leads that a contact from before they were some had answered."""
-        scratch = Panes(MEASURES["leads"], self._business)
-        steps = leads.LeadSteps(self._business, scratch, self._segments)
-        histories = Histories(steps, leads.Lead)
-        for key in [key for key, row in self.entities.rows if -1 < row.find(b'"contacted"') < row.find(b'"created"')]:
-            story = self.entities.get(key)
-            if story is None or story.void or story.base is not None:
-                continue  # what was folded away stays as it was booked
-            for steps.all_answer, sign in ((True, -1), (False, 1)):
-                histories.walk(story, sign)
-            self.entities.put(key, story)
-        self._panes.pour(scratch, kept)
 
     def state(self, key: str, story: Story[Any]) -> LeadState:
         """Return the state of a lead."""
@@ -435,11 +438,6 @@ class _Tallies(Keeper):
         """An account stays a customer; a channel is one of few."""
         return False
 
-
-#: By which rules each fold books, where they have changed: state of before is brought in line once (``Keeper.renew``).
-#: deals 1: an edit opens no deal.
-#: leads 1: a contact long before somebody became a lead answers nothing.
-RULES: dict[str, int] = {"deals": 1, "leads": 1}
 
 #: The keeper of each entity fold.
 KEEPERS: dict[str, Callable[[Business, Panes, Segments], Keeper]] = {

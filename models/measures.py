@@ -1,8 +1,9 @@
 """Which additive numbers are kept in every pane and segment?
 
-A measure is stored state: to change one is to change what stored rows mean, so measures are typed Python and their list is
-written beside the state (``models/partition.py`` refuses rows that were kept under another list). KPIs are formulas over
-measures and live in YAML.
+A measure is stored state, so measures are typed Python and their list is written beside the state. One that is added is booked
+from kept facts where there are any, else it counts from then on; one that is removed is forgotten; a new name for an old one
+goes into ``RENAMED`` (``models/evolve.py``). To change what one *means*, give it a new name, or (of deals and leads) a step to
+``RULES``. KPIs are formulas over measures and live in YAML.
 """
 
 from dataclasses import dataclass
@@ -131,6 +132,7 @@ SPEND = (
     _millis("training_millis", "time in training"),
 )
 
+#: Rows of the prediction folds know these by their places: append only.
 PREDICTIONS = (
     _money("expected_amount", "amounts of open deals, each times its probability of being won as last predicted", stock=True),
     _count("expected_deals", "open deals whose amount counts in expected_amount", stock=True),
@@ -145,6 +147,34 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
     "spend": SPEND,
     "predictions": PREDICTIONS,
 }
+
+#: The folds whose entities keep their facts, so that a measure can be booked from them again; but for these measures.
+LOGGED = frozenset({"deals", "leads"})
+UNLOGGED = frozenset({"deal_activities", "meetings"})
+
+#: By which rules these folds book, where they have changed: what was kept under others is brought in line (``models/evolve.py``).
+#: deals 1: an edit opens no deal. leads 1: a contact long before somebody became a lead answers nothing.
+RULES = {"deals": 1, "leads": 1}
+
+#: What a deal or lead counts for at its creation, close, conversion or age: known also where its oldest facts are folded away.
+FROM_PRESENT = frozenset(
+    {
+        "deals_created",
+        "deals_won",
+        "deals_lost",
+        "won_amount",
+        "lost_amount",
+        "won_sized",
+        "lost_sized",
+        "won_sizes",
+        "cycle_millis",
+        "cycle_won",
+        *(m.name for m in LEADS),
+    }
+)
+
+#: Former names of measures: stored rows that have the old name are read under the new one.
+RENAMED: dict[str, str] = {}
 
 #: Every measure by name, with the fold that keeps it.
 BY_NAME: dict[str, tuple[str, Measure]] = {m.name: (fold, m) for fold, ms in MEASURES.items() for m in ms}

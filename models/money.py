@@ -3,8 +3,13 @@
 Money is an integer of 1/10,000 of a currency's unit: exact under addition, fine enough for the cost of one ad impression.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+
+from xxhash import xxh3_64_intdigest
+
+_EVER = 1 << 62
 
 #: Parts of one currency unit.
 UNIT = 10_000
@@ -17,11 +22,12 @@ class UnknownRate(ValueError):
 class Rates:
     """Exchange rates into the business currency, each valid from an instant on."""
 
-    __slots__ = ("_table", "base")
+    __slots__ = ("_digest", "_digest_from", "_digest_to", "_table", "base")
 
     def __init__(self, base: str, table: Mapping[str, Sequence[tuple[int, Fraction]]]) -> None:
         """Take, per currency, ``(from_ms, units of base for one unit)`` in any order; the earliest serves what is before, too."""
         self.base = base
+        self._digest, self._digest_from, self._digest_to = "", 0, 0
         self._table = {code: sorted(steps) for code, steps in table.items() if code != base}
         for code, steps in self._table.items():
             if not steps or any(rate <= 0 for _, rate in steps):
@@ -31,6 +37,18 @@ class Rates:
     def currencies(self) -> frozenset[str]:
         """The currencies that can be converted, the base included."""
         return frozenset(self._table) | {self.base}
+
+    def digest(self, at: int) -> str:
+        """Return what tells these rates, as far as they hold at an instant (epoch ms), from others."""
+        if not self._digest_from <= at < self._digest_to:
+            begins = sorted(begin for steps in self._table.values() for begin, _ in steps)
+            place = bisect_right(begins, at)
+            self._digest_from = begins[place - 1] if place else -_EVER
+            self._digest_to = begins[place] if place < len(begins) else _EVER
+            # The earliest rate of a currency serves what is before it, too.
+            held = [(c, [s for i, s in enumerate(steps) if not i or s[0] <= at]) for c, steps in sorted(self._table.items())]
+            self._digest = f"{xxh3_64_intdigest(repr(held).encode()):016x}"
+        return self._digest
 
     def convert(self, amount: int, currency: str | None, at: int) -> int:
         """Return the amount in the base currency at the rate of that instant, rounded half to even.

@@ -13,7 +13,7 @@ import orjson
 
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
-from models.measures import Kind, Measure
+from models.measures import RENAMED, Kind, Measure
 
 #: Numbers to add: (slot of the measure, amount).
 Cells = tuple[tuple[int, int], ...]
@@ -40,6 +40,7 @@ class Panes:
         "_names",
         "_scalars",
         "_size",
+        "_slots",
         "_stocks",
         "_sums",
         "_values",
@@ -48,6 +49,8 @@ class Panes:
     def __init__(self, measures: Sequence[Measure], business: Business) -> None:
         self._business = business
         self._names = tuple(m.name for m in measures)
+        self._slots = {n: i for i, n in enumerate(self._names)}
+        self._slots |= {old: self._slots[new] for old, new in RENAMED.items() if new in self._slots}
         self._size = len(measures)
         self._scalars = [m.kind not in (Kind.VALUES, Kind.DURATIONS, Kind.DISTINCT) for m in measures]
         self._stocks = frozenset(i for i, m in enumerate(measures) if m.stock)
@@ -122,16 +125,6 @@ class Panes:
             self._add_values(minute, gone, values, -sign)
             self._add_values(minute, come, values, sign)
 
-    def pour(self, other: "Panes", names: Collection[str]) -> None:
-        """Add what was added to other panes of the same measures since they last rolled: these measures, distinct ones apart."""
-        slots = {slot for slot, name in enumerate(self._names) if name in names}
-        for minute, by_segment in other._deltas.items():
-            for segment, sums in by_segment.items():
-                self.add(minute, (segment,), tuple((slot, n) for slot, n in enumerate(sums) if n and slot in slots))
-        for (minute, segment, slot), counts in other._values.items():
-            if slot in slots:
-                self._values.setdefault((minute, segment, slot), Counter()).update(counts)
-
     def present(self, grain: Grain, pane: int, segment: str, slot: int, gap: int, sign: int) -> None:
         """Count an entity as active in a pane, ``gap`` panes after it was active before (0: never, or out of reach)."""
         key = (grain, pane, segment, slot)
@@ -139,6 +132,21 @@ class Panes:
         if counts is None:
             counts = self._distinct[key] = Counter()
         counts[gap if gap <= REACH[grain] else 0] += sign
+
+    def take(self, other: "Panes", slots: frozenset[int]) -> None:
+        """Book what another of the same measures was booked since this was last called, of these measures only."""
+        for minute, by_segment in other._deltas.items():
+            for segment, sums in by_segment.items():
+                cells = tuple((slot, sums[slot]) for slot in slots if sums[slot])
+                if cells:
+                    self.add(minute, (segment,), cells)
+        for key, counts in other._values.items():
+            if key[2] in slots:
+                self._values.setdefault(key, Counter()).update(counts)
+        for place, counts in other._distinct.items():
+            if place[3] in slots:
+                self._distinct.setdefault(place, Counter()).update(counts)
+        other._deltas, other._values, other._distinct = {}, {}, {}
 
     def roll(self, watermark: int) -> None:
         """Carry the deltas into the panes that are kept, and let go of the ones that have passed their time.
@@ -254,16 +262,28 @@ class Panes:
             dirty.clear()
         return out
 
-    def restore(self, name: str, body: bytes) -> None:
-        """Take one pane back from what ``changes`` gave."""
+    def restore(self, name: str, body: bytes, only: Collection[str] | None = None) -> None:
+        """Take one pane back from what ``changes`` gave; measures that there are no more are left out.
+
+        ``only`` names the measures that count, where not all do.
+        """
         grain, pane, segment = name.split(":", 2)
-        slots = {n: i for i, n in enumerate(self._names)}
+        slots = self._slots
         sums: dict[int, Any] = {}
         for measure, number in loads(body).items():
             slot = slots.get(measure)
-            if slot is not None:
+            if slot is not None and (only is None or self._names[slot] in only):
                 sums[slot] = number if self._scalars[slot] else {int(k): v for k, v in number.items()}
-        self._sums[Grain(grain)].setdefault(int(pane), {})[segment] = sums
+        if sums or only is None:
+            self._sums[Grain(grain)].setdefault(int(pane), {})[segment] = sums
+
+    def touch(self, name: str) -> bool:
+        """Have a pane handed over with the next changes; return whether there is anything in it."""
+        grain, pane, segment = name.split(":", 2)
+        if not self._sums[Grain(grain)].get(int(pane), {}).get(segment):
+            return False
+        self._dirty[Grain(grain)].setdefault(int(pane), set()).add(segment)
+        return True
 
     def cells(self, grains: Iterable[Grain]) -> Iterator[tuple[Grain, int, str, str, Any]]:
         """Yield ``(grain, pane, segment, measure, number)`` of everything held in these grains."""

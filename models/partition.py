@@ -2,27 +2,29 @@
 
 Decode, find the entity, apply, book into the panes; what cannot be used becomes a dead letter. Rows of its state:
 ``E<id>`` an entity, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments, ``O`` values that stay ``other``,
-``!`` watermark and definitions.
+``!`` watermark and definitions (``models/evolve.py``).
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from models.beats import SENDERS, Beats
 from models.business import Business
+from models.calendar import Grain
 from models.entities import Entities
 from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
+from models.evolve import BEHIND, COUNTED, SINCE, Standing, kept_under, made_of, standing
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.history import TooLate
-from models.keepers import KEEPERS, RULES
-from models.measures import MEASURES
+from models.keepers import KEEPERS
+from models.measures import LOGGED, MEASURES
 from models.panes import Panes
 from models.segments import Segments
 
@@ -35,12 +37,10 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "spend": ("spend",),
 }
 
+_RAISED = 50_000  # bytes of entities brought up to other definitions per checkpoint: some 10 ms
+_CLEARED = 2_000  # rows of panes of an earlier generation removed per checkpoint
 _SWEPT = 64  # entities looked over per checkpoint while a sweep is on
 _HELD = 10_000  # records that are taken before they are settled, at most
-
-
-class StateMismatch(RuntimeError):
-    """The stored state was kept under other definitions than those in force; what to do about it is in the message."""
 
 
 class EntityPartition:
@@ -58,11 +58,13 @@ class EntityPartition:
         self._beats = Beats()
         self.delays: deque[int] = deque(maxlen=256)  # arrival minus event time (ms) of one event per call, newest last
         self.faults = Faults()
-        self._made_of = _definitions(fold, business)
+        self._standing = Standing(made_of(fold, business, 0))
+        self._stale: list[tuple[bytes, str]] = []  # rows of panes of earlier generations, still to be removed: key, pane
         self._panes = Panes(MEASURES[fold], business)
         self._segments = Segments(business.segment_limit)
         self._keeper = KEEPERS[fold](business, self._panes, self._segments)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in TOPICS[fold]}
+        self._said: dict[str, dict[str, int]] = {}  # what others were told of what is not whole
         self._touched = False
         # Taken since the last settling, to be taken again if one of them meets a fault of ours; and what came of them.
         self._since: list[Record] = []
@@ -99,26 +101,55 @@ class EntityPartition:
     # -- the engine's side -------------------------------------------------------------------------------------------
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
-        """Take the state back; raise :class:`StateMismatch` where it was kept under other definitions."""
-        put, pane = self._keeper.entities.restore, self._panes.restore
-        one: dict[str, Any] | None = None
+        """Take the state back. Where it was kept under other definitions, what can be is booked under those of now."""
+        put, one = self._keeper.entities.restore, None
+        panes: list[tuple[bytes, bytes]] = []
         for key, value in rows:
             kind = key[:1]
             if kind == b"E":
                 put(key[1:].decode(), value)
             elif kind == b"P":
-                pane(key[1:].decode(), value)
+                panes.append((key, value))
             elif kind == b"S":
                 self._segments.load(orjson.loads(value))
             elif kind == b"O":
                 self._segments.load_others(orjson.loads(value))
             elif kind == b"!":
                 one = orjson.loads(value)
-                self._restore_one(one)
-        if one is not None and one.get("rules", 0) < RULES.get(self.fold_name, 0):
-            self._keeper.renew(one["made_of"]["measures"])
-            self._touched = True
-            self._settle()  # a fault in the first record must not take it back
+        if one is not None:
+            self._restore_one(one)
+        self._restore_panes(panes)
+        self._keeper.evolve(self._standing)
+        if self._standing.version:  # what was said before may be out of date
+            self._said = {SINCE: {"": 0}, BEHIND: {"": 0}}
+
+    def _restore_one(self, one: dict[str, Any]) -> None:
+        self.watermark = one["watermark"]
+        limit = kept_under(one).get("business.segment_limit", self.business.segment_limit)
+        found = standing(self.fold_name, one, self.business, full=self._segments.full(limit))
+        self._touched = found.version > one.get("version", 0)
+        if self.fold_name in LOGGED and found.generation > one.get("generation", 0):
+            self._segments.forget_others()
+        self._standing = found
+
+    def _restore_panes(self, rows: list[tuple[bytes, bytes]]) -> None:
+        standing, restore = self._standing, self._panes.restore
+        news = [b'"%b"' % name.encode() for name in standing.news]
+        if news and any(name in body for _, body in rows for name in news):
+            standing.turn(standing.news)  # there was such a measure before, which nothing has counted meanwhile
+        if not standing.panes:
+            for key, body in rows:
+                restore(_pane(key)[1], body)
+            return
+        held: set[str] = set()
+        for generation, name, key, body in sorted(((*_pane(key), key, body) for key, body in rows), reverse=True):
+            if generation == standing.generation:
+                restore(name, body)
+            else:
+                self._stale.append((key, name))
+                if name not in held:
+                    restore(name, body, standing.panes[generation])
+            held.add(name)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order, each of them whole or not at all."""
@@ -226,7 +257,7 @@ class EntityPartition:
         """Encode what has changed since the last call."""
         outputs: list[Output] = []
         rows: list[Row] = []
-        if self._touched:
+        if self._touched or self.behind:
             self._touched = self._one_by_one = False
             try:
                 self._settle()
@@ -235,7 +266,8 @@ class EntityPartition:
                 self._back()
                 self._take_one_by_one(since)
             gone = self._sweep()
-            self._settle()  # what letting go of them has changed
+            self._raise()
+            self._settle()  # what letting go of them, and bringing others up, has changed: no record takes that back
             if self._segments.marking and not self._keeper.entities.sweeping:
                 self._segments.release(self._panes.segments())
             outputs, self._outputs = self._outputs, []
@@ -246,17 +278,67 @@ class EntityPartition:
                 told = self._keeper.gone(key)
                 if told is not None:
                     outputs.append(told)
-            prefix = f"{self.fold_name}:{self.partition}:"
-            for name, body in self._panes.changes():
-                rows.append(Row(b"P" + name.encode(), body))
-                outputs.append(Output("panes", (prefix + name).encode(), body))
+            for row, output in self._pane_changes():
+                rows.append(row)
+                if output is not None:
+                    outputs.append(output)
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             if self._segments.others_changed:
                 rows.append(Row(b"O", orjson.dumps(self._segments.dump_others())))
             rows.append(Row(b"!", self._one()))
+            outputs += self._notes()
             outputs += self._beats.outputs(self.fold_name, self.watermark)
         return Changes(rows, outputs)
+
+    @property
+    def waiting(self) -> list[str]:
+        """The measures that are not whole while something is behind."""
+        return self._standing.waiting
+
+    @property
+    def since(self) -> Mapping[str, int]:
+        """From when measures are whole (epoch ms), where that is not ever."""
+        return self._standing.since
+
+    @property
+    def behind(self) -> int:
+        """How many entities and panes have still to be looked at, whether they are as the definitions of now have them."""
+        return self._keeper.entities.behind + len(self._stale)
+
+    def _raise(self) -> None:
+        entities = self._keeper.entities
+        entities.raise_some(_RAISED, lambda key, error: self.faults.add(f"bringing up {self.fold_name} {key}", error))
+        if not entities.behind:
+            self._standing.done()
+
+    def _pane_changes(self) -> Iterator[tuple[Row, Output | None]]:
+        """Yield the rows of panes that have changed, each with what it tells; those of earlier generations go, some at a time."""
+        prefix, generation = f"{self.fold_name}:{self.partition}:", self._standing.generation
+        cleared, self._stale = self._stale[-_CLEARED:], self._stale[:-_CLEARED]
+        if not self._stale:
+            self._standing.panes = {}
+        for key, name in cleared:
+            # What of it still counts is written under the present generation.
+            held = self._panes.touch(name)
+            yield Row(key, None), None if held else Output("panes", (prefix + name).encode(), None)
+        kind = f"P{generation};" if generation else "P"
+        for name, body in self._panes.changes():
+            yield Row((kind + name).encode(), body), Output("panes", (prefix + name).encode(), body)
+
+    def _notes(self) -> Iterator[Output]:
+        """Say from when measures are whole, and which are not yet, where that has changed."""
+        standing = self._standing
+        said = {
+            SINCE: standing.since,
+            BEHIND: dict.fromkeys(standing.waiting, self.behind),
+            COUNTED: dict.fromkeys(standing.made_of["measures"], 1),
+        }
+        for segment, note in said.items():
+            if note != self._said.get(segment, {}):
+                self._said[segment] = dict(note)
+                key = f"{self.fold_name}:{self.partition}:{Grain.ALL.value}:0:{segment}"
+                yield Output("panes", key.encode(), orjson.dumps(note) if note else None)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -288,7 +370,7 @@ class EntityPartition:
         day = self.watermark // 86_400_000
         entities = self._keeper.entities
         keeper, segments, watermark = self._keeper, self._segments, self.watermark
-        if day != self._swept_day and not entities.sweeping:
+        if day != self._swept_day and not entities.sweeping and not entities.behind:
             self._swept_day = day
             entities.begin_sweep()
             segments.begin_marks()
@@ -304,31 +386,15 @@ class EntityPartition:
         return [key for key, _ in gone]
 
     def _one(self) -> bytes:
-        return orjson.dumps(
-            {
-                "watermark": self.watermark,
-                "made_of": self._made_of,
-                "rules": RULES.get(self.fold_name, 0),
-            }
-        )
-
-    def _restore_one(self, one: dict[str, Any]) -> None:
-        wanted = self._made_of
-        for name, value in one["made_of"].items():
-            if wanted.get(name) != value:
-                raise StateMismatch(
-                    f"the state of {self.fold_name} was kept with {name} = {value!r}; the settings now say {wanted.get(name)!r}. "
-                    "Set it back, or set another `application` name: its state is then built anew from the topics"
-                )
-        self.watermark = one["watermark"]
+        if "business.rates" in self._standing.made_of:
+            self._standing.made_of["business.rates"] = self.business.rates.digest(self.watermark)
+        return orjson.dumps({"watermark": self.watermark, **self._standing.json()})
 
 
-def _definitions(fold: str, business: Business) -> dict[str, Any]:
-    """What stored numbers depend on."""
-    return {
-        "measures": [m.name for m in MEASURES[fold]],
-        "business.timezone": business.timezone,
-        "business.currency": business.currency,
-        "business.maturity": business.maturity,
-        "business.session_gap": business.session_gap,
-    }
+def _pane(key: bytes) -> tuple[int, str]:
+    """Return the generation and the name of a pane from its row's key: ``P<pane>``, or ``P<generation>;<pane>``."""
+    text = key[1:].decode()
+    if text[0].isdigit():
+        generation, _, name = text.partition(";")
+        return int(generation), name
+    return 0, text

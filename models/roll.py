@@ -195,7 +195,7 @@ class RollKpis:
     def _limits(self, at: int) -> Iterator[Output]:
         """Tell every partition how long deals usually stay in a stage: once a minute at most, and where it is news."""
         stays = usual_stays(self.view, at)
-        if self._stays is None or is_news(self._stays, stays):
+        if stays is not None and (self._stays is None or is_news(self._stays, stays)):
             self._stays = stays
             value = orjson.dumps({"at": at, "stages": stays})
             for partition in range(self._partitions):
@@ -249,7 +249,16 @@ class RollKpis:
 
 def _said(reading: Reading) -> object:
     """What makes two readings of one key the same, but for their time."""
-    numbers = reading.value, reading.numerator, reading.denominator, reading.low, reading.high, reading.sample, reading.why
+    numbers = (
+        reading.value,
+        reading.numerator,
+        reading.denominator,
+        reading.low,
+        reading.high,
+        reading.sample,
+        reading.why,
+        reading.since,
+    )
     if reading.against is None:
         return numbers
     # Of what time alone moves (a target's share) the next minute's reading tells.

@@ -59,6 +59,10 @@ class Segments:
         """Return the total and the segment of each pair that has a value."""
         return (TOTAL, *[self.name(dimension, value) for dimension, value in pairs if value])
 
+    def full(self, limit: int) -> bool:
+        """Whether a dimension holds as many values as this, or did, so that under such a limit further ones went to ``other``."""
+        return bool(self._others) or any(len(names) >= limit for names in self._admitted.values())
+
     def begin_marks(self) -> None:
         """Begin to look which names are in use, where a dimension has met its limit: all entities are about to be gone over."""
         full = any(len(names) >= self._limit for names in self._admitted.values())
@@ -96,6 +100,11 @@ class Segments:
         """Return, by dimension, the values that stay ``other`` though there is room."""
         self.others_changed = False
         return {dimension: sorted(values) for dimension, values in self._others.items()}
+
+    def forget_others(self) -> None:
+        """Admit the values that stay ``other``, where there is room: all that was booked there is booked anew."""
+        self.others_changed = bool(self._others)
+        self._others = {}
 
     def load_others(self, others: dict[str, list[str]]) -> None:
         """Take them back."""

@@ -7,7 +7,7 @@ for, are amended by the difference when a partial sum is replaced.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from models.measures import BY_NAME, Kind
+from models.measures import BY_NAME, RENAMED, Kind
 from models.panes import loads
 
 #: Source partitions are numbered below this.
@@ -149,6 +149,7 @@ def _parse(value: bytes | None) -> tuple[dict[str, int], dict[str, dict[int, int
         except AttributeError as error:
             raise ValueError("a pane's value is a JSON object") from error
         for name, cell in found.items():
+            name = RENAMED.get(name, name)
             if type(cell) is int:
                 if cell:
                     numbers[name] = cell

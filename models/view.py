@@ -5,11 +5,14 @@ difference (``models/series.py``), so a repeat changes nothing, order does not m
 additions whatever the window's length.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from heapq import nlargest
+
+import orjson
 
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
+from models.evolve import BEHIND, COUNTED, SINCE, renamed
 from models.measures import BY_NAME, MEASURES, Kind
 from models.panes import TOTAL
 from models.series import MOST_PARTITIONS, Cells, Series
@@ -44,6 +47,9 @@ class View:
         self._changes: dict[str, int] = {}  # segment -> panes of its that were told or changed: how much goes on there
         self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
         self._plans: dict[tuple[int, int, int], tuple[tuple[Span, ...], tuple[Span, ...] | None]] = {}
+        self._notes: dict[str, dict[tuple[str, int], Mapping[str, int]]] = {SINCE: {}, BEHIND: {}, COUNTED: {}}
+        self.since: dict[str, int] = {}  # measure -> from when it is whole (ms), where that is not ever
+        self.behind: dict[str, int] = {}  # measure -> entities that may have still to be counted
         self._keep = {
             Grain.MINUTE: business.keep_minutes,
             Grain.HOUR: business.keep_hours,
@@ -69,6 +75,9 @@ class View:
         self._totals.clear()
         self._last_minute = -1
         self._first_day.clear()
+        for notes in self._notes.values():
+            notes.clear()
+        self.since, self.behind = {}, {}
         self.live = False
         self.version += 1
 
@@ -82,7 +91,8 @@ class View:
         """Take one record of the topic ``panes``; return the (fold, segment) that changed, or None.
 
         ``key`` is ``fold:partition:grain:pane:segment``; ``value`` the partition's absolute sums there, None or ``{}`` for
-        nothing. Raise ``ValueError`` where the record has not that form; the view is then unchanged.
+        nothing. The segments ``#since``, ``#behind`` and ``#counted`` say what is whole (``models/evolve.py``), and no sums.
+        Raise ``ValueError`` where the record has not that form; the view is then unchanged.
         """
         fold, partition_text, grain_text, pane_text, segment = key.decode().split(":", 4)
         grain, pane, partition = _grain(grain_text), int(pane_text), int(partition_text)
@@ -90,6 +100,8 @@ class View:
             raise ValueError(f"unknown fold {fold!r} (accepted: {', '.join(MEASURES)})")
         if not 0 <= partition < MOST_PARTITIONS or pane < 0:
             raise ValueError(f"partition {partition}, pane {pane} (accepted: 0 to 1023, 0 and above)")
+        if segment in self._notes:
+            return self._note(segment, (fold, partition), value)
         name = (fold, grain, segment)
         series = self._series.get(name)
         if series is None:
@@ -116,6 +128,22 @@ class View:
         self.version += 1
         self._totals.pop((fold, segment), None)
         return fold, segment
+
+    def _note(self, segment: str, partition: tuple[str, int], value: bytes | None) -> tuple[str, str] | None:
+        notes = self._notes[segment]
+        found = orjson.loads(value or b"{}")
+        if not isinstance(found, dict) or not all(type(number) is int for number in found.values()):
+            raise ValueError(f"{segment}: found {found!r} (accepted: an object of whole numbers)")
+        if found == notes.get(partition, {}):
+            return None
+        notes[partition] = found
+        self.since = _most(self._notes[SINCE].values())
+        self.behind = _most(self._notes[BEHIND].values())
+        for (fold, _), counted in self._notes[COUNTED].items():
+            names = {renamed(name) for name in counted}
+            self.behind |= {m.name: 1 for m in MEASURES[fold] if names and m.name not in names}
+        self.version += 1
+        return partition[0], TOTAL
 
     def _count_segment(self, fold: str, segment: str, by: int) -> None:
         dimension, sign, value = segment.partition("=")
@@ -260,6 +288,15 @@ class View:
     def _check_kept(self, grain: Grain, first: int) -> None:
         if not self._kept(grain, first):
             raise PanesExpired(f"the {_WORDS[grain]} of this window are no longer kept")
+
+
+def _most(notes: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Return the greatest number of each name."""
+    found: dict[str, int] = {}
+    for note in notes:
+        for name, number in note.items():
+            found[name] = max(number, found.get(name, 0))
+    return found
 
 
 _GRAINS = {grain.value: grain for grain in Grain}

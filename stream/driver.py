@@ -402,6 +402,8 @@ class Driver:
             durable = getattr(slot.fold, "durable", None)
             if durable is not None:
                 durable()
+            if getattr(slot.fold, "behind", 0):
+                self._touch(slot)
             self._notify_durable(slot)
         self._barriers.check()
 

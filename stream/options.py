@@ -77,6 +77,9 @@ class FoldSpec:
     (before the first ``tick`` and ``changes``); and ``durable()``, right after a commit and before the next
     ``changes()``: all that ``changes`` has returned so far is on the broker.
 
+    One with work of its own left says so in the attribute ``behind`` (not 0): the next checkpoint is then made at the lane's
+    interval, whether or not records come.
+
     ``on_durable(partition, fold)`` is awaited after such a commit, and once after a restore. One call at a time per
     partition; commits that come meanwhile lead to one more call; it is cancelled when the partition is taken away.
 

@@ -110,15 +110,15 @@ class BusinessSettings(Section):
     timezone: str = "UTC"
     currency: str = Field("EUR", pattern="^[A-Z]{3}$")
     rates: dict[str, float | list[RateStep]] = {}
-    maturity: Duration = parse_duration("30d")
-    session_gap: Duration = parse_duration("30m")
-    dedup_horizon: Duration = parse_duration("72h")
-    visit_horizon: Duration = parse_duration("100d")
+    maturity: Duration = Business.maturity
+    session_gap: Duration = Business.session_gap
+    dedup_horizon: Duration = Business.dedup_horizon
+    visit_horizon: Duration = Business.visit_horizon
     acquisition_lag: Duration = 0
-    segment_limit: int = Field(1000, ge=1)
-    keep_minutes: Duration = parse_duration("2h")
-    keep_hours: Duration = parse_duration("35d")
-    keep_days: Duration = parse_duration("800d")
+    segment_limit: int = Field(Business.segment_limit, ge=1)
+    keep_minutes: Duration = Business.keep_minutes
+    keep_hours: Duration = Business.keep_hours
+    keep_days: Duration = Business.keep_days
     pipelines: dict[str, PipelineSettings] = {}
 
     @model_validator(mode="after")

@@ -75,7 +75,7 @@ TOPICS = {
     "vigie-deliver-notifications-changelog": (False, "compact"),
 }
 COMMANDS = {
-    *("up", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor"),
+    *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor"),
     *("kpis", "rules", "alerts", "routes", "models", "sources", "topics", "dead-letters"),
 }
 PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")

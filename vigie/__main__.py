@@ -20,6 +20,7 @@ from vigie import (
     sources,
     topics,
     up,
+    upgrade,
     web,
     worker,
 )
@@ -55,6 +56,7 @@ app.command("publish")(publish.command)
 app.command("backfill")(backfill.command)
 app.command("replay")(replay.command)
 app.command("simulate")(simulate.command)
+app.command("upgrade")(upgrade.command)
 app.command("doctor")(doctor.command)
 app.add_typer(kpis.app, name="kpis")
 rules.app.command("backtest")(backtest.command)

@@ -53,6 +53,7 @@ from stream.topics import create, declared, partition_for
 from stream.waiting import end
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
+from vigie.evolving import Evolving
 from vigie.faults import Teller
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
@@ -181,6 +182,7 @@ class Instance:
         self.dispatcher.owned = lambda: self._owned(dispatch_alerts.NAME)
         self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
+        self.evolving = Evolving(self.partitions)
         self._counting: asyncio.Task[None] | None = None
         self.faults = Teller(self.metrics, [spec.name for spec in specs])
 
@@ -288,7 +290,7 @@ class Instance:
         """Yield the entity partitions in this worker's hands."""
         for fold in TOPICS:
             for partition in range(self.settings.kafka.partitions):
-                found = self.engine.driver.fold_of(f"fold-{fold}", partition)
+                found = self._fold(f"fold-{fold}", partition)
                 if found is not None:
                     yield found
 
@@ -346,6 +348,7 @@ class Instance:
     def count(self) -> None:
         """Carry what the folds have counted since the last call into the metrics."""
         metrics = self.metrics
+        self.evolving.log()
         for partition in self.partitions():
             before = self._counted.setdefault(partition, {})
             for (topic, kind, outcome), new in _since(before, "outcome", partition.outcomes):

@@ -111,7 +111,12 @@ def _cells(reading: Mapping[str, Any], split: bool) -> tuple[str, str, str, str]
     low, high = reading.get("low"), reading.get("high")
     rest = "" if low is None else f"{shown(low, unit).removesuffix(' %')} – {shown(high, unit)}"
     value = shown(reading["value"], unit, reading.get("currency", ""))
-    return name if split else reading["kpi"], value, of, reading.get("why") or rest
+    return (
+        name if split else reading["kpi"],
+        value,
+        of,
+        reading.get("why") or "; ".join(filter(None, (rest, _counted_from(reading.get("since"))))),
+    )
 
 
 def shown(value: float | None, unit: str, currency: str = "") -> str:
@@ -162,6 +167,10 @@ def list_(json: Json = False, config: Config = None) -> None:
     for kpi in catalogue.kpis.values():
         table.add_row(kpi.id, kpi.stage, kpi.unit, kpi.formula.text)
     Console().print(table)
+
+
+def _counted_from(since: str | None) -> str:
+    return "" if since is None else f"counted from {since[:10]} on, not in all of the window"
 
 
 @app.command()

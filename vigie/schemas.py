@@ -1,4 +1,4 @@
-"""Are the generated documents in ``docs/`` (the events' contract, the KPIs, the rules' form) those that the code would write?"""
+"""Are the generated documents in ``docs/`` (contract, KPIs, retention, form of rules) those that the code would write?"""
 
 import argparse
 import sys
@@ -8,8 +8,10 @@ import orjson
 import yaml
 
 from alert_rules.document import json_schema
+from models.business import Business
 from models.events.schemas import asyncapi, json_schemas
 from models.kpis.document import markdown
+from stream import retention
 from stream.catalogue import load_catalogue
 
 _HEAD = "# Generated from models/events: change the code, then run `python -m vigie.schemas --write docs`.\n"
@@ -23,6 +25,7 @@ def documents() -> dict[str, str]:
     }
     found["asyncapi.yaml"] = _HEAD + yaml.dump(asyncapi(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     found["kpis.md"] = markdown(load_catalogue())
+    found["retention.md"] = retention.markdown(Business())
     found["rule.schema.json"] = orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
     return found
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 from confluent_kafka import KafkaException
+from rich.console import Console
+from rich.table import Table
 
 from agents import pick_highlights
 from agents.deliver_notifications import Deliverer
@@ -16,6 +18,7 @@ from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.alerting import everything_to
 from models.calendar import calendar
+from stream import retention
 from stream.catalogue import load_catalogue
 from stream.options import EngineOptions, FoldSpec
 from stream.settings import Settings
@@ -24,7 +27,7 @@ from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 from vigie.routes import load_alerting
 
-app = typer.Typer(no_args_is_help=True, help="Create and check the topics.")
+app = typer.Typer(invoke_without_command=True, help="Create and check the topics; alone: what is kept how long.")
 
 
 def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
@@ -45,6 +48,19 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files))) is not None:
         folds.append(digest)
     return options, folds
+
+
+@app.callback()
+def table(ctx: typer.Context, config: Config = None) -> None:
+    """Say what is kept how long, in topics and in state."""
+    if ctx.invoked_subcommand is not None:
+        return
+    shown = Table(box=None, pad_edge=False)
+    for title in ("what", "how long", "set by"):
+        shown.add_column(title, overflow="fold")
+    for kept in (*retention.state(settings_of(config).business.business()), *retention.topics()):
+        shown.add_row(*kept)
+    Console().print(shown)
 
 
 @app.command("create")

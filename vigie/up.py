@@ -121,6 +121,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
     )
+    web.state.vigie.warnings.append(instance.evolving.told)
     web.state.vigie.warnings.append(instance.faults.warnings)
     if again is not None:
         reloader = Reloader(instance, again.read, again.config)

@@ -110,6 +110,11 @@ def _outgoing() -> dict[str, tuple[str, str, dict[str, Any]]]:
             "high": number,
             "unit": {"type": "string"},
             "why": {"type": "string"},
+            "since": {
+                "type": "string",
+                "format": "date-time",
+                "description": "Counted from then on only, which is after `from`.",
+            },
         },
     }
     inside = {"type": "object", "description": "Vigie's own form, which may change with any version."}

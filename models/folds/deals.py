@@ -20,7 +20,7 @@ import msgspec
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.history import Entry
-from models.measures import DEALS, rough
+from models.measures import DEALS, RULES, rough
 from models.money import UnknownRate
 from models.panes import TOTAL, Booking, Cells, Panes
 from models.segments import Segments
@@ -81,15 +81,16 @@ class Deal(msgspec.Struct, array_like=True):
 class DealSteps:
     """Steps through the facts of deals and books into one partition's panes."""
 
-    __slots__ = ("_business", "_panes", "_rates", "_segments", "edits_open")
+    __slots__ = ("_business", "_panes", "_rates", "_segments", "_unsaid")
 
-    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
+    def __init__(self, business: Business, panes: Panes, segments: Segments, rules: int | None = None) -> None:
+        """``rules``: by which to book (None: those in force)."""
         self._business = business
         self._panes = panes
         self._segments = segments
         self._rates = business.rates
-        #: How it was once, for state of then (``Keeper.renew``): any first fact opened a deal.
-        self.edits_open = False
+        rules = RULES["deals"] if rules is None else rules
+        self._unsaid = UNKNOWN if rules >= 1 else OPEN
 
     def fresh(self) -> Deal:
         """Return a deal of which nothing is known."""
@@ -120,6 +121,17 @@ class DealSteps:
                 self._panes.book(booking, -sign)
         if present.level is not None:
             self._panes.add(at // MINUTE_MS, *present.level, -sign)
+
+    def renew(self, present: Deal, at: int, *, revalue: bool) -> None:
+        """Set what the present counts for as the definitions of now have it; book nothing. ``revalue``: amounts anew, too."""
+        attributes, first = present.attributes, {"owner": present.first_owner, "team": present.first_team}
+        present.described = self._segments.extend(_NOTHING, DESCRIBING, attributes)
+        present.credited = self._segments.extend((), CREDITING, attributes)
+        present.first_credited = self._segments.extend((), CREDITING, first)
+        if revalue:
+            present.value = self._worth(present, at)
+        present.creation = present.level = present.close = None
+        self._settle(present, at, 0)
 
     def step(self, present: Deal, entry: Entry, sign: int) -> None:
         """Take one fact that is not earlier than any before it."""
@@ -152,7 +164,7 @@ class DealSteps:
             described = True
         was = deal.status
         if not was:
-            deal.status = OPEN if self.edits_open else UNKNOWN
+            deal.status = self._unsaid
         self._move(deal, kind, changes.get("stage"), at, sign)
         if was != OPEN or described or credited or revalued or deal.status != OPEN or "stage" in changes:
             self._settle(deal, at, sign)
@@ -187,7 +199,7 @@ class DealSteps:
         return deal.status == UNKNOWN and (kind == CREATED or stage is not None)
 
     def _enter(self, deal: Deal, stage: str | None, at: int, sign: int) -> None:
-        deal.stage, deal.stage_since = stage, at
+        deal.stage, deal.stage_since = stage, 0 if stage is None else at
         if stage is not None and sign:
             self._panes.add(at // MINUTE_MS, (TOTAL, self._segments.name("stage", stage)), _ENTERED, sign)
 

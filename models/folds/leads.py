@@ -13,7 +13,7 @@ from models.business import Business
 from models.calendar import MINUTE_MS
 from models.folds.deals import CREATED, CREDITING, DELETED, DESCRIBING, MERGED
 from models.history import Entry
-from models.measures import LEADS
+from models.measures import LEADS, RULES
 from models.panes import TOTAL, Booking, Panes
 from models.segments import Segments
 
@@ -46,10 +46,11 @@ class Lead(msgspec.Struct, array_like=True):
 class LeadSteps:
     """Steps through the facts of leads and books into one partition's panes."""
 
-    __slots__ = ("_maturity", "_panes", "_segments", "all_answer")
+    __slots__ = ("_all_answer", "_maturity", "_panes", "_segments")
 
-    def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
-        self.all_answer = False  # the rule of before: every contact answers, however long before the lead it was
+    def __init__(self, business: Business, panes: Panes, segments: Segments, rules: int | None = None) -> None:
+        """``rules``: by which to book (None: those in force)."""
+        self._all_answer = (RULES["leads"] if rules is None else rules) < 1
         self._maturity = business.maturity
         self._panes = panes
         self._segments = segments
@@ -79,6 +80,12 @@ class LeadSteps:
             if booking is not None:
                 self._panes.book(booking, -sign)
 
+    def renew(self, present: Lead, at: int, *, revalue: bool) -> None:
+        """Set what the present counts for as the definitions of now have it; book nothing. A lead has no amounts."""
+        present.segments = self._segments.extend((TOTAL,), _DIMENSIONS, present.attributes)
+        present.creation = present.conversion = present.age = None
+        self._settle(present, 0)
+
     def step(self, present: Lead, entry: Entry, sign: int) -> None:
         """Take one fact that is not earlier than any before it."""
         at, _, kind, changes = entry
@@ -94,10 +101,10 @@ class LeadSteps:
         if kind == CREATED:
             if lead.created is None:
                 lead.created = at
-                if lead.contacted is not None and lead.contacted < at - LED_TO and not self.all_answer:
+                if lead.contacted is not None and lead.contacted < at - LED_TO and not self._all_answer:
                     lead.contacted = None  # with somebody who was no lead yet: it answers none of this
         elif kind == CONTACTED:
-            if lead.contacted is None or (lead.created is None and not self.all_answer):
+            if lead.contacted is None or (lead.created is None and not self._all_answer):
                 lead.contacted = at
         elif kind == MQL:
             lead.level = max(lead.level, 1)

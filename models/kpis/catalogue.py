@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from models.calendar import DAY_MS
+from models.calendar import DAY_MS, iso
 from models.kpis.entry import Kpi, parse_entry
 from models.kpis.formula import Number, Scope, Undefined, did_you_mean
 from models.kpis.interval import net_promoter, wilson
@@ -130,7 +130,14 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
     shown_top = shown_bottom = None
     sample: int | None = None
     why: str | None = None
+    since, alike = _since(kpi, view, scope.start, at)
+    if _unfinished(kpi, view):
+        since, why = at, "being counted from the facts that are kept: not whole yet"
+    elif since is not None and not alike:
+        why = f"some of what it is made of is counted from {iso(since)[:10]} on only"
     try:
+        if why is not None:
+            raise Undefined(why)
         top = formula.numerator.run(scope)
         if formula.denominator is not None:
             shown_top = kpi.shown(top, formula.numerator.dimension)
@@ -148,7 +155,7 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
             value = kpi.value(top, bottom)
             low, high = _interval(kpi, scope, top, bottom)
     except Undefined as error:
-        why = _empty(kpi, view) or str(error)
+        why = why or _empty(kpi, view) or str(error)
     except PanesExpired as error:
         why, shown_top, shown_bottom, sample = str(error), None, None, None
     dimension, sign, name = segment.partition("=")
@@ -167,7 +174,30 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
         why=why,
         sample=sample,
         currency=view.business.currency if kpi.unit == "money" else None,
+        since=since,
     )
+
+
+def _unfinished(kpi: Kpi, view: View) -> bool:
+    """Whether something that a KPI is made of is being booked from kept facts, and is not whole yet."""
+    behind = view.behind
+    return bool(behind) and any(name in behind for formula in kpi.formulas for name in formula.measures)
+
+
+def _since(kpi: Kpi, view: View, start: int, at: int) -> tuple[int | None, bool]:
+    """Return from when on what a KPI is made of is whole, where that is later than the reading asks for.
+
+    That is its window's start; of a measure of which only the level is asked, its instant. And whether that is the same of all
+    it is made of: a quotient of what is counted all along and what is counted from a moment on would mean nothing.
+    """
+    if not view.since:
+        return None, True
+    times = {
+        late if (late := view.since.get(name, 0)) > (start if name in formula.summed else at) else 0
+        for formula in kpi.formulas
+        for name in formula.measures
+    }
+    return max(times) or None, len(times) == 1
 
 
 def _empty(kpi: Kpi, view: View) -> str | None:

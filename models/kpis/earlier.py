@@ -65,7 +65,7 @@ class Compared:
             ends = bucket(window, at, calendar)
             if ends != self._bucket or at - self._at >= self.refresh or at < self._at:
                 self._bucket, self._at = ends, at
-                self._seasonal = compare(window, at, calendar, lambda end: read(window, end))
+                self._seasonal = compare(window, at, calendar, lambda end: read(window, end).whole())
             found[SEASONAL] = dict(self._seasonal)
         if TARGET in self._earlier:
             start, end = window.period(at, calendar)
@@ -79,6 +79,7 @@ class Compared:
 
 
 def _past(reading: Reading, began: int | None) -> dict[str, Any]:
+    reading = reading.whole()
     if began is not None and reading.start < began:
         # Half a month against a whole one, and times in a stage that could not be longer than the history yet.
         why = f"the history begins on {iso(began)[:10]}, not before this period"

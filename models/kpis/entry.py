@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from models.kpis.formula import MONEY, PLAIN, TIME, Dimension, Formula, FormulaError, Number, did_you_mean, parse
@@ -53,6 +54,11 @@ class Kpi:
     interval_parts: tuple[Formula, ...]
     empty: str | None  # why there is no value where the denominator is 0, for people; may name {maturity}
     share: bool  # the numerator is a part of the denominator: there is no value outside of 0 and 1
+
+    @cached_property
+    def formulas(self) -> tuple[Formula, ...]:
+        """Everything that a reading is made of."""
+        return (self.formula, *(() if self.sample is None else (self.sample,)), *self.interval_parts)
 
     def value(self, top: Number, bottom: Number | None) -> int | float:
         """Return the value in the KPI's unit: exact for counts, money to four decimals (half to even)."""

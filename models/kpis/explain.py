@@ -44,12 +44,12 @@ def explain(
     """
     at, segment = reading.at, reading.segment_name
     earlier = window.previous(at, view.calendar)
-    before = catalogue.reading(kpi, view, window, segment, earlier)
+    before = catalogue.reading(kpi, view, window, segment, earlier).whole()
     found: dict[str, Any] = {"previous": _told(before)}
     if segment != TOTAL:
         found["total"] = {
             "value": catalogue.reading(kpi, view, window, TOTAL, at).value,
-            "previous": catalogue.reading(kpi, view, window, TOTAL, earlier).value,
+            "previous": catalogue.reading(kpi, view, window, TOTAL, earlier).whole().value,
         }
     if highlights is not None and (kind := kind_behind(kpi)) is not None:
         days = range(view.calendar.day(reading.start), view.calendar.day(at - 1) + 1)

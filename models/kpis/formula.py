@@ -96,6 +96,7 @@ class Formula(NamedTuple):
     dimension: Dimension
     folds: frozenset[str]
     measures: frozenset[str]
+    summed: frozenset[str] = frozenset()  # measures of which more than the level at the instant is asked
 
 
 def parse(text: str) -> Formula:
@@ -122,6 +123,7 @@ def parse(text: str) -> Formula:
         whole.dimension,
         frozenset(BY_NAME[name][0] for name in builder.measures),
         frozenset(builder.measures),
+        frozenset(builder.summed),
     )
 
 
@@ -130,6 +132,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.measures: set[str] = set()
+        self.summed: set[str] = set()
 
     def quotient(self, node: ast.expr) -> tuple[ast.expr, ast.expr | None, Fraction]:
         """Take the outermost division apart, constant factors put aside: ``100 * (a - b) / c`` is (a − b, c, 100)."""
@@ -187,12 +190,14 @@ class _Builder:
             raise FormulaError(f"measure {name!r} is no single number (accepted inside: {functions})")
         return Term(lambda scope: scope.flow(fold, name), _DIMENSION[kind], name)
 
-    def _known(self, name: str, accepted: Iterable[str] = tuple(BY_NAME)) -> tuple[str, Kind]:
+    def _known(self, name: str, accepted: Iterable[str] = tuple(BY_NAME), *, level: bool = False) -> tuple[str, Kind]:
         accepted = list(accepted)
         if name not in accepted:
             what = "measure" if name not in BY_NAME else "measure for this function:"
             raise FormulaError(f"unknown {what} {name!r}{did_you_mean(name, accepted)}")
         self.measures.add(name)
+        if not level:
+            self.summed.add(name)
         fold, measure = BY_NAME[name]
         return fold, measure.kind
 
@@ -241,7 +246,7 @@ class _Builder:
                 _, kind = self._known(name, _of_kind(Kind.DISTINCT))
                 return Term(lambda scope: scope.distinct(name), _DIMENSION[kind], text)
             case "level":
-                _, kind = self._known(name, [n for n, (_, m) in BY_NAME.items() if m.stock])
+                _, kind = self._known(name, [n for n, (_, m) in BY_NAME.items() if m.stock], level=True)
                 return Term(lambda scope: scope.level(name), _DIMENSION[kind], text)
             case "lag":
                 lag = names[1]

@@ -1,7 +1,7 @@
 """What was a KPI's value, when, over which window and segment, and how sure is it?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,7 @@ class Reading:
     sample: int | None = None
     currency: str | None = None
     against: Mapping[str, Mapping[str, Any]] | None = None
+    since: int | None = None  # epoch ms: what it is made of is whole from then on only, which is after `start`
     because: Mapping[str, Any] | None = None  # what explains it (``explain.py``), where somebody may have to be told
 
     @property
@@ -48,6 +49,13 @@ class Reading:
     def key(self) -> str:
         """The key of the topic ``readings``: ``kpi|window|segment``."""
         return f"{self.kpi}|{self.window}|{self.segment_name}"
+
+    def whole(self) -> "Reading":
+        """Return the reading, without its numbers where they are of a part of the window only: not to be compared with."""
+        if self.since is None or self.value is None:
+            return self
+        why = f"counted from {iso(self.since)[:10]} on, not in all of this period"
+        return replace(self, value=None, numerator=None, denominator=None, low=None, high=None, sample=None, why=why)
 
     def as_json(self) -> dict[str, Any]:
         """Return the form of the API, the command line and files; the optional fields only where they have a value."""
@@ -70,6 +78,8 @@ class Reading:
             shown["sample"] = self.sample
         if self.currency is not None:
             shown["currency"] = self.currency
+        if self.since is not None:
+            shown["since"] = iso(self.since)
         if self.against is not None:
             shown["against"] = self.against
         if self.because is not None:
@@ -101,6 +111,7 @@ class Reading:
                 sample=found.get("sample"),
                 currency=found.get("currency"),
                 against=found.get("against"),
+                since=epoch_ms(datetime.fromisoformat(since)) if (since := found.get("since")) else None,
                 because=found.get("because"),
             )
         except (KeyError, TypeError) as error:

@@ -14,6 +14,7 @@ LEAST = 20
 WINDOW = Window.parse("90d")
 #: So far back deals have entered (days); for the last of them it is known to the hour, and before to the day.
 _ENTERED, _BY_THE_HOUR = 750, 30
+_MADE_OF = frozenset({"stage_entered", "stage_lengths"})
 #: A quantile that has moved by less is not news: whoever hears of it looks at all deals of the stage again.
 NEWS = 0.05
 
@@ -21,12 +22,17 @@ NEWS = 0.05
 Stays = dict[str, list[int | None]]
 
 
-def usual_stays(view: View, at: int) -> Stays:
+def usual_stays(view: View, at: int) -> Stays | None:
     """Return, by stage, within what time how many leave, as seen in the 90 business days before an instant.
+
+    None while that is still being counted from the facts that are kept. Entries from before it is whole are left out: of those
+    that have left since, some would look as if they were still there.
 
     Deals that are still in the stage count with the time they have been there (``survival.py``). Entries are known by the pane:
     they count as if at its beginning.
     """
+    if not _MADE_OF.isdisjoint(view.behind):
+        return None
     found: Stays = {}
     for stage in view.segments("stage", frozenset(("deals",))):
         stays = list(_stays(view, stage, at))
@@ -39,9 +45,12 @@ def _stays(view: View, stage: str, at: int) -> Iterator[Stay]:
     calendar = view.calendar
     start, _ = WINDOW.bounds(at, calendar)
     today = calendar.day(at)
+    whole = max(view.since.get(name, 0) for name in _MADE_OF)
     hours = calendar.hour(calendar.day_start(today - _BY_THE_HOUR))
     spans = Span(Grain.DAY, today - _ENTERED, today - _BY_THE_HOUR), Span(Grain.HOUR, hours, calendar.hour(at) + 1)
     for entered, cells in view.each("deals", f"stage={stage}", spans):
+        if entered < whole:
+            continue
         since = max(0, start - entered)
         lengths = cells.values.get("stage_lengths", {})
         for length, count in lengths.items():

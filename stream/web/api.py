@@ -34,6 +34,7 @@ _COLUMNS = (
     "unit",
     "why",
     "currency",
+    "since",
 )
 _NO_ALERTS = "another worker holds the alerts, or they are being read back (accepted: ask that worker, or `vigie web`)"
 #: Where a spreadsheet takes a cell for a formula; in half of Europe a semicolon begins the next cell.

@@ -38,7 +38,7 @@ _READING = _object(
         "kpi": _TEXT, "window": _TEXT, "segment": {"type": "object", "additionalProperties": _TEXT}, "from": _TIME, "at": _TIME,
         "value": _NUMBER, "unit": _TEXT,
     },
-    numerator=_NUMBER, denominator=_NUMBER, low=_NUMBER, high=_NUMBER, why=_TEXT,
+    numerator=_NUMBER, denominator=_NUMBER, low=_NUMBER, high=_NUMBER, why=_TEXT, since=_TIME,
 )  # fmt: skip
 _HEALTH = _object(
     {

@@ -95,7 +95,7 @@ def deal(name: str, entered: int, stay: int | None) -> list[dict[str, Any]]:
     return [came, {**head, "id": f"{name}2", "type": "deal.lost", "time": iso(entered + stay), "data": {}}]
 
 
-def usual(*deals: list[dict[str, Any]], late: random.Random | None = None) -> Stays:
+def viewed(*deals: list[dict[str, Any]], late: random.Random | None = None) -> View:
     events = sorted((event for each in deals for event in each), key=lambda event: str(event["time"]))
     if late is not None:
         late.shuffle(events)
@@ -106,7 +106,13 @@ def usual(*deals: list[dict[str, Any]], late: random.Random | None = None) -> St
             if output.topic == "panes":
                 view.put(output.key, output.value)
     view.advance(NOW)
-    return usual_stays(view, NOW)
+    return view
+
+
+def usual(*deals: list[dict[str, Any]], late: random.Random | None = None) -> Stays:
+    found = usual_stays(viewed(*deals, late=late), NOW)
+    assert found is not None
+    return found
 
 
 #: Thirty that left after ten days each, in the last weeks.
@@ -123,6 +129,17 @@ def test_those_still_there_count() -> None:
 
 def test_too_few_stays_say_nothing() -> None:
     assert usual(*GONE[:19]) == {}
+
+
+def test_what_is_counted_in_part_is_left_out() -> None:
+    """Of deals whose oldest facts were folded away, stays that ended before a version counted them look as if they went on."""
+    view = viewed(*GONE)
+    view.put(b"deals:0:a:0:#since", orjson.dumps({"stage_lengths": NOW - 33 * DAY_MS}))
+    assert usual_stays(view, NOW) == usual(*GONE[:21])
+    view.put(b"deals:0:a:0:#since", orjson.dumps({"stage_lengths": NOW - 20 * DAY_MS}))
+    assert usual_stays(view, NOW) == {}
+    view.put(b"deals:0:a:0:#behind", orjson.dumps({"stage_lengths": 3}))
+    assert usual_stays(view, NOW) is None, "nothing is told until it is whole: what was told before stands"
 
 
 def test_it_is_the_same_whatever_comes_late() -> None:

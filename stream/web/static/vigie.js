@@ -109,6 +109,7 @@ function showReadings() {
 }
 function sample(reading, kpi) {
   const { numerator: a, denominator: b } = reading;
+  if (reading.since) return t("partial", moment(reading.since, "medium"));
   if (b === null || b === undefined) return "";
   const counted = Number.isInteger(a) && Number.isInteger(b);
   if (kpi.unit === "ratio" && counted) return t("of", number(a), number(b));

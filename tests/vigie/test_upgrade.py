@@ -1,0 +1,99 @@
+"""What is said before an upgrade, and does a worker do it by itself?"""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import confluent_kafka
+import pytest
+from typer.testing import CliRunner
+
+from agents.worker import entity_folds
+from models.calendar import DAY_MS
+from models.money import Rates
+from models.windows import Window
+from stream.embedded import EmbeddedBroker
+from stream.options import EngineOptions
+from stream.settings import Settings
+from stream.topics import declared
+from tests.models.test_evolve import Kept, without
+from tests.models.test_partition import BUSINESS, MAKERS, T0, event
+from vigie.__main__ import app
+from vigie.instance import prepared
+from vigie.upgrade import check
+
+Records = list[tuple[str, int, bytes, bytes | None]]
+
+
+def write(brokers: str, records: Records) -> None:
+    producer = confluent_kafka.Producer({"bootstrap.servers": brokers})
+    for topic, partition, key, value in records:
+        producer.produce(topic, value, key, partition)
+    assert producer.flush(20) == 0
+
+
+def changelog(options: EngineOptions, partition: int, kept: Kept, *gone: str) -> Records:
+    """What an earlier worker has left that did not know some measures."""
+    topic = options.changelog(f"fold-{kept.fold}")
+    return [(topic, partition, key, value) for key, value in without(kept.rows, *gone).items()]
+
+
+def test_it_says_what_is_kept_derived_counted_from_now_and_lost() -> None:
+    deals, more, visits, customers = Kept("deals"), Kept("deals"), Kept("engagement"), Kept("customers")
+    for seed, kept in enumerate((deals, more, visits, customers)):
+        kept.take(MAKERS[kept.fold](seed, 40))
+    with EmbeddedBroker() as broker:
+        options = EngineOptions(brokers=broker.bootstrap, partitions=2, embedded=True)
+        specs = entity_folds(BUSINESS, 2)
+        broker.create(declared(options, specs))
+        assert [kept.partitions for kept in check(options, specs, BUSINESS)] == [0] * 5
+        records = changelog(options, 0, deals, "deals_won", "stage_left", "meetings") + changelog(options, 1, more, "deals_won")
+        records += changelog(options, 0, visits) + changelog(options, 0, customers)
+        records.append((options.changelog("fold-deals"), 0, next(k for k in deals.rows if k[:1] == b"E"), None))
+        write(broker.bootstrap, records)
+        found = {kept.fold: kept for kept in check(options, specs, BUSINESS)}
+        entities = sum(key[:1] == b"E" for kept in (deals, more) for key in kept.rows) - 1
+        assert (found["deals"].partitions, found["deals"].entities) == (2, entities)
+        assert found["deals"].panes == sum(key[:1] == b"P" for _, _, key, _ in records[: len(deals.rows) + len(more.rows)])
+        assert found["deals"].derived == ["deals_won", "stage_left"] and found["deals"].from_now == ["meetings"]
+        assert found["engagement"].changed == [] and found["engagement"].kept
+        assert list(found["customers"].told())[1:] == ["  kept as it is"]
+        told = "\n".join(found["deals"].told())
+        assert "deals_won, stage_left: new, counted from the facts that are kept" in told
+        assert "stage_left may be whole only since then" in told and "meetings: new, counted from now on" in told
+        dollars = replace(BUSINESS, currency="USD", rates=Rates("USD", {}))
+        lost = {kept.fold: kept for kept in check(options, specs, dollars)}
+        assert lost["customers"].lost == ["invoiced_amount", "renewed_amount"] and "lost:" in "\n".join(lost["customers"].told())
+        assert lost["deals"].changed == ["measures", "currency"]
+
+
+async def test_a_worker_brings_the_state_up_by_itself(tmp_path: Path) -> None:
+    events = [event("deal.created", f"d{i}", T0, f"e{i}", amount="5") for i in range(20)]
+    events += [event("deal.won", f"d{i}", T0 + DAY_MS, f"w{i}") for i in range(15)]
+    settings = Settings.model_validate({"kafka": {"partitions": 1}, "data_dir": tmp_path, "checkpoint_interval": "20ms"})
+    kept = Kept("deals", business=settings.business.business())
+    kept.take(events)
+    panes = {key[1:]: value for key, value in without(kept.rows, "deals_won").items() if key[:1] == b"P"}
+    at = T0 + 2 * DAY_MS
+    async with prepared(settings, clock=lambda: at, alerting=False, predicting=False) as instance:
+        options = instance.options
+        records = changelog(options, 0, kept, "deals_won")
+        records += [(options.changelog("fold-deals"), 0, b"@" + topic, b"0") for topic in (b"deals", b"deal-merges")]
+        records += [("panes", 0, b"deals:0:" + name, value) for name, value in panes.items()]
+        await asyncio.to_thread(write, options.brokers, records)
+        await instance.start()
+        sales, revenue = (instance.catalogue.get(name) for name in ("sales", "revenue"))
+        view = instance.roller.view
+        async with asyncio.timeout(30):
+            while not view.live or instance.catalogue.reading(sales, view, Window.parse("7d"), "total", at).value != 15:  # noqa: ASYNC110 - the view tells nobody
+                await asyncio.sleep(0.05)
+        assert instance.catalogue.reading(revenue, view, Window.parse("7d"), "total", at).value == 75
+        assert instance.evolving.told() == [] and view.since == {}
+
+
+def test_the_command_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    alone = CliRunner().invoke(app, ["upgrade"])
+    assert alone.exit_code == 2 and "vigie upgrade --check" in alone.stderr
+    embedded = CliRunner().invoke(app, ["upgrade", "--check"])
+    assert embedded.exit_code == 2 and "keeps nothing" in embedded.stderr

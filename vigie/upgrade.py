@@ -1,0 +1,166 @@
+"""``vigie upgrade``: what will a worker of this version, with these settings, make of the state that is there?"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
+
+import orjson
+import typer
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from agents.worker import entity_folds
+from models.business import Business
+from models.evolve import Difference, difference, kept_under, made_of
+from models.measures import FROM_PRESENT
+from models.segments import Segments
+from stream.options import EngineOptions, FoldSpec
+from stream.quiet import client_logger
+from stream.restore import Partition, first_and_last, read_through
+from stream.settings import Settings
+from vigie.common import Config, console, no_broker, refuse, settings_of
+from vigie.instance import engine_options
+
+_WHAT = {
+    "measures": "measures",
+    "business.timezone": "time zone",
+    "business.currency": "currency",
+    "business.maturity": "maturity",
+    "business.session_gap": "session gap",
+    "business.segment_limit": "values per dimension",
+    "business.rates": "exchange rates",
+    "business.pipelines": "stages of the pipelines",
+    "rules": "rules of counting",
+}
+#: What becomes of measures, in the order in which it is told.
+_FATES = {
+    "revised": "kept, and brought in line with the rules of this version by the facts that are kept",
+    "derived": "new, counted from the facts that are kept",
+    "anew": "counted anew from the facts that are kept",
+    "from_now": "new, counted from now on",
+    "mixed": "counted as it is meant now from now on; what was counted stays as it was meant then",
+    "lost": "lost: what was counted means nothing under these settings; counted from now on",
+    "removed": "no longer measured",
+}
+
+
+@dataclass
+class Kept:
+    """What there is of one fold, and what becomes of its measures."""
+
+    fold: str
+    partitions: int = 0  # that have state
+    entities: int = 0
+    panes: int = 0
+    changed: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    revised: list[str] = field(default_factory=list)
+    derived: list[str] = field(default_factory=list)
+    anew: list[str] = field(default_factory=list)
+    from_now: list[str] = field(default_factory=list)
+    mixed: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+
+    def take(self, keys: Counter[str], change: Difference) -> None:
+        """Add one partition."""
+        self.partitions += 1
+        self.entities += keys["E"]
+        self.panes += keys["P"]
+        self.changed += [_WHAT[name] for name in change.why if _WHAT[name] not in self.changed]
+        for fate in ("kept", *_FATES):
+            mine: list[str] = getattr(self, fate)
+            mine += [name for name in getattr(change, fate) if name not in mine]
+
+    def told(self) -> Iterator[str]:
+        """Yield lines for people."""
+        yield f"{self.fold}: {self.entities:,} entities and {self.panes:,} panes in {self.partitions} partitions"
+        if not self.changed:
+            yield "  kept as it is"
+            return
+        yield f"  changed: {', '.join(self.changed)}; {len(self.kept)} measures are kept as they are"
+        for fate, words in _FATES.items():
+            names: list[str] = getattr(self, fate)
+            if names:
+                yield f"  {', '.join(names)}: {words}"
+        if self.derived or self.anew:
+            yield "  in the background, when a worker starts: KPIs made of these have no value until it is done (see /readyz)"
+            steps = [name for name in self.derived + self.anew if name not in FROM_PRESENT]
+            if steps:
+                yield f"  of more than 64 facts the oldest are kept no longer: {', '.join(steps)} may be whole only since then"
+
+
+def state_of(rows: Mapping[bytes, bytes], keys: Counter[str], fold: str, business: Business, into: Kept) -> None:
+    """Judge one partition by its rows ``!``, ``S`` and ``O``."""
+    one = orjson.loads(rows[b"!"])
+    segments = Segments(business.segment_limit)
+    segments.load(orjson.loads(rows.get(b"S", b"{}")))
+    segments.load_others(orjson.loads(rows.get(b"O", b"{}")))
+    before = kept_under(one)
+    limit = before.get("business.segment_limit", business.segment_limit)
+    change = difference(fold, before, made_of(fold, business, one["watermark"]), full=segments.full(limit))
+    into.take(keys, change)
+
+
+def check(options: EngineOptions, specs: Iterable[FoldSpec], business: Business) -> list[Kept]:
+    """Return what there is of each fold of entities. Raise :class:`confluent_kafka.KafkaException` where no broker answers."""
+    there = AdminClient(options.client(), logger=client_logger()).list_topics(timeout=10).topics
+    folds = {options.changelog(spec.name): spec.name.removeprefix("fold-") for spec in specs}
+    wanted: list[Partition] = [(t, p) for t in folds if t in there for p in there[t].partitions]
+    rows: dict[Partition, dict[bytes, bytes]] = {key: {} for key in wanted}
+    names: dict[Partition, set[bytes]] = {key: set() for key in wanted}
+
+    def take(key: Partition, message: Any) -> None:
+        name, value = message.key(), message.value()
+        if name[:1] in b"!SO":
+            rows[key][name] = value
+        elif value is None:
+            names[key].discard(name)
+        else:
+            names[key].add(name)
+
+    read_through(options, first_and_last(options, wanted), take, lambda: False)
+    found = {fold: Kept(fold) for fold in folds.values()}
+    for key in wanted:
+        if b"!" in rows[key]:
+            fold = folds[key[0]]
+            state_of(rows[key], Counter(chr(name[0]) for name in names[key]), fold, business, found[fold])
+    return list(found.values())
+
+
+def command(
+    only: Annotated[bool, typer.Option("--check", help="Say what is kept, counted anew, counted from now on, or lost.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """Say what this version, with these settings, will make of the state that is there; exit code 1 where some is lost.
+
+    Nothing is changed: a worker brings older state up by itself when it starts.
+    """
+    if not only:
+        refuse("a worker brings older state up by itself when it starts; what it will do says: vigie upgrade --check", 2)
+    settings = settings_of(config)
+    found = _found(settings)
+    if as_json:
+        print(orjson.dumps([asdict(kept) for kept in found], option=orjson.OPT_INDENT_2).decode())
+    else:
+        for kept in found:
+            for line in kept.told():
+                print(line)
+    if any(kept.lost for kept in found):
+        raise typer.Exit(1)
+
+
+def _found(settings: Settings) -> list[Kept]:
+    if settings.kafka.embedded:
+        refuse("kafka.brokers: found 'embedded', which keeps nothing over a restart; accepted: a Kafka's address", 2)
+    options = engine_options(settings, settings.kafka.brokers)
+    business = settings.business.business()
+    try:
+        found = check(options, entity_folds(business, options.partitions), business)
+    except KafkaException as error:
+        refuse(no_broker(options.brokers, error))
+    if not any(kept.partitions for kept in found):
+        console.print(f"no state is kept under the application name {settings.application}: a worker begins anew")
+    return [kept for kept in found if kept.partitions]
