@@ -14,16 +14,20 @@ from typing import Any
 from models.panes import TOTAL
 
 OTHER = "other"
+#: All names together, and all that stay ``other``, hold no more bytes than this: each of both is one row, which is at most twice
+#: as large (where every sign is escaped) and must fit into a record.
+MOST_BYTES = 3 * 1024 * 1024
 
 
 class Segments:
     """The segment names of one partition."""
 
-    __slots__ = ("_admitted", "_limit", "_marked", "_others", "changed", "others_changed", "overflow")
+    __slots__ = ("_admitted", "_limit", "_marked", "_others", "_size", "changed", "others_changed", "overflow")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._admitted: dict[str, dict[str, str]] = {}
+        self._size = 0  # bytes of the admitted values
         self._others: dict[str, set[str]] = {}  # values that entities have and that are not admitted though there is room
         self._marked: dict[str, set[str]] | None = None
         self.changed = self.others_changed = False
@@ -36,10 +40,12 @@ class Segments:
             names = self._admitted[dimension] = {}
         name = names.get(value)
         if name is None:
-            if len(names) >= self._limit or value in self._others.get(dimension, ()):
+            size = _size((value,))
+            if len(names) >= self._limit or self._size + size > MOST_BYTES or value in self._others.get(dimension, ()):
                 self.overflow[dimension] = self.overflow.get(dimension, 0) + 1
                 return f"{dimension}={OTHER}"
             name = names[value] = f"{dimension}={value}"
+            self._size += size
             self.changed = True
         return name
 
@@ -61,11 +67,16 @@ class Segments:
 
     def full(self, limit: int) -> bool:
         """Whether a dimension holds as many values as this, or did, so that under such a limit further ones went to ``other``."""
-        return bool(self._others) or any(len(names) >= limit for names in self._admitted.values())
+        return bool(self._others) or self._crowded or any(len(names) >= limit for names in self._admitted.values())
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether long names alone may have sent values to ``other``."""
+        return self._size > MOST_BYTES // 2
 
     def begin_marks(self) -> None:
         """Begin to look which names are in use, where a dimension has met its limit: all entities are about to be gone over."""
-        full = any(len(names) >= self._limit for names in self._admitted.values())
+        full = self._crowded or any(len(names) >= self._limit for names in self._admitted.values())
         self._marked = {} if full or self._others else None
 
     @property
@@ -84,11 +95,15 @@ class Segments:
     def release(self, held: Collection[str]) -> None:
         """Let go of the admitted values that are neither marked nor, as names, ``held``: all entities have been gone over."""
         marked, self._marked = self._marked or {}, None
+        if sum(_size(marked.get(dimension, set()) - names.keys()) for dimension, names in self._admitted.items()) > MOST_BYTES:
+            return  # more than can be remembered stay `other`: they do for as long as no place is given back
+        crowded = self._crowded
         for dimension, names in self._admitted.items():
             live = marked.get(dimension, set())
-            if len(names) >= self._limit:
+            if crowded or len(names) >= self._limit:
                 for value in [value for value, name in names.items() if value not in live and name not in held]:
                     del names[value]
+                    self._size -= _size((value,))
                     self.changed = True
             others = live - names.keys()
             if others != self._others.get(dimension, set()):
@@ -118,3 +133,8 @@ class Segments:
     def load(self, admitted: dict[str, list[str]]) -> None:
         """Take the admitted values back."""
         self._admitted = {d: {v: f"{d}={v}" for v in values} for d, values in admitted.items()}
+        self._size = sum(map(_size, admitted.values()))
+
+
+def _size(values: Iterable[str]) -> int:
+    return sum(len(value.encode()) for value in values)

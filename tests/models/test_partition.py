@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models import segments
 from models.business import Business
 from models.calendar import DAY_MS, iso
-from models.fold import Record
+from models.fold import LARGEST_ROW, Record
 from models.measures import RULES
 from models.partition import EntityPartition
 
@@ -545,11 +546,20 @@ def test_a_name_that_nothing_holds_any_more_gives_its_place_back(restart: bool) 
 
 
 @settings(max_examples=80, deadline=None)
-@given(seed=st.integers(0, 10**6), restarts=st.booleans())
-def test_whatever_comes_and_goes_all_that_is_booked_is_taken_back(seed: int, restarts: bool) -> None:
-    """Names come and go for two years; then every deal is deleted, and nothing is left in any level."""
+@given(seed=st.integers(0, 10**6), restarts=st.booleans(), crowded=st.booleans())
+def test_whatever_comes_and_goes_all_that_is_booked_is_taken_back(seed: int, restarts: bool, crowded: bool) -> None:
+    """Names come and go for two years; then every deal is deleted, and nothing is left in any level.
+
+    ``crowded``: their bytes are what is short, not their number.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "MOST_BYTES", 16 if crowded else segments.MOST_BYTES)
+        come_and_go(seed, restarts, 50 if crowded else 3)
+
+
+def come_and_go(seed: int, restarts: bool, limit: int) -> None:
     r = random.Random(seed)
-    kept = Kept("deals", Business(segment_limit=3, keep_days=20 * DAY_MS, keep_hours=5 * DAY_MS))
+    kept = Kept("deals", Business(segment_limit=limit, keep_days=20 * DAY_MS, keep_hours=5 * DAY_MS))
     known: list[str] = []
     for day in range(150):
         at = T0 + day * DAY_MS
@@ -569,6 +579,20 @@ def test_whatever_comes_and_goes_all_that_is_booked_is_taken_back(seed: int, res
     end = T0 + 150 * DAY_MS
     kept.take(*[event("deal.deleted", deal, end, f"x{deal}") for deal in alive], at=end, restart=restarts)
     assert {key: value for key, value in kept.rows.items() if key[:2] == b"Pa"} == {}
+
+
+def test_names_of_any_length_fit_into_their_row() -> None:
+    """Outsiders can fill every dimension with names of 500 signs of four bytes: no worker could write a row of 30 MB."""
+    kept = Kept("deals", Business())
+    names = ["source", "campaign", "product", "region", "segment", "pipeline", "variant", "owner", "team"]
+    for n in range(1000):
+        value = f"{n:04d}" + "\U0001f4b8" * 490
+        kept.take(event("deal.created", f"d{n}", T0, f"c{n}", **{name: name + value for name in names[: 1 + n % 9]}), at=T0)
+    assert len(kept.rows[b"S"]) < LARGEST_ROW
+    assert cells(kept.rows, "source")["source=other"]["open_deals"] > 0
+    for day in range(1, 900, 100):
+        kept.take(event("deal.updated", "d0", T0 + day * DAY_MS, f"u{day}", amount="1"), at=T0 + day * DAY_MS, restart=True)
+        assert len(kept.rows.get(b"O", b"")) < LARGEST_ROW
 
 
 def test_a_visitors_name_stays_what_it_was_for_as_long_as_it_is_remembered() -> None:
