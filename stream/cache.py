@@ -180,6 +180,10 @@ class CachedSource:
         """Always: only complete readings are written."""
         return True
 
+    def began(self, kpi: str) -> int | None:
+        """Nothing: a snapshot has no past."""
+        return None
+
     def read(self, at: int, window: str, by: str | None, kpi: str | None = None) -> list[Reading]:
         """Return the slice as it was when the snapshot was made, whatever ``at``; raise ``Unavailable`` where it was not kept."""
         return [reading for reading in self._snapshot.get(window, by) if kpi is None or reading["kpi"] == kpi]

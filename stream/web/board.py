@@ -8,9 +8,10 @@ lives in the process that folds.
 import asyncio
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
-from models.calendar import MINUTE_MS, Calendar
+from models.calendar import MINUTE_MS, Calendar, epoch_ms
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from models.panes import TOTAL
@@ -64,6 +65,9 @@ class Source(Protocol):
     def count(self, by: str) -> int:
         """Return how many segments a dimension has."""
 
+    def began(self, kpi: str) -> int | None:
+        """Return since when (epoch ms) something is known of what a KPI counts, None before there is anything."""
+
 
 class Unavailable(LookupError):
     """There is no whole number to give for this now; the message says why, and who has one."""
@@ -115,6 +119,10 @@ class ViewSource:
     def count(self, by: str) -> int:
         """Return how many segments a dimension has."""
         return self._view().count(by)
+
+    def began(self, kpi: str) -> int | None:
+        """Return the beginning of the first day that the view knows of."""
+        return self._view().began(self._catalogue.get(kpi).formula.folds)
 
     def _check(self, view: View) -> None:
         if view is not self._view() or not self.complete:
@@ -211,17 +219,20 @@ class Board:
     async def trend(self, window: str) -> dict[str, Any]:
         """Return each KPI's total at some thirty instants over the window's own length, up to the last whole step.
 
-        Computed from the panes, so it is what is known today of those instants; kept until the next step begins. Raise
-        :class:`Unavailable`.
+        Computed from the panes, so it is what is known today of those instants; kept until the next step begins. No value where
+        the window begins before anything is known: a part of a period is nothing to compare with. Raise :class:`Unavailable`.
         """
         times = trend_times(window, self.now(), self._calendar)
         known = self._trends.get(window)
         if known is not None and known["times"] == times:
             return known
         values: dict[str, list[Any]] = {name: [] for name in self.source.kpis}
+        began = {name: self.source.began(name) for name in values}
         for at in times:
             for reading in self.source.read(at, window, None):
-                values[reading["kpi"]].append(reading["value"])
+                since = began[reading["kpi"]]
+                whole = since is not None and epoch_ms(datetime.fromisoformat(reading["from"])) >= since
+                values[reading["kpi"]].append(reading["value"] if whole else None)
             await asyncio.sleep(0)
         trend = {"window": window, "times": times, "values": values}
         self._trends[window] = trend
