@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 # Everything that is installed is what requirements/ says, to the byte: versions and hashes. `make lock` writes them anew.
 LOCKED := $(PIP) --require-hashes -r requirements
 OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
-COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
 .PHONY: help run test check format bench chaos oracle models docs lock audit sbom clean
