@@ -40,7 +40,8 @@ AWAY = (
 @pytest.fixture(autouse=True)
 def limited() -> Iterator[None]:
     """Filters of other tests, with what they have seen, are put aside."""
-    names = ["aiokafka", "aiokafka.consumer.fetcher", "aiokafka.consumer.group_coordinator", client_logger().name]
+    ours = client_logger().name
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(("aiokafka", "faust", ours))]
     before = {name: logging.getLogger(name).filters[:] for name in names}
     for name in before:
         logging.getLogger(name).filters.clear()
