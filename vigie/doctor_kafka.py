@@ -134,7 +134,6 @@ def _offsets(admin: AdminClient, options: EngineOptions, metadata: Any) -> dict[
     if not parts:
         return {}
     first = _listed(admin, parts, OffsetSpec.earliest())
-    end = _listed(admin, parts, OffsetSpec.latest())
     # Not the admin client: a consumer waits until the broker has found out who keeps the group's positions.
     consumer = confluent_kafka.Consumer(options.client(group_id=options.group, enable_auto_commit=False), logger=client_logger())
     try:
@@ -142,6 +141,8 @@ def _offsets(admin: AdminClient, options: EngineOptions, metadata: Any) -> dict[
     finally:
         consumer.close()
     committed = {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+    # After the positions: a log only grows, so that what is folded meanwhile does not seem to lie beyond its end.
+    end = _listed(admin, parts, OffsetSpec.latest())
     return {
         (options.logical(topic), partition): Offsets(
             offset.offset, end[topic, partition].offset, committed.get((topic, partition))
