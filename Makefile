@@ -14,7 +14,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench chaos oracle models docs lock audit sbom clean
+.PHONY: help run test check format bench chaos oracle models docs newest lock audit sbom clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -60,6 +60,13 @@ format: $(VENV)/.dev ## Format the code
 docs: $(VENV)/.dev ## Write the generated documents anew (schemas, AsyncAPI, KPI catalogue)
 	$(BIN)/python -m vigie.schemas --write docs
 
+newest: $(BIN)/python ## Run the engine's tests (without a Kafka) with the newest Faust, aiokafka and librdkafka, in .venv-newest
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/dev.txt
+	.venv-newest/bin/python -m pip --disable-pip-version-check -q install --upgrade faust-streaming mode-streaming "aiokafka[lz4,snappy,zstd]" confluent-kafka
+	.venv-newest/bin/python -m pip --disable-pip-version-check list | grep -E "^(faust|mode)-streaming|^aiokafka|^confluent-kafka"
+	.venv-newest/bin/pytest -q -p no:cacheprovider tests/stream/engine -m "not kafka"
+
 bench: $(VENV)/.dev ## Measure against peers on a real Kafka; writes docs/performance.md
 	$(BIN)/python -m bench
 
@@ -86,4 +93,4 @@ sbom: $(VENV)/.audit ## Write build/vigie.cdx.json: what Vigie runs on, with ver
 	$(BIN)/cyclonedx-py environment --output-reproducible --validate -o build/vigie.cdx.json build/sbom/bin/python
 
 clean: ## Remove .venv and what tests have left
-	rm -rf $(VENV) .venv-bench .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-bench .venv-newest .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -28,16 +28,17 @@ from typing import Any
 import faust
 from aiokafka.errors import KafkaError as AIOKafkaError
 from confluent_kafka import KafkaException
+from faust.serializers.schemas import Schema
+from faust.transport import drivers
 from faust.types import TP
 
-from stream import chunks
+from stream import seam_names
 from stream.checkpoint import GaveUp
 from stream.driver import Driver
 from stream.errors import EngineStopped
 from stream.options import EngineOptions, FoldSpec
 from stream.quiet import limit_client_logs
 from stream.security import faust_credentials
-from stream.store import FoldTables
 from stream.topics import check, summary
 from stream.waiting import end, happens, settle
 
@@ -45,6 +46,25 @@ log = logging.getLogger(__name__)
 
 #: How long a stop waits for a broker that does not answer, seconds.
 _PATIENCE = 5.0
+
+
+# By name, so that neither is imported before the names that they need have been looked at.
+drivers.TRANSPORTS.aliases["chunk"] = "stream.transport:Transport"
+
+
+class RawSchema(Schema):
+    """Chunks go to the agents as they are."""
+
+    def __init__(self) -> None:
+        super().__init__(key_type=None, value_type=None, key_serializer="raw", value_serializer="raw")
+
+    def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:
+        """The key as it is."""
+        return message.key
+
+    def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:
+        """The chunk as it is."""
+        return message.value
 
 
 class FoldApp(faust.App):
@@ -89,7 +109,7 @@ class Engine:
         partitions = next(iter(counts.values()))
         channel = self.app.topic(
             *(self.options.physical(topic) for topic in spec.topics),
-            schema=chunks.RawSchema(),
+            schema=RawSchema(),
             partitions=partitions,
             acks=False,
             allow_empty=True,
@@ -102,14 +122,13 @@ class Engine:
         agent.__doc__ = doc or spec.doc or f"Drive the fold {spec.name}."
         if not spec.replayed:
             changelog = self.app.topic(
-                self.options.changelog(spec.name), schema=chunks.RawSchema(), partitions=partitions, compacting=True
+                self.options.changelog(spec.name), schema=RawSchema(), partitions=partitions, compacting=True
             )
             self.app.Table(
                 spec.name,
                 partitions=partitions,
                 key_type=bytes,
                 value_type=bytes,
-                store="fold://state",
                 changelog_topic=changelog,
                 help=agent.__doc__,
             )
@@ -189,7 +208,9 @@ class Engine:
 
     async def run_until_stopped(self) -> None:
         """Return after :meth:`stop`; raise :class:`EngineStopped` when the engine can't go on."""
-        crashed = asyncio.create_task(self.app._crashed.wait())
+        from stream import seam
+
+        crashed = asyncio.create_task(seam.crashed(self.app))
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([self.driver.failure, crashed, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -238,6 +259,7 @@ class Engine:
 
 
 def _faust_app(options: EngineOptions) -> FoldApp:
+    seam_names.check()
     brokers = ";".join(f"chunk://{broker.strip()}" for broker in options.brokers.split(","))
     return FoldApp(
         options.group,
@@ -245,7 +267,7 @@ def _faust_app(options: EngineOptions) -> FoldApp:
         broker_credentials=faust_credentials(options.security),
         store="memory://",
         datadir=tempfile.gettempdir(),
-        TableManager=FoldTables,
+        TableManager="stream.store:FoldTables",
         autodiscover=False,
         web_enabled=False,
         topic_allow_declare=False,
@@ -266,5 +288,8 @@ def _faust_app(options: EngineOptions) -> FoldApp:
 
 
 def build_app(options: EngineOptions, specs: Sequence[FoldSpec] = ()) -> Engine:
-    """An engine with these folds; more can be added with :meth:`Engine.agent` before it starts."""
+    """An engine with these folds; more can be added with :meth:`Engine.agent` before it starts.
+
+    Raises :class:`~stream.seam_names.Unsupported` where Faust or aiokafka lack what it uses of them.
+    """
     return Engine(options, specs)
