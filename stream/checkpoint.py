@@ -13,7 +13,7 @@ import logging
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import confluent_kafka
@@ -125,8 +125,9 @@ class Writer:
         self._gate = threading.Lock()
         self._abandoned = False
         self._committing = False
-        #: (physical topic, partition) → offset after the last output that was written to it, aborted ones included.
-        self.written: dict[tuple[str, int], int] = {}
+        #: (physical topic, partition) → offset after the last output that was committed to it. Replaced as a whole and never
+        #: changed: the event loop iterates it while this thread writes.
+        self.written: Mapping[tuple[str, int], int] = {}
 
     def open(self) -> None:
         """Register with the coordinator; this ends any transaction a predecessor of the same name left open."""
@@ -205,12 +206,18 @@ class Writer:
         # Python for each of them would cost more than writing them.
         final = {(message.topic, message.partition): index for index, message in enumerate(batch.outputs)}
         told = set(final.values())
+        ends: dict[tuple[str, int], int] = {}
+
+        def delivered(error: KafkaError | None, message: Any) -> None:
+            if error is None:
+                ends[message.topic(), message.partition()] = message.offset() + 1
+
         for messages, told_of in ((batch.rows, frozenset[int]()), (batch.outputs, told)):
             for index, (topic, value, key, partition) in enumerate(messages):
                 while True:
                     try:
                         if index in told_of:
-                            produce(topic, value, key, partition, self._delivered)
+                            produce(topic, value, key, partition, delivered)
                         else:
                             produce(topic, value, key, partition)
                         break
@@ -227,6 +234,7 @@ class Writer:
             self._committing = True
         self._retrying("commit", lambda: producer.commit_transaction(_CALL_SECONDS))
         self._committing = self._open = False
+        self.written = {**self.written, **ends}
 
     def stuck(self) -> bool:
         """Whether a call into librdkafka has been away for longer than it ever should."""
@@ -249,11 +257,6 @@ class Writer:
             return call()
         finally:
             self._since = None
-
-    def _delivered(self, error: KafkaError | None, message: Any) -> None:
-        if error is None:
-            key = message.topic(), message.partition()
-            self.written[key] = max(self.written.get(key, 0), message.offset() + 1)
 
     def _retrying(self, what: str, call: Callable[[], object]) -> None:
         """Repeat a call of the transactional API while it asks for that: librdkafka resumes where it was."""

@@ -385,10 +385,6 @@ class Driver:
         self._tick([slot for slot in self._slots.values() if slot.spec.name == name])
         self.lanes[self.specs[name].lane].force()
 
-    def request_checkpoint(self, lane: str) -> None:
-        """Checkpoint a lane at once instead of at its interval."""
-        self.lanes[lane].force()
-
     async def checkpoint(self, lane: str) -> bool:
         """Checkpoint a lane and wait for it; False when it could not be committed (no ownership at this moment)."""
         return await self.lanes[lane].checkpoint()

@@ -20,7 +20,6 @@ class Inline:
     """Every partition of every fold, in memory. ``partitions_of`` gives a logical topic's number of partitions."""
 
     def __init__(self, specs: Sequence[FoldSpec], partitions_of: Callable[[str], int]) -> None:
-        self._specs = tuple(specs)
         self._partitions_of = partitions_of
         self._readers: defaultdict[str, list[FoldSpec]] = defaultdict(list)
         self._folds: dict[tuple[str, int], PartitionFold] = {}

@@ -83,9 +83,12 @@ class Lane:
         self.writer = Writer(options, name, still_ours, self._retried)
 
     def _retried(self, reason: str) -> None:
-        """Called from the lane's thread."""
+        """Called from the lane's thread: what the loop reads is changed on the loop."""
+        self._loop.call_soon_threadsafe(self._note_retry, reason)
+
+    def _note_retry(self, reason: str) -> None:
         self.last_error = reason
-        self._loop.call_soon_threadsafe(self._options.observer.checkpoint_retried, self.name, reason)
+        self._options.observer.checkpoint_retried(self.name, reason)
 
     async def start(self) -> None:
         """Open the producer (this waits for the transaction coordinator), then begin the loop."""

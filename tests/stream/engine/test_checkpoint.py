@@ -124,6 +124,17 @@ def test_one_transaction_with_the_flush_before_the_offsets() -> None:
     assert one.written == {("out", 2): 4}
 
 
+def test_what_the_loop_iterates_is_not_changed_by_the_thread_that_writes() -> None:
+    one = writer(FakeProducer())
+    one.commit(BATCH, TOKEN)
+    seen = []
+    for topic, offset in one.written.items():  # as the driver does, on the event loop, at any moment
+        seen.append((topic, offset))
+        one.commit(Batch([], [Message("elsewhere", b"y", b"k", 0)], [("in", 0, 10)]), TOKEN)
+    assert seen == [(("out", 2), 4)]
+    assert one.written == {("out", 2): 4, ("elsewhere", 0): 2}
+
+
 @pytest.mark.parametrize("where", ["init", "offsets", "commit"])
 def test_a_retriable_error_repeats_the_same_call_only(where: str) -> None:
     reasons: list[str] = []
