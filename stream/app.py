@@ -98,6 +98,14 @@ class Engine:
             raise RuntimeError("the engine has not been started")
         return self._driver
 
+    def fold_of(self, name: str, partition: int) -> Any:
+        """The fold of a partition while it is in this worker's hands (:meth:`Driver.fold_of`), else None."""
+        return None if self._driver is None else self._driver.fold_of(name, partition)
+
+    def partitions_of(self, name: str) -> int:
+        """How many partitions a fold has; 0 where this engine does not run it."""
+        return next((self.options.partitions_of(spec.topics[0]) for spec in self.specs if spec.name == name), 0)
+
     def agent(self, spec: FoldSpec, doc: str | None = None) -> Any:
         """Register a fold: its Faust agent (named as the fold), and its table unless it is replayed."""
         if any(spec.name == other.name for other in self.specs):

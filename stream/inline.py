@@ -29,6 +29,8 @@ class Inline:
             for partition in range(partitions_of(spec.topics[0])):
                 fold = spec.make(partition)
                 fold.restore([])
+                if spec.at_hand is not None:
+                    spec.at_hand(partition, fold)
                 if (live := getattr(fold, "live", None)) is not None:
                     live()
                 self._folds[spec.name, partition] = fold

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from models.fold import PartitionFold
 from stream.topics import TOPICS, Topic
@@ -88,6 +88,8 @@ class FoldSpec:
     ``told`` are the topics whose positions the group is told of (default: all of them): where two folds in different lanes
     read one topic, lag tools should see that of the one that people wait for.
 
+    ``at_hand(partition, fold)`` is called on the event loop once a restored fold is in this worker's hands, before ``live()``.
+
     ``changelog`` adds to that topic's configuration, where it is to be created.
     """
 
@@ -100,6 +102,7 @@ class FoldSpec:
     doc: str = ""
     changelog: Mapping[str, str] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+    at_hand: Callable[[int, Any], object] | None = None
 
     def __post_init__(self) -> None:
         for what, text in (("name", self.name), ("lane", self.lane)):

@@ -61,8 +61,10 @@ def restore_slots(
 
 
 def go_live(slots: Iterable[Slot]) -> None:
-    """Tell folds that ask for it that they have read their log to its end and are in our hands: on the loop, once they are."""
+    """Tell who asked for it that folds are in our hands, and folds that they have read their log to its end: on the loop."""
     for slot in slots:
+        if slot.spec.at_hand is not None:
+            slot.spec.at_hand(slot.partition, slot.fold)
         live = getattr(slot.fold, "live", None)
         if live is not None:
             live()

@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -24,7 +24,6 @@ from agents import (
     prediction_fold,
     roll_kpis,
     watch_entities,
-    watch_senders,
 )
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
@@ -39,7 +38,7 @@ from agents.worker import entity_folds, prediction_folds
 from alert_rules.delivery import Delivery
 from alert_rules.evaluator import GAP_MS
 from alert_rules.rule import Rule
-from alert_rules.watch import PAUSE_MS, WatchEntities
+from alert_rules.watch import PAUSE_MS
 from models.business import Business
 from models.calendar import epoch_ms, iso
 from models.partition import TOPICS, EntityPartition
@@ -48,6 +47,7 @@ from stream.catalogue import load_catalogue
 from stream.embedded import EmbeddedBroker
 from stream.metrics import Metrics
 from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
+from stream.owned import Owned
 from stream.settings import Settings, SettingsError
 from stream.topics import create, declared, partition_for
 from stream.waiting import end
@@ -57,6 +57,10 @@ from vigie.evolving import Evolving
 from vigie.faults import Teller
 from vigie.routes import load_alerting
 from vigie.rules import load_rules
+
+if TYPE_CHECKING:  # River and numpy take a second to import
+    from models.learners.live_learn import LearnModels
+    from models.learners.live_predict import PredictPartition
 
 log = logging.getLogger(__name__)
 
@@ -159,10 +163,8 @@ class Instance:
             alarm=self.evaluator.stand if alerting else None,
         )
         settle = 0 if paced else PAUSE_MS
-        self.watcher = Watcher(self.rules, self.business.currency, self._watched, settle=settle)
-        self.sender_watcher = SenderWatcher(
-            self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME), settle=settle
-        )
+        self.watcher = Watcher(self.rules, self.business.currency, settle=settle)
+        self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, settle=settle)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
@@ -178,9 +180,12 @@ class Instance:
             specs.append(digest)
         self.engine: Engine = build_app(self.options, specs)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
-        self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
-        self.dispatcher.owned = lambda: self._owned(dispatch_alerts.NAME)
-        self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
+        self.entities: list[Owned[EntityPartition]] = [Owned(f"fold-{name}") for name in TOPICS]
+        self.predicting: dict[Entity, Owned[PredictPartition]] = {name: Owned(fold) for name, fold in PREDICTING.items()}
+        self.pupil: Owned[LearnModels] = Owned(learn.NAME)
+        agents = (self.roller, self.watcher, self.sender_watcher, self.evaluator, self.dispatcher, self.deliverer)
+        for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil):
+            owned.bind(self.engine)
         self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self.evolving = Evolving(self.partitions)
         self._counting: asyncio.Task[None] | None = None
@@ -234,24 +239,6 @@ class Instance:
         """Now, in epoch milliseconds."""
         return self.options.clock
 
-    def holds(self, name: str) -> bool:
-        """Whether a fold of a topic of one partition is in this worker's hands."""
-        return self._owned(name) is not None
-
-    def _watched(self) -> Iterator[WatchEntities]:
-        """Yield the partitions of deals and leads that are watched here."""
-        for partition in range(self.settings.kafka.partitions):
-            found = self._owned(watch_entities.NAME, partition)
-            if found is not None:
-                yield found
-
-    def _owned(self, name: str, partition: int = 0) -> Any:
-        """Return the fold of a partition if it is in this worker's hands, else None."""
-        try:
-            return self.engine.driver.fold_of(name, partition)
-        except RuntimeError:  # not started yet
-            return None
-
     async def create_topics(self) -> None:
         """Create the topics that are missing on a Kafka; wait for one that does not answer yet, and say so once."""
         kafka = self.settings.kafka
@@ -288,55 +275,42 @@ class Instance:
 
     def partitions(self) -> Iterator[EntityPartition]:
         """Yield the entity partitions in this worker's hands."""
-        for fold in TOPICS:
-            for partition in range(self.settings.kafka.partitions):
-                found = self._fold(f"fold-{fold}", partition)
-                if found is not None:
-                    yield found
+        for owned in self.entities:
+            yield from owned
 
     def predictions(self) -> Iterator[dict[str, Any]]:
         """Yield what is expected of each open deal and lead in this worker's hands."""
-        for name in (predict_deals.NAME, predict_leads.NAME):
-            for partition in range(self.settings.kafka.partitions):
-                found = self.engine.driver.fold_of(name, partition)
-                if found is not None:
-                    yield from found.answers()
+        for owned in self.predicting.values():
+            for fold in owned:
+                yield from fold.answers()
 
     def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
         """Return what is expected of an open deal or lead; raise :class:`Elsewhere` where another worker has its partition."""
         partition = partition_for(key.encode(), self.options.partitions)
-        found = self._fold(PREDICTING[entity], partition)
+        found = self.predicting[entity](partition)
         if found is None:
             raise Elsewhere("its partition is with another worker, or being restored; `vigie web` knows all")
-        answer: Mapping[str, Any] | None = found.answer(key)
-        return answer
+        return found.answer(key)
 
     def models(self) -> Sequence[Mapping[str, Any]]:
         """Return what is known of each model: by who learns, if that is this worker, else by the last bulletin it was sent."""
-        pupil = self._owned(learn.NAME)
+        pupil = self.pupil()
         if pupil is not None:
-            status: Sequence[Mapping[str, Any]] = pupil.status()
-            return status
-        latest = [self._bulletin(name) for name in PREDICTING.values()]
+            return pupil.status()
+        latest = [self._bulletin(owned) for owned in self.predicting.values()]
         return [bulletin.status for bulletin in latest if bulletin is not None]
 
     def document(self, model: str) -> bytes | None:
         """Return a model as JSON, as it was last sent round, or None."""
-        name = PREDICTING.get(cast(Entity, model))
-        latest = None if name is None else self._bulletin(name)
+        owned = self.predicting.get(cast(Entity, model))
+        latest = None if owned is None else self._bulletin(owned)
         return None if latest is None else bytes(latest.document)
 
-    def _bulletin(self, name: str) -> Any:
+    @staticmethod
+    def _bulletin(owned: "Owned[PredictPartition]") -> Any:
         """Return the last bulletin that any partition of a fold was sent, or None."""
-        folds = [self._fold(name, partition) for partition in range(self.options.partitions)]
-        bulletins = [fold.bulletin for fold in folds if fold is not None and fold.bulletin is not None]
+        bulletins = [fold.bulletin for fold in owned if fold.bulletin is not None]
         return max(bulletins, key=lambda bulletin: bulletin.at, default=None)
-
-    def _fold(self, name: str, partition: int) -> Any:
-        try:
-            return self.engine.driver.fold_of(name, partition)
-        except RuntimeError:  # not started yet
-            return None
 
     # What folds count, they count in plain dictionaries; here the differences go to Prometheus.
 
@@ -364,8 +338,8 @@ class Instance:
             while partition.delays:
                 metrics.delayed(partition.delays.popleft() / 1000)
         for name in self.engine.driver.specs:
-            for number in range(self.options.partitions_of(self.engine.driver.specs[name].topics[0])):
-                found = getattr(self._fold(name, number), "faults", None)
+            for number in range(self.engine.partitions_of(name)):
+                found = getattr(self.engine.fold_of(name, number), "faults", None)
                 if found is not None:
                     self.faults.tell(name, number, found)
 

@@ -10,7 +10,7 @@ import orjson
 import typer
 from fastapi import FastAPI
 
-from agents import learn, roll_kpis
+from agents import roll_kpis
 from stream.cache import Fallback, Snapshots
 from stream.cache import Publisher as CachePublisher
 from stream.intake import Intake
@@ -94,7 +94,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     """
     settings = instance.settings
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
-    source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
+    source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.roller.owned() is not None)
 
     def board_over(any_source: Source) -> Board:
         return Board(any_source, instance.business.calendar, instance.clock)
@@ -131,7 +131,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     web.include_router(predictions.router(instance if settings.models.live else None))
     if settings.models.live:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
-        metrics.show_models(lambda: instance.models() if instance.holds(learn.NAME) else [])
+        metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     local = Local(new_token(), instance.options.brokers)
     operations = open_operations(
