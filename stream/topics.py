@@ -60,6 +60,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("highlights", partitioned=False, compact=True),
     Topic("readings", partitioned=False, compact=True),
     Topic("alerts", partitioned=False, retention=400 * DAY),
+    Topic("alert-states", partitioned=False, compact=True),
     Topic("outbox", partitioned=False, retention=30 * DAY),
     Topic("dead-letters", partitioned=False, retention=90 * DAY),
 )

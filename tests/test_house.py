@@ -33,6 +33,7 @@ AGENTS = {
     "watch-senders": (("beats",), "watch", True),
     "evaluate-alerts": (("readings", "findings"), "alerts", True),
     "dispatch-alerts": (("alerts",), "dispatch", True),
+    "keep-alert-states": (("alerts",), "states", True),
     "deliver-notifications": (("outbox",), "deliveries", True),
 }
 #: topic -> (partitioned, clean-up policy).
@@ -57,6 +58,7 @@ TOPICS = {
     "highlights": (False, "compact"),
     "readings": (False, "compact"),
     "alerts": (False, "delete"),
+    "alert-states": (False, "compact"),
     "outbox": (False, "delete"),
     "dead-letters": (False, "delete"),
     "vigie-fold-deals-changelog": (True, "compact"),
@@ -72,6 +74,7 @@ TOPICS = {
     "vigie-watch-senders-changelog": (False, "compact"),
     "vigie-evaluate-alerts-changelog": (False, "compact"),
     "vigie-dispatch-alerts-changelog": (False, "compact"),
+    "vigie-keep-alert-states-changelog": (False, "compact"),
     "vigie-deliver-notifications-changelog": (False, "compact"),
 }
 COMMANDS = {

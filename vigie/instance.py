@@ -17,6 +17,7 @@ from agents import (
     deliver_notifications,
     dispatch_alerts,
     evaluate_alerts,
+    keep_alert_states,
     learn,
     pick_highlights,
     predict_deals,
@@ -65,7 +66,10 @@ if TYPE_CHECKING:  # River and numpy take a second to import
 log = logging.getLogger(__name__)
 
 #: Lanes whose results people wait for: each checkpoints as soon as something has changed.
-EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE, watch_entities.LANE)
+EAGER_LANES = (
+    *(roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE),
+    *(watch_entities.LANE, keep_alert_states.LANE),
+)
 #: The fold that answers, by what it is asked about.
 PREDICTING: dict[Entity, str] = {"deal": predict_deals.NAME, "lead": predict_leads.NAME}
 #: Lanes that may wait: what they write is large, and nobody's number depends on it.
@@ -175,7 +179,7 @@ class Instance:
         if alerting:
             specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.sender_watcher.spec(), self.evaluator.spec()]
         if alerting and delivering:
-            specs += [self.dispatcher.spec(), self.deliverer.spec()]
+            specs += [self.dispatcher.spec(), self.deliverer.spec(), keep_alert_states.keep_alert_states()]
         if digest is not None:
             specs.append(digest)
         self.engine: Engine = build_app(self.options, specs)
