@@ -11,6 +11,8 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
+from alert_rules.alert_states import AlertStates
+from models.fold import Record
 from stream.cache import Publisher as CachePublisher
 from stream.cache import Snapshots
 from stream.settings import Settings, load
@@ -48,7 +50,10 @@ def write(kafka: KafkaBroker, prefix: str, acme: Company, alert: dict) -> None:
             key = f"{fold}:{slot & 1023}:{grain}:{slot >> 10}:{segment}"
             producer.produce(f"{prefix}panes", body, key.encode())
             producer.poll(0)
-    producer.produce(f"{prefix}alerts", orjson.dumps(alert), b"i1")
+    states = AlertStates()
+    states.fold([Record("alerts", 0, 0, 0, b"i1", orjson.dumps(alert), ())])
+    for output in states.changes().outputs:
+        producer.produce(prefix + output.topic, output.value, output.key)
     producer.commit_transaction()
     producer.begin_transaction()
     producer.produce(f"{prefix}panes", b'{"sessions":1000000}', b"engagement:3:a:0:total")

@@ -10,7 +10,8 @@ from stream.app import build_app
 from stream.options import EngineOptions, FoldSpec
 from stream.quiet import RateLimit, limit_client_logs
 from stream.security import faust_credentials
-from stream.topics import TOPICS, declared, partition_for
+from stream.topic_list import TOPICS
+from stream.topics import declared, partition_for
 from tests.stream.engine.counting import TOPICS as TEST_TOPICS
 from tests.stream.engine.counting import Adder, adder, latest
 
@@ -79,6 +80,7 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
         "x.highlights": (1, "compact"),
         "x.readings": (1, "compact"),
         "x.alerts": (1, "delete"),
+        "x.alert-states": (1, "compact"),
         "x.outbox": (1, "delete"),
         "x.dead-letters": (1, "delete"),
         "x.app-fold_deals-changelog": (8, "compact"),
