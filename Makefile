@@ -48,7 +48,7 @@ check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest -q -p no:cacheprovider tests/test_dead_code.py
+	$(BIN)/pytest -q -p no:cacheprovider tests/test_dead_code.py tests/test_no_circles.py
 	$(BIN)/python -m vigie.schemas --check docs
 	$(BIN)/vigie rules check
 	set -e; for zone in UTC $(ZONES); do VIGIE_BUSINESS__TIMEZONE=$$zone $(BIN)/vigie rules test; done

@@ -21,7 +21,7 @@ from models.simulator import Mischief, World
 from stream.app import Engine
 from stream.options import FoldSpec
 from stream.publisher import NoTopic, address
-from stream.topics import TOPICS as TOPICS
+from stream.topic_list import TOPICS as TOPICS
 
 PARTITIONS = 8
 BUSINESS = Business(timezone="Europe/Paris")

@@ -160,7 +160,7 @@ def whole(app: Any, prefix: str, clock: Clock) -> list[Write]:
     from models.fold import Record
     from stream.catalogue import load_catalogue
     from stream.options import wall_clock
-    from vigie.rules import load_rules
+    from vigie.rule_files import load_rules
 
     business = Business()
     catalogue = load_catalogue([])

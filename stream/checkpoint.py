@@ -23,7 +23,7 @@ from stream.chunks import Ownership
 from stream.errors import Fenced, Replaced, TransactionFailed
 from stream.options import EngineOptions
 from stream.quiet import client_logger
-from stream.topics import MAX_ROW_BYTES
+from stream.topic_list import MAX_ROW_BYTES
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from models.fold import PartitionFold
-from stream.topics import TOPICS, Topic
+from stream.topic_list import TOPICS, Topic
 
 #: Interval for lanes whose results people wait for: a checkpoint as soon as something changed, at most 200 a second.
 EAGER = 0.005

@@ -13,7 +13,7 @@ from models.calendar import DAY_MS
 from models.highlights import KEPT_DAYS
 from models.history import FOLDED, KEPT
 from models.seen import MOST
-from stream.topics import TOPICS
+from stream.topic_list import TOPICS
 
 
 class Kept(NamedTuple):

@@ -10,8 +10,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -29,49 +27,14 @@ from stream.settings import Settings, SettingsError, load
 from stream.web.door import sources_of
 from vigie import remote
 from vigie.common import Config, console, wrapped
-from vigie.rules import check as check_rules
-from vigie.rules import run_tests
+from vigie.doctor_kafka import kafka
+from vigie.findings import Finding, Level, fail, ok, warn
+from vigie.rule_files import check as check_rules
+from vigie.rule_files import run_tests
 
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:|$)")  # browsers take these for secure
 _LEAST_FREE = 200 * 1024 * 1024  # bytes
 _PATIENCE = 5.0  # seconds, for one answer
-
-
-class Level(StrEnum):
-    """How bad: ``WARN`` still runs, ``FAIL`` does not, or gives wrong numbers."""
-
-    OK = "OK"
-    WARN = "WARN"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report: which ``check``, what was ``found``, and what to ``do`` about it (empty where all is well)."""
-
-    check: str
-    level: Level
-    found: str
-    do: str = ""
-
-    def json(self) -> dict[str, str]:
-        """Return it for ``--json``."""
-        return {"check": self.check, "level": str(self.level), "found": self.found, "do": self.do}
-
-
-def ok(check: str, found: str) -> Finding:
-    """Return a finding that all is well."""
-    return Finding(check, Level.OK, found)
-
-
-def warn(check: str, found: str, do: str) -> Finding:
-    """Return a finding with which Vigie still runs."""
-    return Finding(check, Level.WARN, found, do)
-
-
-def fail(check: str, found: str, do: str) -> Finding:
-    """Return a finding with which Vigie does not run, or gives wrong numbers."""
-    return Finding(check, Level.FAIL, found, do)
 
 
 # -- what can be seen from here ------------------------------------------------------------------------------------------
@@ -263,8 +226,6 @@ LOCAL: dict[str, Check] = {
 
 def examine(config: Path | None) -> Iterator[Finding]:
     """Run every check that can be run, and yield what each finds, in a fixed order."""
-    from vigie.doctor_kafka import kafka
-
     try:
         settings = load(config)
     except SettingsError as error:

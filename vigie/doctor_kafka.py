@@ -15,7 +15,7 @@ from stream.options import EngineOptions, FoldSpec, wall_clock
 from stream.quiet import client_logger
 from stream.settings import Settings
 from stream.topics import Problem, check, summary
-from vigie.doctor import Finding, fail, ok, warn
+from vigie.findings import Finding, fail, ok, warn
 from vigie.letters import standing
 from vigie.topics import plan
 

@@ -57,7 +57,7 @@ from vigie.acts import links_of
 from vigie.evolving import Evolving
 from vigie.faults import Teller
 from vigie.routes import load_alerting
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 if TYPE_CHECKING:  # River and numpy take a second to import
     from models.learners.live_learn import LearnModels
@@ -198,8 +198,8 @@ class Instance:
     def reload(self, settings: Settings) -> list[Rule]:
         """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
 
-        Raise :class:`SettingsError` or :class:`~vigie.rules.RulesError` with all that is wrong; then everything stays as it was.
-        What else has changed in the settings needs a restart. Receivers that this process does not know are refused.
+        Raise :class:`SettingsError` or :class:`~vigie.rule_files.RulesError` with all that is wrong; then everything stays as it
+        was. What else has changed in the settings needs a restart. Receivers that this process does not know are refused.
         """
         plan, targets = load_alerting(settings), settings.quotas()
         unknown = sorted({receiver.name for receiver in settings.receivers} - set(self.deliverer.notifiers))
