@@ -15,13 +15,11 @@ from alert_rules.condition import VALUE, Condition, measured
 from alert_rules.condition import Kind as ConditionKind
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS, iso
-from models.folds import evolve
 from models.folds.deals import DealSteps
 from models.folds.partition import EntityPartition
 from models.kpis.reading import Reading
-from models.measures import LOGGED, MEASURES, RULES, UNLOGGED
+from models.measures import LOGGED, MEASURES, RENAMED, RULES, UNLOGGED
 from models.money import Rates
-from models.panes import store as panes
 from models.panes.view import View
 from models.panes.windows import Window
 from stream.config.kpi_files import load_catalogue
@@ -364,8 +362,7 @@ def test_a_measure_with_a_new_name_keeps_its_numbers(monkeypatch: pytest.MonkeyP
     whole = Kept("deals")
     whole.take(MAKERS["deals"](3, 50))
     old = {key: value.replace(b'"deals_won"', b'"wins"') for key, value in whole.rows.items()}
-    for module in (panes, evolve):
-        monkeypatch.setitem(module.RENAMED, "wins", "deals_won")
+    monkeypatch.setitem(RENAMED, "wins", "deals_won")
     kept = Kept("deals", old).settled()
     assert kept.one.get("since", {}) == {}
     for one in (whole, kept):
