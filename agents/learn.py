@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from models.fold import PartitionFold
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 from stream.topic_list import COMPACTED_SOON
 
 NAME = "learn"

@@ -24,7 +24,7 @@ STAMPED_BY_BROKER = {"message.timestamp.type": "LogAppendTime"}
 #: For topics of few large records that are written again and again: compaction only sees segments that are full.
 COMPACTED_SOON = {"segment.bytes": str(32 * 1024 * 1024), "min.cleanable.dirty.ratio": "0.1"}
 #: Events are kept for replays and new readers, page views for a month; numbers live in the folds' state, which keeps them longer.
-#: What is kept how long, topics and state, is one table: ``stream/retention.py``.
+#: What is kept how long, topics and state, is one table: ``stream/engine/retention.py``.
 TOPICS: tuple[Topic, ...] = (
     Topic("deals", retention=400 * DAY),
     Topic("leads", retention=400 * DAY),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from models.fold import Changes, Output, Record, Row
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 from stream.topic_list import Topic
 
 TOPICS = (Topic("numbers"), Topic("letters"), Topic("sums", partitioned=False, compact=True))
