@@ -51,6 +51,9 @@ from stream.engine.options import EAGER, EngineOptions, FoldSpec, wall_clock
 from stream.engine.owned import Owned
 from stream.engine.topics import create, declared, partition_for
 from stream.engine.waiting import end
+from stream.ledger.keeping import Housekeeper
+from stream.ledger.on_ledger import OnLedger
+from stream.ledger.store import Ledger
 from stream.metrics import Metrics
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
@@ -146,6 +149,8 @@ class Instance:
     ) -> None:
         """``predicting`` None is as the settings say."""
         self.settings = settings
+        self.housekeeper: Housekeeper | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files)
         plan, targets = load_alerting(settings), settings.quotas()
@@ -269,11 +274,12 @@ class Instance:
         await self.engine.start(patience=patience)
         calm_collector()
         self._counting = asyncio.create_task(self._count_for_ever(), name="metrics")
+        if self.housekeeper is not None:
+            self._keeping = asyncio.create_task(self.housekeeper.run(), name="housekeeping")
 
     async def stop(self) -> None:
         """A last checkpoint, then let go of everything."""
-        if self._counting is not None:
-            await end(self._counting)
+        await end(*(task for task in (self._counting, self._keeping) if task is not None))
         await self.engine.stop()
         await self.deliverer.close()
 
@@ -383,11 +389,16 @@ def calm_collector() -> None:
 
 
 @contextlib.asynccontextmanager
-async def prepared(settings: Settings, **more: Any) -> AsyncIterator[Instance]:
+async def prepared(settings: Settings, *, ledger: Ledger | None = None, **more: Any) -> AsyncIterator[Instance]:
     """Make an instance that is still to be started, with the embedded broker where the settings say so; stop both at the end.
 
-    ``more`` goes to :class:`Instance`.
+    Where they do and there is a ``ledger``, that keeps everything instead, and is closed at the end. ``more`` goes to
+    :class:`Instance`.
     """
+    if settings.kafka.embedded and ledger is not None:
+        async with kept_in(settings, ledger, **more) as instance:
+            yield instance
+        return
     broker = EmbeddedBroker().start() if settings.kafka.embedded else None
     try:
         instance = Instance(settings, broker.bootstrap if broker else settings.kafka.brokers, **more)
@@ -400,6 +411,22 @@ async def prepared(settings: Settings, **more: Any) -> AsyncIterator[Instance]:
     finally:
         if broker:
             await asyncio.to_thread(broker.stop)
+
+
+@contextlib.asynccontextmanager
+async def kept_in(settings: Settings, ledger: Ledger, **more: Any) -> AsyncIterator[Instance]:
+    """Make an instance that keeps everything in a ledger; stop both at the end."""
+    try:
+        backend = OnLedger(ledger)
+        instance = Instance(settings, f"{ledger.path}", backend=backend, **more)
+        backend.create(instance.options, instance.engine.specs)
+        instance.housekeeper = Housekeeper(ledger, instance.options, lambda: instance.engine.driver)
+        try:
+            yield instance
+        finally:
+            await instance.stop()
+    finally:
+        await asyncio.to_thread(ledger.close)
 
 
 @contextlib.asynccontextmanager

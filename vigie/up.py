@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -23,6 +25,9 @@ from stream.ingest.event_ids import seen_of
 from stream.ingest.intake import Intake
 from stream.ingest.webhooks import Entrance
 from stream.ingest.webhooks import router as webhooks_router
+from stream.ledger.lock import LedgerTaken
+from stream.ledger.schema import LedgerRefused
+from stream.ledger.store import Ledger
 from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
@@ -43,12 +48,16 @@ from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
 
+#: What the ledger is called in ``data_dir``.
+FILE = "vigie.db"
+
 #: Events the demo may have sent that are not folded yet: the embedded broker's memory is bounded.
 HELD = 1_000
 
 
 def command(
-    demo: Annotated[bool, typer.Option("--demo", help="Run the simulator into it.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Run the simulator into it; nothing is kept.")] = False,
+    in_memory: Annotated[bool, typer.Option("--in-memory", help="Keep nothing over a restart.")] = False,
     seed: Annotated[int, typer.Option(help="The simulator's seed.")] = 7,
     port: Annotated[int | None, typer.Option(help="Port of the page and the API (default: web.port).")] = None,
     config: Config = None,
@@ -60,20 +69,42 @@ def command(
     try:
         # On a Kafka it is a worker among others; on its own broker it meets nobody.
         with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
-            run(up(named, demo=demo, seed=seed, again=again))
+            run(up(named, demo=demo, seed=seed, again=again, in_memory=in_memory or demo))
     except NameTaken as error:
         refuse(error, 2)
+    except (LedgerTaken, LedgerRefused) as error:
+        refuse(error, 1)
 
 
-async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None) -> None:
+@contextlib.contextmanager
+def ledger_of(settings: Settings, *, in_memory: bool) -> Iterator[Ledger | None]:
+    """Open the file that keeps everything where there is no Kafka; one that is gone at the end where nothing is to be kept.
+
+    Raises :class:`LedgerTaken` or :class:`LedgerRefused`.
+    """
+    if not settings.kafka.embedded:
+        yield None
+    elif in_memory:
+        with tempfile.TemporaryDirectory(prefix="vigie-", ignore_cleanup_errors=True) as folder:
+            yield Ledger(Path(folder) / FILE, durable=False)
+    else:
+        yield Ledger(settings.data_dir / FILE)
+
+
+async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None, in_memory: bool = False) -> None:
     """Run until cancelled; raise what stops the engine. ``again`` says how rules, routes and targets are read anew."""
-    async with prepared(settings) as instance, contextlib.AsyncExitStack() as stack:
+    with ledger_of(settings, in_memory=in_memory) as ledger:
+        await _up(settings, ledger, demo=demo, seed=seed, again=again, in_memory=in_memory)
+
+
+async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: int, again: Again | None, in_memory: bool) -> None:
+    async with prepared(settings, ledger=ledger) as instance, contextlib.AsyncExitStack() as stack:
         # First the page: a taken port is known at once, and /readyz says what the start is waiting for.
         url = await start_web(instance, stack, again)
         await instance.create_topics()
         await instance.start()
-        kept = "in memory: nothing is kept over a restart" if settings.kafka.embedded else settings.kafka.brokers
-        console.print(f"Vigie is up: {url}   (broker: {kept})")
+        kept = f"kept in {ledger.path}" if ledger is not None else f"broker: {settings.kafka.brokers}"
+        console.print(f"Vigie is up: {url}   ({'nothing is kept over a restart' if in_memory and ledger is not None else kept})")
         if settings.kafka.embedded:
             console.print("Give it events: vigie publish, vigie backfill. To acknowledge alerts on its page: vigie alerts token")
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
@@ -123,6 +154,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     )
     web.state.vigie.warnings.append(instance.evolving.told)
     web.state.vigie.warnings.append(instance.faults.warnings)
+    if instance.housekeeper is not None:
+        web.state.vigie.warnings.append(instance.housekeeper.warnings)
     if again is not None:
         reloader = Reloader(instance, again.read, again.config)
         metrics.show_reload(lambda: float(not reloader.problems), lambda: reloader.at / 1000)
@@ -248,7 +281,7 @@ class Incoming:
         left = await publisher.flushed(30)
         if left or publisher.failed > failed:
             raise OSError(f"the broker did not take all of it: {(publisher.errors or ['no answer'])[-1]}")
-        if instance.options.embedded:
+        if instance.options.embedded and instance.options.backend is None:
             await instance.engine.driver.settled(publisher.ends, cascade=True)
 
     def close(self) -> None:

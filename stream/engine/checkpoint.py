@@ -13,17 +13,18 @@ import logging
 import struct
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from stream.engine.backend import Batch, GaveUp
 from stream.engine.chunks import Ownership
 from stream.engine.client_logs import client_logger
 from stream.engine.errors import Fenced, Replaced, TransactionFailed
 from stream.engine.options import EngineOptions
-from stream.topic_list import MAX_ROW_BYTES
+from stream.engine.topic_list import MAX_ROW_BYTES
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -78,28 +79,7 @@ def group_metadata(token: Ownership) -> bytes:
     return b"CGMDv2:" + struct.pack("<i", token.generation) + token.group.encode() + b"\0" + member + b"\0\x01"
 
 
-class Message(NamedTuple):
-    """One record to write, for librdkafka's ``produce`` in its order."""
-
-    topic: str
-    value: bytes | None
-    key: bytes
-    partition: int
-
-
-class Batch(NamedTuple):
-    """All that one checkpoint writes; the positions are (physical topic, partition, next offset)."""
-
-    rows: Sequence[Message]
-    outputs: Sequence[Message]
-    positions: Sequence[tuple[str, int, int]]
-
-
-class GaveUp(Exception):
-    """The writer was told to stop trying (revoke or shutdown ran out of time); whether it is committed is unknown."""
-
-
-class Writer:
+class KafkaWriter:
     """The transactional producer of one lane. Every method blocks; all are called from the lane's one thread.
 
     ``still_ours(token)`` tells whether the group still knows us by the token: only then may an aborted checkpoint be

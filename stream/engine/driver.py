@@ -14,13 +14,13 @@ from aiokafka.errors import OffsetOutOfRangeError
 from confluent_kafka import KafkaException
 from faust.types import TP
 
+from stream.engine.backend import Cancelled
 from stream.engine.barriers import Barriers
 from stream.engine.chunks import Chunk, Ownership
 from stream.engine.errors import EngineStopped, Fenced, FoldFailed, Replaced
 from stream.engine.fold_partition import FoldPartition, fold_records, go_live, restore_slots
 from stream.engine.lane import Lane
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.engine.restore import Cancelled
 from stream.engine.waiting import end, settle
 
 log = logging.getLogger(__name__)

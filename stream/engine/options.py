@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from models.fold import PartitionFold
-from stream.topic_list import TOPICS, Topic
+from stream.engine.backend import Backend
+from stream.engine.topic_list import TOPICS, Topic
 
 #: Interval for lanes whose results people wait for: a checkpoint as soon as something changed, at most 200 a second.
 EAGER = 0.005
@@ -62,6 +63,11 @@ class SilentObserver:
 def wall_clock() -> int:
     """Milliseconds since the epoch, now."""
     return time.time_ns() // 1_000_000
+
+
+def client_settings(**more: object) -> dict[str, object]:
+    """Return settings of a librdkafka client, named with ``_`` for ``.``."""
+    return {key.replace("_", "."): value for key, value in more.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +127,9 @@ class EngineOptions:
     ``lane_intervals`` gives lanes another interval than ``checkpoint_interval``. ``security`` has librdkafka's names
     (``security.protocol``, ``sasl.mechanism``, ``sasl.username``, ``sasl.password``, ``ssl.ca.location``,
     ``ssl.certificate.location``, ``ssl.key.location``, ``ssl.key.password``) and holds for every client.
-    ``clock`` gives ``now`` for ticks: the wall clock live, the watermark in a replay. ``embedded`` says that the
-    brokers are an :class:`~stream.engine.embedded.EmbeddedBroker`, which knows no topic configuration.
+    ``backend`` keeps records and state where it is not Kafka (a ledger in this process). ``clock`` gives ``now`` for ticks: the
+    wall clock live, the watermark in a replay. ``embedded`` says that the brokers are an
+    :class:`~stream.engine.embedded.EmbeddedBroker`, which knows no topic configuration.
     """
 
     brokers: str
@@ -143,6 +150,7 @@ class EngineOptions:
     clock: Callable[[], int] = wall_clock
     observer: Observer = field(default_factory=SilentObserver)
     embedded: bool = False
+    backend: Backend | None = None
 
     def __post_init__(self) -> None:
         for what, text in (("application", self.application), ("instance", self.instance)):
@@ -184,5 +192,5 @@ class EngineOptions:
         return {
             "bootstrap.servers": self.brokers,
             **self.security,
-            **{key.replace("_", "."): value for key, value in more.items()},
+            **client_settings(**more),
         }

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.topic_list import DAY, MAX_ROW_BYTES, STAMPED_BY_BROKER
+from stream.engine.topic_list import DAY, MAX_ROW_BYTES, STAMPED_BY_BROKER
 
 log = logging.getLogger(__name__)
 

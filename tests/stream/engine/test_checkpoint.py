@@ -7,7 +7,8 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from stream.engine.checkpoint import Batch, GaveUp, Message, Verdict, Writer, group_metadata, verdict
+from stream.engine.backend import Batch, GaveUp, Message
+from stream.engine.checkpoint import KafkaWriter, Verdict, group_metadata, verdict
 from stream.engine.chunks import Ownership
 from stream.engine.embedded import EmbeddedBroker
 from stream.engine.errors import Fenced, Replaced, TransactionFailed
@@ -103,9 +104,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
-def writer(producer: FakeProducer, *, ours: bool = True, reasons: list[str] | None = None) -> Writer:
+def writer(producer: FakeProducer, *, ours: bool = True, reasons: list[str] | None = None) -> KafkaWriter:
     retried = (reasons if reasons is not None else []).append
-    writer = Writer(EngineOptions(brokers="nowhere:1"), "state", lambda token: ours, retried, producer)
+    writer = KafkaWriter(EngineOptions(brokers="nowhere:1"), "state", lambda token: ours, retried, producer)
     writer.open()
     return writer
 
