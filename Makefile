@@ -14,7 +14,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench chaos oracle models docs newest lock audit sbom clean
+.PHONY: help run start test check format bench chaos oracle models docs newest lock audit sbom clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,9 @@ $(VENV)/.audit: $(BIN)/python requirements/audit.txt
 
 run: $(VENV)/.run ## Run everything in one process with simulated sales: page and API on http://127.0.0.1:8080
 	$(BIN)/vigie up --demo
+
+start: $(VENV)/.run ## Run it for real on this machine: everything is kept in data/vigie.db
+	$(BIN)/vigie up
 
 test: $(VENV)/.dev ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
 	$(BIN)/pytest -n $(JOBS) --dist loadfile

@@ -41,15 +41,13 @@ from stream.web.server import serve
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
+from vigie.ledger import FILE, place
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
-
-#: What the ledger is called in ``data_dir``.
-FILE = "vigie.db"
 
 #: Events the demo may have sent that are not folded yet: the embedded broker's memory is bounded.
 HELD = 1_000
@@ -62,7 +60,7 @@ def command(
     port: Annotated[int | None, typer.Option(help="Port of the page and the API (default: web.port).")] = None,
     config: Config = None,
 ) -> None:
-    """Run everything in one process: broker (in memory), folds, alerts, page, API and metrics."""
+    """Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file."""
     settings = settings_of(config, web__port=port)
     log_to_stderr(settings.log_level)
     again = Again(lambda: settings_again(config, web__port=port), config_file(config))
@@ -88,7 +86,7 @@ def ledger_of(settings: Settings, *, in_memory: bool) -> Iterator[Ledger | None]
         with tempfile.TemporaryDirectory(prefix="vigie-", ignore_cleanup_errors=True) as folder:
             yield Ledger(Path(folder) / FILE, durable=False)
     else:
-        yield Ledger(settings.data_dir / FILE)
+        yield Ledger(place(settings))
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None, in_memory: bool = False) -> None:
