@@ -7,8 +7,8 @@ from typing import Any
 from alert_rules.dispatch import DispatchAlerts
 from alert_rules.plan import Alerting
 from alert_rules.stages.silence import Silence
-from stream.options import FoldSpec, wall_clock
-from stream.owned import Owned
+from stream.engine.options import FoldSpec, wall_clock
+from stream.engine.owned import Owned
 
 NAME = "dispatch-alerts"
 #: A lane of its own: a message must not wait for the evaluation's checkpoint, nor for the deliveries'.

@@ -1,7 +1,7 @@
 """Which alerts stand? Keeps that of the stream of transitions, for processes that have not followed it (``vigie web``)."""
 
 from alert_rules.alert_states import AlertStates
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 NAME = "keep-alert-states"
 #: A lane of its own: no message waits for what a page shows.

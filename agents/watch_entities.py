@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from alert_rules.rule import Rule
 from alert_rules.watch import LIMITS, PREDICTIONS, WatchEntities
-from models.states import DEAL_STATES, LEAD_STATES
-from stream.options import FoldSpec
-from stream.owned import Owned
+from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES
+from stream.engine.options import FoldSpec
+from stream.engine.owned import Owned
 
 NAME = "watch-entities"
 #: A lane of its own: it holds up neither the KPIs nor the alerts on them.

@@ -6,8 +6,8 @@ from alert_rules.rhythm import WatchSenders
 from alert_rules.rule import Rule
 from models.beats import BEATS
 from models.calendar import Calendar
-from stream.options import FoldSpec
-from stream.owned import Owned
+from stream.engine.options import FoldSpec
+from stream.engine.owned import Owned
 
 NAME = "watch-senders"
 #: With those who watch deals and leads: nobody waits for either by the millisecond.

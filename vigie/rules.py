@@ -10,8 +10,8 @@ from alert_rules.alerting import Alerting
 from alert_rules.schema import Problem
 from alert_rules.timeline import Failure
 from models.kpis.catalogue import CatalogueError
-from stream.catalogue import load_catalogue
-from stream.settings import Settings, SettingsError, load
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError, load
 from vigie.routes import load_alerting
 from vigie.rule_files import Checked, check, run_tests
 from vigie.scenario import ScenarioError, play

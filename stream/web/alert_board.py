@@ -9,7 +9,7 @@ import orjson
 from alert_rules.alert_states import TOPIC
 from alert_rules.evaluator import LISTED
 from models.fold import Changes, Record
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 _RANK = {"firing": 0, "recovering": 1, "pending": 2}
 _GRAVITY = {"critical": 0}

@@ -6,10 +6,10 @@ import orjson
 from confluent_kafka import Producer
 
 from agents.keep_alert_states import NAME, keep_alert_states
-from stream.app import Engine
-from stream.embedded import EmbeddedBroker
-from stream.options import EngineOptions
-from stream.topics import declared
+from stream.engine.app import Engine
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EngineOptions
+from stream.engine.topics import declared
 from stream.web.alert_board import AlertBoard
 
 PATIENCE = 60.0

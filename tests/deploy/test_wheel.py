@@ -75,7 +75,7 @@ def test_a_worker_runs_beside_others(beside: Path, tmp_path: Path) -> None:
     """Everything that a worker imports, Faust's aliases by name included, and the files that it reads."""
     program = (
         "import vigie, asyncio\n"
-        "from stream.settings import load\n"
+        "from stream.config.settings import load\n"
         "from vigie.instance import running\n"
         "async def main():\n"
         "    async with running(load(environ={}, kafka__brokers='embedded', kafka__partitions=1)) as instance:\n"

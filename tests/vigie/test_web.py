@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from alert_rules.alert_states import AlertStates
 from models.fold import Record
-from stream.cache import Publisher as CachePublisher
-from stream.cache import Snapshots
-from stream.settings import Settings, load
-from stream.topics import create
+from stream.config.settings import Settings, load
+from stream.engine.topics import create
+from stream.readings.cache import Publisher as CachePublisher
+from stream.readings.cache import Snapshots
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import Redis
 from tests.stream.demo import NOW, Company, company

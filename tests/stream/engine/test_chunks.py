@@ -14,9 +14,9 @@ from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
 from models.fold import AHEAD_OF_CLOCK, Record
-from stream.chunks import Chunk, split
-from stream.seam import Batches, Fetched
-from stream.transport import ConsumerThread, Taken
+from stream.engine.chunks import Chunk, split
+from stream.engine.seam import Batches, Fetched
+from stream.engine.transport import ConsumerThread, Taken
 
 WHERE = TopicPartition("p.numbers", 0)
 
@@ -75,7 +75,7 @@ async def fetcher() -> Fetcher:
 
 @pytest.fixture
 def thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConsumerThread]:
-    monkeypatch.setattr("stream.transport.wall_clock", lambda: NOW)
+    monkeypatch.setattr("stream.engine.transport.wall_clock", lambda: NOW)
     thread = ConsumerThread.__new__(ConsumerThread)
     options = SimpleNamespace(logical=lambda name: name.removeprefix("p."))
     thread.app = SimpleNamespace(driver=SimpleNamespace(options=options))

@@ -4,9 +4,9 @@ import pytest
 
 from agents.watch_senders import SenderWatcher
 from models.calendar import calendar
-from stream.inline import Inline
-from stream.owned import Owned
-from stream.slots import Slot, go_live
+from stream.engine.fold_partition import FoldPartition, go_live
+from stream.engine.in_memory import InMemoryEngine
+from stream.engine.owned import Owned
 from tests.stream.engine.counting import Adder
 
 
@@ -39,10 +39,10 @@ def test_who_is_at_hand_is_told_and_who_is_being_restored_later() -> None:
     here = Adder(0)
     owned.bind(Holder({("add", 0): here}))
     spec = owned.spec(Adder, topics=("numbers",))
-    slow, late = Slot(spec, 1, None, spec.make(1)), None
+    slow, late = FoldPartition(spec, 1, None, spec.make(1)), None
     owned.brief()  # while partition 1 is being restored, and before 2 is
     assert told == [here]
-    late = Slot(spec, 2, None, spec.make(2))
+    late = FoldPartition(spec, 2, None, spec.make(2))
     go_live([slow, late])
     assert told == [here, slow.fold], "2 was made with what is in force"
 
@@ -55,12 +55,12 @@ def test_rules_reloaded_during_a_restore_are_those_in_force(monkeypatch: pytest.
     monkeypatch.setattr(type(being_restored), "use", lambda fold, rules: heard.append((fold, rules)))
     watcher.use([])  # a reload, while the restoring thread is at work
     assert heard == []
-    go_live([Slot(spec, 0, None, being_restored)])
+    go_live([FoldPartition(spec, 0, None, being_restored)])
     assert heard == [(being_restored, watcher.rules)]
 
 
 def test_in_memory_too() -> None:
     told: list[object] = []
     spec = Owned("add", told.append).spec(Adder, topics=("numbers",))
-    Inline([spec], lambda topic: 2)
+    InMemoryEngine([spec], lambda topic: 2)
     assert told == []

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from stream.app import build_app
-from stream.options import EngineOptions
-from stream.seam_names import NAMES, TESTED, Unsupported, check
+from stream.engine.app import build_app
+from stream.engine.options import EngineOptions
+from stream.engine.seam_names import NAMES, TESTED, Unsupported, check
 
 ROOT = Path(__file__).parents[3]
 #: Of ``collections.namedtuple``, and of os: they begin with ``_`` and are documented.
@@ -103,7 +103,7 @@ def test_only_the_seam_uses_private_names_of_the_libraries() -> None:
                     wrong.append(f"{where}:{node.lineno}: {ast.unparse(node)}")
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and libraries and node.name in known:
                 wrong.append(f"{where}:{node.lineno}: def {node.name}")
-    assert wrong == [], "only stream/seam.py knows these; give them a name there"
+    assert wrong == [], "only stream/engine/seam.py knows these; give them a name there"
 
 
 def test_the_list_is_what_the_seam_uses() -> None:
@@ -121,7 +121,7 @@ def test_the_pinned_releases_are_those_that_were_tested() -> None:
 
 def test_the_seam_is_imported_after_the_check() -> None:
     """Else a name that is missing would be an ImportError before anyone could say what to do."""
-    source: Any = importlib.import_module("stream.app")
+    source: Any = importlib.import_module("stream.engine.app")
     tree = ast.parse(Path(source.__file__).read_text())
     top = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert not any(alias.name == "seam" or (node.module or "").endswith("seam") for node in top for alias in node.names)
