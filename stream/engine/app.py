@@ -124,7 +124,7 @@ class Engine:
         )
 
         async def agent(events: Any) -> None:
-            await self.driver.drive(spec, events)
+            await self.driver.feed.drive(spec, events)
 
         agent.__name__ = agent.__qualname__ = spec.name.replace("-", "_")
         agent.__doc__ = doc or spec.doc or f"Drive the fold {spec.name}."
@@ -220,8 +220,9 @@ class Engine:
 
         crashed = asyncio.create_task(seam.crashed(self.app))
         stopping = asyncio.create_task(self._stopping.wait())
+        ends: list[asyncio.Future[Any]] = [self.driver.failure, crashed, stopping]
         try:
-            await asyncio.wait([self.driver.failure, crashed, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self.driver.failure.done():
                 self.driver.failure.result()
             if crashed.done() and not self._stopping.is_set():
