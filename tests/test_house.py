@@ -78,7 +78,7 @@ TOPICS = {
     "vigie-deliver-notifications-changelog": (False, "compact"),
 }
 COMMANDS = {
-    *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor"),
+    *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor", "backup", "restore", "check"),
     *("kpis", "rules", "alerts", "routes", "models", "sources", "topics", "dead-letters"),
 }
 PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")

@@ -8,27 +8,20 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakKeyDictionary
 
 import orjson
 from confluent_kafka import KafkaError, KafkaException
 
 from agents import (
     deliver_notifications,
-    dispatch_alerts,
-    evaluate_alerts,
     keep_alert_states,
     learn,
     pick_highlights,
     predict_deals,
     predict_leads,
-    prediction_fold,
-    roll_kpis,
-    watch_entities,
 )
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
-from agents.entity_fold import LANE as STATE
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
@@ -47,7 +40,7 @@ from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError
 from stream.engine.app import Engine, build_app
 from stream.engine.embedded import EmbeddedBroker
-from stream.engine.options import EAGER, EngineOptions, FoldSpec, wall_clock
+from stream.engine.options import FoldSpec, wall_clock
 from stream.engine.owned import Owned
 from stream.engine.topics import create, declared, partition_for
 from stream.engine.waiting import end
@@ -57,8 +50,10 @@ from stream.ledger.store import Ledger
 from stream.metrics import Metrics
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
+from vigie.counting import Counting
 from vigie.evolving import Evolving
 from vigie.faults import Teller
+from vigie.lanes import LANES, engine_options
 from vigie.routes import load_alerting
 from vigie.rule_files import load_rules
 
@@ -68,63 +63,10 @@ if TYPE_CHECKING:  # River and numpy take a second to import
 
 log = logging.getLogger(__name__)
 
-#: Lanes whose results people wait for: each checkpoints as soon as something has changed.
-EAGER_LANES = (
-    *(roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE),
-    *(watch_entities.LANE, keep_alert_states.LANE),
-)
 #: The fold that answers, by what it is asked about.
 PREDICTING: dict[Entity, str] = {"deal": predict_deals.NAME, "lead": predict_leads.NAME}
-#: Lanes that may wait: what they write is large, and nobody's number depends on it.
-SLOW_LANES = {
-    prediction_fold.LANE: prediction_fold.EVERY,
-    learn.LANE: learn.EVERY,
-    pick_highlights.LANE: pick_highlights.EVERY,
-}
 #: What librdkafka answers while no broker does.
 _AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
-
-
-def security(settings: Settings) -> dict[str, str]:
-    """Return the Kafka clients' security settings under librdkafka's names."""
-    kafka = settings.kafka
-    if kafka.security_protocol == "PLAINTEXT":
-        return {}
-    found: dict[str, str] = {"security.protocol": kafka.security_protocol}
-    if kafka.security_protocol.startswith("SASL"):
-        found |= {
-            "sasl.mechanism": kafka.sasl_mechanism,
-            "sasl.username": kafka.sasl_username,
-            "sasl.password": kafka.sasl_password.get_secret_value(),
-        }
-    if kafka.ssl_ca is not None:
-        found["ssl.ca.location"] = str(kafka.ssl_ca)
-    if kafka.ssl_certificate is not None and kafka.ssl_key is not None:
-        found |= {"ssl.certificate.location": str(kafka.ssl_certificate), "ssl.key.location": str(kafka.ssl_key)}
-        if kafka.ssl_key_password.get_secret_value():
-            found["ssl.key.password"] = kafka.ssl_key_password.get_secret_value()
-    return found
-
-
-def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptions:
-    """Return what the engine has to know; ``brokers`` is the real address where the settings say ``embedded``."""
-    kafka = settings.kafka
-    known: dict[str, Any] = {
-        "brokers": brokers,
-        "application": settings.application,
-        "instance": settings.instance,
-        "topic_prefix": kafka.topic_prefix,
-        "partitions": kafka.partitions,
-        "checkpoint_interval": settings.checkpoint_interval / 1000,
-        "lane_intervals": {
-            **dict.fromkeys(EAGER_LANES, EAGER),
-            **{lane: settings.checkpoint_interval * every / 1000 for lane, every in SLOW_LANES.items()},
-        },
-        "session_timeout": kafka.session_timeout / 1000,
-        "security": security(settings),
-        "embedded": kafka.embedded,
-    }
-    return EngineOptions(**(known | more))
 
 
 class Instance:
@@ -156,7 +98,7 @@ class Instance:
         plan, targets = load_alerting(settings), settings.quotas()
         found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
         self.rules = found if rules is None else rules(found)
-        self.metrics = Metrics(lanes=(STATE, *EAGER_LANES, *SLOW_LANES))
+        self.metrics = Metrics(lanes=LANES)
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS)
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
@@ -195,10 +137,9 @@ class Instance:
         agents = (self.roller, self.watcher, self.sender_watcher, self.evaluator, self.dispatcher, self.deliverer)
         for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil):
             owned.bind(self.engine)
-        self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
         self.evolving = Evolving(self.partitions)
-        self._counting: asyncio.Task[None] | None = None
         self.faults = Teller(self.metrics, [spec.name for spec in specs])
+        self.counting = Counting(self.engine, self.metrics, self.entities, self.evolving, self.faults)
 
     def reload(self, settings: Settings) -> list[Rule]:
         """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
@@ -273,13 +214,15 @@ class Instance:
         """Start the engine: it waits for broker and topics (for ever, or ``patience`` seconds), and then restores its folds."""
         await self.engine.start(patience=patience)
         calm_collector()
-        self._counting = asyncio.create_task(self._count_for_ever(), name="metrics")
+        self.counting.start()
         if self.housekeeper is not None:
             self._keeping = asyncio.create_task(self.housekeeper.run(), name="housekeeping")
 
     async def stop(self) -> None:
         """A last checkpoint, then let go of everything."""
-        await end(*(task for task in (self._counting, self._keeping) if task is not None))
+        await self.counting.stop()
+        if self._keeping is not None:
+            await end(self._keeping)
         await self.engine.stop()
         await self.deliverer.close()
 
@@ -322,37 +265,6 @@ class Instance:
         bulletins = [fold.bulletin for fold in owned if fold.bulletin is not None]
         return max(bulletins, key=lambda bulletin: bulletin.at, default=None)
 
-    # What folds count, they count in plain dictionaries; here the differences go to Prometheus.
-
-    async def _count_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(1)
-            self.count()
-
-    def count(self) -> None:
-        """Carry what the folds have counted since the last call into the metrics."""
-        metrics = self.metrics
-        self.evolving.log()
-        for partition in self.partitions():
-            before = self._counted.setdefault(partition, {})
-            for (topic, kind, outcome), new in _since(before, "outcome", partition.outcomes):
-                metrics.events(topic, kind, outcome if kind else "dead_letter", new)
-                if not kind:
-                    metrics.dead_letters(outcome, new)
-            for (kind, _), new in _since(before, "unknown", partition.unknown_fields):
-                metrics.unknown_fields(kind, new)
-            for dimension, new in _since(before, "overflow", partition.overflow):
-                metrics.overflowed(dimension, new)
-            for source, at in partition.last_event.items():
-                metrics.source_seen(source, at)
-            while partition.delays:
-                metrics.delayed(partition.delays.popleft() / 1000)
-        for name in self.engine.driver.specs:
-            for number in range(self.engine.partitions_of(name)):
-                found = getattr(self.engine.fold_of(name, number), "faults", None)
-                if found is not None:
-                    self.faults.tell(name, number, found)
-
 
 def read_document(name: str, path: Path) -> bytes:
     """Return a model's document from a file; raise ``OSError`` or ``ValueError`` naming the setting where there is none."""
@@ -366,15 +278,6 @@ def read_document(name: str, path: Path) -> bytes:
             f"models.start.{name}: {path}: found no JSON ({error}); accepted: what `vigie models warm` writes"
         ) from error
     return document
-
-
-def _since(before: dict[Any, int], what: str, totals: Mapping[Any, int]) -> Iterator[tuple[Any, int]]:
-    """Yield what has been added to each total since the last call, and remember it."""
-    for name, total in totals.items():
-        new = total - before.get((what, name), 0)
-        if new:
-            before[what, name] = total
-            yield name, new
 
 
 def calm_collector() -> None:

@@ -25,7 +25,7 @@ from stream.engine import retention
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.topics import check, create, declared, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.routes import load_alerting
 
 app = typer.Typer(invoke_without_command=True, help="Create and check the topics; alone: what is kept how long.")

@@ -21,7 +21,7 @@ from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.restore import first_and_last, read_through
 from vigie.common import Config, console, no_broker, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 
 _WHAT = {
     "measures": "measures",

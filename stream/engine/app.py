@@ -144,9 +144,9 @@ class Engine:
         """Return after :meth:`stop`; raise :class:`EngineStopped` when the engine can't go on."""
         crashed = asyncio.create_task(self.flow.crashed())
         stopping = asyncio.create_task(self._stopping.wait())
+        ends: list[asyncio.Future[Any]] = [self.driver.failure, crashed, stopping]
         try:
-            waited: list[asyncio.Future[Any]] = [self.driver.failure, crashed, stopping]
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self.driver.failure.done():
                 self.driver.failure.result()
             if crashed.done() and not self._stopping.is_set():

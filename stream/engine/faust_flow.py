@@ -71,7 +71,7 @@ class FaustFlow:
         )
 
         async def agent(events: Any) -> None:
-            await self._driver.drive(spec, events)
+            await self._driver.feed.drive(spec, events)
 
         agent.__name__ = agent.__qualname__ = spec.name.replace("-", "_")
         agent.__doc__ = doc

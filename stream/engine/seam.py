@@ -7,7 +7,7 @@ of a library. What is used is listed in ``stream/engine/seam_names.py``, which i
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from aiokafka.consumer import fetcher
 from aiokafka.errors import ConsumerStoppedError
@@ -199,7 +199,7 @@ fetcher.MemoryRecords = Batches
 class Consumer(driver.Consumer):
     """Faust's consumer, whose body is ours: :meth:`hand_over` for ever, in place of its one message after the other."""
 
-    thread_class: type[ConsumerThread]
+    thread_class: ClassVar[type[ConsumerThread]]
     _thread: Any
 
     def _new_consumer_thread(self) -> ConsumerThread:

@@ -147,7 +147,7 @@ class ChunkConsumer(seam.Consumer):
 
     async def perform_seek(self) -> None:
         """Go where the restored state ends. Called by Faust before the flow is resumed after a rebalance."""
-        await self.thread.seek_to(self.app.driver.fetch_positions())
+        await self.thread.seek_to(self.app.driver.feed.positions())
 
     async def seek_to(self, positions: Mapping[TP, int]) -> None:
         """Fetch from these positions on."""
@@ -172,7 +172,7 @@ class ChunkConsumer(seam.Consumer):
         taken = await self.thread.take(active, 1.0)
         for tp, error in taken.errors:
             if not isinstance(error, NoOffsetForPartitionError):  # before the first seek: a position is on its way
-                await self.app.driver.fetch_failed(tp, error)
+                await self.app.driver.feed.failed(tp, error)
         for tp, chunk in taken.chunks:
             for piece in split(chunk, MAX_RECORDS):
                 if not self.flow_active or self.app.consumer_generation_id != generation:

@@ -23,7 +23,7 @@ def backup(source: Path, target: Path) -> int:
     """
     if target.exists():
         raise FileExistsError(f"{target}: is there; name a file that is not")
-    _identify(source)
+    identify(source)
     part = target.with_name(target.name + ".part")
     part.unlink(missing_ok=True)
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -76,7 +76,7 @@ def problems(path: Path) -> Iterator[str]:
     Looked at are the file's pages and indexes, and whether state and logs fit together: no fold is past the end of a log that it
     reads, none has lost records, and no record lies outside of its log. Raises :class:`LedgerRefused` where it is no ledger.
     """
-    _identify(path)
+    identify(path)
     with closing(_open(path)) as file:
         try:
             for (line,) in file.execute("PRAGMA integrity_check(20)"):
@@ -113,7 +113,8 @@ def _misfits(file: sqlite3.Connection) -> Iterator[str]:
             yield f"{changelog}/{partition}: {first - at} records of {topic} are gone before they were folded"
 
 
-def _identify(path: Path) -> None:
+def identify(path: Path) -> None:
+    """Raise :class:`LedgerRefused` where a file is no ledger that this version reads."""
     if not path.is_file():
         raise LedgerRefused(f"{path}: there is no such file")
     try:

@@ -10,7 +10,7 @@ from stream.engine.backend import POSITION, Cancelled, Flow, Log, Partition, Pro
 from stream.engine.chunks import Ownership
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.topics import declared
-from stream.ledger.feed import Feed, LedgerWriter
+from stream.ledger.flow import LedgerFlow, LedgerWriter
 from stream.ledger.store import Ends, Entry, Ledger, LedgerFull
 
 #: Records of a log that are read at once when it is replayed.
@@ -85,7 +85,7 @@ class OnLedger:
 
     def flow(self, options: EngineOptions) -> Flow:
         """Return what gives the folds their records."""
-        return Feed(self.ledger, options)
+        return LedgerFlow(self.ledger, options)
 
     def producer(self, options: EngineOptions, settings: Mapping[str, Any]) -> Producer:
         """Return who appends to the ledger; of ``settings`` nothing is needed."""

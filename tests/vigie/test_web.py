@@ -23,7 +23,7 @@ from tests.stream.demo import NOW, Company, company
 from tests.stream.web.web import board
 from tests.tools import free_port
 from vigie.__main__ import app
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.web import web
 
 

@@ -71,7 +71,7 @@ class LedgerWriter:
         """Nothing is left open."""
 
 
-class Feed:
+class LedgerFlow:
     """Gives the folds what the ledger holds beyond their positions, in order, as it comes.
 
     To the driver it is the consumer (:class:`stream.engine.chunks.ChunkConsumer`): where to read on, and who we are.
@@ -127,9 +127,9 @@ class Feed:
         ]
         self._driver.rebalanced(everything, self._token)
         await self._driver.restore()
-        await self.seek_to(self._driver.fetch_positions())
+        await self.seek_to(self._driver.feed.positions())
         self._ledger.listen(self._heard)
-        self._task = asyncio.create_task(self._run(), name="feed")
+        self._task = asyncio.create_task(self._run(), name="flow")
         self._flowing = True
 
     def flowing(self) -> bool:
@@ -181,11 +181,11 @@ class Feed:
             return
         topic, partition = key
         if not first <= at <= end:
-            await self._driver.fetch_failed(TP(topic, partition), OffsetOutOfRangeError({TP(topic, partition): at}))
+            await self._driver.feed.failed(TP(topic, partition), OffsetOutOfRangeError({TP(topic, partition): at}))
             return
         logical = self._options.logical(topic)
         stretch = self._ledger.read(topic, partition, at, MAX_RECORDS, name=logical)
         self._positions[key] = stretch.end
         for name in self._readers[topic]:
-            self._driver.accept(name, logical, partition, Chunk(at, stretch.end, stretch.records))
+            self._driver.feed.accept(name, logical, partition, Chunk(at, stretch.end, stretch.records))
             await asyncio.sleep(0)
