@@ -85,6 +85,7 @@ class Message(NamedTuple):
     value: bytes | None
     key: bytes
     partition: int
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Batch(NamedTuple):
@@ -206,11 +207,14 @@ class Writer:
         final = {(message.topic, message.partition): index for index, message in enumerate(batch.outputs)}
         told = set(final.values())
         for messages, told_of in ((batch.rows, frozenset[int]()), (batch.outputs, told)):
-            for index, (topic, value, key, partition) in enumerate(messages):
+            for index, (topic, value, key, partition, headers) in enumerate(messages):
+                done = self._delivered if index in told_of else None
                 while True:
                     try:
-                        if index in told_of:
-                            produce(topic, value, key, partition, self._delivered)
+                        if headers:
+                            produce(topic, value, key, partition, done, headers=list(headers))
+                        elif done is not None:
+                            produce(topic, value, key, partition, done)
                         else:
                             produce(topic, value, key, partition)
                         break

@@ -33,6 +33,7 @@ from stream.web.operators import Operators
 from stream.web.server import serve
 from stream.web.webhooks import Entrance
 from stream.web.webhooks import router as webhooks_router
+from vigie import letters_api
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
@@ -133,7 +134,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.holds(learn.NAME) else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
-    local = Local(new_token(), instance.options.brokers)
+    local = Local(new_token())
     operations = open_operations(
         web,
         settings,
@@ -149,6 +150,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))
+    # What a door could not use is read again with its settings of now.
+    web.include_router(letters_api.router(operations, instance.options, again.read if again is not None else lambda: settings))
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
