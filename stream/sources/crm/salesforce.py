@@ -227,7 +227,7 @@ def _opportunity(
     if changed is None and kind != "deal.updated" and fields.get(_STEPPED):
         # The whole record: the step may be long past, the edit that sent it is not.
         stepped = min(moment(fields[_STEPPED], _STEPPED), at)
-        step = {name: found[name] for name in ("stage", "pipeline") if name in found}
+        step: dict[str, Any] = {name: found[name] for name in ("stage", "pipeline") if name in found}
         yield event(settings, "salesforce", kind, subject, stepped, event_id(id, "step"), step)
         kind = "deal.updated"
     yield event(settings, "salesforce", kind, subject, at, id, found)

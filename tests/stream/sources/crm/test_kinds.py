@@ -292,7 +292,7 @@ def test_standard_what_a_null_says_is_the_mappings_to_say() -> None:
 # -- an unknown word of a closed list ---------------------------------------------------------------------------------
 
 UNKNOWN: dict[str, tuple[str, Any, dict[str, Any], str]] = {
-    "hubspot, flag": ("hubspot", [s.hubspot_change("hs_is_closed_won", "Oui")], {}, "'Oui', accepted is true or false"),
+    "hubspot, flag": ("hubspot", [s.hubspot_change("hs_is_closed_won", "Bientôt")], {}, "'Bientôt', accepted is true or false"),
     "hubspot, link": (
         "hubspot",
         [
