@@ -19,7 +19,7 @@ from stream.options import EngineOptions, FoldSpec
 from stream.quiet import client_logger
 from stream.restore import Partition, first_and_last, read_through
 from stream.settings import Settings
-from vigie.common import Config, console, no_broker, refuse, settings_of
+from vigie.common import Config, console, no_broker, refuse, settings_of, wrapped
 from vigie.instance import engine_options
 
 _WHAT = {
@@ -147,7 +147,7 @@ def command(
     else:
         for kept in found:
             for line in kept.told():
-                print(line)
+                print(wrapped(line))
     if any(kept.lost for kept in found):
         raise typer.Exit(1)
 
