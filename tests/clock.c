@@ -1,6 +1,6 @@
 /* How does a whole process tree live at another hour?
  *
- * Loaded before everything else (LD_PRELOAD), this shifts the wall clock by VIGIE_TEST_CLOCK seconds. The monotonic clock
+ * Loaded before everything else (LD_PRELOAD), this shifts the wall clock by SHIFTED_CLOCK seconds. The monotonic clock
  * stays, and a deadline that was computed on the shifted clock is waited for on the real one: also by C11's cnd_timedwait,
  * which librdkafka waits with. Files keep their real times. tests/instants.py builds and uses it (Linux, glibc >= 2.34).
  */
@@ -22,7 +22,7 @@ static int (*real_gettime)(clockid_t, struct timespec *);
 static int (*real_nanosleep)(clockid_t, int, const struct timespec *, struct timespec *);
 
 __attribute__((constructor)) static void start(void) {
-    const char *seconds = getenv("VIGIE_TEST_CLOCK");
+    const char *seconds = getenv("SHIFTED_CLOCK");
     real_gettime = dlsym(RTLD_NEXT, "clock_gettime");
     real_nanosleep = dlsym(RTLD_NEXT, "clock_nanosleep");
     shift = seconds ? atoll(seconds) : 0;

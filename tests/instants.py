@@ -53,7 +53,8 @@ def shifted(moment: datetime) -> dict[str, str]:
     return {
         **os.environ,
         "LD_PRELOAD": f"{build()} {earlier}".strip(),
-        "VIGIE_TEST_CLOCK": str(round(moment.timestamp() - time.time())),
+        # Not VIGIE_…: that would be a setting.
+        "SHIFTED_CLOCK": str(round(moment.timestamp() - time.time())),
     }
 
 
