@@ -12,7 +12,7 @@ from tests.tools import program
 #: The embedded broker waits with C11's threads, Python with POSIX's: both have to come to an end in time.
 PROGRAM = """
 import threading, time, confluent_kafka
-from stream.embedded import EmbeddedBroker
+from stream.engine.embedded import EmbeddedBroker
 begun = time.monotonic()
 condition = threading.Condition()
 with condition:

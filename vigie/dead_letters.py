@@ -17,8 +17,8 @@ from alert_rules.inert import visible
 from models.calendar import iso
 from models.events.dead_letter import MOST_REDRIVES
 from models.events.refused import Reason
-from stream.options import EngineOptions
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import EngineOptions
 from vigie import remote
 from vigie.common import Config, console, no_broker, plain, refuse, settings_of
 from vigie.instance import engine_options

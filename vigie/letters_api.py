@@ -12,10 +12,10 @@ import orjson
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Request, Response
 
-from stream.options import EngineOptions
-from stream.settings import Settings, SettingsError
+from stream.config.settings import Settings, SettingsError
+from stream.engine.options import EngineOptions
+from stream.ingest.body import Bodies, NotRead
 from stream.web.api import to_json
-from stream.web.body import Bodies, NotRead
 from stream.web.operate import Operations, Refusal, refused
 from vigie.letters import AnotherRedrive
 from vigie.redrive import chosen, redrive, shown, told

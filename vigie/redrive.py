@@ -7,13 +7,13 @@ import orjson
 
 from models.events.dead_letter import DeadLetter, NotRedrivable
 from models.events.refused import Reason, Refused
-from stream.options import EngineOptions, wall_clock
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import EngineOptions, wall_clock
+from stream.ingest.collect import LETTERS as TRACKER_LETTERS
+from stream.ingest.door import LETTERS
 from stream.sources.crm import Request, SourceProblem, Unusable, adapter_of, parse_settings
 from stream.sources.crm import read as read_webhook
 from stream.sources.tracker import read as read_tracker
-from stream.web.collect import LETTERS as TRACKER_LETTERS
-from stream.web.door import LETTERS
 from vigie.letters import Redriver, standing
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from confluent_kafka.admin import AdminClient
 
 from models.fold import PartitionFold
-from stream.options import EngineOptions, FoldSpec
+from stream.engine.options import EngineOptions, FoldSpec
 from vigie.doctor_kafka import Offsets, _group
 
 
