@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient
 
 from models.fold import PartitionFold
 from stream.engine.options import EngineOptions, FoldSpec
+from vigie.doctor import Level
 from vigie.doctor_kafka import Offsets, _group
 
 
@@ -25,4 +26,4 @@ def test_a_topic_that_was_made_anew_needs_nothing_by_itself() -> None:
     offsets = {("deals", 0): Offsets(0, 3, 90)}
     found = [one for one in _group(cast(AdminClient, Admin()), EngineOptions(brokers="kafka:9092"), [spec], offsets)]
     (anew,) = [one for one in found if "made anew" in one.found]
-    assert anew.level == "warn" and "a worker reads the topic from its start by itself" in anew.do
+    assert anew.level is Level.WARN and "a worker reads the topic from its start by itself" in anew.do
