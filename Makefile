@@ -6,6 +6,9 @@ SEED ?= 1
 SECONDS ?= 30
 # Test files run beside each other, each file's tests in their order: one process a core, with brokers of its own.
 JOBS ?= auto
+# Names of tests/instants.py, or times: make instants INSTANTS="leap-day 2027-06-30T23:59Z" TESTS=tests/vigie
+INSTANTS ?=
+TESTS ?= tests
 ZONES := America/New_York Europe/Paris Asia/Kathmandu Australia/Lord_Howe
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 # Everything that is installed is what requirements/ says, to the byte: versions and hashes. `make lock` writes them anew.
@@ -14,7 +17,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run start test check format bench chaos oracle models docs newest lock audit sbom clean
+.PHONY: help run start test instants check format bench chaos oracle models docs newest lock audit sbom clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -45,6 +48,9 @@ start: $(VENV)/.run ## Run it for real on this machine: everything is kept in da
 
 test: $(VENV)/.dev ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
+
+instants: $(VENV)/.dev ## Run all tests at ten instants (month's end, leap day, clock changes): make instants INSTANTS=leap-day
+	$(BIN)/python -m tests.instants $(INSTANTS) -- -n $(JOBS) --dist loadfile $(TESTS)
 
 check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert rules and their tests, webhook vectors
 	$(BIN)/ruff format --check .

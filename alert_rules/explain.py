@@ -65,6 +65,8 @@ def _made(
         found["since"] = iso(reading.since)
     if "behind" in found:
         found["behind"] = [_linked(one, link, people) for one in found["behind"]]
+    if "moved_by" in found:
+        found["moved_by"] = [_named(one, people) for one in found["moved_by"]]
     if ends is not None:
         found["resolves"] = ends
     return found
@@ -87,6 +89,14 @@ def _linked(one: Mapping[str, Any], link: Link, people: Owners) -> dict[str, Any
         # The id stays beside it, for programs; people read the name.
         shown["said"] = ", ".join(part for part in (one.get("said"), inert(people.name(str(one["owner"])))) if part)
     return shown if url is None else {**shown, "url": url}
+
+
+def _named(one: Mapping[str, Any], people: Owners) -> Mapping[str, Any]:
+    """Return what moved a value by a dimension, with the ``name`` of each segment that people call otherwise than programs."""
+    if one["dimension"] != "owner":
+        return one
+    owners = [(part, people.get(part.get("segment"))) for part in one["segments"]]
+    return {**one, "segments": [part if owner is None else {**part, "name": owner.name} for part, owner in owners]}
 
 
 def called(id: str, name: object) -> str:
@@ -165,7 +175,7 @@ def told_facts(rule: Rule, why: Mapping[str, Any], currency: str | None) -> Iter
 
 
 def _part(part: Mapping[str, Any], unit: str, currency: str | None) -> str:
-    name = f"{part['others']} others" if "others" in part else inert(str(part["segment"]))
+    name = f"{part['others']} others" if "others" in part else inert(str(part.get("name") or part["segment"]))
     words = f"{name} {_moved(part['effect'], unit, currency)}"
     if part.get("mix"):
         rate, mix = (_moved(part[key], unit, currency) for key in ("rate", "mix"))

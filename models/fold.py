@@ -52,6 +52,7 @@ class Output(NamedTuple):
     key: bytes
     value: bytes | None
     partition: int | None = None
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Changes(NamedTuple):

@@ -312,7 +312,9 @@ def _print(found: dict[str, Any]) -> None:
     if not narrow:
         out.print(table)
     for one in found["rules"]:
-        if one.get("grid"):
+        if one.get("grid") and narrow:
+            _print_grid(one)
+        elif one.get("grid"):
             out.print(_grid_table(one))
 
 
@@ -340,10 +342,31 @@ def _percent(share: float | None) -> str:
 
 
 def _grid_table(one: dict[str, Any]) -> Table:
+    columns, rows = _grid(one)
+    table = Table("threshold", *columns, title=f"{one['rule']}: {_GRID}")
+    for threshold, cells in rows:
+        table.add_row(threshold, *cells)
+    return table
+
+
+_GRID = "incidents a week, groups, share of the time firing"
+
+
+def _grid(one: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[str]]]]:
+    """Return the guards, and of each threshold what it would have said under each of them."""
     columns = [guard for guard in GUARDS if any(guard in row for row in one["grid"])]
-    table = Table("threshold", *columns, title=f"{one['rule']}: incidents a week, groups, share of the time firing")
+    rows = []
     for row in one["grid"]:
         cells = [row.get(guard) for guard in columns]
         told = [f"{c['per_week']:g} · {c['groups']} · {_percent(c['share_firing'])}" if c else "" for c in cells]
-        table.add_row(number(row["threshold"], one["threshold_unit"]), *told)
-    return table
+        rows.append((number(row["threshold"], one["threshold_unit"]), told))
+    return columns, rows
+
+
+def _print_grid(one: dict[str, Any]) -> None:
+    """Print the grid as a line for each threshold."""
+    columns, rows = _grid(one)
+    print(wrapped(f"{one['rule']}: {_GRID}"))
+    for threshold, cells in rows:
+        told = "; ".join(f"{guard} {cell}" for guard, cell in zip(columns, cells, strict=True) if cell)
+        print(wrapped(f"    {threshold}: {told}", 8))

@@ -1,64 +1,112 @@
-"""``vigie dead-letters``: see what could not be used, and send it again."""
+"""``vigie dead-letters``: see what could not be used, and send it again.
 
+Asked of the instance where its address is given or its broker is the one in its memory, else of Kafka itself.
+"""
+
+import contextlib
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 import confluent_kafka
-import orjson
 import typer
 
 from alert_rules.inert import visible
 from models.calendar import iso
-from models.events.dead_letter import MOST_REDRIVES, DeadLetter, NotRedrivable
-from models.events.refused import Reason, Refused
-from stream.engine.options import EngineOptions, wall_clock
-from stream.ingest.collect import LETTERS as TRACKER_LETTERS
-from stream.ingest.door import LETTERS
-from stream.sources.crm import Request, SourceProblem, Unusable, adapter_of, parse_settings
-from stream.sources.crm import read as read_webhook
-from stream.sources.tracker import read as read_tracker
+from models.events.dead_letter import MOST_REDRIVES
+from models.events.refused import Reason
+from stream.config.settings import Settings
+from stream.engine.options import EngineOptions
+from vigie import remote
 from vigie.common import Config, console, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
-from vigie.letters import AnotherRedrive, Redriver, standing
-from vigie.remote import here, of_settings
+from vigie.letters import AnotherRedrive
+from vigie.redrive import Report, chosen, shown, told
+from vigie.redrive import redrive as send_again
 
 app = typer.Typer(no_args_is_help=True, help="See what could not be used, and send it again.")
 
 _PLAIN: Any = {"style": "yellow", "markup": False, "highlight": False}
+_PATIENCE = 300.0  # seconds; a redrive of many letters is one answer
 Reasons = Annotated[list[str] | None, typer.Option("--reason", help=f"Only these reasons: {', '.join(Reason)}.")]
 
 
-def _options(config: Any) -> EngineOptions:
-    settings = settings_of(config)
-    if not settings.kafka.embedded:
-        return engine_options(settings, settings.kafka.brokers)
-    url = of_settings(settings)
-    own = here(url)
-    if own is None:
-        refuse(
-            f"kafka.brokers: found 'embedded', whose dead letters are in the process that has it, and this user runs none here "
-            f"at {url} (accepted: start `vigie up`, or a Kafka's address, such as kafka:9092)"
+class _Kafka:
+    """The dead letters as Kafka has them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._options = engine_options(settings, settings.kafka.brokers)
+
+    def standing(self, reasons: list[str]) -> Iterator[dict[str, Any]]:
+        with _refusing(self._options):
+            yield from map(told, chosen(self._options, reasons, _damaged))
+
+    def show(self, id: str) -> dict[str, Any] | None:
+        with _refusing(self._options):
+            return next((shown(letter) for letter in chosen(self._options, (), _damaged) if letter.id == id), None)
+
+    def redrive(self, ids: list[str], reasons: list[str], force: bool) -> Report:
+        with _refusing(self._options):
+            return send_again(self._options, self._settings, set(ids), reasons, force=force, damaged=_damaged)
+
+
+class _Instance:
+    """The dead letters as a running instance tells of them."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._call: Callable[..., Any] = lambda method, path, body=None: remote.call(
+            method, f"/api/dead-letters{path}", url=url, token=token, body=body, timeout=_PATIENCE
         )
-    return engine_options(settings, own.brokers)
+
+    def standing(self, reasons: list[str]) -> Iterator[dict[str, Any]]:
+        found = self._call("GET", f"?{urlencode({'reason': reasons}, doseq=True)}")
+        for text in found["damaged"]:
+            _damaged(text)
+        yield from found["letters"]
+        if found["left_out"]:
+            console.print(f"{found['left_out']:,} more are not listed (send some again, or choose by --reason)", **_PLAIN)
+
+    def show(self, id: str) -> dict[str, Any] | None:
+        found: dict[str, Any] = self._call("GET", f"/{quote(id, safe='')}")
+        return found
+
+    def redrive(self, ids: list[str], reasons: list[str], force: bool) -> Report:
+        return Report(**self._call("POST", "/redrive", {"ids": ids, "reasons": reasons, "force": force}))
 
 
-def _chosen(options: EngineOptions, reasons: list[str] | None) -> Iterator[DeadLetter]:
-    for reason in reasons or ():
-        if reason not in list(Reason):
-            refuse(f"--reason: found {reason!r}; accepted: {', '.join(Reason)}", 2)
+def _letters(url: str | None, token_file: Path | None, config: Path | None) -> _Kafka | _Instance:
+    settings = settings_of(config)
+    if url is None and not settings.kafka.embedded:
+        return _Kafka(settings)
+    where = remote.running(settings, url)
+    return _Instance(where, remote.token_of(token_file, where))
+
+
+def _damaged(text: str) -> None:
+    console.print(text, **_PLAIN)
+
+
+@contextlib.contextmanager
+def _refusing(options: EngineOptions) -> Iterator[None]:
     try:
-        for letter in standing(options, lambda text: console.print(text, **_PLAIN)):
-            if not reasons or letter.reason in reasons:
-                yield letter
+        yield
     except confluent_kafka.KafkaException as error:
         refuse(no_broker(options.brokers, error))
+    except AnotherRedrive as error:
+        refuse(error)
+    except ValueError as error:
+        refuse(f"--{error}", 2)
 
 
 @app.command("list")
 def list_command(
     reason: Reasons = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    url: remote.Url = None,
+    token_file: remote.TokenFile = None,
     config: Config = None,
 ) -> None:
     """List the dead letters, oldest first: id, when it was refused, reason, detail. One a line, with tabs between.
@@ -66,29 +114,30 @@ def list_command(
     Those that were sent again and have not come back are done with, and left out.
     """
     count = 0
-    for letter in _chosen(_options(config), reason):
+    for letter in _letters(url, token_file, config).standing(reason or []):
         count += 1
         if as_json:
-            print(visible(json.dumps(_told(letter), ensure_ascii=False)))
+            print(visible(json.dumps(letter, ensure_ascii=False)))
         else:
-            again = f" (sent again {letter.redrives}×)" if letter.redrives else ""
-            print(letter.id, iso(letter.first_seen), letter.reason, plain(_one_line(letter.detail)) + again, sep="\t")
+            again = f" (sent again {letter['redrives']}×)" if letter["redrives"] else ""
+            line = plain(" ".join(str(letter["detail"]).split())) + again
+            print(plain(letter["id"]), iso(letter["first_seen"]), letter["reason"], line, sep="\t")
     if not as_json:
         console.print(f"{count:,} dead letters" if count else "no dead letters")
 
 
 @app.command("show")
-def show(id: Annotated[str, typer.Argument(help="The id, as listed: topic-partition-offset.")], config: Config = None) -> None:
+def show(
+    id: Annotated[str, typer.Argument(help="The id, as listed: topic-partition-offset.")],
+    url: remote.Url = None,
+    token_file: remote.TokenFile = None,
+    config: Config = None,
+) -> None:
     """Show one dead letter with the original record."""
-    for letter in _chosen(_options(config), None):
-        if letter.id == id:
-            told = _told(letter)
-            told["key"] = _text(letter.key)
-            told["value"] = _text(letter.value)
-            told["headers"] = [[name, _text(body)] for name, body in letter.headers]
-            print(visible(json.dumps(told, indent=2, ensure_ascii=False)))
-            return
-    refuse(f"no dead letter {id!r} (see: vigie dead-letters list)")
+    letter = _letters(url, token_file, config).show(id)
+    if letter is None:
+        refuse(f"no dead letter {id!r} (see: vigie dead-letters list)")
+    print(visible(json.dumps(letter, indent=2, ensure_ascii=False)))
 
 
 @app.command("redrive")
@@ -97,100 +146,18 @@ def redrive(
     reason: Reasons = None,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     force: Annotated[bool, typer.Option("--force", help=f"Also what has come back {MOST_REDRIVES} times.")] = False,
+    url: remote.Url = None,
+    token_file: remote.TokenFile = None,
     config: Config = None,
 ) -> None:
     """Send dead letters to their topics again (after what was wrong has been put right), each once until it comes back."""
     if not (ids or reason or everything):
         refuse("redrive: say which: ids, --reason or --all", 2)
-    options = _options(config)
-    wanted, refused = set(ids or ()), 0
-    try:
-        with Redriver(options) as redriver:
-            for letter in _chosen(options, reason):
-                if ids and letter.id not in ids:
-                    continue
-                wanted.discard(letter.id)
-                why = _send(letter, redriver, config, force)
-                if why:
-                    refused += 1
-                    console.print(f"{letter.id}: {why}", **_PLAIN)
-    except (confluent_kafka.KafkaException, AnotherRedrive) as error:
-        refuse(no_broker(options.brokers, error) if isinstance(error, confluent_kafka.KafkaException) else error)
-    for missing in sorted(wanted):
+    report = _letters(url, token_file, config).redrive(ids or [], reason or [], force)
+    for id, why in report.refused.items():
+        console.print(f"{plain(id)}: {plain(why)}", **_PLAIN)
+    for missing in report.missing:
         console.print(f"no dead letter {missing!r}", style="red", markup=False)
-    console.print(f"{redriver.sent:,} sent again, {refused:,} not")
-    if refused or wanted:
+    console.print(f"{report.sent:,} sent again, {len(report.refused):,} not")
+    if report.refused or report.missing:
         raise typer.Exit(1)
-
-
-def _send(letter: DeadLetter, redriver: Redriver, config: Any, force: bool) -> str:
-    """Send one letter again; return why it was not, or what of it was not."""
-    door = next((read_again for begin, read_again in _DOORS.items() if letter.topic.startswith(begin)), None)
-    try:
-        again = letter.redrive(force=force)
-    except NotRedrivable as error:
-        return str(error).removeprefix(f"{letter.id}: ")
-    if door is None:
-        redriver.send(again.topic, again.key or b"", again.value, again.headers)
-        redriver.done(letter)
-        return ""
-    try:
-        events, unusable = door(letter, config)
-    except SourceProblem as error:
-        return str(error)
-    # What was taken when the request came, perhaps longer ago than ids are remembered, is not sent a second time.
-    fresh = [event for event in events if not letter.had(event["id"])]
-    for event in fresh:
-        redriver.publish(orjson.dumps(event))
-    if not unusable:
-        redriver.done(letter)
-        return ""
-    if fresh:
-        left = letter.left((event["id"] for event in fresh), Refused(unusable[0].reason, unusable[0].detail), wall_clock())
-        redriver.send("dead-letters", left.id.encode(), left.encode())
-    return f"still {unusable[0].reason}: {unusable[0].detail}"
-
-
-#: What a request says with the settings of now: events, and what still cannot be used.
-ReadAgain = tuple[list[dict[str, Any]], list[Unusable]]
-
-
-def _webhook(letter: DeadLetter, config: Any) -> ReadAgain:
-    """Let the adapter read a webhook request again."""
-    settings = settings_of(config)
-    name = letter.topic.removeprefix(LETTERS)
-    tree = settings.sources.get(name, {})
-    headers = {key: (value or b"").decode("utf-8", "replace") for key, value in letter.headers}
-    request = Request(headers.pop("method", "POST"), "", headers, letter.value or b"", letter.timestamp)
-    source = parse_settings(name, {"timezone": settings.business.timezone, **tree})
-    events, unusable, _ = read_webhook(adapter_of(name, tree), request, source, settings.business.business().rates.currencies)
-    return list(events), list(unusable)
-
-
-def _tracker(letter: DeadLetter, config: Any) -> ReadAgain:
-    """Read what a tracker sent again."""
-    name = letter.topic.removeprefix(TRACKER_LETTERS)
-    site = settings_of(config).collect.sites.get(name)
-    if site is None:
-        raise SourceProblem([f"collect.sites: there is no site {name!r} any more"])
-    told = read_tracker(name, site, letter.value or b"", letter.timestamp)
-    return list(told.events), list(told.unusable)
-
-
-#: Who reads again what a door could not use, by how the topics of its letters begin.
-_DOORS: dict[str, Callable[[DeadLetter, Any], ReadAgain]] = {LETTERS: _webhook, TRACKER_LETTERS: _tracker}
-
-
-def _told(letter: DeadLetter) -> dict[str, Any]:
-    told: dict[str, Any] = orjson.loads(letter.encode())
-    for bulky in ("value", "key", "headers"):
-        told.pop(bulky, None)
-    return {"id": letter.id, **told}
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _text(body: bytes | None) -> str | None:
-    return None if body is None else body.decode("utf-8", "backslashreplace")

@@ -177,8 +177,11 @@ def _group(
                 yield fail("retention", f"{name}: {topic}/{partition}: {lost}", do)
             elif found.committed > found.end:
                 beyond = f"the position {found.committed} lies beyond the log's end {found.end}: the topic was made anew"
-                do = "set another application name, so that state is built from what is there, or delete the changelogs too"
-                yield fail("lag", f"{name}: {topic}/{partition}: {beyond}", do)
+                do = (
+                    "nothing, if that was meant: a worker reads the topic from its start by itself (once one runs), and what its "
+                    "state has counted stays counted; to count this topic alone, set another application name"
+                )
+                yield warn("topics", f"{name}: {topic}/{partition}: {beyond}", do)
         lag = sum(found.lag for found in mine.values())
         folded = sum(found.committed is not None for found in mine.values())
         text = f"{name}: {lag:,} records behind in {', '.join(topics)} ({folded} of {len(mine)} partitions have a position)"

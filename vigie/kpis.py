@@ -103,6 +103,8 @@ def _print(found: Sequence[Mapping[str, Any]]) -> None:
 def _cells(reading: Mapping[str, Any], split: bool) -> tuple[str, str, str, str]:
     """Return a line's columns: what it is of, the value, the cases behind it, and the interval or why there is no value."""
     name = ", ".join(f"{dimension}={value}" for dimension, value in reading["segment"].items()) or "total"
+    if reading.get("name"):
+        name = f"{reading['name']} ({name})"
     numerator, denominator, unit = reading.get("numerator"), reading.get("denominator"), reading["unit"]
     of = ""
     if reading["value"] is not None and denominator is not None:

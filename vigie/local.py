@@ -1,7 +1,7 @@
 """How do commands reach the instance that the same user runs on this machine, without being told how?
 
 An instance leaves a small file under the user's own runtime folder while it runs: a token of its own, which allows what an
-operator's does, and where its broker listens. Nobody else can read it, and what is in it ends with the process.
+operator's does. Nobody else can read it, and the token ends with the process.
 """
 
 import contextlib
@@ -20,10 +20,9 @@ log = logging.getLogger(__name__)
 
 
 class Local(NamedTuple):
-    """What the file holds: the token, and the broker's address."""
+    """What the file holds."""
 
     token: str
-    brokers: str
 
 
 def folder() -> Path:
@@ -72,6 +71,6 @@ def found(port: int) -> Local | None:
         if not _ours(file.parent):
             return None
         tree = orjson.loads(file.read_bytes())
-        return Local(str(tree["token"]), str(tree["brokers"]))
+        return Local(str(tree["token"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

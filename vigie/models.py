@@ -1,5 +1,6 @@
 """``vigie models``: what may a model know, how good is it, how good would it have been, and how does it get elsewhere?"""
 
+import shutil
 import time
 import uuid
 from collections import Counter
@@ -12,6 +13,7 @@ import orjson
 import typer
 from confluent_kafka import KafkaException
 from msgspec import UNSET
+from rich.console import Console
 from rich.table import Table
 
 from models.events.catalogue import TOPIC_OF
@@ -22,7 +24,7 @@ from stream.config.settings import Settings
 from stream.engine.publisher import Publisher
 from stream.sources.files import FORMATS, SourceFileError
 from vigie import remote
-from vigie.common import Config, console, no_broker, refuse, settings_of
+from vigie.common import Config, console, no_broker, refuse, settings_of, wrapped
 from vigie.lanes import engine_options
 from vigie.publish import lines, progress_bar, report
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The predictions: how good they are, and from what.", no_args_is_help=True)
 
 _SECTIONS = (("second_half", "second half, in all"), ("at_events", "… asked at an event"), ("at_ages", "… asked at an age"))
+#: What the table of `models evaluate` needs; where the terminal is narrower, lines say the same.
+_WIDE = 130
 _COLUMNS = ("answers", "auc", "ece", "log_loss", "mae_days", "bias_days", "coverage", "auc30", "brier30")
 
 
@@ -294,15 +298,20 @@ class History:
 
 
 def _print(found: dict[str, Any]) -> None:
-    table = Table(*("", *_COLUMNS), title=f"{found['deals']:,} deals, {found['answers']:,} answers, {found['lessons']:,} lessons")
-    for name, words in _SECTIONS:
-        if found[name]["answers"]:
-            table.add_row(words, *(_shown(found[name].get(column)) for column in _COLUMNS))
-    for number, part in enumerate(found["over_time"], 1):
-        table.add_row(f"part {number} of {len(found['over_time'])}", *(_shown(part.get(column)) for column in _COLUMNS))
-    from rich.console import Console
-
-    Console(width=130).print(table)
+    title = f"{found['deals']:,} deals, {found['answers']:,} answers, {found['lessons']:,} lessons"
+    lines = [(words, found[name]) for name, words in _SECTIONS if found[name]["answers"]]
+    parts = found["over_time"]
+    lines += [(f"part {number} of {len(parts)}", part) for number, part in enumerate(parts, 1)]
+    if 0 < shutil.get_terminal_size((0, 0)).columns < _WIDE:
+        print(title)
+        for words, measures in lines:
+            told = ", ".join(f"{column} {_shown(measures[column])}" for column in _COLUMNS if measures.get(column) is not None)
+            print(wrapped(f"{words}: {told}"))
+        return
+    table = Table(*("", *_COLUMNS), title=title)
+    for words, measures in lines:
+        table.add_row(words, *(_shown(measures.get(column)) for column in _COLUMNS))
+    Console(width=_WIDE).print(table)
 
 
 def _shown(value: float | int | None) -> str:

@@ -119,10 +119,10 @@ def reason_of(body: bytes) -> str:
         return body[:200].decode(errors="replace")
 
 
-def call(method: str, path: str, *, url: str, token: str = "", body: Any = None) -> Any:
+def call(method: str, path: str, *, url: str, token: str = "", body: Any = None, timeout: float = _TIMEOUT) -> Any:
     """Return what the instance answers; leave with what is wrong otherwise."""
     try:
-        return ask(method, url + path, token=token, sent=None if body is None else orjson.dumps(body))
+        return ask(method, url + path, token=token, sent=None if body is None else orjson.dumps(body), timeout=timeout)
     except Refused as error:
         refuse(f"{method} {path}: {error.status}: {error}" if error.status else f"{url}: {error}")
 
@@ -197,6 +197,12 @@ def sender(settings: Settings, url: str | None, token_file: Path | None, kafka: 
     """Return who takes events: a running instance where its address is given or its broker is embedded, else ``kafka()``'s."""
     if url is None and not settings.kafka.embedded:
         return kafka()
+    where = running(settings, url)
+    return Upload(where, token_of(token_file, where))
+
+
+def running(settings: Settings, url: str | None) -> str:
+    """Return where an instance answers: at this address, or by the settings; leave where none does."""
     where = of_settings(settings) if url is None else checked(url)
     try:
         ask("GET", f"{where}/healthz")
@@ -204,4 +210,4 @@ def sender(settings: Settings, url: str | None, token_file: Path | None, kafka: 
         refuse(
             f"{where}: {error} (accepted: an instance that runs there, such as `vigie up`; or a Kafka's address in kafka.brokers)"
         )
-    return Upload(where, token_of(token_file, where))
+    return where

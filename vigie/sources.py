@@ -15,7 +15,7 @@ from stream.sources.crm import ADAPTERS, SourceProblem, SourceSettings, Unusable
 from stream.sources.crm.settings import SECRET_NAMES
 from stream.sources.crm.trial import BadLine, Line, of, read_line, told
 from stream.sources.crm.values import moment
-from vigie.common import Config, console, refuse, settings_of
+from vigie.common import Config, console, refuse, settings_of, wrapped
 
 app = typer.Typer(no_args_is_help=True, help="Webhooks: who sends what, and what becomes of a request.")
 
@@ -124,12 +124,16 @@ def list_command(config: Config = None) -> None:
         says = "" if set_ else f"; without {', '.join(adapter.needs)} all its requests are refused"
         addresses[name] = f"POST {found.address(f'/webhooks/{name}', settings.web.public_url)} ({adapter.name}{says})"
     for name, adapter in ADAPTERS.items():
-        print(f"{name}: {'is set' if name in ready else 'needs ' + ', '.join(adapter.needs)}")
+        print(wrapped(f"{name}: {'is set' if name in ready else 'needs ' + ', '.join(adapter.needs)}"))
     for address in addresses.values():
-        print(address)
+        print(wrapped(address))
     for name, site in settings.collect.sites.items():
         address = f"{settings.web.public_url.rstrip('/')}/vigie.js"
-        print(f'{name}: <script defer src="{address}" data-site="{site.key}"></script> (pages of {", ".join(site.origins)})')
+        print(
+            wrapped(
+                f'{name}: <script defer src="{address}" data-site="{site.key}"></script> (pages of {", ".join(site.origins)})'
+            )
+        )
     if problems:
         refuse("\n".join(problems))
 
@@ -151,7 +155,7 @@ def conformance(
             count += 1
             failures += [f"{file.name}:{number}: {why}" for why in check_vector(file.stem, orjson.loads(line))]
     for failure in failures:
-        print(failure)
+        print(wrapped(failure))
     console.print(f"{count} vectors, {len(failures)} failures, {time.monotonic() - began:.1f} s", highlight=False)
     if failures:
         raise typer.Exit(1)

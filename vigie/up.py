@@ -38,6 +38,7 @@ from stream.web.app import build_web
 from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
+from vigie import letters_api
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
@@ -164,7 +165,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
-    local = Local(new_token(), instance.options.brokers)
+    local = Local(new_token())
     operations = open_operations(
         web,
         settings,
@@ -180,6 +181,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))
+    # What a door could not use is read again with its settings of now.
+    web.include_router(letters_api.router(operations, instance.options, again.read if again is not None else lambda: settings))
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)

@@ -20,7 +20,7 @@ from stream.engine.backend import Partition
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.restore import first_and_last, read_through
-from vigie.common import Config, console, no_broker, refuse, settings_of
+from vigie.common import Config, console, no_broker, refuse, settings_of, wrapped
 from vigie.lanes import engine_options
 
 _WHAT = {
@@ -148,7 +148,7 @@ def command(
     else:
         for kept in found:
             for line in kept.told():
-                print(line)
+                print(wrapped(line))
     if any(kept.lost for kept in found):
         raise typer.Exit(1)
 

@@ -98,7 +98,7 @@ async def web(settings: Settings) -> None:
 
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(snapshots.close)
-        local = Local(new_token(), options.brokers)
+        local = Local(new_token())
         operators = open_access(application, settings, metrics, local.token)
         open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
         await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller)

@@ -354,11 +354,13 @@ class EntityPartition:
         """
         if self._home is None or self._home(subject.encode()) == self.partition:
             return False
-        value = record.value
-        attributes = {name[3:]: body.decode() for name, body in record.headers if body is not None and name.startswith("ce_")}
-        if attributes:  # binary mode: the attributes travel in headers, and outputs have none
+        value, headers = record.value, record.headers
+        attributes = {name[3:]: body.decode() for name, body in headers if body is not None and name.startswith("ce_")}
+        if attributes:  # binary mode becomes structured: there may be attributes that are no header's
             value = orjson.dumps({**attributes, "data": orjson.loads(record.value or b"null")})
-        self._letters.append(Output(record.topic, subject.encode(), value))
+            headers = [header for header in headers if not header[0].startswith("ce_") and header[0] != "content-type"]
+        # The others stay: they count how often the record was sent again, and from which dead letter.
+        self._letters.append(Output(record.topic, subject.encode(), value, headers=headers))
         return True
 
     def _refuse(self, record: Record, refused: Refused) -> None:

@@ -45,16 +45,15 @@ def read_csv(path: Path) -> dict[str, OwnerSettings]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {error} (accepted: a CSV file in UTF-8 with the columns {', '.join(COLUMNS)})") from None
+        why = error.strerror if isinstance(error, OSError) else f"not UTF-8 from byte {error.start + 1} on"
+        raise ValueError(f"{path}: {why} (accepted: a CSV file in UTF-8 with the columns {', '.join(COLUMNS)})") from None
     lines = text.splitlines()
     rows = csv.reader(lines, delimiter=max(",;\t", key=lines[0].count) if lines else ",")
     header = [name.strip().lower() for name in next(rows, [])]
-    unknown, missing = [name for name in header if name not in COLUMNS], [name for name in COLUMNS[:2] if name not in header]
-    if unknown or missing or len(set(header)) < len(header):
-        raise ValueError(
-            f"{path}:1: found the columns {', '.join(header) or 'none'} (accepted: {', '.join(COLUMNS)}; id and name)"
-        )
+    if wrong := _wrong(header):
+        raise ValueError(f"{path}:1: {wrong} (accepted: the columns {', '.join(COLUMNS)}; id and name are needed)")
     found: dict[str, OwnerSettings] = {}
+    lines_of: dict[str, int] = {}
     problems: list[str] = []
     for row in rows:
         cells = {name: cell.strip() for name, cell in zip(header, row, strict=False) if cell.strip()}
@@ -62,8 +61,9 @@ def read_csv(path: Path) -> dict[str, OwnerSettings]:
         if not row:
             continue
         if not id or id in found:
-            problems.append(f"{path}:{rows.line_num}: id: {'empty' if not id else f'{id!r} is there twice'}")
+            problems.append(f"{path}:{rows.line_num}: id: {'empty' if not id else f'the same as in line {lines_of[id]}'}")
             continue
+        lines_of[id] = rows.line_num
         try:
             found[id] = OwnerSettings.model_validate(cells)
         except ValidationError as error:
@@ -72,3 +72,13 @@ def read_csv(path: Path) -> dict[str, OwnerSettings]:
     if problems:
         raise ValueError("\n".join(problems))
     return found
+
+
+def _wrong(header: list[str]) -> str:
+    """Return what is wrong with a header, without its words: where there is none they are somebody's name and address."""
+    unknown = [number for number, name in enumerate(header, start=1) if name not in COLUMNS]
+    problems = [f"no column {name}" for name in COLUMNS[:2] if name not in header]
+    if unknown and header:
+        problems.append(f"the name of column {', '.join(map(str, unknown))} is not known")
+    problems += [f"{name} is there twice" for name in COLUMNS if header.count(name) > 1]
+    return "; ".join(problems)

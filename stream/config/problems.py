@@ -12,6 +12,9 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+#: Of a setting with two forms: which one is meant. They are no part of a path that people read.
+TABLE, FILE, ONE, LIST = "(table)", "(file)", "(one)", "(list)"
+_KINDS = {list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number", type(None): "nothing"}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,60}")
 _QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
@@ -65,9 +68,14 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[tu
             text = f"there is no such setting{near(loc[-1], accepted)}"
             if item["input"] is None:  # `token:abc` without a space is a key with nothing behind it
                 loc, text = (*loc[:-1], "…"), "a key without a value; a colon needs a space behind it"
+        elif loc and loc[-1] == "[key]":
+            loc, text = loc[:-1], "a key that is no text (accepted: text, in quotation marks)"
+        elif item["type"] == "dict_type":
+            also = ", or the path of a file" if loc[-1] == TABLE else ""
+            text = f"found {_KINDS.get(type(item['input']), 'something else')} (accepted: a table{also})"
         elif item["type"] == "literal_error":
             text += near(item["input"], re.findall("'([^']*)'", text))
-        found.append((loc, text))
+        found.append((tuple(part for part in loc if part not in (TABLE, FILE, ONE, LIST)), text))
     return found
 
 

@@ -13,19 +13,19 @@ from datetime import UTC, date, datetime
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
 
 from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
 from models.owners import Owners
 from stream.config.owners_file import OwnerSettings, owners_of
-from stream.config.problems import Lines, near, not_yaml, path_of, problems_of
+from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
 from stream.config.tracker_settings import CollectSettings
 from stream.config.web_settings import LinkKeySettings, LinksSettings, OperatorSettings, WebSettings
@@ -104,12 +104,22 @@ class PipelineSettings(Section):
     stages: list[StageSettings]
 
 
+def _form(found: object) -> str:
+    """Which of a table and the path of a file is meant: what is wrong is told of that one."""
+    return FILE if isinstance(found, str | Path) else TABLE
+
+
+def _steps(found: object) -> str:
+    """Which of one rate and a list of them is meant."""
+    return LIST if isinstance(found, list) else ONE
+
+
 class BusinessSettings(Section):
     """The company's own definitions (``models/business.py``)."""
 
     timezone: str = "UTC"
     currency: str = Field("EUR", pattern="^[A-Z]{3}$")
-    rates: dict[str, float | list[RateStep]] = {}
+    rates: dict[str, Annotated[Annotated[float, Tag(ONE)] | Annotated[list[RateStep], Tag(LIST)], Discriminator(_steps)]] = {}
     maturity: Duration = Business.maturity
     session_gap: Duration = Business.session_gap
     dedup_horizon: Duration = Business.dedup_horizon
@@ -274,9 +284,13 @@ class Settings(Section):
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot
-    owners: dict[str, OwnerSettings] | Path = Field({}, repr=False)  # who is behind an owner's id, or the CSV file that says so
+    # Who is behind an owner's id, or the CSV file that says so.
+    owners: Annotated[
+        Annotated[dict[str, OwnerSettings], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form), Field(repr=False)
+    ] = {}
     targets: list[TargetSettings] = []
-    alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
+    # Who is told when (alert_rules/alerting.py), or the file that says so.
+    alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
     collect: CollectSettings = CollectSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet

@@ -22,6 +22,7 @@ class Message(NamedTuple):
     value: bytes | None
     key: bytes
     partition: int
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 class Batch(NamedTuple):

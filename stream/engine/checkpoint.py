@@ -193,11 +193,14 @@ class KafkaWriter:
                 ends[message.topic(), message.partition()] = message.offset() + 1
 
         for messages, told_of in ((batch.rows, frozenset[int]()), (batch.outputs, told)):
-            for index, (topic, value, key, partition) in enumerate(messages):
+            for index, (topic, value, key, partition, headers) in enumerate(messages):
+                done = delivered if index in told_of else None
                 while True:
                     try:
-                        if index in told_of:
-                            produce(topic, value, key, partition, delivered)
+                        if headers:
+                            produce(topic, value, key, partition, done, headers=list(headers))
+                        elif done is not None:
+                            produce(topic, value, key, partition, done)
                         else:
                             produce(topic, value, key, partition)
                         break

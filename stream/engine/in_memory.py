@@ -47,12 +47,20 @@ class InMemoryEngine:
         """Return a fold."""
         return self._folds[name, partition]
 
-    def publish(self, topic: str, key: bytes, value: bytes | None, timestamp: int, partition: int | None = None) -> None:
+    def publish(
+        self,
+        topic: str,
+        key: bytes,
+        value: bytes | None,
+        timestamp: int,
+        partition: int | None = None,
+        headers: Sequence[tuple[str, bytes | None]] = (),
+    ) -> None:
         """Append a record to a topic; ``timestamp`` is its time of arrival (epoch ms)."""
         if partition is None:
             partition = partition_for(key, self._partitions_of(topic))
         where = (topic, partition)
-        record = Record(topic, partition, self._offsets[where], timestamp, key, value, ())
+        record = Record(topic, partition, self._offsets[where], timestamp, key, value, headers)
         self._offsets[where] += 1
         for take in self._taps.get(topic, ()):
             take(record)
@@ -82,7 +90,7 @@ class InMemoryEngine:
                     self._write(output, timestamp)
 
     def _write(self, output: Output, timestamp: int) -> None:
-        self.publish(output.topic, output.key, output.value, timestamp, output.partition)
+        self.publish(output.topic, output.key, output.value, timestamp, output.partition, output.headers)
 
     def tick(self, now: int, timestamp: int, last: str) -> None:
         """Let time pass for all folds, for the one called ``last`` when the others have settled; and settle."""

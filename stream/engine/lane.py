@@ -230,10 +230,10 @@ class Lane:
                 rows.extend(
                     Message(changelog, b"%d" % offset, POSITION + topic.encode(), partition) for topic, offset in moved.items()
                 )
-            for topic, key, value, where in changes.outputs:
+            for topic, key, value, where, headers in changes.outputs:
                 if where is None:
                     where = partition_for(key, options.partitions_of(topic))
-                outputs.append(Message(options.physical(topic), value, key, where))
+                outputs.append(Message(options.physical(topic), value, key, where, headers))
             slot.recorded.update(moved)
             took = time.monotonic() - began
             # Unmoved positions are sent too when only time has passed: they carry the token that is checked.

@@ -17,7 +17,7 @@ from stream.engine.chunks import MAX_RECORDS, Chunk, Ownership
 from stream.engine.driver import Driver
 from stream.engine.errors import TransactionFailed
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.ledger.store import Entry, Ledger, LedgerError, LedgerFull
+from stream.ledger.store import Ledger, LedgerError, LedgerFull
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,10 @@ class LedgerWriter:
 
         Raises :class:`TransactionFailed` where the file is broken, or :class:`GaveUp`.
         """
-        entries = [Entry(topic, value, key, partition) for topic, value, key, partition in batch.outputs]
         pause = _PAUSE
         while True:
             try:
-                self.written = {**self.written, **self._ledger.write(batch.rows, entries).result()}
+                self.written = {**self.written, **self._ledger.write(batch.rows, batch.outputs).result()}
                 return
             except LedgerFull as error:
                 log.warning("%s: %s; trying again", self.transactional_id, error)

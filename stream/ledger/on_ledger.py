@@ -6,12 +6,12 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from models.fold import Record
-from stream.engine.backend import POSITION, Cancelled, Flow, Log, Partition, Producer, Restored, Writer
+from stream.engine.backend import POSITION, Cancelled, Flow, Log, Message, Partition, Producer, Restored, Writer
 from stream.engine.chunks import Ownership
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.topics import declared
 from stream.ledger.flow import LedgerFlow, LedgerWriter
-from stream.ledger.store import Ends, Entry, Ledger, LedgerFull
+from stream.ledger.store import Ends, Ledger, LedgerFull
 
 #: Records of a log that are read at once when it is replayed.
 _REPLAYED = 20_000
@@ -161,9 +161,9 @@ class LedgerProducer:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._entries: list[Entry] = []
+        self._entries: list[Message] = []
         self._tells: list[_Told] = []
-        self._jobs: deque[tuple[Future[Ends], list[Entry], list[_Told]]] = deque()
+        self._jobs: deque[tuple[Future[Ends], list[Message], list[_Told]]] = deque()
         self._waiting = 0
 
     def produce(
@@ -178,7 +178,7 @@ class LedgerProducer:
         """Hand one record over; raise ``BufferError`` while too many wait."""
         if self._waiting >= _WAITING:
             raise BufferError("too many records wait for the disk")
-        self._entries.append(Entry(topic, value, key, partition, headers))
+        self._entries.append(Message(topic, value, key or b"", partition, headers))
         self._tells.append(told)
         self._waiting += 1
 

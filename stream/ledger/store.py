@@ -18,17 +18,15 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from models.fold import Record
+from stream.engine.backend import Message, Partition
 from stream.engine.options import wall_clock
 from stream.ledger.lock import LedgerLock
 from stream.ledger.schema import OFFSET_BITS, OFFSETS, connect, prepare, reader
 
 log = logging.getLogger(__name__)
 
-#: Physical topic and partition.
-Partition: TypeAlias = tuple[str, int]
 #: Next offset of each log that a job has written to.
 Ends: TypeAlias = dict[Partition, int]
-Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
 
 #: Jobs that share one transaction, and rows of one statement: each size is a statement that SQLite keeps compiled.
 _JOBS = 500
@@ -53,16 +51,6 @@ class LedgerFull(LedgerError):
     """There is no room left for it."""
 
 
-class Entry(NamedTuple):
-    """One record to append, in the order in which a checkpoint has it; the topic is the physical one."""
-
-    topic: str
-    value: bytes | None
-    key: bytes | None
-    partition: int
-    headers: Headers = ()
-
-
 class Stretch(NamedTuple):
     """Consecutive records of one log: all that it holds from where it was asked for up to, not including, ``end``."""
 
@@ -81,8 +69,8 @@ class _Log:
 
 
 class _Job(NamedTuple):
-    rows: Sequence[tuple[str, bytes | None, bytes, int]]
-    entries: Sequence[Entry]
+    rows: Sequence[Message]
+    entries: Sequence[Message]
     future: "Future[Ends]"
     do: Callable[[sqlite3.Connection], object] | None = None
 
@@ -146,11 +134,11 @@ class Ledger:
                 self._logs[topic, partition] = _Log(id, topic, partition, topic in compact, first, next)
         return new
 
-    def append(self, entries: Sequence[Entry]) -> "Future[Ends]":
+    def append(self, entries: Sequence[Message]) -> "Future[Ends]":
         """Append records to their logs: all of them or none; the future is done once they are durable."""
         return self.write((), entries)
 
-    def write(self, rows: Sequence[tuple[str, bytes | None, bytes, int]], entries: Sequence[Entry]) -> "Future[Ends]":
+    def write(self, rows: Sequence[Message], entries: Sequence[Message]) -> "Future[Ends]":
         """Write rows of state (changelog, value or None, key, partition) and records, as one.
 
         The future's error is a :class:`LedgerError`: nothing of it is in the file, and it may be written again.
@@ -265,8 +253,8 @@ class Ledger:
                 kept.append((place, now, entry.key, entry.value, headers))
         self._many(_RECORDS, kept)
         self._many(_LATEST, latest)
-        put = [(self._changelog(topic, part), key, value) for topic, value, key, part in job.rows if value is not None]
-        gone = [(self._changelog(topic, part), key) for topic, value, key, part in job.rows if value is None]
+        put = [(self._changelog(topic, part), key, value) for topic, value, key, part, _ in job.rows if value is not None]
+        gone = [(self._changelog(topic, part), key) for topic, value, key, part, _ in job.rows if value is None]
         self._many(_FORGET, gone)
         self._many(_ROWS, put)
         return ends

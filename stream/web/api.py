@@ -35,6 +35,7 @@ _COLUMNS = (
     "why",
     "currency",
     "since",
+    "name",
 )
 _NO_ALERTS = "another worker holds the alerts, or they are being read back (accepted: ask that worker, or `vigie web`)"
 #: Where a spreadsheet takes a cell for a formula; in half of Europe a semicolon begins the next cell.
@@ -71,6 +72,7 @@ async def kpis(request: Request) -> Response:
     still restoring or another worker holds the view, the header ``Vigie-Source`` is ``cache``. 503 while there are no
     numbers, or where the last known ones do not hold all that is asked for: the message says who does. Of a dimension with
     more than 300 values those are given in which most goes on; the header ``Vigie-Left-Out`` says how many are not.
+    ``name`` is what people call an owner who is in the table of ``owners``; the segment keeps the id.
     """
     ctx = context(request)
     wanted, windows, by = _names(request, "kpi"), _names(request, "window"), _names(request, "by")
@@ -91,6 +93,7 @@ async def kpis(request: Request) -> Response:
         return _unready(ctx, why)
     if wanted:
         readings = [reading for reading in readings if reading["kpi"] in wanted]
+    readings = ctx.named(readings)
     headers = {"vigie-source": source}
     # A snapshot holds a dimension whole or not at all.
     count = ctx.live_board.source.count if source == "view" else lambda _: 0

@@ -39,7 +39,7 @@ def build_web(
     view is loading. Further routers (webhooks) may be included in what is returned. ``app.state.vigie.live.stop`` ends the open
     streams: give it to ``serve``.
     """
-    ctx = Context(board, status, alerts, settings.business, settings.instance, cached, cache_state)
+    ctx = Context(board, status, alerts, settings.business, settings.instance, settings.people, cached, cache_state)
 
     async def totals(window: str) -> Sequence[Reading]:
         async def ask(answering: Board) -> Sequence[Reading]:

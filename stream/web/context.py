@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from fastapi import Request
 
+from models.owners import Owners
 from stream.config.settings import BusinessSettings
 from stream.readings.board import Board, Reading, Unavailable
 from stream.web.health import Health, judge
@@ -27,11 +28,19 @@ class Context:
     alerts: Alerts
     business: BusinessSettings
     instance: str
+    people: Owners = field(default_factory=Owners)
     cached: Callable[[], Board | None] = lambda: None
     cache_state: Callable[[], Mapping[str, Any] | None] = lambda: None
     live: Live = field(init=False)
     #: What else an operator has to know, asked for each time: a line each, shown as degraded.
     warnings: list[Callable[[], Sequence[str]]] = field(default_factory=list)
+
+    def named(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """Return the readings with the ``name`` that people call their segment by, where it has another one than its id."""
+        return [
+            reading if (owner := self.people.get(reading["segment"].get("owner"))) is None else {**reading, "name": owner.name}
+            for reading in readings
+        ]
 
     def health(self) -> Health:
         """Return the judgement over engine, view and cache, and the warnings of others."""

@@ -38,7 +38,7 @@ _READING = _object(
         "kpi": _TEXT, "window": _TEXT, "segment": {"type": "object", "additionalProperties": _TEXT}, "from": _TIME, "at": _TIME,
         "value": _NUMBER, "unit": _TEXT,
     },
-    numerator=_NUMBER, denominator=_NUMBER, low=_NUMBER, high=_NUMBER, why=_TEXT, since=_TIME,
+    numerator=_NUMBER, denominator=_NUMBER, low=_NUMBER, high=_NUMBER, why=_TEXT, since=_TIME, name=_TEXT,
 )  # fmt: skip
 _HEALTH = _object(
     {
@@ -56,6 +56,14 @@ _ALERT = _object({"id": _TEXT, "rule": _TEXT, "severity": _TEXT, "state": _TEXT,
 _PAST = _object({"records": _list({"type": "object"}), "next": _or_null({"type": "integer"})})
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _EXPECTED = _object({"at": _TIME, "win": _SHARE, "model": _TEXT, "terms": _list({"type": "object"}), "why": _TEXT})
+_LETTER = _object({"id": _TEXT, "reason": _TEXT, "detail": _TEXT, "topic": _TEXT, "first_seen": _COUNT, "redrives": _COUNT})
+_LETTERS = _object({"letters": _list(_LETTER), "left_out": _COUNT, "damaged": _list(_TEXT)})
+_REDRIVE = {
+    **_object({}, ids=_list(_TEXT), reasons=_list(_TEXT), force={"type": "boolean"}),
+    "additionalProperties": False,
+    "example": {"ids": ["deals-0-17"]},
+}
+_REDRIVEN = _object({"sent": _COUNT, "refused": {"type": "object"}, "missing": _list(_TEXT)})
 _WANTED = {
     **_object({"matchers": {**_list(_TEXT), "minItems": 1}}, starts=_TEXT, ends=_TEXT, duration=_TEXT, comment=_TEXT),
     "additionalProperties": False,
@@ -153,6 +161,31 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "responses": {
             "200": _said("Records, newest first", _PAST),
             **_errors(**_OPERATOR, _400="A parameter that is not known", _503="Others are reading, or the broker is away"),
+        },
+    },
+    ("get", "/api/dead-letters"): {
+        **_BEARER,
+        "parameters": _query("reason"),
+        "responses": {
+            "200": _said("Those that stand, oldest first", _LETTERS),
+            **_errors(**_OPERATOR, **_UNREAD, _503="The broker is away"),
+        },
+    },
+    ("get", "/api/dead-letters/{id}"): {
+        **_BEARER,
+        "responses": {
+            "200": _said("One, with the record", _LETTER),
+            **_errors(**_OPERATOR, **_UNREAD, _404="No such dead letter", _503="The broker is away"),
+        },
+    },
+    ("post", "/api/dead-letters/redrive"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema=_REDRIVE),
+        "responses": {
+            "200": _said("What became of them", _REDRIVEN),
+            **_errors(
+                **_OPERATOR, **_UNREAD, _409="Another redrive has begun, or bad settings", _503="The broker is away"
+            ),
         },
     },
     ("get", "/api/predictions/{deal}"): {

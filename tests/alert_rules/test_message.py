@@ -8,6 +8,7 @@ import pytest
 from alert_rules.durations import day_of, human, moment, parse, plural, working
 from alert_rules.evaluate import evaluate, orphaned
 from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.explain import explanation, no_link
 from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.message import message
 from alert_rules.watch import WatchEntities
@@ -73,6 +74,17 @@ def test_an_owners_figure_names_the_owner() -> None:
     assert said.title == "[CRITICAL] Win rate · owner Ann Lee: 10 %" and said.text.startswith("Win rate of Ann Lee is 10%")
     assert said.data["segment"] == {"owner": "12345"}
     assert message(by_owner, fired).title == "[CRITICAL] Win rate · owner 12345: 10 %"
+
+
+def test_what_moved_a_figure_by_owner_names_the_owners() -> None:
+    parts = [{"segment": "12345", "effect": -0.06}, {"segment": "9", "effect": 0.01}, {"others": 3, "effect": 0.02}]
+    because = {"moved_by": [{"dimension": "owner", "segments": parts}, {"dimension": "source", "segments": parts}]}
+    _, (fired,) = evaluate(rule(**{"for": 0}), None, reading(0, 0.1))
+    why = explanation(RULE, fired, because, no_link, PEOPLE)
+    assert why["moved_by"][0]["segments"] == [parts[0] | {"name": "Ann Lee"}, *parts[1:]]
+    assert why["moved_by"][1]["segments"] == parts, "a source of that name is nobody"
+    text = message(RULE, fired, why, PEOPLE).text
+    assert "Moved by owner: Ann Lee −6 points; 9 +1 point;" in text and "Moved by source: 12345 −6 points" in text
 
 
 def test_titles() -> None:

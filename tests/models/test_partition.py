@@ -458,6 +458,7 @@ def test_a_record_in_the_wrong_partition_is_sent_to_its_entitys_own() -> None:
     )
     outputs = [o for o in partition.changes().outputs if o.topic == "deals"]
     assert [(o.key, o.partition) for o in outputs] == [(b"there", None)] * 3
+    assert [list(o.headers) for o in outputs] == [[], [("trace", None), ("x", b"\xff")], []]
     assert orjson.loads(outputs[0].value or b"") == there
     assert orjson.loads(outputs[1].value or b"") == {**there, "data": {"amount": "5"}}
     assert partition.outcomes["deals", "deal.created", "readdressed"] == 3

@@ -39,10 +39,12 @@ def test_a_file(delimiter: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("id,team\n1,x\n", ["owners.csv:1: found the columns id, team (accepted: id, name, team, email, email_hash, slack"]),
-        ("id,name,phone\n", ["found the columns id, name, phone"]),
-        ("", ["found the columns none"]),
-        ("id,name\n1,Ann\n1,Bob\n,Eve\n2,\n", [":3: id: '1' is there twice", ":4: id: empty", ":5: name: Field required"]),
+        ("id,team\n1,x\n", ["owners.csv:1: no column name (accepted: the columns id, name, team, email, email_hash, slack"]),
+        ("id,name,phone\n", [":1: the name of column 3 is not known"]),
+        ("id,name,id\n", [":1: id is there twice"]),
+        ("", [":1: no column id; no column name (accepted"]),
+        ("77,Ann Secret\n", [":1: no column id; no column name; the name of column 1, 2 is not known (accepted"]),
+        ("id,name\n1,Ann\n1,Bob\n,Eve\n2,\n", [":3: id: the same as in line 2", ":4: id: empty", ":5: name: Field required"]),
         ("id,name,slack\n1,Ann,@ann\n", [":2: slack: String should match pattern"]),
     ],
 )
@@ -52,7 +54,26 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(text: str, said: list[s
         settings(tmp_path, str(tmp_path / "owners.csv"))
     assert len(error.value.problems) == len(said)
     for problem, part in zip(error.value.problems, said, strict=True):
-        assert part in problem
+        assert part in problem and "Secret" not in problem
+
+
+@pytest.mark.parametrize(
+    ("owners", "said"),
+    [
+        (
+            '{"77": {nmae: Secret}}',
+            ["owners.77.name: Field required", 'owners.77.nmae: there is no such setting (did you mean "name"?)'],
+        ),
+        ('{"77": {name: Ann, slack: "@secret"}}', ["owners.77.slack: String should match pattern '^[UW][A-Z0-9]{2,20}$'"]),
+        ("{77: Secret}", ["owners.77: a key that is no text (accepted: text, in quotation marks)"]),
+        ("[Secret]", ["owners: found a list (accepted: a table, or the path of a file)"]),
+        ("7", ["owners: found a number (accepted: a table, or the path of a file)"]),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_said_once_without_its_values(owners: str, said: list[str], tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as error:
+        settings(tmp_path, owners)
+    assert [problem.split(": ", 1)[1] for problem in error.value.problems] == said
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

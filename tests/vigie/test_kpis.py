@@ -69,6 +69,16 @@ def test_readings_as_a_table(server: tuple[str, type[Handler]]) -> None:
     assert "time_to_close_won – no deal whose creation is known was won in the window" in rows
 
 
+def test_owners_have_their_names(server: tuple[str, type[Handler]]) -> None:
+    url, handler = server
+    reading = {"from": "", "at": "", "window": "7d", "kpi": "sales", "value": 3, "unit": "count"}
+    handler.body = orjson.dumps(
+        [reading | {"segment": {"owner": id}, **name} for id, name in (("17", {"name": "Ann"}), ("18", {}))]
+    )
+    result = RUN.invoke(app, ["--url", url, "--by", "owner"])
+    assert [" ".join(line.split()) for line in result.stdout.splitlines()] == ["sales, 7d", "Ann (owner=17) 3", "owner=18 3"]
+
+
 def test_80_columns_are_enough(server: tuple[str, type[Handler]]) -> None:
     """No word is broken, no line is longer, no number is written as a power of ten."""
     url, handler = server

@@ -58,14 +58,14 @@ async def test_events_get_in_and_dead_letters_are_seen(tmp_path: Path, monkeypat
     code, said = await vigie("publish", "/dev/null")
     assert code == 1 and "(accepted: an instance that runs there, such as `vigie up`" in said, said
     code, said = await vigie("dead-letters", "list")
-    assert code == 1 and "start `vigie up`" in said, said
+    assert code == 1 and "(accepted: an instance that runs there, such as `vigie up`" in said, said
 
     file, worse = tmp_path / "history.jsonl", tmp_path / "worse.jsonl"
     file.write_bytes(b"\n".join(orjson.dumps(one) for one in history(wall_clock())))
     worse.write_bytes(orjson.dumps({"type": "nonsense.happened"}))
     running = asyncio.create_task(up(load(environ={}, web__port=port, kafka__partitions=2), demo=False, seed=1))
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as web, asyncio.timeout(240):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as web, asyncio.timeout(480):
             await _ready(web, running)
             code, said = await vigie("publish", str(file))
             assert code == 0 and "701 events acknowledged" in said, said
@@ -78,7 +78,10 @@ async def test_events_get_in_and_dead_letters_are_seen(tmp_path: Path, monkeypat
             assert code == 1 and "belongs to no topic" in said, said
             code, said = await vigie("dead-letters", "list")
             assert code == 0 and "bad_amount data.amount: found 'plenty'" in said, said
-            code, said = await vigie("dead-letters", "redrive", "--all")
+            letter = said.split()[0]
+            code, said = await vigie("dead-letters", "show", letter)
+            assert code == 0 and '\\"amount\\":\\"plenty\\"' in said and f'"id": "{letter}"' in said, said
+            code, said = await vigie("dead-letters", "redrive", "--all", "--url", f"http://127.0.0.1:{port}")
             assert "2 sent again, 0 not" in said, said
 
             own = local.found(port)
@@ -92,6 +95,16 @@ async def test_events_get_in_and_dead_letters_are_seen(tmp_path: Path, monkeypat
             ):
                 assert (await web.post("/api/events", content=line, headers=headers)).status_code == status
             headers = {"authorization": f"Bearer {own.token}"}
+            assert (await web.get("/api/dead-letters")).status_code == 401, "they hold what senders sent"
+            for path, status, words in (
+                ("?reason=taste", 400, "reason: found 'taste' (accepted: no_value, "),
+                ("/deals-0-123456", 404, "no dead letter 'deals-0-123456'"),
+            ):
+                answer = await web.get(f"/api/dead-letters{path}", headers=headers)
+                assert (answer.status_code, words in answer.json()["error"]) == (status, True), answer.text
+            for body, words in ((b"[]", "found []"), (b'{"id": []}', "found ['id']"), (b'{"force": 1}', "force: found 1")):
+                answer = await web.post("/api/dead-letters/redrive", content=body, headers=headers)
+                assert (answer.status_code, words in answer.json()["error"]) == (400, True), answer.text
             assert (await web.post("/api/events", content=b"x\n" * 501, headers=headers)).status_code == 413
             assert (await web.post("/api/events", content=b"x" * (1 << 20) + b"x", headers=headers)).status_code == 413
             mixed = (await web.post("/api/events", content=line + b"\nx", headers=headers)).json()
@@ -152,7 +165,7 @@ def test_who_asks_is_told_by_every_command_that_reads(
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         Path("vigie.yaml").write_text(f"web: {{port: {server.server_port}}}")
-        with announced(server.server_port, Local("left-for-its-user", "127.0.0.1:1")):
+        with announced(server.server_port, Local("left-for-its-user")):
             for token, expected in (("", "Bearer left-for-its-user"), ("an-operator-s-token", "Bearer an-operator-s-token")):
                 monkeypatch.setenv("VIGIE_TOKEN", token)
                 asked.clear()
@@ -172,7 +185,7 @@ def test_where_the_instance_of_some_settings_is(host: str, address: str) -> None
 
 def test_a_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    told = Local("a-token", "127.0.0.1:1")
+    told = Local("a-token")
     with announced(8080, told):
         assert local.found(8080) == told and local.found(8081) is None
         local.folder().chmod(0o755)
@@ -180,7 +193,7 @@ def test_a_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, monkeypatch
         with announced(8081, told):
             assert not (local.folder() / "8081.json").exists()
         local.folder().chmod(0o700)
-        with announced(8080, Local("the next one's", "")):
+        with announced(8080, Local("the next one's")):
             pass
     other = tmp_path / "elsewhere"
     other.mkdir(mode=0o700)

@@ -22,7 +22,6 @@ from stream.sources.backfill.names import Names
 from stream.sources.crm import hubspot
 from stream.sources.crm.base import Ignored, Item, Unusable
 from stream.sources.crm.values import event, event_id, identifier, moment, text, yes
-from stream.sources.files.ids import damage
 from stream.sources.files.text import SourceFileError
 
 #: Properties that show what a record is.
@@ -78,9 +77,7 @@ def _record(record: Mapping[str, Any], kind: str | None, options: Options, names
     kind = kind or next((one for one, signs in _SIGNS.items() if signs & (histories.keys() | now.keys())), None)
     if kind is None:
         raise Unusable(Reason.INVALID_DATA, f"{shown(id)}: nothing shows what it is (accepted: --object {', '.join(KINDS)})")
-    subject = identifier(id, "id")
-    if wrong := damage(subject, whole=True):
-        raise Unusable(Reason.INVALID_DATA, f"id: {wrong}")
+    subject = identifier(id, "id", whole=True)
     note = {"objectId": subject, "objectTypeId": hubspot.TYPE_IDS[kind]}
     if kind == "deal":
         unmapped(_latest(histories, now), now, names, tally)

@@ -78,7 +78,7 @@ def _listed(row: Mapping[str, Any], lists: Lists) -> bool:
             lists.stages.append(ListedStage(str(stage.get("id")), str(stage.get("label")), name, kind))
     elif "IsWon" in row and name:  # Salesforce
         api = str(row.get("ApiName") or name)
-        kind = _kind(row.get("IsClosed"), flag(str(row["IsWon"])) is True)
+        kind = _kind(row.get("IsClosed"), flag(row["IsWon"]) is True)
         lists.stages.append(ListedStage(api, name, "", kind))
     elif "pipeline_id" in row and id:  # Pipedrive: a stage, in which every deal is open
         lists.stages.append(ListedStage(id, name, str(row.get("pipeline_name") or row["pipeline_id"]), None))
@@ -94,7 +94,7 @@ def _listed(row: Mapping[str, Any], lists: Lists) -> bool:
 
 
 def _kind(closed: Any, won: bool) -> Kind:
-    if flag(str(closed)) is not True:
+    if flag(closed) is not True:
         return "open"
     return "won" if won else "lost"
 

@@ -22,7 +22,6 @@ from stream.sources.crm import pipedrive
 from stream.sources.crm.base import Unusable
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.values import identifier, moment, yes
-from stream.sources.files.ids import damage
 
 #: Fields of the change log under another name than in webhooks.
 _RENAMED = {"user_id": "owner_id"}
@@ -86,9 +85,7 @@ def _sorted(record: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]] | N
         if kind == "activity":
             return f"activity {identifier(data.get('id'), 'id')}", "activity", data
         return None
-    id = identifier(record.get("id"), "id")
-    if wrong := damage(id, whole="-" not in id):  # leads have UUIDs
-        raise Unusable(Reason.INVALID_DATA, f"id: {wrong}")
+    id = identifier(record.get("id"), "id", whole="-" not in str(record.get("id")))  # leads have UUIDs
     if "stage_id" in record:
         return f"deal {id}", "deal", record
     if "done" in record and "type" in record:

@@ -18,7 +18,7 @@ from models.events.scalars import shown
 from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.lead_when import lead_fields, makes_lead
-from stream.sources.crm.lookup import flag, lookup
+from stream.sources.crm.lookup import is_set, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import any_same, hmac_base64, keys_of, signature_of, stamp, timely
 from stream.sources.crm.values import (
@@ -201,7 +201,7 @@ def _property(entity: str, note: Mapping[str, Any], subject: str, settings: Sour
         if name == "dealstage" and text(value, name) is not None:
             kind = ENTERED[stage_kind(value, settings, STAGES)]
             return _event(note, settings, kind, subject, id, {"stage": attribute("stage", value, settings)})
-        if name in _FLAGS and flag(value, name):
+        if name in _FLAGS and is_set(value, name):
             return _event(note, settings, _FLAGS[name], subject, id)
     else:
         if name == LAST_CONTACT and text(value, name) is not None:
@@ -257,13 +257,13 @@ def _association(note: Mapping[str, Any], settings: SourceSettings) -> Iterator[
     if names[0] != "deal" or attribute_ is None:
         yield Ignored(f"associationChange: {shown(note.get('associationType'))} is no attribute of a deal")
         return
-    value = None if flag(note.get("associationRemoved"), "associationRemoved") else _subject(names[1], ids[1])
+    value = None if is_set(note.get("associationRemoved"), "associationRemoved") else _subject(names[1], ids[1])
     id = ("deal", ids[0], attribute_, _at(note), ids[1], "removed" if value is None else "added")
     yield _event(note, settings, "deal.updated", ids[0], id, {attribute_: value})
 
 
 def _deed(kind: str, id: str, entity: str, other: str, note: Mapping[str, Any], settings: SourceSettings) -> Item:
-    if flag(note.get("associationRemoved"), "associationRemoved"):
+    if is_set(note.get("associationRemoved"), "associationRemoved"):
         return Ignored(f"associationChange: a {kind} was taken from a {entity}, which takes no contact back")
     subject = _subject(entity, other)
     if entity == "deal":

@@ -7,19 +7,17 @@ from typing import Any, TypeVar
 from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm.base import Unusable
+from stream.sources.crm.words import flag
 
 T = TypeVar("T")
-YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
 
 
-def flag(value: Any, name: str) -> bool:
-    """Whether a flag is set; raise :class:`Unusable` for what is neither a yes nor a no. Empty and absent are a no."""
-    if value is None or value == "" or isinstance(value, bool):
-        return value is True
-    found = str(value).strip().lower()
-    if not isinstance(value, str | int) or found not in (*YES, *_NO):
+def is_set(value: Any, name: str) -> bool:
+    """Whether a flag is set (:func:`stream.sources.crm.words.flag`); raise :class:`Unusable` for what is neither yes nor no."""
+    said = flag(value)
+    if said is None:
         raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is true or false")
-    return found in YES
+    return said
 
 
 def word(value: str) -> str:

@@ -12,7 +12,7 @@ from models.events.scalars import shown
 from stream.sources.crm.base import Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import parse
 from stream.sources.crm.lead_when import lead_fields, makes_lead
-from stream.sources.crm.lookup import flag, lookup
+from stream.sources.crm.lookup import is_set, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import basic
 from stream.sources.crm.values import (
@@ -179,12 +179,12 @@ def _lead(
         if any(_changed(name, now, before) for name in makes):
             yield _event(meta, settings, "lead.created", {}, "lead")
         yield _event(meta, settings, "lead.updated", found)
-    if flag(data.get("is_archived"), "is_archived") and _changed("is_archived", data, previous):
+    if is_set(data.get("is_archived"), "is_archived") and _changed("is_archived", data, previous):
         yield _event(meta, settings, "lead.disqualified", {}, "archived")
 
 
 def _activity(meta: Mapping[str, Any], data: Mapping[str, Any], settings: SourceSettings) -> Iterator[Item]:
-    if meta["action"] == "delete" or not flag(data.get("done"), "done"):
+    if meta["action"] == "delete" or not is_set(data.get("done"), "done"):
         yield Ignored("activity: not done, or deleted")
         return
     kind = text(data.get("type"), "type") or "activity"

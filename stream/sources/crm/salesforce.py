@@ -15,7 +15,7 @@ from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item,
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.changed_fields import cleared_unnamed, said
 from stream.sources.crm.lead_when import lead_fields, makes_lead
-from stream.sources.crm.lookup import flag, lookup
+from stream.sources.crm.lookup import is_set, lookup
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.crm.signing import bearer, credentials, same
 from stream.sources.crm.values import (
@@ -64,6 +64,8 @@ _DONE = dict.fromkeys(
 )
 _MADE = ("CreatedDate",)
 _CHANGED = ("LastModifiedDate", "SystemModstamp")
+#: When an opportunity entered its stage, where a message has it.
+_STEPPED = "LastStageChangeDate"
 _CHANGES = ("CREATE", "UPDATE", "DELETE", "UNDELETE")
 #: Objects whose ids are told in 15 characters here and in 18 there.
 _KEYED = ("001", "003", "006", "00Q")
@@ -200,14 +202,14 @@ def record(
 def _opportunity(
     what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings, changed: int | None
 ) -> Iterator[Item]:
-    if what == "DELETE" or flag(fields.get("IsDeleted"), "IsDeleted"):
+    if what == "DELETE" or is_set(fields.get("IsDeleted"), "IsDeleted"):
         yield event(settings, "salesforce", "deal.deleted", subject, at, id)
         return
     found = attributes(fields, OPPORTUNITY, settings)
     stage = fields.get("StageName")
-    if flag(fields.get("IsWon"), "IsWon"):
+    if is_set(fields.get("IsWon"), "IsWon"):
         kind = "deal.won"
-    elif flag(fields.get("IsClosed"), "IsClosed") and "IsWon" in fields:
+    elif is_set(fields.get("IsClosed"), "IsClosed") and "IsWon" in fields:
         kind = "deal.lost"
     elif text(stage, "StageName") is not None:
         kind = ENTERED[stage_kind(stage, settings, _STAGES)]
@@ -222,13 +224,19 @@ def _opportunity(
         return
     if changed is not None and text(stage, "StageName") is not None:
         id = event_id("salesforce", "Opportunity", subject, "StageName", changed, fingerprint(stage))
+    if changed is None and kind != "deal.updated" and fields.get(_STEPPED):
+        # The whole record: the step may be long past, the edit that sent it is not.
+        stepped = min(moment(fields[_STEPPED], _STEPPED), at)
+        step: dict[str, Any] = {name: found[name] for name in ("stage", "pipeline") if name in found}
+        yield event(settings, "salesforce", kind, subject, stepped, event_id(id, "step"), step)
+        kind = "deal.updated"
     yield event(settings, "salesforce", kind, subject, at, id, found)
 
 
 def _lead(
     what: str, fields: Mapping[str, Any], subject: str, at: int, id: str, settings: SourceSettings, changed: int | None
 ) -> Iterator[Item]:
-    if what == "DELETE" or flag(fields.get("IsDeleted"), "IsDeleted"):
+    if what == "DELETE" or is_set(fields.get("IsDeleted"), "IsDeleted"):
         into = text(fields.get("MasterRecordId"), "MasterRecordId")
         if into is None:
             yield event(settings, "salesforce", "lead.deleted", subject, at, id)
@@ -250,7 +258,7 @@ def _lead(
     if changed is not None:
         converted = event_id("salesforce", "Lead", subject, "converted")
         stepped = event_id("salesforce", "Lead", subject, "Status", changed, fingerprint(fields.get("Status")))
-    if flag(fields.get("IsConverted"), "IsConverted"):
+    if is_set(fields.get("IsConverted"), "IsConverted"):
         deal = {"deal_id": fields.get("ConvertedOpportunityId"), "account_id": fields.get("ConvertedAccountId")}
         data = {name: record_id(value, name) for name, value in deal.items() if value}
         yield event(settings, "salesforce", "lead.converted", subject, at, converted, data)
@@ -273,7 +281,7 @@ def _activity(object_: str, what: str, fields: Mapping[str, Any], at: int, id: s
         at = moment(fields["CreatedDate"], "CreatedDate")
     deal, person = (record_id(fields[name], name) if fields.get(name) else None for name in ("WhatId", "WhoId"))
     status = text(fields.get("Status"), "Status")
-    done = flag(fields.get("IsClosed"), "IsClosed") or status is None or lookup(status, _DONE) is not None
+    done = is_set(fields.get("IsClosed"), "IsClosed") or status is None or lookup(status, _DONE) is not None
     if object_ == "Task" and not done:
         return Ignored("Task: not done yet")
     if object_ == "Task" and status is not None and what == "UPDATE":

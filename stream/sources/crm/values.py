@@ -18,8 +18,9 @@ from models.calendar import epoch_ms, iso
 from models.events.refused import Reason
 from models.events.scalars import EARLIEST, ID_LENGTH, TEXT_LENGTH, shown
 from stream.sources.crm.base import Unusable
-from stream.sources.crm.lookup import YES, lookup
+from stream.sources.crm.lookup import lookup
 from stream.sources.crm.settings import SourceSettings, Stage
+from stream.sources.crm.words import flag
 from stream.sources.files.ids import damage
 
 _AMOUNTS = ("amount", "cost")
@@ -50,14 +51,17 @@ def text(value: Any, name: str) -> str | None:
     raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is text or a number")
 
 
-def identifier(value: Any, name: str) -> str:
-    """Return an id: a non-empty text or a whole number. What cannot be one is refused, as it would be many records' at once."""
+def identifier(value: Any, name: str, *, whole: bool = False) -> str:
+    """Return an id: a non-empty text or a whole number. What cannot be one is refused, as it would be many records' at once.
+
+    ``whole``: ids of this sender are whole numbers, so that less is enough to show what a spreadsheet has changed.
+    """
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)  # JSON does not tell 7.0 from 7
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         raise Unusable(Reason.INVALID_DATA, f"{name}: found {shown(value)}, accepted is an id, as text or a whole number")
     found = str(value).strip()
-    wrong = damage(found)
+    wrong = damage(found, whole=whole)
     if wrong is None and isinstance(value, int) and value < 0:
         wrong = f"found {value}, which no id is"
     if wrong is not None:
@@ -78,8 +82,8 @@ def mapping(value: Any, name: str) -> Mapping[str, Any]:
 
 
 def yes(value: Any) -> bool:
-    """Whether a flag is set, as JSON or as text."""
-    return value is True or (isinstance(value, str | int | float) and str(value).strip().lower() in YES)
+    """Whether a flag is set; what says neither yes nor no is a no."""
+    return flag(value) is True
 
 
 def scaled(value: Any, scale: float, name: str) -> Any:

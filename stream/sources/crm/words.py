@@ -54,10 +54,16 @@ def outcome(label: str) -> Outcome | None:
     return None
 
 
-def flag(text: str) -> bool | None:
-    """Return whether a yes-or-no cell says yes; None for another word. Empty is no."""
-    word = plain(text)
-    return True if word in _YES else False if word in _NO or not word else None
+def flag(value: object) -> bool | None:
+    """Return whether a flag of JSON or a yes-or-no cell says yes; None for what says neither. Empty and absent are no."""
+    if value is None or isinstance(value, bool):
+        return value is True
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, str | int):
+        return None
+    word = plain(str(value))
+    return True if word in _YES else False if word in _NO or not str(value).strip() else None
 
 
 # -- steps of leads ---------------------------------------------------------------------------------------------------

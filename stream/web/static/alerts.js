@@ -118,7 +118,7 @@ function fill_in(node, alert) {
     if (why.previous) say(label.before, why.previous.value === null ? why.previous.why ?? "—" : "change" in why ? fill(TEXT[lang].since_then, value(why.previous.value), moved(why.change)) : value(why.previous.value));
     if (why.total) say(label.total, value(why.total.value));
     if (typeof why.target?.value === "number") say(label.target, fill(TEXT[lang].due, value(why.target.value), why.target.to ? day(why.target.to) : "—", value(why.target.due)));
-    for (const one of why.moved_by ?? []) say(fill(label.moved, named("dimensions", one.dimension).toLocaleLowerCase(lang)), one.segments.map((part) => `${"others" in part ? fill(TEXT[lang].others, part.others) : part.segment} ${moved(part.effect)}`).join("; "));
+    for (const one of why.moved_by ?? []) say(fill(label.moved, named("dimensions", one.dimension).toLocaleLowerCase(lang)), one.segments.map((part) => `${"others" in part ? fill(TEXT[lang].others, part.others) : part.name ?? part.segment} ${moved(part.effect)}`).join("; "));
     if (why.behind?.length) say(label.behind, make("ol", {}, ...why.behind.map(behind)));
     if (why.resolves) say(label.ends, why.resolves);
     if (full.told?.length) say(label.told, full.told.join(", "));

@@ -174,7 +174,7 @@ async function loadTable() {
       by.get(name)[reading.kpi] = reading;
     }
     // Segments that other windows know of, but this one does not, are left out.
-    rows = [...by].map(([name, readings]) => ({ name, readings })).filter((row) => Object.values(row.readings).some((r) => r.value));
+    rows = [...by].map(([id, readings]) => ({ id, name: Object.values(readings)[0].name ?? id, readings })).filter((row) => Object.values(row.readings).some((r) => r.value));
     showTable();
   } finally { tableBusy = false; }
 }
@@ -192,7 +192,7 @@ function showTable() {
     return make("th", { scope: "col", "data-id": id, "aria-sort": column === id ? (order.down ? "descending" : "ascending") : null }, button);
   };
   const limit = 50;
-  const lines = sorted.slice(0, limit).map((row) => make("tr", {}, make("th", { scope: "row", title: row.name }, row.name || "—"), ...shown.map((kpi) => {
+  const lines = sorted.slice(0, limit).map((row) => make("tr", {}, make("th", { scope: "row", title: row.name === row.id ? row.id : `${row.name} (${row.id})` }, row.name || "—"), ...shown.map((kpi) => {
     const reading = row.readings[kpi.id];
     return reading?.value == null ? make("td", { class: "none", title: reading?.why ?? null }, "—") : make("td", { title: sample(reading, kpi) || null }, whole(reading.value, kpi.unit));
   })));

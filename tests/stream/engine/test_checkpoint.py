@@ -53,7 +53,13 @@ class FakeProducer:
         self.pending = []
 
     def produce(
-        self, topic: str, value: bytes | None, key: bytes, partition: int, done: Callable[..., None] | None = None
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes,
+        partition: int,
+        done: Callable[..., None] | None = None,
+        headers: list[tuple[str, bytes | None]] | None = None,
     ) -> None:
         if self.full:
             self.full -= 1

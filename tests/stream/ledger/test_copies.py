@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from stream.engine.backend import Message
 from stream.ledger.copies import backup, problems, restore
 from stream.ledger.lock import LedgerTaken
 from stream.ledger.schema import LedgerRefused
-from stream.ledger.store import Entry, Ledger
+from stream.ledger.store import Ledger
 
 CHANGELOG = "vigie-fold-deals-changelog"
 TOPICS = [("deals", 1, False), ("panes", 1, True), ("dead-letters", 1, False), (CHANGELOG, 1, True)]
@@ -34,8 +35,8 @@ def ledger(path: Path) -> Iterator[Ledger]:
 def write(ledger: Ledger, first: int, stop: int) -> None:
     """State and log move together: the row says how many records there are."""
     for n in range(first, stop):
-        rows = [(CHANGELOG, b"%d" % (n + 1), b"@deals", 0), (CHANGELOG, b"%d" % (n + 1), b"count", 0)]
-        ledger.write(rows, [Entry("deals", b"%d" % n, b"k", 0), Entry("panes", b"%d" % n, b"p", 0)]).result()
+        rows = [Message(CHANGELOG, b"%d" % (n + 1), b"@deals", 0), Message(CHANGELOG, b"%d" % (n + 1), b"count", 0)]
+        ledger.write(rows, [Message("deals", b"%d" % n, b"k", 0), Message("panes", b"%d" % n, b"p", 0)]).result()
 
 
 def counted(path: Path) -> tuple[int, int]:
@@ -122,8 +123,8 @@ def test_damage_is_found_and_not_restored(ledger: Ledger, path: Path, tmp_path: 
 
 def test_state_that_does_not_fit_the_logs_is_named(ledger: Ledger, path: Path) -> None:
     write(ledger, 0, 5)
-    ledger.write([(CHANGELOG, b"9", b"@deals", 0)], []).result()
+    ledger.write([Message(CHANGELOG, b"9", b"@deals", 0)], []).result()
     assert list(problems(path)) == [f"{CHANGELOG}/0: has folded deals up to 9, which ends at 5"]
-    ledger.write([(CHANGELOG, b"1", b"@deals", 0)], []).result()
+    ledger.write([Message(CHANGELOG, b"1", b"@deals", 0)], []).result()
     ledger.forget("deals", 0, 3)
     assert list(problems(path)) == [f"{CHANGELOG}/0: 2 records of deals are gone before they were folded"]

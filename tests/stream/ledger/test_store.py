@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from stream.engine.backend import Message
 from stream.ledger.keeping import TOMBSTONES, expire, give_back
 from stream.ledger.lock import LedgerTaken
 from stream.ledger.schema import LedgerRefused
-from stream.ledger.store import Entry, Ledger, LedgerError, LedgerFull
+from stream.ledger.store import Ledger, LedgerError, LedgerFull
 
 TOPICS = [("deals", 2, False), ("panes", 1, True), ("vigie-fold-changelog", 2, True)]
 
@@ -52,13 +53,13 @@ def again(path: Path, clock: Clock) -> Ledger:
     return found
 
 
-def deal(n: int, partition: int = 0) -> Entry:
-    return Entry("deals", b"value %d" % n, b"key %d" % n, partition)
+def deal(n: int, partition: int = 0) -> Message:
+    return Message("deals", b"value %d" % n, b"key %d" % n, partition)
 
 
 def test_records_come_back_in_their_order_with_arrival_key_value_and_headers(ledger: Ledger, clock: Clock) -> None:
     headers = [("ce_id", b"\xff\x00"), ("empty", None)]
-    ends = ledger.append([deal(1), Entry("deals", None, None, 1, headers), deal(2)]).result()
+    ends = ledger.append([deal(1), Message("deals", None, b"", 1, headers), deal(2)]).result()
     assert ends == {("deals", 0): 2, ("deals", 1): 1}
     found = ledger.read("deals", 0, 0, 10)
     assert found.end == 2
@@ -67,7 +68,7 @@ def test_records_come_back_in_their_order_with_arrival_key_value_and_headers(led
         (1, b"key 2", b"value 2", clock.now),
     ]
     other = ledger.read("deals", 1, 0, 10).records[0]
-    assert (other.key, other.value, list(other.headers)) == (None, None, headers)
+    assert (other.key, other.value, list(other.headers)) == (b"", None, headers)
 
 
 def test_a_stretch_ends_where_it_was_cut_or_at_the_logs_end(ledger: Ledger) -> None:
@@ -78,7 +79,7 @@ def test_a_stretch_ends_where_it_was_cut_or_at_the_logs_end(ledger: Ledger) -> N
 
 def test_a_job_that_cannot_be_written_leaves_nothing_and_the_others_are_whole(ledger: Ledger) -> None:
     good = ledger.append([deal(1)])
-    bad = ledger.append([deal(2), Entry("nowhere", b"", b"", 0)])
+    bad = ledger.append([deal(2), Message("nowhere", b"", b"", 0)])
     after = ledger.append([deal(3)])
     assert good.result() == {("deals", 0): 1}
     with pytest.raises(KeyError):
@@ -90,7 +91,7 @@ def test_a_job_that_cannot_be_written_leaves_nothing_and_the_others_are_whole(le
 def test_of_a_compacted_topic_the_last_record_of_each_key_is_kept_in_its_place(ledger: Ledger) -> None:
     for value in (b"1", b"2", None):
         ledger.append(
-            [Entry("panes", value, b"a", 0), Entry("panes", value, b"b", 0)] if value else [Entry("panes", None, b"a", 0)]
+            [Message("panes", value, b"a", 0), Message("panes", value, b"b", 0)] if value else [Message("panes", None, b"a", 0)]
         )
     ledger.append([]).result()
     found = ledger.read("panes", 0, 0, 10)
@@ -102,23 +103,23 @@ def test_of_a_compacted_topic_the_last_record_of_each_key_is_kept_in_its_place(l
 
 def test_one_job_may_write_a_key_twice(ledger: Ledger) -> None:
     changelog = "vigie-fold-changelog"
-    rows = [(changelog, b"1", b"k", 0), (changelog, b"2", b"k", 0)]
-    ledger.write(rows, [Entry("panes", b"1", b"a", 0), Entry("panes", b"2", b"a", 0)]).result()
+    rows = [Message(changelog, b"1", b"k", 0), Message(changelog, b"2", b"k", 0)]
+    ledger.write(rows, [Message("panes", b"1", b"a", 0), Message("panes", b"2", b"a", 0)]).result()
     assert ledger.rows(changelog, 0) == {b"k": b"2"}
     assert [(r.offset, r.value) for r in ledger.read("panes", 0, 0, 10).records] == [(1, b"2")]
 
 
 def test_rows_are_taken_away_and_kept_apart_by_partition(ledger: Ledger) -> None:
     changelog = "vigie-fold-changelog"
-    many = [(changelog, b"%d" % n, b"key %d" % n, n % 2) for n in range(501)]
+    many = [Message(changelog, b"%d" % n, b"key %d" % n, n % 2) for n in range(501)]
     ledger.write(many, []).result()
-    ledger.write([(changelog, None, b"key %d" % n, 0) for n in range(0, 501, 2) if n], []).result()
+    ledger.write([Message(changelog, None, b"key %d" % n, 0) for n in range(0, 501, 2) if n], []).result()
     assert ledger.rows(changelog, 0) == {b"key 0": b"0"}
     assert len(ledger.rows(changelog, 1)) == 250
 
 
 def test_everything_is_there_after_it_was_closed(path: Path, ledger: Ledger, clock: Clock) -> None:
-    ledger.write([("vigie-fold-changelog", b"v", b"k", 1)], [deal(1), Entry("panes", b"p", b"a", 0)]).result()
+    ledger.write([Message("vigie-fold-changelog", b"v", b"k", 1)], [deal(1), Message("panes", b"p", b"a", 0)]).result()
     ledger.close()
     found = again(path, clock)
     try:
@@ -133,7 +134,7 @@ def test_a_full_disk_is_named_and_nothing_of_the_job_is_there_until_there_is_roo
     ledger.append([deal(1)]).result()
     pages = ledger.do(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
     ledger.do(lambda c: c.execute(f"PRAGMA max_page_count = {pages}").fetchall())
-    large = [Entry("deals", bytes(100_000), b"large", 0)]
+    large = [Message("deals", bytes(100_000), b"large", 0)]
     with pytest.raises(LedgerFull, match="full"):
         ledger.append([deal(2), *large]).result()
     assert ledger.bounds("deals", 0) == (0, 1)
@@ -204,7 +205,7 @@ def test_where_a_log_begins_is_known_after_a_restart(path: Path, ledger: Ledger,
 
 
 def test_removed_keys_are_told_for_a_day(ledger: Ledger, clock: Clock) -> None:
-    ledger.append([Entry("panes", b"1", b"a", 0), Entry("panes", None, b"b", 0)]).result()
+    ledger.append([Message("panes", b"1", b"a", 0), Message("panes", None, b"b", 0)]).result()
     expire(ledger, {}, clock.now + TOMBSTONES, lambda topic, partition: None)
     assert len(ledger.read("panes", 0, 0, 10).records) == 2
     expire(ledger, {}, clock.now + TOMBSTONES + 1, lambda topic, partition: None)
@@ -212,7 +213,7 @@ def test_removed_keys_are_told_for_a_day(ledger: Ledger, clock: Clock) -> None:
 
 
 def test_room_is_given_back(ledger: Ledger, path: Path, clock: Clock) -> None:
-    ledger.append([Entry("deals", bytes(50_000), b"k", 0) for _ in range(1000)]).result()
+    ledger.append([Message("deals", bytes(50_000), b"k", 0) for _ in range(1000)]).result()
     ledger.do(lambda c: None)
     expire(ledger, {"deals": 0}, clock.now + 1, lambda topic, partition: None)
     give_back(ledger)
@@ -232,13 +233,14 @@ def test_who_listens_hears_of_what_is_readable(ledger: Ledger) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from stream.ledger.store import Entry, Ledger
+from stream.ledger.store import Ledger
+from stream.engine.backend import Message
 ledger = Ledger(Path(sys.argv[1]))
 ledger.declare([("deals", 2, False), ("panes", 1, True), ("vigie-fold-changelog", 2, True)])
 start = sum(ledger.bounds("deals", p)[1] for p in range(2))
 pending = []
 for n in range(start, start + 100_000):
-    job = [("vigie-fold-changelog", b"%d" % n, b"k%d" % (n % 50), 0)], [Entry("deals", b"%d" % n, b"k", 0)]
+    job = [Message("vigie-fold-changelog", b"%d" % n, b"k%d" % (n % 50), 0)], [Message("deals", b"%d" % n, b"k", 0)]
     pending.append((n, ledger.write(*job)))
     while len(pending) > 20 or (pending and pending[0][1].done()):
         n, future = pending.pop(0)

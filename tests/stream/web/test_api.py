@@ -73,6 +73,19 @@ async def test_csv_has_the_same_numbers():
     assert {r["currency"] for r in csv.DictReader(io.StringIO(counts))} == {""}
 
 
+async def test_owners_are_called_by_name_and_keep_their_ids():
+    """In JSON and CSV; who is in no table has the id alone, and so have other dimensions."""
+    async with client(application()) as web:
+        ids = [reading["segment"]["owner"] for reading in (await web.get("/api/kpis?kpi=sales&window=30d&by=owner")).json()]
+    asked = "/api/kpis?kpi=sales&window=30d&by=owner,source"
+    async with client(application(owners={ids[0]: "Ann Lee", "web": "no source"})) as web:
+        readings, table = (await web.get(asked)).json(), (await web.get(f"{asked}&format=csv")).text
+    assert [(r["segment"], r["name"]) for r in readings if "name" in r] == [({"owner": ids[0]}, "Ann Lee")]
+    rows = list(csv.DictReader(io.StringIO(table)))
+    assert [(row["segment"], row["name"]) for row in rows if row["name"]] == [(ids[0], "Ann Lee")]
+    assert len(rows) == len(readings) > len(ids) > 1
+
+
 def test_a_segment_cannot_become_a_formula_in_a_spreadsheet():
     reading = {"kpi": "sales", "window": "7d", "segment": {"source": '=HYPERLINK("evil")'}, "value": -3}
     (row,) = csv.DictReader(io.StringIO(to_csv([reading])))

@@ -31,9 +31,10 @@ CUT = """[...document.querySelectorAll('.value')].filter(
 class Ship:
     """A served application whose clock, state and alerts a test can turn."""
 
-    def __init__(self, acme: Company | None = None, **web: Any) -> None:
+    def __init__(self, acme: Company | None = None, *, owners: dict[str, str] | None = None, **web: Any) -> None:
         """Without a company of its own it shows the one that is shared, which must be left as it is. ``web`` are settings."""
         self.acme = acme or company()
+        self.owners = owners
         self.status: dict = {"state": "running", "partitions": {"roll-kpis": [0]}}
         self.alerts: list[dict] | None = []
         self.acts: list[tuple[str, str, str]] = []
@@ -43,7 +44,7 @@ class Ship:
         self.access = Access(WebSettings(**web), self.operators)
 
     async def start(self) -> None:
-        app = application(board(self.acme), self.status, alerts=lambda: self.alerts)
+        app = application(board(self.acme), self.status, self.owners, alerts=lambda: self.alerts)
         app.state.vigie.live._period = 0.05
         app.include_router(Operations(self.operators, self.put).router())
         app.add_middleware(Guard, access=self.access)
@@ -68,10 +69,10 @@ class Ship:
 
 @contextlib.asynccontextmanager
 async def opened(
-    acme: Company | None = None, *, path: str = "/?lang=en&window=30d", **window
+    acme: Company | None = None, *, path: str = "/?lang=en&window=30d", owners: dict[str, str] | None = None, **window
 ) -> AsyncIterator[tuple[Ship, Page]]:
     program("chromium", "chromium-browser", "google-chrome")
-    ship = Ship(acme)
+    ship = Ship(acme, owners=owners)
     await ship.start()
     try:
         async with browser() as page:
@@ -91,6 +92,17 @@ async def test_the_page_fits_and_asks_nobody_else(width, dark):
         assert await page.run(CUT) == 0
         assert page.errors == []
         assert all(url.startswith((ship.url, "data:")) for url in page.requests if not url.startswith("about:"))
+
+
+async def test_owners_have_their_names_and_the_id_on_a_look():
+    owner, *_ = company().view.segments("owner")
+    called = {owner: "Zoé of the Very Long Double-Barrelled Name"}
+    async with opened(path="/?lang=en&window=30d&by=owner", owners=called, width=390) as (_, page):
+        await page.until("document.querySelectorAll('tbody tr').length > 3")
+        cell = f"[...document.querySelectorAll('tbody th')].find(th => th.title.endsWith('({owner})'))"
+        assert await page.run(f"{cell}.textContent") == called[owner]
+        assert await page.run("document.documentElement.scrollWidth") == 390
+        assert page.errors == []
 
 
 async def test_numbers_move_without_a_reload():

@@ -34,12 +34,12 @@ def board(of: Company | None = None, clock: Callable[[], int] | None = None) -> 
     return Board(ViewSource(lambda: of.view, load_catalogue()), of.business.calendar, clock or (lambda: of.now))
 
 
-def application(over: Board | None = None, status: Any = RUNNING, **more: Any) -> FastAPI:
+def application(over: Board | None = None, status: Any = RUNNING, owners: Any = None, **more: Any) -> FastAPI:
     """Return a web application."""
     metrics = Metrics()
     over = over or board()
     metrics.show_kpis(over, ["7d", "30d"], ["source", "owner", "stage"], 20)
-    settings = load(environ={}, instance="test", business__timezone="Europe/Paris")
+    settings = load(environ={}, instance="test", business__timezone="Europe/Paris", owners=owners or {})
     return build_web(over, lambda: status, settings, scrape=metrics.scrape, **more)
 
 

@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, load, ordered
 from stream.sources.backfill.names import Names
 from stream.sources.crm import parse_settings
+from stream.sources.crm.base import Unusable
+from stream.sources.crm.lookup import is_set
+from stream.sources.crm.values import yes
 from stream.sources.crm.words import flag, lead_status, lifecycle, outcome
 from stream.sources.files import SourceFileError
 from tests.stream.sources.backfill.test_exports import write
@@ -83,6 +86,31 @@ def test_steps_of_leads_by_their_labels(label: str, status: str | None, stage: s
 )  # fmt: skip
 def test_a_yes_or_no_is_one_of_both(text: str, expected: bool | None) -> None:
     assert flag(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, True),
+        (1, True),
+        (1.0, True),
+        ("VRAI", True),
+        (None, False),
+        (0, False),
+        ("", False),
+        (2, None),
+        (0.5, None),
+        ("??", None),
+        ([], None),
+    ],
+)
+def test_flags_of_webhooks_are_read_as_those_of_exports(value: object, expected: bool | None) -> None:
+    assert flag(value) is expected and yes(value) is (expected is True)
+    if expected is None:
+        with pytest.raises(Unusable, match=r"f: found .*, accepted is true or false"):
+            is_set(value, "f")
+    else:
+        assert is_set(value, "f") is expected
 
 
 # -- HubSpot ----------------------------------------------------------------------------------------------------------

@@ -187,6 +187,20 @@ def test_salesforce_what_is_there_and_has_not_changed_is_no_step() -> None:
     assert [(e["type"], e["data"]) for e in verdict.events] == [("deal.updated", {"amount": 7})]
 
 
+def test_salesforce_a_whole_record_tells_its_close_when_it_was_and_its_edit_now() -> None:
+    """A deal heard of for the first time long after its close is not a sale of the day of its last edit."""
+    record = {"Id": "006A", "IsWon": "true", "StageName": "Closed Won", "Amount": "20", "CurrencyIsoCode": "EUR",
+              "CreatedDate": "2026-01-05T09:00:00Z", "LastModifiedDate": "2026-06-01T10:00:00Z"}  # fmt: skip
+    stepped = told("salesforce", s.outbound(record | {"LastStageChangeDate": "2026-02-03T08:00:00Z"})).events
+    assert [(one["type"], one["time"], one["data"].get("amount")) for one in stepped] == [
+        ("deal.won", "2026-02-03T08:00:00Z", None),
+        ("deal.updated", "2026-06-01T10:00:00Z", "20"),
+    ]
+    assert stepped[0]["data"] == {"stage": "Closed Won"} and stepped[0]["id"] != stepped[1]["id"]
+    (edited,) = told("salesforce", s.outbound(record)).events
+    assert (edited["type"], edited["time"]) == ("deal.won", "2026-06-01T10:00:00Z")
+
+
 def test_salesforce_fields_within_fields() -> None:
     fields = {"Name": {"FirstName": None, "LastName": None}, "Address": {"Country": "France", "City": None}, "OwnerId": None}
     tree = change(["Address.Country"], [], entity="Lead", **fields)
@@ -278,7 +292,7 @@ def test_standard_what_a_null_says_is_the_mappings_to_say() -> None:
 # -- an unknown word of a closed list ---------------------------------------------------------------------------------
 
 UNKNOWN: dict[str, tuple[str, Any, dict[str, Any], str]] = {
-    "hubspot, flag": ("hubspot", [s.hubspot_change("hs_is_closed_won", "Oui")], {}, "'Oui', accepted is true or false"),
+    "hubspot, flag": ("hubspot", [s.hubspot_change("hs_is_closed_won", "Bientôt")], {}, "'Bientôt', accepted is true or false"),
     "hubspot, link": (
         "hubspot",
         [
@@ -299,9 +313,9 @@ UNKNOWN: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     "salesforce, change": ("salesforce", s.cdc("UPSERT", Amount=1), {}, "changeType: found 'UPSERT', accepted are CREATE"),
     "salesforce, flag": (
         "salesforce",
-        s.outbound({"Id": "006A", "IsWon": "vrai"}),
+        s.outbound({"Id": "006A", "IsWon": "perhaps"}),
         {},
-        "IsWon: found 'vrai', accepted is true or false",
+        "IsWon: found 'perhaps', accepted is true or false",
     ),
     "close, status": (
         "close",
