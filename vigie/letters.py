@@ -1,23 +1,23 @@
 """Which dead letters stand, and how is one sent again exactly once?
 
-What is sent again, and that it was (:class:`models.events.dead_letter.Redrive`), is one Kafka transaction. A letter that comes
+What is sent again, and that it was (:class:`models.events.dead_letter.Redrive`), is one transaction. A letter that comes
 back keeps its id, and stands again; one that does not is done with.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, NamedTuple, Self
-
-import confluent_kafka
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from typing import NamedTuple, Self
 
 from models.events.dead_letter import DeadLetter, Redrive, decode, decode_redrive
-from stream.engine.client_logs import client_logger
+from stream.engine.backend import Message, Superseded
+from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, wall_clock
 from stream.engine.publisher import address
 from stream.engine.topics import partition_for
 
-_PATIENCE = 30.0  # seconds
+#: Records of the topic that are read at once.
+_BLOCK = 1_000
 #: Letters that are sent again in one transaction.
 _BATCH = 100
 
@@ -34,40 +34,20 @@ def read(options: EngineOptions, damaged: Callable[[str], None] = lambda text: N
 
     Raise ``KafkaException`` where the broker does not answer. What is written meanwhile is left out.
     """
-    consumer = confluent_kafka.Consumer(
-        options.client(
-            group_id=f"{options.group}-dead-letters",
-            enable_auto_commit=False,
-            isolation_level="read_committed",
-            enable_partition_eof=True,
-        ),
-        logger=client_logger(),
-    )
     topic = options.physical("dead-letters")
-    try:
-        wrong = consumer.list_topics(topic, timeout=5).topics[topic].error
-        if wrong is not None:
-            raise KafkaException(wrong)
-        if end is None:
-            _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=5)
-        consumer.assign([TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
-        while True:
-            for message in consumer.consume(1000, 0.1):
-                error = message.error()
-                if error is not None:
-                    if error.code() == KafkaError._PARTITION_EOF:
-                        return
-                    if not error.retriable():
-                        raise KafkaException(error)
-                elif message.offset() >= end:
-                    return
-                elif (value := message.value()) is not None:
+    with contextlib.closing(backend_of(options).log(options, "dead-letters")) as log:
+        at, stop = log.bounds()
+        if end is not None:
+            stop = min(end, stop)
+        while at < stop:
+            until = min(at + _BLOCK, stop)
+            for offset, value in log.block(at, until):
+                if value is not None:
                     try:
-                        yield Found(message.offset(), decode_redrive(value) or decode(value))
+                        yield Found(offset, decode_redrive(value) or decode(value))
                     except ValueError as problem:  # somebody else has written it
-                        damaged(f"{topic}, offset {message.offset()}: {problem}")
-    finally:
-        consumer.close()
+                        damaged(f"{topic}, offset {offset}: {problem}")
+            at = until
 
 
 def standing(options: EngineOptions, damaged: Callable[[str], None] = lambda text: None) -> Iterator[DeadLetter]:
@@ -107,12 +87,8 @@ class Redriver:
     def __init__(self, options: EngineOptions) -> None:
         self._options = options
         self.sent = self._waiting = 0
-        settings = options.client(
-            transactional_id=f"{options.group}-redrive", transaction_timeout_ms=60_000, linger_ms=5, compression_type="lz4"
-        )
-        self._producer = confluent_kafka.Producer(settings, logger=client_logger())
-        self._call(lambda: self._producer.init_transactions(_PATIENCE))
-        self._open = False
+        with _one_at_a_time():
+            self._transaction = backend_of(options).transaction(options, "redrive")
 
     def __enter__(self) -> Self:
         return self
@@ -120,17 +96,14 @@ class Redriver:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
             self.commit()
-        elif self._open and kind is not AnotherRedrive:
-            self._producer.abort_transaction(_PATIENCE)
+        elif kind is not AnotherRedrive:
+            self._transaction.abort()
 
     def send(self, topic: str, key: bytes, value: bytes | None, headers: list[tuple[str, bytes | None]] | None = None) -> None:
         """Write one record in the transaction under way."""
-        if not self._open:
-            self._call(self._producer.begin_transaction)
-            self._open = True
         partition = partition_for(key, self._options.partitions_of(topic))
-        more: dict[str, Any] = {"headers": headers} if headers else {}
-        self._call(lambda: self._producer.produce(self._options.physical(topic), value, key, partition, **more))
+        with _one_at_a_time():
+            self._transaction.write(Message(self._options.physical(topic), value, key, partition, headers or ()))
 
     def publish(self, value: bytes) -> None:
         """Write one event in structured mode."""
@@ -146,17 +119,16 @@ class Redriver:
 
     def commit(self) -> None:
         """Make all that was written visible, or nothing of it."""
-        if self._open:
-            self._call(lambda: self._producer.commit_transaction(_PATIENCE))
-            self._open = False
+        with _one_at_a_time():
+            self._transaction.commit()
         self.sent, self._waiting = self.sent + self._waiting, 0
 
-    def _call(self, call: Callable[[], object]) -> None:
-        try:
-            call()
-        except KafkaException as error:
-            if error.args[0].code() in (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
-                raise AnotherRedrive(
-                    "another `vigie dead-letters redrive` has begun; see what is left: vigie dead-letters list"
-                ) from None
-            raise
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    try:
+        yield
+    except Superseded:
+        raise AnotherRedrive(
+            "another `vigie dead-letters redrive` has begun; see what is left: vigie dead-letters list"
+        ) from None

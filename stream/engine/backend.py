@@ -44,6 +44,10 @@ class GaveUp(Exception):
     """The writer was told to stop trying (revoke or shutdown ran out of time); whether it is committed is unknown."""
 
 
+class Superseded(Exception):
+    """Another process has begun the same: what was not committed here was not written."""
+
+
 class Cancelled(Exception):
     """Another rebalance has begun, or the engine stops."""
 
@@ -100,6 +104,19 @@ class Producer(Protocol):
 
     def __len__(self) -> int:
         """Return how many records are not acknowledged yet."""
+
+
+class Transaction(Protocol):
+    """Writes records as one, again and again."""
+
+    def write(self, message: Message) -> None:
+        """Write one record in the transaction under way. Raises :class:`Superseded`."""
+
+    def commit(self) -> None:
+        """Make all that was written visible, or nothing of it. Raises :class:`Superseded`."""
+
+    def abort(self) -> None:
+        """Let nothing of what was written be seen."""
 
 
 class Log(Protocol):
@@ -168,3 +185,6 @@ class Backend(Protocol):
 
     def log(self, options: Any, topic: str) -> Log:
         """Return a topic of one partition, open for reading."""
+
+    def transaction(self, options: Any, name: str) -> Transaction:
+        """Return who writes records as one; it ends what another one of that name has not committed."""

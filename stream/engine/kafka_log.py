@@ -1,5 +1,6 @@
 """How is a stretch of a topic of one partition read from Kafka, without a group?"""
 
+import time
 from typing import Any
 
 import confluent_kafka
@@ -9,7 +10,7 @@ from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions
 
 _MOST = 2_000
-_PATIENCE = 5.0  # seconds
+_PATIENCE, _WAIT = 5.0, 0.05  # seconds
 
 
 class KafkaLog:
@@ -40,9 +41,13 @@ class KafkaLog:
         found: list[tuple[int, bytes | None]] = []
         consumer: Any = self._consumer
         consumer.assign([TopicPartition(self._topic, 0, start)])
+        heard = time.monotonic()
         while True:
-            messages = consumer.consume(_MOST, _PATIENCE)
-            if not messages:
+            # It waits for as many as it is asked for, or its time: so not for long.
+            messages = consumer.consume(_MOST, _WAIT)
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > _PATIENCE:
                 raise confluent_kafka.KafkaException(confluent_kafka.KafkaError(confluent_kafka.KafkaError._TIMED_OUT))
             for message in messages:
                 error = message.error()

@@ -8,12 +8,13 @@ from confluent_kafka import KafkaException
 
 from models.fold import Record
 from stream.engine import restore
-from stream.engine.backend import Backend, Flow, Log, Partition, Producer, Restored, Writer
+from stream.engine.backend import Backend, Flow, Log, Partition, Producer, Restored, Transaction, Writer
 from stream.engine.checkpoint import KafkaWriter
 from stream.engine.chunks import Ownership
 from stream.engine.client_logs import client_logger
 from stream.engine.faust_flow import FaustFlow
 from stream.engine.kafka_log import KafkaLog
+from stream.engine.kafka_transaction import KafkaTransaction
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.topics import check, summary
 
@@ -66,6 +67,10 @@ class OnKafka:
     def log(self, options: EngineOptions, topic: str) -> Log:
         """Return a reader of a topic."""
         return KafkaLog(options, topic)
+
+    def transaction(self, options: EngineOptions, name: str) -> Transaction:
+        """Return a transactional producer."""
+        return KafkaTransaction(options, name)
 
 
 _KAFKA = OnKafka()

@@ -6,7 +6,7 @@ from concurrent.futures import Future, wait
 from typing import Any
 
 from models.fold import Record
-from stream.engine.backend import POSITION, Cancelled, Flow, Log, Message, Partition, Producer, Restored, Writer
+from stream.engine.backend import POSITION, Cancelled, Flow, Log, Message, Partition, Producer, Restored, Transaction, Writer
 from stream.engine.chunks import Ownership
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.topics import declared
@@ -94,6 +94,32 @@ class OnLedger:
     def log(self, options: EngineOptions, topic: str) -> Log:
         """Return a reader of a topic."""
         return _Log(self.ledger, options.physical(topic))
+
+    def transaction(self, options: EngineOptions, name: str) -> Transaction:
+        """Return who writes records as one."""
+        return _Transaction(self.ledger)
+
+
+class _Transaction:
+    """Some records that are written together."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._messages: list[Message] = []
+
+    def write(self, message: Message) -> None:
+        """Have it written with the next commit."""
+        self._messages.append(message)
+
+    def commit(self) -> None:
+        """Write them, and wait for the disk; raise ``LedgerError`` where nothing of it could be."""
+        if self._messages:
+            self._ledger.append(self._messages).result()
+            self._messages = []
+
+    def abort(self) -> None:
+        """Forget them."""
+        self._messages = []
 
 
 class _Log:
