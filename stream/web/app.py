@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from models.calendar import iso
 from stream.settings import Settings
-from stream.web import api, page
+from stream.web import api, mine, page
 from stream.web.board import WINDOWS, Board, Reading, Unavailable, UnknownName
 from stream.web.context import Context, context
 from stream.web.health import Health
@@ -120,7 +120,9 @@ def _stream(app: FastAPI) -> None:
         except Full:
             return api.to_json({"error": "too many pages are open on this instance"}, 503, {"retry-after": "30"})
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(ctx.live.stream(window), media_type="text/event-stream", headers=headers)
+        reach = api.reach_of(request)
+        events = ctx.live.stream(window) if reach is None else mine.stream(ctx, reach, window)
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 def _metrics(app: FastAPI, scrape: Scrape) -> None:
