@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AclBinding
 from rich.console import Console
 from rich.table import Table
 
@@ -19,6 +20,7 @@ from agents.worker import entity_folds, prediction_folds
 from alert_rules.alerting import everything_to
 from models.calendar import calendar
 from stream import retention
+from stream.acls import ROLES, grant, rules
 from stream.catalogue import load_catalogue
 from stream.options import EngineOptions, FoldSpec
 from stream.settings import Settings
@@ -64,17 +66,35 @@ def table(ctx: typer.Context, config: Config = None) -> None:
 
 
 @app.command("create")
-def create_command(config: Config = None) -> None:
+def create_command(
+    grants: Annotated[
+        list[str] | None,
+        typer.Option("--grant", help="ROLE=PRINCIPAL: allow it what the role takes (publish, worker, web); may be repeated."),
+    ] = None,
+    config: Config = None,
+) -> None:
     """Create the topics that are missing; existing ones are left as they are."""
     settings = settings_of(config)
     options, folds = plan(settings)
+    allowed = [_granted(text, options, folds) for text in grants or ()]
     try:
         made = create(options, folds, replication=settings.kafka.replication)
+        for _, bindings in allowed:
+            grant(options, bindings)
     except KafkaException as error:
         refuse(no_broker(options.brokers, error))
+    for text, bindings in allowed:
+        console.print(f"{text}: {len(bindings)} rules", markup=False)
     for name in made:
         print(name)
     console.print(f"{len(made)} topics created, {len(declared(options, folds)) - len(made)} were there")
+
+
+def _granted(text: str, options: EngineOptions, folds: list[FoldSpec]) -> tuple[str, list[AclBinding]]:
+    role, equals, name = text.partition("=")
+    if role not in ROLES or not equals or not name:
+        refuse(f"--grant: found {text!r} (accepted: {', '.join(f'{role}=NAME' for role in ROLES)})", 2)
+    return text, rules(role, name if ":" in name else f"User:{name}", options, folds)
 
 
 @app.command("check")
