@@ -12,6 +12,7 @@ from alert_rules.outbox import DeliverNotifications, no_outcomes
 from alert_rules.outcome import Outcome, Retry
 from alert_rules.plan import Alerting, everything_to
 from models.fold import PartitionFold
+from stream.logs import INCIDENT
 from stream.options import FoldSpec, wall_clock
 from stream.waiting import end
 
@@ -110,6 +111,7 @@ class Deliverer:
             news.cancel()
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
+        INCIDENT.set(delivery.incident)  # of this task, and of what it logs
         try:
             outcome = await self.notifiers[delivery.receiver].send(replace(delivery, actions=self.actions(delivery)))
         except Exception as error:
