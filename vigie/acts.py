@@ -12,10 +12,10 @@ from fastapi import FastAPI
 from alert_rules.links import Link, LinkKey, Links
 from alert_rules.stages.silence import Silence
 from models.calendar import DAY_MS, iso
-from stream.history import History
-from stream.options import EngineOptions
-from stream.publisher import Publisher
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import EngineOptions
+from stream.engine.publisher import Publisher
+from stream.engine.topic_tail import TopicTail
 from stream.web.acting import Acting
 from stream.web.operate import Operations
 from stream.web.operators import Operators
@@ -51,7 +51,7 @@ def open_operations(
     """
     acts = Acts(options, settings.web.links.valid)
     stack.callback(acts.close)
-    history = History(options, "alerts")
+    history = TopicTail(options, "alerts")
     operations = Operations(operators, acts.put, standing=standing, silences=silences, history=history.last)
     secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
     acting = Acting(links_of(settings), acts.put, slack=secrets, first=acts.first, used=used, stands=stands, title=title)
@@ -93,7 +93,7 @@ class Acts:
             raise OSError(error.args[0].str()) from error
 
     def _first(self, link: Link, press: str) -> str | None:
-        history, end = History(self._options, "alerts"), time.monotonic() + _PATIENCE
+        history, end = TopicTail(self._options, "alerts"), time.monotonic() + _PATIENCE
         before = iso(link.expires - self._valid - _CLOCKS)  # nobody can have pressed what had not been made
 
         def pressed(tree: Mapping[str, Any]) -> bool:

@@ -21,9 +21,9 @@ from rich.markup import escape
 
 from models.events.scalars import clean_text
 from models.kpis.catalogue import CatalogueError
-from stream.errors import EngineError
+from stream.config.settings import Settings, SettingsError, load
+from stream.engine.errors import EngineError
 from stream.logs import JsonLines
-from stream.settings import Settings, SettingsError, load
 from stream.web.server import CannotListen
 from vigie.rules import RulesError
 

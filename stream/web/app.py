@@ -10,11 +10,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from models.calendar import iso
+from stream.config.settings import Settings
+from stream.engine.waiting import end
 from stream.logs import RequestIds
-from stream.settings import Settings
-from stream.waiting import end
+from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownName
 from stream.web import api, mine, page
-from stream.web.board import WINDOWS, Board, Reading, Unavailable, UnknownName
 from stream.web.context import Context, context
 from stream.web.health import Health
 from stream.web.live import Full, Live

@@ -9,7 +9,7 @@ from fastapi import Response
 
 from models.calendar import iso
 from models.kpis.entry import Kpi
-from stream.web.board import Reading, Unavailable
+from stream.readings.board import Reading, Unavailable
 from stream.web.context import Context
 from stream.web.live import event
 from stream.web.reach import Reach

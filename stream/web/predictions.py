@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from models.calendar import iso
 from models.fold import Changes, Record
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 from stream.web.api import reach_of, to_json
 
 Entity = Literal["deal", "lead"]

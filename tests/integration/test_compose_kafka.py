@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from models.calendar import iso
-from stream.options import wall_clock
+from stream.engine.options import wall_clock
 from tests.integration.installation import Installation, Worker, event, until
 from tests.kafka_broker import KafkaBroker
 from tests.tools import free_port

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stream.settings import Settings, SettingsError, load
-from stream.sites import SiteSettings
+from stream.config.settings import Settings, SettingsError, load
+from stream.config.tracker_settings import SiteSettings
 from stream.sources import tracker
 from stream.sources.files import FORMATS, FileEvent, FileReject, ReadOptions, SourceFileError, read_file
 

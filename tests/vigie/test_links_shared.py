@@ -12,10 +12,10 @@ from fastapi import FastAPI
 
 from alert_rules.delivery import Delivery
 from alert_rules.links import LinkKey, Links
-from stream.embedded import EmbeddedBroker
-from stream.history import History
-from stream.options import EngineOptions, wall_clock
-from stream.topics import declared
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EngineOptions, wall_clock
+from stream.engine.topic_tail import TopicTail
+from stream.engine.topics import declared
 from stream.web.acting import Acting
 from vigie.acts import Acts
 
@@ -61,7 +61,7 @@ async def test_of_presses_at_several_processes_the_first_in_the_log_acts_and_the
         assert all("used before" in text for status, text in answers if status == 410)
         # And long after, at a process that was not there.
         assert (await Process(options).press(link))[0] == 410
-    records, _ = History(options, "alerts").last(100, lambda tree: tree.get("type") == "act")
+    records, _ = TopicTail(options, "alerts").last(100, lambda tree: tree.get("type") == "act")
     assert len(records) >= 12, "each press is in the log: the fold takes the first"
 
 

@@ -16,8 +16,8 @@ from models.events.decode import decoder
 from models.events.refused import Refused
 from models.fold import LARGEST_ROW, Changes, Output, PartitionFold, Record, Row
 from models.sizes import LARGEST_TOLD, Sizes
-from stream.inline import Inline
-from stream.topics import MAX_ROW_BYTES
+from stream.engine.in_memory import InMemoryEngine
+from stream.engine.topics import MAX_ROW_BYTES
 from tests.golden import BEGIN, Clock, history, in_order, instance_of, one, settled
 
 #: What fills a text: signs of three and four bytes, and what JSON escapes.
@@ -78,7 +78,7 @@ class Watched:
     def __init__(self) -> None:
         self.clock = Clock()
         self.specs = instance_of(self.clock).engine.specs
-        self.engine = Inline(self.specs, lambda topic: 1)
+        self.engine = InMemoryEngine(self.specs, lambda topic: 1)
         self.largest: defaultdict[str, int] = defaultdict(int)
         self.seen: defaultdict[str, list[Record]] = defaultdict(list)
         for spec in self.specs:

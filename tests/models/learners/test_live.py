@@ -17,7 +17,7 @@ from models.learners.lead_features import CATEGORIES as LEAD_CATEGORIES
 from models.learners.lead_features import NUMBERS as LEAD_NUMBERS
 from models.learners.lead_features import LeadPast
 from models.learners.live_kinds import DEALS, LEADS
-from models.learners.live_learn import ENOUGH, Judged, LearnModels, Pupil
+from models.learners.live_learn import ENOUGH, Judged, LearnModels, Trainer
 from models.learners.live_model import checked, read_bulletin
 from models.learners.snapshot import SnapshotRefused, dump
 from tests.models.learners.live import BEGIN, Loop, event
@@ -186,7 +186,7 @@ def test_a_deal_that_is_gone_leaves_no_example(end: DealFact) -> None:
 
 
 def test_a_merged_deal_s_facts_live_on_in_its_survivor() -> None:
-    from models.partition import EntityPartition
+    from models.folds.partition import EntityPartition
 
     kpis = EntityPartition("deals", 0, Business())
     loop = Loop(interval=COARSE)
@@ -428,14 +428,14 @@ def test_an_entity_whose_row_would_be_too_large_stays_as_it_was_and_stops_nothin
 
 def test_a_fault_while_learning_is_counted_told_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = Loop(interval=COARSE)
-    monkeypatch.setattr(Pupil, "learn_one", lambda self, example: {}["none"])
+    monkeypatch.setattr(Trainer, "learn_one", lambda self, example: {}["none"])
     loop.run(jittered(4))
     assert loop.learner.faults.total == loop.learner.outcomes["deal", "internal"] > 3
     assert set(loop.learner.pupils["deal"].refused) == {"internal"}, "no text of an error is the key of a counter"
 
 
 @pytest.mark.parametrize("where", ["live_model.Floor.learn_one", "direct.Direct.learn_one", "hazard.Hazard.learn_one",
-                                   "live_learn.Pupil._judge"])  # fmt: skip
+                                   "live_learn.Trainer._judge"])  # fmt: skip
 @pytest.mark.parametrize("every", [1, 3, 10_000])
 def test_a_lesson_that_fails_in_the_middle_leaves_nothing_of_it(where: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The hazard had learnt what the floor and the report never heard of."""
@@ -542,7 +542,7 @@ def test_a_model_of_the_settings_answers_from_the_first_event() -> None:
 
 
 def test_the_better_of_model_and_floor_answers() -> None:
-    pupil = Pupil(DEALS)
+    pupil = Trainer(DEALS)
 
     def judge(model: float, floor: float, count: int) -> None:
         for number in range(count):

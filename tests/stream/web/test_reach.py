@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from alert_rules.finding import FACTS
-from stream.settings import Settings, SettingsError, load
+from stream.config.settings import Settings, SettingsError, load
 from stream.web import mine, operate, predictions
 from stream.web.access import Access, Guard
 from stream.web.acting import Acting
