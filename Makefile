@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 SECONDS ?= 30
+MINUTES ?= 10
 # Test files run beside each other, each file's tests in their order: one process a core, with brokers of its own.
 JOBS ?= auto
 # Names of tests/instants.py, or times: make instants INSTANTS="leap-day 2027-06-30T23:59Z" TESTS=tests/vigie
@@ -17,7 +18,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run start test instants check format bench chaos oracle models docs newest lock audit sbom clean
+.PHONY: help run start test instants check format bench chaos fuzz oracle models docs newest lock audit sbom clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -82,6 +83,9 @@ bench: $(VENV)/.dev ## Measure against peers on a real Kafka; writes docs/perfor
 
 chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make chaos SEED=7 SECONDS=30
 	$(BIN)/python -m bench.chaos --seed $(SEED) --seconds $(SECONDS)
+
+fuzz: $(VENV)/.dev ## Inputs nobody thought of, for as long as you like: make fuzz MINUTES=60
+	$(BIN)/python -m tests.fuzz $(MINUTES)
 
 oracle: $(VENV)/.dev ## Compare every reading with DuckDB on the public data sets (VIGIE_DATA)
 	$(BIN)/python -m bench.oracle

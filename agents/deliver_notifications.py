@@ -15,6 +15,7 @@ from models.fold import PartitionFold
 from stream.engine.options import FoldSpec, wall_clock
 from stream.engine.owned import Owned
 from stream.engine.waiting import end
+from stream.logs import INCIDENT
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,7 @@ class Deliverer:
             news.cancel()
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
+        INCIDENT.set(delivery.incident)  # of this task, and of what it logs
         try:
             outcome = await self.notifiers[delivery.receiver].send(replace(delivery, actions=self.actions(delivery)))
         except Exception as error:

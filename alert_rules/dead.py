@@ -8,4 +8,4 @@ from models.fold import Output, Record
 def dead_output(record: Record, reason: Reason, detail: str, now: int) -> Output:
     """Return the record on its way to ``dead-letters``; ``now`` is when it was refused, milliseconds since the epoch."""
     letter = dead_letter(record, Refused(reason, detail), now)
-    return Output("dead-letters", record.key or b"", letter.encode())
+    return Output("dead-letters", letter.id.encode(), letter.encode())

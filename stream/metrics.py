@@ -17,6 +17,7 @@ from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
 from stream.collectors import Counts, KpiCollector, Models, labelled
 from stream.readings.board import Board
+from stream.web.health import Health
 from stream.web.operators import FAILURES
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
@@ -118,6 +119,12 @@ class Metrics:
         )
         self._refused = Counter(
             "vigie_access_refused_total", "Requests of those who may not read or act, by why", ["reason"], registry=registry
+        )
+        self._late = Histogram(
+            "vigie_loop_delay_seconds",
+            "By how much the event loop was late, looked at twice a second",
+            registry=registry,
+            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
         )
         self._told = Histogram(
             "vigie_notification_seconds",
@@ -330,6 +337,26 @@ class Metrics:
     def _count(self, counts: "Counts | Models") -> None:
         self._counted.append(counts)
         self.registry.register(counts)
+
+    def show_health(self, health: Callable[[], Health], cache: Callable[[], Mapping[str, Any] | None]) -> None:
+        """Show whether this instance is ready, what is degraded, and whether Redis answers (no sample before it was asked)."""
+
+        def redis() -> dict[tuple[str, ...], float]:
+            state = (cache() or {}).get("state")
+            return {(): float(state == "up")} if state in ("up", "away") else {}
+
+        ready = "Whether this instance is ready for traffic, as /readyz has it (1), or not (0)"
+        degraded = "How many things of this instance are degraded, as /readyz lists them"
+        up = "Whether Redis answered when it was last asked (1), or is away (0)"
+        self._count(Counts(lambda: GaugeMetricFamily("vigie_ready", ready, labels=()), lambda: {(): float(health().ready)}))
+        self._count(
+            Counts(lambda: GaugeMetricFamily("vigie_degraded", degraded, labels=()), lambda: {(): float(len(health().degraded))})
+        )
+        self._count(Counts(lambda: GaugeMetricFamily("vigie_redis_up", up, labels=()), redis))
+
+    def late(self, seconds: float) -> None:
+        """Note by how much the event loop was late."""
+        self._late.observe(seconds)
 
     async def scrape(self, accept: str) -> tuple[bytes, str]:
         """Return the metrics page and its content type, for an ``Accept`` header."""

@@ -4,6 +4,7 @@ The lists are golden: these names are on the wire and in state that outlives the
 change log that says what becomes of the state.
 """
 
+import re
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -147,3 +148,9 @@ def test_every_package_says_that_it_is_typed() -> None:
 
 def test_the_generated_documents_are_those_of_the_code() -> None:
     assert drift(ROOT / "docs") == [], "run: python -m vigie.schemas --write docs"
+
+
+def test_the_evidence_of_the_security_page_is_there() -> None:
+    page = (ROOT / "docs/security.md").read_text("utf-8")
+    named = set(re.findall(r"`((?:tests|deploy)/[\w/]+\.(?:py|sh))`", page))
+    assert len(named) > 15 and [name for name in sorted(named) if not (ROOT / name).is_file()] == []

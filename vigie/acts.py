@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from confluent_kafka import KafkaException
 from fastapi import FastAPI
 
-from alert_rules.links import LinkKey, Links
+from alert_rules.links import Link, LinkKey, Links
 from alert_rules.stages.silence import Silence
+from models.calendar import DAY_MS, iso
 from stream.config.settings import Settings
 from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
@@ -15,6 +19,11 @@ from stream.engine.topic_tail import TopicTail
 from stream.web.acting import Acting
 from stream.web.operate import Operations
 from stream.web.operators import Operators
+
+#: The log is asked for so long (seconds) who pressed a link first, this often, for so many presses at a time.
+_PATIENCE, _PAUSE, _PRESSES = 5.0, 0.1, 100
+#: So far (ms) the clocks of workers and of this process may be apart.
+_CLOCKS = DAY_MS
 
 
 def links_of(settings: Settings) -> Links:
@@ -40,12 +49,12 @@ def open_operations(
 
     ``standing``, ``silences``, ``used``, ``stands`` and ``title`` answer where this process knows, else None.
     """
-    acts = Acts(options)
+    acts = Acts(options, settings.web.links.valid)
     stack.callback(acts.close)
     history = TopicTail(options, "alerts")
     operations = Operations(operators, acts.put, standing=standing, silences=silences, history=history.last)
     secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
-    acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands, title=title)
+    acting = Acting(links_of(settings), acts.put, slack=secrets, first=acts.first, used=used, stands=stands, title=title)
     web.include_router(operations.router())
     web.include_router(acting.router())
     return operations
@@ -54,8 +63,10 @@ def open_operations(
 class Acts:
     """Writes acts, one at a time, over a producer that is made with the first one."""
 
-    def __init__(self, options: EngineOptions) -> None:
+    def __init__(self, options: EngineOptions, valid: int) -> None:
+        """``valid`` is for how long (ms) a link is, from when it was made."""
         self._options = options
+        self._valid = valid
         self._publisher: Publisher | None = None
         self._lock = asyncio.Lock()
 
@@ -69,6 +80,38 @@ class Acts:
             await self._publisher.flushed()
             if self._publisher.failed > failed:
                 raise OSError("the broker did not take it")
+
+    async def first(self, link: Link, press: str) -> str | None:
+        """Say who pressed a link first: None where it was ``press``, which is in the log; else who it was.
+
+        The log of acts decides, as it does for the fold: whatever process each press came to. Raise ``OSError`` where it does
+        not tell within 5 s.
+        """
+        try:
+            return await asyncio.to_thread(self._first, link, press)
+        except KafkaException as error:
+            raise OSError(error.args[0].str()) from error
+
+    def _first(self, link: Link, press: str) -> str | None:
+        history, end = TopicTail(self._options, "alerts"), time.monotonic() + _PATIENCE
+        before = iso(link.expires - self._valid - _CLOCKS)  # nobody can have pressed what had not been made
+
+        def pressed(tree: Mapping[str, Any]) -> bool:
+            return tree.get("type") == "act" and tree.get("link") == link.id
+
+        def wanted(tree: Mapping[str, Any]) -> bool:
+            return pressed(tree) or str(tree.get("at", "~")) < before
+
+        while time.monotonic() < end:
+            found, place = history.last(_PRESSES, wanted)
+            while place is not None and all(map(pressed, found)) and time.monotonic() < end:
+                more, place = history.last(_PRESSES, wanted, place)
+                found += more
+            presses = [one for one in found if pressed(one)]
+            if any(one.get("press") == press for one in presses):
+                return None if presses[-1].get("press") == press else str(presses[-1].get("by"))
+            time.sleep(_PAUSE)  # a transaction that is still open before it hides it for a moment
+        raise OSError("the log of alerts does not tell in time")
 
     def close(self) -> None:
         """Let the producer go."""

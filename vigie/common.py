@@ -23,6 +23,7 @@ from models.events.scalars import clean_text
 from models.kpis.catalogue import CatalogueError
 from stream.config.settings import Settings, SettingsError, load
 from stream.engine.errors import EngineError
+from stream.logs import JsonLines
 from stream.web.server import CannotListen
 from vigie.rule_files import RulesError
 
@@ -109,10 +110,13 @@ class _Lines(logging.Formatter):
         return super().formatMessage(record)
 
 
-def log_to_stderr(level: str) -> None:
-    """Set up logging for a command that runs long: one line for what an operator has to know, in UTC."""
+def log_to_stderr(level: str, form: str = "text") -> None:
+    """Set up logging for a command that runs long: one line for what an operator has to know, in UTC.
+
+    ``form``: ``text``, or ``json`` for programs (``stream/logs.py``).
+    """
     handler = logging.StreamHandler(sys.stderr)
-    formatter = _Lines(_FORMAT, "%Y-%m-%dT%H:%M:%S")
+    formatter: logging.Formatter = JsonLines() if form == "json" else _Lines(_FORMAT, "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     if level != "debug":

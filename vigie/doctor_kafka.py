@@ -14,7 +14,7 @@ from models.events.dead_letter import DeadLetter
 from stream.config.settings import Settings
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, FoldSpec, wall_clock
-from stream.engine.topics import Problem, check, summary
+from stream.engine.topics import Problem, check, declared, summary
 from vigie.findings import Finding, fail, ok, warn
 from vigie.letters import standing
 from vigie.topics import plan
@@ -31,6 +31,12 @@ _SETTLING = (
 )
 #: What a broker, or our side, says to a password or a certificate.
 _REFUSALS = (KafkaError._AUTHENTICATION, KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED)
+#: What it says to who may not do something.
+_FORBIDDEN = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+)
 #: What of a topic can be put right where it is.
 _SETTINGS = ("cleanup.policy", "retention.ms", "max.message.bytes", "message.timestamp.type")
 _PATIENCE = 5.0  # seconds, for one answer
@@ -71,7 +77,17 @@ def kafka(settings: Settings) -> Iterator[Finding]:
         return
     names = ", ".join(f"{broker.host}:{broker.port}" for broker in metadata.brokers.values())
     yield ok("broker", f"{len(metadata.brokers)} ({names}), cluster {metadata.cluster_id}")
-    problems = check(options, folds, timeout=_PATIENCE)
+    hidden = _hidden(admin, options, folds, metadata)
+    if hidden:
+        yield _refused(settings, f"{len(hidden)} topics, such as {hidden[0]}")
+        return
+    try:
+        problems = check(options, folds, timeout=_PATIENCE)
+    except KafkaException as error:
+        if error.args[0].code() not in _FORBIDDEN:
+            raise
+        yield _refused(settings, f"the topics' settings ({error.args[0].str()})")
+        return
     yield from _topics(settings, options, metadata, problems)
     missing = {problem.topic for problem in problems if problem.what.startswith("missing")}
     try:
@@ -79,11 +95,34 @@ def kafka(settings: Settings) -> Iterator[Finding]:
         yield from list(_group(admin, options, folds, offsets))
         yield from list(_clock(admin, options, offsets))
     except KafkaException as error:
+        if error.args[0].code() in _FORBIDDEN:
+            yield _refused(settings, f"group {options.group} or its topics ({error.args[0].str()})")
+            return
         if error.args[0].code() not in _SETTLING:
             raise
         yield warn("broker", f"still settling after a start, or new topics ({error.args[0].str()})", "look again in a minute")
     if options.physical("dead-letters") not in missing:
         yield from _dead_letters(options)
+
+
+def _hidden(admin: AdminClient, options: EngineOptions, folds: Sequence[FoldSpec], metadata: Any) -> list[str]:
+    """Return the topics that a broker does not show because we may not see them; it leaves them out of its list."""
+    found = []
+    for topic in declared(options, folds):
+        if topic.name not in metadata.topics:
+            told = admin.list_topics(topic.name, timeout=_PATIENCE).topics.get(topic.name)
+            if told is not None and told.error is not None and told.error.code() in _FORBIDDEN:
+                found.append(topic.name)
+    return found
+
+
+def _refused(settings: Settings, what: str) -> Finding:
+    name = settings.kafka.sasl_username
+    who = f"User:{name}" if name else "this client (its certificate's name, or ANONYMOUS)"
+    do = (
+        f"as an administrator: vigie topics create --grant worker={name or 'NAME'} (roles: publish, worker, web; docs/publish.md)"
+    )
+    return fail("access", f"the broker does not let {who} see {what}", do)
 
 
 def _topics(settings: Settings, options: EngineOptions, metadata: Any, problems: Sequence[Problem]) -> Iterator[Finding]:

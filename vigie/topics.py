@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from confluent_kafka import KafkaException
+from confluent_kafka.admin import AclBinding
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +23,7 @@ from models.calendar import calendar
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings
 from stream.engine import retention
+from stream.engine.acls import ROLES, grant, rules
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.topics import check, create, declared, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
@@ -65,17 +67,35 @@ def table(ctx: typer.Context, config: Config = None) -> None:
 
 
 @app.command("create")
-def create_command(config: Config = None) -> None:
+def create_command(
+    grants: Annotated[
+        list[str] | None,
+        typer.Option("--grant", help="ROLE=PRINCIPAL: allow it what the role takes (publish, worker, web); may be repeated."),
+    ] = None,
+    config: Config = None,
+) -> None:
     """Create the topics that are missing; existing ones are left as they are."""
     settings = settings_of(config)
     options, folds = plan(settings)
+    allowed = [_granted(text, options, folds) for text in grants or ()]
     try:
         made = create(options, folds, replication=settings.kafka.replication)
+        for _, bindings in allowed:
+            grant(options, bindings)
     except KafkaException as error:
         refuse(no_broker(options.brokers, error))
+    for text, bindings in allowed:
+        console.print(f"{text}: {len(bindings)} rules", markup=False)
     for name in made:
         print(name)
     console.print(f"{len(made)} topics created, {len(declared(options, folds)) - len(made)} were there")
+
+
+def _granted(text: str, options: EngineOptions, folds: list[FoldSpec]) -> tuple[str, list[AclBinding]]:
+    role, equals, name = text.partition("=")
+    if role not in ROLES or not equals or not name:
+        refuse(f"--grant: found {text!r} (accepted: {', '.join(f'{role}=NAME' for role in ROLES)})", 2)
+    return text, rules(role, name if ":" in name else f"User:{name}", options, folds)
 
 
 @app.command("check")

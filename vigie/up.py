@@ -63,7 +63,7 @@ def command(
 ) -> None:
     """Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file."""
     settings = settings_of(config, web__port=port)
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.logging)
     again = Again(lambda: settings_again(config, web__port=port), config_file(config))
     try:
         # On a Kafka it is a worker among others; on its own broker it meets nobody.
@@ -150,7 +150,9 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         alerts=instance.alerts,
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
+        late=metrics.late,
     )
+    metrics.show_health(web.state.vigie.health, lambda: snapshots.state)
     web.state.vigie.warnings.append(instance.evolving.told)
     web.state.vigie.warnings.append(instance.faults.warnings)
     if instance.housekeeper is not None:

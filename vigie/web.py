@@ -43,7 +43,7 @@ def command(
             "kafka.brokers: found embedded, whose events live in one process only "
             "(accepted: the address of a Kafka, such as localhost:9092; or run `vigie up`, which has its own page)"
         )
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.logging)
     try:
         with claimed(settings, "web") as named:
             run(web(named))
@@ -88,7 +88,9 @@ async def web(settings: Settings) -> None:
         alerts=alerts.current,
         cached=fallback.board,
         cache_state=lambda: snapshots.state,
+        late=metrics.late,
     )
+    metrics.show_health(application.state.vigie.health, lambda: snapshots.state)
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
 

@@ -28,7 +28,7 @@ def command(
     settings = settings_of(config, web__port=port)
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded'; a worker needs a Kafka (VIGIE_KAFKA__BROKERS=host:9092), or run: vigie up", 2)
-    log_to_stderr(settings.log_level)
+    log_to_stderr(settings.log_level, settings.logging)
     try:
         with claimed(settings, "worker") as named:
             run(work(named, Again(lambda: load(config, web__port=port), config_file(config))))

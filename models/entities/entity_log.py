@@ -18,6 +18,7 @@ from models.entities.recent_ids import RecentIds
 Entry = tuple[int, str, str, dict[str, Any]]
 
 #: Facts kept one by one; when there are more, the oldest are folded into the base, and later arrivals older than those refused.
+#: So it is with entities that are gone, too.
 KEPT = 64
 FOLDED = 16
 
@@ -168,7 +169,8 @@ class LogFolder(Generic[P]):
             if story.base is not None and was_void != story.void:
                 self._steps.unbook(story.base, story.base_at, 1 if story.void else -1)
             story.present = self.walk(story, 0 if story.void else 1)
-            while len(story.log) > KEPT and not story.void:
+            # What has just gone may still hand over each of its facts to the one it was merged into.
+            while len(story.log) > KEPT and (was_void or not story.void):
                 self._fold_away(story)
         return Added(fresh, known_count, late)
 
@@ -180,13 +182,21 @@ class LogFolder(Generic[P]):
         return present
 
     def _fold_away(self, story: EntityLog[P]) -> None:
-        """Fold the oldest facts into the base. They stay booked; they can no longer be taken back one by one."""
+        """Fold the oldest facts into the base. They stay booked; they can no longer be taken back one by one.
+
+        What says that the entity is gone stays in the log: the first merge, and the last deletion that nothing has undone.
+        """
         base = self._steps.fresh() if story.base is None else story.base
-        for entry in story.log[:FOLDED]:
+        oldest = story.log[:FOLDED]
+        for entry in oldest:
             self._steps.step(base, entry, 0)
+        marks = [entry for entry in oldest if entry[2] == MERGED][:1]
+        deletions = [number for number, entry in enumerate(oldest) if entry[2] == DELETED]
+        if deletions and self._steps.void(oldest[deletions[-1] :]):
+            marks.append(oldest[deletions[-1]])
         story.base = base
-        story.base_at = story.log[FOLDED - 1][0]
-        story.log = story.log[FOLDED:]
+        story.base_at = oldest[-1][0]
+        story.log = sorted(marks, key=_order) + story.log[FOLDED:]
 
 
 class TooLate(Exception):
@@ -194,7 +204,8 @@ class TooLate(Exception):
 
 
 #: Kinds that make an entity count for nothing.
-_MARKS = frozenset({"merged", "deleted"})
+MERGED, DELETED = "merged", "deleted"
+_MARKS = frozenset({MERGED, DELETED})
 
 
 def _order(entry: Entry) -> tuple[int, str]:

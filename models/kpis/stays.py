@@ -15,6 +15,8 @@ WINDOW = Window.parse("90d")
 #: So far back deals have entered (days); for the last of them it is known to the hour, and before to the day.
 _ENTERED, _BY_THE_HOUR = 750, 30
 _MADE_OF = frozenset({"stage_entered", "stage_lengths"})
+#: Of more stages, which somebody has made up, only those with the most stays are told: it is one record.
+MOST_STAGES = 1_000
 #: A quantile that has moved by less is not news: whoever hears of it looks at all deals of the stage again.
 NEWS = 0.05
 
@@ -34,11 +36,13 @@ def usual_stays(view: View, at: int) -> Stays | None:
     if not _MADE_OF.isdisjoint(view.behind):
         return None
     found: Stays = {}
+    ended: dict[str, int] = {}
     for stage in view.segments("stage", frozenset(("deals",))):
         stays = list(_stays(view, stage, at))
-        if sum(stay.number for stay in stays if stay.left) >= LEAST:
+        ended[stage] = sum(stay.number for stay in stays if stay.left)
+        if ended[stage] >= LEAST:
             found[stage] = quantiles(stays, QUANTILES)
-    return found
+    return {stage: found[stage] for stage in sorted(found, key=lambda stage: (-ended[stage], stage))[:MOST_STAGES]}
 
 
 def _stays(view: View, stage: str, at: int) -> Iterator[Stay]:

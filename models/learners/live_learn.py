@@ -40,6 +40,7 @@ _GROWN, _SOONEST = 1.5, 1_000
 #: Labels between two points of the measures over time; past the most, every second point goes.
 _POINT, _POINTS = 200, 96
 _DRIFTS = 50
+_HELD = 1_000  # lessons that are taken before they are settled, at most
 _SAID = 6  # win, within, low, median, high, expected
 
 
@@ -109,6 +110,17 @@ class Trainer:
         return [feature.name for feature in self.kind.numbers]
 
     # -- lessons -------------------------------------------------------------------------------------------------------
+
+    def take(self, found: Example | Command) -> str:
+        """Learn an example, or do what an operator says; return what became of it."""
+        if isinstance(found, Command):
+            document = bytes(found.document)
+            self.begin(None if document == b"null" else document, found.why)
+            return "replaced"
+        outcome = self.learn_one(found)
+        if outcome != "learnt":
+            self.refused[outcome] += 1
+        return outcome
 
     def learn_one(self, example: Example) -> str:
         """Judge, then learn, one example; return what became of it: ``learnt``, or why not."""
@@ -333,8 +345,12 @@ class LearnModels:
 
     def __init__(self, partitions: int, interval: int = 60_000, start: Mapping[str, bytes] | None = None) -> None:
         """``partitions`` is to how many a bulletin goes, ``interval`` (ms) the least time between two of one model."""
-        start = start or {}
-        self.pupils = {name: Trainer(kind, start.get(name)) for name, kind in KINDS.items()}
+        self._start = start or {}
+        self.pupils = {name: Trainer(kind, self._start.get(name)) for name, kind in KINDS.items()}
+        # The rows of each as they were last settled, what was learnt since, and those that no checkpoint has written yet.
+        self._kept: dict[str, dict[str, bytes]] = {name: {} for name in KINDS}
+        self._since: dict[str, list[Example | Command]] = {name: [] for name in KINDS}
+        self._rows: dict[bytes, Row] = {}
         self.outcomes: Counter[tuple[str, str]] = Counter()  # (model, learnt | duplicate | why not)
         self.faults = Faults()
         self._partitions = partitions
@@ -347,8 +363,9 @@ class LearnModels:
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back."""
         found = {key.decode(): value for key, value in rows}
-        for pupil in self.pupils.values():
+        for name, pupil in self.pupils.items():
             pupil.restore(found)
+            self._kept[name] = {key: value for key, value in found.items() if key[:2] != "I:" and key.split(":")[1] == name}
         ids: list[tuple[int, int]] = []
         for key, value in found.items():
             if key.startswith("I:"):
@@ -370,19 +387,35 @@ class LearnModels:
                 continue
             if self._known(found):
                 outcome = "duplicate"
-            elif isinstance(found, Command):
-                document = bytes(found.document)
-                pupil.begin(None if document == b"null" else document, found.why)
-                outcome = "replaced"
             else:
                 try:
-                    outcome = pupil.learn_one(found)
+                    outcome = pupil.take(found)
+                    self._since[found.model].append(found)
                 except Exception as error:  # a fault of ours must not stop the worker
                     self.faults.add(record, error)
                     outcome = "internal"
-                if outcome != "learnt":
-                    pupil.refused[outcome] += 1
+                    self._back(found.model)
             self.outcomes[found.model, outcome] += 1
+            if len(self._since[found.model]) > _HELD:
+                self._settle(found.model)
+
+    def _back(self, name: str) -> None:
+        """Have a pupil be what it was before a lesson that failed in the middle: as restored, and with the lessons since then."""
+        since = self._since[name]
+        pupil = self.pupils[name] = Trainer(KINDS[name], self._start.get(name))
+        pupil.restore(self._kept[name])
+        for known in since:
+            pupil.take(known)
+        pupil.refused["internal"] += 1
+        pupil.changed = True
+        self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        """Bring what was learnt into rows: from here on it stays."""
+        rows = self.pupils[name].rows()
+        self._rows.update((row.key, row) for row in rows)
+        self._kept[name].update((row.key.decode(), row.value) for row in rows if row.value is not None)
+        self._since[name].clear()
 
     def _known(self, found: Example | Command) -> bool:
         """Whether this example has been learnt already; remember it."""
@@ -406,7 +439,9 @@ class LearnModels:
 
     def changes(self) -> Changes:
         """Encode what has changed since the last call."""
-        rows = [row for pupil in self.pupils.values() for row in pupil.rows()]
+        for name in self.pupils:
+            self._settle(name)
+        rows, self._rows = list(self._rows.values()), {}
         slots = IDS // IDS_ROW + 1
         if self._fresh_ids:
             blocks: dict[int, list[tuple[int, int]]] = {block: [] for block in self._fresh_ids}

@@ -17,6 +17,8 @@ from models.learners.hazard import Hazard, Lesson
 from models.learners.snapshot import SnapshotRefused, dump, load
 
 FORMAT = 1
+#: A document has more than half of this only where every name that it knows is as long as can be; two fit into a bulletin.
+LARGEST_DOCUMENT = 3 * 1024 * 1024
 #: What a floor may tell apart: nothing but this.
 FLOOR_CATEGORY = "stage"
 Champion = Literal["model", "floor"]
@@ -89,8 +91,10 @@ def checked(document: bytes, categories: Sequence[str], numbers: Sequence[str]) 
     """Return the model of a document.
 
     Raises:
-        SnapshotRefused: for one that is not a hazard over exactly these features.
+        SnapshotRefused: for one that is not a hazard over exactly these features, or too large to be told.
     """
+    if len(document) > LARGEST_DOCUMENT:
+        raise SnapshotRefused(f"model snapshot: found {len(document)} bytes, accepted are {LARGEST_DOCUMENT}")
     model = load(document)
     if not isinstance(model, DealModel):
         raise SnapshotRefused("model snapshot: kind: found 'conversion', accepted: 'deal'")

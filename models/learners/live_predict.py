@@ -566,6 +566,8 @@ class PredictPartition:
         found: dict[str, Any] = {self.kind.entity: key, "at": at, "win": win, "within": round(said.within, 4)}
         if self.kind.model == "lead":
             found["converts"] = round(float(said.curve.won.sum()), 4)
+        attributes = self._histories.present(tracked.story).past.attributes
+        found |= {name: attributes[name] for name in ("owner", "team") if attributes.get(name)}  # whose it is: who may see it
         found |= {
             "within_days": HORIZON,
             "low": round(said.low, 2),

@@ -275,6 +275,7 @@ class Settings(Section):
     data_dir: Path = Path("data")
     checkpoint_interval: Duration = 250
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    logging: Literal["text", "json"] = "text"
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
     web: WebSettings = WebSettings()

@@ -22,16 +22,29 @@ def _token(found: SecretStr) -> SecretStr:
 
 
 class OperatorSettings(Section):
-    """Somebody with a bearer token: ``operate`` may acknowledge and silence alerts over the API, ``read`` only see."""
+    """Somebody with a bearer token: ``operate`` may acknowledge and silence alerts over the API, ``read`` only see.
+
+    Who reads may be told the figures of some owners and teams only (``owners``, ``teams``).
+    """
 
     name: str = Field(min_length=1, max_length=100)
     token: SecretStr = Field(min_length=16)
     """The token, or ``sha256:`` and the hexadecimal hash of it."""
     role: Literal["read", "operate"] = "operate"
+    owners: tuple[str, ...] = ()
+    """With ``role: read``: the owners (their ids) whose figures are shown, and nobody else's, nor totals."""
+    teams: tuple[str, ...] = ()
+    """Likewise the teams."""
     expires: datetime | date | None = None
     """From when on the token is of no use: a time, or the beginning of a day (UTC)."""
 
     _sound = field_validator("token")(_token)
+
+    @model_validator(mode="after")
+    def _limited(self) -> "OperatorSettings":
+        if (self.owners or self.teams) and self.role != "read":
+            raise ValueError("owners, teams: who acts sees everything (accepted: with role: read)")
+        return self
 
     @property
     def until(self) -> int | None:

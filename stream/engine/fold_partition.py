@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from models.fold import PartitionFold, Record
+from models.sizes import Sizes
 from stream.engine.backend import Cancelled, Restored
 from stream.engine.errors import FoldFailed
 from stream.engine.on_kafka import backend_of
@@ -16,13 +17,14 @@ Key = tuple[str, int]
 class FoldPartition:
     """One partition of one fold, in this worker's hands."""
 
-    __slots__ = ("again", "changelog", "committed", "fold", "next", "partition", "recorded", "seeking", "spec", "task")
+    __slots__ = ("again", "changelog", "committed", "fold", "next", "partition", "recorded", "seeking", "sizes", "spec", "task")
 
     def __init__(self, spec: FoldSpec, partition: int, changelog: str | None, fold: PartitionFold) -> None:
         self.spec = spec
         self.partition = partition
         self.changelog = changelog
         self.fold = fold
+        self.sizes = Sizes(spec.name, partition)
         #: Logical topic → next offset: folded, durable, and as the position row has it.
         self.next: dict[str, int] = {}
         self.committed: dict[str, int] = {}
@@ -36,7 +38,7 @@ class FoldPartition:
 def fold_records(slot: FoldPartition, records: Sequence[Record]) -> None:
     """Fold, and name the place if the fold has a defect (:class:`FoldFailed`)."""
     try:
-        slot.fold.fold(records)
+        slot.fold.fold(slot.sizes.take(records))
     except Exception as error:
         first = records[0]
         where = f"{slot.spec.name} at {first.topic}/{first.partition} from offset {first.offset}"

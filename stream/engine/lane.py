@@ -216,9 +216,11 @@ class Lane:
             # No await below this line: a slot's changes and its positions are one moment.
             began = time.monotonic()
             try:
-                changes = slot.fold.changes()
+                changes, unfit = slot.sizes.fit(slot.fold.changes(), options.clock())
             except Exception as error:
                 raise FoldFailed(f"{slot.spec.name}/{slot.partition}: changes() raised {error!r}") from error
+            for said in unfit:
+                log.error("not written, and a dead letter: %s", said)
             moved = {topic: offset for topic, offset in slot.next.items() if slot.recorded.get(topic) != offset}
             if not (changes.rows or changes.outputs or moved):
                 took = time.monotonic() - began

@@ -63,6 +63,9 @@ class Source(Protocol):
         Raise :class:`Unavailable` at any of them, likewise.
         """
 
+    def only(self, at: int, window: str, by: str, kpi: str, names: Sequence[str]) -> Iterator[Reading]:
+        """Yield the readings of a KPI of these segments of a dimension; raise :class:`Unavailable`, likewise."""
+
     def count(self, by: str) -> int:
         """Return how many segments a dimension has."""
 
@@ -113,9 +116,18 @@ class ViewSource:
         """Yield the readings of a KPI by a dimension, of at most so many segments."""
         entry, span, view = self._catalogue.get(kpi), Window.parse(window), self._view()
         self._check(view)
-        for name in view.busiest(by, entry.formula.folds, most):
+        yield from self._of(entry, span, by, view, at, view.busiest(by, entry.formula.folds, most))
+
+    def only(self, at: int, window: str, by: str, kpi: str, names: Sequence[str]) -> Iterator[Reading]:
+        """Yield the readings of a KPI of these segments."""
+        view = self._view()
+        self._check(view)
+        yield from self._of(self._catalogue.get(kpi), Window.parse(window), by, view, at, names)
+
+    def _of(self, kpi: Kpi, span: Window, by: str, view: View, at: int, names: Iterable[str]) -> Iterator[Reading]:
+        for name in names:
             self._check(view)  # others may have run since the last one
-            yield self._catalogue.reading(entry, view, span, f"{by}={name}", at).as_json()
+            yield self._catalogue.reading(kpi, view, span, f"{by}={name}", at).as_json()
 
     def count(self, by: str) -> int:
         """Return how many segments a dimension has."""
@@ -206,6 +218,17 @@ class Board:
                         await asyncio.sleep(0)
                 await asyncio.sleep(0)
         return self._keep(at, window, by, readings, most)
+
+    async def only(self, windows: Iterable[str], names: Mapping[str, Sequence[str]]) -> list[Reading]:
+        """Return the readings of these segments, by dimension, letting others run in between; raise :class:`Unavailable`."""
+        at, found = self.now(), list[Reading]()
+        for window in windows:
+            for by, values in names.items():
+                for kpi in self.source.kpis.values():
+                    if by in kpi.by:
+                        found += self.source.only(at, window, by, kpi.id, values)
+                        await asyncio.sleep(0)
+        return found
 
     def _known(self, at: int, window: str, by: str | None, most: int = 0) -> list[Reading] | None:
         known = self._memo.get((window, by, most))

@@ -192,6 +192,10 @@ class CachedSource:
         """Yield what the snapshot holds of the slice, at most so many readings."""
         yield from self.read(at, window, by, kpi)[:most]
 
+    def only(self, at: int, window: str, by: str, kpi: str, names: Sequence[str]) -> Iterator[Reading]:
+        """Yield what the snapshot holds of these segments."""
+        yield from (reading for reading in self.read(at, window, by, kpi) if reading["segment"].get(by) in names)
+
     def count(self, by: str) -> int:
         """Return how many segments the snapshot's slices hold at most."""
         slices = (found for name, found in self._snapshot.slices.items() if name.endswith(f"|{by}"))

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from html import escape
 from http.cookies import CookieError, SimpleCookie
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
@@ -27,6 +28,7 @@ from stream.engine.client_logs import RateLimit
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
 from stream.web.operators import Operator, Operators, Throttled, bearer, digest_of
+from stream.web.reach import BELOW, ROUTES, Reach
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())
@@ -38,6 +40,13 @@ _FREE_BELOW = ("/webhooks/", "/act/", "/static/")
 _PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 COOKIE = "vigie"
 _POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+
+class Reader(NamedTuple):
+    """Who may read: their name ("" where all may), and what (None: everything)."""
+
+    name: str
+    reach: Reach | None = None
 
 
 class Access:
@@ -75,15 +84,16 @@ class Access:
         peer = scope.get("client")
         return client_of(peer[0] if peer else "", headers.get("x-forwarded-for", ""), self.settings.trusted)
 
-    def reader(self, scope: Scope, headers: Headers) -> str | None:
-        """Return the name of who has shown that they may read, None for nobody; raise :class:`Throttled`."""
+    def reader(self, scope: Scope, headers: Headers) -> Reader | None:
+        """Return who has shown that they may read, None for nobody; raise :class:`Throttled`."""
         # The proxy first: it may pass on an Authorization that is not for us.
-        known = self._introduced(scope, headers) or self._session(headers.get("cookie", ""))
+        user = self._introduced(scope, headers)
+        known = Reader(user, self.operators.reach(user)) if user else self._session(headers.get("cookie", ""))
         if known:
             return known
         metrics = self._metrics if scope["path"] == "/metrics" else ()
         operator = self.operators.of(bearer(headers.get("authorization", "")), self.client(scope, headers), metrics)
-        return None if operator is None else operator.name
+        return None if operator is None else Reader(operator.name, operator.reach)
 
     def _introduced(self, scope: Scope, headers: Headers) -> str | None:
         """Return the user whom a trusted proxy names, in exactly one header."""
@@ -100,7 +110,7 @@ class Access:
         text = base64.urlsafe_b64encode(orjson.dumps([operator.name, until])).decode().rstrip("=")
         return f"{text}.{self._signed(text, operator)}", (until - now) // 1000
 
-    def _session(self, cookies: str) -> str | None:
+    def _session(self, cookies: str) -> Reader | None:
         try:
             held = SimpleCookie(cookies[:4096]).get(COOKIE)
             text, _, signature = ("" if held is None else held.value).partition(".")
@@ -109,7 +119,8 @@ class Access:
             return None
         for operator in self.operators:
             if operator.name == name and hmac.compare_digest(self._signed(text, operator), signature):
-                return str(name) if self.clock() < until and self.operators.valid(operator) else None
+                valid = self.clock() < until and self.operators.valid(operator)
+                return Reader(operator.name, operator.reach) if valid else None
         return None
 
     def _signed(self, text: str, operator: Operator) -> str:
@@ -123,7 +134,11 @@ def _bare(host: str) -> str:
 
 
 class Guard:
-    """Lets through who may read; ``scope["state"]["reader"]`` is then their name, "" where all may, None for nobody."""
+    """Lets through who may read; ``scope["state"]["reader"]`` is then their name, "" where all may, None for nobody.
+
+    ``scope["state"]["reach"]`` is what they may see, None for everything: who may see a part comes to those routes only that know
+    how to give it.
+    """
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -150,15 +165,22 @@ class Guard:
         except Throttled:
             return _said(429, "too many wrong tokens from this address", {"retry-after": "10"})
         if reader is None and access.open(headers):
-            reader = ""
-        state["reader"] = reader
+            reader = Reader("")
+        state["reader"] = None if reader is None else reader.name
+        state["reach"] = reach = None if reader is None else reader.reach
         if scope["path"] == "/readyz":
+            if reach is not None:
+                state["reader"] = None  # what is said of the whole installation is not theirs
             return None
-        if not reader and not access.named(headers.get("host", "")):  # a page of strangers has no proof with it
+        if (reader is None or not reader.name) and not access.named(
+            headers.get("host", "")
+        ):  # a page of strangers has no proof with it
             access.operators.counted("wrong_host")
             return _said(421, "this instance is not called by that name (accepted: web.public_url, web.hosts, addresses)")
         if reader is not None:
-            return None
+            if reach is None or scope["path"] in ROUTES or scope["path"].startswith(BELOW):
+                return None
+            return _said(403, "this is about everybody: your token shows the figures of its owners and teams")
         access.operators.counted("no_proof")
         if "text/html" in headers.get("accept", "") and scope["method"] == "GET":
             return _page(401, scope)

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import logging
 import re
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from html import escape
 from typing import Any
@@ -38,6 +39,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "x-robots-tag": "noindex",
 }
+_USED = "this link was used before: it works once"
 _WORDS = {
     "ack": ("Acknowledge", "Acknowledged", "It is not repeated and does not escalate, until it becomes critical."),
     "silence": (
@@ -52,7 +54,9 @@ class Acting:
     """The routes of links and buttons. ``put`` writes an act and returns once the broker has it, or raises ``OSError``.
 
     ``used``, ``stands`` and ``title`` answer for a link's id, and for an incident, where this process knows, else None.
-    ``secrets`` are Slack's signing secrets. ``clock`` is epoch milliseconds.
+    ``slack`` are Slack's signing secrets. ``clock`` is epoch milliseconds. ``first`` says, of a link and one press of it that
+    is in the log, who pressed it first where that was somebody else, and None where it was this one; it raises ``OSError``
+    where the log does not tell. Without it nobody else writes acts.
     """
 
     def __init__(
@@ -60,15 +64,17 @@ class Acting:
         links: Links,
         put: Callable[[bytes, bytes], Awaitable[None]],
         *,
-        secrets: Sequence[bytes] = (),
+        slack: Sequence[bytes] = (),
         used: Callable[[str], bool | None] = lambda link: None,
         stands: Callable[[str], bool | None] = lambda incident: None,
         title: Callable[[str], str | None] = lambda incident: None,
         clock: Callable[[], int] = wall_clock,
+        first: Callable[[Link, str], Awaitable[str | None]] | None = None,
     ) -> None:
         self._links = links
+        self._first = first
         self._put = put
-        self._secrets = tuple(secrets)
+        self._secrets = tuple(slack)
         self._used = used
         self._stands = stands
         self._title = title
@@ -95,12 +101,14 @@ class Acting:
             """Do what the link is for, once."""
             try:
                 link = self._usable(token)
-                await self._do(link, link.receiver, "link")
+                sure = await self._do(link, link.receiver, "link")
             except LinkError as error:
                 return _refused(error)
             except OSError:
                 return _page(503, "Not done", "The broker did not take it. Press the button again.", button=_WORDS[link.act][0])
             _, done, meaning = _WORDS[link.act]
+            if not sure:
+                return _page(202, "Sent", f"{self._about(link)} If this link was used before, nothing more is done.")
             return _page(200, done, f"{self._about(link)} {meaning}")
 
         @router.post("/slack/interactivity", summary="Buttons pressed in Slack")
@@ -113,7 +121,7 @@ class Acting:
     def _usable(self, token: str) -> Link:
         link = self._links.read(token, self._clock())
         if link.id in self._taken or self._used(link.id):
-            raise LinkError("this link was used before: it works once", expired=True)
+            raise LinkError(_USED, expired=True)
         if self._stands(link.incident) is False:
             raise LinkError("this alert has ended: there is nothing left to do", expired=True)
         return link
@@ -122,20 +130,31 @@ class Acting:
         about = ", ".join(link.matchers) if link.act == "silence" and link.matchers else link.incident
         return f"{self._title(link.incident) or 'Alert'} ({about}), as {link.receiver}."
 
-    async def _do(self, link: Link, by: str, via: str) -> None:
-        now = self._clock()
+    async def _do(self, link: Link, by: str, via: str) -> bool:
+        """Do it; return whether it is sure that this was the first press. Raise :class:`LinkError` where it was not."""
+        now, press = self._clock(), secrets.token_hex(8)
         if len(self._taken) > _TAKEN:
             self._taken = {id_: until for id_, until in self._taken.items() if until > now}
         self._taken[link.id] = link.expires
         try:
-            await self._put_act(link, by, via, now)
+            await self._put_act(link, by, via, now, press)
         except BaseException:
             self._taken.pop(link.id, None)  # nothing was done: it may be pressed again
             raise
+        if self._first is None:
+            return True
+        try:
+            other = await self._first(link, press)
+        except OSError as error:
+            log.warning("whether a link was pressed at another process before is not known: %s", error)
+            return False
+        if other is not None:
+            raise LinkError(_USED, expired=True)
+        return True
 
-    async def _put_act(self, link: Link, by: str, via: str, now: int) -> None:
+    async def _put_act(self, link: Link, by: str, via: str, now: int, press: str) -> None:
         made: dict[str, Any] = {"type": "act", "at": iso(now), "by": by, "via": via, "act": link.act, "incident": link.incident}
-        made |= {"link": link.id, "link_expires": link.expires}
+        made |= {"link": link.id, "link_expires": link.expires, "press": press}
         if link.act == "silence":
             made["silence"] = {
                 "id": link.id[:12],

@@ -14,6 +14,7 @@ from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
 from stream.web.context import Context, context
+from stream.web.reach import Reach
 
 router = APIRouter(prefix="/api")
 
@@ -48,6 +49,12 @@ def _names(request: Request, parameter: str) -> list[str]:
     return list(dict.fromkeys(name for name in found if name))
 
 
+def reach_of(request: Request) -> Reach | None:
+    """Return what the asking one may see; None: everything."""
+    found: Reach | None = getattr(request.state, "reach", None)
+    return found
+
+
 def refuse(error: UnknownName) -> Response:
     """Return the 400 that says what was found and what is accepted."""
     body = {"error": str(error), "parameter": error.parameter, "found": error.found, "accepted": error.accepted}
@@ -73,8 +80,10 @@ async def kpis(request: Request) -> Response:
     numbers, or where the last known ones do not hold all that is asked for: the message says who does. Of a dimension with
     more than 300 values those are given in which most goes on; the header ``Vigie-Left-Out`` says how many are not.
     ``name`` is what people call an owner who is in the table of ``owners``; the segment keeps the id.
+
+    Whose token is limited to some owners and teams is given those, and 403 for totals and other dimensions.
     """
-    ctx = context(request)
+    ctx, reach = context(request), reach_of(request)
     wanted, windows, by = _names(request, "kpi"), _names(request, "window"), _names(request, "by")
     kind = request.query_params.get("format", "json")
     try:
@@ -86,9 +95,19 @@ async def kpis(request: Request) -> Response:
         ctx.live_board.check(wanted, windows, by)
     except UnknownName as error:
         return refuse(error)
+    mine = {} if reach is None else reach.dimensions
+    if reach is not None and (others := [name for name in by if name not in mine]):
+        return to_json({"error": f"by: found {others[0]}, which is about everybody (accepted: {', '.join(mine)})"}, 403)
     dimensions = [None if name == TOTAL else name for name in by or [TOTAL]]
+    chosen = {name: values for name, values in mine.items() if not by or name in by}
     try:
-        readings, source = await ctx.answer(lambda board: board.slices(windows or DEFAULT_WINDOWS, dimensions))
+        readings, source = await ctx.answer(
+            lambda board: (
+                board.slices(windows or DEFAULT_WINDOWS, dimensions)
+                if reach is None
+                else board.only(windows or DEFAULT_WINDOWS, chosen)
+            )
+        )
     except Unavailable as why:
         return _unready(ctx, why)
     if wanted:
@@ -97,7 +116,7 @@ async def kpis(request: Request) -> Response:
     headers = {"vigie-source": source}
     # A snapshot holds a dimension whole or not at all.
     count = ctx.live_board.source.count if source == "view" else lambda _: 0
-    left_out = sum(max(0, count(name) - SEGMENTS) for name in by if name != TOTAL)
+    left_out = 0 if reach is not None else sum(max(0, count(name) - SEGMENTS) for name in by if name != TOTAL)
     if left_out:
         headers["vigie-left-out"] = str(left_out)
     if kind == "csv":
@@ -169,6 +188,8 @@ async def alerts(request: Request) -> Response:
     one = request.query_params.get("incident")
     if one is not None:
         known = [alert for alert in known if alert.get("id") == one]
+    if (reach := reach_of(request)) is not None:
+        known = [seen for alert in known if (seen := reach.alert(alert)) is not None]
     found = sorted(known, key=lambda alert: (rank.get(str(alert.get("state")), 9), alert.get("severity") != "critical"))
     return to_json(found)
 

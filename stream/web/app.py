@@ -1,6 +1,8 @@
 """What does one web application consist of?"""
 
+import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,13 +11,16 @@ from fastapi.responses import StreamingResponse
 
 from models.calendar import iso
 from stream.config.settings import Settings
+from stream.engine.waiting import end
+from stream.logs import RequestIds
 from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownName
-from stream.web import api, page
+from stream.web import api, mine, page
 from stream.web.context import Context, context
 from stream.web.health import Health
 from stream.web.live import Full, Live
 from stream.web.schema import document
 
+_LOOKED_AT = 0.5  # seconds between two looks at the event loop
 #: What the page shows of an alert.
 _ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "since", "acknowledged")
 
@@ -31,13 +36,14 @@ def build_web(
     alerts: Callable[[], Sequence[Mapping[str, Any]] | None] = tuple,
     cached: Callable[[], Board | None] = lambda: None,
     cache_state: Callable[[], Mapping[str, Any] | None] = lambda: None,
+    late: Callable[[float], None] = lambda seconds: None,
 ) -> FastAPI:
     """Return the application: health, metrics, API, live page.
 
     ``board`` answers from the view; ``status`` is the engine's; ``scrape`` gives the metrics page for an ``Accept`` header;
     ``alerts`` the current alert states, None where they are not known here; ``cached`` a board over the last snapshot while the
     view is loading. Further routers (webhooks) may be included in what is returned. ``app.state.vigie.live.stop`` ends the open
-    streams: give it to ``serve``.
+    streams: give it to ``serve``. ``late`` is told twice a second by how many seconds the event loop was late.
     """
     ctx = Context(board, status, alerts, settings.business, settings.instance, settings.people, cached, cache_state)
 
@@ -71,7 +77,9 @@ def build_web(
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         ctx.live.start()
+        watching = asyncio.create_task(_watch(late), name="loop-delay")
         yield
+        await end(watching)
         await ctx.live.close()
 
     app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/api/openapi.json")
@@ -79,6 +87,7 @@ def build_web(
     app.router.redirect_slashes = False  # such a redirect would repeat the request's Host
     document(app)
     app.add_middleware(page.SecureHeaders)
+    app.add_middleware(RequestIds)
     app.include_router(page.router)
     app.include_router(api.router)
     _health(app)
@@ -86,6 +95,14 @@ def build_web(
     if scrape is not None:
         _metrics(app, scrape)
     return app
+
+
+async def _watch(late: Callable[[float], None]) -> None:
+    """Say how late the event loop is: what all who wait for it feel."""
+    while True:
+        due = time.monotonic() + _LOOKED_AT
+        await asyncio.sleep(_LOOKED_AT)
+        late(max(0.0, time.monotonic() - due))
 
 
 def _health(app: FastAPI) -> None:
@@ -120,7 +137,9 @@ def _stream(app: FastAPI) -> None:
         except Full:
             return api.to_json({"error": "too many pages are open on this instance"}, 503, {"retry-after": "30"})
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(ctx.live.stream(window), media_type="text/event-stream", headers=headers)
+        reach = api.reach_of(request)
+        events = ctx.live.stream(window) if reach is None else mine.stream(ctx, reach, window)
+        return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 def _metrics(app: FastAPI, scrape: Scrape) -> None:

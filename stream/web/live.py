@@ -1,8 +1,9 @@
 """How do the numbers reach an open page, each second and only when they have changed?"""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,13 +62,28 @@ class Live:
         self._heartbeat = heartbeat
         self._limit = limit
         self._channels: dict[str, _Channel] = {}
+        self._others = 0
         self._stopped = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def clients(self) -> int:
         """How many pages are open."""
-        return sum(channel.clients for channel in self._channels.values())
+        return self._others + sum(channel.clients for channel in self._channels.values())
+
+    @property
+    def stopped(self) -> bool:
+        """Whether every stream has to end."""
+        return self._stopped.is_set()
+
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a page that computes its own numbers."""
+        self._others += 1
+        try:
+            yield
+        finally:
+            self._others -= 1
 
     def start(self) -> None:
         """Start the clock; needs a running loop."""

@@ -20,7 +20,7 @@ from alert_rules.stages.silence import Silence, decode, encode
 from models.calendar import DAY_MS, epoch_ms, iso
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
-from stream.web.api import to_json
+from stream.web.api import reach_of, to_json
 from stream.web.operators import Operators, Throttled, bearer
 
 _BODY = 16_384
@@ -120,11 +120,14 @@ class Operations:
                 raise Refusal(503, "the history cannot be read here")
             asked = dict(request.query_params)
             limit, before = _number(asked, "limit", 100, _LIMIT), _number(asked, "before", None, 2**62)
-            matches = _chosen(asked)
+            matches, reach = _chosen(asked), reach_of(request)
             if self._reading.locked():
                 raise Refusal(503, "others are reading the history; try again")
             async with self._reading:
-                found, next_ = await asyncio.to_thread(self._history, limit or 0, matches, before)
+                seen = matches if reach is None else lambda tree: matches(tree) and reach.record(tree) is not None
+                found, next_ = await asyncio.to_thread(self._history, limit or 0, seen, before)
+                if reach is not None:
+                    found = [told for one in found if (told := reach.record(one)) is not None]
         except Refusal as refusal:
             return refused(refusal)
         except KafkaException:

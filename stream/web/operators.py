@@ -12,6 +12,7 @@ from stream.config.web_settings import OperatorSettings
 from stream.engine.client_logs import RateLimit
 from stream.engine.options import wall_clock
 from stream.ingest.token_bucket import Clients
+from stream.web.reach import Reach
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())
@@ -23,12 +24,13 @@ FAILURES = ("wrong_token", "expired", "throttled", "wrong_host", "no_proof")
 
 
 class Operator(NamedTuple):
-    """Somebody whose token is known; ``until`` is when it expires (epoch ms)."""
+    """Somebody whose token is known; ``until`` is when it expires (epoch ms), ``reach`` what they see (None: everything)."""
 
     name: str
     role: str
     digest: bytes
     until: int | None
+    reach: Reach | None = None
 
 
 class Throttled(Exception):
@@ -62,7 +64,10 @@ class Operators:
         clock: Callable[[], int] = wall_clock,
         counted: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        self._known = [Operator(one.name, one.role, digest_of(one.token.get_secret_value()), one.until) for one in settings]
+        self._known = [
+            Operator(one.name, one.role, digest_of(one.token.get_secret_value()), one.until, Reach.of(one.owners, one.teams))
+            for one in settings
+        ]
         self._local = Operator("local", "operate", digest_of(local), None) if local else None
         self._known += [self._local] if self._local else []
         self._clock = clock
@@ -85,6 +90,10 @@ class Operators:
         token = secrets.token_hex(24)
         self._known.append(Operator(name, "read", digest_of(token), None))
         return token
+
+    def reach(self, name: str) -> Reach | None:
+        """Return what somebody sees whom a proxy has let in: those of that name who are limited are so there, too."""
+        return next((one.reach for one in self._known if one.name == name), None)
 
     def valid(self, operator: Operator) -> bool:
         """Whether the token has not expired."""

@@ -2,9 +2,13 @@
 
 from importlib.resources import files
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stream.web import mine
+from stream.web.api import reach_of
+from stream.web.context import context
 
 router = APIRouter()
 
@@ -58,8 +62,10 @@ def _read(name: str) -> bytes:
 
 
 @router.get("/", include_in_schema=False)
-async def page() -> Response:
-    """The live page."""
+async def page(request: Request) -> Response:
+    """The live page; for those who see the figures of some owners and teams only, theirs."""
+    if (reach := reach_of(request)) is not None:
+        return await mine.page(context(request), reach)
     return Response(_read("index.html"), media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"})
 
 

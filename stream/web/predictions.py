@@ -5,12 +5,12 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 import orjson
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from models.calendar import iso
 from models.fold import Changes, Record
 from stream.engine.options import FoldSpec
-from stream.web.api import to_json
+from stream.web.api import reach_of, to_json
 
 Entity = Literal["deal", "lead"]
 #: The topic of the answers, by what they are about.
@@ -137,26 +137,27 @@ def router(source: Predictions | None) -> APIRouter:
     """Return the routes; without a source (``models.live`` is off) they say so."""
     routes = APIRouter(prefix="/api")
 
-    def answer(entity: Entity, key: str) -> Response:
+    def answer(entity: Entity, key: str, request: Request) -> Response:
+        reach = reach_of(request)
         if source is None:
             return _off()
         try:
             found = source.answer(entity, key)
         except Elsewhere as elsewhere:
             return to_json({"error": f"{entity} {key[:200]!r}: {elsewhere}"}, 503, {"retry-after": "2"})
-        if found is None:
+        if found is None or (reach is not None and not reach.has(found)):  # that it is somebody else's is not told, either
             return to_json({"error": f"no open {entity} {key[:200]!r} is known; accepted: the id of one that is open"}, 404)
         return to_json(found)
 
     @routes.get("/predictions/{deal:path}", summary="What is expected of an open deal, and why")
-    async def prediction(deal: str) -> Response:
+    async def prediction(deal: str, request: Request) -> Response:
         """Return P(won), P(closes within 30 days), P10/P50/P90 of the days to close, the terms in words, the short history."""
-        return answer("deal", deal)
+        return answer("deal", deal, request)
 
     @routes.get("/leads/{lead:path}", summary="What is expected of an open lead, and why")
-    async def lead_prediction(lead: str) -> Response:
+    async def lead_prediction(lead: str, request: Request) -> Response:
         """Return P(converted within 135 days), P(converted) of those that end, when, and the terms in words."""
-        return answer("lead", lead)
+        return answer("lead", lead, request)
 
     @routes.get("/models", summary="How good have the predictions been?")
     async def models() -> Response:

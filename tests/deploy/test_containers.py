@@ -44,7 +44,13 @@ def test_the_settings_exist(name):
     assert settings.kafka.brokers == "kafka:19092"
     assert settings.web.host == "0.0.0.0"
     assert settings.web.port == 8080
-    assert settings.redis.url.get_secret_value() == "redis://valkey:6379/0"
+    password = without_variables(SERVICES["valkey"]["environment"]["REDISCLI_AUTH"])
+    assert settings.redis.url.get_secret_value() == f"redis://:{password}@valkey:6379/0"
+    assert password in [without_variables(word) for word in SERVICES["valkey"]["command"]]
+    user = {"topics": "vigie-setup", "web": "vigie-web"}.get(name, "vigie-worker")
+    assert (settings.kafka.security_protocol, settings.kafka.sasl_username) == ("SASL_PLAINTEXT", user)
+    account = f'user_{user}="{settings.kafka.sasl_password.get_secret_value()}"'
+    assert account in without_variables(SERVICES["kafka"]["environment"]["KAFKA_LISTENER_NAME_INTERNAL_PLAIN_SASL_JAAS_CONFIG"])
     assert [one.role for one in settings.web.operators] == ["read"] and settings.web.metrics_token is not None
 
 
@@ -180,5 +186,29 @@ def test_the_commands_exist():
     for name in OURS:
         first, *rest = SERVICES[name]["command"]
         assert first in commands
-        options = {option for parameter in commands[first].params for option in parameter.opts}
-        assert all(word in options or word in commands[first].commands for word in rest)
+        command = commands[first]
+        if rest and not rest[0].startswith("-"):
+            command, rest = command.commands[rest[0]], rest[1:]
+        command.make_context(name, list(rest), resilient_parsing=True)
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in rest if word.startswith("-")} <= options
+
+
+def test_pinning_names_each_image_by_what_was_pulled(tmp_path):
+    """With a `docker` that answers as Docker does: what is pulled has a digest, what is built here none."""
+    (tmp_path / "deploy").mkdir()
+    for name in ("deploy/pin.sh", "docker-compose.yml"):
+        (tmp_path / name).write_text((ROOT / name).read_text("utf-8"), "utf-8")
+    images = sorted({service["image"] for service in SERVICES.values()})
+    docker = tmp_path / "docker"
+    listed = "\n".join(images)
+    inspected = 'echo "${5%%:*}@sha256:$(printf %s "$5" | sha256sum | cut -c1-64)"'
+    docker.write_text(f"#!/bin/sh\ncase $1 in compose) cat <<'E'\n{listed}\nE\n;; image) {inspected};; esac\n")
+    docker.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    subprocess.run(["sh", str(tmp_path / "deploy/pin.sh")], check=True, capture_output=True, env=environment)
+    written = yaml.safe_load((tmp_path / "docker-compose.override.yml").read_text("utf-8"))["services"]
+    assert set(written) == set(SERVICES) - set(OURS)
+    for name, service in written.items():
+        image = SERVICES[name]["image"]
+        assert re.fullmatch(re.escape(image.partition(":")[0]) + r"@sha256:[0-9a-f]{64}", service["image"]), image

@@ -1,5 +1,6 @@
 """The live loop without a broker: what it says, what it learns, and that neither crash, disorder nor bad input changes it."""
 
+import importlib
 import random
 from typing import Any
 
@@ -427,10 +428,51 @@ def test_an_entity_whose_row_would_be_too_large_stays_as_it_was_and_stops_nothin
 
 def test_a_fault_while_learning_is_counted_told_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = Loop(interval=COARSE)
-    monkeypatch.setattr(loop.learner.pupils["deal"], "learn_one", lambda example: {}["none"])
+    monkeypatch.setattr(Trainer, "learn_one", lambda self, example: {}["none"])
     loop.run(jittered(4))
     assert loop.learner.faults.total == loop.learner.outcomes["deal", "internal"] > 3
     assert set(loop.learner.pupils["deal"].refused) == {"internal"}, "no text of an error is the key of a counter"
+
+
+@pytest.mark.parametrize("where", ["live_model.Floor.learn_one", "direct.Direct.learn_one", "hazard.Hazard.learn_one",
+                                   "live_learn.Trainer._judge"])  # fmt: skip
+@pytest.mark.parametrize("every", [1, 3, 10_000])
+def test_a_lesson_that_fails_in_the_middle_leaves_nothing_of_it(where: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hazard had learnt what the floor and the report never heard of."""
+    values = [orjson.dumps(example) for example in Loop(interval=COARSE).run(jittered(30)).examples()]
+    module, kind, name = where.split(".")
+    cls = getattr(importlib.import_module(f"models.learners.{module}"), kind)
+    right, calls = getattr(cls, name), [0]
+
+    def failing(*arguments: Any, **named: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == 9:
+            raise ZeroDivisionError("a fault of ours")
+        return right(*arguments, **named)
+
+    def learns(values: list[bytes]) -> LearnModels:
+        loop = Loop(interval=COARSE)
+        for start in range(0, len(values), every):
+            records = [loop.record("examples", 0, b"", value, BEGIN) for value in values[start : start + every]]
+            loop.learner.fold(records)
+            rows.update({row.key: row.value for row in loop.learner.changes().rows})
+        return loop.learner
+
+    rows: dict[bytes, bytes | None] = {}
+    monkeypatch.setattr(cls, name, failing)
+    met = learns(values)
+    written = dict(rows)
+    monkeypatch.setattr(cls, name, right)
+    assert met.faults.total == met.outcomes["deal", "internal"] == 1
+    [fault] = met.faults.fresh
+    failed = int(fault.where.rpartition("-")[2])
+    without, pupil = learns(values[:failed] + values[failed + 1 :]).pupils["deal"], met.pupils["deal"]
+    assert dump(pupil.model) == dump(without.model) and pupil.floor.dump() == without.floor.dump()
+    assert (pupil.learnt, pupil.labels, list(pupil.judged)) == (without.learnt, without.labels, list(without.judged))
+    assert pupil.refused == {"internal": 1}
+    again = LearnModels(1, COARSE)
+    again.restore([(key, value) for key, value in written.items() if value is not None])
+    assert dump(again.pupils["deal"].model) == dump(without.model), "and so it is after a restart"
 
 
 @pytest.mark.parametrize("spoil", ["cut short", "another river", "other features", "another format"])

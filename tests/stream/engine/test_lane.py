@@ -5,12 +5,16 @@ from typing import Any
 import pytest
 
 import stream.engine.on_kafka
+from models.events.dead_letter import decode
+from models.fold import LARGEST_ROW, Changes, Output, Record, Row
+from models.sizes import LARGEST_TOLD
 from stream.engine.blocking_thread import BlockingThread
 from stream.engine.chunks import Ownership
 from stream.engine.errors import TransactionFailed
-from stream.engine.fold_partition import FoldPartition
+from stream.engine.fold_partition import FoldPartition, fold_records
 from stream.engine.lane import Lane
 from stream.engine.options import EngineOptions
+from stream.engine.topics import Topic
 from tests.stream.engine.counting import TOPICS, Adder, adder
 
 TOKEN = Ownership(1, "me", "g")
@@ -62,10 +66,10 @@ class Told:
         self.failures: list[BaseException] = []
 
 
-def lane_with_a_change(told: Told, partitions: int = 1, revoking: bool = False) -> Lane:
+def lane_with_a_change(told: Told, partitions: int = 1, revoking: bool = False, topics: tuple[Topic, ...] = TOPICS) -> Lane:
     lane = Lane(
         "state",
-        EngineOptions(brokers="b:1", topics=TOPICS),
+        EngineOptions(brokers="b:1", topics=topics),
         token=lambda: TOKEN,
         revoking=lambda: revoking,
         still_ours=lambda token: True,
@@ -163,3 +167,28 @@ async def test_a_courier_brings_results_and_errors_one_after_the_other() -> None
     with pytest.raises(ZeroDivisionError):
         await courier.submit(lambda: 1 // 0)
     courier.close()
+
+
+async def test_what_is_too_large_for_its_topic_is_left_out_of_the_transaction(batches: list[Any]) -> None:
+    told = Told()
+    lane = lane_with_a_change(told, topics=(*TOPICS, Topic("dead-letters", partitioned=False)))
+    [slot] = lane._touched
+    large = b"7" * (LARGEST_ROW + 1)
+    slot.fold.changes = lambda: Changes([Row(b"a", large), Row(b"b", b"1")], [Output("sums", b"a", large)])  # type: ignore[method-assign]
+    assert await lane.checkpoint()
+    [batch] = batches
+    assert [row.key for row in batch.rows] == [b"b", b"@numbers"], "its position moves on: no restart meets the record again"
+    assert [output.topic for output in batch.outputs] == ["dead-letters", "dead-letters"]
+    assert not told.failures
+
+
+def test_a_record_that_is_too_large_for_its_fold_is_a_dead_letter_of_the_next_checkpoint() -> None:
+    slot = FoldPartition(adder(), 0, "changelog", Adder(0))
+    slot.fold.fold = lambda records: heard.extend(records)  # type: ignore[method-assign]
+    heard: list[Record] = []
+    records = [Record("alerts", 0, n, 0, b"k", b"7" * size, ()) for n, size in enumerate((10, LARGEST_TOLD, 20))]
+    fold_records(slot, records)
+    assert [record.offset for record in heard] == [0, 2]
+    changes, _ = slot.sizes.fit(Changes([], []), 0)
+    [letter] = [decode(output.value or b"") for output in changes.outputs]
+    assert (letter.id, letter.reason, letter.cut) == ("alerts-0-1", "too_large", ["value"])

@@ -41,7 +41,7 @@ class Door:
         acting = Acting(
             LINKS,
             self.put,
-            secrets=secrets,
+            slack=secrets,
             used=lambda link: fold.used(link) if owned else None,
             stands=lambda incident: fold.stands(incident) if owned else None,
             title=lambda incident: fold.title(incident) if owned else None,

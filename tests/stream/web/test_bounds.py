@@ -52,7 +52,7 @@ class House:
         self.collector = Collector(sites, self.intake, seen, clock=lambda: NOW)
         self.app.state.collector = self.collector
         self.app.include_router(collect_router)
-        acting = Acting(LINKS, self.never, secrets=[b"s" * 32] if slack else [], clock=lambda: NOW)
+        acting = Acting(LINKS, self.never, slack=[b"s" * 32] if slack else [], clock=lambda: NOW)
         self.app.include_router(acting.router())
 
     async def never(self, key: bytes, value: bytes) -> None:

@@ -1,0 +1,91 @@
+"""The page and the stream of somebody who sees the figures of some owners and teams only."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from fastapi import Response
+
+from models.calendar import iso
+from models.kpis.entry import Kpi
+from stream.readings.board import Reading, Unavailable
+from stream.web.context import Context
+from stream.web.live import event
+from stream.web.reach import Reach
+
+#: Windows of the page; and how often (s) the stream looks, and says that it is there.
+_WINDOWS = ("7d", "30d")
+_PERIOD, _BEAT = 1.0, 5
+
+
+async def readings(ctx: Context, reach: Reach, windows: Sequence[str]) -> Sequence[Reading]:
+    """Return the readings of their segments; none while there are no numbers."""
+    try:
+        return (await ctx.answer(lambda board: board.only(windows, reach.dimensions)))[0]
+    except Unavailable:
+        return []
+
+
+def alerts(ctx: Context, reach: Reach) -> list[dict[str, Any]] | None:
+    """Return what they see of the alerts that stand; None where they are not known here."""
+    known = ctx.alerts()
+    return None if known is None else [seen for alert in known if (seen := reach.alert(alert)) is not None]
+
+
+async def stream(ctx: Context, reach: Reach, window: str) -> AsyncIterator[bytes]:
+    """Yield ``readings`` when theirs have changed, at most once a second, and ``beat`` between; until the server stops."""
+    with ctx.live.counted():
+        yield b"retry: 2000\n\n"
+        before: object = None
+        number = quiet = 0
+        while not ctx.live.stopped:
+            found, stand = await readings(ctx, reach, [window]), alerts(ctx, reach)
+            shown = [{name: value for name, value in r.items() if name not in ("from", "at")} for r in found], stand
+            now = iso(ctx.live_board.now())
+            if shown != before:
+                before, number, quiet = shown, number + 1, 0
+                yield event("readings", {"at": now, "window": window, "readings": found, "alerts": stand}, number)
+            elif (quiet := quiet + 1) % _BEAT == 0:
+                yield event("beat", {"at": now})
+            await asyncio.sleep(_PERIOD)
+        yield event("bye", {"reason": "stopping"})
+
+
+async def page(ctx: Context, reach: Reach) -> Response:
+    """Return their figures as a plain page, which has no script."""
+    by_segment: dict[tuple[str, str], dict[str, dict[str, Reading]]] = {}
+    for reading in await readings(ctx, reach, _WINDOWS):
+        segment = next(iter(reading["segment"].items()))
+        by_segment.setdefault(segment, {}).setdefault(reading["kpi"], {})[reading["window"]] = reading
+    parts = []
+    for (dimension, value), kpis in by_segment.items():
+        head = "".join(f"<th>{window}</th>" for window in _WINDOWS)
+        rows = "".join(_row(ctx.live_board.source.kpis[kpi], found) for kpi, found in kpis.items())
+        parts.append(f"<h2>{escape(dimension)} {escape(value)}</h2><table><tr><th></th>{head}</tr>{rows}</table>")
+    for alert in alerts(ctx, reach) or []:
+        parts.append(f"<p><strong>{escape(str(alert.get('title')))}</strong> {escape(str(alert.get('summary') or ''))}</p>")
+    html = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        '<meta http-equiv="refresh" content="30"><title>Vigie</title><link rel="stylesheet" href="static/act.css"></head>'
+        f"<body><main><h1>Your figures</h1>{''.join(parts) or '<p>There are no numbers yet.</p>'}</main></body></html>"
+    )
+    return Response(html, media_type="text/html; charset=utf-8", headers={"cache-control": "no-store"})
+
+
+def _row(kpi: Kpi, found: Mapping[str, Reading]) -> str:
+    cells = "".join(f"<td>{_said(found.get(window))}</td>" for window in _WINDOWS)
+    return f"<tr><td>{escape(kpi.label['en'])}</td>{cells}</tr>"
+
+
+def _said(reading: Reading | None) -> str:
+    value = None if reading is None else reading["value"]
+    if reading is None or value is None:
+        return "–"
+    if reading["unit"] == "ratio":
+        return f"{value:.1%}"
+    return (
+        f"{value:,.0f} {escape(str(reading.get('currency') or ''))}".strip()
+        if abs(value) >= 100
+        else f"{value:,.2f}".rstrip("0").rstrip(".")
+    )
