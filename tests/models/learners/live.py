@@ -106,7 +106,7 @@ class Loop:
                 self.learner.tick(self.now)
 
     def _deliver(self, output: Output) -> None:
-        topic, key, value, partition = output
+        topic, key, value, partition, _ = output
         record = self.record(topic, partition or 0, key, value, self.now)
         if topic == "examples":
             self.learner.fold([record])

@@ -14,7 +14,7 @@ from stream.engine.errors import TransactionFailed
 from stream.engine.fold_partition import FoldPartition, fold_records
 from stream.engine.lane import Lane
 from stream.engine.options import EngineOptions
-from stream.engine.topics import Topic
+from stream.engine.topic_list import Topic
 from tests.stream.engine.counting import TOPICS, Adder, adder
 
 TOKEN = Ownership(1, "me", "g")
