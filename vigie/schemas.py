@@ -8,6 +8,7 @@ import orjson
 import yaml
 
 from alert_rules.document import json_schema
+from alert_rules.records.schemas import json_schemas as record_schemas
 from models.business import Business
 from models.events.schemas import asyncapi, json_schemas
 from models.kpis.document import markdown
@@ -17,13 +18,19 @@ from stream.catalogue import load_catalogue
 _HEAD = "# Generated from models/events: change the code, then run `python -m vigie.schemas --write docs`.\n"
 
 
+#: The form of our own topics, by topic.
+_PAYLOADS = {"alerts": "alert-record", "outbox": "outbox-message"}
+
+
 def documents() -> dict[str, str]:
     """Return the text of each document by its path inside ``docs/``."""
     found = {
         f"schemas/{name}.json": orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
-        for name, schema in json_schemas().items()
+        for name, schema in {**json_schemas(), **record_schemas()}.items()
     }
-    found["asyncapi.yaml"] = _HEAD + yaml.dump(asyncapi(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    found["asyncapi.yaml"] = _HEAD + yaml.dump(
+        asyncapi(_PAYLOADS), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
+    )
     found["kpis.md"] = markdown(load_catalogue())
     found["retention.md"] = retention.markdown(Business())
     found["rule.schema.json"] = orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
