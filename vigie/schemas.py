@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import yaml
 
-from alert_rules.document import json_schema
+from alert_rules.parse.document import json_schema
 from alert_rules.records.schemas import json_schemas as record_schemas
 from models.business import Business
 from models.events.schemas import asyncapi, json_schemas

@@ -10,8 +10,8 @@ from typing import Any
 
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import TIMEOUT
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome, Retry, Sent
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Retry, Sent
 from stream.settings import ReceiverSettings
 
 _KINDS = {"critical": "failure", "warn": "warning"}

@@ -19,9 +19,9 @@ import aiosmtplib
 from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import TIMEOUT
-from alert_rules.delivery import Action, Delivery
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.records.message import Message
+from alert_rules.tell.delivery import Action, Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.parts import Letter, LetterItem, Line
 from stream.settings import ReceiverSettings
 

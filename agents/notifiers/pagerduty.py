@@ -9,9 +9,9 @@ import orjson
 
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, Poster, usable
-from alert_rules.delivery import Delivery
-from alert_rules.inert import inert
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.words.inert import inert
 from stream.settings import ReceiverSettings
 
 API = "https://events.pagerduty.com/v2/enqueue"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from alert_rules.delivery import Action, Delivery
+from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.words.parts import Letter, LetterItem
 
 #: Block Kit's limits: characters of a section's text, elements of a context, blocks of a message, characters of a button's

@@ -4,18 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from alert_rules.entity import ATTRIBUTES, DAYS, NUMBERS
-from alert_rules.inert import inert
+from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS, NUMBERS
 from alert_rules.records.facts import AlertFacts
-from alert_rules.wording import Quantity, TemplateError, fill
 from alert_rules.words import prose
+from alert_rules.words.inert import inert
 from alert_rules.words.parts import Letter, Line, behind_lines, called
+from alert_rules.words.quantities import Quantity, TemplateError, fill
 from alert_rules.words.reader import ANYBODY, Reader
 from models.calendar import epoch_ms
 from models.kpis.earlier import SEASONAL, TARGET
-
-#: Under this name the facts have what is known of the deal, lead or sender.
-ENTITY = "entity"
 
 
 def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
@@ -72,7 +69,7 @@ def _named(facts: AlertFacts, owner: str) -> str:
 
 def known(facts: AlertFacts) -> Mapping[str, Any]:
     """Return what is known of the deal, lead or sender that the alert is about."""
-    return (facts.against or {}).get(ENTITY) or {}
+    return (facts.against or {}).get(FACTS) or {}
 
 
 def _by(facts: AlertFacts) -> str:

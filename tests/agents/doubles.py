@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from alert_rules.delivery import Action, Delivery
+from alert_rules.tell.delivery import Action, Delivery
 
 ALERT: dict[str, Any] = {
     "type": "transition", "id": "t1", "incident": "i1", "kind": "fired", "rule": "win-rate-drop", "severity": "critical",
