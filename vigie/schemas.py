@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 import yaml
 
+from alert_rules.judge import life_table
 from alert_rules.parse.document import json_schema
 from alert_rules.records.schemas import json_schemas as record_schemas
 from models.business import Business
@@ -37,9 +38,34 @@ def documents() -> dict[str, str]:
     return found
 
 
+def sections() -> dict[str, dict[str, str]]:
+    """Return what is generated inside of pages that people write: by path inside ``docs/``, then by the section's name.
+
+    A section lies between ``<!-- generated: NAME -->`` and ``<!-- end -->``, each a line of its own.
+    """
+    return {"alerts.md": {"the life of an alert": life_table.markdown()}}
+
+
+def _filled(text: str, its: dict[str, str]) -> str:
+    for name, section in its.items():
+        begin, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise ValueError(f"no section {begin.strip()} … {end}")
+        text = f"{before}{begin}{section}{end}{after}"
+    return text
+
+
+def _wanted(directory: Path) -> dict[str, str]:
+    """Return all documents; of pages that people write, as they are with their generated sections."""
+    pages = {name: _filled(text, its) for name, its in sections().items() if (text := _text(directory / name)) is not None}
+    return documents() | pages
+
+
 def write(directory: Path) -> list[str]:
     """Write the documents into the directory, and remove schemas of types that are no more; return the paths that changed."""
-    wanted = documents()
+    wanted = _wanted(directory)
     changed = drift(directory)
     for name in changed:
         path = directory / name
@@ -53,7 +79,7 @@ def write(directory: Path) -> list[str]:
 
 def drift(directory: Path) -> list[str]:
     """Return the paths of documents that are missing, other than they should be, or left over."""
-    wanted = documents()
+    wanted = _wanted(directory)
     there = {f"schemas/{path.name}" for path in (directory / "schemas").glob("*.json")}
     wrong = {name for name, text in wanted.items() if _text(directory / name) != text}
     return sorted(wrong | (there - set(wanted)))

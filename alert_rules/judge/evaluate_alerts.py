@@ -13,7 +13,8 @@ from alert_rules.judge.condition import ConditionKind, measured
 from alert_rules.judge.explanation import PageLink, explanation, no_link, standing
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.finding import EntityFinding
-from alert_rules.judge.lifecycle import AlertChange, AlertState, Phase, decode_state, encode_state, evaluate, orphaned
+from alert_rules.judge.life_table import STANDING, Phase
+from alert_rules.judge.lifecycle import AlertChange, AlertState, decode_state, encode_state, evaluate, orphaned
 from alert_rules.judge.reading import dimension, observe, sample
 from alert_rules.judge.rule import Direction, Rule
 from alert_rules.judge.transition_record import NOBODY, summary, written
@@ -246,7 +247,7 @@ class EvaluateAlerts:
                 self._say(rule, orphaned(state, max(record.timestamp, state.at), f"{segment} has no readings any more"))
 
     def _say(self, rule: Rule, transition: AlertChange, because: Mapping[str, Any] | None = None) -> None:
-        why = explanation(rule, transition, because, self._link, self._people) if transition.kind.told else None
+        why = explanation(rule, transition, because, self._link, self._people) if transition.kind.notifies else None
         self._outputs.append(Output("alerts", transition.incident.encode(), encode(written(rule, transition, why, self._people))))
 
     def tick(self, now: int) -> None:
@@ -337,7 +338,7 @@ class EvaluateAlerts:
             (rule.id, step.severity.value, phase.value): 0
             for rule in self.rules.values()
             for step in rule.ladder
-            for phase in Phase
+            for phase in STANDING
         }
         for state in self._states.values():
             label = (state.rule, state.severity.value, state.phase.value)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from alert_rules.judge.condition import ConditionKind as Condition
-from alert_rules.judge.lifecycle import AlertChange, AlertState, Phase, TransitionKind
+from alert_rules.judge.life_table import Phase, TransitionKind
+from alert_rules.judge.lifecycle import AlertChange, AlertState
 from alert_rules.judge.rule import Direction, Rule, Statistic
 from alert_rules.records.entity_facts import FACTS
 from alert_rules.records.facts import Ends, Severity

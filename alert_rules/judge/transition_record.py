@@ -6,7 +6,8 @@ from typing import Any
 from alert_rules.judge.condition import ConditionKind as Condition
 from alert_rules.judge.condition import measured
 from alert_rules.judge.explanation import ends_of
-from alert_rules.judge.lifecycle import AlertChange, TransitionKind
+from alert_rules.judge.life_table import TransitionKind
+from alert_rules.judge.lifecycle import AlertChange
 from alert_rules.judge.reading import sample
 from alert_rules.judge.rule import Rule
 from alert_rules.records.alerts import Transition as TransitionRecord
@@ -15,6 +16,7 @@ from alert_rules.records.facts import AlertFacts, Severity, StateChange
 from alert_rules.words import alert as words
 from alert_rules.words.letter import in_english
 from alert_rules.words.quantities import fill
+from alert_rules.words.reader import ANYBODY
 from models.calendar import iso
 from models.kpis.reading import Reading
 from models.owners import Owners
@@ -37,11 +39,12 @@ def written(
         severity_before=transition.severity_before,
         at=iso(transition.at),
         fired=None if transition.fired is None else iso(transition.fired),
-        reason=transition.reason,
+        cause=transition.cause,
         explanation=None if why is None else dict(why),
         ends=None if ended else ends_of(rule, transition.severity, reading),
         **_facts(rule, transition.segment, transition.severity, transition.started, reading, people),
     )
+    found.reason = ANYBODY.words.cause(found)
     found.message = in_english(words.letter(found))
     return found
 

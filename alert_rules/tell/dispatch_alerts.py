@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from alert_rules.judge.lifecycle import TransitionKind
+from alert_rules.judge.life_table import TransitionKind
 from alert_rules.records.alerts import Act, Transition, decode
 from alert_rules.records.dead_letter import dead_output
 from alert_rules.records.facts import gravity
@@ -211,7 +211,7 @@ class DispatchAlerts:
         before = state.alerts.get(incident)
         if before is None and ended:
             return  # it ended twice
-        if before is not None and not kind.told:
+        if before is not None and not kind.notifies:
             # Recovering and relapsed are not told: the words stay those of the last thing that was.
             before.state = transition.state.after if transition.state is not None else before.state
             state.dirty.add(f"alert|{incident}")

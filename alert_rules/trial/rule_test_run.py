@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from alert_rules.judge.lifecycle import AlertState, Phase, evaluate
+from alert_rules.judge.life_table import Phase
+from alert_rules.judge.lifecycle import AlertState, evaluate
 from alert_rules.judge.rule import Moment, Rule, Timeline
 from alert_rules.judge.transition_record import written
 from alert_rules.trial.entity_test_run import play
@@ -39,7 +40,7 @@ def describe(state: AlertState | None) -> str:
             return "pending"
         case Phase.FIRING:
             return state.severity.value
-        case Phase.RECOVERING:
+        case _:
             return f"{state.severity.value} recovering"
 
 

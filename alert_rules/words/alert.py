@@ -41,7 +41,7 @@ def item(facts: AlertFacts, reader: Reader, *, over: bool, short: bool) -> tuple
     words = reader.words
     stamp = words.RESOLVED if over else words.stamp(facts.severity)
     first = (lead(facts, reader) if facts.zone is not None else prose.lead(facts)).partition("\n")[0]
-    why = None if over else inert(facts.reason or "", 300) or None
+    why = None if over else inert(words.cause(facts), 300) or None
     return titled(facts, stamp, reader, short=short), first, why
 
 
@@ -80,7 +80,7 @@ def headline(facts: AlertFacts, reader: Reader) -> str:
     """Return what is measured, as a headline has it; of a deal or lead that is over, why."""
     words = reader.words
     if facts.watched and facts.kind == "resolved":
-        return inert(facts.reason or "")
+        return inert(words.cause(facts))
     if facts.start is None:
         return ""
     if facts.watched:
@@ -90,7 +90,7 @@ def headline(facts: AlertFacts, reader: Reader) -> str:
         return words.NOTHING if facts.measured else value
     if facts.condition == "value" or facts.measured is None:
         return value
-    return words.measured(facts, facts.measured, facts.unit or "")
+    return words.measured(facts, facts.measured, facts.unit or "", facts.threshold_unit or facts.unit or "")
 
 
 def _entity_headline(facts: AlertFacts, reader: Reader) -> str:
@@ -110,7 +110,7 @@ def lead(facts: AlertFacts, reader: Reader) -> str:
     words = reader.words
     if facts.watched and facts.kind == "resolved":
         # What was measured is gone with its cause: the summary would be a sentence of holes.
-        reason, by = inert(facts.reason or ""), _by(facts)
+        reason, by = inert(words.cause(facts)), _by(facts)
         if by == "sender":
             return f"{about(facts, reader, short=True)}: {reason}"
         return words.ended(by, inert((facts.segment or {}).get(by, "")), reason)
@@ -218,7 +218,7 @@ def _spoken(facts: AlertFacts, by: str, name: str) -> str:
 
 def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
     words, zone, unit, spoken = reader.words, reader.clock(facts.zone), facts.unit or "count", facts.spoken or "count"
-    found = [("why", "", inert(facts.reason or "", 500))]
+    found = [("why", "", inert(words.cause(facts), 500))]
     if facts.start is not None:
         value = words.number(facts.value, spoken, facts.currency)
         if facts.low is not None and facts.high is not None:

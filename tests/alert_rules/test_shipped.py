@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from alert_rules.judge.condition import ConditionKind
-from alert_rules.judge.lifecycle import AlertState, Hold, Phase, orphaned
-from alert_rules.judge.lifecycle import TransitionKind as Transitions
-from alert_rules.judge.lifecycle import _reason as evaluate_reason
+from alert_rules.judge.life_table import Phase
+from alert_rules.judge.life_table import TransitionKind as Transitions
+from alert_rules.judge.lifecycle import AlertState, Hold, _cause, orphaned
 from alert_rules.judge.rule import Moment, Rule, Timeline
 from alert_rules.judge.transition_record import written
 from alert_rules.records.entity_facts import FACTS
@@ -81,8 +81,8 @@ def words_of(shipped: Rule, value: float) -> str:
     segment = {} if shipped.by is None else {shipped.by: "web"}
     reading = Reading(shipped.kpi, shipped.window, segment, 0, 0, value, 1.0, 1.0, None, None, shipped.unit, "EUR", against=past)
     state = AlertState(shipped.id, reading.segment_name, Phase.FIRING, shipped.ladder[0].severity, 0, 0, {}, None, 0)
-    reason = evaluate_reason(shipped, replace(state, holds={state.severity: Hold(0, True)}), value, reading)
-    ended = replace(orphaned(state, 60_000, reason), kind=Transitions.FIRED, reading=reading)
+    cause = _cause(shipped, replace(state, holds={state.severity: Hold(0, True)}), value, reading)
+    ended = replace(orphaned(state, 60_000, ""), kind=Transitions.FIRED, reading=reading, cause=cause)
     said = letter(written(shipped, ended))
     return f"{said.title}\n{said.text}"
 
