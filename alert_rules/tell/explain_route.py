@@ -4,16 +4,16 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from alert_rules.tell.plan import Alerting
-from alert_rules.tell.stages.mute import muted
+from alert_rules.tell.stages.chain import Candidate, Chain, Circumstances
 from alert_rules.tell.stages.route import match_routes
-from alert_rules.tell.stages.silence import Silence, silenced
+from alert_rules.tell.stages.silence import Silence
 
 
 def explain(plan: Alerting, labels: Mapping[str, str], now: int, silences: Iterable[Silence] = ()) -> list[dict[str, Any]]:
     """Return, per route that takes such an alert, who would be told at a time, when, and what would hold it back."""
-    found = []
+    found, around = [], Circumstances(now, list(silences), intervals=plan.intervals)
     for route in match_routes(plan.route, labels):
-        held = silenced(labels, silences, now) or muted(route, plan.intervals, now)
+        held = Chain(route, around).of(Candidate(labels))
         found.append(
             {
                 "route": route.path,
