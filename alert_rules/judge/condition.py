@@ -22,8 +22,6 @@ class ConditionKind(StrEnum):
     ANOMALY = "anomaly"  # of the last complete period, in spreads from what was to be expected
     TARGET = "target"  # the value over what is due of the quota by now
     ABSENT = "absent"  # nothing was counted
-    ENTITY = "entity"  # of one deal or lead: made by the fold that watches them, as is
-    SOURCE = "source"  # of one sender of events: likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from typing import Any
 
 import orjson
 
-from alert_rules.records.entity_facts import FACTS
 from models.calendar import epoch_ms, iso
-from models.kpis.reading import Reading
+from models.panes import TOTAL
 
 TOPIC = "findings"
 
@@ -30,6 +29,11 @@ class EntityFinding:
     currency: str | None
     facts: Mapping[str, Any]
     over: str | None = None
+
+    @property
+    def segment_name(self) -> str:
+        """``dimension=value``, as of readings."""
+        return next((f"{name}={value}" for name, value in self.segment.items()), TOTAL)
 
     @property
     def key(self) -> bytes:
@@ -62,10 +66,3 @@ class EntityFinding:
             )  # fmt: skip
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a finding: {error!r}") from error
-
-    def reading(self) -> Reading:
-        """Return it in the form that rules judge and messages tell."""
-        return Reading(
-            kpi="", window="", segment=self.segment, start=self.at, at=self.at, value=self.value, numerator=None,
-            denominator=None, low=None, high=None, unit=self.unit, currency=self.currency, against={FACTS: self.facts},
-        )  # fmt: skip

@@ -18,12 +18,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from alert_rules.judge.certainty import certainty, surely
-from alert_rules.judge.condition import ConditionKind, measured
 from alert_rules.judge.life_table import Phase, Signal, TransitionKind, following
+from alert_rules.judge.observation import Observation, measure
 from alert_rules.judge.rule import Rule
 from alert_rules.records.facts import Cause, CauseKind, Severity
 from alert_rules.records.ids import digest
-from models.kpis.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class AlertChange:
     started: int
     fired: int | None
     cause: Cause
-    reading: Reading | None = None  # None where it was not a reading that caused it
+    seen: Observation | None = None  # None where it was nothing seen that caused it
 
     @property
     def id(self) -> str:
@@ -79,10 +78,10 @@ class AlertChange:
         return digest(self.incident, self.kind, self.severity, str(self.at))
 
 
-def evaluate(rule: Rule, state: AlertState | None, reading: Reading) -> tuple[AlertState | None, list[AlertChange]]:
+def evaluate(rule: Rule, state: AlertState | None, seen: Observation) -> tuple[AlertState | None, list[AlertChange]]:
     """Return the state after the reading and what has happened, in order. Pure; the state given is left as it was."""
-    now = reading.at
-    value = measured(rule.condition, reading, rule.min_samples)
+    now = seen.at
+    value = measure(rule, seen)
     if state is None:
         # By far the most readings say that all is well: they end here, before anything is made.
         if value is None or not rule.ladder[0].breached(rule.direction, value):
@@ -95,22 +94,22 @@ def evaluate(rule: Rule, state: AlertState | None, reading: Reading) -> tuple[Al
             state = replace(state, blind=now, at=now)
         return state, []
 
-    holds = _holds(rule, state, reading, value, awake)
+    holds = _holds(rule, state, seen, value, awake)
     before = Phase.INACTIVE if state is None else state.phase
     on = [severity for severity, hold in holds.items() if hold.on]
     severity = max(on or holds, key=lambda s: s.rank, default=None)
     step = following(before, _signal(rule, state, severity, on, value))
     if severity is None:
-        return None, [] if state is None else [_ended(rule, step.kind, state, value, reading)]
+        return None, [] if state is None else [_ended(rule, step.kind, state, value, seen)]
     started = min(hold.since for hold in holds.values()) if state is None else state.started
     fired = None if not on else now if state is None or state.fired is None else state.fired
-    after = AlertState(rule.id, reading.segment_name, step.phase, severity, started, fired, holds, None, now)
+    after = AlertState(rule.id, seen.segment_name, step.phase, severity, started, fired, holds, None, now)
     if step.kind is None:
         # Nothing to write down; the row is rewritten only if something that matters later has changed.
         assert state is not None  # from nothing to something is always a kind
         same = (holds, None, severity) == (state.holds, state.blind, state.severity)
         return (state if same else after), []
-    return after, [_change(step.kind, state, after, reading, _cause(rule, after, value, reading))]
+    return after, [_change(step.kind, state, after, seen, _cause(rule, after, value, seen))]
 
 
 def _signal(rule: Rule, state: AlertState | None, severity: Severity | None, on: Collection[Severity], value: float) -> Signal:
@@ -138,9 +137,9 @@ def orphaned(state: AlertState, now: int, why: str) -> AlertChange:
     )  # fmt: skip
 
 
-def _holds(rule: Rule, state: AlertState | None, reading: Reading, value: float, awake: bool) -> dict[Severity, Hold]:
+def _holds(rule: Rule, state: AlertState | None, seen: Observation, value: float, awake: bool) -> dict[Severity, Hold]:
     """Return the steps that are breached or not clear yet."""
-    now = reading.at
+    now = seen.at
     # Time without a value does not count towards `for`.
     unseen = now - state.blind if state is not None and state.blind is not None else 0
     holds: dict[Severity, Hold] = {}
@@ -151,7 +150,7 @@ def _holds(rule: Rule, state: AlertState | None, reading: Reading, value: float,
             hold = replace(hold, clear=clear) if hold.on else replace(hold, since=hold.since + unseen)
         spoken = hold is not None and hold.on
         # What has spoken holds until it is clear; certainty is asked for before speaking only.
-        if step.breached(rule.direction, value) and (spoken or (awake and surely(rule, step, reading))):
+        if step.breached(rule.direction, value) and (spoken or (awake and surely(rule, step, seen))):
             since = now if hold is None else hold.since
             holds[step.severity] = Hold(since, spoken or now - since >= rule.wait)
         elif hold is not None and hold.on:
@@ -169,46 +168,46 @@ def _breached(rule: Rule, severity: Severity, value: float) -> bool:
     return step is not None and step.breached(rule.direction, value)
 
 
-def _ended(rule: Rule, kind: TransitionKind | None, state: AlertState, value: float, reading: Reading) -> AlertChange:
+def _ended(rule: Rule, kind: TransitionKind | None, state: AlertState, value: float, seen: Observation) -> AlertChange:
     assert kind is not None  # every state that is kept has an end
     step = rule.step(state.severity) or rule.ladder[0]
-    if rule.condition.kind is ConditionKind.ABSENT:
+    if rule.is_absence:
         cause = Cause(CauseKind.AGAIN)
     elif kind is TransitionKind.CANCELLED and step.breached(rule.direction, value):
-        cause = Cause(CauseKind.UNSURE, step.threshold, sure=certainty(rule, step, reading), needed=rule.sure)
+        cause = Cause(CauseKind.UNSURE, step.threshold, sure=certainty(rule, step, seen), needed=rule.sure)
     elif kind is TransitionKind.CANCELLED:
         cause = Cause(CauseKind.CLEAR, step.threshold)
     else:
         cause = Cause(CauseKind.CLEAR, step.clear, lasted=rule.keep)
-    return _change(kind, state, None, reading, cause)
+    return _change(kind, state, None, seen, cause)
 
 
-def _cause(rule: Rule, after: AlertState, value: float, reading: Reading) -> Cause:
+def _cause(rule: Rule, after: AlertState, value: float, seen: Observation) -> Cause:
     step = rule.step(after.severity)
     assert step is not None  # holds are made of the ladder's steps
     hold = after.holds[after.severity]
     lasted = after.at - hold.since
-    if rule.condition.kind is ConditionKind.ABSENT:
+    if rule.is_absence:
         return Cause(CauseKind.NOTHING, lasted=lasted)
     if after.phase is Phase.RECOVERING:
         if hold.clear is not None:
             return Cause(CauseKind.KEPT, lasted=rule.keep)
         return Cause(CauseKind.NOT_CLEAR, step.threshold, clear=step.clear)
-    sure = None if rule.sure is None else certainty(rule, step, reading)
+    sure = None if rule.sure is None else certainty(rule, step, seen)
     return Cause(CauseKind.BEYOND, step.threshold, lasted=lasted, sure=sure)
 
 
 def _change(
-    kind: TransitionKind, before: AlertState | None, after: AlertState | None, reading: Reading, cause: Cause
+    kind: TransitionKind, before: AlertState | None, after: AlertState | None, seen: Observation, cause: Cause
 ) -> AlertChange:
     state = after or before
     assert state is not None
     return AlertChange(
         kind=kind,
         rule=state.rule,
-        segment=reading.segment_name,
+        segment=seen.segment_name,
         incident=state.incident,
-        at=reading.at,
+        at=seen.at,
         before=Phase.INACTIVE if before is None else before.phase,
         after=Phase.INACTIVE if after is None else after.phase,
         severity=state.severity,
@@ -216,7 +215,7 @@ def _change(
         started=state.started,
         fired=state.fired,
         cause=cause,
-        reading=reading,
+        seen=seen,
     )
 
 
