@@ -1,7 +1,8 @@
 """Whose turn is next? Names, each with the one time at which it is due.
 
 A heap whose entries are forgotten where they lie: a name that is scheduled anew, or cancelled, leaves its old entry behind,
-which is passed over when it comes up. There are never more than twice as many of them as names (and some): then the heap is made anew.
+which is passed over when it comes up. There are never more than twice as many of them as names (and some): then the heap is
+made anew.
 """
 
 import heapq

@@ -9,7 +9,7 @@ from alert_rules.records.facts import Severity
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Retry, Sent
 from alert_rules.words.inert import visible
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 _LEVELS = {Severity.CRITICAL: "error", Severity.WARN: "warning"}
 

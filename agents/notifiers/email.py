@@ -23,7 +23,7 @@ from alert_rules.records.message import Message
 from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.parts import Letter, LetterItem, Line
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from agents.notifiers.post import NOT_A_URL, Poster, usable
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.inert import inert
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 API = "https://events.pagerduty.com/v2/enqueue"
 _SUMMARY = 1024

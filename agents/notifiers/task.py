@@ -21,7 +21,7 @@ from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.inert import inert
 from alert_rules.words.parts import Letter
 from alert_rules.words.quantities import TemplateError, fill
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.tell.signed_links import LinkKey, Links
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, about, delivery
 from tests.alert_rules.readings import reading, records, rule
 from tests.browser import browser

@@ -22,7 +22,7 @@ from alert_rules.tell.deliver_notifications import DeliverNotifications
 from alert_rules.tell.delivery import Action
 from alert_rules.tell.outcome import Rejected, Retry, Sent
 from alert_rules.tell.signed_links import LinkKey, Links
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, about, delivery, receiver
 from tests.agents.slack_api import Slack, complaints, slack_api, texts
 from tests.alert_rules.readings import records
