@@ -7,13 +7,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from alert_rules.records.alerts import Decision, Transition
+from alert_rules.records.alerts import Decision
 from alert_rules.records.alerts import encode as encode_alerts
 from alert_rules.records.ids import digest
-from alert_rules.records.message import Acknowledgement
 from alert_rules.records.message import encode as encode_message
+from alert_rules.tell.alert_row import AlertRow
 from alert_rules.tell.group_message import group_message
 from alert_rules.tell.labels import labels_of
 from alert_rules.tell.plan import Alerting, Recipient
@@ -34,15 +32,6 @@ from models.fold import Output
 #: that speaks costs as much as so many alerts more.
 AT_ONCE = 2_000
 _SPEAKING = 4
-
-
-class AlertRow(msgspec.Struct):
-    """One alert that stands, or whose end is still to be told: its last transition that people are told, and who takes care."""
-
-    alert: Transition
-    state: str
-    ended: bool
-    ack: Acknowledgement | None = None
 
 
 class Groups:

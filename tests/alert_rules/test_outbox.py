@@ -224,7 +224,7 @@ def test_what_a_receiver_gave_back_comes_with_the_next_message_of_the_incident_a
 
 
 def test_memos_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alert_rules.tell.deliver_notifications.MEMOS", 3)
+    monkeypatch.setattr("alert_rules.tell.memos.MEMOS", 3)
     fold = outbox(*(alert(f"t{n}", f"i{n}") for n in range(5)))
     for n in range(5):
         (delivery,) = fold.take(BASE)
