@@ -7,7 +7,7 @@ from alert_rules.records.message import Acknowledgement
 
 
 class AlertRow(msgspec.Struct):
-    """One alert that stands, or whose end is still to be told: its last transition that people are told, and who takes care."""
+    """One alert that stands, or of whose end nobody was notified yet: its last transition that notifies, and who takes care."""
 
     alert: Transition
     state: str

@@ -1,11 +1,11 @@
-"""Who has still to be told what, and when is the next attempt? The fold from the ``outbox`` topic to what is sent.
+"""Who has still to be notified of what, and when is the next attempt? The fold from the ``outbox`` topic to what is sent.
 
 The dispatch puts messages there, each with its receivers; what operators redrive from the dead letters comes back there
 too, for its one receiver.
 
-The promise: every incident is told at least once, and what is told twice carries the same id. A message is first a row (an
-*intent*); it is sent only once that row is durable; the row goes when the result is known. Whoever dies in between leaves
-the intent, and the successor sends it again under the same id. Each message has one of the ends *sent* and
+The promise: of every incident people are notified at least once, and what comes twice carries the same id. A message is first
+a row (an *intent*); it is sent only once that row is durable; the row goes when the result is known. Whoever dies in between
+leaves the intent, and the successor sends it again under the same id. Each message has one of the ends *sent* and
 *dead-lettered*, which is written to ``alerts`` as a record of type ``notification``.
 
 Within a receiver, the messages of one incident keep their order; those of other incidents do not wait for them. One
@@ -55,7 +55,7 @@ class DeliverNotifications:
     """The one partition of alerts, folded into the messages that have not reached their receivers yet.
 
     ``receivers`` are the names of those who get everything. ``patience`` is for how long a message is tried, in milliseconds.
-    ``heard`` is called when there may be something new to :meth:`take`; ``outcomes`` counts attempts by (receiver, outcome).
+    ``on_news`` is called when there may be something new to :meth:`take`; ``outcomes`` counts attempts by (receiver, outcome).
     ``follows`` names the receivers that show how an incident stands: they hear of acknowledgements, too. ``health`` watches
     the receivers; ``sent`` is called with what has arrived, and when.
     """
@@ -65,13 +65,13 @@ class DeliverNotifications:
         receivers: Collection[str],
         *,
         patience: int = DAY_MS,
-        heard: Callable[[], None] = lambda: None,
+        on_news: Callable[[], None] = lambda: None,
         outcomes: Counter[tuple[str, str]] | None = None,
         follows: Collection[str] = (),
         health: ReceiverHealth | None = None,
         sent: Callable[[Delivery, int], None] = lambda delivery, now: None,
     ) -> None:
-        self._heard = heard
+        self._on_news = on_news
         self._follows = frozenset(follows)
         self._sent = sent
         self.health = ReceiverHealth(receivers) if health is None else health
@@ -185,7 +185,7 @@ class DeliverNotifications:
         for row in self._writing:
             self._enqueue(self._open[row])
         self._writing.clear()
-        self._heard()
+        self._on_news()
 
     def take(self, now: int) -> list[Delivery]:
         """Return what is to be attempted now, at most one message a receiver; each must end in :meth:`done`."""
@@ -291,7 +291,7 @@ class DeliverNotifications:
         self._outputs.append(Output("alerts", delivery.incident.encode(), encode(notification)))
 
     def _bury(self, delivery: Delivery, outcome: str, reason: str, now: int) -> None:
-        # Put on `outbox` by a redrive, the transition is told again to this receiver, under the same id, and to nobody else.
+        # Put on `outbox` by a redrive, the notification goes again to this receiver, under the same id, and to nobody else.
         again = orjson.dumps(delivery.alert | {"receivers": [delivery.receiver]})
         record = Record("outbox", 0, delivery.order, delivery.created, delivery.incident.encode(), again, ())
         self._outputs.append(dead_output(record, Reason.UNDELIVERABLE, f"receiver {delivery.receiver!r}: {reason}", now))

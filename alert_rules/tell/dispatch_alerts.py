@@ -1,13 +1,13 @@
-"""Who is told of what, and when? The fold from the ``alerts`` topic to the ``outbox``.
+"""Who is notified of what, and when? The fold from the ``alerts`` topic to the ``outbox``.
 
 Transitions come in; silences and acknowledgements (records of type ``act``) come on the same topic, so that their order is
 the log's. Messages for named receivers go to ``outbox``. Each decision about an alert is a record of type ``decision`` on
-``alerts``, written when it changes: *notified*, *held* because …, *suppressed* (it ended before it could be told), or *refused*
-(an act that could not be carried out: no such alert stands, its link was used before).
+``alerts``, written when it changes: *notified*, *held* because …, *suppressed* (it ended before anybody was notified), or
+*refused* (an act that could not be carried out: no such alert stands, its link was used before).
 
 All that is decided is decided by the pure stages in ``stages/``; their order is in ``groups``, the state here: one
-row an alert that stands, a group, a member, a silence, a used link. Who was told of an incident hears how it goes on, whatever
-its labels become.
+row an alert that stands, a group, a member, a silence, a used link. Who was notified of an incident hears how it goes on,
+whatever its labels become.
 """
 
 from collections import Counter
@@ -37,17 +37,17 @@ _QUIET = frozenset((TransitionKind.PENDING.value, TransitionKind.CANCELLED.value
 ACTS = ("silence", "unsilence", "ack", "unack")
 #: The row that says when this installation began to tell people: what is older is history.
 _BEGUN = "begun"
-#: So long after the first start the history must have been read, milliseconds; what stands then is told.
+#: So long after the first start the history must have been read, milliseconds; of what stands then people are notified.
 SETTLED = 30_000
 #: A used link is remembered for a year at most, whatever it says of itself.
 _LINK_KEPT = 366 * 86_400_000
 
 
 class DispatchAlerts:
-    """The one partition of alerts, folded into who is told what. ``plan`` says how; times are milliseconds since the epoch.
+    """The one partition of alerts, folded into who is notified of what. ``plan`` says how; times are epoch milliseconds.
 
     ``began`` is now: a fold that finds no state of its own takes what was written before it for history, of which it tells
-    only what still stands. ``decisions`` and ``untold`` are counted by (outcome, stage), and by receiver.
+    only what still stands. ``decisions`` and ``unnotified`` are counted by (outcome, stage), and by receiver.
     """
 
     def __init__(
@@ -56,17 +56,17 @@ class DispatchAlerts:
         *,
         began: int = 0,
         decisions: Counter[tuple[str, str]] | None = None,
-        untold: Counter[str] | None = None,
+        unnotified: Counter[str] | None = None,
     ) -> None:
         self.plan = plan
         self.decisions = Counter() if decisions is None else decisions
-        self._state = Groups(plan, self.decisions, Counter() if untold is None else untold)
+        self._state = Groups(plan, self.decisions, Counter() if unnotified is None else unnotified)
         self._kept = DispatchRows(self._state)
         self._began = began
         self._outputs: list[Output] = []
 
     def use(self, plan: Alerting) -> None:
-        """Take another plan of who is told when."""
+        """Take another plan of who is notified when."""
         self.plan = plan
         self._state.use(plan)
 
@@ -93,7 +93,7 @@ class DispatchAlerts:
             if record.value is None:
                 continue
             state.now = max(state.now, record.timestamp)
-            # What came since the first start is told as usual; what came before waits until all of it is known.
+            # Of what came since the first start people are notified as usual; what came before waits until all of it is known.
             history = self._kept.begun is not None and record.timestamp < self._kept.begun
             state.not_before = (self._kept.begun or 0) + SETTLED if history else 0
             try:
@@ -206,7 +206,7 @@ class DispatchAlerts:
         """Take care of an incident, or of all that a group's thread has told."""
         state = self._state
         named = state.groups.get(state.threads.get(name, ""))
-        incidents = [name] if name in state.alerts else [i for i, told in named.members.items() if told] if named else []
+        incidents = [name] if name in state.alerts else [i for i, notified in named.members.items() if notified] if named else []
         changed: list[str] = []
         for incident in incidents:
             found = state.alerts[incident]
@@ -256,15 +256,18 @@ class DispatchAlerts:
         return set(self._state.threads)
 
     def standing(self, incident: str) -> dict[str, Any] | None:
-        """Return what operators see of an incident: acknowledged by whom, held back why, told whom; None where there is none."""
+        """Return what operators see of an incident: acknowledged by whom, suppressed why, who was notified.
+
+        None where there is none.
+        """
         state = self._state
         found = state.alerts.get(incident)
         if found is None:
             return None
         groups = state.of_incident(incident)
-        held = [one for group in groups if (one := state.held.get(group.key, {}).get(incident)) is not None]
+        suppression = [one for group in groups if (one := state.suppressed.get(group.key, {}).get(incident)) is not None]
         return {
             "acknowledged": None if found.ack is None else msgspec.to_builtins(found.ack),
-            "held": [{"stage": one.stage, "reason": one.reason} for one in held],
-            "told": sorted({name for group in groups if group.members[incident] is not None for name in group.heard}),
+            "held": [{"stage": one.stage, "reason": one.reason} for one in suppression],
+            "told": sorted({name for group in groups if group.members[incident] is not None for name in group.recipients}),
         }

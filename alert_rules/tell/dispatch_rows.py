@@ -43,7 +43,7 @@ class DispatchRows:
                 case "silence":
                     state.silences[name] = silences_.decode(orjson.loads(value))
                 case "group":
-                    group = state.groups[name] = Group(**orjson.loads(value))
+                    group = state.groups[name] = Group.decode(orjson.loads(value))
                     state.threads[group.thread] = name
                 case "link":
                     self.links[name] = orjson.loads(value)
@@ -56,7 +56,7 @@ class DispatchRows:
             state.groups[name].members[incident] = None if tree["told"] is None else Notified(*tree["told"])
             state.of.setdefault(incident, set()).add(name)
             if tree["held"] is not None:
-                state.held.setdefault(name, {})[incident] = Suppression(*tree["held"])
+                state.suppressed.setdefault(name, {})[incident] = Suppression(*tree["held"])
         return found
 
     def value(self, key: str) -> bytes | None:
@@ -80,9 +80,11 @@ class DispatchRows:
                 group = state.groups.get(name)
                 if group is None or incident not in group.members:
                     return None
-                told = group.members[incident]
-                held = state.held.get(name, {}).get(incident)
-                return orjson.dumps({"told": None if told is None else told.encode(), "held": held and list(held)})
+                notified = group.members[incident]
+                suppression = state.suppressed.get(name, {}).get(incident)
+                return orjson.dumps(
+                    {"told": None if notified is None else notified.encode(), "held": suppression and list(suppression)}
+                )
             case _:
                 group = state.groups.get(name)
                 return None if group is None else orjson.dumps(group.encode())

@@ -35,7 +35,7 @@ def told(changes: Changes) -> list[tuple[str, str, int]]:
 
 def test_nothing_is_sent_before_its_intent_is_durable() -> None:
     heard: list[bool] = []
-    fold = DeliverNotifications(("a",), heard=lambda: heard.append(True))
+    fold = DeliverNotifications(("a",), on_news=lambda: heard.append(True))
     fold.fold(records("alerts", alert("t1")))
     assert (fold.take(BASE), fold.next_due()) == ([], None)
     assert [row.key[:6] for row in fold.changes().rows] == [b"a|msg_", b"#order"]
