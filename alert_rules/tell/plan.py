@@ -26,7 +26,7 @@ class Recipient(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
+class FallbackPlan:
     """Who hears that a receiver fails: these (none named: all others), once it has failed for ``after`` milliseconds."""
 
     receivers: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Alerting:
     intervals: Mapping[str, tuple[TimeInterval, ...]] = field(default_factory=dict)
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     ladders: Mapping[str, EscalationLadder] = field(default_factory=dict)
-    fallback: Fallback = Fallback()
+    fallback: FallbackPlan = FallbackPlan()
     digest: Digest | None = None
 
     def resolve(self, names: Iterable[str], now: int) -> list[Recipient]:
