@@ -34,6 +34,16 @@ class News(StrEnum):
     ENDED = "ended"
 
 
+class Occasion(msgspec.Struct, omit_defaults=True):
+    """Why a message of its kind is sent now: the ``first`` one of its group, a ``step`` of the escalation, somebody's (``by``)
+    acknowledgement.
+    """
+
+    first: bool = False
+    step: int = 0
+    by: str = ""
+
+
 class Acknowledgement(msgspec.Struct):
     """Who takes care of an incident, since when."""
 
@@ -148,6 +158,7 @@ class Message(AlertFacts, kw_only=True, tag_field="type", tag="message"):
     readings: list[dict[str, Any]] | None = None
     happened: str | None = None  # the kind and time of the one alert's transition: older than the message where it is said again
     happened_at: str | None = None
+    occasion: Occasion | None = None  # of ``why_now``, which is in English
     several: GroupFacts | None = None
     failing: ReceiverFacts | None = None
     digest: DigestFacts | None = None

@@ -20,7 +20,7 @@ from alert_rules.judge.life_table import TransitionKind
 from alert_rules.records.alerts import Act, Transition, decode
 from alert_rules.records.dead_letter import dead_output
 from alert_rules.records.facts import gravity
-from alert_rules.records.message import Acknowledgement
+from alert_rules.records.message import Acknowledgement, MessageKind
 from alert_rules.tell.alert_row import AlertRow
 from alert_rules.tell.dispatch_rows import DispatchRows
 from alert_rules.tell.group_message import common_of
@@ -219,7 +219,7 @@ class DispatchAlerts:
             state.decided(None, [name], "refused", "act", f"{'ack' if taken else 'unack'} by {by}: {why}")
         touched = {group.key: group for incident in changed for group in state.of_incident(incident)}
         for group in touched.values():
-            state.acknowledged(group, changed, "acknowledged" if taken else "unacknowledged", by)
+            state.acknowledged(group, changed, MessageKind.ACKNOWLEDGED if taken else MessageKind.UNACKNOWLEDGED, by)
             state.schedule(group, changed=False, incidents=[i for i in changed if i in group.members])
 
     # ── who looks ──

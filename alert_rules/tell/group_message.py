@@ -11,7 +11,7 @@ from alert_rules.records.ids import digest
 from alert_rules.records.message import Acknowledgement, GroupFacts, Message, MessageItem
 from alert_rules.tell.stages.dedup import Notice
 from alert_rules.words import alert as words
-from alert_rules.words.letter import common, in_english, letter
+from alert_rules.words.letter import common, worded
 from alert_rules.words.parts import TOLD, behind_lines
 from alert_rules.words.reader import ANYBODY
 from models.calendar import iso
@@ -59,7 +59,7 @@ def group_message(
         **facts,
         group=dict(group),
         route=route,
-        why_now=notice.reason,
+        occasion=notice.occasion,
         alerts=[_item(notice, alert, ended, acks, alike and many, n < TOLD and many) for n, alert in enumerate(ordered[:LISTED])],
         acknowledged=None if many else acks.get(head.incident),
         more=max(0, len(ordered) - LISTED),
@@ -69,8 +69,7 @@ def group_message(
         happened_at=None if many else head.at,
         several=_counted(notice, ordered, ended) if many else None,
     )
-    message.message = in_english(letter(message))
-    return message
+    return worded(message)
 
 
 def common_of(group: Mapping[str, str], alerts: Sequence[Transition]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from alert_rules.records.alerts import Decision
 from alert_rules.records.alerts import encode as encode_alerts
 from alert_rules.records.ids import digest
+from alert_rules.records.message import MessageKind, Occasion
 from alert_rules.records.message import encode as encode_message
 from alert_rules.tell.alert_row import AlertRow
 from alert_rules.tell.group_message import group_message
@@ -234,7 +235,7 @@ class Groups:
         notice = decide(free, group.notified, route.repeat_interval, now)
         if notice is not None:
             recipients = self.plan.resolve(route.receivers, now)
-            if notice.kind != "repeated":
+            if notice.kind is not MessageKind.REPEATED:
                 known = {one.receiver for one in recipients}
                 recipients += [Recipient(name, "was told before") for name in group.recipients if name not in known]
             self._send(group, notice, free, recipients)
@@ -261,18 +262,18 @@ class Groups:
         assert notified is not None  # who was not told has no rung
         recipients = self.plan.resolve(rung.receivers, self.now)
         step = notified.step + 1
-        waited = f"not acknowledged, step {step} of the escalation"
-        self._send(group, Notice("escalated", waited, {incident: ""}), {incident: standing}, recipients)
+        notice = Notice(MessageKind.ESCALATED, Occasion(step=step), {incident: ""})
+        self._send(group, notice, {incident: standing}, recipients)
         self._note(group, incident, Notified(notified.severity, notified.first, step, self.now))
 
-    def acknowledged(self, group: Group, incidents: Sequence[str], kind: str, by: str) -> None:
+    def acknowledged(self, group: Group, incidents: Sequence[str], kind: MessageKind, by: str) -> None:
         """Let those who were notified of some alerts hear that somebody takes care of them (or no longer does)."""
         news = {incident: "" for incident in incidents if group.members.get(incident) is not None}
         if not news or not group.recipients:
             return
         about = {incident: self.standing(group, incident) for incident, notified in group.members.items() if notified is not None}
-        words = f"acknowledged by {by}" if kind == "acknowledged" else f"{by} took the acknowledgement back"
-        self._send(group, Notice(kind, words, news), about, [Recipient(name, "was told before") for name in group.recipients])
+        notice = Notice(kind, Occasion(by=by), news)
+        self._send(group, notice, about, [Recipient(name, "was told before") for name in group.recipients])
 
     def _note(self, group: Group, incident: str, notified: Notified) -> None:
         if group.members[incident] != notified:
@@ -293,7 +294,7 @@ class Groups:
         group.recipients += [name for name in receivers if name not in group.recipients]
         self.dirty.add(f"group|{group.key}")
         more = {"message": message.id, "kind": notice.kind, "receivers": receivers}
-        self.decided(group, list(notice.news or about), "notified", "dedup", notice.reason, **more)
+        self.decided(group, list(notice.news or about), "notified", "dedup", str(message.why_now), **more)
 
     def decided(self, group: Group | None, incidents: list[str], outcome: str, stage: str, reason: str, **more: Any) -> None:
         """Write a decision down, and count it; ``group`` None where it is about none."""

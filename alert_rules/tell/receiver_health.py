@@ -15,8 +15,7 @@ from alert_rules.records.ids import digest
 from alert_rules.records.message import Message, ReceiverFacts
 from alert_rules.records.message import encode as encode_message
 from alert_rules.tell.plan import FALLBACK_AFTER
-from alert_rules.words.durations import human
-from alert_rules.words.letter import in_english, letter
+from alert_rules.words.letter import worded
 from models.calendar import iso
 from models.fold import Output
 
@@ -109,7 +108,7 @@ class ReceiverHealth:
 
 
 def _message(kind: str, receiver: str, failing: Failing, recipients: list[str], now: int) -> list[Output]:
-    lasted, fired = human(now - failing.since), kind == "fired"
+    fired = kind == "fired"
     incident = digest(RULE, receiver, str(failing.since))
     message = Message(
         id=digest(incident, kind),
@@ -125,12 +124,11 @@ def _message(kind: str, receiver: str, failing: Failing, recipients: list[str], 
         reason=failing.reason,
         group={"incident": incident},
         labels={},
-        why_now=f"{receiver} has failed for {lasted}" if fired else f"{receiver} works again",
         runbook=_RUNBOOK,
         receivers=recipients,
         failing=ReceiverFacts(receiver=receiver, attempts=failing.attempts, given_up=failing.given_up),
     )
-    message.message = in_english(letter(message))
+    worded(message)
     decision = Decision(
         outcome="notified",
         stage="health",

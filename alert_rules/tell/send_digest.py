@@ -23,7 +23,7 @@ from alert_rules.tell.stages import silence as silences_
 from alert_rules.tell.stages.silence import Silence, silenced
 from alert_rules.words.alert import titled
 from alert_rules.words.durations import human
-from alert_rules.words.letter import in_english, letter
+from alert_rules.words.letter import worded
 from alert_rules.words.reader import ANYBODY
 from models.calendar import epoch_ms, iso
 from models.fold import Changes, Output, Record, Row
@@ -169,12 +169,11 @@ class SendDigest:
             kind=MessageKind.DIGEST,
             at=iso(now),
             group={},
-            why_now=f"every day at {at:%H:%M}" if not self._digest.weekdays else f"on these days at {at:%H:%M}",
             readings=[reading.as_json() for reading in self._readings.values()],
             receivers=receivers,
             digest=self._facts(due, now),
         )
-        message.message = in_english(letter(message))
+        worded(message)
         self._outputs.append(Output("outbox", message.incident.encode(), encode_message(message)))
         self._decided("notified", str(message.why_now), due, now, message=message.id, kind="digest", receivers=receivers)
         for kpi in self._digest.kpis:
@@ -193,6 +192,7 @@ class SendDigest:
             due=iso(due),
             zone=self._digest.zone,
             window=self._digest.window,
+            weekdays=bool(self._digest.weekdays),
             figures=[self._figure(kpi) for kpi in self._digest.kpis],
             standing=len(standing),
             critical=sum(one["severity"] == "critical" for one in standing),

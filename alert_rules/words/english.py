@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from alert_rules.records.facts import AlertFacts, CauseKind, Ends, Severity
-from alert_rules.records.message import DigestFacts, Figure, GroupFacts, MessageKind
+from alert_rules.records.message import DigestFacts, Figure, GroupFacts, MessageKind, Occasion
 from alert_rules.words.durations import day_of, human, moment, plural
 from alert_rules.words.inert import inert
 from alert_rules.words.quantities import number
@@ -20,6 +20,13 @@ _AGAIN = {
     MessageKind.ESCALATED: "ESCALATED",
     MessageKind.ACKNOWLEDGED: "ACKNOWLEDGED",
     MessageKind.UNACKNOWLEDGED: "NO LONGER ACKNOWLEDGED",
+}
+_NOW = {
+    MessageKind.UPGRADED: "graver than what was told",
+    MessageKind.DOWNGRADED: "less grave than what was told",
+    MessageKind.UPDATED: "some have ended",
+    MessageKind.RESOLVED: "all have ended",
+    MessageKind.REPEATED: "repeat interval elapsed",
 }
 #: Facts whose name is not what people say.
 _LABELS = {
@@ -218,6 +225,29 @@ class English:
         """Return a difference with its sign: ``−6 points``, ``+12,400 EUR``."""
         sign = "−" if value < 0 else "+"
         return sign + (number(abs(value), "points") if unit == "ratio" else number(abs(value), unit, currency))
+
+    # ── why now ──
+
+    def why_now(self, kind: str, occasion: Occasion) -> str:
+        """Return why a message of its kind is sent now."""
+        match kind:
+            case MessageKind.FIRED:
+                return "first notification" if occasion.first else "new alerts in the group"
+            case MessageKind.ESCALATED:
+                return f"not acknowledged, step {occasion.step} of the escalation"
+            case MessageKind.ACKNOWLEDGED:
+                return f"acknowledged by {occasion.by}"
+            case MessageKind.UNACKNOWLEDGED:
+                return f"{occasion.by} took the acknowledgement back"
+        return _NOW.get(kind, "")  # type: ignore[call-overload, no-any-return]  # a StrEnum is its text
+
+    def receiver_now(self, name: str, works: bool, lasted: int) -> str:
+        """Return why people hear of a receiver now."""
+        return f"{name} works again" if works else f"{name} has failed for {human(lasted)}"
+
+    def digest_now(self, due: int, zone: tzinfo, weekdays: bool) -> str:
+        """Return when the digest is sent; ``weekdays``: on some only."""
+        return f"{'on these days' if weekdays else 'every day'} at {datetime.fromtimestamp(due / 1000, zone):%H:%M}"
 
     # ── several alerts ──
 

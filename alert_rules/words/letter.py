@@ -17,7 +17,7 @@ from alert_rules.words.parts import TOLD, Letter, LetterItem, Line
 from alert_rules.words.reader import ANYBODY, Reader, zone_of
 from models.calendar import epoch_ms
 
-__all__ = ["TOLD", "Letter", "LetterItem", "Line", "letter"]
+__all__ = ["TOLD", "Letter", "LetterItem", "Line", "in_english", "letter", "worded"]
 
 
 def letter(message: Message, reader: Reader = ANYBODY) -> Letter:
@@ -27,10 +27,16 @@ def letter(message: Message, reader: Reader = ANYBODY) -> Letter:
     if message.failing is not None:
         return _failing(message, message.failing, reader)
     if message.several is not None:
-        return _several(message, reader)
-    if message.happened is not None or message.zone is not None:
-        return _single(message, reader)
-    return prose.letter(message)
+        found = _several(message, reader)
+    elif message.happened is not None or message.zone is not None:
+        found = _single(message, reader)
+    else:
+        found = prose.letter(message)
+    return found._replace(why_now=_why_now(message, reader))
+
+
+def _why_now(message: Message, reader: Reader) -> str:
+    return message.why_now or "" if message.occasion is None else reader.words.why_now(message.kind, message.occasion)
 
 
 def common(group: Mapping[str, str], rule_title: str, reader: Reader = ANYBODY) -> str:
@@ -47,6 +53,13 @@ def common(group: Mapping[str, str], rule_title: str, reader: Reader = ANYBODY) 
 def in_english(found: Letter) -> EnglishWords:
     """Return the words as they travel with a record."""
     return EnglishWords(found.title, found.text, found.subject, found.headline)
+
+
+def worded(message: Message) -> Message:
+    """Give a message its words in English, for who reads the topic."""
+    found = letter(message)
+    message.message, message.why_now = in_english(found), found.why_now
+    return message
 
 
 def _subject(message: Message, reader: Reader) -> str | None:
@@ -95,7 +108,8 @@ def _failing(message: Message, facts: ReceiverFacts, reader: Reader) -> Letter:
     words, zone = reader.words, reader.clock(message.zone)
     works = message.kind == "resolved"
     began = _ms(message.since)
-    title, about, lead = words.receiver(facts.receiver, works, _ms(message.at) - began)
+    lasted = _ms(message.at) - began
+    title, about, lead = words.receiver(facts.receiver, works, lasted)
     since = message.since if reader.zone is None else words.moment(began, zone)
     lines = [
         Line(words.label("why"), message.reason or ""),
@@ -103,7 +117,7 @@ def _failing(message: Message, facts: ReceiverFacts, reader: Reader) -> Letter:
         Line(words.label("since"), since or ""),
         Line(words.label("runbook"), message.runbook or ""),
     ]
-    return Letter(title, about, lead, tuple(lines))
+    return Letter(title, about, lead, tuple(lines), why_now=words.receiver_now(facts.receiver, works, lasted))
 
 
 def _digest(message: Message, facts: DigestFacts, reader: Reader) -> Letter:
@@ -113,7 +127,8 @@ def _digest(message: Message, facts: DigestFacts, reader: Reader) -> Letter:
     lines += [Line("", words.stands(one.title, words.moment(_ms(one.since), zone))) for one in facts.alerts]
     if facts.standing > len(facts.alerts):
         lines.append(Line("", words.more(facts.standing - len(facts.alerts))))
-    return Letter(title, title, lead, tuple(lines))
+    why_now = words.digest_now(_ms(facts.due), zone, facts.weekdays)
+    return Letter(title, title, lead, tuple(lines), why_now=why_now)
 
 
 def _ms(at: str | None) -> int:

@@ -57,6 +57,7 @@ class Letter(NamedTuple):
     rest: str = ""
     many: bool = False
     headline: str = ""
+    why_now: str = ""  # why it comes at this moment
     whole: str = ""  # the text of a record that was written as prose
 
     @property

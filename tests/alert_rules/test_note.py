@@ -9,6 +9,7 @@ from agents.notifiers.email import html
 from agents.notifiers.slack_blocks import news
 from agents.notifiers.task import TrelloNotifier
 from alert_rules.records.alerts import Transition
+from alert_rules.records.message import MessageKind, Occasion
 from alert_rules.tell.group_message import LISTED, NAMED, TOLD, group_message
 from alert_rules.tell.plan import by_rule
 from alert_rules.tell.stages.dedup import Notice
@@ -42,7 +43,7 @@ def told(
     alerts: list[dict[str, Any]], news: dict[str, str], kind: str = "fired", ended: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
     message = group_message(
-        Notice(kind, "because", news), msgspec.convert(alerts, list[Transition]), ended, thread="t", number=1,
+        Notice(MessageKind(kind), Occasion(), news), msgspec.convert(alerts, list[Transition]), ended, thread="t", number=1,
         group={"rule": "lead-unanswered"}, route="{}", now=0, receivers=["chat"],
     )  # fmt: skip
     found: dict[str, Any] = msgspec.to_builtins(message)

@@ -12,7 +12,7 @@ import pytest
 from agents.notifiers.email import html, subject
 from alert_rules.records import alerts as alert_records
 from alert_rules.records.facts import Severity, gravity
-from alert_rules.records.message import read_message
+from alert_rules.records.message import Occasion, read_message
 from alert_rules.records.schemas import json_schemas
 from alert_rules.words.letter import letter
 from alert_rules.words.reader import LANGUAGES, Reader
@@ -112,10 +112,14 @@ def test_another_language_is_a_class_of_its_own_words(monkeypatch: pytest.Monkey
         def label(self, name: str, of: str = "") -> str:
             return str(super().label(name, of)).upper()
 
+        def why_now(self, kind: str, occasion: Occasion) -> str:
+            return str(super().why_now(kind, occasion)).upper()
+
     monkeypatch.setitem(LANGUAGES, "xx", Shouted())
     tree = next(tree for tree in NEW if tree["type"] == "message" and tree["kind"] == "resolved" and tree["several"] is None)
     told = letter(read_message(tree), Reader("xx"))
     assert told.title.startswith("[RÉSOLU] ") and all(line.label.isupper() for line in told.facts)
+    assert told.why_now == "ALL HAVE ENDED" and tree["why_now"] == "all have ended"
 
 
 def test_gravity_is_declared_once() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from alert_rules.records.facts import gravity
-from alert_rules.records.message import News
+from alert_rules.records.message import MessageKind, News, Occasion
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class MemberStanding(NamedTuple):
 class Notice(NamedTuple):
     """What to say: the kind of the message, why now, and which incidents are news, each with what is new about it."""
 
-    kind: str  # fired | upgraded | downgraded | resolved | updated | repeated
-    reason: str
+    kind: MessageKind
+    occasion: Occasion
     news: Mapping[str, str]  # by incident; empty words where that is said by the kind
 
 
@@ -57,15 +57,14 @@ def decide(members: Mapping[str, MemberStanding], notified: int | None, repeat_i
     news = {incident: mark for mark, incidents in marked for incident in incidents}
     standing = [id_ for id_, m in members.items() if not m.ended]
     if fresh:
-        reason = "first notification" if notified is None else "new alerts in the group"
-        return Notice("fired", reason, news)
+        return Notice(MessageKind.FIRED, Occasion(first=notified is None), news)
     if up:
-        return Notice("upgraded", "graver than what was told", news)
+        return Notice(MessageKind.UPGRADED, Occasion(), news)
     if ended:
-        return Notice("updated" if standing else "resolved", "some have ended" if standing else "all have ended", news)
+        return Notice(MessageKind.UPDATED if standing else MessageKind.RESOLVED, Occasion(), news)
     if down:
-        return Notice("downgraded", "less grave than what was told", news)
+        return Notice(MessageKind.DOWNGRADED, Occasion(), news)
     again = [id_ for id_ in standing if not members[id_].acknowledged]
     if again and repeat_interval and notified is not None and now - notified >= repeat_interval:
-        return Notice("repeated", "repeat interval elapsed", {})
+        return Notice(MessageKind.REPEATED, Occasion(), {})
     return None
