@@ -64,7 +64,7 @@ class NextPhase(NamedTuple):
 
 
 _SPOKEN: Mapping[Signal, NextPhase] = {
-    Signal.WAITING: NextPhase(Phase.PENDING),  # the rule has changed: none of its steps has spoken
+    Signal.WAITING: NextPhase(Phase.RECOVERING),  # the rule has changed: none of its steps has spoken, but people were notified
     Signal.GRAVER: NextPhase(Phase.FIRING, TransitionKind.UPGRADED),
     Signal.EASED: NextPhase(Phase.FIRING, TransitionKind.DOWNGRADED),
     Signal.EASING: NextPhase(Phase.RECOVERING, TransitionKind.DOWNGRADED),

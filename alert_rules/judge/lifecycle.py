@@ -98,11 +98,14 @@ def evaluate(rule: Rule, state: AlertState | None, seen: Observation) -> tuple[A
     before = Phase.INACTIVE if state is None else state.phase
     on = [severity for severity, hold in holds.items() if hold.on]
     severity = max(on or holds, key=lambda s: s.rank, default=None)
+    spoke = state is not None and state.phase is not Phase.PENDING
     step = following(before, _signal(rule, state, severity, on, value))
     if severity is None:
         return None, [] if state is None else [_ended(rule, step.kind, state, value, seen)]
+    if state is not None and spoke and not on:
+        severity = state.severity  # what people were notified of
     started = min(hold.since for hold in holds.values()) if state is None else state.started
-    fired = None if not on else now if state is None or state.fired is None else state.fired
+    fired = state.fired if state is not None and state.fired is not None else now if on else None
     after = AlertState(rule.id, seen.segment_name, step.phase, severity, started, fired, holds, None, now)
     if step.kind is None:
         # Nothing to write down; the row is rewritten only if something that matters later has changed.
