@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import msgspec
+from msgspec import structs
 
 from alert_rules.records.alerts import Transition
 from alert_rules.records.facts import AlertFacts, gravity
@@ -22,7 +22,7 @@ __all__ = ["LISTED", "NAMED", "TOLD", "common_of", "group_message"]
 LISTED = 20
 #: So many more that are new are named; the others are counted.
 NAMED = 100
-_FIELDS = tuple(field.name for field in msgspec.structs.fields(AlertFacts))
+_FIELDS = tuple(field.name for field in structs.fields(AlertFacts))
 
 
 def group_message(
@@ -113,7 +113,7 @@ def _item(
         url=links[0] if len(links) == 1 else None,
         acknowledged=acks.get(alert.incident),
         short=short,
-        facts=alert if full and alert.zone is not None else None,
+        facts=structs.replace(alert, message=None) if full and alert.zone is not None else None,
     )
 
 
