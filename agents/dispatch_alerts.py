@@ -1,24 +1,24 @@
-"""Who is told of which alert, and when? Connects the plan of routes to the stream of transitions."""
+"""Who is notified of which alert, and when? Connects the plan of routes to the stream of transitions."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from alert_rules.dispatch import DispatchAlerts
-from alert_rules.plan import Alerting
-from alert_rules.stages.silence import Silence
+from alert_rules.tell.dispatch_alerts import DispatchAlerts
+from alert_rules.tell.plan import Alerting
+from alert_rules.tell.stages.chain import HOLDING
+from alert_rules.tell.stages.silence import Silence
 from stream.engine.options import FoldSpec, wall_clock
 from stream.engine.owned import Owned
 
 NAME = "dispatch-alerts"
 #: A lane of its own: a message must not wait for the evaluation's checkpoint, nor for the deliveries'.
 LANE = "dispatch"
-_HOLDING = ("silence", "inhibit", "mute", "active")
 #: What can be decided, (outcome, stage): counted from 0.
 DECISIONS = (
     ("notified", "dedup"),
-    *(("held", stage) for stage in _HOLDING),
-    *(("suppressed", stage) for stage in (*_HOLDING, "group", "route")),
+    *(("held", stage) for stage in HOLDING),
+    *(("suppressed", stage) for stage in (*HOLDING, "group", "route")),
     *(("refused", stage) for stage in ("act", "link")),
 )
 
@@ -37,9 +37,9 @@ class Dispatcher:
         self.plan = plan
         self.owned: Owned[DispatchAlerts] = Owned(NAME, lambda fold: fold.use(self.plan))
         self._clock = clock
-        #: Decisions by (outcome, stage): ``vigie_alert_decisions_total``; and by receiver what ended before it could be told.
+        #: Decisions by (outcome, stage): ``vigie_alert_decisions_total``; and by receiver what ended before anybody was notified.
         self.decisions: Counter[tuple[str, str]] = Counter(dict.fromkeys(DECISIONS, 0))
-        self.untold: Counter[str] = Counter()
+        self.unnotified: Counter[str] = Counter()
         self._empty = DispatchAlerts(plan)
 
     def spec(self) -> FoldSpec:
@@ -58,7 +58,7 @@ class Dispatcher:
         self.owned.brief()
 
     def _make(self, partition: int) -> DispatchAlerts:
-        return DispatchAlerts(self.plan, began=self._clock(), decisions=self.decisions, untold=self.untold)
+        return DispatchAlerts(self.plan, began=self._clock(), decisions=self.decisions, unnotified=self.unnotified)
 
     def silences(self) -> list[Silence]:
         """Return the silences that have not ended, by end."""

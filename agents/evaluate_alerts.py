@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.explain import Link, no_link
-from alert_rules.finding import TOPIC as FINDINGS
-from alert_rules.message import NOBODY
-from alert_rules.rule import Rule
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.explanation import PageLink, no_link
+from alert_rules.judge.finding import TOPIC as FINDINGS
+from alert_rules.judge.rule import Rule
+from alert_rules.judge.transition_record import NOBODY
 from models.kpis.reading import Reading
 from models.kpis.roll_kpis import Stand, Wanted
 from models.owners import Owners
@@ -29,7 +29,7 @@ class Evaluator:
     def __init__(
         self,
         rules: Sequence[Rule],
-        link: Link = no_link,
+        link: PageLink = no_link,
         people: Owners = NOBODY,
         *,
         gap: int = 0,

@@ -1,6 +1,6 @@
 """Which alerts stand? Keeps that of the stream of transitions, for processes that have not followed it (``vigie web``)."""
 
-from alert_rules.alert_states import AlertStates
+from alert_rules.tell.alert_states import AlertStates
 from stream.engine.options import FoldSpec
 
 NAME = "keep-alert-states"

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from alert_rules.morning import SendDigest
-from alert_rules.plan import Alerting
+from alert_rules.tell.plan import Alerting
+from alert_rules.tell.send_digest import SendDigest
 from models.kpis.catalogue import Catalogue
 from models.kpis.roll_kpis import Wanted
 from stream.engine.options import FoldSpec, wall_clock

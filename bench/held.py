@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from models.fold import Record
 from tests.alert_rules.readings import BASE, reading, rule
 from tests.alert_rules.timeline import Line, transition
@@ -35,7 +35,8 @@ def cost(call: Callable[..., Any], *arguments: Any) -> float:
 def dispatch(group_by: str, count: int) -> dict[str, float]:
     """Return the worst of each kind for one plan."""
     line = Line(_PLAN % group_by)
-    worst = {"take 500": 0.0, "checkpoint of 500": 0.0, "tick while all are told": 0.0, "tick when all are looked at again": 0.0}
+    measured = ("take 500", "checkpoint of 500", "tick while people are notified of all", "tick when all are looked at again")
+    worst = dict.fromkeys(measured, 0.0)
 
     def note(kind: str, milliseconds: float) -> None:
         worst[kind] = max(worst[kind], milliseconds)
@@ -47,9 +48,9 @@ def dispatch(group_by: str, count: int) -> dict[str, float]:
         note("checkpoint of 500", cost(line.fold.changes))
     for second in range(400):
         line.now += 1000
-        kind = "tick while all are told" if second < 120 else "tick when all are looked at again"
+        kind = "tick while people are notified of all" if second < 120 else "tick when all are looked at again"
         note(kind, cost(line.fold.tick, line.now) + cost(line.fold.changes))
-    return worst | {"show who was told of all": cost(lambda: [line.fold.standing(f"i{n}") for n in range(count)])}
+    return worst | {"show who was notified of all": cost(lambda: [line.fold.standing(f"i{n}") for n in range(count)])}
 
 
 def listing(count: int) -> dict[str, float]:

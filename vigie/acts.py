@@ -9,8 +9,8 @@ from typing import Any
 from confluent_kafka import KafkaException
 from fastapi import FastAPI
 
-from alert_rules.links import Link, LinkKey, Links
-from alert_rules.stages.silence import Silence
+from alert_rules.tell.signed_links import LinkKey, Links, SignedLink
+from alert_rules.tell.stages.silence import Silence
 from models.calendar import DAY_MS, iso
 from stream.config.settings import Settings
 from stream.engine.options import EngineOptions
@@ -81,7 +81,7 @@ class Acts:
             if self._publisher.failed > failed:
                 raise OSError("the broker did not take it")
 
-    async def first(self, link: Link, press: str) -> str | None:
+    async def first(self, link: SignedLink, press: str) -> str | None:
         """Say who pressed a link first: None where it was ``press``, which is in the log; else who it was.
 
         The log of acts decides, as it does for the fold: whatever process each press came to. Raise ``OSError`` where it does
@@ -92,7 +92,7 @@ class Acts:
         except KafkaException as error:
             raise OSError(error.args[0].str()) from error
 
-    def _first(self, link: Link, press: str) -> str | None:
+    def _first(self, link: SignedLink, press: str) -> str | None:
         history, end = TopicTail(self._options, "alerts"), time.monotonic() + _PATIENCE
         before = iso(link.expires - self._valid - _CLOCKS)  # nobody can have pressed what had not been made
 

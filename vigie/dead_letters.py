@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import confluent_kafka
 import typer
 
-from alert_rules.inert import visible
+from alert_rules.words.inert import visible
 from models.calendar import iso
 from models.events.dead_letter import MOST_REDRIVES
 from models.events.refused import Reason

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from alert_rules.alerting import Alerting
-from alert_rules.schema import Problem
-from alert_rules.timeline import Failure
+from alert_rules.parse.plan_file import Alerting
+from alert_rules.parse.rule_file import FileProblem
+from alert_rules.trial.rule_test_run import Failure
 from models.kpis.catalogue import CatalogueError
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError, load
@@ -76,12 +76,12 @@ def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     except (SettingsError, CatalogueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     plan: Alerting | None = None
     try:
         plan = load_alerting(settings)
     except SettingsError as error:
-        problems = [Problem("alerting", "", problem) for problem in error.problems]
+        problems = [FileProblem("alerting", "", problem) for problem in error.problems]
     found = check(catalogue, [*settings.rule_folders, *(folders or ())], plan, settings.quotas())
     if problems:
         # The plan's intervals are not known then: that they are not there is no news.
@@ -89,7 +89,7 @@ def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     return found
 
 
-def _stop_on(problems: Sequence[Problem]) -> None:
+def _stop_on(problems: Sequence[FileProblem]) -> None:
     for problem in problems:
         typer.echo(str(problem), err=True)
     if problems:

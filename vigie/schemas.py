@@ -7,7 +7,9 @@ from pathlib import Path
 import orjson
 import yaml
 
-from alert_rules.document import json_schema
+from alert_rules.judge import life_table
+from alert_rules.parse.document import json_schema
+from alert_rules.records.schemas import json_schemas as record_schemas
 from models.business import Business
 from models.events.schemas import asyncapi, json_schemas
 from models.kpis.document import markdown
@@ -17,22 +19,53 @@ from stream.engine import retention
 _HEAD = "# Generated from models/events: change the code, then run `python -m vigie.schemas --write docs`.\n"
 
 
+#: The form of our own topics, by topic.
+_PAYLOADS = {"alerts": "alert-record", "outbox": "outbox-message"}
+
+
 def documents() -> dict[str, str]:
     """Return the text of each document by its path inside ``docs/``."""
     found = {
         f"schemas/{name}.json": orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
-        for name, schema in json_schemas().items()
+        for name, schema in {**json_schemas(), **record_schemas()}.items()
     }
-    found["asyncapi.yaml"] = _HEAD + yaml.dump(asyncapi(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    found["asyncapi.yaml"] = _HEAD + yaml.dump(
+        asyncapi(_PAYLOADS), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
+    )
     found["kpis.md"] = markdown(load_catalogue())
     found["retention.md"] = retention.markdown(Business())
     found["rule.schema.json"] = orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
     return found
 
 
+def sections() -> dict[str, dict[str, str]]:
+    """Return what is generated inside of pages that people write: by path inside ``docs/``, then by the section's name.
+
+    A section lies between ``<!-- generated: NAME -->`` and ``<!-- end -->``, each a line of its own.
+    """
+    return {"alerts.md": {"the life of an alert": life_table.markdown()}}
+
+
+def _filled(text: str, its: dict[str, str]) -> str:
+    for name, section in its.items():
+        begin, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise ValueError(f"no section {begin.strip()} … {end}")
+        text = f"{before}{begin}{section}{end}{after}"
+    return text
+
+
+def _wanted(directory: Path) -> dict[str, str]:
+    """Return all documents; of pages that people write, as they are with their generated sections."""
+    pages = {name: _filled(text, its) for name, its in sections().items() if (text := _text(directory / name)) is not None}
+    return documents() | pages
+
+
 def write(directory: Path) -> list[str]:
     """Write the documents into the directory, and remove schemas of types that are no more; return the paths that changed."""
-    wanted = documents()
+    wanted = _wanted(directory)
     changed = drift(directory)
     for name in changed:
         path = directory / name
@@ -46,7 +79,7 @@ def write(directory: Path) -> list[str]:
 
 def drift(directory: Path) -> list[str]:
     """Return the paths of documents that are missing, other than they should be, or left over."""
-    wanted = documents()
+    wanted = _wanted(directory)
     there = {f"schemas/{path.name}" for path in (directory / "schemas").glob("*.json")}
     wrong = {name for name, text in wanted.items() if _text(directory / name) != text}
     return sorted(wrong | (there - set(wanted)))

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome
 
 
 class ReceiverError(ValueError):

@@ -17,8 +17,8 @@ import orjson
 
 from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, TIMEOUT, Poster, usable
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome
 from stream.config.settings import ReceiverSettings
 
 _PREFIX = "whsec_"

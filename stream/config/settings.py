@@ -290,7 +290,7 @@ class Settings(Section):
         Annotated[dict[str, OwnerSettings], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form), Field(repr=False)
     ] = {}
     targets: list[TargetSettings] = []
-    # Who is told when (alert_rules/alerting.py), or the file that says so.
+    # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
     collect: CollectSettings = CollectSettings()

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from alert_rules.links import SILENCE, Link, LinkError, Links
+from alert_rules.tell.signed_links import SILENCE, LinkError, Links, SignedLink
 from models.calendar import iso
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
@@ -69,7 +69,7 @@ class Acting:
         stands: Callable[[str], bool | None] = lambda incident: None,
         title: Callable[[str], str | None] = lambda incident: None,
         clock: Callable[[], int] = wall_clock,
-        first: Callable[[Link, str], Awaitable[str | None]] | None = None,
+        first: Callable[[SignedLink, str], Awaitable[str | None]] | None = None,
     ) -> None:
         self._links = links
         self._first = first
@@ -118,7 +118,7 @@ class Acting:
 
         return router
 
-    def _usable(self, token: str) -> Link:
+    def _usable(self, token: str) -> SignedLink:
         link = self._links.read(token, self._clock())
         if link.id in self._taken or self._used(link.id):
             raise LinkError(_USED, expired=True)
@@ -126,11 +126,11 @@ class Acting:
             raise LinkError("this alert has ended: there is nothing left to do", expired=True)
         return link
 
-    def _about(self, link: Link) -> str:
+    def _about(self, link: SignedLink) -> str:
         about = ", ".join(link.matchers) if link.act == "silence" and link.matchers else link.incident
         return f"{self._title(link.incident) or 'Alert'} ({about}), as {link.receiver}."
 
-    async def _do(self, link: Link, by: str, via: str) -> bool:
+    async def _do(self, link: SignedLink, by: str, via: str) -> bool:
         """Do it; return whether it is sure that this was the first press. Raise :class:`LinkError` where it was not."""
         now, press = self._clock(), secrets.token_hex(8)
         if len(self._taken) > _TAKEN:
@@ -152,7 +152,7 @@ class Acting:
             raise LinkError(_USED, expired=True)
         return True
 
-    async def _put_act(self, link: Link, by: str, via: str, now: int, press: str) -> None:
+    async def _put_act(self, link: SignedLink, by: str, via: str, now: int, press: str) -> None:
         made: dict[str, Any] = {"type": "act", "at": iso(now), "by": by, "via": via, "act": link.act, "incident": link.incident}
         made |= {"link": link.id, "link_expires": link.expires, "press": press}
         if link.act == "silence":

@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 
-from alert_rules.alert_states import TOPIC
-from alert_rules.evaluator import LISTED
+from alert_rules.judge.evaluate_alerts import LISTED
+from alert_rules.records.facts import gravity
+from alert_rules.tell.alert_states import TOPIC
 from models.fold import Changes, Record
 from stream.engine.options import FoldSpec
 
 _RANK = {"firing": 0, "recovering": 1, "pending": 2}
-_GRAVITY = {"critical": 0}
 _NEEDED = {"id", "state", "severity", "since"}
 
 
@@ -43,7 +43,7 @@ class AlertBoard:
         return heapq.nsmallest(
             limit,
             self._shown.open.values(),
-            key=lambda a: (_RANK.get(a["state"], 9), _GRAVITY.get(a["severity"], 1), str(a["since"]), a["id"]),
+            key=lambda a: (_RANK.get(a["state"], 9), -gravity(a["severity"]), str(a["since"]), a["id"]),
         )
 
 

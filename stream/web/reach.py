@@ -8,7 +8,7 @@ and so are the other dimensions: they are not shown, not even in part. What a ro
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from alert_rules.finding import FACTS
+from alert_rules.records.entity_facts import FACTS
 
 #: The routes that know how to cut their answers; all others are refused (``stream/web/access.py``).
 ROUTES = frozenset(("/", "/api/kpis", "/api/alerts", "/api/alerts/history", "/api/stream", "/api/catalogue", "/api/openapi.json"))

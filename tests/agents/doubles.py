@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from alert_rules.outbox import Delivery
+from alert_rules.tell.delivery import Action, Delivery
 
 ALERT: dict[str, Any] = {
     "type": "transition", "id": "t1", "incident": "i1", "kind": "fired", "rule": "win-rate-drop", "severity": "critical",
@@ -20,6 +20,11 @@ ALERT: dict[str, Any] = {
 def delivery(receiver: str = "ops") -> Delivery:
     """A message to be sent."""
     return Delivery("msg_1", receiver, "i1", 0, 0, 0, 0, None, ALERT)
+
+
+def about(alert: dict[str, Any], actions: tuple[Action, ...] = ()) -> Delivery:
+    """A message to be sent, of a record."""
+    return Delivery("msg_1", "ops", str(alert.get("incident", "i1")), 0, 0, 0, 0, None, alert, actions=actions)
 
 
 @dataclass

@@ -26,8 +26,8 @@ from agents.notifiers.pagerduty import PagerDutyNotifier
 from agents.notifiers.post import Poster, decide, retry_after
 from agents.notifiers.slack import SlackNotifier
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, TrelloNotifier
-from alert_rules.outbox import DeliverNotifications
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.deliver_notifications import DeliverNotifications
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from models.events.dead_letter import decode
 from stream.config.settings import ReceiverSettings
 from stream.metrics import Metrics

@@ -20,13 +20,13 @@ from agents.notifiers.http import payload
 from agents.notifiers.pagerduty import event
 from agents.notifiers.slack_blocks import news, render
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TrelloNotifier, fields
-from alert_rules.delivery import Delivery
-from alert_rules.dispatch import DispatchAlerts
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.finding import TOPIC as FINDINGS
-from alert_rules.inert import inert
-from alert_rules.plan import by_rule
-from alert_rules.watch import WatchEntities
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.finding import TOPIC as FINDINGS
+from alert_rules.judge.watch_entities import WatchEntities
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.dispatch_alerts import DispatchAlerts
+from alert_rules.tell.plan import by_rule
+from alert_rules.words.inert import inert
 from models.calendar import HOUR_MS
 from models.events.scalars import clean_text
 from models.fold import Record
@@ -94,7 +94,7 @@ def test_the_words_themselves(told: list[Delivery]) -> None:
 
 def test_slack(told: list[Delivery]) -> None:
     for one in told:
-        for shown in (render(one.alert), news(one.alert)):
+        for shown in (render(one), news(one)):
             assert (shown["parse"], shown["link_names"], shown["unfurl_links"]) == ("none", False, False)
             texts = [block["text"] for block in shown["blocks"] if "text" in block]
             texts += [element for block in shown["blocks"] if block["type"] == "context" for element in block["elements"]]
@@ -133,7 +133,7 @@ def test_a_mail(told: list[Delivery]) -> None:
 
 def test_pagerduty(told: list[Delivery]) -> None:
     for one in told:
-        body = event("i1", one.alert)
+        body = event(one)
         harmless(body["payload"]["summary"])
         assert "\n" not in body["payload"]["summary"] and "links" not in body
         for text in (*body["payload"]["custom_details"]["segment"].values(), body["payload"]["custom_details"]["text"]):
@@ -144,7 +144,7 @@ def test_pagerduty(told: list[Delivery]) -> None:
 def test_tasks(told: list[Delivery], kind: type[TrelloNotifier]) -> None:
     notifier = kind("t", "t0ken", "place", "{title}", "{text} {segment}")
     for one in told:
-        values = fields(one.alert)
+        values = fields(one.message, one.letter)
         for value in values.values():
             harmless(value)
         made, comment = notifier.create(values["title"], values["text"]).body, notifier.comment("1", values["text"]).body

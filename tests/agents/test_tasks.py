@@ -11,8 +11,8 @@ from pydantic import SecretStr, ValidationError
 from agents.notifiers import ReceiverError, build
 from agents.notifiers.apprise import AppriseNotifier
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, TrelloNotifier
-from alert_rules.delivery import Action
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.delivery import Action
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from stream.config.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery, receiver
 

@@ -5,7 +5,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from models.calendar import iso
 from models.fold import Output, Record
 from models.kpis.roll_kpis import Wanted
@@ -49,6 +49,25 @@ def test_the_row_goes_with_the_alert() -> None:
     assert [row.value for row in changes.rows] == [None]
     assert [t["kind"] for t in transitions(changes.outputs)] == ["fired", "resolved"]
     assert fold.current() == []
+
+
+def test_what_people_were_notified_of_ends_for_them_under_a_rule_none_of_whose_steps_has_spoken() -> None:
+    """Its one step that had spoken is gone, and another one only waits: what it is to people goes on, or ends, or grows."""
+    only = {"tests": [
+        {"name": "a", "timeline": [{"at": 0, "value": 0.1, "sample": 20, "expect": "pending"},
+                                   {"at": "30m", "value": 0.1, "sample": 20, "expect": "critical"}]},
+        {"name": "b", "timeline": [{"at": 0, "value": 0.3, "sample": 20, "expect": "inactive"}]},
+    ]}  # fmt: skip
+    for later, kinds in (((10, 0.5), ["fired", "resolved"]), ((40, 0.1), ["fired", "upgraded"])):
+        fold = EvaluateAlerts([RULE])
+        fold.fold(records("readings", body(0, 0.19)))
+        fold.use([rule(warn=None, **only)])
+        fold.fold(records("readings", body(5, 0.1)))
+        assert [(one["state"], one["severity"]) for one in fold.current()] == [("recovering", "warn")]
+        fold.fold(records("readings", body(*later)))
+        said = transitions(fold.changes().outputs)
+        assert [one["kind"] for one in said] == kinds
+        assert {one["fired"] for one in said} == {"2026-01-01T00:00:00Z"}
 
 
 def test_steady_readings_write_nothing() -> None:
@@ -198,7 +217,7 @@ READ = st.lists(
 def test_readings_that_concern_no_rule_may_end_unread(steps: list[tuple[str, float | None, int, int]]) -> None:
     rules = [RULE, rule(id="above", warn={"above": 0.9, "clear_below": 0.8}, critical=None, tests=ABOVE)]
     quick, whole = EvaluateAlerts(rules), EvaluateAlerts(rules)
-    whole._well = lambda value: False  # type: ignore[method-assign]
+    whole._watching.well = lambda value, standing: False  # type: ignore[method-assign]
     minute = 0
     for place, value, sample, gap in steps:
         minute += gap

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from alert_rules.evaluate import AlertState, Transition, decode_state, encode_state, evaluate
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.message import message
-from alert_rules.posterior import change_of_count, change_of_share, of_interval
-from alert_rules.rule import Direction, Known, KpiFacts, Rule, Statistic
-from alert_rules.schema import parse_rules
-from alert_rules.stages.times import usual
-from alert_rules.timeline import describe, run
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.lifecycle import AlertChange, AlertState, decode_state, encode_state, evaluate
+from alert_rules.judge.posterior import change_of_count, change_of_share, of_interval
+from alert_rules.judge.rule import Direction, Known, KpiFacts, Rule, Statistic
+from alert_rules.judge.times import usual
+from alert_rules.judge.transition_record import written
+from alert_rules.parse.rule_file import parse_rules
+from alert_rules.trial.rule_test_run import describe, run
+from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS, epoch_ms
 from models.kpis.targets import Target, Targets
 from tests.alert_rules.readings import BASE, reading, records
@@ -67,10 +68,10 @@ def past(value: float | None, now: float | None = None, **more: Any) -> dict[str
     return fields | {"value": now, "against": {"previous": {"value": value} | more}}
 
 
-def run_through(one: Rule, *steps: tuple[float, dict[str, Any]], base: int = BASE) -> tuple[list[str], list[Transition]]:
+def run_through(one: Rule, *steps: tuple[float, dict[str, Any]], base: int = BASE) -> tuple[list[str], list[AlertChange]]:
     state: AlertState | None = None
     states: list[str] = []
-    said: list[Transition] = []
+    said: list[AlertChange] = []
     for minutes, fields in steps:
         at = base + round(minutes * MINUTE_MS)
         seen = replace(reading(minutes, None, None), **{"at": at, "start": at, "kpi": one.kpi, "segment": {}} | fields)
@@ -88,9 +89,9 @@ def test_a_relative_change() -> None:
         rule(**CHANGE), (0, past(100, 90)), (1, past(100, 70)), (2, past(100, 69)), (3, past(100, 75)), (4, past(100, 80))
     )
     assert states == ["inactive", "inactive", "warn", "warn recovering", "inactive"]
-    assert said[0].reason == "−31 % (69 EUR, 100 EUR in the period before) is below −30 %"
-    assert message(rule(**CHANGE), said[0]).title == "[WARN] Revenue: −31 % (69 EUR, 100 EUR in the period before)"
-    assert message(rule(**CHANGE), said[0]).data["measured"] == pytest.approx(-0.31)
+    assert written(rule(**CHANGE), said[0]).reason == "−31 % (69 EUR, 100 EUR in the period before) is below −30 %"
+    assert letter(written(rule(**CHANGE), said[0])).title == "[WARN] Revenue: −31 % (69 EUR, 100 EUR in the period before)"
+    assert written(rule(**CHANGE), said[0]).measured == pytest.approx(-0.31)
 
 
 @pytest.mark.parametrize("before", [None, 0])
@@ -109,7 +110,7 @@ def test_an_absolute_change_is_in_the_kpis_unit() -> None:
     fields = {"value": 0.24, "unit": "ratio", "against": {"same_last_week": {"value": 0.3}}}
     states, said = run_through(points, (0, fields), (1, fields | {"value": 0.26}))
     assert states == ["warn", "inactive"]
-    assert "a week before" in said[0].reason
+    assert "a week before" in str(written(points, said[0]).reason)
 
 
 def test_a_ladder_of_changes_with_wait() -> None:
@@ -154,8 +155,8 @@ def test_an_anomaly_is_told_with_what_was_expected() -> None:
     summary = "{value} instead of {expected}, {deviations:.1f} off"
     strange = rule(window="day", anomaly={"mad": 4}, summary=summary, moment={"value": 10, "expected": 40, "spread": 5})
     (said,) = run_through(strange, (0, unusual(-6)))[1]
-    assert said.reason == "6 deviations from what is usual (10, 40 expected) is above 4 deviations"
-    assert message(strange, said).text.startswith("10 instead of 40, -6.0 off")
+    assert written(strange, said).reason == "6 deviations from what is usual (10, 40 expected) is above 4 deviations"
+    assert letter(written(strange, said)).text.startswith("10 instead of 40, -6.0 off")
 
 
 def test_the_pace_of_a_target() -> None:
@@ -175,7 +176,7 @@ def test_the_pace_of_a_target() -> None:
         (3, {"value": 1, "against": {"target": {"why": "none"}}}),
     )
     assert states == ["inactive", "warn", "inactive", "inactive"]
-    assert said[0].reason == "40 % of the pace (20,000 EUR of the 50,000 EUR due by now) is below 90 %"
+    assert written(pace, said[0]).reason == "40 % of the pace (20,000 EUR of the 50,000 EUR due by now) is below 90 %"
 
 
 def test_absence() -> None:
@@ -193,8 +194,8 @@ def test_absence() -> None:
         gone, (0, {"value": 0}), (119, {"value": None}), (121, {"value": 0}), (130, {"value": 2, "unit": "count"})
     )
     assert states == ["pending", "pending", "critical", "inactive"]
-    assert said[-1].reason == "there is something again: 2"
-    assert message(gone, said[1]).title == "[CRITICAL] Leads: nothing"
+    assert written(gone, said[-1]).reason == "there is something again: 2"
+    assert letter(written(gone, said[1])).title == "[CRITICAL] Leads: nothing"
 
 
 # ── keep_firing_for, active ──
@@ -220,8 +221,8 @@ def test_it_keeps_firing_until_it_has_been_clear_for_so_long() -> None:
         *[recovering] * 6,
         "inactive",
     ]  # the 7 minutes without a value do not count
-    assert said[1].reason == "30 % is clear; kept for 10 min"
-    assert said[-1].reason == "30 % is at or above 22 % for 10 min"
+    assert written(low, said[1]).reason == "30 % is clear; kept for 10 min"
+    assert written(low, said[-1]).reason == "30 % is at or above 22 % for 10 min"
 
 
 def test_outside_its_times_nothing_begins_and_what_has_spoken_may_end() -> None:

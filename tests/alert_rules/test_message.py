@@ -5,14 +5,18 @@ import msgspec
 import orjson
 import pytest
 
-from alert_rules.durations import day_of, human, moment, parse, plural, working
-from alert_rules.evaluate import evaluate, orphaned
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.explain import explanation, no_link
-from alert_rules.finding import TOPIC as FINDINGS
-from alert_rules.message import message
-from alert_rules.watch import WatchEntities
-from alert_rules.wording import number
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.explanation import explanation, no_link
+from alert_rules.judge.finding import TOPIC as FINDINGS
+from alert_rules.judge.lifecycle import AlertChange, evaluate, orphaned
+from alert_rules.judge.rule import Rule
+from alert_rules.judge.transition_record import NOBODY, written
+from alert_rules.judge.watch_entities import WatchEntities
+from alert_rules.records.facts import StateChange
+from alert_rules.words.alert import letter
+from alert_rules.words.durations import day_of, human, moment, parse, plural, working
+from alert_rules.words.parts import Letter
+from alert_rules.words.quantities import number
 from models.calendar import HOUR_MS, epoch_ms
 from models.fold import Record
 from models.folds.entity_snapshots import LEAD_STATES, LeadState
@@ -27,7 +31,7 @@ RULE = rule(summary="Win rate from {source} is {value:.0%} ({numerator:d} of {de
 def test_the_whole_message() -> None:
     state, _ = evaluate(RULE, None, reading(0, 0.1))
     _, (fired,) = evaluate(RULE, state, reading(30, 0.1, low=0.04, high=0.231))
-    said = message(RULE, fired)
+    said = words_of(RULE, fired)
     assert said.title == "[CRITICAL] Win rate · source web: 10 %"
     assert said.text.splitlines() == [
         "Win rate from web is 10% (4 of 40), below 15%",
@@ -40,9 +44,14 @@ def test_the_whole_message() -> None:
         "Since: Thu 1 Jan 2026, 00:00 UTC (30 min)",
         "Runbook: docs/runbooks/win-rate-drop.md",
     ]
-    assert said.data["segment"] == {"source": "web"}
-    assert (said.data["kind"], said.data["state"]) == ("fired", {"before": "pending", "after": "firing"})
-    assert message(RULE, fired) == said
+    tree = written(RULE, fired)
+    assert tree.segment == {"source": "web"}
+    assert (tree.kind, tree.state) == ("fired", StateChange("pending", "firing"))
+    assert words_of(RULE, fired) == said
+
+
+def words_of(rule: Rule, transition: AlertChange, people: Owners = NOBODY) -> Letter:
+    return letter(written(rule, transition, people=people))
 
 
 PEOPLE = Owners([Owner("12345", "Ann Lee")])
@@ -70,10 +79,10 @@ def test_people_read_names() -> None:
 def test_an_owners_figure_names_the_owner() -> None:
     by_owner = rule(**{"for": 0, "by": "owner", "summary": "Win rate of {owner} is {value:.0%}"})
     _, (fired,) = evaluate(by_owner, None, reading(0, 0.1, segment={"owner": "12345"}))
-    said = message(by_owner, fired, people=PEOPLE)
+    said = words_of(by_owner, fired, people=PEOPLE)
     assert said.title == "[CRITICAL] Win rate · owner Ann Lee: 10 %" and said.text.startswith("Win rate of Ann Lee is 10%")
-    assert said.data["segment"] == {"owner": "12345"}
-    assert message(by_owner, fired).title == "[CRITICAL] Win rate · owner 12345: 10 %"
+    assert written(by_owner, fired, people=PEOPLE).segment == {"owner": "12345"}
+    assert words_of(by_owner, fired).title == "[CRITICAL] Win rate · owner 12345: 10 %"
 
 
 def test_what_moved_a_figure_by_owner_names_the_owners() -> None:
@@ -81,9 +90,10 @@ def test_what_moved_a_figure_by_owner_names_the_owners() -> None:
     because = {"moved_by": [{"dimension": "owner", "segments": parts}, {"dimension": "source", "segments": parts}]}
     _, (fired,) = evaluate(rule(**{"for": 0}), None, reading(0, 0.1))
     why = explanation(RULE, fired, because, no_link, PEOPLE)
+    assert why is not None
     assert why["moved_by"][0]["segments"] == [parts[0] | {"name": "Ann Lee"}, *parts[1:]]
     assert why["moved_by"][1]["segments"] == parts, "a source of that name is nobody"
-    text = message(RULE, fired, why, PEOPLE).text
+    text = letter(written(RULE, fired, why, PEOPLE)).facts_text
     assert "Moved by owner: Ann Lee −6 points; 9 +1 point;" in text and "Moved by source: 12345 −6 points" in text
 
 
@@ -93,21 +103,21 @@ def test_titles() -> None:
     state, (fired,) = evaluate(at_once, None, reading(0, 0.19, **total))
     state, (up,) = evaluate(at_once, state, reading(1, 0.1, **total))
     _, (resolved,) = evaluate(at_once, state, reading(2, 0.5, **total))
-    assert [message(at_once, t).title for t in (fired, up, resolved)] == [
+    assert [words_of(at_once, t).title for t in (fired, up, resolved)] == [
         "[WARN] Win rate: 19 %",
         "[WARN → CRITICAL] Win rate: 10 %",
         "[RESOLVED] Win rate: 50 %",
     ]
-    assert message(at_once, fired).text.startswith("total\n")
+    assert words_of(at_once, fired).text.startswith("total\n")
 
 
 def test_the_end_of_a_rule_that_is_gone_needs_no_reading() -> None:
     state, _ = evaluate(rule(**{"for": 0}), None, reading(0, 0.1))
     assert state is not None
-    said = message(RULE, orphaned(state, state.at + 60_000, "the rule is gone"))
+    said = words_of(RULE, orphaned(state, state.at + 60_000, "the rule is gone"))
     assert said.title == "[RESOLVED] Win rate · source web"
     assert "Win rate from web is no value (no value of no value)" in said.text
-    assert said.data["value"] is None
+    assert written(RULE, orphaned(state, state.at + 60_000, "the rule is gone")).value is None
 
 
 @pytest.mark.parametrize(
@@ -201,5 +211,5 @@ def test_a_summary_counts_with_nouns() -> None:
     with_nouns = rule(min_samples=0, summary="{sample:deal|deals} and {denominator:closed deal|closed deals}")
     state, _ = evaluate(with_nouns, None, reading(0, 0.1))
     _, (fired,) = evaluate(with_nouns, state, reading(30, 0.1, numerator=0.0, denominator=1.0, sample=1.0))
-    assert message(with_nouns, fired).text.partition("\n")[0] == "1 deal and 1 closed deal"
+    assert words_of(with_nouns, fired).text.partition("\n")[0] == "1 deal and 1 closed deal"
     assert plural(2, "alert stands", "alerts stand") == "2 alerts stand"

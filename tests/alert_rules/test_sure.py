@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.evaluate import AlertState, Transition, evaluate
-from alert_rules.posterior import beta_cdf, probability
-from alert_rules.rule import Direction
-from alert_rules.schema import parse_rules
-from alert_rules.timeline import describe
+from alert_rules.judge.lifecycle import AlertState, evaluate
+from alert_rules.judge.posterior import beta_cdf, probability
+from alert_rules.judge.rule import Direction
+from alert_rules.judge.transition_record import written
+from alert_rules.parse.rule_file import parse_rules
+from alert_rules.records.alerts import Transition
+from alert_rules.trial.rule_test_run import describe
 from tests.alert_rules.readings import KNOWN, reading, rule, tree
 
 
@@ -48,7 +50,7 @@ def run(*steps: tuple[float, float | None, float | None]) -> tuple[list[str], li
     for step in steps:
         state, transitions = evaluate(sure, state, reading(*step))
         states.append(describe(state))
-        said += transitions
+        said += [written(sure, transition) for transition in transitions]
     return states, said
 
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.entity import MOST_ODDS, remember
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.finding import TOPIC, Finding
-from alert_rules.rule import Known, Rule
-from alert_rules.schema import parse_rules
-from alert_rules.stages.times import parse_interval, usual
-from alert_rules.stages.worktime import reach, worked
-from alert_rules.watch import AT_ONCE, LIMITS, PREDICTIONS, WatchEntities
+from alert_rules.judge.entity_condition import MOST_ODDS, remember
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.finding import TOPIC, EntityFinding
+from alert_rules.judge.rule import Known, Rule
+from alert_rules.judge.times import parse_interval, usual
+from alert_rules.judge.watch_entities import AT_ONCE, LIMITS, PREDICTIONS, WatchEntities
+from alert_rules.judge.worktime import reach, worked
+from alert_rules.parse.rule_file import parse_rules
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, epoch_ms
 from models.fold import Output, PartitionFold, Record, Row
 from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, DealState, LeadState
@@ -81,7 +81,7 @@ def odds(win: float, at: int, id_: str = "D-1") -> Record:
 
 def said(outputs: list[Output]) -> list[tuple[str, float | None, str | None]]:
     """Of each finding: which, its value, and why it is over."""
-    found = [Finding.decode(o.value) for o in outputs if o.topic == TOPIC and o.value is not None]
+    found = [EntityFinding.decode(o.value) for o in outputs if o.topic == TOPIC and o.value is not None]
     return [(next(iter(f.segment.values())), f.value and round(f.value, 2), f.over) for f in found]
 
 
@@ -139,7 +139,7 @@ def test_the_end_takes_the_record_back() -> None:
     watch.fold([record(DEAL_STATES, "D-1", None)])
     last, gone = watch.changes().outputs
     assert last.key == gone.key == b"one|deal=D-1"
-    assert (Finding.decode(last.value or b"").over, gone.value) == ("it is gone", None)
+    assert (EntityFinding.decode(last.value or b"").over, gone.value) == ("it is gone", None)
     assert len(watch) == 0
 
 
@@ -486,3 +486,15 @@ def test_rows_of_before_their_first_hearing_was_noted_are_read_and_are_not_old()
     watch = WatchEntities([rule()])
     watch.restore([(b"d|D-1", row)])
     assert after(watch, NOW) == [("D-1", 2000, None)]
+
+
+def test_deals_that_change_all_the_time_leave_no_turns_behind() -> None:
+    fold = WatchEntities([rule(**STALLED)])
+    fold.tick(NOW)
+    fold.fold([limits(demo=DAY_MS, offer=DAY_MS)])
+    for n in range(60):
+        at = NOW + n * MINUTE_MS
+        fold.fold([deal(f"D-{m}", at, stage=("demo", "offer")[n % 2]) for m in range(50)])
+        fold.tick(at)
+        fold.changes()
+    assert len(fold._due) == 50 and fold._due.entries <= 2 * 50 + 64

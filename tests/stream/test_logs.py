@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.deliver_notifications import Deliverer
-from alert_rules.delivery import Delivery
+from alert_rules.tell.delivery import Delivery
 from stream.logs import HEADER, INCIDENT, REQUEST, JsonLines
 from stream.metrics import Metrics
 from stream.web.health import Health

@@ -10,8 +10,8 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from alert_rules.delivery import Delivery
-from alert_rules.links import LinkKey, Links
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.signed_links import LinkKey, Links
 from stream.engine.embedded import EmbeddedBroker
 from stream.engine.options import EngineOptions, wall_clock
 from stream.engine.topic_tail import TopicTail

@@ -231,7 +231,7 @@ def test_what_does_not_fit_is_left_out_told_once_and_told_again_when_it_has_fitt
 
 def test_a_dead_letter_of_the_largest_record_fits() -> None:
     """Its key does, too."""
-    from alert_rules.dead import dead_output
+    from alert_rules.records.dead_letter import dead_output
     from models.events.refused import Reason
 
     record = Record("outbox", 0, 1, BEGIN, b"k" * MAX_ROW_BYTES, b"v" * MAX_ROW_BYTES, [("h" * 100_000, b"x" * 100_000)] * 20)

@@ -11,7 +11,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from alert_rules.alert_states import AlertStates
+from alert_rules.tell.alert_states import AlertStates
 from models.fold import Record
 from stream.config.settings import Settings, load
 from stream.engine.topics import create

@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from alert_rules.alert_states import TOPIC, AlertStates
+from alert_rules.tell.alert_states import TOPIC, AlertStates
 from models.fold import Output, Record
 from stream.web.alert_board import AlertBoard
 

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from alert_rules.finding import FACTS
+from alert_rules.records.entity_facts import FACTS
 from stream.config.settings import Settings, SettingsError, load
 from stream.web import mine, operate, predictions
 from stream.web.access import Access, Guard
