@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 
+from agents.notifiers import receivers_of
+from agents.notifiers.slack import SlackSettings
 from alert_rules.links import LinkKey, Links
 from alert_rules.stages.silence import Silence
 from stream.history import History
@@ -44,7 +46,8 @@ def open_operations(
     stack.callback(acts.close)
     history = History(options, "alerts")
     operations = Operations(operators, acts.put, standing=standing, silences=silences, history=history.last)
-    secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
+    slacks = [one for one in receivers_of(settings) if isinstance(one, SlackSettings)]
+    secrets = [one.signing_secret.get_secret_value().encode() for one in slacks if one.signing_secret is not None]
     acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands, title=title)
     web.include_router(operations.router())
     web.include_router(acting.router())

@@ -22,9 +22,10 @@ from rich.markup import escape
 from models.events.scalars import clean_text
 from models.kpis.catalogue import CatalogueError
 from stream.errors import EngineError
-from stream.settings import Settings, SettingsError, load
+from stream.settings import Settings, SettingsError
 from stream.web.server import CannotListen
 from vigie.rules import RulesError
+from vigie.settings import load
 
 log = logging.getLogger(__name__)
 

@@ -163,7 +163,7 @@ class Instance:
         self.sender_watcher = SenderWatcher(
             self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME), settle=settle
         )
-        notifiers = build_notifiers(settings.receivers) if delivering else {}
+        notifiers = build_notifiers(settings) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
         self.dispatcher = Dispatcher(plan)

@@ -17,8 +17,9 @@ from alert_rules.timeline import Failure, run
 from models.kpis.catalogue import Catalogue, CatalogueError
 from models.kpis.targets import Targets
 from stream.catalogue import load_catalogue
-from stream.settings import Settings, SettingsError, load
+from stream.settings import Settings, SettingsError
 from vigie.routes import load_alerting
+from vigie.settings import load
 
 #: How the shipped rules' files are called in messages.
 SHIPPED = "alert_rules/rules"

@@ -1,4 +1,5 @@
-"""Are the generated documents in ``docs/`` (contract, KPIs, retention, form of rules) those that the code would write?"""
+"""Are the generated documents in ``docs/`` (contract, KPIs, retention, form of rules, receivers) those that the code would
+write, and the receivers in ``vigie.example.yaml`` beside it?"""
 
 import argparse
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 import orjson
 import yaml
 
+from agents.notifiers import BUILT_IN, document, type_of
 from alert_rules.document import json_schema
 from models.business import Business
 from models.events.schemas import asyncapi, json_schemas
@@ -17,22 +19,33 @@ from stream.catalogue import load_catalogue
 _HEAD = "# Generated from models/events: change the code, then run `python -m vigie.schemas --write docs`.\n"
 
 
-def documents() -> dict[str, str]:
-    """Return the text of each document by its path inside ``docs/``."""
-    found = {
-        f"schemas/{name}.json": orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
-        for name, schema in json_schemas().items()
-    }
+#: What the repository's documents are about: not what packages beside it add here.
+_KINDS = {type_of(kind): kind for kind in BUILT_IN}
+_EXAMPLE = "../vigie.example.yaml"
+
+
+def documents(directory: Path | None = None) -> dict[str, str]:
+    """Return the text of each document by its path inside ``docs/``; of a ``directory`` the example file beside it, too."""
+    found = {f"schemas/{name}.json": _json(schema) for name, schema in json_schemas().items()}
     found["asyncapi.yaml"] = _HEAD + yaml.dump(asyncapi(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     found["kpis.md"] = markdown(load_catalogue())
     found["retention.md"] = retention.markdown(Business())
-    found["rule.schema.json"] = orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    found["rule.schema.json"] = _json(json_schema())
+    found["receivers.md"] = document.markdown(_KINDS)
+    found["receivers.schema.json"] = _json(document.json_schema(_KINDS))
+    example = None if directory is None else _text(directory / _EXAMPLE)
+    if example is not None:
+        found[_EXAMPLE] = document.with_examples(example, _KINDS)
     return found
+
+
+def _json(tree: object) -> str:
+    return orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def write(directory: Path) -> list[str]:
     """Write the documents into the directory, and remove schemas of types that are no more; return the paths that changed."""
-    wanted = documents()
+    wanted = documents(directory)
     changed = drift(directory)
     for name in changed:
         path = directory / name
@@ -46,7 +59,7 @@ def write(directory: Path) -> list[str]:
 
 def drift(directory: Path) -> list[str]:
     """Return the paths of documents that are missing, other than they should be, or left over."""
-    wanted = documents()
+    wanted = documents(directory)
     there = {f"schemas/{path.name}" for path in (directory / "schemas").glob("*.json")}
     wrong = {name for name, text in wanted.items() if _text(directory / name) != text}
     return sorted(wrong | (there - set(wanted)))

@@ -19,7 +19,6 @@ from stream.options import EngineOptions
 from stream.publisher import Publisher
 from stream.seen import seen_of
 from stream.settings import Settings, config_file
-from stream.settings import load as settings_again
 from stream.waiting import end
 from stream.web import predictions
 from stream.web.access import Access, Guard
@@ -39,6 +38,7 @@ from vigie.instance import Instance, prepared
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
+from vigie.settings import load as settings_again
 from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)

@@ -1,14 +1,26 @@
 """How is an alert told to someone who reads the log? One JSON line on stderr."""
 
 import sys
-from typing import TextIO
+from typing import ClassVar, Literal, TextIO
 
 import orjson
 
+from agents.notifiers.base import ReceiverSettings
 from alert_rules.delivery import Delivery
 from alert_rules.inert import visible
 from alert_rules.outcome import Outcome, Retry, Sent
-from stream.settings import ReceiverSettings
+
+
+class ConsoleSettings(ReceiverSettings):
+    """Who reads the log: one line of JSON on standard error."""
+
+    type: Literal["console"]
+
+    EXAMPLE: ClassVar = "{name: console, type: console}"
+
+    def notifier(self) -> "ConsoleNotifier":
+        """Return what writes the lines."""
+        return ConsoleNotifier(self.name)
 
 
 class ConsoleNotifier:
@@ -19,11 +31,6 @@ class ConsoleNotifier:
     def __init__(self, name: str, out: TextIO | None = None) -> None:
         self.name = name
         self._out = out
-
-    @classmethod
-    def from_settings(cls, settings: ReceiverSettings) -> "ConsoleNotifier":
-        """Return the notifier of a receiver of type ``console``."""
-        return cls(settings.name)
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Write the line. A closed stderr is retried: whoever comes next may have one."""

@@ -12,14 +12,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from aiohttp import web
-from pydantic import SecretStr
 
 from agents.deliver_notifications import Deliverer
-from agents.notifiers import NOTIFIERS, Notifier, ReceiverError, build
+from agents.notifiers import BUILT_IN, Notifier, ReceiverError, build, kinds, type_of
 from agents.notifiers.console import ConsoleNotifier
 from agents.notifiers.http import HttpNotifier, decode_secret, sign
 from agents.notifiers.pagerduty import PagerDutyNotifier
@@ -30,8 +29,7 @@ from alert_rules.outbox import DeliverNotifications
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from models.events.dead_letter import decode
 from stream.metrics import Metrics
-from stream.settings import ReceiverSettings
-from tests.agents.doubles import ALERT, delivery, raw, receiver
+from tests.agents.doubles import ALERT, delivery, having, raw, receiver
 from tests.alert_rules.readings import records
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -294,31 +292,44 @@ async def test_the_console_writes_one_json_line() -> None:
 
 
 async def test_the_console_is_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    assert await build([ReceiverSettings(name="c", type="console")])["c"].send(delivery()) == Sent()
+    assert await build(having({"name": "c", "type": "console"}))["c"].send(delivery()) == Sent()
     captured = capsys.readouterr()
     assert captured.out == "" and "alert_fired" in captured.err
 
 
-def test_every_kind_of_the_settings_has_a_notifier() -> None:
-    assert set(NOTIFIERS) == set(get_args(ReceiverSettings.model_fields["type"].annotation))
+def test_every_kind_has_a_name_of_its_own_and_the_contract_of_those_over_http() -> None:
+    assert len(kinds()) >= len(BUILT_IN) and "" not in kinds()
+    assert {type_of(kind) for kind in BUILT_IN} == {name.partition(" ")[0] for name in OVER_HTTP} | {
+        "console",
+        "email",
+        "apprise",
+    }
 
 
 def test_all_problems_of_the_receivers_at_once_and_no_secret() -> None:
-    receivers = [
-        ReceiverSettings(name="a", type="http", url=SecretStr(f"ftp://{TOKEN}/")),
-        ReceiverSettings(name="b", type="http", url=SecretStr("https://example.com/"), secret=SecretStr(TOKEN)),
-        ReceiverSettings(name="c", type="console"),
-        ReceiverSettings(name="c", type="console"),
-        ReceiverSettings(name="d", type="http", url=SecretStr(f"http://[{TOKEN}/")),
+    receivers: list[dict[str, Any]] = [
+        {"name": "a", "type": "http", "url": f"ftp://{TOKEN}/"},
+        {"name": "b", "type": "http", "url": "https://example.com/", "secret": TOKEN},
+        {"name": "c", "type": "console"},
+        {"name": "c", "type": "console"},
+        {"name": "d", "type": "http", "url": f"http://[{TOKEN}/"},
+        {"name": "e", "type": "htp", "url": TOKEN},
+        {"name": "f", "type": "pagerduty", "routing_kye": TOKEN},
+        {"name": "g", "type": "slack", "token": TOKEN},
     ]
     with pytest.raises(ReceiverError) as error:
-        build(receivers)
+        build(having(*receivers))
     assert [problem.split(" (")[0] for problem in error.value.problems] == [
-        "receivers: a: url: not a URL",
-        "receivers: b: secret: cannot be used",
-        "receivers: 'c' is there twice",
-        "receivers: d: url: not a URL",
+        "receivers.0.url: not a URL",
+        "receivers.1.secret: cannot be used",
+        "receivers.3.name: is there twice",
+        "receivers.4.url: not a URL",
+        "receivers.5.type: there is no such type",
+        "receivers.6.routing_key: type pagerduty needs it",
+        "receivers.6.routing_kye: there is no such setting",
+        "receivers.7: a bot's token needs channel",
     ]
+    assert '(did you mean "http"?)' in str(error.value) and '(did you mean "routing_key"?)' in str(error.value)
     assert not leaks(str(error.value))
 
 

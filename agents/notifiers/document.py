@@ -1,0 +1,63 @@
+"""What do the documents say of the kinds of receivers? All of it is made of their settings."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from agents.notifiers.base import ReceiverSettings
+
+_BEGIN, _END = "  # -- one of each kind (made by python -m vigie.schemas) --\n", "  # -- as far as here --\n"
+_HEAD = """# Receivers
+Generated from agents/notifiers: change the code, then run `python -m vigie.schemas --write docs`.
+
+An entry of `receivers` in `vigie.yaml` has a `name` (what routes call it), a `type`, and what this type takes. What is
+marked *secret* is never shown, logged or told; give it as `VIGIE_RECEIVERS='[…]'` or in a file that only Vigie reads.
+What each kind shows and promises is in [alerts.md](alerts.md).
+"""
+
+
+def markdown(kinds: Mapping[str, type[ReceiverSettings]]) -> str:
+    """Return the page of all kinds, a section each."""
+    return "\n".join([_HEAD, *(_section(name, kind) for name, kind in kinds.items())])
+
+
+def _section(name: str, kind: type[ReceiverSettings]) -> str:
+    about = " ".join((kind.__doc__ or "").replace("``", "`").split())
+    rows = [
+        f"| `{field}` | {_form(found)} | {' '.join((found.description or '').split())} |"
+        for field, found in kind.model_fields.items()
+        if field not in ("name", "type")
+    ]
+    table = ["", "| setting | | |", "|---|---|---|", *rows] if rows else []
+    only = [] if kind.READS_SUMMARIES else ["", "Takes incidents only, no morning's summary."]
+    return "\n".join([f"## {name}", about, "", "```yaml", f"- {kind.EXAMPLE}", "```", *table, *only, ""])
+
+
+def _form(field: FieldInfo) -> str:
+    """Return whether a setting is needed, else what it is without being set; and whether it is a secret."""
+    secret = "secret, " if "Secret" in str(field.annotation) else ""
+    default = field.get_default(call_default_factory=True)
+    if field.is_required():
+        return f"{secret}needed"
+    return f"{secret}optional" if default in (None, "") or secret else f"`{default}`"
+
+
+def json_schema(kinds: Mapping[str, type[ReceiverSettings]]) -> dict[str, Any]:
+    """Return the JSON Schema of ``receivers``: for editors, and for who writes the settings with a program."""
+    forms = [kind.model_json_schema() for kind in kinds.values()]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Receivers of alerts",
+        "type": "array",
+        "items": {"oneOf": forms},
+    }
+
+
+def with_examples(text: str, kinds: Mapping[str, type[ReceiverSettings]]) -> str:
+    """Return the example file with an entry of each kind, commented out, where it has its place for them."""
+    entries = "".join(f"  # - {kind.EXAMPLE}\n" for name, kind in kinds.items() if name != "console")
+    return re.sub(
+        f"({re.escape(_BEGIN)}).*?({re.escape(_END)})", lambda found: f"{found[1]}{entries}{found[2]}", text, flags=re.DOTALL
+    )
