@@ -10,10 +10,13 @@ from agents.notifiers.apprise import AppriseSettings
 from agents.notifiers.base import Notifier, ReceiverError, ReceiverSettings
 from agents.notifiers.console import ConsoleSettings
 from agents.notifiers.email import EmailSettings
+from agents.notifiers.google_chat import GoogleChatSettings
 from agents.notifiers.http import HttpSettings
 from agents.notifiers.pagerduty import PagerDutySettings
 from agents.notifiers.slack import SlackSettings
 from agents.notifiers.task import AsanaSettings, MondaySettings, TrelloSettings
+from agents.notifiers.teams import TeamsSettings
+from agents.notifiers.telegram import TelegramSettings
 from stream import plugins
 from stream.problems import UNKNOWN, Place, near, path_of, problems_of
 from stream.settings import Settings
@@ -27,6 +30,9 @@ BUILT_IN: tuple[Kind, ...] = (
     ConsoleSettings,
     HttpSettings,
     SlackSettings,
+    TeamsSettings,
+    GoogleChatSettings,
+    TelegramSettings,
     EmailSettings,
     PagerDutySettings,
     TrelloSettings,
