@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from alert_rules.condition import Kind
+from alert_rules.records.facts import gravity
 from alert_rules.rule import Direction, Rule, Step
 from models.calendar import DAY_MS, epoch_ms, iso
 
@@ -89,14 +90,11 @@ class Bench:
             )
         match kind:
             case "upgraded":
-                incident.severity = max(incident.severity, tree["severity"], key=_GRAVITY.__getitem__)
+                incident.severity = max(incident.severity, tree["severity"], key=gravity)
             case "relapsed":
                 incident.relapses += 1
             case "resolved":
                 incident.ended = at
-
-
-_GRAVITY = {"warn": 0, "critical": 1}
 
 
 class Watched(NamedTuple):

@@ -4,6 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from alert_rules.records.message import Message, read_message
+from alert_rules.words.letter import letter
+from alert_rules.words.parts import Letter
+from alert_rules.words.reader import ANYBODY, Reader
+
 
 class Action(NamedTuple):
     """Something that a receiver may do with a click: ``token`` is the signed link's, ``url`` where it leads."""
@@ -26,9 +31,20 @@ class Delivery:
     attempts: int  # that have been made
     due: int  # when the next attempt may be made, milliseconds since the epoch
     tried: int | None  # when the first attempt ended, milliseconds since the epoch
-    alert: dict[str, Any]  # the transition, as on the ``alerts`` topic, with its message
+    alert: dict[str, Any]  # the record of ``outbox``, as it came: programs get it as it is
     memo: str | None = None  # what the receiver gave back for this incident before (``Sent.memo``); not part of its row
     actions: tuple[Action, ...] = ()  # made for the attempt; not part of its row
+    reader: Reader = ANYBODY  # how the receiver reads; not part of its row
+
+    @property
+    def message(self) -> Message:
+        """What the receiver is notified of."""
+        return read_message(self.alert)
+
+    @property
+    def letter(self) -> Letter:
+        """The message in the receiver's words."""
+        return letter(self.message, self.reader)
 
     @property
     def row(self) -> str:

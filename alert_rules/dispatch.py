@@ -11,16 +11,20 @@ its labels become.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 import orjson
 
 from alert_rules.dead import dead_output
 from alert_rules.evaluate import Kind
-from alert_rules.groups import AT_ONCE, Groups
-from alert_rules.note import named
+from alert_rules.groups import AT_ONCE, AlertRow, Groups
+from alert_rules.note import common_of
 from alert_rules.plan import Alerting
+from alert_rules.records.alerts import Act, Transition, decode
+from alert_rules.records.facts import gravity
+from alert_rules.records.message import Acknowledgement
 from alert_rules.stages import silence as silences_
 from alert_rules.stages.dedup import Told
 from alert_rules.stages.group import Group
@@ -40,6 +44,7 @@ _BEGUN = b"begun"
 SETTLED = 30_000
 #: A used link is remembered for a year at most, whatever it says of itself.
 _LINK_KEPT = 366 * 86_400_000
+_decode_row = msgspec.json.Decoder(AlertRow).decode
 
 
 class DispatchAlerts:
@@ -80,13 +85,14 @@ class DispatchAlerts:
         for key, value in rows:
             found = True
             kind, _, name = key.decode().partition("|")
+            if kind == "alert":
+                alert = state.alerts[name] = _decode_row(value)
+                if not alert.ended:
+                    state.inhibitions.stand(name, labels_of(alert.alert))
+                    state.stale.stand(name, alert.alert)
+                continue
             tree = orjson.loads(value)
             match kind:
-                case "alert":
-                    state.alerts[name] = tree
-                    if not tree["ended"]:
-                        state.inhibitions.stand(name, labels_of(tree["alert"]))
-                        state.stale.stand(name, tree["alert"])
                 case "silence":
                     state.silences[name] = silences_.decode(tree)
                 case "group":
@@ -126,15 +132,14 @@ class DispatchAlerts:
             history = self._begun is not None and record.timestamp < self._begun
             state.not_before = (self._begun or 0) + SETTLED if history else 0
             try:
-                tree = orjson.loads(record.value)
-                match tree["type"]:
-                    case "transition":
-                        self._transition(tree, history)
-                    case "act":
-                        self._act(tree)
+                match decode(record.value):
+                    case Transition() as transition:
+                        self._transition(transition, history)
+                    case Act() as act:
+                        self._act(act)
                     case _:
                         continue  # decisions and results: our own and the outbox's words
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except ValueError as error:  # msgspec's are ValueErrors
                 detail = f"{record.topic}: cannot be dispatched: {type(error).__name__}: {error}"
                 self._outputs.append(dead_output(record, Reason.INVALID_DATA, detail, record.timestamp))
                 continue
@@ -170,7 +175,7 @@ class DispatchAlerts:
         match kind:
             case "alert":
                 found = state.alerts.get(name)
-                return None if found is None else orjson.dumps(found)
+                return None if found is None else msgspec.json.encode(found)
             case "silence":
                 silence = state.silences.get(name)
                 return None if silence is None else orjson.dumps(silences_.encode(silence))
@@ -193,26 +198,29 @@ class DispatchAlerts:
 
     # ── what comes in ──
 
-    def _transition(self, tree: dict[str, Any], history: bool) -> None:
-        if tree["kind"] in _QUIET:
+    def _transition(self, transition: Transition, history: bool) -> None:
+        kind = Kind(transition.kind)
+        if kind.value in _QUIET:
             return
+        if None in (transition.rule, transition.severity, transition.since) or (
+            transition.zone is None and transition.message is None
+        ):
+            raise ValueError("a transition without rule, severity, since or words")
         state = self._state
-        incident, ended = str(tree["incident"]), tree["state"]["after"] == "inactive"
-        labels_of(tree)
-        _ = tree["severity"], tree["since"], tree["at"], tree["rule"], tree["message"]["title"], tree["message"]["text"]
+        incident, ended = transition.incident, transition.over
         before = state.alerts.get(incident)
         if before is None and ended:
             return  # it ended twice
-        told = Kind(tree["kind"]).told
-        if before is not None and not told:
+        if before is not None and not kind.told:
             # Recovering and relapsed are not told: the words stay those of the last thing that was.
-            before["state"] = tree["state"]["after"]
+            before.state = transition.state.after if transition.state is not None else before.state
             state.dirty.add(f"alert|{incident}")
             return
-        ack = before["ack"] if before is not None else None
-        if ack is not None and before is not None and _graver(tree, before["alert"]):
+        ack = before.ack if before is not None else None
+        if ack is not None and before is not None and gravity(transition.severity) > gravity(before.alert.severity):
             ack = None  # a warning was taken care of; that it became critical is another matter
-        state.alerts[incident] = {"alert": tree, "state": tree["state"]["after"], "ended": ended, "ack": ack}
+        after = transition.state.after if transition.state is not None else ""
+        state.alerts[incident] = AlertRow(transition, after, ended, ack)
         state.dirty.add(f"alert|{incident}")
         if ended:
             state.inhibitions.end(incident)
@@ -224,32 +232,35 @@ class DispatchAlerts:
         for group in state.of_incident(incident):
             state.schedule(group, changed=True, incidents=(incident,))
 
-    def _act(self, tree: dict[str, Any]) -> None:
-        state = self._state
-        act, by = tree["act"], str(tree["by"])
-        if "link" in tree and not self._use(tree, by):
+    def _act(self, act: Act) -> None:
+        state, by = self._state, act.by
+        if act.link is not None and not self._use(act, by):
             return
-        match act:
-            case "silence":
-                silence = silences_.decode(tree["silence"] | {"by": by})
+        match act.act:
+            case "silence" if act.silence is not None:
+                silence = silences_.decode(act.silence | {"by": by})
                 state.silences[silence.id] = silence
                 state.dirty.add(f"silence|{silence.id}")
-            case "unsilence":
-                if state.silences.pop(str(tree["id"]), None) is not None:
-                    state.dirty.add(f"silence|{tree['id']}")
-            case "ack" | "unack":
-                self._acknowledge(str(tree["incident"]), act == "ack", by, str(tree["at"]))
-            case _:
-                raise ValueError(f"act: found {act!r} (accepted: {', '.join(ACTS)})")
+            case "unsilence" if act.id is not None:
+                if state.silences.pop(act.id, None) is not None:
+                    state.dirty.add(f"silence|{act.id}")
+            case "ack" | "unack" if act.incident is not None:
+                self._acknowledge(act.incident, act.act == "ack", by, act.at)
+            case name if name in ACTS:
+                raise ValueError(f"{name}: found nothing that it is about (accepted: silence, id or incident with it)")
+            case name:
+                raise ValueError(f"act: found {name!r} (accepted: {', '.join(ACTS)})")
 
-    def _use(self, tree: Mapping[str, Any], by: str) -> bool:
+    def _use(self, act: Act, by: str) -> bool:
         """Use a link up; False where it was used before: whatever it says, it says it once."""
-        state, id_ = self._state, str(tree["link"])
+        state, id_ = self._state, str(act.link)
         if id_ in self._links:
-            about = [str(tree["incident"])] if "incident" in tree else []
-            state.decided(None, about, "refused", "link", f"the link was used before ({tree['act']} by {by})")
+            about = [] if act.incident is None else [act.incident]
+            state.decided(None, about, "refused", "link", f"the link was used before ({act.act} by {by})")
             return False
-        self._links[id_] = min(int(tree["link_expires"]), state.now + _LINK_KEPT)
+        if act.link_expires is None:
+            raise ValueError("link_expires: found nothing (accepted: milliseconds since the epoch, with a link)")
+        self._links[id_] = min(act.link_expires, state.now + _LINK_KEPT)
         state.dirty.add(f"link|{id_}")
         return True
 
@@ -261,8 +272,8 @@ class DispatchAlerts:
         changed: list[str] = []
         for incident in incidents:
             found = state.alerts[incident]
-            if not found["ended"] and (found["ack"] is None) is taken:
-                found["ack"] = {"by": by, "at": at} if taken else None
+            if not found.ended and (found.ack is None) is taken:
+                found.ack = Acknowledgement(by, at) if taken else None
                 state.dirty.add(f"alert|{incident}")
                 changed.append(incident)
         if not changed:
@@ -292,15 +303,15 @@ class DispatchAlerts:
         """Whether an incident, or what a thread is about, stands and has not ended."""
         state = self._state
         found = state.alerts.get(name)
-        return not found["ended"] if found is not None else name in state.threads
+        return not found.ended if found is not None else name in state.threads
 
     def title(self, name: str) -> str | None:
         """Return an incident's title in people's words, or what a group's thread is about; None where it is not known."""
         state = self._state
         found, group = state.alerts.get(name), state.groups.get(state.threads.get(name, ""))
         if found is not None:
-            return str(found["alert"]["message"]["title"])
-        return None if group is None else named(group.labels, [state.alerts[one]["alert"] for one in group.members]) or None
+            return found.alert.message.title if found.alert.message is not None else None
+        return None if group is None else common_of(group.labels, [state.alerts[one].alert for one in group.members]) or None
 
     def threads(self) -> set[str]:
         """Return what the messages of the groups there are call an incident."""
@@ -315,11 +326,7 @@ class DispatchAlerts:
         groups = state.of_incident(incident)
         held = [one for group in groups if (one := state.held.get(group.key, {}).get(incident)) is not None]
         return {
-            "acknowledged": found["ack"],
+            "acknowledged": None if found.ack is None else msgspec.to_builtins(found.ack),
             "held": [{"stage": one.stage, "reason": one.reason} for one in held],
             "told": sorted({name for group in groups if group.members[incident] is not None for name in group.heard}),
         }
-
-
-def _graver(tree: Mapping[str, Any], before: Mapping[str, Any]) -> bool:
-    return bool(tree["severity"] == "critical" != before["severity"])

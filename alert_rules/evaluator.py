@@ -15,8 +15,9 @@ from alert_rules.evaluate import AlertState, Phase, Transition, decode_state, en
 from alert_rules.explain import Link, explanation, no_link, standing
 from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.finding import Finding
-from alert_rules.message import NOBODY, message, summary
+from alert_rules.message import NOBODY, summary, written
 from alert_rules.reading import dimension, observe, sample
+from alert_rules.records.alerts import encode
 from alert_rules.rule import Direction, Rule
 from models.calendar import MINUTE_MS, iso
 from models.events.refused import Reason
@@ -246,9 +247,7 @@ class EvaluateAlerts:
 
     def _say(self, rule: Rule, transition: Transition, because: Mapping[str, Any] | None = None) -> None:
         why = explanation(rule, transition, because, self._link, self._people) if transition.kind.told else None
-        said = message(rule, transition, why, self._people)
-        value = orjson.dumps({"type": "transition", **said.data, "message": said.words})
-        self._outputs.append(Output("alerts", transition.incident.encode(), value))
+        self._outputs.append(Output("alerts", transition.incident.encode(), encode(written(rule, transition, why, self._people))))
 
     def tick(self, now: int) -> None:
         """End the alerts of rules that are gone. Nothing else: the readings' own times are what counts."""
@@ -370,5 +369,5 @@ def _gone(state: AlertState) -> Rule:
     return Rule(
         id=state.rule, kpi="", window="", by=state.segment.partition("=")[0] if "=" in state.segment else None,
         direction=Direction.BELOW, ladder=(), wait=0, min_samples=0, labels={},
-        summary="The rule is no longer there; its alert has ended.", runbook="docs/alerts.md", tests=(), title=state.rule,
+        summary="", runbook="docs/alerts.md", tests=(), title=state.rule,
     )  # fmt: skip

@@ -1,26 +1,24 @@
-"""Why is an alert as it is, in data and in words: what was before, what moved it, who is behind it, what would end it?
+"""Why is an alert as it is: what was before, what moved it, who is behind it, what would end it?
 
 The numbers come with the reading (``models/kpis/explain.py``), made at the reading's own instant. Here they become the
-explanation that travels with a transition, and the lines of its message.
+explanation that travels with a transition.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from alert_rules.condition import Kind as Condition
-from alert_rules.durations import human
 from alert_rules.evaluate import AlertState, Kind, Phase, Transition
 from alert_rules.finding import FACTS
 from alert_rules.inert import inert
-from alert_rules.rule import Direction, Rule, Severity, Statistic
+from alert_rules.records.facts import Ends, Severity
+from alert_rules.rule import Direction, Rule, Statistic
 from alert_rules.wording import number
+from alert_rules.words.reader import ANYBODY
 from models.calendar import iso
 from models.kpis.reading import Reading
 from models.owners import Owners
-
-#: The heading of the deals or leads behind an alert.
-BEHIND = "Behind it:"
 
 #: Gives the address of the page of a deal or lead (``deal`` or ``lead``, its id, its sender), None where there is none.
 Link = Callable[[str, str, str], str | None]
@@ -39,8 +37,8 @@ def explanation(
     What came with the reading (``previous``, ``change``, ``parts``, ``moved_by``, ``total``, ``behind``), ``target`` where the
     rule has one, and ``resolves``: what would end the alert, in words.
     """
-    ends = None if transition.kind is Kind.RESOLVED else resolves(rule, transition.severity, transition.reading)
-    return _made(transition.reading, because, link, people, ends)
+    ends = None if transition.kind is Kind.RESOLVED else ends_of(rule, transition.severity, transition.reading)
+    return _made(transition.reading, because, link, people, _resolves(rule, ends, transition.reading))
 
 
 def standing(
@@ -49,7 +47,8 @@ def standing(
     """Return the explanation of an alert that stands, None while it is only pending."""
     if state.phase is Phase.PENDING:
         return None
-    return _made(reading, because, link, people, resolves(rule, state.severity, reading))
+    ends = ends_of(rule, state.severity, reading)
+    return _made(reading, because, link, people, _resolves(rule, ends, reading))
 
 
 def _made(
@@ -89,29 +88,28 @@ def _linked(one: Mapping[str, Any], link: Link, people: Owners) -> dict[str, Any
     return shown if url is None else {**shown, "url": url}
 
 
-def called(id: str, name: object) -> str:
-    """Return what people call a deal or lead: its name with the id behind it, or the id."""
-    return f"{inert(str(name))} ({inert(id)})" if name else inert(id)
-
-
-def resolves(rule: Rule, severity: Severity, reading: Reading | None) -> str | None:
+def ends_of(rule: Rule, severity: Severity, reading: Reading | None) -> Ends | None:
     """Return what the reading must become for the alert to end, None for rules that do not say it by a threshold."""
     step = rule.ladder[0] if rule.ladder else None
     if step is None or rule.condition.kind in (Condition.ENTITY, Condition.SOURCE):
         return None
     if rule.condition.kind is Condition.ABSENT:
-        return "as soon as something is counted again"
-    currency = reading.currency if reading is not None else None
-    side = "at or above" if rule.direction is Direction.BELOW else "at or below"
-    words = f"{side} {number(step.clear, rule.measure_unit, currency)}"
-    words += f" for {human(rule.keep)}" if rule.keep else ""
+        return Ends()
     top = rule.step(severity)
-    if top is not None and top.severity is not step.severity:
-        words += f"; no longer {severity} from {number(top.clear, rule.measure_unit, currency)} on"
-    needed = _needed(rule, step.clear, reading)
-    if needed:
-        words += f"; that is {needed:,} more case{'s' if needed > 1 else ''} in a row that go{'' if needed > 1 else 'es'} well"
-    return words
+    graver = top if top is not None and top.severity is not step.severity else None
+    return Ends(
+        clear=step.clear,
+        keep=rule.keep,
+        severity=None if graver is None else graver.severity,
+        severity_clear=None if graver is None else graver.clear,
+        cases=_needed(rule, step.clear, reading) or None,
+    )
+
+
+def _resolves(rule: Rule, ends: Ends | None, reading: Reading | None) -> str | None:
+    if ends is None:
+        return None
+    return ANYBODY.words.resolves(ends, rule.direction, rule.measure_unit, reading.currency if reading is not None else None)
 
 
 def _needed(rule: Rule, clear: float, reading: Reading | None) -> int | None:
@@ -129,69 +127,3 @@ def _needed(rule: Rule, clear: float, reading: Reading | None) -> int | None:
     if rule.direction is Direction.BELOW:
         return math.ceil((clear * cases - hits) / (1 - clear) - 1e-9) if clear < 1 and hits < clear * cases else None
     return math.ceil(hits / clear - cases - 1e-9) if clear > 0 and hits > clear * cases else None
-
-
-# --- in words ---------------------------------------------------------------------------------------------------------
-
-
-def told_facts(rule: Rule, why: Mapping[str, Any], currency: str | None) -> Iterator[tuple[str, str]]:
-    """Yield the lines (label, words) that explain the value."""
-    unit = rule.unit
-    if "since" in why:
-        yield "Counted from", f"{why['since'][:10]} on, not in all of the period"
-    previous = why.get("previous")
-    if previous:
-        when = f"{previous['from'][:10]} to {previous['at'][:10]}"
-        words = f"{number(previous.get('value'), unit, currency)} ({when})"
-        if previous.get("value") is None and previous.get("why"):
-            words += f": {previous['why']}"
-        if "change" in why:
-            words += f", so {_moved(why['change'], unit, currency)}"
-        yield "Period before", words
-    if "total" in why:
-        total = why["total"]
-        now, before = (number(total.get(name), unit, currency) for name in ("value", "previous"))
-        yield "Over everything", f"{now}, {before} in the period before"
-    target = why.get("target") or {}
-    if target.get("value") is not None:
-        due = number(target.get("due"), unit, currency)
-        yield "Target", f"{number(target['value'], unit, currency)} by {str(target.get('to'))[:10]}, {due} due by now"
-    parts = why.get("parts")
-    if parts and not why.get("moved_by"):
-        top, bottom = (_moved(parts[name], unit, currency) for name in ("numerator", "denominator"))
-        yield "Made of", f"{top} by what is counted, {bottom} by what it is counted of"
-    for one in why.get("moved_by") or ():
-        yield f"Moved by {one['dimension']}", "; ".join(_part(part, unit, currency) for part in one["segments"])
-
-
-def _part(part: Mapping[str, Any], unit: str, currency: str | None) -> str:
-    name = f"{part['others']} others" if "others" in part else inert(str(part["segment"]))
-    words = f"{name} {_moved(part['effect'], unit, currency)}"
-    if part.get("mix"):
-        rate, mix = (_moved(part[key], unit, currency) for key in ("rate", "mix"))
-        words += f" ({rate} by its own rate, {mix} by its weight)"
-    return words
-
-
-def _moved(value: float, unit: str, currency: str | None) -> str:
-    """Return a difference in words, with its sign: ``−6 points``, ``+12,400 EUR``."""
-    sign = "−" if value < 0 else "+"
-    if unit == "ratio":
-        return sign + number(abs(value), "points")
-    return sign + number(abs(value), unit, currency)
-
-
-def behind_items(why: Mapping[str, Any]) -> list[tuple[str, str | None]]:
-    """Return the deals or leads behind an alert: a line each, and the address of its page where it is known."""
-    items = []
-    for place, one in enumerate(why.get("behind") or (), start=1):
-        who = called(str(one["id"]), one.get("name"))
-        words = ", ".join([who, *(str(one[name]) for name in ("what", "said") if one.get(name))])
-        items.append((f"{place}. {inert(words)}", one.get("url")))
-    return items
-
-
-def behind_lines(why: Mapping[str, Any]) -> list[str]:
-    """Return the same as the end of a message; an address stands at the end of its line."""
-    lines = [f"{line}: {url}" if url else line for line, url in behind_items(why)]
-    return ["", BEHIND, *lines] if lines else []

@@ -8,11 +8,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import orjson
+import msgspec
 
 from alert_rules.evaluate import digest
 from alert_rules.note import note
 from alert_rules.plan import Alerting, Heard
+from alert_rules.records.alerts import Decision, Transition
+from alert_rules.records.alerts import encode as encode_alerts
+from alert_rules.records.message import Acknowledgement
+from alert_rules.records.message import encode as encode_message
 from alert_rules.stages.dedup import Notice, Standing, Told, decide
 from alert_rules.stages.escalate import Rung, next_rung
 from alert_rules.stages.group import Group
@@ -32,6 +36,15 @@ AT_ONCE = 2_000
 _SPEAKING = 4
 
 
+class AlertRow(msgspec.Struct):
+    """One alert that stands, or whose end is still to be told: its last transition that people are told, and who takes care."""
+
+    alert: Transition
+    state: str
+    ended: bool
+    ack: Acknowledgement | None = None
+
+
 class Groups:
     """The groups of one plan. Times are milliseconds since the epoch; ``now`` is set by the fold, and never goes back.
 
@@ -42,7 +55,7 @@ class Groups:
     def __init__(self, plan: Alerting, decisions: Counter[tuple[str, str]], untold: Counter[str]) -> None:
         self.plan = plan
         self.routes = plan.routes()
-        self.alerts: dict[str, dict[str, Any]] = {}  # by incident: {"alert": transition, "state", "ended", "ack": act or None}
+        self.alerts: dict[str, AlertRow] = {}  # by incident
         self.groups: dict[str, Group] = {}
         self.of: dict[str, set[str]] = {}  # groups by incident
         self.threads: dict[str, str] = {}  # groups by what their messages call an incident
@@ -67,8 +80,8 @@ class Groups:
         self.routes = plan.routes()
         self.inhibitions = Inhibitions(plan.inhibit_rules)
         for incident, found in self.alerts.items():
-            if not found["ended"]:
-                self.inhibitions.stand(incident, labels_of(found["alert"]))  # who is silent stays known
+            if not found.ended:
+                self.inhibitions.stand(incident, labels_of(found.alert))  # who is silent stays known
         self._turn_of.clear()
         self._turns.clear()
         self.homeless = [name for name, group in self.groups.items() if group.route not in self.routes]
@@ -80,9 +93,9 @@ class Groups:
 
     def join(self, incident: str) -> None:
         """Put an alert that stands into the groups of the routes that take it."""
-        labels = labels_of(self.alerts[incident]["alert"])
+        labels = labels_of(self.alerts[incident].alert)
         self.inhibitions.stand(incident, labels)
-        self.stale.stand(incident, self.alerts[incident]["alert"])
+        self.stale.stand(incident, self.alerts[incident].alert)
         for route in match_routes(self.plan.route, labels):
             wanted = route.group_labels(incident, labels)
             name = digest(route.path, *(f"{key}={value}" for key, value in sorted(wanted.items())))
@@ -116,7 +129,7 @@ class Groups:
         """Take a group apart whose route is gone; its alerts that stand find the routes there are now."""
         group = self.groups[name]
         for incident in list(group.members):
-            ended = self.alerts[incident]["ended"]
+            ended = self.alerts[incident].ended
             if ended:
                 self.decided(group, [incident], "suppressed", "route", f"its route {group.route} is no longer there")
             self._leave(group, incident)
@@ -135,7 +148,7 @@ class Groups:
         groups.discard(group.key)
         if not groups:
             self.of.pop(incident, None)
-            if self.alerts.get(incident, {}).get("ended"):
+            if incident in self.alerts and self.alerts[incident].ended:
                 del self.alerts[incident]
                 self.dirty.add(f"alert|{incident}")
 
@@ -217,12 +230,12 @@ class Groups:
     def standing(self, group: Group, incident: str) -> Standing:
         """Return how an alert is now, and what the group's receivers have been told of it."""
         found = self.alerts[incident]
-        return Standing(found["alert"]["severity"], found["ended"], found["ack"] is not None, group.members[incident])
+        return Standing(str(found.alert.severity), found.ended, found.ack is not None, group.members[incident])
 
     def _hold(self, incident: str, quiet: Held | None) -> Held | None:
         if not self.silences and not self.plan.inhibit_rules and not self.stale:
             return quiet  # the usual case, ten thousand times in a storm
-        alert = self.alerts[incident]["alert"]
+        alert = self.alerts[incident].alert
         labels = labels_of(alert)
         held = silenced(labels, self.silences.values(), self.now) or self.inhibitions.held(incident, labels)
         return held or self.stale.held(alert) or quiet
@@ -283,35 +296,33 @@ class Groups:
             self.dirty.add(f"member|{group.key}|{incident}")
 
     def _send(self, group: Group, notice: Notice, about: Mapping[str, Standing], heard: Sequence[Heard]) -> None:
-        alerts = [self.alerts[incident]["alert"] for incident in about]
-        acks = {incident: ack for incident in about if (ack := self.alerts[incident]["ack"]) is not None}
+        alerts = [self.alerts[incident].alert for incident in about]
+        acks = {incident: ack for incident in about if (ack := self.alerts[incident].ack) is not None}
         ended = frozenset(incident for incident, standing in about.items() if standing.ended)
         group.said += 1
         receivers = [one.receiver for one in heard]
         message = note(
             notice, alerts, ended, thread=group.thread, number=group.said, group=group.labels, route=group.route,
-            now=self.now, receivers=receivers, acks=acks,
+            now=self.now, receivers=receivers, acks=acks, why_you={one.receiver: one.reason for one in heard if one.reason},
         )  # fmt: skip
-        if reasons := {one.receiver: one.reason for one in heard if one.reason}:
-            message["why_you"] = reasons
-        self.outputs.append(Output("outbox", group.thread.encode(), orjson.dumps(message)))
+        self.outputs.append(Output("outbox", group.thread.encode(), encode_message(message)))
         group.heard += [name for name in receivers if name not in group.heard]
         self.dirty.add(f"group|{group.key}")
-        more = {"message": message["id"], "kind": notice.kind, "receivers": receivers}
+        more = {"message": message.id, "kind": notice.kind, "receivers": receivers}
         self.decided(group, list(notice.news or about), "notified", "dedup", notice.reason, **more)
 
     def decided(self, group: Group | None, incidents: list[str], outcome: str, stage: str, reason: str, **more: Any) -> None:
         """Write a decision down, and count it; ``group`` None where it is about none."""
         self.decisions[outcome, stage] += 1
-        tree = {
-            "type": "decision",
-            "outcome": outcome,
-            "stage": stage,
-            "reason": reason,
-            "incidents": incidents,
-            "group": {} if group is None else group.labels,
-            "route": None if group is None else group.route,
-            "at": iso(self.now),
-        } | more
+        decision = Decision(
+            outcome=outcome,
+            stage=stage,
+            reason=reason,
+            incidents=incidents,
+            group={} if group is None else group.labels,
+            route=None if group is None else group.route,
+            at=iso(self.now),
+            **more,
+        )
         key = group.thread if group is not None else (incidents or ["acts"])[0]
-        self.outputs.append(Output("alerts", key.encode(), orjson.dumps(tree)))
+        self.outputs.append(Output("alerts", key.encode(), encode_alerts(decision)))

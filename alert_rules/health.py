@@ -9,11 +9,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
-from alert_rules.durations import human, plural
+from alert_rules.durations import human
 from alert_rules.evaluate import digest
 from alert_rules.plan import FALLBACK_AFTER
+from alert_rules.records.alerts import Decision, encode
+from alert_rules.records.facts import Severity, StateChange
+from alert_rules.records.message import Message, ReceiverFacts
+from alert_rules.records.message import encode as encode_message
+from alert_rules.words.letter import in_english, letter
 from models.calendar import iso
 from models.fold import Output
 
@@ -96,59 +99,36 @@ class Health:
 
 
 def _message(kind: str, receiver: str, failing: Failing, heard: list[str], now: int) -> list[Output]:
-    lasted = human(now - failing.since)
+    lasted, fired = human(now - failing.since), kind == "fired"
     incident = digest(RULE, receiver, str(failing.since))
-    lost = f", {plural(failing.given_up, 'message')} became dead letters" if failing.given_up else ""
-    if kind == "fired":
-        title = f"[CRITICAL] Vigie cannot notify {receiver}"
-        lead = (
-            f"Nothing has reached the receiver {receiver} for {lasted}. What it was to be told waits, or is in the dead letters."
-        )
-    else:
-        title = f"[RESOLVED] Vigie can notify {receiver} again"
-        lead = f"The receiver {receiver} takes messages again, after {lasted}."
-    facts = [
-        ("Why", failing.reason),
-        ("Attempts", f"{failing.attempts}{lost}"),
-        ("Since", iso(failing.since)),
-        ("Runbook", _RUNBOOK),
-    ]
-    body = {
-        "type": "message",
-        "id": digest(incident, kind),
-        "incident": incident,
-        "kind": kind,
-        "rule": RULE,
-        "segment": {"receiver": receiver},
-        "severity": "critical",
-        "state": {"before": "inactive" if kind == "fired" else "firing", "after": "firing" if kind == "fired" else "inactive"},
-        "at": iso(now),
-        "since": iso(failing.since),
-        "fired": iso(failing.told or now),
-        "reason": failing.reason,
-        "group": {"incident": incident},
-        "labels": {},
-        "alerts": [],
-        "more": 0,
-        "why_now": f"{receiver} has failed for {lasted}" if kind == "fired" else f"{receiver} works again",
-        "runbook": _RUNBOOK,
-        "message": {
-            "title": title,
-            "about": f"Vigie cannot notify {receiver}",
-            "text": "\n".join([lead, "", *(f"{name}: {text}" for name, text in facts)]),
-        },
-        "receivers": heard,
-    }
-    decision = {
-        "type": "decision",
-        "outcome": "notified",
-        "stage": "health",
-        "reason": body["why_now"],
-        "incidents": [incident],
-        "message": body["id"],
-        "kind": kind,
-        "receivers": heard,
-        "at": iso(now),
-    }
-    outputs = (("outbox", body), ("alerts", decision))
-    return [Output(topic, incident.encode(), orjson.dumps(tree)) for topic, tree in outputs]
+    message = Message(
+        id=digest(incident, kind),
+        incident=incident,
+        kind=kind,
+        rule=RULE,
+        segment={"receiver": receiver},
+        severity=Severity.CRITICAL,
+        state=StateChange("inactive", "firing") if fired else StateChange("firing", "inactive"),
+        at=iso(now),
+        since=iso(failing.since),
+        fired=iso(failing.told or now),
+        reason=failing.reason,
+        group={"incident": incident},
+        labels={},
+        why_now=f"{receiver} has failed for {lasted}" if fired else f"{receiver} works again",
+        runbook=_RUNBOOK,
+        receivers=heard,
+        failing=ReceiverFacts(receiver=receiver, attempts=failing.attempts, given_up=failing.given_up),
+    )
+    message.message = in_english(letter(message))
+    decision = Decision(
+        outcome="notified",
+        stage="health",
+        reason=message.why_now or "",
+        incidents=[incident],
+        message=message.id,
+        kind=kind,
+        receivers=heard,
+        at=iso(now),
+    )
+    return [Output("outbox", incident.encode(), encode_message(message)), Output("alerts", incident.encode(), encode(decision))]

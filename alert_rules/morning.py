@@ -12,14 +12,19 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from alert_rules.durations import human, moment, plural
+from alert_rules.durations import human
 from alert_rules.evaluate import digest as digest_of
-from alert_rules.note import titled
 from alert_rules.plan import Digest, Heard
+from alert_rules.records.alerts import Act, AlertRecord, Decision, Transition, decode, encode
+from alert_rules.records.facts import gravity
+from alert_rules.records.message import DigestFacts, Figure, Message, MessageKind, StandingAlert
+from alert_rules.records.message import encode as encode_message
 from alert_rules.stages import silence as silences_
 from alert_rules.stages.silence import Silence, silenced
 from alert_rules.whom import labels_of
-from alert_rules.wording import number
+from alert_rules.words.alert import titled
+from alert_rules.words.letter import in_english, letter
+from alert_rules.words.reader import ANYBODY
 from models.calendar import epoch_ms, iso
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
@@ -31,7 +36,6 @@ SETTLED = 20_000
 #: So many alerts are listed; the others are counted.
 LISTED = 20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_RANK = {"critical": 0, "warn": 1}
 
 
 def latest(digest: Digest, now: int) -> int:
@@ -102,8 +106,8 @@ class SendDigest:
             try:
                 if record.topic == "readings":
                     self._reading(record)
-                else:
-                    self._alert(orjson.loads(record.value or b"null"))
+                elif record.value is not None:
+                    self._alert(decode(record.value))
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue  # the folds that these topics are made for make the dead letter
 
@@ -117,30 +121,26 @@ class SendDigest:
             self._readings[kpi] = Reading.decode(record.value)
         self._dirty.add(f"reading|{kpi}")
 
-    def _alert(self, tree: Any) -> None:
-        if not isinstance(tree, dict) or tree.get("type") != "transition":
-            if isinstance(tree, dict) and tree.get("type") == "act":
-                self._act(tree)
+    def _alert(self, record: AlertRecord | None) -> None:
+        if isinstance(record, Act):
+            self._act(record)
+        if not isinstance(record, Transition) or record.state is None or record.severity is None:
             return
-        incident, after = str(tree["incident"]), tree["state"]["after"]
-        if after in ("firing", "recovering"):
-            shown = {
-                "severity": str(tree["severity"]),
-                "since": str(tree["since"]),
-                "title": titled(tree, str(tree["severity"]).upper()),
-            }
-            self._standing[incident] = shown | {"labels": labels_of(tree)}
-        elif self._standing.pop(incident, None) is None:
+        if record.state.after in ("firing", "recovering"):
+            title = titled(record, ANYBODY.words.stamp(record.severity))
+            shown = {"severity": record.severity.value, "since": str(record.since), "title": title, "labels": labels_of(record)}
+            self._standing[record.incident] = shown
+        elif self._standing.pop(record.incident, None) is None:
             return
-        self._dirty.add(f"alert|{incident}")
+        self._dirty.add(f"alert|{record.incident}")
 
-    def _act(self, tree: dict[str, Any]) -> None:
-        if tree.get("act") == "silence":
-            silence = silences_.decode(tree["silence"] | {"by": str(tree["by"])})
+    def _act(self, act: Act) -> None:
+        if act.act == "silence" and act.silence is not None:
+            silence = silences_.decode(act.silence | {"by": act.by})
             self._silences[silence.id] = silence
             self._dirty.add(f"silence|{silence.id}")
-        elif tree.get("act") == "unsilence" and self._silences.pop(str(tree["id"]), None) is not None:
-            self._dirty.add(f"silence|{tree['id']}")
+        elif act.act == "unsilence" and self._silences.pop(str(act.id), None) is not None:
+            self._dirty.add(f"silence|{act.id}")
 
     def tick(self, now: int) -> None:
         """Say it when its time has come."""
@@ -162,67 +162,62 @@ class SendDigest:
 
     def _say(self, due: int, now: int) -> None:
         receivers = [one.receiver for one in self._resolve(self._digest.receivers, now)]
-        id_ = digest_of("digest", str(due))
         at = (_EPOCH + timedelta(milliseconds=due)).astimezone(ZoneInfo(self._digest.zone))
-        body = {
-            "type": "message",
-            "id": id_,
-            "incident": f"digest-{at:%Y-%m-%d}",
-            "kind": "digest",
-            "at": iso(now),
-            "group": {},
-            "alerts": [],
-            "more": 0,
-            "why_now": f"every day at {at:%H:%M}" if not self._digest.weekdays else f"on these days at {at:%H:%M}",
-            "message": {"title": f"Sales on {at:%A}, {at.day} {at:%B %Y}", "text": self._text(now)},
-            "readings": [reading.as_json() for reading in self._readings.values()],
-            "receivers": receivers,
-        }
-        self._outputs.append(Output("outbox", str(body["incident"]).encode(), orjson.dumps(body)))
-        self._decided("notified", str(body["why_now"]), due, now, message=id_, kind="digest", receivers=receivers)
+        message = Message(
+            id=digest_of("digest", str(due)),
+            incident=f"digest-{at:%Y-%m-%d}",
+            kind=MessageKind.DIGEST,
+            at=iso(now),
+            group={},
+            why_now=f"every day at {at:%H:%M}" if not self._digest.weekdays else f"on these days at {at:%H:%M}",
+            readings=[reading.as_json() for reading in self._readings.values()],
+            receivers=receivers,
+            digest=self._facts(due, now),
+        )
+        message.message = in_english(letter(message))
+        self._outputs.append(Output("outbox", message.incident.encode(), encode_message(message)))
+        self._decided("notified", str(message.why_now), due, now, message=message.id, kind="digest", receivers=receivers)
         for kpi in self._digest.kpis:
             found = self._readings.get(kpi)
             self._said[kpi] = None if found is None else found.value
             self._dirty.add(f"said|{kpi}")
 
-    def _text(self, now: int) -> str:
+    def _facts(self, due: int, now: int) -> DigestFacts:
         for id_ in [id_ for id_, silence in self._silences.items() if silence.ends <= now]:
             del self._silences[id_]
             self._dirty.add(f"silence|{id_}")
         silences = self._silences.values()
         heard = [one for one in self._standing.values() if not silenced(one.get("labels", {}), silences, now)]
-        standing = sorted(heard, key=lambda one: (_RANK.get(one["severity"], 9), one["since"], one["title"]))
-        critical = sum(one["severity"] == "critical" for one in standing)
-        lead = f"{plural(len(standing), 'alert stands', 'alerts stand')}, {critical} critical" if standing else "No alert stands"
-        quiet = len(self._standing) - len(standing)
-        lead += f"; {plural(quiet, 'more is', 'more are')} silenced." if quiet else "."
-        lines = [f"{self._labels.get(kpi, kpi)}, {self._digest.window}: {self._figure(kpi)}" for kpi in self._digest.kpis]
-        lines += [f"{one['title']} (since {self._moment(one['since'])})" for one in standing[:LISTED]]
-        if len(standing) > LISTED:
-            lines.append(f"… and {len(standing) - LISTED} more")
-        return "\n".join([lead, "", *lines])
+        standing = sorted(heard, key=lambda one: (-gravity(one["severity"]), one["since"], one["title"]))
+        return DigestFacts(
+            due=iso(due),
+            zone=self._digest.zone,
+            window=self._digest.window,
+            figures=[self._figure(kpi) for kpi in self._digest.kpis],
+            standing=len(standing),
+            critical=sum(one["severity"] == "critical" for one in standing),
+            silenced=len(self._standing) - len(standing),
+            alerts=[StandingAlert(title=one["title"], severity=one["severity"], since=one["since"]) for one in standing[:LISTED]],
+        )
 
-    def _moment(self, at: str) -> str:
-        return moment(epoch_ms(datetime.fromisoformat(at)), ZoneInfo(self._digest.zone))
-
-    def _figure(self, kpi: str) -> str:
-        reading = self._readings.get(kpi)
+    def _figure(self, kpi: str) -> Figure:
+        reading, label = self._readings.get(kpi), self._labels.get(kpi, kpi)
         if reading is None:
-            return "no reading"
-        told = number(reading.value, reading.unit, reading.currency)
-        if reading.value is None and reading.why:
-            told += f" ({reading.why})"
-        before = self._said.get(kpi)
-        if reading.since is not None and reading.value is not None:
-            return f"{told} (counted from {iso(reading.since)[:10]} on)"
-        if before is None or reading.value is None:
-            return told
-        change = f", {(reading.value - before) / abs(before):+.0%}" if before and reading.unit not in ("ratio", "score") else ""
-        return f"{told} (at the last summary {number(before, reading.unit, reading.currency)}{change})"
+            return Figure(kpi=kpi, label=label, known=False)
+        return Figure(
+            kpi=kpi,
+            label=label,
+            value=reading.value,
+            unit=reading.unit,
+            currency=reading.currency,
+            why=reading.why,
+            since=None if reading.since is None else iso(reading.since),
+            before=self._said.get(kpi),
+        )
 
     def _decided(self, outcome: str, reason: str, due: int, now: int, **more: Any) -> None:
-        tree = {"type": "decision", "outcome": outcome, "stage": "digest", "reason": reason, "incidents": [], "due": iso(due)}
-        self._outputs.append(Output("alerts", b"digest", orjson.dumps(tree | {"at": iso(now)} | more)))
+        decision = Decision(outcome=outcome, stage="digest", reason=reason, incidents=[], due=iso(due), at=iso(now), **more)
+        self._outputs.append(Output("alerts", b"digest", encode(decision)))
 
     def changes(self) -> Changes:
         """Return the rows and records since the last call."""

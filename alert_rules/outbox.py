@@ -26,6 +26,8 @@ from alert_rules.durations import human
 from alert_rules.evaluate import Kind, digest
 from alert_rules.health import Health
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent, backoff
+from alert_rules.records.alerts import Notification, encode
+from alert_rules.records.message import MessageKind, read_message
 from models.calendar import DAY_MS, HOUR_MS, iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
@@ -36,7 +38,7 @@ _ORDER = b"#order"  # the row of the next message's number, so that a number is 
 _MEMO, _HEALTH = "#memo|", "#health|"  # rows of what receivers gave back, and of those that fail
 _TOLD = frozenset(kind.value for kind in Kind if kind.told)
 #: Kinds of messages that only those hear who show how an incident stands (``follows``); others would take them for news.
-FOLLOWED = frozenset(("acknowledged", "unacknowledged"))
+FOLLOWED = frozenset((MessageKind.ACKNOWLEDGED, MessageKind.UNACKNOWLEDGED))
 #: What a receiver gave back is kept so long after its last use, milliseconds, and of so many incidents.
 MEMO_KEPT = 30 * DAY_MS
 MEMOS = 10_000
@@ -125,16 +127,17 @@ class DeliverNotifications:
                 tree = orjson.loads(record.value)
                 if tree["type"] != "message" and (tree["type"] != "transition" or tree["kind"] not in _TOLD):
                     continue
-                followed = tree["kind"] in FOLLOWED
-                id_, incident = str(tree["id"]), str(tree["incident"])
+                message = read_message(tree)
+                if not message.id:
+                    raise ValueError("id: found nothing (accepted: a text)")
             except (ValueError, KeyError, TypeError) as error:
-                detail = f"{record.topic}: not a transition: {type(error).__name__}: {error}"
+                detail = f"{record.topic}: not a message: {type(error).__name__}: {error}"
                 self._outputs.append(dead_output(record, Reason.INVALID_DATA, detail, record.timestamp))
                 continue
-            for receiver in tree.get("receivers", self.receivers):
-                if followed and receiver not in self._follows:
+            for receiver in self.receivers if message.receivers is None else message.receivers:
+                if message.kind in FOLLOWED and receiver not in self._follows:
                     continue
-                self._intend(id_, incident, receiver, record.timestamp, tree)
+                self._intend(message.id, message.incident, receiver, record.timestamp, tree)
 
     def _intend(self, id_: str, incident: str, receiver: str, now: int, alert: dict[str, Any]) -> None:
         delivery = Delivery(f"msg_{digest(id_, receiver)}", receiver, incident, self._next_order, now, 0, now, None, alert)
@@ -294,18 +297,17 @@ class DeliverNotifications:
                 heapq.heappush(self._heads[head.receiver], (head.due, head.order, head.row))
             else:
                 del self._queues[delivery.receiver, delivery.incident]
-        told = {
-            "type": "notification",
-            "id": delivery.id,
-            "transition": delivery.alert.get("id"),
-            "incident": delivery.incident,
-            "receiver": delivery.receiver,
-            "outcome": "sent" if outcome == "sent" else "dead_lettered",
-            "reason": reason,
-            "attempts": delivery.attempts,
-            "at": iso(now),
-        }
-        self._outputs.append(Output("alerts", delivery.incident.encode(), orjson.dumps(told)))
+        notification = Notification(
+            id=delivery.id,
+            transition=delivery.alert.get("id"),
+            incident=delivery.incident,
+            receiver=delivery.receiver,
+            outcome="sent" if outcome == "sent" else "dead_lettered",
+            reason=reason,
+            attempts=delivery.attempts,
+            at=iso(now),
+        )
+        self._outputs.append(Output("alerts", delivery.incident.encode(), encode(notification)))
 
     def _bury(self, delivery: Delivery, outcome: str, reason: str, now: int) -> None:
         # Put on `outbox` by a redrive, the transition is told again to this receiver, under the same id, and to nobody else.

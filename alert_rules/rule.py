@@ -9,25 +9,11 @@ from typing import Any, NamedTuple
 from alert_rules.condition import VALUE, Condition
 from alert_rules.durations import WORKING
 from alert_rules.entity import EntityCondition
+from alert_rules.records.facts import Severity
 from alert_rules.stages.times import TimeInterval
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from models.kpis.targets import Targets
-
-
-class Severity(StrEnum):
-    """How grave an alert is; the order of the members is the order of gravity."""
-
-    WARN = "warn"
-    CRITICAL = "critical"
-
-    @property
-    def rank(self) -> int:
-        """0 for the least grave."""
-        return _RANKS[self]
-
-
-_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Direction(StrEnum):
@@ -45,6 +31,8 @@ class Statistic(StrEnum):
     BETAS = "betas"  # the change of a share
     POISSON = "poisson"  # the change of a count
 
+
+__all__ = ["GROUPS", "Direction", "Known", "KpiFacts", "Moment", "Rule", "Severity", "Statistic", "Step", "Timeline"]
 
 #: So many alerts of one rule stand at once at most, where the rule says nothing else.
 GROUPS = 200

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 from alert_rules.entity_timeline import play
 from alert_rules.evaluate import AlertState, Phase, evaluate
-from alert_rules.message import message
+from alert_rules.message import written
 from alert_rules.rule import Moment, Rule, Timeline
+from alert_rules.words.alert import letter
 from models.kpis.reading import Reading
 
 _BASE = 1_767_225_600_000  # 2026-01-01: a timeline's zero, so that messages show plausible times
@@ -65,7 +66,7 @@ def _run(rule: Rule, test: Timeline) -> list[Failure]:
         if found != moment.expect:
             failures.append(Failure(rule.id, test.name, moment.at, moment.expect, found))
         if moment.says is not None:
-            told = "\n".join(message(rule, transition).text for transition in transitions) or "no transition"
+            told = "\n".join(letter(written(rule, transition)).text for transition in transitions) or "no transition"
             if moment.says not in told:
                 failures.append(Failure(rule.id, test.name, moment.at, f"{moment.says!r} in the message", repr(told)))
     return failures

@@ -4,17 +4,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from alert_rules.alerting import Alerting
+from alert_rules.records.facts import AlertFacts
 from alert_rules.stages.mute import muted
 from alert_rules.stages.route import match_routes
 from alert_rules.stages.silence import Silence, silenced
 
 
-def labels_of(alert: Mapping[str, Any]) -> dict[str, str]:
+def labels_of(alert: AlertFacts) -> dict[str, str]:
     """Return what routes, silences and inhibitions can ask about: the rule's labels, its own names, and the segment."""
-    segment = {str(name): str(value) for name, value in (alert.get("segment") or {}).items()}
-    own = {name: str(alert.get(name) or "") for name in ("rule", "kpi", "window", "severity")}
+    segment = alert.segment or {}
+    own = {"rule": alert.rule or "", "kpi": alert.kpi or "", "window": alert.window or "", "severity": str(alert.severity or "")}
     place = next((f"{name}={value}" for name, value in segment.items()), "total")
-    return {**segment, **(alert.get("labels") or {}), **own, "segment": place, "incident": str(alert["incident"])}
+    return {**segment, **(alert.labels or {}), **own, "segment": place, "incident": alert.incident}
 
 
 def explain(plan: Alerting, labels: Mapping[str, str], now: int, silences: Iterable[Silence] = ()) -> list[dict[str, Any]]:

@@ -66,16 +66,14 @@ class AppriseNotifier:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt."""
-        alert = delivery.alert
-        words = alert.get("message") or {}
+        message, letter = delivery.message, delivery.letter
         links = "".join(f"{action.text}: {action.url}\n" for action in delivery.actions)
-        resolved = alert.get("kind") == "resolved"
-        kind = "success" if resolved else _KINDS.get(str(alert.get("severity")), "info")
+        kind = "success" if message.kind == "resolved" else _KINDS.get(message.severity or "", "info")
         try:
             async with asyncio.timeout(self._timeout):
                 taken = await self._service.async_notify(
-                    title=str(words.get("title") or alert.get("rule")),
-                    body=f"{words.get('text') or ''}\n\n{links}Incident {delivery.incident} · {delivery.id}",
+                    title=letter.title,
+                    body=f"{letter.text}\n\n{links}Incident {delivery.incident} · {delivery.id}",
                     notify_type=kind,
                     body_format="text",
                 )

@@ -9,6 +9,9 @@ from agents.notifiers.base import ReceiverSettings
 from alert_rules.delivery import Delivery
 from alert_rules.inert import visible
 from alert_rules.outcome import Outcome, Retry, Sent
+from alert_rules.records.facts import Severity
+
+_LEVELS = {Severity.CRITICAL: "error", Severity.WARN: "warning"}
 
 
 class ConsoleSettings(ReceiverSettings):
@@ -34,21 +37,20 @@ class ConsoleNotifier:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Write the line. A closed stderr is retried: whoever comes next may have one."""
-        alert = delivery.alert
+        message, letter = delivery.message, delivery.letter
+        grave = message.severity if message.kind != "resolved" else None
         line = {
-            "at": alert.get("at"),
-            "level": {"critical": "error", "warn": "warning"}.get(str(alert.get("severity")), "info")
-            if alert.get("kind") != "resolved"
-            else "info",
-            "event": f"alert_{alert.get('kind')}",
-            "title": alert.get("message", {}).get("title"),
-            "text": alert.get("message", {}).get("text"),
-            "rule": alert.get("rule"),
-            "segment": alert.get("segment"),
-            "severity": alert.get("severity"),
-            "value": alert.get("value"),
+            "at": message.at,
+            "level": _LEVELS.get(grave, "info") if grave is not None else "info",
+            "event": f"alert_{message.kind}",
+            "title": letter.title,
+            "text": letter.text,
+            "rule": message.rule,
+            "segment": message.segment,
+            "severity": message.severity,
+            "value": message.value,
             "incident": delivery.incident,
-            "runbook": alert.get("runbook"),
+            "runbook": message.runbook,
             "id": delivery.id,
         }
         try:

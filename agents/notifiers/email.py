@@ -8,12 +8,12 @@ other control characters become blanks.
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from html import escape
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import aiosmtplib
 from pydantic import AfterValidator, Field, SecretStr, model_validator
@@ -22,20 +22,20 @@ from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverSettings
 from agents.notifiers.post import TIMEOUT
 from alert_rules.delivery import Action, Delivery
-from alert_rules.note import TOLD, is_many, item_title
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.records.message import Message
+from alert_rules.words.parts import Letter, LetterItem, Line
 
 log = logging.getLogger(__name__)
 
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_STAMP = re.compile(r"^(?:STILL |ESCALATED |ACKNOWLEDGED |NO LONGER ACKNOWLEDGED )?\[[^\]]*\] ")
-_VALUE = re.compile(r": [^:]*$")
-#: A deal or lead behind the alert: its place, what it is, and where it is found.
-_NUMBERED = re.compile(r"(\d+\. )(.+): (https?://\S+)")
 _COLOURS = {"critical": "#b3261e", "warn": "#9a6700", "resolved": "#1a7f37"}
+_GREY = "#57606a"
 _SUBJECT = 200
+#: What a fact is of has a column of its own up to this length.
+_LABEL = 30
 
 
 def _address(text: str) -> str:
@@ -160,26 +160,24 @@ def _coded(code: int, what: str) -> Outcome:
 
 def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
     """Return the mail: the same bytes at every attempt."""
-    alert = delivery.alert
+    message, letter = delivery.message, delivery.letter
     domain = parseaddr(sender)[1].partition("@")[2] or "vigie.invalid"
     root = f"<{_token(delivery.incident)}.{_token(delivery.receiver)}@{domain}>"
     mail = EmailMessage(policy=headers.POLICY)
     mail["From"] = headers.addresses([_named(sender)], "From")
     mail["To"] = headers.addresses([_named(text) for text in to], "To")
-    mail["Subject"] = headers.text(subject(alert), "Subject")
-    mail["Date"] = format_datetime(_moment(alert, delivery.created))
+    mail["Subject"] = headers.text(subject(letter), "Subject")
+    mail["Date"] = format_datetime(datetime.fromtimestamp(delivery.created / 1000, UTC))
     mail["Message-ID"] = f"<{_token(delivery.id)}@{domain}>"
     mail["In-Reply-To"] = root
     mail["References"] = root
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
-    if alert.get("severity") == "critical" and alert.get("kind") != "resolved":
+    if message.severity == "critical" and message.kind != "resolved":
         mail["Importance"] = "high"
-    words = alert.get("message") or {}
-    title, text = str(words.get("title") or alert.get("rule")), str(words.get("text") or "")
     links = "".join(f"{action.text}: {action.url}\n" for action in delivery.actions)
-    mail.set_content(f"{title}\n\n{text}\n\n{links}{_footer(alert)}\n")
-    mail.add_alternative(html(alert, delivery.actions), subtype="html")
+    mail.set_content(f"{letter.title}\n\n{letter.text}\n\n{links}{_footer(message)}\n")
+    mail.add_alternative(html(delivery), subtype="html")
     boundary = f"=_{_token(delivery.id)}"
     mail.set_boundary(boundary)
     return mail
@@ -194,48 +192,32 @@ def _token(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "-", text)[:100] or "none"
 
 
-def _moment(alert: Mapping[str, Any], created: int) -> datetime:
-    return datetime.fromtimestamp(created / 1000, UTC)
-
-
 def clean(text: str, limit: int = _SUBJECT) -> str:
     """Return a text that is safe in a header: one line, no control characters, at most ``limit`` characters."""
     one = " ".join(_CONTROL.sub(" ", text).split())
     return one if len(one) <= limit else one[: limit - 1] + "…"
 
 
-def subject(alert: Mapping[str, Any]) -> str:
+def subject(letter: Letter) -> str:
     """Return the subject: what it is about, without what changes during the incident, so that its mails stay one thread."""
-    group, words = alert.get("group") or {}, alert.get("message") or {}
-    if alert.get("kind") == "digest":
-        return clean(str(words.get("title") or "Summary"))
-    if words.get("about"):
-        return clean(str(words["about"]))
-    # Of a message that was written before its parts were.
-    if alert.get("more") or len(alert.get("alerts") or ()) > 1 or (group and set(group) != {"incident"}):
-        place = ", ".join(f"{name} {value}" for name, value in group.items() if value)
-        return clean(f"Alerts: {place}" if place else "Alerts")
-    title = str(words.get("title") or alert.get("rule"))
-    return clean(_VALUE.sub("", _STAMP.sub("", title)) or "Alert")
+    return clean(letter.subject) or "Alert"
 
 
-def _footer(alert: Mapping[str, Any]) -> str:
-    why = f" · {alert['why_now']}" if alert.get("why_now") else ""
-    return f"Incident {alert.get('incident')}{why} · sent by Vigie"
+def _footer(message: Message) -> str:
+    why = f" · {message.why_now}" if message.why_now else ""
+    return f"Incident {message.incident}{why} · sent by Vigie"
 
 
-def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
+def html(delivery: Delivery) -> str:
     """Return the HTML part: no picture, no script, nothing from elsewhere; it fits 320 pixels and is not wider than 600."""
-    words = alert.get("message") or {}
-    title, text = str(words.get("title") or alert.get("rule")), str(words.get("text") or "")
-    state = "resolved" if alert.get("kind") == "resolved" else str(alert.get("severity"))
-    colour = _COLOURS.get(state, "#57606a")
-    first, _, rest = text.partition("\n\n")
-    items = (alert.get("alerts") or ())[:TOLD] if is_many(alert) else ()
-    more = text.rpartition("\n")[2] if items else ""
-    rows = "".join(map(_item, items)) + _line(more if more.startswith("and ") else "") if items else ""
-    rows = rows or "".join(map(_row, filter(None, rest.splitlines())))
-    lead = escape(first).replace("\n", "<br>")
+    message, letter = delivery.message, delivery.letter
+    colour = _COLOURS.get("resolved" if message.kind == "resolved" else message.severity or "", _GREY)
+    if letter.many:
+        rows = "".join(map(_item, letter.items)) + _line(letter.rest)
+    else:
+        rows = "".join(map(_row, letter.facts)) + _line(letter.behind_heading) + "".join(map(_numbered, letter.behind))
+    title = letter.title
+    lead = escape(letter.lead).replace("\n", "<br>")
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(clean(title))}</title></head>"
@@ -248,49 +230,54 @@ def html(alert: Mapping[str, Any], actions: Sequence[Action] = ()) -> str:
         f'overflow-wrap:anywhere">{escape(title)}</h1></td></tr>'
         f'<tr><td style="padding:8px 20px;overflow-wrap:anywhere">{lead}</td></tr>'
         '<tr><td style="padding:4px 20px 16px"><table role="presentation" width="100%" cellpadding="0" cellspacing="0" '
-        f'style="font-size:14px">{rows}</table></td></tr>{_buttons(actions, colour)}'
+        f'style="font-size:14px">{rows}</table></td></tr>{_buttons(delivery.actions, colour)}'
         '<tr><td style="padding:12px 20px;border-top:1px solid #d0d7de;color:#57606a;font-size:12px;overflow-wrap:anywhere">'
-        f"{escape(_footer(alert))}</td></tr></table></td></tr></table></body></html>\n"
+        f"{escape(_footer(message))}</td></tr></table></td></tr></table></body></html>\n"
     )
     return page.replace(" %", "\u00a0%")  # a line never begins with the sign
 
 
-def _item(item: Mapping[str, Any]) -> str:
+def _item(item: LetterItem) -> str:
     """Return the row of one alert of a group: its title, a link to its page where the settings know it, what it says and why."""
-    shown, colour, url = escape(item_title(item)), _COLOURS.get(_state(item), "#57606a"), str(item.get("url") or "")
-    if url.startswith(("http://", "https://")):
-        shown = f'<a href="{escape(url)}" style="color:{colour}">{shown}</a>'
-    text = escape(str(item.get("text") or ""))
-    grey = f'<br><span style="color:#57606a">Why: {escape(str(item["why"]))}</span>' if item.get("why") else ""
+    colour, shown = _COLOURS.get(item.level, _GREY), escape(item.title)
+    if item.url.startswith(("http://", "https://")):
+        shown = f'<a href="{escape(item.url)}" style="color:{colour}">{shown}</a>'
+    grey = f'<br><span style="color:{_GREY}">{escape(item.why)}</span>' if item.why else ""
     return (
         f'<tr><td colspan="2" style="padding:8px 0 8px 10px;border-left:3px solid {colour};'
-        f'overflow-wrap:anywhere"><strong style="color:{colour}">{shown}</strong><br>{text}{grey}</td></tr>'
+        f'overflow-wrap:anywhere"><strong style="color:{colour}">{shown}</strong><br>{escape(item.text)}{grey}</td></tr>'
         '<tr><td colspan="2" style="height:8px;line-height:8px">&nbsp;</td></tr>'
     )
 
 
-def _state(item: Mapping[str, Any]) -> str:
-    return "resolved" if item.get("state") == "resolved" else str(item.get("severity"))
+def _line(text: str) -> str:
+    return _wide(escape(text)) if text else ""
 
 
-def _line(line: str) -> str:
-    return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{escape(line)}</td></tr>' if line else ""
+def _wide(shown: str) -> str:
+    return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{shown}</td></tr>'
 
 
-def _row(line: str) -> str:
-    """Return a line of the text as a row: a label and what it says; what is behind the alert is a link with its name."""
-    named = _NUMBERED.fullmatch(line)
-    if named is not None:
-        shown = f'{escape(named[1])}<a href="{escape(named[3])}" style="color:#0969da">{escape(named[2])}</a>'
-        return f'<tr><td colspan="2" style="padding:6px 0;overflow-wrap:anywhere">{shown}</td></tr>'
-    name, colon, value = line.partition(": ")
-    if not colon or len(name) >= 30:
-        return _line(line)
-    link = value.startswith(("http://", "https://"))
-    shown = f'<a href="{escape(value)}" style="color:#0969da">{escape(value)}</a>' if link else escape(value)
+def _link(url: str, text: str) -> str:
+    return f'<a href="{escape(url)}" style="color:#0969da">{escape(text)}</a>'
+
+
+def _numbered(line: Line) -> str:
+    """Return a deal or lead behind the alert: its place, and what it is, a link to its page where the settings know it."""
+    if not line.url.startswith(("http://", "https://")):
+        return _line(line.text)
+    place, blank, text = line.text.partition(" ")
+    return _wide(f"{escape(place + blank)}{_link(line.url, text)}")
+
+
+def _row(line: Line) -> str:
+    """Return a fact as a row: what it is of, and its words."""
+    if not line.label or len(line.label) >= _LABEL:
+        return _line(line.plain)
+    shown = _link(line.url, line.text) if line.url else escape(line.text)
     return (
-        '<tr><td style="padding:6px 12px 6px 0;color:#57606a;vertical-align:top;white-space:nowrap">'
-        f'{escape(name)}</td><td style="padding:6px 0;vertical-align:top;overflow-wrap:anywhere">{shown}</td></tr>'
+        f'<tr><td style="padding:6px 12px 6px 0;color:{_GREY};vertical-align:top;white-space:nowrap">'
+        f'{escape(line.label)}</td><td style="padding:6px 0;vertical-align:top;overflow-wrap:anywhere">{shown}</td></tr>'
     )
 
 

@@ -139,7 +139,7 @@ def card(found: Outline) -> dict[str, Any]:
         sections[-1]["widgets"].append(_paragraph(escape(found.rest)))
     if found.behind:
         lines = "<br>".join(_link(line) for line in found.behind)
-        sections.append({"header": "Behind it", "widgets": [_paragraph(lines)]})
+        sections.append({"header": found.behind_heading.rstrip(":"), "widgets": [_paragraph(lines)]})
     last: list[dict[str, Any]] = []
     if found.buttons:
         buttons = [{"text": cut(one.text, 100), "onClick": {"openLink": {"url": one.url}}} for one in found.buttons]
@@ -165,7 +165,7 @@ def _fact(label: str, value: Link) -> dict[str, Any]:
 def _item(item: Item) -> dict[str, Any]:
     colour = _COLOURS.get(item.state, "#5f6368")
     lines = [f'<font color="{colour}"><b>{_link(item.title)}</b></font>', escape(item.text)]
-    lines += [f"<i>Why: {escape(item.why)}</i>"] if item.why else []
+    lines += [f"<i>{escape(item.why)}</i>"] if item.why else []
     return _paragraph("<br>".join(filter(None, lines)))
 
 

@@ -3,13 +3,13 @@
 Nothing in a part is markup, and outsiders' words have been made harmless where they came in (``alert_rules/inert.py``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from alert_rules.delivery import Action, Delivery
-from alert_rules.explain import BEHIND, behind_items
-from alert_rules.note import TOLD, is_many, item_title
+from alert_rules.records.message import Message
+from alert_rules.words.parts import Letter, LetterItem
 
 #: A label is no longer than this: what is longer is a sentence that has a colon.
 _LABEL = 30
@@ -35,7 +35,7 @@ class Link(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One alert of a group: its title, what it says, and why it stands."""
+    """One alert of a group: its title, what it says, why it stands, and its ``state``: critical, warn or resolved."""
 
     title: Link
     text: str
@@ -58,76 +58,60 @@ class Outline:
     items: tuple[Item, ...] = ()
     rest: str = ""
     behind: tuple[Link, ...] = ()
+    behind_heading: str = ""
     notes: tuple[tuple[str, str], ...] = ()
     buttons: tuple[Link, ...] = ()
 
 
 def outline(delivery: Delivery, *, answer: bool = False) -> Outline:
     """Return the parts of a message; as an ``answer`` in the incident's thread only what is new."""
-    alert = delivery.alert
-    words = alert.get("message") or {}
-    kind, text = str(alert.get("kind")), str(words.get("text") or "")
-    lead, _, rest = text.partition("\n\n")
-    many, last = is_many(alert), text.rpartition("\n")[2]
-    behind = tuple(Link(line, _web(url)) for line, url in behind_items(alert.get("explanation") or {}))
-    buttons = _buttons(alert, delivery.actions)
-    acknowledged, why = alert.get("acknowledged"), str(alert.get("why_now") or "")
-    who = str(acknowledged.get("by") or "") if isinstance(acknowledged, Mapping) else ""
-    found = Outline(
-        state=kind if kind in ("digest", "resolved") else str(alert.get("severity")),
-        title=str(words.get("title") or alert.get("rule") or "Alert"),
-        lead=lead,
-        facts=() if many else tuple(_facts(rest.partition(f"\n\n{BEHIND}\n")[0] if behind else rest, buttons)),
-        items=tuple(_item(item) for item in (alert.get("alerts") or ())[:TOLD]) if many else (),
-        rest=last if many and last.startswith("and ") else "",
-        behind=behind,
-        notes=tuple(
-            (name, value)
-            for name, value in (("taken care of by", who), ("why now", cut(why, 300)), ("incident", cut(delivery.incident, 100)))
-            if value
-        ),
+    message, letter = delivery.message, delivery.letter
+    buttons, why = _buttons(message, delivery.actions), cut(message.why_now or "", 300)
+    who = message.acknowledged.by if message.acknowledged is not None else ""
+    notes = (("taken care of by", cut(who, 100)), ("why now", why), ("incident", cut(delivery.incident, 100)))
+    whole = Outline(
+        state=message.kind if message.kind in ("digest", "resolved") else message.severity or "",
+        title=letter.title or "Alert",
+        lead=letter.lead,
+        facts=tuple(_facts(letter, {button.url for button in buttons})),
+        items=tuple(map(_item, letter.items)) if letter.many else (),
+        rest=letter.rest,
+        behind=tuple(Link(line.plain if not line.url else line.text, _web(line.url)) for line in letter.behind),
+        behind_heading=letter.behind_heading,
+        notes=tuple((name, value) for name, value in notes if value),
         buttons=buttons,
     )
-    return _answered(found, alert, kind, why) if answer else found
-
-
-def _answered(found: Outline, alert: Mapping[str, Any], kind: str, why: str) -> Outline:
-    fresh = tuple(_item(item) for item in (alert.get("alerts") or ())[:TOLD] if item.get("news")) if found.items else ()
-    known = kind in ("acknowledged", "unacknowledged", "repeated")
-    head = NEWS.get(kind, "News")
-    return replace(
-        found,
-        news=f"{head}: {cut(why, 300)}" if why else head,
-        lead="" if known else found.lead,
-        facts=(),
-        items=() if known else fresh,
-        behind=(),
-        notes=(),
+    if not answer:
+        return whole
+    known = message.kind in ("acknowledged", "unacknowledged", "repeated")
+    head = NEWS.get(message.kind, "News")
+    return Outline(
+        state=whole.state,
+        title=whole.title,
+        lead="" if known else whole.lead,
+        news=f"{head}: {why}" if why else head,
+        items=() if known else tuple(_item(item) for item in letter.items if letter.many and item.news),
+        rest=whole.rest,
+        buttons=buttons,
     )
 
 
-def _facts(text: str, buttons: Sequence[Link]) -> list[tuple[str, Link]]:
-    """Return a label and what it says for each line; what a button leads to is not said a second time."""
-    known = {button.url for button in buttons}
-    found = []
-    for line in filter(None, text.splitlines()):
-        label, colon, value = line.partition(": ")
-        label, value = (label, value) if colon and len(label) < _LABEL else ("", line)
-        if value not in known:
-            found.append((label, Link(cut(value, 1000), _web(value))))
-    return found
+def _facts(letter: Letter, known: set[str]) -> Iterator[tuple[str, Link]]:
+    """Yield a label and what it says for each line; what a button leads to is not said a second time."""
+    for line in letter.facts:
+        url = _web(line.url) or _web(line.text)
+        if url not in known or not url:
+            yield (line.label, Link(cut(line.text, 1000), url)) if len(line.label) < _LABEL else ("", Link(line.plain, url))
 
 
-def _item(item: Mapping[str, Any]) -> Item:
-    state = "resolved" if item.get("state") == "resolved" else str(item.get("severity"))
-    title, text, why = item_title(item), str(item.get("text") or ""), str(item.get("why") or "")
-    return Item(Link(cut(title, 300), _web(item.get("url"))), cut(text, 1000), cut(why, 300), state)
+def _item(item: LetterItem) -> Item:
+    return Item(Link(cut(item.title, 300), _web(item.url)), cut(item.text, 1000), cut(item.why, 300), item.level)
 
 
-def _buttons(alert: Mapping[str, Any], actions: Sequence[Action]) -> tuple[Link, ...]:
+def _buttons(message: Message, actions: Sequence[Action]) -> tuple[Link, ...]:
     found = [Link(action.text, _web(action.url)) for action in actions]
-    runbook = _web(alert.get("runbook"))
-    return tuple(button for button in (*found, *([Link("Runbook", runbook)] if runbook else [])) if button.url)
+    runbook = _web(message.runbook)
+    return tuple(button for button in (*found, Link("Runbook", runbook)) if button.url)
 
 
 def _web(url: object) -> str:

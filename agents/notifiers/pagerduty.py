@@ -3,7 +3,6 @@
 One incident there for one thread here: ``dedup_key`` is the thread, so that a repeated message changes nothing.
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import orjson
@@ -52,10 +51,10 @@ class PagerDutyNotifier:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt."""
-        if delivery.alert.get("kind") == "digest":
+        if delivery.message.kind == "digest":
             return Rejected("a summary is no incident")
         headers = {"Content-Type": "application/json", "User-Agent": "Vigie", "Idempotency-Key": delivery.id}
-        body = {"routing_key": self._key, **event(delivery.incident, delivery.alert)}
+        body = {"routing_key": self._key, **event(delivery)}
         opened = [{"href": action.url, "text": "Vigie"} for action in delivery.actions if action.name == "open"]
         if opened and body["event_action"] == "trigger":
             body["links"] = body.get("links", []) + opened
@@ -75,26 +74,32 @@ def _answer(text: bytes) -> Outcome:
     return Retry("accepted, but not answered as PagerDuty does")
 
 
-def event(thread: str, alert: Mapping[str, Any]) -> dict[str, Any]:
+def event(delivery: Delivery) -> dict[str, Any]:
     """Return the event, without the routing key: what has ended resolves, what somebody takes care of is acknowledged,
     everything else triggers."""
-    action = {"resolved": "resolve", "acknowledged": "acknowledge"}.get(str(alert.get("kind")), "trigger")
-    event: dict[str, Any] = {"event_action": action, "dedup_key": thread[:255]}
+    message, letter = delivery.message, delivery.letter
+    action = {"resolved": "resolve", "acknowledged": "acknowledge"}.get(message.kind, "trigger")
+    event: dict[str, Any] = {"event_action": action, "dedup_key": delivery.incident[:255]}
     if action != "trigger":
         return event
-    words = alert.get("message") or {}
-    title = str(words.get("title") or alert.get("rule"))
+    title = letter.title
     event["payload"] = {
         "summary": title if len(title) <= _SUMMARY else title[: _SUMMARY - 1] + "…",
         "source": "vigie",
-        "severity": "critical" if alert.get("severity") == "critical" else "warning",
-        "timestamp": alert.get("at"),
-        "component": alert.get("kpi"),
-        "group": alert.get("rule"),
-        "custom_details": {"segment": {name: inert(str(value)) for name, value in (alert.get("segment") or {}).items()}}
-        | {name: alert.get(name) for name in ("value", "threshold", "labels", "since", "why_now")}
-        | {"text": str(words.get("text") or "")[:10_000]},
+        "severity": "critical" if message.severity == "critical" else "warning",
+        "timestamp": message.at,
+        "component": message.kpi,
+        "group": message.rule,
+        "custom_details": {
+            "segment": {name: inert(value) for name, value in (message.segment or {}).items()},
+            "value": message.value,
+            "threshold": message.threshold,
+            "labels": message.labels,
+            "since": message.since,
+            "why_now": message.why_now,
+            "text": letter.text[:10_000],
+        },
     }
-    if str(alert.get("runbook") or "").startswith(("http://", "https://")):
-        event["links"] = [{"href": alert["runbook"], "text": "Runbook"}]
+    if (message.runbook or "").startswith(("http://", "https://")):
+        event["links"] = [{"href": message.runbook, "text": "Runbook"}]
     return event

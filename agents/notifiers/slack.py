@@ -124,7 +124,7 @@ class SlackNotifier:
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt. A bot changes the incident's message first, which can be done twice, and then answers it."""
         if not self._token:
-            body = render(delivery.alert, delivery.actions)
+            body = render(delivery)
             await self._pace.wait()
             return await self._poster.post(self._url, orjson.dumps(body), self._headers(delivery), _webhook_answer)
         place = _Place.read(delivery.memo)
@@ -143,8 +143,8 @@ class SlackNotifier:
         )
         if not isinstance(outcome, Sent):
             return None if error in _GONE else outcome
-        answer = news(delivery.alert) | {"channel": place.channel, "thread_ts": place.ts, "metadata": _metadata(delivery)}
-        if delivery.alert.get("kind") in _BROADCAST:
+        answer = news(delivery) | {"channel": place.channel, "thread_ts": place.ts, "metadata": _metadata(delivery)}
+        if delivery.message.kind in _BROADCAST:
             answer["reply_broadcast"] = True  # what became graver is seen in the channel, too
         outcome, error = await self._call("chat.postMessage", delivery, answer)
         if not isinstance(outcome, Sent):
@@ -152,7 +152,7 @@ class SlackNotifier:
         return Sent(delivery.memo)  # its memory begins anew
 
     def _shown(self, delivery: Delivery) -> dict[str, Any]:
-        return render(delivery.alert, delivery.actions, pressed=self._buttons) | {"metadata": _metadata(delivery)}
+        return render(delivery, pressed=self._buttons) | {"metadata": _metadata(delivery)}
 
     async def _call(self, method: str, delivery: Delivery, body: dict[str, Any]) -> tuple[Outcome, str]:
         """Make one request; return its outcome, and Slack's word for what is wrong."""

@@ -18,9 +18,10 @@ from agents.notifiers.base import ReceiverSettings, SecretUrl, Token
 from agents.notifiers.post import Poster
 from alert_rules.delivery import Delivery
 from alert_rules.inert import inert
-from alert_rules.note import is_many
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.records.message import Message
 from alert_rules.wording import TemplateError, fill
+from alert_rules.words.parts import Letter
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class TaskSettings(ReceiverSettings):
     @classmethod
     def _fills(cls, found: str) -> str:
         try:
-            fill(found, fields({}))
+            fill(found, _NO_FIELDS)
         except TemplateError as error:
             raise ValueError(str(error)) from None
         return found
@@ -120,8 +121,7 @@ class TaskNotifier(ABC):
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt: a task, or a comment on the incident's."""
-        alert = delivery.alert
-        kind = str(alert.get("kind"))
+        kind = delivery.message.kind
         if kind == "digest":
             return Rejected("a summary is no task")
         known = delivery.memo if delivery.memo is not None and _ID.fullmatch(delivery.memo) else None
@@ -132,7 +132,7 @@ class TaskNotifier(ABC):
             log.info("receiver %s: the incident's task is gone", self.name)
         if kind in _NOT_NEW:
             return Sent()
-        values = fields(alert)
+        values = fields(delivery.message, delivery.letter)
         title = " ".join(fill(self._title, values).split())[: self.longest] or "Alert"
         text = f"{fill(self._text, values)[:12_000]}\n\n{_footer(delivery)}"
         return await self._made(delivery, await self._post(delivery, self.create(title, text)), text)
@@ -142,11 +142,10 @@ class TaskNotifier(ABC):
         return outcome
 
     def _words(self, delivery: Delivery) -> str:
-        words = delivery.alert.get("message") or {}
-        why = delivery.alert.get("why_now")
-        head = f"{words.get('title') or delivery.alert.get('rule')}{f': {why}' if why else ''}"
+        message, letter = delivery.message, delivery.letter
+        head = f"{letter.title}{f': {message.why_now}' if message.why_now else ''}"
         # Of a group it is not known by its title what is new.
-        told = f"\n\n{str(words.get('text') or '')[:10_000]}" if is_many(delivery.alert) else ""
+        told = f"\n\n{letter.text[:10_000]}" if letter.many else ""
         return f"{head}{told}\n\n{_footer(delivery)}"[:12_000]
 
     async def _post(self, delivery: Delivery, call: Call, known: str | None = None) -> Outcome:
@@ -304,13 +303,15 @@ class MondaySettings(TaskSettings):
     NOTIFIER: ClassVar = MondayNotifier
 
 
-def fields(alert: Mapping[str, Any]) -> dict[str, str]:
+def fields(message: Message, letter: Letter) -> dict[str, str]:
     """Return what a template may name."""
-    words = alert.get("message") or {}
-    segment = ", ".join(f"{name} {inert(str(value))}" for name, value in (alert.get("segment") or {}).items())
-    plain = {name: str(alert.get(name) or "") for name in ("rule", "severity", "incident", "since", "runbook", "kpi")}
-    title = str(words.get("title") or alert.get("rule") or "")
-    return plain | {"title": title, "text": str(words.get("text") or ""), "segment": segment or "total"}
+    segment = ", ".join(f"{name} {inert(value)}" for name, value in (message.segment or {}).items())
+    plain = {name: str(getattr(message, name) or "") for name in ("rule", "severity", "incident", "since", "runbook", "kpi")}
+    return plain | {"title": letter.title, "text": letter.text, "segment": segment or "total"}
+
+
+#: What a template may name, of nothing in particular.
+_NO_FIELDS = fields(Message(incident="", kind=""), Letter("", "", ""))
 
 
 def _no_markdown(text: str) -> str:

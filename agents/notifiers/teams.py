@@ -111,8 +111,11 @@ def card(found: Outline) -> dict[str, Any]:
     if found.rest:
         body.append(_text([_run(found.rest)]))
     if found.behind:
-        lines = [_text([_link(line)], spacing="None" if n else "Small") for n, line in enumerate(found.behind)]
-        body.append({"type": "Container", "spacing": "Medium", "items": [_text([_run("Behind it", weight="Bolder")]), *lines]})
+        spacings = ("Small", *["None"] * len(found.behind))
+        lines = [_text([_link(line)], spacing=spacing) for line, spacing in zip(found.behind, spacings, strict=False)]
+        body.append(
+            {"type": "Container", "spacing": "Medium", "items": [_text([_run(found.behind_heading, weight="Bolder")]), *lines]}
+        )
     if found.notes:
         notes = " · ".join(f"{name}: {value}" for name, value in found.notes)
         body.append(_text([_run(notes, size="Small", isSubtle=True)], spacing="Medium"))
@@ -149,7 +152,7 @@ def _item(item: Item) -> dict[str, Any]:
     colour = {"color": _COLOURS[item.state]} if item.state in _COLOURS else {}
     items = [_text([_link(item.title, weight="Bolder", **colour)])]
     items += [_text([_run(text)], spacing="None") for text in (item.text,) if text]
-    items += [_text([_run(f"Why: {item.why}", isSubtle=True)], spacing="None")] if item.why else []
+    items += [_text([_run(item.why, isSubtle=True)], spacing="None")] if item.why else []
     return {"type": "Container", "spacing": "Medium", "separator": True, "items": items}
 
 

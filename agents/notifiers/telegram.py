@@ -163,14 +163,14 @@ def _lines(found: Outline) -> list[str]:
         lines += ["", *_item(item)]
     lines += ["", words(found.rest)] if found.rest else []
     if found.behind:
-        lines += ["", "<b>Behind it</b>", *(_link(line) for line in found.behind)]
+        lines += ["", f"<b>{words(found.behind_heading)}</b>", *(_link(line) for line in found.behind)]
     notes = " · ".join(f"{name}: {value}" for name, value in found.notes)
     return [*lines, *(["", f"<i>{words(notes)}</i>"] if notes else [])]
 
 
 def _item(item: Item) -> list[str]:
     lines = [f"{_MARKS.get(item.state, '•')} <b>{_link(item.title)}</b>", words(item.text) if item.text else ""]
-    return [line for line in (*lines, f"<i>Why: {words(item.why)}</i>" if item.why else "") if line]
+    return [line for line in (*lines, f"<i>{words(item.why)}</i>" if item.why else "") if line]
 
 
 def _link(link: Link) -> str:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from alert_rules.records.facts import gravity
+from alert_rules.records.message import News
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -33,11 +36,7 @@ class Notice(NamedTuple):
 
     kind: str  # fired | upgraded | downgraded | resolved | updated | repeated
     reason: str
-    news: Mapping[str, str]  # new | graver | less grave | ended; empty words where that is said by the kind
-
-
-NEW, GRAVER, LESS_GRAVE, ENDED = "new", "graver", "less grave", "ended"
-_RANK = {"warn": 0, "critical": 1}
+    news: Mapping[str, str]  # by incident; empty words where that is said by the kind
 
 
 def decide(members: Mapping[str, Standing], notified: int | None, repeat_interval: int, now: int) -> Notice | None:
@@ -52,9 +51,9 @@ def decide(members: Mapping[str, Standing], notified: int | None, repeat_interva
     down: list[str] = []
     for id_, member in members.items():
         if not member.ended and member.told is not None and member.severity != member.told.severity:
-            rose = _RANK.get(member.severity, 0) > _RANK.get(member.told.severity, 0)
+            rose = gravity(member.severity) > gravity(member.told.severity)
             (up if rose else down).append(id_)
-    marked = ((NEW, fresh), (GRAVER, up), (LESS_GRAVE, down), (ENDED, ended))
+    marked = ((News.NEW, fresh), (News.GRAVER, up), (News.LESS_GRAVE, down), (News.ENDED, ended))
     news = {incident: mark for mark, incidents in marked for incident in incidents}
     standing = [id_ for id_, m in members.items() if not m.ended]
     if fresh:

@@ -1,9 +1,7 @@
 """Has a sender gone silent that this alert's figures depend on? "No sales" is not "no webhook"."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from alert_rules.inert import inert
+from alert_rules.records.facts import AlertFacts
 from alert_rules.stages.held import Held
 
 
@@ -17,21 +15,21 @@ class Stale:
         """Whether any sender is silent."""
         return bool(self._silent)
 
-    def stand(self, incident: str, alert: Mapping[str, Any]) -> None:
+    def stand(self, incident: str, alert: AlertFacts) -> None:
         """Hear that an alert fires."""
-        sender = (alert.get("segment") or {}).get("sender")
-        facts = (alert.get("against") or {}).get("entity") or {}
-        if sender is not None and alert.get("condition") == "entity":
+        sender = (alert.segment or {}).get("sender")
+        facts = (alert.against or {}).get("entity") or {}
+        if sender is not None and alert.condition == "entity":
             feeds = frozenset(filter(None, str(facts.get("feeds") or "").split(", ")))
-            self._silent[incident] = feeds, str(sender), str(facts.get("last") or alert.get("since"))
+            self._silent[incident] = feeds, sender, str(facts.get("last") or alert.since)
 
     def end(self, incident: str) -> None:
         """Hear that an alert does not fire any more."""
         self._silent.pop(incident, None)
 
-    def held(self, alert: Mapping[str, Any]) -> Held | None:
+    def held(self, alert: AlertFacts) -> Held | None:
         """Return why an alert is inhibited, None where none of its figures depends on a silent sender."""
-        depends = alert.get("depends") or ()
+        depends = alert.depends or ()
         for incident, (feeds, sender, last) in self._silent.items():
             common = sorted(feeds.intersection(depends))
             if common:

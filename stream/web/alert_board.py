@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from alert_rules.evaluator import LISTED
+from alert_rules.records.facts import gravity
 from models.fold import Changes, Record
 from stream.options import FoldSpec
 
@@ -16,7 +17,6 @@ _SAME = (
     *("unit", "currency", "threshold", "threshold_unit", "direction", "runbook", "explanation"),
 )
 _RANK = {"firing": 0, "recovering": 1, "pending": 2}
-_GRAVITY = {"critical": 0}
 
 
 class AlertBoard:
@@ -46,7 +46,7 @@ class AlertBoard:
         return heapq.nsmallest(
             limit,
             self._shown.open.values(),
-            key=lambda a: (_RANK.get(a["state"], 9), _GRAVITY.get(a["severity"], 1), str(a["since"]), a["id"]),
+            key=lambda a: (_RANK.get(a["state"], 9), -gravity(a["severity"]), str(a["since"]), a["id"]),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from alert_rules.outbox import Delivery
+from alert_rules.delivery import Action, Delivery
 from stream.settings import ReceiverEntry, Settings
 
 ALERT: dict[str, Any] = {
@@ -26,6 +26,11 @@ def delivery(receiver: str = "ops") -> Delivery:
 def having(*receivers: dict[str, Any]) -> Settings:
     """Settings with these receivers."""
     return Settings(receivers=[ReceiverEntry(**one) for one in receivers])
+
+
+def about(alert: dict[str, Any], actions: tuple[Action, ...] = ()) -> Delivery:
+    """A message to be sent, of a record."""
+    return Delivery("msg_1", "ops", str(alert.get("incident", "i1")), 0, 0, 0, 0, None, alert, actions=actions)
 
 
 @dataclass

@@ -26,7 +26,7 @@ from alert_rules.delivery import Action, Delivery
 from alert_rules.evaluator import EvaluateAlerts
 from alert_rules.links import LinkKey, Links
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
-from tests.agents.doubles import ALERT, delivery, having
+from tests.agents.doubles import ALERT, about, delivery, having
 from tests.alert_rules.readings import reading, records, rule
 from tests.browser import browser
 from tests.tools import program
@@ -229,9 +229,9 @@ def test_a_thread_holds_whatever_the_names_and_a_subject_arrives_as_it_left(
     values = dict(line.split(": ", 1) for line in re.sub(r"\r\n(?=[ \t])", "", head).split("\r\n"))
     for header in ("Message-ID", "In-Reply-To", "References"):
         assert re.fullmatch(r"<[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+>", values[header]), header
-    assert str(make_header(decode_header(values["Subject"]))) == subject(alert)
+    assert str(make_header(decode_header(values["Subject"]))) == subject(one.letter)
     parsed = email.message_from_bytes(raw, policy=policy.default)
-    assert parsed["Subject"] == subject(alert)
+    assert parsed["Subject"] == subject(one.letter)
     assert [one.addr_spec for one in parsed["To"].addresses] == ["ann@example.com", "bob@example.com"]
     assert parsed["From"].addresses[0].addr_spec == f"vigie@{domain}"
 
@@ -259,7 +259,7 @@ def test_what_can_be_done_is_in_both_parts_and_a_link_is_no_markup() -> None:
 
 def test_what_is_behind_an_alert_is_a_link_with_its_name() -> None:
     nasty = '1. D"1, <b>lost</b>: https://crm.example.com/deal/1?a=1&b="x'
-    page = html(ALERT | {"message": {"title": "t", "text": f"x\n\nBehind it:\n{nasty}\n2. D2, lost: javascript:alert(1)"}})
+    page = html(about(ALERT | {"message": {"title": "t", "text": f"x\n\nBehind it:\n{nasty}\n2. D2, lost: javascript:alert(1)"}}))
     assert (
         '1. <a href="https://crm.example.com/deal/1?a=1&amp;b=&quot;x"' in page
         and ">D&quot;1, &lt;b&gt;lost&lt;/b&gt;</a>" in page
@@ -268,14 +268,16 @@ def test_what_is_behind_an_alert_is_a_link_with_its_name() -> None:
 
 
 def test_html_is_escaped_and_asks_for_nothing_from_elsewhere() -> None:
-    page = html(ALERT | {"message": {"title": "<script>1</script>", "text": 'x <img src="http://e.example/">\n\nWhy: <b>'}})
+    page = html(
+        about(ALERT | {"message": {"title": "<script>1</script>", "text": 'x <img src="http://e.example/">\n\nWhy: <b>'}})
+    )
     assert "<script" not in page and "<img" not in page and "&lt;b&gt;" in page
 
 
 def test_subjects_of_groups_stay_the_same() -> None:
     group = ALERT | {"group": {"team": "sales"}, "alerts": [{}, {}], "message": {"title": "[2 WARN] a, b", "text": ""}}
-    assert subject(group) == "Alerts: team sales"
-    assert subject(ALERT | {"message": {"title": "STILL [WARN → CRITICAL] NPS: -3", "text": ""}}) == "NPS"
+    assert subject(about(group).letter) == "Alerts: team sales"
+    assert subject(about(ALERT | {"message": {"title": "STILL [WARN → CRITICAL] NPS: -3", "text": ""}}).letter) == "NPS"
 
 
 def test_addresses_are_checked_before_the_night() -> None:
@@ -322,7 +324,7 @@ async def test_it_looks_right_in_narrow_and_wide_windows(tmp_path: Path) -> None
     # VIGIE_IMAGES=docs/images keeps the pictures.
     kept = Path(os.environ.get("VIGIE_IMAGES") or tmp_path)
     page = tmp_path / "mail.html"
-    page.write_text(html(alert, links.actions(first(**alert))))
+    page.write_text(html(about(alert, links.actions(first(**alert)))))
     async with browser() as tab:
         for width in (360, 1200):
             await tab.open(page.as_uri(), width=width, height=900)

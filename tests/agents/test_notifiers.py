@@ -20,11 +20,14 @@ from aiohttp import web
 from agents.deliver_notifications import Deliverer
 from agents.notifiers import BUILT_IN, Notifier, ReceiverError, build, kinds, type_of
 from agents.notifiers.console import ConsoleNotifier
+from agents.notifiers.google_chat import GoogleChatNotifier
 from agents.notifiers.http import HttpNotifier, decode_secret, sign
 from agents.notifiers.pagerduty import PagerDutyNotifier
 from agents.notifiers.post import Poster, decide, retry_after
 from agents.notifiers.slack import SlackNotifier
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, TrelloNotifier
+from agents.notifiers.teams import TeamsNotifier
+from agents.notifiers.telegram import TelegramNotifier
 from alert_rules.outbox import DeliverNotifications
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from models.events.dead_letter import decode
@@ -65,11 +68,26 @@ def task(kind: type[TaskNotifier]) -> Callable[[str, float], Notifier]:
     return make
 
 
+def teams(url: str, timeout: float = 5.0) -> TeamsNotifier:
+    return TeamsNotifier("ops", f"{url}?sig={TOKEN}", poster=Poster(timeout, lambda: NOW), pace=0)
+
+
+def google_chat(url: str, timeout: float = 5.0) -> GoogleChatNotifier:
+    return GoogleChatNotifier("ops", f"{url}?key=k&token={TOKEN}", poster=Poster(timeout, lambda: NOW), pace=0)
+
+
+def telegram(url: str, timeout: float = 5.0) -> TelegramNotifier:
+    return TelegramNotifier("ops", TOKEN, "-100123", url=url, poster=Poster(timeout, lambda: NOW), pace=0)
+
+
 #: All that tell over HTTP, and what their receivers answer when all is well.
 OVER_HTTP: dict[str, tuple[Callable[[str, float], Notifier], bytes]] = {
     "http": (http, b"whatever"),
     "slack": (slack, b"ok"),
     "slack bot": (bot, b'{"ok":true,"ts":"1.2"}'),
+    "teams": (teams, b""),
+    "google_chat": (google_chat, b'{"name":"spaces/A/messages/1"}'),
+    "telegram": (telegram, b'{"ok":true,"result":{"message_id":1}}'),
     "pagerduty": (pagerduty, b'{"status":"success","dedup_key":"i1"}'),
     "trello": (task(TrelloNotifier), b'{"id":"5abbe4b7ddc1b351ef961414"}'),
     "asana": (task(AsanaNotifier), b'{"data":{"gid":"12345"}}'),
@@ -101,6 +119,7 @@ IN_90_S = format_datetime(datetime.fromtimestamp(NOW / 1000 + 90, UTC), usegmt=T
 #: What the receiver does → the outcome's kind, a part of its reason, and the wait that it asked for.
 TABLE: list[tuple[str, web.Response | dict[str, Any] | bytes | None, type[Outcome], str, int | None]] = [
     ("200", answer(200), Sent, "", None),
+    ("202", answer(202), Sent, "", None),
     ("204", answer(204), Sent, "", None),
     ("302", answer(302, Location="http://127.0.0.1:9/"), Rejected, "HTTP 302: a redirect", None),
     ("400", answer(400), Rejected, "HTTP 400", None),
@@ -140,6 +159,8 @@ async def test_http_contract(
         kind, reason = Retry, "no answer within"  # here the body is part of the answer
     if isinstance(behaviour, web.Response) and behaviour.status == 204 and notifier != "http":
         kind, reason = Retry, " as "
+    if isinstance(behaviour, web.Response) and behaviour.status == 200 and notifier == "teams":
+        kind, reason = Retry, " as "  # a workflow answers 202
     async with AsyncExitStack() as stack:
         if isinstance(behaviour, bytes) or behaviour is None:
             url = await stack.enter_async_context(raw(behaviour))

@@ -21,7 +21,7 @@ from alert_rules.delivery import Action
 from alert_rules.links import LinkKey, Links
 from alert_rules.outbox import DeliverNotifications
 from alert_rules.outcome import Rejected, Retry, Sent
-from tests.agents.doubles import ALERT, delivery, having, receiver
+from tests.agents.doubles import ALERT, about, delivery, having, receiver
 from tests.agents.slack_api import Slack, complaints, slack_api, texts
 from tests.alert_rules.readings import records
 
@@ -41,15 +41,14 @@ def test_whatever_is_told_is_within_the_limits_and_pings_nobody(
     actions = tuple(
         Action(name, "A" * (length + 1), f"https://v/act/{'t' * length}", "t" * length) for name in ("ack", "silence")
     )
-    for body in (render(alert, actions, pressed=pressed), news(alert)):
+    for body in (render(about(alert, actions), pressed=pressed), news(about(alert, actions))):
         assert complaints(body) == []
         assert not any("<" in one or ">" in one for one in texts(body))
 
 
 def test_a_deal_named_channel() -> None:
-    body = render(
-        ALERT | {"message": {"title": "[WARN] <!channel> & co", "text": "<@U1> <https://evil.example|click>\n\nWhy: a > b"}}
-    )
+    words = {"title": "[WARN] <!channel> & co", "text": "<@U1> <https://evil.example|click>\n\nWhy: a > b"}
+    body = render(about(ALERT | {"message": words}))
     assert body["text"] == "[WARN] &lt;!channel&gt; &amp; co"
     assert not any("<" in one for one in texts(body))
 
@@ -281,10 +280,10 @@ def test_what_cannot_be_used() -> None:
 
 
 def test_pagerduty_events() -> None:
-    fired = event("i1", ALERT | {"message": {"title": "x" * 2000, "text": "t"}, "runbook": "https://wiki.example.com/r"})
+    fired = event(about(ALERT | {"message": {"title": "x" * 2000, "text": "t"}, "runbook": "https://wiki.example.com/r"}))
     assert (fired["event_action"], fired["dedup_key"], fired["payload"]["severity"]) == ("trigger", "i1", "critical")
     assert len(fired["payload"]["summary"]) == 1024 and fired["links"][0]["href"] == "https://wiki.example.com/r"
-    assert event("i1", ALERT | {"kind": "resolved"}) == {"event_action": "resolve", "dedup_key": "i1"}
+    assert event(about(ALERT | {"kind": "resolved"})) == {"event_action": "resolve", "dedup_key": "i1"}
 
 
 def test_what_is_behind_an_alert_is_linked_and_told_once() -> None:
@@ -303,7 +302,7 @@ def test_what_is_behind_an_alert_is_linked_and_told_once() -> None:
         "title": "[WARN] Win rate",
         "text": "Fewer won\n\nWhy: it is\n\nBehind it:\n1. <!channel>, lost: https://crm/d/1?a=1&b=2",
     }
-    body = render(ALERT | {"message": words, "explanation": {"behind": behind}})
+    body = render(about(ALERT | {"message": words, "explanation": {"behind": behind}}))
 
     assert complaints(body) == []
     told = [block["text"]["text"] for block in body["blocks"] if block["type"] == "section"]

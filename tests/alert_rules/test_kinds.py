@@ -9,12 +9,13 @@ import pytest
 
 from alert_rules.evaluate import AlertState, Transition, decode_state, encode_state, evaluate
 from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.message import message
+from alert_rules.message import written
 from alert_rules.posterior import change_of_count, change_of_share, of_interval
 from alert_rules.rule import Direction, Known, KpiFacts, Rule, Statistic
 from alert_rules.schema import parse_rules
 from alert_rules.stages.times import usual
 from alert_rules.timeline import describe, run
+from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS, epoch_ms
 from models.kpis.targets import Target, Targets
 from tests.alert_rules.readings import BASE, reading, records
@@ -89,8 +90,8 @@ def test_a_relative_change() -> None:
     )
     assert states == ["inactive", "inactive", "warn", "warn recovering", "inactive"]
     assert said[0].reason == "−31 % (69 EUR, 100 EUR in the period before) is below −30 %"
-    assert message(rule(**CHANGE), said[0]).title == "[WARN] Revenue: −31 % (69 EUR, 100 EUR in the period before)"
-    assert message(rule(**CHANGE), said[0]).data["measured"] == pytest.approx(-0.31)
+    assert letter(written(rule(**CHANGE), said[0])).title == "[WARN] Revenue: −31 % (69 EUR, 100 EUR in the period before)"
+    assert written(rule(**CHANGE), said[0]).measured == pytest.approx(-0.31)
 
 
 @pytest.mark.parametrize("before", [None, 0])
@@ -155,7 +156,7 @@ def test_an_anomaly_is_told_with_what_was_expected() -> None:
     strange = rule(window="day", anomaly={"mad": 4}, summary=summary, moment={"value": 10, "expected": 40, "spread": 5})
     (said,) = run_through(strange, (0, unusual(-6)))[1]
     assert said.reason == "6 deviations from what is usual (10, 40 expected) is above 4 deviations"
-    assert message(strange, said).text.startswith("10 instead of 40, -6.0 off")
+    assert letter(written(strange, said)).text.startswith("10 instead of 40, -6.0 off")
 
 
 def test_the_pace_of_a_target() -> None:
@@ -194,7 +195,7 @@ def test_absence() -> None:
     )
     assert states == ["pending", "pending", "critical", "inactive"]
     assert said[-1].reason == "there is something again: 2"
-    assert message(gone, said[1]).title == "[CRITICAL] Leads: nothing"
+    assert letter(written(gone, said[1])).title == "[CRITICAL] Leads: nothing"
 
 
 # ── keep_firing_for, active ──

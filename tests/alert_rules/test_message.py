@@ -6,12 +6,16 @@ import orjson
 import pytest
 
 from alert_rules.durations import day_of, human, moment, parse, plural, working
-from alert_rules.evaluate import evaluate, orphaned
+from alert_rules.evaluate import Transition, evaluate, orphaned
 from alert_rules.evaluator import EvaluateAlerts
 from alert_rules.finding import TOPIC as FINDINGS
-from alert_rules.message import message
+from alert_rules.message import NOBODY, written
+from alert_rules.records.facts import StateChange
+from alert_rules.rule import Rule
 from alert_rules.watch import WatchEntities
 from alert_rules.wording import number
+from alert_rules.words.alert import letter
+from alert_rules.words.parts import Letter
 from models.calendar import HOUR_MS, epoch_ms
 from models.fold import Record
 from models.owners import Owner, Owners
@@ -26,7 +30,7 @@ RULE = rule(summary="Win rate from {source} is {value:.0%} ({numerator:d} of {de
 def test_the_whole_message() -> None:
     state, _ = evaluate(RULE, None, reading(0, 0.1))
     _, (fired,) = evaluate(RULE, state, reading(30, 0.1, low=0.04, high=0.231))
-    said = message(RULE, fired)
+    said = words_of(RULE, fired)
     assert said.title == "[CRITICAL] Win rate · source web: 10 %"
     assert said.text.splitlines() == [
         "Win rate from web is 10% (4 of 40), below 15%",
@@ -39,9 +43,14 @@ def test_the_whole_message() -> None:
         "Since: Thu 1 Jan 2026, 00:00 UTC (30 min)",
         "Runbook: docs/runbooks/win-rate-drop.md",
     ]
-    assert said.data["segment"] == {"source": "web"}
-    assert (said.data["kind"], said.data["state"]) == ("fired", {"before": "pending", "after": "firing"})
-    assert message(RULE, fired) == said
+    tree = written(RULE, fired)
+    assert tree.segment == {"source": "web"}
+    assert (tree.kind, tree.state) == ("fired", StateChange("pending", "firing"))
+    assert words_of(RULE, fired) == said
+
+
+def words_of(rule: Rule, transition: Transition, people: Owners = NOBODY) -> Letter:
+    return letter(written(rule, transition, people=people))
 
 
 PEOPLE = Owners([Owner("12345", "Ann Lee")])
@@ -69,10 +78,10 @@ def test_people_read_names() -> None:
 def test_an_owners_figure_names_the_owner() -> None:
     by_owner = rule(**{"for": 0, "by": "owner", "summary": "Win rate of {owner} is {value:.0%}"})
     _, (fired,) = evaluate(by_owner, None, reading(0, 0.1, segment={"owner": "12345"}))
-    said = message(by_owner, fired, people=PEOPLE)
+    said = words_of(by_owner, fired, people=PEOPLE)
     assert said.title == "[CRITICAL] Win rate · owner Ann Lee: 10 %" and said.text.startswith("Win rate of Ann Lee is 10%")
-    assert said.data["segment"] == {"owner": "12345"}
-    assert message(by_owner, fired).title == "[CRITICAL] Win rate · owner 12345: 10 %"
+    assert written(by_owner, fired, people=PEOPLE).segment == {"owner": "12345"}
+    assert words_of(by_owner, fired).title == "[CRITICAL] Win rate · owner 12345: 10 %"
 
 
 def test_titles() -> None:
@@ -81,21 +90,21 @@ def test_titles() -> None:
     state, (fired,) = evaluate(at_once, None, reading(0, 0.19, **total))
     state, (up,) = evaluate(at_once, state, reading(1, 0.1, **total))
     _, (resolved,) = evaluate(at_once, state, reading(2, 0.5, **total))
-    assert [message(at_once, t).title for t in (fired, up, resolved)] == [
+    assert [words_of(at_once, t).title for t in (fired, up, resolved)] == [
         "[WARN] Win rate: 19 %",
         "[WARN → CRITICAL] Win rate: 10 %",
         "[RESOLVED] Win rate: 50 %",
     ]
-    assert message(at_once, fired).text.startswith("total\n")
+    assert words_of(at_once, fired).text.startswith("total\n")
 
 
 def test_the_end_of_a_rule_that_is_gone_needs_no_reading() -> None:
     state, _ = evaluate(rule(**{"for": 0}), None, reading(0, 0.1))
     assert state is not None
-    said = message(RULE, orphaned(state, state.at + 60_000, "the rule is gone"))
+    said = words_of(RULE, orphaned(state, state.at + 60_000, "the rule is gone"))
     assert said.title == "[RESOLVED] Win rate · source web"
     assert "Win rate from web is no value (no value of no value)" in said.text
-    assert said.data["value"] is None
+    assert written(RULE, orphaned(state, state.at + 60_000, "the rule is gone")).value is None
 
 
 @pytest.mark.parametrize(
@@ -189,5 +198,5 @@ def test_a_summary_counts_with_nouns() -> None:
     with_nouns = rule(min_samples=0, summary="{sample:deal|deals} and {denominator:closed deal|closed deals}")
     state, _ = evaluate(with_nouns, None, reading(0, 0.1))
     _, (fired,) = evaluate(with_nouns, state, reading(30, 0.1, numerator=0.0, denominator=1.0, sample=1.0))
-    assert message(with_nouns, fired).text.partition("\n")[0] == "1 deal and 1 closed deal"
+    assert words_of(with_nouns, fired).text.partition("\n")[0] == "1 deal and 1 closed deal"
     assert plural(2, "alert stands", "alerts stand") == "2 alerts stand"

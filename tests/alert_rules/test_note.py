@@ -1,8 +1,8 @@
 """What a message about a group says: what is new first, the worst in full, the others by name or number."""
 
-from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from agents.notifiers.email import html
@@ -10,13 +10,16 @@ from agents.notifiers.slack_blocks import news
 from agents.notifiers.task import TrelloNotifier
 from alert_rules.note import LISTED, NAMED, TOLD, note
 from alert_rules.plan import by_rule
+from alert_rules.records.alerts import Transition
 from alert_rules.stages.dedup import Notice
-from tests.agents.doubles import delivery
+from tests.agents.doubles import about
 from tests.alert_rules.timeline import Line
 
 
 def alert(name: str, since: int = 0, severity: str = "warn", **more: Any) -> dict[str, Any]:
     return {
+        "type": "transition",
+        "kind": "fired",
         "incident": name,
         "rule": "lead-unanswered",
         "rule_title": "Lead unanswered",
@@ -38,10 +41,12 @@ def alert(name: str, since: int = 0, severity: str = "warn", **more: Any) -> dic
 def told(
     alerts: list[dict[str, Any]], news: dict[str, str], kind: str = "fired", ended: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    return note(
-        Notice(kind, "because", news), alerts, ended, thread="t", number=1, group={"rule": "lead-unanswered"}, route="{}", now=0,
-        receivers=["chat"],
+    message = note(
+        Notice(kind, "because", news), msgspec.convert(alerts, list[Transition]), ended, thread="t", number=1,
+        group={"rule": "lead-unanswered"}, route="{}", now=0, receivers=["chat"],
     )  # fmt: skip
+    found: dict[str, Any] = msgspec.to_builtins(message)
+    return found
 
 
 def test_in_a_group_of_many_the_new_one_is_named_first_and_the_others_are_counted() -> None:
@@ -114,10 +119,10 @@ def test_who_follows_a_group_in_a_thread_or_a_task_reads_what_is_new() -> None:
     found = told(
         [*(alert(f"L-{n}") for n in range(30)), *(alert(f"N-{n}") for n in range(8))], {f"N-{n}": "new" for n in range(8)}
     )
-    answer = "\n".join(block["text"]["text"] for block in news(found)["blocks"])
+    answer = "\n".join(block["text"]["text"] for block in news(about(found))["blocks"])
     assert all(f"N-{n}" in answer for n in range(8)) and "L-3" not in answer
-    one = replace(delivery(), alert=found)
+    one = about(found)
     comment = TrelloNotifier("t", "t", "p", "{title}", "{text}")._words(one)
-    page = html(found)
+    page = html(about(found))
     assert all(f"N-{n}" in comment and f"N-{n}" in page for n in range(8))
     assert "and 33 more, 3 of them news: N-5, N-6, N-7" in page

@@ -12,9 +12,10 @@ from alert_rules.evaluate import AlertState, Hold, Phase, orphaned
 from alert_rules.evaluate import Kind as Transitions
 from alert_rules.evaluate import _reason as evaluate_reason
 from alert_rules.finding import FACTS
-from alert_rules.message import message
+from alert_rules.message import written
 from alert_rules.rule import Moment, Rule, Timeline
 from alert_rules.timeline import run
+from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS
 from models.kpis.reading import Reading
 from stream.catalogue import load_catalogue
@@ -82,7 +83,7 @@ def words_of(shipped: Rule, value: float) -> str:
     state = AlertState(shipped.id, reading.segment_name, Phase.FIRING, shipped.ladder[0].severity, 0, 0, {}, None, 0)
     reason = evaluate_reason(shipped, replace(state, holds={state.severity: Hold(0, True)}), value, reading)
     ended = replace(orphaned(state, 60_000, reason), kind=Transitions.FIRED, reading=reading)
-    said = message(shipped, ended)
+    said = letter(written(shipped, ended))
     return f"{said.title}\n{said.text}"
 
 

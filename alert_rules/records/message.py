@@ -1,0 +1,169 @@
+"""The records of the topic ``outbox``: what receivers are notified of, before anybody has put it into words."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from alert_rules.records.alerts import Transition
+from alert_rules.records.facts import AlertFacts, Severity
+
+
+class MessageKind(StrEnum):
+    """Why a message is sent."""
+
+    FIRED = "fired"
+    UPGRADED = "upgraded"
+    DOWNGRADED = "downgraded"
+    RESOLVED = "resolved"
+    UPDATED = "updated"  # some of a group have ended
+    REPEATED = "repeated"
+    ESCALATED = "escalated"
+    ACKNOWLEDGED = "acknowledged"
+    UNACKNOWLEDGED = "unacknowledged"
+    DIGEST = "digest"
+
+
+class News(StrEnum):
+    """What is new about one alert of a group."""
+
+    NEW = "new"
+    GRAVER = "graver"
+    LESS_GRAVE = "less grave"
+    ENDED = "ended"
+
+
+class Acknowledgement(msgspec.Struct):
+    """Who takes care of an incident, since when."""
+
+    by: str
+    at: str = ""
+
+
+class MessageItem(msgspec.Struct, kw_only=True):
+    """One alert of a message. ``title``, ``text`` and ``why`` are in English; ``facts`` are given of those told in full."""
+
+    incident: str = ""
+    rule: str | None = None
+    segment: dict[str, str] | None = None
+    severity: Severity | None = None
+    since: str | None = None
+    fired: str | None = None
+    value: float | None = None
+    unit: str | None = None
+    currency: str | None = None
+    threshold: float | None = None
+    labels: dict[str, str] | None = None
+    runbook: str | None = None
+    state: str = "firing"  # firing | resolved
+    title: str = ""
+    text: str = ""
+    why: str | None = None
+    news: str | None = None  # what is new about it, None where nothing is
+    url: str | None = None  # of its deal or lead, where there is exactly one and its page is known
+    acknowledged: Acknowledgement | None = None
+    short: bool = False  # its rule's title is in the message's
+    facts: Transition | None = None
+
+
+class GroupFacts(msgspec.Struct, kw_only=True):
+    """All alerts of a message that tells several, counted; ``news`` has how many are new, graver, …, in the order of telling.
+
+    ``titles`` are those of their rules. Of the ``rest``, which is not told in full, ``fresh`` are news, and ``named`` of those
+    are named.
+    """
+
+    standing: int = 0
+    critical: int = 0
+    ended: int = 0
+    news: list[tuple[str, int]] = []
+    titles: list[str] = []
+    rest: int = 0
+    fresh: int = 0
+    named: list[str] = []
+
+
+class ReceiverFacts(msgspec.Struct, kw_only=True):
+    """A receiver that cannot be notified: since when (``Message.since``), why, and what has been tried."""
+
+    receiver: str
+    attempts: int = 0
+    given_up: int = 0  # messages that became dead letters
+
+
+class Figure(msgspec.Struct, kw_only=True):
+    """One KPI in a digest, and its value in the one before."""
+
+    kpi: str
+    label: str
+    value: float | None = None
+    unit: str = "count"
+    currency: str | None = None
+    why: str | None = None  # there is no value
+    since: str | None = None  # counted from then on only
+    before: float | None = None
+    known: bool = True  # whether there is a reading at all
+
+
+class StandingAlert(msgspec.Struct, kw_only=True):
+    """One alert that stands, in a digest."""
+
+    title: str
+    severity: str
+    since: str
+
+
+class DigestFacts(msgspec.Struct, kw_only=True):
+    """The figures and what stands at a time of the day; ``due`` is that time."""
+
+    due: str
+    zone: str
+    window: str
+    weekdays: bool = False  # on some days of the week only
+    figures: list[Figure] = []
+    standing: int = 0
+    critical: int = 0
+    silenced: int = 0
+    alerts: list[StandingAlert] = []
+
+
+class Message(AlertFacts, kw_only=True, tag_field="type", tag="message"):
+    """What some receivers are notified of. ``id`` is the same whenever the same is said again, ``incident`` its thread.
+
+    A message about one alert has that alert's facts, one about several what they have in common. ``alerts`` lists them: what is
+    news first, the gravest first, at most 20, ``more`` counts the others. ``several``, ``failing`` and ``digest`` are there in
+    messages that are about that. ``message`` has the words in English, for who reads the topic; a notifier makes its own of the
+    facts (``alert_rules/words/letter.py``).
+    """
+
+    group: dict[str, str] | None = None
+    route: str | None = None
+    why_now: str | None = None
+    alerts: list[MessageItem] = msgspec.field(default_factory=list)
+    acknowledged: Acknowledgement | None = None
+    more: int = 0
+    receivers: list[str] | None = None
+    why_you: dict[str, str] | None = None  # by receiver: why it is this one
+    readings: list[dict[str, Any]] | None = None
+    happened: str | None = None  # the kind and time of the one alert's transition: older than the message where it is said again
+    happened_at: str | None = None
+    several: GroupFacts | None = None
+    failing: ReceiverFacts | None = None
+    digest: DigestFacts | None = None
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it tells several alerts."""
+        return bool(self.more) or len(self.alerts) > 1
+
+
+encode = msgspec.json.Encoder().encode
+
+
+def read_message(tree: Mapping[str, Any]) -> Message:
+    """Return the message in a record of ``outbox``; raise ``ValueError`` that names the field that cannot be used.
+
+    Transitions are read too: before there were messages, they were what was sent.
+    """
+    return msgspec.convert({**tree, "type": "message"}, Message)

@@ -1,0 +1,267 @@
+"""What is told of one alert? Its facts, in words."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from alert_rules.entity import ATTRIBUTES, DAYS, NUMBERS
+from alert_rules.inert import inert
+from alert_rules.records.facts import AlertFacts
+from alert_rules.wording import Quantity, TemplateError, fill
+from alert_rules.words import prose
+from alert_rules.words.parts import Letter, Line, behind_lines, called
+from alert_rules.words.reader import ANYBODY, Reader
+from models.calendar import epoch_ms
+from models.kpis.earlier import SEASONAL, TARGET
+
+#: Under this name the facts have what is known of the deal, lead or sender.
+ENTITY = "entity"
+
+
+def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
+    """Return an alert in words, as it was at its transition."""
+    words = reader.words
+    changed = facts.kind in ("upgraded", "downgraded")
+    stamp = words.RESOLVED if facts.kind == "resolved" else words.stamp(facts.severity, facts.severity_before, changed=changed)
+    why = facts.explanation
+    behind = tuple(behind_lines(why or {}))
+    heading = words.BEHIND if behind else ""
+    title, head = titled(facts, stamp, reader), headline(facts, reader)
+    return Letter(title, about(facts, reader), lead(facts, reader), tuple(_lines(facts, reader)), behind, heading, headline=head)
+
+
+def titled(facts: AlertFacts, stamp: str, reader: Reader = ANYBODY, *, short: bool = False) -> str:
+    """Return an alert's title under a stamp; ``short``: without the rule's."""
+    if facts.zone is None:
+        return prose.titled(facts, stamp, short=short)
+    name = about(facts, reader, short=short)
+    head = headline(facts, reader)
+    return f"[{stamp}] {name}{f': {head}' if head else ''}"
+
+
+def item(facts: AlertFacts, reader: Reader, *, over: bool, short: bool) -> tuple[str, str, str | None]:
+    """Return title, first line and reason of one alert among several."""
+    words = reader.words
+    stamp = words.RESOLVED if over else words.stamp(facts.severity)
+    first = (lead(facts, reader) if facts.zone is not None else prose.lead(facts)).partition("\n")[0]
+    why = None if over else inert(facts.reason or "", 300) or None
+    return titled(facts, stamp, reader, short=short), first, why
+
+
+def about(facts: AlertFacts, reader: Reader = ANYBODY, *, short: bool = False) -> str:
+    """Return what an alert is about: the same during the incident. ``short``: without the rule's title, where there is more."""
+    if facts.zone is None:
+        return prose.about(facts, short=short)
+    title = str(facts.rule_title or facts.rule or "")
+    place = ""
+    for dimension, value in (facts.segment or {}).items():
+        named = _place(facts, dimension, value)
+        place = named if facts.watched else reader.words.place(dimension, named)
+    if short and place:
+        return place
+    return f"{title} · {place}" if place else title
+
+
+def _place(facts: AlertFacts, dimension: str, value: str) -> str:
+    return inert(_named(facts, value) if dimension == "owner" else value)
+
+
+def _named(facts: AlertFacts, owner: str) -> str:
+    return (facts.names or {}).get(owner, owner)
+
+
+def known(facts: AlertFacts) -> Mapping[str, Any]:
+    """Return what is known of the deal, lead or sender that the alert is about."""
+    return (facts.against or {}).get(ENTITY) or {}
+
+
+def _by(facts: AlertFacts) -> str:
+    return next(iter(facts.segment or {}), "")
+
+
+def headline(facts: AlertFacts, reader: Reader) -> str:
+    """Return what is measured, as a headline has it; of a deal or lead that is over, why."""
+    words = reader.words
+    if facts.watched and facts.kind == "resolved":
+        return inert(facts.reason or "")
+    if facts.start is None:
+        return ""
+    if facts.watched:
+        return _entity_headline(facts, reader)
+    value = words.number(facts.value, facts.unit or "", facts.currency)
+    if facts.condition == "absent":
+        return words.NOTHING if facts.measured else value
+    if facts.condition == "value" or facts.measured is None:
+        return value
+    return words.measured(facts, facts.measured, facts.unit or "")
+
+
+def _entity_headline(facts: AlertFacts, reader: Reader) -> str:
+    words, entity = reader.words, known(facts)
+    match facts.watched:
+        case "silent" if entity.get("silence") is not None:
+            return words.lasting(entity["silence"] * 1000)
+        case "stalled" if entity.get("stage_age") is not None:
+            return words.lasting(entity["stage_age"] * 1000, inert(str(entity.get("stage"))))
+        case "win_probability" if entity.get("win_before") is not None:
+            return words.fallen(entity["win_before"], entity["win"])
+    return words.number(facts.value, facts.spoken or "", facts.currency)
+
+
+def lead(facts: AlertFacts, reader: Reader) -> str:
+    """Return the first sentences: the rule's summary, filled in."""
+    words = reader.words
+    if facts.watched and facts.kind == "resolved":
+        # What was measured is gone with its cause: the summary would be a sentence of holes.
+        reason, by = inert(facts.reason or ""), _by(facts)
+        if by == "sender":
+            return f"{about(facts, reader, short=True)}: {reason}"
+        return words.ended(by, inert((facts.segment or {}).get(by, "")), reason)
+    if facts.template is None:
+        return words.RULE_GONE
+    try:
+        return fill(facts.template, fields(facts, reader))
+    except TemplateError:  # of a version that knew other fields
+        return prose.lead(facts)
+
+
+def fields(facts: AlertFacts, reader: Reader = ANYBODY) -> dict[str, str | Quantity]:
+    """Return what a summary may name."""
+    if facts.watched:
+        return _entity_fields(facts, reader)
+    words, zone, unit = reader.words, reader.clock(facts.zone), facts.unit or "count"
+    by = _by(facts)
+    place = _place(facts, by, (facts.segment or {})[by]) if by else ""
+
+    def of(value: float | None, its: str = unit) -> Quantity:
+        return Quantity(value, its, facts.currency)
+
+    found: dict[str, str | Quantity] = {
+        "kpi": facts.rule_title or "",
+        "window": facts.window or "",
+        "segment": place or words.TOTAL,
+        "severity": str(facts.severity or ""),
+        "since": words.moment(_ms(facts.since), zone),
+        "value": of(facts.value),
+        "low": of(facts.low),
+        "high": of(facts.high),
+        "numerator": of(facts.numerator, "money" if unit == "money" else "count"),
+        "denominator": of(facts.denominator, "count"),
+        "sample": of(facts.sample, "count"),
+        "threshold": of(facts.threshold, facts.threshold_unit or unit),
+        "clear": of(facts.clear, facts.threshold_unit or unit),
+    }
+    found |= {name: of(value, its) for name, (value, its) in _compared(facts, unit).items()}
+    if by:
+        found[by] = place
+    return found
+
+
+def _compared(facts: AlertFacts, unit: str) -> dict[str, tuple[float | None, str]]:
+    """Return what a rule of this kind may name beside the value, each with its unit."""
+
+    def part(name: str, key: str) -> float | None:
+        found: float | None = ((facts.against or {}).get(name) or {}).get(key)
+        return found
+
+    match facts.condition:
+        case "change":
+            return {
+                "previous": (part(facts.versus or "", "value"), unit),
+                "change": (facts.measured, facts.threshold_unit or unit),
+            }
+        case "anomaly":
+            return {
+                "value": (part(SEASONAL, "value"), unit),
+                "sample": (part(SEASONAL, "sample"), "count"),
+                "expected": (part(SEASONAL, "expected"), unit),
+                "deviations": (part(SEASONAL, "deviations"), "deviations"),
+            }
+        case "target":
+            return {
+                "target": (part(TARGET, "value"), unit),
+                "due": (part(TARGET, "due"), unit),
+                "elapsed": (part(TARGET, "elapsed"), "ratio"),
+                "pace": (facts.measured, "ratio"),
+            }
+    return {}
+
+
+def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantity]:
+    """Return what the summary of a rule on single deals, leads or senders may name."""
+    words, zone, by, entity = reader.words, reader.clock(facts.zone), _by(facts), known(facts)
+    attributes = _attributes(facts, by)
+    found: dict[str, str | Quantity] = {name: inert(attributes.get(name, words.UNKNOWN)) for name in ATTRIBUTES[by]}
+    found |= {name: Quantity(entity.get(name), _spoken(facts, by, name), facts.currency) for name in NUMBERS[by]}
+    days = {name: entity.get(name) for name in DAYS[by]}
+    found |= {name: words.UNKNOWN if at is None else words.day_of(at * 1000, zone) for name, at in days.items()}
+    if by == "sender":
+        last = entity.get("last")
+        found["feeds"] = inert(str(entity.get("feeds") or words.UNKNOWN))
+        found["last"] = words.moment(_ms(str(last)), zone) if last else words.UNKNOWN
+    return found | {
+        by: called((facts.segment or {}).get(by, ""), entity.get("name")),
+        "severity": str(facts.severity or ""),
+        "since": words.moment(_ms(facts.since), zone),
+        "value": Quantity(facts.value, facts.spoken or "", facts.currency),
+        "threshold": Quantity(facts.threshold, facts.spoken or "", facts.currency),
+    }
+
+
+def _attributes(facts: AlertFacts, by: str) -> dict[str, str]:
+    entity = known(facts)
+    found = {name: str(entity[name]) for name in ATTRIBUTES[by] if entity.get(name)}
+    return found | {name: _named(facts, value) for name, value in found.items() if name == "owner"}
+
+
+def _spoken(facts: AlertFacts, by: str, name: str) -> str:
+    """Return the unit in which a number known of a deal, lead or sender is told."""
+    return (facts.spoken or "") if name == "waited" else NUMBERS[by][name]
+
+
+def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
+    words, zone, unit, spoken = reader.words, reader.clock(facts.zone), facts.unit or "count", facts.spoken or "count"
+    found = [("why", "", inert(facts.reason or "", 500))]
+    if facts.start is not None:
+        value = words.number(facts.value, spoken, facts.currency)
+        if facts.low is not None and facts.high is not None:
+            low, high = (words.number(bound, unit, facts.currency) for bound in (facts.low, facts.high))
+            value = words.interval(value, low, high)
+        if facts.value is not None or not facts.watched:
+            found.append(("value", "", value))
+        if facts.sample is not None:
+            found.append(("sample", "", words.number(facts.sample, "count")))
+        if facts.window:
+            bounds = (words.moment(_ms(at), zone) for at in (facts.start, facts.at))
+            found.append(("window", "", words.window(facts.window, *bounds)))
+        found += [(name, "", text) for name, text in _of_entity(facts, reader)]
+    why = facts.explanation
+    if why is not None:
+        found += words.explained(why, unit, facts.currency)
+    if facts.threshold is not None:
+        found.append(("threshold", "", words.threshold(facts, facts.spoken_limit or unit)))
+    began = _ms(facts.since)
+    found.append(("since", "", words.since(words.moment(began, zone), _ms(facts.at) - began)))
+    if facts.ends is not None:
+        limit = facts.threshold_unit or unit
+        found.append(("resolves", "", words.resolves(facts.ends, facts.direction, limit, facts.currency)))
+    lines = [Line(words.label(name, of), text) for name, of, text in found]
+    runbook = facts.runbook or ""
+    return [*lines, Line(words.label("runbook"), runbook, runbook if runbook.startswith(("http://", "https://")) else "")]
+
+
+def _of_entity(facts: AlertFacts, reader: Reader) -> list[tuple[str, str]]:
+    """Return what is known of the deal or lead, each with its name."""
+    by, entity = _by(facts), known(facts)
+    if not facts.watched or not by:
+        return []
+    attributes = ({"name": entity["name"]} if entity.get("name") else {}) | _attributes(facts, by)
+    numbers = {name: entity[name] for name in NUMBERS[by] if entity.get(name) is not None}
+    return [
+        *((name, inert(value)) for name, value in attributes.items()),
+        *((name, reader.words.number(value, _spoken(facts, by, name), facts.currency)) for name, value in numbers.items()),
+    ]
+
+
+def _ms(at: str | None) -> int:
+    return epoch_ms(datetime.fromisoformat(at)) if at else 0

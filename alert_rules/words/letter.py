@@ -1,0 +1,120 @@
+"""What is a receiver told? A record's facts in words, in parts that each kind of receiver lays out in its own way.
+
+A notifier asks for ``letter(delivery.message, delivery.reader)`` and takes the parts that it can show: nobody takes a text apart.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from msgspec import structs
+
+from alert_rules.inert import inert
+from alert_rules.records.facts import EnglishWords
+from alert_rules.records.message import DigestFacts, Message, MessageItem, News, ReceiverFacts
+from alert_rules.words import alert as one_alert
+from alert_rules.words import prose
+from alert_rules.words.parts import TOLD, Letter, LetterItem, Line
+from alert_rules.words.reader import ANYBODY, Reader, zone_of
+from models.calendar import epoch_ms
+
+__all__ = ["TOLD", "Letter", "LetterItem", "Line", "letter"]
+
+
+def letter(message: Message, reader: Reader = ANYBODY) -> Letter:
+    """Return a message in words for one reader. Deterministic: the same message is told in the same words."""
+    if message.digest is not None:
+        return _digest(message, message.digest, reader)
+    if message.failing is not None:
+        return _failing(message, message.failing, reader)
+    if message.several is not None:
+        return _several(message, reader)
+    if message.happened is not None or message.zone is not None:
+        return _single(message, reader)
+    return prose.letter(message)
+
+
+def common(group: Mapping[str, str], rule_title: str, reader: Reader = ANYBODY) -> str:
+    """Return what the alerts of a group have in common, in people's words."""
+    words = reader.words
+    names = [
+        rule_title or words.spaced(value) if name == "rule" else words.place(name, inert(value))
+        for name, value in group.items()
+        if value and name != "incident"
+    ]
+    return ", ".join(names)
+
+
+def in_english(found: Letter) -> EnglishWords:
+    """Return the words as they travel with a record."""
+    return EnglishWords(found.title, found.text, found.subject, found.headline)
+
+
+def _subject(message: Message, reader: Reader) -> str | None:
+    """Return what all messages of a group have as their subject; None where a single incident has its own."""
+    group = message.group or {}
+    if set(group) == {"incident"}:
+        return None
+    title = message.rule_title or next(iter(message.several.titles if message.several is not None else ()), "")
+    return reader.words.subject(common(group, title, reader))
+
+
+def _single(message: Message, reader: Reader) -> Letter:
+    words = reader.words
+    then = structs.replace(message, kind=message.happened or message.kind, at=message.happened_at or message.at)
+    found = one_alert.letter(then, reader) if message.zone is not None else prose.letter(message)
+    title = found.title
+    if again := words.again(message.kind):
+        title = f"{again} {one_alert.titled(then, words.stamp(message.severity), reader)}"
+    elif any(item.news == News.NEW for item in message.alerts):
+        # Whatever it was before, they hear of it now.
+        title = one_alert.titled(then, words.stamp(message.severity), reader)
+    items = tuple(_item(item, reader) for item in message.alerts[:TOLD])
+    return found._replace(title=title, subject=_subject(message, reader) or found.subject, items=items)
+
+
+def _several(message: Message, reader: Reader) -> Letter:
+    words, group = reader.words, message.several
+    assert group is not None
+    again = words.again(message.kind)
+    title = f"{again} {words.several(group)}" if again else words.several(group)
+    items = tuple(_item(item, reader) for item in message.alerts[:TOLD])
+    subject = _subject(message, reader) or title
+    return Letter(title, subject, words.lead(group), items=items, rest=words.rest(group), many=True)
+
+
+def _item(item: MessageItem, reader: Reader) -> LetterItem:
+    title, text, why = item.title, item.text, item.why
+    if item.facts is not None:
+        title, text, why = one_alert.item(item.facts, reader, over=item.state == "resolved", short=item.short)
+    shown = f"{title} ({item.news})" if item.news and item.news != News.ENDED else title
+    level = "resolved" if item.state == "resolved" else str(item.severity or "")
+    return LetterItem(shown, text, reader.words.why(why) if why else "", item.url or "", level, item.news or "")
+
+
+def _failing(message: Message, facts: ReceiverFacts, reader: Reader) -> Letter:
+    words, zone = reader.words, reader.clock(message.zone)
+    works = message.kind == "resolved"
+    began = _ms(message.since)
+    title, about, lead = words.receiver(facts.receiver, works, _ms(message.at) - began)
+    since = message.since if reader.zone is None else words.moment(began, zone)
+    lines = [
+        Line(words.label("why"), message.reason or ""),
+        Line(words.label("attempts"), words.attempts(facts.attempts, facts.given_up)),
+        Line(words.label("since"), since or ""),
+        Line(words.label("runbook"), message.runbook or ""),
+    ]
+    return Letter(title, about, lead, tuple(lines))
+
+
+def _digest(message: Message, facts: DigestFacts, reader: Reader) -> Letter:
+    words, zone = reader.words, reader.zone or zone_of(facts.zone)
+    title, lead = words.digest(facts, _ms(facts.due), zone)
+    lines = [Line(f"{one.label}, {facts.window}", words.figure(one)) for one in facts.figures]
+    lines += [Line("", words.stands(one.title, words.moment(_ms(one.since), zone))) for one in facts.alerts]
+    if facts.standing > len(facts.alerts):
+        lines.append(Line("", words.more(facts.standing - len(facts.alerts))))
+    return Letter(title, title, lead, tuple(lines))
+
+
+def _ms(at: str | None) -> int:
+    return epoch_ms(datetime.fromisoformat(at)) if at else 0

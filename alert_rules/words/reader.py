@@ -1,0 +1,38 @@
+"""In which language, and on whose clock, is somebody told?"""
+
+from datetime import UTC, tzinfo
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from alert_rules.words.english import English
+
+#: The languages there are, by their code.
+LANGUAGES: dict[str, English] = {"en": English()}
+
+
+class Reader(NamedTuple):
+    """How somebody reads. ``zone`` None: on the clock of the rule, which is the business's."""
+
+    language: str = "en"
+    zone: tzinfo | None = None
+
+    @property
+    def words(self) -> English:
+        """The language's words; English where nobody knows it."""
+        return LANGUAGES.get(self.language, LANGUAGES["en"])
+
+    def clock(self, zone: str | None) -> tzinfo:
+        """Return the time zone in which a record that names ``zone`` is told."""
+        return self.zone or zone_of(zone)
+
+
+#: Who reads the topics.
+ANYBODY = Reader()
+
+
+def zone_of(name: str | None) -> tzinfo:
+    """Return a zone by its name, UTC where nobody knows it."""
+    try:
+        return UTC if name in (None, "UTC") else ZoneInfo(name or "")
+    except (KeyError, ValueError, OSError):
+        return UTC
