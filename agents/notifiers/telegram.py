@@ -110,7 +110,7 @@ class TelegramNotifier:
             tree = orjson.loads(body)
             if tree["ok"] is True and 200 <= status < 300:
                 return Sent(str(int(tree["result"]["message_id"])))
-            if tree["ok"] is not False:
+            if tree["ok"] is not False or 200 <= status < 300:
                 raise ValueError
             more, words = tree.get("parameters") or {}, str(tree.get("description"))
             if (moved := more.get("migrate_to_chat_id")) is not None:
