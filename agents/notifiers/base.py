@@ -62,6 +62,8 @@ class ReceiverSettings(Section, ABC):
 
     #: An entry of ``receivers``, as YAML writes it on one line, for the example file.
     EXAMPLE: ClassVar[str]
+    #: The page in ``docs`` that says how to set it up, where there is one.
+    GUIDE: ClassVar[str] = ""
     #: Whether summaries can be read there; False where there are incidents only.
     READS_SUMMARIES: ClassVar[bool] = True
 

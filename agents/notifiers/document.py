@@ -32,7 +32,8 @@ def _section(name: str, kind: type[ReceiverSettings]) -> str:
     ]
     table = ["", "| setting | | |", "|---|---|---|", *rows] if rows else []
     only = [] if kind.READS_SUMMARIES else ["", "Takes incidents only, no morning's summary."]
-    return "\n".join([f"## {name}", about, "", "```yaml", f"- {kind.EXAMPLE}", "```", *table, *only, ""])
+    guide = ["", f"How to set it up: [{kind.GUIDE}]({kind.GUIDE})."] if kind.GUIDE else []
+    return "\n".join([f"## {name}", about, *guide, "", "```yaml", f"- {kind.EXAMPLE}", "```", *table, *only, ""])
 
 
 def _form(field: FieldInfo) -> str:

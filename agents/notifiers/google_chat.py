@@ -4,8 +4,8 @@ Nothing is remembered for the thread: its key is the incident. ``requestId`` is 
 sent twice with the first one. The address holds the webhook's key and token, and is nowhere told.
 """
 
+import html
 import re
-from html import escape
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
@@ -13,7 +13,7 @@ import orjson
 from pydantic import SecretStr, field_validator
 
 from agents.notifiers.base import ReceiverSettings, SecretUrl
-from agents.notifiers.outline import Item, Link, Outline, cut, outline, shorter
+from agents.notifiers.outline import Item, Link, Outline, cut, outline, shorter, tied
 from agents.notifiers.post import Pace, Poster
 from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
@@ -25,7 +25,6 @@ _STATUS = re.compile(r"[A-Z_]{1,40}")
 #: Google's words for "not now"; HTTP says the same of most of them.
 _LATER = frozenset({"RESOURCE_EXHAUSTED", "UNAVAILABLE", "INTERNAL", "DEADLINE_EXCEEDED", "ABORTED"})
 _COLOURS = {"critical": "#b3261e", "warn": "#9a6700", "resolved": "#1a7f37"}
-_MARKS = {"critical": "Critical", "warn": "Warning", "resolved": "Resolved", "digest": "Summary"}
 
 
 class GoogleChatSettings(ReceiverSettings):
@@ -35,6 +34,7 @@ class GoogleChatSettings(ReceiverSettings):
     url: SecretUrl
     """the webhook's: Apps & integrations → Webhooks"""
 
+    GUIDE: ClassVar = "receivers/google_chat.md"
     EXAMPLE: ClassVar = (
         '{name: sales-space, type: google_chat, url: "https://chat.googleapis.com/v1/spaces/…/messages?key=…&token=…"}'
     )
@@ -124,7 +124,7 @@ def message(found: Outline, incident: str) -> dict[str, Any]:
 
 
 def card(found: Outline) -> dict[str, Any]:
-    """Return the card. Texts of widgets are a subset of HTML; a header's are plain."""
+    """Return the card, whose texts are a subset of HTML."""
     colour = _COLOURS.get(found.state)
     title = f"<b>{escape(found.title)}</b>"
     widgets = [_paragraph(f"<i>{escape(found.news)}</i>")] if found.news else []
@@ -132,7 +132,7 @@ def card(found: Outline) -> dict[str, Any]:
     widgets += [_paragraph(escape(found.lead))] if found.lead else []
     sections: list[dict[str, Any]] = [{"widgets": widgets}]
     if found.facts:
-        sections.append({"widgets": [_fact(label, value) for label, value in found.facts]})
+        sections.append({"widgets": [_paragraph("<br>".join(_fact(label, value) for label, value in found.facts))]})
     if found.items:
         sections.append({"widgets": [_item(item) for item in found.items]})
     if found.rest:
@@ -147,19 +147,16 @@ def card(found: Outline) -> dict[str, Any]:
     if found.notes:
         notes = " · ".join(f"{name}: {value}" for name, value in found.notes)
         last.append(_paragraph(f'<font color="#5f6368">{escape(notes)}</font>'))
-    made: dict[str, Any] = {"sections": [*sections, *([{"widgets": last}] if last else [])]}
-    # An answer stands below the message that it answers, and needs no head.
-    return made if found.news else {"header": {"title": _MARKS.get(found.state, "Alert"), "subtitle": "Vigie"}} | made
+    # No header: Google cuts it to one line, and a title must not lose its value.
+    return {"sections": [*sections, *([{"widgets": last}] if last else [])]}
 
 
 def _paragraph(text: str) -> dict[str, Any]:
     return {"textParagraph": {"text": text}}
 
 
-def _fact(label: str, value: Link) -> dict[str, Any]:
-    if not label:
-        return _paragraph(_link(value))
-    return {"decoratedText": {"topLabel": label, "text": _link(value) or "-", "wrapText": True}}
+def _fact(label: str, value: Link) -> str:
+    return f'<font color="#5f6368">{escape(label)}:</font> {_link(value)}' if label else _link(value)
 
 
 def _item(item: Item) -> dict[str, Any]:
@@ -172,3 +169,8 @@ def _item(item: Item) -> dict[str, Any]:
 def _link(link: Link) -> str:
     words = escape(link.text)
     return f'<a href="{escape(link.url)}">{words}</a>' if link.url else words
+
+
+def escape(text: str) -> str:
+    """Return a text in which Google finds no markup."""
+    return html.escape(tied(text))

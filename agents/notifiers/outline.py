@@ -125,6 +125,11 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def tied(text: str) -> str:
+    """Return a text in which no line begins with a percent sign."""
+    return text.replace(" %", "\u00a0%")
+
+
 def shorter(found: Outline) -> Outline | None:
     """Return a message without what is missed least, None where nothing can be left out: for those who take only so much."""
     if found.behind:

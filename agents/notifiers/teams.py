@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import orjson
 
 from agents.notifiers.base import Doubt, ReceiverSettings, SecretUrl
-from agents.notifiers.outline import Item, Link, Outline, cut, outline, shorter
+from agents.notifiers.outline import Item, Link, Outline, cut, outline, shorter, tied
 from agents.notifiers.post import Pace, Poster
 from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
@@ -32,6 +32,7 @@ class TeamsSettings(ReceiverSettings):
     url: SecretUrl
     """the workflow's: Workflows → Send webhook alerts to a channel"""
 
+    GUIDE: ClassVar = "receivers/teams.md"
     EXAMPLE: ClassVar = "{name: sales-teams, type: teams, url: https://….logic.azure.com/workflows/…}"
 
     def notifier(self) -> "TeamsNotifier":
@@ -43,7 +44,7 @@ class TeamsSettings(ReceiverSettings):
         if ".webhook.office.com/" in self.url.get_secret_value():
             yield Doubt(
                 "its url is that of an Office 365 connector, which Microsoft retires",
-                "make a workflow in its place (docs/connect/teams.md)",
+                "make a workflow in its place (docs/receivers/teams.md)",
             )
 
 
@@ -161,7 +162,7 @@ def _link(link: Link, **style: Any) -> dict[str, Any]:
 
 
 def _run(text: str, **style: Any) -> dict[str, Any]:
-    return {"type": "TextRun", "text": text or " ", **style}
+    return {"type": "TextRun", "text": tied(text) or " ", **style}
 
 
 def _text(runs: list[dict[str, Any]], **more: Any) -> dict[str, Any]:

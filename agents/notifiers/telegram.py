@@ -14,7 +14,7 @@ import orjson
 from pydantic import AfterValidator, Field, SecretStr
 
 from agents.notifiers.base import ReceiverSettings, SecretUrl
-from agents.notifiers.outline import Item, Link, Outline, outline, shorter
+from agents.notifiers.outline import Item, Link, Outline, outline, shorter, tied
 from agents.notifiers.post import LONGEST_ASKED, Pace, Poster
 from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
@@ -57,6 +57,7 @@ class TelegramSettings(ReceiverSettings):
     url: SecretUrl = SecretStr(API)
     """another server of the Bot API"""
 
+    GUIDE: ClassVar = "receivers/telegram.md"
     EXAMPLE: ClassVar = '{name: sales-telegram, type: telegram, token: "123456:…", chat: -1001234567890}'
 
     def notifier(self) -> "TelegramNotifier":
@@ -142,7 +143,8 @@ def render(delivery: Delivery, *, answer: bool = False) -> dict[str, Any]:
         found = shorter(found)
     body: dict[str, Any] = {"text": shown, "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
     buttons = [{"text": one.text[:64], "url": one.url} for one in outline(delivery).buttons if _reachable(one.url)]
-    return body | ({"reply_markup": {"inline_keyboard": [[button] for button in buttons]}} if buttons else {})
+    rows = [buttons[n : n + 2] for n in range(0, len(buttons), 2)]
+    return body | ({"reply_markup": {"inline_keyboard": rows}} if rows else {})
 
 
 def units(html: str) -> int:
@@ -158,7 +160,9 @@ def _lines(found: Outline) -> list[str]:
     lines.append(f"{_MARKS.get(found.state, '')} <b>{words(found.title)}</b>".strip())
     lines += [words(found.lead)] if found.lead else []
     if found.facts:
-        lines += ["", *(f"{words(label)}: {_link(value)}" if label else _link(value) for label, value in found.facts)]
+        facts = "\n".join(f"{words(label)}: {_link(value)}" if label else _link(value) for label, value in found.facts)
+        # Phones show its first three lines, and the rest on a touch; what a summary is about is not hidden.
+        lines.append(f"\n{facts}" if found.state == "digest" else f"<blockquote expandable>{facts}</blockquote>")
     for item in found.items:
         lines += ["", *_item(item)]
     lines += ["", words(found.rest)] if found.rest else []
@@ -180,7 +184,7 @@ def _link(link: Link) -> str:
 def words(text: str) -> str:
     """Return a text in which Telegram finds no markup, link, mention or command."""
     plain = _COMMAND.sub("∕", _MENTION.sub("＠", _SCHEME.sub("∶", _DOMAIN.sub("․", text))))
-    return escape(plain, quote=False)
+    return escape(tied(plain), quote=False)
 
 
 def _reachable(url: str) -> bool:

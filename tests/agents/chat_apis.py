@@ -109,7 +109,8 @@ class Markup(HTMLParser):
 
 
 GOOGLE = {"b": set(), "i": set(), "u": set(), "s": set(), "br": set(), "font": {"color"}, "a": {"href"}, "time": set()}
-TELEGRAM: dict[str, set[str]] = {"b": set(), "i": set(), "u": set(), "s": set(), "code": set(), "pre": set(), "a": {"href"}}
+TELEGRAM: dict[str, set[str]] = {"b": set(), "i": set(), "u": set(), "s": set(), "code": set(), "pre": set(), "a": {"href"},
+                                "blockquote": {"expandable"}}  # fmt: skip
 #: What Telegram finds by itself in a plain text: addresses, domains, mentions, commands.
 FOUND = re.compile(r"(?i)\b[a-z]+://\S|\b[\w-]+\.(?:[a-z]{2,})\b|(?<!\w)@[a-z0-9_]{3,}|(?<!\S)/[a-z0-9_]+")
 

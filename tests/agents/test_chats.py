@@ -86,7 +86,7 @@ async def test_each_kind_is_taken_and_says_what_it_must(double: type[Double], ma
     assert isinstance(outcome, Sent) and service.complaints == []
     (body,) = service.bodies
     shown = json.dumps(body, ensure_ascii=False)
-    for text in ("Win rate · source web: 10 %", "Fewer won", "7d", "https://vigie.example.com/act/t0ken", "for this reason"):
+    for text in ("Win rate · source web: 10\u00a0%", "Fewer won", "7d", "https://vigie.example.com/act/t0ken", "for this reason"):
         assert text in shown, text
 
 
@@ -116,7 +116,7 @@ def test_nothing_of_what_outsiders_write_is_found_by_telegram() -> None:
     hostile = "@admin /start evil.example t.me/x mailto: a@b.co tg://resolve?domain=x 1.5 % e.g. D-1.2"
     assert FOUND.findall(hostile)
     shown = Markup(telegram.words(hostile), TELEGRAM).plain
-    assert FOUND.findall(shown) == [] and "1.5 %" in shown and "e.g. D-1.2" in shown
+    assert FOUND.findall(shown) == [] and "1.5\u00a0%" in shown and "e.g. D-1.2" in shown
 
 
 def test_a_runbook_is_a_button_and_not_a_second_line() -> None:
