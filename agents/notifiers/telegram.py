@@ -50,7 +50,14 @@ class TelegramSettings(ReceiverSettings):
     type: Literal["telegram"]
     token: Annotated[SecretStr, AfterValidator(_token)]
     """the bot's, of @BotFather"""
-    chat: Annotated[str, Field(pattern=r"^(-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})$", coerce_numbers_to_str=True)]
+    chat: Annotated[
+        str,
+        Field(
+            pattern=r"^(-?[0-9]{1,20}|@[A-Za-z0-9_]{4,32})$",
+            coerce_numbers_to_str=True,
+            json_schema_extra={"type": ["string", "integer"]},
+        ),
+    ]
     """the chat's id (a group's begins with -), or the @name of a public channel"""
     topic: int | None = Field(None, ge=1)
     """the id of a group's topic"""
