@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from agents.notifiers.base import Notifier
-from alert_rules.delivery import Action, Delivery
-from alert_rules.health import Health
-from alert_rules.outbox import DeliverNotifications, no_outcomes
-from alert_rules.outcome import Outcome, Retry
-from alert_rules.plan import Alerting, everything_to
+from alert_rules.tell.deliver_notifications import DeliverNotifications, no_outcomes
+from alert_rules.tell.delivery import Action, Delivery
+from alert_rules.tell.outcome import Outcome, Retry
+from alert_rules.tell.plan import Alerting, everything_to
+from alert_rules.tell.receiver_health import ReceiverHealth
 from models.fold import PartitionFold
 from stream.options import FoldSpec, wall_clock
 from stream.waiting import end
@@ -72,7 +72,7 @@ class Deliverer:
             heard=self._news.set,
             outcomes=self.outcomes,
             follows=[name for name, notifier in self.notifiers.items() if notifier.follows],
-            health=Health(self.notifiers, self._fallback, fallback.after),
+            health=ReceiverHealth(self.notifiers, self._fallback, fallback.after),
             sent=lambda delivery, now: self.sent(delivery, now),
         )
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from alert_rules.dispatch import DispatchAlerts
-from alert_rules.plan import Alerting
-from alert_rules.stages.silence import Silence
+from alert_rules.tell.dispatch_alerts import DispatchAlerts
+from alert_rules.tell.plan import Alerting
+from alert_rules.tell.stages.silence import Silence
 from stream.options import FoldSpec, wall_clock
 
 NAME = "dispatch-alerts"

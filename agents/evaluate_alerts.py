@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.explain import Link, no_link
-from alert_rules.finding import TOPIC as FINDINGS
-from alert_rules.message import NOBODY
-from alert_rules.rule import Rule
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.explanation import PageLink, no_link
+from alert_rules.judge.finding import TOPIC as FINDINGS
+from alert_rules.judge.rule import Rule
+from alert_rules.judge.transition_record import NOBODY
 from models.kpis.reading import Reading
 from models.owners import Owners
 from models.roll import Stand, Wanted
@@ -30,7 +30,7 @@ class Evaluator:
         self,
         rules: Sequence[Rule],
         owned: Callable[[], EvaluateAlerts | None] = lambda: None,
-        link: Link = no_link,
+        link: PageLink = no_link,
         people: Owners = NOBODY,
         *,
         gap: int = 0,

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from alert_rules.morning import SendDigest
-from alert_rules.plan import Alerting
+from alert_rules.tell.plan import Alerting
+from alert_rules.tell.send_digest import SendDigest
 from models.kpis.catalogue import Catalogue
 from models.roll import Wanted
 from stream.options import FoldSpec, wall_clock

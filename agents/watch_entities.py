@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from alert_rules.rule import Rule
-from alert_rules.watch import LIMITS, PREDICTIONS, WatchEntities
+from alert_rules.judge.rule import Rule
+from alert_rules.judge.watch_entities import LIMITS, PREDICTIONS, WatchEntities
 from models.states import DEAL_STATES, LEAD_STATES
 from stream.options import FoldSpec
 

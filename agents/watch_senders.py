@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from alert_rules.rhythm import WatchSenders
-from alert_rules.rule import Rule
+from alert_rules.judge.rule import Rule
+from alert_rules.judge.watch_senders import WatchSenders
 from models.beats import BEATS
 from models.calendar import Calendar
 from stream.options import FoldSpec

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from models.fold import Record
 from tests.alert_rules.readings import BASE, reading, rule
 from tests.alert_rules.timeline import Line, transition

@@ -7,8 +7,8 @@ firing (and staying so), and the minute in which all of them begin to fire. The 
 import argparse
 import time
 
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.rule import Direction, Rule, Severity, Step
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.rule import Direction, Rule, Severity, Step
 from models.fold import Record
 from models.kpis.reading import Reading
 

@@ -6,8 +6,8 @@ The numbers are those that the code uses: of topics ``stream/topics.py``, of pan
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from alert_rules.durations import human
-from alert_rules.outbox import MEMO_KEPT
+from alert_rules.tell.deliver_notifications import MEMO_KEPT
+from alert_rules.words.durations import human
 from models.business import Business
 from models.calendar import DAY_MS
 from models.highlights import KEPT_DAYS

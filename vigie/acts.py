@@ -8,8 +8,8 @@ from fastapi import FastAPI
 
 from agents.notifiers import receivers_of
 from agents.notifiers.slack import SlackSettings
-from alert_rules.links import LinkKey, Links
-from alert_rules.stages.silence import Silence
+from alert_rules.tell.signed_links import LinkKey, Links
+from alert_rules.tell.stages.silence import Silence
 from stream.history import History
 from stream.options import EngineOptions
 from stream.publisher import Publisher

@@ -9,7 +9,7 @@ import orjson
 import typer
 from rich.console import Console
 
-from alert_rules.inert import visible
+from alert_rules.words.inert import visible
 from vigie import remote
 from vigie.common import local_time, plain, refuse, wrapped
 from vigie.remote import TokenFile, Url

@@ -20,15 +20,15 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from agents import evaluate_alerts, roll_kpis
-from alert_rules.backtest import GUARDS, Bench, Spoken, Variant, Watched, grid, report, variants
-from alert_rules.condition import Kind, measured
-from alert_rules.durations import human
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.finding import TOPIC as FINDINGS
-from alert_rules.finding import Finding
-from alert_rules.rule import KpiFacts, Rule
-from alert_rules.suggest import near
-from alert_rules.wording import number
+from alert_rules.judge.condition import ConditionKind, measured
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.finding import TOPIC as FINDINGS
+from alert_rules.judge.finding import EntityFinding
+from alert_rules.judge.rule import KpiFacts, Rule
+from alert_rules.trial.backtest import GUARDS, Bench, Spoken, Variant, WatchedSeries, grid, report, variants
+from alert_rules.words.durations import human
+from alert_rules.words.quantities import number
+from alert_rules.words.suggest import near
 from models.boundaries import ACCEPTED, boundaries
 from models.calendar import iso
 from models.fold import Record
@@ -113,14 +113,18 @@ class Backtest:
         if record.value is None:
             return
         if record.topic == FINDINGS:
-            finding = Finding.decode(record.value)
+            finding = EntityFinding.decode(record.value)
             self._since[finding.rule].setdefault("|".join(f"{k}={v}" for k, v in finding.segment.items()), finding.at)
             return
         reading = Reading.decode(record.value)
         segment = reading.segment_name
         for rule in self._watching.get((reading.kpi, reading.window, segment.partition("=")[0]), ()):
             self._since[rule.id].setdefault(segment, reading.at)
-            value = reading.value if rule.condition.kind is Kind.ABSENT else measured(rule.condition, reading, rule.min_samples)
+            value = (
+                reading.value
+                if rule.condition.kind is ConditionKind.ABSENT
+                else measured(rule.condition, reading, rule.min_samples)
+            )
             if value is not None:
                 values = self._values[rule.id]
                 values.append(value)
@@ -187,13 +191,13 @@ class Backtest:
         start, end = self.first or 0, self.clock.at
         found = []
         for rule in self.rules:
-            watched = Watched(self._since[rule.id], self._values[rule.id])
+            watched = WatchedSeries(self._since[rule.id], self._values[rule.id])
             one = report(rule, self.bench.rules.get(rule.id) or Spoken(), watched, start, end)
             one |= {"kpi": rule.kpi, "window": rule.window, "by": rule.by, "unit": rule.unit}
             if not rule.kpi:
                 one["share_firing"] = None  # of single deals and leads it would be a share of those it has found
             one["condition"] = rule.condition.kind.value
-            one["threshold_unit"] = "seconds" if rule.condition.kind is Kind.ABSENT else rule.measure_unit
+            one["threshold_unit"] = "seconds" if rule.condition.kind is ConditionKind.ABSENT else rule.measure_unit
             if rule.id in self._tried:
                 one["grid"] = grid(self._tried[rule.id], self._variants_bench, watched, start, end)
             found.append(one)

@@ -8,7 +8,7 @@ import confluent_kafka
 import orjson
 import typer
 
-from alert_rules.inert import visible
+from alert_rules.words.inert import visible
 from models.calendar import iso
 from models.events.dead_letter import MOST_REDRIVES, DeadLetter, NotRedrivable
 from models.events.refused import Reason, Refused

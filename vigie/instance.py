@@ -36,10 +36,10 @@ from agents.send_digest import send_digest, summed
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
-from alert_rules.delivery import Delivery
-from alert_rules.evaluator import GAP_MS
-from alert_rules.rule import Rule
-from alert_rules.watch import PAUSE_MS, WatchEntities
+from alert_rules.judge.evaluate_alerts import GAP_MS
+from alert_rules.judge.rule import Rule
+from alert_rules.judge.watch_entities import PAUSE_MS, WatchEntities
+from alert_rules.tell.delivery import Delivery
 from models.business import Business
 from models.calendar import epoch_ms, iso
 from models.partition import TOPICS, EntityPartition

@@ -10,11 +10,11 @@ import typer
 import yaml
 
 from agents.notifiers import kinds
-from alert_rules.alerting import Alerting, by_rule, parse_alerting
-from alert_rules.rule import Severity
-from alert_rules.stages.route import Route
-from alert_rules.suggest import near
-from alert_rules.whom import explain
+from alert_rules.judge.rule import Severity
+from alert_rules.parse.plan_file import Alerting, by_rule, parse_alerting
+from alert_rules.tell.explain_route import explain
+from alert_rules.tell.stages.route import Route
+from alert_rules.words.suggest import near
 from models.calendar import epoch_ms, iso
 from stream.catalogue import load_catalogue
 from stream.options import wall_clock

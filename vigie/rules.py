@@ -8,12 +8,12 @@ from typing import Annotated, Any, NamedTuple
 import typer
 import yaml
 
-from alert_rules.alerting import Alerting
-from alert_rules.rule import Known, Rule
-from alert_rules.schema import Problem, parse_rules
-from alert_rules.stages.times import usual
-from alert_rules.suggest import near
-from alert_rules.timeline import Failure, run
+from alert_rules.judge.rule import Known, Rule
+from alert_rules.judge.times import usual
+from alert_rules.parse.plan_file import Alerting
+from alert_rules.parse.rule_file import Problem, parse_rules
+from alert_rules.trial.rule_test_run import Failure, run
+from alert_rules.words.suggest import near
 from models.kpis.catalogue import Catalogue, CatalogueError
 from models.kpis.targets import Targets
 from stream.catalogue import load_catalogue

@@ -24,9 +24,9 @@ from typing import Any
 import orjson
 import yaml
 
-from alert_rules import durations
-from alert_rules.moments import EXPECTED
-from alert_rules.timeline import Failure
+from alert_rules.parse.rule_test_file import EXPECTED
+from alert_rules.trial.rule_test_run import Failure
+from alert_rules.words import durations
 from models.calendar import epoch_ms, iso
 from stream.problems import not_yaml
 from stream.settings import Settings

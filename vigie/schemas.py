@@ -9,7 +9,7 @@ import orjson
 import yaml
 
 from agents.notifiers import BUILT_IN, document, type_of
-from alert_rules.document import json_schema
+from alert_rules.parse.document import json_schema
 from models.business import Business
 from models.events.schemas import asyncapi, json_schemas
 from models.kpis.document import markdown

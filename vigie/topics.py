@@ -16,7 +16,7 @@ from agents.send_digest import send_digest
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
-from alert_rules.alerting import everything_to
+from alert_rules.parse.plan_file import everything_to
 from models.calendar import calendar
 from stream import retention
 from stream.catalogue import load_catalogue

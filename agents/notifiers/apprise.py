@@ -12,8 +12,8 @@ from pydantic import SecretStr, field_validator
 
 from agents.notifiers.base import ReceiverSettings
 from agents.notifiers.post import TIMEOUT
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome, Retry, Sent
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Retry, Sent
 
 _KINDS = {"critical": "failure", "warn": "warning"}
 

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, NamedTuple, Protocol
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from agents.notifiers.post import NOT_A_URL, usable
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome
 from stream.sections import Section
 
 

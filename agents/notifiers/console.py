@@ -6,10 +6,10 @@ from typing import ClassVar, Literal, TextIO
 import orjson
 
 from agents.notifiers.base import ReceiverSettings
-from alert_rules.delivery import Delivery
-from alert_rules.inert import visible
-from alert_rules.outcome import Outcome, Retry, Sent
 from alert_rules.records.facts import Severity
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Retry, Sent
+from alert_rules.words.inert import visible
 
 _LEVELS = {Severity.CRITICAL: "error", Severity.WARN: "warning"}
 

@@ -21,9 +21,9 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverSettings
 from agents.notifiers.post import TIMEOUT
-from alert_rules.delivery import Action, Delivery
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.records.message import Message
+from alert_rules.tell.delivery import Action, Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.parts import Letter, LetterItem, Line
 
 log = logging.getLogger(__name__)

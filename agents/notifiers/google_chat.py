@@ -15,8 +15,8 @@ from pydantic import SecretStr, field_validator
 from agents.notifiers.base import ReceiverSettings, SecretUrl
 from agents.notifiers.outline import Item, Link, Outline, cut, outline, shorter, tied
 from agents.notifiers.post import Pace, Poster
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 
 #: Google takes messages of 32,000 bytes, one a second in a space.
 SIZE = 32_000

@@ -20,8 +20,8 @@ from pydantic import SecretStr, field_validator
 
 from agents.notifiers.base import Doubt, ReceiverSettings, SecretUrl
 from agents.notifiers.post import TIMEOUT, Poster
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome
 
 _PREFIX = "whsec_"
 

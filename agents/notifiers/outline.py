@@ -1,14 +1,14 @@
 """What does a message say, whoever shows it? Its parts as plain text: each chat escapes them in its own way.
 
-Nothing in a part is markup, and outsiders' words have been made harmless where they came in (``alert_rules/inert.py``).
+Nothing in a part is markup, and outsiders' words have been made harmless where they came in (``alert_rules/words/inert.py``).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from alert_rules.delivery import Action, Delivery
 from alert_rules.records.message import Message
+from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.words.parts import Letter, LetterItem
 
 #: A label is no longer than this: what is longer is a sentence that has a colon.

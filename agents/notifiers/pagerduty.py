@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from agents.notifiers.base import ReceiverSettings, SecretUrl, Token
 from agents.notifiers.post import Poster
-from alert_rules.delivery import Delivery
-from alert_rules.inert import inert
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.words.inert import inert
 
 API = "https://events.pagerduty.com/v2/enqueue"
 _SUMMARY = 1024

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 
 #: How long one attempt may take, seconds, and the longest wait that a receiver may ask for, milliseconds.
 TIMEOUT = 10.0

@@ -15,8 +15,8 @@ from pydantic import SecretStr, model_validator
 from agents.notifiers.base import ReceiverSettings, SecretUrl, Token
 from agents.notifiers.post import Pace, Poster
 from agents.notifiers.slack_blocks import news, render
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 
 log = logging.getLogger(__name__)
 

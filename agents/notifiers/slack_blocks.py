@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from agents.notifiers.outline import NEWS
-from alert_rules.delivery import Action, Delivery
+from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.words.parts import Letter, LetterItem
 
 #: Block Kit's limits: characters of a section's text, elements of a context, blocks of a message, characters of a button's

@@ -16,12 +16,12 @@ from pydantic import Field, field_validator
 
 from agents.notifiers.base import ReceiverSettings, SecretUrl, Token
 from agents.notifiers.post import Poster
-from alert_rules.delivery import Delivery
-from alert_rules.inert import inert
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.records.message import Message
-from alert_rules.wording import TemplateError, fill
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.words.inert import inert
 from alert_rules.words.parts import Letter
+from alert_rules.words.quantities import TemplateError, fill
 
 log = logging.getLogger(__name__)
 

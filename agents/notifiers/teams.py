@@ -12,8 +12,8 @@ import orjson
 from agents.notifiers.base import Doubt, ReceiverSettings, SecretUrl
 from agents.notifiers.outline import Item, Link, Outline, cut, outline, shorter, tied
 from agents.notifiers.post import Pace, Poster
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 
 #: Teams takes messages of some 28 KB, and counts them otherwise than they are sent: senders have seen 413 from 21 KB on.
 SIZE = 20_000

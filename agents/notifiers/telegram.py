@@ -16,8 +16,8 @@ from pydantic import AfterValidator, Field, SecretStr
 from agents.notifiers.base import ReceiverSettings, SecretUrl
 from agents.notifiers.outline import Item, Link, Outline, outline, shorter, tied
 from agents.notifiers.post import LONGEST_ASKED, Pace, Poster
-from alert_rules.delivery import Delivery
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 
 API = "https://api.telegram.org"
 #: Telegram takes so many UTF-16 units of text without its markup, and so many of its entities (bold, links) count.

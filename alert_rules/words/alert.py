@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from alert_rules.entity import ATTRIBUTES, DAYS, NUMBERS
-from alert_rules.inert import inert
+from alert_rules.judge.entity_condition import ATTRIBUTES, DAYS, NUMBERS
 from alert_rules.records.facts import AlertFacts
-from alert_rules.wording import Quantity, TemplateError, fill
 from alert_rules.words import prose
+from alert_rules.words.inert import inert
 from alert_rules.words.parts import Letter, Line, behind_lines, called
+from alert_rules.words.quantities import Quantity, TemplateError, fill
 from alert_rules.words.reader import ANYBODY, Reader
 from models.calendar import epoch_ms
 from models.kpis.earlier import SEASONAL, TARGET

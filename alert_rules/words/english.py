@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
-from alert_rules.durations import day_of, human, moment, plural
-from alert_rules.inert import inert
 from alert_rules.records.facts import AlertFacts, Ends, Severity
 from alert_rules.records.message import DigestFacts, Figure, GroupFacts, MessageKind
-from alert_rules.wording import number
+from alert_rules.words.durations import day_of, human, moment, plural
+from alert_rules.words.inert import inert
+from alert_rules.words.quantities import number
 from models.kpis.earlier import PREVIOUS, SEASONAL, TARGET
 
 _AGAIN = {

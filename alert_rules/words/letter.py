@@ -8,11 +8,11 @@ from datetime import datetime
 
 from msgspec import structs
 
-from alert_rules.inert import inert
 from alert_rules.records.facts import EnglishWords
 from alert_rules.records.message import DigestFacts, Message, MessageItem, News, ReceiverFacts
 from alert_rules.words import alert as one_alert
 from alert_rules.words import prose
+from alert_rules.words.inert import inert
 from alert_rules.words.parts import TOLD, Letter, LetterItem, Line
 from alert_rules.words.reader import ANYBODY, Reader, zone_of
 from models.calendar import epoch_ms

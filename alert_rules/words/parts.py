@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from alert_rules.inert import inert
+from alert_rules.words.inert import inert
 
 #: So many alerts of a group are told in full, what is new first.
 TOLD = 5

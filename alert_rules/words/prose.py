@@ -7,9 +7,9 @@ The only place that takes a text apart. What is in such a record as a field is t
 import re
 from collections.abc import Mapping
 
-from alert_rules.inert import inert
 from alert_rules.records.facts import AlertFacts, EnglishWords
 from alert_rules.records.message import Message
+from alert_rules.words.inert import inert
 from alert_rules.words.parts import TOLD, Letter, LetterItem, Line, behind_lines
 
 _STAMP = re.compile(r"^(?:STILL |ESCALATED |ACKNOWLEDGED |NO LONGER ACKNOWLEDGED )?\[[^\]]*\] ")

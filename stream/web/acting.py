@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from alert_rules.links import SILENCE, Link, LinkError, Links
+from alert_rules.tell.signed_links import SILENCE, LinkError, Links, SignedLink
 from models.calendar import iso
 from stream.options import wall_clock
 from stream.web.body import Bodies, NotRead
@@ -110,7 +110,7 @@ class Acting:
 
         return router
 
-    def _usable(self, token: str) -> Link:
+    def _usable(self, token: str) -> SignedLink:
         link = self._links.read(token, self._clock())
         if link.id in self._taken or self._used(link.id):
             raise LinkError("this link was used before: it works once", expired=True)
@@ -118,11 +118,11 @@ class Acting:
             raise LinkError("this alert has ended: there is nothing left to do", expired=True)
         return link
 
-    def _about(self, link: Link) -> str:
+    def _about(self, link: SignedLink) -> str:
         about = ", ".join(link.matchers) if link.act == "silence" and link.matchers else link.incident
         return f"{self._title(link.incident) or 'Alert'} ({about}), as {link.receiver}."
 
-    async def _do(self, link: Link, by: str, via: str) -> None:
+    async def _do(self, link: SignedLink, by: str, via: str) -> None:
         now = self._clock()
         if len(self._taken) > _TAKEN:
             self._taken = {id_: until for id_, until in self._taken.items() if until > now}
@@ -133,7 +133,7 @@ class Acting:
             self._taken.pop(link.id, None)  # nothing was done: it may be pressed again
             raise
 
-    async def _put_act(self, link: Link, by: str, via: str, now: int) -> None:
+    async def _put_act(self, link: SignedLink, by: str, via: str, now: int) -> None:
         made: dict[str, Any] = {"type": "act", "at": iso(now), "by": by, "via": via, "act": link.act, "incident": link.incident}
         made |= {"link": link.id, "link_expires": link.expires}
         if link.act == "silence":

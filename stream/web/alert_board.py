@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from alert_rules.evaluator import LISTED
+from alert_rules.judge.evaluate_alerts import LISTED
 from alert_rules.records.facts import gravity
 from models.fold import Changes, Record
 from stream.options import FoldSpec

@@ -15,8 +15,8 @@ import orjson
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Request, Response
 
-from alert_rules import durations
-from alert_rules.stages.silence import Silence, decode, encode
+from alert_rules.tell.stages.silence import Silence, decode, encode
+from alert_rules.words import durations
 from models.calendar import DAY_MS, epoch_ms, iso
 from stream.options import wall_clock
 from stream.web.api import to_json

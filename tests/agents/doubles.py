@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from alert_rules.delivery import Action, Delivery
+from alert_rules.tell.delivery import Action, Delivery
 from stream.settings import ReceiverEntry, Settings
 
 ALERT: dict[str, Any] = {

@@ -15,7 +15,7 @@ from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers.http import HttpNotifier
-from alert_rules.alerting import everything_to
+from alert_rules.parse.plan_file import everything_to
 from stream.app import Engine
 from stream.embedded import EmbeddedBroker
 from stream.options import EAGER, EngineOptions

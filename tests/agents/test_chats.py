@@ -15,9 +15,9 @@ from agents.notifiers.google_chat import GoogleChatNotifier
 from agents.notifiers.outline import outline
 from agents.notifiers.teams import TeamsNotifier
 from agents.notifiers.telegram import TelegramNotifier
-from alert_rules.delivery import Action, Delivery
-from alert_rules.links import LinkKey, Links
-from alert_rules.outcome import Rejected, Retry, Sent
+from alert_rules.tell.delivery import Action, Delivery
+from alert_rules.tell.outcome import Rejected, Retry, Sent
+from alert_rules.tell.signed_links import LinkKey, Links
 from tests.agents.chat_apis import (
     FOUND,
     TELEGRAM,

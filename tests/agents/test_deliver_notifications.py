@@ -9,8 +9,8 @@ import pytest
 
 from agents.deliver_notifications import Deliverer
 from agents.notifiers.base import Notifier
-from alert_rules.outbox import DeliverNotifications, Delivery
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.deliver_notifications import DeliverNotifications, Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from tests.agents.doubles import ALERT
 from tests.alert_rules.readings import records
 

@@ -22,10 +22,10 @@ from hypothesis import strategies as st
 
 from agents.notifiers import ReceiverError, build
 from agents.notifiers.email import EmailNotifier, compose, html, subject
-from alert_rules.delivery import Action, Delivery
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.links import LinkKey, Links
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.tell.delivery import Action, Delivery
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.signed_links import LinkKey, Links
 from tests.agents.doubles import ALERT, about, delivery, having
 from tests.alert_rules.readings import reading, records, rule
 from tests.browser import browser

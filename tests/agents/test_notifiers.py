@@ -28,8 +28,8 @@ from agents.notifiers.slack import SlackNotifier
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, TrelloNotifier
 from agents.notifiers.teams import TeamsNotifier
 from agents.notifiers.telegram import TelegramNotifier
-from alert_rules.outbox import DeliverNotifications
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.deliver_notifications import DeliverNotifications
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from models.events.dead_letter import decode
 from stream.metrics import Metrics
 from tests.agents.doubles import ALERT, delivery, having, raw, receiver

@@ -21,13 +21,13 @@ from agents.notifiers.http import payload
 from agents.notifiers.pagerduty import event
 from agents.notifiers.slack_blocks import news, render
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TrelloNotifier, fields
-from alert_rules.delivery import Delivery
-from alert_rules.dispatch import DispatchAlerts
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.finding import TOPIC as FINDINGS
-from alert_rules.inert import inert
-from alert_rules.plan import by_rule
-from alert_rules.watch import WatchEntities
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.finding import TOPIC as FINDINGS
+from alert_rules.judge.watch_entities import WatchEntities
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.dispatch_alerts import DispatchAlerts
+from alert_rules.tell.plan import by_rule
+from alert_rules.words.inert import inert
 from models.calendar import HOUR_MS
 from models.events.scalars import clean_text
 from models.fold import Record

@@ -21,7 +21,7 @@ from typing import ClassVar, Literal
 
 from agents.notifiers.base import Doubt, ReceiverSettings, SecretUrl
 from agents.notifiers.post import Poster
-from alert_rules.outcome import Outcome
+from alert_rules.tell.outcome import Outcome
 
 
 class PagerSettings(ReceiverSettings):

@@ -7,8 +7,8 @@ from typing import Any
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from agents.send_digest import LANE, NAME, send_digest, summed
-from alert_rules.plan import Alerting, Digest
-from alert_rules.stages.route import Route
+from alert_rules.tell.plan import Alerting, Digest
+from alert_rules.tell.stages.route import Route
 from models.calendar import epoch_ms
 from models.kpis.reading import Reading
 from stream.app import Engine

@@ -17,10 +17,10 @@ from agents.notifiers import ReceiverError, build
 from agents.notifiers.pagerduty import event
 from agents.notifiers.slack import SlackNotifier
 from agents.notifiers.slack_blocks import escape, news, render
-from alert_rules.delivery import Action
-from alert_rules.links import LinkKey, Links
-from alert_rules.outbox import DeliverNotifications
-from alert_rules.outcome import Rejected, Retry, Sent
+from alert_rules.tell.deliver_notifications import DeliverNotifications
+from alert_rules.tell.delivery import Action
+from alert_rules.tell.outcome import Rejected, Retry, Sent
+from alert_rules.tell.signed_links import LinkKey, Links
 from tests.agents.doubles import ALERT, about, delivery, having, receiver
 from tests.agents.slack_api import Slack, complaints, slack_api, texts
 from tests.alert_rules.readings import records

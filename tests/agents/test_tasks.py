@@ -10,8 +10,8 @@ from aiohttp import web
 from agents.notifiers import ReceiverError, build
 from agents.notifiers.apprise import AppriseNotifier
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, TrelloNotifier
-from alert_rules.delivery import Action
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.delivery import Action
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from tests.agents.doubles import ALERT, delivery, having, receiver
 
 FIRED = replace(delivery(), actions=(Action("ack", "Acknowledge", "https://v.example/act/x", "x"),))

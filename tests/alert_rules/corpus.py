@@ -12,17 +12,17 @@ from unittest.mock import patch
 
 import orjson
 
-from alert_rules import entity_timeline
-from alert_rules.alerting import everything_to, parse_alerting
-from alert_rules.dispatch import DispatchAlerts
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.health import Health
-from alert_rules.morning import SendDigest
-from alert_rules.outbox import DeliverNotifications
-from alert_rules.outcome import Rejected, Sent
-from alert_rules.plan import Alerting, Digest, by_rule
-from alert_rules.rule import Rule
-from alert_rules.timeline import _reading
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.rule import Rule
+from alert_rules.parse.plan_file import everything_to, parse_alerting
+from alert_rules.tell.deliver_notifications import DeliverNotifications
+from alert_rules.tell.dispatch_alerts import DispatchAlerts
+from alert_rules.tell.outcome import Rejected, Sent
+from alert_rules.tell.plan import Alerting, Digest, by_rule
+from alert_rules.tell.receiver_health import ReceiverHealth
+from alert_rules.tell.send_digest import SendDigest
+from alert_rules.trial import entity_test_run as entity_timeline
+from alert_rules.trial.rule_test_run import _reading
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from models.fold import Output, Record
 from models.kpis.reading import Reading
@@ -164,7 +164,7 @@ def dispatched(happened: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def failing() -> list[dict[str, Any]]:
     """What is said of a receiver that fails, and works again."""
-    health = Health(("chat", "mail"), lambda now: ("mail",), 5 * MINUTE_MS)
+    health = ReceiverHealth(("chat", "mail"), lambda now: ("mail",), 5 * MINUTE_MS)
     health.failed("chat", "HTTP 503: no: really", BASE, given_up=True)
     written = health.tick(BASE + 6 * MINUTE_MS) + health.worked("chat", BASE + 90 * MINUTE_MS)
     return [orjson.loads(output.value or b"") for output in written]
@@ -225,7 +225,7 @@ def rendered(tree: dict[str, Any]) -> dict[str, Any]:
     from agents.notifiers.pagerduty import event
     from agents.notifiers.slack_blocks import news, render
     from agents.notifiers.task import fields
-    from alert_rules.delivery import Delivery
+    from alert_rules.tell.delivery import Delivery
 
     one = Delivery("msg_1", "chat", str(tree["incident"]), 0, BEGIN, 0, BEGIN, None, tree)
     mail = compose(one, "Vigie <vigie@example.com>", ["ann@example.com"]).get_body(("plain",))

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from alert_rules.rule import Known, KpiFacts, Rule
-from alert_rules.schema import parse_rules
+from alert_rules.judge.rule import Known, KpiFacts, Rule
+from alert_rules.parse.rule_file import parse_rules
 from models.calendar import HOUR_MS, MINUTE_MS
 from models.fold import Record
 from models.kpis.reading import Reading

@@ -6,13 +6,13 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from alert_rules.alerting import parse_alerting
-from alert_rules.plan import Fallback
-from alert_rules.stages.inhibit import InhibitRule, cycles
-from alert_rules.stages.match import Matcher
-from alert_rules.stages.oncall import on_call
-from alert_rules.stages.route import match_routes
-from alert_rules.stages.times import parse_interval
+from alert_rules.judge.times import parse_interval
+from alert_rules.parse.plan_file import parse_alerting
+from alert_rules.tell.plan import Fallback
+from alert_rules.tell.stages.inhibit import InhibitRule, cycles
+from alert_rules.tell.stages.match import Matcher
+from alert_rules.tell.stages.oncall import on_call
+from alert_rules.tell.stages.route import match_routes
 from models.calendar import epoch_ms
 from tests.alert_rules.timeline import RECEIVERS, Line, plan
 from vigie.routes import app

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from alert_rules.document import json_schema
-from alert_rules.schema import ENTITY_KEYS, KEYS
+from alert_rules.parse.document import json_schema
+from alert_rules.parse.rule_file import ENTITY_KEYS, KEYS
 
 SHIPPED = sorted((Path(__file__).parents[2] / "alert_rules" / "rules").glob("*.yaml"))
 SCHEMA = json_schema()

@@ -5,19 +5,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.evaluate import AlertState, Kind, Transition, decode_state, encode_state, evaluate
-from alert_rules.rule import Rule
-from alert_rules.timeline import describe
+from alert_rules.judge.lifecycle import AlertChange, AlertState, TransitionKind, decode_state, encode_state, evaluate
+from alert_rules.judge.rule import Rule
+from alert_rules.trial.rule_test_run import describe
 from models.calendar import MINUTE_MS
 from tests.alert_rules.readings import BASE, reading, rule
 
 RULE = rule()
 
 
-def run(rule: Rule, *steps: tuple[float, float | None] | tuple[float, float | None, float]) -> tuple[list[str], list[Transition]]:
+def run(
+    rule: Rule, *steps: tuple[float, float | None] | tuple[float, float | None, float]
+) -> tuple[list[str], list[AlertChange]]:
     state: AlertState | None = None
     states: list[str] = []
-    said: list[Transition] = []
+    said: list[AlertChange] = []
     for step in steps:
         state, transitions = evaluate(rule, state, reading(*step))
         states.append(describe(state))
@@ -74,7 +76,13 @@ def test_life(changes: dict[str, Any], steps: list[Any], states: list[str], kind
 
 def test_one_incident_has_one_id_and_every_transition_its_own() -> None:
     _, said = run(rule(**{"for": 0}), (0, 0.19), (1, 0.10), (2, 0.18), (3, 0.3), (4, 0.1))
-    assert [t.kind for t in said] == [Kind.FIRED, Kind.UPGRADED, Kind.DOWNGRADED, Kind.RESOLVED, Kind.FIRED]
+    assert [t.kind for t in said] == [
+        TransitionKind.FIRED,
+        TransitionKind.UPGRADED,
+        TransitionKind.DOWNGRADED,
+        TransitionKind.RESOLVED,
+        TransitionKind.FIRED,
+    ]
     assert len({t.incident for t in said[:4]}) == 1
     assert said[4].incident != said[0].incident
     assert len({t.id for t in said}) == 5
@@ -88,14 +96,14 @@ def test_reason_and_times() -> None:
 
 
 def test_only_what_people_act_on_is_told() -> None:
-    assert {kind for kind in Kind if kind.told} == {"fired", "upgraded", "downgraded", "resolved"}
+    assert {kind for kind in TransitionKind if kind.told} == {"fired", "upgraded", "downgraded", "resolved"}
 
 
 def test_a_severity_that_left_the_ladder_is_downgraded() -> None:
     state, _ = evaluate(rule(**{"for": 0}), None, reading(0, 0.1))
     lone = replace(rule(**{"for": 0}), ladder=rule().ladder[:1])
     state, said = evaluate(lone, state, reading(1, 0.1))
-    assert (describe(state), [t.kind for t in said]) == ("warn", [Kind.DOWNGRADED])
+    assert (describe(state), [t.kind for t in said]) == ("warn", [TransitionKind.DOWNGRADED])
 
 
 VALUES = st.one_of(st.none(), st.sampled_from([0.10, 0.15, 0.16, 0.17, 0.18, 0.20, 0.21, 0.22, 0.3]))

@@ -5,7 +5,7 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.evaluator import EvaluateAlerts
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from models.calendar import iso
 from models.fold import Output, Record
 from models.roll import Wanted

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from alert_rules.dispatch import DispatchAlerts
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.finding import TOPIC as FINDINGS
-from alert_rules.plan import by_rule
-from alert_rules.watch import PAUSE_MS, WatchEntities
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.finding import TOPIC as FINDINGS
+from alert_rules.judge.watch_entities import PAUSE_MS, WatchEntities
+from alert_rules.tell.dispatch_alerts import DispatchAlerts
+from alert_rules.tell.plan import by_rule
 from models.calendar import DAY_MS
 from models.fold import Output, Record
 from models.states import LEAD_STATES, LeadState

@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
-from alert_rules.health import RULE, Health
-from alert_rules.outbox import DeliverNotifications
-from alert_rules.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.deliver_notifications import DeliverNotifications
+from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.tell.receiver_health import RULE, ReceiverHealth
 from models.fold import Record
 from tests.alert_rules.readings import BASE, records
 from tests.alert_rules.test_outbox import alert
@@ -27,7 +27,7 @@ class Post:
         self.start()
 
     def start(self) -> None:
-        health = Health(self.receivers, lambda now: self.fallback, 5 * MINUTE)
+        health = ReceiverHealth(self.receivers, lambda now: self.fallback, 5 * MINUTE)
         self.fold = DeliverNotifications(self.receivers, health=health)
         self.fold.restore(sorted(self.rows.items()))
 

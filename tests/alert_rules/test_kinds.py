@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from alert_rules.evaluate import AlertState, Transition, decode_state, encode_state, evaluate
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.message import written
-from alert_rules.posterior import change_of_count, change_of_share, of_interval
-from alert_rules.rule import Direction, Known, KpiFacts, Rule, Statistic
-from alert_rules.schema import parse_rules
-from alert_rules.stages.times import usual
-from alert_rules.timeline import describe, run
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.lifecycle import AlertChange, AlertState, decode_state, encode_state, evaluate
+from alert_rules.judge.posterior import change_of_count, change_of_share, of_interval
+from alert_rules.judge.rule import Direction, Known, KpiFacts, Rule, Statistic
+from alert_rules.judge.times import usual
+from alert_rules.judge.transition_record import written
+from alert_rules.parse.rule_file import parse_rules
+from alert_rules.trial.rule_test_run import describe, run
 from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS, epoch_ms
 from models.kpis.targets import Target, Targets
@@ -68,10 +68,10 @@ def past(value: float | None, now: float | None = None, **more: Any) -> dict[str
     return fields | {"value": now, "against": {"previous": {"value": value} | more}}
 
 
-def run_through(one: Rule, *steps: tuple[float, dict[str, Any]], base: int = BASE) -> tuple[list[str], list[Transition]]:
+def run_through(one: Rule, *steps: tuple[float, dict[str, Any]], base: int = BASE) -> tuple[list[str], list[AlertChange]]:
     state: AlertState | None = None
     states: list[str] = []
-    said: list[Transition] = []
+    said: list[AlertChange] = []
     for minutes, fields in steps:
         at = base + round(minutes * MINUTE_MS)
         seen = replace(reading(minutes, None, None), **{"at": at, "start": at, "kpi": one.kpi, "segment": {}} | fields)

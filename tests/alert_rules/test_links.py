@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.delivery import Delivery
-from alert_rules.links import LONGEST, Link, LinkError, LinkKey, Links, silencing
-from alert_rules.stages.match import Matcher, all_match
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.signed_links import LONGEST, LinkError, LinkKey, Links, SignedLink, silencing
+from alert_rules.tell.stages.match import Matcher, all_match
 from tests.alert_rules.readings import BASE
 
 OLD, NEW = LinkKey("2026-10", b"o" * 32), LinkKey("2026-11", b"n" * 32)
 LINKS = Links((NEW, OLD), "https://vigie.example.com/", 7 * 86_400_000)
-LINK = Link("ack", "i1", "boss", "msg_1", BASE + 60_000)
+LINK = SignedLink("ack", "i1", "boss", "msg_1", BASE + 60_000)
 
 
 def message(**changes: Any) -> Delivery:

@@ -5,17 +5,17 @@ import msgspec
 import orjson
 import pytest
 
-from alert_rules.durations import day_of, human, moment, parse, plural, working
-from alert_rules.evaluate import Transition, evaluate, orphaned
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.finding import TOPIC as FINDINGS
-from alert_rules.message import NOBODY, written
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.finding import TOPIC as FINDINGS
+from alert_rules.judge.lifecycle import AlertChange, evaluate, orphaned
+from alert_rules.judge.rule import Rule
+from alert_rules.judge.transition_record import NOBODY, written
+from alert_rules.judge.watch_entities import WatchEntities
 from alert_rules.records.facts import StateChange
-from alert_rules.rule import Rule
-from alert_rules.watch import WatchEntities
-from alert_rules.wording import number
 from alert_rules.words.alert import letter
+from alert_rules.words.durations import day_of, human, moment, parse, plural, working
 from alert_rules.words.parts import Letter
+from alert_rules.words.quantities import number
 from models.calendar import HOUR_MS, epoch_ms
 from models.fold import Record
 from models.owners import Owner, Owners
@@ -49,7 +49,7 @@ def test_the_whole_message() -> None:
     assert words_of(RULE, fired) == said
 
 
-def words_of(rule: Rule, transition: Transition, people: Owners = NOBODY) -> Letter:
+def words_of(rule: Rule, transition: AlertChange, people: Owners = NOBODY) -> Letter:
     return letter(written(rule, transition, people=people))
 
 

@@ -7,9 +7,9 @@ import orjson
 import pytest
 import yaml
 
-from alert_rules.alerting import parse_alerting
-from alert_rules.morning import SendDigest, latest
-from alert_rules.plan import Alerting, Digest
+from alert_rules.parse.plan_file import parse_alerting
+from alert_rules.tell.plan import Alerting, Digest
+from alert_rules.tell.send_digest import SendDigest, latest
 from models.calendar import DAY_MS, HOUR_MS, epoch_ms
 from models.fold import Record
 from models.kpis.reading import Reading

@@ -8,10 +8,10 @@ import pytest
 from agents.notifiers.email import html
 from agents.notifiers.slack_blocks import news
 from agents.notifiers.task import TrelloNotifier
-from alert_rules.note import LISTED, NAMED, TOLD, note
-from alert_rules.plan import by_rule
 from alert_rules.records.alerts import Transition
-from alert_rules.stages.dedup import Notice
+from alert_rules.tell.group_message import LISTED, NAMED, TOLD, group_message
+from alert_rules.tell.plan import by_rule
+from alert_rules.tell.stages.dedup import Notice
 from tests.agents.doubles import about
 from tests.alert_rules.timeline import Line
 
@@ -41,7 +41,7 @@ def alert(name: str, since: int = 0, severity: str = "warn", **more: Any) -> dic
 def told(
     alerts: list[dict[str, Any]], news: dict[str, str], kind: str = "fired", ended: frozenset[str] = frozenset()
 ) -> dict[str, Any]:
-    message = note(
+    message = group_message(
         Notice(kind, "because", news), msgspec.convert(alerts, list[Transition]), ended, thread="t", number=1,
         group={"rule": "lead-unanswered"}, route="{}", now=0, receivers=["chat"],
     )  # fmt: skip

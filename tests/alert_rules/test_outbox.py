@@ -3,8 +3,8 @@ from typing import Any
 import orjson
 import pytest
 
-from alert_rules.outbox import DeliverNotifications, Delivery
-from alert_rules.outcome import LONGEST_WAIT, Rejected, Retry, Sent, backoff
+from alert_rules.tell.deliver_notifications import DeliverNotifications, Delivery
+from alert_rules.tell.outcome import LONGEST_WAIT, Rejected, Retry, Sent, backoff
 from models.calendar import DAY_MS
 from models.events.dead_letter import decode
 from models.fold import Changes, Row
@@ -224,7 +224,7 @@ def test_what_a_receiver_gave_back_comes_with_the_next_message_of_the_incident_a
 
 
 def test_memos_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alert_rules.outbox.MEMOS", 3)
+    monkeypatch.setattr("alert_rules.tell.deliver_notifications.MEMOS", 3)
     fold = outbox(*(alert(f"t{n}", f"i{n}") for n in range(5)))
     for n in range(5):
         (delivery,) = fold.take(BASE)

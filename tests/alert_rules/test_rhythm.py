@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.dispatch import DispatchAlerts
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.finding import TOPIC, Finding
-from alert_rules.plan import everything_to
-from alert_rules.rhythm import MOST, WatchSenders
-from alert_rules.rule import Known, Rule
-from alert_rules.schema import parse_rules
-from alert_rules.stages.times import usual
-from alert_rules.watch import WatchEntities
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.finding import TOPIC, EntityFinding
+from alert_rules.judge.rule import Known, Rule
+from alert_rules.judge.times import usual
+from alert_rules.judge.watch_entities import WatchEntities
+from alert_rules.judge.watch_senders import MOST, WatchSenders
+from alert_rules.parse.rule_file import parse_rules
+from alert_rules.tell.dispatch_alerts import DispatchAlerts
+from alert_rules.tell.plan import everything_to
 from models.beats import BEATS
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, calendar, epoch_ms
@@ -59,7 +59,7 @@ def office(weeks: float, end: int = MONDAY, sender: str = "crm", topic: str = "d
 def after(watch: WatchSenders, now: int, *heard: Record) -> list[tuple[str, float, str | None]]:
     watch.fold(list(heard))
     watch.tick(now)
-    found = [Finding.decode(o.value) for o in watch.changes().outputs if o.topic == TOPIC and o.value is not None]
+    found = [EntityFinding.decode(o.value) for o in watch.changes().outputs if o.topic == TOPIC and o.value is not None]
     return [(f.segment["sender"], round(f.value or 0, 1), f.over) for f in found]
 
 
@@ -220,7 +220,7 @@ def transitions(fold: EvaluateAlerts) -> list[bytes]:
 def silent(feeds: str) -> tuple[EvaluateAlerts, list[bytes]]:
     alerts, at = EvaluateAlerts([rule()]), reading(0, 0.1).at
     facts = {"sender": "crm", "feeds": feeds, "last": "2026-01-01T00:00:00Z", "silence": 4}
-    finding = Finding("one", {"sender": "crm"}, at, 4.0, "hours", None, facts)
+    finding = EntityFinding("one", {"sender": "crm"}, at, 4.0, "hours", None, facts)
     alerts.fold([Record(TOPIC, 0, 0, at, finding.key, finding.encode(), ())])
     return alerts, transitions(alerts)
 
@@ -246,7 +246,7 @@ def test_an_alert_on_what_a_silent_sender_feeds_is_inhibited_and_says_so(feeds: 
     assert (decision["outcome"], decision["stage"]) == ("held", "inhibit")
     assert decision["reason"].startswith("crm, which feeds deals, has been silent since 2026-01-01T00:00:00Z")
     # It sends again, and what still holds is told.
-    over = Finding("one", {"sender": "crm"}, at + 120_000, 0, "hours", None, {}, "it sends again")
+    over = EntityFinding("one", {"sender": "crm"}, at + 120_000, 0, "hours", None, {}, "it sends again")
     senders.fold([Record(TOPIC, 0, 0, at, over.key, over.encode(), ())])
     dispatch.fold(records("alerts", *transitions(senders), timestamp=at + 120_000))
     dispatch.tick(at + 180_000)

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from alert_rules.schema import parse_rules
+from alert_rules.parse.rule_file import parse_rules
 from tests.alert_rules.readings import KNOWN, tree
 
 FILE = "rules/win-rate-drop.yaml"

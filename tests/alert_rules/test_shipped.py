@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from alert_rules.condition import Kind
-from alert_rules.evaluate import AlertState, Hold, Phase, orphaned
-from alert_rules.evaluate import Kind as Transitions
-from alert_rules.evaluate import _reason as evaluate_reason
-from alert_rules.finding import FACTS
-from alert_rules.message import written
-from alert_rules.rule import Moment, Rule, Timeline
-from alert_rules.timeline import run
+from alert_rules.judge.condition import ConditionKind
+from alert_rules.judge.finding import FACTS
+from alert_rules.judge.lifecycle import AlertState, Hold, Phase, orphaned
+from alert_rules.judge.lifecycle import TransitionKind as Transitions
+from alert_rules.judge.lifecycle import _reason as evaluate_reason
+from alert_rules.judge.rule import Moment, Rule, Timeline
+from alert_rules.judge.transition_record import written
+from alert_rules.trial.rule_test_run import run
 from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS
 from models.kpis.reading import Reading
@@ -45,7 +45,7 @@ def test_its_tests_notice_other_thresholds(shipped: Rule) -> None:
             replace(step, threshold=step.threshold * moved - (0.1 if not step.threshold else 0), clear=step.clear * moved)
             for step in shipped.ladder
         )
-        assert run(replace(shipped, ladder=ladder)) or shipped.condition.kind is Kind.ABSENT, moved
+        assert run(replace(shipped, ladder=ladder)) or shipped.condition.kind is ConditionKind.ABSENT, moved
     for name, nothing in (("wait", 0), ("min_samples", 0), ("sure", None), ("times", ())):
         if getattr(shipped, name):
             assert run(replace(shipped, **{name: nothing})), name

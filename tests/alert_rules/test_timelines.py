@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from alert_rules.plan import by_rule, everything_to
+from alert_rules.tell.plan import by_rule, everything_to
 from bench.held import PLANS, dispatch, listing
 from models.calendar import epoch_ms
 from tests.alert_rules.timeline import Line

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.entity import MOST_ODDS, remember
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.finding import TOPIC, Finding
-from alert_rules.rule import Known, Rule
-from alert_rules.schema import parse_rules
-from alert_rules.stages.times import parse_interval, usual
-from alert_rules.stages.worktime import reach, worked
-from alert_rules.watch import AT_ONCE, LIMITS, PREDICTIONS, WatchEntities
+from alert_rules.judge.entity_condition import MOST_ODDS, remember
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.judge.finding import TOPIC, EntityFinding
+from alert_rules.judge.rule import Known, Rule
+from alert_rules.judge.times import parse_interval, usual
+from alert_rules.judge.watch_entities import AT_ONCE, LIMITS, PREDICTIONS, WatchEntities
+from alert_rules.judge.worktime import reach, worked
+from alert_rules.parse.rule_file import parse_rules
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, epoch_ms
 from models.fold import Output, PartitionFold, Record, Row
 from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState
@@ -81,7 +81,7 @@ def odds(win: float, at: int, id_: str = "D-1") -> Record:
 
 def said(outputs: list[Output]) -> list[tuple[str, float | None, str | None]]:
     """Of each finding: which, its value, and why it is over."""
-    found = [Finding.decode(o.value) for o in outputs if o.topic == TOPIC and o.value is not None]
+    found = [EntityFinding.decode(o.value) for o in outputs if o.topic == TOPIC and o.value is not None]
     return [(next(iter(f.segment.values())), f.value and round(f.value, 2), f.over) for f in found]
 
 
@@ -139,7 +139,7 @@ def test_the_end_takes_the_record_back() -> None:
     watch.fold([record(DEAL_STATES, "D-1", None)])
     last, gone = watch.changes().outputs
     assert last.key == gone.key == b"one|deal=D-1"
-    assert (Finding.decode(last.value or b"").over, gone.value) == ("it is gone", None)
+    assert (EntityFinding.decode(last.value or b"").over, gone.value) == ("it is gone", None)
     assert len(watch) == 0
 
 

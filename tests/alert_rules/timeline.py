@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 import yaml
 
-from alert_rules.alerting import Alerting, everything_to, parse_alerting
-from alert_rules.dispatch import DispatchAlerts
-from alert_rules.durations import human, parse
+from alert_rules.parse.plan_file import Alerting, everything_to, parse_alerting
+from alert_rules.tell.dispatch_alerts import DispatchAlerts
+from alert_rules.words.durations import human, parse
 from models.calendar import iso
 from models.fold import Record
 from tests.alert_rules.readings import BASE

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.condition import VALUE, Condition, measured
-from alert_rules.condition import Kind as ConditionKind
+from alert_rules.judge.condition import VALUE, Condition, measured
+from alert_rules.judge.condition import ConditionKind as ConditionKind
 from models import evolve, panes
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS, iso

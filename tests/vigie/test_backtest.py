@@ -9,7 +9,7 @@ import yaml
 from rich.progress import Progress
 from typer.testing import CliRunner
 
-from alert_rules.backtest import GUARDS
+from alert_rules.trial.backtest import GUARDS
 from models.calendar import iso
 from stream.settings import Settings
 from vigie.__main__ import app

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from alert_rules.dispatch import DispatchAlerts
-from alert_rules.evaluator import EvaluateAlerts
-from alert_rules.plan import everything_to
+from alert_rules.judge.evaluate_alerts import EvaluateAlerts
+from alert_rules.tell.dispatch_alerts import DispatchAlerts
+from alert_rules.tell.plan import everything_to
 from stream.settings import Settings, load
 from tests.alert_rules.readings import reading, records, rule, tree
 from tests.alert_rules.test_evaluator import transitions

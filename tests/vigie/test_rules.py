@@ -4,7 +4,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from alert_rules.rule import Severity
+from alert_rules.judge.rule import Severity
 from stream.catalogue import load_catalogue
 from tests.alert_rules.readings import tree
 from vigie.rules import RulesError, app, check, load_rules

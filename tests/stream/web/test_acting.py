@@ -13,8 +13,8 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from alert_rules.delivery import Delivery
-from alert_rules.links import LinkKey, Links
+from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.signed_links import LinkKey, Links
 from stream.web.acting import Acting
 from stream.web.page import SecureHeaders, router
 from stream.web.server import serve

@@ -1,0 +1,373 @@
+"""Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from alert_rules.judge.condition import ConditionKind, measured
+from alert_rules.judge.explanation import PageLink, explanation, no_link, standing
+from alert_rules.judge.finding import TOPIC as FINDINGS
+from alert_rules.judge.finding import EntityFinding
+from alert_rules.judge.lifecycle import AlertChange, AlertState, Phase, decode_state, encode_state, evaluate, orphaned
+from alert_rules.judge.reading import dimension, observe, sample
+from alert_rules.judge.rule import Direction, Rule
+from alert_rules.judge.transition_record import NOBODY, summary, written
+from alert_rules.records.alerts import encode
+from alert_rules.records.dead_letter import dead_output
+from models.calendar import MINUTE_MS, iso
+from models.events.refused import Reason
+from models.fold import Changes, Output, Record, Row
+from models.kpis.reading import Reading
+from models.owners import Owners
+from models.panes import TOTAL
+from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
+
+_NUMBERS = (int, float, type(None))
+#: So many alerts are listed at most (some 35 µs each): in a storm the list must not hold up the loop that folds.
+LISTED = 500
+#: The row that says when a reading was heard last, to the minute.
+HEARD = "heard"
+#: Readings come every few seconds: where none came for so long (ms), nobody looked, and nothing is known of that time.
+GAP_MS = 2 * MINUTE_MS
+
+
+class EvaluateAlerts:
+    """The one partition of readings, folded into the state of every (rule, segment) that is not inactive.
+
+    Rows: ``rule|segment`` to the state's JSON. Outputs: every transition, on ``alerts``, keyed by incident.
+    """
+
+    def __init__(self, rules: Iterable[Rule], link: PageLink = no_link, people: Owners = NOBODY, *, gap: int = 0) -> None:
+        """``link`` gives the address of a deal's or lead's page, ``people`` who is behind an owner's id.
+
+        ``gap``: time in which no reading came for so long (ms) does not count towards ``for`` (0: all time does; in a replay
+        readings are as far apart as its steps).
+        """
+        self._gap, self._heard = gap, 0
+        self._link, self._people = link, people
+        self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
+        self._states: dict[str, AlertState] = {}
+        self._standing: Counter[str] = Counter()  # alerts by rule
+        self._on: Counter[str] = Counter()  # alerts that stand, by their readings' key
+        self._orphans: list[tuple[AlertState, str]] = []  # with why nothing will end them
+        self._take(rules)
+        self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
+        self._latest: dict[str, Reading] = {}  # of the alerts that stand, for those who look; not state
+        self._dirty: set[str] = set()
+        self._outputs: list[Output] = []
+        self.refused = 0  # readings that could not be read, since the start
+
+    def use(self, rules: Iterable[Rule]) -> None:
+        """Take other rules: alerts go on under the new thresholds; those whose rule is gone, or watches something else, end."""
+        before = self.rules
+        self._take(rules)
+        self._on.clear()
+        self._standing.clear()
+        for state in self._states.values():
+            self._count(state.rule, state.segment, 1)
+            old, new = before.get(state.rule), self.rules.get(state.rule)
+            if old is not None and new is not None and _watches(old) != _watches(new):
+                self._orphans.append((state, f"the rule {state.rule} watches something else now"))
+            else:
+                self._adopt(state)
+
+    def _adopt(self, state: AlertState) -> None:
+        """Note an alert that nothing will end because its rule is not there, or is told by something else."""
+        rule = self.rules.get(state.rule)
+        if rule is None:
+            self._orphans.append((state, f"the rule {state.rule} is no longer there"))
+        elif rule.by != (state.segment.partition("=")[0] if "=" in state.segment else None):
+            self._orphans.append((state, f"the rule {state.rule} watches something else now"))
+
+    def _take(self, rules: Iterable[Rule]) -> None:
+        self.rules = {rule.id: rule for rule in rules}
+        self._watching: dict[tuple[str, str, str | None], list[Rule]] = {}
+        for rule in self.rules.values():
+            if rule.kpi:
+                self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
+        self._clear = {name: _clear(rules) for name, rules in self._watching.items()}
+
+    @property
+    def wanted(self) -> set[Wanted]:
+        """The readings that the rules need, each with what it is to be compared with."""
+        return {
+            Wanted(*name, frozenset().union(*(rule.condition.against for rule in rules)))
+            for name, rules in self._watching.items()
+        }
+
+    def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        """Take the states back; those of rules that are gone are ended at the next tick."""
+        for key, value in rows:
+            tree = orjson.loads(value)
+            if key.decode() == HEARD:
+                self._heard = tree
+                continue
+            state = decode_state(tree)
+            self._states[key.decode()] = state
+            if tree.get("because"):
+                self._because[key.decode()] = tree["because"]
+            self._count(state.rule, state.segment, 1)
+            self._adopt(state)
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Evaluate the rules that watch each reading; what is not a reading becomes a dead letter.
+
+        A record without a value says that its segment has no readings any more.
+        """
+        for record in records:
+            if record.topic == FINDINGS:
+                self._find(record)
+                continue
+            if record.value is None:
+                self._vanished(record)
+                continue
+            if self._gap:
+                self._hear(record.timestamp)
+            if self._well(record.value):
+                continue
+            try:
+                reading = observe(record.value)
+            except ValueError as error:
+                self.refused += 1
+                self._outputs.append(dead_output(record, Reason.INVALID_DATA, f"{record.topic}: {error}", record.timestamp))
+                continue
+            for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
+                self._evaluate(rule, reading)
+
+    def _hear(self, now: int) -> None:
+        """Note when readings come; after a time without any, what waits goes on waiting as if that time had not been."""
+        if self._heard and now - self._heard > self._gap:
+            for key, state in self._states.items():
+                if state.blind is None:
+                    self._states[key] = replace(state, blind=max(self._heard, state.at))
+                    self._dirty.add(key)
+        if now // MINUTE_MS > self._heard // MINUTE_MS:
+            self._dirty.add(HEARD)
+        self._heard = max(self._heard, now)
+
+    def _well(self, value: bytes) -> bool:
+        """Whether a reading breaches no step of any rule, and no alert stands on it: by far the most end here, unread."""
+        try:
+            tree = orjson.loads(value)
+            kpi, window, segment, number = tree["kpi"], tree["window"], tree["segment"], tree["value"]
+            dimension = next(iter(segment), None)
+            clear = self._clear.get((kpi, window, dimension))
+            if clear is None or type(number) not in _NUMBERS or not (number is None or clear[0] <= number <= clear[1]):
+                return False
+        except (ValueError, KeyError, TypeError):
+            return False  # whoever reads it says what is wrong
+        if not self._on:
+            return True
+        place = TOTAL if dimension is None else f"{dimension}={segment[dimension]}"
+        return not self._on.get(f"{kpi}|{window}|{place}")
+
+    def _find(self, record: Record) -> None:
+        """Take a finding about a single deal, lead or sender; what is over ends with its reason."""
+        if record.value is None:
+            return  # the one before has said why
+        try:
+            finding = EntityFinding.decode(record.value)
+        except ValueError as error:
+            self.refused += 1
+            self._outputs.append(dead_output(record, Reason.INVALID_DATA, f"{record.topic}: {error}", record.timestamp))
+            return
+        rule, reading = self.rules.get(finding.rule), finding.reading()
+        if rule is None:
+            return
+        if finding.over is None:
+            self._evaluate(rule, reading)
+            return
+        key = f"{rule.id}|{reading.segment_name}"
+        state = self._states.get(key)
+        if state is not None:
+            self._forget(key, rule.id)
+            self._dirty.add(key)
+            ended = orphaned(state, max(finding.at, state.at), finding.over)
+            self._say(rule, replace(ended, reading=reading))
+
+    def _evaluate(self, rule: Rule, reading: Reading) -> None:
+        key = f"{rule.id}|{reading.segment_name}"
+        before = self._states.get(key)
+        after, transitions = evaluate(rule, before, reading)
+        if after is None and before is None:
+            return
+        if before is None and self._standing[rule.id] >= rule.groups:
+            self.beyond[rule.id] = self.beyond.get(rule.id, 0) + 1
+            return
+        # Not every reading is explained: what was said last holds until then.
+        because = reading.because or self._because.get(key)
+        if after is not None:
+            self._latest[key] = reading
+            if reading.because:
+                self._because[key] = reading.because
+                self._dirty.add(key)
+        if after is before:
+            return
+        if after is None:
+            self._forget(key, rule.id)
+        else:
+            if before is None:
+                self._count(rule.id, after.segment, 1)
+            self._states[key] = after
+        self._dirty.add(key)
+        for transition in transitions:
+            self._say(rule, transition, because)
+
+    def _count(self, rule: str, segment: str, by: int) -> None:
+        self._standing[rule] += by
+        watching = self.rules.get(rule)
+        if watching is not None:
+            place = f"{watching.kpi}|{watching.window}|{segment}"
+            self._on[place] += by
+            if not self._on[place]:
+                del self._on[place]
+
+    def _forget(self, key: str, rule: str) -> None:
+        self._count(rule, self._states.pop(key).segment, -1)
+        self._latest.pop(key, None)
+        self._because.pop(key, None)
+
+    def _vanished(self, record: Record) -> None:
+        """End the alerts of a segment that has no readings any more: their topic's record has been taken back."""
+        kpi, _, rest = (record.key or b"").decode(errors="replace").partition("|")
+        window, _, segment = rest.partition("|")
+        by = segment.partition("=")[0] if "=" in segment else None
+        for rule in self._watching.get((kpi, window, by), ()):
+            key = f"{rule.id}|{segment}"
+            state = self._states.get(key)
+            if state is not None:
+                self._forget(key, rule.id)
+                self._dirty.add(key)
+                self._say(rule, orphaned(state, max(record.timestamp, state.at), f"{segment} has no readings any more"))
+
+    def _say(self, rule: Rule, transition: AlertChange, because: Mapping[str, Any] | None = None) -> None:
+        why = explanation(rule, transition, because, self._link, self._people) if transition.kind.told else None
+        self._outputs.append(Output("alerts", transition.incident.encode(), encode(written(rule, transition, why, self._people))))
+
+    def tick(self, now: int) -> None:
+        """End the alerts of rules that are gone. Nothing else: the readings' own times are what counts."""
+        for state, why in self._orphans:
+            key = f"{state.rule}|{state.segment}"
+            if self._states.get(key) is not state:
+                continue
+            self._forget(key, state.rule)
+            self._dirty.add(key)
+            self._say(_gone(state), orphaned(state, now, why))
+        self._orphans.clear()
+
+    def changes(self) -> Changes:
+        """Return the rows and transitions since the last call."""
+        rows = [Row(key.encode(), self._row(key)) for key in sorted(self._dirty)]
+        outputs, self._outputs = self._outputs, []
+        self._dirty.clear()
+        return Changes(rows, outputs)
+
+    def _row(self, key: str) -> bytes | None:
+        if key == HEARD:
+            return orjson.dumps(self._heard)
+        state, because = self._states.get(key), self._because.get(key)
+        if state is None:
+            return None
+        return orjson.dumps(encode_state(state) | ({} if because is None else {"because": because}))
+
+    def stand(self, reading: Reading) -> Stand | None:
+        """Return how a reading stands to each step of the rules that watch it, None where all is clear."""
+        found: list[int] = []
+        for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
+            value = measured(rule.condition, reading, rule.min_samples)
+            for step in rule.ladder:
+                if value is None:
+                    found.append(CLEAR)
+                elif step.breached(rule.direction, value):
+                    found.append(BREACHED)
+                else:
+                    found.append(CLEAR if step.cleared(rule.direction, value) else UNCLEAR)
+        return tuple(found) if any(found) else None
+
+    def current(self, limit: int = LISTED) -> list[dict[str, Any]]:
+        """Return the alerts that stand, gravest and oldest first, ``limit`` at most, as ``GET /api/alerts`` shows them."""
+        order = {Phase.FIRING: 0, Phase.RECOVERING: 1, Phase.PENDING: 2}
+        states = heapq.nsmallest(
+            limit, self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
+        )
+        return [self._shown(key, state) for key, state in states]
+
+    def incidents(self) -> set[str]:
+        """Return the ids of all the alerts that stand."""
+        return {state.incident for state in self._states.values()}
+
+    def _shown(self, key: str, state: AlertState) -> dict[str, Any]:
+        rule, reading = self.rules.get(state.rule), self._latest.get(key)
+        name, _, place = state.segment.partition("=")
+        step = rule.step(state.severity) if rule is not None else None
+        return {
+            "id": state.incident,
+            "rule": state.rule,
+            "kpi": rule.kpi or None if rule else None,
+            "title": (rule.title or rule.kpi) if rule else None,
+            "summary": summary(rule, state.segment, state.severity, state.started, reading, self._people) if rule else None,
+            "window": rule.window or None if rule else None,
+            "segment": {} if state.segment == "total" else {name: place},
+            "state": state.phase.value,
+            "severity": state.severity.value,
+            "since": iso(state.started),
+            "fired": None if state.fired is None else iso(state.fired),
+            "value": reading.value if reading else None,
+            "sample": sample(reading) if reading else None,
+            "at": iso(reading.at if reading else state.at),
+            "unit": rule.unit if rule else None,
+            "condition": rule.condition.kind.value if rule else None,
+            "measured": measured(rule.condition, reading, 0) if rule and reading else None,
+            "threshold_unit": rule.measure_unit if rule else None,
+            "threshold": step.threshold if step else None,
+            "direction": rule.direction.value if rule else None,
+            "labels": dict(rule.labels) if rule else {},
+            "runbook": rule.runbook if rule else None,
+            "explanation": standing(rule, state, reading, self._because.get(key), self._link, self._people) if rule else None,
+        }
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Return how many alerts stand by (rule, severity, state), zeros included: ``vigie_alerts``."""
+        counts = {
+            (rule.id, step.severity.value, phase.value): 0
+            for rule in self.rules.values()
+            for step in rule.ladder
+            for phase in Phase
+        }
+        for state in self._states.values():
+            label = (state.rule, state.severity.value, state.phase.value)
+            counts[label] = counts.get(label, 0) + 1
+        return counts
+
+
+def _clear(rules: Iterable[Rule]) -> tuple[float, float] | None:
+    """Return between which values no step of the rules is breached, None where that cannot be told by the value alone."""
+    low, high = -math.inf, math.inf
+    for rule in rules:
+        if rule.condition.kind is not ConditionKind.VALUE:
+            return None
+        if rule.direction is Direction.BELOW:
+            low = max(low, rule.ladder[0].threshold)
+        else:
+            high = min(high, rule.ladder[0].threshold)
+    return low, high
+
+
+def _watches(rule: Rule) -> object:
+    """Return what makes two versions of a rule watch the same."""
+    watched = rule.entity.watched if rule.entity is not None else None
+    return rule.kpi, rule.window, rule.by, rule.condition, rule.direction, watched
+
+
+def _gone(state: AlertState) -> Rule:
+    """Return what is left of a rule that is no longer there: enough to say that its alert has ended."""
+    return Rule(
+        id=state.rule, kpi="", window="", by=state.segment.partition("=")[0] if "=" in state.segment else None,
+        direction=Direction.BELOW, ladder=(), wait=0, min_samples=0, labels={},
+        summary="", runbook="docs/alerts.md", tests=(), title=state.rule,
+    )  # fmt: skip

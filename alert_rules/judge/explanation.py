@@ -1,0 +1,129 @@
+"""Why is an alert as it is: what was before, what moved it, who is behind it, what would end it?
+
+The numbers come with the reading (``models/kpis/explain.py``), made at the reading's own instant. Here they become the
+explanation that travels with a transition.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from alert_rules.judge.condition import ConditionKind as Condition
+from alert_rules.judge.finding import FACTS
+from alert_rules.judge.lifecycle import AlertChange, AlertState, Phase, TransitionKind
+from alert_rules.judge.rule import Direction, Rule, Statistic
+from alert_rules.records.facts import Ends, Severity
+from alert_rules.words.inert import inert
+from alert_rules.words.quantities import number
+from alert_rules.words.reader import ANYBODY
+from models.calendar import iso
+from models.kpis.reading import Reading
+from models.owners import Owners
+
+#: Gives the address of the page of a deal or lead (``deal`` or ``lead``, its id, its sender), None where there is none.
+PageLink = Callable[[str, str, str], str | None]
+
+
+def no_link(kind: str, id: str, sender: str) -> str | None:
+    """Know no addresses."""
+    return None
+
+
+def explanation(
+    rule: Rule, transition: AlertChange, because: Mapping[str, Any] | None, link: PageLink, people: Owners
+) -> dict[str, Any]:
+    """Return a transition's explanation, ready for JSON.
+
+    What came with the reading (``previous``, ``change``, ``parts``, ``moved_by``, ``total``, ``behind``), ``target`` where the
+    rule has one, and ``resolves``: what would end the alert, in words.
+    """
+    ends = None if transition.kind is TransitionKind.RESOLVED else ends_of(rule, transition.severity, transition.reading)
+    return _made(transition.reading, because, link, people, _resolves(rule, ends, transition.reading))
+
+
+def standing(
+    rule: Rule, state: AlertState, reading: Reading | None, because: Mapping[str, Any] | None, link: PageLink, people: Owners
+) -> dict[str, Any] | None:
+    """Return the explanation of an alert that stands, None while it is only pending."""
+    if state.phase is Phase.PENDING:
+        return None
+    ends = ends_of(rule, state.severity, reading)
+    return _made(reading, because, link, people, _resolves(rule, ends, reading))
+
+
+def _made(
+    reading: Reading | None, because: Mapping[str, Any] | None, link: PageLink, people: Owners, ends: str | None
+) -> dict[str, Any]:
+    found = dict(because or {})
+    if reading is not None and reading.against and "target" in reading.against:
+        found["target"] = dict(reading.against["target"])
+    if reading is not None and (facts := (reading.against or {}).get(FACTS)) is not None and "behind" not in found:
+        if "sender" not in reading.segment:  # a silent connector is no deal
+            found["behind"] = [_itself(reading, facts)]
+    if reading is not None and reading.since is not None:
+        found["since"] = iso(reading.since)
+    if "behind" in found:
+        found["behind"] = [_linked(one, link, people) for one in found["behind"]]
+    if ends is not None:
+        found["resolves"] = ends
+    return found
+
+
+def _itself(reading: Reading, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the deal or lead that an alert about a single one is about."""
+    kind, id = next(iter(reading.segment.items()))
+    amount = facts.get("amount")
+    known = [None if amount is None else number(amount, "money", reading.currency), facts.get("stage")]
+    said = ", ".join(inert(str(one)) for one in known if one)
+    found = {"id": id, "name": facts.get("name"), "entity": kind, "said": said, "amount": amount, "owner": facts.get("owner")}
+    return {name: value for name, value in found.items() if value is not None} | {"sender": facts.get("sender") or ""}
+
+
+def _linked(one: Mapping[str, Any], link: PageLink, people: Owners) -> dict[str, Any]:
+    url = link(str(one.get("entity", "deal")), str(one["id"]), str(one.get("sender", "")))
+    shown = {name: value for name, value in one.items() if name != "sender"}
+    if one.get("owner"):
+        # The id stays beside it, for programs; people read the name.
+        shown["said"] = ", ".join(part for part in (one.get("said"), inert(people.name(str(one["owner"])))) if part)
+    return shown if url is None else {**shown, "url": url}
+
+
+def ends_of(rule: Rule, severity: Severity, reading: Reading | None) -> Ends | None:
+    """Return what the reading must become for the alert to end, None for rules that do not say it by a threshold."""
+    step = rule.ladder[0] if rule.ladder else None
+    if step is None or rule.condition.kind in (Condition.ENTITY, Condition.SOURCE):
+        return None
+    if rule.condition.kind is Condition.ABSENT:
+        return Ends()
+    top = rule.step(severity)
+    graver = top if top is not None and top.severity is not step.severity else None
+    return Ends(
+        clear=step.clear,
+        keep=rule.keep,
+        severity=None if graver is None else graver.severity,
+        severity_clear=None if graver is None else graver.clear,
+        cases=_needed(rule, step.clear, reading) or None,
+    )
+
+
+def _resolves(rule: Rule, ends: Ends | None, reading: Reading | None) -> str | None:
+    if ends is None:
+        return None
+    return ANYBODY.words.resolves(ends, rule.direction, rule.measure_unit, reading.currency if reading is not None else None)
+
+
+def _needed(rule: Rule, clear: float, reading: Reading | None) -> int | None:
+    """Return how many good cases in a row would bring a share back to its clearing level, if nothing leaves the window."""
+    if rule.condition.kind is not Condition.VALUE or rule.unit != "ratio" or rule.statistic is not Statistic.BETA:
+        return None
+    if (
+        reading is None
+        or reading.numerator is None
+        or not reading.denominator
+        or not 0 <= reading.numerator <= reading.denominator
+    ):
+        return None
+    hits, cases = reading.numerator, reading.denominator
+    if rule.direction is Direction.BELOW:
+        return math.ceil((clear * cases - hits) / (1 - clear) - 1e-9) if clear < 1 and hits < clear * cases else None
+    return math.ceil(hits / clear - cases - 1e-9) if clear > 0 and hits > clear * cases else None

@@ -1,0 +1,88 @@
+"""What do the tests of a rule on deals or leads say: what is heard of one, when, and which state after each?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from alert_rules.judge.entity_condition import ATTRIBUTES, EntityCondition, Watched
+from alert_rules.judge.rule import Known, Moment, Timeline
+from alert_rules.parse.reader import Reader, kind_of
+from alert_rules.parse.rule_test_file import EXPECTED, check_speaks
+from alert_rules.words.suggest import near
+
+TEST_KEYS = ("name", "limits", "usual", "timeline")
+MOMENT_KEYS = ("at", "set", "expect", "says")
+#: What may be heard of one at a moment, beside its attributes.
+HEARD = {"deal": ("amount", "win", "status"), "lead": ("contacted", "score", "status"), "sender": ("event",)}
+STATUSES = {
+    "deal": ("open", "won", "lost", "unknown", "gone"),
+    "lead": ("open", "converted", "disqualified", "unknown", "gone"),
+    "sender": (),
+}
+
+
+def read_entity_tests(reader: Reader, tree: Mapping[str, Any], condition: EntityCondition, known: Known) -> tuple[Timeline, ...]:
+    """Return the timelines; at least one must fire and one stay silent."""
+    tests = tree.get("tests")
+    if not isinstance(tests, list) or not tests:
+        reader.bad("tests", "found none (accepted: a list of timelines, at least one that fires and one that stays silent)")
+        return ()
+    before = len(reader.problems)
+    read = tuple(_timeline(reader, test, f"tests[{n}]", condition, known) for n, test in enumerate(tests))
+    if len(reader.problems) > before:
+        return ()
+    check_speaks(reader, [any(moment.expect not in ("inactive", "pending") for moment in test.moments) for test in read])
+    return read
+
+
+def _timeline(reader: Reader, tree: Any, key: str, condition: EntityCondition, known: Known) -> Timeline:
+    found = reader.mapping(tree, key, TEST_KEYS)
+    if found is None:
+        return Timeline("", ())
+    name = reader.text(found, "name", f"{key}.")
+    limits = found.get("limits", {})
+    if not isinstance(limits, dict) or (limits and condition.watched is not Watched.STALLED):
+        reader.bad(f"{key}.limits", f"found {limits!r} (accepted: usual stays by stage, with stalled only)")
+        limits = {}
+    read_limits = {str(stage): reader.duration(stay, f"{key}.limits.{stage}") for stage, stay in limits.items()}
+    usual = found.get("usual")
+    if usual is not None and (usual not in known.intervals or condition.watched is not Watched.SILENT):
+        reader.bad(f"{key}.usual", f"found {usual!r}{near(usual, sorted(known.intervals))} (with silent only)")
+    moments = found.get("timeline")
+    if not isinstance(moments, list) or not moments:
+        reader.bad(f"{key}.timeline", "found none (accepted: a list of {at, set, expect})")
+        return Timeline("", ())
+    read: list[Moment] = []
+    for n, moment in enumerate(moments):
+        one = _moment(reader, moment, f"{key}.timeline[{n}]", condition)
+        if one is not None and read and one.at <= read[-1].at:
+            reader.bad(f"{key}.timeline[{n}].at", f"found {moment['at']} (accepted: after the line before)")
+        if one is not None:
+            read.append(one)
+    return Timeline(name or "", tuple(read), read_limits, known.intervals.get(str(usual), ()))
+
+
+def _moment(reader: Reader, tree: Any, key: str, condition: EntityCondition) -> Moment | None:
+    found = reader.mapping(tree, key, MOMENT_KEYS)
+    if found is None:
+        return None
+    for name in ("at", "expect"):
+        if name not in found:
+            reader.bad(f"{key}.{name}", "found nothing")
+            return None
+    heard = found.get("set", {})
+    if not isinstance(heard, dict):
+        reader.bad(f"{key}.set", f"found {kind_of(heard)} (accepted: a mapping such as {{stage: demo}})")
+        return None
+    accepted = (*ATTRIBUTES[condition.entity], *HEARD[condition.entity])
+    reader.keys(heard, accepted, f"{key}.set.")
+    if "status" in heard and heard["status"] not in STATUSES[condition.entity]:
+        reader.bad(f"{key}.set.status", f"found {heard['status']!r}{near(heard['status'], STATUSES[condition.entity])}")
+    for name, unit in (("amount", "money"), ("win", "ratio"), ("score", "count")):
+        if heard.get(name) is not None:
+            reader.number(heard[name], f"{key}.set.{name}", unit)
+    expect = found["expect"]
+    if expect not in EXPECTED:
+        reader.bad(f"{key}.expect", f"found {expect!r}{near(expect, EXPECTED)}")
+        return None
+    says = reader.text(found, "says", f"{key}.") if "says" in found else None
+    return Moment(reader.duration(found["at"], f"{key}.at"), None, None, expect, says, facts=heard)

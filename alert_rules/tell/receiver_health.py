@@ -1,0 +1,134 @@
+"""Which receivers cannot be told, since when, and who has to hear of that?
+
+A receiver fails from its first attempt that did not arrive until one that did. When it has failed for long enough, an alert of
+Vigie's own (``vigie-cannot-notify``) goes to those the plan names for it, or to whoever can still be told; how it ends, they
+hear too. It never goes to a receiver that fails itself, and every failing receiver makes one alert: nothing can go in a circle.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from alert_rules.judge.lifecycle import digest
+from alert_rules.records.alerts import Decision, encode
+from alert_rules.records.facts import Severity, StateChange
+from alert_rules.records.message import Message, ReceiverFacts
+from alert_rules.records.message import encode as encode_message
+from alert_rules.tell.plan import FALLBACK_AFTER
+from alert_rules.words.durations import human
+from alert_rules.words.letter import in_english, letter
+from models.calendar import iso
+from models.fold import Output
+
+#: The rule that its alerts name.
+RULE = "vigie-cannot-notify"
+_RUNBOOK = "docs/runbooks/vigie-cannot-notify.md"
+
+
+@dataclass(slots=True)
+class Failing:
+    """A receiver that fails. Times are milliseconds since the epoch."""
+
+    since: int
+    reason: str = ""
+    attempts: int = 0
+    given_up: int = 0  # messages that became dead letters
+    told: int | None = None  # when others were told of it
+    heard: list[str] = field(default_factory=list)  # who was
+
+    def encode(self) -> dict[str, Any]:
+        """Return what its row holds: the arguments of the constructor."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class ReceiverHealth:
+    """The receivers that fail. ``fallback(now)`` names who is to hear of it first; ``after`` in milliseconds.
+
+    ``dirty`` holds the receivers whose row has changed.
+    """
+
+    def __init__(
+        self, receivers: Collection[str], fallback: Callable[[int], Iterable[str]] = lambda now: (), after: int = FALLBACK_AFTER
+    ) -> None:
+        self._receivers = tuple(receivers)
+        self._fallback = fallback
+        self._after = after
+        self.failing: dict[str, Failing] = {}
+        self.dirty: set[str] = set()
+
+    def restore(self, receiver: str, tree: Mapping[str, Any]) -> None:
+        """Take a row back; a receiver that is no longer there fails no more."""
+        if receiver in self._receivers:
+            self.failing[receiver] = Failing(**tree)
+        else:
+            self.dirty.add(receiver)
+
+    def worked(self, receiver: str, now: int) -> list[Output]:
+        """Hear that a message has arrived; return what those are to be told who heard that it did not."""
+        found = self.failing.pop(receiver, None)
+        if found is None:
+            return []
+        self.dirty.add(receiver)
+        heard = [name for name in found.heard if name in self._receivers]
+        return _message("resolved", receiver, found, heard, now) if heard else []
+
+    def failed(self, receiver: str, reason: str, now: int, *, given_up: bool = False) -> None:
+        """Hear that an attempt did not arrive."""
+        if receiver not in self._receivers:
+            return
+        found = self.failing.setdefault(receiver, Failing(now))
+        found.reason, found.attempts, found.given_up = reason, found.attempts + 1, found.given_up + given_up
+        self.dirty.add(receiver)
+
+    def tick(self, now: int) -> list[Output]:
+        """Return what is to be said now of receivers that have failed for long enough."""
+        found: list[Output] = []
+        for receiver, failing in self.failing.items():
+            if failing.told is None and now - failing.since >= self._after:
+                heard = self._who(now)
+                if heard:
+                    failing.told, failing.heard = now, heard
+                    self.dirty.add(receiver)
+                    found += _message("fired", receiver, failing, heard, now)
+        return found
+
+    def _who(self, now: int) -> list[str]:
+        """Return who can be told: the fallback's healthy ones, else all healthy ones; nobody: it is asked again."""
+        healthy = [name for name in self._receivers if name not in self.failing]
+        return [name for name in dict.fromkeys(self._fallback(now)) if name in healthy] or healthy
+
+
+def _message(kind: str, receiver: str, failing: Failing, heard: list[str], now: int) -> list[Output]:
+    lasted, fired = human(now - failing.since), kind == "fired"
+    incident = digest(RULE, receiver, str(failing.since))
+    message = Message(
+        id=digest(incident, kind),
+        incident=incident,
+        kind=kind,
+        rule=RULE,
+        segment={"receiver": receiver},
+        severity=Severity.CRITICAL,
+        state=StateChange("inactive", "firing") if fired else StateChange("firing", "inactive"),
+        at=iso(now),
+        since=iso(failing.since),
+        fired=iso(failing.told or now),
+        reason=failing.reason,
+        group={"incident": incident},
+        labels={},
+        why_now=f"{receiver} has failed for {lasted}" if fired else f"{receiver} works again",
+        runbook=_RUNBOOK,
+        receivers=heard,
+        failing=ReceiverFacts(receiver=receiver, attempts=failing.attempts, given_up=failing.given_up),
+    )
+    message.message = in_english(letter(message))
+    decision = Decision(
+        outcome="notified",
+        stage="health",
+        reason=message.why_now or "",
+        incidents=[incident],
+        message=message.id,
+        kind=kind,
+        receivers=heard,
+        at=iso(now),
+    )
+    return [Output("outbox", incident.encode(), encode_message(message)), Output("alerts", incident.encode(), encode(decision))]
