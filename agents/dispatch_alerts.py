@@ -6,18 +6,18 @@ from typing import Any
 
 from alert_rules.tell.dispatch_alerts import DispatchAlerts
 from alert_rules.tell.plan import Alerting
+from alert_rules.tell.stages.chain import HOLDING
 from alert_rules.tell.stages.silence import Silence
 from stream.options import FoldSpec, wall_clock
 
 NAME = "dispatch-alerts"
 #: A lane of its own: a message must not wait for the evaluation's checkpoint, nor for the deliveries'.
 LANE = "dispatch"
-_HOLDING = ("silence", "inhibit", "mute", "active")
 #: What can be decided, (outcome, stage): counted from 0.
 DECISIONS = (
     ("notified", "dedup"),
-    *(("held", stage) for stage in _HOLDING),
-    *(("suppressed", stage) for stage in (*_HOLDING, "group", "route")),
+    *(("held", stage) for stage in HOLDING),
+    *(("suppressed", stage) for stage in (*HOLDING, "group", "route")),
     *(("refused", stage) for stage in ("act", "link")),
 )
 

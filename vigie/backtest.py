@@ -20,11 +20,12 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from agents import evaluate_alerts, roll_kpis
-from alert_rules.judge.condition import ConditionKind, measured
+from alert_rules.judge.condition import measured
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.finding import EntityFinding
-from alert_rules.judge.rule import KpiFacts, Rule
+from alert_rules.judge.rule import KpiFacts, KpiRule, Rule
+from alert_rules.records.entity_facts import FACTS
 from alert_rules.trial.backtest import GUARDS, Bench, Spoken, Variant, WatchedSeries, grid, report, variants
 from alert_rules.words.durations import human
 from alert_rules.words.quantities import number
@@ -81,14 +82,16 @@ class Backtest:
         kpis = self.instance.catalogue.kpis
         self._tried: dict[str, list[Variant]] = {}
         if with_grid:
-            self._tried = {r.id: list(variants(r, KpiFacts.of(kpis[r.kpi]).bounded)) for r in self.rules if r.kpi in kpis}
+            watching = [rule for rule in self.rules if isinstance(rule, KpiRule) and rule.kpi in kpis]
+            self._tried = {rule.id: list(variants(rule, KpiFacts.of(kpis[rule.kpi]).bounded)) for rule in watching}
         every = [one.rule for tried in self._tried.values() for one in tried]
         self._variants = EvaluateAlerts(every) if every else None
         self._variants_bench = Bench()
         self._batch: list[Record] = []
-        self._watching: defaultdict[tuple[str, str, str], list[Rule]] = defaultdict(list)
+        self._watching: defaultdict[tuple[str, str, str], list[KpiRule]] = defaultdict(list)
         for rule in self.rules:
-            self._watching[rule.kpi, rule.window, rule.by or "total"].append(rule)
+            if isinstance(rule, KpiRule):
+                self._watching[rule.kpi, rule.window, rule.by or "total"].append(rule)
         self._since: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._values: defaultdict[str, array[float]] = defaultdict(lambda: array("d"))
         self._engine.tap("alerts", self._alert)
@@ -120,11 +123,7 @@ class Backtest:
         segment = reading.segment_name
         for rule in self._watching.get((reading.kpi, reading.window, segment.partition("=")[0]), ()):
             self._since[rule.id].setdefault(segment, reading.at)
-            value = (
-                reading.value
-                if rule.condition.kind is ConditionKind.ABSENT
-                else measured(rule.condition, reading, rule.min_samples)
-            )
+            value = reading.value if rule.is_absence else measured(rule.condition, reading, rule.min_samples)
             if value is not None:
                 values = self._values[rule.id]
                 values.append(value)
@@ -193,11 +192,13 @@ class Backtest:
         for rule in self.rules:
             watched = WatchedSeries(self._since[rule.id], self._values[rule.id])
             one = report(rule, self.bench.rules.get(rule.id) or Spoken(), watched, start, end)
-            one |= {"kpi": rule.kpi, "window": rule.window, "by": rule.by, "unit": rule.unit}
-            if not rule.kpi:
+            if isinstance(rule, KpiRule):
+                one |= {"kpi": rule.kpi, "window": rule.window, "by": rule.by, "unit": rule.unit}
+            else:
+                one |= {"kpi": "", "window": "", "by": rule.by, "unit": rule.unit}
                 one["share_firing"] = None  # of single deals and leads it would be a share of those it has found
-            one["condition"] = rule.condition.kind.value
-            one["threshold_unit"] = "seconds" if rule.condition.kind is ConditionKind.ABSENT else rule.measure_unit
+            one["condition"] = rule.condition.kind.value if isinstance(rule, KpiRule) else FACTS
+            one["threshold_unit"] = "seconds" if rule.is_absence else rule.measure_unit
             if rule.id in self._tried:
                 one["grid"] = grid(self._tried[rule.id], self._variants_bench, watched, start, end)
             found.append(one)
@@ -223,14 +224,15 @@ def _chosen(rules: Sequence[Rule], named: Sequence[str], by: str | None, catalog
     if by is None:
         return chosen
     if by == "total":
-        return [_told_by(rule, None) for rule in chosen]
-    able = [rule for rule in chosen if rule.kpi in catalogue.kpis and by in catalogue.get(rule.kpi).by]
+        return [_told_by(rule, None) if isinstance(rule, KpiRule) else rule for rule in chosen]
+    of_kpis = [rule for rule in chosen if isinstance(rule, KpiRule) and rule.kpi in catalogue.kpis]
+    able = [rule for rule in of_kpis if by in catalogue.get(rule.kpi).by]
     if not able:
         raise LookupError(f"--by: found {by!r}, by which none of these rules' KPIs is told (accepted: see vigie kpis list)")
     return [_told_by(rule, by) for rule in able]
 
 
-def _told_by(rule: Rule, by: str | None) -> Rule:
+def _told_by(rule: KpiRule, by: str | None) -> KpiRule:
     """Return the rule by another dimension; what its summary calls by the old one's name is the segment."""
     return replace(rule, by=by, summary=rule.summary.replace(f"{{{rule.by}}}", "{segment}"))
 

@@ -1,5 +1,5 @@
-"""Are the generated documents in ``docs/`` (contract, KPIs, retention, form of rules, receivers) those that the code would
-write, and the receivers in ``vigie.example.yaml`` beside it?"""
+"""Are the generated documents in ``docs/`` (contract, KPIs, retention, form of rules, receivers) those that the code would write,
+and what is generated inside of others?"""
 
 import argparse
 import sys
@@ -9,7 +9,9 @@ import orjson
 import yaml
 
 from agents.notifiers import BUILT_IN, document, type_of
+from alert_rules.judge import life_table
 from alert_rules.parse.document import json_schema
+from alert_rules.records.schemas import json_schemas as record_schemas
 from models.business import Business
 from models.events.schemas import asyncapi, json_schemas
 from models.kpis.document import markdown
@@ -19,23 +21,23 @@ from stream.catalogue import load_catalogue
 _HEAD = "# Generated from models/events: change the code, then run `python -m vigie.schemas --write docs`.\n"
 
 
-#: What the repository's documents are about: not what packages beside it add here.
+#: The form of our own topics, by topic.
+_PAYLOADS = {"alerts": "alert-record", "outbox": "outbox-message"}
+#: The repository's documents are about its own kinds of receivers, not about those of packages beside it.
 _KINDS = {type_of(kind): kind for kind in BUILT_IN}
-_EXAMPLE = "../vigie.example.yaml"
 
 
-def documents(directory: Path | None = None) -> dict[str, str]:
-    """Return the text of each document by its path inside ``docs/``; of a ``directory`` the example file beside it, too."""
-    found = {f"schemas/{name}.json": _json(schema) for name, schema in json_schemas().items()}
-    found["asyncapi.yaml"] = _HEAD + yaml.dump(asyncapi(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+def documents() -> dict[str, str]:
+    """Return the text of each document by its path inside ``docs/``."""
+    found = {f"schemas/{name}.json": _json(schema) for name, schema in {**json_schemas(), **record_schemas()}.items()}
+    found["asyncapi.yaml"] = _HEAD + yaml.dump(
+        asyncapi(_PAYLOADS), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
+    )
     found["kpis.md"] = markdown(load_catalogue())
     found["retention.md"] = retention.markdown(Business())
     found["rule.schema.json"] = _json(json_schema())
     found["receivers.md"] = document.markdown(_KINDS)
     found["receivers.schema.json"] = _json(document.json_schema(_KINDS))
-    example = None if directory is None else _text(directory / _EXAMPLE)
-    if example is not None:
-        found[_EXAMPLE] = document.with_examples(example, _KINDS)
     return found
 
 
@@ -43,9 +45,35 @@ def _json(tree: object) -> str:
     return orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
+def sections() -> dict[str, dict[str, str]]:
+    """Return what is generated inside of pages that people write: by path inside ``docs/``, then by the section's name.
+
+    A section lies between ``<!-- generated: NAME -->`` and ``<!-- end -->``, each a line of its own (in YAML a comment).
+    """
+    receivers = {"an entry of each kind": document.examples(_KINDS)}
+    return {"alerts.md": {"the life of an alert": life_table.markdown()}, "../vigie.example.yaml": receivers}
+
+
+def _filled(text: str, its: dict[str, str]) -> str:
+    for name, section in its.items():
+        begin, end = f"<!-- generated: {name} -->\n", "<!-- end -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not (found and closed):
+            raise ValueError(f"no section {begin.strip()} … {end}")
+        text = f"{before}{begin}{section}{end}{after}"
+    return text
+
+
+def _wanted(directory: Path) -> dict[str, str]:
+    """Return all documents; of pages that people write, as they are with their generated sections."""
+    pages = {name: _filled(text, its) for name, its in sections().items() if (text := _text(directory / name)) is not None}
+    return documents() | pages
+
+
 def write(directory: Path) -> list[str]:
     """Write the documents into the directory, and remove schemas of types that are no more; return the paths that changed."""
-    wanted = documents(directory)
+    wanted = _wanted(directory)
     changed = drift(directory)
     for name in changed:
         path = directory / name
@@ -59,7 +87,7 @@ def write(directory: Path) -> list[str]:
 
 def drift(directory: Path) -> list[str]:
     """Return the paths of documents that are missing, other than they should be, or left over."""
-    wanted = documents(directory)
+    wanted = _wanted(directory)
     there = {f"schemas/{path.name}" for path in (directory / "schemas").glob("*.json")}
     wrong = {name for name, text in wanted.items() if _text(directory / name) != text}
     return sorted(wrong | (there - set(wanted)))

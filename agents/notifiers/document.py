@@ -1,6 +1,5 @@
 """What do the documents say of the kinds of receivers? All of it is made of their settings."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,6 @@ from pydantic.fields import FieldInfo
 
 from agents.notifiers.base import ReceiverSettings
 
-_BEGIN, _END = "  # -- one of each kind (made by python -m vigie.schemas) --\n", "  # -- as far as here --\n"
 _HEAD = """# Receivers
 Generated from agents/notifiers: change the code, then run `python -m vigie.schemas --write docs`.
 
@@ -56,9 +54,6 @@ def json_schema(kinds: Mapping[str, type[ReceiverSettings]]) -> dict[str, Any]:
     }
 
 
-def with_examples(text: str, kinds: Mapping[str, type[ReceiverSettings]]) -> str:
-    """Return the example file with an entry of each kind, commented out, where it has its place for them."""
-    entries = "".join(f"  # - {kind.EXAMPLE}\n" for name, kind in kinds.items() if name != "console")
-    return re.sub(
-        f"({re.escape(_BEGIN)}).*?({re.escape(_END)})", lambda found: f"{found[1]}{entries}{found[2]}", text, flags=re.DOTALL
-    )
+def examples(kinds: Mapping[str, type[ReceiverSettings]]) -> str:
+    """Return an entry of each kind, commented out, for the example file; the last line is the comment that ends them."""
+    return "".join(f"  # - {kind.EXAMPLE}\n" for name, kind in kinds.items() if name != "console") + "  # "

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Any
 
 from alert_rules.judge.reading import sample
-from alert_rules.words.quantities import number
 from models.kpis.earlier import LATELY, PREVIOUS, SEASONAL, TARGET
 from models.kpis.reading import Reading
 
@@ -23,8 +22,6 @@ class ConditionKind(StrEnum):
     ANOMALY = "anomaly"  # of the last complete period, in spreads from what was to be expected
     TARGET = "target"  # the value over what is due of the quota by now
     ABSENT = "absent"  # nothing was counted
-    ENTITY = "entity"  # of one deal or lead: made by the fold that watches them, as is
-    SOURCE = "source"  # of one sender of events: likewise
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +111,3 @@ def cases_of(past: Mapping[str, Any]) -> float | None:
     """Return how many cases are behind an earlier value."""
     found: float | None = past.get("sample", past.get("denominator"))
     return found
-
-
-def told(condition: Condition, value: float, unit: str, reading: Reading | None) -> str:
-    """Return what was measured in words: ``23.4 %``, ``−34 % versus 18,800 EUR in the period before``."""
-    currency = reading.currency if reading is not None else None
-    words = number(value, condition.unit(unit), currency)
-    if reading is None:
-        return words
-    match condition.kind:
-        case ConditionKind.CHANGE:
-            when = "in the period before" if condition.versus == PREVIOUS else "a week before"
-            before = number(against(reading, condition.versus).get("value"), unit, currency)
-            return f"{words} ({number(reading.value, unit, currency)}, {before} {when})"
-        case ConditionKind.ANOMALY:
-            period = against(reading, SEASONAL)
-            got, expected = (number(period.get(name), unit, currency) for name in ("value", "expected"))
-            return f"{words} from what is usual ({got}, {expected} expected)"
-        case ConditionKind.TARGET:
-            due = number(against(reading, TARGET).get("due"), unit, currency)
-            return f"{words} of the pace ({number(reading.value, unit, currency)} of the {due} due by now)"
-    return words

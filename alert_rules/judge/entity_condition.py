@@ -41,20 +41,6 @@ UNIT_OF = {
     Watched.AMOUNT: "money",
     Watched.ODDS: "points",
 }
-#: Attributes that ``where`` may ask for and summaries may name, by entity.
-ATTRIBUTES = {
-    "deal": ("stage", "owner", "team", "source", "campaign", "product", "region", "pipeline"),
-    "lead": ("level", "owner", "team", "source", "campaign", "product", "region"),
-    "sender": ("sender",),
-}
-#: Numbers that summaries may name, each with its unit.
-NUMBERS = {
-    "deal": {"amount": "money", "stage_age": "seconds", "usual": "seconds", "win": "ratio", "win_before": "ratio"},
-    "lead": {"waited": "seconds", "score": "score"},
-    "sender": {"silence": "seconds"},
-}
-#: Days that summaries may name: when what is measured began.
-DAYS = {"deal": (), "lead": ("began",), "sender": ()}
 QUANTILES = ("p50", "p75", "p90", "p95")
 
 #: A week in which no clocks are changed anywhere: 2026-01-05T00:00Z, a Monday.

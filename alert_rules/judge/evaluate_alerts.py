@@ -9,17 +9,20 @@ from typing import Any
 
 import orjson
 
+from alert_rules.judge.alert_view import shown
 from alert_rules.judge.condition import ConditionKind, measured
-from alert_rules.judge.explanation import PageLink, explanation, no_link, standing
+from alert_rules.judge.explanation import PageLink, explanation, no_link
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.finding import EntityFinding
-from alert_rules.judge.lifecycle import AlertChange, AlertState, Phase, decode_state, encode_state, evaluate, orphaned
-from alert_rules.judge.reading import dimension, observe, sample
-from alert_rules.judge.rule import Direction, Rule
-from alert_rules.judge.transition_record import NOBODY, summary, written
-from alert_rules.records.alerts import encode
+from alert_rules.judge.life_table import STANDING, Phase
+from alert_rules.judge.lifecycle import AlertChange, AlertState, decode_state, encode_state, evaluate, orphaned
+from alert_rules.judge.observation import Observation
+from alert_rules.judge.reading import dimension, observe
+from alert_rules.judge.rule import Direction, KpiRule, Rule
+from alert_rules.judge.transition_record import NOBODY, written
+from alert_rules.records.alerts import Transition, encode
 from alert_rules.records.dead_letter import dead_output
-from models.calendar import MINUTE_MS, iso
+from models.calendar import MINUTE_MS
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
@@ -57,7 +60,7 @@ class EvaluateAlerts:
         self._orphans: list[tuple[AlertState, str]] = []  # with why nothing will end them
         self._take(rules)
         self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
-        self._latest: dict[str, Reading] = {}  # of the alerts that stand, for those who look; not state
+        self._latest: dict[str, Observation] = {}  # of the alerts that stand, for those who look; not state
         self._dirty: set[str] = set()
         self._outputs: list[Output] = []
         self.refused = 0  # readings that could not be read, since the start
@@ -71,7 +74,7 @@ class EvaluateAlerts:
         for state in self._states.values():
             self._count(state.rule, state.segment, 1)
             old, new = before.get(state.rule), self.rules.get(state.rule)
-            if old is not None and new is not None and _watches(old) != _watches(new):
+            if old is not None and new is not None and old.watches != new.watches:
                 self._orphans.append((state, f"the rule {state.rule} watches something else now"))
             else:
                 self._adopt(state)
@@ -86,9 +89,9 @@ class EvaluateAlerts:
 
     def _take(self, rules: Iterable[Rule]) -> None:
         self.rules = {rule.id: rule for rule in rules}
-        self._watching: dict[tuple[str, str, str | None], list[Rule]] = {}
+        self._watching: dict[tuple[str, str, str | None], list[KpiRule]] = {}
         for rule in self.rules.values():
-            if rule.kpi:
+            if isinstance(rule, KpiRule):
                 self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
         self._clear = {name: _clear(rules) for name, rules in self._watching.items()}
 
@@ -176,35 +179,36 @@ class EvaluateAlerts:
             self.refused += 1
             self._outputs.append(dead_output(record, Reason.INVALID_DATA, f"{record.topic}: {error}", record.timestamp))
             return
-        rule, reading = self.rules.get(finding.rule), finding.reading()
-        if rule is None:
+        rule = self.rules.get(finding.rule)
+        if rule is None or isinstance(rule, KpiRule):
             return
         if finding.over is None:
-            self._evaluate(rule, reading)
+            self._evaluate(rule, finding)
             return
-        key = f"{rule.id}|{reading.segment_name}"
+        key = f"{rule.id}|{finding.segment_name}"
         state = self._states.get(key)
         if state is not None:
             self._forget(key, rule.id)
             self._dirty.add(key)
             ended = orphaned(state, max(finding.at, state.at), finding.over)
-            self._say(rule, replace(ended, reading=reading))
+            self._say(rule, replace(ended, seen=finding))
 
-    def _evaluate(self, rule: Rule, reading: Reading) -> None:
-        key = f"{rule.id}|{reading.segment_name}"
+    def _evaluate(self, rule: Rule, seen: Observation) -> None:
+        key = f"{rule.id}|{seen.segment_name}"
         before = self._states.get(key)
-        after, transitions = evaluate(rule, before, reading)
+        after, transitions = evaluate(rule, before, seen)
         if after is None and before is None:
             return
         if before is None and self._standing[rule.id] >= rule.groups:
             self.beyond[rule.id] = self.beyond.get(rule.id, 0) + 1
             return
         # Not every reading is explained: what was said last holds until then.
-        because = reading.because or self._because.get(key)
+        fresh = seen.because if isinstance(seen, Reading) else None
+        because = fresh or self._because.get(key)
         if after is not None:
-            self._latest[key] = reading
-            if reading.because:
-                self._because[key] = reading.because
+            self._latest[key] = seen
+            if fresh:
+                self._because[key] = fresh
                 self._dirty.add(key)
         if after is before:
             return
@@ -221,7 +225,7 @@ class EvaluateAlerts:
     def _count(self, rule: str, segment: str, by: int) -> None:
         self._standing[rule] += by
         watching = self.rules.get(rule)
-        if watching is not None:
+        if isinstance(watching, KpiRule):
             place = f"{watching.kpi}|{watching.window}|{segment}"
             self._on[place] += by
             if not self._on[place]:
@@ -246,8 +250,11 @@ class EvaluateAlerts:
                 self._say(rule, orphaned(state, max(record.timestamp, state.at), f"{segment} has no readings any more"))
 
     def _say(self, rule: Rule, transition: AlertChange, because: Mapping[str, Any] | None = None) -> None:
-        why = explanation(rule, transition, because, self._link, self._people) if transition.kind.told else None
-        self._outputs.append(Output("alerts", transition.incident.encode(), encode(written(rule, transition, why, self._people))))
+        why = explanation(rule, transition, because, self._link, self._people) if transition.kind.notifies else None
+        self._write(written(rule, transition, why, self._people))
+
+    def _write(self, transition: Transition) -> None:
+        self._outputs.append(Output("alerts", transition.incident.encode(), encode(transition)))
 
     def tick(self, now: int) -> None:
         """End the alerts of rules that are gone. Nothing else: the readings' own times are what counts."""
@@ -257,7 +264,7 @@ class EvaluateAlerts:
                 continue
             self._forget(key, state.rule)
             self._dirty.add(key)
-            self._say(_gone(state), orphaned(state, now, why))
+            self._write(written(state.rule, orphaned(state, now, why), {}))
         self._orphans.clear()
 
     def changes(self) -> Changes:
@@ -295,41 +302,14 @@ class EvaluateAlerts:
         states = heapq.nsmallest(
             limit, self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
         )
-        return [self._shown(key, state) for key, state in states]
+        return [
+            shown(state, self.rules.get(state.rule), self._latest.get(key), self._because.get(key), self._link, self._people)
+            for key, state in states
+        ]
 
     def incidents(self) -> set[str]:
         """Return the ids of all the alerts that stand."""
         return {state.incident for state in self._states.values()}
-
-    def _shown(self, key: str, state: AlertState) -> dict[str, Any]:
-        rule, reading = self.rules.get(state.rule), self._latest.get(key)
-        name, _, place = state.segment.partition("=")
-        step = rule.step(state.severity) if rule is not None else None
-        return {
-            "id": state.incident,
-            "rule": state.rule,
-            "kpi": rule.kpi or None if rule else None,
-            "title": (rule.title or rule.kpi) if rule else None,
-            "summary": summary(rule, state.segment, state.severity, state.started, reading, self._people) if rule else None,
-            "window": rule.window or None if rule else None,
-            "segment": {} if state.segment == "total" else {name: place},
-            "state": state.phase.value,
-            "severity": state.severity.value,
-            "since": iso(state.started),
-            "fired": None if state.fired is None else iso(state.fired),
-            "value": reading.value if reading else None,
-            "sample": sample(reading) if reading else None,
-            "at": iso(reading.at if reading else state.at),
-            "unit": rule.unit if rule else None,
-            "condition": rule.condition.kind.value if rule else None,
-            "measured": measured(rule.condition, reading, 0) if rule and reading else None,
-            "threshold_unit": rule.measure_unit if rule else None,
-            "threshold": step.threshold if step else None,
-            "direction": rule.direction.value if rule else None,
-            "labels": dict(rule.labels) if rule else {},
-            "runbook": rule.runbook if rule else None,
-            "explanation": standing(rule, state, reading, self._because.get(key), self._link, self._people) if rule else None,
-        }
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Return how many alerts stand by (rule, severity, state), zeros included: ``vigie_alerts``."""
@@ -337,7 +317,7 @@ class EvaluateAlerts:
             (rule.id, step.severity.value, phase.value): 0
             for rule in self.rules.values()
             for step in rule.ladder
-            for phase in Phase
+            for phase in STANDING
         }
         for state in self._states.values():
             label = (state.rule, state.severity.value, state.phase.value)
@@ -345,7 +325,7 @@ class EvaluateAlerts:
         return counts
 
 
-def _clear(rules: Iterable[Rule]) -> tuple[float, float] | None:
+def _clear(rules: Iterable[KpiRule]) -> tuple[float, float] | None:
     """Return between which values no step of the rules is breached, None where that cannot be told by the value alone."""
     low, high = -math.inf, math.inf
     for rule in rules:
@@ -356,18 +336,3 @@ def _clear(rules: Iterable[Rule]) -> tuple[float, float] | None:
         else:
             high = min(high, rule.ladder[0].threshold)
     return low, high
-
-
-def _watches(rule: Rule) -> object:
-    """Return what makes two versions of a rule watch the same."""
-    watched = rule.entity.watched if rule.entity is not None else None
-    return rule.kpi, rule.window, rule.by, rule.condition, rule.direction, watched
-
-
-def _gone(state: AlertState) -> Rule:
-    """Return what is left of a rule that is no longer there: enough to say that its alert has ended."""
-    return Rule(
-        id=state.rule, kpi="", window="", by=state.segment.partition("=")[0] if "=" in state.segment else None,
-        direction=Direction.BELOW, ladder=(), wait=0, min_samples=0, labels={},
-        summary="", runbook="docs/alerts.md", tests=(), title=state.rule,
-    )  # fmt: skip

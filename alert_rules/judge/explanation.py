@@ -8,10 +8,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from alert_rules.judge.condition import ConditionKind as Condition
-from alert_rules.judge.finding import FACTS
-from alert_rules.judge.lifecycle import AlertChange, AlertState, Phase, TransitionKind
-from alert_rules.judge.rule import Direction, Rule, Statistic
+from alert_rules.judge.condition import ConditionKind
+from alert_rules.judge.finding import EntityFinding
+from alert_rules.judge.life_table import Phase, TransitionKind
+from alert_rules.judge.lifecycle import AlertChange, AlertState
+from alert_rules.judge.observation import Observation
+from alert_rules.judge.rule import Direction, KpiRule, Rule, Statistic
 from alert_rules.records.facts import Ends, Severity
 from alert_rules.words.inert import inert
 from alert_rules.words.quantities import number
@@ -37,31 +39,32 @@ def explanation(
     What came with the reading (``previous``, ``change``, ``parts``, ``moved_by``, ``total``, ``behind``), ``target`` where the
     rule has one, and ``resolves``: what would end the alert, in words.
     """
-    ends = None if transition.kind is TransitionKind.RESOLVED else ends_of(rule, transition.severity, transition.reading)
-    return _made(transition.reading, because, link, people, _resolves(rule, ends, transition.reading))
+    ends = None if transition.kind is TransitionKind.RESOLVED else ends_of(rule, transition.severity, transition.seen)
+    return _made(transition.seen, because, link, people, _resolves(rule, ends, transition.seen))
 
 
 def standing(
-    rule: Rule, state: AlertState, reading: Reading | None, because: Mapping[str, Any] | None, link: PageLink, people: Owners
+    rule: Rule, state: AlertState, seen: Observation | None, because: Mapping[str, Any] | None, link: PageLink, people: Owners
 ) -> dict[str, Any] | None:
     """Return the explanation of an alert that stands, None while it is only pending."""
     if state.phase is Phase.PENDING:
         return None
-    ends = ends_of(rule, state.severity, reading)
-    return _made(reading, because, link, people, _resolves(rule, ends, reading))
+    ends = ends_of(rule, state.severity, seen)
+    return _made(seen, because, link, people, _resolves(rule, ends, seen))
 
 
 def _made(
-    reading: Reading | None, because: Mapping[str, Any] | None, link: PageLink, people: Owners, ends: str | None
+    seen: Observation | None, because: Mapping[str, Any] | None, link: PageLink, people: Owners, ends: str | None
 ) -> dict[str, Any]:
     found = dict(because or {})
-    if reading is not None and reading.against and "target" in reading.against:
-        found["target"] = dict(reading.against["target"])
-    if reading is not None and (facts := (reading.against or {}).get(FACTS)) is not None and "behind" not in found:
-        if "sender" not in reading.segment:  # a silent connector is no deal
-            found["behind"] = [_itself(reading, facts)]
-    if reading is not None and reading.since is not None:
-        found["since"] = iso(reading.since)
+    match seen:
+        case Reading():
+            if seen.against and "target" in seen.against:
+                found["target"] = dict(seen.against["target"])
+            if seen.since is not None:
+                found["since"] = iso(seen.since)
+        case EntityFinding() if "behind" not in found and "sender" not in seen.segment:  # a silent connector is no deal
+            found["behind"] = [_itself(seen)]
     if "behind" in found:
         found["behind"] = [_linked(one, link, people) for one in found["behind"]]
     if ends is not None:
@@ -69,11 +72,11 @@ def _made(
     return found
 
 
-def _itself(reading: Reading, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _itself(finding: EntityFinding) -> dict[str, Any]:
     """Return the deal or lead that an alert about a single one is about."""
-    kind, id = next(iter(reading.segment.items()))
+    (kind, id), facts = next(iter(finding.segment.items())), finding.facts
     amount = facts.get("amount")
-    known = [None if amount is None else number(amount, "money", reading.currency), facts.get("stage")]
+    known = [None if amount is None else number(amount, "money", finding.currency), facts.get("stage")]
     said = ", ".join(inert(str(one)) for one in known if one)
     found = {"id": id, "name": facts.get("name"), "entity": kind, "said": said, "amount": amount, "owner": facts.get("owner")}
     return {name: value for name, value in found.items() if value is not None} | {"sender": facts.get("sender") or ""}
@@ -88,40 +91,34 @@ def _linked(one: Mapping[str, Any], link: PageLink, people: Owners) -> dict[str,
     return shown if url is None else {**shown, "url": url}
 
 
-def ends_of(rule: Rule, severity: Severity, reading: Reading | None) -> Ends | None:
+def ends_of(rule: Rule, severity: Severity, seen: Observation | None) -> Ends | None:
     """Return what the reading must become for the alert to end, None for rules that do not say it by a threshold."""
-    step = rule.ladder[0] if rule.ladder else None
-    if step is None or rule.condition.kind in (Condition.ENTITY, Condition.SOURCE):
+    if not isinstance(rule, KpiRule):
         return None
-    if rule.condition.kind is Condition.ABSENT:
+    if rule.is_absence:
         return Ends()
-    top = rule.step(severity)
+    step, top = rule.ladder[0], rule.step(severity)
     graver = top if top is not None and top.severity is not step.severity else None
     return Ends(
         clear=step.clear,
         keep=rule.keep,
         severity=None if graver is None else graver.severity,
         severity_clear=None if graver is None else graver.clear,
-        cases=_needed(rule, step.clear, reading) or None,
+        cases=(_needed(rule, step.clear, seen) or None) if isinstance(seen, Reading) else None,
     )
 
 
-def _resolves(rule: Rule, ends: Ends | None, reading: Reading | None) -> str | None:
+def _resolves(rule: Rule, ends: Ends | None, seen: Observation | None) -> str | None:
     if ends is None:
         return None
-    return ANYBODY.words.resolves(ends, rule.direction, rule.measure_unit, reading.currency if reading is not None else None)
+    return ANYBODY.words.resolves(ends, rule.direction, rule.measure_unit, seen.currency if seen is not None else None)
 
 
-def _needed(rule: Rule, clear: float, reading: Reading | None) -> int | None:
+def _needed(rule: KpiRule, clear: float, reading: Reading) -> int | None:
     """Return how many good cases in a row would bring a share back to its clearing level, if nothing leaves the window."""
-    if rule.condition.kind is not Condition.VALUE or rule.unit != "ratio" or rule.statistic is not Statistic.BETA:
+    if rule.condition.kind is not ConditionKind.VALUE or rule.unit != "ratio" or rule.statistic is not Statistic.BETA:
         return None
-    if (
-        reading is None
-        or reading.numerator is None
-        or not reading.denominator
-        or not 0 <= reading.numerator <= reading.denominator
-    ):
+    if reading.numerator is None or not reading.denominator or not 0 <= reading.numerator <= reading.denominator:
         return None
     hits, cases = reading.numerator, reading.denominator
     if rule.direction is Direction.BELOW:

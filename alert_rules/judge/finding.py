@@ -12,11 +12,9 @@ from typing import Any
 import orjson
 
 from models.calendar import epoch_ms, iso
-from models.kpis.reading import Reading
+from models.panes import TOTAL
 
 TOPIC = "findings"
-#: Under this name a reading made of a finding carries what is known of the entity.
-FACTS = "entity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +29,11 @@ class EntityFinding:
     currency: str | None
     facts: Mapping[str, Any]
     over: str | None = None
+
+    @property
+    def segment_name(self) -> str:
+        """``dimension=value``, as of readings."""
+        return next((f"{name}={value}" for name, value in self.segment.items()), TOTAL)
 
     @property
     def key(self) -> bytes:
@@ -53,7 +56,7 @@ class EntityFinding:
         )
 
     @classmethod
-    def decode(cls, body: bytes) -> "Finding":
+    def decode(cls, body: bytes) -> "EntityFinding":
         """Return a finding from its JSON; raise ``ValueError`` where it is none."""
         try:
             found = orjson.loads(body)
@@ -63,10 +66,3 @@ class EntityFinding:
             )  # fmt: skip
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a finding: {error!r}") from error
-
-    def reading(self) -> Reading:
-        """Return it in the form that rules judge and messages tell."""
-        return Reading(
-            kpi="", window="", segment=self.segment, start=self.at, at=self.at, value=self.value, numerator=None,
-            denominator=None, low=None, high=None, unit=self.unit, currency=self.currency, against={FACTS: self.facts},
-        )  # fmt: skip

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-from alert_rules.judge.condition import VALUE, Condition
+from alert_rules.judge.condition import VALUE, Condition, ConditionKind
 from alert_rules.judge.entity_condition import EntityCondition
 from alert_rules.judge.times import TimeInterval
 from alert_rules.records.facts import Severity
@@ -32,7 +32,21 @@ class Statistic(StrEnum):
     POISSON = "poisson"  # the change of a count
 
 
-__all__ = ["GROUPS", "Direction", "Known", "KpiFacts", "Moment", "Rule", "Severity", "Statistic", "Step", "Timeline"]
+__all__ = [
+    "GROUPS",
+    "Direction",
+    "EntityRule",
+    "Known",
+    "KpiFacts",
+    "KpiRule",
+    "Moment",
+    "Rule",
+    "SenderRule",
+    "Severity",
+    "Statistic",
+    "Step",
+    "Timeline",
+]
 
 #: So many alerts of one rule stand at once at most, where the rule says nothing else.
 GROUPS = 200
@@ -79,37 +93,51 @@ class Timeline:
     usual: tuple[TimeInterval, ...] = ()  # when the sender usually sends, of a rule on senders
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One rule. Durations are milliseconds; ``ladder`` goes from the least grave step to the gravest.
-
-    ``condition`` says what is held against the ladder, ``unit`` is the KPI's.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rule:
+    """What every rule has. ``ladder`` goes from the least grave step to the gravest."""
 
     id: str
-    kpi: str
-    window: str
-    by: str | None
+    title: str  # what its alerts are called: its own title, or the name that people have for what it watches
     direction: Direction
     ladder: tuple[Step, ...]
-    wait: int  # `for`: how long a step must be breached before it speaks
-    min_samples: float
-    labels: Mapping[str, str]
+    unit: str  # of the value
     summary: str
     runbook: str
-    tests: tuple[Timeline, ...]
-    unit: str = "count"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tests: tuple[Timeline, ...] = ()
+    groups: int = GROUPS  # so many of its alerts stand at once at most
+    depends: tuple[str, ...] = ()  # the topics of events that what it watches is made of
+    zone: tzinfo = UTC  # in which times are told
+
+    def step(self, severity: Severity) -> Step | None:
+        """Return the ladder's step of a severity, None where the ladder has none."""
+        return next((step for step in self.ladder if step.severity is severity), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KpiRule(_Rule):
+    """A rule on the readings of a KPI, in total or by a dimension. Durations are milliseconds, ``unit`` is the KPI's.
+
+    ``condition`` says what is held against the ladder.
+    """
+
+    kpi: str
+    window: str
+    by: str | None = None
+    wait: int = 0  # `for`: how long a step must be breached before it speaks
+    min_samples: float = 0
     sure: float | None = None  # speak only if what is measured truly lies beyond the threshold with this probability
-    title: str = ""  # what its alerts are called: its own title, or the KPI's name as people say it
     condition: Condition = VALUE
     keep: int = 0  # `keep_firing_for`: how long a step must be clear before it ends
     active: tuple[str, ...] = ()  # names of the times at which it may begin to speak; none: always
     times: tuple[TimeInterval, ...] = ()  # the intervals of those names
-    groups: int = GROUPS  # so many of its alerts stand at once at most
     statistic: Statistic = Statistic.BETA  # how `sure` is told
-    depends: tuple[str, ...] = ()  # the topics of events that what it watches is made of
-    entity: EntityCondition | None = None  # of a rule on single deals or leads, which has no KPI and no window
-    zone: tzinfo = UTC  # in which times are told
+
+    @property
+    def watches(self) -> object:
+        """What makes two versions of a rule watch the same."""
+        return self.kpi, self.window, self.by, self.condition, self.direction
 
     @property
     def measure_unit(self) -> str:
@@ -118,21 +146,77 @@ class Rule:
 
     @property
     def spoken(self) -> str:
-        """The unit in which the value is told: working time is not told as if it were time on the clock."""
-        return self.unit if self.entity is None or not self.entity.hours else f"{WORKING}{self.entity.day // 1000}"
+        """The unit in which the value is told."""
+        return self.unit
 
     @property
     def spoken_limit(self) -> str:
         """The unit in which the thresholds are told."""
-        return self.condition.unit(self.spoken)
+        return self.measure_unit
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether it waits for nothing to be counted."""
+        return self.condition.kind is ConditionKind.ABSENT
 
     def awake(self, now: int) -> bool:
         """Whether the rule may begin to speak at an instant."""
         return not self.times or any(interval.holds(now) for interval in self.times)
 
-    def step(self, severity: Severity) -> Step | None:
-        """Return the ladder's step of a severity, None where the ladder has none."""
-        return next((step for step in self.ladder if step.severity is severity), None)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SingleRule(_Rule):
+    """A rule on single deals, leads or senders: those who watch them find them, and what is found is said at once."""
+
+    watch: EntityCondition
+
+    wait: ClassVar[int] = 0
+    keep: ClassVar[int] = 0
+    sure: ClassVar[float | None] = None
+    is_absence: ClassVar[bool] = False
+
+    @property
+    def by(self) -> str:
+        """What its alerts are about: ``deal``, ``lead`` or ``sender``."""
+        return self.watch.entity
+
+    @property
+    def watches(self) -> object:
+        """What makes two versions of a rule watch the same."""
+        return self.by, self.direction, self.watch.watched
+
+    @property
+    def measure_unit(self) -> str:
+        """The unit of the thresholds."""
+        return self.unit
+
+    @property
+    def spoken(self) -> str:
+        """The unit in which value and thresholds are told: working time is not told as if it were time on the clock."""
+        return f"{WORKING}{self.watch.day // 1000}" if self.watch.hours else self.unit
+
+    @property
+    def spoken_limit(self) -> str:
+        """The unit in which the thresholds are told."""
+        return self.spoken
+
+    def awake(self, now: int) -> bool:
+        """Whether the rule may begin to speak at an instant: at any."""
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityRule(_SingleRule):
+    """A rule on single deals or leads."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderRule(_SingleRule):
+    """A rule on senders of events."""
+
+
+Rule: TypeAlias = KpiRule | EntityRule | SenderRule
+"""What is watched, where its thresholds lie, how long it waits, what it says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ The present of each entity comes from ``deal-states`` and ``lead-states``, the p
 partition cannot know by itself (how long deals usually stay in a stage) from ``limits``. Time is followed with a heap of due
 times: an entity is looked at when something is heard of it, and when time alone may have taken it over a threshold.
 
-Rows: ``d|id`` and ``l|id`` to the entity with its standing findings; ``limits``. Outputs: findings (``alert_rules/judge/finding.py``).
+Rows: ``d|id`` and ``l|id`` to the entity with its standing findings; ``limits``. Outputs: findings (``finding.py``).
 """
 
 import heapq
@@ -16,7 +16,7 @@ import orjson
 
 from alert_rules.judge.entity_condition import QUANTILES, EntityCondition, Limits, Measured, Watched, crossed, measure, remember
 from alert_rules.judge.finding import TOPIC, EntityFinding
-from alert_rules.judge.rule import Rule
+from alert_rules.judge.rule import EntityRule, Rule
 from alert_rules.judge.watched_entity import Entry, became, decode, encode, ended, known, named
 from alert_rules.records.dead_letter import dead_output
 from models.events.refused import Reason
@@ -67,10 +67,10 @@ class WatchEntities:
 
     def use(self, rules: Iterable[Rule]) -> None:
         """Take other rules: everything is looked at anew, in turns."""
-        self._rules: dict[str, list[tuple[Rule, EntityCondition, list[float]]]] = {"deal": [], "lead": []}
+        self._rules: dict[str, list[tuple[EntityRule, EntityCondition, list[float]]]] = {"deal": [], "lead": []}
         for rule in rules:
-            if rule.entity is not None and rule.entity.entity in self._rules:
-                self._rules[rule.entity.entity].append((rule, rule.entity, [step.threshold for step in rule.ladder]))
+            if isinstance(rule, EntityRule):
+                self._rules[rule.by].append((rule, rule.watch, [step.threshold for step in rule.ladder]))
         self._named = {rule.id: rule for rules_ in self._rules.values() for rule, _, _ in rules_}
         conditions = [condition for rules_ in self._rules.values() for _, condition, _ in rules_]
         self._within = max((c.within for c in conditions if c.watched is Watched.ODDS), default=0)

@@ -17,7 +17,7 @@ import msgspec
 
 from alert_rules.judge.entity_condition import EntityCondition
 from alert_rules.judge.finding import TOPIC, EntityFinding
-from alert_rules.judge.rule import Rule
+from alert_rules.judge.rule import Rule, SenderRule
 from alert_rules.records.dead_letter import dead_output
 from models.beats import BEATS, Beat
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, iso
@@ -76,9 +76,7 @@ class WatchSenders:
 
     def use(self, rules: Iterable[Rule]) -> None:
         """Take other rules; senders are looked at anew at the next tick."""
-        self._rules: list[tuple[Rule, EntityCondition]] = [
-            (rule, rule.entity) for rule in rules if rule.entity is not None and rule.entity.entity == "sender"
-        ]
+        self._rules: list[tuple[Rule, EntityCondition]] = [(rule, rule.watch) for rule in rules if isinstance(rule, SenderRule)]
         self._least = min((step.threshold for rule, _ in self._rules for step in rule.ladder), default=0.0)
         self._minute = -1
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from alert_rules.judge.entity_condition import ATTRIBUTES, EntityState
+from alert_rules.judge.entity_condition import EntityState
+from alert_rules.records.entity_facts import ATTRIBUTES
 from models.states import DealState, LeadState
 
 

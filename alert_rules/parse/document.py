@@ -7,7 +7,7 @@ check`` says. Its keys are those of the reader: a test holds the two together.
 from collections.abc import Sequence
 from typing import Any
 
-from alert_rules.judge.entity_condition import ATTRIBUTES, QUANTILES
+from alert_rules.judge.entity_condition import QUANTILES
 from alert_rules.judge.rule import GROUPS, Severity
 from alert_rules.parse.entity_rule_file import AMOUNT_KEYS, ENTITIES, ODDS_KEYS, SILENT_KEYS, STALLED_KEYS, UNANSWERED_KEYS
 from alert_rules.parse.entity_test_file import HEARD
@@ -16,6 +16,7 @@ from alert_rules.parse.entity_test_file import TEST_KEYS as ENTITY_TEST_KEYS
 from alert_rules.parse.ladders import ANOMALY_KEYS, CHANGE_KEYS, STEP_KEYS, TARGET_KEYS
 from alert_rules.parse.rule_file import ENTITY_KEYS, KEYS, MOST_GROUPS
 from alert_rules.parse.rule_test_file import EXPECTED, MOMENT_KEYS, MORE, TEST_KEYS
+from alert_rules.records.entity_facts import ATTRIBUTES
 from models.kpis.earlier import PREVIOUS, WEEK_AGO
 from models.windows import PERIODS
 

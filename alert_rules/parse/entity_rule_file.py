@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.condition import Condition, ConditionKind
-from alert_rules.judge.entity_condition import ATTRIBUTES, ENTITY, QUANTILES, UNIT_OF, EntityCondition, Watched
+from alert_rules.judge.condition import VALUE
+from alert_rules.judge.entity_condition import ENTITY, QUANTILES, UNIT_OF, EntityCondition, Watched
 from alert_rules.judge.rule import Direction, Known, KpiFacts, Severity, Step
 from alert_rules.parse.ladders import STEP_KEYS, SeverityLadder, read_ladder
 from alert_rules.parse.reader import Reader
+from alert_rules.records.entity_facts import ATTRIBUTES
 from alert_rules.words.suggest import near
 
 ENTITIES = ("deal", "lead", "sender")
@@ -84,7 +85,7 @@ def _ladder(reader: Reader, tree: Mapping[str, Any], found: Mapping[str, Any], w
     if severities and (not key or key not in found):
         if "severity" in tree:
             reader.bad("severity", f"found beside {severities[0]} (accepted: one of the two)")
-        ladder = read_ladder(reader, {name: tree[name] for name in severities}, Condition(ConditionKind.ENTITY), facts)
+        ladder = read_ladder(reader, {name: tree[name] for name in severities}, VALUE, facts)
         if ladder is not None and ladder[0] is not Direction.ABOVE:
             reader.bad(severities[0].value, "found below (accepted: above)")
         for severity in severities:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.entity_condition import ATTRIBUTES, EntityCondition, Watched
+from alert_rules.judge.entity_condition import EntityCondition, Watched
 from alert_rules.judge.rule import Known, Moment, Timeline
 from alert_rules.parse.reader import Reader, kind_of
 from alert_rules.parse.rule_test_file import EXPECTED, check_speaks
+from alert_rules.records.entity_facts import ATTRIBUTES
 from alert_rules.words.suggest import near
 
 TEST_KEYS = ("name", "limits", "usual", "timeline")

@@ -9,13 +9,13 @@ from typing import Any
 
 from alert_rules.judge.times import TimeInterval, parse_interval, usual
 from alert_rules.parse.people_file import PeopleReader
-from alert_rules.tell.plan import ON_CALL, Alerting, Fallback, Recipient, by_rule, everything_to
+from alert_rules.tell.plan import ON_CALL, Alerting, Fallback, by_rule, everything_to
 from alert_rules.tell.stages.inhibit import InhibitRule, cycles
 from alert_rules.tell.stages.match import Matcher, shown
 from alert_rules.tell.stages.route import EACH, Route
 from alert_rules.words.suggest import near
 
-__all__ = ["KEYS", "ON_CALL", "Alerting", "Fallback", "Heard", "by_rule", "everything_to", "parse_alerting"]
+__all__ = ["KEYS", "ON_CALL", "Alerting", "Fallback", "by_rule", "everything_to", "parse_alerting"]
 
 KEYS = ("route", "inhibit_rules", "time_intervals", "on_call", "escalations", "fallback", "digest")
 _ROUTE_KEYS = (

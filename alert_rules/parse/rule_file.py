@@ -9,7 +9,7 @@ from typing import Any
 
 from alert_rules.judge.condition import Condition, ConditionKind
 from alert_rules.judge.entity_condition import UNIT_OF
-from alert_rules.judge.rule import GROUPS, Known, KpiFacts, Rule, Statistic
+from alert_rules.judge.rule import GROUPS, EntityRule, Known, KpiFacts, KpiRule, Rule, SenderRule, Statistic
 from alert_rules.judge.transition_record import check_summary
 from alert_rules.parse.entity_rule_file import TITLES, WATCHED, read_entity
 from alert_rules.parse.entity_test_file import read_entity_tests
@@ -92,11 +92,11 @@ class _RuleReader(Reader):
         if self.problems or not (id_ and found and summary and runbook):
             return None
         condition, (direction, ladder) = found
-        return Rule(
-            id=id_, kpi="", window="", by=condition.entity, direction=direction, ladder=ladder, wait=0, min_samples=0,
-            labels=labels, summary=summary, runbook=runbook, tests=tests, unit=UNIT_OF[condition.watched],
-            title=title or TITLES[condition.watched], zone=self.known.zone, condition=Condition(ConditionKind.ENTITY), groups=groups,
-            depends=() if condition.entity == "sender" else (f"{condition.entity}s",), entity=condition,
+        kind = SenderRule if condition.entity == "sender" else EntityRule
+        return kind(
+            id=id_, direction=direction, ladder=ladder, labels=labels, summary=summary, runbook=runbook, tests=tests,
+            unit=UNIT_OF[condition.watched], title=title or TITLES[condition.watched], zone=self.known.zone, groups=groups,
+            depends=() if kind is SenderRule else (f"{condition.entity}s",), watch=condition,
         )  # fmt: skip
 
     def _of_kpi(self, tree: dict[str, Any]) -> Rule | None:
@@ -127,7 +127,7 @@ class _RuleReader(Reader):
         tests = read_tests(self, tree, some, condition)
         if self.problems or not (id_ and kpi and window and summary and runbook and facts and ladder):
             return None
-        return Rule(
+        return KpiRule(
             id=id_, kpi=kpi, window=window.name, by=by, direction=ladder[0], ladder=ladder[1], wait=wait, min_samples=min_samples,
             labels=labels, summary=summary, runbook=runbook, tests=tests, unit=facts.unit, sure=sure, title=title or facts.label,
             condition=condition, keep=keep, active=active,

@@ -45,6 +45,31 @@ class EnglishWords(msgspec.Struct):
     headline: str = ""
 
 
+class CauseKind(StrEnum):
+    """Why something happened to an alert."""
+
+    BEYOND = "beyond"  # the measured is beyond ``level``, for ``lasted``
+    NOT_CLEAR = "not_clear"  # it is no longer beyond ``level``, and not yet at ``clear``
+    KEPT = "kept"  # it is clear, and goes on for ``lasted``
+    CLEAR = "clear"  # it is on the good side of ``level``, for ``lasted``
+    UNSURE = "unsure"  # it is beyond ``level``, but not surely
+    NOTHING = "nothing"  # nothing was counted, for ``lasted``
+    AGAIN = "again"  # something is counted again
+    OTHER = "other"  # as ``text`` says: what was watched is gone
+
+
+class Cause(msgspec.Struct, omit_defaults=True):
+    """Why something happened to an alert: levels in the unit of the thresholds, ``lasted`` in milliseconds."""
+
+    kind: CauseKind
+    level: float | None = None
+    clear: float | None = None
+    lasted: int = 0
+    sure: float | None = None  # with this probability, where the rule asks for it
+    needed: float | None = None
+    text: str = ""
+
+
 class Ends(msgspec.Struct, omit_defaults=True):
     """What would end an alert: the measured at ``clear`` for ``keep`` milliseconds, by ``cases`` good ones in a row at least.
 
@@ -111,6 +136,7 @@ class AlertFacts(msgspec.Struct, kw_only=True):
     versus: str | None = None  # of a rule on a change: with what it compares
     names: dict[str, str] | None = None  # what people call owners, by id
     ends: Ends | None = None
+    cause: Cause | None = None  # of ``reason``, which is in English
 
     @property
     def over(self) -> bool:

@@ -20,9 +20,10 @@ from typing import Any
 
 import orjson
 
-from alert_rules.judge.lifecycle import TransitionKind, digest
+from alert_rules.judge.life_table import TransitionKind
 from alert_rules.records.alerts import Notification, encode
 from alert_rules.records.dead_letter import dead_output
+from alert_rules.records.ids import digest
 from alert_rules.records.message import MessageKind, read_message
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent, backoff
@@ -36,7 +37,7 @@ __all__ = ["OUTCOMES", "DeliverNotifications", "Delivery", "no_outcomes"]
 
 _ORDER = b"#order"  # the row of the next message's number, so that a number is never used twice
 _MEMO, _HEALTH = "#memo|", "#health|"  # rows of what receivers gave back, and of those that fail
-_TOLD = frozenset(kind.value for kind in TransitionKind if kind.told)
+_NOTIFYING = frozenset(kind.value for kind in TransitionKind if kind.notifies)
 #: Kinds of messages that only those hear who show how an incident stands (``follows``); others would take them for news.
 FOLLOWED = frozenset((MessageKind.ACKNOWLEDGED, MessageKind.UNACKNOWLEDGED))
 #: What a receiver gave back is kept so long after its last use, milliseconds, and of so many incidents.
@@ -125,7 +126,7 @@ class DeliverNotifications:
                 continue
             try:
                 tree = orjson.loads(record.value)
-                if tree["type"] != "message" and (tree["type"] != "transition" or tree["kind"] not in _TOLD):
+                if tree["type"] != "message" and (tree["type"] != "transition" or tree["kind"] not in _NOTIFYING):
                     continue
                 message = read_message(tree)
                 if not message.id:

@@ -5,7 +5,7 @@ the log's. Messages for named receivers go to ``outbox``. Each decision about an
 ``alerts``, written when it changes: *notified*, *held* because …, *suppressed* (it ended before it could be told), or *refused*
 (an act that could not be carried out: no such alert stands, its link was used before).
 
-All that is decided is decided by the pure stages in ``alert_rules/tell/stages/``; their order is in ``groups``, the state here: one
+All that is decided is decided by the pure stages in ``stages/``; their order is in ``groups``, the state here: one
 row an alert that stands, a group, a member, a silence, a used link. Who was told of an incident hears how it goes on, whatever
 its labels become.
 """
@@ -17,14 +17,14 @@ from typing import Any
 import msgspec
 import orjson
 
-from alert_rules.judge.lifecycle import TransitionKind
+from alert_rules.judge.life_table import TransitionKind
 from alert_rules.records.alerts import Act, Transition, decode
 from alert_rules.records.dead_letter import dead_output
 from alert_rules.records.facts import gravity
 from alert_rules.records.message import Acknowledgement
-from alert_rules.tell.explain_route import labels_of
 from alert_rules.tell.group_message import common_of
 from alert_rules.tell.groups import AT_ONCE, AlertRow, Groups
+from alert_rules.tell.labels import labels_of
 from alert_rules.tell.plan import Alerting
 from alert_rules.tell.stages import silence as silences_
 from alert_rules.tell.stages.dedup import Notified
@@ -211,7 +211,7 @@ class DispatchAlerts:
         before = state.alerts.get(incident)
         if before is None and ended:
             return  # it ended twice
-        if before is not None and not kind.told:
+        if before is not None and not kind.notifies:
             # Recovering and relapsed are not told: the words stay those of the last thing that was.
             before.state = transition.state.after if transition.state is not None else before.state
             state.dirty.add(f"alert|{incident}")

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 
-from alert_rules.judge.lifecycle import digest
 from alert_rules.records.alerts import Transition
 from alert_rules.records.facts import AlertFacts, gravity
+from alert_rules.records.ids import digest
 from alert_rules.records.message import Acknowledgement, GroupFacts, Message, MessageItem
 from alert_rules.tell.stages.dedup import Notice
 from alert_rules.words import alert as words
@@ -16,7 +16,7 @@ from alert_rules.words.parts import TOLD, behind_lines
 from alert_rules.words.reader import ANYBODY
 from models.calendar import iso
 
-__all__ = ["LISTED", "NAMED", "TOLD", "common_of", "note"]
+__all__ = ["LISTED", "NAMED", "TOLD", "common_of", "group_message"]
 
 #: So many alerts of a group are in its message; those after the first few, which are told in full, as data only.
 LISTED = 20

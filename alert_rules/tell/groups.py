@@ -10,21 +10,21 @@ from typing import Any
 
 import msgspec
 
-from alert_rules.judge.lifecycle import digest
 from alert_rules.records.alerts import Decision, Transition
 from alert_rules.records.alerts import encode as encode_alerts
+from alert_rules.records.ids import digest
 from alert_rules.records.message import Acknowledgement
 from alert_rules.records.message import encode as encode_message
-from alert_rules.tell.explain_route import labels_of
 from alert_rules.tell.group_message import group_message
+from alert_rules.tell.labels import labels_of
 from alert_rules.tell.plan import Alerting, Recipient
+from alert_rules.tell.stages.chain import Chain, Circumstances
 from alert_rules.tell.stages.dedup import MemberStanding, Notice, Notified, decide
 from alert_rules.tell.stages.escalate import Rung, next_rung
 from alert_rules.tell.stages.group import Group
 from alert_rules.tell.stages.inhibit import Inhibitions
-from alert_rules.tell.stages.mute import muted
 from alert_rules.tell.stages.route import EACH, Route, match_routes
-from alert_rules.tell.stages.silence import Silence, silenced
+from alert_rules.tell.stages.silence import Silence
 from alert_rules.tell.stages.stale import Stale
 from alert_rules.tell.stages.suppression import Suppression
 from models.calendar import iso
@@ -201,11 +201,11 @@ class Groups:
         route, now = self.routes[group.route], self.now
         group.flushed = now
         free: dict[str, MemberStanding] = {}
-        quiet = muted(route, self.plan.intervals, now)
+        chain = self._chain(route)
         known = self.held.setdefault(group.key, {})
         for incident in list(group.members):
             standing = self.standing(group, incident)
-            held = self._hold(incident, quiet)
+            held = chain.suppression(self.alerts[incident].alert)
             if standing.ended and standing.told is None:
                 held = held or known.get(incident) or Suppression("group", "it ended within group_wait")
                 self.decided(group, [incident], "suppressed", held.stage, f"ended before it was told: {held.reason}")
@@ -232,13 +232,9 @@ class Groups:
         found = self.alerts[incident]
         return MemberStanding(str(found.alert.severity), found.ended, found.ack is not None, group.members[incident])
 
-    def _hold(self, incident: str, quiet: Suppression | None) -> Suppression | None:
-        if not self.silences and not self.plan.inhibit_rules and not self.stale:
-            return quiet  # the usual case, ten thousand times in a storm
-        alert = self.alerts[incident].alert
-        labels = labels_of(alert)
-        held = silenced(labels, self.silences.values(), self.now) or self.inhibitions.held(incident, labels)
-        return held or self.stale.held(alert) or quiet
+    def _chain(self, route: Route) -> Chain:
+        silences = list(self.silences.values())
+        return Chain(route, Circumstances(self.now, silences, self.inhibitions, self.stale, self.plan.intervals))
 
     def _rungs(self, group: Group, route: Route, incidents: Iterable[str]) -> list[tuple[int, Rung, str]]:
         ladder = self.plan.ladders.get(route.escalation or "")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from alert_rules.judge.lifecycle import digest
 from alert_rules.records.alerts import Decision, encode
 from alert_rules.records.facts import Severity, StateChange
+from alert_rules.records.ids import digest
 from alert_rules.records.message import Message, ReceiverFacts
 from alert_rules.records.message import encode as encode_message
 from alert_rules.tell.plan import FALLBACK_AFTER

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from alert_rules.judge.lifecycle import digest as digest_of
 from alert_rules.records.alerts import Act, AlertRecord, Decision, Transition, decode, encode
 from alert_rules.records.facts import gravity
+from alert_rules.records.ids import digest as digest_of
 from alert_rules.records.message import DigestFacts, Figure, Message, MessageKind, StandingAlert
 from alert_rules.records.message import encode as encode_message
-from alert_rules.tell.explain_route import labels_of
+from alert_rules.tell.labels import labels_of
 from alert_rules.tell.plan import Digest, Recipient
 from alert_rules.tell.stages import silence as silences_
 from alert_rules.tell.stages.silence import Silence, silenced

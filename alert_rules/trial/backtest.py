@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from alert_rules.judge.condition import ConditionKind
-from alert_rules.judge.rule import Direction, Rule, Step
+from alert_rules.judge.rule import Direction, KpiRule, Rule, Step
 from alert_rules.records.facts import gravity
 from models.calendar import DAY_MS, epoch_ms, iso
 
@@ -188,10 +188,10 @@ class Variant(NamedTuple):
 
 def variants(rule: Rule, bounded: bool) -> Iterator[Variant]:
     """Yield the rule with other thresholds, one step each; ``bounded`` says that it watches a share of counted cases."""
-    if not rule.ladder or rule.condition.kind in (ConditionKind.ENTITY, ConditionKind.SOURCE):
+    if not isinstance(rule, KpiRule):
         return  # of single deals and senders only what is beyond the rule's own threshold is told here
     share = bounded and rule.condition.kind is ConditionKind.VALUE
-    absent = rule.condition.kind is ConditionKind.ABSENT
+    absent = rule.is_absence
     number = 0
     for threshold, changed in _waits(rule) if absent else _steps(rule, share):
         for guard in GUARDS:
@@ -206,13 +206,13 @@ def variants(rule: Rule, bounded: bool) -> Iterator[Variant]:
             yield Variant(rule.id, threshold, guard, guarded)
 
 
-def _waits(rule: Rule) -> list[tuple[float, Rule]]:
+def _waits(rule: KpiRule) -> list[tuple[float, KpiRule]]:
     """Return an absence's own times to try, in seconds, longest first."""
     waits = sorted({round(rule.wait * factor) for factor in FACTORS}, reverse=True)
     return [(wait / 1000, replace(rule, wait=wait)) for wait in waits]
 
 
-def _steps(rule: Rule, bounded: bool) -> list[tuple[float, Rule]]:
+def _steps(rule: KpiRule, bounded: bool) -> list[tuple[float, KpiRule]]:
     """Return the thresholds to try, from the one that speaks least to the one that speaks most."""
     first = rule.ladder[0]
     gap = first.clear - first.threshold

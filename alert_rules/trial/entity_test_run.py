@@ -9,7 +9,7 @@ import orjson
 from alert_rules.judge.entity_condition import QUANTILES
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.finding import TOPIC as FINDINGS
-from alert_rules.judge.rule import Moment, Rule, Timeline
+from alert_rules.judge.rule import EntityRule, Moment, SenderRule, Timeline
 from alert_rules.judge.watch_entities import LIMITS, PREDICTIONS, WatchEntities
 from alert_rules.judge.watch_senders import WEEKS, WatchSenders
 from models.beats import BEATS
@@ -20,10 +20,9 @@ from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState
 _ID = "D-1"
 
 
-def play(rule: Rule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, str]]:
+def play(rule: EntityRule | SenderRule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, str]]:
     """Yield each moment with the state that follows it, and what has been said."""
-    assert rule.entity is not None
-    if rule.entity.entity == "sender":
+    if isinstance(rule, SenderRule):
         yield from _play_sender(rule, test, base)
         return
     watch, alerts = WatchEntities([rule]), EvaluateAlerts([rule])
@@ -34,7 +33,7 @@ def play(rule: Rule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, s
     for moment in test.moments:
         at = base + moment.at
         watch.tick(at)
-        watch.fold(list(_heard(rule.entity.entity, known, moment.facts or {}, at)))
+        watch.fold(list(_heard(rule.by, known, moment.facts or {}, at)))
         watch.tick(at)
         found = [o for o in watch.changes().outputs if o.topic == FINDINGS]
         alerts.fold([Record(FINDINGS, 0, 0, at, o.key, o.value, ()) for o in found])
@@ -43,7 +42,7 @@ def play(rule: Rule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, s
         yield moment, standing[0]["severity"] if standing else "inactive", "\n".join(one["message"]["text"] for one in said)
 
 
-def _play_sender(rule: Rule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, str]]:
+def _play_sender(rule: SenderRule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, str]]:
     """Play a sender that has sent in each hour that is usual for it, in the four weeks before."""
     watch, alerts = WatchSenders([rule], calendar("UTC")), EvaluateAlerts([rule])
     begin = base + test.moments[0].at - WEEKS * 7 * 24 * HOUR_MS - HOUR_MS

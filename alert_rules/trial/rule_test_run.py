@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
-from alert_rules.judge.lifecycle import AlertState, Phase, evaluate
-from alert_rules.judge.rule import Moment, Rule, Timeline
+from alert_rules.judge.life_table import Phase
+from alert_rules.judge.lifecycle import AlertState, evaluate
+from alert_rules.judge.rule import EntityRule, KpiRule, Moment, Rule, SenderRule, Timeline
 from alert_rules.judge.transition_record import written
 from alert_rules.trial.entity_test_run import play
 from alert_rules.words.alert import letter
@@ -39,11 +40,11 @@ def describe(state: AlertState | None) -> str:
             return "pending"
         case Phase.FIRING:
             return state.severity.value
-        case Phase.RECOVERING:
+        case _:
             return f"{state.severity.value} recovering"
 
 
-def _run_entity(rule: Rule, test: Timeline) -> list[Failure]:
+def _run_entity(rule: EntityRule | SenderRule, test: Timeline) -> list[Failure]:
     failures: list[Failure] = []
     for moment, found, told in play(rule, test, _BASE):
         if found != moment.expect:
@@ -56,7 +57,7 @@ def _run_entity(rule: Rule, test: Timeline) -> list[Failure]:
 
 
 def _run(rule: Rule, test: Timeline) -> list[Failure]:
-    if rule.entity is not None:
+    if not isinstance(rule, KpiRule):
         return _run_entity(rule, test)
     failures: list[Failure] = []
     state: AlertState | None = None
@@ -72,7 +73,7 @@ def _run(rule: Rule, test: Timeline) -> list[Failure]:
     return failures
 
 
-def _reading(rule: Rule, moment: Moment) -> Reading:
+def _reading(rule: KpiRule, moment: Moment) -> Reading:
     at = _BASE + moment.at
     segment = {} if rule.by is None else {rule.by: "web"}
     sample, value = moment.sample, moment.value

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from alert_rules.judge.entity_condition import ATTRIBUTES, DAYS, NUMBERS
+from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS, NUMBERS
 from alert_rules.records.facts import AlertFacts
 from alert_rules.words import prose
 from alert_rules.words.inert import inert
@@ -13,9 +13,6 @@ from alert_rules.words.quantities import Quantity, TemplateError, fill
 from alert_rules.words.reader import ANYBODY, Reader
 from models.calendar import epoch_ms
 from models.kpis.earlier import SEASONAL, TARGET
-
-#: Under this name the facts have what is known of the deal, lead or sender.
-ENTITY = "entity"
 
 
 def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
@@ -44,7 +41,7 @@ def item(facts: AlertFacts, reader: Reader, *, over: bool, short: bool) -> tuple
     words = reader.words
     stamp = words.RESOLVED if over else words.stamp(facts.severity)
     first = (lead(facts, reader) if facts.zone is not None else prose.lead(facts)).partition("\n")[0]
-    why = None if over else inert(facts.reason or "", 300) or None
+    why = None if over else inert(words.cause(facts), 300) or None
     return titled(facts, stamp, reader, short=short), first, why
 
 
@@ -72,7 +69,7 @@ def _named(facts: AlertFacts, owner: str) -> str:
 
 def known(facts: AlertFacts) -> Mapping[str, Any]:
     """Return what is known of the deal, lead or sender that the alert is about."""
-    return (facts.against or {}).get(ENTITY) or {}
+    return (facts.against or {}).get(FACTS) or {}
 
 
 def _by(facts: AlertFacts) -> str:
@@ -83,7 +80,7 @@ def headline(facts: AlertFacts, reader: Reader) -> str:
     """Return what is measured, as a headline has it; of a deal or lead that is over, why."""
     words = reader.words
     if facts.watched and facts.kind == "resolved":
-        return inert(facts.reason or "")
+        return inert(words.cause(facts))
     if facts.start is None:
         return ""
     if facts.watched:
@@ -93,7 +90,7 @@ def headline(facts: AlertFacts, reader: Reader) -> str:
         return words.NOTHING if facts.measured else value
     if facts.condition == "value" or facts.measured is None:
         return value
-    return words.measured(facts, facts.measured, facts.unit or "")
+    return words.measured(facts, facts.measured, facts.unit or "", facts.threshold_unit or facts.unit or "")
 
 
 def _entity_headline(facts: AlertFacts, reader: Reader) -> str:
@@ -113,7 +110,7 @@ def lead(facts: AlertFacts, reader: Reader) -> str:
     words = reader.words
     if facts.watched and facts.kind == "resolved":
         # What was measured is gone with its cause: the summary would be a sentence of holes.
-        reason, by = inert(facts.reason or ""), _by(facts)
+        reason, by = inert(words.cause(facts)), _by(facts)
         if by == "sender":
             return f"{about(facts, reader, short=True)}: {reason}"
         return words.ended(by, inert((facts.segment or {}).get(by, "")), reason)
@@ -221,7 +218,7 @@ def _spoken(facts: AlertFacts, by: str, name: str) -> str:
 
 def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
     words, zone, unit, spoken = reader.words, reader.clock(facts.zone), facts.unit or "count", facts.spoken or "count"
-    found = [("why", "", inert(facts.reason or "", 500))]
+    found = [("why", "", inert(words.cause(facts), 500))]
     if facts.start is not None:
         value = words.number(facts.value, spoken, facts.currency)
         if facts.low is not None and facts.high is not None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
-from alert_rules.records.facts import AlertFacts, Ends, Severity
+from alert_rules.records.facts import AlertFacts, CauseKind, Ends, Severity
 from alert_rules.records.message import DigestFacts, Figure, GroupFacts, MessageKind
 from alert_rules.words.durations import day_of, human, moment, plural
 from alert_rules.words.inert import inert
@@ -90,10 +90,13 @@ class English:
         """Return a probability's way."""
         return f"{before:.0%} → {now:.0%}"
 
-    def measured(self, facts: AlertFacts, value: float, unit: str) -> str:
-        """Return what was measured: ``23.4 %``, ``−34 % (9,200 EUR, 14,000 EUR in the period before)``; ``unit`` is the KPI's."""
+    def measured(self, facts: AlertFacts, value: float | None, unit: str, limit: str) -> str:
+        """Return what was measured: ``23.4 %``, ``−34 % (9,200 EUR, 14,000 EUR in the period before)``.
+
+        ``unit`` is that of the KPI, ``limit`` that of what is measured of it.
+        """
         against, currency = facts.against or {}, facts.currency
-        words = number(value, facts.threshold_unit or unit, currency)
+        words = number(value, limit, currency)
         match facts.condition:
             case "change":
                 versus = facts.versus or PREVIOUS
@@ -127,6 +130,34 @@ class English:
             return f"{facts.severity} after nothing for {human(facts.wait or 0)}"
         limit, clear = number(facts.threshold, unit), number(facts.clear, unit)
         return f"{facts.severity} {facts.direction} {limit}, clears {self.side(facts.direction)} {clear}"
+
+    def cause(self, facts: AlertFacts) -> str:
+        """Return why it happened."""
+        cause, unit, limit = facts.cause, facts.spoken or facts.unit or "", facts.spoken_limit or facts.threshold_unit or ""
+        if cause is None:
+            return facts.reason or ""
+        words = self.measured(facts, facts.measured, unit, limit)
+        level, clear = (number(one, limit, facts.currency) for one in (cause.level, cause.clear))
+        for_so_long = f" for {human(cause.lasted)}" if cause.lasted else ""
+        match cause.kind:
+            case CauseKind.BEYOND:
+                sure = f" ({number(cause.sure, 'ratio')} sure)" if cause.sure is not None else ""
+                return f"{words} is {facts.direction} {level}{sure}{for_so_long}"
+            case CauseKind.NOT_CLEAR:
+                return f"{words} is no longer {facts.direction} {level}, not yet at {clear}"
+            case CauseKind.KEPT:
+                return f"{words} is clear; kept{for_so_long}"
+            case CauseKind.CLEAR:
+                return f"{words} is {self.side(facts.direction)} {level}{for_so_long}"
+            case CauseKind.UNSURE:
+                doubt = f"only {number(cause.sure, 'ratio')} sure" if cause.sure is not None else "nobody knows how sure"
+                return f"{words} is {facts.direction} {level}, but it is {doubt}, not {number(cause.needed, 'ratio')}"
+            case CauseKind.NOTHING:
+                return f"nothing{for_so_long}"
+            case CauseKind.AGAIN:
+                return f"there is something again: {number(facts.value, unit, facts.currency)}"
+            case CauseKind.OTHER:
+                return cause.text
 
     def since(self, began: str, lasted: int) -> str:
         """Return when it began, and how long ago that was."""

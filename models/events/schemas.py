@@ -1,5 +1,6 @@
 """How is the contract told to those who publish events: JSON Schema per type, one AsyncAPI document for all topics?"""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -44,8 +45,11 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     return schemas
 
 
-def asyncapi() -> dict[str, Any]:
-    """Return the AsyncAPI 3.0 document of all topics; its payloads refer to ``schemas/TYPE.json`` beside it."""
+def asyncapi(payloads: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the AsyncAPI 3.0 document of all topics; its payloads refer to ``schemas/TYPE.json`` beside it.
+
+    ``payloads`` names the schemas of topics whose form is told elsewhere.
+    """
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
     messages: dict[str, Any] = {}
@@ -67,7 +71,8 @@ def asyncapi() -> dict[str, Any]:
                 "payload": _payload({"$ref": f"./schemas/{name}.json"}),
                 "bindings": {"kafka": {"key": {"type": "string", "description": f"The subject: {key}."}}},
             }
-    for topic, (key, meaning, payload) in _outgoing().items():
+    for topic, (key, meaning, known) in _outgoing().items():
+        payload = {"$ref": f"./schemas/{payloads[topic]}.json"} if payloads and topic in payloads else known
         name = topic.rstrip("s") if topic != "outbox" else "notification"
         channels[topic] = {
             "address": topic,
@@ -121,8 +126,12 @@ def _outgoing() -> dict[str, tuple[str, str, dict[str, Any]]]:
     return {
         "panes": ("Source partition and pane.", "Absolute partial sums: a repeat overwrites, it never adds.", inside),
         "readings": ("KPI, window and segment.", "What each KPI is worth now.", reading),
-        "alerts": ("Rule and segment.", "Changes of the state of alerts.", inside),
-        "outbox": ("Receiver.", "Notifications on their way.", inside),
+        "alerts": (
+            "Incident.",
+            "What happens to alerts, what people do about them, what is decided, and what has arrived.",
+            inside,
+        ),
+        "outbox": ("Thread: an incident, or a group's life.", "Messages on their way to receivers.", inside),
         "dead-letters": (
             "Topic, partition and offset of the record.",
             "Records that could not be used, each with its reason.",

@@ -49,5 +49,5 @@ def test_a_new_kind_is_in_every_document() -> None:
 
     known = {**kinds(), "pager": PagerSettings}
     assert "## pager\nA pager.\n" in document.markdown(known) and "no morning's summary" in document.markdown(known)
-    assert "  # - {name: belt, type: pager}\n" in document.with_examples((ROOT / "vigie.example.yaml").read_text("utf-8"), known)
+    assert "  # - {name: belt, type: pager}\n" in document.examples(known)
     assert "PagerSettings" in {form["title"] for form in document.json_schema(known)["items"]["oneOf"]}

@@ -1,3 +1,4 @@
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -5,8 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.judge.lifecycle import AlertChange, AlertState, TransitionKind, decode_state, encode_state, evaluate
+from alert_rules.judge import lifecycle
+from alert_rules.judge.life_table import TABLE, NextPhase, Phase, Signal, TransitionKind, following
+from alert_rules.judge.lifecycle import AlertChange, AlertState, decode_state, encode_state, evaluate, orphaned
 from alert_rules.judge.rule import Rule
+from alert_rules.judge.transition_record import written
 from alert_rules.trial.rule_test_run import describe
 from models.calendar import MINUTE_MS
 from tests.alert_rules.readings import BASE, reading, rule
@@ -90,13 +94,17 @@ def test_one_incident_has_one_id_and_every_transition_its_own() -> None:
 
 def test_reason_and_times() -> None:
     _, said = run(RULE, (0, 0.10), (30, 0.10), (45, 0.4))
-    assert [t.reason for t in said] == ["10 % is below 15 %", "10 % is below 15 % for 30 min", "40 % is at or above 17 %"]
+    assert [written(RULE, t).reason for t in said] == [
+        "10 % is below 15 %",
+        "10 % is below 15 % for 30 min",
+        "40 % is at or above 17 %",
+    ]
     assert [(t.before, t.after) for t in said] == [("inactive", "pending"), ("pending", "firing"), ("firing", "inactive")]
     assert (said[1].started, said[1].fired) == (BASE, BASE + 30 * MINUTE_MS)
 
 
 def test_only_what_people_act_on_is_told() -> None:
-    assert {kind for kind in TransitionKind if kind.told} == {"fired", "upgraded", "downgraded", "resolved"}
+    assert {kind for kind in TransitionKind if kind.notifies} == {"fired", "upgraded", "downgraded", "resolved"}
 
 
 def test_a_severity_that_left_the_ladder_is_downgraded() -> None:
@@ -131,8 +139,35 @@ def test_every_incident_is_well_formed(history: list[tuple[int, float | None, in
     for transition in said:
         assert transition.before == state or transition.before == transition.after == state
         state = transition.after
-    told = [t.kind for t in said if t.kind.told]
+    told = [t.kind for t in said if t.kind.notifies]
     depth = 0
     for kind in told:
         depth += {"fired": 1, "resolved": -1}.get(kind, 0)
         assert 0 <= depth <= 1 and (depth == 1 or kind == "resolved")
+
+
+def test_every_row_of_the_table_is_lived_and_every_other_reading_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random readings under rules that change: no row is dead, and no state is met that the table does not know."""
+    met: set[tuple[Phase, Signal]] = set()
+
+    def noted(phase: Phase, signal: Signal) -> NextPhase:
+        met.add((phase, signal))
+        return following(phase, signal)
+
+    monkeypatch.setattr(lifecycle, "following", noted)
+    chance = random.Random(1)
+    ladders = [{}, {"warn": None}, {"for": 0}, {"critical": {"below": 0.05, "clear_above": 0.07}}, {"keep_firing_for": "5m"}]
+    tests = {"tests": [
+        {"name": "a", "timeline": [{"at": 0, "value": 0.01, "sample": 20, "expect": "critical"}]},
+        {"name": "b", "timeline": [{"at": 0, "value": 0.9, "sample": 20, "expect": "inactive"}]},
+    ]}  # fmt: skip
+    rules = [rule(**tests, **changes) for changes in ladders]
+    for _ in range(300):
+        state: AlertState | None = None
+        for minute in range(0, 400, 10):
+            before = state
+            state, _ = evaluate(chance.choice(rules), state, reading(minute, chance.choice((0.01, 0.1, 0.16, 0.19, 0.21, 0.4))))
+            if before is not None and chance.random() < 0.02:
+                orphaned(before, BASE, "gone")
+    assert met - {(Phase.INACTIVE, Signal.CLEAR)} >= set(TABLE) - {(Phase.INACTIVE, Signal.CLEAR)}
+    assert met <= set(TABLE)

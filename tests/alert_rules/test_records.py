@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import jsonschema
 import msgspec
 import pytest
 
@@ -12,6 +13,7 @@ from agents.notifiers.email import html, subject
 from alert_rules.records import alerts as alert_records
 from alert_rules.records.facts import Severity, gravity
 from alert_rules.records.message import read_message
+from alert_rules.records.schemas import json_schemas
 from alert_rules.words.letter import letter
 from alert_rules.words.reader import LANGUAGES, Reader
 from tests.agents.doubles import about
@@ -58,6 +60,16 @@ def test_every_record_is_what_its_type_says() -> None:
     assert alert_records.decode(b'{"type": "of-tomorrow", "x": 1}') is None
     with pytest.raises(ValueError, match="incident"):
         alert_records.decode(b'{"type": "transition", "kind": "fired"}')
+
+
+def test_every_record_is_of_the_form_that_is_told_to_programs() -> None:
+    schemas = json_schemas()
+    for schema in schemas.values():
+        jsonschema.Draft7Validator.check_schema(schema)
+    valid = {name: jsonschema.Draft7Validator(schema) for name, schema in schemas.items()}
+    for tree in [line["record"] for line in OLD] + NEW:
+        valid["outbox-message" if tree["type"] == "message" else "alert-record"].validate(tree)
+    assert not valid["alert-record"].is_valid({"type": "decision"})
 
 
 LAUNCH = {

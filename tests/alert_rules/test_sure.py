@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.judge.lifecycle import AlertChange, AlertState, evaluate
+from alert_rules.judge.lifecycle import AlertState, evaluate
 from alert_rules.judge.posterior import beta_cdf, probability
 from alert_rules.judge.rule import Direction
+from alert_rules.judge.transition_record import written
 from alert_rules.parse.rule_file import parse_rules
+from alert_rules.records.alerts import Transition
 from alert_rules.trial.rule_test_run import describe
 from tests.alert_rules.readings import KNOWN, reading, rule, tree
 
@@ -40,15 +42,15 @@ def test_there_cannot_be_more_hits_than_cases() -> None:
         probability(Direction.BELOW, 0.5, 3, 2)
 
 
-def run(*steps: tuple[float, float | None, float | None]) -> tuple[list[str], list[AlertChange]]:
+def run(*steps: tuple[float, float | None, float | None]) -> tuple[list[str], list[Transition]]:
     sure = rule(sure=0.9, min_samples=None, **{"for": "10m"})
     state: AlertState | None = None
     states: list[str] = []
-    said: list[AlertChange] = []
+    said: list[Transition] = []
     for step in steps:
         state, transitions = evaluate(sure, state, reading(*step))
         states.append(describe(state))
-        said += transitions
+        said += [written(sure, transition) for transition in transitions]
     return states, said
 
 

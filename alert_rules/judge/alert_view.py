@@ -1,0 +1,51 @@
+"""How is an alert that stands shown to operators and programs?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from alert_rules.judge.explanation import PageLink, standing
+from alert_rules.judge.lifecycle import AlertState
+from alert_rules.judge.observation import Observation
+from alert_rules.judge.rule import Rule
+from alert_rules.judge.transition_record import facts_of, summary
+from models.calendar import iso
+from models.owners import Owners
+from models.panes import TOTAL
+
+
+def shown(
+    state: AlertState,
+    rule: Rule | None,
+    seen: Observation | None,
+    because: Mapping[str, Any] | None,
+    link: PageLink,
+    people: Owners,
+) -> dict[str, Any]:
+    """Return an alert as ``GET /api/alerts`` shows it. What its rule says is null where the rule is gone."""
+    name, _, place = state.segment.partition("=")
+    facts = None if rule is None else facts_of(rule, state.segment, state.severity, state.started, seen, people)
+    return {
+        "id": state.incident,
+        "rule": state.rule,
+        "kpi": facts and facts.kpi,
+        "title": facts and facts.rule_title,
+        "summary": facts and summary(facts),
+        "window": facts and facts.window,
+        "segment": {} if state.segment == TOTAL else {name: place},
+        "state": state.phase.value,
+        "severity": state.severity.value,
+        "since": iso(state.started),
+        "fired": None if state.fired is None else iso(state.fired),
+        "value": seen and seen.value,
+        "sample": facts and facts.sample,
+        "at": iso(seen.at if seen else state.at),
+        "unit": facts and facts.unit,
+        "condition": facts and facts.condition,
+        "measured": facts and facts.measured,
+        "threshold_unit": facts and facts.threshold_unit,
+        "threshold": facts and facts.threshold,
+        "direction": facts and facts.direction,
+        "labels": (facts and facts.labels) or {},
+        "runbook": facts and facts.runbook,
+        "explanation": None if rule is None else standing(rule, state, seen, because, link, people),
+    }

@@ -1,0 +1,1 @@
+"""Decides who is notified of which alert, when, and whether it has arrived."""

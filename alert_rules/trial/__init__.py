@@ -1,0 +1,1 @@
+"""Tries rules out: on their own tests, and on a history."""
