@@ -12,8 +12,8 @@ from alert_rules.tell.outcome import Outcome, Retry
 from alert_rules.tell.plan import Alerting, everything_to
 from alert_rules.tell.receiver_health import ReceiverHealth
 from models.fold import PartitionFold
-from stream.options import FoldSpec, wall_clock
-from stream.waiting import end
+from stream.engine.options import FoldSpec, wall_clock
+from stream.engine.waiting import end
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from alert_rules.tell.dispatch_alerts import DispatchAlerts
 from alert_rules.tell.plan import Alerting
 from alert_rules.tell.stages.chain import HOLDING
 from alert_rules.tell.stages.silence import Silence
-from stream.options import FoldSpec, wall_clock
+from stream.engine.options import FoldSpec, wall_clock
 
 NAME = "dispatch-alerts"
 #: A lane of its own: a message must not wait for the evaluation's checkpoint, nor for the deliveries'.

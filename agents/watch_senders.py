@@ -6,7 +6,7 @@ from alert_rules.judge.rule import Rule
 from alert_rules.judge.watch_senders import WatchSenders
 from models.beats import BEATS
 from models.calendar import Calendar
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 NAME = "watch-senders"
 #: With those who watch deals and leads: nobody waits for either by the millisecond.

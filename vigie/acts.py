@@ -10,10 +10,10 @@ from agents.notifiers import receivers_of
 from agents.notifiers.slack import SlackSettings
 from alert_rules.tell.signed_links import LinkKey, Links
 from alert_rules.tell.stages.silence import Silence
-from stream.history import History
-from stream.options import EngineOptions
-from stream.publisher import Publisher
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import EngineOptions
+from stream.engine.publisher import Publisher
+from stream.engine.topic_tail import TopicTail
 from stream.web.acting import Acting
 from stream.web.operate import Operations
 from stream.web.operators import Operators
@@ -44,7 +44,7 @@ def open_operations(
     """
     acts = Acts(options)
     stack.callback(acts.close)
-    history = History(options, "alerts")
+    history = TopicTail(options, "alerts")
     operations = Operations(operators, acts.put, standing=standing, silences=silences, history=history.last)
     slacks = [one for one in receivers_of(settings) if isinstance(one, SlackSettings)]
     secrets = [one.signing_secret.get_secret_value().encode() for one in slacks if one.signing_secret is not None]

@@ -20,12 +20,12 @@ import typer
 
 from agents.notifiers import ReceiverError, outside, receivers_of
 from models.kpis.catalogue import CatalogueError
-from stream.cache import Snapshots
-from stream.catalogue import load_catalogue
-from stream.embedded import EmbeddedBroker
-from stream.settings import Settings, SettingsError
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError
+from stream.engine.embedded import EmbeddedBroker
+from stream.ingest.door import sources_of
+from stream.readings.cache import Snapshots
 from stream.sources.crm import outside as outside_adapters
-from stream.web.door import sources_of
 from vigie import remote
 from vigie.common import Config, console, wrapped
 from vigie.rules import check as check_rules

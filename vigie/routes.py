@@ -16,10 +16,10 @@ from alert_rules.tell.explain_route import explain
 from alert_rules.tell.stages.route import Route
 from alert_rules.words.suggest import near
 from models.calendar import epoch_ms, iso
-from stream.catalogue import load_catalogue
-from stream.options import wall_clock
-from stream.problems import not_yaml
-from stream.settings import Settings, SettingsError
+from stream.config.kpi_files import load_catalogue
+from stream.config.problems import not_yaml
+from stream.config.settings import Settings, SettingsError
+from stream.engine.options import wall_clock
 from vigie.settings import load
 
 app = typer.Typer(help="The plan of who is told of alerts, and when: check and try.", no_args_is_help=True)
@@ -27,7 +27,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="The settings file
 
 
 def load_alerting(settings: Settings) -> Alerting:
-    """Return the plan in force; raise :class:`stream.settings.SettingsError` with every problem.
+    """Return the plan in force; raise :class:`stream.config.settings.SettingsError` with every problem.
 
     Without the section ``alerting`` every receiver is told of everything, grouped by rule.
     """

@@ -16,8 +16,8 @@ from alert_rules.trial.rule_test_run import Failure, run
 from alert_rules.words.suggest import near
 from models.kpis.catalogue import Catalogue, CatalogueError
 from models.kpis.targets import Targets
-from stream.catalogue import load_catalogue
-from stream.settings import Settings, SettingsError
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError
 from vigie.routes import load_alerting
 from vigie.settings import load
 

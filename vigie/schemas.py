@@ -15,8 +15,8 @@ from alert_rules.records.schemas import json_schemas as record_schemas
 from models.business import Business
 from models.events.schemas import asyncapi, json_schemas
 from models.kpis.document import markdown
-from stream import retention
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
+from stream.engine import retention
 
 _HEAD = "# Generated from models/events: change the code, then run `python -m vigie.schemas --write docs`.\n"
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from agents.notifiers import problems_of_receivers
-from stream import settings as _settings
+from stream.config import settings as _settings
 
 __all__ = ["load"]
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> _settings.Settings:
-    """Return the settings as :func:`stream.settings.load` does; raise its ``SettingsError`` for what the parts refuse, too."""
+    """Return the settings as :func:`stream.config.settings.load` does; raise its ``SettingsError`` for what the parts refuse, too."""
     return _settings.load(path, environ, checks={"receivers": problems_of_receivers}, **overrides)

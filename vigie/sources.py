@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from stream.options import wall_clock
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import wall_clock
 from stream.sources.crm import (
     ADAPTERS,
     SourceProblem,

@@ -18,8 +18,8 @@ from agents.notifiers.task import AsanaSettings, MondaySettings, TrelloSettings
 from agents.notifiers.teams import TeamsSettings
 from agents.notifiers.telegram import TelegramSettings
 from stream import plugins
-from stream.problems import UNKNOWN, Place, near, path_of, problems_of
-from stream.settings import Settings
+from stream.config.problems import UNKNOWN, Place, near, path_of, problems_of
+from stream.config.settings import Settings
 
 __all__ = ["Notifier", "ReceiverError", "build", "kinds", "problems_of_receivers", "receivers_of", "type_of"]
 
@@ -85,7 +85,7 @@ def _read(entry: Mapping[str, Any]) -> tuple[ReceiverSettings | None, list[tuple
 
 
 def problems_of_receivers(tree: Any) -> Iterable[tuple[Place, str]]:
-    """Yield where in ``receivers`` something is wrong, and what is accepted: a check of :func:`stream.settings.load`."""
+    """Yield where in ``receivers`` something is wrong, and what is accepted: a check of :func:`stream.config.settings.load`."""
     names: set[str] = set()
     for n, entry in enumerate(tree if isinstance(tree, list) else []):
         if not isinstance(entry, Mapping) or not all(isinstance(entry.get(key), str) for key in ("name", "type")):

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 from agents.notifiers.post import NOT_A_URL, usable
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome
-from stream.sections import Section
+from stream.config.sections import Section
 
 
 class ReceiverError(ValueError):

@@ -10,7 +10,7 @@ from alert_rules.judge.rule import Rule
 from alert_rules.judge.transition_record import facts_of, summary
 from models.calendar import iso
 from models.owners import Owners
-from models.panes import TOTAL
+from models.panes.store import TOTAL
 
 
 def shown(

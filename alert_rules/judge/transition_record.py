@@ -21,7 +21,7 @@ from alert_rules.words.reader import ANYBODY
 from models.calendar import iso
 from models.kpis.reading import Reading
 from models.owners import Owners
-from models.panes import TOTAL
+from models.panes.store import TOTAL
 
 #: Nobody is known by name: owners are told by their ids.
 NOBODY = Owners()

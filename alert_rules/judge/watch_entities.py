@@ -21,7 +21,7 @@ from alert_rules.judge.watched_entity import Entry, became, decode, encode, ende
 from alert_rules.records.dead_letter import dead_output
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
-from models.states import DEAL_STATES, LEAD_STATES, decode_deal, decode_lead
+from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, decode_deal, decode_lead
 
 PREDICTIONS, LIMITS = "predictions", "limits"
 #: So many findings of one rule stand in one partition at most.

@@ -7,7 +7,7 @@ import msgspec
 
 from alert_rules.judge.entity_condition import EntityState
 from alert_rules.records.entity_facts import ATTRIBUTES
-from models.states import DealState, LeadState
+from models.folds.entity_snapshots import DealState, LeadState
 
 
 class Entry(msgspec.Struct, array_like=True):

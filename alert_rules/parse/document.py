@@ -18,7 +18,7 @@ from alert_rules.parse.rule_file import ENTITY_KEYS, KEYS, MOST_GROUPS
 from alert_rules.parse.rule_test_file import EXPECTED, MOMENT_KEYS, MORE, TEST_KEYS
 from alert_rules.records.entity_facts import ATTRIBUTES
 from models.kpis.earlier import PREVIOUS, WEEK_AGO
-from models.windows import PERIODS
+from models.panes.windows import PERIODS
 
 _DURATION = {"anyOf": [{"const": 0}, {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"}]}
 _PERCENT = {"type": "string", "pattern": r"^[+-]?\d+(\.\d+)?\s*%$"}

@@ -18,7 +18,7 @@ from alert_rules.parse.reader import Problem, Reader, kind_of
 from alert_rules.parse.rule_test_file import read_tests
 from alert_rules.words.quantities import TemplateError
 from alert_rules.words.suggest import near
-from models.windows import Window, WindowError
+from models.panes.windows import Window, WindowError
 
 __all__ = ["KEYS", "Problem", "parse_rules"]
 

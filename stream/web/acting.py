@@ -19,8 +19,8 @@ from fastapi import APIRouter, Request, Response
 
 from alert_rules.tell.signed_links import SILENCE, LinkError, Links, SignedLink
 from models.calendar import iso
-from stream.options import wall_clock
-from stream.web.body import Bodies, NotRead
+from stream.engine.options import wall_clock
+from stream.ingest.body import Bodies, NotRead
 
 log = logging.getLogger(__name__)
 

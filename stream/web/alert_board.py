@@ -9,7 +9,7 @@ import orjson
 from alert_rules.judge.evaluate_alerts import LISTED
 from alert_rules.records.facts import gravity
 from models.fold import Changes, Record
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 #: What is shown of a transition; ``state`` and the words are put together below.
 _SAME = (

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from alert_rules.tell.delivery import Action, Delivery
-from stream.settings import ReceiverEntry, Settings
+from stream.config.settings import ReceiverEntry, Settings
 
 ALERT: dict[str, Any] = {
     "type": "transition", "id": "t1", "incident": "i1", "kind": "fired", "rule": "win-rate-drop", "severity": "critical",

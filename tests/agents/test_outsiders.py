@@ -31,7 +31,7 @@ from alert_rules.words.inert import inert
 from models.calendar import HOUR_MS
 from models.events.scalars import clean_text
 from models.fold import Record
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
 from tests.agents.chat_apis import FOUND, GOOGLE, TELEGRAM, Markup, card_complaints, chat_complaints
 from tests.agents.doubles import delivery
 from tests.alert_rules.test_watch import NOW, lead

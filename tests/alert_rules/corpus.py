@@ -26,7 +26,7 @@ from alert_rules.trial.rule_test_run import _reading
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from models.fold import Output, Record
 from models.kpis.reading import Reading
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import BASE, reading, rule
 from vigie.rules import load_rules
 

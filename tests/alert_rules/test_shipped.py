@@ -18,7 +18,7 @@ from alert_rules.trial.rule_test_run import run
 from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS
 from models.kpis.reading import Reading
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import rule
 from vigie.rules import load_rules
 

@@ -20,7 +20,7 @@ from alert_rules.judge.worktime import reach, worked
 from alert_rules.parse.rule_file import parse_rules
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, epoch_ms
 from models.fold import Output, PartitionFold, Record, Row
-from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState
+from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, DealState, LeadState
 
 NOW = epoch_ms(datetime(2026, 3, 2, 9, tzinfo=UTC))  # a Monday
 KNOWN = Known({}, intervals=usual("UTC"))

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from agents.notifiers import kinds
 from models.kpis.catalogue import CatalogueError
-from stream.catalogue import load_catalogue
-from stream.settings import Settings, SettingsError
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError
+from stream.ingest.door import sources_of
 from stream.sources.crm.settings import SECRET_NAMES, SourceSettings
-from stream.web.door import sources_of
 from tests.stream.web.web import application, client
 from vigie.__main__ import app
 from vigie.instance import Instance

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from models.events import leads
 from models.events.catalogue import STRUCTS
-from stream.problems import near
+from stream.config.problems import near
 from stream.sources.crm.mapping import WebhookMapping
 
 #: What the senders call the thing that signs: all of them are ``secrets`` here.
