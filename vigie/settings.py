@@ -11,5 +11,5 @@ __all__ = ["load"]
 
 
 def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> _settings.Settings:
-    """Return the settings as :func:`stream.config.settings.load` does; raise its ``SettingsError`` for what the parts refuse, too."""
+    """Return the settings (see :func:`stream.config.settings.load`); raise its ``SettingsError`` for what parts refuse, too."""
     return _settings.load(path, environ, checks={"receivers": problems_of_receivers}, **overrides)

@@ -17,7 +17,7 @@ from agents.notifiers.slack import SlackSettings
 from agents.notifiers.task import AsanaSettings, MondaySettings, TrelloSettings
 from agents.notifiers.teams import TeamsSettings
 from agents.notifiers.telegram import TelegramSettings
-from stream import plugins
+from stream.config import plugins
 from stream.config.problems import UNKNOWN, Place, near, path_of, problems_of
 from stream.config.settings import Settings
 

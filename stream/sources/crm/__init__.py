@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stream import plugins
+from stream.config import plugins
 from stream.config.problems import near, path_of, problems_of
 from stream.sources.crm import attio, close, hubspot, pipedrive, salesforce, standard, tracks
 from stream.sources.crm.base import (
