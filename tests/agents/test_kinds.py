@@ -1,13 +1,19 @@
 """A kind of receiver is one class: what is written, checked and said of it elsewhere is made of that."""
 
+import re
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from aiohttp import web
 
 from agents.notifiers import BUILT_IN, document, kinds, type_of
 from agents.notifiers.base import ReceiverSettings
+from alert_rules.tell.outcome import Rejected, Retry, Sent
+from tests.agents.doubles import delivery, receiver
 
 ROOT = Path(__file__).parents[2]
 EACH = pytest.mark.parametrize("kind", BUILT_IN, ids=type_of)
@@ -51,3 +57,25 @@ def test_a_new_kind_is_in_every_document() -> None:
     assert "## pager\nA pager.\n" in document.markdown(known) and "no morning's summary" in document.markdown(known)
     assert "  # - {name: belt, type: pager}\n" in document.examples(known)
     assert "PagerSettings" in {form["title"] for form in document.json_schema(known)["items"]["oneOf"]}
+
+
+async def test_the_one_of_the_page_for_contributors_works_as_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "printed_pager.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    settings: Any = import_module("printed_pager").PagerSettings
+    async with receiver(body=b"beeped") as server:
+        pager = settings(name="belt", type="pager", url=server.url, token="t0psecret", beeps=10)
+        notifier = pager.notifier()
+        assert await notifier.send(delivery()) == Sent()
+        server.body = b"<html>"
+        assert isinstance(await notifier.send(delivery()), Retry)
+        server.answers = [web.Response(status=404)]
+        assert await notifier.send(delivery()) == Rejected("there is no such pager")
+        await notifier.close()
+    assert server.received[0].body.startswith(b"10 [CRITICAL] Win rate")
+    assert [doubt.found for doubt in pager.doubts()] == ["it beeps more than nine times"]
+    assert "t0psecret" not in repr(pager) + repr(notifier)
+    assert type_of(settings) == "pager" and "`beeps` | `3` | how often it beeps" in document.markdown({"pager": settings})
