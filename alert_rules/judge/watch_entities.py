@@ -1,13 +1,12 @@
 """Which open deals and leads are beyond what their rules allow? One partition of them, folded into findings.
 
 The present of each entity comes from ``deal-states`` and ``lead-states``, the probabilities from ``predictions``, and what a
-partition cannot know by itself (how long deals usually stay in a stage) from ``limits``. Time is followed with a heap of due
+partition cannot know by itself (how long deals usually stay in a stage) from ``limits``. Time is followed with a queue of due
 times: an entity is looked at when something is heard of it, and when time alone may have taken it over a threshold.
 
 Rows: ``d|id`` and ``l|id`` to the entity with its standing findings; ``limits``. Outputs: findings (``finding.py``).
 """
 
-import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -19,6 +18,7 @@ from alert_rules.judge.finding import TOPIC, EntityFinding
 from alert_rules.judge.rule import EntityRule, Rule
 from alert_rules.judge.watched_entity import Entry, became, decode, encode, ended, known, named
 from alert_rules.records.dead_letter import dead_output
+from models.due_queue import DueQueue
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, decode_deal, decode_lead
@@ -52,8 +52,7 @@ class WatchEntities:
         self._entries: dict[str, Entry] = {}
         self._limits: Limits = {}
         self._touched: set[str] = set()
-        self._due: list[tuple[int, str]] = []
-        self._due_of: dict[str, int] = {}
+        self._due = DueQueue()
         self._dirty: set[str] = set()
         self._standing: Counter[str] = Counter()
         self._outputs: list[Output] = []
@@ -79,7 +78,7 @@ class WatchEntities:
     def _look_at_all(self, kind: str = "") -> None:
         for key in self._entries:
             if key.startswith(kind):
-                self._schedule(key, 0)
+                self._due.schedule(key, 0)
 
     # ── the fold ──
 
@@ -177,13 +176,10 @@ class WatchEntities:
             for entry in self._entries.values():
                 entry.heard = now
         self._now = max(self._now, now)
-        left = AT_ONCE
-        while self._due and self._due[0][0] <= self._now and left:
-            due, key = heapq.heappop(self._due)
-            if self._due_of.get(key) == due:
-                del self._due_of[key]
-                left -= 1
-                self._look(key)
+        for _ in range(AT_ONCE):
+            if (key := self._due.pop(self._now)) is None:
+                break
+            self._look(key)
 
     def changes(self) -> Changes:
         """Return the rows and findings since the last call."""
@@ -206,11 +202,6 @@ class WatchEntities:
         return None if entry is None else encode(entry)
 
     # ── looking ──
-
-    def _schedule(self, key: str, due: int) -> None:
-        if self._due_of.get(key) != due:
-            self._due_of[key] = due
-            heapq.heappush(self._due, (due, key))
 
     def _look(self, key: str) -> None:
         """Measure one entity by every rule that is about it; say what has changed; note when to look again."""
@@ -238,9 +229,9 @@ class WatchEntities:
         for gone in [rule for rule in entry.found if rule not in self._named]:
             self._end(key, entry, gone, "the rule is no longer there", None)
         if soonest is None:
-            self._due_of.pop(key, None)
+            self._due.cancel(key)
         else:
-            self._schedule(key, max(soonest, now + 1))
+            self._due.schedule(key, max(soonest, now + 1))
 
     def _was_old(
         self, key: str, entry: Entry, rule: str, condition: EntityCondition, beyond: int, thresholds: Sequence[float]
@@ -291,7 +282,7 @@ class WatchEntities:
             return
         for rule in list(entry.found):
             self._end(key, entry, rule, why, None)
-        self._due_of.pop(key, None)
+        self._due.cancel(key)
         self._touched.discard(key)
         self._dirty.add(key)
 

@@ -12,7 +12,6 @@ Within a receiver, the messages of one incident keep their order; those of other
 receiver never waits for another.
 """
 
-import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
@@ -30,6 +29,7 @@ from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent, backoff
 from alert_rules.tell.receiver_health import ReceiverHealth
 from alert_rules.words.durations import human
 from models.calendar import DAY_MS, HOUR_MS, iso
+from models.due_queue import DueQueue
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 
@@ -85,7 +85,7 @@ class DeliverNotifications:
         self.outcomes = no_outcomes(receivers) if outcomes is None else outcomes
         self._open: dict[str, Delivery] = {}
         self._queues: dict[tuple[str, str], deque[str]] = {}
-        self._heads: dict[str, list[tuple[int, int, str]]] = {receiver: [] for receiver in receivers}
+        self._heads = {receiver: DueQueue() for receiver in receivers}
         self._paused: dict[str, int] = {}
         self._busy: set[str] = set()  # receivers with an attempt under way
         self._unwritten: list[str] = []  # intents that are in memory only, in their order
@@ -202,9 +202,9 @@ class DeliverNotifications:
         for receiver, heads in self._heads.items():
             if receiver in self._busy or self._paused.get(receiver, 0) > now:
                 continue
-            if heads and heads[0][0] <= now:
+            if (row := heads.pop(now)) is not None:
                 self._busy.add(receiver)
-                delivery = self._open[heapq.heappop(heads)[2]]
+                delivery = self._open[row]
                 taken.append(replace(delivery, memo=self._memos.get(_memo_row(delivery), (None,))[0]))
         return taken
 
@@ -238,14 +238,14 @@ class DeliverNotifications:
                 later = replace(delivery, attempts=attempts, due=now + wait, tried=tried, memo=None, actions=())
                 self._open[later.row] = later
                 self._dirty.add(later.row)
-                heapq.heappush(self._heads[later.receiver], (later.due, later.order, later.row))
+                self._heads[later.receiver].schedule(later.row, later.due, later.order)
 
     def next_due(self) -> int | None:
         """Return when the next attempt may be made, None where nothing waits (milliseconds since the epoch)."""
         dues = [
-            max(heads[0][0], self._paused.get(receiver, 0))
+            max(due, self._paused.get(receiver, 0))
             for receiver, heads in self._heads.items()
-            if heads and receiver not in self._busy
+            if receiver not in self._busy and (due := heads.next_due()) is not None
         ]
         return min(dues, default=None)
 
@@ -284,7 +284,7 @@ class DeliverNotifications:
         queue = self._queues.setdefault((delivery.receiver, delivery.incident), deque())
         queue.append(delivery.row)
         if len(queue) == 1:
-            heapq.heappush(self._heads[delivery.receiver], (delivery.due, delivery.order, delivery.row))
+            self._heads[delivery.receiver].schedule(delivery.row, delivery.due, delivery.order)
 
     def _end(self, delivery: Delivery, outcome: str, reason: str | None, now: int) -> None:
         self.outcomes[delivery.receiver, outcome] += 1
@@ -295,7 +295,7 @@ class DeliverNotifications:
             queue.popleft()
             if queue:
                 head = self._open[queue[0]]
-                heapq.heappush(self._heads[head.receiver], (head.due, head.order, head.row))
+                self._heads[head.receiver].schedule(head.row, head.due, head.order)
             else:
                 del self._queues[delivery.receiver, delivery.incident]
         notification = Notification(

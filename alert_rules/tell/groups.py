@@ -3,7 +3,6 @@
 The state that ``dispatch`` folds into: the alerts that stand, the groups they are in, what holds them back, and who was told.
 """
 
-import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -28,6 +27,7 @@ from alert_rules.tell.stages.silence import Silence
 from alert_rules.tell.stages.stale import Stale
 from alert_rules.tell.stages.suppression import Suppression
 from models.calendar import iso
+from models.due_queue import DueQueue
 from models.fold import Output
 
 #: So many alerts are looked at in one go (some 50 ms); in a storm the other groups have their turn at the next tick. A group
@@ -70,9 +70,8 @@ class Groups:
         self.untold = untold
         self.now = 0
         self.not_before = 0  # nobody is told before this: the history of a first start is still being read
-        self._turns: list[tuple[int, int, str]] = []  # when, in the order of asking, which group
+        self._turns = DueQueue()  # of groups, in the order of asking
         self._asked = 0
-        self._turn_of: dict[str, int] = {}
 
     def use(self, plan: Alerting) -> None:
         """Take another plan. Groups whose route is gone are taken apart at the next tick; the others are looked at anew."""
@@ -82,7 +81,6 @@ class Groups:
         for incident, found in self.alerts.items():
             if not found.ended:
                 self.inhibitions.stand(incident, labels_of(found.alert))  # who is silent stays known
-        self._turn_of.clear()
         self._turns.clear()
         self.homeless = [name for name, group in self.groups.items() if group.route not in self.routes]
         for group in self.groups.values():
@@ -171,7 +169,7 @@ class Groups:
         if route is None:
             return
         held = self.held.get(group.key, {})
-        turns = [group.next_turn(route, self.now, changed=changed, held=bool(held)), self._turn_of.get(group.key)]
+        turns = [group.next_turn(route, self.now, changed=changed, held=bool(held)), self._turns.due_of(group.key)]
         # A rung that something holds back is looked at with the group's other turns, not in a circle.
         turns += [due for due, _, incident in self._rungs(group, route, incidents) if incident not in held]
         due = min((turn for turn in turns if turn is not None), default=None)
@@ -179,19 +177,14 @@ class Groups:
             due = max(due, self.not_before)
         if due is not None and group.flushed == self.now and not changed:
             due = max(due, self.now + 1)  # one turn an instant
-        if due is not None and self._turn_of.get(group.key) != due:
-            self._turn_of[group.key] = due
+        if due is not None:
             self._asked += 1
-            heapq.heappush(self._turns, (due, self._asked, group.key))
+            self._turns.schedule(group.key, due, self._asked)
 
     def run(self) -> None:
         """Let the groups speak whose turn has come."""
         left = AT_ONCE
-        while self._turns and self._turns[0][0] <= self.now and left > 0:
-            due, _, name = heapq.heappop(self._turns)
-            if self._turn_of.get(name) != due:
-                continue
-            del self._turn_of[name]
+        while left > 0 and (name := self._turns.pop(self.now)) is not None:
             if name in self.groups:
                 left -= _SPEAKING + len(self.groups[name].members)
                 self._turn(self.groups[name])

@@ -8,7 +8,6 @@ Time is the wall clock while events arrive as they happen. While they come from 
 event's, so that history is gone through at its own pace and nothing is taken for silence that has merely not arrived yet.
 """
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, cast
@@ -18,6 +17,7 @@ import orjson
 
 from models.business import Business
 from models.calendar import MINUTE_MS, iso
+from models.due_queue import DueQueue
 from models.entities.entity_log import EntityLog, LogFolder, TooLate
 from models.entities.store import Entities
 from models.events.dead_letter import dead_letter
@@ -139,7 +139,7 @@ class PredictPartition:
         self._rates = business.rates
         self._panes = Panes(MEASURES["predictions"], business)
         self._segments = Segments(business.segment_limit)
-        self._heap: list[tuple[int, str]] = []
+        self._due = DueQueue()
         self._open: dict[str, None] = {}
         self._stale: dict[str, None] = {}  # to be answered anew and published at the next checkpoint
         self._refreshing: list[str] = []
@@ -163,7 +163,7 @@ class PredictPartition:
                 self.entities.restore(name, value)
                 wake = int(value[1 : value.index(b",")])
                 if wake:
-                    self._heap.append((abs(wake), name))
+                    self._due.schedule(name, abs(wake))
                 if wake > 0:
                     self._open[name] = None
             elif kind == _MODEL_ROW:
@@ -176,7 +176,6 @@ class PredictPartition:
                 self.time, self.start, self._watermark, self._arrival, behind = orjson.loads(value)
         if behind:  # who was still to be answered is not written one by one
             self._refreshing = list(self._open)
-        heapq.heapify(self._heap)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order, each of them whole or not at all.
@@ -298,7 +297,7 @@ class PredictPartition:
 
     def next_wake(self) -> int | None:
         """When time next matters here (ms)."""
-        return self._heap[0][0] if self._heap else None
+        return self._due.next_due()
 
     def answer(self, key: str) -> dict[str, Any] | None:
         """Return what is expected of an open entity now, explained; None where it is not open, or not known here."""
@@ -328,14 +327,13 @@ class PredictPartition:
         if now <= self.time:
             return
         self.time = now
-        heap, woken = self._heap, 0
-        while heap and heap[0][0] < now:
-            wake, key = heapq.heappop(heap)
+        woken = 0
+        while (key := self._due.pop(now - 1)) is not None:
             tracked = self.entities.get(key)
-            if tracked is None or abs(tracked.wake) != wake:
+            if tracked is None:
                 continue
             if tracked.wake > 0:
-                self._wake_whole(key, tracked, wake)
+                self._wake_whole(key, tracked, tracked.wake)
             else:  # closed for so long that it will not be reopened
                 tracked.wake, tracked.kept = 0, []
                 self.entities.put(key, tracked)
@@ -354,7 +352,7 @@ class PredictPartition:
             found = self.entities.get(key)
             if found is not None:
                 found.wake = max(at, self.time) + REFRESH
-                heapq.heappush(self._heap, (found.wake, key))
+                self._due.schedule(key, found.wake)
                 self.entities.put(key, found)
 
     def _wake(self, key: str, tracked: Tracked, at: int) -> None:
@@ -385,7 +383,7 @@ class PredictPartition:
         wake = max(min(times), tracked.hold, 1)
         if wake != tracked.wake:
             tracked.wake = wake
-            heapq.heappush(self._heap, (wake, key))
+            self._due.schedule(key, wake)
         self._open[key] = None
 
     # -- events --------------------------------------------------------------------------------------------------------
@@ -405,8 +403,9 @@ class PredictPartition:
         self.entities.put_back(key, row)
         tracked = self.entities.get(key)
         self._open.pop(key, None)
+        self._due.cancel(key)
         if tracked is not None and tracked.wake:
-            heapq.heappush(self._heap, (abs(tracked.wake), key))
+            self._due.schedule(key, abs(tracked.wake))
             if tracked.wake > 0:
                 self._open[key] = None
 
@@ -460,8 +459,9 @@ class PredictPartition:
     def _retire(self, key: str, tracked: Tracked) -> None:
         """Nothing is expected of the entity any more: what was said of it is taken from the topic."""
         tracked.wake = -(self.time + REOPENED) if tracked.kept else 0
+        self._due.cancel(key)
         if tracked.wake:
-            heapq.heappush(self._heap, (-tracked.wake, key))
+            self._due.schedule(key, -tracked.wake)
         self._stale.pop(key, None)
         if key in self._open or tracked.said is not None:
             self._open.pop(key, None)

@@ -486,3 +486,15 @@ def test_rows_of_before_their_first_hearing_was_noted_are_read_and_are_not_old()
     watch = WatchEntities([rule()])
     watch.restore([(b"d|D-1", row)])
     assert after(watch, NOW) == [("D-1", 2000, None)]
+
+
+def test_deals_that_change_all_the_time_leave_no_turns_behind() -> None:
+    fold = WatchEntities([rule(**STALLED)])
+    fold.tick(NOW)
+    fold.fold([limits(demo=DAY_MS, offer=DAY_MS)])
+    for n in range(60):
+        at = NOW + n * MINUTE_MS
+        fold.fold([deal(f"D-{m}", at, stage=("demo", "offer")[n % 2]) for m in range(50)])
+        fold.tick(at)
+        fold.changes()
+    assert len(fold._due) == 50 and fold._due.entries <= 2 * 50 + 64
