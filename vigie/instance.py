@@ -31,6 +31,7 @@ from agents.dispatch_alerts import Dispatcher
 from agents.entity_fold import LANE as STATE
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
+from agents.notifiers import readers_of
 from agents.roll_kpis import Roller
 from agents.send_digest import send_digest, summed
 from agents.watch_entities import Watcher
@@ -165,7 +166,8 @@ class Instance:
         )
         notifiers = build_notifiers(settings) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
-        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
+        readers = readers_of(settings) if delivering else {}
+        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions, readers=readers)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if settings.models.live if predicting is None else predicting:

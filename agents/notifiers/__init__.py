@@ -17,11 +17,12 @@ from agents.notifiers.slack import SlackSettings
 from agents.notifiers.task import AsanaSettings, MondaySettings, TrelloSettings
 from agents.notifiers.teams import TeamsSettings
 from agents.notifiers.telegram import TelegramSettings
+from alert_rules.words.reader import Reader
 from stream.config import plugins
 from stream.config.problems import UNKNOWN, Place, near, path_of, problems_of
 from stream.config.settings import Settings
 
-__all__ = ["Notifier", "ReceiverError", "build", "kinds", "problems_of_receivers", "receivers_of", "type_of"]
+__all__ = ["Notifier", "ReceiverError", "build", "kinds", "problems_of_receivers", "readers_of", "receivers_of", "type_of"]
 
 Kind = type[ReceiverSettings]
 
@@ -104,6 +105,11 @@ def receivers_of(settings: Settings) -> list[ReceiverSettings]:
     if problems:
         raise ReceiverError(problems)
     return [found for entry in entries if (found := _read(entry)[0]) is not None]
+
+
+def readers_of(settings: Settings) -> dict[str, Reader]:
+    """Return how each receiver reads, by its name; raise :class:`ReceiverError` as :func:`receivers_of` does."""
+    return {receiver.name: receiver.reader for receiver in receivers_of(settings)}
 
 
 def build(settings: Settings) -> dict[str, Notifier]:

@@ -3,12 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, NamedTuple, Protocol
+from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator
 
 from agents.notifiers.post import NOT_A_URL, usable
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome
+from alert_rules.words.reader import ANYBODY, Reader
+from stream.config.problems import near
 from stream.config.sections import Section
 
 
@@ -59,6 +62,8 @@ class ReceiverSettings(Section, ABC):
     """what routes call it"""
     type: str
     """the kind"""
+    timezone: str | None = None
+    """on whose clock its times are, such as Europe/Paris (default: business.timezone)"""
 
     #: An entry of ``receivers``, as YAML writes it on one line, for the example file.
     EXAMPLE: ClassVar[str]
@@ -66,6 +71,19 @@ class ReceiverSettings(Section, ABC):
     GUIDE: ClassVar[str] = ""
     #: Whether summaries can be read there; False where there are incidents only.
     READS_SUMMARIES: ClassVar[bool] = True
+
+    @field_validator("timezone")
+    @classmethod
+    def _time_zone(cls, found: str | None) -> str | None:
+        if found is not None and found not in available_timezones():
+            hint = near(found, available_timezones())
+            raise ValueError(f"unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
+        return found
+
+    @property
+    def reader(self) -> Reader:
+        """How the words for it are made."""
+        return ANYBODY if self.timezone is None else Reader(zone=ZoneInfo(self.timezone))
 
     @abstractmethod
     def notifier(self) -> Notifier:

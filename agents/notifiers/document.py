@@ -10,7 +10,8 @@ from agents.notifiers.base import ReceiverSettings
 _HEAD = """# Receivers
 Generated from agents/notifiers: change the code, then run `python -m vigie.schemas --write docs`.
 
-An entry of `receivers` in `vigie.yaml` has a `name` (what routes call it), a `type`, and what this type takes. What is
+An entry of `receivers` in `vigie.yaml` has a `name` (what routes call it), a `type`, and what this type takes; any may have a
+`timezone`, on whose clock the times of its messages are (default: `business.timezone`). What is
 marked *secret* is never shown, logged or told; give it as `VIGIE_RECEIVERS='[…]'` or in a file that only Vigie reads.
 What each kind shows and promises is in [alerts.md](alerts.md).
 """
@@ -26,7 +27,7 @@ def _section(name: str, kind: type[ReceiverSettings]) -> str:
     rows = [
         f"| `{field}` | {_form(found)} | {' '.join((found.description or '').split())} |"
         for field, found in kind.model_fields.items()
-        if field not in ("name", "type")
+        if field not in ReceiverSettings.model_fields
     ]
     table = ["", "| setting | | |", "|---|---|---|", *rows] if rows else []
     only = [] if kind.READS_SUMMARIES else ["", "Takes incidents only, no morning's summary."]

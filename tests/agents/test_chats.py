@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.notifiers import Notifier, ReceiverError, build, google_chat, receivers_of, teams, telegram
+from agents.notifiers import Notifier, ReceiverError, build, google_chat, readers_of, receivers_of, teams, telegram
 from agents.notifiers.google_chat import GoogleChatNotifier
 from agents.notifiers.outline import outline
 from agents.notifiers.teams import TeamsNotifier
@@ -30,7 +30,8 @@ from tests.agents.chat_apis import (
     chat_complaints,
     running,
 )
-from tests.agents.doubles import ALERT, delivery, having
+from tests.agents.doubles import ALERT, about, delivery, having
+from tests.agents.test_email import explained
 
 LINKS = Links((LinkKey("k1", b"k" * 32),), "https://vigie.example.com", 3_600_000)
 SIGNED = (Action("ack", "Acknowledge", "https://vigie.example.com/act/t0ken", "t0ken"),)
@@ -267,6 +268,22 @@ async def test_what_can_be_used(caplog: pytest.LogCaptureFixture) -> None:
     assert ["connector" in doubt.found for one in receivers_of(known) for doubt in one.doubts()] == [True]
     for notifier in found.values():
         await notifier.close()
+
+
+async def test_times_are_on_the_receivers_clock() -> None:
+    """The same message, for one who sits elsewhere: through the settings, the delivery and the real words."""
+    known = having(
+        {"name": "here", "type": "telegram", "token": TOKEN, "chat": "1"},
+        {"name": "there", "type": "telegram", "token": TOKEN, "chat": "2", "timezone": "Asia/Tokyo"},
+    )
+    found = readers_of(known)
+    alert = explained()
+    for name, says in (("here", "Thu 1 Jan 2026, 00:00 UTC"), ("there", "Thu 1 Jan 2026, 09:00 JST")):
+        one = replace(about(alert), reader=found[name])
+        for body in (teams.render(one).decode(), google_chat.render(one).decode(), telegram.render(one)["text"]):
+            assert says in body
+    with pytest.raises(ReceiverError, match=r'timezone: unknown time zone \(did you mean "Asia/Tokyo"'):
+        build(having({"name": "x", "type": "console", "timezone": "Asia/Tokio"}))
 
 
 def test_links_are_signed_and_open_the_incident() -> None:
