@@ -17,6 +17,7 @@ from agents.notifiers.teams import TeamsNotifier
 from agents.notifiers.telegram import TelegramNotifier
 from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.tell.outcome import Rejected, Retry, Sent
+from alert_rules.tell.receiver_health import ReceiverHealth
 from alert_rules.tell.signed_links import LinkKey, Links
 from tests.agents.chat_apis import (
     FOUND,
@@ -32,6 +33,7 @@ from tests.agents.chat_apis import (
 )
 from tests.agents.doubles import ALERT, about, delivery, having
 from tests.agents.test_email import explained
+from tests.alert_rules.test_morning import Mornings, at
 
 LINKS = Links((LinkKey("k1", b"k" * 32),), "https://vigie.example.com", 3_600_000)
 SIGNED = (Action("ack", "Acknowledge", "https://vigie.example.com/act/t0ken", "t0ken"),)
@@ -89,6 +91,35 @@ async def test_each_kind_is_taken_and_says_what_it_must(double: type[Double], ma
     shown = json.dumps(body, ensure_ascii=False)
     for text in ("Win rate · source web: 10\u00a0%", "Fewer won", "7d", "https://vigie.example.com/act/t0ken", "for this reason"):
         assert text in shown, text
+
+
+def real() -> dict[str, dict[str, Any]]:
+    """Records as their producers write them: an alert with all that can be in one, a receiver that fails, a summary."""
+    health = ReceiverHealth(["chat", "mail"], lambda now: ["mail"], 60_000)
+    health.failed("chat", "answered HTTP 503", 1_767_225_600_000)
+    (failing, *_) = [json.loads(one.value or b"") for one in health.tick(1_767_225_700_000) if one.topic == "outbox"]
+    mornings = Mornings(at(5, 3))
+    mornings.run(at(5, 12))
+    return {"alert": explained(), "failing": failing, "digest": mornings.said[0]}
+
+
+@EACH
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("alert", ("Moved by owner", "Acme Industries", "7 more cases", "https://crm.example.com/contacts/1/deal/9876543210")),
+        ("failing", ("Vigie cannot notify chat", "answered HTTP 503", "Attempts")),
+        ("digest", ("Monday, 5 January 2026", "Revenue", "No alert stands", "08:00")),
+    ],
+)
+async def test_what_the_producers_write_is_told_whole(double: type[Double], make: Any, name: str, says: tuple[str, ...]) -> None:
+    async with running(double()) as service:
+        notifier = make(service)
+        assert isinstance(await notifier.send(about(real()[name], SIGNED)), Sent)
+        await notifier.close()
+    assert service.complaints == []
+    shown = json.dumps(service.bodies[0], ensure_ascii=False)
+    assert [text for text in says if text not in shown] == []
 
 
 @EACH
