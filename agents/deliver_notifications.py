@@ -1,4 +1,4 @@
-"""Who is told, and did it arrive? Sends what the outbox says is due, and tells it how each attempt ended."""
+"""Who is notified, and did it arrive? Sends what the outbox says is due, and tells it how each attempt ended."""
 
 import asyncio
 import logging
@@ -72,7 +72,7 @@ class Deliverer:
         fallback = self.plan.fallback
         return DeliverNotifications(
             tuple(self.notifiers),
-            heard=self._news.set,
+            on_news=self._news.set,
             outcomes=self.outcomes,
             follows=[name for name, notifier in self.notifiers.items() if notifier.follows],
             health=ReceiverHealth(self.notifiers, self._fallback, fallback.after),

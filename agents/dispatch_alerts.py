@@ -1,4 +1,4 @@
-"""Who is told of which alert, and when? Connects the plan of routes to the stream of transitions."""
+"""Who is notified of which alert, and when? Connects the plan of routes to the stream of transitions."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -38,9 +38,9 @@ class Dispatcher:
         self.plan = plan
         self.owned = owned
         self._clock = clock
-        #: Decisions by (outcome, stage): ``vigie_alert_decisions_total``; and by receiver what ended before it could be told.
+        #: Decisions by (outcome, stage): ``vigie_alert_decisions_total``; and by receiver what ended before anybody was notified.
         self.decisions: Counter[tuple[str, str]] = Counter(dict.fromkeys(DECISIONS, 0))
-        self.untold: Counter[str] = Counter()
+        self.unnotified: Counter[str] = Counter()
         self._empty = DispatchAlerts(plan)
 
     def spec(self) -> FoldSpec:
@@ -61,7 +61,7 @@ class Dispatcher:
             owned.use(plan)
 
     def _make(self, partition: int) -> DispatchAlerts:
-        return DispatchAlerts(self.plan, began=self._clock(), decisions=self.decisions, untold=self.untold)
+        return DispatchAlerts(self.plan, began=self._clock(), decisions=self.decisions, unnotified=self.unnotified)
 
     def silences(self) -> list[Silence]:
         """Return the silences that have not ended, by end."""

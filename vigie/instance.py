@@ -228,8 +228,8 @@ class Instance:
 
     def notifications(self) -> dict[tuple[str, str], int]:
         """Return the attempts to notify by (receiver, outcome), and what was suppressed before it could be told."""
-        untold = {(name, "suppressed"): self.dispatcher.untold[name] for name in self.deliverer.notifiers}
-        return {**self.deliverer.outcomes, **untold}
+        unnotified = {(name, "suppressed"): self.dispatcher.unnotified[name] for name in self.deliverer.notifiers}
+        return {**self.deliverer.outcomes, **unnotified}
 
     @property
     def clock(self) -> Callable[[], int]:

@@ -11,7 +11,7 @@ import yaml
 from alert_rules.judge.rule import Known, Rule
 from alert_rules.judge.times import usual
 from alert_rules.parse.plan_file import Alerting
-from alert_rules.parse.rule_file import Problem, parse_rules
+from alert_rules.parse.rule_file import FileProblem, parse_rules
 from alert_rules.trial.rule_test_run import Failure, run
 from alert_rules.words.suggest import near
 from models.kpis.catalogue import Catalogue, CatalogueError
@@ -29,7 +29,7 @@ _RUNBOOKS = Path("docs/runbooks")
 class RulesError(ValueError):
     """The rules cannot be used; ``problems`` lists all that is wrong in all files."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[FileProblem]) -> None:
         self.problems = list(problems)
         super().__init__("\n".join(map(str, problems)))
 
@@ -42,7 +42,7 @@ class Checked(NamedTuple):
     """
 
     rules: list[Rule]
-    problems: list[Problem]
+    problems: list[FileProblem]
     tested: list[Rule]
 
 
@@ -76,13 +76,13 @@ def check(
     own: dict[str, Any] = {}
     for folder in folders:
         if not folder.is_dir():
-            problems.append(Problem(str(folder), "", "no such folder (rule_folders)"))
+            problems.append(FileProblem(str(folder), "", "no such folder (rule_folders)"))
             continue
         for path in sorted(folder.glob("*.y*ml")):
             try:
                 text = path.read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
-                problems.append(Problem(str(path), "", f"cannot be read: {error}"))
+                problems.append(FileProblem(str(path), "", f"cannot be read: {error}"))
                 continue
             _read(str(path), text, own, problems)
     replaced = {Path(file).stem for file in own}
@@ -98,16 +98,16 @@ def _by_id(rules: Sequence[Rule]) -> list[Rule]:
     return sorted(rules, key=lambda rule: rule.id)
 
 
-def _targets(catalogue: Catalogue, targets: Targets | None) -> list[Problem]:
+def _targets(catalogue: Catalogue, targets: Targets | None) -> list[FileProblem]:
     """Return the targets of KPIs, or by dimensions, that there are not."""
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     for kpi, _, segment in targets.places() if targets is not None else ():
         found = catalogue.kpis.get(kpi)
         dimension = segment.partition("=")[0]
         if found is None:
-            problems.append(Problem("targets", kpi, f'unknown KPI "{kpi}"{near(kpi, sorted(catalogue.kpis))}'))
+            problems.append(FileProblem("targets", kpi, f'unknown KPI "{kpi}"{near(kpi, sorted(catalogue.kpis))}'))
         elif segment != "total" and dimension not in found.by:
-            problems.append(Problem("targets", kpi, f'is not told by "{dimension}"{near(dimension, found.by)}'))
+            problems.append(FileProblem("targets", kpi, f'is not told by "{dimension}"{near(dimension, found.by)}'))
     return problems
 
 
@@ -126,11 +126,11 @@ def run_tests(rules: Sequence[Rule]) -> list[Failure]:
     return [failure for rule in rules for failure in run(rule)]
 
 
-def _read(file: str, text: str, into: dict[str, Any], problems: list[Problem]) -> None:
+def _read(file: str, text: str, into: dict[str, Any], problems: list[FileProblem]) -> None:
     try:
         into[file] = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        problems.append(Problem(file, "", f"not YAML: {' '.join(str(error).split())}"))
+        problems.append(FileProblem(file, "", f"not YAML: {' '.join(str(error).split())}"))
 
 
 def _pages() -> list[str] | None:
@@ -202,12 +202,12 @@ def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     except (SettingsError, CatalogueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     plan: Alerting | None = None
     try:
         plan = load_alerting(settings)
     except SettingsError as error:
-        problems = [Problem("alerting", "", problem) for problem in error.problems]
+        problems = [FileProblem("alerting", "", problem) for problem in error.problems]
     found = check(catalogue, [*settings.rule_folders, *(folders or ())], plan, settings.quotas())
     if problems:
         # The plan's intervals are not known then: that they are not there is no news.
@@ -215,7 +215,7 @@ def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     return found
 
 
-def _stop_on(problems: Sequence[Problem]) -> None:
+def _stop_on(problems: Sequence[FileProblem]) -> None:
     for problem in problems:
         typer.echo(str(problem), err=True)
     if problems:

@@ -1,7 +1,6 @@
 """Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
 
 import heapq
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,16 +9,17 @@ from typing import Any
 import orjson
 
 from alert_rules.judge.alert_view import shown
-from alert_rules.judge.condition import ConditionKind, measured
+from alert_rules.judge.condition import measured
 from alert_rules.judge.explanation import PageLink, explanation, no_link
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.finding import EntityFinding
 from alert_rules.judge.life_table import STANDING, Phase
 from alert_rules.judge.lifecycle import AlertChange, AlertState, decode_state, encode_state, evaluate, orphaned
 from alert_rules.judge.observation import Observation
-from alert_rules.judge.reading import dimension, observe
-from alert_rules.judge.rule import Direction, KpiRule, Rule
+from alert_rules.judge.reading import observe
+from alert_rules.judge.rule import KpiRule, Rule
 from alert_rules.judge.transition_record import NOBODY, written
+from alert_rules.judge.watched_readings import WatchedReadings
 from alert_rules.records.alerts import Transition, encode
 from alert_rules.records.dead_letter import dead_output
 from models.calendar import MINUTE_MS
@@ -28,9 +28,7 @@ from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
 from models.kpis.roll_kpis import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
 from models.owners import Owners
-from models.panes.store import TOTAL
 
-_NUMBERS = (int, float, type(None))
 #: So many alerts are listed at most (some 35 µs each): in a storm the list must not hold up the loop that folds.
 LISTED = 500
 #: The row that says when a reading was heard last, to the minute.
@@ -89,19 +87,12 @@ class EvaluateAlerts:
 
     def _take(self, rules: Iterable[Rule]) -> None:
         self.rules = {rule.id: rule for rule in rules}
-        self._watching: dict[tuple[str, str, str | None], list[KpiRule]] = {}
-        for rule in self.rules.values():
-            if isinstance(rule, KpiRule):
-                self._watching.setdefault((rule.kpi, rule.window, rule.by), []).append(rule)
-        self._clear = {name: _clear(rules) for name, rules in self._watching.items()}
+        self._watching = WatchedReadings(self.rules.values())
 
     @property
     def wanted(self) -> set[Wanted]:
         """The readings that the rules need, each with what it is to be compared with."""
-        return {
-            Wanted(*name, frozenset().union(*(rule.condition.against for rule in rules)))
-            for name, rules in self._watching.items()
-        }
+        return self._watching.wanted
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the states back; those of rules that are gone are ended at the next tick."""
@@ -131,15 +122,15 @@ class EvaluateAlerts:
                 continue
             if self._gap:
                 self._hear(record.timestamp)
-            if self._well(record.value):
-                continue
+            if self._watching.well(record.value, self._on):
+                continue  # by far the most end here, unread
             try:
                 reading = observe(record.value)
             except ValueError as error:
                 self.refused += 1
                 self._outputs.append(dead_output(record, Reason.INVALID_DATA, f"{record.topic}: {error}", record.timestamp))
                 continue
-            for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
+            for rule in self._watching.rules_of(reading):
                 self._evaluate(rule, reading)
 
     def _hear(self, now: int) -> None:
@@ -152,22 +143,6 @@ class EvaluateAlerts:
         if now // MINUTE_MS > self._heard // MINUTE_MS:
             self._dirty.add(HEARD)
         self._heard = max(self._heard, now)
-
-    def _well(self, value: bytes) -> bool:
-        """Whether a reading breaches no step of any rule, and no alert stands on it: by far the most end here, unread."""
-        try:
-            tree = orjson.loads(value)
-            kpi, window, segment, number = tree["kpi"], tree["window"], tree["segment"], tree["value"]
-            dimension = next(iter(segment), None)
-            clear = self._clear.get((kpi, window, dimension))
-            if clear is None or type(number) not in _NUMBERS or not (number is None or clear[0] <= number <= clear[1]):
-                return False
-        except (ValueError, KeyError, TypeError):
-            return False  # whoever reads it says what is wrong
-        if not self._on:
-            return True
-        place = TOTAL if dimension is None else f"{dimension}={segment[dimension]}"
-        return not self._on.get(f"{kpi}|{window}|{place}")
 
     def _find(self, record: Record) -> None:
         """Take a finding about a single deal, lead or sender; what is over ends with its reason."""
@@ -241,7 +216,7 @@ class EvaluateAlerts:
         kpi, _, rest = (record.key or b"").decode(errors="replace").partition("|")
         window, _, segment = rest.partition("|")
         by = segment.partition("=")[0] if "=" in segment else None
-        for rule in self._watching.get((kpi, window, by), ()):
+        for rule in self._watching.rules_on(kpi, window, by):
             key = f"{rule.id}|{segment}"
             state = self._states.get(key)
             if state is not None:
@@ -285,7 +260,7 @@ class EvaluateAlerts:
     def stand(self, reading: Reading) -> Stand | None:
         """Return how a reading stands to each step of the rules that watch it, None where all is clear."""
         found: list[int] = []
-        for rule in self._watching.get((reading.kpi, reading.window, dimension(reading)), ()):
+        for rule in self._watching.rules_of(reading):
             value = measured(rule.condition, reading, rule.min_samples)
             for step in rule.ladder:
                 if value is None:
@@ -323,16 +298,3 @@ class EvaluateAlerts:
             label = (state.rule, state.severity.value, state.phase.value)
             counts[label] = counts.get(label, 0) + 1
         return counts
-
-
-def _clear(rules: Iterable[KpiRule]) -> tuple[float, float] | None:
-    """Return between which values no step of the rules is breached, None where that cannot be told by the value alone."""
-    low, high = -math.inf, math.inf
-    for rule in rules:
-        if rule.condition.kind is not ConditionKind.VALUE:
-            return None
-        if rule.direction is Direction.BELOW:
-            low = max(low, rule.ladder[0].threshold)
-        else:
-            high = min(high, rule.ladder[0].threshold)
-    return low, high

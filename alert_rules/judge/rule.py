@@ -39,13 +39,13 @@ __all__ = [
     "Known",
     "KpiFacts",
     "KpiRule",
-    "Moment",
     "Rule",
     "SenderRule",
     "Severity",
     "Statistic",
     "Step",
     "Timeline",
+    "TimelineMoment",
 ]
 
 #: So many alerts of one rule stand at once at most, where the rule says nothing else.
@@ -69,7 +69,7 @@ class Step:
         return value >= self.clear if direction is Direction.BELOW else value <= self.clear
 
 
-class Moment(NamedTuple):
+class TimelineMoment(NamedTuple):
     """One line of a rule's test: the reading at a time, and the state that must follow it."""
 
     at: int  # milliseconds from the timeline's start
@@ -88,7 +88,7 @@ class Timeline:
     """A rule's test: a history of one segment's readings."""
 
     name: str
-    moments: tuple[Moment, ...]
+    moments: tuple[TimelineMoment, ...]
     limits: Mapping[str, int] = field(default_factory=dict)  # usual stays by stage (ms), of a rule on deals
     usual: tuple[TimeInterval, ...] = ()  # when the sender usually sends, of a rule on senders
 

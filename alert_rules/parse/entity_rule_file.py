@@ -7,7 +7,7 @@ from alert_rules.judge.condition import VALUE
 from alert_rules.judge.entity_condition import ENTITY, QUANTILES, UNIT_OF, EntityCondition, Watched
 from alert_rules.judge.rule import Direction, Known, KpiFacts, Severity, Step
 from alert_rules.parse.ladders import STEP_KEYS, SeverityLadder, read_ladder
-from alert_rules.parse.reader import Reader
+from alert_rules.parse.reader import TreeReader
 from alert_rules.records.entity_facts import ATTRIBUTES
 from alert_rules.words.suggest import near
 
@@ -49,7 +49,7 @@ TITLES = {
 WATCHED = tuple(watched.value for watched in Watched)
 
 
-def read_entity(reader: Reader, tree: Mapping[str, Any], known: Known) -> tuple[EntityCondition, SeverityLadder] | None:
+def read_entity(reader: TreeReader, tree: Mapping[str, Any], known: Known) -> tuple[EntityCondition, SeverityLadder] | None:
     """Return what is watched, and the ladder; None where they cannot be used."""
     entity = reader.choice(tree, "entity", "", ENTITIES, "deal")
     named = [watched for watched in Watched if watched.value in tree]
@@ -78,7 +78,7 @@ def read_entity(reader: Reader, tree: Mapping[str, Any], known: Known) -> tuple[
     return None if ladder is None else (condition, ladder)
 
 
-def _ladder(reader: Reader, tree: Mapping[str, Any], found: Mapping[str, Any], watched: Watched) -> SeverityLadder | None:
+def _ladder(reader: TreeReader, tree: Mapping[str, Any], found: Mapping[str, Any], watched: Watched) -> SeverityLadder | None:
     key, default = _SHORT[watched]
     facts = KpiFacts(UNIT_OF[watched], "")
     severities = [severity for severity in Severity if severity.value in tree]
@@ -110,14 +110,14 @@ def _ladder(reader: Reader, tree: Mapping[str, Any], found: Mapping[str, Any], w
     return Direction.ABOVE, (Step(severity, threshold, threshold),)
 
 
-def _possible(reader: Reader, key: str, threshold: float, watched: Watched) -> None:
+def _possible(reader: TreeReader, key: str, threshold: float, watched: Watched) -> None:
     if watched is Watched.ODDS and not 0 < threshold < 1:
         reader.bad(key, f"found {threshold:g} (accepted: a fall between 0 and 1; 30 points are 0.3)")
     elif threshold <= 0:
         reader.bad(key, f"found {threshold:g}: true of every {ENTITY[watched]} (accepted: above 0)")
 
 
-def _where(reader: Reader, tree: Mapping[str, Any], entity: str) -> tuple[tuple[str, frozenset[str]], ...]:
+def _where(reader: TreeReader, tree: Mapping[str, Any], entity: str) -> tuple[tuple[str, frozenset[str]], ...]:
     where = tree.get("where", {})
     if not isinstance(where, dict):
         reader.bad("where", f"found {where!r} (accepted: a mapping such as {{stage: [demo, proposal]}})")
@@ -136,7 +136,7 @@ def _where(reader: Reader, tree: Mapping[str, Any], entity: str) -> tuple[tuple[
     return tuple(sorted(read, key=lambda pair: pair[0]))
 
 
-def _hours(reader: Reader | None, found: Mapping[str, Any], known: Known) -> tuple[str, ...]:
+def _hours(reader: TreeReader | None, found: Mapping[str, Any], known: Known) -> tuple[str, ...]:
     named = found.get("hours", [])
     names = named if isinstance(named, list) else [named]
     for name in names:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from alert_rules.judge.entity_condition import EntityCondition, Watched
-from alert_rules.judge.rule import Known, Moment, Timeline
-from alert_rules.parse.reader import Reader, kind_of
+from alert_rules.judge.rule import Known, Timeline, TimelineMoment
+from alert_rules.parse.reader import TreeReader, kind_of
 from alert_rules.parse.rule_test_file import EXPECTED, check_speaks
 from alert_rules.records.entity_facts import ATTRIBUTES
 from alert_rules.words.suggest import near
@@ -21,7 +21,9 @@ STATUSES = {
 }
 
 
-def read_entity_tests(reader: Reader, tree: Mapping[str, Any], condition: EntityCondition, known: Known) -> tuple[Timeline, ...]:
+def read_entity_tests(
+    reader: TreeReader, tree: Mapping[str, Any], condition: EntityCondition, known: Known
+) -> tuple[Timeline, ...]:
     """Return the timelines; at least one must fire and one stay silent."""
     tests = tree.get("tests")
     if not isinstance(tests, list) or not tests:
@@ -35,7 +37,7 @@ def read_entity_tests(reader: Reader, tree: Mapping[str, Any], condition: Entity
     return read
 
 
-def _timeline(reader: Reader, tree: Any, key: str, condition: EntityCondition, known: Known) -> Timeline:
+def _timeline(reader: TreeReader, tree: Any, key: str, condition: EntityCondition, known: Known) -> Timeline:
     found = reader.mapping(tree, key, TEST_KEYS)
     if found is None:
         return Timeline("", ())
@@ -52,7 +54,7 @@ def _timeline(reader: Reader, tree: Any, key: str, condition: EntityCondition, k
     if not isinstance(moments, list) or not moments:
         reader.bad(f"{key}.timeline", "found none (accepted: a list of {at, set, expect})")
         return Timeline("", ())
-    read: list[Moment] = []
+    read: list[TimelineMoment] = []
     for n, moment in enumerate(moments):
         one = _moment(reader, moment, f"{key}.timeline[{n}]", condition)
         if one is not None and read and one.at <= read[-1].at:
@@ -62,7 +64,7 @@ def _timeline(reader: Reader, tree: Any, key: str, condition: EntityCondition, k
     return Timeline(name or "", tuple(read), read_limits, known.intervals.get(str(usual), ()))
 
 
-def _moment(reader: Reader, tree: Any, key: str, condition: EntityCondition) -> Moment | None:
+def _moment(reader: TreeReader, tree: Any, key: str, condition: EntityCondition) -> TimelineMoment | None:
     found = reader.mapping(tree, key, MOMENT_KEYS)
     if found is None:
         return None
@@ -86,4 +88,4 @@ def _moment(reader: Reader, tree: Any, key: str, condition: EntityCondition) -> 
         reader.bad(f"{key}.expect", f"found {expect!r}{near(expect, EXPECTED)}")
         return None
     says = reader.text(found, "says", f"{key}.") if "says" in found else None
-    return Moment(reader.duration(found["at"], f"{key}.at"), None, None, expect, says, facts=heard)
+    return TimelineMoment(reader.duration(found["at"], f"{key}.at"), None, None, expect, says, facts=heard)

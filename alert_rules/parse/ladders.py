@@ -5,7 +5,7 @@ from typing import Any
 
 from alert_rules.judge.condition import VALUE, Condition, ConditionKind
 from alert_rules.judge.rule import Direction, Known, KpiFacts, Severity, Step
-from alert_rules.parse.reader import Reader, is_percent
+from alert_rules.parse.reader import TreeReader, is_percent
 from alert_rules.words.quantities import number
 from models.kpis.earlier import PREVIOUS, WEEK_AGO
 from models.kpis.seasonal import SEASONS
@@ -29,7 +29,9 @@ _LONGEST_COMPARED = 17 * 86_400_000
 SeverityLadder = tuple[Direction, tuple[Step, ...]]
 
 
-def read_condition(reader: Reader, tree: Mapping[str, Any], facts: KpiFacts, window: Window | None, known: Known) -> Condition:
+def read_condition(
+    reader: TreeReader, tree: Mapping[str, Any], facts: KpiFacts, window: Window | None, known: Known
+) -> Condition:
     """Return what the rule measures; a threshold on the value where no other kind is named."""
     named = [name for name in CONDITIONS if name in tree]
     for other in named[1:]:
@@ -51,7 +53,7 @@ def read_condition(reader: Reader, tree: Mapping[str, Any], facts: KpiFacts, win
     return Condition(ConditionKind.ABSENT)
 
 
-def _change(reader: Reader, tree: Mapping[str, Any], window: Window | None) -> Condition:
+def _change(reader: TreeReader, tree: Mapping[str, Any], window: Window | None) -> Condition:
     found = reader.mapping(tree["change"], "change", CHANGE_KEYS, _EXAMPLES["change"]) or {}
     versus = reader.choice(found, "versus", "change.", (PREVIOUS, WEEK_AGO), PREVIOUS)
     if window is not None and window.grain == "h" and window.length > _LONGEST_COMPARED and versus == PREVIOUS:
@@ -61,7 +63,7 @@ def _change(reader: Reader, tree: Mapping[str, Any], window: Window | None) -> C
     return Condition(ConditionKind.CHANGE, versus, relative=any(is_percent(limit) for limit in limits))
 
 
-def _target(reader: Reader, tree: Mapping[str, Any], facts: KpiFacts, window: Window | None, known: Known) -> Condition:
+def _target(reader: TreeReader, tree: Mapping[str, Any], facts: KpiFacts, window: Window | None, known: Known) -> Condition:
     found = reader.mapping(tree["target"], "target", TARGET_KEYS, _EXAMPLES["target"]) or {}
     if window is not None and window.length:
         reader.bad("window", f"found {window.name}: a target is for a calendar period (accepted: {', '.join(PERIODS)})")
@@ -81,7 +83,7 @@ def _target(reader: Reader, tree: Mapping[str, Any], facts: KpiFacts, window: Wi
     return Condition(ConditionKind.TARGET, after=after or 0.0)
 
 
-def read_ladder(reader: Reader, tree: Mapping[str, Any], condition: Condition, facts: KpiFacts) -> SeverityLadder | None:
+def read_ladder(reader: TreeReader, tree: Mapping[str, Any], condition: Condition, facts: KpiFacts) -> SeverityLadder | None:
     """Return on which side the trouble lies and the steps, the least grave first; None where they cannot be used."""
     severities = [severity for severity in Severity if severity.value in tree]
     short = _short(reader, tree, condition, facts)
@@ -115,7 +117,7 @@ def read_ladder(reader: Reader, tree: Mapping[str, Any], condition: Condition, f
 
 
 def _short(
-    reader: Reader, tree: Mapping[str, Any], condition: Condition, facts: KpiFacts
+    reader: TreeReader, tree: Mapping[str, Any], condition: Condition, facts: KpiFacts
 ) -> tuple[Direction, tuple[float, float]] | None:
     """Read a threshold that stands in the condition itself, None where there is none."""
     found = tree.get(condition.kind.value)
@@ -138,7 +140,7 @@ def _short(
 
 
 def _step(
-    reader: Reader, tree: Any, key: str, condition: Condition, facts: KpiFacts, names: Mapping[str, str] | None = None
+    reader: TreeReader, tree: Any, key: str, condition: Condition, facts: KpiFacts, names: Mapping[str, str] | None = None
 ) -> tuple[Direction, tuple[float, float]] | None:
     """Read one step: threshold and clearing level, in the measured's unit. ``names`` are the keys as the file has them."""
     found = reader.mapping(tree, key, STEP_KEYS, "{below: 0.2, clear_above: 0.22}") if names is None else tree
@@ -174,7 +176,9 @@ def _step(
     return direction, (threshold, clear)
 
 
-def _possible(reader: Reader, key: str, direction: Direction, threshold: float, condition: Condition, facts: KpiFacts) -> None:
+def _possible(
+    reader: TreeReader, key: str, direction: Direction, threshold: float, condition: Condition, facts: KpiFacts
+) -> None:
     """Note a threshold that everything, or nothing, lies beyond."""
     low, high, what = _range(condition, facts)
     below = direction is Direction.BELOW
@@ -209,7 +213,7 @@ def _range(condition: Condition, facts: KpiFacts) -> tuple[float | None, float |
     return None, None, ""
 
 
-def _ordered(reader: Reader, direction: Direction, warn: Step, critical: Step, unit: str) -> None:
+def _ordered(reader: TreeReader, direction: Direction, warn: Step, critical: Step, unit: str) -> None:
     below = direction is Direction.BELOW
     side = "below" if below else "above"
     if critical.threshold >= warn.threshold if below else critical.threshold <= warn.threshold:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from alert_rules.judge.rule import Severity
 from alert_rules.judge.times import WEEKDAYS, minutes, parse_interval
-from alert_rules.tell.plan import FALLBACK_AFTER, ON_CALL, Digest, Fallback
+from alert_rules.tell.plan import FALLBACK_AFTER, ON_CALL, Digest, FallbackPlan
 from alert_rules.tell.stages.escalate import EscalationLadder, Rung
 from alert_rules.tell.stages.oncall import Member, Override, Rotation
 from alert_rules.words import durations
@@ -82,7 +82,7 @@ class PeopleReader:
             self.bad(f"{key}.{name}", str(error))
             return above
 
-    def fallback(self, tree: Any) -> Fallback:
+    def fallback(self, tree: Any) -> FallbackPlan:
         """Read who hears of a receiver that fails."""
         key = "alerting.fallback"
         found = self.mapping(tree, key, ("receivers", "after"))
@@ -90,7 +90,7 @@ class PeopleReader:
         after = self._duration(found, "after", key, FALLBACK_AFTER)
         if "after" in found and after < 1000:
             self.bad(f"{key}.after", f"found {found['after']!r} (accepted: 1s or more)")
-        return Fallback(receivers, after)
+        return FallbackPlan(receivers, after)
 
     def digest(self, tree: Any) -> Digest:
         """Read who gets the morning's summary, when, and of what."""

@@ -9,13 +9,13 @@ from typing import Any
 
 from alert_rules.judge.times import TimeInterval, parse_interval, usual
 from alert_rules.parse.people_file import PeopleReader
-from alert_rules.tell.plan import ON_CALL, Alerting, Fallback, by_rule, everything_to
+from alert_rules.tell.plan import ON_CALL, Alerting, FallbackPlan, by_rule, everything_to
 from alert_rules.tell.stages.inhibit import InhibitRule, cycles
 from alert_rules.tell.stages.match import Matcher, shown
 from alert_rules.tell.stages.route import EACH, Route
 from alert_rules.words.suggest import near
 
-__all__ = ["KEYS", "ON_CALL", "Alerting", "Fallback", "by_rule", "everything_to", "parse_alerting"]
+__all__ = ["KEYS", "ON_CALL", "Alerting", "by_rule", "everything_to", "parse_alerting"]
 
 KEYS = ("route", "inhibit_rules", "time_intervals", "on_call", "escalations", "fallback", "digest")
 _ROUTE_KEYS = (
@@ -49,7 +49,7 @@ class _Reader(PeopleReader):
         self._rotations(top.get("on_call", {}))
         self._ladders(top.get("escalations", {}))
         inhibitions = self._inhibitions(top.get("inhibit_rules", []))
-        fallback = self.fallback(top["fallback"]) if "fallback" in top else Fallback()
+        fallback = self.fallback(top["fallback"]) if "fallback" in top else FallbackPlan()
         digest = self.digest(top["digest"]) if "digest" in top else None
         if "route" not in top:
             self.bad("alerting.route", "found nothing (accepted: a route with receivers)")

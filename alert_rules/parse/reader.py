@@ -11,7 +11,7 @@ from alert_rules.words.suggest import near
 _PERCENT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*%")
 
 
-class Problem(NamedTuple):
+class FileProblem(NamedTuple):
     """One thing that is wrong: in which file, under which key, what was found and what is accepted."""
 
     file: str
@@ -22,16 +22,16 @@ class Problem(NamedTuple):
         return f"{self.file}: {self.key}: {self.text}" if self.key else f"{self.file}: {self.text}"
 
 
-class Reader:
+class TreeReader:
     """Reads values of one file; collects its problems."""
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.problems: list[Problem] = []
+        self.problems: list[FileProblem] = []
 
     def bad(self, key: str, text: str) -> None:
         """Note a problem."""
-        self.problems.append(Problem(self.file, key, text))
+        self.problems.append(FileProblem(self.file, key, text))
 
     def keys(self, tree: Mapping[Any, Any], accepted: Collection[str], key: str = "") -> None:
         """Note every key that is not accepted; ``key`` is what stands before it."""

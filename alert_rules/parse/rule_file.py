@@ -14,13 +14,13 @@ from alert_rules.judge.transition_record import check_summary
 from alert_rules.parse.entity_rule_file import TITLES, WATCHED, read_entity
 from alert_rules.parse.entity_test_file import read_entity_tests
 from alert_rules.parse.ladders import CONDITIONS, read_condition, read_ladder
-from alert_rules.parse.reader import Problem, Reader, kind_of
+from alert_rules.parse.reader import FileProblem, TreeReader, kind_of
 from alert_rules.parse.rule_test_file import read_tests
 from alert_rules.words.quantities import TemplateError
 from alert_rules.words.suggest import near
 from models.panes.windows import Window, WindowError
 
-__all__ = ["KEYS", "Problem", "parse_rules"]
+__all__ = ["KEYS", "FileProblem", "parse_rules"]
 
 KEYS = (
     "id", "title", "kpi", "window", "by", "groups", "warn", "critical", *CONDITIONS, "severity", "for", "keep_firing_for",
@@ -34,13 +34,13 @@ MOST_GROUPS = 10_000
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
-def parse_rules(documents: Mapping[str, Any], known: Known) -> tuple[list[Rule], list[Problem]]:
+def parse_rules(documents: Mapping[str, Any], known: Known) -> tuple[list[Rule], list[FileProblem]]:
     """Return the rules of some files (path to parsed YAML) and all that is wrong with them; both sorted by file.
 
     A rule that has a problem is not returned.
     """
     rules: list[Rule] = []
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     owners: dict[str, str] = {}
     for file, tree in sorted(documents.items()):
         reader = _RuleReader(file, known)
@@ -49,14 +49,16 @@ def parse_rules(documents: Mapping[str, Any], known: Known) -> tuple[list[Rule],
         if rule is None:
             continue
         if rule.id in owners:
-            problems.append(Problem(file, "id", f"{rule.id!r} is the id of {owners[rule.id]} too (accepted: one file a rule)"))
+            problems.append(
+                FileProblem(file, "id", f"{rule.id!r} is the id of {owners[rule.id]} too (accepted: one file a rule)")
+            )
             continue
         owners[rule.id] = file
         rules.append(rule)
     return rules, problems
 
 
-class _RuleReader(Reader):
+class _RuleReader(TreeReader):
     """Reads one file."""
 
     def __init__(self, file: str, known: Known) -> None:

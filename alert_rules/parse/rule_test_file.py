@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from alert_rules.judge.condition import Condition, ConditionKind
-from alert_rules.judge.rule import KpiFacts, Moment, Timeline
-from alert_rules.parse.reader import Reader, kind_of
+from alert_rules.judge.rule import KpiFacts, Timeline, TimelineMoment
+from alert_rules.parse.reader import TreeReader, kind_of
 from alert_rules.words.suggest import near
 from models.kpis.earlier import SEASONAL, TARGET
 
@@ -20,7 +20,7 @@ MORE = {
 EXPECTED = ("inactive", "pending", "warn", "critical", "warn recovering", "critical recovering")
 
 
-def read_tests(reader: Reader, tree: Mapping[str, Any], facts: KpiFacts, condition: Condition) -> tuple[Timeline, ...]:
+def read_tests(reader: TreeReader, tree: Mapping[str, Any], facts: KpiFacts, condition: Condition) -> tuple[Timeline, ...]:
     """Return the timelines; at least one must fire and one stay silent."""
     tests = tree.get("tests")
     if not isinstance(tests, list) or not tests:
@@ -34,7 +34,7 @@ def read_tests(reader: Reader, tree: Mapping[str, Any], facts: KpiFacts, conditi
     return read
 
 
-def check_speaks(reader: Reader, speaks: list[bool]) -> None:
+def check_speaks(reader: TreeReader, speaks: list[bool]) -> None:
     """Note where no test fires, or none stays silent."""
     if not any(speaks):
         reader.bad("tests", "none of them fires (accepted: at least one that does)")
@@ -42,7 +42,7 @@ def check_speaks(reader: Reader, speaks: list[bool]) -> None:
         reader.bad("tests", "none of them stays silent (accepted: at least one that does)")
 
 
-def _timeline(reader: Reader, tree: Any, key: str, facts: KpiFacts, condition: Condition) -> Timeline:
+def _timeline(reader: TreeReader, tree: Any, key: str, facts: KpiFacts, condition: Condition) -> Timeline:
     found = reader.mapping(tree, key, TEST_KEYS)
     if found is None:
         return Timeline("", ())
@@ -51,7 +51,7 @@ def _timeline(reader: Reader, tree: Any, key: str, facts: KpiFacts, condition: C
     if not isinstance(moments, list) or not moments:
         reader.bad(f"{key}.timeline", "found none (accepted: a list of {at, value, sample, expect})")
         return Timeline("", ())
-    read: list[Moment] = []
+    read: list[TimelineMoment] = []
     for n, moment in enumerate(moments):
         one = _moment(reader, moment, f"{key}.timeline[{n}]", facts, condition)
         if one is not None and read and one.at <= read[-1].at:
@@ -61,7 +61,7 @@ def _timeline(reader: Reader, tree: Any, key: str, facts: KpiFacts, condition: C
     return Timeline(name or "", tuple(read))
 
 
-def _moment(reader: Reader, tree: Any, key: str, facts: KpiFacts, condition: Condition) -> Moment | None:
+def _moment(reader: TreeReader, tree: Any, key: str, facts: KpiFacts, condition: Condition) -> TimelineMoment | None:
     if not isinstance(tree, dict):
         keys = (*MOMENT_KEYS, *MORE.get(condition.kind, ()))
         reader.bad(key, f"found {kind_of(tree)} (accepted: a mapping with the keys {', '.join(keys)})")
@@ -81,15 +81,15 @@ def _moment(reader: Reader, tree: Any, key: str, facts: KpiFacts, condition: Con
     says = reader.text(tree, "says", f"{key}.") if "says" in tree else None
     against = _against(reader, tree, key, facts, condition, value, sample)
     low, high = (_maybe(reader, tree, name, key, facts.unit) for name in ("low", "high"))
-    return Moment(reader.duration(tree["at"], f"{key}.at"), value, sample, expect, says, against, low, high)
+    return TimelineMoment(reader.duration(tree["at"], f"{key}.at"), value, sample, expect, says, against, low, high)
 
 
-def _maybe(reader: Reader, tree: Mapping[str, Any], name: str, key: str, unit: str) -> float | None:
+def _maybe(reader: TreeReader, tree: Mapping[str, Any], name: str, key: str, unit: str) -> float | None:
     return None if tree.get(name) is None else reader.number(tree[name], f"{key}.{name}", unit)
 
 
 def _against(
-    reader: Reader,
+    reader: TreeReader,
     tree: Mapping[str, Any],
     key: str,
     facts: KpiFacts,

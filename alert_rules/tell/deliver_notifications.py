@@ -1,11 +1,11 @@
-"""Who has still to be told what, and when is the next attempt? The fold from the ``outbox`` topic to what is sent.
+"""Who has still to be notified of what, and when is the next attempt? The fold from the ``outbox`` topic to what is sent.
 
 The dispatch puts messages there, each with its receivers; what operators redrive from the dead letters comes back there
 too, for its one receiver.
 
-The promise: every incident is told at least once, and what is told twice carries the same id. A message is first a row (an
-*intent*); it is sent only once that row is durable; the row goes when the result is known. Whoever dies in between leaves
-the intent, and the successor sends it again under the same id. Each message has one of the ends *sent* and
+The promise: of every incident people are notified at least once, and what comes twice carries the same id. A message is first
+a row (an *intent*); it is sent only once that row is durable; the row goes when the result is known. Whoever dies in between
+leaves the intent, and the successor sends it again under the same id. Each message has one of the ends *sent* and
 *dead-lettered*, which is written to ``alerts`` as a record of type ``notification``.
 
 Within a receiver, the messages of one incident keep their order; those of other incidents do not wait for them. One
@@ -25,10 +25,11 @@ from alert_rules.records.dead_letter import dead_output
 from alert_rules.records.ids import digest
 from alert_rules.records.message import MessageKind, read_message
 from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.memos import PREFIX, Memos
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent, backoff
 from alert_rules.tell.receiver_health import ReceiverHealth
 from alert_rules.words.durations import human
-from models.calendar import DAY_MS, HOUR_MS, iso
+from models.calendar import DAY_MS, iso
 from models.due_queue import DueQueue
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
@@ -36,13 +37,10 @@ from models.fold import Changes, Output, Record, Row
 __all__ = ["OUTCOMES", "DeliverNotifications", "Delivery", "no_outcomes"]
 
 _ORDER = b"#order"  # the row of the next message's number, so that a number is never used twice
-_MEMO, _HEALTH = "#memo|", "#health|"  # rows of what receivers gave back, and of those that fail
+_HEALTH = "#health|"  # rows of receivers that fail
 _NOTIFYING = frozenset(kind.value for kind in TransitionKind if kind.notifies)
 #: Kinds of messages that only those hear who show how an incident stands (``follows``); others would take them for news.
 FOLLOWED = frozenset((MessageKind.ACKNOWLEDGED, MessageKind.UNACKNOWLEDGED))
-#: What a receiver gave back is kept so long after its last use, milliseconds, and of so many incidents.
-MEMO_KEPT = 30 * DAY_MS
-MEMOS = 10_000
 
 
 OUTCOMES = ("sent", "retried", "rejected", "expired")
@@ -57,7 +55,7 @@ class DeliverNotifications:
     """The one partition of alerts, folded into the messages that have not reached their receivers yet.
 
     ``receivers`` are the names of those who get everything. ``patience`` is for how long a message is tried, in milliseconds.
-    ``heard`` is called when there may be something new to :meth:`take`; ``outcomes`` counts attempts by (receiver, outcome).
+    ``on_news`` is called when there may be something new to :meth:`take`; ``outcomes`` counts attempts by (receiver, outcome).
     ``follows`` names the receivers that show how an incident stands: they hear of acknowledgements, too. ``health`` watches
     the receivers; ``sent`` is called with what has arrived, and when.
     """
@@ -67,19 +65,17 @@ class DeliverNotifications:
         receivers: Collection[str],
         *,
         patience: int = DAY_MS,
-        heard: Callable[[], None] = lambda: None,
+        on_news: Callable[[], None] = lambda: None,
         outcomes: Counter[tuple[str, str]] | None = None,
         follows: Collection[str] = (),
         health: ReceiverHealth | None = None,
         sent: Callable[[Delivery, int], None] = lambda delivery, now: None,
     ) -> None:
-        self._heard = heard
+        self._on_news = on_news
         self._follows = frozenset(follows)
         self._sent = sent
         self.health = ReceiverHealth(receivers) if health is None else health
-        self._memos: dict[str, tuple[str, int]] = {}  # by row: what was given back, and when; the oldest first
-        self._noted: set[str] = set()  # memos that have changed
-        self._forgetting = 0  # when memos are looked through next
+        self._memos = Memos()
         self.receivers = tuple(receivers)
         self.patience = patience
         self.outcomes = no_outcomes(receivers) if outcomes is None else outcomes
@@ -101,17 +97,18 @@ class DeliverNotifications:
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the intents back: each is durable, and may or may not have been sent."""
         found: list[Delivery] = []
+        memos: dict[str, dict[str, Any]] = {}
         for key, value in rows:
             name, tree = key.decode(), orjson.loads(value)
             if key == _ORDER:
                 self._next_order = tree
-            elif name.startswith(_MEMO) and "memo" in tree:
-                self._memos[name] = (tree["memo"], tree["at"])
+            elif name.startswith(PREFIX) and "memo" in tree:
+                memos[name] = tree
             elif name.startswith(_HEALTH) and "since" in tree:
                 self.health.restore(name.removeprefix(_HEALTH), tree)
             else:
                 found.append(Delivery.decode(tree))
-        self._memos = dict(sorted(self._memos.items(), key=lambda item: (item[1][1], item[0])))
+        self._memos.restore(memos)
         for delivery in sorted(found, key=lambda d: d.order):
             self._open[delivery.row] = delivery
             if delivery.receiver in self._heads:
@@ -159,10 +156,7 @@ class DeliverNotifications:
         for delivery in homeless:
             self._bury(delivery, "rejected", "it is not configured", now)
         self._outputs += self.health.tick(now)
-        if now >= self._forgetting:
-            self._forgetting = now + HOUR_MS
-            for row in [row for row, (_, at) in self._memos.items() if now - at > MEMO_KEPT]:
-                self._forget(row)
+        self._memos.tick(now)
 
     def changes(self) -> Changes:
         """Return the rows and records since the last call; :meth:`durable` says later that they are written."""
@@ -177,10 +171,7 @@ class DeliverNotifications:
             failing = self.health.failing.get(receiver)
             rows.append(Row(f"{_HEALTH}{receiver}".encode(), None if failing is None else orjson.dumps(failing.encode())))
         self.health.dirty.clear()
-        for row in sorted(self._noted):
-            memo = self._memos.get(row)
-            rows.append(Row(row.encode(), None if memo is None else orjson.dumps({"memo": memo[0], "at": memo[1]})))
-        self._noted.clear()
+        rows += self._memos.rows()
         outputs, self._outputs = self._outputs, []
         self._dirty.clear()
         self._writing += self._unwritten
@@ -194,7 +185,7 @@ class DeliverNotifications:
         for row in self._writing:
             self._enqueue(self._open[row])
         self._writing.clear()
-        self._heard()
+        self._on_news()
 
     def take(self, now: int) -> list[Delivery]:
         """Return what is to be attempted now, at most one message a receiver; each must end in :meth:`done`."""
@@ -205,7 +196,7 @@ class DeliverNotifications:
             if (row := heads.pop(now)) is not None:
                 self._busy.add(receiver)
                 delivery = self._open[row]
-                taken.append(replace(delivery, memo=self._memos.get(_memo_row(delivery), (None,))[0]))
+                taken.append(replace(delivery, memo=self._memos.get(delivery)))
         return taken
 
     def done(self, delivery: Delivery, outcome: Outcome, now: int) -> None:
@@ -216,7 +207,7 @@ class DeliverNotifications:
                 self._outputs += self.health.worked(delivery.receiver, now)
                 self._sent(delivery, now)
                 if memo is not None:
-                    self._remember(_memo_row(delivery), memo, now)
+                    self._memos.remember(delivery, memo, now)
                 self._end(replace(delivery, attempts=delivery.attempts + 1), "sent", None, now)
             case Rejected(reason):
                 self.health.failed(delivery.receiver, reason, now, given_up=True)
@@ -269,17 +260,6 @@ class DeliverNotifications:
 
     # ── within ──
 
-    def _remember(self, row: str, memo: str, now: int) -> None:
-        self._memos.pop(row, None)
-        self._memos[row] = (memo, now)
-        self._noted.add(row)
-        if len(self._memos) > MEMOS:
-            self._forget(next(iter(self._memos)))
-
-    def _forget(self, row: str) -> None:
-        del self._memos[row]
-        self._noted.add(row)
-
     def _enqueue(self, delivery: Delivery) -> None:
         queue = self._queues.setdefault((delivery.receiver, delivery.incident), deque())
         queue.append(delivery.row)
@@ -311,12 +291,8 @@ class DeliverNotifications:
         self._outputs.append(Output("alerts", delivery.incident.encode(), encode(notification)))
 
     def _bury(self, delivery: Delivery, outcome: str, reason: str, now: int) -> None:
-        # Put on `outbox` by a redrive, the transition is told again to this receiver, under the same id, and to nobody else.
+        # Put on `outbox` by a redrive, the notification goes again to this receiver, under the same id, and to nobody else.
         again = orjson.dumps(delivery.alert | {"receivers": [delivery.receiver]})
         record = Record("outbox", 0, delivery.order, delivery.created, delivery.incident.encode(), again, ())
         self._outputs.append(dead_output(record, Reason.UNDELIVERABLE, f"receiver {delivery.receiver!r}: {reason}", now))
         self._end(delivery, outcome, reason, now)
-
-
-def _memo_row(delivery: Delivery) -> str:
-    return f"{_MEMO}{delivery.receiver}|{delivery.incident}"

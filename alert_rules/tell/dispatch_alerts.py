@@ -1,13 +1,13 @@
-"""Who is told of what, and when? The fold from the ``alerts`` topic to the ``outbox``.
+"""Who is notified of what, and when? The fold from the ``alerts`` topic to the ``outbox``.
 
 Transitions come in; silences and acknowledgements (records of type ``act``) come on the same topic, so that their order is
 the log's. Messages for named receivers go to ``outbox``. Each decision about an alert is a record of type ``decision`` on
-``alerts``, written when it changes: *notified*, *held* because …, *suppressed* (it ended before it could be told), or *refused*
-(an act that could not be carried out: no such alert stands, its link was used before).
+``alerts``, written when it changes: *notified*, *held* because …, *suppressed* (it ended before anybody was notified), or
+*refused* (an act that could not be carried out: no such alert stands, its link was used before).
 
 All that is decided is decided by the pure stages in ``stages/``; their order is in ``groups``, the state here: one
-row an alert that stands, a group, a member, a silence, a used link. Who was told of an incident hears how it goes on, whatever
-its labels become.
+row an alert that stands, a group, a member, a silence, a used link. Who was notified of an incident hears how it goes on,
+whatever its labels become.
 """
 
 from collections import Counter
@@ -15,22 +15,19 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-import orjson
 
 from alert_rules.judge.life_table import TransitionKind
 from alert_rules.records.alerts import Act, Transition, decode
 from alert_rules.records.dead_letter import dead_output
 from alert_rules.records.facts import gravity
 from alert_rules.records.message import Acknowledgement
+from alert_rules.tell.alert_row import AlertRow
+from alert_rules.tell.dispatch_rows import DispatchRows
 from alert_rules.tell.group_message import common_of
-from alert_rules.tell.groups import AT_ONCE, AlertRow, Groups
-from alert_rules.tell.labels import labels_of
+from alert_rules.tell.groups import AT_ONCE, Groups
 from alert_rules.tell.plan import Alerting
 from alert_rules.tell.stages import silence as silences_
-from alert_rules.tell.stages.dedup import Notified
-from alert_rules.tell.stages.group import Group
 from alert_rules.tell.stages.silence import Silence
-from alert_rules.tell.stages.suppression import Suppression
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 
@@ -39,19 +36,18 @@ __all__ = ["ACTS", "AT_ONCE", "DispatchAlerts"]
 _QUIET = frozenset((TransitionKind.PENDING.value, TransitionKind.CANCELLED.value))
 ACTS = ("silence", "unsilence", "ack", "unack")
 #: The row that says when this installation began to tell people: what is older is history.
-_BEGUN = b"begun"
-#: So long after the first start the history must have been read, milliseconds; what stands then is told.
+_BEGUN = "begun"
+#: So long after the first start the history must have been read, milliseconds; of what stands then people are notified.
 SETTLED = 30_000
 #: A used link is remembered for a year at most, whatever it says of itself.
 _LINK_KEPT = 366 * 86_400_000
-_decode_row = msgspec.json.Decoder(AlertRow).decode
 
 
 class DispatchAlerts:
-    """The one partition of alerts, folded into who is told what. ``plan`` says how; times are milliseconds since the epoch.
+    """The one partition of alerts, folded into who is notified of what. ``plan`` says how; times are epoch milliseconds.
 
     ``began`` is now: a fold that finds no state of its own takes what was written before it for history, of which it tells
-    only what still stands. ``decisions`` and ``untold`` are counted by (outcome, stage), and by receiver.
+    only what still stands. ``decisions`` and ``unnotified`` are counted by (outcome, stage), and by receiver.
     """
 
     def __init__(
@@ -60,18 +56,17 @@ class DispatchAlerts:
         *,
         began: int = 0,
         decisions: Counter[tuple[str, str]] | None = None,
-        untold: Counter[str] | None = None,
+        unnotified: Counter[str] | None = None,
     ) -> None:
         self.plan = plan
         self.decisions = Counter() if decisions is None else decisions
-        self._state = Groups(plan, self.decisions, Counter() if untold is None else untold)
-        self._links: dict[str, int] = {}  # used ones, and when they expire
+        self._state = Groups(plan, self.decisions, Counter() if unnotified is None else unnotified)
+        self._kept = DispatchRows(self._state)
         self._began = began
-        self._begun: int | None = None
         self._outputs: list[Output] = []
 
     def use(self, plan: Alerting) -> None:
-        """Take another plan of who is told when."""
+        """Take another plan of who is notified when."""
         self.plan = plan
         self._state.use(plan)
 
@@ -79,42 +74,12 @@ class DispatchAlerts:
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back. Alerts whose route is no longer in the plan find their way anew at the next tick."""
-        state = self._state
-        members: list[tuple[str, dict[str, Any]]] = []
-        found = False
-        for key, value in rows:
-            found = True
-            kind, _, name = key.decode().partition("|")
-            if kind == "alert":
-                alert = state.alerts[name] = _decode_row(value)
-                if not alert.ended:
-                    state.inhibitions.stand(name, labels_of(alert.alert))
-                    state.stale.stand(name, alert.alert)
-                continue
-            tree = orjson.loads(value)
-            match kind:
-                case "silence":
-                    state.silences[name] = silences_.decode(tree)
-                case "group":
-                    state.groups[name] = Group(**tree)
-                    state.threads[tree["thread"]] = name
-                case "link":
-                    self._links[name] = tree
-                case "begun":
-                    self._begun = tree
-                case _:
-                    members.append((name, tree))
-        if not found and self._began:
-            self._begun = self._began
-            state.dirty.add(_BEGUN.decode())
-        if self._begun is not None:
-            state.not_before = self._begun + SETTLED
-        for place, tree in members:
-            name, _, incident = place.partition("|")
-            state.groups[name].members[incident] = None if tree["told"] is None else Notified(*tree["told"])
-            state.of.setdefault(incident, set()).add(name)
-            if tree["held"] is not None:
-                state.held.setdefault(name, {})[incident] = Suppression(*tree["held"])
+        state, kept = self._state, self._kept
+        if not kept.restore(rows) and self._began:
+            kept.begun = self._began
+            state.dirty.add(_BEGUN)
+        if kept.begun is not None:
+            state.not_before = kept.begun + SETTLED
         for name, group in state.groups.items():
             if group.route in state.routes:
                 state.schedule(group, changed=True, incidents=group.members)
@@ -128,9 +93,9 @@ class DispatchAlerts:
             if record.value is None:
                 continue
             state.now = max(state.now, record.timestamp)
-            # What came since the first start is told as usual; what came before waits until all of it is known.
-            history = self._begun is not None and record.timestamp < self._begun
-            state.not_before = (self._begun or 0) + SETTLED if history else 0
+            # Of what came since the first start people are notified as usual; what came before waits until all of it is known.
+            history = self._kept.begun is not None and record.timestamp < self._kept.begun
+            state.not_before = (self._kept.begun or 0) + SETTLED if history else 0
             try:
                 match decode(record.value):
                     case Transition() as transition:
@@ -155,46 +120,19 @@ class DispatchAlerts:
         for id_ in [id_ for id_, silence in state.silences.items() if silence.ends <= state.now]:
             del state.silences[id_]
             state.dirty.add(f"silence|{id_}")
-        for id_ in [id_ for id_, expires in self._links.items() if expires <= state.now]:
-            del self._links[id_]
+        for id_ in [id_ for id_, expires in self._kept.links.items() if expires <= state.now]:
+            del self._kept.links[id_]
             state.dirty.add(f"link|{id_}")
         state.run()
 
     def changes(self) -> Changes:
         """Return the rows and records since the last call."""
         state = self._state
-        rows = [Row(key.encode(), self._row(key)) for key in sorted(state.dirty)]
+        rows = [Row(key.encode(), self._kept.value(key)) for key in sorted(state.dirty)]
         state.dirty.clear()
         outputs = self._outputs + state.outputs
         self._outputs, state.outputs = [], []
         return Changes(rows, outputs)
-
-    def _row(self, key: str) -> bytes | None:
-        state = self._state
-        kind, _, name = key.partition("|")
-        match kind:
-            case "alert":
-                found = state.alerts.get(name)
-                return None if found is None else msgspec.json.encode(found)
-            case "silence":
-                silence = state.silences.get(name)
-                return None if silence is None else orjson.dumps(silences_.encode(silence))
-            case "link":
-                expires = self._links.get(name)
-                return None if expires is None else orjson.dumps(expires)
-            case "begun":
-                return orjson.dumps(self._begun)
-            case "member":
-                name, _, incident = name.partition("|")
-                group = state.groups.get(name)
-                if group is None or incident not in group.members:
-                    return None
-                told = group.members[incident]
-                held = state.held.get(name, {}).get(incident)
-                return orjson.dumps({"told": None if told is None else told.encode(), "held": held and list(held)})
-            case _:
-                group = state.groups.get(name)
-                return None if group is None else orjson.dumps(group.encode())
 
     # ── what comes in ──
 
@@ -254,13 +192,13 @@ class DispatchAlerts:
     def _use(self, act: Act, by: str) -> bool:
         """Use a link up; False where it was used before: whatever it says, it says it once."""
         state, id_ = self._state, str(act.link)
-        if id_ in self._links:
+        if id_ in self._kept.links:
             about = [] if act.incident is None else [act.incident]
             state.decided(None, about, "refused", "link", f"the link was used before ({act.act} by {by})")
             return False
         if act.link_expires is None:
             raise ValueError("link_expires: found nothing (accepted: milliseconds since the epoch, with a link)")
-        self._links[id_] = min(act.link_expires, state.now + _LINK_KEPT)
+        self._kept.links[id_] = min(act.link_expires, state.now + _LINK_KEPT)
         state.dirty.add(f"link|{id_}")
         return True
 
@@ -268,7 +206,7 @@ class DispatchAlerts:
         """Take care of an incident, or of all that a group's thread has told."""
         state = self._state
         named = state.groups.get(state.threads.get(name, ""))
-        incidents = [name] if name in state.alerts else [i for i, told in named.members.items() if told] if named else []
+        incidents = [name] if name in state.alerts else [i for i, notified in named.members.items() if notified] if named else []
         changed: list[str] = []
         for incident in incidents:
             found = state.alerts[incident]
@@ -297,7 +235,7 @@ class DispatchAlerts:
 
     def used(self, link: str) -> bool:
         """Whether a link has been used."""
-        return link in self._links
+        return link in self._kept.links
 
     def stands(self, name: str) -> bool:
         """Whether an incident, or what a thread is about, stands and has not ended."""
@@ -318,15 +256,18 @@ class DispatchAlerts:
         return set(self._state.threads)
 
     def standing(self, incident: str) -> dict[str, Any] | None:
-        """Return what operators see of an incident: acknowledged by whom, held back why, told whom; None where there is none."""
+        """Return what operators see of an incident: acknowledged by whom, suppressed why, who was notified.
+
+        None where there is none.
+        """
         state = self._state
         found = state.alerts.get(incident)
         if found is None:
             return None
         groups = state.of_incident(incident)
-        held = [one for group in groups if (one := state.held.get(group.key, {}).get(incident)) is not None]
+        suppression = [one for group in groups if (one := state.suppressed.get(group.key, {}).get(incident)) is not None]
         return {
             "acknowledged": None if found.ack is None else msgspec.to_builtins(found.ack),
-            "held": [{"stage": one.stage, "reason": one.reason} for one in held],
-            "told": sorted({name for group in groups if group.members[incident] is not None for name in group.heard}),
+            "held": [{"stage": one.stage, "reason": one.reason} for one in suppression],
+            "told": sorted({name for group in groups if group.members[incident] is not None for name in group.recipients}),
         }

@@ -1,4 +1,4 @@
-"""Who would be told of an alert with these labels, and what would hold it back?"""
+"""Who would be notified of an alert with these labels, and what would hold it back?"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from alert_rules.tell.stages.silence import Silence
 
 
 def explain(plan: Alerting, labels: Mapping[str, str], now: int, silences: Iterable[Silence] = ()) -> list[dict[str, Any]]:
-    """Return, per route that takes such an alert, who would be told at a time, when, and what would hold it back."""
+    """Return, per route that takes such an alert, who would be notified at a time, when, and what would hold it back."""
     found, around = [], Circumstances(now, list(silences), intervals=plan.intervals)
     for route in match_routes(plan.route, labels):
-        held = Chain(route, around).of(Candidate(labels))
+        suppression = Chain(route, around).of(Candidate(labels))
         found.append(
             {
                 "route": route.path,
@@ -29,7 +29,7 @@ def explain(plan: Alerting, labels: Mapping[str, str], now: int, silences: Itera
                     {"after": rung.after, "receivers": [one.receiver for one in plan.resolve(rung.receivers, now + rung.after)]}
                     for rung in (plan.ladders[route.escalation].rungs if route.escalation else ())
                 ],
-                "held": None if held is None else {"stage": held.stage, "reason": held.reason},
+                "held": None if suppression is None else {"stage": suppression.stage, "reason": suppression.reason},
             }
         )
     return found

@@ -1,19 +1,17 @@
-"""Which alerts are told together, and what is said of them when their turn comes?
+"""Which alerts people are notified of together, and what is said of them when their turn comes?
 
-The state that ``dispatch`` folds into: the alerts that stand, the groups they are in, what holds them back, and who was told.
+The state that ``dispatch`` folds into: the alerts that stand, the groups they are in, what holds them back, and who was notified.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
-from alert_rules.records.alerts import Decision, Transition
+from alert_rules.records.alerts import Decision
 from alert_rules.records.alerts import encode as encode_alerts
 from alert_rules.records.ids import digest
-from alert_rules.records.message import Acknowledgement
 from alert_rules.records.message import encode as encode_message
+from alert_rules.tell.alert_row import AlertRow
 from alert_rules.tell.group_message import group_message
 from alert_rules.tell.labels import labels_of
 from alert_rules.tell.plan import Alerting, Recipient
@@ -36,23 +34,14 @@ AT_ONCE = 2_000
 _SPEAKING = 4
 
 
-class AlertRow(msgspec.Struct):
-    """One alert that stands, or whose end is still to be told: its last transition that people are told, and who takes care."""
-
-    alert: Transition
-    state: str
-    ended: bool
-    ack: Acknowledgement | None = None
-
-
 class Groups:
     """The groups of one plan. Times are milliseconds since the epoch; ``now`` is set by the fold, and never goes back.
 
     ``dirty`` holds the names of rows that have changed, ``outputs`` what is to be written. ``decisions`` counts by (outcome,
-    stage), ``untold`` by receiver the alerts that ended before it could be told.
+    stage), ``unnotified`` by receiver the alerts that ended before it could be notified of them.
     """
 
-    def __init__(self, plan: Alerting, decisions: Counter[tuple[str, str]], untold: Counter[str]) -> None:
+    def __init__(self, plan: Alerting, decisions: Counter[tuple[str, str]], unnotified: Counter[str]) -> None:
         self.plan = plan
         self.routes = plan.routes()
         self.alerts: dict[str, AlertRow] = {}  # by incident
@@ -62,14 +51,14 @@ class Groups:
         self.silences: dict[str, Silence] = {}
         self.inhibitions = Inhibitions(plan.inhibit_rules)
         self.stale = Stale()
-        self.held: dict[str, dict[str, Suppression]] = {}  # by group and incident, as last said
+        self.suppressed: dict[str, dict[str, Suppression]] = {}  # by group and incident, as last said
         self.homeless: list[str] = []  # groups whose route is gone
         self.dirty: set[str] = set()
         self.outputs: list[Output] = []
         self.decisions = decisions
-        self.untold = untold
+        self.unnotified = unnotified
         self.now = 0
-        self.not_before = 0  # nobody is told before this: the history of a first start is still being read
+        self.not_before = 0  # nobody is notified before this: the history of a first start is still being read
         self._turns = DueQueue()  # of groups, in the order of asking
         self._asked = 0
 
@@ -140,7 +129,7 @@ class Groups:
 
     def _leave(self, group: Group, incident: str) -> None:
         group.members.pop(incident, None)
-        self.held.get(group.key, {}).pop(incident, None)
+        self.suppressed.get(group.key, {}).pop(incident, None)
         self.dirty.add(f"member|{group.key}|{incident}")
         groups = self.of.get(incident, set())
         groups.discard(group.key)
@@ -155,7 +144,7 @@ class Groups:
             del self.groups[group.key]
             if self.threads.get(group.thread) == group.key:
                 del self.threads[group.thread]
-            self.held.pop(group.key, None)
+            self.suppressed.pop(group.key, None)
             self.dirty.add(f"group|{group.key}")
 
     # ── turns ──
@@ -168,10 +157,10 @@ class Groups:
         route = self.routes.get(group.route)
         if route is None:
             return
-        held = self.held.get(group.key, {})
-        turns = [group.next_turn(route, self.now, changed=changed, held=bool(held)), self._turns.due_of(group.key)]
+        suppression = self.suppressed.get(group.key, {})
+        turns = [group.next_turn(route, self.now, changed=changed, suppressed=bool(suppression)), self._turns.due_of(group.key)]
         # A rung that something holds back is looked at with the group's other turns, not in a circle.
-        turns += [due for due, _, incident in self._rungs(group, route, incidents) if incident not in held]
+        turns += [due for due, _, incident in self._rungs(group, route, incidents) if incident not in suppression]
         due = min((turn for turn in turns if turn is not None), default=None)
         if due is not None:
             due = max(due, self.not_before)
@@ -195,19 +184,21 @@ class Groups:
         group.flushed = now
         free: dict[str, MemberStanding] = {}
         chain = self._chain(route)
-        known = self.held.setdefault(group.key, {})
+        known = self.suppressed.setdefault(group.key, {})
         for incident in list(group.members):
             standing = self.standing(group, incident)
-            held = chain.suppression(self.alerts[incident].alert)
-            if standing.ended and standing.told is None:
-                held = held or known.get(incident) or Suppression("group", "it ended within group_wait")
-                self.decided(group, [incident], "suppressed", held.stage, f"ended before it was told: {held.reason}")
-                self.untold.update(one.receiver for one in self.plan.resolve(route.receivers, now))
+            suppression = chain.suppression(self.alerts[incident].alert)
+            if standing.ended and standing.notified is None:
+                suppression = suppression or known.get(incident) or Suppression("group", "it ended within group_wait")
+                self.decided(
+                    group, [incident], "suppressed", suppression.stage, f"ended before it was told: {suppression.reason}"
+                )
+                self.unnotified.update(one.receiver for one in self.plan.resolve(route.receivers, now))
                 self._leave(group, incident)
-            elif held is not None:
-                if known.get(incident) != held:
-                    known[incident] = held
-                    self.decided(group, [incident], "held", held.stage, held.reason)
+            elif suppression is not None:
+                if known.get(incident) != suppression:
+                    known[incident] = suppression
+                    self.decided(group, [incident], "held", suppression.stage, suppression.reason)
                     self.dirty.add(f"member|{group.key}|{incident}")
             else:
                 if known.pop(incident, None) is not None:
@@ -221,7 +212,7 @@ class Groups:
             self._close_if_empty(group)
 
     def standing(self, group: Group, incident: str) -> MemberStanding:
-        """Return how an alert is now, and what the group's receivers have been told of it."""
+        """Return how an alert is now, and what the group's receivers have been notified of."""
         found = self.alerts[incident]
         return MemberStanding(str(found.alert.severity), found.ended, found.ack is not None, group.members[incident])
 
@@ -242,60 +233,64 @@ class Groups:
         now = self.now
         notice = decide(free, group.notified, route.repeat_interval, now)
         if notice is not None:
-            heard = self.plan.resolve(route.receivers, now)
+            recipients = self.plan.resolve(route.receivers, now)
             if notice.kind != "repeated":
-                known = {one.receiver for one in heard}
-                heard += [Recipient(name, "was told before") for name in group.heard if name not in known]
-            self._send(group, notice, free, heard)
+                known = {one.receiver for one in recipients}
+                recipients += [Recipient(name, "was told before") for name in group.recipients if name not in known]
+            self._send(group, notice, free, recipients)
             group.notified = now
             for incident, standing in free.items():
                 if standing.ended:
                     self._leave(group, incident)
                 else:
-                    told = standing.told
-                    first = now if told is None or (told.severity != standing.severity and not told.step) else told.first
-                    steps = (0, None) if told is None else (told.step, told.at)
-                    self._tell(group, incident, Notified(standing.severity, first, *steps))
+                    notified = standing.notified
+                    first = (
+                        now
+                        if notified is None or (notified.severity != standing.severity and not notified.step)
+                        else notified.first
+                    )
+                    steps = (0, None) if notified is None else (notified.step, notified.at)
+                    self._note(group, incident, Notified(standing.severity, first, *steps))
         rungs = self._rungs(group, route, [incident for incident in free if incident in group.members])
         for due, rung, incident in rungs:
             if due <= now:
                 self._escalate(group, rung, incident, free[incident])
 
     def _escalate(self, group: Group, rung: Rung, incident: str, standing: MemberStanding) -> None:
-        told = group.members[incident]
-        assert told is not None  # who was not told has no rung
-        heard = self.plan.resolve(rung.receivers, self.now)
-        step = told.step + 1
+        notified = group.members[incident]
+        assert notified is not None  # who was not told has no rung
+        recipients = self.plan.resolve(rung.receivers, self.now)
+        step = notified.step + 1
         waited = f"not acknowledged, step {step} of the escalation"
-        self._send(group, Notice("escalated", waited, {incident: ""}), {incident: standing}, heard)
-        self._tell(group, incident, Notified(told.severity, told.first, step, self.now))
+        self._send(group, Notice("escalated", waited, {incident: ""}), {incident: standing}, recipients)
+        self._note(group, incident, Notified(notified.severity, notified.first, step, self.now))
 
     def acknowledged(self, group: Group, incidents: Sequence[str], kind: str, by: str) -> None:
-        """Let those who were told of some alerts hear that somebody takes care of them (or no longer does)."""
+        """Let those who were notified of some alerts hear that somebody takes care of them (or no longer does)."""
         news = {incident: "" for incident in incidents if group.members.get(incident) is not None}
-        if not news or not group.heard:
+        if not news or not group.recipients:
             return
-        about = {incident: self.standing(group, incident) for incident, told in group.members.items() if told is not None}
+        about = {incident: self.standing(group, incident) for incident, notified in group.members.items() if notified is not None}
         words = f"acknowledged by {by}" if kind == "acknowledged" else f"{by} took the acknowledgement back"
-        self._send(group, Notice(kind, words, news), about, [Recipient(name, "was told before") for name in group.heard])
+        self._send(group, Notice(kind, words, news), about, [Recipient(name, "was told before") for name in group.recipients])
 
-    def _tell(self, group: Group, incident: str, told: Notified) -> None:
-        if group.members[incident] != told:
-            group.members[incident] = told
+    def _note(self, group: Group, incident: str, notified: Notified) -> None:
+        if group.members[incident] != notified:
+            group.members[incident] = notified
             self.dirty.add(f"member|{group.key}|{incident}")
 
-    def _send(self, group: Group, notice: Notice, about: Mapping[str, MemberStanding], heard: Sequence[Recipient]) -> None:
+    def _send(self, group: Group, notice: Notice, about: Mapping[str, MemberStanding], recipients: Sequence[Recipient]) -> None:
         alerts = [self.alerts[incident].alert for incident in about]
         acks = {incident: ack for incident in about if (ack := self.alerts[incident].ack) is not None}
         ended = frozenset(incident for incident, standing in about.items() if standing.ended)
         group.said += 1
-        receivers = [one.receiver for one in heard]
+        receivers = [one.receiver for one in recipients]
         message = group_message(
             notice, alerts, ended, thread=group.thread, number=group.said, group=group.labels, route=group.route,
-            now=self.now, receivers=receivers, acks=acks, why_you={one.receiver: one.reason for one in heard if one.reason},
+            now=self.now, receivers=receivers, acks=acks, why_you={one.receiver: one.reason for one in recipients if one.reason},
         )  # fmt: skip
         self.outputs.append(Output("outbox", group.thread.encode(), encode_message(message)))
-        group.heard += [name for name in receivers if name not in group.heard]
+        group.recipients += [name for name in receivers if name not in group.recipients]
         self.dirty.add(f"group|{group.key}")
         more = {"message": message.id, "kind": notice.kind, "receivers": receivers}
         self.decided(group, list(notice.news or about), "notified", "dedup", notice.reason, **more)

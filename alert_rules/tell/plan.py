@@ -1,4 +1,4 @@
-"""What does a plan of who is told when consist of?"""
+"""What does a plan of who is notified when consist of?"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,8 @@ from alert_rules.tell.stages.route import Route, walk
 ON_CALL = "on_call:"
 #: How long a receiver may fail before the others hear of it, milliseconds.
 FALLBACK_AFTER = 300_000
-#: Where nobody configured routes: how long a rule's first alert waits for others, and how often more of them are told at most.
+#: Where nobody configured routes: how long a rule's first alert waits for others, and how often more of them are
+#: sent at most.
 UNCONFIGURED_WAIT, UNCONFIGURED_INTERVAL = 10_000, 60_000
 
 
@@ -25,8 +26,8 @@ class Recipient(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
-    """Who hears that a receiver cannot be told: these (none named: all others), once it has failed for ``after`` milliseconds."""
+class FallbackPlan:
+    """Who hears that a receiver fails: these (none named: all others), once it has failed for ``after`` milliseconds."""
 
     receivers: tuple[str, ...] = ()
     after: int = FALLBACK_AFTER
@@ -53,7 +54,7 @@ class Alerting:
     intervals: Mapping[str, tuple[TimeInterval, ...]] = field(default_factory=dict)
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     ladders: Mapping[str, EscalationLadder] = field(default_factory=dict)
-    fallback: Fallback = Fallback()
+    fallback: FallbackPlan = FallbackPlan()
     digest: Digest | None = None
 
     def resolve(self, names: Iterable[str], now: int) -> list[Recipient]:

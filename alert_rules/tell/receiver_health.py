@@ -1,7 +1,7 @@
-"""Which receivers cannot be told, since when, and who has to hear of that?
+"""Which receivers cannot be notified, since when, and who has to hear of that?
 
 A receiver fails from its first attempt that did not arrive until one that did. When it has failed for long enough, an alert of
-Vigie's own (``vigie-cannot-notify``) goes to those the plan names for it, or to whoever can still be told; how it ends, they
+Vigie's own (``vigie-cannot-notify``) goes to those the plan names for it, or to whoever can still be notified; how it ends, they
 hear too. It never goes to a receiver that fails itself, and every failing receiver makes one alert: nothing can go in a circle.
 """
 
@@ -25,6 +25,11 @@ RULE = "vigie-cannot-notify"
 _RUNBOOK = "docs/runbooks/vigie-cannot-notify.md"
 
 
+#: How fields are called in rows, where that is another name.
+_ROW = {"notified": "told", "recipients": "heard"}
+_FIELD = {row: name for name, row in _ROW.items()}
+
+
 @dataclass(slots=True)
 class Failing:
     """A receiver that fails. Times are milliseconds since the epoch."""
@@ -33,12 +38,17 @@ class Failing:
     reason: str = ""
     attempts: int = 0
     given_up: int = 0  # messages that became dead letters
-    told: int | None = None  # when others were told of it
-    heard: list[str] = field(default_factory=list)  # who was
+    notified: int | None = None  # when others were notified of it
+    recipients: list[str] = field(default_factory=list)  # who was
 
     def encode(self) -> dict[str, Any]:
-        """Return what its row holds: the arguments of the constructor."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Return what its row holds."""
+        return {_ROW.get(name, name): getattr(self, name) for name in self.__slots__}
+
+    @classmethod
+    def decode(cls, tree: Mapping[str, Any]) -> "Failing":
+        """Return what an :meth:`encode` has kept."""
+        return cls(**{_FIELD.get(name, name): value for name, value in tree.items()})
 
 
 class ReceiverHealth:
@@ -59,18 +69,18 @@ class ReceiverHealth:
     def restore(self, receiver: str, tree: Mapping[str, Any]) -> None:
         """Take a row back; a receiver that is no longer there fails no more."""
         if receiver in self._receivers:
-            self.failing[receiver] = Failing(**tree)
+            self.failing[receiver] = Failing.decode(tree)
         else:
             self.dirty.add(receiver)
 
     def worked(self, receiver: str, now: int) -> list[Output]:
-        """Hear that a message has arrived; return what those are to be told who heard that it did not."""
+        """Hear that a message has arrived; return what goes to those who heard that it did not."""
         found = self.failing.pop(receiver, None)
         if found is None:
             return []
         self.dirty.add(receiver)
-        heard = [name for name in found.heard if name in self._receivers]
-        return _message("resolved", receiver, found, heard, now) if heard else []
+        recipients = [name for name in found.recipients if name in self._receivers]
+        return _message("resolved", receiver, found, recipients, now) if recipients else []
 
     def failed(self, receiver: str, reason: str, now: int, *, given_up: bool = False) -> None:
         """Hear that an attempt did not arrive."""
@@ -84,21 +94,21 @@ class ReceiverHealth:
         """Return what is to be said now of receivers that have failed for long enough."""
         found: list[Output] = []
         for receiver, failing in self.failing.items():
-            if failing.told is None and now - failing.since >= self._after:
-                heard = self._who(now)
-                if heard:
-                    failing.told, failing.heard = now, heard
+            if failing.notified is None and now - failing.since >= self._after:
+                recipients = self._who(now)
+                if recipients:
+                    failing.notified, failing.recipients = now, recipients
                     self.dirty.add(receiver)
-                    found += _message("fired", receiver, failing, heard, now)
+                    found += _message("fired", receiver, failing, recipients, now)
         return found
 
     def _who(self, now: int) -> list[str]:
-        """Return who can be told: the fallback's healthy ones, else all healthy ones; nobody: it is asked again."""
+        """Return who can be notified: the fallback's healthy ones, else all healthy ones; nobody: it is asked again."""
         healthy = [name for name in self._receivers if name not in self.failing]
         return [name for name in dict.fromkeys(self._fallback(now)) if name in healthy] or healthy
 
 
-def _message(kind: str, receiver: str, failing: Failing, heard: list[str], now: int) -> list[Output]:
+def _message(kind: str, receiver: str, failing: Failing, recipients: list[str], now: int) -> list[Output]:
     lasted, fired = human(now - failing.since), kind == "fired"
     incident = digest(RULE, receiver, str(failing.since))
     message = Message(
@@ -111,13 +121,13 @@ def _message(kind: str, receiver: str, failing: Failing, heard: list[str], now: 
         state=StateChange("inactive", "firing") if fired else StateChange("firing", "inactive"),
         at=iso(now),
         since=iso(failing.since),
-        fired=iso(failing.told or now),
+        fired=iso(failing.notified or now),
         reason=failing.reason,
         group={"incident": incident},
         labels={},
         why_now=f"{receiver} has failed for {lasted}" if fired else f"{receiver} works again",
         runbook=_RUNBOOK,
-        receivers=heard,
+        receivers=recipients,
         failing=ReceiverFacts(receiver=receiver, attempts=failing.attempts, given_up=failing.given_up),
     )
     message.message = in_english(letter(message))
@@ -128,7 +138,7 @@ def _message(kind: str, receiver: str, failing: Failing, heard: list[str], now: 
         incidents=[incident],
         message=message.id,
         kind=kind,
-        receivers=heard,
+        receivers=recipients,
         at=iso(now),
     )
     return [Output("outbox", incident.encode(), encode_message(message)), Output("alerts", incident.encode(), encode(decision))]

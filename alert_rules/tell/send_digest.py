@@ -1,6 +1,6 @@
 """What is said in the morning, once a day? The fold from ``readings`` and ``alerts`` to a summary on the ``outbox``.
 
-At a time of the business day those who want it are told the figures, what they were at the last summary, and which alerts
+At a time of the business day those who want it get the figures, what they were at the last summary, and which alerts
 stand. That it was said is a row in the transaction that says it: once a day, whoever dies. A first start waits for the next
 morning; a summary that is hours late is not sent any more, and a decision says so.
 """
@@ -187,8 +187,8 @@ class SendDigest:
             del self._silences[id_]
             self._dirty.add(f"silence|{id_}")
         silences = self._silences.values()
-        heard = [one for one in self._standing.values() if not silenced(one.get("labels", {}), silences, now)]
-        standing = sorted(heard, key=lambda one: (-gravity(one["severity"]), one["since"], one["title"]))
+        shown = [one for one in self._standing.values() if not silenced(one.get("labels", {}), silences, now)]
+        standing = sorted(shown, key=lambda one: (-gravity(one["severity"]), one["since"], one["title"]))
         return DigestFacts(
             due=iso(due),
             zone=self._digest.zone,

@@ -9,7 +9,7 @@ import orjson
 from alert_rules.judge.entity_condition import QUANTILES
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.finding import TOPIC as FINDINGS
-from alert_rules.judge.rule import EntityRule, Moment, SenderRule, Timeline
+from alert_rules.judge.rule import EntityRule, SenderRule, Timeline, TimelineMoment
 from alert_rules.judge.watch_entities import LIMITS, PREDICTIONS, WatchEntities
 from alert_rules.judge.watch_senders import WEEKS, WatchSenders
 from models.beats import BEATS
@@ -20,7 +20,7 @@ from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, DealState, L
 _ID = "D-1"
 
 
-def play(rule: EntityRule | SenderRule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, str]]:
+def play(rule: EntityRule | SenderRule, test: Timeline, base: int) -> Iterator[tuple[TimelineMoment, str, str]]:
     """Yield each moment with the state that follows it, and what has been said."""
     if isinstance(rule, SenderRule):
         yield from _play_sender(rule, test, base)
@@ -42,7 +42,7 @@ def play(rule: EntityRule | SenderRule, test: Timeline, base: int) -> Iterator[t
         yield moment, standing[0]["severity"] if standing else "inactive", "\n".join(one["message"]["text"] for one in said)
 
 
-def _play_sender(rule: SenderRule, test: Timeline, base: int) -> Iterator[tuple[Moment, str, str]]:
+def _play_sender(rule: SenderRule, test: Timeline, base: int) -> Iterator[tuple[TimelineMoment, str, str]]:
     """Play a sender that has sent in each hour that is usual for it, in the four weeks before."""
     watch, alerts = WatchSenders([rule], calendar("UTC")), EvaluateAlerts([rule])
     begin = base + test.moments[0].at - WEEKS * 7 * 24 * HOUR_MS - HOUR_MS

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from alert_rules.judge.life_table import Phase
 from alert_rules.judge.lifecycle import AlertState, evaluate
-from alert_rules.judge.rule import EntityRule, KpiRule, Moment, Rule, SenderRule, Timeline
+from alert_rules.judge.rule import EntityRule, KpiRule, Rule, SenderRule, Timeline, TimelineMoment
 from alert_rules.judge.transition_record import written
 from alert_rules.trial.entity_test_run import play
 from alert_rules.words.alert import letter
@@ -73,7 +73,7 @@ def _run(rule: Rule, test: Timeline) -> list[Failure]:
     return failures
 
 
-def _reading(rule: KpiRule, moment: Moment) -> Reading:
+def _reading(rule: KpiRule, moment: TimelineMoment) -> Reading:
     at = _BASE + moment.at
     segment = {} if rule.by is None else {rule.by: "web"}
     sample, value = moment.sample, moment.value

@@ -6,7 +6,7 @@ The numbers are those that the code uses: of topics ``stream/engine/topics.py``,
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from alert_rules.tell.deliver_notifications import MEMO_KEPT
+from alert_rules.tell.memos import MEMO_KEPT
 from alert_rules.words.durations import human
 from models.business import Business
 from models.calendar import DAY_MS

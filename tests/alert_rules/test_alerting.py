@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from alert_rules.judge.times import parse_interval
 from alert_rules.parse.plan_file import parse_alerting
-from alert_rules.tell.plan import Fallback
+from alert_rules.tell.plan import FallbackPlan
 from alert_rules.tell.stages.inhibit import InhibitRule, cycles
 from alert_rules.tell.stages.match import Matcher
 from alert_rules.tell.stages.oncall import on_call
@@ -291,7 +291,7 @@ def test_who_hears_of_a_receiver_that_fails() -> None:
     found = plan("{route: {receiver: chat}, fallback: {receivers: [mail, 'on_call:x'], after: 10m}, "
                  "on_call: {x: {start: 2026-01-05, members: [{name: ann, receivers: [ann]}]}}}")  # fmt: skip
     assert (found.fallback.receivers, found.fallback.after) == (("mail", "on_call:x"), 600_000)
-    assert plan("route: {receiver: chat}").fallback == Fallback()
+    assert plan("route: {receiver: chat}").fallback == FallbackPlan()
     assert problems("{route: {receiver: chat}, fallback: {receivers: [male], after: 0, afte: 1m}}") == [
         'alerting.fallback.afte: unknown key "afte" (did you mean "after"?)',
         "alerting.fallback.receivers: undefined receiver 'male' (did you mean \"mail\"?)",

@@ -198,7 +198,7 @@ READ = st.lists(
 def test_readings_that_concern_no_rule_may_end_unread(steps: list[tuple[str, float | None, int, int]]) -> None:
     rules = [RULE, rule(id="above", warn={"above": 0.9, "clear_below": 0.8}, critical=None, tests=ABOVE)]
     quick, whole = EvaluateAlerts(rules), EvaluateAlerts(rules)
-    whole._well = lambda value: False  # type: ignore[method-assign]
+    whole._watching.well = lambda value, standing: False  # type: ignore[method-assign]
     minute = 0
     for place, value, sample, gap in steps:
         minute += gap

@@ -35,7 +35,7 @@ def told(changes: Changes) -> list[tuple[str, str, int]]:
 
 def test_nothing_is_sent_before_its_intent_is_durable() -> None:
     heard: list[bool] = []
-    fold = DeliverNotifications(("a",), heard=lambda: heard.append(True))
+    fold = DeliverNotifications(("a",), on_news=lambda: heard.append(True))
     fold.fold(records("alerts", alert("t1")))
     assert (fold.take(BASE), fold.next_due()) == ([], None)
     assert [row.key[:6] for row in fold.changes().rows] == [b"a|msg_", b"#order"]
@@ -224,7 +224,7 @@ def test_what_a_receiver_gave_back_comes_with_the_next_message_of_the_incident_a
 
 
 def test_memos_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alert_rules.tell.deliver_notifications.MEMOS", 3)
+    monkeypatch.setattr("alert_rules.tell.memos.MEMOS", 3)
     fold = outbox(*(alert(f"t{n}", f"i{n}") for n in range(5)))
     for n in range(5):
         (delivery,) = fold.take(BASE)

@@ -12,7 +12,7 @@ from alert_rules.judge.life_table import Phase
 from alert_rules.judge.life_table import TransitionKind as Transitions
 from alert_rules.judge.lifecycle import AlertState, Hold, _cause, orphaned
 from alert_rules.judge.observation import Observation
-from alert_rules.judge.rule import KpiRule, Moment, Rule, Timeline
+from alert_rules.judge.rule import KpiRule, Rule, Timeline, TimelineMoment
 from alert_rules.judge.transition_record import written
 from alert_rules.trial.rule_test_run import run
 from alert_rules.words.alert import letter
@@ -104,7 +104,9 @@ def test_what_it_says_has_no_names_of_ours_and_counts_as_people_do(shipped: Rule
 
 
 def test_a_failure_says_where() -> None:
-    wrong = Timeline("wrong", (Moment(0, 0.1, 40, "warn", None), Moment(1_800_000, 0.1, 40, "critical", "nobody says this")))
+    wrong = Timeline(
+        "wrong", (TimelineMoment(0, 0.1, 40, "warn", None), TimelineMoment(1_800_000, 0.1, 40, "critical", "nobody says this"))
+    )
     failures = [str(failure) for failure in run(replace(rule(), tests=(wrong,)))]
     assert failures[0] == "win-rate-drop: wrong: at 0 s: expected warn, found pending"
     assert failures[1].startswith("win-rate-drop: wrong: at 1800 s: expected 'nobody says this' in the message, found 'Win rate")

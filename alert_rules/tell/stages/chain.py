@@ -50,13 +50,13 @@ def inhibit(route: Route, now: Circumstances) -> Ask | None:
     known = now.inhibitions
     if known is None or not known.rules:
         return None
-    return lambda candidate: known.held(candidate.labels["incident"], candidate.labels)
+    return lambda candidate: known.suppression(candidate.labels["incident"], candidate.labels)
 
 
 def stale(route: Route, now: Circumstances) -> Ask | None:
     """What it is about depends on a sender that has gone silent."""
     known = now.stale
-    return (lambda one: None if one.facts is None else known.held(one.facts)) if known else None
+    return (lambda one: None if one.facts is None else known.suppression(one.facts)) if known else None
 
 
 def mute(route: Route, now: Circumstances) -> Ask | None:

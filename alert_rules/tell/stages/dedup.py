@@ -10,12 +10,12 @@ from alert_rules.records.message import News
 
 @dataclass(frozen=True, slots=True)
 class Notified:
-    """What a group's receivers have last been told of one incident."""
+    """What a group's receivers have last been notified of, of one incident."""
 
     severity: str
     first: int  # when they first heard of it, milliseconds since the epoch
-    step: int = 0  # how many steps of the escalation ladder have been told
-    at: int | None = None  # when the last step was told
+    step: int = 0  # how many steps of the escalation ladder have been climbed
+    at: int | None = None  # when the last step was climbed
 
     def encode(self) -> list[Any]:
         """Return it as JSON can hold it: the arguments of the constructor."""
@@ -23,12 +23,12 @@ class Notified:
 
 
 class MemberStanding(NamedTuple):
-    """How one incident of a group is now, and what has been told of it; ``told`` None: nothing."""
+    """How one incident of a group is now, and what people were notified of; ``notified`` None: nothing."""
 
     severity: str
     ended: bool
     acknowledged: bool
-    told: Notified | None
+    notified: Notified | None
 
 
 class Notice(NamedTuple):
@@ -43,15 +43,15 @@ def decide(members: Mapping[str, MemberStanding], notified: int | None, repeat_i
     """Return what to say about a group, None where there is nothing to say.
 
     ``members`` are the incidents that nothing holds back; ``notified`` is when the group last spoke. An incident that has
-    ended before anything was told of it is no news. An acknowledged one is not repeated, but its changes are told.
+    ended before anybody was notified is no news. An acknowledged one is not repeated, but its changes are news.
     """
-    fresh = [id_ for id_, m in members.items() if not m.ended and m.told is None]
-    ended = [id_ for id_, m in members.items() if m.ended and m.told is not None]
+    fresh = [id_ for id_, m in members.items() if not m.ended and m.notified is None]
+    ended = [id_ for id_, m in members.items() if m.ended and m.notified is not None]
     up: list[str] = []
     down: list[str] = []
     for id_, member in members.items():
-        if not member.ended and member.told is not None and member.severity != member.told.severity:
-            rose = gravity(member.severity) > gravity(member.told.severity)
+        if not member.ended and member.notified is not None and member.severity != member.notified.severity:
+            rose = gravity(member.severity) > gravity(member.notified.severity)
             (up if rose else down).append(id_)
     marked = ((News.NEW, fresh), (News.GRAVER, up), (News.LESS_GRAVE, down), (News.ENDED, ended))
     news = {incident: mark for mark, incidents in marked for incident in incidents}

@@ -7,7 +7,7 @@ from alert_rules.tell.stages.dedup import MemberStanding
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """So long after the first notification (milliseconds), these are told too."""
+    """So long after the first notification (milliseconds), these are notified too."""
 
     after: int
     receivers: tuple[str, ...]
@@ -27,12 +27,12 @@ def next_rung(ladder: EscalationLadder, standing: MemberStanding) -> tuple[int, 
 
     An incident that has ended, was acknowledged, is not grave enough, or of which nobody knows, climbs no further.
     """
-    told = standing.told
-    if told is None or standing.ended or standing.acknowledged or standing.severity not in ladder.severities:
+    notified = standing.notified
+    if notified is None or standing.ended or standing.acknowledged or standing.severity not in ladder.severities:
         return None
-    if told.step >= len(ladder.rungs):
+    if notified.step >= len(ladder.rungs):
         return None
-    rung = ladder.rungs[told.step]
+    rung = ladder.rungs[notified.step]
     # Where a rung came late (a mute time, a worker that was down) the next keeps its distance to it.
-    base = told.first if told.at is None else told.at - ladder.rungs[told.step - 1].after
-    return max(base, told.first) + rung.after, rung
+    base = notified.first if notified.at is None else notified.at - ladder.rungs[notified.step - 1].after
+    return max(base, notified.first) + rung.after, rung

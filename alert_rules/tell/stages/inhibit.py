@@ -1,6 +1,6 @@
 """Does a graver or an earlier trouble explain this alert already?
 
-As in Alertmanager: while an alert fires that the source matchers mean, those that the target matchers mean are held, where
+As in Alertmanager: while an alert fires that the source matchers mean, those that the target matchers mean are suppressed, where
 the ``equal`` labels have the same values. An alert that is both source and target of a rule is not held by another such one.
 """
 
@@ -13,7 +13,7 @@ from alert_rules.tell.stages.suppression import Suppression
 
 @dataclass(frozen=True, slots=True)
 class InhibitRule:
-    """While sources fire, targets are held."""
+    """While sources fire, targets are suppressed."""
 
     sources: tuple[Matcher, ...]
     targets: tuple[Matcher, ...]
@@ -49,7 +49,7 @@ class Inhibitions:
             if not self._sources[key]:
                 del self._sources[key]
 
-    def held(self, incident: str, labels: Mapping[str, str]) -> Suppression | None:
+    def suppression(self, incident: str, labels: Mapping[str, str]) -> Suppression | None:
         """Return why an alert is inhibited, None where it is not."""
         for n, rule in enumerate(self.rules):
             if not all_match(rule.targets, labels):
@@ -63,7 +63,7 @@ class Inhibitions:
 
 
 def cycles(rules: Sequence[InhibitRule]) -> list[tuple[int, ...]]:
-    """Return the circles in which rules may hold each other's sources, so that nobody would be told of anything."""
+    """Return the circles in which rules may hold each other's sources, so that nobody would be notified of anything."""
 
     def feeds(one: InhibitRule, other: InhibitRule) -> bool:
         return not any(a.excludes(b) for a in one.targets for b in other.sources)

@@ -27,7 +27,7 @@ class Stale:
         """Hear that an alert does not fire any more."""
         self._silent.pop(incident, None)
 
-    def held(self, alert: AlertFacts) -> Suppression | None:
+    def suppression(self, alert: AlertFacts) -> Suppression | None:
         """Return why an alert is inhibited, None where none of its figures depends on a silent sender."""
         depends = alert.depends or ()
         for incident, (feeds, sender, last) in self._silent.items():
