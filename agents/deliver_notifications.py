@@ -11,6 +11,7 @@ from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.tell.outcome import Outcome, Retry
 from alert_rules.tell.plan import Alerting, everything_to
 from alert_rules.tell.receiver_health import ReceiverHealth
+from alert_rules.words.reader import ANYBODY, Reader
 from models.fold import PartitionFold
 from stream.engine.options import FoldSpec, wall_clock
 from stream.engine.owned import Owned
@@ -30,7 +31,7 @@ class Deliverer:
     ``wrote`` is called when the result of an attempt waits to be written: the engine's ``poke(NAME)``.
     ``clock`` gives milliseconds since the epoch: the wall clock, also in a replay, because receivers live in it.
     ``plan`` says who hears of a receiver that fails; ``actions`` gives what a receiver may do with a message; ``sent`` is
-    called with what has arrived, and when.
+    called with what has arrived, and when; ``readers`` says of receivers how they read, where it is not as everybody does.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Deliverer:
         plan: Alerting | None = None,
         actions: Callable[[Delivery], tuple[Action, ...]] = lambda delivery: (),
         sent: Callable[[Delivery, int], None] = lambda delivery, now: None,
+        readers: Mapping[str, Reader] | None = None,
     ) -> None:
         self.notifiers = dict(notifiers)
         self.plan = everything_to(()) if plan is None else plan
         self.actions = actions
         self.sent = sent
+        self._readers = dict(readers or {})
         self.wrote = wrote
         self.owned: Owned[DeliverNotifications] = Owned(NAME)
         self._clock = clock
@@ -111,7 +114,9 @@ class Deliverer:
     async def _attempt(self, delivery: Delivery) -> Outcome:
         INCIDENT.set(delivery.incident)  # of this task, and of what it logs
         try:
-            outcome = await self.notifiers[delivery.receiver].send(replace(delivery, actions=self.actions(delivery)))
+            reader = self._readers.get(delivery.receiver, ANYBODY)
+            whole = replace(delivery, actions=self.actions(delivery), reader=reader)
+            outcome = await self.notifiers[delivery.receiver].send(whole)
         except Exception as error:
             # A notifier's bug must not stop the others; what the error says may hold a secret, its kind does not.
             outcome = Retry(f"internal error ({type(error).__name__})")

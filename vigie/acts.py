@@ -9,6 +9,8 @@ from typing import Any
 from confluent_kafka import KafkaException
 from fastapi import FastAPI
 
+from agents.notifiers import receivers_of
+from agents.notifiers.slack import SlackSettings
 from alert_rules.tell.signed_links import LinkKey, Links, SignedLink
 from alert_rules.tell.stages.silence import Silence
 from models.calendar import DAY_MS, iso
@@ -53,7 +55,8 @@ def open_operations(
     stack.callback(acts.close)
     history = TopicTail(options, "alerts")
     operations = Operations(operators, acts.put, standing=standing, silences=silences, history=history.last)
-    secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
+    slacks = [one for one in receivers_of(settings) if isinstance(one, SlackSettings)]
+    secrets = [one.signing_secret.get_secret_value().encode() for one in slacks if one.signing_secret is not None]
     acting = Acting(links_of(settings), acts.put, slack=secrets, first=acts.first, used=used, stands=stands, title=title)
     web.include_router(operations.router())
     web.include_router(acting.router())

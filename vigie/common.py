@@ -21,11 +21,12 @@ from rich.markup import escape
 
 from models.events.scalars import clean_text
 from models.kpis.catalogue import CatalogueError
-from stream.config.settings import Settings, SettingsError, load
+from stream.config.settings import Settings, SettingsError
 from stream.engine.errors import EngineError
 from stream.logs import JsonLines
 from stream.web.server import CannotListen
 from vigie.rule_files import RulesError
+from vigie.settings import load
 
 log = logging.getLogger(__name__)
 

@@ -12,20 +12,19 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import orjson
 import typer
 
-from agents.notifiers import ReceiverError
-from agents.notifiers import build as build_notifiers
+from agents.notifiers import ReceiverError, outside, receivers_of
 from models.kpis.catalogue import CatalogueError
 from stream.config.kpi_files import load_catalogue
-from stream.config.settings import Settings, SettingsError, load
+from stream.config.settings import Settings, SettingsError
 from stream.ingest.door import sources_of
 from stream.ledger.copies import identify
 from stream.ledger.schema import LedgerRefused
 from stream.readings.cache import Snapshots
+from stream.sources.crm import outside as outside_adapters
 from vigie import remote
 from vigie.common import Config, console, wrapped
 from vigie.doctor_kafka import kafka
@@ -33,6 +32,7 @@ from vigie.findings import Finding, Level, fail, ok, warn
 from vigie.ledger import place
 from vigie.rule_files import check as check_rules
 from vigie.rule_files import run_tests
+from vigie.settings import load
 
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:|$)")  # browsers take these for secure
 _LEAST_FREE = 200 * 1024 * 1024  # bytes
@@ -71,12 +71,12 @@ def sources(settings: Settings) -> Iterator[Finding]:
         return
     for source in found.values():
         set_ = source.settings
-        if not (set_.keys or set_.password or set_.token or set_.organization_id):
+        if not set_.verifiable:
             yield warn("sources", f"{source.name}: nothing to verify by; all its requests are refused",
                        f"set {' and '.join(source.adapter.needs)} under sources.{source.name}")  # fmt: skip
-        elif source.adapter.name == "hubspot" and not (set_.public_url or settings.web.public_url):
+        elif source.adapter.signs_address and not (set_.public_url or settings.web.public_url):
             yield warn("sources", f"{source.name}: its signatures cover the address, and web.public_url is not set",
-                       "set web.public_url to what HubSpot calls, such as https://vigie.example.com")  # fmt: skip
+                       f"set web.public_url to what {source.adapter.name} calls, such as https://vigie.example.com")  # fmt: skip
         else:
             yield ok("sources", f"{source.name}: {source.adapter.name}, {len(set_.keys)} secrets")
 
@@ -103,34 +103,32 @@ def sites(settings: Settings) -> Iterator[Finding]:
 
 
 def receivers(settings: Settings) -> Iterator[Finding]:
-    """Whether there is anybody to tell, and can be told. Nothing is sent."""
+    """Whether there is anybody to tell, and can be told: each kind knows its own doubts. Nothing is sent."""
     try:
-        notifiers = build_notifiers(settings.receivers)
+        found = receivers_of(settings)
+        for receiver in found:
+            asyncio.run(receiver.notifier().close())
     except ReceiverError as error:
         for problem in error.problems:
             yield fail("receivers", problem, "correct receivers in the settings")
         return
-    asyncio.run(_close(notifiers.values()))
-    for receiver in settings.receivers:
-        url = "" if receiver.url is None else receiver.url.get_secret_value()
-        parts = urlsplit(url)
-        local = parts.hostname in ("localhost", "127.0.0.1", "::1")
-        if url and parts.scheme == "http" and not local:
-            found = f"{receiver.name}: alerts go to {parts.hostname} without encryption"
-            yield warn("receivers", found, "use https in receivers.url")
-        if url and receiver.secret is None:
-            found = f"{receiver.name}: no secret, so the receiver cannot tell that an alert is from here"
-            yield warn("receivers", found, "set receivers.secret, and check the signature there (docs/alerts.md)")
-    if all(receiver.type == "console" for receiver in settings.receivers):
-        found = "alerts go to the console only" if settings.receivers else "none: alerts are told to nobody"
-        yield warn("receivers", found, "name one under receivers, such as {name: ops, type: http, url: https://…}")
+    for receiver in found:
+        for doubt in receiver.doubts():
+            yield warn("receivers", f"{receiver.name}: {doubt.found}", doubt.do)
+    if all(receiver.type == "console" for receiver in found):
+        only = "alerts go to the console only" if found else "none: alerts are told to nobody"
+        yield warn("receivers", only, "name one under receivers, such as {name: ops, type: http, url: https://…}")
     else:
-        yield ok("receivers", ", ".join(f"{receiver.name} ({receiver.type})" for receiver in settings.receivers))
+        yield ok("receivers", ", ".join(f"{receiver.name} ({receiver.type})" for receiver in found))
 
 
-async def _close(notifiers: Any) -> None:
-    for notifier in notifiers:
-        await notifier.close()
+def packages(settings: Settings) -> Iterator[Finding]:
+    """What packages outside add, and whether it can be used. Nothing is said where there is none."""
+    for what, added in (("receivers", outside()), ("senders of webhooks", outside_adapters())):
+        if added.parts:
+            yield ok("packages", f"{what} of other packages: {', '.join(added.parts)}")
+        for name, why in added.broken.items():
+            yield fail("packages", f"{name}: {why}", "install it anew, or remove it; see its own documentation")
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
@@ -221,6 +219,7 @@ Check = Callable[[Settings], Iterator[Finding]]
 LOCAL: dict[str, Check] = {
     "definitions": definitions,
     "receivers": receivers,
+    "packages": packages,
     "sources": sources,
     "sites": sites,
     "disk": disk,

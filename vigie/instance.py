@@ -24,6 +24,7 @@ from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
+from agents.notifiers import readers_of
 from agents.roll_kpis import Roller
 from agents.send_digest import send_digest, summed
 from agents.watch_entities import Watcher
@@ -116,9 +117,10 @@ class Instance:
         settle = 0 if paced else PAUSE_MS
         self.watcher = Watcher(self.rules, self.business.currency, settle=settle)
         self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, settle=settle)
-        notifiers = build_notifiers(settings.receivers) if delivering else {}
+        notifiers = build_notifiers(settings) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
-        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
+        readers = readers_of(settings) if delivering else {}
+        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions, readers=readers)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if settings.models.live if predicting is None else predicting:

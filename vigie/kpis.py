@@ -14,9 +14,10 @@ from rich.table import Table
 from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
 from stream.config.kpi_files import load_catalogue
-from stream.config.settings import Settings, SettingsError, load
+from stream.config.settings import Settings, SettingsError
 from vigie import remote
 from vigie.common import plain, wrapped
+from vigie.settings import load
 
 app = typer.Typer(name="kpis", help="Readings of a running instance; the KPI catalogue.")
 _errors = Console(stderr=True, soft_wrap=True)

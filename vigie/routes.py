@@ -9,6 +9,7 @@ import orjson
 import typer
 import yaml
 
+from agents.notifiers import kinds
 from alert_rules.judge.rule import Severity
 from alert_rules.parse.plan_file import Alerting, by_rule, parse_alerting
 from alert_rules.tell.explain_route import explain
@@ -17,12 +18,11 @@ from alert_rules.words.suggest import near
 from models.calendar import epoch_ms, iso
 from stream.config.kpi_files import load_catalogue
 from stream.config.problems import not_yaml
-from stream.config.settings import Settings, SettingsError, load
+from stream.config.settings import Settings, SettingsError
 from stream.engine.options import wall_clock
+from vigie.settings import load
 
 app = typer.Typer(help="The plan of who is told of alerts, and when: check and try.", no_args_is_help=True)
-#: Types of receivers that a summary can be read in.
-_READ = {"console", "http", "slack", "email", "apprise"}
 Config = Annotated[Path | None, typer.Option("--config", help="The settings file (default vigie.yaml, where there is one).")]
 
 
@@ -62,10 +62,11 @@ def _unsummed(plan: Alerting, settings: Settings) -> list[str]:
     known = sorted(load_catalogue(settings.kpi_files).kpis)
     found = [f"kpis: unknown KPI {kpi!r}{near(kpi, known)}" for kpi in plan.digest.kpis if kpi not in known]
     types = {receiver.name: receiver.type for receiver in settings.receivers}
+    read = sorted(type_ for type_, kind in kinds().items() if kind.READS_SUMMARIES)
     found += [
-        f"receivers: {name!r} is of type {types[name]}, which takes incidents only (accepted: {', '.join(sorted(_READ))})"
+        f"receivers: {name!r} is of type {types[name]}, which takes incidents only (accepted: {', '.join(read)})"
         for name in plan.digest.receivers
-        if types.get(name, "email") not in _READ
+        if name in types and types[name] not in read
     ]
     return found
 

@@ -11,10 +11,11 @@ from alert_rules.parse.rule_file import FileProblem
 from alert_rules.trial.rule_test_run import Failure
 from models.kpis.catalogue import CatalogueError
 from stream.config.kpi_files import load_catalogue
-from stream.config.settings import Settings, SettingsError, load
+from stream.config.settings import Settings, SettingsError
 from vigie.routes import load_alerting
 from vigie.rule_files import Checked, check, run_tests
 from vigie.scenario import ScenarioError, play
+from vigie.settings import load
 
 app = typer.Typer(help="The alert rules: check and test.", no_args_is_help=True)
 Folders = Annotated[

@@ -1,4 +1,5 @@
-"""Are the generated documents in ``docs/`` (contract, KPIs, retention, form of rules) those that the code would write?"""
+"""Are the generated documents in ``docs/`` (contract, KPIs, retention, form of rules, receivers) those that the code would write,
+and what is generated inside of others?"""
 
 import argparse
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 import orjson
 import yaml
 
+from agents.notifiers import BUILT_IN, document, type_of
 from alert_rules.judge import life_table
 from alert_rules.parse.document import json_schema
 from alert_rules.records.schemas import json_schemas as record_schemas
@@ -21,29 +23,35 @@ _HEAD = "# Generated from models/events: change the code, then run `python -m vi
 
 #: The form of our own topics, by topic.
 _PAYLOADS = {"alerts": "alert-record", "outbox": "outbox-message"}
+#: The repository's documents are about its own kinds of receivers, not about those of packages beside it.
+_KINDS = {type_of(kind): kind for kind in BUILT_IN}
 
 
 def documents() -> dict[str, str]:
     """Return the text of each document by its path inside ``docs/``."""
-    found = {
-        f"schemas/{name}.json": orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
-        for name, schema in {**json_schemas(), **record_schemas()}.items()
-    }
+    found = {f"schemas/{name}.json": _json(schema) for name, schema in {**json_schemas(), **record_schemas()}.items()}
     found["asyncapi.yaml"] = _HEAD + yaml.dump(
         asyncapi(_PAYLOADS), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
     )
     found["kpis.md"] = markdown(load_catalogue())
     found["retention.md"] = retention.markdown(Business())
-    found["rule.schema.json"] = orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    found["rule.schema.json"] = _json(json_schema())
+    found["receivers.md"] = document.markdown(_KINDS)
+    found["receivers.schema.json"] = _json(document.json_schema(_KINDS))
     return found
+
+
+def _json(tree: object) -> str:
+    return orjson.dumps(tree, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
 
 def sections() -> dict[str, dict[str, str]]:
     """Return what is generated inside of pages that people write: by path inside ``docs/``, then by the section's name.
 
-    A section lies between ``<!-- generated: NAME -->`` and ``<!-- end -->``, each a line of its own.
+    A section lies between ``<!-- generated: NAME -->`` and ``<!-- end -->``, each a line of its own (in YAML a comment).
     """
-    return {"alerts.md": {"the life of an alert": life_table.markdown()}}
+    receivers = {"an entry of each kind": document.examples(_KINDS)}
+    return {"alerts.md": {"the life of an alert": life_table.markdown()}, "../vigie.example.yaml": receivers}
 
 
 def _filled(text: str, its: dict[str, str]) -> str:

@@ -11,7 +11,17 @@ import typer
 
 from stream.config.settings import Settings
 from stream.engine.options import wall_clock
-from stream.sources.crm import ADAPTERS, SourceProblem, SourceSettings, Unusable, adapter_of, overridden, parse_settings, receive
+from stream.sources.crm import (
+    ADAPTERS,
+    SourceProblem,
+    SourceSettings,
+    Unusable,
+    adapter_of,
+    adapters,
+    overridden,
+    parse_settings,
+    receive,
+)
 from stream.sources.crm.settings import SECRET_NAMES
 from stream.sources.crm.trial import BadLine, Line, of, read_line, told
 from stream.sources.crm.values import moment
@@ -20,7 +30,6 @@ from vigie.common import Config, console, refuse, settings_of, wrapped
 app = typer.Typer(no_args_is_help=True, help="Webhooks: who sends what, and what becomes of a request.")
 
 VECTORS = Path("docs/webhook-conformance")
-_KNOWN = frozenset({*SourceSettings.model_fields, *SECRET_NAMES})
 
 
 class Trials:
@@ -40,8 +49,10 @@ class Trials:
         key = orjson.dumps(line.settings)
         found = self._parsed.get(key)
         if found is None:
-            self.unknown |= line.settings.keys() - _KNOWN
-            given = {name: value for name, value in line.settings.items() if name in _KNOWN}
+            adapter = adapter_of(self._name, {**self._own, **line.settings})
+            known = {*adapter.settings.model_fields, *SECRET_NAMES}
+            self.unknown |= line.settings.keys() - known
+            given = {name: value for name, value in line.settings.items() if name in known}
             tree = {"timezone": self._business.timezone if self._business else "UTC", **overridden(self._own, given)}
             found = parse_settings(self._name, tree)
             if len(self._parsed) > 1000:
@@ -119,11 +130,10 @@ def list_command(config: Config = None) -> None:
         except SourceProblem as error:
             problems += error.problems
             continue
-        set_ = bool(found.keys or found.password or found.token or found.organization_id)
-        ready |= {adapter.name} if set_ else set()
-        says = "" if set_ else f"; without {', '.join(adapter.needs)} all its requests are refused"
+        ready |= {adapter.name} if found.verifiable else set()
+        says = "" if found.verifiable else f"; without {', '.join(adapter.needs)} all its requests are refused"
         addresses[name] = f"POST {found.address(f'/webhooks/{name}', settings.web.public_url)} ({adapter.name}{says})"
-    for name, adapter in ADAPTERS.items():
+    for name, adapter in adapters().items():
         print(wrapped(f"{name}: {'is set' if name in ready else 'needs ' + ', '.join(adapter.needs)}"))
     for address in addresses.values():
         print(wrapped(address))

@@ -14,7 +14,6 @@ from fastapi import FastAPI
 
 from agents import roll_kpis
 from stream.config.settings import Settings, config_file
-from stream.config.settings import load as settings_again
 from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
 from stream.engine.waiting import end
@@ -46,6 +45,7 @@ from vigie.ledger import FILE, place
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
+from vigie.settings import load as settings_again
 from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)

@@ -12,11 +12,12 @@ from typing import Annotated
 
 import typer
 
-from stream.config.settings import Settings, config_file, load
+from stream.config.settings import Settings, config_file
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import prepared
 from vigie.names import NameTaken, claimed
 from vigie.reload import Again
+from vigie.settings import load
 from vigie.up import start_web
 
 

@@ -6,15 +6,49 @@ apprise says whether a message was taken, not why it was not: what was not taken
 import asyncio
 import logging
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-from agents.notifiers.base import ReceiverError
+from pydantic import SecretStr, field_validator
+
+from agents.notifiers.base import ReceiverSettings
 from agents.notifiers.post import TIMEOUT
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Retry, Sent
-from stream.config.settings import ReceiverSettings
 
 _KINDS = {"critical": "failure", "warn": "warning"}
+
+
+class AppriseSettings(ReceiverSettings):
+    """What apprise can reach: Matrix, SMS and a hundred more; with the extra ``apprise``."""
+
+    type: Literal["apprise"]
+    url: SecretStr
+    """apprise's own, such as matrix://…"""
+
+    EXAMPLE: ClassVar = "{name: team, type: apprise, url: …}   # needs the extra: pip install 'vigie[apprise]'"
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, found: SecretStr) -> SecretStr:
+        if _service(found) is None:
+            raise ValueError("not one of apprise's (accepted: such as matrix://…, as apprise has it)")
+        return found
+
+    def notifier(self) -> "AppriseNotifier":
+        """Return what hands it to apprise."""
+        return AppriseNotifier(self.name, _service(self.url))
+
+
+def _service(url: SecretStr) -> Any:
+    """Return apprise's object for a URL, None where it is none of its; raise ``ValueError`` where apprise is not installed."""
+    try:
+        apprise = import_module("apprise")
+    except ImportError:
+        raise ValueError("apprise is not installed (accepted: pip install 'vigie[apprise]')") from None
+    # What apprise logs may hold the URL, and the URL is the secret.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
+    service = apprise.Apprise()
+    return service if service.add(url.get_secret_value()) else None
 
 
 class AppriseNotifier:
@@ -26,25 +60,6 @@ class AppriseNotifier:
         self.name = name
         self._service = service
         self._timeout = timeout
-
-    @classmethod
-    def from_settings(cls, settings: ReceiverSettings) -> "AppriseNotifier":
-        """Return the notifier of a receiver of type ``apprise``; raise :class:`ReceiverError` where it cannot be used."""
-        try:
-            apprise = import_module("apprise")
-        except ImportError:
-            raise ReceiverError(
-                [f"receivers: {settings.name}: apprise is not installed (accepted: pip install 'vigie[apprise]')"]
-            ) from None
-        # What apprise logs may hold the URL, and the URL is the secret.
-        logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
-        service = apprise.Apprise()
-        url = settings.url.get_secret_value() if settings.url is not None else ""
-        if not service.add(url):
-            raise ReceiverError(
-                [f"receivers: {settings.name}: url: not one of apprise's (accepted: such as tgram://…, as apprise has it)"]
-            )
-        return cls(settings.name, service)
 
     def __repr__(self) -> str:
         return f"AppriseNotifier({self.name!r})"

@@ -1,17 +1,29 @@
 """How is an alert told to someone who reads the log? One JSON line on stderr."""
 
 import sys
-from typing import TextIO
+from typing import ClassVar, Literal, TextIO
 
 import orjson
 
+from agents.notifiers.base import ReceiverSettings
 from alert_rules.records.facts import Severity
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Retry, Sent
 from alert_rules.words.inert import visible
-from stream.config.settings import ReceiverSettings
 
 _LEVELS = {Severity.CRITICAL: "error", Severity.WARN: "warning"}
+
+
+class ConsoleSettings(ReceiverSettings):
+    """Who reads the log: one line of JSON on standard error."""
+
+    type: Literal["console"]
+
+    EXAMPLE: ClassVar = "{name: console, type: console}"
+
+    def notifier(self) -> "ConsoleNotifier":
+        """Return what writes the lines."""
+        return ConsoleNotifier(self.name)
 
 
 class ConsoleNotifier:
@@ -22,11 +34,6 @@ class ConsoleNotifier:
     def __init__(self, name: str, out: TextIO | None = None) -> None:
         self.name = name
         self._out = out
-
-    @classmethod
-    def from_settings(cls, settings: ReceiverSettings) -> "ConsoleNotifier":
-        """Return the notifier of a receiver of type ``console``."""
-        return cls(settings.name)
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Write the line. A closed stderr is retried: whoever comes next may have one."""

@@ -13,17 +13,18 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 from html import escape
+from typing import Annotated, ClassVar, Literal
 
 import aiosmtplib
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from agents.notifiers import mail_headers as headers
-from agents.notifiers.base import ReceiverError
+from agents.notifiers.base import ReceiverSettings
 from agents.notifiers.post import TIMEOUT
 from alert_rules.records.message import Message
 from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.parts import Letter, LetterItem, Line
-from stream.config.settings import ReceiverSettings
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,53 @@ _GREY = "#57606a"
 _SUBJECT = 200
 #: What a fact is of has a column of its own up to this length.
 _LABEL = 30
+
+
+def _address(text: str) -> str:
+    if _CONTROL.search(text) or not _ADDRESS.fullmatch(parseaddr(text)[1]):
+        raise ValueError("not an address (accepted: such as Vigie <vigie@example.com>)")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class EmailSettings(ReceiverSettings):
+    """Mail over an SMTP server of yours, one thread an incident."""
+
+    type: Literal["email"]
+    host: str = Field(min_length=1)
+    """the SMTP server"""
+    sender: Address
+    """whom it is from"""
+    to: list[Address] = Field(min_length=1)
+    """whom it goes to"""
+    port: int | None = Field(None, ge=1, le=65535)
+    """587 with starttls, 465 with tls, 25 without"""
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    """how it is encrypted"""
+    username: str = ""
+    """where the server asks for a login"""
+    password: SecretStr | None = None
+    """the login's"""
+
+    EXAMPLE: ClassVar = (
+        '{name: manager, type: email, host: smtp.example.com, sender: "Vigie <vigie@example.com>", to: [boss@example.com], '
+        "username: vigie, password: …}"
+    )
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> "EmailSettings":
+        if self.password and self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError("a password is not sent without TLS (accepted: tls: starttls or tls)")
+        return self
+
+    def notifier(self) -> "EmailNotifier":
+        """Return what sends the mails."""
+        password = "" if self.password is None else self.password.get_secret_value()
+        return EmailNotifier(
+            self.name, self.host, self.sender, self.to, port=self.port, tls=self.tls, username=self.username, password=password
+        )
 
 
 class EmailNotifier:
@@ -64,28 +112,6 @@ class EmailNotifier:
         self._sender = sender
         self._to = tuple(to)
         self._timeout = timeout
-
-    @classmethod
-    def from_settings(cls, settings: ReceiverSettings) -> "EmailNotifier":
-        """Return the notifier of a receiver of type ``email``; raise :class:`ReceiverError` with all addresses that are none."""
-        problems = [
-            f"receivers: {settings.name}: {field}: not an address: {text!r} (accepted: such as Vigie <vigie@example.com>)"
-            for field, texts in (("sender", [settings.sender]), ("to", settings.to))
-            for text in texts
-            if _CONTROL.search(text) or not _ADDRESS.fullmatch(parseaddr(text)[1])
-        ]
-        if problems:
-            raise ReceiverError(problems)
-        return cls(
-            settings.name,
-            settings.host,
-            settings.sender,
-            settings.to,
-            port=settings.port,
-            tls=settings.tls,
-            username=settings.username,
-            password=settings.password.get_secret_value() if settings.password is not None else "",
-        )
 
     def __repr__(self) -> str:
         return f"EmailNotifier({self.name!r})"

@@ -11,17 +11,56 @@ import binascii
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 import orjson
+from pydantic import SecretStr, field_validator
 
-from agents.notifiers.base import ReceiverError
-from agents.notifiers.post import NOT_A_URL, TIMEOUT, Poster, usable
+from agents.notifiers.base import Doubt, ReceiverSettings, SecretUrl
+from agents.notifiers.post import TIMEOUT, Poster
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome
-from stream.config.settings import ReceiverSettings
 
 _PREFIX = "whsec_"
+
+
+class HttpSettings(ReceiverSettings):
+    """A program: a signed POST, as Standard Webhooks describes it."""
+
+    type: Literal["http"]
+    url: SecretUrl
+    """where it is posted to"""
+    secret: SecretStr | None = None
+    """what signs: whsec_ and the base64 of 24 to 64 bytes"""
+
+    EXAMPLE: ClassVar = "{name: ops, type: http, url: https://example.com/hook, secret: whsec_…}"
+
+    @field_validator("secret")
+    @classmethod
+    def _decodes(cls, found: SecretStr | None) -> SecretStr | None:
+        if found is not None and decode_secret(found.get_secret_value()) is None:
+            raise ValueError(
+                f"cannot be used (accepted: {_PREFIX} and the base64 of 24 to 64 bytes, as Standard Webhooks has it)"
+            )
+        return found
+
+    def notifier(self) -> "HttpNotifier":
+        """Return what posts."""
+        secret = None if self.secret is None else decode_secret(self.secret.get_secret_value())
+        return HttpNotifier(self.name, self.url.get_secret_value(), secret)
+
+    def doubts(self) -> Iterator[Doubt]:
+        """Return whether alerts can be read or made up on the way."""
+        parts = urlsplit(self.url.get_secret_value())
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            yield Doubt(f"alerts go to {parts.hostname} without encryption", "use https in its url")
+        if self.secret is None:
+            yield Doubt(
+                "no secret, so the receiver cannot tell that an alert is from here",
+                "set receivers.secret, and check the signature there (docs/alerts.md)",
+            )
 
 
 class HttpNotifier:
@@ -43,25 +82,6 @@ class HttpNotifier:
         self._secret = secret
         self._clock = clock
         self._poster = Poster(timeout, clock)
-
-    @classmethod
-    def from_settings(cls, settings: ReceiverSettings) -> "HttpNotifier":
-        """Return the notifier of a receiver of type ``http``; raise :class:`ReceiverError` without its URL or secret."""
-        problems: list[str] = []
-        url = settings.url.get_secret_value() if settings.url is not None else ""
-        if not usable(url):
-            problems.append(f"receivers: {settings.name}: url: {NOT_A_URL}")
-        secret = None
-        if settings.secret is not None:
-            secret = decode_secret(settings.secret.get_secret_value())
-            if secret is None:
-                problems.append(
-                    f"receivers: {settings.name}: secret: cannot be used "
-                    f"(accepted: {_PREFIX} and the base64 of 24 to 64 bytes, as Standard Webhooks has it)"
-                )
-        if problems:
-            raise ReceiverError(problems)
-        return cls(settings.name, url, secret)
 
     def __repr__(self) -> str:
         return f"HttpNotifier({self.name!r})"

@@ -3,19 +3,36 @@
 One incident there for one thread here: ``dedup_key`` is the thread, so that a repeated message changes nothing.
 """
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import orjson
+from pydantic import SecretStr
 
-from agents.notifiers.base import ReceiverError
-from agents.notifiers.post import NOT_A_URL, Poster, usable
+from agents.notifiers.base import ReceiverSettings, SecretUrl, Token
+from agents.notifiers.post import Poster
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.inert import inert
-from stream.config.settings import ReceiverSettings
 
 API = "https://events.pagerduty.com/v2/enqueue"
 _SUMMARY = 1024
+
+
+class PagerDutySettings(ReceiverSettings):
+    """PagerDuty, or who understands its Events API v2: one incident there for one here."""
+
+    type: Literal["pagerduty"]
+    routing_key: Token
+    """the integration's key"""
+    url: SecretUrl = SecretStr(API)
+    """another address of the Events API"""
+
+    EXAMPLE: ClassVar = "{name: duty, type: pagerduty, routing_key: …}"
+    READS_SUMMARIES: ClassVar = False
+
+    def notifier(self) -> "PagerDutyNotifier":
+        """Return what posts the events."""
+        return PagerDutyNotifier(self.name, self.routing_key.get_secret_value(), self.url.get_secret_value())
 
 
 class PagerDutyNotifier:
@@ -28,15 +45,6 @@ class PagerDutyNotifier:
         self._key = routing_key
         self._url = url
         self._poster = poster or Poster()
-
-    @classmethod
-    def from_settings(cls, settings: ReceiverSettings) -> "PagerDutyNotifier":
-        """Return the notifier of a receiver of type ``pagerduty``; raise :class:`ReceiverError` where its URL is none."""
-        key = settings.routing_key.get_secret_value() if settings.routing_key is not None else ""
-        url = settings.url.get_secret_value() if settings.url is not None else API
-        if not usable(url):
-            raise ReceiverError([f"receivers: {settings.name}: url: {NOT_A_URL}"])
-        return cls(settings.name, key, url)
 
     def __repr__(self) -> str:
         return f"PagerDutyNotifier({self.name!r})"

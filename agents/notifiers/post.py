@@ -43,9 +43,16 @@ class Poster:
         self._session: aiohttp.ClientSession | None = None
 
     async def post(
-        self, url: str, body: bytes, headers: Mapping[str, str], judge: Callable[[bytes], Outcome] | None = None
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        judge: Callable[[bytes], Outcome] | None = None,
+        *,
+        explain: Callable[[int, bytes], Outcome | None] | None = None,
     ) -> Outcome:
-        """Make one attempt. The status is the answer; ``judge`` is asked about the body of a 2xx where the status is not all."""
+        """Make one attempt. The status is the answer; ``judge`` is asked about the body of a 2xx where the status is not all,
+        ``explain`` about the status and body of every answer: None leaves it to the status."""
         if self._session is None:
             # No cookies: an answer must not change what the next message carries.
             self._session = aiohttp.ClientSession(
@@ -54,12 +61,14 @@ class Poster:
         try:
             async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
                 outcome = decide(answer.status, answer.headers.get("Retry-After"), self._clock())
-                if judge is None or not isinstance(outcome, Sent):
+                if explain is None and (judge is None or not isinstance(outcome, Sent)):
                     return outcome  # a body that never ends is not waited for
                 text = b""
                 while len(text) < _ANSWER and (more := await answer.content.read(_ANSWER - len(text))):
                     text += more
-                return judge(text)
+                if explain is not None:
+                    return explain(answer.status, text) or outcome
+                return judge(text) if judge is not None else outcome
         # What aiohttp's errors say may hold the URL: only their kind is told.
         except TimeoutError:
             return Retry(f"no answer within {self._timeout:g} s")

@@ -7,16 +7,16 @@ what is new is answered in its thread; where the message is remembered by the ou
 
 import logging
 import re
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import orjson
+from pydantic import SecretStr, model_validator
 
-from agents.notifiers.base import ReceiverError
-from agents.notifiers.post import NOT_A_URL, Pace, Poster, usable
+from agents.notifiers.base import ReceiverSettings, SecretUrl, Token
+from agents.notifiers.post import Pace, Poster
 from agents.notifiers.slack_blocks import news, render
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
-from stream.config.settings import ReceiverSettings
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,40 @@ _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_clos
 _ERROR = re.compile(rb"[a-z_]{1,60}")
 #: Kinds that are seen in the channel too, not only by who follows the thread.
 _BROADCAST = ("upgraded", "escalated")
+
+
+class SlackSettings(ReceiverSettings):
+    """Slack: over an incoming webhook (``url``), or as a bot (``token``, ``channel``) that keeps one message and its thread an
+    incident."""
+
+    type: Literal["slack"]
+    url: SecretUrl | None = None
+    """the incoming webhook"""
+    token: Token | None = None
+    """in place of url: the bot's, xoxb-…"""
+    channel: str = ""
+    """the bot's channel: its id"""
+    signing_secret: SecretStr | None = None
+    """the app's, where its buttons are to act at once (interactivity)"""
+
+    EXAMPLE: ClassVar = "{name: sales-bot, type: slack, token: xoxb-…, channel: C0123456789, signing_secret: …}"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SlackSettings":
+        if bool(self.url) == bool(self.token):
+            raise ValueError("type slack needs url (of an incoming webhook), or token (of a bot) and channel")
+        if self.signing_secret and not self.token:
+            raise ValueError("signing_secret goes with a bot's token: an incoming webhook has no buttons")
+        if self.token and not self.channel:
+            raise ValueError("a bot's token needs channel")
+        return self
+
+    def notifier(self) -> "SlackNotifier":
+        """Return what posts."""
+        if self.token is not None:
+            token = self.token.get_secret_value()
+            return SlackNotifier(self.name, API, token, self.channel, buttons=self.signing_secret is not None)
+        return SlackNotifier(self.name, self.url.get_secret_value() if self.url is not None else "")
 
 
 class _Place(NamedTuple):
@@ -78,19 +112,6 @@ class SlackNotifier:
         self._buttons = buttons
         self._poster = poster or Poster()
         self._pace = Pace(pace)
-
-    @classmethod
-    def from_settings(cls, settings: ReceiverSettings) -> "SlackNotifier":
-        """Return the notifier of a receiver of type ``slack``; raise :class:`ReceiverError` where it cannot be used."""
-        if settings.token is not None:
-            token = settings.token.get_secret_value()
-            if not token.isascii() or not token.isprintable() or " " in token:
-                raise ReceiverError([f"receivers: {settings.name}: token: cannot be used (accepted: a bot's token, xoxb-…)"])
-            return cls(settings.name, API, token, settings.channel, buttons=settings.signing_secret is not None)
-        url = settings.url.get_secret_value() if settings.url is not None else ""
-        if not usable(url):
-            raise ReceiverError([f"receivers: {settings.name}: url: {NOT_A_URL}"])
-        return cls(settings.name, url)
 
     @property
     def follows(self) -> bool:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from agents.notifiers.outline import NEWS
 from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.words.parts import Letter, LetterItem
 
@@ -18,17 +19,6 @@ URL = 2000
 #: Nothing in a text becomes a link or a name by itself, and no page is shown for one.
 INERT = {"unfurl_links": False, "unfurl_media": False, "link_names": False, "parse": "none"}
 _MARKS = {"critical": ":red_circle:", "warn": ":large_yellow_circle:"}
-_NEWS = {
-    "resolved": "Resolved",
-    "repeated": "Still firing",
-    "escalated": "Escalated",
-    "upgraded": "Has grown worse",
-    "downgraded": "Has eased",
-    "updated": "Some have ended",
-    "fired": "New",
-    "acknowledged": "Taken care of",
-    "unacknowledged": "Nobody takes care of it any more",
-}
 
 
 #: Signs of Slack's markup and what stands for them; a colon before a name is how an emoji begins.
@@ -99,7 +89,7 @@ def _behind(letter: Letter) -> list[dict[str, Any]]:
 def news(delivery: Delivery) -> dict[str, Any]:
     """Return what is answered in an incident's thread: only what is new, as the message itself shows how it stands."""
     message, letter = delivery.message, delivery.letter
-    what, why = _NEWS.get(message.kind, "News"), message.why_now or ""
+    what, why = NEWS.get(message.kind, "News"), message.why_now or ""
     lines = [f"*{what}*{f': {escape(why, 300)}' if why else ''}", escape(letter.title, 500)]
     if message.kind not in ("acknowledged", "unacknowledged", "repeated") and letter.lead.strip():
         lines.append(escape(letter.lead, 1500))

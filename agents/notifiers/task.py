@@ -7,21 +7,21 @@ that is the outbox remembers, so that it survives restarts. No task is made for 
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import orjson
+from pydantic import Field, field_validator
 
-from agents.notifiers.base import ReceiverError
-from agents.notifiers.post import NOT_A_URL, Poster, usable
+from agents.notifiers.base import ReceiverSettings, SecretUrl, Token
+from agents.notifiers.post import Poster
 from alert_rules.records.message import Message
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.inert import inert
 from alert_rules.words.parts import Letter
 from alert_rules.words.quantities import TemplateError, fill
-from stream.config.settings import ReceiverSettings
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,44 @@ class Call(NamedTuple):
     body: dict[str, Any]
 
 
+class TaskSettings(ReceiverSettings):
+    """What the services have in common. ``title`` and ``text`` are templates: see :func:`fields`."""
+
+    token: Token
+    """the service's, as it shows it"""
+    place: str = Field(pattern="^[A-Za-z0-9]{1,64}$")
+    """the id of Trello's list, Asana's project, Monday's board"""
+    title: str = "{title}"
+    """the task's, a template"""
+    text: str = "{text}"
+    """the task's, a template"""
+    url: SecretUrl | None = None
+    """another address of the service's API"""
+
+    READS_SUMMARIES: ClassVar = False
+    NOTIFIER: ClassVar[Callable[..., "TaskNotifier"]]
+
+    @field_validator("title", "text")
+    @classmethod
+    def _fills(cls, found: str) -> str:
+        try:
+            fill(found, _NO_FIELDS)
+        except TemplateError as error:
+            raise ValueError(str(error)) from None
+        return found
+
+    def notifier(self) -> "TaskNotifier":
+        """Return what makes the tasks."""
+        url = "" if self.url is None else self.url.get_secret_value()
+        return self.NOTIFIER(
+            self.name, self.token.get_secret_value(), self.place, self.title, self.text, url=url, key=self._second()
+        )
+
+    def _second(self) -> str:
+        """Return the second secret, where the service has one."""
+        return ""
+
+
 class TaskNotifier(ABC):
     """Makes tasks over one service's API. ``title`` and ``text`` are templates: see :func:`fields`."""
 
@@ -77,26 +115,6 @@ class TaskNotifier(ABC):
         self._title, self._text = title, text
         self._url = (url or self.api).rstrip("/")
         self._poster = poster or Poster()
-
-    @classmethod
-    def from_settings(cls, settings: ReceiverSettings) -> "TaskNotifier":
-        """Return the notifier of a receiver; raise :class:`ReceiverError` with all that is wrong, secrets left out."""
-        problems: list[str] = []
-        for field in ("title", "text"):
-            try:
-                fill(getattr(settings, field), _NO_FIELDS)
-            except TemplateError as error:
-                problems.append(f"receivers: {settings.name}: {field}: {error}")
-        url = settings.url.get_secret_value() if settings.url is not None else ""
-        if url and not usable(url):
-            problems.append(f"receivers: {settings.name}: url: {NOT_A_URL}")
-        secrets = [one.get_secret_value() if one is not None else "" for one in (settings.token, settings.key)]
-        if not all(secret.isascii() and secret.isprintable() and '"' not in secret for secret in secrets):
-            problems.append(f"receivers: {settings.name}: token, key: cannot be used (accepted: as the service shows them)")
-        if problems:
-            raise ReceiverError(problems)
-        token, key = secrets
-        return cls(settings.name, token, settings.place, settings.title, settings.text, url=url, key=key)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -189,6 +207,22 @@ class TrelloNotifier(TaskNotifier):
         return str(tree["id"])
 
 
+class TrelloSettings(TaskSettings):
+    """Trello: a card on a list."""
+
+    type: Literal["trello"]
+    key: Token
+    """the API key"""
+
+    EXAMPLE: ClassVar = (
+        '{name: board, type: trello, key: …, token: …, place: 5abbe4b7ddc1b351ef961414, title: "{severity}: {title}"}'
+    )
+    NOTIFIER: ClassVar = TrelloNotifier
+
+    def _second(self) -> str:
+        return self.key.get_secret_value()
+
+
 class AsanaNotifier(TaskNotifier):
     """Makes tasks in a project (``place``)."""
 
@@ -210,6 +244,15 @@ class AsanaNotifier(TaskNotifier):
     def judge(self, tree: dict[str, Any]) -> str | Outcome:
         """A task, or a story, with its gid."""
         return str(tree["data"]["gid"])
+
+
+class AsanaSettings(TaskSettings):
+    """Asana: a task in a project."""
+
+    type: Literal["asana"]
+
+    EXAMPLE: ClassVar = "{name: project, type: asana, token: …, place: 1201234567890123}"
+    NOTIFIER: ClassVar = AsanaNotifier
 
 
 class MondayNotifier(TaskNotifier):
@@ -249,6 +292,15 @@ class MondayNotifier(TaskNotifier):
             return (Retry if code in _LATER else Rejected)(f"Monday says {code}")
         data = tree["data"]
         return str((data.get("create_item") or data["create_update"])["id"])
+
+
+class MondaySettings(TaskSettings):
+    """Monday: an item on a board."""
+
+    type: Literal["monday"]
+
+    EXAMPLE: ClassVar = "{name: items, type: monday, token: …, place: 1234567890}"
+    NOTIFIER: ClassVar = MondayNotifier
 
 
 def fields(message: Message, letter: Letter) -> dict[str, str]:

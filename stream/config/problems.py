@@ -7,7 +7,7 @@ told, where they look like names; values are not, whatever they are.
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,12 @@ from pydantic import BaseModel, ValidationError
 #: Of a setting with two forms: which one is meant. They are no part of a path that people read.
 TABLE, FILE, ONE, LIST = "(table)", "(file)", "(one)", "(list)"
 _KINDS = {list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number", type(None): "nothing"}
+#: Where something is among the settings: names of keys and numbers of entries.
+Place: TypeAlias = tuple[int | str, ...]
+
+#: What is said of a key that is none.
+UNKNOWN = "there is no such setting"
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,60}")
 _QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
 
@@ -58,14 +64,14 @@ class Lines:
         return line
 
 
-def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[tuple[int | str, ...], str]]:
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
     """Return all that is wrong: the path of each, and what to say of it."""
     found = []
     for item in error.errors(include_url=False):
         loc, text = item["loc"], item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             accepted = _keys(model, loc[:-1])
-            text = f"there is no such setting{near(loc[-1], accepted)}"
+            text = f"{UNKNOWN}{near(loc[-1], accepted)}"
             if item["input"] is None:  # `token:abc` without a space is a key with nothing behind it
                 loc, text = (*loc[:-1], "…"), "a key without a value; a colon needs a space behind it"
         elif loc and loc[-1] == "[key]":

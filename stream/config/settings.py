@@ -8,24 +8,25 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 from zoneinfo import available_timezones
 
 import yaml
-from pydantic import Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
+from pydantic import ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
 
 from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
 from models.owners import Owners
 from stream.config.owners_file import OwnerSettings, owners_of
-from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, near, not_yaml, path_of, problems_of
+from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, Place, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
 from stream.config.tracker_settings import CollectSettings
 from stream.config.web_settings import LinkKeySettings, LinksSettings, OperatorSettings, WebSettings
@@ -160,65 +161,16 @@ def _midnight(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
-class ReceiverSettings(Section):
-    """Where alerts go. Which of the fields a type needs and takes is in ``RECEIVER_FIELDS``."""
+class ReceiverEntry(Section):
+    """Where alerts go: a name, a type, and what this type takes beside, which ``agents.notifiers`` reads."""
+
+    model_config = ConfigDict(extra="allow")  # secrets among it, not masked yet
 
     name: str = Field(min_length=1, max_length=100)
-    type: Literal["console", "http", "slack", "email", "pagerduty", "trello", "asana", "monday", "apprise"]
-    url: SecretStr | None = None
-    secret: SecretStr | None = None
-    token: SecretStr | None = None
-    channel: str = ""
-    signing_secret: SecretStr | None = None
-    routing_key: SecretStr | None = None
-    host: str = ""
-    port: int | None = Field(None, ge=1, le=65535)
-    tls: Literal["starttls", "tls", "none"] = "starttls"
-    username: str = ""
-    password: SecretStr | None = None
-    sender: str = ""
-    to: list[str] = []
-    key: SecretStr | None = None
-    place: str = Field("", pattern="^[A-Za-z0-9]{0,64}$")  # Trello's list, Asana's project, Monday's board
-    title: str = "{title}"
-    text: str = "{text}"
+    type: str
 
-    @model_validator(mode="after")
-    def _whole(self) -> "ReceiverSettings":
-        needed, taken = RECEIVER_FIELDS[self.type]
-        for name in needed:
-            if not getattr(self, name):
-                raise ValueError(f"receiver {self.name!r}: type {self.type} needs {name}")
-        for name in sorted(self.model_fields_set - {"name", "type", *needed, *taken}):
-            accepted = ", ".join(("name", "type", *needed, *taken))
-            raise ValueError(f"receiver {self.name!r}: {name} does not go with type {self.type} (accepted: {accepted})")
-        if self.type == "slack" and bool(self.url) == bool(self.token):
-            raise ValueError(
-                f"receiver {self.name!r}: type slack needs url (of an incoming webhook), or token (of a bot) and channel"
-            )
-        if self.signing_secret and not self.token:
-            raise ValueError(
-                f"receiver {self.name!r}: signing_secret goes with a bot's token: an incoming webhook has no buttons"
-            )
-        if self.type == "slack" and self.token and not self.channel:
-            raise ValueError(f"receiver {self.name!r}: a bot's token needs channel")
-        if self.password and self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
-            raise ValueError(f"receiver {self.name!r}: a password is not sent without TLS (accepted: tls: starttls or tls)")
-        return self
-
-
-#: By type: the fields it needs, and those it takes too.
-RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "console": ((), ()),
-    "http": (("url",), ("secret",)),
-    "slack": ((), ("url", "token", "channel", "signing_secret")),
-    "email": (("host", "sender", "to"), ("port", "tls", "username", "password")),
-    "pagerduty": (("routing_key",), ("url",)),
-    "trello": (("key", "token", "place"), ("title", "text", "url")),
-    "asana": (("token", "place"), ("title", "text", "url")),
-    "monday": (("token", "place"), ("title", "text", "url")),
-    "apprise": (("url",), ()),
-}
+    def __repr_args__(self) -> Iterator[tuple[str, str]]:
+        yield from (("name", self.name), ("type", self.type))
 
 
 class TargetSettings(Section):
@@ -292,7 +244,7 @@ class Settings(Section):
     targets: list[TargetSettings] = []
     # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
-    receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
+    receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]
     collect: CollectSettings = CollectSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
@@ -318,10 +270,21 @@ def config_file(path: Path | None = None, environ: Mapping[str, str] | None = No
     return named or (Path("vigie.yaml") if Path("vigie.yaml").is_file() else None)
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+#: Yields what is wrong in a section, as it was read, that the settings leave to others: where in it, and what is accepted;
+#: never a value. What has not the section's own form is passed over, as that is said anyway.
+Check = Callable[[Any], Iterable[tuple[Place, str]]]
+
+
+def load(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    checks: Mapping[str, Check] = MappingProxyType({}),
+    **overrides: Any,
+) -> Settings:
     """Return the settings from a YAML file (default ``vigie.yaml`` or ``VIGIE_CONFIG`` where it exists) and the environment.
 
-    ``overrides`` are dotted through double underscores (``kafka__brokers="…"``) and win. Raise :class:`SettingsError`.
+    ``overrides`` are dotted through double underscores (``kafka__brokers="…"``) and win; ``checks`` know by section what
+    the settings leave to others. Raise :class:`SettingsError`.
     """
     environ = os.environ if environ is None else environ
     tree: dict[str, Any] = {}
@@ -340,7 +303,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
             _set(tree, name.split("__"), value)
             named[tuple(name.split("__"))] = name
 
-    def told(loc: tuple[int | str, ...], text: str) -> str:
+    def told(loc: Place, text: str) -> str:
         variable = next((its for parts, its in named.items() if loc[: len(parts)] == parts), None)
         line = lines.of(loc)
         place = f"environment: {variable}" if variable else f"{file or 'settings'}{'' if line is None else f':{line}'}"
@@ -356,6 +319,8 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **o
             _ = settings.people
         except ValueError as error:
             problems += [told(("owners",), line) for line in str(error).splitlines()]
+    for section, check in checks.items():
+        problems += [told((section, *loc), text) for loc, text in check(tree.get(section))]
     # Outside of the except: the error that holds the values is nobody's context.
     if problems or settings is None:
         raise SettingsError(problems)

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from alert_rules.tell.delivery import Action, Delivery
+from stream.config.settings import ReceiverEntry, Settings
 
 ALERT: dict[str, Any] = {
     "type": "transition", "id": "t1", "incident": "i1", "kind": "fired", "rule": "win-rate-drop", "severity": "critical",
@@ -20,6 +21,11 @@ ALERT: dict[str, Any] = {
 def delivery(receiver: str = "ops") -> Delivery:
     """A message to be sent."""
     return Delivery("msg_1", receiver, "i1", 0, 0, 0, 0, None, ALERT)
+
+
+def having(*receivers: dict[str, Any]) -> Settings:
+    """Settings with these receivers."""
+    return Settings(receivers=[ReceiverEntry(**one) for one in receivers])
 
 
 def about(alert: dict[str, Any], actions: tuple[Action, ...] = ()) -> Delivery:

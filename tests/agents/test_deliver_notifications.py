@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -11,6 +12,7 @@ from agents.deliver_notifications import Deliverer
 from agents.notifiers.base import Notifier
 from alert_rules.tell.deliver_notifications import DeliverNotifications, Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.words.reader import ANYBODY, Reader
 from tests.agents.doubles import ALERT
 from tests.alert_rules.readings import records
 
@@ -23,10 +25,12 @@ class Scripted:
     def __init__(self, *answers: Outcome | Exception | None) -> None:
         self.answers = list(answers)
         self.sent: list[str] = []
+        self.readers: list[Reader] = []
         self.closed = False
 
     async def send(self, delivery: Delivery) -> Outcome:
         self.sent.append(delivery.id)
+        self.readers.append(delivery.reader)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if answer is None:
             await asyncio.Event().wait()
@@ -99,3 +103,14 @@ async def test_a_notifiers_bug_is_a_retry_and_tells_no_secret(caplog: pytest.Log
         ("bad", "sent"): 0, ("bad", "retried"): 1, ("bad", "rejected"): 1, ("bad", "expired"): 0,
         ("good", "sent"): 1, ("good", "retried"): 0, ("good", "rejected"): 0, ("good", "expired"): 0,
     }  # fmt: skip
+
+
+async def test_each_receiver_is_given_how_it_reads() -> None:
+    tokyo = Reader(zone=ZoneInfo("Asia/Tokyo"))
+    here, there = Scripted(Sent()), Scripted(Sent())
+    deliverer = Deliverer({"here": here, "there": there}, readers={"there": tokyo})
+    fold = deliverer.spec().make(0)
+    assert isinstance(fold, DeliverNotifications)
+    tell(fold, ALERT)
+    await deliverer.deliver(0, fold)
+    assert (here.readers, there.readers) == ([ANYBODY], [tokyo])

@@ -19,7 +19,6 @@ import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from agents.notifiers import ReceiverError, build
 from agents.notifiers.email import EmailNotifier, compose, html, subject
@@ -27,8 +26,7 @@ from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.tell.signed_links import LinkKey, Links
-from stream.config.settings import ReceiverSettings
-from tests.agents.doubles import ALERT, about, delivery
+from tests.agents.doubles import ALERT, about, delivery, having
 from tests.alert_rules.readings import reading, records, rule
 from tests.browser import browser
 from tests.tools import program
@@ -284,16 +282,18 @@ def test_subjects_of_groups_stay_the_same() -> None:
 
 def test_addresses_are_checked_before_the_night() -> None:
     sound: dict[str, Any] = {"name": "m", "type": "email", "host": "mail", "sender": SENDER, "to": ["ann@example.com"]}
-    assert set(build([ReceiverSettings(**sound)])) == {"m"}
+    assert set(build(having(sound))) == {"m"}
     for wrong in ({"sender": "vigie"}, {"to": ["a@b\r\nBcc: c@d"]}, {"to": ["a b@c"]}):
         with pytest.raises(ReceiverError, match="not an address"):
-            build([ReceiverSettings(**(sound | wrong))])
-    with pytest.raises(ValueError, match="without TLS"):
-        ReceiverSettings(**sound, tls="none", password=SecretStr("x"))
-    with pytest.raises(ValueError, match="needs to"):
-        ReceiverSettings(**(sound | {"to": []}))
-    with pytest.raises(ValueError, match="url does not go with type email"):
-        ReceiverSettings(**sound, url=SecretStr("http://x"))
+            build(having(sound | wrong))
+    for wrong, says in (
+        ({"tls": "none", "password": "x"}, "without TLS"),
+        ({"to": []}, r"receivers.0.to: "),
+        ({"url": "http://x"}, r"receivers.0.url: does not go with type email \(accepted: name, type, timezone, host, sender, to"),
+        ({"host": ""}, r"receivers.0.host: "),
+    ):
+        with pytest.raises(ReceiverError, match=says):
+            build(having(sound | wrong))
 
 
 def explained() -> dict[str, Any]:

@@ -12,26 +12,27 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from aiohttp import web
-from pydantic import SecretStr
 
 from agents.deliver_notifications import Deliverer
-from agents.notifiers import NOTIFIERS, Notifier, ReceiverError, build
+from agents.notifiers import BUILT_IN, Notifier, ReceiverError, build, kinds, type_of
 from agents.notifiers.console import ConsoleNotifier
+from agents.notifiers.google_chat import GoogleChatNotifier
 from agents.notifiers.http import HttpNotifier, decode_secret, sign
 from agents.notifiers.pagerduty import PagerDutyNotifier
 from agents.notifiers.post import Poster, decide, retry_after
 from agents.notifiers.slack import SlackNotifier
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, TrelloNotifier
+from agents.notifiers.teams import TeamsNotifier
+from agents.notifiers.telegram import TelegramNotifier
 from alert_rules.tell.deliver_notifications import DeliverNotifications
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from models.events.dead_letter import decode
-from stream.config.settings import ReceiverSettings
 from stream.metrics import Metrics
-from tests.agents.doubles import ALERT, delivery, raw, receiver
+from tests.agents.doubles import ALERT, delivery, having, raw, receiver
 from tests.alert_rules.readings import records
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -67,11 +68,26 @@ def task(kind: type[TaskNotifier]) -> Callable[[str, float], Notifier]:
     return make
 
 
+def teams(url: str, timeout: float = 5.0) -> TeamsNotifier:
+    return TeamsNotifier("ops", f"{url}?sig={TOKEN}", poster=Poster(timeout, lambda: NOW), pace=0)
+
+
+def google_chat(url: str, timeout: float = 5.0) -> GoogleChatNotifier:
+    return GoogleChatNotifier("ops", f"{url}?key=k&token={TOKEN}", poster=Poster(timeout, lambda: NOW), pace=0)
+
+
+def telegram(url: str, timeout: float = 5.0) -> TelegramNotifier:
+    return TelegramNotifier("ops", TOKEN, "-100123", url=url, poster=Poster(timeout, lambda: NOW), pace=0)
+
+
 #: All that tell over HTTP, and what their receivers answer when all is well.
 OVER_HTTP: dict[str, tuple[Callable[[str, float], Notifier], bytes]] = {
     "http": (http, b"whatever"),
     "slack": (slack, b"ok"),
     "slack bot": (bot, b'{"ok":true,"ts":"1.2"}'),
+    "teams": (teams, b""),
+    "google_chat": (google_chat, b'{"name":"spaces/A/messages/1"}'),
+    "telegram": (telegram, b'{"ok":true,"result":{"message_id":1}}'),
     "pagerduty": (pagerduty, b'{"status":"success","dedup_key":"i1"}'),
     "trello": (task(TrelloNotifier), b'{"id":"5abbe4b7ddc1b351ef961414"}'),
     "asana": (task(AsanaNotifier), b'{"data":{"gid":"12345"}}'),
@@ -103,6 +119,7 @@ IN_90_S = format_datetime(datetime.fromtimestamp(NOW / 1000 + 90, UTC), usegmt=T
 #: What the receiver does → the outcome's kind, a part of its reason, and the wait that it asked for.
 TABLE: list[tuple[str, web.Response | dict[str, Any] | bytes | None, type[Outcome], str, int | None]] = [
     ("200", answer(200), Sent, "", None),
+    ("202", answer(202), Sent, "", None),
     ("204", answer(204), Sent, "", None),
     ("302", answer(302, Location="http://127.0.0.1:9/"), Rejected, "HTTP 302: a redirect", None),
     ("400", answer(400), Rejected, "HTTP 400", None),
@@ -142,6 +159,8 @@ async def test_http_contract(
         kind, reason = Retry, "no answer within"  # here the body is part of the answer
     if isinstance(behaviour, web.Response) and behaviour.status == 204 and notifier != "http":
         kind, reason = Retry, " as "
+    if isinstance(behaviour, web.Response) and behaviour.status == 200 and notifier == "teams":
+        kind, reason = Retry, " as "  # a workflow answers 202
     async with AsyncExitStack() as stack:
         if isinstance(behaviour, bytes) or behaviour is None:
             url = await stack.enter_async_context(raw(behaviour))
@@ -294,31 +313,44 @@ async def test_the_console_writes_one_json_line() -> None:
 
 
 async def test_the_console_is_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    assert await build([ReceiverSettings(name="c", type="console")])["c"].send(delivery()) == Sent()
+    assert await build(having({"name": "c", "type": "console"}))["c"].send(delivery()) == Sent()
     captured = capsys.readouterr()
     assert captured.out == "" and "alert_fired" in captured.err
 
 
-def test_every_kind_of_the_settings_has_a_notifier() -> None:
-    assert set(NOTIFIERS) == set(get_args(ReceiverSettings.model_fields["type"].annotation))
+def test_every_kind_has_a_name_of_its_own_and_the_contract_of_those_over_http() -> None:
+    assert len(kinds()) >= len(BUILT_IN) and "" not in kinds()
+    assert {type_of(kind) for kind in BUILT_IN} == {name.partition(" ")[0] for name in OVER_HTTP} | {
+        "console",
+        "email",
+        "apprise",
+    }
 
 
 def test_all_problems_of_the_receivers_at_once_and_no_secret() -> None:
-    receivers = [
-        ReceiverSettings(name="a", type="http", url=SecretStr(f"ftp://{TOKEN}/")),
-        ReceiverSettings(name="b", type="http", url=SecretStr("https://example.com/"), secret=SecretStr(TOKEN)),
-        ReceiverSettings(name="c", type="console"),
-        ReceiverSettings(name="c", type="console"),
-        ReceiverSettings(name="d", type="http", url=SecretStr(f"http://[{TOKEN}/")),
+    receivers: list[dict[str, Any]] = [
+        {"name": "a", "type": "http", "url": f"ftp://{TOKEN}/"},
+        {"name": "b", "type": "http", "url": "https://example.com/", "secret": TOKEN},
+        {"name": "c", "type": "console"},
+        {"name": "c", "type": "console"},
+        {"name": "d", "type": "http", "url": f"http://[{TOKEN}/"},
+        {"name": "e", "type": "htp", "url": TOKEN},
+        {"name": "f", "type": "pagerduty", "routing_kye": TOKEN},
+        {"name": "g", "type": "slack", "token": TOKEN},
     ]
     with pytest.raises(ReceiverError) as error:
-        build(receivers)
+        build(having(*receivers))
     assert [problem.split(" (")[0] for problem in error.value.problems] == [
-        "receivers: a: url: not a URL",
-        "receivers: b: secret: cannot be used",
-        "receivers: 'c' is there twice",
-        "receivers: d: url: not a URL",
+        "receivers.0.url: not a URL",
+        "receivers.1.secret: cannot be used",
+        "receivers.3.name: is there twice",
+        "receivers.4.url: not a URL",
+        "receivers.5.type: there is no such type",
+        "receivers.6.routing_key: type pagerduty needs it",
+        "receivers.6.routing_kye: there is no such setting",
+        "receivers.7: a bot's token needs channel",
     ]
+    assert '(did you mean "http"?)' in str(error.value) and '(did you mean "routing_key"?)' in str(error.value)
     assert not leaks(str(error.value))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
+from agents.notifiers import google_chat, teams, telegram
 from agents.notifiers.console import ConsoleNotifier
 from agents.notifiers.email import compose
 from agents.notifiers.http import payload
@@ -31,6 +32,7 @@ from models.calendar import HOUR_MS
 from models.events.scalars import clean_text
 from models.fold import Record
 from stream.config.kpi_files import load_catalogue
+from tests.agents.chat_apis import FOUND, GOOGLE, TELEGRAM, Markup, card_complaints, chat_complaints
 from tests.agents.doubles import delivery
 from tests.alert_rules.test_watch import NOW, lead
 from vigie.rule_files import load_rules
@@ -102,6 +104,37 @@ def test_slack(told: list[Delivery]) -> None:
             for text in [text["text"] for text in texts] + [shown["text"]]:
                 harmless(text)
                 assert not re.search(r"<[^>]*\||<[!@#]|:large_green_circle:", text), text
+
+
+def test_chats(told: list[Delivery]) -> None:
+    """A card's runs know no markup; Google's and Telegram's texts are escaped HTML, in which Telegram finds nothing by itself."""
+    for one in told:
+        for memo in (None, "1"):
+            found = replace(one, memo=memo)
+            card = json.loads(teams.render(found))["attachments"][0]["content"]
+            assert card_complaints(card) == [] and not re.search(r'"(TextBlock|FactSet|Fact|Image|Media)"', json.dumps(card))
+            harmless("\n".join(shown(card)))
+            message = json.loads(google_chat.render(found))
+            assert chat_complaints(message) == []
+            marked = [Markup(text, GOOGLE) for text in shown(message["cardsV2"])]
+            body = telegram.render(found, answer=memo is not None)
+            marked.append(Markup(body["text"], TELEGRAM))
+            assert FOUND.findall(marked[-1].plain) == [] and "reply_markup" not in body
+            for text in marked:
+                harmless(text.plain)
+                assert text.links == []
+
+
+def shown(tree: Any) -> Iterator[str]:
+    """All texts of a card that are shown."""
+    if isinstance(tree, dict):
+        for name, value in tree.items():
+            yield from (
+                [value] if name in ("text", "title", "topLabel", "fallbackText") and isinstance(value, str) else shown(value)
+            )
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from shown(value)
 
 
 class Links(HTMLParser):

@@ -12,7 +12,6 @@ import pytest
 from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from agents.notifiers import ReceiverError, build
 from agents.notifiers.pagerduty import event
@@ -22,8 +21,7 @@ from alert_rules.tell.deliver_notifications import DeliverNotifications
 from alert_rules.tell.delivery import Action
 from alert_rules.tell.outcome import Rejected, Retry, Sent
 from alert_rules.tell.signed_links import LinkKey, Links
-from stream.config.settings import ReceiverSettings
-from tests.agents.doubles import ALERT, about, delivery, receiver
+from tests.agents.doubles import ALERT, about, delivery, having, receiver
 from tests.agents.slack_api import Slack, complaints, slack_api, texts
 from tests.alert_rules.readings import records
 
@@ -276,8 +274,8 @@ async def test_at_most_one_message_in_a_while() -> None:
 
 def test_what_cannot_be_used() -> None:
     with pytest.raises(ReceiverError) as error:
-        build([ReceiverSettings(name="s", type="slack", token=SecretStr("a\nb"), channel="C1"),
-               ReceiverSettings(name="t", type="slack", url=SecretStr("hooks.slack.com"))])  # fmt: skip
+        build(having({"name": "s", "type": "slack", "token": "a\nb", "channel": "C1"},
+                     {"name": "t", "type": "slack", "url": "hooks.slack.com"}))  # fmt: skip
     assert len(error.value.problems) == 2 and "a\nb" not in str(error.value) and "hooks" not in str(error.value)
 
 

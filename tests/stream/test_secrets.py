@@ -11,15 +11,17 @@ import yaml
 from pydantic import BaseModel, SecretStr
 from typer.testing import CliRunner
 
+from agents.notifiers import kinds
 from models.kpis.catalogue import CatalogueError
 from stream.config.kpi_files import load_catalogue
-from stream.config.settings import ReceiverSettings, Settings, SettingsError, load
+from stream.config.settings import Settings, SettingsError
 from stream.ingest.door import sources_of
 from stream.sources.crm.settings import SECRET_NAMES, SourceSettings
 from tests.stream.web.web import application, client
 from vigie.__main__ import app
 from vigie.instance import Instance
 from vigie.reload import Reloader
+from vigie.settings import load
 
 MARK = "hunter2-0123456789abcdef0123456789abcdef"
 
@@ -36,7 +38,12 @@ def secrets(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tup
                 yield from secrets(part, (*above, name, *(["[]"] if "list" in str(annotation) else [])))
 
 
-PATHS = [*secrets(Settings), *[("sources", "hubspot", name) for name in ("secrets", "password", "token", *SECRET_NAMES)]]
+RECEIVERS = sorted({path for kind in kinds().values() for path in secrets(kind, ("receivers", "[]"))})
+PATHS = [
+    *secrets(Settings),
+    *RECEIVERS,
+    *[("sources", "hubspot", name) for name in ("secrets", "password", "token", *SECRET_NAMES)],
+]
 #: Sources are read at the start only, and are all of one section.
 LIVE = [path for path in PATHS if path[0] != "sources"]
 
@@ -89,9 +96,7 @@ def test_there_are_secrets_to_walk() -> None:
     assert len(PATHS) >= 25
     assert ("receivers", "[]", "signing_secret") in PATHS
     assert ("web", "links", "keys", "[]", "key") in PATHS
-    assert {name for name, field in ReceiverSettings.model_fields.items() if "Secret" in str(field.annotation)} <= {
-        path[-1] for path in PATHS
-    }
+    assert {"url", "secret", "token", "routing_key", "password", "key"} <= {path[-1] for path in RECEIVERS}
     assert "token" in SourceSettings.model_fields
 
 

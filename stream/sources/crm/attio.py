@@ -6,7 +6,7 @@ arrived. Objects have ids of their own in every workspace: ``sources.<name>.obje
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from models.events.refused import Reason
 from models.events.scalars import shown
@@ -21,6 +21,15 @@ _SLUGS = {"deals": "deal", "people": "lead"}
 _KINDS = {"record.created": "created", "record.updated": "updated", "record.deleted": "deleted", "record.merged": "merged"}
 
 
+class AttioSettings(SourceSettings):
+    """What else may be set for Attio."""
+
+    objects: dict[str, Literal["deal", "lead", "ignore"]] = {}
+    """Object ids, by what they are here."""
+    lead_lists: tuple[str, ...] = ()
+    """Lists whose entries are the leads; without any, all records of the objects that are leads."""
+
+
 def verify(request: Request, settings: SourceSettings) -> None:
     """Check the signature, in the header of today or in that of old."""
     keys = keys_of(settings)
@@ -29,7 +38,7 @@ def verify(request: Request, settings: SourceSettings) -> None:
         raise NotAuthentic(Doubt.BAD_SIGNATURE, f"header {SIGNATURE}: not the signature of this body and secret")
 
 
-def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
+def read(request: Request, settings: AttioSettings) -> Iterator[Item]:
     """Yield what each event tells; one that is unusable does not spoil the others."""
     body = mapping(parse(request.body), "body")
     notes = body.get("events") if "events" in body else [body]
@@ -42,7 +51,7 @@ def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
             yield error
 
 
-def _event(note: Mapping[str, Any], id: str, request: Request, settings: SourceSettings) -> Item:
+def _event(note: Mapping[str, Any], id: str, request: Request, settings: AttioSettings) -> Item:
     kind, ids = note.get("event_type"), mapping(note.get("id"), "id")
     if not isinstance(kind, str):
         raise Unusable(Reason.INVALID_DATA, f"event_type: found {shown(kind)}, accepted is text as in record.created")
@@ -66,4 +75,6 @@ def _event(note: Mapping[str, Any], id: str, request: Request, settings: SourceS
     return event(settings, "attio", f"{room}.{what}", subject, request.received_at, id)
 
 
-ADAPTER = Adapter("attio", verify, read, needs=("secrets",), credentials=("authorization", SIGNATURE, LEGACY))
+ADAPTER = Adapter(
+    "attio", verify, read, needs=("secrets",), credentials=("authorization", SIGNATURE, LEGACY), settings=AttioSettings
+)

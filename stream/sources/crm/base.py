@@ -129,17 +129,20 @@ class Adapter:
     ``read`` yields items, and may raise :class:`Unusable` for the whole request, or :class:`NotAuthentic` where a part of the
     proof is too dear to be looked at before it is known who sends.
     ``answer`` gives the content type and body that the sender wants to see; ``scrub`` removes credentials from a body that is
-    kept; ``credentials`` are the headers that hold any.
+    kept; ``credentials`` are the headers that hold any. ``settings`` is what ``sources.<name>`` takes, and what the functions
+    are given; ``signs_address`` says that a signature covers the address that was called, which ``web.public_url`` tells.
     """
 
     name: str
-    verify: Callable[[Request, SourceSettings], int | None]
-    read: Callable[[Request, SourceSettings], Iterable[Item]]
+    verify: Callable[[Request, Any], int | None]
+    read: Callable[[Request, Any], Iterable[Item]]
     needs: tuple[str, ...]
     credentials: tuple[str, ...] = ("authorization",)
     answer: Callable[[bool], tuple[str, bytes]] = _nothing
     scrub: Callable[[bytes], bytes] = _same
-    early: Callable[[Request, SourceSettings], object] | None = None
+    early: Callable[[Request, Any], object] | None = None
+    settings: type[SourceSettings] = SourceSettings
+    signs_address: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Where the v3 header is present it decides: a request that fails it is not tried 
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from models.events.refused import Reason
 from models.events.scalars import shown
@@ -99,7 +99,14 @@ def decoded(url: str) -> str:
     return _ENCODED.sub(lambda found: _DECODED[found[0].upper()], url)
 
 
-def verify(request: Request, settings: SourceSettings) -> int | None:
+class HubSpotSettings(SourceSettings):
+    """What else may be set for HubSpot."""
+
+    signatures: tuple[Literal["v1", "v2", "v3"], ...] = ("v3",)
+    """The versions that are taken. v2 and v1 have no time: a request that was seen once can be sent again for ever."""
+
+
+def verify(request: Request, settings: HubSpotSettings) -> int | None:
     """Check the newest signature that the request carries."""
     keys, age = keys_of(settings), None
     if V3 in request.headers:
@@ -128,7 +135,7 @@ def _utf8(text_: str) -> bytes:
     return text_.encode("utf-8", "surrogatepass")
 
 
-def _allow(version: str, settings: SourceSettings) -> None:
+def _allow(version: str, settings: HubSpotSettings) -> None:
     if version not in settings.signatures:
         raise NotAuthentic(Doubt.UNKNOWN_VERSION, f"signature {version}: not among the ones that are set")
 
@@ -299,4 +306,12 @@ def _event(
     return event(settings, "hubspot", kind, subject, _at(note), event_id("hubspot", *id), data)
 
 
-ADAPTER = Adapter("hubspot", verify, read, needs=("secrets",), credentials=("authorization", V3, OLD))
+ADAPTER = Adapter(
+    "hubspot",
+    verify,
+    read,
+    needs=("secrets",),
+    credentials=("authorization", V3, OLD),
+    settings=HubSpotSettings,
+    signs_address=True,
+)

@@ -7,11 +7,11 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from models.events import leads
 from models.events.catalogue import STRUCTS
-from stream.config.problems import near, path_of, problems_of
+from stream.config.problems import near
 from stream.sources.crm.mapping import WebhookMapping
 
 #: What the senders call the thing that signs: all of them are ``secrets`` here.
@@ -53,7 +53,10 @@ class Stage(_Part):
 
 
 class SourceSettings(_Part):
-    """The settings of one source. Secrets may be several at a time, so that they can be changed without a gap."""
+    """The settings of one source. Secrets may be several at a time, so that they can be changed without a gap.
+
+    An adapter that has settings of its own declares a subclass.
+    """
 
     adapter: str | None = None
     """The kind of sender; without it, the source's own name."""
@@ -65,8 +68,6 @@ class SourceSettings(_Part):
     token: SecretStr | None = None
     """For senders that cannot sign: ``Authorization: Bearer …``, or ``?token=…`` in the address."""
     organization_id: str | None = None
-    signatures: tuple[Literal["v1", "v2", "v3"], ...] = ("v3",)
-    """HubSpot: the versions that are taken. v2 and v1 have no time: a request that was seen once can be sent again for ever."""
     public_url: str | None = None
     """Scheme and host (and a proxy's prefix) of the address that the sender calls; without it, ``web.public_url``."""
     tolerance_seconds: int = Field(300, ge=1, le=3600)
@@ -85,8 +86,6 @@ class SourceSettings(_Part):
     """More of the CRM's fields, by the attribute they are: ``{deal_region__c: region}``."""
     events: dict[str, str] = {}
     """Segment, RudderStack: names of track calls, by the type of event they are."""
-    objects: dict[str, Literal["deal", "lead", "ignore"]] = {}
-    """Attio: object ids, by what they are here."""
     lead_statuses: dict[str, Literal["contacted", "mql", "sql", "converted", "disqualified", "open"]] = {}
     deal_statuses: dict[str, Literal["open", "won", "lost", "deleted"]] = {}
     """Pipedrive: words for a deal's status that are not known."""
@@ -94,8 +93,6 @@ class SourceSettings(_Part):
     """Pipedrive: which of its two objects are the leads."""
     lead_when: Literal["always"] | dict[str, tuple[str, ...]] | None = None
     """Which contacts are leads: those with one of these values in one of these fields (``"*"``: any); None: the adapter's own."""
-    lead_lists: tuple[str, ...] = ()
-    """Attio: lists whose entries are the leads; without any, all records of the objects that are leads."""
     names: Literal["all", "deals", "none"] = "all"
     """Which names go on: also those of people (leads), only those of deals and accounts, or none."""
     mapping: WebhookMapping | None = None
@@ -169,6 +166,11 @@ class SourceSettings(_Part):
         """The secrets as bytes."""
         return tuple(secret.get_secret_value().encode("utf-8", "surrogatepass") for secret in self.secrets)
 
+    @property
+    def verifiable(self) -> bool:
+        """Whether there is anything to verify requests by."""
+        return bool(self.keys or self.password or self.token or self.organization_id)
+
     @cached_property
     def zone(self) -> ZoneInfo:
         """Where the CRM's days begin."""
@@ -219,12 +221,3 @@ def overridden(tree: Mapping[str, Any], by: Mapping[str, Any]) -> dict[str, Any]
     secrets = {"secrets", *SECRET_NAMES}
     kept = {name: value for name, value in tree.items() if not (name in secrets and secrets & by.keys())}
     return kept | dict(by)
-
-
-def parse_settings(name: str, tree: Mapping[str, Any]) -> SourceSettings:
-    """Return the settings of the source ``name``; raise :class:`SourceProblem`."""
-    try:
-        return SourceSettings.model_validate(tree)
-    except ValidationError as error:
-        problems = [f"{path_of(('sources', name, *loc))}: {text}" for loc, text in problems_of(error, SourceSettings)]
-    raise SourceProblem(problems)

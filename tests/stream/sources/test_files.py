@@ -1,7 +1,7 @@
 """What every file format keeps to, whatever it is; a new format adds its sample here and nothing else."""
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -10,11 +10,13 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from models.events.catalogue import Event
 from stream.sources.files import FORMATS, FileEvent, FileReject, ReadOptions, SourceFileError, read_file
 from stream.sources.files.base import Dated, by_time, read_csv
 from stream.sources.files.text import open_bytes
+from vigie.__main__ import app
 
 Sample = tuple[Path, ReadOptions]
 
@@ -205,3 +207,20 @@ def test_sorting_on_disk_equals_sorting_in_memory(times: list[int], chunk: int) 
 def test_rejects_pass_the_sort_at_once() -> None:
     reject = FileReject(3, "why")
     assert list(by_time([Dated(2, 1, "b"), reject, Dated(1, 2, "a")])) == [reject, Dated(1, 2, "a"), Dated(2, 1, "b")]
+
+
+def test_a_format_is_one_function_and_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A throw-away one, entered where formats are: commands know it, and its events are published."""
+
+    def lines(path: Path, options: ReadOptions) -> Iterator[FileEvent | FileReject]:
+        for number, text in enumerate(path.read_text("utf-8").splitlines(), 1):
+            event = {"specversion": "1.0", "id": text, "source": "files/mine", "type": "lead.created", "subject": text}
+            yield FileEvent(number, event | {"time": "2026-01-01T00:00:00Z", "data": {}})
+
+    monkeypatch.setitem(FORMATS, "mine", lines)
+    file = tmp_path / "leads.txt"
+    file.write_text("L1\nL2\n")
+    assert [item.event["subject"] for item in read_file(file, "mine") if isinstance(item, FileEvent)] == ["L1", "L2"]
+    for command in ("publish", "replay"):
+        result = CliRunner().invoke(app, [command, str(file), "--format", "nothing"])
+        assert result.exit_code == 2 and "mine" in result.stderr, command
