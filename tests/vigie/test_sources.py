@@ -17,7 +17,7 @@ from stream.sources.crm import ADAPTERS, SourceProblem, adapter_of, parse_settin
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, SENDERS
 from tests.stream.sources.crm.vectors import FOLDER
-from vigie import dead_letters
+from vigie import redrive
 from vigie.sources import app
 
 RUN = CliRunner()
@@ -105,17 +105,17 @@ def test_a_request_is_read_again_with_the_settings_of_now() -> None:
     assert verdict.unusable
     kept = read_letter(letter(Source("eu", adapter, settings), request, verdict, NOW).value)
     Path("vigie.yaml").write_text("sources: {eu: {adapter: hubspot}}\n")
-    events, (still,) = dead_letters._webhook(kept, None)
+    events, (still,) = redrive._webhook(kept, load())
     assert (events, still.reason, still.detail) == ([], kept.reason, kept.detail)
     mended = SENDERS["hubspot"].sign(SENDERS["hubspot"].body)
     whole = read_letter(letter(Source("eu", adapter, settings), s_request(mended), verdict, NOW).value)
-    events, unusable = dead_letters._webhook(whole, None)
+    events, unusable = redrive._webhook(whole, load())
     assert not unusable and tuple(event["type"] for event in events) == SENDERS["hubspot"].types
     first = receive(adapter, s_request(mended), settings)
     assert [event["id"] for event in events] == [event["id"] for event in first.events]
     Path("vigie.yaml").write_text("{}\n")
     with pytest.raises(SourceProblem, match="accepted: hubspot"):
-        dead_letters._webhook(whole, None)
+        redrive._webhook(whole, load())
 
 
 def s_request(vector: s.Vector) -> Any:
@@ -168,7 +168,8 @@ def test_the_list_says_what_the_pages_of_a_site_need(monkeypatch: pytest.MonkeyP
     tree = {"sites": {"shop": {"key": "shop-4f7a2c91", "origins": ["https://www.example.com"]}}}
     environment = {"VIGIE_COLLECT": json.dumps(tree), "VIGIE_WEB__PUBLIC_URL": "https://vigie.example.com/"}
     result = RUN.invoke(app, ["list"], env=environment)
-    assert '<script defer src="https://vigie.example.com/vigie.js" data-site="shop-4f7a2c91"></script>' in result.stdout
+    tag = '<script defer src="https://vigie.example.com/vigie.js" data-site="shop-4f7a2c91"></script>'
+    assert tag in " ".join(result.stdout.split()), "where a line is broken HTML does not mind"
 
 
 def test_the_doctor_says_what_is_missing() -> None:
