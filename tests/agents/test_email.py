@@ -60,7 +60,7 @@ class Post:
         assert isinstance(envelope.content, bytes)
         if self.data.startswith("2"):
             self.bodies.append(envelope.content)
-            self.mails.append(email.message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
+            self.mails.append(email.message_from_bytes(envelope.content, policy=policy.default))
         return self.data
 
 
@@ -83,8 +83,8 @@ async def post(auth: bool = False, **behaviour: Any) -> AsyncIterator[Post]:
 
 
 def mailer(port: int, **more: Any) -> EmailNotifier:
-    return EmailNotifier("boss", "127.0.0.1", SENDER, ["Ann <ann@example.com>", "bob@example.com"],
-                         port=port, **({"tls": "none", "timeout": 5.0} | more))  # fmt: skip
+    more = {"tls": "none", "timeout": 5.0, **more}
+    return EmailNotifier("boss", "127.0.0.1", SENDER, ["Ann <ann@example.com>", "bob@example.com"], port=port, **more)
 
 
 def first(**changes: Any) -> Delivery:

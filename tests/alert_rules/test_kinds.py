@@ -63,8 +63,15 @@ CHANGE = {"change": {"below": "-30%", "clear_above": "-20%"}, "moment": {"value"
 
 def past(value: float | None, now: float | None = None, **more: Any) -> dict[str, Any]:
     """A reading's fields for a change: what it is now, and what it was."""
-    fields = {"kpi": "revenue", "segment": {}, "unit": "money", "numerator": None, "denominator": None, "currency": "EUR"}
-    return fields | {"value": now, "against": {"previous": {"value": value} | more}}
+    fields: dict[str, Any] = {
+        "kpi": "revenue",
+        "segment": {},
+        "unit": "money",
+        "numerator": None,
+        "denominator": None,
+        "currency": "EUR",
+    }
+    return {**fields, "value": now, "against": {"previous": {"value": value} | more}}
 
 
 def run_through(one: Rule, *steps: tuple[float, dict[str, Any]], base: int = BASE) -> tuple[list[str], list[Transition]]:
@@ -73,7 +80,8 @@ def run_through(one: Rule, *steps: tuple[float, dict[str, Any]], base: int = BAS
     said: list[Transition] = []
     for minutes, fields in steps:
         at = base + round(minutes * MINUTE_MS)
-        seen = replace(reading(minutes, None, None), **{"at": at, "start": at, "kpi": one.kpi, "segment": {}} | fields)
+        fields = {"at": at, "start": at, "kpi": one.kpi, "segment": {}, **fields}
+        seen = replace(reading(minutes, None, None), **fields)
         state, transitions = evaluate(one, state if state is None else decode_state(encode_state(state)), seen)
         states.append(describe(state))
         said += transitions

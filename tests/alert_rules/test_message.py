@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -77,7 +78,7 @@ def test_an_owners_figure_names_the_owner() -> None:
 
 def test_titles() -> None:
     at_once = rule(**{"for": 0, "by": None, "summary": "{segment}"})
-    total = {"segment": {}}
+    total: dict[str, Any] = {"segment": {}}
     state, (fired,) = evaluate(at_once, None, reading(0, 0.19, **total))
     state, (up,) = evaluate(at_once, state, reading(1, 0.1, **total))
     _, (resolved,) = evaluate(at_once, state, reading(2, 0.5, **total))

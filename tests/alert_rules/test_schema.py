@@ -39,7 +39,7 @@ def test_time_may_be_written_as_a_duration() -> None:
 
 FIRES = {"name": "f", "timeline": [{"at": "0m", "value": 0.1, "sample": 20, "expect": "pending"},
                                    {"at": "30m", "value": 0.1, "sample": 20, "expect": "critical"}]}  # fmt: skip
-SILENT = {"name": "s", "timeline": [{"at": "0m", "value": 0.3, "expect": "inactive"}]}
+SILENT: dict[str, Any] = {"name": "s", "timeline": [{"at": "0m", "value": 0.3, "expect": "inactive"}]}
 
 
 def moment(**changes: Any) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -240,7 +241,8 @@ def test_workers_web_and_producers_with_the_rules_of_the_page(secured: Secured, 
     ],
 )
 def test_doctor_says_what_a_broker_refuses(wrong: dict[str, str], said: str, secured: Secured, tmp_path: Path) -> None:
-    site = Installation(secured.broker.bootstrap, PREFIX, tmp_path, **(secured.settings("vigie-worker") | wrong))
+    given: dict[str, Any] = secured.settings("vigie-worker") | wrong
+    site = Installation(secured.broker.bootstrap, PREFIX, tmp_path, **given)
     if wrong.get("KAFKA__SSL_CA") == "":
         del site.settings["VIGIE_KAFKA__SSL_CA"]
     result = site.vigie("doctor")

@@ -63,11 +63,8 @@ def test_what_a_formula_comes_to(text: str, value: int | Fraction) -> None:
 def test_the_outermost_division_is_taken_apart() -> None:
     formula = parse("100 * (nps_promoters - nps_detractors) / nps_answers")
     assert formula.denominator is not None
-    assert (formula.scale, formula.numerator.text, formula.denominator.text) == (
-        100,
-        "nps_promoters - nps_detractors",
-        "nps_answers",
-    )
+    assert formula.scale == 100
+    assert (formula.numerator.text, formula.denominator.text) == ("nps_promoters - nps_detractors", "nps_answers")
     assert formula.folds == {"customers"}
 
 

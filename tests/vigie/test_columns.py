@@ -7,7 +7,7 @@ import pytest
 from click import unstyle
 
 from tests.vigie.test_alerts import ALERT, ask
-from vigie import backtest, publish
+from vigie import publish
 from vigie.backtest import _print
 from vigie.common import wrapped
 from vigie.doctor import _line, warn
@@ -62,7 +62,7 @@ def test_backtest(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_log_hears_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(publish, "_SAID_EVERY", 0.0)
-    with backtest.progress_bar() as progress:
+    with publish.progress_bar() as progress:
         task = progress.add_task("judging", total=None, rate="")
         progress.update(task, completed=24_000, rate="at 2025-01-27")
     assert "judging: 24,000 at 2025-01-27" in capsys.readouterr().err

@@ -94,9 +94,9 @@ class Prompt(Stuck):
 
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    made = type("Made", (Prompt,), {"made": [], "batches": []})
-    monkeypatch.setattr(stream.lane, "Writer", made)
-    return made.batches
+    batches: list[Any] = []
+    monkeypatch.setattr(stream.lane, "Writer", type("Made", (Prompt,), {"made": [], "batches": batches}))
+    return batches
 
 
 async def test_what_is_folded_while_the_snapshot_is_taken_is_in_the_next_one(batches: list[Any]) -> None:

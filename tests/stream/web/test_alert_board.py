@@ -1,3 +1,5 @@
+from typing import Any
+
 import orjson
 import pytest
 
@@ -5,7 +7,7 @@ from models.fold import Record
 from stream.web.alert_board import AlertBoard
 
 
-def record(incident: str, after: str, severity: str = "warn", since: str = "2026-11-19T12:00:00Z", **more) -> Record:
+def record(incident: str, after: str, severity: str = "warn", since: str = "2026-11-19T12:00:00Z", **more: Any) -> Record:
     body = {
         "type": "transition",
         "incident": incident,
@@ -23,15 +25,22 @@ def record(incident: str, after: str, severity: str = "warn", since: str = "2026
 def shown(*records: Record) -> AlertBoard:
     """Return a board that has read these."""
     board = AlertBoard()
-    fold = board.spec().make(0)
+    fold: Any = board.spec().make(0)
     fold.fold(records)
     fold.live()
     return board
 
 
+def standing(board: AlertBoard) -> list[dict[str, Any]]:
+    """The alerts of a board that has all of them."""
+    alerts = board.current()
+    assert alerts is not None
+    return alerts
+
+
 def test_the_last_transition_counts_and_an_ended_incident_goes():
     board = shown(record("a", "pending"), record("a", "firing", "critical"), record("b", "firing"), record("b", "inactive"))
-    (alert,) = board.current()
+    (alert,) = standing(board)
     assert (alert["id"], alert["state"], alert["severity"]) == ("a", "firing", "critical")
     assert alert["summary"] == "Win rate is 14 %"
     assert board.incidents() == {"a"}
@@ -44,7 +53,7 @@ def test_gravest_then_oldest_first():
         record("old", "firing"),
         record("grave", "firing", "critical", since="2026-11-19T14:00:00Z"),
     )
-    assert [alert["id"] for alert in board.current()] == ["grave", "old", "young", "pending"]
+    assert [alert["id"] for alert in standing(board)] == ["grave", "old", "young", "pending"]
 
 
 @pytest.mark.parametrize(
@@ -52,7 +61,7 @@ def test_gravest_then_oldest_first():
 )
 def test_what_is_no_transition_is_passed_over(body):
     board = shown(record("a", "firing"), Record("alerts", 0, 1, 0, None, body, ()))
-    assert len(board.current()) == 1
+    assert len(standing(board)) == 1
 
 
 def act(incident: str, what: str, by: str = "ada") -> Record:
@@ -69,19 +78,19 @@ def test_who_takes_care_of_it_is_shown_until_it_is_taken_back_or_becomes_critica
         ([act("a", "ack"), act("a", "unack")], None),
         ([act("a", "ack"), record("a", "firing", "critical")], None),
     ):
-        (alert,) = shown(record("a", "firing"), *records).current()
+        (alert,) = standing(shown(record("a", "firing"), *records))
         assert alert["acknowledged"] == expected
 
 
 def test_an_assignment_is_read_aside_and_shown_once_it_is_whole():
     board = AlertBoard()
     assert board.current() is None and board.incidents() is None
-    first, second = board.spec().make(0), None
+    first: Any = board.spec().make(0)
     first.fold([record("a", "firing")])
     assert board.current() is None  # not the first of many
     first.live()
     assert board.incidents() == {"a"}
-    second = board.spec().make(0)
+    second: Any = board.spec().make(0)
     second.fold([record("b", "firing")])
     assert board.incidents() == {"a"}
     second.live()

@@ -35,7 +35,7 @@ class Ship:
         """Without a company of its own it shows the one that is shared, which must be left as it is. ``web`` are settings."""
         self.acme = acme or company()
         self.status: dict = {"state": "running", "partitions": {"roll-kpis": [0]}}
-        self.alerts: list[dict] | None = []
+        self.alerts: Any = []  # None where they are not known
         self.acts: list[tuple[str, str, str]] = []
         self.port = 0
         self.listening: Listening | None = None
@@ -276,7 +276,7 @@ async def test_a_closed_page_is_forgotten():
     ship = Ship()
     await ship.start()
     assert ship.listening is not None
-    app = ship.listening._server.config.app
+    app: Any = ship.listening._server.config.app
     live = app.state.vigie.live
     try:
         async with browser() as page:

@@ -17,8 +17,7 @@ from models.events.decode import decode
 from stream.metrics import Metrics
 from stream.seen import InMemory
 from stream.settings import Settings, SettingsError, load
-from stream.web import bucket, collect
-from stream.web.app import page
+from stream.web import bucket, collect, page
 from stream.web.collect import BODY_LIMIT, Collector
 from tests.stream.web.test_webhooks import Written
 

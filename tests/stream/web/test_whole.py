@@ -1,5 +1,7 @@
 """Is a number ever made of a part of the view: while it is read back, taken over, or built anew?"""
 
+from typing import Any
+
 import pytest
 
 from agents.roll_kpis import Roller
@@ -38,7 +40,7 @@ class Taken:
                 count()
                 yield reading
 
-        self.board.source.read, self.board.source.busiest = counted, counted_each
+        vars(self.board.source).update(read=counted, busiest=counted_each)
 
 
 @pytest.mark.parametrize("query", ["kpis?window=24h,7d", "kpis?window=7d&by=source", "trend?window=7d"])
@@ -97,13 +99,13 @@ def test_a_view_is_built_aside_and_changes_hands_on_the_loop():
             return None
         return sales["value"]
 
-    first = spec.make(0)
+    first: Any = spec.make(0)
     first.fold([won(partition, today) for partition in range(4)])
     assert seen() is None
     first.live()
     assert seen() == 40
     before = roller.view
-    second = spec.make(0)  # in the restoring thread
+    second: Any = spec.make(0)  # in the restoring thread
     second.fold([won(0, today)])
     assert seen() is None
     assert before.live and before is not roller.view  # who is in the middle of reading it has it whole
