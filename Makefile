@@ -4,8 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 SECONDS ?= 30
-# Test files run beside each other, each file's tests in their order: one process a core, with brokers of its own.
-JOBS ?= auto
+# Test files run beside each other, each file's tests in their order. Many wait for brokers and browsers, so there are two
+# processes more than cores, and those files begin first (tests/conftest.py).
+JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
+# Some thirty processes are started: what they compile is kept, whatever the environment says.
+KEEP := env -u PYTHONDONTWRITEBYTECODE
 ZONES := America/New_York Europe/Paris Asia/Kathmandu Australia/Lord_Howe
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 # Everything that is installed is what requirements/ says, to the byte: versions and hashes. `make lock` writes them anew.
@@ -41,7 +44,7 @@ run: $(VENV)/.run ## Run everything in one process with simulated sales: page an
 	$(BIN)/vigie up --demo
 
 test: $(VENV)/.dev ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(KEEP) $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25
 
 check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert rules and their tests, webhook vectors
 	$(BIN)/ruff format --check .

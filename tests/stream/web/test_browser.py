@@ -15,7 +15,7 @@ from stream.web.operate import Operations
 from stream.web.operators import Operators
 from stream.web.server import Listening, serve
 from tests.browser import Page, browser
-from tests.stream.demo import Company, company
+from tests.stream.demo import Company, company, fresh
 from tests.stream.web.web import ALERT, application, board
 from tests.tools import eventually, program
 
@@ -94,7 +94,7 @@ async def test_the_page_fits_and_asks_nobody_else(width, dark):
 
 
 async def test_numbers_move_without_a_reload():
-    async with opened(Company()) as (ship, page):
+    async with opened(fresh()) as (ship, page):
         before = await page.run(VALUE.format("Sessions"))
         assert before not in (None, "—")
         for _ in range(3):
@@ -120,7 +120,7 @@ async def test_the_language_is_switched():
 
 async def test_a_segments_name_is_text_and_never_markup():
     evil = "<img src=x onerror=document.title='pwned'>"
-    async with opened(Company()) as (ship, page):
+    async with opened(fresh()) as (ship, page):
         ship.acme.view.put(
             f"deals:9:d:{ship.acme.business.calendar.day(ship.acme.now) - 1}:source={evil}".encode(), b'{"deals_won":999}'
         )
@@ -264,7 +264,7 @@ async def test_the_page_comes_back_after_a_restart():
 
 
 async def test_restoring_is_said():
-    async with opened(Company()) as (ship, page):
+    async with opened(fresh()) as (ship, page):
         ship.status["state"] = "restoring"
         ship.acme.view.live = False
         await page.until("document.body.dataset.state === 'restoring'")

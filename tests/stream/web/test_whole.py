@@ -12,7 +12,7 @@ from stream.cache import Publisher, Snapshots
 from stream.catalogue import load_catalogue
 from stream.metrics import Metrics
 from stream.web.board import Unavailable, ViewSource
-from tests.stream.demo import NOW, Company
+from tests.stream.demo import NOW, fresh
 from tests.stream.web.web import application, board, client
 
 
@@ -20,7 +20,7 @@ class Taken:
     """A company whose view is taken away while a question is being answered: after ``reads`` slices, or readings of a segment."""
 
     def __init__(self, reads: int) -> None:
-        self.acme = Company(seed=8)
+        self.acme = fresh(8)
         self.left = reads
         self.board = board(self.acme)
         read, busiest = self.board.source.read, self.board.source.busiest
