@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 SECONDS ?= 30
+EVERY ?= 1
+FILES ?= models/kpis/survival.py models/kpis/stays.py models/kpis/formula.py
 # Test files run beside each other, each file's tests in their order. Many wait for brokers and browsers, so there are two
 # processes more than cores, and those files begin first (tests/conftest.py).
 JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
@@ -17,7 +19,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench chaos oracle models docs lock audit sbom clean
+.PHONY: help run test check mutants format bench chaos oracle models docs lock audit sbom clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -55,6 +57,9 @@ check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert
 	$(BIN)/vigie rules check
 	set -e; for zone in UTC $(ZONES); do VIGIE_BUSINESS__TIMEZONE=$$zone $(BIN)/vigie rules test; done
 	$(BIN)/vigie sources conformance
+
+mutants: $(VENV)/.dev ## Would the tests notice a fault? make mutants FILES="models/panes.py" EVERY=10 (each tenth fault)
+	$(KEEP) $(BIN)/python -m bench.mutants $(FILES) --every $(EVERY) --survivors
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .

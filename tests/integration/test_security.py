@@ -106,7 +106,7 @@ def secured(kafka_jars: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     advertised = ",".join(f"{name}://127.0.0.1:{port}" for name, port in listeners.items())
     login = "org.apache.kafka.common.security.{}LoginModule required"
     accounts = " ".join(f'user_{user}="{PASSWORD}"' for user in USERS)
-    store = {
+    store: dict[str, Any] = {
         "ssl_keystore_type": "PEM",
         "ssl_keystore_location": str(folder / "broker-both.pem"),
         "ssl_truststore_type": "PEM",
