@@ -23,7 +23,7 @@ from models.learners.conversion import Conversion
 from models.learners.deal_model import HORIZON
 from models.learners.evaluation import Answer, DealEvaluation, measures
 from models.learners.features import CATEGORIES, NUMBERS
-from stream.settings import load
+from stream.config.settings import load
 from vigie.models import History
 
 REFITS = 8

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODELS = ("test_partition", "test_roll", "test_view", "test_visitors", "test_whole", "test_states", "test_default_currency")
 #: The tests that answer for a file, quick ones; a folder stands for all files in it that are not named.
 TESTS: dict[str, tuple[str, ...]] = {
-    "models/panes.py": tuple(f"tests/models/{name}.py" for name in (*MODELS, "test_time", "test_boundaries", "test_panes")),
+    "models/panes/store.py": tuple(f"tests/models/{name}.py" for name in (*MODELS, "test_time", "test_boundaries", "test_panes")),
     "models/folds": tuple(f"tests/models/{name}.py" for name in (*MODELS, "test_whole", "test_evolve")),
     "models/kpis/survival.py": ("tests/models/test_stays.py",),
     "models/kpis/stays.py": ("tests/models/test_stays.py",),

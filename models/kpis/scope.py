@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from models.calendar import DAY_MS, HOUR_MS, Grain
-from models.view import View
-from models.windows import Span, Window
+from models.panes.view import View
+from models.panes.windows import Span, Window
 
 _NONE: Mapping[int, int] = {}
 

@@ -16,10 +16,10 @@ from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers.http import HttpNotifier
 from alert_rules.alerting import everything_to
-from stream.app import Engine
-from stream.embedded import EmbeddedBroker
-from stream.options import EAGER, EngineOptions
-from stream.topics import create, declared
+from stream.engine.app import Engine
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EAGER, EngineOptions
+from stream.engine.topics import create, declared
 from tests.agents.doubles import Receiver, receiver
 from tests.alert_rules.readings import reading, rule
 
@@ -51,8 +51,8 @@ class Running:
             lane_intervals={evaluate_alerts.LANE: EAGER, dispatch_alerts.LANE: EAGER, deliver_notifications.LANE: EAGER},
         )
         self.engine = Engine(self.options, [self.evaluator.spec(), self.dispatcher.spec(), self.deliverer.spec()])
-        self.evaluator.owned = lambda: self.engine.driver.fold_of(evaluate_alerts.NAME, 0)
-        self.deliverer.owned = lambda: self.engine.driver.fold_of(deliver_notifications.NAME, 0)
+        vars(self.evaluator)["owned"] = lambda: self.engine.driver.fold_of(evaluate_alerts.NAME, 0)
+        vars(self.deliverer)["owned"] = lambda: self.engine.driver.fold_of(deliver_notifications.NAME, 0)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
 
 

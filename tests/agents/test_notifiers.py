@@ -29,8 +29,8 @@ from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, T
 from alert_rules.outbox import DeliverNotifications
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from models.events.dead_letter import decode
+from stream.config.settings import ReceiverSettings
 from stream.metrics import Metrics
-from stream.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery, raw, receiver
 from tests.alert_rules.readings import records
 
@@ -192,7 +192,7 @@ async def test_no_secret_in_dead_letters_records_metrics_or_logs(
         deliverer = Deliverer({"ops": make(server.url, 5.0)})
         fold = deliverer.spec().make(0)
         assert isinstance(fold, DeliverNotifications)
-        deliverer.owned = lambda: fold
+        vars(deliverer)["owned"] = lambda: fold
         fold.patience = 0 if status == 503 else fold.patience
         fold.fold(records("outbox", ALERT | {"type": "message", "receivers": ["ops"]}))
         fold.changes()

@@ -10,7 +10,8 @@ from tests.vigie.test_alerts import ALERT, ask
 from vigie import publish
 from vigie.backtest import _print
 from vigie.common import wrapped
-from vigie.doctor import _line, warn
+from vigie.doctor import _line
+from vigie.findings import warn
 
 
 @pytest.fixture(autouse=True)

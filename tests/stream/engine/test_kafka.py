@@ -17,10 +17,10 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 
 from bench import learning
 from models.fold import Record
-from stream.chunks import Ownership
-from stream.errors import EngineStopped, Fenced
-from stream.options import FoldSpec, wall_clock
-from stream.topics import check, create, summary
+from stream.engine.chunks import Ownership
+from stream.engine.errors import EngineStopped, Fenced
+from stream.engine.options import FoldSpec, wall_clock
+from stream.engine.topics import check, create, summary
 from tests.kafka_broker import ROOT, KafkaBroker
 from tests.stream.engine.counting import Adder, adder, latest
 from tests.stream.engine.running import Site, until
@@ -193,7 +193,7 @@ async def test_a_worker_process_that_ends_in_the_middle_loses_and_doubles_nothin
 ) -> None:
     from bench import small_job
 
-    topics = {"application": "crash", "topics": small_job.TOPICS, "partitions": 4}
+    topics: dict[str, Any] = {"application": "crash", "topics": small_job.TOPICS, "partitions": 4}
     site = Site(kafka.bootstrap, small_job.specs(), prefix=prefix, **topics)
     events = list(small_job.stream_of(20_000, 3))
     truth = small_job.truth(events)

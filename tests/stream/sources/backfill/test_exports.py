@@ -10,7 +10,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from stream.publisher import Publisher
+from stream.engine.publisher import Publisher
 from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, ordered
 from stream.sources.backfill.base import Pieces, Place
 from stream.sources.backfill.cells import Cells, Moment
