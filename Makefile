@@ -5,11 +5,16 @@ BIN := $(VENV)/bin
 SEED ?= 1
 SECONDS ?= 30
 MINUTES ?= 10
-# Test files run beside each other, each file's tests in their order: one process a core, with brokers of its own.
-JOBS ?= auto
 # Names of tests/instants.py, or times: make instants INSTANTS="leap-day 2027-06-30T23:59Z" TESTS=tests/vigie
 INSTANTS ?=
 TESTS ?= tests
+EVERY ?= 1
+FILES ?= models/kpis/survival.py models/kpis/stays.py models/kpis/formula.py
+# Test files run beside each other, each file's tests in their order. Many wait for brokers and browsers, so there are two
+# processes more than cores, and those files begin first (tests/conftest.py).
+JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
+# Some thirty processes are started: what they compile is kept, whatever the environment says.
+KEEP := env -u PYTHONDONTWRITEBYTECODE
 ZONES := America/New_York Europe/Paris Asia/Kathmandu Australia/Lord_Howe
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
 # Everything that is installed is what requirements/ says, to the byte: versions and hashes. `make lock` writes them anew.
@@ -18,7 +23,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run start test instants check format bench chaos fuzz oracle models docs newest lock audit sbom clean
+.PHONY: help run start test instants mutants check format bench chaos fuzz oracle models docs newest lock audit sbom clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,7 +53,7 @@ start: $(VENV)/.run ## Run it for real on this machine: everything is kept in da
 	$(BIN)/vigie up
 
 test: $(VENV)/.dev ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
-	$(BIN)/pytest -n $(JOBS) --dist loadfile
+	$(KEEP) $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25
 
 instants: $(VENV)/.dev ## Run all tests at ten instants (month's end, leap day, clock changes): make instants INSTANTS=leap-day
 	$(BIN)/python -m tests.instants $(INSTANTS) -- -n $(JOBS) --dist loadfile $(TESTS)
@@ -63,6 +68,9 @@ check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert
 	$(BIN)/vigie rules check
 	set -e; for zone in UTC $(ZONES); do VIGIE_BUSINESS__TIMEZONE=$$zone $(BIN)/vigie rules test; done
 	$(BIN)/vigie sources conformance
+
+mutants: $(VENV)/.dev ## Would the tests notice a fault? make mutants FILES="models/panes/store.py" EVERY=10 (each tenth fault)
+	$(KEEP) $(BIN)/python -m bench.mutants $(FILES) --every $(EVERY) --survivors
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .

@@ -193,7 +193,7 @@ def main() -> int:
         parser.error("--runs: found fewer than 3; accepted: 3 or more, since figures are medians (or --quick)")
     quix_python()
     try:
-        broker = KafkaBroker()
+        broker = KafkaBroker(measured=True)
     except Unavailable as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1

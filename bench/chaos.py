@@ -266,7 +266,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     failed = 0
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):
-        with KafkaBroker() as broker:
+        with KafkaBroker(measured=True) as broker:
             run = Run(seed, arguments.seconds, arguments.rate, job, broker, arguments.worker, directory)
             exact = run.go()
             failed += not exact

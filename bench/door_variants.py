@@ -44,6 +44,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "bare":
         asyncio.run(bare())
     elif sys.argv[1] == "silent":
-        vigie.up.Intake = Silent  # type: ignore[misc]
+        vars(vigie.up)["Intake"] = Silent
         sys.argv[1:] = ["web"]
         main()

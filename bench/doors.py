@@ -139,7 +139,7 @@ def main() -> int:
     directory.mkdir(parents=True, exist_ok=True)
     # Whoever ends us with SIGTERM must not leave processes behind: leave through the finally blocks.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with KafkaBroker() as broker:
+    with KafkaBroker(measured=True) as broker:
         if arguments.load:
             return load(broker, directory, arguments.requests, arguments.runs, arguments.patience)
         if arguments.memory:

@@ -141,7 +141,7 @@ def main() -> int:
         else:
             print(json.dumps(asyncio.run(plain(arguments.brokers, ends, fold=arguments.mode == "fold"))))
         return 0
-    with KafkaBroker() as broker:
+    with KafkaBroker(measured=True) as broker:
         ends = preload(broker.bootstrap, arguments.events)
         runs: dict[str, list[dict[str, Any]]] = {"raw": [], "fold": [], "engine": []}
         for _ in range(arguments.runs):

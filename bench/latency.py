@@ -157,9 +157,10 @@ def probe_rule() -> Iterator[str]:
 
 async def worker(brokers: str, receiver: str, prefix: str) -> None:
     """A whole worker until SIGTERM; prints ``ready``, and at the end the samples."""
-    from vigie import instance as wiring
+    from vigie import instance as parts
     from vigie.up import start_web
 
+    wiring: Any = parts  # its parts are exchanged for ones that are watched
     samples = Samples()
     folds = wiring.entity_folds
 
@@ -171,7 +172,7 @@ async def worker(brokers: str, receiver: str, prefix: str) -> None:
             return _watch(super().spec(), samples, WatchedRoll)
 
     wiring.entity_folds = lambda *given: [_watch(spec, samples, Watched) for spec in folds(*given)]
-    wiring.Roller = Roller  # type: ignore[misc]
+    wiring.Roller = Roller
     with probe_rule() as directory:
         settings = Settings.model_validate(
             {

@@ -121,7 +121,7 @@ def main() -> int:
     arguments = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as directory:
-        broker = KafkaBroker(Path(directory) / "kafka")
+        broker = KafkaBroker(Path(directory) / "kafka", measured=True)
         broker.start()
         try:
             found = run(broker, Path(directory), arguments.deals, arguments.kills)

@@ -20,7 +20,8 @@ import numpy as np
 from bench import models_plots
 from models.learners import quality, snapshot
 from models.learners.conversion import Conversion
-from models.learners.evaluation import HORIZON, Answer, DealEvaluation, measures
+from models.learners.deal_model import HORIZON
+from models.learners.evaluation import Answer, DealEvaluation, measures
 from models.learners.features import CATEGORIES, NUMBERS
 from stream.config.settings import load
 from vigie.models import History
@@ -96,7 +97,7 @@ def parts(count: int) -> list[tuple[int, int]]:
 
 def encode(x: list[Any], categories: Any, numbers: Any) -> Any:
     """Return a matrix: categories as codes (at most 200 a feature), numbers as they are."""
-    columns = []
+    columns: list[list[float]] = []
     for name in categories:
         codes: dict[object, int] = {}
         columns.append([min(codes.setdefault(row.get(name), len(codes)), 200) for row in x])

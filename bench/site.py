@@ -98,7 +98,7 @@ class Door:
         return int(Path(f"/proc/{self.process.pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def installed(brokers: str, prefix: str, directory: Path, settings: Mapping[str, Any], **more: str) -> Installation:
+def installed(brokers: str, prefix: str, directory: Path, settings: Mapping[str, Any], **more: Any) -> Installation:
     """Write the settings file and create the topics."""
     (directory / "vigie.yaml").write_text(json.dumps(settings))
     site = Installation(brokers, prefix, directory, CONFIG=str(directory / "vigie.yaml"), **more)

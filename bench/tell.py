@@ -232,7 +232,7 @@ def main() -> int:
     directory = arguments.keep or Path(tempfile.mkdtemp(prefix="vigie-tell-"))
     directory.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    with KafkaBroker() as broker:
+    with KafkaBroker(measured=True) as broker:
         told = tell(broker.bootstrap, f"tell{uuid.uuid4().hex[:6]}-", directory, arguments.kills, arguments.session)
     print(summary(told, time.monotonic() - began), flush=True)
     for fault in told.faults:

@@ -1,4 +1,7 @@
-"""A headless Chromium driven over its DevTools protocol: open a page, run JavaScript in it, take a picture."""
+"""A headless Chromium driven over its DevTools protocol: open a page, run JavaScript in it, take a picture.
+
+All tests of a process share one Chromium; each has a profile of its own in it, which goes with the test.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import base64
 import contextlib
 import itertools
 import shutil
+import subprocess
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +36,57 @@ FLAGS = (
 def chromium() -> str | None:
     """Return Chromium's path, or None where there is none."""
     return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Chromium:
+    """A Chromium of our own; ``port`` is its DevTools'."""
+
+    def __init__(self) -> None:
+        path = chromium()
+        if path is None:
+            raise FileNotFoundError("chromium")
+        self._profile = Path(tempfile.mkdtemp(prefix="vigie-chromium-"))
+        command = [path, *FLAGS, f"--user-data-dir={self._profile}", "about:blank"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        said, end = self._profile / "DevToolsActivePort", time.monotonic() + 60
+        while not (said.exists() and said.read_text().strip()):
+            if not self.runs or time.monotonic() > end:
+                self.close()
+                raise RuntimeError("Chromium did not start")
+            time.sleep(0.05)
+        self.port = int(said.read_text().split()[0])
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End it and remove what it kept."""
+        self._process.terminate()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._profile, ignore_errors=True)
+
+
+_running: list[Chromium] = []
+
+
+def running() -> Chromium:
+    """Return the Chromium of this process, started where there is none."""
+    if not (_running and _running[0].runs):
+        end()
+        _running.append(Chromium())
+    return _running[0]
+
+
+def end() -> None:
+    """End the Chromium of this process, if there is one."""
+    while _running:
+        _running.pop().close()
 
 
 class Page:
@@ -102,37 +158,17 @@ class Page:
 
 @contextlib.asynccontextmanager
 async def browser() -> AsyncIterator[Page]:
-    """Run a Chromium of our own and give its first tab."""
-    path = chromium()
-    if path is None:
-        raise FileNotFoundError("chromium")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        process = await asyncio.create_subprocess_exec(
-            path,
-            *FLAGS,
-            f"--user-data-dir={profile}",
-            "about:blank",
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        try:
-            port_file = Path(profile) / "DevToolsActivePort"
-            async with asyncio.timeout(30):
-                while not (port_file.exists() and port_file.read_text().strip()):  # noqa: ASYNC110 - so is the browser
-                    await asyncio.sleep(0.05)
-            port = port_file.read_text().splitlines()[0]
-            async with aiohttp.ClientSession() as session:
-                async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                    tabs = await answer.json(content_type=None)
-                url = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
-                async with session.ws_connect(url, max_msg_size=0) as socket:
-                    yield Page(socket)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+    """Give a tab with a profile of its own: no cookie, storage or cache of another test's."""
+    devtools = f"127.0.0.1:{(await asyncio.to_thread(running)).port}"
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://{devtools}/json/version") as answer:
+            whole = (await answer.json(content_type=None))["webSocketDebuggerUrl"]
+        async with session.ws_connect(whole, max_msg_size=0) as control:
+            chromium = Page(control)
+            profile = (await chromium.call("Target.createBrowserContext"))["browserContextId"]
             try:
-                async with asyncio.timeout(5):
-                    await process.wait()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
+                tab = await chromium.call("Target.createTarget", url="about:blank", browserContextId=profile)
+                async with session.ws_connect(f"ws://{devtools}/devtools/page/{tab['targetId']}", max_msg_size=0) as socket:
+                    yield Page(socket)
+            finally:
+                await chromium.call("Target.disposeBrowserContext", browserContextId=profile)

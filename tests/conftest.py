@@ -2,12 +2,17 @@
 
 import logging
 import os
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
+from tests import browser
 from tests.kafka_broker import KafkaBroker, Unavailable, jars
 
 # How long an example takes is the machine's business: no test is timed.
@@ -37,10 +42,13 @@ def kafka_jars() -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka(kafka_jars: None) -> Iterator[KafkaBroker]:
-    """A real Apache Kafka for the whole session."""
-    with KafkaBroker() as broker:
-        yield broker
+def kafka(kafka_jars: None, request: pytest.FixtureRequest) -> Iterator[KafkaBroker]:
+    """A real Apache Kafka for the whole session: one for all its processes, as each test has a prefix of its own."""
+    if folder := getattr(request.config, "workerinput", {}).get("shared"):
+        yield KafkaBroker.shared(Path(folder))
+    else:
+        with KafkaBroker() as broker:
+            yield broker
 
 
 @pytest.fixture
@@ -55,9 +63,38 @@ _PACED = frozenset({"prometheus", "browser"})
 _EXACT = frozenset({"kafka", "redis"})
 
 
+#: What waits for other programs begins first, so that the files which only compute fill the rest (see ``make test``).
+_FIRST = ("kafka", "browser", "redis", "prometheus")
+
+
+def _wait(items: Iterable[pytest.Item]) -> int:
+    marks = {mark.name for item in items for mark in item.iter_markers()}
+    return next((place for place, name in enumerate(_FIRST) if name in marks), len(_FIRST))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests on a browser or a Prometheus two more tries: they share the machine with others, and only wait for these."""
+    """Order the files, and give tests on a browser or a Prometheus two more tries: they only wait for these."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    items[:] = [item for file in sorted(files.values(), key=_wait) for item in file]
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
         if marks & _PACED and not marks & _EXACT:
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each process of a parallel run (pytest-xdist) the folder of what they share."""
+    if not hasattr(node.config, "shared"):
+        node.config.shared = tempfile.mkdtemp(prefix="vigie-tests-")
+    node.workerinput["shared"] = node.config.shared
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what the tests of this process share; the first process ends what all share."""
+    browser.end()
+    if folder := getattr(session.config, "shared", None):
+        KafkaBroker.end_shared(Path(folder))
+        shutil.rmtree(folder, ignore_errors=True)

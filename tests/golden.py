@@ -105,9 +105,10 @@ def edits() -> list[bytes]:
         deal("updated", "bare-too", 200),
         deal("merged", "bare", 230, into="bare-too"),
     ]
-    for name, minutes in {"long-before": [10], "twice": [10, 4000], "led-to": [2900], "after": [3100], "never": []}.items():
+    calls = {"long-before": [10], "twice": [10, 4000], "led-to": [2900], "after": [3100], "never": []}
+    for name, called in calls.items():
         events.append(lead("created", name, 3000, source="web", owner="ann"))
-        events += [lead("contacted", name, minute) for minute in minutes]
+        events += [lead("contacted", name, minute) for minute in called]
     events += [lead("contacted", "converted", 5), lead("created", "converted", 3000), lead("converted", "converted", 4000)]
     events += [
         lead("contacted", "unborn", 5),

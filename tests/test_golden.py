@@ -79,7 +79,7 @@ class Kept:
 
     def numbers(self, since: Mapping[str, int]) -> dict[tuple[bytes, str], Any]:
         """All that is counted, by pane and measure; in panes that begin before a measure is whole, nothing of it."""
-        found = {}
+        found: dict[tuple[bytes, str], Any] = {}
         calendar = self.partition.business.calendar
         for key, value in self.rows.items():
             if key[:1] == b"P":
@@ -180,7 +180,7 @@ def test_all_that_was_booked_can_be_taken_back(file: Path, name: str) -> None:
     partition, rows = restored(file, f"fold-{name}")
     assert isinstance(partition, EntityPartition)
     for number, key in enumerate(key for key in rows if key[:1] == b"E"):
-        gone = {"specversion": "1.0", "id": f"gone-{number}", "source": "test", "type": f"{name[:-1]}.deleted"}
+        gone: dict[str, Any] = {"specversion": "1.0", "id": f"gone-{number}", "source": "test", "type": f"{name[:-1]}.deleted"}
         gone |= {"time": iso(END), "subject": key[1:].decode(), "data": {}}
         partition.fold([record(name, gone, number, END)])
     while partition.behind:

@@ -7,6 +7,7 @@ change log that says what becomes of the state.
 import re
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,13 +94,15 @@ def instance() -> Instance:
 def test_the_agents_are_these(instance: Instance) -> None:
     specs = instance.engine.specs
     assert {spec.name: (spec.topics, spec.lane, not spec.replayed) for spec in specs} == AGENTS
-    assert set(instance.engine.flow.app.agents) == set(AGENTS)
-    for name, agent in instance.engine.flow.app.agents.items():
+    flow: Any = instance.engine.flow
+    assert set(flow.app.agents) == set(AGENTS)
+    for name, agent in flow.app.agents.items():
         assert agent.help, f"{name}: `faust agents` prints the docstring"
 
 
 def test_the_tables_are_these(instance: Instance) -> None:
-    tables = instance.engine.flow.app.tables
+    flow: Any = instance.engine.flow
+    tables = flow.app.tables
     assert set(tables) == {name for name, (_, _, table) in AGENTS.items() if table}
     for name, table in tables.items():
         assert table.changelog_topic.get_topic_name() == f"vigie-{name}-changelog"

@@ -51,8 +51,8 @@ class Running:
             lane_intervals={evaluate_alerts.LANE: EAGER, dispatch_alerts.LANE: EAGER, deliver_notifications.LANE: EAGER},
         )
         self.engine = Engine(self.options, [self.evaluator.spec(), self.dispatcher.spec(), self.deliverer.spec()])
-        self.evaluator.owned = lambda: self.engine.driver.fold_of(evaluate_alerts.NAME, 0)
-        self.deliverer.owned = lambda: self.engine.driver.fold_of(deliver_notifications.NAME, 0)
+        vars(self.evaluator)["owned"] = lambda: self.engine.driver.fold_of(evaluate_alerts.NAME, 0)
+        vars(self.deliverer)["owned"] = lambda: self.engine.driver.fold_of(deliver_notifications.NAME, 0)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
 
 

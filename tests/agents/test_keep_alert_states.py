@@ -1,6 +1,7 @@
 """What stands, told by a worker that finds the log of transitions of the version before, and no states."""
 
 import asyncio
+from typing import Any
 
 import orjson
 from confluent_kafka import Producer
@@ -25,7 +26,7 @@ async def test_an_upgrade_keeps_what_is_on_the_board() -> None:
     worker = keep_alert_states()
     board = AlertBoard()
     with EmbeddedBroker() as broker:
-        common = {"brokers": broker.bootstrap, "partitions": 1, "embedded": True, "tick_interval": 0.1}
+        common: dict[str, Any] = {"brokers": broker.bootstrap, "partitions": 1, "embedded": True, "tick_interval": 0.1}
         options = EngineOptions(**common, lane_intervals={worker.lane: 0.005})
         broker.create(declared(options, [worker]))
         producer = Producer({"bootstrap.servers": broker.bootstrap})

@@ -53,7 +53,7 @@ def test_a_new_kind_is_in_every_document() -> None:
         def notifier(self) -> None:  # type: ignore[override]
             """Nothing."""
 
-    known = {**kinds(), "pager": PagerSettings}
+    known: dict[str, Any] = {**kinds(), "pager": PagerSettings}
     assert "## pager\nA pager.\n" in document.markdown(known) and "no morning's summary" in document.markdown(known)
     assert "  # - {name: belt, type: pager}\n" in document.examples(known)
     assert "PagerSettings" in {form["title"] for form in document.json_schema(known)["items"]["oneOf"]}

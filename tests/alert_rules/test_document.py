@@ -28,7 +28,14 @@ def wrong(value: Any, schema: dict[str, Any], path: str = "") -> list[str]:
     if "anyOf" in schema and all(wrong(value, one, path) for one in schema["anyOf"]):
         return [f"{path}: none of the forms"]
     kinds = schema.get("type")
-    names = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "null": type(None)}
+    names: dict[str, type | tuple[type, ...]] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "null": type(None),
+    }
     if kinds and not any(isinstance(value, names[kind]) for kind in ([kinds] if isinstance(kinds, str) else kinds)):
         return [f"{path}: {value!r} is not {kinds}"]
     found = []

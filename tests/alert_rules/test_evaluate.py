@@ -156,8 +156,14 @@ def test_every_row_of_the_table_is_lived_and_every_other_reading_changes_nothing
 
     monkeypatch.setattr(lifecycle, "following", noted)
     chance = random.Random(1)
-    ladders = [{}, {"warn": None}, {"for": 0}, {"critical": {"below": 0.05, "clear_above": 0.07}}, {"keep_firing_for": "5m"}]
-    tests = {"tests": [
+    ladders: list[dict[str, Any]] = [
+        {},
+        {"warn": None},
+        {"for": 0},
+        {"critical": {"below": 0.05, "clear_above": 0.07}},
+        {"keep_firing_for": "5m"},
+    ]
+    tests: dict[str, Any] = {"tests": [
         {"name": "a", "timeline": [{"at": 0, "value": 0.01, "sample": 20, "expect": "critical"}]},
         {"name": "b", "timeline": [{"at": 0, "value": 0.9, "sample": 20, "expect": "inactive"}]},
     ]}  # fmt: skip

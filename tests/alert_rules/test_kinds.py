@@ -10,7 +10,7 @@ import pytest
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.lifecycle import AlertChange, AlertState, decode_state, encode_state, evaluate
 from alert_rules.judge.posterior import change_of_count, change_of_share, of_interval
-from alert_rules.judge.rule import Direction, Known, KpiFacts, Rule, Statistic
+from alert_rules.judge.rule import Direction, Known, KpiFacts, KpiRule, Statistic
 from alert_rules.judge.times import usual
 from alert_rules.judge.transition_record import written
 from alert_rules.parse.rule_file import parse_rules
@@ -47,7 +47,7 @@ def tree(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in (sound | changes).items() if value is not None}
 
 
-def rule(**changes: Any) -> Rule:
+def rule(**changes: Any) -> Any:
     rules, problems = parse_rules({"rules/one.yaml": tree(**changes)}, KNOWN)
     assert not problems, [str(p) for p in problems]
     assert not run(rules[0])
@@ -64,17 +64,25 @@ CHANGE = {"change": {"below": "-30%", "clear_above": "-20%"}, "moment": {"value"
 
 def past(value: float | None, now: float | None = None, **more: Any) -> dict[str, Any]:
     """A reading's fields for a change: what it is now, and what it was."""
-    fields = {"kpi": "revenue", "segment": {}, "unit": "money", "numerator": None, "denominator": None, "currency": "EUR"}
-    return fields | {"value": now, "against": {"previous": {"value": value} | more}}
+    fields: dict[str, Any] = {
+        "kpi": "revenue",
+        "segment": {},
+        "unit": "money",
+        "numerator": None,
+        "denominator": None,
+        "currency": "EUR",
+    }
+    return {**fields, "value": now, "against": {"previous": {"value": value} | more}}
 
 
-def run_through(one: Rule, *steps: tuple[float, dict[str, Any]], base: int = BASE) -> tuple[list[str], list[AlertChange]]:
+def run_through(one: Any, *steps: tuple[float, dict[str, Any]], base: int = BASE) -> tuple[list[str], list[AlertChange]]:
     state: AlertState | None = None
     states: list[str] = []
     said: list[AlertChange] = []
     for minutes, fields in steps:
         at = base + round(minutes * MINUTE_MS)
-        seen = replace(reading(minutes, None, None), **{"at": at, "start": at, "kpi": one.kpi, "segment": {}} | fields)
+        fields = {"at": at, "start": at, "kpi": one.kpi, "segment": {}, **fields}
+        seen = replace(reading(minutes, None, None), **fields)
         state, transitions = evaluate(one, state if state is None else decode_state(encode_state(state)), seen)
         states.append(describe(state))
         said += transitions
@@ -295,7 +303,7 @@ def test_a_score_is_sure_by_its_interval() -> None:
     wide, narrow = {"low": 0, "high": 30}, {"low": 12, "high": 18}
     assert run_through(low, (0, fields | wide), (1, fields), (2, fields | narrow))[0] == ["inactive", "inactive", "warn"]
     rules, found = parse_rules({"rules/one.yaml": tree(kpi="nps", warn={"below": 20}, sure=0.9, moment={"value": 10})}, KNOWN)
-    assert not found and rules[0].statistic is Statistic.NORMAL
+    assert not found and isinstance(rules[0], KpiRule) and rules[0].statistic is Statistic.NORMAL
     assert run(rules[0]), "a moment without low and high cannot be sure"
 
 

@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -86,7 +87,11 @@ def test_an_owners_figure_names_the_owner() -> None:
 
 
 def test_what_moved_a_figure_by_owner_names_the_owners() -> None:
-    parts = [{"segment": "12345", "effect": -0.06}, {"segment": "9", "effect": 0.01}, {"others": 3, "effect": 0.02}]
+    parts: list[dict[str, Any]] = [
+        {"segment": "12345", "effect": -0.06},
+        {"segment": "9", "effect": 0.01},
+        {"others": 3, "effect": 0.02},
+    ]
     because = {"moved_by": [{"dimension": "owner", "segments": parts}, {"dimension": "source", "segments": parts}]}
     _, (fired,) = evaluate(rule(**{"for": 0}), None, reading(0, 0.1))
     why = explanation(RULE, fired, because, no_link, PEOPLE)
@@ -99,7 +104,7 @@ def test_what_moved_a_figure_by_owner_names_the_owners() -> None:
 
 def test_titles() -> None:
     at_once = rule(**{"for": 0, "by": None, "summary": "{segment}"})
-    total = {"segment": {}}
+    total: dict[str, Any] = {"segment": {}}
     state, (fired,) = evaluate(at_once, None, reading(0, 0.19, **total))
     state, (up,) = evaluate(at_once, state, reading(1, 0.1, **total))
     _, (resolved,) = evaluate(at_once, state, reading(2, 0.5, **total))

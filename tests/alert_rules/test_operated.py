@@ -1,5 +1,7 @@
 """What operators do to alerts, on the simulated clock: acknowledging one or a group, links that work once, a first start."""
 
+from typing import Any
+
 from models.calendar import iso
 from tests.alert_rules.test_timelines import GROUPED
 from tests.alert_rules.timeline import Line
@@ -45,7 +47,7 @@ def test_a_groups_thread_acknowledges_all_that_it_has_told() -> None:
 
 def test_a_link_works_once_across_restarts_until_it_expires() -> None:
     t = Line(EACH)
-    link = {"link": "l1", "link_expires": t.start + 3_600_000}
+    link: dict[str, Any] = {"link": "l1", "link_expires": t.start + 3_600_000}
     t.at("0s", t.fire("a"))
     t.at("1m", t.ack("a", **link))
     t.at("2m", t.restart())

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from alert_rules.judge.rule import KpiRule
 from alert_rules.parse.rule_file import parse_rules
 from tests.alert_rules.readings import KNOWN, tree
 
@@ -16,7 +17,7 @@ def problems(**changes: Any) -> list[str]:
 
 def test_a_sound_rule() -> None:
     (rule,), found = parse_rules({FILE: tree()}, KNOWN)
-    assert not found
+    assert not found and isinstance(rule, KpiRule)
     assert (rule.wait, rule.min_samples, rule.unit, rule.title) == (1_800_000, 20, "ratio", "Win rate")
     assert [(s.severity, s.threshold, s.clear) for s in rule.ladder] == [("warn", 0.20, 0.22), ("critical", 0.15, 0.17)]
 
@@ -39,7 +40,7 @@ def test_time_may_be_written_as_a_duration() -> None:
 
 FIRES = {"name": "f", "timeline": [{"at": "0m", "value": 0.1, "sample": 20, "expect": "pending"},
                                    {"at": "30m", "value": 0.1, "sample": 20, "expect": "critical"}]}  # fmt: skip
-SILENT = {"name": "s", "timeline": [{"at": "0m", "value": 0.3, "expect": "inactive"}]}
+SILENT: dict[str, Any] = {"name": "s", "timeline": [{"at": "0m", "value": 0.3, "expect": "inactive"}]}
 
 
 def moment(**changes: Any) -> list[dict[str, Any]]:

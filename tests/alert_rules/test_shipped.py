@@ -47,7 +47,8 @@ def test_its_tests_notice_other_thresholds(shipped: Rule) -> None:
             for step in shipped.ladder
         )
         assert run(replace(shipped, ladder=ladder)) or shipped.is_absence, moved
-    for name, nothing in (("wait", 0), ("min_samples", 0), ("sure", None), ("times", ())):
+    nothing_of: dict[str, Any] = {"wait": 0, "min_samples": 0, "sure": None, "times": ()}
+    for name, nothing in nothing_of.items():
         if isinstance(shipped, KpiRule) and getattr(shipped, name):
             assert run(replace(shipped, **{name: nothing})), name
     if isinstance(shipped, KpiRule) and shipped.condition.after:

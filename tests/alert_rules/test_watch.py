@@ -44,9 +44,14 @@ def rule(**changes: Any) -> Rule:
     return rules[0]
 
 
-STALLED = {"amount": None, "stalled": {"beyond": "p90"}, "warn": {"above": 1}, "critical": {"above": 2}}
-UNANSWERED = {"entity": "lead", "amount": None, "unanswered": {"sla": "4h", "hours": "business_hours"}, "summary": "{lead}"}
-ODDS = {"amount": None, "win_probability": {"fallen": 0.3, "within": "1d"}}
+STALLED: dict[str, Any] = {"amount": None, "stalled": {"beyond": "p90"}, "warn": {"above": 1}, "critical": {"above": 2}}
+UNANSWERED: dict[str, Any] = {
+    "entity": "lead",
+    "amount": None,
+    "unanswered": {"sla": "4h", "hours": "business_hours"},
+    "summary": "{lead}",
+}
+ODDS: dict[str, Any] = {"amount": None, "win_probability": {"fallen": 0.3, "within": "1d"}}
 # Their tests in the file are of no matter here.
 for each in (STALLED, UNANSWERED, ODDS):
     each["tests"] = [
@@ -61,14 +66,13 @@ def record(topic: str, key: str, value: Any) -> Record:
 
 
 def deal(id_: str = "D-1", at: int = NOW, **fields: Any) -> Record:
-    fields = {"status": "open", "stage": "demo", "stage_since": at, "created": at} | fields
+    fields = {"status": "open", "stage": "demo", "stage_since": at, "created": at, **fields}
     return record(DEAL_STATES, id_, msgspec.json.encode(DealState(id_, changed=at, **fields)))
 
 
 def lead(id_: str = "L-1", at: int = NOW, **fields: Any) -> Record:
-    return record(
-        LEAD_STATES, id_, msgspec.json.encode(LeadState(id_, changed=at, **({"status": "open", "created": at} | fields)))
-    )
+    fields = {"status": "open", "created": at, **fields}
+    return record(LEAD_STATES, id_, msgspec.json.encode(LeadState(id_, changed=at, **fields)))
 
 
 def limits(**stages: int) -> Record:

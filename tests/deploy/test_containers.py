@@ -86,8 +86,9 @@ def test_grafana_has_no_administrator_with_a_known_password():
 
 def test_mails_and_the_summary_reach_mailpit():
     settings = load(ROOT / "deploy/vigie.yaml", environ={})
-    (mail,) = [receiver for receiver in settings.receivers if receiver.type == "email"]
-    assert mail.host in SERVICES and f"127.0.0.1:{mail.port}:{mail.port}" in SERVICES[mail.host]["ports"]
+    (mail,) = [vars(receiver) | (receiver.model_extra or {}) for receiver in settings.receivers if receiver.type == "email"]
+    host, port = mail["host"], mail["port"]
+    assert host in SERVICES and f"127.0.0.1:{port}:{port}" in SERVICES[host]["ports"]
     plan = load_alerting(settings)
     check = load_rules(load_catalogue(), plan=plan, targets=settings.quotas())
     assert check and plan.route.receivers == ("mail",)

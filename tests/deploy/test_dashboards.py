@@ -127,9 +127,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
                 query = filled(expression)
                 found[query] = (await web.get("/query", params={"query": query})).json()
             for variable in dashboard["templating"]["list"]:
-                if query := re.fullmatch(r"label_values\((.+), (\w+)\)", str(variable.get("definition"))):
-                    match = {"match[]": query[1]}
-                    found[variable["definition"]] = (await web.get(f"/label/{query[2]}/values", params=match)).json()
+                if found_in := re.fullmatch(r"label_values\((.+), (\w+)\)", str(variable.get("definition"))):
+                    match = {"match[]": found_in[1]}
+                    found[variable["definition"]] = (await web.get(f"/label/{found_in[2]}/values", params=match)).json()
 
     asyncio.run(_scraped(prometheus, tmp_path_factory.mktemp("prometheus"), ask))
     return found

@@ -16,10 +16,9 @@ from typing import Any
 import confluent_kafka
 import httpx
 import orjson
-from click.testing import Result
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from models.calendar import iso
 from stream.engine.options import wall_clock

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import confluent_kafka
 import orjson
@@ -41,7 +41,7 @@ def broker(kafka_jars: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         said[name] = re.sub(r"(\w+)://[\w.]*:\d+", lambda found: f"{found[1]}://127.0.0.1:{ports[found[1]]}", said[name])
     said["controller_quorum_voters"] = f"1@127.0.0.1:{ports['CONTROLLER']}"
     assert "User:ANONYMOUS" in said["super_users"] and "LOCAL://127.0.0.1" in said["listeners"]
-    found = KafkaBroker(tmp_path_factory.mktemp("compose") / "kafka", heap="512m", **said)
+    found = KafkaBroker(tmp_path_factory.mktemp("compose") / "kafka", heap="512m", **cast(dict[str, Any], said))
     found.port, found.bootstrap = ports["LOCAL"], f"127.0.0.1:{ports['LOCAL']}"
     with found:
         found.internal = f"127.0.0.1:{ports['INTERNAL']}"  # type: ignore[attr-defined]

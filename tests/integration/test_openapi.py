@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -90,7 +91,8 @@ def test_strangers_are_answered_as_documented(api: schemathesis.BaseSchema, meth
 @pytest.mark.parametrize(("method", "path"), [one for one in ASKED if one[1].startswith(("/api/alerts", "/api/silences"))])
 def test_operators_are_answered_as_documented(api: schemathesis.BaseSchema, method: str, path: str) -> None:
     # From an address of their own: strangers' wrong tokens do not count.
-    ask(api, method, path, authorization=f"Bearer {TOKEN}", **{"x-forwarded-for": "203.0.113.5"})
+    headers: dict[str, Any] = {"authorization": f"Bearer {TOKEN}", "x-forwarded-for": "203.0.113.5"}
+    ask(api, method, path, **headers)
 
 
 def test_pages_are_answered_as_documented(api: schemathesis.BaseSchema) -> None:

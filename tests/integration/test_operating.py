@@ -40,7 +40,7 @@ def installation(brokers: str, prefix: str, directory: Path, urls: dict[str, str
         "WEB__OPERATORS": [{"name": "ann", "token": ANN}, {"name": "eve", "token": EVE, "role": "read"}],
         "WEB__LINKS__KEYS": [{"id": "k1", "key": "k" * 32}],
     }
-    encoded = {name: orjson.dumps(value).decode() for name, value in settings.items()}
+    encoded: dict[str, Any] = {name: orjson.dumps(value).decode() for name, value in settings.items()}
     return Installation(brokers, prefix, directory, WEB__PUBLIC_URL=PUBLIC, **encoded)
 
 

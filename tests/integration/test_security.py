@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -105,7 +106,7 @@ def secured(kafka_jars: None, tmp_path_factory: pytest.TempPathFactory) -> Itera
     advertised = ",".join(f"{name}://127.0.0.1:{port}" for name, port in listeners.items())
     login = "org.apache.kafka.common.security.{}LoginModule required"
     accounts = " ".join(f'user_{user}="{PASSWORD}"' for user in USERS)
-    store = {
+    store: dict[str, Any] = {
         "ssl_keystore_type": "PEM",
         "ssl_keystore_location": str(folder / "broker-both.pem"),
         "ssl_truststore_type": "PEM",
@@ -240,7 +241,8 @@ def test_workers_web_and_producers_with_the_rules_of_the_page(secured: Secured, 
     ],
 )
 def test_doctor_says_what_a_broker_refuses(wrong: dict[str, str], said: str, secured: Secured, tmp_path: Path) -> None:
-    site = Installation(secured.broker.bootstrap, PREFIX, tmp_path, **(secured.settings("vigie-worker") | wrong))
+    given: dict[str, Any] = secured.settings("vigie-worker") | wrong
+    site = Installation(secured.broker.bootstrap, PREFIX, tmp_path, **given)
     if wrong.get("KAFKA__SSL_CA") == "":
         del site.settings["VIGIE_KAFKA__SSL_CA"]
     result = site.vigie("doctor")

@@ -18,7 +18,7 @@ BUSINESS = Business(rates=Rates("EUR", {"USD": [(0, Fraction(1, 2))], "GBP": [(0
 
 def worth(facts: list[dict[str, Any]], restart: bool = False) -> int | None:
     """Return the deal's amount in the business currency, after all facts in this order of arrival."""
-    partition, state, rows = EntityPartition("deals", 0, BUSINESS), None, {}
+    partition, state, rows = EntityPartition("deals", 0, BUSINESS), None, dict[bytes, Any]()
     for place, fact in enumerate(facts):
         partition.fold([record("deals", fact, place)])
         changes = partition.changes()

@@ -63,7 +63,7 @@ def test_the_mix_of_what_grew_says_whether_it_is_better_than_the_rest() -> None:
     good, bad = sorted(of_ratio(now, before), key=lambda part: part.segment, reverse=True)
 
     # 6/20 = 30 % became 8/40 = 20 %, though neither rate has changed: Simpson's paradox, told apart.
-    assert (good.rate, bad.rate) == (0, 0)
+    assert good.rate == bad.rate == 0
     assert good.mix < 0 and bad.mix < 0 and good.mix + bad.mix == Fraction(-1, 10)
 
 

@@ -84,7 +84,7 @@ LEADS = {
 ENGAGEMENT = {"sessions": 20, "sessions_bounced": 5, "session_millis": 30_000, "visitors": {"0": 10, "30": 6, "3": 2}}
 CUSTOMERS = {"customers_new": 4, "nps_answers": 10, "nps_promoters": 6, "nps_detractors": 1}
 SPEND = {"spend": 1001_0000}
-FULL = {"deals": DEALS, "leads": LEADS, "engagement": ENGAGEMENT, "customers": CUSTOMERS, "spend": SPEND}
+FULL: dict[str, Any] = {"deals": DEALS, "leads": LEADS, "engagement": ENGAGEMENT, "customers": CUSTOMERS, "spend": SPEND}
 
 
 @pytest.mark.parametrize(

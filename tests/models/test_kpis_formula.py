@@ -20,7 +20,7 @@ class Given:
         return self.numbers.get(name, 0)
 
     def values(self, fold: str, name: str) -> dict[int, int]:
-        return {3: 1, 5: 1}
+        return {3: 2, 9: 1}
 
     def distinct(self, name: str) -> int:
         return 11
@@ -48,6 +48,11 @@ class Given:
         ("level(open_deals)", 13),
         ("lag(leads, acquisition_lag)", 12),
         ("leads * (deals_won / 4)", Fraction(7, 2)),
+        ("leads / deals_won / deals_won", Fraction(7, 4)),
+        ("(1 + 2) * leads", 21),
+        ("(3 - 1) * leads", 14),
+        ("(6 / 4) * leads", Fraction(21, 2)),
+        ("leads * -(2)", -14),
     ],
 )
 def test_what_a_formula_comes_to(text: str, value: int | Fraction) -> None:
@@ -60,14 +65,26 @@ def test_what_a_formula_comes_to(text: str, value: int | Fraction) -> None:
     assert formula.dimension == PLAIN
 
 
+def test_median_and_mean_are_two_things() -> None:
+    assert [parse(f"{name}(won_sizes)").numerator.run(Given()) for name in ("median", "mean")] == [3, 5]
+
+
+def test_what_is_asked_at_the_instant_only_is_not_summed() -> None:
+    assert parse("leads + level(open_deals)").summed == {"leads"}
+    assert parse("leads + level(open_deals)").measures == {"leads", "open_deals"}
+
+
+def test_a_formula_of_a_thousand_characters_is_the_longest() -> None:
+    assert parse("leads".ljust(1_000)).text == "leads"
+    with pytest.raises(FormulaError, match="1001 characters"):
+        parse("leads".ljust(1_001))
+
+
 def test_the_outermost_division_is_taken_apart() -> None:
     formula = parse("100 * (nps_promoters - nps_detractors) / nps_answers")
     assert formula.denominator is not None
-    assert (formula.scale, formula.numerator.text, formula.denominator.text) == (
-        100,
-        "nps_promoters - nps_detractors",
-        "nps_answers",
-    )
+    assert formula.scale == 100
+    assert (formula.numerator.text, formula.denominator.text) == ("nps_promoters - nps_detractors", "nps_answers")
     assert formula.folds == {"customers"}
 
 

@@ -49,7 +49,7 @@ class Sums(dict[str, Any]):
 
 
 def fold(fold_name: str, events: list[dict[str, Any]], every: int = 1_000_000, restart: bool = False) -> Sums:
-    partition, sums, rows = EntityPartition(fold_name, 0, BUSINESS), Sums(), {}
+    partition, sums, rows = EntityPartition(fold_name, 0, BUSINESS), Sums(), dict[bytes, bytes]()
     for start in range(0, len(events), every):
         partition.fold([record(fold_name, e, i) for i, e in enumerate(events[start : start + every])])
         changes = partition.changes()
@@ -136,16 +136,15 @@ def tally_events(seed: int, count: int) -> list[dict[str, Any]]:
     r = random.Random(seed)
     out = []
     for i in range(count):
-        kind, data = r.choice(
-            [
-                ("invoiced", {"amount": "10.01", "currency": "EUR", "product": r.choice("ab")}),
-                ("renewed", {"amount": 5, "currency": "EUR"}),
-                ("churned", {}),
-                ("surveyed", {"kind": "nps", "score": r.randrange(11)}),
-                ("surveyed", {"kind": "csat", "score": 1 + r.randrange(5)}),
-                ("supported", {"response_seconds": r.randrange(99)}),
-            ]
-        )
+        kinds: list[tuple[str, dict[str, Any]]] = [
+            ("invoiced", {"amount": "10.01", "currency": "EUR", "product": r.choice("ab")}),
+            ("renewed", {"amount": 5, "currency": "EUR"}),
+            ("churned", {}),
+            ("surveyed", {"kind": "nps", "score": r.randrange(11)}),
+            ("surveyed", {"kind": "csat", "score": 1 + r.randrange(5)}),
+            ("supported", {"response_seconds": r.randrange(99)}),
+        ]
+        kind, data = r.choice(kinds)
         out.append(event(f"customer.{kind}", f"a{r.randrange(3)}", T0 + r.randrange(900) * 3_600_000, f"e{i:04d}", **data))
     return out
 

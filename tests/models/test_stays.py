@@ -44,6 +44,15 @@ def test_a_curve_worked_by_hand_with_ties_and_censoring() -> None:
     assert quantiles(left(2, 2, 3, 5, 8), (0.5, 0.9)) == [3, 8]
 
 
+def test_who_is_there_at_an_age_began_before_it() -> None:
+    alone = [Stay(0, 10, True), Stay(0, 12, False)]
+    assert curve(alone) == [(10, 0.5)]
+    assert curve([*alone, Stay(10, 20, False, 3)]) == [(10, 0.5)], "begun at the very age at which one left"
+    assert curve([Stay(3, 10, True, 2), Stay(3, 12, False, 2)]) == [(10, 0.5)], "nobody is seen from the beginning"
+    for nothing in (Stay(0, 5, True, 0), Stay(0, 5, True, -1), Stay(5, 5, True)):
+        assert curve([nothing, *alone]) == [(10, 0.5)], nothing
+
+
 def test_of_what_had_begun_before_only_the_time_since_counts() -> None:
     # Two deals seen from their beginning leave after 1 and 4 days. Eight had been there for 3 days when one began to look; one of
     # them leaves after 4 days, seven are still there after 10.
@@ -159,6 +168,11 @@ def test_a_steady_flow_is_judged_by_what_was_seen_of_it() -> None:
     assert half is not None and nine is not None
     assert 6.9 * DAY_MS * 0.85 < half < 6.9 * DAY_MS * 1.1
     assert 23 * DAY_MS * 0.85 < nine < 23 * DAY_MS * 1.1
+
+
+def test_what_moves_by_a_twentieth_is_no_news_yet() -> None:
+    assert not is_news({"demo": [95]}, {"demo": [100]}) and not is_news({"demo": [100]}, {"demo": [95]})
+    assert is_news({"demo": [94]}, {"demo": [100]})
 
 
 def test_what_has_not_moved_is_no_news() -> None:

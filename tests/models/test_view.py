@@ -315,14 +315,15 @@ def test_in_every_zone_every_window_has_a_value_all_year_round(letter: str) -> N
 
 
 def test_the_newest_minute_is_known_and_forgotten() -> None:
+    assert View(Business()).last_event is None
     view = View(Business())
-    assert view.last_event is None
     view.put(f"leads:0:m:{NOW // MINUTE_MS}:source=web".encode(), b'{"leads":1}')
     view.put(f"leads:0:m:{NOW // MINUTE_MS - 5}:source=web".encode(), b'{"leads":1}')
     view.live = True
     assert view.last_event == NOW
     view.clear()
-    assert (view.last_event, view.live, view.segments("source")) == (None, False, [])
+    forgotten: object = (view.last_event, view.live, view.segments("source"))
+    assert forgotten == (None, False, [])
     assert view.total("leads", "source=web", Window.parse("24h"), NOW).numbers.get("leads") is None
 
 

@@ -110,6 +110,7 @@ def test_what_is_remembered_of_a_visitor_is_bounded() -> None:
     partition = EntityPartition("engagement", 0, BUSINESS)
     partition.fold([page(("a", T0 + half * 12 * HOUR_MS, 0, "web"), half) for half in range(2 * 2400)])
     visitor = partition.entities.get("a")
+    assert visitor is not None
     assert len(visitor.sessions) <= 64
     assert {grain: {name: len(panes) for name, panes in past.items()} for grain, past in visitor.past.items()}.keys() <= set(
         "mhd"
@@ -123,7 +124,7 @@ def test_what_is_remembered_of_a_visitor_is_bounded() -> None:
 def test_beyond_the_horizon_only_the_days_are_remembered_and_beyond_the_windows_nothing() -> None:
     visits: list[Visit] = [("once", T0, 0, "web"), ("a", T0 + DAY_MS, 0, None)]
     visits += [("a", T0 + days * DAY_MS, 0, None) for days in (99, 102, 103, 799, 803)]
-    sizes = []
+    sizes: list[Any] = []
     for count in range(4, 8):
         _, partition = told(visits[:count], restart=False)
         row = dict(partition.entities.rows).get("once")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 from collections import defaultdict
@@ -61,6 +62,11 @@ class Company:
 
 
 @functools.cache
-def company() -> Company:
+def company(seed: int = 7) -> Company:
     """Return the company all tests may share: look, don't touch."""
-    return Company()
+    return Company(seed=seed)
+
+
+def fresh(seed: int = 7) -> Company:
+    """Return a company of a test's own: a copy, which takes a fourth of the time of its weeks."""
+    return copy.deepcopy(company(seed))

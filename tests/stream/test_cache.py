@@ -9,7 +9,7 @@ from stream.config.settings import load
 from stream.readings.board import Board, Unavailable, ViewSource
 from stream.readings.cache import TTL, CachedSource, Fallback, Publisher, Snapshots
 from tests.redis_server import Redis
-from tests.stream.demo import NOW, Company, company
+from tests.stream.demo import NOW, company, fresh
 from tests.stream.web.web import application, board, client
 from tests.tools import eventually, free_port
 
@@ -107,7 +107,7 @@ async def test_in_memory():
 
 
 async def test_what_the_snapshot_does_not_hold_is_refused_with_who_has_it():
-    acme = Company(seed=8)
+    acme = fresh(8)
     acme.view.live = False
     async with snapshots_at("memory://", "beyond") as snapshots:
         snapshots._writer = "w-17"
@@ -134,7 +134,7 @@ async def test_another_versions_snapshot_is_none():
 
 
 async def test_half_a_sum_is_never_written():
-    acme = Company()
+    acme = fresh()
     acme.view.live = False
     async with snapshots_at("memory://", "half") as snapshots:
         assert await Publisher(snapshots, board(acme)).publish()
@@ -142,7 +142,7 @@ async def test_half_a_sum_is_never_written():
 
 
 async def test_a_web_process_that_is_loading_answers_from_the_snapshot():
-    acme = Company(seed=8)
+    acme = fresh(8)
     async with snapshots_at("memory://", "fallback") as snapshots:
         assert await Publisher(snapshots, board(), dimensions=["source"]).publish()
         acme.view.live = False

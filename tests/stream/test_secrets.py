@@ -52,7 +52,7 @@ def placed(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     tree: Any = value
     for name in reversed(path):
         tree = [tree] if name == "[]" else {name: tree}
-    return tree  # type: ignore[no-any-return]
+    return tree
 
 
 def cases() -> Iterator[Any]:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from tests.agents.doubles import receiver
 from vigie.alerts import app

@@ -8,12 +8,14 @@ import pytest
 from click import unstyle
 from typer.testing import CliRunner
 
+from alert_rules.trial.backtest import GUARDS
 from tests.vigie.test_alerts import ALERT, ask
-from vigie import backtest, models, publish
+from vigie import models, publish
 from vigie.__main__ import app
 from vigie.backtest import _print
 from vigie.common import wrapped
-from vigie.doctor import _line, warn
+from vigie.doctor import _line
+from vigie.findings import warn
 
 
 @pytest.fixture(autouse=True)
@@ -67,11 +69,11 @@ def test_backtest(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_backtests_grid(capsys: pytest.CaptureFixture[str]) -> None:
     guard = {"per_week": 15.05, "groups": 129, "share_firing": 0.021}
-    row = {"threshold": 1_236_900.0, **dict.fromkeys(backtest.GUARDS, guard)}
+    row = {"threshold": 1_236_900.0, **dict.fromkeys(GUARDS, guard)}
     _print({"rules": [RULE | {"grid": [row, row]}]})
     text = capsys.readouterr().out
     fits(text, "unguarded", "15.05")
-    assert text.count("15.05 · 129 · 2.1 %") == 2 * len(backtest.GUARDS)
+    assert text.count("15.05 · 129 · 2.1 %") == 2 * len(GUARDS)
 
 
 def test_models_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +99,7 @@ def test_topics_and_sources(tmp_path: Path) -> None:
 
 def test_a_log_hears_how_far_it_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(publish, "_SAID_EVERY", 0.0)
-    with backtest.progress_bar() as progress:
+    with publish.progress_bar() as progress:
         task = progress.add_task("judging", total=None, rate="")
         progress.update(task, completed=24_000, rate="at 2025-01-27")
     assert "judging: 24,000 at 2025-01-27" in capsys.readouterr().err

@@ -8,8 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 import typer
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from models.events.refused import Reason
 from stream.ledger.store import Ledger
@@ -31,13 +30,12 @@ def vigie(*arguments: object, **environment: str) -> Result:
 
 
 def every_command() -> Iterator[list[str]]:
-    def below(command: typer.core.TyperGroup, path: list[str]) -> Iterator[list[str]]:
-        for name, sub in command.commands.items():
+    def below(command: object, path: list[str]) -> Iterator[list[str]]:
+        for name, sub in getattr(command, "commands", {}).items():
             yield [*path, name]
-            if hasattr(sub, "commands"):
-                yield from below(sub, [*path, name])
+            yield from below(sub, [*path, name])
 
-    yield from below(typer.main.get_command(app), [])  # type: ignore[arg-type]
+    yield from below(typer.main.get_command(app), [])
 
 
 @pytest.mark.parametrize("command", [pytest.param(c, id=" ".join(c)) for c in every_command()])

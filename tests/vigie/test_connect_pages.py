@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -20,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "examples/sources"
 
 
-def tried(name: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+def tried(name: str, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     for variable in [variable for variable in os.environ if variable.startswith("VIGIE_")]:
         monkeypatch.delenv(variable)
     given = ["sources", "try", name, "--request", str(SOURCES / f"{name}.jsonl"), "--config", str(SOURCES / f"{name}.yaml")]

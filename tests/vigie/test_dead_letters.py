@@ -8,8 +8,7 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from models.events.dead_letter import MOST_REDRIVES, DeadLetter, dead_letter
 from models.events.refused import Reason, Refused

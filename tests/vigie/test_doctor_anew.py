@@ -8,8 +8,8 @@ from confluent_kafka.admin import AdminClient
 
 from models.fold import PartitionFold
 from stream.engine.options import EngineOptions, FoldSpec
-from vigie.doctor import Level
 from vigie.doctor_kafka import Offsets, _group
+from vigie.findings import Level
 
 
 class Admin:

@@ -13,7 +13,7 @@ from stream.engine.options import FoldSpec
 from vigie.instance import Instance
 
 NOW = 1_780_000_000_000
-SPECS: dict[str, FoldSpec] = {spec.name: spec for spec in Instance(load({}), "nowhere:9").engine.specs}
+SPECS: dict[str, FoldSpec] = {spec.name: spec for spec in Instance(load(environ={}), "nowhere:9").engine.specs}
 
 anything = st.recursive(
     st.none()
@@ -103,7 +103,7 @@ def checkpoint(fold: PartitionFold, rows: dict[bytes, bytes]) -> None:
 )
 def test_what_has_stopped_a_fold_once_is_refused(name: str, topic: str, value: bytes) -> None:
     spec = SPECS[name]
-    fold, rows = spec.make(0), {}
+    fold, rows = spec.make(0), dict[bytes, bytes]()
     fold.restore([])
     fold.tick(NOW)
     fold.fold([Record(topic, 0, 0, NOW, b"k", value, (), NOW)])
@@ -116,7 +116,7 @@ def test_what_has_stopped_a_fold_once_is_refused(name: str, topic: str, value: b
 @given(st.data())
 def test_no_record_stops_a_fold_or_keeps_its_state_from_coming_back(name: str, data: st.DataObject) -> None:
     spec = SPECS[name]
-    fold, rows = spec.make(0), {}
+    fold, rows = spec.make(0), dict[bytes, bytes]()
     fold.restore([])
     for offset in range(3):
         topic = data.draw(st.sampled_from(spec.topics))

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -82,8 +83,8 @@ def test_owners_have_their_names(server: tuple[str, type[Handler]]) -> None:
 def test_80_columns_are_enough(server: tuple[str, type[Handler]]) -> None:
     """No word is broken, no line is longer, no number is written as a power of ten."""
     url, handler = server
-    unit = {"from": "", "at": "", "window": "month"}
-    long = [
+    unit: dict[str, Any] = {"from": "", "at": "", "window": "month"}
+    long: list[dict[str, Any]] = [
         unit | {"kpi": "lead_response_time", "segment": {}, "value": 117_360.0, "numerator": 8.97602e10, "denominator": 832,
                 "unit": "seconds"},
         unit | {"kpi": "weighted_pipeline_model", "segment": {}, "value": 123_456_789.12, "unit": "money", "currency": "EUR"},

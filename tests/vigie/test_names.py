@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
-def settings(**more: str) -> Settings:
+def settings(**more: Any) -> Settings:
     return load(environ={}, kafka__brokers="127.0.0.1:9", **more)
 
 

@@ -17,7 +17,7 @@ from models.events.refused import Refused
 from models.fold import LARGEST_ROW, Changes, Output, PartitionFold, Record, Row
 from models.sizes import LARGEST_TOLD, Sizes
 from stream.engine.in_memory import InMemoryEngine
-from stream.engine.topics import MAX_ROW_BYTES
+from stream.engine.topic_list import MAX_ROW_BYTES
 from tests.golden import BEGIN, Clock, history, in_order, instance_of, one, settled
 
 #: What fills a text: signs of three and four bytes, and what JSON escapes.

@@ -157,7 +157,8 @@ def test_every_adapter_has_its_page() -> None:
     ],
 )
 def test_the_doctor_says_what_keeps_a_tracker_from_working(public_url: str, origin: str, do: str) -> None:
-    from vigie.doctor import Level, sites
+    from vigie.doctor import sites
+    from vigie.findings import Level
 
     site = {"key": "shop-4f7a2c91", "origins": [origin]}
     (found,) = sites(load(environ={}, web__public_url=public_url, collect={"sites": {"shop": site}}))
@@ -173,7 +174,8 @@ def test_the_list_says_what_the_pages_of_a_site_need(monkeypatch: pytest.MonkeyP
 
 
 def test_the_doctor_says_what_is_missing() -> None:
-    from vigie.doctor import Level, sources
+    from vigie.doctor import sources
+    from vigie.findings import Level
 
     tree = {
         "hubspot": {"secrets": [SECRET]},

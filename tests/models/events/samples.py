@@ -24,7 +24,13 @@ _LEAD = {
     "first_name": "Ann",
     "last_name": "Lee",
 }
-_VISIT = {"visitor_id": "v-1", "session_id": "s-1", "lead_id": "l-1", "page": "/pricing", "referrer": "https://example.org/"}
+_VISIT: dict[str, Any] = {
+    "visitor_id": "v-1",
+    "session_id": "s-1",
+    "lead_id": "l-1",
+    "page": "/pricing",
+    "referrer": "https://example.org/",
+}
 _VISIT |= {"source": "ads", "campaign": "spring", "duration_seconds": 12.5, "form": "contact", "cta": "try"}
 _REACH = {"message_id": "m-1", "lead_id": "l-1", "campaign": "spring", "channel": "mail", "count": 3, "cost": "0.0125"}
 _INVOICE = {

@@ -63,6 +63,7 @@ def test_texts_of_people_are_cleaned_and_ids_stay_exact(direct: bool) -> None:
         "stage": "de\x7fmo",
     }
     body = orjson.dumps(event("deal.updated", hostile) | {"subject": "x\u200b1"})
+    found: Any
     found, _, _ = decoder("deals", currencies=EURO, direct=direct)(body, (), ARRIVAL)
     assert (found.data.owner, found.data.source, found.data.campaign, found.data.stage) == (
         "ann Runbook: x",
@@ -91,7 +92,8 @@ def test_optional_dates_may_be_left_out_or_null() -> None:
 def test_values_are_replaced_by_their_meaning(odd: dict[str, Any]) -> None:
     lead = read(event("lead.created", {**DATA["lead.created"], **odd}), "leads")[0]
     assert type(lead) is LeadCreated
-    assert (lead.data.score, lead.data.bant.budget, lead.data.bant.authority, lead.data.amount) == (71, True, 0.5, 12_345_600)
+    bant: Any = lead.data.bant
+    assert (lead.data.score, bant.budget, bant.authority, lead.data.amount) == (71, True, 0.5, 12_345_600)
     reach = read(event("social.reached", {"cost": 0.0125, **odd}), "engagement")[0]
     assert type(reach) is SocialReached
     assert (reach.data.cost, reach.data.count) == (125, 1)

@@ -75,8 +75,9 @@ class Loop:
     def tick(self, now: int) -> None:
         """Let time pass for everybody."""
         self.now = now
-        for fold in (*self.predictors, self.learner):
-            fold.tick(now)
+        for predictor in self.predictors:
+            predictor.tick(now)
+        self.learner.tick(now)
         self.settle()
 
     def through(self, now: int) -> None:

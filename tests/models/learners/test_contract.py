@@ -8,7 +8,7 @@ from river import checks, linear_model
 
 from models.learners import snapshot
 from models.learners.conversion import Conversion
-from models.learners.deal_model import DealModel
+from models.learners.deal_model import DealModel, Prediction
 from models.learners.features import CATEGORIES, DAY_MS, NUMBERS, DealPast
 from models.learners.hazard import Hazard
 
@@ -135,8 +135,9 @@ def test_a_deal_model_comes_back_from_json_and_goes_on_the_same() -> None:
         mine, other = model.predict_one(x), again.predict_one(x)
         for name in ("win", "within", "low", "median", "high", "expected"):
             assert getattr(other, name) == pytest.approx(getattr(mine, name), abs=1e-12)
-        for one, said in ((model, mine), (again, other)):
-            one.learn_one(one.snapshot_one(day * DAY_MS, x, said), (day + 3) * DAY_MS, "won")
+        both: list[tuple[DealModel, Prediction]] = [(model, mine), (again, other)]
+        for deals, said in both:
+            deals.learn_one(deals.snapshot_one(day * DAY_MS, x, said), (day + 3) * DAY_MS, "won")
     assert snapshot.dump(again) == snapshot.dump(model)
 
 

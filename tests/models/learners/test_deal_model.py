@@ -5,6 +5,7 @@ import math
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,10 +50,11 @@ def shuffled_after(facts: list[DealFact], cut: int, seed: int) -> list[DealFact]
     """Every attribute that an event sets at ``cut`` or later is another event's; outcomes are shuffled, too."""
     rng = random.Random(seed)
     before, after = [fact for fact in facts if fact.at < cut], [fact for fact in facts if fact.at >= cut]
-    values = {name: [fact.data.get(name) for fact in after] for name in (*ATTRIBUTES, "stage", "kind")}
+    values: dict[str, list[Any]] = {name: [fact.data.get(name) for fact in after] for name in (*ATTRIBUTES, "stage", "kind")}
     kinds = [fact.kind for fact in after]
-    for column in (*values.values(), kinds):
+    for column in values.values():
         rng.shuffle(column)
+    rng.shuffle(kinds)
     return before + [
         DealFact(fact.at, fact.deal, kinds[number], {name: column[number] for name, column in values.items()})
         for number, fact in enumerate(after)

@@ -28,7 +28,7 @@ COARSE = 10**12  # no bulletin but the first
 
 def jittered(deals: int, seed: int = 1) -> list[DealFact]:
     """The known world of the evaluation's tests, no two things at one moment: equal times have no order to agree on."""
-    rng, apart = random.Random(seed), {}
+    rng, apart = random.Random(seed), dict[str, int]()
     facts = [
         fact._replace(at=fact.at + apart.setdefault(fact.deal, rng.randrange(1, 20_000_000)) + number)
         for number, fact in enumerate(history(deals, seed))
@@ -167,7 +167,7 @@ def test_nothing_that_was_set_later_reaches_an_answer() -> None:
 def test_a_reopened_deal_withdraws_its_label() -> None:
     loop = Loop(interval=COARSE).run([fact(0, "created", stage="new"), fact(1, "won")])
     assert learnt(loop)["won"] == 1
-    assert loop.predictions["D1"] is None
+    assert loop.predictions.pop("D1") is None
     loop.run([fact(0, "created", stage="new"), fact(1, "won"), fact(2, "reopened", stage="new")])
     assert learnt(loop)["withdrawn"] == 1
     assert loop.predictions["D1"]["win"] > 0
@@ -199,7 +199,7 @@ def test_a_merged_deal_s_facts_live_on_in_its_survivor() -> None:
     loop.predictors[0].fold([loop.record("deal-merges", 0, absorbed.key, absorbed.value, BEGIN + 4 * DAY_MS)])
     loop.settle()
     story = loop.predictors[0].entities.get("D2")
-    assert story is not None
+    assert story is not None and story.story.present is not None
     past = story.story.present.past
     assert (past.created, past.attributes["source"]) == (BEGIN, "fair")
 
@@ -267,7 +267,7 @@ def taught() -> tuple[bytes, float]:
     return dump(DealEvaluation().run(facts).model), (facts[-1].at - BEGIN) / DAY_MS
 
 
-BAD = {
+BAD: dict[str, dict[str, Any]] = {
     "amount of a million medians": {"amount": 10**15},
     "no amount": {"amount": None},
     "a category never seen": {"source": "never", "product": "never", "owner": "never"},
@@ -351,7 +351,7 @@ def test_a_fault_in_the_middle_of_an_event_leaves_nothing_of_it_and_is_loud(step
         def taking(key: str, event: Any, at: int, take: Any = take, armed: Any = armed, poison: int = poison) -> str:
             armed[0] = event.id == f"e{poison:06}"
             try:
-                return take(key, event, at)  # type: ignore[no-any-return]
+                return take(key, event, at)
             finally:
                 armed[0] = False
 
@@ -428,7 +428,7 @@ def test_an_entity_whose_row_would_be_too_large_stays_as_it_was_and_stops_nothin
 
 def test_a_fault_while_learning_is_counted_told_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = Loop(interval=COARSE)
-    monkeypatch.setattr(Trainer, "learn_one", lambda self, example: {}["none"])
+    monkeypatch.setattr(Trainer, "learn_one", lambda self, example: dict[str, None]()["none"])
     loop.run(jittered(4))
     assert loop.learner.faults.total == loop.learner.outcomes["deal", "internal"] > 3
     assert set(loop.learner.pupils["deal"].refused) == {"internal"}, "no text of an error is the key of a counter"
@@ -544,19 +544,17 @@ def test_a_model_of_the_settings_answers_from_the_first_event() -> None:
 def test_the_better_of_model_and_floor_answers() -> None:
     pupil = Trainer(DEALS)
 
-    def judge(model: float, floor: float, count: int) -> None:
+    def judge(model: float, floor: float, count: int) -> str:
         for number in range(count):
             won = number % 2
             said, by_floor = (p if won else 1 - p for p in (model, floor))
             pupil.judged.append(Judged("D", 0, BEGIN, won, 1.0, [said] * 6, [by_floor] * 6))
         pupil._compare()
+        return pupil.champion
 
-    judge(0.2, 0.5, ENOUGH - 2)
-    assert pupil.champion == "model"  # too few to say
-    judge(0.2, 0.5, 100)
-    assert pupil.champion == "floor"
-    judge(0.8, 0.5, 500)
-    assert pupil.champion == "model"
+    assert judge(0.2, 0.5, ENOUGH - 2) == "model"  # too few to say
+    assert judge(0.2, 0.5, 100) == "floor"
+    assert judge(0.8, 0.5, 500) == "model"
 
 
 def test_the_floor_s_answers_are_given_where_it_is_the_champion() -> None:

@@ -8,7 +8,7 @@ from faust.types import TP
 
 import stream.engine.restore
 from models.fold import Changes, Record
-from stream.engine.backend import Batch, GaveUp, Restored
+from stream.engine.backend import Batch, GaveUp, Message, Restored
 from stream.engine.chunks import Chunk, Ownership
 from stream.engine.driver import Driver
 from stream.engine.errors import EngineStopped, Fenced, FoldFailed, Replaced
@@ -220,8 +220,11 @@ async def test_one_checkpoint_has_rows_outputs_and_positions(bench: Bench) -> No
     bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     assert await bench.driver.checkpoint("state")
     [batch] = bench.writer.batches
-    assert set(batch.rows) == {("vigie-add-changelog", b"3", b"k", 0), ("vigie-add-changelog", b"3", b"@numbers", 0)}
-    assert batch.outputs == [("sums", b"3", b"k", 0)]
+    assert set(batch.rows) == {
+        Message("vigie-add-changelog", b"3", b"k", 0),
+        Message("vigie-add-changelog", b"3", b"@numbers", 0),
+    }
+    assert batch.outputs == [Message("sums", b"3", b"k", 0)]
     assert batch.positions == [("numbers", 0, 3)]
     assert bench.writer.tokens == [FIRST]
     assert next_of(bench) == Position(3, 3)
@@ -233,7 +236,7 @@ async def test_one_checkpoint_has_rows_outputs_and_positions(bench: Bench) -> No
 async def test_a_row_that_is_removed_is_a_tombstone(bench: Bench) -> None:
     bench.driver.feed.accept("add", "numbers", 0, Chunk(0, 2, [at(0, 4), at(1, -4)]))
     await bench.driver.checkpoint("state")
-    assert ("vigie-add-changelog", None, b"k", 0) in bench.writer.batches[0].rows
+    assert Message("vigie-add-changelog", None, b"k", 0) in bench.writer.batches[0].rows
 
 
 NEXT = FIRST._replace(generation=6)

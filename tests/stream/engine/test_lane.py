@@ -98,9 +98,9 @@ class Prompt(Stuck):
 
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    made = type("Made", (Prompt,), {"made": [], "batches": []})
-    monkeypatch.setattr(stream.engine.on_kafka, "KafkaWriter", made)
-    return made.batches
+    batches: list[Any] = []
+    monkeypatch.setattr(stream.engine.on_kafka, "KafkaWriter", type("Made", (Prompt,), {"made": [], "batches": batches}))
+    return batches
 
 
 async def test_what_is_folded_while_the_snapshot_is_taken_is_in_the_next_one(batches: list[Any]) -> None:

@@ -108,11 +108,12 @@ def test_names_that_kafka_would_refuse_are_refused(bad: str) -> None:
 
 async def test_agents_and_tables_are_fausts_with_the_names_of_the_folds() -> None:
     engine = build_app(EngineOptions(brokers="b:1", application="app", topics=TEST_TOPICS), [adder("fold_numbers"), latest()])
-    assert set(engine.flow.app.agents) == {"fold_numbers", "latest"}
-    assert {name: table.changelog_topic.get_topic_name() for name, table in engine.flow.app.tables.items()} == {
+    flow: Any = engine.flow
+    assert set(flow.app.agents) == {"fold_numbers", "latest"}
+    assert {name: table.changelog_topic.get_topic_name() for name, table in flow.app.tables.items()} == {
         "fold_numbers": "app-fold_numbers-changelog"
     }
-    table = engine.flow.app.tables["fold_numbers"]
+    table = flow.app.tables["fold_numbers"]
     with pytest.raises(TypeError, match="outside of stream iteration"):  # a fold's checkpoint writes its rows, and nobody else
         table[b"k"] = b"v"
     assert not table

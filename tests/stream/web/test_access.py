@@ -56,7 +56,7 @@ class House:
         headers: Sequence[tuple[Any, Any]] = (), content: bytes = b"", **more: str,
     ) -> httpx.Response:  # fmt: skip
         given = [("host", host), *headers, *((name.replace("_", "-"), value) for name, value in more.items())]
-        sent = [tuple(part if isinstance(part, bytes) else part.encode() for part in pair) for pair in given]
+        sent: Any = [tuple(part if isinstance(part, bytes) else part.encode() for part in pair) for pair in given]
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app, client=(peer, 1)), base_url="http://x") as client:
             return await client.request(method, path, headers=sent, content=content)
 
@@ -256,7 +256,7 @@ async def test_guessing_at_the_login_is_limited() -> None:
 
 # -- a proxy that lets people in (the contract of oauth2-proxy) ------------------------------------------------------------
 
-PROXY = {"proxies": ["10.0.0.5/32"], "user_header": "X-Forwarded-User"}
+PROXY: dict[str, Any] = {"proxies": ["10.0.0.5/32"], "user_header": "X-Forwarded-User"}
 #: What oauth2-proxy sends upstream with --pass-user-headers and --pass-authorization-header.
 INTRODUCED = [
     ("x-forwarded-user", "116254"), ("x-forwarded-email", "ann@example.com"), ("x-forwarded-preferred-username", "ann"),

@@ -15,7 +15,7 @@ from stream.web.operate import Operations
 from stream.web.operators import Operators
 from stream.web.server import Listening, serve
 from tests.browser import Page, browser
-from tests.stream.demo import Company, company
+from tests.stream.demo import Company, company, fresh
 from tests.stream.web.web import ALERT, application, board
 from tests.tools import eventually, program
 
@@ -36,7 +36,7 @@ class Ship:
         self.acme = acme or company()
         self.owners = owners
         self.status: dict = {"state": "running", "partitions": {"roll-kpis": [0]}}
-        self.alerts: list[dict] | None = []
+        self.alerts: Any = []  # None where they are not known
         self.acts: list[tuple[str, str, str]] = []
         self.port = 0
         self.listening: Listening | None = None
@@ -106,7 +106,7 @@ async def test_owners_have_their_names_and_the_id_on_a_look():
 
 
 async def test_numbers_move_without_a_reload():
-    async with opened(Company()) as (ship, page):
+    async with opened(fresh()) as (ship, page):
         before = await page.run(VALUE.format("Sessions"))
         assert before not in (None, "—")
         for _ in range(3):
@@ -132,7 +132,7 @@ async def test_the_language_is_switched():
 
 async def test_a_segments_name_is_text_and_never_markup():
     evil = "<img src=x onerror=document.title='pwned'>"
-    async with opened(Company()) as (ship, page):
+    async with opened(fresh()) as (ship, page):
         ship.acme.view.put(
             f"deals:9:d:{ship.acme.business.calendar.day(ship.acme.now) - 1}:source={evil}".encode(), b'{"deals_won":999}'
         )
@@ -276,7 +276,7 @@ async def test_the_page_comes_back_after_a_restart():
 
 
 async def test_restoring_is_said():
-    async with opened(Company()) as (ship, page):
+    async with opened(fresh()) as (ship, page):
         ship.status["state"] = "restoring"
         ship.acme.view.live = False
         await page.until("document.body.dataset.state === 'restoring'")
@@ -288,7 +288,7 @@ async def test_a_closed_page_is_forgotten():
     ship = Ship()
     await ship.start()
     assert ship.listening is not None
-    app = ship.listening._server.config.app
+    app: Any = ship.listening._server.config.app
     live = app.state.vigie.live
     try:
         async with browser() as page:

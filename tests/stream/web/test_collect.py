@@ -20,7 +20,7 @@ from stream.ingest import token_bucket as bucket
 from stream.ingest.collect import BODY_LIMIT, Collector
 from stream.ingest.event_ids import InMemory
 from stream.metrics import Metrics
-from stream.web.app import page
+from stream.web import page
 from tests.stream.web.test_webhooks import Written
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z

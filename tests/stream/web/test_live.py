@@ -1,4 +1,5 @@
 import asyncio
+from typing import Any
 
 import orjson
 import pytest
@@ -40,7 +41,7 @@ async def test_only_changes_are_sent_and_a_change_of_time_is_none():
     numbers = Numbers()
     live = live_of(numbers)
     live.start()
-    stream = live.stream("7d")
+    stream: Any = live.stream("7d")
     assert (await anext(stream)).startswith(b"retry:")
     name, data = decoded(await anext(stream))
     assert (name, data["readings"][0]["value"]) == ("readings", 1)
@@ -57,7 +58,7 @@ async def test_a_slow_page_gets_the_newest_and_no_queue():
     numbers = Numbers()
     live = live_of(numbers)
     live.start()
-    stream = live.stream("7d")
+    stream: Any = live.stream("7d")
     await anext(stream)
     await anext(stream)
     for value in range(2, 6):
@@ -71,7 +72,7 @@ async def test_a_slow_page_gets_the_newest_and_no_queue():
 
 async def test_silence_is_broken_by_a_beat():
     live = live_of(Numbers(), heartbeat=0.01)
-    stream = live.stream("7d")
+    stream: Any = live.stream("7d")
     await anext(stream)
     await anext(stream)
     assert decoded(await anext(stream)) == ("beat", {"state": "live"})
@@ -81,7 +82,7 @@ async def test_silence_is_broken_by_a_beat():
 async def test_nothing_is_computed_while_nobody_watches():
     numbers = Numbers()
     live = live_of(numbers)
-    stream = live.stream("7d")
+    stream: Any = live.stream("7d")
     await anext(stream)
     await anext(stream)
     await stream.aclose()
@@ -89,6 +90,7 @@ async def test_nothing_is_computed_while_nobody_watches():
     calls = numbers.calls
     live.start()
     task = live._task
+    assert task is not None
     for _ in range(20):
         await asyncio.wait({task}, timeout=0.005)
     assert numbers.calls == calls
@@ -99,7 +101,7 @@ async def test_a_bad_moment_does_not_end_the_page(caplog):
     numbers = Numbers()
     live = live_of(numbers)
     live.start()
-    stream = live.stream("7d")
+    stream: Any = live.stream("7d")
     await anext(stream)
     await anext(stream)
     numbers.broken = True
@@ -115,7 +117,7 @@ async def test_a_bad_moment_does_not_end_the_page(caplog):
 async def test_no_more_pages_than_allowed():
     live = live_of(Numbers(), limit=1)
     live.admit()
-    stream = live.stream("7d")
+    stream: Any = live.stream("7d")
     await anext(stream)
     with pytest.raises(Full):
         live.admit()

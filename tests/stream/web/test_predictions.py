@@ -64,7 +64,7 @@ def test_the_topics_tell_a_process_that_does_not_predict_the_same() -> None:
     loop = Loop(partitions=2, interval=0).run(jittered(12))
     board = PredictionBoard(lambda: running)
     running = False
-    parts = [board.spec().make(partition) for partition in range(2)]
+    parts: list[Any] = [board.spec().make(partition) for partition in range(2)]
     with pytest.raises(Elsewhere):
         board.answer("deal", "D1")
     for (topic, partition), log in loop.topics.items():

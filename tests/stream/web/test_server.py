@@ -7,7 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from stream.web.server import CannotListen, serve
-from tests.stream.demo import Company
+from tests.stream.demo import fresh
 from tests.stream.web.web import application, board
 
 
@@ -50,7 +50,7 @@ async def events(lines):
 
 
 async def test_a_stream_says_what_changes_and_ends_with_the_server():
-    acme = Company()
+    acme = fresh()
     app = application(board(acme))
     live = app.state.vigie.live
     live._period = 0.02

@@ -46,8 +46,16 @@ async def asked(block: Callable[[float], None], seconds: float) -> dict[str, tup
 
     threads = [threading.Thread(target=ask, args=one) for one in (("/healthz", None), ("/other", b"x" * 5_000))]
     loop = asyncio.get_running_loop()
-    loop.call_soon(lambda: [[thread.start() for thread in threads], block(seconds)])
-    await asyncio.to_thread(lambda: [time.sleep(0.1), *[thread.join() for thread in threads]])
+
+    def ask_and_block() -> None:
+        for thread in threads:
+            thread.start()
+        block(seconds)
+
+    loop.call_soon(ask_and_block)
+    await asyncio.sleep(0)  # it blocks now; then the threads' answers come
+    for thread in threads:
+        await asyncio.to_thread(thread.join)
     again = await asyncio.to_thread(urllib.request.urlopen, listening.url + "/healthz", None, 20)
     assert again.status == 200
     again.close()

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import confluent_kafka
 import httpx
@@ -107,7 +108,7 @@ async def test_while_kafka_is_killed_senders_are_asked_to_come_back_and_nothing_
         await asyncio.to_thread(broker.close)
 
 
-def read_all(bootstrap: str, topic: str, partitions: int) -> list[dict[str, object]]:
+def read_all(bootstrap: str, topic: str, partitions: int) -> list[dict[str, Any]]:
     consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-t", "enable.partition.eof": True})
     consumer.assign([confluent_kafka.TopicPartition(topic, p, 0) for p in range(partitions)])
     found, ends = [], 0

@@ -1,5 +1,7 @@
 """Is a number ever made of a part of the view: while it is read back, taken over, or built anew?"""
 
+from typing import Any
+
 import pytest
 
 from agents.roll_kpis import Roller
@@ -10,7 +12,7 @@ from stream.config.kpi_files import load_catalogue
 from stream.metrics import Metrics
 from stream.readings.board import Unavailable, ViewSource
 from stream.readings.cache import Publisher, Snapshots
-from tests.stream.demo import NOW, Company
+from tests.stream.demo import NOW, fresh
 from tests.stream.web.web import application, board, client
 
 
@@ -18,7 +20,7 @@ class Taken:
     """A company whose view is taken away while a question is being answered: after ``reads`` slices, or readings of a segment."""
 
     def __init__(self, reads: int) -> None:
-        self.acme = Company(seed=8)
+        self.acme = fresh(8)
         self.left = reads
         self.board = board(self.acme)
         read, busiest = self.board.source.read, self.board.source.busiest
@@ -38,7 +40,7 @@ class Taken:
                 count()
                 yield reading
 
-        self.board.source.read, self.board.source.busiest = counted, counted_each
+        vars(self.board.source).update(read=counted, busiest=counted_each)
 
 
 @pytest.mark.parametrize("query", ["kpis?window=24h,7d", "kpis?window=7d&by=source", "trend?window=7d"])
@@ -97,13 +99,13 @@ def test_a_view_is_built_aside_and_changes_hands_on_the_loop():
             return None
         return sales["value"]
 
-    first = spec.make(0)
+    first: Any = spec.make(0)
     first.fold([won(partition, today) for partition in range(4)])
     assert seen() is None
     first.live()
     assert seen() == 40
     before = roller.view
-    second = spec.make(0)  # in the restoring thread
+    second: Any = spec.make(0)  # in the restoring thread
     second.fold([won(0, today)])
     assert seen() is None
     assert before.live and before is not roller.view  # who is in the middle of reading it has it whole

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 from typer.testing import CliRunner
 
+from stream.engine.publisher import Publisher
 from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, ordered
 from stream.sources.backfill.base import Pieces, Place
 from stream.sources.backfill.cells import Cells, Moment
@@ -353,11 +354,11 @@ def test_an_interrupted_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]
 
     first, rest = Acknowledging(), Acknowledging()
     report = Report(Tally(), 0)
-    report.run(found(5), first, None)
+    report.run(found(5), cast(Publisher, first), None)
     report.show(True, [])
     assert report.code == 130
     assert "to go on: the same command with --skip 5" in capsys.readouterr().err
     report = Report(Tally(), 5)
-    report.run(found(9), rest, None)
+    report.run(found(9), cast(Publisher, rest), None)
     assert report.code == 0
     assert first.subjects + rest.subjects == [str(number) for number in range(9)]

@@ -189,7 +189,7 @@ def test_what_is_none_of_the_crms_lists_is_refused(text: str, tmp_path: Path) ->
 
 
 def test_ids_of_stages_that_nobody_knows_are_said_for_json_too(tmp_path: Path) -> None:
-    record = {"id": "1", "createdAt": "2026-03-01T10:00:00Z", "updatedAt": "2026-03-02T10:00:00Z"}
+    record: dict[str, Any] = {"id": "1", "createdAt": "2026-03-01T10:00:00Z", "updatedAt": "2026-03-02T10:00:00Z"}
     record |= {"properties": {"dealstage": "139921"}}
     lines = [record, record | {"id": "2", "properties": {"dealstage": "139921", "hs_is_closed_won": "true"}}]
     events, _, tally = read("hubspot", write(tmp_path / "d.jsonl", "\n".join(map(json.dumps, lines))))

@@ -155,10 +155,10 @@ def hubspot_json(world: list[Deal], folder: Path) -> list[Path]:
         record = {"id": str(deal.id), "properties": properties, "propertiesWithHistory": histories, "archived": False}
         results.append({**record, "createdAt": utc(deal.created), "updatedAt": utc(deal.modified)})
     half = len(results) // 2
-    pages = [{"results": results[:half], "paging": {"next": {"after": "1"}}}, {"results": results[half:]}]
+    first = {"results": results[:half], "paging": {"next": {"after": "1"}}}
     files = [folder / "deals-1.json", folder / "deals-2.jsonl"]
-    files[0].write_text(json.dumps(pages[0], indent=1))
-    files[1].write_text("".join(json.dumps(record) + "\n" for record in pages[1]["results"]))
+    files[0].write_text(json.dumps(first, indent=1))
+    files[1].write_text("".join(json.dumps(record) + "\n" for record in results[half:]))
     return files
 
 

@@ -24,13 +24,10 @@ def compact(tree: Any) -> str:
 
 def vector(headers: Mapping[str, str], body: str | bytes, settings: Mapping[str, Any], **more: Any) -> Vector:
     found: Vector = {"method": "POST", "url": URL, "headers": dict(headers)}
-    if isinstance(body, bytes):
-        try:
-            body = body.decode()
-        except UnicodeDecodeError:
-            found["body_base64"] = base64.b64encode(body).decode()
-    if isinstance(body, str):
-        found["body"] = body
+    try:
+        found["body"] = body if isinstance(body, str) else body.decode()
+    except UnicodeDecodeError as error:
+        found["body_base64"] = base64.b64encode(error.object).decode()
     return {**found, "received_at": NOW, "settings": dict(settings), **more}
 
 

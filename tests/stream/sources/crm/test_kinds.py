@@ -109,7 +109,7 @@ def test_money_of_no_deal_is_in_the_sources_currency(kind: str) -> None:
 
 # -- null against absent ----------------------------------------------------------------------------------------------
 
-EVERY_FIELD = dict.fromkeys(
+EVERY_FIELD: dict[str, Any] = dict.fromkeys(
     (
         "AccountId",
         "Amount",
@@ -202,7 +202,11 @@ def test_salesforce_a_whole_record_tells_its_close_when_it_was_and_its_edit_now(
 
 
 def test_salesforce_fields_within_fields() -> None:
-    fields = {"Name": {"FirstName": None, "LastName": None}, "Address": {"Country": "France", "City": None}, "OwnerId": None}
+    fields: dict[str, Any] = {
+        "Name": {"FirstName": None, "LastName": None},
+        "Address": {"Country": "France", "City": None},
+        "OwnerId": None,
+    }
     tree = change(["Address.Country"], [], entity="Lead", **fields)
     assert data_of(told("salesforce", tree)) == [{"region": "France"}]
     name = {"Name": {"FirstName": None, "LastName": "Lee"}}
@@ -388,7 +392,8 @@ STEPS = {
 @pytest.mark.parametrize("name", STEPS)
 def test_case_and_spaces_of_a_word_say_nothing(name: str) -> None:
     adapter, tree, kind = STEPS[name]
-    verdict = told(adapter, tree, **({"lead_statuses": {"Bad Fit": "disqualified"}} if adapter == "close" else {}))
+    settings: dict[str, Any] = {"lead_statuses": {"Bad Fit": "disqualified"}} if adapter == "close" else {}
+    verdict = told(adapter, tree, **settings)
     assert kind in [event["type"] for event in verdict.events]
 
 

@@ -179,6 +179,7 @@ def test_what_was_done_with_a_lead_is_its_first_contact(name: str) -> None:
 
 
 def test_what_makes_a_lead_is_checked_when_settings_are_read() -> None:
-    for wrong in ("sometimes", {}, {"lifecyclestage": []}):
+    wrongs: list[Any] = ["sometimes", {}, {"lifecyclestage": []}]
+    for wrong in wrongs:
         with pytest.raises(SourceProblem, match="lead_when"):
             parse_settings("hubspot", {"lead_when": wrong})
