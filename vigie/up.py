@@ -136,6 +136,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
+    metrics.show_behind(instance.engine.behind)
     metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
     metrics.show_old(instance.watcher.old)
     deliverer = instance.deliverer
