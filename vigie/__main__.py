@@ -19,6 +19,7 @@ from vigie import (
     rules,
     simulate,
     sources,
+    survival,
     topics,
     up,
     upgrade,
@@ -62,6 +63,7 @@ app.command("backup")(ledger.backup)
 app.command("restore")(ledger.restore)
 app.command("check")(ledger.check)
 app.command("doctor")(doctor.command)
+kpis.app.command("survival")(survival.survival)
 app.add_typer(kpis.app, name="kpis")
 rules.app.command("backtest")(backtest.command)
 app.add_typer(rules.app, name="rules")
