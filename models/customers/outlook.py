@@ -12,6 +12,7 @@ import numpy as np
 from models.customers import bgnbd, spend
 from models.customers.bgnbd import BgNbd, Customers, Floats
 from models.customers.fit import WEEK, Fit, Sample
+from models.customers.segments import Terms
 from models.customers.spend import GammaGamma
 
 #: Purchases are said for so many weeks ahead: three quarters of a year, as in the literature.
@@ -19,14 +20,6 @@ WEEKS = 39
 _YEAR = 365.25 / WEEK  # weeks
 _PART = 13.0  # weeks: what is expected within a part is discounted from its middle
 _DRAWS = 1000
-
-
-class Terms(NamedTuple):
-    """Over which time worth is counted (weeks), what a year takes off it (0.1: 10 %), and what is left of a sale (1: all)."""
-
-    horizon: float = 52.0
-    discount: float = 0.1
-    margin: float = 1.0
 
 
 class Outlook(NamedTuple):

@@ -5,8 +5,9 @@ purchase or a refund that comes late changes the past as if it had come in time.
 (``models/calendar.py``): clocks that change move nothing.
 
 **A purchase day** is a local day with an invoice of at least nothing of which anything is left. **A refund** is an invoice
-below nothing. It takes back the latest day, up to its own, on which exactly so much is left; else the latest days one after
-another until it is used up. A day of which nothing is left is as if it had never been.
+below nothing. It takes back the latest purchase, up to its own day, of exactly so much; else the latest day that brought exactly
+so much; else the latest purchases one after another until it is used up. A day of which nothing is left is as if it had never
+been.
 
 The latest invoices keep their events' ids, by which a repeat is known. Of older ones a day's sum is left: there, whatever comes
 for a day that is known is taken for a repeat.
@@ -19,8 +20,6 @@ from typing import NamedTuple
 
 import msgspec
 from xxhash import xxh3_64_intdigest
-
-from models.money import UNIT
 
 #: So many invoices keep their ids; beyond it the oldest lose theirs until the latest ``LEFT`` remain.
 KEPT = 128
@@ -45,10 +44,6 @@ class Summary(NamedTuple):
     repeats: int  # purchase days after the first: x
     total: int  # net of refunds
     repeat_total: int  # of the days after the first
-
-    def repeat_mean(self) -> float:
-        """Return what a purchase day after the first has brought on average, in units of the currency; 0 where there is none."""
-        return self.repeat_total / self.repeats / UNIT if self.repeats else 0.0
 
 
 class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -119,43 +114,43 @@ class Purchases:
 
 def settle(log: Iterable[Entry]) -> tuple[dict[int, int], int]:
     """Return what is left of each purchase day, in order, and how much was given back beyond that."""
-    days: dict[int, int] = {}
-    owed = 0
-    today, refunds = 0, list[int]()
-
-    def give_back() -> None:
-        nonlocal owed
-        for refund in refunds:
-            owed += _take(days, refund)
-        refunds.clear()
-
+    days: dict[int, list[int]] = {}
+    refunds: list[int] = []
+    today = owed = 0
     for day, amount, _ in log:
         if day != today:
-            give_back()
+            owed += _take(days, refunds)
             today = day
         if amount < 0:
-            refunds.append(-amount)  # the day's own purchases first, whichever of them sorts before
+            refunds.append(-amount)  # after the day's own purchases, whichever of them sorts before
         else:
-            days[day] = days.get(day, 0) + amount
-    give_back()
-    return days, owed
+            days.setdefault(day, []).append(amount)
+    owed += _take(days, refunds)
+    return {day: sum(amounts) for day, amounts in days.items()}, owed
 
 
-def _take(days: dict[int, int], refund: int) -> int:
-    """Take a refund out of the days; return what is left of it."""
-    for day in reversed(days):
-        if days[day] == refund:
-            del days[day]
-            return 0
-    for day in list(reversed(days)):
-        if not refund:
-            break
-        taken = min(days[day], refund)
-        refund -= taken
-        days[day] -= taken
-        if taken and not days[day]:
-            del days[day]
-    return refund
+def _take(days: dict[int, list[int]], refunds: list[int]) -> int:
+    """Take the refunds out of the days; return what is left of them, and leave none."""
+    owed = 0
+    for refund in refunds:
+        exact = next((day for day in reversed(days) if refund in days[day]), None)
+        if exact is not None:
+            days[exact].remove(refund)
+            refund = 0
+        whole = exact if exact is not None else next((day for day in reversed(days) if sum(days[day]) == refund), None)
+        for day in (whole,) if whole is not None else list(reversed(days)):
+            amounts = days[day]
+            while refund and amounts:
+                taken = amounts.pop()
+                if taken > refund:
+                    amounts.append(taken - refund)
+                    taken = refund
+                refund -= taken
+            if not amounts:
+                del days[day]
+        owed += refund
+    refunds.clear()
+    return owed
 
 
 def decode(row: bytes) -> Purchases:

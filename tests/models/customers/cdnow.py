@@ -7,8 +7,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
+from models.customers.clientele import Columns
 from models.customers.fit import Sample
 from models.customers.purchases import Purchases, Summary
 
@@ -46,9 +45,4 @@ def held_out() -> int:
 
 
 def sample_of(found: list[Summary], until: int = END) -> Sample:
-    return Sample(
-        np.array([one.repeats for one in found]),
-        np.array([one.last - one.first for one in found]),
-        np.array([until - one.first for one in found]),
-        np.array([one.repeat_mean() for one in found]),
-    )
+    return Columns.of([(one, False) for one in found]).sample(until)

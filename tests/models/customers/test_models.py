@@ -9,7 +9,7 @@ from scipy.stats import gamma
 from models.customers import bgnbd, outlook, spend
 from models.customers.bgnbd import BgNbd, Customers
 from models.customers.fit import Fit, fit
-from models.customers.outlook import Terms
+from models.customers.segments import Terms
 from models.customers.spend import GammaGamma
 from tests.models.customers import cdnow
 

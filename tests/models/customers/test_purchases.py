@@ -40,6 +40,11 @@ def test_a_refund_of_the_first_purchase_makes_the_second_the_first():
     assert told(customer((0, 100), (7, 20), (9, -100))) == Summary(7, 7, 0, 20, 0)
 
 
+def test_a_refund_finds_its_purchase_among_those_of_a_day_and_before_later_ones():
+    assert told(customer((0, 100), (7, 20), (7, 30), (9, 60), (12, -30))) == Summary(0, 9, 2, 180, 80)
+    assert told(customer((0, 100), (7, 20), (7, 30), (9, 60), (12, -50))) == Summary(0, 9, 1, 160, 60)
+
+
 def test_a_refund_of_no_single_day_takes_the_latest_first():
     assert told(customer((0, 100), (7, 20), (9, 30), (12, -40))) == Summary(0, 7, 1, 110, 10)
 

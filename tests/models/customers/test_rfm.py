@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.customers.rfm import SEGMENTS, Cuts, Named, Segment, counts
+from models.customers.rfm import Cuts, counts, places
+from models.customers.segments import SEGMENTS, Named, Segment
 
 values = st.lists(st.integers(-5, 5), min_size=1, max_size=40)
 
@@ -49,12 +50,11 @@ def test_a_later_day_is_better():
 def test_every_combination_has_one_name():
     named = Named()
     r, f, m = (axis.ravel() for axis in np.meshgrid(*[np.arange(1, 6)] * 3, indexing="ij"))
-    places = named.of(r, f, m)
-    assert sum(counts(named.names, places).values()) == 125
-    for place, *scores in zip(places, r, f, m, strict=True):
+    found = places(named, r, f, m)
+    for place, *scores in zip(found, r, f, m, strict=True):
         first = next(one.name for one in SEGMENTS if one.holds(*map(int, scores)))
         assert named.names[place] == first
-    assert counts(named.names, places) == {
+    assert counts(named, found) == {
         "champions": 8, "new": 10, "loyal": 37, "promising": 20, "at risk": 30, "hibernating": 20,
     }  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_every_combination_has_one_name():
     "segments, said",
     [
         ((Segment("good", (3, 5)),), "r 1, f 1, m 1"),
-        ((Segment("all"), Segment("good", (3, 5))), "good: everything they hold"),
+        ((Segment("all"), Segment("good", (3, 5))), "good: all that it holds"),
     ],
 )
 def test_names_that_leave_a_gap_or_are_never_met_are_refused(segments: tuple[Segment, ...], said: str):
