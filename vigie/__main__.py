@@ -57,6 +57,9 @@ class Commands(LazyCommands):
             "Check settings, broker, topics, lag, Redis, clock, rules and receivers; say what to do. Exit code 1 on a failure.",
         ),
         "kpis": Place("vigie.kpis:app", "Readings of a running instance; the KPI catalogue."),
+        "customers": Place(
+            "vigie.customers:app", "Customers: scores, segments, who is still there, and what is to be expected of each."
+        ),
         "rules": Place("vigie.rules:app", "The alert rules: check and test."),
         "alerts": Place("vigie.alerts:app", "The alerts of a running instance: see, acknowledge, silence."),
         "routes": Place("vigie.routes:app", "The plan of who is told of alerts, and when: check and try."),
