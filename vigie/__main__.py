@@ -10,6 +10,7 @@ from vigie import (
     backtest,
     dead_letters,
     doctor,
+    forecast,
     kpis,
     ledger,
     models,
@@ -68,6 +69,7 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(routes.app, name="routes")
 app.add_typer(models.app, name="models")
+app.add_typer(forecast.app, name="forecast")
 app.add_typer(sources.app, name="sources")
 app.add_typer(topics.app, name="topics")
 app.add_typer(dead_letters.app, name="dead-letters")
