@@ -60,6 +60,7 @@ class Commands(LazyCommands):
         "customers": Place(
             "vigie.customers:app", "Customers: scores, segments, who is still there, and what is to be expected of each."
         ),
+        "forecast": Place("vigie.forecast:app", "What is to come, with its uncertainty."),
         "rules": Place("vigie.rules:app", "The alert rules: check and test."),
         "alerts": Place("vigie.alerts:app", "The alerts of a running instance: see, acknowledge, silence."),
         "routes": Place("vigie.routes:app", "The plan of who is told of alerts, and when: check and try."),
