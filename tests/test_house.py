@@ -63,6 +63,7 @@ TOPICS = {
     "alert-states": (False, "compact"),
     "outbox": (False, "delete"),
     "dead-letters": (False, "delete"),
+    "erasures": (False, "compact"),
     "vigie-fold-deals-changelog": (True, "compact"),
     "vigie-fold-leads-changelog": (True, "compact"),
     "vigie-fold-engagement-changelog": (True, "compact"),
@@ -81,7 +82,7 @@ TOPICS = {
 }
 COMMANDS = {
     *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor", "backup", "restore", "check"),
-    *("kpis", "rules", "alerts", "routes", "models", "customers", "forecast", "sources", "topics", "dead-letters"),
+    *("kpis", "rules", "alerts", "routes", "models", "customers", "forecast", "sources", "topics", "privacy", "dead-letters"),
 }
 PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")
 
