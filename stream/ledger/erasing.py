@@ -31,6 +31,8 @@ _unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 _pack = msgspec.msgpack.Encoder().encode
 #: Tables, with what names a line of each, and its headers.
 _TABLES = {"records": ("place", "headers"), "latest": ("place", "NULL"), "rows": ("rowid", "NULL")}
+#: So many needles SQLite is given one by one.
+_FEW = 12
 #: Kinds whose topics and states say that an entity is gone.
 _STATES = {"deal": ("deal-states", "predictions"), "lead": ("lead-states", "lead-predictions")}
 
@@ -63,19 +65,23 @@ class Cells:
     def scan(self, connection: sqlite3.Connection) -> Scan:
         """Return what finds cells: those in which any of some bytes are, and all dead letters, whose bytes are encoded."""
         logs = {id: (topic, partition) for id, topic, partition in connection.execute("SELECT id, topic, partition FROM logs")}
-        letters = {id for id, (topic, _) in logs.items() if self.where(topic) == "dead-letters"}
+        letters = ", ".join(str(id) for id, (topic, _) in logs.items() if self.where(topic) == "dead-letters")
 
         def found(wanted: Iterable[bytes]) -> Iterator[Cell]:
             looked = tuple(wanted)
 
-            def holds(log: int, *parts: bytes | None) -> bool:
-                return log in letters or any(needle in part for part in parts if part for needle in looked)
+            def holds(*parts: bytes | None) -> bool:
+                return any(needle in part for part in parts if part for needle in looked)
 
             connection.create_function("holds", -1, holds)
             for table, (number, headers) in _TABLES.items():
                 log = "log" if table != "records" else f"place >> {OFFSET_BITS}"
-                query = f"SELECT {number}, {log}, key, value, {headers} FROM {table} WHERE holds({log}, key, value, {headers})"
-                for line, log_, key, value, packed in connection.execute(query).fetchall():
+                # SQLite looks for a few by itself, four times as fast as by a function of ours.
+                columns = ("key", "value", "headers") if headers == "headers" else ("key", "value")
+                few = " OR ".join(f"instr({column}, ?{n})" for n in range(1, len(looked) + 1) for column in columns) or "0"
+                holding, values = (few, looked) if len(looked) <= _FEW else (f"holds({', '.join(columns)})", ())
+                query = f"SELECT {number}, {log}, key, value, {headers} FROM {table} WHERE {log} IN ({letters}) OR {holding}"
+                for line, log_, key, value, packed in connection.execute(query, values).fetchall():
                     topic, partition = logs[log_]
                     offset = line & OFFSETS if table != "rows" else None
                     its = () if packed is None else _unpack(packed)
@@ -237,20 +243,25 @@ class LedgerPrivacy:
         waiting = [one for one in self.certificates() if one.gone is None]
         if not waiting:
             return
+        self.clean()
+        gone = iso(self._options.clock())
+        self._ledger.append([self._record(msgspec.structs.replace(one, gone=gone)) for one in waiting]).result()
 
-        def clean(connection: sqlite3.Connection) -> tuple[None, list[Message]]:
+    def clean(self) -> None:
+        """Write the file anew, without what was in it before."""
+
+        def work(connection: sqlite3.Connection) -> tuple[None, list[Message]]:
             # What VACUUM needs meanwhile is as large as the file: not in memory.
             connection.execute("PRAGMA temp_store = FILE")
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA temp_store = MEMORY")
-            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            if busy:
+            try:
+                connection.execute("VACUUM")
+            finally:
+                connection.execute("PRAGMA temp_store = MEMORY")
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
                 raise TimeoutError(f"{self._ledger.path}: somebody reads an earlier state of it; try again")
             return None, []
 
-        self._ledger.rewrite(clean, alone=True)
-        gone = iso(self._options.clock())
-        self._ledger.append([self._record(msgspec.structs.replace(one, gone=gone)) for one in waiting]).result()
+        self._ledger.rewrite(work, alone=True)
 
     def _copies(self) -> list[Path]:
         """Return the copies of the ledger that lie beside it."""
