@@ -1,4 +1,4 @@
-"""How long does an erasure take, with so many events in the ledger? ``python -m bench.erasing 40000`` (that is 187,000 events)."""
+"""How long does an erasure take, with so many events in the ledger? ``python -m bench.erasing 40000`` (187,000 events)."""
 
 import argparse
 import asyncio

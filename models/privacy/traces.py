@@ -30,15 +30,19 @@ class Traces:
     events: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)
     incidents: dict[str, str] = field(default_factory=dict)
+    lessons: set[tuple[str, str]] = field(default_factory=set)  # model, id
 
     @property
     def digests(self) -> dict[int, int]:
         """The digests under which ids of events are remembered, each with that of the new id."""
-        return {xxh3_64_intdigest(old.encode()): xxh3_64_intdigest(new.encode()) for old, new in self.events.items()}
+        found = {_digest(old): _digest(new) for old, new in self.events.items()}
+        return found | {_digest(f"{model}:{id}"): _digest(f"{model}:{self.events[id]}") for model, id in self.lessons}
 
     def needles(self) -> set[bytes]:
         """Return the bytes one of which is in every cell that says anything of them."""
-        return needles((*(one.id for one in self.ids), *self.names_alone(), *self.incidents))
+        # Who learns remembers the lessons of an entity by nothing but digests of their ids.
+        lessons = (str(_digest(f"{model}:{id}")) for model, id in self.lessons)
+        return needles((*(one.id for one in self.ids), *self.names_alone(), *self.incidents, *lessons))
 
     def names_alone(self) -> list[str]:
         """Return the names that mean nobody else wherever they stand: of several words, or a hash."""
@@ -65,6 +69,9 @@ def traces_of(known: Iterable[Subject], scan: Scan, incident: Callable[..., str]
             _names(tree, found.names)
             events.update(_event_ids(cell, tree))
             sessions.update(_sessions(cell, tree))
+            if cell.where == "examples":
+                found.lessons.add((str(tree["model"]), str(tree["id"])))
+    events.update(id for _, id in found.lessons)
     for one in ids:
         if one.kind == "email":
             found.names.add(one.id)
@@ -74,6 +81,10 @@ def traces_of(known: Iterable[Subject], scan: Scan, incident: Callable[..., str]
     found.events = {old: f"{common}-{number:06d}" for number, old in enumerate(sorted(events))}
     found.sessions = {old: f"{common}-s{number:06d}" for number, old in enumerate(sorted(sessions - {""}))}
     return found
+
+
+def _digest(text: str) -> int:
+    return xxh3_64_intdigest(text.encode())
 
 
 def _names(tree: Any, names: set[str]) -> None:

@@ -315,9 +315,17 @@ async def test_alerts_messages_and_models_know_nobody_any_more_and_what_stood_en
             now[0] += 60_000
             await asyncio.sleep(0.05)
         assert {"alerts", "outbox"} <= written(path, b"deal-77-large")
+        with closing(reader(path)) as file:
+            query = "SELECT value FROM records JOIN logs ON logs.id = place >> 40 WHERE topic = 'examples' AND instr(value, ?)"
+            lessons = [f"deal:{orjson.loads(value)['id']}" for (value,) in file.execute(query, (b"deal-77-large",))]
+        learnt = {str(xxh3_64_intdigest(lesson.encode())).encode() for lesson in lessons}
+        async with asyncio.timeout(30):
+            while not all(digest in everywhere(tmp_path) for digest in learnt):
+                await asyncio.sleep(0.1)
+        assert learnt
         certificate = await erase(found, Subject("deal", "deal-77-large"))
         assert {"alerts", "outbox", "watch-entities", "evaluate-alerts", "predict-deals"} <= set(certificate.found)
-        nowhere(tmp_path, "deal-77-large", "Merger with Ottoline", alert["id"])
+        nowhere(tmp_path, "deal-77-large", "Merger with Ottoline", alert["id"], *lessons)
         assert b"Ottoline Harkaway" in everywhere(tmp_path)  # who sells is another to erase
         await erase(found, Subject("owner", "Ottoline Harkaway"))
         nowhere(tmp_path, "deal-77-large", "Ottoline Harkaway")
