@@ -10,6 +10,7 @@ from vigie import (
     backtest,
     dead_letters,
     doctor,
+    experiments,
     kpis,
     ledger,
     models,
@@ -66,6 +67,7 @@ app.command("doctor")(doctor.command)
 kpis.app.command("survival")(survival.survival)
 app.add_typer(kpis.app, name="kpis")
 rules.app.command("backtest")(backtest.command)
+app.add_typer(experiments.app, name="experiments")
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(routes.app, name="routes")
