@@ -34,7 +34,7 @@ class Deals(NamedTuple):
 
     def at(self, places: NDArray[np.intp]) -> "Deals":
         """Return those at some places, in that order."""
-        return Deals(*(values[places] for values in self))
+        return Deals(self.entered[places], self.closed[places], self.won[places], self.to_b[places])
 
 
 class Judged(NamedTuple):

@@ -13,6 +13,7 @@ Turner, A. Ly, P. Grünwald, "Generic E-variables for exact sequential k-sample 
 Statistical Planning and Inference 230, 2024.
 """
 
+from math import log
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +63,14 @@ class Evidence(NamedTuple):
     @property
     def decides(self) -> bool:
         """Whether it is enough to decide."""
-        return self.total >= -np.log(LEVEL)
+        return self.total >= -log(LEVEL)
+
+
+class Counted(NamedTuple):
+    """Cases of a variant, and how many of them were won."""
+
+    cases: int
+    won: int
 
 
 class Coin:
@@ -86,6 +94,15 @@ class Coin:
         self._logs += np.where(to_b[:, None], tilt, 0.0).sum(0) - np.log(self._ratio * np.exp(tilt) + 1 - self._ratio).sum(0)
         self._won += int(won.sum())
         self.cases += number
+
+    def add_day(self, a: "Counted", b: "Counted") -> None:
+        """Bet on cases that came together, by how many of each variant there are: on all of them with what was known before."""
+        share = (self._won + _SHARE * _WORTH) / (self.cases + _WORTH)
+        for outcome, of_a, of_b in ((1.0, a.won, b.won), (0.0, a.cases - a.won, b.cases - b.won)):
+            tilt = (outcome - share) * self._effects
+            self._logs += of_b * tilt - (of_a + of_b) * np.log(self._ratio * np.exp(tilt) + 1 - self._ratio)
+        self._won += a.won + b.won
+        self.cases += a.cases + b.cases
 
     def evidence(self) -> Evidence:
         """Return what the bets have come to."""
