@@ -123,7 +123,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         },
     },
     ("get", "/api/kpis"): {
-        "parameters": _query("kpi", "window", "by", "format"),
+        "parameters": _query("kpi", "window", "by", "format", "at", "from", "to", "every"),
         "responses": {
             "200": _said("Readings", _list(_READING), "text/csv"), "400": _said("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
