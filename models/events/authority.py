@@ -33,6 +33,7 @@ DATA_MODELS: Mapping[type[wire.Data], type[contract.Part]] = MappingProxyType(
         engagement.Visit: contract.Visit,
         engagement.Identity: contract.Identity,
         engagement.Reach: contract.Reach,
+        engagement.Opening: contract.Opening,
         customers.Invoice: contract.Invoice,
         customers.Churn: contract.Churn,
         customers.Survey: contract.Survey,
@@ -62,6 +63,7 @@ MODELS: Mapping[str, type[contract.Envelope]] = MappingProxyType(
 _REASONS = {
     "amount": Reason.BAD_AMOUNT,
     "cost": Reason.BAD_AMOUNT,
+    "list_amount": Reason.BAD_AMOUNT,
     "currency": Reason.UNKNOWN_CURRENCY,
     "default_currency": Reason.UNKNOWN_CURRENCY,
 }

@@ -22,6 +22,7 @@ from models.events.scalars import (
     EARLIEST,
     check_currency,
     check_date,
+    check_not_negative,
     check_score,
     check_time,
     clean_text,
@@ -132,6 +133,12 @@ def _settle_attributes(event: Any, arrival: int, currencies: Known) -> None:
     raw = data.cost
     if raw is not UNSET and raw is not None:
         force_setattr(data, "cost", parse_amount(raw))
+    raw = data.list_amount
+    if raw is not UNSET and raw is not None:
+        force_setattr(data, "list_amount", check_not_negative(parse_amount(raw), "list_amount"))
+    raw = data.lead_created_at
+    if raw is not UNSET and raw is not None:
+        force_setattr(data, "lead_created_at", check_time(parse_time(raw), arrival, "lead_created_at"))
     for raw in (data.currency, data.default_currency):
         if raw is not UNSET and raw is not None:
             if currencies is None or raw not in currencies:
