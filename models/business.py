@@ -33,6 +33,10 @@ class Business:
     acquisition_lag: int = 0  # spend works so long before the customer comes
     segment_limit: int = 1000  # values a dimension may have per partition; further ones go to `other`
     stage_kinds: Mapping[str, str] = field(default_factory=dict)  # stage -> open | won | lost; a stage not named here is open
+    stage_orders: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # pipeline -> its stages in the order of the process
+    response_sla: int = HOUR_MS  # a lead is to be answered within so long
     keep_minutes: int = 2 * HOUR_MS
     keep_hours: int = 35 * DAY_MS
     keep_days: int = 800 * DAY_MS

@@ -27,6 +27,11 @@ MadeOf = dict[str, Any]
 _FIRST = ("measures", "business.timezone", "business.currency", "business.maturity", "business.session_gap")
 _SESSIONS = frozenset({"sessions", "sessions_bounced", "session_millis", "visitors"})
 _MONEY = frozenset({Kind.MONEY, Kind.VALUES})
+#: Settings on which only these measures depend.
+_ONLY = {
+    "business.stages": frozenset({"stage_advanced", "stage_back", "stage_skipped"}),
+    "business.response_sla": frozenset({"leads_due", "leads_in_time"}),
+}
 
 
 def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
@@ -46,6 +51,9 @@ def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
     if fold == "deals":
         found["business.rates"] = business.rates.digest(watermark)
         found["business.pipelines"] = {stage: kind for stage, kind in business.stage_kinds.items() if kind != "open"}
+        found["business.stages"] = {name: list(stages) for name, stages in business.stage_orders.items()}
+    if fold == "leads":
+        found["business.response_sla"] = business.response_sla
     return found
 
 
@@ -113,7 +121,12 @@ def _matters(fold: str, setting: str, before: Any, now: Any, full: bool) -> bool
 
 
 def _touches(fold: str, setting: str, measure: Measure) -> bool:
-    """Whether what has been counted of a measure depends on a setting. Of deals and leads all is booked anew, or nothing."""
+    """Whether what has been counted of a measure depends on a setting.
+
+    Of deals and leads all is booked anew, or nothing, but for the few settings that matter to some only.
+    """
+    if setting in _ONLY:
+        return measure.name in _ONLY[setting]
     if fold in LOGGED and measure.name not in UNLOGGED:
         return True
     match setting:

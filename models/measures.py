@@ -31,21 +31,30 @@ def rough(millis: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One additive number. ``stock`` adds up over all time (a level); the others add up over a window (a flow)."""
+    """One additive number. ``stock`` adds up over all time (a level); the others add up over a window (a flow).
+
+    ``finest`` is the finest pane it is kept in; by the day are only lengths that are read pane by pane. ``entries``: of lengths
+    that are booked where something began, the count of what began, under the same names.
+    """
 
     name: str
     kind: Kind
     help: str
     stock: bool = False
     finest: Grain = Grain.MINUTE
+    entries: str = ""
+
+
+#: What a KPI may be told by. Numbers of pages and reasons are kept by the hour.
+DIMENSIONS = ("owner", "source", "stage", "product", "region", "team", "segment", "campaign", "variant", "reason", "page")
 
 
 def _count(name: str, help: str, *, stock: bool = False, finest: Grain = Grain.MINUTE) -> Measure:
     return Measure(name, Kind.COUNT, help, stock, finest)
 
 
-def _money(name: str, help: str, *, stock: bool = False) -> Measure:
-    return Measure(name, Kind.MONEY, help, stock)
+def _money(name: str, help: str, *, stock: bool = False, finest: Grain = Grain.MINUTE) -> Measure:
+    return Measure(name, Kind.MONEY, help, stock, finest)
 
 
 def _millis(name: str, help: str) -> Measure:
@@ -71,8 +80,40 @@ DEALS = (
     Measure("stage_stays", Kind.DURATIONS, "times spent in a stage, one by one, when it is left"),
     _count("deal_activities", "calls, meetings, e-mails and other activities on deals"),
     _count("meetings", "meetings and demos on deals"),
-    Measure("stage_lengths", Kind.DURATIONS, "times spent in a stage since left, one by one, at the entry; by stage only"),
+    Measure(
+        "stage_lengths",
+        Kind.DURATIONS,
+        "times spent in a stage since left, one by one, at the entry; by stage only",
+        entries="stage_entered",
+    ),
     _count("deals_unknown", "deals of which no event has said yet whether they are open, won or lost", stock=True),
+    _count("stage_ended", "stays in a stage that have ended, at the entry"),
+    _count("stage_advanced", "stays in a stage that ended in a later stage or a win, at the entry"),
+    _count("stage_back", "stays in a stage that ended in an earlier one, at the entry"),
+    _count("stage_skipped", "stages that a deal has left out, when it went past them"),
+    _count("stage_repeated", "entries into a stage in which the deal had been before"),
+    _millis("open_clock", "moments (epoch) at which deals left a stage or closed, less those at which they came"),
+    Measure(
+        "deal_lengths",
+        Kind.DURATIONS,
+        "creation to close of deals that are closed, one by one, at their creation",
+        finest=Grain.DAY,
+        entries="deals_created",
+    ),
+    _millis("close_millis", "creation to close of won and lost deals whose creation is known, at their close"),
+    _count("close_known", "won and lost deals whose creation is known, at their close"),
+    _millis("lead_cycle_millis", "creation of the lead to close of won deals of which both are known, at their close"),
+    _count("lead_cycle_won", "won deals of which it is known when their lead was created, at their close"),
+    _money("won_list_amount", "list amounts of won deals that have one, at their close and its exchange rate"),
+    _money("won_listed_amount", "amounts of the same deals"),
+    _count("won_listed", "won deals that have an amount and a list amount, at their close"),
+    _count("won_below_list", "those of them that were sold for less"),
+    _count("won_told", "won deals of which is told what kind of sale they are, at their close"),
+    _count("won_cross_sold", "those of them that are cross-sales"),
+    _count("won_upsold", "those of them that are upsales"),
+    _count("losses", "lost deals, at their close; by reason", finest=Grain.HOUR),
+    _money("loss_amount", "amounts of lost deals, at their close and its exchange rate; by reason", finest=Grain.HOUR),
+    _count("signatures", "signatures on deals"),
 )
 
 LEADS = (
@@ -86,6 +127,18 @@ LEADS = (
     _millis("response_millis", "creation to first contact, at the creation"),
     _count("leads_unanswered", "leads not contacted yet, at their creation"),
     _millis("unanswered_since_millis", "creation times (epoch) of leads not contacted yet, at their creation"),
+    _count("leads_scored", "leads that have a score, at their creation"),
+    _count("lead_scores", "scores of leads as last known, in hundredths, at their creation"),
+    _count("converted_scored", "converted leads that have a score, at their conversion"),
+    _count("converted_scores", "scores of converted leads as last known, in hundredths, at their conversion"),
+    _count("leads_bant", "leads of which budget, authority, need and timing are known, at their creation"),
+    _count("leads_to_deal", "leads that were converted into a deal, at their creation"),
+    _count("leads_disqualified", "leads that were disqualified and not converted, at their creation; by reason too"),
+    _count("leads_due", "leads whose first answer was due, when it was (creation + response_sla)", finest=Grain.HOUR),
+    _count("leads_in_time", "leads that were answered by then, when it was due", finest=Grain.HOUR),
+    _millis("preparation_millis", "time that the first contact was prepared for, at the creation"),
+    _count("leads_prepared", "leads of which that is known, at their creation"),
+    _count("contact_attempts", "contacts with leads and attempts that reached nobody, at the creation"),
 )
 
 ENGAGEMENT = (
@@ -105,6 +158,16 @@ ENGAGEMENT = (
     _count("ads_clicked", "ad clicks"),
     _count("social_reached", "people reached on social networks"),
     _money("engagement_cost", "cost carried by e-mail, ad and social events"),
+    _count("session_pages", "pages seen in sessions, at their start"),
+    _count("forms_begun", "forms begun in sessions, each once, at their start"),
+    _count("forms_left", "those of them that the session did not submit"),
+    _count("page_hits", "page views; by page", finest=Grain.HOUR),
+    _count("page_exits", "last page views of sessions, when they were; by page", finest=Grain.HOUR),
+    _money("ad_cost", "cost carried by ad impressions and clicks"),
+    _count("mails_delivered", "e-mails told one by one that were sent and not bounced, when they were sent"),
+    _count("mails_opened", "those of them that somebody has opened or clicked"),
+    _count("mails_clicked", "those of them that somebody has clicked"),
+    _count("machine_opens", "openings of e-mails by a machine"),
 )
 
 CUSTOMERS = (
@@ -123,6 +186,8 @@ CUSTOMERS = (
     _count("supports", "support requests"),
     _count("supports_answered", "support requests and complaints whose response time is known"),
     _millis("support_response_millis", "response times of support requests and complaints"),
+    _money("first_amount", "amounts of accounts' first invoices, at these"),
+    Measure("buyers", Kind.DISTINCT, "distinct accounts with an invoice in the window"),
 )
 
 SPEND = (
@@ -150,7 +215,7 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
 
 #: The folds whose entities keep their facts, so that a measure can be booked from them again; but for these measures.
 LOGGED = frozenset({"deals", "leads"})
-UNLOGGED = frozenset({"deal_activities", "meetings"})
+UNLOGGED = frozenset({"deal_activities", "meetings", "signatures"})
 
 #: By which rules these folds book, where they have changed: what was kept under others is brought in line (``models/evolve.py``).
 #: deals 1: an edit opens no deal. leads 1: a contact long before somebody became a lead answers nothing.
@@ -169,6 +234,20 @@ FROM_PRESENT = frozenset(
         "won_sizes",
         "cycle_millis",
         "cycle_won",
+        "deal_lengths",
+        "close_millis",
+        "close_known",
+        "lead_cycle_millis",
+        "lead_cycle_won",
+        "won_list_amount",
+        "won_listed_amount",
+        "won_listed",
+        "won_below_list",
+        "won_told",
+        "won_cross_sold",
+        "won_upsold",
+        "losses",
+        "loss_amount",
         *(m.name for m in LEADS),
     }
 )

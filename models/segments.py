@@ -14,6 +14,8 @@ from typing import Any
 from models.panes import TOTAL
 
 OTHER = "other"
+#: Dimensions that may take fewer values than the others: strangers name pages, and each is kept by the hour.
+_FEWER = {"page": 200}
 #: All names together, and all that stay ``other``, hold no more bytes than this: each of both is one row, which is at most twice
 #: as large (where every sign is escaped) and must fit into a record.
 MOST_BYTES = 3 * 1024 * 1024
@@ -41,7 +43,7 @@ class Segments:
         name = names.get(value)
         if name is None:
             size = _size((value,))
-            if len(names) >= self._limit or self._size + size > MOST_BYTES or value in self._others.get(dimension, ()):
+            if len(names) >= self._most(dimension) or self._size + size > MOST_BYTES or value in self._others.get(dimension, ()):
                 self.overflow[dimension] = self.overflow.get(dimension, 0) + 1
                 return f"{dimension}={OTHER}"
             name = names[value] = f"{dimension}={value}"
@@ -65,6 +67,9 @@ class Segments:
         """Return the total and the segment of each pair that has a value."""
         return (TOTAL, *[self.name(dimension, value) for dimension, value in pairs if value])
 
+    def _most(self, dimension: str) -> int:
+        return min(self._limit, _FEWER.get(dimension, self._limit))
+
     def full(self, limit: int) -> bool:
         """Whether a dimension holds as many values as this, or did, so that under such a limit further ones went to ``other``."""
         return bool(self._others) or self._crowded or any(len(names) >= limit for names in self._admitted.values())
@@ -76,7 +81,7 @@ class Segments:
 
     def begin_marks(self) -> None:
         """Begin to look which names are in use, where a dimension has met its limit: all entities are about to be gone over."""
-        full = self._crowded or any(len(names) >= self._limit for names in self._admitted.values())
+        full = self._crowded or any(len(names) >= self._most(dimension) for dimension, names in self._admitted.items())
         self._marked = {} if full or self._others else None
 
     @property
@@ -100,7 +105,7 @@ class Segments:
         crowded = self._crowded
         for dimension, names in self._admitted.items():
             live = marked.get(dimension, set())
-            if crowded or len(names) >= self._limit:
+            if crowded or len(names) >= self._most(dimension):
                 for value in [value for value, name in names.items() if value not in live and name not in held]:
                     del names[value]
                     self._size -= _size((value,))

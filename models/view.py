@@ -5,8 +5,9 @@ difference (``models/series.py``), so a repeat changes nothing, order does not m
 additions whatever the window's length.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import nlargest
+from typing import Any
 
 import orjson
 
@@ -46,6 +47,7 @@ class View:
         self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
         self._changes: dict[str, int] = {}  # segment -> panes of its that were told or changed: how much goes on there
         self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
+        self._remembered: dict[tuple[str, str], dict[Any, Any]] = {}
         self._plans: dict[tuple[int, int, int], tuple[tuple[Span, ...], tuple[Span, ...] | None]] = {}
         self._notes: dict[str, dict[tuple[str, int], Mapping[str, int]]] = {SINCE: {}, BEHIND: {}, COUNTED: {}}
         self.since: dict[str, int] = {}  # measure -> from when it is whole (ms), where that is not ever
@@ -73,6 +75,7 @@ class View:
         self._segments.clear()
         self._changes.clear()
         self._totals.clear()
+        self._remembered.clear()
         self._last_minute = -1
         self._first_day.clear()
         for notes in self._notes.values():
@@ -127,6 +130,7 @@ class View:
             self._first_day[fold] = pane
         self.version += 1
         self._totals.pop((fold, segment), None)
+        self._remembered.pop((fold, segment), None)
         return fold, segment
 
     def _note(self, segment: str, partition: tuple[str, int], value: bytes | None) -> tuple[str, str] | None:
@@ -215,7 +219,10 @@ class View:
             if hours is not None and _FOLD_HOURLY[fold]:
                 whole = self._sum(fold, segment, hours)
                 for name in _FOLD_HOURLY[fold]:
-                    found.numbers[name] = whole.numbers.get(name, 0)
+                    if name in whole.numbers:
+                        found.numbers[name] = whole.numbers[name]
+                    else:
+                        found.numbers.pop(name, None)
             if len(cached) >= _TOTALS:
                 cached.clear()
             cached[key] = found
@@ -253,6 +260,15 @@ class View:
             if series is not None:
                 for pane, numbers, values in series.within(first, stop):
                     yield self.calendar.start(grain, pane), Cells(numbers, values)  # type: ignore[arg-type]  # not changed
+
+    def remembered(self, fold: str, segment: str, name: Any, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` makes of a segment's panes, made anew where they have changed. It is shared: read it only."""
+        kept = self._remembered.setdefault((fold, segment), {})
+        if name not in kept:
+            if len(kept) >= _TOTALS:
+                kept.clear()
+            kept[name] = make()
+        return kept[name]
 
     def distinct(self, measure: str, segment: str, window: Window, at: int) -> int:
         """Return how many distinct entities the window holds, counted in panes of the window's grain, the last one whole.

@@ -6,20 +6,25 @@ from pathlib import Path
 
 import yaml
 
-from models.kpis.catalogue import Catalogue, CatalogueError
+from models.kpis.catalogue import SHIPPED, Catalogue, CatalogueError
 from stream.problems import not_yaml
+from stream.unique import TwiceError, load_unique
 
 
 def load_catalogue(extra: Sequence[Path] = ()) -> Catalogue:
     """Return the shipped catalogue with the files' entries added or overriding; raise ``CatalogueError`` with every problem."""
-    shipped = files("models.kpis").joinpath("catalogue.yaml")
-    sources: list[tuple[str, object]] = [("models/kpis/catalogue.yaml", yaml.safe_load(shipped.read_text("utf-8")))]
+    shipped = files("models.kpis")
+    sources: list[tuple[str, object]] = [
+        (f"models/kpis/{name}", load_unique(shipped.joinpath(name).read_text("utf-8"))) for name in SHIPPED
+    ]
     problems: list[str] = []
     for file in extra:
         try:
-            sources.append((str(file), yaml.safe_load(file.read_text("utf-8"))))
+            sources.append((str(file), load_unique(file.read_text("utf-8"))))
         except (OSError, UnicodeDecodeError) as error:
             problems.append(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}")
+        except TwiceError as error:
+            problems.append(f"{file}: {error}")
         except yaml.YAMLError as error:
             problems.append(f"{file}: {not_yaml(error)}")
     try:

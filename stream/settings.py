@@ -115,6 +115,7 @@ class BusinessSettings(Section):
     dedup_horizon: Duration = Business.dedup_horizon
     visit_horizon: Duration = Business.visit_horizon
     acquisition_lag: Duration = 0
+    response_sla: Duration = Business.response_sla
     segment_limit: int = Field(Business.segment_limit, ge=1)
     keep_minutes: Duration = Business.keep_minutes
     keep_hours: Duration = Business.keep_hours
@@ -143,7 +144,8 @@ class BusinessSettings(Section):
         }
         same = self.model_dump(exclude={"rates", "pipelines"})
         kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
-        return Business(rates=Rates(self.currency, table), stage_kinds=kinds, **same)
+        orders = {name: tuple(s.name for s in p.stages) for name, p in self.pipelines.items()}
+        return Business(rates=Rates(self.currency, table), stage_kinds=kinds, stage_orders=orders, **same)
 
 
 def _midnight(day: date) -> int:

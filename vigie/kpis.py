@@ -203,6 +203,7 @@ def _described(catalogue: Catalogue, kpi: str) -> dict[str, Any]:
         "stage": entry.stage,
         "label": dict(entry.label),
         "definition": entry.definition,
+        "definitions": dict(entry.definitions),
         "formula": entry.formula.text,
         "measures": [{"name": name, "fold": fold, "help": help} for name, fold, help in measures(entry)],
         "unit": entry.unit,

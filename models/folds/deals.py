@@ -5,7 +5,7 @@ Booked, and taken back and booked anew whenever a fact changes it:
 * the *creation*, under the owner and team first known;
 * the *level* (open deals and their amount; deals of unknown status), moved from segment to segment as its attributes change, so
   that the pipeline at any past moment is as it was then;
-* each *stage* that was entered or left;
+* each *stage* that was entered or left (``stages.py``);
 * the *close*, once: under owner and team as they were then, and all other attributes as last known; the amount as last known at
   the exchange rate of the close. A deal that is reopened loses it.
 
@@ -19,19 +19,18 @@ import msgspec
 
 from models.business import Business
 from models.calendar import MINUTE_MS
+from models.folds import closing
+from models.folds.stages import Stages
 from models.history import Entry
-from models.measures import DEALS, RULES, rough
+from models.measures import DEALS, RULES
 from models.money import UnknownRate
 from models.panes import TOTAL, Booking, Cells, Panes
 from models.segments import Segments
 
 _SLOT = {m.name: slot for slot, m in enumerate(DEALS)}
 _CREATED: Cells = ((_SLOT["deals_created"], 1),)
-_ENTERED: Cells = ((_SLOT["stage_entered"], 1),)
 _OPEN_DEALS, _OPEN_AMOUNT = _SLOT["open_deals"], _SLOT["open_amount"]
 _UNKNOWN: Cells = ((_SLOT["deals_unknown"], 1),)
-_STAGE_LEFT, _STAGE_MILLIS, _STAGE_STAYS = _SLOT["stage_left"], _SLOT["stage_millis"], _SLOT["stage_stays"]
-_STAGE_LENGTHS = _SLOT["stage_lengths"]
 
 #: Attributes that describe a deal: the close is booked under what is known of them last.
 DESCRIBING = ("source", "campaign", "product", "region", "segment", "pipeline", "variant")
@@ -40,6 +39,8 @@ CREDITING = ("owner", "team")
 _DESCRIBING, _CREDITING = frozenset(DESCRIBING), frozenset(CREDITING)
 _VALUING = frozenset({"amount", "currency", "default_currency"})
 _NOTHING = (TOTAL,)
+#: By what it is kept how long deals take: a multiset in each is dear.
+_LENGTHS_BY = ("source", "product", "region", "segment")
 
 #: The kinds of a deal's facts.
 CREATED, UPDATED, STAGE, WON, LOST, REOPENED, MERGED, DELETED = (
@@ -76,12 +77,15 @@ class Deal(msgspec.Struct, array_like=True):
     creation: Booking | None = None
     level: tuple[tuple[str, ...], Cells] | None = None
     close: Booking | None = None
+    been: tuple[str, ...] = ()  # the stages it has been in
+    length: Booking | None = None  # of a closed one: how long it took, at its creation
+    loss: Booking | None = None  # of a lost one: by its reason
 
 
 class DealSteps:
     """Steps through the facts of deals and books into one partition's panes."""
 
-    __slots__ = ("_business", "_panes", "_rates", "_segments", "_unsaid")
+    __slots__ = ("_business", "_panes", "_rates", "_segments", "_stages", "_unsaid")
 
     def __init__(self, business: Business, panes: Panes, segments: Segments, rules: int | None = None) -> None:
         """``rules``: by which to book (None: those in force)."""
@@ -89,6 +93,7 @@ class DealSteps:
         self._panes = panes
         self._segments = segments
         self._rates = business.rates
+        self._stages = Stages(business, panes, segments)
         rules = RULES["deals"] if rules is None else rules
         self._unsaid = UNKNOWN if rules >= 1 else OPEN
 
@@ -116,11 +121,13 @@ class DealSteps:
 
     def unbook(self, present: Deal, at: int, sign: int) -> None:
         """Take back all that a deal counts for; what it did in stages stays."""
-        for booking in (present.creation, present.close):
+        for booking in (present.creation, present.close, present.length, present.loss):
             if booking is not None:
                 self._panes.book(booking, -sign)
         if present.level is not None:
             self._panes.add(at // MINUTE_MS, *present.level, -sign)
+        if present.status == OPEN:
+            self._stages.let_go(present, at, sign)
 
     def renew(self, present: Deal, at: int, *, revalue: bool) -> None:
         """Set what the present counts for as the definitions of now have it; book nothing. ``revalue``: amounts anew, too."""
@@ -130,7 +137,9 @@ class DealSteps:
         present.first_credited = self._segments.extend((), CREDITING, first)
         if revalue:
             present.value = self._worth(present, at)
-        present.creation = present.level = present.close = None
+        present.creation = present.level = present.close = present.length = present.loss = None
+        if present.stage is not None and present.stage not in present.been:  # of a row that knew no stages of before
+            present.been = (*present.been, present.stage)
         self._settle(present, at, 0)
 
     def step(self, present: Deal, entry: Entry, sign: int) -> None:
@@ -178,7 +187,7 @@ class DealSteps:
                 outcome = means
         if outcome is not None:
             if deal.status == OPEN:
-                self._leave(deal, at, sign)
+                self._stages.leave(deal, at, sign, won=outcome == WON)
             if deal.status != outcome:
                 # The first event that says so dates the close; a later one of the other outcome replaces it.
                 deal.status, deal.closed = outcome, at
@@ -186,10 +195,10 @@ class DealSteps:
                 deal.team_at_close = deal.attributes.get("team")
         elif deal.status != OPEN and self._opens(deal, kind, stage):
             deal.status = OPEN
-            self._enter(deal, stage or deal.stage, at, sign)
+            self._stages.enter(deal, stage or deal.stage, at, sign)
         elif deal.status == OPEN and stage is not None and stage != deal.stage:
-            self._leave(deal, at, sign)
-            self._enter(deal, stage, at, sign)
+            self._stages.leave(deal, at, sign, stage)
+            self._stages.enter(deal, stage, at, sign)
 
     @staticmethod
     def _opens(deal: Deal, kind: str, stage: str | None) -> bool:
@@ -197,20 +206,6 @@ class DealSteps:
         if kind == REOPENED or (kind == STAGE and stage is not None):
             return True
         return deal.status == UNKNOWN and (kind == CREATED or stage is not None)
-
-    def _enter(self, deal: Deal, stage: str | None, at: int, sign: int) -> None:
-        deal.stage, deal.stage_since = stage, 0 if stage is None else at
-        if stage is not None and sign:
-            self._panes.add(at // MINUTE_MS, (TOTAL, self._segments.name("stage", stage)), _ENTERED, sign)
-
-    def _leave(self, deal: Deal, at: int, sign: int) -> None:
-        if deal.stage is not None and sign:
-            stay = at - deal.stage_since
-            cells = ((_STAGE_LEFT, 1), (_STAGE_MILLIS, stay))
-            segment = self._segments.name("stage", deal.stage)
-            self._panes.book((at // MINUTE_MS, (TOTAL, segment), cells, ((_STAGE_STAYS, rough(stay)),)), sign)
-            # Beside the entries of that time it says how many are still there, and since when.
-            self._panes.book((deal.stage_since // MINUTE_MS, (segment,), (), ((_STAGE_LENGTHS, rough(stay)),)), sign)
 
     def _settle(self, deal: Deal, at: int, sign: int) -> None:
         """Bring what is booked in line with the present."""
@@ -234,11 +229,31 @@ class DealSteps:
                 deal.creation = creation
         closed = deal.status == WON or deal.status == LOST
         if closed or deal.close is not None:
-            close = self._closing(deal) if closed else None
-            if close != deal.close:
-                if sign:
-                    self._panes.rebook(deal.close, close, sign)
-                deal.close = close
+            self._close(deal, closed, sign)
+
+    def _close(self, deal: Deal, closed: bool, sign: int) -> None:
+        close = length = loss = None
+        if closed:
+            value = self._worth(deal, deal.closed)
+            listed = self._convert(deal, closing.list_amount(deal), deal.closed) if deal.status == WON else None
+            names = deal.described + self._credited_at_close(deal)
+            close = (deal.closed // MINUTE_MS, names, *closing.closing(deal, value, listed))
+            length = closing.length(deal, self._segments.extend((TOTAL, *deal.first_credited), _LENGTHS_BY, deal.attributes))
+            reason = deal.attributes.get("reason")
+            loss = closing.loss(deal, value, self._segments.name("reason", reason) if reason else None)
+        rebook = self._panes.rebook
+        if close != deal.close:
+            if sign:
+                rebook(deal.close, close, sign)
+            deal.close = close
+        if length != deal.length:
+            if sign:
+                rebook(deal.length, length, sign)
+            deal.length = length
+        if loss != deal.loss:
+            if sign:
+                rebook(deal.loss, loss, sign)
+            deal.loss = loss
 
     def _move_level(
         self, minute: int, before: tuple[tuple[str, ...], Cells] | None, after: tuple[tuple[str, ...], Cells] | None, sign: int
@@ -255,19 +270,6 @@ class DealSteps:
         if after is not None:
             panes.add(minute, *after, sign)
 
-    def _closing(self, deal: Deal) -> Booking:
-        """Return what a closed deal counts for."""
-        cells: list[tuple[int, int]] = [(_SLOT[f"deals_{deal.status}"], 1)]
-        values: Cells = ()
-        value = self._worth(deal, deal.closed)
-        if value is not None:
-            cells += [(_SLOT[f"{deal.status}_amount"], value), (_SLOT[f"{deal.status}_sized"], 1)]
-            if deal.status == WON:
-                values = ((_SLOT["won_sizes"], value),)
-        if deal.status == WON and deal.created is not None and deal.created <= deal.closed:
-            cells += [(_SLOT["cycle_millis"], deal.closed - deal.created), (_SLOT["cycle_won"], 1)]
-        return deal.closed // MINUTE_MS, deal.described + self._credited_at_close(deal), tuple(cells), values
-
     def _credited_at_close(self, deal: Deal) -> tuple[str, ...]:
         """Return the segments of who had the credit at the close; where nobody had it yet, of who has it now."""
         now = deal.attributes.get("owner"), deal.attributes.get("team")
@@ -277,7 +279,9 @@ class DealSteps:
         return self._segments.extend((), CREDITING, {"owner": then[0], "team": then[1]})
 
     def _worth(self, deal: Deal, at: int) -> int | None:
-        amount = deal.attributes.get("amount")
+        return self._convert(deal, deal.attributes.get("amount"), at)
+
+    def _convert(self, deal: Deal, amount: int | None, at: int) -> int | None:
         if amount is None:
             return None
         try:

@@ -12,9 +12,10 @@ from msgspec import UNSET
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.events import customers, spend
+from models.folds.presence import Past, Presence
 from models.measures import CUSTOMERS, SPEND
 from models.money import UnknownRate
-from models.panes import Cells, Panes
+from models.panes import TOTAL, Cells, Panes
 from models.seen import Seen
 from models.segments import Segments
 
@@ -22,19 +23,30 @@ _C = {m.name: slot for slot, m in enumerate(CUSTOMERS)}
 _S = {m.name: slot for slot, m in enumerate(SPEND)}
 
 
-class _Row(msgspec.Struct, array_like=True):
+class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     seen: dict[int, int]
     first: int | None = None
+    first_id: str = ""
+    first_amount: int | None = None
+    past: Past = {}
 
 
 class Tally:
-    """What is remembered of an account or a channel: ids seen, and the time of the first invoice."""
+    """What is remembered of an account or a channel: ids seen, the first invoice, and in which panes there were invoices.
 
-    __slots__ = ("first", "seen")
+    ``first`` is its time (ms), ``first_id`` its event's id, ``first_amount`` what it counts for.
+    """
 
-    def __init__(self, seen: Seen, first: int | None = None) -> None:
+    __slots__ = ("first", "first_amount", "first_id", "past", "seen")
+
+    def __init__(
+        self, seen: Seen, first: int | None = None, first_id: str = "", first_amount: int | None = None, past: Past | None = None
+    ) -> None:
         self.seen = seen
         self.first = first
+        self.first_id = first_id
+        self.first_amount = first_amount
+        self.past: Past = {} if past is None else past
 
 
 _decode_row = msgspec.json.Decoder(_Row).decode
@@ -43,23 +55,24 @@ _decode_row = msgspec.json.Decoder(_Row).decode
 def decode(row: bytes) -> Tally:
     """Return a tally from its row."""
     kept = _decode_row(row)
-    return Tally(Seen(kept.seen), kept.first)
+    return Tally(Seen(kept.seen), kept.first, kept.first_id, kept.first_amount, kept.past)
 
 
 def encode(tally: Tally) -> bytes:
     """Return the row of a tally."""
-    return msgspec.json.encode(_Row(tally.seen.hours, tally.first))
+    return msgspec.json.encode(_Row(tally.seen.hours, tally.first, tally.first_id, tally.first_amount, tally.past))
 
 
 class Tallies:
     """Folds customers' and spend events and books into one partition's panes."""
 
-    __slots__ = ("_business", "_panes", "_segments")
+    __slots__ = ("_business", "_buyers", "_panes", "_segments")
 
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         self._business = business
         self._panes = panes
         self._segments = segments
+        self._buyers = Presence(business, panes, _C["buyers"])
 
     def new(self) -> Tally:
         """Return a tally of nothing."""
@@ -72,13 +85,18 @@ class Tallies:
         minute, names, cells = self._adds(event, at)
         if cells:
             self._panes.add(minute, names, cells)
-        if isinstance(event, customers.CustomerInvoiced) and (tally.first is None or at < tally.first):
-            cell: Cells = ((_C["customers_new"], 1),)
-            if tally.first is not None:
-                self._panes.add(tally.first // MINUTE_MS, ("total",), cell, -1)
-            self._panes.add(at // MINUTE_MS, ("total",), cell)
-            tally.first = at
+        if isinstance(event, customers.CustomerInvoiced):
+            self._buyers.attend(tally.past, at)
+            if tally.first is None or (at, event.id) < (tally.first, tally.first_id):
+                self._first(tally, event, at)
         return True
+
+    def _first(self, tally: Tally, event: customers.CustomerInvoiced, at: int) -> None:
+        """Have this be the account's first invoice."""
+        if tally.first is not None:
+            self._panes.add(tally.first // MINUTE_MS, (TOTAL,), _new(tally.first_amount), -1)
+        tally.first, tally.first_id, tally.first_amount = at, event.id, self._worth(event.data, at)
+        self._panes.add(at // MINUTE_MS, (TOTAL,), _new(tally.first_amount))
 
     def _adds(self, event: Any, at: int) -> tuple[int, tuple[str, ...], Cells]:
         minute, total = at // MINUTE_MS, ("total",)
@@ -125,6 +143,11 @@ class Tallies:
             return self._business.rates.convert(data.amount, data.currency, at)
         except UnknownRate:  # refused when decoded, unless the rate has gone since
             return 0
+
+
+def _new(amount: int | None) -> Cells:
+    """Return what a first invoice counts for; of rows of before its amount is not known, and was not counted."""
+    return ((_C["customers_new"], 1),) if amount is None else ((_C["customers_new"], 1), (_C["first_amount"], amount))
 
 
 def _given(value: Any) -> Any:

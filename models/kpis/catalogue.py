@@ -15,6 +15,9 @@ from models.panes import TOTAL
 from models.view import PanesExpired, View
 from models.windows import DEFAULT_WINDOWS, Window, WindowError
 
+#: The files that are shipped, in the order of the funnel.
+SHIPPED = ("catalogue.yaml", "attention.yaml", "interest.yaml", "desire.yaml", "action.yaml")
+
 
 class CatalogueError(ValueError):
     """The definitions cannot be used; ``problems`` lists all that is wrong, each with file and key."""

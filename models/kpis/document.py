@@ -32,7 +32,7 @@ _INTERVALS = {
 _HEAD = """\
 # The KPIs
 
-Generated from `models/kpis/catalogue.yaml`; do not edit. A file named under `kpi_files` in `vigie.yaml` adds entries in the
+Generated from the files `models/kpis/*.yaml`; do not edit. A file named under `kpi_files` in `vigie.yaml` adds entries in the
 same form, or overrides these by id: a further KPI over the measures below is an entry and nothing else.
 
 A **reading** is a KPI's value at an instant, over a window and a segment. It carries the exact `from`, the numerator and
@@ -43,11 +43,30 @@ there are fewer cases than the minimum sample, `value` is null and `why` says so
 A rolling window begins with the pane (minute, hour, business day) that holds the instant one length ago; a calendar window at T
 is the period that holds the instant just before T.
 
-**Formulas**: names of measures, numbers, `+ - * /`, parentheses, `at` (the reading's instant), and
+**Formulas**: names of measures, numbers, `+ - * /`, parentheses, `at` (the reading's instant), `start` (its window's first),
+`day` (the length of one), and
 
 {functions}
 
-Money stays exact (1/10,000 of a unit) until the end, times are milliseconds until the end; only like can be added to like.
+Money stays exact (1/10,000 of a unit) until the end, times are milliseconds until the end; only like can be added to like, and
+nothing is divided by the change of a stock. An unknown name, units that do not fit, and a key that a file has twice are refused,
+with file and key. KPIs are no names in formulas, so that none can go round in a circle.
+
+**What is told badly**
+
+| found | what becomes of it |
+|---|---|
+| a negative `amount` | taken, as a credit note; a share of amounts that leaves 0 to 1 has no value |
+| a negative `list_amount`, a `discount` below 0 or above 1 (20 for 20 %) | the event is refused (`bad_amount`, `invalid_data`) |
+| sold for less than 0 beside a list amount, a list amount of 0 | the deal is in no discount |
+| more paid than the list amount | a discount below 0 |
+| a won deal without an amount | a sale, and in `revenue_per_sale`; in no mean amount |
+| a stage that no pipeline of the settings has | a later one, if the deal has not been in it |
+| a `sale` that is none of new, cross_sell, upsell, renewal | the event is refused (`invalid_data`) |
+| a lead created after its deal was closed; a deal created after it was closed | counts, but in no time to close |
+| a lead answered before it was created | answered in time; more than a day before, not answered by that |
+| a lead converted before it was created | converted; its conversion counts for its cohort |
+| a form sent that nobody began, an e-mail opened that nobody sent | not in the rate |
 """
 
 
@@ -65,7 +84,7 @@ def facts(kpi: Kpi) -> list[tuple[str, str]]:
         ("share", "true: no value outside of 0 and 1" if kpi.share else "no"),
         ("interval", _INTERVALS[kpi.interval] if kpi.interval else "none"),
         *[("kept", text) for text in _kept(kpi)],
-        ("French", kpi.label["fr"]),
+        ("French", f"{kpi.label['fr']}. {kpi.definitions['fr']}"),
     ]
 
 

@@ -8,13 +8,15 @@ from functools import cached_property
 from typing import Any
 
 from models.kpis.formula import MONEY, PLAIN, TIME, Dimension, Formula, FormulaError, Number, did_you_mean, parse
+from models.measures import DIMENSIONS
 from models.money import UNIT
+
+__all__ = ["BASES", "DIMENSIONS", "DIRECTIONS", "LANGUAGES", "STAGES", "UNITS", "Kpi", "parse_entry"]
 
 STAGES = ("attention", "interest", "desire", "action", "pipeline", "economics", "loyalty", "people", "foresight")
 DIRECTIONS = ("up", "down", "none")
 BASES = (("cohort", "period", "level"), ("count", "value"))
 LANGUAGES = ("en", "fr")
-DIMENSIONS = ("owner", "source", "stage", "product", "region", "team", "segment", "campaign", "variant")
 
 #: Each unit: what a formula must come out in, and how many of that make one.
 UNITS: dict[str, tuple[Dimension, int]] = {
@@ -42,7 +44,7 @@ class Kpi:
     id: str
     stage: str
     label: Mapping[str, str]
-    definition: str
+    definitions: Mapping[str, str]  # one sentence, by language
     formula: Formula
     unit: str
     direction: str
@@ -54,6 +56,11 @@ class Kpi:
     interval_parts: tuple[Formula, ...]
     empty: str | None  # why there is no value where the denominator is 0, for people; may name {maturity}
     share: bool  # the numerator is a part of the denominator: there is no value outside of 0 and 1
+
+    @property
+    def definition(self) -> str:
+        """What it means, in English."""
+        return self.definitions["en"]
 
     @cached_property
     def formulas(self) -> tuple[Formula, ...]:
@@ -96,13 +103,11 @@ def parse_entry(name: Any, body: Any, problems: list[str]) -> Kpi | None:
     for key, accepted in (("stage", STAGES), ("unit", tuple(UNITS)), ("direction", DIRECTIONS)):
         if key in body and body[key] not in accepted:
             problems.append(f"{key}: unknown {body[key]!r}{did_you_mean(str(body[key]), accepted)}")
-    label = body.get("label")
-    if "label" in body and not (
-        isinstance(label, Mapping) and set(label) == set(LANGUAGES) and all(map(_is_text, label.values()))
-    ):
-        problems.append(f"label: found {label!r} (accepted: {{en: …, fr: …}})")
-    if "definition" in body and not _is_text(body["definition"]):
-        problems.append(f"definition: found {body['definition']!r} (accepted: one sentence)")
+    if "label" in body and not _is_told(body["label"]):
+        problems.append(f"label: found {body['label']!r} (accepted: {{en: …, fr: …}})")
+    definition = body.get("definition")
+    if "definition" in body and not (_is_text(definition) or _is_told(definition)):
+        problems.append(f"definition: found {definition!r} (accepted: one sentence, or {{en: …, fr: …}})")
     basis = body.get("basis")
     if "basis" in body and not (
         isinstance(basis, list) and len(basis) == 2 and all(part in accepted for part, accepted in zip(basis, BASES, strict=True))
@@ -134,7 +139,10 @@ def parse_entry(name: Any, body: Any, problems: list[str]) -> Kpi | None:
         id=name,
         stage=body["stage"],
         label=dict(body["label"]),
-        definition=body["definition"].strip(),
+        definitions={
+            language: str(definition[language] if isinstance(definition, Mapping) else definition).strip()
+            for language in LANGUAGES
+        },
         formula=formula,
         unit=body["unit"],
         direction=body["direction"],
@@ -155,6 +163,11 @@ def _braces(text: str) -> set[str]:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
+
+
+def _is_told(value: Any) -> bool:
+    """Whether it is a text in each language."""
+    return isinstance(value, Mapping) and set(value) == set(LANGUAGES) and all(map(_is_text, value.values()))
 
 
 def _formula(key: str, text: Any, problems: list[str]) -> Formula | None:

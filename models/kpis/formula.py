@@ -1,8 +1,9 @@
 """What does a KPI's formula say, and what unit does it come out in?
 
-The language: names of measures, whole or decimal numbers, ``+ - * /``, parentheses, ``at`` (the reading's instant, in
-milliseconds), and the functions in ``FUNCTIONS``. A formula is parsed by ``ast`` and never evaluated as Python. It is checked
-when it is loaded: every name must exist, and only like may be added to like (money to money, time to time).
+The language: names of measures, whole or decimal numbers, ``+ - * /``, parentheses, the instants ``at`` (the reading's) and
+``start`` (its window's first), ``day`` (the length of one), and the functions in ``FUNCTIONS``. A formula is parsed by ``ast``
+and never evaluated as Python. It is checked when it is loaded: every name must exist, only like may be added to like (money to
+money, time to time), and nothing is divided by the change of a stock. KPIs are no names in it: none goes round in a circle.
 """
 
 import ast
@@ -11,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
-from models.measures import BY_NAME, Kind
+from models.calendar import DAY_MS, Grain
+from models.measures import BY_NAME, DIMENSIONS, Kind
 
 Number = int | Fraction
 
@@ -23,7 +25,13 @@ FUNCTIONS: dict[str, str] = {
     "distinct": "distinct(measure): how many different ones the window holds",
     "lag": f"lag(measure, {LAGS[0]}): the measure in the window moved back by that time",
     "level": "level(stock): the stock's level at the reading's instant",
+    "opening": "opening(stock): the stock's level at the window's first instant",
+    "whole": "whole(formula, dimension): the formula over everything, where the segment is one of that dimension",
+    "kaplan_meier": "kaplan_meier(lengths, share): the time within which that share of those that came has left, as seen in the "
+    "window; those still there count with the time they have been there",
 }
+#: How many arguments each function has, where that is not one.
+_ARGUMENTS = {"lag": 2, "kaplan_meier": 2}
 
 
 class FormulaError(ValueError):
@@ -38,6 +46,7 @@ class Scope(Protocol):
     """Where a formula finds its measures: one window, one segment, one instant."""
 
     at: int
+    start: int
 
     def flow(self, fold: str, name: str) -> int:
         """Return an additive measure's sum in the window."""
@@ -53,6 +62,15 @@ class Scope(Protocol):
 
     def level(self, name: str) -> int:
         """Return a stock's level at the instant."""
+
+    def opening(self, name: str) -> int:
+        """Return a stock's level at the window's first instant."""
+
+    def whole(self, dimension: str) -> "Scope":
+        """Return the scope of everything where the segment is one of that dimension, else this one."""
+
+    def left_within(self, lengths: str, share: float) -> int | None:
+        """Return the time (ms) within which a share has left, None where not so many do in any time that was seen."""
 
 
 class Dimension(NamedTuple):
@@ -170,6 +188,10 @@ class _Builder:
                 return Term(lambda scope: exact, PLAIN, ast.unparse(node), constant)
             case ast.Name(id="at"):
                 return Term(lambda scope: scope.at, TIME, "at")
+            case ast.Name(id="start"):
+                return Term(lambda scope: scope.start, TIME, "start")
+            case ast.Name(id="day"):
+                return Term(lambda scope: DAY_MS, TIME, "day")
             case ast.Name(id=name):
                 return self._measure(name)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -177,10 +199,12 @@ class _Builder:
                 run = inner.run
                 return Term(lambda scope: -run(scope), inner.dimension, ast.unparse(node), _negative(inner.constant))
             case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as op, right=right):
+                if isinstance(op, ast.Div):
+                    _no_stock(right)
                 return self._binary(self.term(left), op, self.term(right), ast.unparse(node))
             case ast.Call(func=ast.Name(id=function), args=args, keywords=[]):
                 return self._call(function, args, ast.unparse(node))
-        accepted = f"measures, numbers, + - * /, parentheses, at, {', '.join(FUNCTIONS)}"
+        accepted = f"measures, numbers, + - * /, parentheses, at, start, day, {', '.join(FUNCTIONS)}"
         raise FormulaError(f"found {ast.unparse(node)!r} (accepted: {accepted})")
 
     def _measure(self, name: str) -> Term:
@@ -237,24 +261,32 @@ class _Builder:
     def _call(self, function: str, args: list[ast.expr], text: str) -> Term:
         if function not in FUNCTIONS:
             raise FormulaError(f"unknown function {function!r}{did_you_mean(function, FUNCTIONS)}")
+        if function == "whole" and len(args) == 2 and isinstance(args[1], ast.Name):
+            return self._whole(self.term(args[0]), args[1].id, text)
         names = [arg.id for arg in args if isinstance(arg, ast.Name)]
-        if len(names) != len(args) or len(names) != (2 if function == "lag" else 1):
+        share = args[-1].value if function == "kaplan_meier" and args and isinstance(args[-1], ast.Constant) else None
+        if function == "whole" or len(args) != _ARGUMENTS.get(function, 1) or len(names) != len(args) - (share is not None):
             raise FormulaError(f"found {text} (accepted: {FUNCTIONS[function]})")
         name = names[0]
         match function:
             case "distinct":
                 _, kind = self._known(name, _of_kind(Kind.DISTINCT))
                 return Term(lambda scope: scope.distinct(name), _DIMENSION[kind], text)
-            case "level":
-                _, kind = self._known(name, [n for n, (_, m) in BY_NAME.items() if m.stock], level=True)
+            case "level" | "opening":
+                _, kind = self._known(name, [n for n, (_, m) in BY_NAME.items() if m.stock], level=function == "level")
+                if function == "opening":
+                    return Term(lambda scope: scope.opening(name), _DIMENSION[kind], text)
                 return Term(lambda scope: scope.level(name), _DIMENSION[kind], text)
+            case "kaplan_meier":
+                return self._kaplan_meier(name, share, text)
             case "lag":
                 lag = names[1]
                 if lag not in LAGS:
                     raise FormulaError(f"unknown time {lag!r}{did_you_mean(lag, LAGS)}")
                 fold, kind = self._known(name, _of_kind(Kind.COUNT, Kind.MONEY, Kind.MILLIS))
                 return Term(lambda scope: scope.lagged(fold, name, lag), _DIMENSION[kind], text)
-        fold, kind = self._known(name, _of_kind(Kind.VALUES, Kind.DURATIONS))
+        accepted = [n for n in _of_kind(Kind.VALUES, Kind.DURATIONS) if BY_NAME[n][1].finest is not Grain.DAY]
+        fold, kind = self._known(name, accepted)
         statistic = median if function == "median" else mean
 
         def of_values(scope: Scope) -> Number:
@@ -264,6 +296,35 @@ class _Builder:
             return statistic(counts)
 
         return Term(of_values, _DIMENSION[kind], text)
+
+    @staticmethod
+    def _whole(inner: Term, dimension: str, text: str) -> Term:
+        if dimension not in DIMENSIONS:
+            raise FormulaError(f"unknown dimension {dimension!r}{did_you_mean(dimension, DIMENSIONS)}")
+        run = inner.run
+        return Term(lambda scope: run(scope.whole(dimension)), inner.dimension, text, inner.constant)
+
+    def _kaplan_meier(self, lengths: str, share: object, text: str) -> Term:
+        if type(share) is not float or not 0 < share < 1:
+            raise FormulaError(f"found {text} (accepted: a share between 0 and 1, as in kaplan_meier({lengths}, 0.5))")
+        self._known(lengths, [n for n, (_, m) in BY_NAME.items() if m.entries])
+        self._known(BY_NAME[lengths][1].entries)
+
+        def run(scope: Scope) -> Number:
+            found = scope.left_within(lengths, share)
+            if found is None:
+                raise Undefined(f"less than {share:.0%} leave in any time that was seen")
+            return found
+
+        return Term(run, TIME, text)
+
+
+def _no_stock(divisor: ast.expr) -> None:
+    """Refuse what is divided by a stock's change over a window, which may be anything, 0 and below too."""
+    inside = {id(arg) for node in ast.walk(divisor) if isinstance(node, ast.Call) for arg in node.args}
+    for node in ast.walk(divisor):
+        if isinstance(node, ast.Name) and id(node) not in inside and node.id in BY_NAME and BY_NAME[node.id][1].stock:
+            raise FormulaError(f"divides by the change of the stock {node.id!r} (accepted: level({node.id}), opening({node.id}))")
 
 
 def _of_kind(*kinds: Kind) -> list[str]:

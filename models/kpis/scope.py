@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from models.calendar import DAY_MS, HOUR_MS, Grain
+from models.kpis.stays import left_within
+from models.panes import TOTAL
 from models.view import View
 from models.windows import Span, Window
 
@@ -50,3 +52,17 @@ class PaneScope:
     def level(self, name: str) -> int:
         """Return a stock's level at the instant."""
         return self._view.level(name, self._segment, self.at)
+
+    def opening(self, name: str) -> int:
+        """Return a stock's level at the window's first instant."""
+        return self._view.level(name, self._segment, self.start)
+
+    def whole(self, dimension: str) -> "PaneScope":
+        """Return the scope of everything where the segment is one of that dimension, else this one."""
+        if self._segment.startswith(f"{dimension}="):
+            return PaneScope(self._view, self._window, TOTAL, self.at)
+        return self
+
+    def left_within(self, lengths: str, share: float) -> int | None:
+        """Return the time (ms) within which a share has left, None where not so many do in any time that was seen."""
+        return left_within(self._view, lengths, self._segment, self.start, self.at, share)

@@ -85,10 +85,20 @@ def deal_events(seed: int, count: int, deals: int = 3) -> list[dict[str, Any]]:
                     data[name] = r.choice([f"{name}1", f"{name}2", None])
             if r.random() < 0.4:
                 data["amount"] = r.choice(["10", "25.5", "0.01", None])
+            if r.random() < 0.2:
+                data["list_amount"] = r.choice(["30", "10", "0", None])
+            if r.random() < 0.2:
+                data["discount"] = r.choice([0.25, 1, 0])
+            if r.random() < 0.2:
+                data["sale"] = r.choice(["new", "cross_sell", "upsell", None])
+            if r.random() < 0.2:
+                data["lead_created_at"] = iso(T0 + r.randrange(200) * 3_600_000)
+        if kind == "lost" and r.random() < 0.6:
+            data["reason"] = r.choice(["price", "time", None])
         if kind == "stage_changed":
             data["stage"] = r.choice(["a", "b", "c"])
         if kind == "activity":
-            data = {"kind": r.choice(["call", "demo"])}
+            data = {"kind": r.choice(["call", "demo", "signature"])}
         # Few distinct instants, so that ties are common.
         at = T0 + r.randrange(200) * 3_600_000
         out.append(event(f"deal.{kind}", f"d{r.randrange(deals)}", at, f"e{i:04d}", **data))
@@ -103,11 +113,15 @@ def lead_events(seed: int, count: int) -> list[dict[str, Any]]:
             [
                 ("created", {"source": r.choice(["web", "ads"])}),
                 ("updated", {"owner": r.choice(["x", "y"])}),
-                ("contacted", {}),
+                ("updated", {"score": r.choice([10, 20.5, None])}),
+                ("updated", {"bant": {r.choice(("budget", "authority", "need", "timing")): r.choice([True, None])}}),
+                ("updated", {"bant": dict.fromkeys(("budget", "authority", "need"), True)}),
+                ("contact_attempted", {}),
+                ("contacted", {"preparation_seconds": r.choice([30, 60, None])}),
                 ("qualified", {"level": "mql"}),
                 ("qualified", {"level": "sql"}),
-                ("converted", {}),
-                ("disqualified", {}),
+                ("converted", r.choice([{}, {"deal_id": "d"}, {"account_id": "a"}])),
+                ("disqualified", {"reason": r.choice(["budget", "student", None])}),
             ]
         )
         out.append(event(f"lead.{kind}", f"l{r.randrange(4)}", T0 + r.randrange(300) * 3_600_000, f"e{i:04d}", **data))
@@ -118,17 +132,26 @@ def visit_events(seed: int, count: int) -> list[dict[str, Any]]:
     r = random.Random(seed)
     out = []
     for i in range(count):
-        kind = r.choice(["page_viewed"] * 4 + ["cta_clicked", "identified"])
+        kind = r.choice(["page_viewed"] * 4 + ["cta_clicked", "identified", "form_started", "form_submitted", "form_abandoned"])
         data: dict[str, Any] = {"visitor_id": "v"}
         if kind == "identified":
             data["lead_id"] = "l"
+        if r.random() < 0.8:
+            data["page"] = r.choice(["/", "/pricing?x=1", "/pricing#top"])
+        if kind.startswith("form") and r.random() < 0.8:
+            data["form"] = r.choice("ab")
         if r.random() < 0.3:
             data["session_id"] = r.choice("pqr")
         if r.random() < 0.5:
             data["source"] = r.choice(["web", "ads"])
         if r.random() < 0.5:
             data["duration_seconds"] = r.randrange(600)
-        out.append(event(f"web.{kind}", f"v{r.randrange(2)}", T0 + r.randrange(1500) * 300_000, f"e{i:04d}", **data))
+        at, who = T0 + r.randrange(1500) * 300_000, f"v{r.randrange(2)}"
+        out.append(event(f"web.{kind}", who, at, f"e{i:04d}", **data))
+        if r.random() < 0.3:
+            kind, mail = r.choice(["sent", "sent", "opened", "clicked", "bounced"]), {"message_id": f"m{r.randrange(3)}"}
+            mail["campaign"] = r.choice(["spring", "autumn"])
+            out.append(event(f"email.{kind}", who, at, f"m{i:04d}", **mail))
     return out
 
 
@@ -397,9 +420,10 @@ def test_stages_sessions_and_visitors_are_booked_where_they_belong() -> None:
         ],
     )
     day = BUSINESS.calendar.day(T0)
-    assert sums[f"engagement:0:d:{day}:total"] == {"sessions": 1, "page_views": 2, "session_millis": 60_000, "visitors": {"0": 1}}
+    total = {"sessions": 1, "page_views": 2, "session_millis": 60_000, "visitors": {"0": 1}}
+    assert sums[f"engagement:0:d:{day}:total"] == total | {"session_pages": 2, "page_hits": 2, "page_exits": 1}
     later = {"sessions": 1, "sessions_bounced": 1, "page_views": 1, "visitors": {"3": 1}}
-    assert sums[f"engagement:0:d:{day + 3}:total"] == later
+    assert sums[f"engagement:0:d:{day + 3}:total"] == later | {"session_pages": 1, "page_hits": 1, "page_exits": 1}
     assert sums[f"engagement:0:d:{day}:source=ads"]["visitors"] == {"0": 1}
 
 

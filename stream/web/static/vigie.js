@@ -79,7 +79,7 @@ function card(kpi) {
     value: make("p", { class: "value none" }, "—"), spark: make("svg:svg", { class: "spark", viewBox: "0 0 100 34", preserveAspectRatio: "none", "aria-hidden": "true" }),
     range: make("div", { class: "range", hidden: "", role: "img" }, make("i"), make("em")), sample: make("span"), delta: make("span"),
   };
-  const node = make("article", { class: "card", title: kpi.definition },
+  const node = make("article", { class: "card", title: kpi.definitions?.[lang] ?? kpi.definition },
     make("h3", {}, kpi.label[lang] ?? kpi.label.en ?? kpi.id), make("div", { class: "figure" }, parts.value, parts.spark), parts.range,
     make("p", { class: "note" }, parts.sample, parts.delta));
   cards.set(kpi.id, { kpi, node, ...parts, last: undefined });
