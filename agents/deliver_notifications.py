@@ -12,8 +12,8 @@ from alert_rules.outbox import DeliverNotifications, no_outcomes
 from alert_rules.outcome import Outcome, Retry
 from alert_rules.plan import Alerting, everything_to
 from models.fold import PartitionFold
-from stream.options import FoldSpec, wall_clock
-from stream.waiting import end
+from stream.engine.options import FoldSpec, wall_clock
+from stream.engine.waiting import end
 
 log = logging.getLogger(__name__)
 

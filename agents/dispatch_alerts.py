@@ -7,7 +7,7 @@ from typing import Any
 from alert_rules.dispatch import DispatchAlerts
 from alert_rules.plan import Alerting
 from alert_rules.stages.silence import Silence
-from stream.options import FoldSpec, wall_clock
+from stream.engine.options import FoldSpec, wall_clock
 
 NAME = "dispatch-alerts"
 #: A lane of its own: a message must not wait for the evaluation's checkpoint, nor for the deliveries'.

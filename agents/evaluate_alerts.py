@@ -9,9 +9,9 @@ from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.message import NOBODY
 from alert_rules.rule import Rule
 from models.kpis.reading import Reading
+from models.kpis.roll_kpis import Stand, Wanted
 from models.owners import Owners
-from models.roll import Stand, Wanted
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 NAME = "evaluate-alerts"
 #: A lane of its own: an alert must not wait for the entity folds' checkpoint.
@@ -64,7 +64,7 @@ class Evaluator:
         return self._empty.wanted
 
     def stand(self, reading: Reading) -> Stand | None:
-        """Return how a reading stands to the rules' thresholds: what alarms is explained (``models/roll.py``)."""
+        """Return how a reading stands to the rules' thresholds: what alarms is explained (``models/kpis/roll_kpis.py``)."""
         return self._empty.stand(reading)
 
     def current(self) -> list[dict[str, Any]]:

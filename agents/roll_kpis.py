@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 
 from models.business import Business
 from models.kpis.catalogue import Catalogue
+from models.kpis.roll_kpis import Alarm, Name, RollKpis
 from models.kpis.targets import Targets
-from models.roll import Alarm, Name, RollKpis
-from models.view import View
-from stream.options import FoldSpec
+from models.panes.view import View
+from stream.engine.options import FoldSpec
 
 NAME = "roll-kpis"
 #: A lane of its own: a reading must not wait for the entity folds' checkpoint.
@@ -36,7 +36,7 @@ class Roller:
         """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` are the quotas.
 
         ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced`` and ``alarm`` as
-        in :class:`~models.roll.RollKpis`.
+        in :class:`~models.kpis.roll_kpis.RollKpis`.
         """
         self._business = business
         self.catalogue = catalogue

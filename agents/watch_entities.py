@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from alert_rules.rule import Rule
 from alert_rules.watch import LIMITS, PREDICTIONS, WatchEntities
-from models.states import DEAL_STATES, LEAD_STATES
-from stream.options import FoldSpec
+from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES
+from stream.engine.options import FoldSpec
 
 NAME = "watch-entities"
 #: A lane of its own: it holds up neither the KPIs nor the alerts on them.

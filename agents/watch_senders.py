@@ -6,7 +6,7 @@ from alert_rules.rhythm import WatchSenders
 from alert_rules.rule import Rule
 from models.beats import BEATS
 from models.calendar import Calendar
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 NAME = "watch-senders"
 #: With those who watch deals and leads: nobody waits for either by the millisecond.

@@ -1,6 +1,6 @@
 """What does this company mean by a day, an amount, a stage, a lead that has come of age?
 
-The pure code's whole configuration; ``stream/settings.py`` makes it from ``vigie.yaml``.
+The pure code's whole configuration; ``stream/config/settings.py`` makes it from ``vigie.yaml``.
 """
 
 from collections.abc import Mapping

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
 from models.kpis.entry import Kpi
-from stream.web.board import Board, Reading, Unavailable
+from stream.readings.board import Board, Reading, Unavailable
 from stream.web.operators import FAILURES
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
@@ -39,7 +39,7 @@ def metric_name(kpi: Kpi) -> str:
 
 
 class Metrics:
-    """The metrics of one instance. It is the engine's observer (:class:`stream.options.Observer`)."""
+    """The metrics of one instance. It is the engine's observer (:class:`stream.engine.options.Observer`)."""
 
     def __init__(self, version: str = "0.1.0", lanes: Sequence[str] = ("state",)) -> None:
         """``lanes`` are initialised to 0, so that rates over them have a beginning."""

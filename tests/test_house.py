@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.settings import load
-from stream.topics import declared
+from stream.config.settings import load
+from stream.engine.topics import declared
 from vigie.__main__ import app
 from vigie.instance import Instance
 from vigie.schemas import drift

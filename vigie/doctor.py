@@ -22,11 +22,11 @@ import typer
 from agents.notifiers import ReceiverError
 from agents.notifiers import build as build_notifiers
 from models.kpis.catalogue import CatalogueError
-from stream.cache import Snapshots
-from stream.catalogue import load_catalogue
-from stream.embedded import EmbeddedBroker
-from stream.settings import Settings, SettingsError, load
-from stream.web.door import sources_of
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError, load
+from stream.engine.embedded import EmbeddedBroker
+from stream.ingest.door import sources_of
+from stream.readings.cache import Snapshots
 from vigie import remote
 from vigie.common import Config, console, wrapped
 from vigie.rules import check as check_rules

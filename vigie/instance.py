@@ -42,15 +42,15 @@ from alert_rules.rule import Rule
 from alert_rules.watch import PAUSE_MS, WatchEntities
 from models.business import Business
 from models.calendar import epoch_ms, iso
-from models.partition import TOPICS, EntityPartition
-from stream.app import Engine, build_app
-from stream.catalogue import load_catalogue
-from stream.embedded import EmbeddedBroker
+from models.folds.partition import TOPICS, EntityPartition
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError
+from stream.engine.app import Engine, build_app
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EAGER, EngineOptions, FoldSpec, wall_clock
+from stream.engine.topics import create, declared, partition_for
+from stream.engine.waiting import end
 from stream.metrics import Metrics
-from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
-from stream.settings import Settings, SettingsError
-from stream.topics import create, declared, partition_for
-from stream.waiting import end
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
 from vigie.evolving import Evolving

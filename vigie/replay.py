@@ -18,16 +18,16 @@ from confluent_kafka.admin import AdminClient
 from rich.progress import Progress, TaskID
 
 from agents import evaluate_alerts, learn, predict_deals, predict_leads, roll_kpis
-from models.boundaries import ACCEPTED, boundaries
 from models.business import Business
 from models.calendar import DAY_MS, Calendar, epoch_ms, iso
 from models.events.scalars import check_time, parse_time
 from models.kpis.reading import Reading
-from stream.options import FoldSpec
-from stream.publisher import NoTopic, Publisher
-from stream.settings import Settings
+from models.panes.boundaries import ACCEPTED, boundaries
+from stream.config.settings import Settings
+from stream.engine.options import FoldSpec
+from stream.engine.publisher import NoTopic, Publisher
+from stream.engine.topics import declared
 from stream.sources.files import FORMATS, SourceFileError
-from stream.topics import declared
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, running
 from vigie.publish import lines, progress_bar, report, wrong

@@ -16,8 +16,8 @@ from alert_rules.suggest import near
 from alert_rules.timeline import Failure, run
 from models.kpis.catalogue import Catalogue, CatalogueError
 from models.kpis.targets import Targets
-from stream.catalogue import load_catalogue
-from stream.settings import Settings, SettingsError, load
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError, load
 from vigie.routes import load_alerting
 
 #: How the shipped rules' files are called in messages.

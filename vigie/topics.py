@@ -18,11 +18,11 @@ from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.alerting import everything_to
 from models.calendar import calendar
-from stream import retention
-from stream.catalogue import load_catalogue
-from stream.options import EngineOptions, FoldSpec
-from stream.settings import Settings
-from stream.topics import check, create, declared, summary
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings
+from stream.engine import retention
+from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.topics import check, create, declared, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.instance import engine_options
 from vigie.routes import load_alerting

@@ -11,28 +11,28 @@ import typer
 from fastapi import FastAPI
 
 from agents import learn, roll_kpis
-from stream.cache import Fallback, Snapshots
-from stream.cache import Publisher as CachePublisher
-from stream.intake import Intake
+from stream.config.settings import Settings, config_file
+from stream.config.settings import load as settings_again
+from stream.engine.options import EngineOptions
+from stream.engine.publisher import Publisher
+from stream.engine.waiting import end
+from stream.ingest.collect import Collector
+from stream.ingest.collect import router as collect_router
+from stream.ingest.door import Door, sources_of
+from stream.ingest.event_ids import seen_of
+from stream.ingest.intake import Intake
+from stream.ingest.webhooks import Entrance
+from stream.ingest.webhooks import router as webhooks_router
 from stream.metrics import Metrics
-from stream.options import EngineOptions
-from stream.publisher import Publisher
-from stream.seen import seen_of
-from stream.settings import Settings, config_file
-from stream.settings import load as settings_again
-from stream.waiting import end
+from stream.readings.board import WINDOWS, Board, Source, ViewSource
+from stream.readings.cache import Fallback, Snapshots
+from stream.readings.cache import Publisher as CachePublisher
 from stream.web import predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
-from stream.web.board import WINDOWS, Board, Source, ViewSource
-from stream.web.collect import Collector
-from stream.web.collect import router as collect_router
-from stream.web.door import Door, sources_of
 from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
-from stream.web.webhooks import Entrance
-from stream.web.webhooks import router as webhooks_router
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared

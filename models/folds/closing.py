@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from models.calendar import MINUTE_MS
 from models.measures import DEALS, rough
 from models.money import UNIT
-from models.panes import TOTAL, Booking, Cells
+from models.panes.store import TOTAL, Booking, Cells
 
 if TYPE_CHECKING:
     from models.folds.deals import Deal

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from models.calendar import MINUTE_MS
 from models.events import engagement as events
 from models.measures import ENGAGEMENT
-from models.panes import Cells
+from models.panes.store import Cells
 
 _SLOT = {m.name: slot for slot, m in enumerate(ENGAGEMENT)}
 _DELIVERED: Cells = ((_SLOT["mails_delivered"], 1),)

@@ -8,7 +8,7 @@ from bisect import bisect_left
 
 from models.business import Business
 from models.calendar import Grain
-from models.panes import TOTAL, Panes
+from models.panes.store import TOTAL, Panes
 
 #: Grain -> the panes, in order, in which an entity was active and that may still count.
 Past = dict[str, list[int]]

@@ -4,7 +4,7 @@ import msgspec
 
 from models.events import engagement as events
 from models.measures import ENGAGEMENT
-from models.panes import Cells
+from models.panes.store import Cells
 
 _SLOT = {m.name: slot for slot, m in enumerate(ENGAGEMENT)}
 _SESSIONS, _BOUNCED, _MILLIS, _PAGES = (

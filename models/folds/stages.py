@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.measures import DEALS, rough
-from models.panes import TOTAL, Cells, Panes
-from models.segments import Segments
+from models.panes.segments import Segments
+from models.panes.store import TOTAL, Cells, Panes
 
 if TYPE_CHECKING:
     from models.folds.deals import Deal

@@ -11,13 +11,13 @@ from msgspec import UNSET
 
 from models.business import Business
 from models.calendar import MINUTE_MS
+from models.entities.recent_ids import RecentIds
 from models.events import customers, spend
 from models.folds.presence import Past, Presence
 from models.measures import CUSTOMERS, SPEND
 from models.money import UnknownRate
-from models.panes import TOTAL, Cells, Panes
-from models.seen import Seen
-from models.segments import Segments
+from models.panes.segments import Segments
+from models.panes.store import TOTAL, Cells, Panes
 
 _C = {m.name: slot for slot, m in enumerate(CUSTOMERS)}
 _S = {m.name: slot for slot, m in enumerate(SPEND)}
@@ -40,7 +40,12 @@ class Tally:
     __slots__ = ("first", "first_amount", "first_id", "past", "seen")
 
     def __init__(
-        self, seen: Seen, first: int | None = None, first_id: str = "", first_amount: int | None = None, past: Past | None = None
+        self,
+        seen: RecentIds,
+        first: int | None = None,
+        first_id: str = "",
+        first_amount: int | None = None,
+        past: Past | None = None,
     ) -> None:
         self.seen = seen
         self.first = first
@@ -55,7 +60,7 @@ _decode_row = msgspec.json.Decoder(_Row).decode
 def decode(row: bytes) -> Tally:
     """Return a tally from its row."""
     kept = _decode_row(row)
-    return Tally(Seen(kept.seen), kept.first, kept.first_id, kept.first_amount, kept.past)
+    return Tally(RecentIds(kept.seen), kept.first, kept.first_id, kept.first_amount, kept.past)
 
 
 def encode(tally: Tally) -> bytes:
@@ -76,7 +81,7 @@ class Tallies:
 
     def new(self) -> Tally:
         """Return a tally of nothing."""
-        return Tally(Seen({}))
+        return Tally(RecentIds({}))
 
     def add(self, tally: Tally, event: Any, at: int, arrival: int) -> bool:
         """Take one event in; return whether it was new."""

@@ -11,9 +11,9 @@ from models.kpis.formula import Number, Scope, Undefined, did_you_mean
 from models.kpis.interval import net_promoter, wilson
 from models.kpis.reading import Reading
 from models.kpis.scope import PaneScope
-from models.panes import TOTAL
-from models.view import PanesExpired, View
-from models.windows import DEFAULT_WINDOWS, Window, WindowError
+from models.panes.store import TOTAL
+from models.panes.view import PanesExpired, View
+from models.panes.windows import DEFAULT_WINDOWS, Window, WindowError
 
 #: The files that are shipped, in the order of the funnel.
 SHIPPED = ("catalogue.yaml", "attention.yaml", "interest.yaml", "desire.yaml", "action.yaml")

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from models.calendar import DAY_MS, HOUR_MS, Grain
 from models.kpis.stays import left_within
-from models.panes import TOTAL
-from models.view import View
-from models.windows import Span, Window
+from models.panes.store import TOTAL
+from models.panes.view import View
+from models.panes.windows import Span, Window
 
 _NONE: Mapping[int, int] = {}
 

@@ -8,7 +8,7 @@ import orjson
 
 from alert_rules.evaluator import LISTED
 from models.fold import Changes, Record
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 #: What is shown of a transition; ``state`` and the words are put together below.
 _SAME = (

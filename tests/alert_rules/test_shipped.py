@@ -17,7 +17,7 @@ from alert_rules.rule import Moment, Rule, Timeline
 from alert_rules.timeline import run
 from models.calendar import MINUTE_MS
 from models.kpis.reading import Reading
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import rule
 from vigie.rules import load_rules
 

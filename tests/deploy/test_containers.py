@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stream.catalogue import load_catalogue
-from stream.settings import Settings, load
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, load
 from tests.tools import program
 from vigie.routes import load_alerting
 from vigie.rules import load_rules

@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from typer.testing import CliRunner
 
 from models.calendar import iso
-from stream.options import wall_clock
+from stream.engine.options import wall_clock
 from tests.tools import free_port
 from vigie.__main__ import app
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bench.learning import committed, learner, status
 from models.learners.evaluation import DealEvaluation
-from stream.settings import load
+from stream.config.settings import load
 from tests.integration.installation import Installation, Worker, until
 from tests.kafka_broker import KafkaBroker
 from tests.models.learners.live import BEGIN, event

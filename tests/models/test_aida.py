@@ -9,14 +9,14 @@ import pytest
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS
 from models.events.catalogue import TOPIC_OF
+from models.folds.partition import EntityPartition
 from models.kpis.reading import Reading
 from models.kpis.survival import Stay, quantiles
 from models.measures import rough
 from models.money import Rates
-from models.partition import EntityPartition
-from models.view import View
-from models.windows import Window
-from stream.catalogue import load_catalogue
+from models.panes.view import View
+from models.panes.windows import Window
+from stream.config.kpi_files import load_catalogue
 from tests.models.test_partition import event, record
 
 CATALOGUE = load_catalogue()

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from alert_rules.backtest import GUARDS
 from models.calendar import iso
-from stream.settings import Settings
+from stream.config.settings import Settings
 from vigie.__main__ import app
 from vigie.backtest import Backtest
 from vigie.replay import Request, replaying

@@ -141,7 +141,7 @@ def test_services_of_the_engine_do_not_chatter(capsys: pytest.CaptureFixture[str
     before = root.handlers[:], root.level
     try:
         common.log_to_stderr("info")
-        log = logging.getLogger("stream.store")
+        log = logging.getLogger("stream.engine.store")
         log.info("[^-%s]: Starting...", "FoldTables")
         log.warning("[^-FoldTables]: something is wrong")
         log.info("restored %d partitions", 3)
@@ -151,8 +151,8 @@ def test_services_of_the_engine_do_not_chatter(capsys: pytest.CaptureFixture[str
         root.setLevel(level)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("Z ", 1)[1] for line in lines] == [
-        "WARNING stream.store: [^-FoldTables]: something is wrong",
-        "INFO stream.store: restored 3 partitions",
+        "WARNING stream.engine.store: [^-FoldTables]: something is wrong",
+        "INFO stream.engine.store: restored 3 partitions",
     ]
 
 

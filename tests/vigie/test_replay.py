@@ -9,7 +9,7 @@ from rich.progress import Progress
 from typer.testing import CliRunner
 
 from models.calendar import calendar, iso
-from stream.settings import Settings
+from stream.config.settings import Settings
 from vigie.__main__ import app
 from vigie.replay import Player, Request, Stops, replaying
 

@@ -11,10 +11,10 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from stream.cache import Publisher as CachePublisher
-from stream.cache import Snapshots
-from stream.settings import Settings, load
-from stream.topics import create
+from stream.config.settings import Settings, load
+from stream.engine.topics import create
+from stream.readings.cache import Publisher as CachePublisher
+from stream.readings.cache import Snapshots
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import Redis
 from tests.stream.demo import NOW, Company, company

@@ -11,7 +11,7 @@ from msgspec import structs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.events.catalogue import STRUCTS
-from stream.problems import near
+from stream.config.problems import near
 
 _STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(\d{1,6})\]|\['([^']*)'\]|\["([^"]*)"\]|(\[\*\])""")
 _MISSING = object()

@@ -7,9 +7,9 @@ from typing import Any
 
 import confluent_kafka
 
-from stream.app import Engine, build_app
-from stream.options import EngineOptions, FoldSpec
-from stream.topics import create, declared
+from stream.engine.app import Engine, build_app
+from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.topics import create, declared
 from tests.stream.engine.counting import TOPICS
 
 

@@ -7,12 +7,12 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from stream.checkpoint import Batch, GaveUp, Message, Verdict, Writer, group_metadata, verdict
-from stream.chunks import Ownership
-from stream.embedded import EmbeddedBroker
-from stream.errors import Fenced, Replaced, TransactionFailed
-from stream.options import EngineOptions
-from stream.topics import Physical
+from stream.engine.checkpoint import Batch, GaveUp, Message, Verdict, Writer, group_metadata, verdict
+from stream.engine.chunks import Ownership
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.errors import Fenced, Replaced, TransactionFailed
+from stream.engine.options import EngineOptions
+from stream.engine.topics import Physical
 
 TOKEN = Ownership(7, "member-1", "group")
 BATCH = Batch([Message("log", b"1", b"a", 0), Message("log", None, b"b", 0)], [Message("out", b"x", b"k", 2)], [("in", 0, 9)])

@@ -14,8 +14,8 @@ from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
 from models.fold import AHEAD_OF_CLOCK, Record
-from stream.batches import Batches
-from stream.chunks import Chunk, ConsumerThread, split
+from stream.engine.batches import Batches
+from stream.engine.chunks import Chunk, ConsumerThread, split
 
 WHERE = TopicPartition("p.numbers", 0)
 
@@ -74,7 +74,7 @@ async def fetcher() -> Fetcher:
 
 @pytest.fixture
 def thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConsumerThread]:
-    monkeypatch.setattr("stream.chunks.wall_clock", lambda: NOW)
+    monkeypatch.setattr("stream.engine.chunks.wall_clock", lambda: NOW)
     thread = ConsumerThread.__new__(ConsumerThread)
     options = SimpleNamespace(logical=lambda name: name.removeprefix("p."))
     thread.app = SimpleNamespace(driver=SimpleNamespace(options=options))

@@ -6,14 +6,14 @@ import pytest
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 from faust.types import TP
 
-import stream.slots
+import stream.engine.fold_partition
 from models.fold import Changes, Record
-from stream.checkpoint import Batch, GaveUp
-from stream.chunks import Chunk, Ownership
-from stream.driver import Driver, Position
-from stream.errors import EngineStopped, Fenced, FoldFailed, Replaced
-from stream.options import EngineOptions, FoldSpec, SilentObserver
-from stream.restore import Restored
+from stream.engine.checkpoint import Batch, GaveUp
+from stream.engine.chunks import Chunk, Ownership
+from stream.engine.driver import Driver, Position
+from stream.engine.errors import EngineStopped, Fenced, FoldFailed, Replaced
+from stream.engine.options import EngineOptions, FoldSpec, SilentObserver
+from stream.engine.restore import Restored
 from tests.stream.engine.counting import TOPICS, Adder, adder, latest
 
 FIRST = Ownership(5, "me", "g")
@@ -110,7 +110,7 @@ class Seen(SilentObserver):
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     broker = Broker()
     for name in ("read_changelogs", "first_and_last", "replay"):
-        monkeypatch.setattr(stream.slots, name, getattr(broker, name))
+        monkeypatch.setattr(stream.engine.fold_partition, name, getattr(broker, name))
     return broker
 
 

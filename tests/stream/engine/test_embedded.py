@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from stream.app import build_app
-from stream.embedded import EmbeddedBroker
-from stream.errors import EngineStopped, FoldFailed
-from stream.options import EAGER, EngineOptions, FoldSpec
-from stream.topics import Physical, check, declared
+from stream.engine.app import build_app
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.errors import EngineStopped, FoldFailed
+from stream.engine.options import EAGER, EngineOptions, FoldSpec
+from stream.engine.topics import Physical, check, declared
 from tests.stream.engine.counting import TOPICS, Adder, adder, latest
 from tests.stream.engine.running import Site
 

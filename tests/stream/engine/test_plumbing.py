@@ -6,11 +6,11 @@ import confluent_kafka
 import pytest
 from faust.types.auth import AuthProtocol
 
-from stream.app import build_app
-from stream.options import EngineOptions, FoldSpec
-from stream.quiet import RateLimit, limit_client_logs
-from stream.security import faust_credentials
-from stream.topics import TOPICS, declared, partition_for
+from stream.engine.app import build_app
+from stream.engine.client_logs import RateLimit, limit_client_logs
+from stream.engine.kafka_security import faust_credentials
+from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.topics import TOPICS, declared, partition_for
 from tests.stream.engine.counting import TOPICS as TEST_TOPICS
 from tests.stream.engine.counting import Adder, adder, latest
 

@@ -5,9 +5,9 @@ import io
 import orjson
 import pytest
 
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
+from stream.readings.board import UnknownName, trend_times
 from stream.web.api import to_csv
-from stream.web.board import UnknownName, trend_times
 from tests.stream.demo import NOW, company
 from tests.stream.web.web import ALERT, RUNNING, application, board, client
 
