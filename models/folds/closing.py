@@ -1,15 +1,12 @@
 """What does a closed deal count for, where and when it was closed, and where it was created?"""
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from models.calendar import MINUTE_MS
 from models.measures import DEALS, rough
 from models.money import UNIT
 from models.panes.store import TOTAL, Booking, Cells
-
-if TYPE_CHECKING:
-    from models.folds.deals import Deal
 
 _SLOT = {m.name: slot for slot, m in enumerate(DEALS)}
 _WON_SIZES, _LENGTHS = _SLOT["won_sizes"], _SLOT["deal_lengths"]
@@ -18,7 +15,16 @@ _LOST: Cells = ((_SLOT["losses"], 1),)
 SALES = {"new": None, "cross_sell": _SLOT["won_cross_sold"], "upsell": _SLOT["won_upsold"], "renewal": None}
 
 
-def closing(deal: "Deal", value: int | None, listed: int | None) -> tuple[Cells, Cells]:
+class Closed(Protocol):
+    """What is known of a deal that was closed (:class:`models.folds.deals.Deal`)."""
+
+    attributes: dict[str, Any]
+    created: int | None
+    status: str
+    closed: int
+
+
+def closing(deal: Closed, value: int | None, listed: int | None) -> tuple[Cells, Cells]:
     """Return the numbers and single values of a deal at its close.
 
     ``value`` and ``listed`` are its amount and list amount in the business currency, at the rate of the close.
@@ -40,7 +46,7 @@ def closing(deal: "Deal", value: int | None, listed: int | None) -> tuple[Cells,
     return tuple(cells), values
 
 
-def _sale(deal: "Deal", value: int | None, listed: int | None) -> Cells:
+def _sale(deal: Closed, value: int | None, listed: int | None) -> Cells:
     """Return what is told of some sales only."""
     cells: Cells = ()
     begun = deal.attributes.get("lead_created_at")
@@ -57,7 +63,7 @@ def _sale(deal: "Deal", value: int | None, listed: int | None) -> Cells:
     return cells
 
 
-def list_amount(deal: "Deal") -> int | None:
+def list_amount(deal: Closed) -> int | None:
     """Return the list amount in 1/10,000 of the deal's currency: as told, or what the told discount makes of the amount."""
     told: int | None = deal.attributes.get("list_amount")
     if told is not None:
@@ -69,14 +75,14 @@ def list_amount(deal: "Deal") -> int | None:
     return round(Fraction(amount * UNIT, paid)) if paid > 0 else None  # where nothing was paid nobody knows of what
 
 
-def length(deal: "Deal", names: tuple[str, ...]) -> Booking | None:
+def length(deal: Closed, names: tuple[str, ...]) -> Booking | None:
     """Return how long a closed deal took, at its creation."""
     if deal.created is None or deal.created > deal.closed:
         return None
     return deal.created // MINUTE_MS, names, (), ((_LENGTHS, rough(deal.closed - deal.created)),)
 
 
-def loss(deal: "Deal", value: int | None, reason: str | None) -> Booking | None:
+def loss(deal: Closed, value: int | None, reason: str | None) -> Booking | None:
     """Return what a lost deal counts for under its reason, of which ``reason`` is the segment."""
     if deal.status != "lost":
         return None

@@ -8,16 +8,13 @@ been is a later one. What lies between is skipped. A win is later than all of th
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.measures import DEALS, rough
 from models.panes.segments import Segments
 from models.panes.store import TOTAL, Cells, Panes
-
-if TYPE_CHECKING:
-    from models.folds.deals import Deal
 
 _SLOT = {m.name: slot for slot, m in enumerate(DEALS)}
 _ENTERED, _LEFT, _MILLIS, _STAYS = (_SLOT[f"stage_{name}"] for name in ("entered", "left", "millis", "stays"))
@@ -29,6 +26,15 @@ _EARLIER: Cells = ((_ENDED, 1), (_BACK, 1))
 _NOWHERE: Cells = ((_ENDED, 1),)
 #: So many stages are remembered of a deal: which it has been in.
 _REMEMBERED = 64
+
+
+class Staged(Protocol):
+    """What is known of a deal's stages (:class:`models.folds.deals.Deal`)."""
+
+    attributes: dict[str, Any]
+    stage: str | None
+    stage_since: int
+    been: tuple[str, ...]
 
 
 class Stages:
@@ -45,7 +51,7 @@ class Stages:
             pipeline: {stage: place for place, stage in enumerate(stages)} for pipeline, stages in business.stage_orders.items()
         }
 
-    def enter(self, deal: "Deal", stage: str | None, at: int, sign: int) -> None:
+    def enter(self, deal: Staged, stage: str | None, at: int, sign: int) -> None:
         """Let an open deal be in a stage from an instant (epoch ms) on; None: in none that is known."""
         deal.stage, deal.stage_since = stage, 0 if stage is None else at
         if stage is None:
@@ -60,7 +66,7 @@ class Stages:
         if sign:
             self._panes.add(at // MINUTE_MS, (TOTAL, self._segments.name("stage", stage)), cells, sign)
 
-    def leave(self, deal: "Deal", at: int, sign: int, to: str | None = None, *, won: bool = False) -> None:
+    def leave(self, deal: Staged, at: int, sign: int, to: str | None = None, *, won: bool = False) -> None:
         """End its stay: it goes on ``to`` another stage, or is ``won``, or (neither) lost."""
         if not sign:
             return
@@ -84,12 +90,12 @@ class Stages:
                 self._panes.add(minute, (TOTAL, self._segments.name("stage", other)), _SKIPPED, sign)
         self._panes.add(begun, (TOTAL, segment), ended, sign)
 
-    def let_go(self, deal: "Deal", at: int, sign: int) -> None:
+    def let_go(self, deal: Staged, at: int, sign: int) -> None:
         """Stop the clock of an open deal that counts for nothing any more (sign −1: let it go on)."""
         names = (TOTAL,) if deal.stage is None else (TOTAL, self._segments.name("stage", deal.stage))
         self._panes.add(at // MINUTE_MS, names, ((_CLOCK, at),), sign)
 
-    def _passed(self, deal: "Deal", stage: str, to: str | None) -> tuple[bool, list[str]]:
+    def _passed(self, deal: Staged, stage: str, to: str | None) -> tuple[bool, list[str]]:
         """Return whether a stage (None: the win) is a later one, and the open stages in between."""
         order = self._orders.get(deal.attributes.get("pipeline") or "")
         if order is None or stage not in order:
