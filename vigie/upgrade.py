@@ -31,6 +31,8 @@ _WHAT = {
     "business.segment_limit": "values per dimension",
     "business.rates": "exchange rates",
     "business.pipelines": "stages of the pipelines",
+    "business.stages": "order of the stages",
+    "business.response_sla": "time to answer a lead",
     "rules": "rules of counting",
 }
 #: What becomes of measures, in the order in which it is told.
