@@ -161,9 +161,10 @@ def list_(json: Json = False, config: Config = None) -> None:
         sys.stdout.buffer.write(orjson.dumps(out, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("KPI", "stage", "unit", "formula"):
-        table.add_column(title, overflow="fold")
+    table = Table(box=None, pad_edge=False, expand=True)
+    for title in ("KPI", "stage", "unit"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("formula", no_wrap=True, overflow="ellipsis", ratio=1)  # `explain` has it whole
     for kpi in catalogue.kpis.values():
         table.add_row(kpi.id, kpi.stage, kpi.unit, kpi.formula.text)
     Console().print(table)
