@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from models.fold import PartitionFold
 from stream.engine.options import FoldSpec
-from stream.engine.topics import COMPACTED_SOON
+from stream.engine.topic_list import COMPACTED_SOON
 
 NAME = "learn"
 #: A lane of its own and a slow one: each checkpoint writes the documents of what has learnt.

@@ -21,7 +21,7 @@ from models.simulator import Mischief, World
 from stream.engine.app import Engine
 from stream.engine.options import FoldSpec
 from stream.engine.publisher import NoTopic, address
-from stream.engine.topics import TOPICS as TOPICS
+from stream.engine.topic_list import TOPICS as TOPICS
 
 PARTITIONS = 8
 BUSINESS = Business(timezone="Europe/Paris")

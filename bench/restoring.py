@@ -24,8 +24,8 @@ from models.calendar import iso
 from models.fold import Record
 from models.folds.partition import EntityPartition
 from stream.engine.app import build_app
+from stream.engine.backend import POSITION
 from stream.engine.options import EngineOptions, SilentObserver
-from stream.engine.restore import POSITION
 from stream.engine.topics import create, partition_for
 from tests.kafka_broker import ROOT
 

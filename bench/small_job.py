@@ -9,7 +9,7 @@ from bench.small_fold import SmallFold, totals_of
 from models.fold import Record
 from stream.engine.app import Engine
 from stream.engine.options import FoldSpec
-from stream.engine.topics import Topic
+from stream.engine.topic_list import Topic
 
 CHANNELS = ["web", "phone", "email", "partner", "ads", "social"]
 REGIONS = ["north", "south", "east", "west", "emea", "apac"]

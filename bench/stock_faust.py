@@ -160,7 +160,7 @@ def whole(app: Any, prefix: str, clock: Clock) -> list[Write]:
     from models.fold import Record
     from stream.config.kpi_files import load_catalogue
     from stream.engine.options import wall_clock
-    from vigie.rules import load_rules
+    from vigie.rule_files import load_rules
 
     business = Business()
     catalogue = load_catalogue([])

@@ -12,14 +12,6 @@ from models.money import Rates
 
 
 @dataclass(frozen=True)
-class Pipeline:
-    """A sales process: its stages in order, each with its kind."""
-
-    name: str
-    stages: Mapping[str, str]  # stage -> open | won | lost, in the order of the process
-
-
-@dataclass(frozen=True)
 class Business:
     """The company's own definitions. Durations are milliseconds."""
 

@@ -19,7 +19,7 @@ from stream.config.settings import Settings
 from stream.engine.in_memory import InMemoryEngine
 from stream.engine.publisher import address
 from vigie.instance import Instance
-from vigie.replay import event_time
+from vigie.stops import event_time
 
 FOLDER = Path(__file__).parent / "models" / "golden"
 START = datetime(2026, 5, 20, tzinfo=UTC)

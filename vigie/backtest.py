@@ -43,7 +43,7 @@ from vigie.common import Config, console, refuse, settings_of, wrapped
 from vigie.instance import Instance
 from vigie.publish import lines, progress_bar
 from vigie.publish import report as report_rejects
-from vigie.replay import Request, Stops, Watermark, event_time
+from vigie.stops import Request, Stops, Watermark, event_time
 
 #: Values kept of each rule's readings, for their quantiles: every second one is dropped when there are more.
 _VALUES = 200_000

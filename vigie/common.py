@@ -24,7 +24,7 @@ from models.kpis.catalogue import CatalogueError
 from stream.config.settings import Settings, SettingsError, load
 from stream.engine.errors import EngineError
 from stream.web.server import CannotListen
-from vigie.rules import RulesError
+from vigie.rule_files import RulesError
 
 log = logging.getLogger(__name__)
 

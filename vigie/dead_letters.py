@@ -19,7 +19,7 @@ from stream.sources.crm import Request, SourceProblem, Unusable, adapter_of, par
 from stream.sources.crm import read as read_webhook
 from stream.sources.tracker import read as read_tracker
 from vigie.common import Config, console, no_broker, plain, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.letters import AnotherRedrive, Redriver, standing
 from vigie.remote import here, of_settings
 

@@ -15,7 +15,7 @@ from stream.config.settings import Settings
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, FoldSpec, wall_clock
 from stream.engine.topics import Problem, check, summary
-from vigie.doctor import Finding, fail, ok, warn
+from vigie.findings import Finding, fail, ok, warn
 from vigie.letters import standing
 from vigie.topics import plan
 

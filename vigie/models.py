@@ -23,7 +23,7 @@ from stream.engine.publisher import Publisher
 from stream.sources.files import FORMATS, SourceFileError
 from vigie import remote
 from vigie.common import Config, console, no_broker, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.publish import lines, progress_bar, report
 
 if TYPE_CHECKING:

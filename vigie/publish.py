@@ -21,7 +21,7 @@ from stream.engine.topics import check, summary
 from stream.sources.files import FORMATS, ON_PURPOSE, FileReject, ReadOptions, SourceFileError, read_file
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.imported import Imported
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.remote import TokenFile, Upload, Url, sender
 
 #: The topics that events are published to.

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from stream.config.settings import Settings, SettingsError
 from stream.engine.waiting import end
 from vigie.instance import Instance
-from vigie.rules import RulesError
+from vigie.rule_files import RulesError
 
 log = logging.getLogger(__name__)
 

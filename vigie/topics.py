@@ -12,6 +12,7 @@ from agents import pick_highlights
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
+from agents.keep_alert_states import keep_alert_states
 from agents.send_digest import send_digest
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
@@ -24,7 +25,7 @@ from stream.engine import retention
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.topics import check, create, declared, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.routes import load_alerting
 
 app = typer.Typer(invoke_without_command=True, help="Create and check the topics; alone: what is kept how long.")
@@ -44,7 +45,7 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     ]
     if settings.models.live:
         folds += prediction_folds(business, options.partitions, interval=settings.models.interval)
-    folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
+    folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec(), keep_alert_states()]
     if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files))) is not None:
         folds.append(digest)
     return options, folds

@@ -16,11 +16,12 @@ from models.folds.evolve import Difference, difference, kept_under, made_of
 from models.measures import FROM_PRESENT
 from models.panes.segments import Segments
 from stream.config.settings import Settings
+from stream.engine.backend import Partition
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.engine.restore import Partition, first_and_last, read_through
+from stream.engine.restore import first_and_last, read_through
 from vigie.common import Config, console, no_broker, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 
 _WHAT = {
     "measures": "measures",

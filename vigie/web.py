@@ -24,7 +24,7 @@ from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.up import open_access, open_door

@@ -18,7 +18,6 @@ from models.panes.windows import Window
 PREVIOUS, WEEK_AGO, SEASONAL, TARGET = "previous", "same_last_week", "seasonal", "target"
 #: The four weeks before: what has not been there for so long is not missed.
 LATELY = "lately"
-EARLIER = (PREVIOUS, WEEK_AGO, SEASONAL, TARGET, LATELY)
 _LATELY = Window.parse("28d")
 
 #: Reads the same KPI and segment over a window at an instant.

@@ -21,25 +21,16 @@ process.
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import faust
-from aiokafka.errors import KafkaError as AIOKafkaError
-from confluent_kafka import KafkaException
-from faust.types import TP
-
-from stream.engine import chunks
-from stream.engine.checkpoint import GaveUp
+from stream.engine.backend import GaveUp
 from stream.engine.client_logs import limit_client_logs
 from stream.engine.driver import Driver
 from stream.engine.errors import EngineStopped
-from stream.engine.kafka_security import faust_credentials
+from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.engine.store import FoldTables
-from stream.engine.topics import check, summary
-from stream.engine.waiting import end, happens, settle
+from stream.engine.waiting import end, happens
 
 log = logging.getLogger(__name__)
 
@@ -47,22 +38,13 @@ log = logging.getLogger(__name__)
 _PATIENCE = 5.0
 
 
-class FoldApp(faust.App):
-    """Faust's app, with the driver at hand for transport and tables."""
-
-    driver: Driver
-
-    async def on_first_start(self) -> None:
-        """No directories: nothing is kept on the disk."""
-
-
 class Engine:
-    """A Faust app, the driver of its folds, and their life."""
+    """The driver of some folds, the flow of records to it, and their life."""
 
     def __init__(self, options: EngineOptions, specs: Sequence[FoldSpec] = ()) -> None:
         self.options = options
         self.specs: list[FoldSpec] = []
-        self.app = _faust_app(options)
+        self.flow = backend_of(options).flow(options)
         self._driver: Driver | None = None
         self._stopping = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -78,42 +60,23 @@ class Engine:
             raise RuntimeError("the engine has not been started")
         return self._driver
 
+    def fold_of(self, name: str, partition: int) -> Any:
+        """The fold of a partition while it is in this worker's hands (:meth:`Driver.fold_of`), else None."""
+        return None if self._driver is None else self._driver.fold_of(name, partition)
+
+    def partitions_of(self, name: str) -> int:
+        """How many partitions a fold has; 0 where this engine does not run it."""
+        return next((self.options.partitions_of(spec.topics[0]) for spec in self.specs if spec.name == name), 0)
+
     def agent(self, spec: FoldSpec, doc: str | None = None) -> Any:
-        """Register a fold: its Faust agent (named as the fold), and its table unless it is replayed."""
+        """Register a fold; on Kafka, return its Faust agent."""
         if any(spec.name == other.name for other in self.specs):
             raise ValueError(f"FoldSpec.name: {spec.name!r} is used twice")
         counts = {topic: self.options.partitions_of(topic) for topic in spec.topics}
         if len(set(counts.values())) > 1:
             raise ValueError(f"FoldSpec {spec.name}: topics: found {counts}; accepted: the same number of partitions")
         self.specs.append(spec)
-        partitions = next(iter(counts.values()))
-        channel = self.app.topic(
-            *(self.options.physical(topic) for topic in spec.topics),
-            schema=chunks.RawSchema(),
-            partitions=partitions,
-            acks=False,
-            allow_empty=True,
-        )
-
-        async def agent(events: Any) -> None:
-            await self.driver.drive(spec, events)
-
-        agent.__name__ = agent.__qualname__ = spec.name.replace("-", "_")
-        agent.__doc__ = doc or spec.doc or f"Drive the fold {spec.name}."
-        if not spec.replayed:
-            changelog = self.app.topic(
-                self.options.changelog(spec.name), schema=chunks.RawSchema(), partitions=partitions, compacting=True
-            )
-            self.app.Table(
-                spec.name,
-                partitions=partitions,
-                key_type=bytes,
-                value_type=bytes,
-                store="fold://state",
-                changelog_topic=changelog,
-                help=agent.__doc__,
-            )
-        return self.app.agent(channel, name=spec.name)(agent)
+        return self.flow.add(spec, doc or spec.doc or f"Drive the fold {spec.name}.")
 
     async def start(self, *, patience: float | None = None) -> None:
         """Wait for broker and topics (for ever, or ``patience`` seconds), open the producers, join the group.
@@ -135,22 +98,15 @@ class Engine:
     async def _start(self, patience: float | None) -> None:
         limit_client_logs()
         self._driver = Driver(self.options, self.specs)
-        self.app.driver = self._driver
         await self._wait_for_topics(patience)
         if self._stopping.is_set():
             raise EngineStopped("stopped before the start was complete")
         self._started = True
         try:
             await self._driver.start()
-            self.app.on_partitions_revoked.connect(self._revoked)
-            # The app resolves its loop lazily; the consumer exists from here on.
-            self._driver.consumer = self.app.consumer
-            await self.app.start()
+            await self.flow.start(self._driver)
         except GaveUp as error:
             raise EngineStopped("stopped before the start was complete") from error
-        except AIOKafkaError as error:  # the broker has gone again since the topics were looked at
-            raise EngineStopped(f"{self.options.brokers}: {error}") from error
-        limit_client_logs()
 
     async def _wait_for_topics(self, patience: float | None) -> None:
         began = asyncio.get_running_loop().time()
@@ -158,13 +114,13 @@ class Engine:
         said: str | None = None
         while not self._stopping.is_set():
             try:
-                fatal = [p for p in await asyncio.to_thread(check, self.options, self.specs, timeout=5) if p.fatal]
+                fatal = await asyncio.to_thread(backend_of(self.options).check, self.options, self.specs)
                 if not fatal:
                     self.driver.last_error = None
                     return
-                why = "; ".join(summary(fatal))
-            except KafkaException as error:
-                why = f"no broker answers at {self.options.brokers}: {error.args[0].str()}"
+                why = "; ".join(fatal)
+            except OSError as error:
+                why = str(error)
             self.driver.last_error = why
             waited = asyncio.get_running_loop().time() - began
             if patience is not None and waited >= patience:
@@ -176,27 +132,25 @@ class Engine:
             pause = min(pause * 1.5, 5)
         raise EngineStopped("stopped before the start was complete")
 
-    async def _revoked(self, app: Any, revoked: set[TP], **kwargs: Any) -> None:
-        await self.driver.revoked()
-
     async def ready(self, patience: float = 60.0) -> None:
         """Wait until all assigned folds are restored and records flow. Raises what stopped the engine, or TimeoutError."""
         async with asyncio.timeout(patience):
-            while not (self.driver.state == "running" and self.app.consumer.flow_active and not self.app.rebalancing):
+            while not (self.driver.state == "running" and self.flow.flowing()):
                 if self.driver.failure.done():
                     self.driver.failure.result()
                 await asyncio.sleep(0.005)
 
     async def run_until_stopped(self) -> None:
         """Return after :meth:`stop`; raise :class:`EngineStopped` when the engine can't go on."""
-        crashed = asyncio.create_task(self.app._crashed.wait())
+        crashed = asyncio.create_task(self.flow.crashed())
         stopping = asyncio.create_task(self._stopping.wait())
+        ends: list[asyncio.Future[Any]] = [self.driver.failure, crashed, stopping]
         try:
-            await asyncio.wait([self.driver.failure, crashed, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if self.driver.failure.done():
                 self.driver.failure.result()
             if crashed.done() and not self._stopping.is_set():
-                self.driver.fail(EngineStopped(f"Faust crashed: {self.app.crash_reason!r}"))
+                self.driver.fail(EngineStopped(crashed.result()))
                 self.driver.failure.result()
         finally:
             await end(crashed, stopping)
@@ -213,13 +167,7 @@ class Engine:
             if self._driver is None or not self._started:
                 return
             await self._driver.stop()
-            # Without a broker, leaving the group can take for ever; the group will notice by itself.
-            leaving = asyncio.create_task(self.app.stop(), name="leaving the group")
-            await settle(leaving, patience=_PATIENCE)
-            if leaving.done():
-                leaving.result()
-            else:
-                await end(leaving, patience=1.0)
+            await self.flow.stop()
 
     async def _end_start(self) -> None:
         """A start under way may come to its end, but not wait for a broker that is away."""
@@ -237,34 +185,9 @@ class Engine:
         return self._driver.status()
 
 
-def _faust_app(options: EngineOptions) -> FoldApp:
-    brokers = ";".join(f"chunk://{broker.strip()}" for broker in options.brokers.split(","))
-    return FoldApp(
-        options.group,
-        broker=brokers,
-        broker_credentials=faust_credentials(options.security),
-        store="memory://",
-        datadir=tempfile.gettempdir(),
-        TableManager=FoldTables,
-        autodiscover=False,
-        web_enabled=False,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        topic_partitions=options.partitions,
-        table_standby_replicas=0,
-        stream_buffer_maxsize=100_000,
-        stream_wait_empty=False,
-        stream_recovery_delay=0.0,
-        broker_session_timeout=options.session_timeout,
-        broker_heartbeat_interval=options.heartbeat_interval,
-        broker_rebalance_timeout=options.rebalance_timeout,
-        broker_request_timeout=max(90.0, options.session_timeout),
-        # librdkafka's mock cluster (seen in 2.16.0) writes a transaction's end with 0 for a checksum.
-        broker_check_crcs=not options.embedded,
-        worker_redirect_stdouts=False,
-    )
-
-
 def build_app(options: EngineOptions, specs: Sequence[FoldSpec] = ()) -> Engine:
-    """An engine with these folds; more can be added with :meth:`Engine.agent` before it starts."""
+    """An engine with these folds; more can be added with :meth:`Engine.agent` before it starts.
+
+    Raises :class:`~stream.engine.seam_names.Unsupported` where Faust or aiokafka lack what it uses of them.
+    """
     return Engine(options, specs)

@@ -13,17 +13,18 @@ import logging
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from stream.engine.backend import Batch, GaveUp
 from stream.engine.chunks import Ownership
 from stream.engine.client_logs import client_logger
 from stream.engine.errors import Fenced, Replaced, TransactionFailed
 from stream.engine.options import EngineOptions
-from stream.engine.topics import MAX_ROW_BYTES
+from stream.engine.topic_list import MAX_ROW_BYTES
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -78,28 +79,7 @@ def group_metadata(token: Ownership) -> bytes:
     return b"CGMDv2:" + struct.pack("<i", token.generation) + token.group.encode() + b"\0" + member + b"\0\x01"
 
 
-class Message(NamedTuple):
-    """One record to write, for librdkafka's ``produce`` in its order."""
-
-    topic: str
-    value: bytes | None
-    key: bytes
-    partition: int
-
-
-class Batch(NamedTuple):
-    """All that one checkpoint writes; the positions are (physical topic, partition, next offset)."""
-
-    rows: Sequence[Message]
-    outputs: Sequence[Message]
-    positions: Sequence[tuple[str, int, int]]
-
-
-class GaveUp(Exception):
-    """The writer was told to stop trying (revoke or shutdown ran out of time); whether it is committed is unknown."""
-
-
-class Writer:
+class KafkaWriter:
     """The transactional producer of one lane. Every method blocks; all are called from the lane's one thread.
 
     ``still_ours(token)`` tells whether the group still knows us by the token: only then may an aborted checkpoint be
@@ -125,8 +105,9 @@ class Writer:
         self._gate = threading.Lock()
         self._abandoned = False
         self._committing = False
-        #: (physical topic, partition) → offset after the last output that was written to it, aborted ones included.
-        self.written: dict[tuple[str, int], int] = {}
+        #: (physical topic, partition) → offset after the last output that was committed to it. Replaced as a whole and never
+        #: changed: the event loop iterates it while this thread writes.
+        self.written: Mapping[tuple[str, int], int] = {}
 
     def open(self) -> None:
         """Register with the coordinator; this ends any transaction a predecessor of the same name left open."""
@@ -205,12 +186,18 @@ class Writer:
         # Python for each of them would cost more than writing them.
         final = {(message.topic, message.partition): index for index, message in enumerate(batch.outputs)}
         told = set(final.values())
+        ends: dict[tuple[str, int], int] = {}
+
+        def delivered(error: KafkaError | None, message: Any) -> None:
+            if error is None:
+                ends[message.topic(), message.partition()] = message.offset() + 1
+
         for messages, told_of in ((batch.rows, frozenset[int]()), (batch.outputs, told)):
             for index, (topic, value, key, partition) in enumerate(messages):
                 while True:
                     try:
                         if index in told_of:
-                            produce(topic, value, key, partition, self._delivered)
+                            produce(topic, value, key, partition, delivered)
                         else:
                             produce(topic, value, key, partition)
                         break
@@ -227,6 +214,7 @@ class Writer:
             self._committing = True
         self._retrying("commit", lambda: producer.commit_transaction(_CALL_SECONDS))
         self._committing = self._open = False
+        self.written = {**self.written, **ends}
 
     def stuck(self) -> bool:
         """Whether a call into librdkafka has been away for longer than it ever should."""
@@ -249,11 +237,6 @@ class Writer:
             return call()
         finally:
             self._since = None
-
-    def _delivered(self, error: KafkaError | None, message: Any) -> None:
-        if error is None:
-            key = message.topic(), message.partition()
-            self.written[key] = max(self.written.get(key, 0), message.offset() + 1)
 
     def _retrying(self, what: str, call: Callable[[], object]) -> None:
         """Repeat a call of the transactional API while it asks for that: librdkafka resumes where it was."""

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from models.fold import PartitionFold, Record
+from stream.engine.backend import Cancelled, Restored
 from stream.engine.errors import FoldFailed
+from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.engine.restore import Cancelled, Restored, first_and_last, read_changelogs, replay
 
 #: Name of the fold and partition.
 Key = tuple[str, int]
@@ -48,7 +49,7 @@ def restore_slots(
     """New folds with their state, their replayed log, or at the log's beginning; and how many rows that took.
 
     Blocks: to be called in a thread, so nothing that the loop reads may be touched: see :func:`go_live`. Raises
-    :class:`~stream.engine.restore.Cancelled`, :class:`FoldFailed`, or ``KafkaException``.
+    :class:`~stream.engine.backend.Cancelled`, :class:`FoldFailed`, or ``KafkaException``.
     """
     slots: dict[Key, FoldPartition] = {}
     for spec, partition in wanted:
@@ -61,15 +62,17 @@ def restore_slots(
 
 
 def go_live(slots: Iterable[FoldPartition]) -> None:
-    """Tell folds that ask for it that they have read their log to its end and are in our hands: on the loop, once they are."""
+    """Tell who asked for it that folds are in our hands, and folds that they have read their log to its end: on the loop."""
     for slot in slots:
+        if slot.spec.at_hand is not None:
+            slot.spec.at_hand(slot.partition, slot.fold)
         live = getattr(slot.fold, "live", None)
         if live is not None:
             live()
 
 
 def _from_changelogs(options: EngineOptions, slots: list[FoldPartition], cancelled: Callable[[], bool]) -> int:
-    found = read_changelogs(options, [(str(slot.changelog), slot.partition) for slot in slots], cancelled)
+    found = backend_of(options).read_changelogs(options, [(str(slot.changelog), slot.partition) for slot in slots], cancelled)
     rows = 0
     for slot in slots:
         state = found.pop((str(slot.changelog), slot.partition))
@@ -104,7 +107,7 @@ def _from_the_log(options: EngineOptions, slots: list[FoldPartition], cancelled:
         for slot in readers[key]:
             fold_records(slot, records)
 
-    for (topic, partition), offset in replay(options, list(readers), fold, cancelled).items():
+    for (topic, partition), offset in backend_of(options).replay(options, list(readers), fold, cancelled).items():
         for slot in readers[topic, partition]:
             slot.next[options.logical(topic)] = slot.committed[options.logical(topic)] = offset
     return rows
@@ -113,6 +116,6 @@ def _from_the_log(options: EngineOptions, slots: list[FoldPartition], cancelled:
 def _begin_fresh(options: EngineOptions, slots: Iterable[FoldPartition]) -> None:
     """A partition without state begins where the log begins: an explicit offset, never "whatever came first"."""
     fresh = [(slot, topic) for slot in slots for topic in slot.spec.topics if topic not in slot.next]
-    bounds = first_and_last(options, {(options.physical(topic), slot.partition) for slot, topic in fresh})
+    bounds = backend_of(options).first_and_last(options, {(options.physical(topic), slot.partition) for slot, topic in fresh})
     for slot, topic in fresh:
         slot.next[topic] = slot.committed[topic] = bounds[options.physical(topic), slot.partition][0]

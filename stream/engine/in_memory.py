@@ -20,7 +20,6 @@ class InMemoryEngine:
     """Every partition of every fold, in memory. ``partitions_of`` gives a logical topic's number of partitions."""
 
     def __init__(self, specs: Sequence[FoldSpec], partitions_of: Callable[[str], int]) -> None:
-        self._specs = tuple(specs)
         self._partitions_of = partitions_of
         self._readers: defaultdict[str, list[FoldSpec]] = defaultdict(list)
         self._folds: dict[tuple[str, int], PartitionFold] = {}
@@ -30,6 +29,8 @@ class InMemoryEngine:
             for partition in range(partitions_of(spec.topics[0])):
                 fold = spec.make(partition)
                 fold.restore([])
+                if spec.at_hand is not None:
+                    spec.at_hand(partition, fold)
                 if (live := getattr(fold, "live", None)) is not None:
                     live()
                 self._folds[spec.name, partition] = fold

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from stream.engine.backend import POSITION, Batch, GaveUp, Message, Writer
 from stream.engine.blocking_thread import BlockingThread
-from stream.engine.checkpoint import Batch, GaveUp, Message, Writer
 from stream.engine.chunks import Ownership
 from stream.engine.errors import EngineStopped, Fenced, FoldFailed, TransactionFailed
 from stream.engine.fold_partition import FoldPartition
+from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions
-from stream.engine.restore import POSITION
 from stream.engine.topics import partition_for
 from stream.engine.waiting import end, happens
 
@@ -80,12 +80,18 @@ class Lane:
         self._loop = asyncio.get_running_loop()
         self._still_ours = still_ours
         self._courier = BlockingThread(f"lane-{name}", self._loop)
-        self.writer = Writer(options, name, still_ours, self._retried)
+        self.writer = self._new_writer()
+
+    def _new_writer(self) -> Writer:
+        return backend_of(self._options).writer(self._options, self.name, self._still_ours, self._retried)
 
     def _retried(self, reason: str) -> None:
-        """Called from the lane's thread."""
+        """Called from the lane's thread: what the loop reads is changed on the loop."""
+        self._loop.call_soon_threadsafe(self._note_retry, reason)
+
+    def _note_retry(self, reason: str) -> None:
         self.last_error = reason
-        self._loop.call_soon_threadsafe(self._options.observer.checkpoint_retried, self.name, reason)
+        self._options.observer.checkpoint_retried(self.name, reason)
 
     async def start(self) -> None:
         """Open the producer (this waits for the transaction coordinator), then begin the loop."""
@@ -109,7 +115,7 @@ class Lane:
             self._retried("_STUCK")
             self._courier.close()
             self._courier = BlockingThread(f"lane-{self.name}", self._loop)
-            self.writer = Writer(self._options, self.name, self._still_ours, self._retried)
+            self.writer = self._new_writer()
             self.writer.written = writer.written
             if do is not _open:
                 await self._have(_open)

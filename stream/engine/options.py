@@ -4,10 +4,11 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from models.fold import PartitionFold
-from stream.engine.topics import TOPICS, Topic
+from stream.engine.backend import Backend
+from stream.engine.topic_list import TOPICS, Topic
 
 #: Interval for lanes whose results people wait for: a checkpoint as soon as something changed, at most 200 a second.
 EAGER = 0.005
@@ -64,6 +65,11 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
+def client_settings(**more: object) -> dict[str, object]:
+    """Return settings of a librdkafka client, named with ``_`` for ``.``."""
+    return {key.replace("_", "."): value for key, value in more.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoldSpec:
     """One fold: what it reads, how one partition of it is made, and how it is checkpointed.
@@ -88,6 +94,8 @@ class FoldSpec:
     ``told`` are the topics whose positions the group is told of (default: all of them): where two folds in different lanes
     read one topic, lag tools should see that of the one that people wait for.
 
+    ``at_hand(partition, fold)`` is called on the event loop once a restored fold is in this worker's hands, before ``live()``.
+
     ``changelog`` adds to that topic's configuration, where it is to be created.
     """
 
@@ -100,6 +108,7 @@ class FoldSpec:
     doc: str = ""
     changelog: Mapping[str, str] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+    at_hand: Callable[[int, Any], object] | None = None
 
     def __post_init__(self) -> None:
         for what, text in (("name", self.name), ("lane", self.lane)):
@@ -118,8 +127,9 @@ class EngineOptions:
     ``lane_intervals`` gives lanes another interval than ``checkpoint_interval``. ``security`` has librdkafka's names
     (``security.protocol``, ``sasl.mechanism``, ``sasl.username``, ``sasl.password``, ``ssl.ca.location``,
     ``ssl.certificate.location``, ``ssl.key.location``, ``ssl.key.password``) and holds for every client.
-    ``clock`` gives ``now`` for ticks: the wall clock live, the watermark in a replay. ``embedded`` says that the
-    brokers are an :class:`~stream.engine.embedded.EmbeddedBroker`, which knows no topic configuration.
+    ``backend`` keeps records and state where it is not Kafka (a ledger in this process). ``clock`` gives ``now`` for ticks: the
+    wall clock live, the watermark in a replay. ``embedded`` says that the brokers are an
+    :class:`~stream.engine.embedded.EmbeddedBroker`, which knows no topic configuration.
     """
 
     brokers: str
@@ -140,6 +150,7 @@ class EngineOptions:
     clock: Callable[[], int] = wall_clock
     observer: Observer = field(default_factory=SilentObserver)
     embedded: bool = False
+    backend: Backend | None = None
 
     def __post_init__(self) -> None:
         for what, text in (("application", self.application), ("instance", self.instance)):
@@ -181,5 +192,5 @@ class EngineOptions:
         return {
             "bootstrap.servers": self.brokers,
             **self.security,
-            **{key.replace("_", "."): value for key, value in more.items()},
+            **client_settings(**more),
         }

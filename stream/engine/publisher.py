@@ -12,8 +12,9 @@ import confluent_kafka
 import orjson
 
 from models.events.catalogue import TOPIC_OF
-from stream.engine.client_logs import client_logger, limit_client_logs
-from stream.engine.options import EngineOptions
+from stream.engine.client_logs import limit_client_logs
+from stream.engine.on_kafka import backend_of
+from stream.engine.options import EngineOptions, client_settings
 from stream.engine.topics import partition_for
 
 #: Topics by the first word of a type, for types that are not of the contract: the fold says precisely what is wrong with them.
@@ -67,7 +68,7 @@ class Publisher:
         self.failed = 0
         #: Next offset after the last acknowledged record, by logical topic and partition: what folds have to reach.
         self.ends: dict[tuple[str, int], int] = {}
-        settings = options.client(
+        settings = client_settings(
             enable_idempotence=not options.embedded,
             acks="all",
             linger_ms=5,
@@ -77,7 +78,7 @@ class Publisher:
             **more,
         )
         limit_client_logs()
-        self._producer = confluent_kafka.Producer(settings, logger=client_logger())
+        self._producer = backend_of(options).producer(options, settings)
 
     def __enter__(self) -> Self:
         return self

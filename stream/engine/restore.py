@@ -8,36 +8,22 @@ in the middle of a checkpoint) must end first, or its rows would be missed.
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import confluent_kafka
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from models.fold import Record, arrival
+from stream.engine.backend import POSITION, Cancelled, Partition, Restored
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, wall_clock
 
 log = logging.getLogger(__name__)
 
-#: Physical topic and partition.
-Partition = tuple[str, int]
-#: The engine's own rows (a partition's position in a topic) have keys that begin with this.
-POSITION = b"@"
 _CALL_SECONDS = 10.0
 _WAIT_SECONDS = 0.1
 _BATCH = 20_000
-
-
-class Cancelled(Exception):
-    """Another rebalance has begun, or the engine stops."""
-
-
-class Restored(NamedTuple):
-    """What the changelog of one partition holds: the last value of each key, and the positions by logical topic."""
-
-    rows: dict[bytes, bytes]
-    positions: dict[str, int]
 
 
 def _bounds(admin: Any, tps: Sequence[TopicPartition], spec: OffsetSpec) -> dict[Partition, int]:

@@ -13,7 +13,7 @@ from models.calendar import DAY_MS
 from models.entities.entity_log import FOLDED, KEPT
 from models.entities.recent_ids import MOST
 from models.kpis.highlights import KEPT_DAYS
-from stream.engine.topics import TOPICS
+from stream.engine.topic_list import TOPICS
 
 
 class Kept(NamedTuple):

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import confluent_kafka
 
-from stream.engine.client_logs import client_logger, limit_client_logs
-from stream.engine.options import EngineOptions
+from stream.engine.client_logs import limit_client_logs
+from stream.engine.on_kafka import backend_of
+from stream.engine.options import EngineOptions, client_settings
 from stream.engine.topics import partition_for
 
 #: Records and bytes handed over and not acknowledged yet; beyond either, senders are asked to come back later.
@@ -60,7 +61,7 @@ class Intake:
         self._records = 0
         self._bytes = 0
         self._closing = False
-        settings = options.client(
+        settings = client_settings(
             enable_idempotence=not options.embedded,
             acks="all",
             linger_ms=LINGER,
@@ -70,7 +71,7 @@ class Intake:
             message_timeout_ms=patience,
             message_max_bytes=8 * 1024 * 1024,
         )
-        self._producer = confluent_kafka.Producer(settings, logger=client_logger())
+        self._producer = backend_of(options).producer(options, settings)
         self._partitions: dict[str, int] = {}
         self._timer = self._loop.call_later(_IDLE, self._poll)
         self._often = False

@@ -27,8 +27,9 @@ WINDOWS = ("24h", "7d", "30d", "month")
 SEGMENTS = 300
 #: Readings that are made before others may run.
 _AT_A_TIME = 25
-#: Slices kept at hand.
+#: Slices kept at hand, and trends: some 30 KB each, of whatever windows are asked for.
 _MEMO = 256
+_TRENDS = 32
 
 
 class Source(Protocol):
@@ -235,6 +236,8 @@ class Board:
                 values[reading["kpi"]].append(reading["value"] if whole else None)
             await asyncio.sleep(0)
         trend = {"window": window, "times": times, "values": values}
+        if len(self._trends) >= _TRENDS:
+            self._trends.clear()
         self._trends[window] = trend
         return trend
 

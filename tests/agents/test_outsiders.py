@@ -33,7 +33,7 @@ from models.fold import Record
 from stream.config.kpi_files import load_catalogue
 from tests.agents.doubles import delivery
 from tests.alert_rules.test_watch import NOW, lead
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 HOSTILE = {
     "a link": "PAY NOW https://evil.example",

@@ -15,7 +15,7 @@ from models.fold import Output, Record
 from models.folds.entity_snapshots import LEAD_STATES, LeadState
 from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.test_watch import NOW
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 DAYS, A_DAY = 181, 2
 

@@ -18,7 +18,7 @@ from models.folds.entity_snapshots import LEAD_STATES, LeadState
 from models.owners import Owner, Owners
 from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import reading, rule
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 RULE = rule(summary="Win rate from {source} is {value:.0%} ({numerator:d} of {denominator:d}), below {threshold:.0%}")
 

@@ -26,7 +26,7 @@ from models.folds.partition import EntityPartition
 from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import reading, records
 from tests.alert_rules.readings import rule as kpi_rule
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 MONDAY = epoch_ms(datetime(2026, 3, 2, tzinfo=UTC))
 KNOWN = Known({}, intervals=usual("UTC"))

@@ -52,6 +52,7 @@ class Installation:
             "VIGIE_KAFKA__SESSION_TIMEOUT": "6s",
             "VIGIE_CHECKPOINT_INTERVAL": "100ms",
             "VIGIE_INSTANCE": "w0",
+            "VIGIE_DATA_DIR": str(directory / "data"),
         }
         self.set(**settings)
 

@@ -18,7 +18,8 @@ from tests.models.learners.live import BEGIN, event
 from tests.models.learners.test_live import jittered
 from vigie.__main__ import app
 from vigie.publish import lines, progress_bar
-from vigie.replay import Request, replaying
+from vigie.replay import replaying
+from vigie.stops import Request
 
 
 @pytest.fixture(scope="module")

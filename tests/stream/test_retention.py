@@ -10,7 +10,7 @@ from models.business import Business
 from models.calendar import DAY_MS
 from stream.config.settings import BusinessSettings
 from stream.engine.retention import state, topics
-from stream.engine.topics import TOPICS
+from stream.engine.topic_list import TOPICS
 from vigie.__main__ import app
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

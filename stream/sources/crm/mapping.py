@@ -4,7 +4,7 @@ A path is JSONPath's plain part: ``$.deal.stage``, ``$.lines[0].price``, ``$['od
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from msgspec import structs
@@ -194,8 +194,3 @@ class WebhookMapping(_Part):
     def rule_for(self, item: Any) -> Rule | None:
         """Return the first rule that applies."""
         return next((rule for rule in self.events if rule.applies(item)), None)
-
-
-def load_yaml(tree: Mapping[str, Any]) -> WebhookMapping:
-    """Return a mapping from its YAML; raise pydantic's ``ValidationError``."""
-    return WebhookMapping.model_validate(tree)

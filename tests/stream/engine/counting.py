@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from models.fold import Changes, Output, Record, Row
 from stream.engine.options import FoldSpec
-from stream.engine.topics import Topic
+from stream.engine.topic_list import Topic
 
 TOPICS = (Topic("numbers"), Topic("letters"), Topic("sums", partitioned=False, compact=True))
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-import stream.engine.lane
+import stream.engine.on_kafka
 from stream.engine.blocking_thread import BlockingThread
 from stream.engine.chunks import Ownership
 from stream.engine.errors import TransactionFailed
@@ -52,7 +52,7 @@ class Stuck:
 @pytest.fixture
 def writers(monkeypatch: pytest.MonkeyPatch) -> type[Stuck]:
     made = type("Made", (Stuck,), {"made": []})
-    monkeypatch.setattr(stream.engine.lane, "Writer", made)
+    monkeypatch.setattr(stream.engine.on_kafka, "KafkaWriter", made)
     return made
 
 
@@ -95,7 +95,7 @@ class Prompt(Stuck):
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     made = type("Made", (Prompt,), {"made": [], "batches": []})
-    monkeypatch.setattr(stream.engine.lane, "Writer", made)
+    monkeypatch.setattr(stream.engine.on_kafka, "KafkaWriter", made)
     return made.batches
 
 
