@@ -20,18 +20,22 @@ class Kind(StrEnum):
     MILLIS = "millis"  # integer, milliseconds
     VALUES = "values"  # {value: count}: an exact multiset, so that medians merge as sums do
     DURATIONS = "durations"  # {milliseconds, cut to five binary digits: count}: likewise, for quantiles of times
+    NUMBERS = "numbers"  # {number, cut to ten binary digits: count}: likewise, of whatever somebody measures
     DISTINCT = "distinct"  # {gap: count}: entities active in the pane, by how many panes ago they were before (0: never)
 
 
-def rough(millis: int) -> int:
-    """Return a duration to its first five binary digits (at most 1/16 less): so a multiset of them stays small."""
-    shift = max(0, millis.bit_length() - 5)
-    return millis >> shift << shift
+def rough(number: int, digits: int = 5) -> int:
+    """Return a number to its first binary digits (five: at most 1/16 less): so a multiset of them stays small."""
+    shift = max(0, number.bit_length() - digits)
+    return number >> shift << shift
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One additive number. ``stock`` adds up over all time (a level); the others add up over a window (a flow)."""
+    """One additive number. ``stock`` adds up over all time (a level); the others add up over a window (a flow).
+
+    ``finest`` is the smallest pane it is kept by; what is kept by the day is booked at a day's beginning.
+    """
 
     name: str
     kind: Kind
@@ -44,12 +48,12 @@ def _count(name: str, help: str, *, stock: bool = False, finest: Grain = Grain.M
     return Measure(name, Kind.COUNT, help, stock, finest)
 
 
-def _money(name: str, help: str, *, stock: bool = False) -> Measure:
-    return Measure(name, Kind.MONEY, help, stock)
+def _money(name: str, help: str, *, stock: bool = False, finest: Grain = Grain.MINUTE) -> Measure:
+    return Measure(name, Kind.MONEY, help, stock, finest)
 
 
-def _millis(name: str, help: str) -> Measure:
-    return Measure(name, Kind.MILLIS, help)
+def _millis(name: str, help: str, *, stock: bool = False, finest: Grain = Grain.MINUTE) -> Measure:
+    return Measure(name, Kind.MILLIS, help, stock, finest)
 
 
 DEALS = (
@@ -73,6 +77,27 @@ DEALS = (
     _count("meetings", "meetings and demos on deals"),
     Measure("stage_lengths", Kind.DURATIONS, "times spent in a stage since left, one by one, at the entry; by stage only"),
     _count("deals_unknown", "deals of which no event has said yet whether they are open, won or lost", stock=True),
+    _money("created_amount", "amounts of deals, at their creation and its exchange rate"),
+    _money("won_cost", "costs of won deals that have an amount and a cost, at their close and its exchange rate"),
+    _money("won_costed", "amounts of won deals that have an amount and a cost, at their close and its exchange rate"),
+    _count("stage_won", "won deals, at their close, for each stage they have been in; by stage only"),
+    _count("stage_lost", "lost deals, at their close, for each stage they have been in; by stage only"),
+    _count("open_dated", "open deals whose creation is known", stock=True),
+    _millis("open_since_millis", "creation times (epoch) of the open deals", stock=True),
+    _count("open_pushed", "open deals whose expected close date was moved to a later day", stock=True),
+    _count(
+        "open_stalled",
+        "open deals that have been in their stage for longer than business.stalled_after",
+        stock=True,
+        finest=Grain.HOUR,
+    ),
+    _count("closes_pushed", "moves of an open deal's expected close date to a later day"),
+    _count("due_deals", "open deals, on the day they are expected to close", finest=Grain.DAY),
+    _money("due_amount", "amounts of open deals, on the day they are expected to close", finest=Grain.DAY),
+    _count("deals_promised", "deals, at the end of the day they were first expected to close", finest=Grain.DAY),
+    _count(
+        "deals_slipped", "deals not closed by then, at the end of the day they were first expected to close", finest=Grain.DAY
+    ),
 )
 
 LEADS = (
@@ -123,6 +148,22 @@ CUSTOMERS = (
     _count("supports", "support requests"),
     _count("supports_answered", "support requests and complaints whose response time is known"),
     _millis("support_response_millis", "response times of support requests and complaints"),
+    _count("customers_repeated", "accounts invoiced more than once, at their first invoice"),
+    _count("customers_recommending", "accounts that have recommended us, at their first invoice"),
+    _count("recommendations", "recommendations by accounts"),
+    _money("term_amount", "amounts of terms, at their invoice or renewal"),
+    _millis("term_millis", "lengths of terms, at their invoice or renewal"),
+    _count("terms_due", "terms, when the grace after their end is over", finest=Grain.DAY),
+    _money("terms_due_amount", "amounts of terms, when the grace after their end is over", finest=Grain.DAY),
+    _count("terms_renewed", "terms that were renewed, when the grace after their end is over", finest=Grain.DAY),
+    _count(
+        "terms_retained",
+        "terms after which the account stayed a customer, when the grace after their end is over",
+        finest=Grain.DAY,
+    ),
+    _money(
+        "terms_kept_amount", "what the account stayed for after its term, when the grace after its end is over", finest=Grain.DAY
+    ),
 )
 
 SPEND = (
@@ -130,6 +171,12 @@ SPEND = (
     _count("reps_hired", "sales representatives hired"),
     _count("reps_trained", "trainings of sales representatives"),
     _millis("training_millis", "time in training"),
+    _count("onboarding_steps", "steps that representatives have to do to be on board", stock=True),
+    _count("onboarding_done", "such steps that are done", stock=True),
+    _count("metric_count", "values recorded of metrics of one's own; by metric only"),
+    _count("metric_sum", "sums of these values, in 1/10,000; by metric only"),
+    _count("metric_level", "last values of each subject, in 1/10,000; by metric only", stock=True),
+    Measure("metric_values", Kind.NUMBERS, "the values one by one, in 1/10,000; by metric only"),
 )
 
 #: Rows of the prediction folds know these by their places: append only.
@@ -169,6 +216,11 @@ FROM_PRESENT = frozenset(
         "won_sizes",
         "cycle_millis",
         "cycle_won",
+        "created_amount",
+        "won_cost",
+        "won_costed",
+        "due_deals",
+        "due_amount",
         *(m.name for m in LEADS),
     }
 )

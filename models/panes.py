@@ -33,6 +33,7 @@ class Panes:
     __slots__ = (
         "_business",
         "_coarse",
+        "_daily",
         "_deltas",
         "_dirty",
         "_distinct",
@@ -52,9 +53,10 @@ class Panes:
         self._slots = {n: i for i, n in enumerate(self._names)}
         self._slots |= {old: self._slots[new] for old, new in RENAMED.items() if new in self._slots}
         self._size = len(measures)
-        self._scalars = [m.kind not in (Kind.VALUES, Kind.DURATIONS, Kind.DISTINCT) for m in measures]
+        self._scalars = [m.kind not in (Kind.VALUES, Kind.DURATIONS, Kind.NUMBERS, Kind.DISTINCT) for m in measures]
         self._stocks = frozenset(i for i, m in enumerate(measures) if m.stock)
-        self._coarse = frozenset(i for i, m in enumerate(measures) if m.finest is Grain.HOUR)
+        self._coarse = frozenset(i for i, m in enumerate(measures) if m.finest is not Grain.MINUTE)
+        self._daily = frozenset(i for i, m in enumerate(measures) if m.finest is Grain.DAY)
         self._deltas: dict[int, dict[str, list[int]]] = {}
         self._values: dict[tuple[int, str, int], Counter[int]] = {}
         self._distinct: dict[tuple[Grain, int, str, int], Counter[int]] = {}
@@ -161,13 +163,14 @@ class Panes:
             Grain.DAY: calendar.day(watermark - business.keep_days) if watermark > business.keep_days else 0,
             Grain.ALL: 0,
         }
-        coarse, stocks = self._coarse, self._stocks
+        coarse, daily, stocks = self._coarse, self._daily, self._stocks
         for minute, by_segment in self._deltas.items():
             at = minute * MINUTE_MS
             hour, day = calendar.hour(at), calendar.day(at)
             # The panes of a minute are looked up once, whatever the number of segments.
             fine = self._pane(Grain.MINUTE, minute) if minute >= floors[Grain.MINUTE] else None
-            whole = [self._pane(grain, pane) for grain, pane in ((Grain.HOUR, hour), (Grain.DAY, day)) if pane >= floors[grain]]
+            hourly = self._pane(Grain.HOUR, hour) if hour >= floors[Grain.HOUR] else None
+            whole = self._pane(Grain.DAY, day) if day >= floors[Grain.DAY] else None
             ever = self._pane(Grain.ALL, 0) if stocks else None
             for segment, sums in by_segment.items():
                 cells = [(slot, number) for slot, number in enumerate(sums) if number]
@@ -177,8 +180,12 @@ class Panes:
                     kept = [c for c in cells if c[0] not in coarse] if coarse else cells
                     if kept:
                         _pour(fine, segment, kept)
-                for target in whole:
-                    _pour(target, segment, cells)
+                if hourly is not None:
+                    kept = [c for c in cells if c[0] not in daily] if daily else cells
+                    if kept:
+                        _pour(hourly, segment, kept)
+                if whole is not None:
+                    _pour(whole, segment, cells)
                 if ever is not None:
                     levels = [c for c in cells if c[0] in stocks]
                     if levels:

@@ -33,7 +33,7 @@ from vigie.instance import Instance, running
 from vigie.publish import lines, progress_bar, report, wrong
 
 #: Every window but 1h, whose minute panes a replay of years would not want.
-WINDOWS = ("24h", "7d", "30d", "90d", "day", "week", "month", "quarter")
+WINDOWS = ("24h", "7d", "30d", "90d", "day", "week", "month", "quarter", "year")
 #: Events published before the folds have to be durable: the embedded broker forgets what lies further back than its memory.
 HELD_EMBEDDED, HELD_KAFKA = 1_500, 20_000
 #: In the order in which time passes for them: lessons, then models.

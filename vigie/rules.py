@@ -107,6 +107,13 @@ def _targets(catalogue: Catalogue, targets: Targets | None) -> list[Problem]:
             problems.append(Problem("targets", kpi, f'unknown KPI "{kpi}"{near(kpi, sorted(catalogue.kpis))}'))
         elif segment != "total" and dimension not in found.by:
             problems.append(Problem("targets", kpi, f'is not told by "{dimension}"{near(dimension, found.by)}'))
+    for benchmark in targets.benchmarks if targets is not None else ():
+        name, unit = benchmark.kpi, benchmark.unit
+        entry = catalogue.kpis.get(name)
+        if entry is None:
+            problems.append(Problem("benchmarks", name, f'unknown KPI "{name}"{near(name, sorted(catalogue.kpis))}'))
+        elif unit != entry.unit:
+            problems.append(Problem("benchmarks", name, f"unit: found {unit} (accepted: {entry.unit}; nothing is converted)"))
     return problems
 
 
@@ -197,7 +204,7 @@ def _play(files: list[Path], folders: list[Path] | None, config: Path | None) ->
 def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     try:
         settings: Settings = load(config)
-        catalogue = load_catalogue(settings.kpi_files)
+        catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
     except (SettingsError, CatalogueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

@@ -120,7 +120,7 @@ class LeadSteps:
         self._settle(lead, sign)
 
     def _settle(self, lead: Lead, sign: int) -> None:
-        created, converted, names = lead.created, lead.converted, lead.segments
+        created, converted, names = lead.created, lead.converted, self._segments.paired(lead.segments)
         creation: Booking | None = None
         age: Booking | None = None
         conversion: Booking | None = None
