@@ -34,7 +34,7 @@ def rough(number: int, digits: int = 5) -> int:
 class Measure:
     """One additive number. ``stock`` adds up over all time (a level); the others add up over a window (a flow).
 
-    ``finest`` is the smallest pane it is kept by; what is kept by the day is booked at a day's beginning.
+    ``finest`` is the smallest pane it is kept by; what is kept by the day counts once the day is over.
     """
 
     name: str
@@ -94,10 +94,8 @@ DEALS = (
     _count("closes_pushed", "moves of an open deal's expected close date to a later day"),
     _count("due_deals", "open deals, on the day they are expected to close", finest=Grain.DAY),
     _money("due_amount", "amounts of open deals, on the day they are expected to close", finest=Grain.DAY),
-    _count("deals_promised", "deals, at the end of the day they were first expected to close", finest=Grain.DAY),
-    _count(
-        "deals_slipped", "deals not closed by then, at the end of the day they were first expected to close", finest=Grain.DAY
-    ),
+    _count("deals_promised", "deals, on the day they were first expected to close", finest=Grain.DAY),
+    _count("deals_slipped", "deals not closed by its end, on the day they were first expected to close", finest=Grain.DAY),
 )
 
 LEADS = (
@@ -153,16 +151,18 @@ CUSTOMERS = (
     _count("recommendations", "recommendations by accounts"),
     _money("term_amount", "amounts of terms, at their invoice or renewal"),
     _millis("term_millis", "lengths of terms, at their invoice or renewal"),
-    _count("terms_due", "terms, when the grace after their end is over", finest=Grain.DAY),
-    _money("terms_due_amount", "amounts of terms, when the grace after their end is over", finest=Grain.DAY),
-    _count("terms_renewed", "terms that were renewed, when the grace after their end is over", finest=Grain.DAY),
+    _count("terms_due", "terms, on the last day of the grace after their end", finest=Grain.DAY),
+    _money("terms_due_amount", "amounts of terms, on the last day of the grace after their end", finest=Grain.DAY),
+    _count("terms_renewed", "terms that were renewed, on the last day of the grace after their end", finest=Grain.DAY),
     _count(
         "terms_retained",
-        "terms after which the account stayed a customer, when the grace after their end is over",
+        "terms after which the account stayed a customer, on the last day of the grace after their end",
         finest=Grain.DAY,
     ),
     _money(
-        "terms_kept_amount", "what the account stayed for after its term, when the grace after its end is over", finest=Grain.DAY
+        "terms_kept_amount",
+        "what the account stayed for after its term, on the last day of the grace after its end",
+        finest=Grain.DAY,
     ),
 )
 

@@ -38,6 +38,7 @@ class Panes:
         "_dirty",
         "_distinct",
         "_floor",
+        "_moved",
         "_names",
         "_scalars",
         "_size",
@@ -58,6 +59,7 @@ class Panes:
         self._coarse = frozenset(i for i, m in enumerate(measures) if m.finest is not Grain.MINUTE)
         self._daily = frozenset(i for i, m in enumerate(measures) if m.finest is Grain.DAY)
         self._deltas: dict[int, dict[str, list[int]]] = {}
+        self._moved: tuple[tuple[str, ...], ...] = ((), (), (), ())
         self._values: dict[tuple[int, str, int], Counter[int]] = {}
         self._distinct: dict[tuple[Grain, int, str, int], Counter[int]] = {}
         self._sums: dict[Grain, dict[int, dict[str, dict[int, Any]]]] = {g: {} for g in Grain}
@@ -117,8 +119,11 @@ class Panes:
         self, minute: int, before: tuple[str, ...], after: tuple[str, ...], cells: Cells, sign: int, values: Cells = ()
     ) -> None:
         """Move numbers of one minute from some segments to others; those in both are not touched."""
-        gone = tuple([name for name in before if name not in after])
-        come = tuple([name for name in after if name not in before])
+        last_before, last_after, gone, come = self._moved
+        if before is not last_before or after is not last_after:  # what moves, moves several numbers
+            gone = tuple([name for name in before if name not in after])
+            come = tuple([name for name in after if name not in before])
+            self._moved = before, after, gone, come
         if gone:
             self.add(minute, gone, cells, -sign)
         if come:

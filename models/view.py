@@ -260,13 +260,13 @@ class View:
                 for pane, numbers, values in series.within(first, stop):
                     yield self.calendar.start(grain, pane), Cells(numbers, values)  # type: ignore[arg-type]  # not changed
 
-    def days_begun(self, fold: str, segment: str, start: int, at: int) -> Mapping[str, int]:
-        """Return the sums of the days that begin in [start, at): for measures that are booked at a day's beginning."""
+    def days_over(self, fold: str, segment: str, start: int, at: int) -> Mapping[str, int]:
+        """Return the sums of the days that end in [start, at): for measures that count once their day is over."""
         calendar = self.calendar
         first = calendar.day(start)
-        if calendar.day_start(first) < start:
-            first += 1
-        stop = calendar.day(at - 1) + 1
+        if calendar.day_start(first) == start:
+            first -= 1
+        stop = calendar.day(at - 1)
         return self._sum(fold, segment, (Span(Grain.DAY, first, stop),)).numbers if first < stop else {}
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:

@@ -91,7 +91,7 @@ class Accounts:
             cells.append((_C["terms_renewed"], 1))
         if stays is not None and (left is None or left < bought_last):
             cells += [(_C["terms_retained"], 1), (_C["terms_kept_amount"], stays.amount)]
-        return due // MINUTE_MS, names, tuple(cells), ()
+        return self._calendar.day_start(term.due - 1) // MINUTE_MS, names, tuple(cells), ()
 
 
 def with_move(moves: Iterable[Move], move: Move) -> list[Move]:

@@ -1,6 +1,6 @@
 """What does a deal count for on days that are still to come: the one it is to close on, and the one from which it has stalled?
 
-Booked ahead, at the beginning of such a day, and taken back or moved when a fact changes it:
+Booked ahead, under such a day, and taken back or moved when a fact changes it:
 
 * *due*: an open deal, on the day it is expected to close, as known last;
 * *promised*: every deal, at the end of the day it was first expected to close, and whether it was not closed by then;
@@ -41,8 +41,8 @@ def promise(promised: int, names: tuple[str, ...], closed: int | None, calendar:
     """Return what a deal counts for at the end of the day it was first expected to close; ``closed`` (ms): when it was."""
     if not promised:
         return None
-    over = calendar.day_start(promised + 1)
-    return over // MINUTE_MS, names, _KEPT if closed is not None and closed < over else _SLIPPED, ()
+    kept = closed is not None and closed < calendar.day_start(promised + 1)
+    return calendar.day_start(promised) // MINUTE_MS, names, _KEPT if kept else _SLIPPED, ()
 
 
 def stalls(placed: int, days: int, calendar: Calendar) -> int:

@@ -288,6 +288,8 @@ class DealSteps:
             promise = dates.promise(deal.promised, everywhere, deal.closed if closed else None, self._calendar)
         if deal.expected and deal.status == OPEN:
             due = dates.due(deal.expected, everywhere, deal.value, self._calendar)
+            if due is not None and promise is not None and due[0] == promise[0]:  # as most are: one booking is less work than two
+                due, promise = (*due[:2], due[2] + promise[2], ()), None
         if sign:
             rebook = self._panes.rebook
             if creation != deal.creation:

@@ -101,7 +101,7 @@ def _kept(kpi: Kpi) -> Iterator[str]:
     """Yield how exactly the window's ends are kept, where that is not to the minute."""
     kinds = [BY_NAME[name][1] for name in kpi.formula.measures]
     if any(measure.finest is Grain.DAY for measure in kinds):
-        yield "by the day: a day belongs to the window that holds its beginning"
+        yield "by the day: a day belongs to the window that holds its end"
     if any(measure.finest is Grain.HOUR for measure in kinds):
         yield "by the hour: a window ends with the last whole hour, and begins with the one that holds its beginning"
     if any(measure.kind is Kind.DISTINCT for measure in kinds):

@@ -32,7 +32,7 @@ class PaneScope:
     def flow(self, fold: str, name: str) -> int:
         """Return an additive measure's sum in the window."""
         if name in _BY_DAY:
-            return self._view.days_begun(fold, self._segment, self.start, self.at).get(name, 0)
+            return self._view.days_over(fold, self._segment, self.start, self.at).get(name, 0)
         return self._view.total(fold, self._segment, self.start, self.at).numbers.get(name, 0)
 
     def values(self, fold: str, name: str) -> Mapping[int, int]:
@@ -75,7 +75,7 @@ class PaneScope:
         """Return a measure's sum over so many days, whatever the window."""
         start = Window.parse(f"{days}d").bounds(self.at, self._view.calendar)[0]
         if name in _BY_DAY:
-            return self._view.days_begun(fold, self._segment, start, self.at).get(name, 0)
+            return self._view.days_over(fold, self._segment, start, self.at).get(name, 0)
         return self._view.total(fold, self._segment, start, self.at).numbers.get(name, 0)
 
     def target(self, kpi: str) -> Fraction:
