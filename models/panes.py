@@ -124,10 +124,17 @@ class Panes:
             gone = tuple([name for name in before if name not in after])
             come = tuple([name for name in after if name not in before])
             self._moved = before, after, gone, come
-        if gone:
-            self.add(minute, gone, cells, -sign)
-        if come:
-            self.add(minute, come, cells, sign)
+        if gone or come:
+            by_segment = self._deltas.get(minute)
+            if by_segment is None:
+                by_segment = self._deltas[minute] = {}
+            for segments, times in ((gone, -sign), (come, sign)):
+                for segment in segments:
+                    sums = by_segment.get(segment)
+                    if sums is None:
+                        sums = by_segment[segment] = [0] * self._size
+                    for slot, number in cells:
+                        sums[slot] += number * times
         if values:
             self._add_values(minute, gone, values, -sign)
             self._add_values(minute, come, values, sign)
