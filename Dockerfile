@@ -8,7 +8,7 @@ RUN python -m venv /opt/vigie
 # Dependencies first: they change less often than the code, and this layer is the slow one.
 COPY requirements requirements
 RUN /opt/vigie/bin/pip install --require-hashes -r requirements/run.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml setup.py README.md ./
 COPY models models
 COPY alert_rules alert_rules
 COPY stream stream

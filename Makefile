@@ -14,7 +14,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench chaos oracle models docs lock audit sbom clean
+.PHONY: help run start test check format bench chaos oracle models docs newest lock audit sbom clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,9 @@ $(VENV)/.audit: $(BIN)/python requirements/audit.txt
 run: $(VENV)/.run ## Run everything in one process with simulated sales: page and API on http://127.0.0.1:8080
 	$(BIN)/vigie up --demo
 
+start: $(VENV)/.run ## Run it for real on this machine: everything is kept in data/vigie.db
+	$(BIN)/vigie up
+
 test: $(VENV)/.dev ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
 	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
@@ -48,6 +51,7 @@ check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/pytest -q -p no:cacheprovider tests/test_dead_code.py tests/test_no_circles.py
 	$(BIN)/python -m vigie.schemas --check docs
 	$(BIN)/vigie rules check
 	set -e; for zone in UTC $(ZONES); do VIGIE_BUSINESS__TIMEZONE=$$zone $(BIN)/vigie rules test; done
@@ -59,6 +63,13 @@ format: $(VENV)/.dev ## Format the code
 
 docs: $(VENV)/.dev ## Write the generated documents anew (schemas, AsyncAPI, KPI catalogue)
 	$(BIN)/python -m vigie.schemas --write docs
+
+newest: $(BIN)/python ## Run the engine's tests (without a Kafka) with the newest Faust, aiokafka and librdkafka, in .venv-newest
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/dev.txt
+	.venv-newest/bin/python -m pip --disable-pip-version-check -q install --upgrade faust-streaming mode-streaming "aiokafka[lz4,snappy,zstd]" confluent-kafka
+	.venv-newest/bin/python -m pip --disable-pip-version-check list | grep -E "^(faust|mode)-streaming|^aiokafka|^confluent-kafka"
+	.venv-newest/bin/pytest -q -p no:cacheprovider tests/stream/engine -m "not kafka"
 
 bench: $(VENV)/.dev ## Measure against peers on a real Kafka; writes docs/performance.md
 	$(BIN)/python -m bench
@@ -86,4 +97,4 @@ sbom: $(VENV)/.audit ## Write build/vigie.cdx.json: what Vigie runs on, with ver
 	$(BIN)/cyclonedx-py environment --output-reproducible --validate -o build/vigie.cdx.json build/sbom/bin/python
 
 clean: ## Remove .venv and what tests have left
-	rm -rf $(VENV) .venv-bench .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .venv-bench .venv-newest .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -12,8 +12,9 @@ from alert_rules.outbox import DeliverNotifications, no_outcomes
 from alert_rules.outcome import Outcome, Retry
 from alert_rules.plan import Alerting, everything_to
 from models.fold import PartitionFold
-from stream.options import FoldSpec, wall_clock
-from stream.waiting import end
+from stream.engine.options import FoldSpec, wall_clock
+from stream.engine.owned import Owned
+from stream.engine.waiting import end
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,6 @@ class Deliverer:
     """Drives the outbox: at most one attempt a receiver at a time, so that one that hangs holds up nobody else.
 
     ``wrote`` is called when the result of an attempt waits to be written: the engine's ``poke(NAME)``.
-    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``.
     ``clock`` gives milliseconds since the epoch: the wall clock, also in a replay, because receivers live in it.
     ``plan`` says who hears of a receiver that fails; ``actions`` gives what a receiver may do with a message; ``sent`` is
     called with what has arrived, and when.
@@ -37,7 +37,6 @@ class Deliverer:
         notifiers: Mapping[str, Notifier],
         *,
         wrote: Callable[[], object] = lambda: None,
-        owned: Callable[[], DeliverNotifications | None] = lambda: None,
         clock: Callable[[], int] = wall_clock,
         plan: Alerting | None = None,
         actions: Callable[[Delivery], tuple[Action, ...]] = lambda delivery: (),
@@ -48,7 +47,7 @@ class Deliverer:
         self.actions = actions
         self.sent = sent
         self.wrote = wrote
-        self.owned = owned
+        self.owned: Owned[DeliverNotifications] = Owned(NAME)
         self._clock = clock
         self._news = asyncio.Event()
         #: Attempts by (receiver, outcome), zeros included: ``vigie_notifications_total``.
@@ -56,10 +55,9 @@ class Deliverer:
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
-        return FoldSpec(
-            name=NAME,
+        return self.owned.spec(
+            self._make,
             topics=("outbox",),
-            make=self._make,
             lane=LANE,
             on_durable=self.deliver,
             doc="Tell every receiver of the alerts, at least once, and keep what has not arrived yet.",

@@ -7,7 +7,8 @@ from typing import Any
 from alert_rules.dispatch import DispatchAlerts
 from alert_rules.plan import Alerting
 from alert_rules.stages.silence import Silence
-from stream.options import FoldSpec, wall_clock
+from stream.engine.options import FoldSpec, wall_clock
+from stream.engine.owned import Owned
 
 NAME = "dispatch-alerts"
 #: A lane of its own: a message must not wait for the evaluation's checkpoint, nor for the deliveries'.
@@ -25,18 +26,16 @@ DECISIONS = (
 class Dispatcher:
     """The plan and, where this worker owns the alerts' one partition, what is under way.
 
-    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``.
     ``clock`` tells a first start what is history: milliseconds since the epoch.
     """
 
     def __init__(
         self,
         plan: Alerting,
-        owned: Callable[[], DispatchAlerts | None] = lambda: None,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         self.plan = plan
-        self.owned = owned
+        self.owned: Owned[DispatchAlerts] = Owned(NAME, lambda fold: fold.use(self.plan))
         self._clock = clock
         #: Decisions by (outcome, stage): ``vigie_alert_decisions_total``; and by receiver what ended before it could be told.
         self.decisions: Counter[tuple[str, str]] = Counter(dict.fromkeys(DECISIONS, 0))
@@ -45,10 +44,9 @@ class Dispatcher:
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
-        return FoldSpec(
-            name=NAME,
+        return self.owned.spec(
+            self._make,
             topics=("alerts",),
-            make=self._make,
             lane=LANE,
             doc="Decide who is told of each alert, and when: silences, inhibitions, times, groups, routes, escalation.",
         )
@@ -57,8 +55,7 @@ class Dispatcher:
         """Take another plan, here and wherever the fold is made anew."""
         self.plan = plan
         self._empty = DispatchAlerts(plan)
-        if (owned := self.owned()) is not None:
-            owned.use(plan)
+        self.owned.brief()
 
     def _make(self, partition: int) -> DispatchAlerts:
         return DispatchAlerts(self.plan, began=self._clock(), decisions=self.decisions, untold=self.untold)

@@ -1,9 +1,9 @@
 """What do the folds of entities have in common, as the engine sees them?"""
 
 from models.business import Business
-from models.partition import TOPICS, EntityPartition
-from stream.options import FoldSpec
-from stream.topics import partition_for
+from models.folds.partition import TOPICS, EntityPartition
+from stream.engine.options import FoldSpec
+from stream.engine.topics import partition_for
 
 #: All folds of entities share a checkpoint: one transaction for what one moment's events have changed.
 LANE = "state"

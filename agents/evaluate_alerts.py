@@ -1,6 +1,6 @@
 """Which alerts stand, and what has just happened to them? Connects the rules to the stream of readings."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from alert_rules.evaluator import EvaluateAlerts
@@ -9,9 +9,10 @@ from alert_rules.finding import TOPIC as FINDINGS
 from alert_rules.message import NOBODY
 from alert_rules.rule import Rule
 from models.kpis.reading import Reading
+from models.kpis.roll_kpis import Stand, Wanted
 from models.owners import Owners
-from models.roll import Stand, Wanted
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
+from stream.engine.owned import Owned
 
 NAME = "evaluate-alerts"
 #: A lane of its own: an alert must not wait for the entity folds' checkpoint.
@@ -21,15 +22,13 @@ LANE = "alerts"
 class Evaluator:
     """The rules and, where this worker owns the readings' one partition, the alerts that stand.
 
-    ``owned`` gives the fold that is in this worker's hands now, or None: the engine's ``fold_of(NAME, 0)``; ``link`` the address
-    of a deal's or lead's page; ``people`` who is behind an owner's id; ``gap`` for how long (ms) readings may stay away before
-    that time counts for nothing.
+    ``link`` gives the address of a deal's or lead's page; ``people`` who is behind an owner's id; ``gap`` for how long (ms)
+    readings may stay away before that time counts for nothing.
     """
 
     def __init__(
         self,
         rules: Sequence[Rule],
-        owned: Callable[[], EvaluateAlerts | None] = lambda: None,
         link: Link = no_link,
         people: Owners = NOBODY,
         *,
@@ -38,15 +37,14 @@ class Evaluator:
         self._gap = gap
         self.rules = tuple(rules)
         self._link, self._people = link, people
-        self.owned = owned
+        self.owned: Owned[EvaluateAlerts] = Owned(NAME, lambda fold: fold.use(self.rules))
         self._empty = EvaluateAlerts(self.rules)
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
-        return FoldSpec(
-            name=NAME,
+        return self.owned.spec(
+            lambda partition: EvaluateAlerts(self.rules, self._link, self._people, gap=self._gap),
             topics=("readings", FINDINGS),
-            make=lambda partition: EvaluateAlerts(self.rules, self._link, self._people, gap=self._gap),
             lane=LANE,
             doc="Judge readings and findings by the alert rules and keep the state of every alert.",
         )
@@ -55,8 +53,7 @@ class Evaluator:
         """Take other rules, here and wherever the fold is made anew."""
         self.rules = tuple(rules)
         self._empty = EvaluateAlerts(self.rules)
-        if (owned := self.owned()) is not None:
-            owned.use(self.rules)
+        self.owned.brief()
 
     @property
     def wanted(self) -> set[Wanted]:
@@ -64,7 +61,7 @@ class Evaluator:
         return self._empty.wanted
 
     def stand(self, reading: Reading) -> Stand | None:
-        """Return how a reading stands to the rules' thresholds: what alarms is explained (``models/roll.py``)."""
+        """Return how a reading stands to the rules' thresholds: what alarms is explained (``models/kpis/roll_kpis.py``)."""
         return self._empty.stand(reading)
 
     def current(self) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from agents.entity_fold import entity_fold
 from models.business import Business
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 
 def fold_engagement(business: Business, partitions: int) -> FoldSpec:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from models.fold import PartitionFold
-from stream.options import FoldSpec
-from stream.topics import COMPACTED_SOON
+from stream.engine.options import FoldSpec
+from stream.engine.topic_list import COMPACTED_SOON
 
 NAME = "learn"
 #: A lane of its own and a slow one: each checkpoint writes the documents of what has learnt.

@@ -1,9 +1,9 @@
 """Which deals and leads stand behind the figures? Connects the lists of the largest and the longest waiting to the engine."""
 
 from models.business import Business
-from models.highlights import PickHighlights
-from models.states import DEAL_STATES, LEAD_STATES
-from stream.options import FoldSpec
+from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES
+from models.kpis.highlights import PickHighlights
+from stream.engine.options import FoldSpec
 
 NAME = "pick-highlights"
 #: A lane of its own: neither a KPI nor an alert waits for these lists.

@@ -2,7 +2,7 @@
 
 from agents.prediction_fold import prediction_fold
 from models.business import Business
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 NAME = "predict-leads"
 

@@ -2,8 +2,8 @@
 
 from models.business import Business
 from models.fold import PartitionFold
-from stream.options import FoldSpec
-from stream.topics import partition_for
+from stream.engine.options import FoldSpec
+from stream.engine.topics import partition_for
 
 #: A lane of their own: no KPI waits for a prediction.
 LANE = "predictions"

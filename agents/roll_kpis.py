@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable
 
 from models.business import Business
 from models.kpis.catalogue import Catalogue
+from models.kpis.roll_kpis import Alarm, Name, RollKpis
 from models.kpis.targets import Targets
-from models.roll import Alarm, Name, RollKpis
-from models.view import View
-from stream.options import FoldSpec
+from models.panes.view import View
+from stream.engine.options import FoldSpec
+from stream.engine.owned import Owned
 
 NAME = "roll-kpis"
 #: A lane of its own: a reading must not wait for the entity folds' checkpoint.
@@ -18,7 +19,7 @@ class Roller:
     """The view that this process keeps, and the fold that feeds it where this worker owns the one partition of panes.
 
     Each assignment builds a view of its own aside, in the restoring thread. ``view.live`` says that it has been read to the
-    end, which the driver says on the loop; whether it still is in our hands the driver knows (``fold_of(NAME, 0)``).
+    end, which the driver says on the loop; whether it still is in our hands ``owned`` knows.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Roller:
         """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` are the quotas.
 
         ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced`` and ``alarm`` as
-        in :class:`~models.roll.RollKpis`.
+        in :class:`~models.kpis.roll_kpis.RollKpis`.
         """
         self._business = business
         self.catalogue = catalogue
@@ -46,6 +47,7 @@ class Roller:
         self._wanted: frozenset[Name] = frozenset(wanted)
         self._targets = Targets() if targets is None else targets
         self._partitions = partitions
+        self.owned: Owned[RollKpis] = Owned(NAME, lambda fold: fold.watch(self._wanted, self._targets))
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
         self._fold = self._made(0)
 
@@ -56,10 +58,9 @@ class Roller:
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
-        return FoldSpec(
-            name=NAME,
+        return self.owned.spec(
+            self._make,
             topics=("panes", "highlights") if self._alarm is not None else ("panes",),
-            make=self._make,
             lane=LANE,
             replayed=True,
             doc="Merge the partial sums of all partitions, and publish the readings that rules wait for.",
@@ -68,7 +69,7 @@ class Roller:
     def watch(self, wanted: Iterable[Name], targets: Targets | None = None) -> None:
         """Replace the set of readings to publish, and the quotas (rules and targets were reloaded)."""
         self._wanted, self._targets = frozenset(wanted), Targets() if targets is None else targets
-        self._fold.watch(self._wanted, self._targets)
+        self.owned.brief()
 
     @property
     def refused(self) -> int:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from alert_rules.morning import SendDigest
 from alert_rules.plan import Alerting
 from models.kpis.catalogue import Catalogue
-from models.roll import Wanted
-from stream.options import FoldSpec, wall_clock
+from models.kpis.roll_kpis import Wanted
+from stream.engine.options import FoldSpec, wall_clock
 
 NAME = "send-digest"
 #: A lane of its own, at the usual interval: its rows follow the readings, and nobody waits for them.

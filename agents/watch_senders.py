@@ -1,12 +1,13 @@
 """Which senders of events have gone silent? Connects the rules on senders to the stream of their beats."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from alert_rules.rhythm import WatchSenders
 from alert_rules.rule import Rule
 from models.beats import BEATS
 from models.calendar import Calendar
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
+from stream.engine.owned import Owned
 
 NAME = "watch-senders"
 #: With those who watch deals and leads: nobody waits for either by the millisecond.
@@ -16,7 +17,7 @@ LANE = "watch"
 class SenderWatcher:
     """The rules on senders and, where this worker owns the beats' one partition, the senders' rhythms.
 
-    ``owned`` gives the fold that is in this worker's hands now, or None. ``settle``: for so long (ms) after the start nobody is
+    ``settle``: for so long (ms) after the start nobody is
     found silent; a replay, whose clock is that of the events, need not wait.
     """
 
@@ -24,21 +25,19 @@ class SenderWatcher:
         self,
         rules: Sequence[Rule],
         calendar: Calendar,
-        owned: Callable[[], WatchSenders | None] = lambda: None,
         *,
         settle: int = 0,
     ) -> None:
         self._settle = settle
         self.rules = tuple(rules)
         self.calendar = calendar
-        self.owned = owned
+        self.owned: Owned[WatchSenders] = Owned(NAME, lambda fold: fold.use(self.rules))
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
-        return FoldSpec(
-            name=NAME,
+        return self.owned.spec(
+            lambda partition: WatchSenders(self.rules, self.calendar, settle=self._settle),
             topics=(BEATS,),
-            make=lambda partition: WatchSenders(self.rules, self.calendar, settle=self._settle),
             lane=LANE,
             doc="Learn the hours in which each sender of events usually sends, and say who misses them.",
         )
@@ -46,5 +45,4 @@ class SenderWatcher:
     def use(self, rules: Sequence[Rule]) -> None:
         """Take other rules."""
         self.rules = tuple(rules)
-        if (owned := self.owned()) is not None:
-            owned.use(self.rules)
+        self.owned.brief()

@@ -11,7 +11,7 @@ from agents.learn import learn
 from agents.predict_deals import predict_deals
 from agents.predict_leads import predict_leads
 from models.business import Business
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
 
 def entity_folds(business: Business, partitions: int) -> list[FoldSpec]:

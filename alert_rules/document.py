@@ -17,7 +17,7 @@ from alert_rules.moments import EXPECTED, MOMENT_KEYS, MORE, TEST_KEYS
 from alert_rules.rule import GROUPS, Severity
 from alert_rules.schema import ENTITY_KEYS, KEYS, MOST_GROUPS
 from models.kpis.earlier import PREVIOUS, WEEK_AGO
-from models.windows import PERIODS
+from models.panes.windows import PERIODS
 
 _DURATION = {"anyOf": [{"const": 0}, {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"}]}
 _PERCENT = {"type": "string", "pattern": r"^[+-]?\d+(\.\d+)?\s*%$"}

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from alert_rules.stages.times import TimeInterval
 from alert_rules.stages.worktime import reach, worked
 from models.calendar import DAY_MS
+from models.folds.entity_snapshots import DealState, LeadState
 from models.money import UNIT
-from models.states import DealState, LeadState
 
 
 class Watched(StrEnum):

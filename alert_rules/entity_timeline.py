@@ -15,7 +15,7 @@ from alert_rules.watch import LIMITS, PREDICTIONS, WatchEntities
 from models.beats import BEATS
 from models.calendar import HOUR_MS, calendar
 from models.fold import Record
-from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState
+from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, DealState, LeadState
 
 _ID = "D-1"
 

@@ -22,9 +22,9 @@ from models.calendar import MINUTE_MS, iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 from models.kpis.reading import Reading
+from models.kpis.roll_kpis import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
 from models.owners import Owners
-from models.panes import TOTAL
-from models.roll import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
+from models.panes.store import TOTAL
 
 _NUMBERS = (int, float, type(None))
 #: So many alerts are listed at most (some 35 µs each): in a storm the list must not hold up the loop that folds.

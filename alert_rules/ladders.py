@@ -9,7 +9,7 @@ from alert_rules.rule import Direction, Known, KpiFacts, Severity, Step
 from alert_rules.wording import number
 from models.kpis.earlier import PREVIOUS, WEEK_AGO
 from models.kpis.seasonal import SEASONS
-from models.windows import PERIODS, Window
+from models.panes.windows import PERIODS, Window
 
 STEP_KEYS = ("below", "above", "clear_above", "clear_below")
 CHANGE_KEYS = ("versus", *STEP_KEYS)

@@ -16,7 +16,7 @@ from alert_rules.stages.oncall import Member, Override, Rotation
 from alert_rules.stages.times import WEEKDAYS, minutes, parse_interval
 from alert_rules.suggest import near
 from models.calendar import epoch_ms
-from models.windows import Window, WindowError
+from models.panes.windows import Window, WindowError
 
 _ON_CALL_KEYS = ("rotation", "handover", "start", "timezone", "members", "overrides")
 _MEMBER_KEYS = ("name", "receivers", "away")

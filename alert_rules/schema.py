@@ -18,7 +18,7 @@ from alert_rules.reader import Problem, Reader, kind_of
 from alert_rules.rule import GROUPS, Known, KpiFacts, Rule, Statistic
 from alert_rules.suggest import near
 from alert_rules.wording import TemplateError
-from models.windows import Window, WindowError
+from models.panes.windows import Window, WindowError
 
 __all__ = ["KEYS", "Problem", "parse_rules"]
 

@@ -21,7 +21,7 @@ from alert_rules.rule import Rule
 from alert_rules.watched import Entry, became, decode, encode, ended, known, named
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
-from models.states import DEAL_STATES, LEAD_STATES, decode_deal, decode_lead
+from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, decode_deal, decode_lead
 
 PREDICTIONS, LIMITS = "predictions", "limits"
 #: So many findings of one rule stand in one partition at most.

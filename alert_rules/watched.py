@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from alert_rules.entity import ATTRIBUTES, State
-from models.states import DealState, LeadState
+from models.folds.entity_snapshots import DealState, LeadState
 
 
 class Entry(msgspec.Struct, array_like=True):

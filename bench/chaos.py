@@ -24,8 +24,8 @@ from typing import Any, TextIO
 
 import confluent_kafka
 
-from stream.options import EngineOptions
-from stream.topics import create
+from stream.engine.options import EngineOptions
+from stream.engine.topics import create
 from tests.kafka_broker import KafkaBroker
 
 WORKERS = 2

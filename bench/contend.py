@@ -35,10 +35,10 @@ from models.business import Business
 from models.events.decode import decoder
 from models.events.refused import Refused
 from models.fold import PartitionFold
-from stream.app import build_app
-from stream.options import EngineOptions
-from stream.settings import Settings
-from stream.topics import create
+from stream.config.settings import Settings
+from stream.engine.app import build_app
+from stream.engine.options import EngineOptions
+from stream.engine.topics import create
 from vigie.instance import calm_collector
 
 PARTITIONS = 8

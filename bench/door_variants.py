@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI, Request
 
 import vigie.up
-from stream.intake import Intake, Outgoing
+from stream.ingest.intake import Intake, Outgoing
 from stream.web.server import serve
 from vigie.__main__ import main
 

@@ -19,9 +19,9 @@ import confluent_kafka
 
 from bench import small_job
 from bench.small_fold import SmallFold
-from stream.app import build_app
-from stream.options import EngineOptions, SilentObserver
-from stream.topics import create, partition_for
+from stream.engine.app import build_app
+from stream.engine.options import EngineOptions, SilentObserver
+from stream.engine.topics import create, partition_for
 from tests.kafka_broker import ROOT, KafkaBroker
 
 PARTITIONS = 8

@@ -35,8 +35,8 @@ from aiohttp import web
 from bench.whole_job import Mix
 from models.calendar import iso
 from models.fold import Changes, PartitionFold, Record
-from stream.options import EngineOptions, FoldSpec
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import EngineOptions, FoldSpec
 from tests.kafka_broker import ROOT
 
 PARTITIONS = 8
@@ -198,7 +198,7 @@ async def worker(brokers: str, receiver: str, prefix: str) -> None:
 
 async def load(brokers: str, seconds: float, rate: float, prefix: str) -> None:
     """Print the receiver's URL, wait for a line, send; at the end print the alerts' latencies."""
-    from stream.publisher import Publisher
+    from stream.engine.publisher import Publisher
 
     sent: dict[str, int] = {}
     alerted: dict[str, float] = {}

@@ -22,7 +22,7 @@ from models.learners import quality, snapshot
 from models.learners.conversion import Conversion
 from models.learners.evaluation import HORIZON, Answer, DealEvaluation, measures
 from models.learners.features import CATEGORIES, NUMBERS
-from stream.settings import load
+from stream.config.settings import load
 from vigie.models import History
 
 REFITS = 8

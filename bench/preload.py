@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import confluent_kafka
 
 from bench import small_job, whole_job
-from stream.options import EngineOptions
-from stream.topics import TOPICS, create, partition_for
+from stream.engine.options import EngineOptions
+from stream.engine.topic_list import TOPICS
+from stream.engine.topics import create, partition_for
 
 PARTITIONS = 8
 #: Logical topic and partition to the next offset.

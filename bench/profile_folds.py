@@ -15,7 +15,7 @@ import orjson
 from bench.whole_job import TOPICS, Mix
 from models.business import Business
 from models.fold import Record
-from models.partition import EntityPartition
+from models.folds.partition import EntityPartition
 from tests.kafka_broker import ROOT
 
 CHUNK = 500

@@ -15,13 +15,13 @@ from agents.worker import entity_folds
 from models.business import Business
 from models.calendar import Grain
 from models.fold import Record
-from models.partition import TOPICS as FOLDS
-from models.partition import EntityPartition
+from models.folds.partition import TOPICS as FOLDS
+from models.folds.partition import EntityPartition
 from models.simulator import Mischief, World
-from stream.app import Engine
-from stream.options import FoldSpec
-from stream.publisher import NoTopic, address
-from stream.topics import TOPICS as TOPICS
+from stream.engine.app import Engine
+from stream.engine.options import FoldSpec
+from stream.engine.publisher import NoTopic, address
+from stream.engine.topic_list import TOPICS as TOPICS
 
 PARTITIONS = 8
 BUSINESS = Business(timezone="Europe/Paris")

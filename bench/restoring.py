@@ -22,11 +22,11 @@ from bench.whole_job import Mix
 from models.business import Business
 from models.calendar import iso
 from models.fold import Record
-from models.partition import EntityPartition
-from stream.app import build_app
-from stream.options import EngineOptions, SilentObserver
-from stream.restore import POSITION
-from stream.topics import create, partition_for
+from models.folds.partition import EntityPartition
+from stream.engine.app import build_app
+from stream.engine.backend import POSITION
+from stream.engine.options import EngineOptions, SilentObserver
+from stream.engine.topics import create, partition_for
 from tests.kafka_broker import ROOT
 
 PARTITIONS = 8

@@ -7,9 +7,9 @@ import orjson
 
 from bench.small_fold import SmallFold, totals_of
 from models.fold import Record
-from stream.app import Engine
-from stream.options import FoldSpec
-from stream.topics import Topic
+from stream.engine.app import Engine
+from stream.engine.options import FoldSpec
+from stream.engine.topic_list import Topic
 
 CHANNELS = ["web", "phone", "email", "partner", "ads", "social"]
 REGIONS = ["north", "south", "east", "west", "emea", "apac"]

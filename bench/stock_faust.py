@@ -158,9 +158,9 @@ def whole(app: Any, prefix: str, clock: Clock) -> list[Write]:
     from agents.worker import entity_folds
     from models.business import Business
     from models.fold import Record
-    from stream.catalogue import load_catalogue
-    from stream.options import wall_clock
-    from vigie.rules import load_rules
+    from stream.config.kpi_files import load_catalogue
+    from stream.engine.options import wall_clock
+    from vigie.rule_files import load_rules
 
     business = Business()
     catalogue = load_catalogue([])

@@ -13,9 +13,9 @@ import signal
 import sys
 from pathlib import Path
 
-from stream.app import build_app
-from stream.errors import EngineStopped
-from stream.options import EngineOptions
+from stream.engine.app import build_app
+from stream.engine.errors import EngineStopped
+from stream.engine.options import EngineOptions
 
 
 def _targets(path: str) -> dict[tuple[str, int], int]:
@@ -89,7 +89,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.WARNING, format=f"%(asctime)s [{arguments.instance} {os.getpid()}] %(name)s %(levelname)s %(message)s"
     )
-    for name in ("stream.driver", "stream.checkpoint", "stream.restore", "stream.app"):
+    for name in ("stream.engine.driver", "stream.engine.checkpoint", "stream.engine.restore", "stream.engine.app"):
         logging.getLogger(name).setLevel(logging.INFO)
     return asyncio.run(run(arguments))
 

@@ -1,6 +1,6 @@
 """What does this company mean by a day, an amount, a stage, a lead that has come of age?
 
-The pure code's whole configuration; ``stream/settings.py`` makes it from ``vigie.yaml``.
+The pure code's whole configuration; ``stream/config/settings.py`` makes it from ``vigie.yaml``.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,6 @@ from functools import cached_property
 
 from models.calendar import DAY_MS, HOUR_MS, Calendar, calendar
 from models.money import Rates
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """A sales process: its stages in order, each with its kind."""
-
-    name: str
-    stages: Mapping[str, str]  # stage -> open | won | lost, in the order of the process
 
 
 @dataclass(frozen=True)

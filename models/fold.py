@@ -1,6 +1,6 @@
 """What must a fold be, so that the engine can drive it, checkpoint it and restore it?
 
-A fold is pure. The engine (``stream/driver.py``) gives it records and later asks for what changed; it owns positions,
+A fold is pure. The engine (``stream/engine/driver.py``) gives it records and later asks for what changed; it owns positions,
 transactions and fencing. One object of a :class:`PartitionFold` holds one partition's state and nothing else.
 """
 

@@ -2,8 +2,8 @@
 
 A measure is stored state, so measures are typed Python and their list is written beside the state. One that is added is booked
 from kept facts where there are any, else it counts from then on; one that is removed is forgotten; a new name for an old one
-goes into ``RENAMED`` (``models/evolve.py``). To change what one *means*, give it a new name, or (of deals and leads) a step to
-``RULES``. KPIs are formulas over measures and live in YAML.
+goes into ``RENAMED`` (``models/folds/evolve.py``). To change what one *means*, give it a new name, or (of deals and leads) a
+step to ``RULES``. KPIs are formulas over measures and live in YAML.
 """
 
 from dataclasses import dataclass
@@ -199,7 +199,8 @@ MEASURES: dict[str, tuple[Measure, ...]] = {
 LOGGED = frozenset({"deals", "leads"})
 UNLOGGED = frozenset({"deal_activities", "meetings"})
 
-#: By which rules these folds book, where they have changed: what was kept under others is brought in line (``models/evolve.py``).
+#: By which rules these folds book, where they have changed: what was kept under others is brought in line
+#: (``models/folds/evolve.py``).
 #: deals 1: an edit opens no deal. leads 1: a contact long before somebody became a lead answers nothing.
 RULES = {"deals": 1, "leads": 1}
 
@@ -227,6 +228,12 @@ FROM_PRESENT = frozenset(
 
 #: Former names of measures: stored rows that have the old name are read under the new one.
 RENAMED: dict[str, str] = {}
+
+
+def renamed(name: str) -> str:
+    """Return the present name of a measure."""
+    return RENAMED.get(name, name)
+
 
 #: Every measure by name, with the fold that keeps it.
 BY_NAME: dict[str, tuple[str, Measure]] = {m.name: (fold, m) for fold, ms in MEASURES.items() for m in ms}

@@ -5,19 +5,18 @@ and the folds' numbers are counted as they happen; the KPIs are computed from th
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
-from models.kpis.entry import Kpi
-from stream.web.board import Board, Reading, Unavailable
+from stream.collectors import Counts, KpiCollector, Models, labelled
+from stream.readings.board import Board
 from stream.web.operators import FAILURES
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
@@ -27,19 +26,12 @@ UNKNOWN_TYPE = "unknown"
 #: An event this old (s) when it arrives is history that was loaded, not a live one that was slow.
 HISTORY = 86_400.0
 _SOURCES = 200  # values of the label `source`; what comes after is booked as `other`
-_SUFFIX = {"ratio": "_ratio", "seconds": "_seconds", "days": "_seconds"}
-_BASE = {"days": 86_400}  # Prometheus has base units only
 _DELAYS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400)
 _CHECKPOINTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-def metric_name(kpi: Kpi) -> str:
-    """Return the name of a KPI's gauge, which ends with its base unit where it has one."""
-    return f"vigie_kpi_{kpi.id}{_SUFFIX.get(kpi.unit, '')}"
-
-
 class Metrics:
-    """The metrics of one instance. It is the engine's observer (:class:`stream.options.Observer`)."""
+    """The metrics of one instance. It is the engine's observer (:class:`stream.engine.options.Observer`)."""
 
     def __init__(self, version: str = "0.1.0", lanes: Sequence[str] = ("state",)) -> None:
         """``lanes`` are initialised to 0, so that rates over them have a beginning."""
@@ -48,7 +40,7 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         registry = self.registry
         self._kpis: KpiCollector | None = None
-        self._counted: list[_Counts | _Models] = []
+        self._counted: list[Counts | Models] = []
         self._sources: set[str] = set()
         self._requests: dict[tuple[str, str], Counter] = {}
         Gauge("vigie_build_info", "Always 1; the label says which version runs", ["version"], registry=registry).labels(
@@ -269,7 +261,7 @@ class Metrics:
     def show_alerts(self, counts: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
         """Export ``vigie_alerts{rule,severity,state}``: how many alerts stand, by what ``counts`` is keyed by."""
         labels = ["rule", "severity", "state"]
-        self._count(_Counts(lambda: GaugeMetricFamily("vigie_alerts", "Alerts that stand", labels=labels), counts))
+        self._count(Counts(lambda: GaugeMetricFamily("vigie_alerts", "Alerts that stand", labels=labels), counts))
 
     def show_reload(self, success: Callable[[], float], at: Callable[[], float]) -> None:
         """Export ``vigie_rules_reload_success`` (1 or 0) and when the rules in force were read (seconds since the epoch)."""
@@ -281,22 +273,22 @@ class Metrics:
     def show_held_back(self, counts: Callable[[], Mapping[tuple[str], int]]) -> None:
         """Export ``vigie_rule_beyond_groups_total{rule}``: readings whose alert did not begin, for its rule had enough."""
         help = "Readings whose alert did not begin because its rule had as many standing as it may (groups)"
-        self._count(_Counts(lambda: CounterMetricFamily("vigie_rule_beyond_groups", help, labels=["rule"]), counts))
+        self._count(Counts(lambda: CounterMetricFamily("vigie_rule_beyond_groups", help, labels=["rule"]), counts))
 
     def show_old(self, counts: Callable[[], Mapping[tuple[str], int]]) -> None:
         """Export ``vigie_rule_old_total{rule}``: deals and leads that began no alert, for they were old when they arrived."""
         help = "Deals and leads that were beyond a rule's threshold for over a week when they were first heard of: no alert began"
-        self._count(_Counts(lambda: CounterMetricFamily("vigie_rule_old", help, labels=["rule"]), counts))
+        self._count(Counts(lambda: CounterMetricFamily("vigie_rule_old", help, labels=["rule"]), counts))
 
     def show_notifications(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Export ``vigie_notifications_total{receiver,outcome}``: attempts so far, by what ``counts`` is keyed by."""
         help, labels = "Attempts to notify a receiver, by how they ended", ["receiver", "outcome"]
-        self._count(_Counts(lambda: CounterMetricFamily("vigie_notifications", help, labels=labels), counts))
+        self._count(Counts(lambda: CounterMetricFamily("vigie_notifications", help, labels=labels), counts))
 
     def show_decisions(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
         """Export ``vigie_alert_decisions_total{outcome,stage}``: notified, held, suppressed or refused, and by which stage."""
         help, labels = "Decisions about who is told of alerts, by the stage that made them", ["outcome", "stage"]
-        self._count(_Counts(lambda: CounterMetricFamily("vigie_alert_decisions", help, labels=labels), counts))
+        self._count(Counts(lambda: CounterMetricFamily("vigie_alert_decisions", help, labels=labels), counts))
 
     def show_outbox(
         self,
@@ -310,7 +302,7 @@ class Metrics:
             ("vigie_outbox_oldest_seconds", "How long the oldest such message has been waiting", ages),
             ("vigie_receiver_failing_seconds", "For how long no attempt has arrived; 0 where the last one did", failing),
         ):
-            self._count(_Counts(partial(GaugeMetricFamily, name, help, labels=["receiver"]), partial(_labelled, counts)))
+            self._count(Counts(partial(GaugeMetricFamily, name, help, labels=["receiver"]), partial(labelled, counts)))
 
     def notified(self, receiver: str, told: float, outbox: float) -> None:
         """Observe a message that has arrived: seconds since what it tells of, and since it came to the outbox."""
@@ -319,7 +311,7 @@ class Metrics:
 
     def show_models(self, models: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
         """Export ``vigie_model_*{model}``: lessons, labels, drifts, who answers, and the measures over the last answers."""
-        self._count(_Models(models))
+        self._count(Models(models))
 
     def show_kpis(
         self,
@@ -335,7 +327,7 @@ class Metrics:
         self._kpis = KpiCollector(board, windows, dimensions, segments)
         self.registry.register(self._kpis)
 
-    def _count(self, counts: "_Counts | _Models") -> None:
+    def _count(self, counts: "Counts | Models") -> None:
         self._counted.append(counts)
         self.registry.register(counts)
 
@@ -348,160 +340,3 @@ class Metrics:
         # A page of a few hundred kilobytes takes some ten milliseconds to write: too long for the loop that folds.
         encode, kind = choose_encoder(accept)
         return await asyncio.to_thread(encode, self.registry), kind
-
-
-class _Counts(Collector):
-    """A family whose samples are counted elsewhere, by the values of its labels."""
-
-    def __init__(
-        self, make: Callable[[], GaugeMetricFamily | CounterMetricFamily], counts: Callable[[], Mapping[Any, float]]
-    ) -> None:
-        self._make = make
-        self._counts = counts
-        self._now: Mapping[Any, float] = {}
-
-    def refresh(self) -> None:
-        """Take a copy: :meth:`collect` runs in another thread than what counts."""
-        self._now = dict(self._counts())
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the one family."""
-        family = self._make()
-        for labels, count in sorted(self._now.items()):
-            family.add_metric(labels, count)
-        yield family
-
-
-def _labelled(counts: Callable[[], Mapping[str, float]]) -> dict[tuple[str], float]:
-    return {(name,): count for name, count in counts().items()}
-
-
-#: The measures of a model that are exported, and what they are.
-MODEL_MEASURES = {
-    "auc": "P(a won one was given more than a lost one)",
-    "log_loss": "Mean log loss of P(won), in nats",
-    "ece": "Calibration error of P(won)",
-    "brier30": "Brier score of P(closes within 30 days)",
-    "auc30": "AUC of P(closes within 30 days)",
-    "mae_days": "Mean absolute error of the expected days to close",
-    "bias_days": "Said minus actual days to close, mean",
-    "coverage": "Share of closes within their 80 % interval",
-}
-
-
-class _Models(Collector):
-    """What the models have learnt, and how good their answers were; ``<model>-floor`` is the life table alone."""
-
-    def __init__(self, models: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
-        self._models = models
-        self._now: list[Mapping[str, Any]] = []
-
-    def refresh(self) -> None:
-        """Take a copy: :meth:`collect` runs in another thread than what learns."""
-        self._now = list(self._models())
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield one family a number."""
-        lessons = GaugeMetricFamily("vigie_model_lessons", "Lessons learnt since the model began", labels=["model"])
-        labels = GaugeMetricFamily("vigie_model_labels", "Closed answers that were judged", labels=["model"])
-        drifts = CounterMetricFamily("vigie_model_drifts", "Alarms of ADWIN over the log loss", labels=["model"])
-        answering = GaugeMetricFamily("vigie_model_answering", "1: its answers are the ones given", labels=["model"])
-        examples = CounterMetricFamily("vigie_model_examples", "Examples learnt, by kind", labels=["model", "kind"])
-        refused = CounterMetricFamily("vigie_model_examples_refused", "Examples not learnt", labels=["model", "reason"])
-        measures = {
-            name: GaugeMetricFamily(f"vigie_model_{name}", f"{help}, over the last answers", labels=["model"])
-            for name, help in MODEL_MEASURES.items()
-        }
-        for status in self._now:
-            model = str(status["model"])
-            lessons.add_metric([model], status["lessons"])
-            labels.add_metric([model], status["labels"])
-            drifts.add_metric([model], status["alarms"])
-            for kind, count in status["examples"].items():
-                examples.add_metric([model, kind], count)
-            for reason, count in status["refused"].items():
-                refused.add_metric([model, reason], count)
-            for speaker, name in (("model", model), ("floor", f"{model}-floor")):
-                answering.add_metric([name], float(status["champion"] == speaker))
-                for measure, family in measures.items():
-                    value = status["measures"][speaker].get(measure)
-                    if value is not None:
-                        family.add_metric([name], value)
-        yield from (lessons, labels, drifts, answering, examples, refused, *measures.values())
-
-
-class KpiCollector(Collector):
-    """Turns readings into gauges."""
-
-    def __init__(self, board: Board, windows: Sequence[str], dimensions: Sequence[str], segments: int) -> None:
-        self._board = board
-        self._windows = tuple(dict.fromkeys(windows))
-        self._dimensions = tuple(dict.fromkeys(dimensions))
-        self._segments = segments
-        self._readings: list[Reading] = []
-
-    async def refresh(self) -> None:
-        """Read what the next :meth:`collect` shows."""
-        try:
-            self._readings = await self._read()
-        except Unavailable:
-            self._readings = []
-
-    async def _read(self) -> list[Reading]:
-        found = await self._board.slices(self._windows, [None])
-        for window in self._windows if self._segments else ():
-            for dimension in self._dimensions:
-                # Twice as many as are shown: who is largest in a window need not be where most has gone on.
-                candidates = await self._board.slices([window], [dimension], 2 * self._segments)
-                found += largest(candidates, self._segments)
-        return found
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield one family per KPI, and for ratios their parts."""
-        kpis = self._board.source.kpis
-        by_kpi: dict[str, list[Reading]] = {name: [] for name in kpis}
-        for reading in self._readings:
-            by_kpi.setdefault(reading["kpi"], []).append(reading)
-        for name, kpi in kpis.items():
-            yield from _families(kpi, by_kpi[name])
-
-
-def largest(readings: Iterable[Reading], limit: int) -> list[Reading]:
-    """Return, of each KPI and window, the readings of the ``limit`` segments with the largest samples (ties by name)."""
-    groups: dict[tuple[str, str], list[Reading]] = {}
-    for reading in readings:
-        groups.setdefault((reading["kpi"], reading["window"]), []).append(reading)
-    return [
-        reading
-        for group in groups.values()
-        for reading in sorted(group, key=lambda r: (-_sample(r), tuple(r["segment"].values())))[:limit]
-    ]
-
-
-def _sample(reading: Reading) -> float:
-    for key in ("sample", "denominator", "value"):
-        found = reading.get(key)
-        if found is not None:
-            return abs(float(found))
-    return 0.0
-
-
-def _families(kpi: Kpi, readings: Sequence[Reading]) -> Iterator[Metric]:
-    name = metric_name(kpi)
-    labels = ["window", "dimension", "segment", *(["currency"] if kpi.unit == "money" else [])]
-    parts = [("", "value", kpi.definition)]
-    if kpi.unit == "ratio":
-        parts += [("_numerator", "numerator", "Numerator"), ("_denominator", "denominator", "Denominator")]
-    if any(reading.get("low") is not None for reading in readings) or kpi.unit == "ratio":
-        parts += [("_low", "low", "Lower end of the 95 % interval"), ("_high", "high", "Upper end of the 95 % interval")]
-    for suffix, key, help in parts:
-        text = f"{kpi.label.get('en', kpi.id)}: {help}" if not suffix else f"{help} of {name}"
-        family = GaugeMetricFamily(name + suffix, text, labels=labels)
-        for reading in readings:
-            value = reading.get(key)
-            if value is None:
-                continue
-            dimension, segment = next(iter(reading["segment"].items()), ("total", ""))
-            money = [str(reading.get("currency") or "")] if kpi.unit == "money" else []
-            family.add_metric([reading["window"], dimension, segment, *money], float(value) * _BASE.get(kpi.unit, 1))
-        yield family

@@ -15,11 +15,11 @@ import orjson
 
 from models.calendar import HOUR_MS, iso
 from models.simulator.world import World
-from stream.inline import Inline
-from stream.publisher import address
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.in_memory import InMemoryEngine
+from stream.engine.publisher import address
 from vigie.instance import Instance
-from vigie.replay import event_time
+from vigie.stops import event_time
 
 FOLDER = Path(__file__).parent / "models" / "golden"
 START = datetime(2026, 5, 20, tzinfo=UTC)
@@ -149,7 +149,7 @@ def rows_of(events: list[bytes]) -> dict[str, dict[bytes, bytes]]:
     clock = Clock()
     specs = instance_of(clock).engine.specs
     found: dict[str, dict[bytes, bytes]] = {spec.name: {} for spec in specs}
-    engine = Inline(specs, lambda topic: 1)
+    engine = InMemoryEngine(specs, lambda topic: 1)
     for spec in specs:
         keep(engine.fold_of(spec.name, 0), found[spec.name])
     stop = BEGIN
@@ -163,7 +163,7 @@ def rows_of(events: list[bytes]) -> dict[str, dict[bytes, bytes]]:
     return found
 
 
-def settled(engine: Inline, clock: Clock, at: int) -> None:
+def settled(engine: InMemoryEngine, clock: Clock, at: int) -> None:
     """Let it be a time."""
     engine.settle(at)
     clock.at = at

@@ -12,9 +12,9 @@ import pytest
 
 from models.calendar import MINUTE_MS, Grain, iso
 from models.fold import Record
+from models.folds.partition import TOPICS, EntityPartition
 from models.measures import FROM_PRESENT, LOGGED, MEASURES, UNLOGGED
-from models.partition import TOPICS, EntityPartition
-from stream.publisher import address
+from stream.engine.publisher import address
 from tests.golden import BEGIN, FOLDER, HISTORIES, Clock, deal, in_order, instance_of, lead, read
 from tests.models.test_partition import record
 
@@ -141,7 +141,7 @@ def test_the_bringing_up_of_old_state_may_be_killed_after_every_checkpoint(
 ) -> None:
     fold, old, whole = upgrade
     after = whole.restarted().take(LATE)
-    monkeypatch.setattr("models.partition._RAISED", 1)  # one entity per checkpoint
+    monkeypatch.setattr("models.folds.partition._RAISED", 1)  # one entity per checkpoint
     kept, count = Kept(fold, old), 0
     while not count or kept.partition.behind:
         kept.checkpoint()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stream.settings import load
-from stream.topics import declared
+from stream.config.settings import load
+from stream.engine.topics import declared
 from vigie.__main__ import app
 from vigie.instance import Instance
 from vigie.schemas import drift
@@ -33,6 +33,7 @@ AGENTS = {
     "watch-senders": (("beats",), "watch", True),
     "evaluate-alerts": (("readings", "findings"), "alerts", True),
     "dispatch-alerts": (("alerts",), "dispatch", True),
+    "keep-alert-states": (("alerts",), "states", True),
     "deliver-notifications": (("outbox",), "deliveries", True),
 }
 #: topic -> (partitioned, clean-up policy).
@@ -57,6 +58,7 @@ TOPICS = {
     "highlights": (False, "compact"),
     "readings": (False, "compact"),
     "alerts": (False, "delete"),
+    "alert-states": (False, "compact"),
     "outbox": (False, "delete"),
     "dead-letters": (False, "delete"),
     "vigie-fold-deals-changelog": (True, "compact"),
@@ -72,10 +74,11 @@ TOPICS = {
     "vigie-watch-senders-changelog": (False, "compact"),
     "vigie-evaluate-alerts-changelog": (False, "compact"),
     "vigie-dispatch-alerts-changelog": (False, "compact"),
+    "vigie-keep-alert-states-changelog": (False, "compact"),
     "vigie-deliver-notifications-changelog": (False, "compact"),
 }
 COMMANDS = {
-    *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor"),
+    *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor", "backup", "restore", "check"),
     *("kpis", "rules", "alerts", "routes", "models", "sources", "topics", "dead-letters"),
 }
 PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")
@@ -89,13 +92,13 @@ def instance() -> Instance:
 def test_the_agents_are_these(instance: Instance) -> None:
     specs = instance.engine.specs
     assert {spec.name: (spec.topics, spec.lane, not spec.replayed) for spec in specs} == AGENTS
-    assert set(instance.engine.app.agents) == set(AGENTS)
-    for name, agent in instance.engine.app.agents.items():
+    assert set(instance.engine.flow.app.agents) == set(AGENTS)
+    for name, agent in instance.engine.flow.app.agents.items():
         assert agent.help, f"{name}: `faust agents` prints the docstring"
 
 
 def test_the_tables_are_these(instance: Instance) -> None:
-    tables = instance.engine.app.tables
+    tables = instance.engine.flow.app.tables
     assert set(tables) == {name for name, (_, _, table) in AGENTS.items() if table}
     for name, table in tables.items():
         assert table.changelog_topic.get_topic_name() == f"vigie-{name}-changelog"

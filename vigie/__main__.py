@@ -11,6 +11,7 @@ from vigie import (
     dead_letters,
     doctor,
     kpis,
+    ledger,
     models,
     publish,
     replay,
@@ -57,6 +58,9 @@ app.command("backfill")(backfill.command)
 app.command("replay")(replay.command)
 app.command("simulate")(simulate.command)
 app.command("upgrade")(upgrade.command)
+app.command("backup")(ledger.backup)
+app.command("restore")(ledger.restore)
+app.command("check")(ledger.check)
 app.command("doctor")(doctor.command)
 app.add_typer(kpis.app, name="kpis")
 rules.app.command("backtest")(backtest.command)

@@ -8,10 +8,10 @@ from fastapi import FastAPI
 
 from alert_rules.links import LinkKey, Links
 from alert_rules.stages.silence import Silence
-from stream.history import History
-from stream.options import EngineOptions
-from stream.publisher import Publisher
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import EngineOptions
+from stream.engine.publisher import Publisher
+from stream.engine.topic_tail import TopicTail
 from stream.web.acting import Acting
 from stream.web.operate import Operations
 from stream.web.operators import Operators
@@ -42,7 +42,7 @@ def open_operations(
     """
     acts = Acts(options)
     stack.callback(acts.close)
-    history = History(options, "alerts")
+    history = TopicTail(options, "alerts")
     operations = Operations(operators, acts.put, standing=standing, silences=silences, history=history.last)
     secrets = [one.signing_secret.get_secret_value().encode() for one in settings.receivers if one.signing_secret is not None]
     acting = Acting(links_of(settings), acts.put, secrets=secrets, used=used, stands=stands, title=title)

@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from stream.options import wall_clock
-from stream.publisher import Publisher
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import wall_clock
+from stream.engine.publisher import Publisher
 from stream.sources.backfill import EXPORTS, Lists, Options, Tally, load, ordered
 from stream.sources.crm import SourceProblem, Unusable, adapter_of, parse_settings
 from stream.sources.crm.settings import SourceSettings, Stage

@@ -11,7 +11,7 @@ from typing import IO
 
 import orjson
 
-from stream.publisher import Publisher
+from stream.engine.publisher import Publisher
 from stream.sources.backfill import Found, Reject, Tally
 from stream.sources.files import SourceFileError
 from vigie.common import console

@@ -29,21 +29,21 @@ from alert_rules.finding import Finding
 from alert_rules.rule import KpiFacts, Rule
 from alert_rules.suggest import near
 from alert_rules.wording import number
-from models.boundaries import ACCEPTED, boundaries
 from models.calendar import iso
 from models.fold import Record
 from models.kpis.catalogue import Catalogue
 from models.kpis.reading import Reading
-from stream.catalogue import load_catalogue
-from stream.inline import Inline
-from stream.publisher import NoTopic, address
-from stream.settings import Settings
+from models.panes.boundaries import ACCEPTED, boundaries
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings
+from stream.engine.in_memory import InMemoryEngine
+from stream.engine.publisher import NoTopic, address
 from stream.sources.files import FORMATS, SourceFileError
 from vigie.common import Config, console, refuse, settings_of, wrapped
 from vigie.instance import Instance
 from vigie.publish import lines, progress_bar
 from vigie.publish import report as report_rejects
-from vigie.replay import Request, Stops, Watermark, event_time
+from vigie.stops import Request, Stops, Watermark, event_time
 
 #: Values kept of each rule's readings, for their quantiles: every second one is dropped when there are more.
 _VALUES = 200_000
@@ -77,7 +77,7 @@ class Backtest:
         self.last = 0
         self.stops = 0
         self.seconds = 0.0
-        self._engine = Inline(self.instance.engine.specs, self.instance.options.partitions_of)
+        self._engine = InMemoryEngine(self.instance.engine.specs, self.instance.options.partitions_of)
         kpis = self.instance.catalogue.kpis
         self._tried: dict[str, list[Variant]] = {}
         if with_grid:

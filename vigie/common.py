@@ -21,10 +21,10 @@ from rich.markup import escape
 
 from models.events.scalars import clean_text
 from models.kpis.catalogue import CatalogueError
-from stream.errors import EngineError
-from stream.settings import Settings, SettingsError, load
+from stream.config.settings import Settings, SettingsError, load
+from stream.engine.errors import EngineError
 from stream.web.server import CannotListen
-from vigie.rules import RulesError
+from vigie.rule_files import RulesError
 
 log = logging.getLogger(__name__)
 

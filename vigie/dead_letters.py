@@ -12,14 +12,14 @@ from alert_rules.inert import visible
 from models.calendar import iso
 from models.events.dead_letter import MOST_REDRIVES, DeadLetter, NotRedrivable
 from models.events.refused import Reason, Refused
-from stream.options import EngineOptions, wall_clock
+from stream.engine.options import EngineOptions, wall_clock
+from stream.ingest.collect import LETTERS as TRACKER_LETTERS
+from stream.ingest.door import LETTERS
 from stream.sources.crm import Request, SourceProblem, Unusable, adapter_of, parse_settings
 from stream.sources.crm import read as read_webhook
 from stream.sources.tracker import read as read_tracker
-from stream.web.collect import LETTERS as TRACKER_LETTERS
-from stream.web.door import LETTERS
 from vigie.common import Config, console, no_broker, plain, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.letters import AnotherRedrive, Redriver, standing
 from vigie.remote import here, of_settings
 

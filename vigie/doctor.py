@@ -10,8 +10,6 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -22,56 +20,23 @@ import typer
 from agents.notifiers import ReceiverError
 from agents.notifiers import build as build_notifiers
 from models.kpis.catalogue import CatalogueError
-from stream.cache import Snapshots
-from stream.catalogue import load_catalogue
-from stream.embedded import EmbeddedBroker
-from stream.settings import Settings, SettingsError, load
-from stream.web.door import sources_of
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError, load
+from stream.ingest.door import sources_of
+from stream.ledger.copies import identify
+from stream.ledger.schema import LedgerRefused
+from stream.readings.cache import Snapshots
 from vigie import remote
 from vigie.common import Config, console, wrapped
-from vigie.rules import check as check_rules
-from vigie.rules import run_tests
+from vigie.doctor_kafka import kafka
+from vigie.findings import Finding, Level, fail, ok, warn
+from vigie.ledger import place
+from vigie.rule_files import check as check_rules
+from vigie.rule_files import run_tests
 
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:|$)")  # browsers take these for secure
 _LEAST_FREE = 200 * 1024 * 1024  # bytes
 _PATIENCE = 5.0  # seconds, for one answer
-
-
-class Level(StrEnum):
-    """How bad: ``WARN`` still runs, ``FAIL`` does not, or gives wrong numbers."""
-
-    OK = "OK"
-    WARN = "WARN"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report: which ``check``, what was ``found``, and what to ``do`` about it (empty where all is well)."""
-
-    check: str
-    level: Level
-    found: str
-    do: str = ""
-
-    def json(self) -> dict[str, str]:
-        """Return it for ``--json``."""
-        return {"check": self.check, "level": str(self.level), "found": self.found, "do": self.do}
-
-
-def ok(check: str, found: str) -> Finding:
-    """Return a finding that all is well."""
-    return Finding(check, Level.OK, found)
-
-
-def warn(check: str, found: str, do: str) -> Finding:
-    """Return a finding with which Vigie still runs."""
-    return Finding(check, Level.WARN, found, do)
-
-
-def fail(check: str, found: str, do: str) -> Finding:
-    """Return a finding with which Vigie does not run, or gives wrong numbers."""
-    return Finding(check, Level.FAIL, found, do)
 
 
 # -- what can be seen from here ------------------------------------------------------------------------------------------
@@ -169,7 +134,7 @@ async def _close(notifiers: Any) -> None:
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
-    """Whether ``data_dir`` can be written. State is not there: it is in Kafka."""
+    """Whether ``data_dir`` can be written: where there is no Kafka, everything is kept there."""
     folder = settings.data_dir.absolute()
     there = next(place for place in (folder, *folder.parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
@@ -238,15 +203,18 @@ def instance(settings: Settings) -> Iterator[Finding]:
         yield fail("instance", notice, "its numbers lack these records: raise the topic's retention, then publish them again")
 
 
-def embedded(settings: Settings) -> Iterator[Finding]:
-    """Whether the broker inside the process can be had here, and what it means."""
-    with EmbeddedBroker() as broker:
-        found = f"embedded: works here ({broker.bootstrap.rpartition(':')[0]}, any port)"
-    yield ok(
-        "broker",
-        f"{found}; it lives inside `vigie up` or `vigie replay`, keeps nothing, and cannot be reached from other machines; any "
-        "process on this one can read and write it (where others have accounts here, use a Kafka with authentication)",
-    )
+def ledger(settings: Settings) -> Iterator[Finding]:
+    """Whether what this machine keeps can be read; nothing is changed."""
+    path = place(settings)
+    if not path.exists():
+        yield ok("ledger", f"{path}: not there yet; `vigie up` makes it, and keeps everything in it")
+        return
+    try:
+        identify(path)
+    except LedgerRefused as error:
+        yield fail("ledger", str(error), "vigie restore FILE puts a copy in its place (docs/one-machine.md)")
+        return
+    yield ok("ledger", f"{path}: {path.stat().st_size / 1e6:,.0f} MB; `vigie check` reads all of it, `vigie backup` copies it")
 
 
 Check = Callable[[Settings], Iterator[Finding]]
@@ -263,8 +231,6 @@ LOCAL: dict[str, Check] = {
 
 def examine(config: Path | None) -> Iterator[Finding]:
     """Run every check that can be run, and yield what each finds, in a fixed order."""
-    from vigie.doctor_kafka import kafka
-
     try:
         settings = load(config)
     except SettingsError as error:
@@ -273,7 +239,7 @@ def examine(config: Path | None) -> Iterator[Finding]:
         return
     yield ok("settings", f"application {settings.application}, instance {settings.instance}, {settings.business.currency}, "
              f"{settings.business.timezone}")  # fmt: skip
-    checks: dict[str, Check] = {**LOCAL, "broker": embedded if settings.kafka.embedded else kafka}
+    checks: dict[str, Check] = {**LOCAL, "broker": ledger if settings.kafka.embedded else kafka}
     for name, check in checks.items():
         try:
             yield from check(settings)

@@ -11,11 +11,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from agents.roll_kpis import NAME as ROLL
 from models.calendar import iso
 from models.events.dead_letter import DeadLetter
-from stream.options import EngineOptions, FoldSpec, wall_clock
-from stream.quiet import client_logger
-from stream.settings import Settings
-from stream.topics import Problem, check, summary
-from vigie.doctor import Finding, fail, ok, warn
+from stream.config.settings import Settings
+from stream.engine.client_logs import client_logger
+from stream.engine.options import EngineOptions, FoldSpec, wall_clock
+from stream.engine.topics import Problem, check, summary
+from vigie.findings import Finding, fail, ok, warn
 from vigie.letters import standing
 from vigie.topics import plan
 

@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
-from models.partition import EntityPartition
+from models.folds.partition import EntityPartition
 
 log = logging.getLogger(__name__)
 

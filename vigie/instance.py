@@ -7,28 +7,21 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 from confluent_kafka import KafkaError, KafkaException
 
 from agents import (
     deliver_notifications,
-    dispatch_alerts,
-    evaluate_alerts,
+    keep_alert_states,
     learn,
     pick_highlights,
     predict_deals,
     predict_leads,
-    prediction_fold,
-    roll_kpis,
-    watch_entities,
-    watch_senders,
 )
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
-from agents.entity_fold import LANE as STATE
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers import build as build_notifiers
 from agents.roll_kpis import Roller
@@ -39,81 +32,41 @@ from agents.worker import entity_folds, prediction_folds
 from alert_rules.delivery import Delivery
 from alert_rules.evaluator import GAP_MS
 from alert_rules.rule import Rule
-from alert_rules.watch import PAUSE_MS, WatchEntities
+from alert_rules.watch import PAUSE_MS
 from models.business import Business
 from models.calendar import epoch_ms, iso
-from models.partition import TOPICS, EntityPartition
-from stream.app import Engine, build_app
-from stream.catalogue import load_catalogue
-from stream.embedded import EmbeddedBroker
+from models.folds.partition import TOPICS, EntityPartition
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError
+from stream.engine.app import Engine, build_app
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import FoldSpec, wall_clock
+from stream.engine.owned import Owned
+from stream.engine.topics import create, declared, partition_for
+from stream.engine.waiting import end
+from stream.ledger.keeping import Housekeeper
+from stream.ledger.on_ledger import OnLedger
+from stream.ledger.store import Ledger
 from stream.metrics import Metrics
-from stream.options import EAGER, EngineOptions, FoldSpec, wall_clock
-from stream.settings import Settings, SettingsError
-from stream.topics import create, declared, partition_for
-from stream.waiting import end
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
+from vigie.counting import Counting
 from vigie.evolving import Evolving
 from vigie.faults import Teller
+from vigie.lanes import LANES, engine_options
 from vigie.routes import load_alerting
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
+
+if TYPE_CHECKING:  # River and numpy take a second to import
+    from models.learners.live_learn import LearnModels
+    from models.learners.live_predict import PredictPartition
 
 log = logging.getLogger(__name__)
 
-#: Lanes whose results people wait for: each checkpoints as soon as something has changed.
-EAGER_LANES = (roll_kpis.LANE, evaluate_alerts.LANE, dispatch_alerts.LANE, deliver_notifications.LANE, watch_entities.LANE)
 #: The fold that answers, by what it is asked about.
 PREDICTING: dict[Entity, str] = {"deal": predict_deals.NAME, "lead": predict_leads.NAME}
-#: Lanes that may wait: what they write is large, and nobody's number depends on it.
-SLOW_LANES = {
-    prediction_fold.LANE: prediction_fold.EVERY,
-    learn.LANE: learn.EVERY,
-    pick_highlights.LANE: pick_highlights.EVERY,
-}
 #: What librdkafka answers while no broker does.
 _AWAY = (KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN, KafkaError._TIMED_OUT, KafkaError._RESOLVE)
-
-
-def security(settings: Settings) -> dict[str, str]:
-    """Return the Kafka clients' security settings under librdkafka's names."""
-    kafka = settings.kafka
-    if kafka.security_protocol == "PLAINTEXT":
-        return {}
-    found: dict[str, str] = {"security.protocol": kafka.security_protocol}
-    if kafka.security_protocol.startswith("SASL"):
-        found |= {
-            "sasl.mechanism": kafka.sasl_mechanism,
-            "sasl.username": kafka.sasl_username,
-            "sasl.password": kafka.sasl_password.get_secret_value(),
-        }
-    if kafka.ssl_ca is not None:
-        found["ssl.ca.location"] = str(kafka.ssl_ca)
-    if kafka.ssl_certificate is not None and kafka.ssl_key is not None:
-        found |= {"ssl.certificate.location": str(kafka.ssl_certificate), "ssl.key.location": str(kafka.ssl_key)}
-        if kafka.ssl_key_password.get_secret_value():
-            found["ssl.key.password"] = kafka.ssl_key_password.get_secret_value()
-    return found
-
-
-def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptions:
-    """Return what the engine has to know; ``brokers`` is the real address where the settings say ``embedded``."""
-    kafka = settings.kafka
-    known: dict[str, Any] = {
-        "brokers": brokers,
-        "application": settings.application,
-        "instance": settings.instance,
-        "topic_prefix": kafka.topic_prefix,
-        "partitions": kafka.partitions,
-        "checkpoint_interval": settings.checkpoint_interval / 1000,
-        "lane_intervals": {
-            **dict.fromkeys(EAGER_LANES, EAGER),
-            **{lane: settings.checkpoint_interval * every / 1000 for lane, every in SLOW_LANES.items()},
-        },
-        "session_timeout": kafka.session_timeout / 1000,
-        "security": security(settings),
-        "embedded": kafka.embedded,
-    }
-    return EngineOptions(**(known | more))
 
 
 class Instance:
@@ -138,12 +91,14 @@ class Instance:
     ) -> None:
         """``predicting`` None is as the settings say."""
         self.settings = settings
+        self.housekeeper: Housekeeper | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
         plan, targets = load_alerting(settings), settings.quotas()
         found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
         self.rules = found if rules is None else rules(found)
-        self.metrics = Metrics(lanes=(STATE, *EAGER_LANES, *SLOW_LANES))
+        self.metrics = Metrics(lanes=LANES)
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS)
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
@@ -159,10 +114,8 @@ class Instance:
             alarm=self.evaluator.stand if alerting else None,
         )
         settle = 0 if paced else PAUSE_MS
-        self.watcher = Watcher(self.rules, self.business.currency, self._watched, settle=settle)
-        self.sender_watcher = SenderWatcher(
-            self.rules, self.business.calendar, lambda: self._owned(watch_senders.NAME), settle=settle
-        )
+        self.watcher = Watcher(self.rules, self.business.currency, settle=settle)
+        self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, settle=settle)
         notifiers = build_notifiers(settings.receivers) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions)
@@ -173,24 +126,26 @@ class Instance:
         if alerting:
             specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.sender_watcher.spec(), self.evaluator.spec()]
         if alerting and delivering:
-            specs += [self.dispatcher.spec(), self.deliverer.spec()]
+            specs += [self.dispatcher.spec(), self.deliverer.spec(), keep_alert_states.keep_alert_states()]
         if digest is not None:
             specs.append(digest)
         self.engine: Engine = build_app(self.options, specs)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
-        self.deliverer.owned = lambda: self._owned(deliver_notifications.NAME)
-        self.dispatcher.owned = lambda: self._owned(dispatch_alerts.NAME)
-        self.evaluator.owned = lambda: self._owned(evaluate_alerts.NAME)
-        self._counted: WeakKeyDictionary[EntityPartition, dict[Any, int]] = WeakKeyDictionary()
+        self.entities: list[Owned[EntityPartition]] = [Owned(f"fold-{name}") for name in TOPICS]
+        self.predicting: dict[Entity, Owned[PredictPartition]] = {name: Owned(fold) for name, fold in PREDICTING.items()}
+        self.pupil: Owned[LearnModels] = Owned(learn.NAME)
+        agents = (self.roller, self.watcher, self.sender_watcher, self.evaluator, self.dispatcher, self.deliverer)
+        for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil):
+            owned.bind(self.engine)
         self.evolving = Evolving(self.partitions)
-        self._counting: asyncio.Task[None] | None = None
         self.faults = Teller(self.metrics, [spec.name for spec in specs])
+        self.counting = Counting(self.engine, self.metrics, self.entities, self.evolving, self.faults)
 
     def reload(self, settings: Settings) -> list[Rule]:
         """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
 
-        Raise :class:`SettingsError` or :class:`~vigie.rules.RulesError` with all that is wrong; then everything stays as it was.
-        What else has changed in the settings needs a restart. Receivers that this process does not know are refused.
+        Raise :class:`SettingsError` or :class:`~vigie.rule_files.RulesError` with all that is wrong; then everything stays as it
+        was. What else has changed in the settings needs a restart. Receivers that this process does not know are refused.
         """
         plan, targets = load_alerting(settings), settings.quotas()
         unknown = sorted({receiver.name for receiver in settings.receivers} - set(self.deliverer.notifiers))
@@ -234,24 +189,6 @@ class Instance:
         """Now, in epoch milliseconds."""
         return self.options.clock
 
-    def holds(self, name: str) -> bool:
-        """Whether a fold of a topic of one partition is in this worker's hands."""
-        return self._owned(name) is not None
-
-    def _watched(self) -> Iterator[WatchEntities]:
-        """Yield the partitions of deals and leads that are watched here."""
-        for partition in range(self.settings.kafka.partitions):
-            found = self._owned(watch_entities.NAME, partition)
-            if found is not None:
-                yield found
-
-    def _owned(self, name: str, partition: int = 0) -> Any:
-        """Return the fold of a partition if it is in this worker's hands, else None."""
-        try:
-            return self.engine.driver.fold_of(name, partition)
-        except RuntimeError:  # not started yet
-            return None
-
     async def create_topics(self) -> None:
         """Create the topics that are missing on a Kafka; wait for one that does not answer yet, and say so once."""
         kafka = self.settings.kafka
@@ -277,97 +214,56 @@ class Instance:
         """Start the engine: it waits for broker and topics (for ever, or ``patience`` seconds), and then restores its folds."""
         await self.engine.start(patience=patience)
         calm_collector()
-        self._counting = asyncio.create_task(self._count_for_ever(), name="metrics")
+        self.counting.start()
+        if self.housekeeper is not None:
+            self._keeping = asyncio.create_task(self.housekeeper.run(), name="housekeeping")
 
     async def stop(self) -> None:
         """A last checkpoint, then let go of everything."""
-        if self._counting is not None:
-            await end(self._counting)
+        await self.counting.stop()
+        if self._keeping is not None:
+            await end(self._keeping)
         await self.engine.stop()
         await self.deliverer.close()
 
     def partitions(self) -> Iterator[EntityPartition]:
         """Yield the entity partitions in this worker's hands."""
-        for fold in TOPICS:
-            for partition in range(self.settings.kafka.partitions):
-                found = self._fold(f"fold-{fold}", partition)
-                if found is not None:
-                    yield found
+        for owned in self.entities:
+            yield from owned
 
     def predictions(self) -> Iterator[dict[str, Any]]:
         """Yield what is expected of each open deal and lead in this worker's hands."""
-        for name in (predict_deals.NAME, predict_leads.NAME):
-            for partition in range(self.settings.kafka.partitions):
-                found = self.engine.driver.fold_of(name, partition)
-                if found is not None:
-                    yield from found.answers()
+        for owned in self.predicting.values():
+            for fold in owned:
+                yield from fold.answers()
 
     def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
         """Return what is expected of an open deal or lead; raise :class:`Elsewhere` where another worker has its partition."""
         partition = partition_for(key.encode(), self.options.partitions)
-        found = self._fold(PREDICTING[entity], partition)
+        found = self.predicting[entity](partition)
         if found is None:
             raise Elsewhere("its partition is with another worker, or being restored; `vigie web` knows all")
-        answer: Mapping[str, Any] | None = found.answer(key)
-        return answer
+        return found.answer(key)
 
     def models(self) -> Sequence[Mapping[str, Any]]:
         """Return what is known of each model: by who learns, if that is this worker, else by the last bulletin it was sent."""
-        pupil = self._owned(learn.NAME)
+        pupil = self.pupil()
         if pupil is not None:
-            status: Sequence[Mapping[str, Any]] = pupil.status()
-            return status
-        latest = [self._bulletin(name) for name in PREDICTING.values()]
+            return pupil.status()
+        latest = [self._bulletin(owned) for owned in self.predicting.values()]
         return [bulletin.status for bulletin in latest if bulletin is not None]
 
     def document(self, model: str) -> bytes | None:
         """Return a model as JSON, as it was last sent round, or None."""
-        name = PREDICTING.get(cast(Entity, model))
-        latest = None if name is None else self._bulletin(name)
+        owned = self.predicting.get(cast(Entity, model))
+        latest = None if owned is None else self._bulletin(owned)
         return None if latest is None else bytes(latest.document)
 
-    def _bulletin(self, name: str) -> Any:
+    @staticmethod
+    def _bulletin(owned: "Owned[PredictPartition]") -> Any:
         """Return the last bulletin that any partition of a fold was sent, or None."""
-        folds = [self._fold(name, partition) for partition in range(self.options.partitions)]
-        bulletins = [fold.bulletin for fold in folds if fold is not None and fold.bulletin is not None]
+        bulletins = [fold.bulletin for fold in owned if fold.bulletin is not None]
         return max(bulletins, key=lambda bulletin: bulletin.at, default=None)
-
-    def _fold(self, name: str, partition: int) -> Any:
-        try:
-            return self.engine.driver.fold_of(name, partition)
-        except RuntimeError:  # not started yet
-            return None
-
-    # What folds count, they count in plain dictionaries; here the differences go to Prometheus.
-
-    async def _count_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(1)
-            self.count()
-
-    def count(self) -> None:
-        """Carry what the folds have counted since the last call into the metrics."""
-        metrics = self.metrics
-        self.evolving.log()
-        for partition in self.partitions():
-            before = self._counted.setdefault(partition, {})
-            for (topic, kind, outcome), new in _since(before, "outcome", partition.outcomes):
-                metrics.events(topic, kind, outcome if kind else "dead_letter", new)
-                if not kind:
-                    metrics.dead_letters(outcome, new)
-            for (kind, _), new in _since(before, "unknown", partition.unknown_fields):
-                metrics.unknown_fields(kind, new)
-            for dimension, new in _since(before, "overflow", partition.overflow):
-                metrics.overflowed(dimension, new)
-            for source, at in partition.last_event.items():
-                metrics.source_seen(source, at)
-            while partition.delays:
-                metrics.delayed(partition.delays.popleft() / 1000)
-        for name in self.engine.driver.specs:
-            for number in range(self.options.partitions_of(self.engine.driver.specs[name].topics[0])):
-                found = getattr(self._fold(name, number), "faults", None)
-                if found is not None:
-                    self.faults.tell(name, number, found)
 
 
 def read_document(name: str, path: Path) -> bytes:
@@ -384,15 +280,6 @@ def read_document(name: str, path: Path) -> bytes:
     return document
 
 
-def _since(before: dict[Any, int], what: str, totals: Mapping[Any, int]) -> Iterator[tuple[Any, int]]:
-    """Yield what has been added to each total since the last call, and remember it."""
-    for name, total in totals.items():
-        new = total - before.get((what, name), 0)
-        if new:
-            before[what, name] = total
-            yield name, new
-
-
 def calm_collector() -> None:
     """Let Python's garbage collector rest.
 
@@ -405,11 +292,16 @@ def calm_collector() -> None:
 
 
 @contextlib.asynccontextmanager
-async def prepared(settings: Settings, **more: Any) -> AsyncIterator[Instance]:
+async def prepared(settings: Settings, *, ledger: Ledger | None = None, **more: Any) -> AsyncIterator[Instance]:
     """Make an instance that is still to be started, with the embedded broker where the settings say so; stop both at the end.
 
-    ``more`` goes to :class:`Instance`.
+    Where they do and there is a ``ledger``, that keeps everything instead, and is closed at the end. ``more`` goes to
+    :class:`Instance`.
     """
+    if settings.kafka.embedded and ledger is not None:
+        async with kept_in(settings, ledger, **more) as instance:
+            yield instance
+        return
     broker = EmbeddedBroker().start() if settings.kafka.embedded else None
     try:
         instance = Instance(settings, broker.bootstrap if broker else settings.kafka.brokers, **more)
@@ -422,6 +314,22 @@ async def prepared(settings: Settings, **more: Any) -> AsyncIterator[Instance]:
     finally:
         if broker:
             await asyncio.to_thread(broker.stop)
+
+
+@contextlib.asynccontextmanager
+async def kept_in(settings: Settings, ledger: Ledger, **more: Any) -> AsyncIterator[Instance]:
+    """Make an instance that keeps everything in a ledger; stop both at the end."""
+    try:
+        backend = OnLedger(ledger)
+        instance = Instance(settings, f"{ledger.path}", backend=backend, **more)
+        backend.create(instance.options, instance.engine.specs)
+        instance.housekeeper = Housekeeper(ledger, instance.options, lambda: instance.engine.driver)
+        try:
+            yield instance
+        finally:
+            await instance.stop()
+    finally:
+        await asyncio.to_thread(ledger.close)
 
 
 @contextlib.asynccontextmanager

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
-from stream.catalogue import load_catalogue
-from stream.settings import Settings, SettingsError, load
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError, load
 from vigie import remote
 from vigie.common import plain, wrapped
 

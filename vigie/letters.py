@@ -12,10 +12,10 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from models.events.dead_letter import DeadLetter, Redrive, decode, decode_redrive
-from stream.options import EngineOptions, wall_clock
-from stream.publisher import address
-from stream.quiet import client_logger
-from stream.topics import partition_for
+from stream.engine.client_logs import client_logger
+from stream.engine.options import EngineOptions, wall_clock
+from stream.engine.publisher import address
+from stream.engine.topics import partition_for
 
 _PATIENCE = 30.0  # seconds
 #: Letters that are sent again in one transaction.

@@ -18,12 +18,12 @@ from models.events.catalogue import TOPIC_OF
 from models.events.decode import decoder
 from models.events.refused import Refused
 from models.events.scalars import parse_time
-from stream.publisher import Publisher
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.publisher import Publisher
 from stream.sources.files import FORMATS, SourceFileError
 from vigie import remote
 from vigie.common import Config, console, no_broker, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.publish import lines, progress_bar, report
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from stream.settings import Settings
+from stream.config.settings import Settings
 
 log = logging.getLogger(__name__)
 

@@ -14,14 +14,14 @@ from confluent_kafka import KafkaException
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from models.events.scalars import parse_time
-from stream.options import EngineOptions
-from stream.publisher import NoTopic, Publisher
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import EngineOptions
+from stream.engine.publisher import NoTopic, Publisher
+from stream.engine.topics import check, summary
 from stream.sources.files import FORMATS, ON_PURPOSE, FileReject, ReadOptions, SourceFileError, read_file
-from stream.topics import check, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
 from vigie.imported import Imported
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.remote import TokenFile, Upload, Url, sender
 
 #: The topics that events are published to.

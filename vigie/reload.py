@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from stream.settings import Settings, SettingsError
-from stream.waiting import end
+from stream.config.settings import Settings, SettingsError
+from stream.engine.waiting import end
 from vigie.instance import Instance
-from vigie.rules import RulesError
+from vigie.rule_files import RulesError
 
 log = logging.getLogger(__name__)
 

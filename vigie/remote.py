@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import orjson
 import typer
 
-from stream.publisher import Publisher, address
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.publisher import Publisher, address
 from stream.web.events import BODY, EVENTS
 from vigie import local
 from vigie.common import refuse, settings_of
@@ -128,7 +128,7 @@ def call(method: str, path: str, *, url: str, token: str = "", body: Any = None)
 
 
 class Upload:
-    """Gives events to an instance over its API, in batches; it has the face of :class:`~stream.publisher.Publisher`.
+    """Gives events to an instance over its API, in batches; it has the face of :class:`~stream.engine.publisher.Publisher`.
 
     The instance answers a batch when its broker has it, and, where the broker is the one in its memory, when the folds have it
     too: nobody gets further ahead of them than that broker can hold.
@@ -149,7 +149,7 @@ class Upload:
         """There is nothing to give back."""
 
     def publish(self, value: bytes) -> None:
-        """Hand over one event in structured mode; raise :class:`~stream.publisher.NoTopic`."""
+        """Hand over one event in structured mode; raise :class:`~stream.engine.publisher.NoTopic`."""
         address(value)
         self.sent += 1
         if len(value) >= BODY:

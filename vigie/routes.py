@@ -15,10 +15,10 @@ from alert_rules.stages.route import Route
 from alert_rules.suggest import near
 from alert_rules.whom import explain
 from models.calendar import epoch_ms, iso
-from stream.catalogue import load_catalogue
-from stream.options import wall_clock
-from stream.problems import not_yaml
-from stream.settings import Settings, SettingsError, load
+from stream.config.kpi_files import load_catalogue
+from stream.config.problems import not_yaml
+from stream.config.settings import Settings, SettingsError, load
+from stream.engine.options import wall_clock
 
 app = typer.Typer(help="The plan of who is told of alerts, and when: check and try.", no_args_is_help=True)
 #: Types of receivers that a summary can be read in.
@@ -27,7 +27,7 @@ Config = Annotated[Path | None, typer.Option("--config", help="The settings file
 
 
 def load_alerting(settings: Settings) -> Alerting:
-    """Return the plan in force; raise :class:`stream.settings.SettingsError` with every problem.
+    """Return the plan in force; raise :class:`stream.config.settings.SettingsError` with every problem.
 
     Without the section ``alerting`` every receiver is told of everything, grouped by rule.
     """

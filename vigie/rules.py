@@ -1,150 +1,20 @@
 """Are the alert rules sound, and do they do what their own tests say? (``vigie rules check``, ``vigie rules test``)"""
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated
 
 import typer
-import yaml
 
 from alert_rules.alerting import Alerting
-from alert_rules.rule import Known, Rule
-from alert_rules.schema import Problem, parse_rules
-from alert_rules.stages.times import usual
-from alert_rules.suggest import near
-from alert_rules.timeline import Failure, run
-from models.kpis.catalogue import Catalogue, CatalogueError
-from models.kpis.targets import Targets
-from stream.catalogue import load_catalogue
-from stream.settings import Settings, SettingsError, load
+from alert_rules.schema import Problem
+from alert_rules.timeline import Failure
+from models.kpis.catalogue import CatalogueError
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, SettingsError, load
 from vigie.routes import load_alerting
-
-#: How the shipped rules' files are called in messages.
-SHIPPED = "alert_rules/rules"
-_RUNBOOKS = Path("docs/runbooks")
-
-
-class RulesError(ValueError):
-    """The rules cannot be used; ``problems`` lists all that is wrong in all files."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = list(problems)
-        super().__init__("\n".join(map(str, problems)))
-
-
-class Checked(NamedTuple):
-    """The sound rules, by id, and all that is wrong with the others.
-
-    ``tested`` are the same rules as their own tests know them: the shipped ones with the usual times in UTC, whatever zone
-    and times the settings name, because their timelines were written for these.
-    """
-
-    rules: list[Rule]
-    problems: list[Problem]
-    tested: list[Rule]
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice: the second one would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is there twice", key_node.start_mark)
-            if isinstance(key, str):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def check(
-    catalogue: Catalogue, folders: Sequence[Path] = (), plan: Alerting | None = None, targets: Targets | None = None
-) -> Checked:
-    """Read the shipped rules and the folders' own; a folder's file replaces the shipped one of the same name.
-
-    ``plan`` has the named times that rules may be active at (default: the usual ones, in UTC), ``targets`` the quotas.
-    """
-    intervals = usual("UTC") if plan is None else plan.intervals
-    problems = _targets(catalogue, targets)
-    shipped: dict[str, Any] = {}
-    for entry in files("alert_rules").joinpath("rules").iterdir():
-        if entry.name.endswith((".yaml", ".yml")):
-            _read(f"{SHIPPED}/{entry.name}", entry.read_text("utf-8"), shipped, problems)
-    own: dict[str, Any] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            problems.append(Problem(str(folder), "", "no such folder (rule_folders)"))
-            continue
-        for path in sorted(folder.glob("*.y*ml")):
-            try:
-                text = path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                problems.append(Problem(str(path), "", f"cannot be read: {error}"))
-                continue
-            _read(str(path), text, own, problems)
-    replaced = {Path(file).stem for file in own}
-    shipped = {file: tree for file, tree in shipped.items() if Path(file).stem not in replaced}
-    # A shipped rule about targets is there for those who have some.
-    rules, wrong = parse_rules(shipped, Known.of(catalogue, _pages(), intervals))
-    pinned, _ = parse_rules(shipped, Known.of(catalogue, _pages(), usual("UTC")))
-    own_rules, own_wrong = parse_rules(own, Known.of(catalogue, None, intervals, targets))
-    return Checked(_by_id(rules + own_rules), problems + wrong + own_wrong, _by_id(pinned + own_rules))
-
-
-def _by_id(rules: Sequence[Rule]) -> list[Rule]:
-    return sorted(rules, key=lambda rule: rule.id)
-
-
-def _targets(catalogue: Catalogue, targets: Targets | None) -> list[Problem]:
-    """Return the targets of KPIs, or by dimensions, that there are not."""
-    problems: list[Problem] = []
-    for kpi, _, segment in targets.places() if targets is not None else ():
-        found = catalogue.kpis.get(kpi)
-        dimension = segment.partition("=")[0]
-        if found is None:
-            problems.append(Problem("targets", kpi, f'unknown KPI "{kpi}"{near(kpi, sorted(catalogue.kpis))}'))
-        elif segment != "total" and dimension not in found.by:
-            problems.append(Problem("targets", kpi, f'is not told by "{dimension}"{near(dimension, found.by)}'))
-    for benchmark in targets.benchmarks if targets is not None else ():
-        name, unit = benchmark.kpi, benchmark.unit
-        entry = catalogue.kpis.get(name)
-        if entry is None:
-            problems.append(Problem("benchmarks", name, f'unknown KPI "{name}"{near(name, sorted(catalogue.kpis))}'))
-        elif unit != entry.unit:
-            problems.append(Problem("benchmarks", name, f"unit: found {unit} (accepted: {entry.unit}; nothing is converted)"))
-    return problems
-
-
-def load_rules(
-    catalogue: Catalogue, folders: Sequence[Path] = (), plan: Alerting | None = None, targets: Targets | None = None
-) -> list[Rule]:
-    """Return the rules in force; raise :class:`RulesError` with every problem. The arguments are those of :func:`check`."""
-    found = check(catalogue, folders, plan, targets)
-    if found.problems:
-        raise RulesError(found.problems)
-    return found.rules
-
-
-def run_tests(rules: Sequence[Rule]) -> list[Failure]:
-    """Run the rules' own tests; return what failed."""
-    return [failure for rule in rules for failure in run(rule)]
-
-
-def _read(file: str, text: str, into: dict[str, Any], problems: list[Problem]) -> None:
-    try:
-        into[file] = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        problems.append(Problem(file, "", f"not YAML: {' '.join(str(error).split())}"))
-
-
-def _pages() -> list[str] | None:
-    """Return the runbook pages, None where there are none to look at: the image holds no documentation."""
-    root = Path(__file__).parent.parent
-    pages = sorted((root / _RUNBOOKS).glob("*.md"))
-    return [page.relative_to(root).as_posix() for page in pages] or None
-
+from vigie.rule_files import Checked, check, run_tests
+from vigie.scenario import ScenarioError, play
 
 app = typer.Typer(help="The alert rules: check and test.", no_args_is_help=True)
 Folders = Annotated[
@@ -185,8 +55,6 @@ def test_command(
 
 
 def _play(files: list[Path], folders: list[Path] | None, config: Path | None) -> tuple[int, list[Failure]]:
-    from vigie.scenario import ScenarioError, play  # an instance is made of this module's rules
-
     settings = load(config)
     settings = settings.model_copy(update={"rule_folders": [*settings.rule_folders, *(folders or ())]})
     count = 0

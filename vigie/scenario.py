@@ -28,8 +28,8 @@ from alert_rules import durations
 from alert_rules.moments import EXPECTED
 from alert_rules.timeline import Failure
 from models.calendar import epoch_ms, iso
-from stream.problems import not_yaml
-from stream.settings import Settings
+from stream.config.problems import not_yaml
+from stream.config.settings import Settings
 from vigie.backtest import Backtest
 
 _KEYS = {"rules", "start", "step", "events", "expect"}

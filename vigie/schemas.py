@@ -11,8 +11,8 @@ from alert_rules.document import json_schema
 from models.business import Business
 from models.events.schemas import asyncapi, json_schemas
 from models.kpis.document import markdown
-from stream import retention
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
+from stream.engine import retention
 
 _HEAD = "# Generated from models/events: change the code, then run `python -m vigie.schemas --write docs`.\n"
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from stream.options import wall_clock
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.engine.options import wall_clock
 from stream.sources.crm import ADAPTERS, SourceProblem, SourceSettings, Unusable, adapter_of, overridden, parse_settings, receive
 from stream.sources.crm.settings import SECRET_NAMES
 from stream.sources.crm.trial import BadLine, Line, of, read_line, told

@@ -12,19 +12,20 @@ from agents import pick_highlights
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
+from agents.keep_alert_states import keep_alert_states
 from agents.send_digest import send_digest
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.alerting import everything_to
 from models.calendar import calendar
-from stream import retention
-from stream.catalogue import load_catalogue
-from stream.options import EngineOptions, FoldSpec
-from stream.settings import Settings
-from stream.topics import check, create, declared, summary
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings
+from stream.engine import retention
+from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.topics import check, create, declared, summary
 from vigie.common import Config, console, no_broker, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.routes import load_alerting
 
 app = typer.Typer(invoke_without_command=True, help="Create and check the topics; alone: what is kept how long.")
@@ -44,7 +45,7 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     ]
     if settings.models.live:
         folds += prediction_folds(business, options.partitions, interval=settings.models.interval)
-    folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec()]
+    folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec(), keep_alert_states()]
     if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files, settings.business.pairs))) is not None:
         folds.append(digest)
     return options, folds

@@ -3,39 +3,45 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import orjson
 import typer
 from fastapi import FastAPI
 
-from agents import learn, roll_kpis
-from stream.cache import Fallback, Snapshots
-from stream.cache import Publisher as CachePublisher
-from stream.intake import Intake
+from agents import roll_kpis
+from stream.config.settings import Settings, config_file
+from stream.config.settings import load as settings_again
+from stream.engine.options import EngineOptions
+from stream.engine.publisher import Publisher
+from stream.engine.waiting import end
+from stream.ingest.collect import Collector
+from stream.ingest.collect import router as collect_router
+from stream.ingest.door import Door, sources_of
+from stream.ingest.event_ids import seen_of
+from stream.ingest.intake import Intake
+from stream.ingest.webhooks import Entrance
+from stream.ingest.webhooks import router as webhooks_router
+from stream.ledger.lock import LedgerTaken
+from stream.ledger.schema import LedgerRefused
+from stream.ledger.store import Ledger
 from stream.metrics import Metrics
-from stream.options import EngineOptions
-from stream.publisher import Publisher
-from stream.seen import seen_of
-from stream.settings import Settings, config_file
-from stream.settings import load as settings_again
-from stream.waiting import end
+from stream.readings.board import WINDOWS, Board, Source, ViewSource
+from stream.readings.cache import Fallback, Snapshots
+from stream.readings.cache import Publisher as CachePublisher
 from stream.web import predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
-from stream.web.board import WINDOWS, Board, Source, ViewSource
-from stream.web.collect import Collector
-from stream.web.collect import router as collect_router
-from stream.web.door import Door, sources_of
 from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
-from stream.web.webhooks import Entrance
-from stream.web.webhooks import router as webhooks_router
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
+from vigie.ledger import FILE, place
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
@@ -48,32 +54,55 @@ HELD = 1_000
 
 
 def command(
-    demo: Annotated[bool, typer.Option("--demo", help="Run the simulator into it.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Run the simulator into it; nothing is kept.")] = False,
+    in_memory: Annotated[bool, typer.Option("--in-memory", help="Keep nothing over a restart.")] = False,
     seed: Annotated[int, typer.Option(help="The simulator's seed.")] = 7,
     port: Annotated[int | None, typer.Option(help="Port of the page and the API (default: web.port).")] = None,
     config: Config = None,
 ) -> None:
-    """Run everything in one process: broker (in memory), folds, alerts, page, API and metrics."""
+    """Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file."""
     settings = settings_of(config, web__port=port)
     log_to_stderr(settings.log_level)
     again = Again(lambda: settings_again(config, web__port=port), config_file(config))
     try:
         # On a Kafka it is a worker among others; on its own broker it meets nobody.
         with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
-            run(up(named, demo=demo, seed=seed, again=again))
+            run(up(named, demo=demo, seed=seed, again=again, in_memory=in_memory or demo))
     except NameTaken as error:
         refuse(error, 2)
+    except (LedgerTaken, LedgerRefused) as error:
+        refuse(error, 1)
 
 
-async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None) -> None:
+@contextlib.contextmanager
+def ledger_of(settings: Settings, *, in_memory: bool) -> Iterator[Ledger | None]:
+    """Open the file that keeps everything where there is no Kafka; one that is gone at the end where nothing is to be kept.
+
+    Raises :class:`LedgerTaken` or :class:`LedgerRefused`.
+    """
+    if not settings.kafka.embedded:
+        yield None
+    elif in_memory:
+        with tempfile.TemporaryDirectory(prefix="vigie-", ignore_cleanup_errors=True) as folder:
+            yield Ledger(Path(folder) / FILE, durable=False)
+    else:
+        yield Ledger(place(settings))
+
+
+async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None, in_memory: bool = False) -> None:
     """Run until cancelled; raise what stops the engine. ``again`` says how rules, routes and targets are read anew."""
-    async with prepared(settings) as instance, contextlib.AsyncExitStack() as stack:
+    with ledger_of(settings, in_memory=in_memory) as ledger:
+        await _up(settings, ledger, demo=demo, seed=seed, again=again, in_memory=in_memory)
+
+
+async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: int, again: Again | None, in_memory: bool) -> None:
+    async with prepared(settings, ledger=ledger) as instance, contextlib.AsyncExitStack() as stack:
         # First the page: a taken port is known at once, and /readyz says what the start is waiting for.
         url = await start_web(instance, stack, again)
         await instance.create_topics()
         await instance.start()
-        kept = "in memory: nothing is kept over a restart" if settings.kafka.embedded else settings.kafka.brokers
-        console.print(f"Vigie is up: {url}   (broker: {kept})")
+        kept = f"kept in {ledger.path}" if ledger is not None else f"broker: {settings.kafka.brokers}"
+        console.print(f"Vigie is up: {url}   ({'nothing is kept over a restart' if in_memory and ledger is not None else kept})")
         if settings.kafka.embedded:
             console.print("Give it events: vigie publish, vigie backfill. To acknowledge alerts on its page: vigie alerts token")
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
@@ -94,7 +123,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     """
     settings = instance.settings
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
-    source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.holds(roll_kpis.NAME))
+    source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.roller.owned() is not None)
 
     def board_over(any_source: Source) -> Board:
         return Board(any_source, instance.business.calendar, instance.clock)
@@ -123,6 +152,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     )
     web.state.vigie.warnings.append(instance.evolving.told)
     web.state.vigie.warnings.append(instance.faults.warnings)
+    if instance.housekeeper is not None:
+        web.state.vigie.warnings.append(instance.housekeeper.warnings)
     if again is not None:
         reloader = Reloader(instance, again.read, again.config)
         metrics.show_reload(lambda: float(not reloader.problems), lambda: reloader.at / 1000)
@@ -131,7 +162,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     web.include_router(predictions.router(instance if settings.models.live else None))
     if settings.models.live:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
-        metrics.show_models(lambda: instance.models() if instance.holds(learn.NAME) else [])
+        metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     local = Local(new_token(), instance.options.brokers)
     operations = open_operations(
@@ -248,7 +279,7 @@ class Incoming:
         left = await publisher.flushed(30)
         if left or publisher.failed > failed:
             raise OSError(f"the broker did not take all of it: {(publisher.errors or ['no answer'])[-1]}")
-        if instance.options.embedded:
+        if instance.options.embedded and instance.options.backend is None:
             await instance.engine.driver.settled(publisher.ends, cascade=True)
 
     def close(self) -> None:

@@ -12,15 +12,16 @@ from confluent_kafka.admin import AdminClient
 
 from agents.worker import entity_folds
 from models.business import Business
-from models.evolve import Difference, difference, kept_under, made_of
+from models.folds.evolve import Difference, difference, kept_under, made_of
 from models.measures import FROM_PRESENT
-from models.segments import Segments
-from stream.options import EngineOptions, FoldSpec
-from stream.quiet import client_logger
-from stream.restore import Partition, first_and_last, read_through
-from stream.settings import Settings
+from models.panes.segments import Segments
+from stream.config.settings import Settings
+from stream.engine.backend import Partition
+from stream.engine.client_logs import client_logger
+from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.restore import first_and_last, read_through
 from vigie.common import Config, console, no_broker, refuse, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 
 _WHAT = {
     "measures": "measures",

@@ -9,22 +9,22 @@ from typing import Annotated, Any
 import typer
 
 from agents.roll_kpis import LANE, Roller
-from stream.app import build_app
-from stream.cache import Fallback, Snapshots
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings
+from stream.engine.app import build_app
+from stream.engine.options import wall_clock
+from stream.engine.waiting import end
 from stream.metrics import Metrics
-from stream.options import wall_clock
-from stream.settings import Settings
-from stream.waiting import end
+from stream.readings.board import Board, Source, ViewSource
+from stream.readings.cache import Fallback, Snapshots
 from stream.web import predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
-from stream.web.board import Board, Source, ViewSource
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.up import open_access, open_door

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from stream.settings import Settings, config_file, load
+from stream.config.settings import Settings, config_file, load
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import prepared
 from vigie.names import NameTaken, claimed

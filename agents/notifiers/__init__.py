@@ -10,7 +10,7 @@ from agents.notifiers.http import HttpNotifier
 from agents.notifiers.pagerduty import PagerDutyNotifier
 from agents.notifiers.slack import SlackNotifier
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TrelloNotifier
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 __all__ = ["NOTIFIERS", "Notifier", "ReceiverError", "build"]
 

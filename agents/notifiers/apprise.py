@@ -12,7 +12,7 @@ from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import TIMEOUT
 from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome, Retry, Sent
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 _KINDS = {"critical": "failure", "warn": "warning"}
 

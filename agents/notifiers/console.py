@@ -8,7 +8,7 @@ import orjson
 from alert_rules.delivery import Delivery
 from alert_rules.inert import visible
 from alert_rules.outcome import Outcome, Retry, Sent
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 
 class ConsoleNotifier:

@@ -23,7 +23,7 @@ from agents.notifiers.post import TIMEOUT
 from alert_rules.delivery import Action, Delivery
 from alert_rules.note import TOLD, is_many, item_title
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 log = logging.getLogger(__name__)
 

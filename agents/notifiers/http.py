@@ -19,7 +19,7 @@ from agents.notifiers.base import ReceiverError
 from agents.notifiers.post import NOT_A_URL, TIMEOUT, Poster, usable
 from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 _PREFIX = "whsec_"
 

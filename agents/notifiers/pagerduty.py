@@ -13,7 +13,7 @@ from agents.notifiers.post import NOT_A_URL, Poster, usable
 from alert_rules.delivery import Delivery
 from alert_rules.inert import inert
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 API = "https://events.pagerduty.com/v2/enqueue"
 _SUMMARY = 1024

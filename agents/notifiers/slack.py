@@ -16,7 +16,7 @@ from agents.notifiers.post import NOT_A_URL, Pace, Poster, usable
 from agents.notifiers.slack_blocks import news, render
 from alert_rules.delivery import Delivery
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from alert_rules.inert import inert
 from alert_rules.note import is_many
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.wording import TemplateError, fill
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 
 log = logging.getLogger(__name__)
 

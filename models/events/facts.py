@@ -15,7 +15,7 @@ from models.events.leads import LeadAttributes
 from models.events.refused import Reason, Refused
 from models.events.wire import Seconds, Text
 
-#: When it happened (ms), event id, kind, attributes: :data:`models.history.Entry`.
+#: When it happened (ms), event id, kind, attributes: :data:`models.entities.entity_log.Entry`.
 Fact: TypeAlias = tuple[int, str, str, dict[str, Any]]
 
 #: An amount as folds keep it, in 1/10,000 of its currency's unit.

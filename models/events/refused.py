@@ -14,7 +14,6 @@ class Reason(StrEnum):
     MISSING_ID = "missing_id"
     UNKNOWN_TYPE = "unknown_type"
     WRONG_TOPIC = "wrong_topic"
-    WRONG_KEY = "wrong_key"
     NAIVE_TIME = "naive_time"
     BAD_TIME = "bad_time"
     TIME_OUT_OF_RANGE = "time_out_of_range"

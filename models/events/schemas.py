@@ -122,6 +122,7 @@ def _outgoing() -> dict[str, tuple[str, str, dict[str, Any]]]:
         "panes": ("Source partition and pane.", "Absolute partial sums: a repeat overwrites, it never adds.", inside),
         "readings": ("KPI, window and segment.", "What each KPI is worth now.", reading),
         "alerts": ("Rule and segment.", "Changes of the state of alerts.", inside),
+        "alert-states": ("Incident.", "The alerts that stand; nothing once one has ended.", inside),
         "outbox": ("Receiver.", "Notifications on their way.", inside),
         "dead-letters": (
             "Topic, partition and offset of the record.",

@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from models.calendar import MINUTE_MS, Calendar
 from models.measures import CUSTOMERS
-from models.panes import TOTAL, Booking, Panes
-from models.segments import Segments
+from models.panes.segments import Segments
+from models.panes.store import TOTAL, Booking, Panes
 
 _C = {m.name: slot for slot, m in enumerate(CUSTOMERS)}
 #: So many moves of an account are remembered one by one: the latest.

@@ -12,7 +12,7 @@ from typing import Any
 
 from models.calendar import MINUTE_MS, Calendar
 from models.measures import DEALS
-from models.panes import Booking, Cells
+from models.panes.store import Booking, Cells
 
 _SLOT = {m.name: slot for slot, m in enumerate(DEALS)}
 _DUE_DEALS, _DUE_AMOUNT = _SLOT["due_deals"], _SLOT["due_amount"]

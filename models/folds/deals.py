@@ -20,12 +20,12 @@ import msgspec
 
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS
+from models.entities.entity_log import Entry
 from models.folds import dates
-from models.history import Entry
 from models.measures import DEALS, RULES, rough
 from models.money import UnknownRate
-from models.panes import TOTAL, Booking, Cells, Panes
-from models.segments import Segments
+from models.panes.segments import Segments
+from models.panes.store import TOTAL, Booking, Cells, Panes
 
 _SLOT = {m.name: slot for slot, m in enumerate(DEALS)}
 _CREATED: Cells = ((_SLOT["deals_created"], 1),)

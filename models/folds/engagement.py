@@ -16,12 +16,12 @@ from msgspec import UNSET
 
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
+from models.entities.recent_ids import RecentIds
 from models.events import engagement as events
 from models.measures import ENGAGEMENT
 from models.money import UnknownRate
-from models.panes import REACH, Cells, Panes
-from models.seen import Seen
-from models.segments import Segments
+from models.panes.segments import Segments
+from models.panes.store import REACH, Cells, Panes
 
 _SLOT = {m.name: slot for slot, m in enumerate(ENGAGEMENT)}
 _SESSIONS, _BOUNCED, _MILLIS = _SLOT["sessions"], _SLOT["sessions_bounced"], _SLOT["session_millis"]
@@ -86,7 +86,7 @@ class Visitor:
 
     __slots__ = ("floor", "past", "seen", "sessions", "visits")
 
-    def __init__(self, sessions: list[Session], visits: dict[str, int], floor: int, seen: Seen, past: Past) -> None:
+    def __init__(self, sessions: list[Session], visits: dict[str, int], floor: int, seen: RecentIds, past: Past) -> None:
         self.sessions = sessions
         self.visits = visits
         self.floor = floor
@@ -105,7 +105,7 @@ _decode_row = msgspec.json.Decoder(_Row).decode
 def decode(row: bytes) -> Visitor:
     """Return a visitor from its row."""
     kept = _decode_row(row)
-    return Visitor(kept.sessions, kept.visits, kept.floor, Seen(kept.seen), kept.past)
+    return Visitor(kept.sessions, kept.visits, kept.floor, RecentIds(kept.seen), kept.past)
 
 
 def encode(visitor: Visitor) -> bytes:
@@ -128,7 +128,7 @@ class Visits:
 
     def new(self) -> Visitor:
         """Return a visitor of whom nothing is known."""
-        return Visitor([], {}, 0, Seen({}), {})
+        return Visitor([], {}, 0, RecentIds({}), {})
 
     def add(self, visitor: Visitor, event: Any, at: int, arrival: int) -> bool:
         """Take one event in; return whether it was new."""

@@ -11,11 +11,11 @@ import msgspec
 
 from models.business import Business
 from models.calendar import MINUTE_MS
+from models.entities.entity_log import Entry
 from models.folds.deals import CREATED, CREDITING, DELETED, DESCRIBING, MERGED
-from models.history import Entry
 from models.measures import LEADS, RULES
-from models.panes import TOTAL, Booking, Panes
-from models.segments import Segments
+from models.panes.segments import Segments
+from models.panes.store import TOTAL, Booking, Panes
 
 _SLOT = {m.name: slot for slot, m in enumerate(LEADS)}
 _DIMENSIONS = DESCRIBING + CREDITING

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 
 from models.calendar import MINUTE_MS
 from models.measures import SPEND, rough
-from models.panes import Cells, Panes
-from models.segments import Segments, metric_name
+from models.panes.segments import Segments, metric_name
+from models.panes.store import Cells, Panes
 
 _S = {m.name: slot for slot, m in enumerate(SPEND)}
 _LEVEL, _VALUES, _COUNT = _S["metric_level"], _S["metric_values"], _S["metric_count"]

@@ -13,15 +13,15 @@ from msgspec import UNSET
 
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS
+from models.entities.recent_ids import RecentIds
 from models.events import customers, spend
 from models.folds.accounts import INVOICED, LEFT, RECOMMENDED, RENEWED, Accounts, Move, with_move
 from models.folds.dates import day_of
 from models.folds.metrics import Recorder, Value
 from models.measures import CUSTOMERS, SPEND
 from models.money import UnknownRate
-from models.panes import Cells, Panes
-from models.seen import Seen
-from models.segments import Segments
+from models.panes.segments import Segments
+from models.panes.store import Cells, Panes
 
 _C = {m.name: slot for slot, m in enumerate(CUSTOMERS)}
 _S = {m.name: slot for slot, m in enumerate(SPEND)}
@@ -47,7 +47,7 @@ class Tally:
 
     def __init__(
         self,
-        seen: Seen,
+        seen: RecentIds,
         first: int | None = None,
         moves: list[Move] | None = None,
         steps: dict[str, int] | None = None,
@@ -66,7 +66,7 @@ _decode_row = msgspec.json.Decoder(_Row).decode
 def decode(row: bytes) -> Tally:
     """Return a tally from its row."""
     kept = _decode_row(row)
-    return Tally(Seen(kept.seen), kept.first, kept.moves, kept.steps, kept.levels)
+    return Tally(RecentIds(kept.seen), kept.first, kept.moves, kept.steps, kept.levels)
 
 
 def encode(tally: Tally) -> bytes:
@@ -89,7 +89,7 @@ class Tallies:
 
     def new(self) -> Tally:
         """Return a tally of nothing."""
-        return Tally(Seen({}))
+        return Tally(RecentIds({}))
 
     def add(self, tally: Tally, event: Any, at: int, arrival: int) -> bool:
         """Take one event in; return whether it was new."""

@@ -13,10 +13,10 @@ from models.kpis.reading import Reading
 from models.kpis.scope import PaneScope
 from models.kpis.terms import Untold
 from models.measures import LOGGED
-from models.panes import TOTAL
-from models.segments import pair_name
-from models.view import PanesExpired, View
-from models.windows import DEFAULT_WINDOWS, Window, WindowError
+from models.panes.segments import pair_name
+from models.panes.store import TOTAL
+from models.panes.view import PanesExpired, View
+from models.panes.windows import DEFAULT_WINDOWS, Window, WindowError
 
 
 class CatalogueError(ValueError):

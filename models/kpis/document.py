@@ -7,7 +7,7 @@ from models.kpis.catalogue import Catalogue
 from models.kpis.entry import STAGES, Kpi
 from models.kpis.formula import FUNCTIONS
 from models.measures import BY_NAME, Kind
-from models.windows import ACCEPTED
+from models.panes.windows import ACCEPTED
 
 _UNITS = {
     "count": "a count",

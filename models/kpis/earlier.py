@@ -12,13 +12,12 @@ from models.calendar import Calendar, iso
 from models.kpis.reading import Reading
 from models.kpis.seasonal import bucket, compare
 from models.kpis.targets import Targets
-from models.windows import Window
+from models.panes.windows import Window
 
 #: What rules may compare a reading with.
 PREVIOUS, WEEK_AGO, SEASONAL, TARGET = "previous", "same_last_week", "seasonal", "target"
 #: The four weeks before: what has not been there for so long is not missed.
 LATELY = "lately"
-EARLIER = (PREVIOUS, WEEK_AGO, SEASONAL, TARGET, LATELY)
 _LATELY = Window.parse("28d")
 
 #: Reads the same KPI and segment over a window at an instant.

@@ -12,16 +12,16 @@ from functools import lru_cache
 from typing import Any
 
 from models.calendar import iso
-from models.highlights import Highlights, kind_behind
 from models.kpis.catalogue import Catalogue
 from models.kpis.decompose import Pair, Part, of_quotient, of_ratio, of_sum
 from models.kpis.entry import UNITS, Kpi
 from models.kpis.formula import FUNCTIONS, Undefined
+from models.kpis.highlights import Highlights, kind_behind
 from models.kpis.reading import Reading
 from models.kpis.scope import PaneScope
-from models.panes import TOTAL
-from models.view import PanesExpired, View
-from models.windows import Window
+from models.panes.store import TOTAL
+from models.panes.view import PanesExpired, View
+from models.panes.windows import Window
 
 #: So many dimensions and segments are told; the rest of a dimension's segments is told as one.
 DIMENSIONS, SEGMENTS = 2, 3

@@ -4,8 +4,8 @@ from models.calendar import Grain
 from models.kpis.survival import Stay, quantiles
 from models.kpis.terms import Untold
 from models.measures import BY_NAME
-from models.view import View
-from models.windows import FOREVER, Span, cover
+from models.panes.view import View
+from models.panes.windows import FOREVER, Span, cover
 
 
 def until(view: View, begin: str, end: str, segment: str, start: int, at: int) -> int:

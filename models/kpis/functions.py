@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from models.kpis.terms import DIMENSION, PLAIN, TIME, UNITS, FormulaError, Number, Scope, Term, Undefined, Untold, did_you_mean
 from models.measures import BY_NAME, Kind
 from models.money import UNIT
-from models.segments import metric_name
+from models.panes.segments import metric_name
 
 LAGS = ("acquisition_lag",)
 _SUMS = (Kind.COUNT, Kind.MONEY, Kind.MILLIS)

@@ -18,9 +18,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from models.kpis.terms import Rate, Untold
-from models.panes import TOTAL
-from models.view import View
-from models.windows import Window
+from models.panes.store import TOTAL
+from models.panes.view import View
+from models.panes.windows import Window
 
 #: The stages' odds are learnt from the deals closed in so much time; ``OVERALL`` is no stage's name.
 LEARNT = Window.parse("365d")

@@ -4,8 +4,8 @@ from fractions import Fraction
 
 from models.calendar import DAY_MS, Grain
 from models.kpis.terms import Untold
-from models.view import PanesExpired, View
-from models.windows import Span, Window
+from models.panes.view import PanesExpired, View
+from models.panes.windows import Span, Window
 
 #: The usual course is told from at most so many complete periods before, and from no fewer than the least.
 MOST_PERIODS, LEAST_PERIODS = 6, 3

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from models.calendar import epoch_ms, iso
-from models.panes import TOTAL
+from models.panes.store import TOTAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from models.kpis.first import until
 from models.kpis.odds import OVERALL, rates, stage_odds
 from models.kpis.terms import Number, Rate, Untold
 from models.measures import BY_NAME
-from models.panes import TOTAL
-from models.view import View
-from models.windows import Span, Window
+from models.panes.store import TOTAL
+from models.panes.view import View
+from models.panes.windows import Span, Window
 
 _NONE: Mapping[int, int] = {}
 _BY_DAY = frozenset(name for name, (_, measure) in BY_NAME.items() if measure.finest is Grain.DAY)

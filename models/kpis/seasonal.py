@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from models.calendar import Calendar, Grain, iso
 from models.kpis.reading import Reading
-from models.windows import Window
+from models.panes.windows import Window
 
 #: Below so many earlier forecasts nothing is said.
 LEAST = 8

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from models.calendar import Grain
 from models.kpis.survival import Stay, quantiles
-from models.view import View
-from models.windows import Span, Window
+from models.panes.view import View
+from models.panes.windows import Span, Window
 
 QUANTILES = (0.5, 0.75, 0.9, 0.95)
 #: Below so many stays that ended nobody knows what is usual.

@@ -54,10 +54,6 @@ class Curve:
         """P(it closes, won or lost, within so many days), at most the last edge's."""
         return _between(days, _KNOTS, self.closed)
 
-    def distribution(self) -> Vector:
-        """P(closed by each edge | it closes): the cumulative distribution at 0 and at every edge."""
-        return np.array(self.closed) / max(self.closed[-1], 1e-12)
-
     def place(self, days: float) -> float:
         """Return the rank of a time to close among those expected (its probability integral transform), 0 to 1."""
         return self.closes_within(days) / max(self.closed[-1], 1e-12)

@@ -148,7 +148,7 @@ def snapshot(example: Example, names: tuple[str, ...]) -> Snapshot:
     return Snapshot(example.at, features(example.x, names), said, example.learnt, example.instalment, example.judged, history)
 
 
-class Scribe:
+class ExampleWriter:
     """Writes the examples of one model's entities, and moves their questions on as the model itself would."""
 
     def __init__(self, model: str, fingerprint: str) -> None:

@@ -11,12 +11,12 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from models.business import Business
+from models.entities.entity_log import Entry
 from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
 from models.folds.deals import CREATED, DELETED, LOST, MERGED, REOPENED, STAGE, UPDATED, WON
 from models.folds.leads import CONTACTED, CONVERTED, DISQUALIFIED, MQL, SQL
-from models.history import Entry
 from models.learners import features, lead_features
 from models.learners.deal_model import DealModel
 from models.learners.features import DealPast, Feature, Features
@@ -158,7 +158,7 @@ _OPENS = frozenset({CREATED, CONTACTED, MQL, SQL})
 
 
 class KnowSteps:
-    """Steps through the facts of one kind of entity (:class:`models.history.Steps`); nothing is booked."""
+    """Steps through the facts of one kind of entity (:class:`models.entities.entity_log.Steps`); nothing is booked."""
 
     __slots__ = ("_business", "_kind")
 

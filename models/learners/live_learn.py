@@ -24,7 +24,7 @@ from models.learners.examples import Command, Example
 from models.learners.features import DAY_MS
 from models.learners.hazard import Lesson
 from models.learners.live_kinds import KINDS, Kind
-from models.learners.live_model import FORMAT, Bulletin, Champion, Floor, checked, checked_floor
+from models.learners.live_model import FORMAT, Baseline, Champion, ModelRelease, checked, checked_floor
 from models.learners.snapshot import SnapshotRefused, dump
 
 #: Judged answers that the running measures look at, and how many share a row.
@@ -58,14 +58,14 @@ class Judged(msgspec.Struct, array_like=True):
 _read_judged = msgspec.json.Decoder(list[tuple[int, Judged]]).decode
 
 
-class Pupil:
+class Trainer:
     """One kind's model, its floor, and their school report."""
 
     def __init__(self, kind: Kind, start: bytes | None = None) -> None:
         """``start`` is the document of a model to begin with, where nothing has been learnt; refused ones are said."""
         self.kind = kind
         self.model: DealModel = kind.fresh_model()
-        self.floor = Floor()
+        self.floor = Baseline()
         self.learnt: Counter[str] = Counter()  # examples by kind
         self.refused: Counter[str] = Counter()  # examples that could not be learnt, by reason
         self.version = 0
@@ -87,7 +87,7 @@ class Pupil:
 
     def begin(self, document: bytes | None, why: str) -> None:
         """Begin anew, or from a document; one that cannot be used begins anew and says so."""
-        self.model, self.floor = self.kind.fresh_model(), Floor()
+        self.model, self.floor = self.kind.fresh_model(), Baseline()
         self.judged.clear()
         self.fresh_rows |= set(range(JUDGED // JUDGED_ROW))
         self.points, self.drifts, self.labels, self.champion = [], [], 0, "model"
@@ -310,7 +310,7 @@ class Pupil:
             return None
         self.published_at, self.published_lessons, self.published_version = now, lessons, self.version
         self.changed = True
-        found = Bulletin(
+        found = ModelRelease(
             format=FORMAT,
             model=self.kind.model,
             version=self.version,
@@ -334,7 +334,7 @@ class LearnModels:
     def __init__(self, partitions: int, interval: int = 60_000, start: Mapping[str, bytes] | None = None) -> None:
         """``partitions`` is to how many a bulletin goes, ``interval`` (ms) the least time between two of one model."""
         start = start or {}
-        self.pupils = {name: Pupil(kind, start.get(name)) for name, kind in KINDS.items()}
+        self.pupils = {name: Trainer(kind, start.get(name)) for name, kind in KINDS.items()}
         self.outcomes: Counter[tuple[str, str]] = Counter()  # (model, learnt | duplicate | why not)
         self.faults = Faults()
         self._partitions = partitions

@@ -22,7 +22,7 @@ FLOOR_CATEGORY = "stage"
 Champion = Literal["model", "floor"]
 
 
-class Bulletin(msgspec.Struct, kw_only=True):
+class ModelRelease(msgspec.Struct, kw_only=True):
     """One record of ``model-snapshots``; its key is the model's name. ``at`` in epoch ms."""
 
     format: int
@@ -36,10 +36,10 @@ class Bulletin(msgspec.Struct, kw_only=True):
     floor: msgspec.Raw
 
 
-_decode = msgspec.json.Decoder(Bulletin).decode
+_decode = msgspec.json.Decoder(ModelRelease).decode
 
 
-def read_bulletin(value: bytes | None) -> Bulletin:
+def read_bulletin(value: bytes | None) -> ModelRelease:
     """Return the bulletin of a record.
 
     Raises:
@@ -54,7 +54,7 @@ def read_bulletin(value: bytes | None) -> Bulletin:
     return found
 
 
-class Floor:
+class Baseline:
     """The life table alone: what became of entities in the same stage. No weights, no corrections; what a model has to beat."""
 
     def __init__(self, hazard: Hazard | None = None) -> None:
@@ -104,17 +104,17 @@ def checked(document: bytes, categories: Sequence[str], numbers: Sequence[str]) 
     return model
 
 
-def checked_floor(document: bytes) -> Floor:
+def checked_floor(document: bytes) -> Baseline:
     """Return the floor of a document.
 
     Raises:
         SnapshotRefused: for one that is no such life table.
     """
-    return Floor(checked(document, [FLOOR_CATEGORY], []).hazard)
+    return Baseline(checked(document, [FLOOR_CATEGORY], []).hazard)
 
 
 @lru_cache(maxsize=6)
-def answering(document: bytes, floor: bytes, categories: tuple[str, ...], numbers: tuple[str, ...]) -> tuple[DealModel, Floor]:
+def answering(document: bytes, floor: bytes, categories: tuple[str, ...], numbers: tuple[str, ...]) -> tuple[DealModel, Baseline]:
     """Return model and floor of a bulletin, to be asked only: the partitions of a process share one copy of each.
 
     Raises:

@@ -18,25 +18,25 @@ import orjson
 
 from models.business import Business
 from models.calendar import MINUTE_MS, iso
-from models.entities import Entities
+from models.entities.entity_log import EntityLog, LogFolder, TooLate
+from models.entities.store import Entities
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
-from models.history import Histories, Story, TooLate
 from models.learners import examples, words
 from models.learners.deal_model import HORIZON, DealModel, Prediction
 from models.learners.evaluation import AGES
-from models.learners.examples import Kept, Scribe
+from models.learners.examples import ExampleWriter, Kept
 from models.learners.features import DAY_MS, SEASON_MS, Features
 from models.learners.live_kinds import Kind, KnowSteps
-from models.learners.live_model import Bulletin, Floor, answering, read_bulletin
+from models.learners.live_model import Baseline, ModelRelease, answering, read_bulletin
 from models.learners.snapshot import SnapshotRefused
 from models.measures import MEASURES
 from models.money import UnknownRate
-from models.panes import Panes
-from models.segments import Segments
+from models.panes.segments import Segments
+from models.panes.store import Panes
 
 #: An open entity is asked about anew when it was last so long ago (ms), whatever happens.
 REFRESH = DAY_MS
@@ -85,7 +85,7 @@ class Tracked:
 
     __slots__ = ("aged", "hold", "kept", "level", "points", "said", "story", "wake")
 
-    def __init__(self, story: Story[Any]) -> None:
+    def __init__(self, story: EntityLog[Any]) -> None:
         self.story = story
         self.wake = 0
         self.kept: list[Kept] = []
@@ -122,7 +122,7 @@ class PredictPartition:
         self.skipped = 0  # questions not asked, as there was no time for them
         self.refused = ""  # why the last bulletin could not be used
         self.faults = Faults()
-        self.bulletin: Bulletin | None = None
+        self.bulletin: ModelRelease | None = None
         self._home = home
         # Half for questions that are learnt from, half for answers: neither may keep the other from having its turn.
         self._asks = None if asks is None else max(asks // 2, 1)
@@ -130,8 +130,8 @@ class PredictPartition:
         self._watermark = self._arrival = 0
         self._names = kind.names
         self._features = (*kind.categories, *kind.numbers)
-        self._scribe = Scribe(kind.model, kind.fingerprint)
-        self._histories: Histories[Any] = Histories(KnowSteps(kind, business), kind.present)
+        self._scribe = ExampleWriter(kind.model, kind.fingerprint)
+        self._histories: LogFolder[Any] = LogFolder(KnowSteps(kind, business), kind.present)
         self._read_row = msgspec.json.Decoder(_Row).decode
         self.entities: Entities[Tracked] = Entities(self._decode, self._encode)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in kind.topics}
@@ -149,7 +149,7 @@ class PredictPartition:
         self._touched = False
         self._swept_day = 0
         self._model: DealModel = kind.fresh_model()
-        self._floor = Floor()
+        self._floor = Baseline()
 
     # -- the engine's side ---------------------------------------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class PredictPartition:
                 self._outputs.append(Output("dead-letters", letter.id.encode(), letter.encode()))
 
     def _set_back(self, now: int) -> None:
-        """Time had run ahead (see :class:`models.partition.EntityPartition`): open entities are asked about anew."""
+        """Time had run ahead (see :class:`models.folds.partition.EntityPartition`): open entities are asked about anew."""
         self.time, self._watermark, self._arrival = min(self.time, now), min(self._watermark, now), min(self._arrival, now)
         self.start = min(self.start, now)
         self._refreshing = list(self._open)
@@ -274,7 +274,7 @@ class PredictPartition:
             self.outcomes[str(Reason.TOO_LARGE)] += len(self.entities.put_back_larger(LARGEST_ROW))
             return self.entities.changes()
 
-    def follow(self, model: DealModel, floor: Floor) -> None:
+    def follow(self, model: DealModel, floor: Baseline) -> None:
         """Ask this model from now on, without a bulletin: who learns and who asks are in one hand."""
         self._model, self._floor = model, floor
 
@@ -449,7 +449,7 @@ class PredictPartition:
         self._retire(key, tracked)
         return "applied"
 
-    def _status(self, story: Story[Any]) -> tuple[str, int]:
+    def _status(self, story: EntityLog[Any]) -> tuple[str, int]:
         if story.void:
             return "gone", 0
         if not story.log and story.base is None:
@@ -558,7 +558,7 @@ class PredictPartition:
     def _document(self, key: str, tracked: Tracked, at: int) -> tuple[dict[str, Any], float]:
         x = self._x(tracked, at)
         floor = self.bulletin is not None and self.bulletin.champion == "floor"
-        speaker: DealModel | Floor = self._floor if floor else self._model
+        speaker: DealModel | Baseline = self._floor if floor else self._model
         said: Prediction = speaker.predict_one(x)
         told = words.explain(speaker.hazard.terms(x), x, self._features)
         before = [win for when, win in tracked.points if when <= at - DAY_MS]

@@ -22,7 +22,6 @@ class Scene:
         """By how much the life of leads, deals and customers is faster than real time."""
         self._counts: dict[str, int] = {}
         self._seed = seed
-        self._source_weights = [source.weight for source in SOURCES]
         self._web = [source for source in SOURCES if source.on_the_web]
         self._web_weights = [source.weight for source in self._web]
         self._offline = [source for source in SOURCES if not source.on_the_web]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from models.calendar import iso
 from models.events.refused import Reason
 from models.events.scalars import TEXT_LENGTH, has_control, shown
-from stream.sites import SiteSettings
+from stream.config.tracker_settings import SiteSettings
 from stream.sources.crm.base import Item, Unusable, checked
 from stream.sources.crm.body import parse
 from stream.sources.crm.values import email_hash, event_id, identifier

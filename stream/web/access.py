@@ -21,12 +21,12 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from stream.networks import address_of, client_of, within
-from stream.options import wall_clock
-from stream.quiet import RateLimit
-from stream.web.body import Bodies, NotRead
+from stream.config.networks import address_of, client_of, within
+from stream.config.web_settings import WebSettings
+from stream.engine.client_logs import RateLimit
+from stream.engine.options import wall_clock
+from stream.ingest.body import Bodies, NotRead
 from stream.web.operators import Operator, Operators, Throttled, bearer, digest_of
-from stream.web_settings import WebSettings
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())

@@ -19,8 +19,8 @@ from fastapi import APIRouter, Request, Response
 
 from alert_rules.links import SILENCE, Link, LinkError, Links
 from models.calendar import iso
-from stream.options import wall_clock
-from stream.web.body import Bodies, NotRead
+from stream.engine.options import wall_clock
+from stream.ingest.body import Bodies, NotRead
 
 log = logging.getLogger(__name__)
 

@@ -1,22 +1,19 @@
-"""Which alerts stand, as a process that does not evaluate them can tell from the topic ``alerts``?"""
+"""Which alerts stand, as a process that does not evaluate them can tell from the topic ``alert-states``?"""
 
 import heapq
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
 
+from alert_rules.alert_states import TOPIC
 from alert_rules.evaluator import LISTED
 from models.fold import Changes, Record
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 
-#: What is shown of a transition; ``state`` and the words are put together below.
-_SAME = (
-    *("rule", "kpi", "window", "segment", "severity", "since", "fired", "value", "sample", "at"),
-    *("unit", "currency", "threshold", "threshold_unit", "direction", "runbook", "explanation"),
-)
 _RANK = {"firing": 0, "recovering": 1, "pending": 2}
 _GRAVITY = {"critical": 0}
+_NEEDED = {"id", "state", "severity", "since"}
 
 
 class AlertBoard:
@@ -30,7 +27,7 @@ class AlertBoard:
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it; at each assignment it begins anew."""
-        return FoldSpec(name="show-alerts", topics=("alerts",), make=lambda _: Standing(self._show), lane="show", replayed=True)
+        return FoldSpec(name="show-alerts", topics=(TOPIC,), make=lambda _: Standing(self._show), lane="show", replayed=True)
 
     def _show(self, standing: "Standing") -> None:
         self._shown = standing
@@ -51,7 +48,7 @@ class AlertBoard:
 
 
 class Standing:
-    """The last transition of each incident that has not ended (a :class:`models.fold.PartitionFold`, replayed)."""
+    """The state of each incident that has not ended, as the topic has it (a :class:`models.fold.PartitionFold`, replayed)."""
 
     def __init__(self, show: Callable[["Standing"], None]) -> None:
         """``show`` is given this once the topic has been read to its end."""
@@ -66,40 +63,17 @@ class Standing:
         self._show(self)
 
     def fold(self, records: Sequence[Record]) -> None:
-        """Take transitions and acknowledgements; what is something else (results of notifications) is passed over."""
+        """Take what an incident has become; what is no state of one is passed over."""
         for record in records:
+            incident = (record.key or b"").decode(errors="replace")
             try:
                 found = orjson.loads(record.value or b"null")
-                match found["type"]:
-                    case "transition":
-                        self._transition(found)
-                    case "act" if found["act"] in ("ack", "unack"):
-                        self._acknowledge(found)
-            except (ValueError, KeyError, TypeError):
-                # The worker that folds this topic makes the dead letter; one is enough.
+            except ValueError:
                 continue
-
-    def _transition(self, found: Mapping[str, Any]) -> None:
-        after, incident = str(found["state"]["after"]), str(found["incident"])
-        words = found.get("message") or {}
-        shown = {"id": incident, **{name: found.get(name) for name in _SAME}, "state": after}
-        title = words.get("title") or found["rule"]
-        shown |= {"title": title, "summary": str(words.get("text") or title).split("\n", 1)[0]}
-        before = self.open.pop(incident, None)
-        if after == "inactive":
-            return
-        graver = before is not None and shown["severity"] == "critical" != before["severity"]
-        # A warning was taken care of; that it became critical is another matter.
-        shown["acknowledged"] = None if before is None or graver else before["acknowledged"]
-        self.open[incident] = shown
-
-    def _acknowledge(self, found: Mapping[str, Any]) -> None:
-        known = self.open.get(str(found["incident"]))
-        if known is not None:
-            taken = found["act"] == "ack"
-            # A new one: who was given the old one keeps what it said.
-            known = {**known, "acknowledged": {"by": str(found["by"]), "at": str(found["at"])} if taken else None}
-            self.open[known["id"]] = known
+            if found is None:
+                self.open.pop(incident, None)
+            elif isinstance(found, dict) and found.keys() >= _NEEDED and found["id"] == incident:
+                self.open[incident] = found
 
     def tick(self, now: int) -> None:
         """Nothing here depends on the clock."""

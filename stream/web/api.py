@@ -10,9 +10,9 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from models.kpis.entry import Kpi
-from models.panes import TOTAL
-from models.windows import DEFAULT_WINDOWS
-from stream.web.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
+from models.panes.store import TOTAL
+from models.panes.windows import DEFAULT_WINDOWS
+from stream.readings.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
 from stream.web.context import Context, context
 
 router = APIRouter(prefix="/api")

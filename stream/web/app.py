@@ -8,9 +8,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
 from models.calendar import iso
-from stream.settings import Settings
+from stream.config.settings import Settings
+from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownName
 from stream.web import api, page
-from stream.web.board import WINDOWS, Board, Reading, Unavailable, UnknownName
 from stream.web.context import Context, context
 from stream.web.health import Health
 from stream.web.live import Full, Live

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from fastapi import Request
 
-from stream.settings import BusinessSettings
-from stream.web.board import Board, Reading, Unavailable
+from stream.config.settings import BusinessSettings
+from stream.readings.board import Board, Reading, Unavailable
 from stream.web.health import Health, judge
 from stream.web.live import Live
 
@@ -53,7 +53,7 @@ class Context:
     async def answer(self, ask: Callable[[Board], Awaitable[Sequence[Reading]]]) -> tuple[Sequence[Reading], str]:
         """Return what a board answers, and from what it does: ``view``, or ``cache`` where that is not whole.
 
-        Raise :class:`~stream.web.board.Unavailable` where neither can give a whole answer.
+        Raise :class:`~stream.readings.board.Unavailable` where neither can give a whole answer.
         """
         board = self.board()
         if board is self.live_board:

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import APIRouter, Request, Response
 
-from stream.publisher import NoTopic, address
+from stream.engine.publisher import NoTopic, address
+from stream.ingest.body import Bodies, NotRead
 from stream.web.api import to_json
-from stream.web.body import Bodies, NotRead
 from stream.web.operate import Operations, Refusal, refused
 
 #: Bytes and lines of one request.

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from stream.waiting import end, happens
+from stream.engine.waiting import end, happens
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from fastapi import APIRouter, Request, Response
 from alert_rules import durations
 from alert_rules.stages.silence import Silence, decode, encode
 from models.calendar import DAY_MS, epoch_ms, iso
-from stream.options import wall_clock
+from stream.engine.options import wall_clock
+from stream.ingest.body import Bodies, NotRead
 from stream.web.api import to_json
-from stream.web.body import Bodies, NotRead
 from stream.web.operators import Operators, Throttled, bearer
 
 _BODY = 16_384

@@ -8,10 +8,10 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from stream.options import wall_clock
-from stream.quiet import RateLimit
-from stream.web.bucket import Clients
-from stream.web_settings import OperatorSettings
+from stream.config.web_settings import OperatorSettings
+from stream.engine.client_logs import RateLimit
+from stream.engine.options import wall_clock
+from stream.ingest.token_bucket import Clients
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())

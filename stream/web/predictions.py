@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 
 from models.calendar import iso
 from models.fold import Changes, Record
-from stream.options import FoldSpec
+from stream.engine.options import FoldSpec
 from stream.web.api import to_json
 
 Entity = Literal["deal", "lead"]

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from models.calendar import iso
-from stream.options import EngineOptions
+from stream.engine.options import EngineOptions
 
 log = logging.getLogger(__name__)
 

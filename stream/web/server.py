@@ -10,7 +10,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from stream.waiting import settle
+from stream.engine.waiting import settle
 from stream.web import wire
 from stream.web.standby import Standby
 

@@ -16,10 +16,10 @@ from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.notifiers.http import HttpNotifier
 from alert_rules.alerting import everything_to
-from stream.app import Engine
-from stream.embedded import EmbeddedBroker
-from stream.options import EAGER, EngineOptions
-from stream.topics import create, declared
+from stream.engine.app import Engine
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EAGER, EngineOptions
+from stream.engine.topics import create, declared
 from tests.agents.doubles import Receiver, receiver
 from tests.alert_rules.readings import reading, rule
 

@@ -27,7 +27,7 @@ from alert_rules.delivery import Action, Delivery
 from alert_rules.evaluator import EvaluateAlerts
 from alert_rules.links import LinkKey, Links
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery
 from tests.alert_rules.readings import reading, records, rule
 from tests.browser import browser

@@ -4,7 +4,7 @@ from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from alert_rules.alerting import everything_to
-from models.roll import Wanted
+from models.kpis.roll_kpis import Wanted
 from tests.alert_rules.readings import rule
 
 

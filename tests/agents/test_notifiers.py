@@ -29,8 +29,8 @@ from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, T
 from alert_rules.outbox import DeliverNotifications
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
 from models.events.dead_letter import decode
+from stream.config.settings import ReceiverSettings
 from stream.metrics import Metrics
-from stream.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery, raw, receiver
 from tests.alert_rules.readings import records
 

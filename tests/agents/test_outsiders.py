@@ -30,10 +30,10 @@ from alert_rules.watch import WatchEntities
 from models.calendar import HOUR_MS
 from models.events.scalars import clean_text
 from models.fold import Record
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
 from tests.agents.doubles import delivery
 from tests.alert_rules.test_watch import NOW, lead
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 HOSTILE = {
     "a link": "PAY NOW https://evil.example",

@@ -13,12 +13,12 @@ from models.business import Business
 from models.calendar import DAY_MS, iso
 from models.kpis.catalogue import UnknownName
 from models.kpis.reading import Reading
-from models.windows import Window
-from stream.app import Engine
-from stream.catalogue import load_catalogue
-from stream.embedded import EmbeddedBroker
-from stream.options import EngineOptions, FoldSpec
-from stream.topics import declared, partition_for
+from models.panes.windows import Window
+from stream.config.kpi_files import load_catalogue
+from stream.engine.app import Engine
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.topics import declared, partition_for
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z
 PARTITIONS = 4

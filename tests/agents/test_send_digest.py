@@ -11,12 +11,12 @@ from alert_rules.plan import Alerting, Digest
 from alert_rules.stages.route import Route
 from models.calendar import epoch_ms
 from models.kpis.reading import Reading
-from stream.app import Engine
-from stream.catalogue import load_catalogue
-from stream.embedded import EmbeddedBroker
-from stream.history import History
-from stream.options import EAGER, EngineOptions
-from stream.topics import declared
+from stream.config.kpi_files import load_catalogue
+from stream.engine.app import Engine
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EAGER, EngineOptions
+from stream.engine.topic_tail import TopicTail
+from stream.engine.topics import declared
 
 PLAN = Alerting(Route("{}", (), ("mail",)), digest=Digest(("mail",), kpis=("revenue",)))
 
@@ -43,7 +43,7 @@ async def test_once_a_day_though_the_worker_is_another_one_each_time() -> None:
             return found
 
         broker.create(declared(options, [spec()]))
-        history = History(options, "outbox")
+        history = TopicTail(options, "outbox")
 
         async def worker(*moments: int) -> list[dict[str, Any]]:
             """Run a worker through some moments; return what there is on the outbox then."""

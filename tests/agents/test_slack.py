@@ -22,7 +22,7 @@ from alert_rules.delivery import Action
 from alert_rules.links import LinkKey, Links
 from alert_rules.outbox import DeliverNotifications
 from alert_rules.outcome import Rejected, Retry, Sent
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery, receiver
 from tests.agents.slack_api import Slack, complaints, slack_api, texts
 from tests.alert_rules.readings import records

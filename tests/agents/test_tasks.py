@@ -13,7 +13,7 @@ from agents.notifiers.apprise import AppriseNotifier
 from agents.notifiers.task import AsanaNotifier, MondayNotifier, TaskNotifier, TrelloNotifier
 from alert_rules.delivery import Action
 from alert_rules.outcome import Outcome, Rejected, Retry, Sent
-from stream.settings import ReceiverSettings
+from stream.config.settings import ReceiverSettings
 from tests.agents.doubles import ALERT, delivery, receiver
 
 FIRED = replace(delivery(), actions=(Action("ack", "Acknowledge", "https://v.example/act/x", "x"),))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from alert_rules.evaluator import EvaluateAlerts
 from models.calendar import iso
 from models.fold import Output, Record
-from models.roll import Wanted
+from models.kpis.roll_kpis import Wanted
 from tests.alert_rules.readings import BASE, reading, records, rule
 
 RULE = rule(**{"for": 0})

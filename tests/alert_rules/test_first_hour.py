@@ -12,10 +12,10 @@ from alert_rules.plan import by_rule
 from alert_rules.watch import PAUSE_MS, WatchEntities
 from models.calendar import DAY_MS
 from models.fold import Output, Record
-from models.states import LEAD_STATES, LeadState
-from stream.catalogue import load_catalogue
+from models.folds.entity_snapshots import LEAD_STATES, LeadState
+from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.test_watch import NOW
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 DAYS, A_DAY = 181, 2
 

@@ -14,11 +14,11 @@ from alert_rules.watch import WatchEntities
 from alert_rules.wording import number
 from models.calendar import HOUR_MS, epoch_ms
 from models.fold import Record
+from models.folds.entity_snapshots import LEAD_STATES, LeadState
 from models.owners import Owner, Owners
-from models.states import LEAD_STATES, LeadState
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import reading, rule
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 RULE = rule(summary="Win rate from {source} is {value:.0%} ({numerator:d} of {denominator:d}), below {threshold:.0%}")
 

@@ -22,11 +22,11 @@ from models.beats import BEATS
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, calendar, epoch_ms
 from models.fold import Output, PartitionFold, Record
-from models.partition import EntityPartition
-from stream.catalogue import load_catalogue
+from models.folds.partition import EntityPartition
+from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import reading, records
 from tests.alert_rules.readings import rule as kpi_rule
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 MONDAY = epoch_ms(datetime(2026, 3, 2, tzinfo=UTC))
 KNOWN = Known({}, intervals=usual("UTC"))

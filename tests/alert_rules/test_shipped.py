@@ -17,9 +17,9 @@ from alert_rules.rule import Moment, Rule, Timeline
 from alert_rules.timeline import run
 from models.calendar import MINUTE_MS
 from models.kpis.reading import Reading
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import rule
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 ROOT = Path(__file__).parents[2]
 RULES = load_rules(load_catalogue())

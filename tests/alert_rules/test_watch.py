@@ -20,7 +20,7 @@ from alert_rules.stages.worktime import reach, worked
 from alert_rules.watch import AT_ONCE, LIMITS, PREDICTIONS, WatchEntities
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, epoch_ms
 from models.fold import Output, PartitionFold, Record, Row
-from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState
+from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, DealState, LeadState
 
 NOW = epoch_ms(datetime(2026, 3, 2, 9, tzinfo=UTC))  # a Monday
 KNOWN = Known({}, intervals=usual("UTC"))

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stream.catalogue import load_catalogue
-from stream.settings import Settings, load
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import Settings, load
 from tests.tools import program
 from vigie.routes import load_alerting
-from vigie.rules import load_rules
+from vigie.rule_files import load_rules
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stream.config.settings import load
 from stream.metrics import Metrics
-from stream.settings import load
 from stream.web.app import build_web
 from stream.web.server import serve
 from tests.stream.demo import Company

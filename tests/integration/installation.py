@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from typer.testing import CliRunner
 
 from models.calendar import iso
-from stream.options import wall_clock
+from stream.engine.options import wall_clock
 from tests.tools import free_port
 from vigie.__main__ import app
 
@@ -52,6 +52,7 @@ class Installation:
             "VIGIE_KAFKA__SESSION_TIMEOUT": "6s",
             "VIGIE_CHECKPOINT_INTERVAL": "100ms",
             "VIGIE_INSTANCE": "w0",
+            "VIGIE_DATA_DIR": str(directory / "data"),
         }
         self.set(**settings)
 

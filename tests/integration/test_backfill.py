@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from models.calendar import DAY_MS
-from stream.options import wall_clock
+from stream.engine.options import wall_clock
 from tests.integration.installation import Installation
 from tests.kafka_broker import KafkaBroker
 from tests.stream.sources.backfill import worlds as w

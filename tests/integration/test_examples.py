@@ -16,9 +16,9 @@ from models.business import Business
 from models.calendar import iso
 from models.events.catalogue import TOPIC_OF
 from models.fold import Record
-from models.partition import EntityPartition
-from stream.options import wall_clock
-from stream.topics import partition_for
+from models.folds.partition import EntityPartition
+from stream.engine.options import wall_clock
+from stream.engine.topics import partition_for
 from tests.integration.installation import Installation, event
 from tests.kafka_broker import KafkaBroker
 

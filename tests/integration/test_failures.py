@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from models.calendar import iso
-from stream.options import wall_clock
+from stream.engine.options import wall_clock
 from tests.integration.installation import Installation, Worker, event, until
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import Redis

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bench.tell import RULE
 from models.calendar import iso
-from stream.options import wall_clock
+from stream.engine.options import wall_clock
 from tests.agents.doubles import Receiver, receiver
 from tests.integration.installation import Installation, Worker, event, until
 from tests.kafka_broker import KafkaBroker

@@ -12,7 +12,7 @@ import pytest
 
 from models.calendar import iso
 from models.events.refused import Reason
-from stream.options import wall_clock
+from stream.engine.options import wall_clock
 from tests.integration.installation import Installation, event, until
 from tests.kafka_broker import KafkaBroker
 
@@ -166,8 +166,8 @@ def test_every_bad_record_ends_as_a_dead_letter_and_can_be_sent_again(created: I
     site = created
     bad = bad_records()
     good = [event("deal.won", f"good{i}", f"d{i}", now(), amount="10.00", currency="EUR") for i in range(len(bad))]
-    # A duplicate id with another content. The rule (models/history.py): the later by time, then by content, stands, whichever
-    # came first; so it replaces the first one here, and when the first one comes again that is a duplicate.
+    # A duplicate id with another content. The rule (models/entities/entity_log.py): the later by time, then by content,
+    # stands, whichever came first; so it replaces the first one here, and when the first one comes again that is a duplicate.
     other = good[0] | {"data": {"amount": "999.00", "currency": "EUR"}}
     records: list[tuple[str, bytes, bytes, int | None]] = []
     for i, (value, _) in enumerate(bad.values()):

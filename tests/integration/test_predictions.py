@@ -11,14 +11,15 @@ from typer.testing import CliRunner
 
 from bench.learning import committed, learner, status
 from models.learners.evaluation import DealEvaluation
-from stream.settings import load
+from stream.config.settings import load
 from tests.integration.installation import Installation, Worker, until
 from tests.kafka_broker import KafkaBroker
 from tests.models.learners.live import BEGIN, event
 from tests.models.learners.test_live import jittered
 from vigie.__main__ import app
 from vigie.publish import lines, progress_bar
-from vigie.replay import Request, replaying
+from vigie.replay import replaying
+from vigie.stops import Request
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from models.calendar import iso
-from stream.options import wall_clock
+from stream.engine.options import wall_clock
 from tests.integration.installation import Installation, Worker, event, until
 from tests.kafka_broker import KafkaBroker, free_port
 from tests.stream.sources.crm import senders

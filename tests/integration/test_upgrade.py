@@ -9,9 +9,9 @@ import pytest
 
 from models.business import Business
 from models.calendar import iso
-from models.partition import EntityPartition
-from stream.options import wall_clock
-from stream.topics import partition_for
+from models.folds.partition import EntityPartition
+from stream.engine.options import wall_clock
+from stream.engine.topics import partition_for
 from tests.integration.installation import Installation, Worker, event, until
 from tests.kafka_broker import KafkaBroker
 from tests.models.test_evolve import without

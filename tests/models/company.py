@@ -11,12 +11,12 @@ from models.business import Business
 from models.calendar import epoch_ms, iso
 from models.events.catalogue import TOPIC_OF
 from models.fold import Record
+from models.folds.partition import EntityPartition
 from models.kpis.catalogue import Catalogue
 from models.kpis.reading import Reading
 from models.kpis.targets import Targets
-from models.partition import EntityPartition
-from models.view import View
-from stream.catalogue import load_catalogue
+from models.panes.view import View
+from stream.config.kpi_files import load_catalogue
 
 CATALOGUE = load_catalogue()
 

@@ -4,8 +4,8 @@ from itertools import islice
 
 import pytest
 
-from models.boundaries import boundaries
 from models.calendar import Calendar, iso
+from models.panes.boundaries import boundaries
 
 PARIS = Calendar("Europe/Paris")
 MARCH_27 = 1_774_609_200_000  # 2026-03-27T11:00Z

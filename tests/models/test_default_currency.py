@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from models.business import Business
+from models.folds.entity_snapshots import decode_deal
+from models.folds.partition import EntityPartition
 from models.money import Rates
-from models.partition import EntityPartition
-from models.states import decode_deal
 from tests.models.test_partition import EVER, T0, event, record
 
 DAY = 86_400_000

@@ -11,12 +11,12 @@ from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Grain, calendar, epoch_ms
 from models.fold import Record
 from models.kpis.reading import Reading
+from models.kpis.roll_kpis import RollKpis, Wanted
 from models.kpis.seasonal import bucket, compare
 from models.kpis.targets import Target, Targets
-from models.roll import RollKpis, Wanted
-from models.view import View
-from models.windows import Window
-from stream.catalogue import load_catalogue
+from models.panes.view import View
+from models.panes.windows import Window
+from stream.config.kpi_files import load_catalogue
 
 CATALOGUE = load_catalogue()
 ZONE = "Europe/Paris"

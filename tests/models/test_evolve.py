@@ -13,17 +13,16 @@ from hypothesis import strategies as st
 
 from alert_rules.condition import VALUE, Condition, measured
 from alert_rules.condition import Kind as ConditionKind
-from models import evolve, panes
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS, iso
 from models.folds.deals import DealSteps
+from models.folds.partition import EntityPartition
 from models.kpis.reading import Reading
-from models.measures import LOGGED, MEASURES, RULES, UNLOGGED
+from models.measures import LOGGED, MEASURES, RENAMED, RULES, UNLOGGED
 from models.money import Rates
-from models.partition import EntityPartition
-from models.view import View
-from models.windows import Window
-from stream.catalogue import load_catalogue
+from models.panes.view import View
+from models.panes.windows import Window
+from stream.config.kpi_files import load_catalogue
 from tests.models.test_partition import BUSINESS, MAKERS, T0, event, record
 
 Rows = dict[bytes, bytes]
@@ -179,7 +178,7 @@ def test_other_rules_are_as_if_they_had_always_been(
         kept = Kept(fold)
         kept.take(events[:cut])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.partition._RAISED", 1)
+        patch.setattr("models.folds.partition._RAISED", 1)
         rows = without(kept.rows, MEASURES[fold][-1].name, "leads_answered", "stage_lengths") if added else kept.rows
         kept = Kept(fold, rows)
         kept.take(events[cut:then])
@@ -206,7 +205,7 @@ def test_what_a_fault_takes_back_is_brought_up_again(fold: str, monkeypatch: pyt
     later = events[60:]
     kind = later[0]["type"].partition(".")[0]
     bad = [event(f"{kind}.updated", e["subject"], T0 + DAY_MS, f"bad{i}", owner="bad") for i, e in enumerate(later[:4])]
-    monkeypatch.setattr("models.partition._RAISED", 1)
+    monkeypatch.setattr("models.folds.partition._RAISED", 1)
     kept = Kept(fold, kept.rows)
     note = type(kept.partition._keeper).note  # type: ignore[attr-defined]
 
@@ -248,7 +247,7 @@ def test_what_is_to_be_forgotten_is_brought_up_first() -> None:
         kept.take([event("deal.updated", f"d{i}", T0, f"e{i}", amount="5") for i in range(3)])
         kept.take([event("deal.created", "new", T0 + 200 * DAY_MS, "new")])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("models.partition._RAISED", 1)
+        patch.setattr("models.folds.partition._RAISED", 1)
         kept = Kept("deals", kept.rows, business).settled()
     kept.take([event("deal.updated", "new", T0 + 201 * DAY_MS, "newer")])
     levels = kept.panes["Pa:0:total"]
@@ -269,7 +268,7 @@ def test_values_that_stayed_other_have_a_name_under_a_greater_limit() -> None:
 @pytest.mark.parametrize("fold", sorted(LOGGED))
 @pytest.mark.parametrize("rules", [0, 1])
 def test_bringing_up_may_be_killed_after_every_checkpoint(fold: str, rules: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.partition._RAISED", 1)  # one entity per checkpoint
+    monkeypatch.setattr("models.folds.partition._RAISED", 1)  # one entity per checkpoint
     events = MAKERS[fold](11, 80)
     whole = Kept(fold)
     whole.take(events)
@@ -364,8 +363,7 @@ def test_a_measure_with_a_new_name_keeps_its_numbers(monkeypatch: pytest.MonkeyP
     whole = Kept("deals")
     whole.take(MAKERS["deals"](3, 50))
     old = {key: value.replace(b'"deals_won"', b'"wins"') for key, value in whole.rows.items()}
-    for module in (panes, evolve):
-        monkeypatch.setitem(module.RENAMED, "wins", "deals_won")
+    monkeypatch.setitem(RENAMED, "wins", "deals_won")
     kept = Kept("deals", old).settled()
     assert kept.one.get("since", {}) == {}
     for one in (whole, kept):
@@ -447,8 +445,8 @@ def test_other_settings_are_as_if_they_had_always_been(what: str, seed: int, cou
 
 @pytest.mark.parametrize("what", ["timezone", "currency", "maturity"])
 def test_booking_anew_may_be_killed_after_every_checkpoint(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.partition._RAISED", 1)
-    monkeypatch.setattr("models.partition._CLEARED", 40)
+    monkeypatch.setattr("models.folds.partition._RAISED", 1)
+    monkeypatch.setattr("models.folds.partition._CLEARED", 40)
     fold, before, after = CHANGES[what]
     events = dollars(MAKERS[fold](8, 30))
     whole, kept = Kept(fold, business=after), Kept(fold, business=before)
@@ -476,7 +474,7 @@ def test_booking_anew_may_be_killed_after_every_checkpoint(what: str, monkeypatc
 
 
 def test_the_view_holds_nothing_of_what_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.partition._CLEARED", 40)
+    monkeypatch.setattr("models.folds.partition._CLEARED", 40)
     fold, before, after = CHANGES["timezone"]
     told: dict[bytes, bytes | None] = {}
     kept = Kept(fold, business=before)
@@ -657,7 +655,7 @@ def test_what_another_worker_does_not_count_yet_has_no_value() -> None:
 
 
 def test_what_is_being_booked_has_no_value_and_the_rest_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.partition._RAISED", 1)
+    monkeypatch.setattr("models.folds.partition._RAISED", 1)
     first = Kept("deals")
     first.take([event("deal.created", f"d{i}", T0, f"e{i}", amount="5") for i in range(4)])
     first.take([event("deal.won", f"d{i}", T0 + DAY_MS, f"w{i}") for i in range(4)])

@@ -16,10 +16,10 @@ from models.fold import Record
 from models.kpis.decompose import Pair, of_quotient, of_ratio, of_sum
 from models.kpis.explain import UNNAMED, additive, explain
 from models.kpis.reading import Reading
-from models.roll import BREACHED, RollKpis, Stand, Wanted
-from models.view import View
-from models.windows import Window
-from stream.catalogue import load_catalogue
+from models.kpis.roll_kpis import BREACHED, RollKpis, Stand, Wanted
+from models.panes.view import View
+from models.panes.windows import Window
+from stream.config.kpi_files import load_catalogue
 
 NOW = 1_795_219_200_000  # 2026-11-21T00:00:00Z
 CATALOGUE = load_catalogue()

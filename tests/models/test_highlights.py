@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS
 from models.fold import Changes, Record
-from models.highlights import KEPT_DAYS, SHOWN, Highlights, PickHighlights, kind_behind
-from models.states import DEAL_STATES, LEAD_STATES, DealState, LeadState, encode
-from stream.catalogue import load_catalogue
+from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, DealState, LeadState, encode
+from models.kpis.highlights import KEPT_DAYS, SHOWN, Highlights, PickHighlights, kind_behind
+from stream.config.kpi_files import load_catalogue
 
 NOW = 1_795_219_200_000  # 2026-11-21T00:00:00Z
 CALENDAR = Business().calendar

@@ -10,8 +10,8 @@ from models.kpis.document import markdown
 from models.kpis.entry import DIMENSIONS
 from models.kpis.reading import Reading
 from models.money import Rates
-from models.view import View
-from stream.catalogue import load_catalogue
+from models.panes.view import View
+from stream.config.kpi_files import load_catalogue
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z
 CATALOGUE = load_catalogue()

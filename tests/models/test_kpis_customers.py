@@ -8,8 +8,8 @@ import pytest
 
 from models.business import Business
 from models.money import Rates
-from models.windows import Window
-from stream.catalogue import load_catalogue
+from models.panes.windows import Window
+from stream.config.kpi_files import load_catalogue
 from tests.models.company import Company, at
 
 DAY = 86_400

@@ -4,13 +4,13 @@ from datetime import date
 
 import pytest
 
-from models.boundaries import boundaries
 from models.business import Business
 from models.calendar import calendar, iso
 from models.kpis.benchmarks import Benchmark, Benchmarks
 from models.kpis.targets import Target, Targets
-from models.windows import Window
-from stream.catalogue import load_catalogue
+from models.panes.boundaries import boundaries
+from models.panes.windows import Window
+from stream.config.kpi_files import load_catalogue
 from tests.models.company import Company, at
 
 APRIL = calendar("Europe/London", 4)

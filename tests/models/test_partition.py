@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import segments
 from models.business import Business
 from models.calendar import DAY_MS, iso
 from models.fold import LARGEST_ROW, Record
+from models.folds.partition import EntityPartition
 from models.measures import RULES
-from models.partition import EntityPartition
+from models.panes import segments
 
 T0 = 1_780_000_000_000
 EVER = 100 * 365 * DAY_MS

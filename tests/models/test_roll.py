@@ -9,10 +9,10 @@ from models.events.dead_letter import decode
 from models.fold import Changes, PartitionFold, Record
 from models.kpis.catalogue import UnknownName
 from models.kpis.reading import Reading
-from models.roll import RollKpis
-from models.view import View
-from models.windows import WindowError
-from stream.catalogue import load_catalogue
+from models.kpis.roll_kpis import RollKpis
+from models.panes.view import View
+from models.panes.windows import WindowError
+from stream.config.kpi_files import load_catalogue
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z
 CATALOGUE = load_catalogue()

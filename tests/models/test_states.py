@@ -9,9 +9,9 @@ import pytest
 from models.business import Business
 from models.calendar import DAY_MS, iso
 from models.fold import Record
+from models.folds.entity_snapshots import decode_deal, decode_lead
+from models.folds.partition import EntityPartition
 from models.measures import RULES
-from models.partition import EntityPartition
-from models.states import decode_deal, decode_lead
 
 T0 = 1_780_000_000_000
 HOUR = 3_600_000

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, iso
 from models.fold import Record
+from models.folds.partition import EntityPartition
 from models.kpis.stays import QUANTILES, Stays, is_news, usual_stays
 from models.kpis.survival import Stay, curve, quantiles
-from models.partition import EntityPartition
-from models.view import View
+from models.panes.view import View
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z
 

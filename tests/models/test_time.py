@@ -9,9 +9,9 @@ import pytest
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Grain, iso
 from models.fold import AHEAD_OF_CLOCK, PartitionFold, Record, arrival
+from models.folds.partition import EntityPartition
 from models.learners.live_kinds import KINDS
 from models.learners.live_predict import PredictPartition
-from models.partition import EntityPartition
 
 NOW = 1_780_000_000_000
 YEAR = 365 * DAY_MS

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Grain, epoch_ms
 from models.measures import DEALS, ENGAGEMENT
-from models.panes import Panes
-from models.view import PanesExpired, View
-from models.windows import Window
+from models.panes.store import Panes
+from models.panes.view import PanesExpired, View
+from models.panes.windows import Window
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z
 WINDOWS = [Window.parse(name) for name in ("1h", "24h", "7d", "30d", "90d", "day", "week", "month", "quarter")]

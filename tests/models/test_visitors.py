@@ -13,10 +13,10 @@ from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, iso
 from models.fold import Record
 from models.folds import engagement
-from models.panes import TOTAL
-from models.partition import EntityPartition
-from models.view import View
-from models.windows import Window
+from models.folds.partition import EntityPartition
+from models.panes.store import TOTAL
+from models.panes.view import View
+from models.panes.windows import Window
 
 T0 = 1_700_000_000_000
 BUSINESS = Business(timezone="Europe/Paris")

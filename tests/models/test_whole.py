@@ -14,8 +14,8 @@ from models.calendar import HOUR_MS, iso
 from models.events.catalogue import STRUCTS
 from models.events.facts import DealFacts, LeadFacts
 from models.fold import Record
-from models.panes import Panes
-from models.partition import EntityPartition
+from models.folds.partition import EntityPartition
+from models.panes.store import Panes
 from tests.models.test_partition import BUSINESS, T0, deal_events, event, lead_events, record, tally_events, visit_events
 
 POISON = "e0010"
@@ -273,7 +273,7 @@ def test_a_merge_of_large_facts_goes_in_records_that_a_topic_takes() -> None:
 @pytest.mark.parametrize("fold", ["deals", "engagement"])
 def test_a_row_that_would_be_too_large_is_the_last_records_dead_letter(fold: str, monkeypatch: pytest.MonkeyPatch) -> None:
     history = (deal_events if fold == "deals" else visit_events)(3, 400)
-    monkeypatch.setattr("models.partition.LARGEST_ROW", 2_000)
+    monkeypatch.setattr("models.folds.partition.LARGEST_ROW", 2_000)
     kept = Kept(fold)
     for start in range(0, len(history), 50):
         kept.partition.fold([record(fold, e, n) for n, e in enumerate(history[start : start + 50], start)])

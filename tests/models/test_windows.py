@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Grain, calendar, epoch_ms, iso
-from models.windows import FOREVER, Span, Window, WindowError, after, cover
+from models.panes.windows import FOREVER, Span, Window, WindowError, after, cover
 
 PARIS = calendar("Europe/Paris")
 

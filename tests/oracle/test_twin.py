@@ -14,7 +14,7 @@ from bench.oracle.truth import Question, truth
 from models.business import Business
 from models.calendar import DAY_MS, iso
 from models.kpis.catalogue import Catalogue
-from models.panes import TOTAL
+from models.panes.store import TOTAL
 from tests.models.company import Company
 
 WINDOWS = ("24h", "7d", "30d", "90d", "365d", "week", "month", "quarter", "year")
@@ -104,5 +104,13 @@ def test_every_reading_is_what_sql_makes_of_the_same_events(tmp_path: Path, seed
             found[Question(reading.kpi, reading.window, dim, segment, at_)] = reading
     verdict = compare(found, true, dims)
     assert not verdict.differences, (dict(verdict.differences), verdict.examples, iso(instants[0]))
-    silent = {"sessions", "bounce_rate", "session_duration", "visitor_to_lead_rate", "nps", "onboarding_progress", "unknown_deals"}
+    silent = {
+        "sessions",
+        "bounce_rate",
+        "session_duration",
+        "visitor_to_lead_rate",
+        "nps",
+        "onboarding_progress",
+        "unknown_deals",
+    }
     assert {kpi for kpi in asked.kpis if not verdict.telling[kpi]} <= silent | {"cac_payback", "lead_conversion_period"}

@@ -12,9 +12,9 @@ import orjson
 from models.business import Business
 from models.events.catalogue import TOPIC_OF
 from models.fold import Output, Record
-from models.partition import TOPICS, EntityPartition
+from models.folds.partition import TOPICS, EntityPartition
+from models.panes.view import View
 from models.simulator.live import Live
-from models.view import View
 
 #: Thursday, 19 November 2026, 14:00:30 UTC.
 NOW = 1_795_096_830_000

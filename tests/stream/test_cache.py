@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from stream.cache import TTL, CachedSource, Fallback, Publisher, Snapshots
-from stream.settings import load
-from stream.web.board import Board, Unavailable, ViewSource
+from stream.config.settings import load
+from stream.readings.board import Board, Unavailable, ViewSource
+from stream.readings.cache import TTL, CachedSource, Fallback, Publisher, Snapshots
 from tests.redis_server import Redis
 from tests.stream.demo import NOW, Company, company
 from tests.stream.web.web import application, board, client

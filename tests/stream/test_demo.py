@@ -5,8 +5,8 @@ from datetime import datetime
 import pytest
 
 from models.calendar import epoch_ms
-from models.windows import Window
-from stream.catalogue import load_catalogue
+from models.panes.windows import Window
+from stream.config.kpi_files import load_catalogue
 from tests.stream.demo import Company
 
 #: A night at a month's end, the first minutes of a year, a leap day, the nights in which the clocks change.

@@ -7,11 +7,11 @@ import orjson
 import pytest
 from confluent_kafka import KafkaException, Producer
 
-from stream import history
-from stream.embedded import EmbeddedBroker
-from stream.history import History
-from stream.options import EngineOptions
-from stream.topics import declared
+from stream.engine import topic_tail as history
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EngineOptions
+from stream.engine.topic_tail import TopicTail
+from stream.engine.topics import declared
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def anything(tree: dict[str, Any]) -> bool:
 def test_the_last_ones_first_in_pages_to_the_beginning(options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "BLOCK", 7)
     write(options, *(orjson.dumps({"n": n}) for n in range(20)), b"{", b"[]", b"", orjson.dumps({"n": 20}))
-    reader = History(options, "alerts")
+    reader = TopicTail(options, "alerts")
     found, before = reader.last(5, anything)
     assert ([one["n"] for one in found], found[0]["offset"]) == ([20, 19, 18, 17, 16], 23)
     seen = [one["n"] for one in found]
@@ -51,11 +51,11 @@ def test_it_is_bounded(options: EngineOptions, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(history, "MOST", 10)
     monkeypatch.setattr(history, "BLOCK", 4)
     write(options, *(orjson.dumps({"n": n}) for n in range(30)))
-    assert History(options, "alerts").last(5, lambda tree: tree["n"] < 15) == ([], 20), "where to go on"
-    assert History(options, "alerts").last(5, lambda tree: tree["n"] < 15, 20)[1] is not None
+    assert TopicTail(options, "alerts").last(5, lambda tree: tree["n"] < 15) == ([], 20), "where to go on"
+    assert TopicTail(options, "alerts").last(5, lambda tree: tree["n"] < 15, 20)[1] is not None
 
 
 def test_nothing_there(options: EngineOptions) -> None:
-    assert History(options, "alerts").last(5, anything) == ([], None)
+    assert TopicTail(options, "alerts").last(5, anything) == ([], None)
     with pytest.raises(KafkaException):
-        History(options, "no-such-topic").last(5, anything)
+        TopicTail(options, "no-such-topic").last(5, anything)

@@ -6,9 +6,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
-from stream.catalogue import load_catalogue
-from stream.metrics import Metrics, largest, metric_name
-from stream.options import Observer
+from stream.collectors import largest, metric_name
+from stream.config.kpi_files import load_catalogue
+from stream.engine.options import Observer
+from stream.metrics import Metrics
 from tests.stream.demo import NOW, company
 from tests.stream.web.web import board
 from tests.tools import program

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.owners import Owner, Owners
-from stream.settings import SettingsError, load
+from stream.config.settings import SettingsError, load
 
 HASH = hashlib.sha256(b"ann@example.com").hexdigest()
 ANN = Owner("77", "Ann Lee", "north", HASH, "U012AB3CD")

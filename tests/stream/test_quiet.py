@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream.quiet import client_logger, limit_client_logs
+from stream.engine.client_logs import client_logger, limit_client_logs
 
 #: Seen at the first start on a fresh broker, word by word.
 GOOD_DAY = (

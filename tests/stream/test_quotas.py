@@ -6,9 +6,9 @@ import pytest
 
 from models.kpis.catalogue import CatalogueError
 from models.kpis.formula import FormulaError, parse
-from stream.catalogue import load_catalogue
-from stream.settings import SettingsError, load
-from vigie.rules import check
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import SettingsError, load
+from vigie.rule_files import check
 
 HEAD = "stage: people, label: {en: X, fr: X}, definition: X., unit: count, direction: up, basis: [period, count]"
 
@@ -54,7 +54,8 @@ def _file(tmp_path: Path) -> Path:
     file = tmp_path / "vigie.yaml"
     file.write_text(
         "business: {fiscal_year_start: 7, pairs: [[owner, source]]}\n"
-        "targets: [{kpi: revenue, period: year, value: 900000}, {kpi: revenue, period: year, value: 5, for: {owner: ann, source: web}}]\n"
+        "targets: [{kpi: revenue, period: year, value: 900000},\n"
+        "  {kpi: revenue, period: year, value: 5, for: {owner: ann, source: web}}]\n"
         "benchmarks: [{kpi: win_rate, name: industry, value: 0.27, unit: ratio},\n"
         "  {kpi: win_rate, name: last year, value: 0.31, unit: ratio, for: {source: web}}]\n"
     )

@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from models.business import Business
 from models.calendar import DAY_MS
-from stream.retention import state, topics
-from stream.settings import BusinessSettings
-from stream.topics import TOPICS
+from stream.config.settings import BusinessSettings
+from stream.engine.retention import state, topics
+from stream.engine.topic_list import TOPICS
 from vigie.__main__ import app
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

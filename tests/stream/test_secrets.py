@@ -12,10 +12,10 @@ from pydantic import BaseModel, SecretStr
 from typer.testing import CliRunner
 
 from models.kpis.catalogue import CatalogueError
-from stream.catalogue import load_catalogue
-from stream.settings import ReceiverSettings, Settings, SettingsError, load
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import ReceiverSettings, Settings, SettingsError, load
+from stream.ingest.door import sources_of
 from stream.sources.crm.settings import SECRET_NAMES, SourceSettings
-from stream.web.door import sources_of
 from tests.stream.web.web import application, client
 from vigie.__main__ import app
 from vigie.instance import Instance

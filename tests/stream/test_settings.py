@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.money import UnknownRate
-from stream.settings import Settings, SettingsError, load, parse_duration
+from stream.config.settings import Settings, SettingsError, load, parse_duration
 
 ROOT = Path(__file__).parents[2]
 

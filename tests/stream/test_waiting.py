@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stream.cache import Fallback, Snapshots
-from stream.waiting import end, happens, settle
+from stream.engine.waiting import end, happens, settle
+from stream.readings.cache import Fallback, Snapshots
 
 #: A cancellation comes so many turns of the loop after what was waited for.
 TURNS = range(8)

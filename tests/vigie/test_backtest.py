@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from alert_rules.backtest import GUARDS
 from models.calendar import iso
-from stream.settings import Settings
+from stream.config.settings import Settings
 from vigie.__main__ import app
 from vigie.backtest import Backtest
-from vigie.replay import Request, replaying
+from vigie.replay import replaying
+from vigie.stops import Request
 
 JANUARY, DAY, HOUR = 1_735_689_600_000, 86_400_000, 3_600_000  # 2025-01-01T00:00:00Z
 STEP = "12h"

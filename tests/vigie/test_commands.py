@@ -12,6 +12,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from models.events.refused import Reason
+from stream.ledger.store import Ledger
 from vigie import common, kpis, publish
 from vigie.__main__ import app
 
@@ -101,16 +102,37 @@ def test_messages_are_one_line_each_however_narrow_the_terminal(monkeypatch: pyt
 # -- doctor ----------------------------------------------------------------------------------------------------------------
 
 
-def test_doctor_tells_embedded_from_kafka_and_needs_no_instance() -> None:
-    result = vigie("doctor", "--json", WEB__PORT="1")
+def test_doctor_tells_one_machine_from_kafka_and_needs_no_instance(tmp_path: Path) -> None:
+    settings = {"WEB__PORT": "1", "DATA_DIR": str(tmp_path / "data")}
+    result = vigie("doctor", "--json", **settings)
     report = orjson.loads(result.stdout)
     assert result.exit_code == 0 and report["ok"]
     found = {finding["check"]: finding for finding in report["findings"]}
-    assert found["broker"]["level"] == "OK" and "keeps nothing" in found["broker"]["found"]
+    assert found["ledger"]["level"] == "OK" and "not there yet" in found["ledger"]["found"]
     assert found["instance"]["level"] == "WARN" and "vigie up" in found["instance"]["do"]
     assert found["redis"]["level"] == "OK"
-    text = vigie("doctor", WEB__PORT="1").stdout
+    text = vigie("doctor", **settings).stdout
     assert all(line.startswith(("OK ", "WARN ", "FAIL ", "   ")) for line in text.splitlines())
+
+
+def test_doctor_says_what_is_wrong_with_the_ledger(tmp_path: Path) -> None:
+    (tmp_path / "vigie.db").write_bytes(b"no database" * 1000)
+    result = vigie("doctor", "--json", WEB__PORT="1", DATA_DIR=str(tmp_path))
+    found = {finding["check"]: finding for finding in orjson.loads(result.stdout)["findings"]}
+    assert found["ledger"]["level"] == "FAIL" and "vigie restore" in found["ledger"]["do"]
+
+
+def test_a_ledger_is_checked_copied_and_put_back(tmp_path: Path) -> None:
+    data, copy = tmp_path / "data", tmp_path / "copy.vigie"
+    assert "no such file" in vigie("check", DATA_DIR=str(data)).stderr
+    ledger = Ledger(data / "vigie.db")
+    assert vigie("backup", copy, DATA_DIR=str(data)).exit_code == 0
+    assert vigie("backup", copy, DATA_DIR=str(data)).exit_code == 1, "nothing is overwritten"
+    assert "held by process" in vigie("restore", copy, DATA_DIR=str(data)).stderr
+    ledger.close()
+    assert vigie("restore", copy, DATA_DIR=str(data)).exit_code == 0
+    assert vigie("check", DATA_DIR=str(data)).exit_code == 0
+    assert vigie("backup", copy, KAFKA__BROKERS="kafka:9092").exit_code == 2
 
 
 def test_doctor_says_what_to_do(tmp_path: Path) -> None:
@@ -141,7 +163,7 @@ def test_services_of_the_engine_do_not_chatter(capsys: pytest.CaptureFixture[str
     before = root.handlers[:], root.level
     try:
         common.log_to_stderr("info")
-        log = logging.getLogger("stream.store")
+        log = logging.getLogger("stream.engine.store")
         log.info("[^-%s]: Starting...", "FoldTables")
         log.warning("[^-FoldTables]: something is wrong")
         log.info("restored %d partitions", 3)
@@ -151,8 +173,8 @@ def test_services_of_the_engine_do_not_chatter(capsys: pytest.CaptureFixture[str
         root.setLevel(level)
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("Z ", 1)[1] for line in lines] == [
-        "WARNING stream.store: [^-FoldTables]: something is wrong",
-        "INFO stream.store: restored 3 partitions",
+        "WARNING stream.engine.store: [^-FoldTables]: something is wrong",
+        "INFO stream.engine.store: restored 3 partitions",
     ]
 
 

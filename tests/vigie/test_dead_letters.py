@@ -15,14 +15,14 @@ from models.events.dead_letter import MOST_REDRIVES, DeadLetter, dead_letter
 from models.events.refused import Reason, Refused
 from models.events.scalars import parse_time
 from models.fold import Record
-from stream.embedded import EmbeddedBroker
-from stream.intake import Intake
-from stream.options import EngineOptions, wall_clock
-from stream.publisher import Publisher
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EngineOptions, wall_clock
+from stream.engine.publisher import Publisher
+from stream.engine.topics import create, declared
+from stream.ingest.collect import letter
+from stream.ingest.intake import Intake
 from stream.sources.crm import Unusable
 from stream.sources.tracker import Told
-from stream.topics import create, declared
-from stream.web.collect import letter
 from tests.kafka_broker import KafkaBroker
 from vigie.__main__ import app
 from vigie.letters import AnotherRedrive, Redriver, standing

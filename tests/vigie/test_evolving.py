@@ -5,14 +5,14 @@ import logging
 import orjson
 import pytest
 
-from models.partition import EntityPartition
+from models.folds.partition import EntityPartition
 from tests.models.test_evolve import Kept, without
 from tests.models.test_partition import T0, event
 from vigie.evolving import Evolving
 
 
 def test_it_says_what_is_not_whole_until_it_is(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr("models.partition._RAISED", 1)
+    monkeypatch.setattr("models.folds.partition._RAISED", 1)
     caplog.set_level(logging.INFO)
     first = Kept("deals")
     first.take([event("deal.created", f"d{i}", T0, f"e{i}") for i in range(3)])

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.fold import PartitionFold, Record
-from stream.options import FoldSpec
-from stream.settings import load
+from stream.config.settings import load
+from stream.engine.options import FoldSpec
 from vigie.instance import Instance
 
 NOW = 1_780_000_000_000

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from models.business import Business
-from models.view import View
-from stream.catalogue import load_catalogue
+from models.panes.view import View
+from stream.config.kpi_files import load_catalogue
 from vigie.kpis import app, shown
 from vigie.schemas import documents
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stream.settings import Settings, load
+from stream.config.settings import Settings, load
 from vigie.names import NameTaken, claimed
 
 
@@ -52,7 +52,7 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     program = (
         "import os, signal, tempfile\n"
         f"tempfile.tempdir = {str(tmp_path)!r}\n"
-        "from stream.settings import load\n"
+        "from stream.config.settings import load\n"
         "from vigie.names import claimed\n"
         "with claimed(load(environ={}, kafka__brokers='127.0.0.1:9', instance='w1'), 'worker'):\n"
         "    print('held', flush=True)\n"

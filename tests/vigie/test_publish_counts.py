@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from stream.settings import Settings
+from stream.config.settings import Settings
 from vigie import publish
 from vigie.imported import Imported
 

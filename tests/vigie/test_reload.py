@@ -12,7 +12,7 @@ import yaml
 from alert_rules.dispatch import DispatchAlerts
 from alert_rules.evaluator import EvaluateAlerts
 from alert_rules.plan import everything_to
-from stream.settings import Settings, load
+from stream.config.settings import Settings, load
 from tests.alert_rules.readings import reading, records, rule, tree
 from tests.alert_rules.test_evaluator import transitions
 from vigie.instance import Instance

@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from models.calendar import iso
-from stream.options import wall_clock
-from stream.settings import load
+from stream.config.settings import load
+from stream.engine.options import wall_clock
 from tests.tools import free_port
 from vigie import local
 from vigie.__main__ import app

@@ -9,9 +9,11 @@ from rich.progress import Progress
 from typer.testing import CliRunner
 
 from models.calendar import calendar, iso
-from stream.settings import Settings
+from stream.config.settings import Settings
 from vigie.__main__ import app
-from vigie.replay import Player, Request, Stops, replaying
+from vigie.player import Player
+from vigie.replay import replaying
+from vigie.stops import Request, Stops
 
 JANUARY, FEBRUARY, MARCH, APRIL = 1_735_689_600_000, 1_738_368_000_000, 1_740_787_200_000, 1_743_465_600_000  # 2025
 DAY = 86_400_000

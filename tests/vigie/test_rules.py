@@ -5,9 +5,10 @@ import yaml
 from typer.testing import CliRunner
 
 from alert_rules.rule import Severity
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import tree
-from vigie.rules import RulesError, app, check, load_rules
+from vigie.rule_files import RulesError, check, load_rules
+from vigie.rules import app
 
 RUN = CliRunner()
 SHIPPED = load_rules(load_catalogue())

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from models.events.dead_letter import decode as read_letter
 from models.kpis.catalogue import Catalogue
-from stream.settings import load
+from stream.config.settings import load
+from stream.ingest.door import Source, letter
 from stream.sources.crm import ADAPTERS, SourceProblem, adapter_of, parse_settings, receive
-from stream.web.door import Source, letter
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, SENDERS
 from tests.stream.sources.crm.vectors import FOLDER

@@ -11,11 +11,11 @@ from typer.testing import CliRunner
 from agents.worker import entity_folds
 from models.calendar import DAY_MS
 from models.money import Rates
-from models.windows import Window
-from stream.embedded import EmbeddedBroker
-from stream.options import EngineOptions
-from stream.settings import Settings
-from stream.topics import declared
+from models.panes.windows import Window
+from stream.config.settings import Settings
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EngineOptions
+from stream.engine.topics import declared
 from tests.models.test_evolve import Kept, without
 from tests.models.test_partition import BUSINESS, MAKERS, T0, event
 from vigie.__main__ import app

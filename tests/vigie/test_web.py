@@ -11,17 +11,19 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from stream.cache import Publisher as CachePublisher
-from stream.cache import Snapshots
-from stream.settings import Settings, load
-from stream.topics import create
+from alert_rules.alert_states import AlertStates
+from models.fold import Record
+from stream.config.settings import Settings, load
+from stream.engine.topics import create
+from stream.readings.cache import Publisher as CachePublisher
+from stream.readings.cache import Snapshots
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import Redis
 from tests.stream.demo import NOW, Company, company
 from tests.stream.web.web import board
 from tests.tools import free_port
 from vigie.__main__ import app
-from vigie.instance import engine_options
+from vigie.lanes import engine_options
 from vigie.web import web
 
 
@@ -48,7 +50,10 @@ def write(kafka: KafkaBroker, prefix: str, acme: Company, alert: dict) -> None:
             key = f"{fold}:{slot & 1023}:{grain}:{slot >> 10}:{segment}"
             producer.produce(f"{prefix}panes", body, key.encode())
             producer.poll(0)
-    producer.produce(f"{prefix}alerts", orjson.dumps(alert), b"i1")
+    states = AlertStates()
+    states.fold([Record("alerts", 0, 0, 0, b"i1", orjson.dumps(alert), ())])
+    for output in states.changes().outputs:
+        producer.produce(prefix + output.topic, output.value, output.key)
     producer.commit_transaction()
     producer.begin_transaction()
     producer.produce(f"{prefix}panes", b'{"sessions":1000000}', b"engagement:3:a:0:total")

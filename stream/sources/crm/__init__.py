@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from stream.problems import near
+from stream.config.problems import near
 from stream.sources.crm import attio, close, hubspot, pipedrive, salesforce, standard, tracks
 from stream.sources.crm.base import (
     BODY_LIMIT,

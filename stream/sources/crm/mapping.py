@@ -4,14 +4,14 @@ A path is JSONPath's plain part: ``$.deal.stage``, ``$.lines[0].price``, ``$['od
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from msgspec import structs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.events.catalogue import STRUCTS
-from stream.problems import near
+from stream.config.problems import near
 
 _STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(\d{1,6})\]|\['([^']*)'\]|\["([^"]*)"\]|(\[\*\])""")
 _MISSING = object()
@@ -194,8 +194,3 @@ class WebhookMapping(_Part):
     def rule_for(self, item: Any) -> Rule | None:
         """Return the first rule that applies."""
         return next((rule for rule in self.events if rule.applies(item)), None)
-
-
-def load_yaml(tree: Mapping[str, Any]) -> WebhookMapping:
-    """Return a mapping from its YAML; raise pydantic's ``ValidationError``."""
-    return WebhookMapping.model_validate(tree)

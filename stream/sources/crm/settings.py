@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from models.events import leads
 from models.events.catalogue import STRUCTS
-from stream.problems import near, path_of, problems_of
+from stream.config.problems import near, path_of, problems_of
 from stream.sources.crm.mapping import WebhookMapping
 
 #: What the senders call the thing that signs: all of them are ``secrets`` here.

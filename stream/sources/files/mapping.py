@@ -17,7 +17,7 @@ from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.events.catalogue import STRUCTS
-from stream.problems import not_yaml
+from stream.config.problems import not_yaml
 from stream.sources.files.base import epoch_ms
 from stream.sources.files.numbers import money, number
 from stream.sources.files.text import SourceFileError

@@ -12,7 +12,7 @@ from models.learners.evaluation import DealFact
 from models.learners.live_kinds import DEALS, Kind
 from models.learners.live_learn import LearnModels
 from models.learners.live_predict import PredictPartition
-from models.view import View
+from models.panes.view import View
 
 BEGIN = 1_767_225_600_000  # 2026-01-01
 

@@ -82,7 +82,7 @@ def test_no_prediction_knows_what_is_set_after_it_in_a_simulated_history() -> No
 def test_no_prediction_knows_what_is_set_after_it_on_bpic12() -> None:
     if not (DATA / "bpic12" / "bpic2012.csv.gz").exists():
         pytest.skip(f"{DATA} has no bpic12 (VIGIE_DATA)")
-    from stream.settings import load
+    from stream.config.settings import load
     from vigie.models import History
 
     facts = History(load(None), [DATA / "bpic12" / "bpic2012.csv.gz"], "bpic12", None).facts()[:6_000]

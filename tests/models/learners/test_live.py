@@ -16,7 +16,7 @@ from models.learners.lead_features import CATEGORIES as LEAD_CATEGORIES
 from models.learners.lead_features import NUMBERS as LEAD_NUMBERS
 from models.learners.lead_features import LeadPast
 from models.learners.live_kinds import DEALS, LEADS
-from models.learners.live_learn import ENOUGH, Judged, LearnModels, Pupil
+from models.learners.live_learn import ENOUGH, Judged, LearnModels, Trainer
 from models.learners.live_model import checked, read_bulletin
 from models.learners.snapshot import SnapshotRefused, dump
 from tests.models.learners.live import BEGIN, Loop, event
@@ -185,7 +185,7 @@ def test_a_deal_that_is_gone_leaves_no_example(end: DealFact) -> None:
 
 
 def test_a_merged_deal_s_facts_live_on_in_its_survivor() -> None:
-    from models.partition import EntityPartition
+    from models.folds.partition import EntityPartition
 
     kpis = EntityPartition("deals", 0, Business())
     loop = Loop(interval=COARSE)
@@ -500,7 +500,7 @@ def test_a_model_of_the_settings_answers_from_the_first_event() -> None:
 
 
 def test_the_better_of_model_and_floor_answers() -> None:
-    pupil = Pupil(DEALS)
+    pupil = Trainer(DEALS)
 
     def judge(model: float, floor: float, count: int) -> None:
         for number in range(count):

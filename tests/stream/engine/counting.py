@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from models.fold import Changes, Output, Record, Row
-from stream.options import FoldSpec
-from stream.topics import Topic
+from stream.engine.options import FoldSpec
+from stream.engine.topic_list import Topic
 
 TOPICS = (Topic("numbers"), Topic("letters"), Topic("sums", partitioned=False, compact=True))
 

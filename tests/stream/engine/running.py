@@ -1,15 +1,16 @@
-"""What the tests that run a whole engine share: a broker (embedded or Kafka), publishing, waiting."""
+"""What the tests that run a whole engine share: a backend (embedded broker, Kafka or ledger), publishing, waiting."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import confluent_kafka
-
-from stream.app import Engine, build_app
-from stream.options import EngineOptions, FoldSpec
-from stream.topics import create, declared
+from stream.engine.app import Engine, build_app
+from stream.engine.on_kafka import backend_of
+from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.topics import create, declared, partition_for
+from stream.ledger.on_ledger import OnLedger
+from stream.ledger.store import Ledger
 from tests.stream.engine.counting import TOPICS
 
 
@@ -17,22 +18,31 @@ class Site:
     """A broker with this test's topics, and a publisher."""
 
     def __init__(
-        self, bootstrap: str, specs: Sequence[FoldSpec], *, prefix: str = "", embedded: Any = None, **options: Any
+        self,
+        bootstrap: str,
+        specs: Sequence[FoldSpec],
+        *,
+        prefix: str = "",
+        embedded: Any = None,
+        ledger: Ledger | None = None,
+        **options: Any,
     ) -> None:
         self.specs = list(specs)
         defaults = {"partitions": 2, "topics": TOPICS, "session_timeout": 6.0, "checkpoint_interval": 0.1}
+        backend = None if ledger is None else OnLedger(ledger)
         self.options = EngineOptions(
-            brokers=bootstrap, topic_prefix=prefix, embedded=embedded is not None, **{**defaults, **options}
+            brokers=bootstrap, topic_prefix=prefix, embedded=embedded is not None, backend=backend, **{**defaults, **options}
         )
-        if embedded is not None:
+        if backend is not None:
+            backend.create(self.options, self.specs)
+        elif embedded is not None:
             embedded.create(declared(self.options, self.specs))
         else:
             create(self.options, self.specs)
         self.ends: dict[tuple[str, int], int] = {}
         self.sums: dict[bytes, int] = {}
-        self._producer = confluent_kafka.Producer(
-            {"bootstrap.servers": bootstrap, "partitioner": "murmur2", "linger.ms": 1, "log_level": 0}
-        )
+        settings = {"partitioner": "murmur2", "linger.ms": 1, "log_level": 0}
+        self._producer = backend_of(self.options).producer(self.options, settings)
 
     def engine(self, instance: str = "0", **changes: Any) -> Engine:
         from dataclasses import replace
@@ -62,7 +72,8 @@ class Site:
             value = value.rjust(size)
             while True:
                 try:
-                    self._producer.produce(self.options.physical(topic), value, key, on_delivery=delivered)
+                    where = partition_for(key, self.options.partitions_of(topic))
+                    self._producer.produce(self.options.physical(topic), value, key, where, delivered)
                     break
                 except BufferError:
                     self._producer.poll(0.1)

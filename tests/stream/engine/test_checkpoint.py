@@ -7,12 +7,13 @@ import confluent_kafka
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from stream.checkpoint import Batch, GaveUp, Message, Verdict, Writer, group_metadata, verdict
-from stream.chunks import Ownership
-from stream.embedded import EmbeddedBroker
-from stream.errors import Fenced, Replaced, TransactionFailed
-from stream.options import EngineOptions
-from stream.topics import Physical
+from stream.engine.backend import Batch, GaveUp, Message
+from stream.engine.checkpoint import KafkaWriter, Verdict, group_metadata, verdict
+from stream.engine.chunks import Ownership
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.errors import Fenced, Replaced, TransactionFailed
+from stream.engine.options import EngineOptions
+from stream.engine.topics import Physical
 
 TOKEN = Ownership(7, "member-1", "group")
 BATCH = Batch([Message("log", b"1", b"a", 0), Message("log", None, b"b", 0)], [Message("out", b"x", b"k", 2)], [("in", 0, 9)])
@@ -103,9 +104,9 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
-def writer(producer: FakeProducer, *, ours: bool = True, reasons: list[str] | None = None) -> Writer:
+def writer(producer: FakeProducer, *, ours: bool = True, reasons: list[str] | None = None) -> KafkaWriter:
     retried = (reasons if reasons is not None else []).append
-    writer = Writer(EngineOptions(brokers="nowhere:1"), "state", lambda token: ours, retried, producer)
+    writer = KafkaWriter(EngineOptions(brokers="nowhere:1"), "state", lambda token: ours, retried, producer)
     writer.open()
     return writer
 
@@ -122,6 +123,17 @@ def test_one_transaction_with_the_flush_before_the_offsets() -> None:
     assert producer.metas == [group_metadata(TOKEN)]
     assert producer.offsets == [("in", 0, 9)]
     assert one.written == {("out", 2): 4}
+
+
+def test_what_the_loop_iterates_is_not_changed_by_the_thread_that_writes() -> None:
+    one = writer(FakeProducer())
+    one.commit(BATCH, TOKEN)
+    seen = []
+    for topic, offset in one.written.items():  # as the driver does, on the event loop, at any moment
+        seen.append((topic, offset))
+        one.commit(Batch([], [Message("elsewhere", b"y", b"k", 0)], [("in", 0, 10)]), TOKEN)
+    assert seen == [(("out", 2), 4)]
+    assert one.written == {("out", 2): 4, ("elsewhere", 0): 2}
 
 
 @pytest.mark.parametrize("where", ["init", "offsets", "commit"])

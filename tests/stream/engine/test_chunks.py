@@ -14,8 +14,9 @@ from aiokafka.record.util import calc_crc32c
 from faust.types import TP
 
 from models.fold import AHEAD_OF_CLOCK, Record
-from stream.batches import Batches
-from stream.chunks import Chunk, ConsumerThread, split
+from stream.engine.chunks import Chunk, split
+from stream.engine.seam import Batches, Fetched
+from stream.engine.transport import ConsumerThread, Taken
 
 WHERE = TopicPartition("p.numbers", 0)
 
@@ -74,12 +75,16 @@ async def fetcher() -> Fetcher:
 
 @pytest.fixture
 def thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConsumerThread]:
-    monkeypatch.setattr("stream.chunks.wall_clock", lambda: NOW)
+    monkeypatch.setattr("stream.engine.transport.wall_clock", lambda: NOW)
     thread = ConsumerThread.__new__(ConsumerThread)
     options = SimpleNamespace(logical=lambda name: name.removeprefix("p."))
     thread.app = SimpleNamespace(driver=SimpleNamespace(options=options))
     thread.consumer = SimpleNamespace(flow_active=True)
     yield thread
+
+
+def drain(thread: ConsumerThread, fetcher: Fetcher, active: set[TP]) -> Taken:
+    return thread._drain(Fetched(fetcher), active)
 
 
 ACTIVE = {TP(*WHERE)}
@@ -88,7 +93,7 @@ ACTIVE = {TP(*WHERE)}
 async def test_a_chunk_has_the_positions_before_and_after_it(fetcher: Fetcher, thread: ConsumerThread) -> None:
     fetcher.seek(5)
     fetcher.arrives(5, batch(5, 3))
-    [(tp, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+    [(tp, chunk)] = drain(thread, fetcher, ACTIVE).chunks
     assert tp == TP("p.numbers", 0)
     assert (chunk.start, chunk.end) == (5, 8)
     assert chunk.records[0] == Record("numbers", 0, 5, NOW, b"k5", b"1", [("h", b"x")], NOW)
@@ -108,7 +113,7 @@ async def test_arrival_is_the_brokers_word_or_this_machines_never_a_producers(
 ) -> None:
     fetcher.seek(0)
     fetcher.arrives(0, batch(0, 2, by_broker=stamp))
-    [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+    [(_, chunk)] = drain(thread, fetcher, ACTIVE).chunks
     assert [(record.timestamp, record.read) for record in chunk.records] == [(arrived, NOW)] * 2
 
 
@@ -121,7 +126,7 @@ async def test_a_header_whose_name_is_not_utf_8_ends_nobody(fetcher: Fetcher, th
     later[:8] = (7).to_bytes(8, "big")
     fetcher.seek(0)
     fetcher.arrives(0, bytes(strange) + batch(5, 2) + bytes(later) + batch(12, 1))
-    [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+    [(_, chunk)] = drain(thread, fetcher, ACTIVE).chunks
     assert (chunk.start, chunk.end) == (0, 13)
     assert [record.offset for record in chunk.records] == list(range(13))
     odd = [record.offset for record in chunk.records if record.headers == [(r"\xff", b"x")]]
@@ -141,7 +146,7 @@ def _nth(found: bytes | bytearray, what: bytes, count: int) -> int:
 async def test_compacted_and_control_records_lie_inside_a_chunk(fetcher: Fetcher, thread: ConsumerThread) -> None:
     fetcher.seek(2)
     fetcher.arrives(2, batch(5, 1) + batch(9, 1))
-    [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+    [(_, chunk)] = drain(thread, fetcher, ACTIVE).chunks
     assert (chunk.start, chunk.end, [r.offset for r in chunk.records]) == (2, 10, [5, 9])
 
 
@@ -150,7 +155,7 @@ async def test_chunks_follow_each_other_without_a_gap(fetcher: Fetcher, thread: 
     ends = [0]
     for first, count in ((0, 2), (4, 1), (5, 3)):
         fetcher.arrives(ends[-1], batch(first, count))
-        [(_, chunk)] = thread._drain(fetcher, ACTIVE).chunks
+        [(_, chunk)] = drain(thread, fetcher, ACTIVE).chunks
         assert chunk.start == ends[-1]
         ends.append(chunk.end)
     assert ends == [0, 2, 5, 8]
@@ -160,7 +165,7 @@ async def test_a_fetch_that_was_under_way_during_a_seek_is_dropped(fetcher: Fetc
     fetcher.seek(100)
     fetcher.arrives(100, batch(100, 5))
     fetcher.seek(40)
-    assert thread._drain(fetcher, ACTIVE).chunks == []
+    assert drain(thread, fetcher, ACTIVE).chunks == []
     assert fetcher._records == {}
 
 
@@ -169,18 +174,18 @@ async def test_nothing_is_taken_while_the_flow_is_off_or_the_partition_is_not_ac
 ) -> None:
     fetcher.seek(0)
     fetcher.arrives(0, batch(0, 1))
-    assert thread._drain(fetcher, set()).chunks == []
+    assert drain(thread, fetcher, set()).chunks == []
     thread.consumer.flow_active = False
-    assert thread._drain(fetcher, ACTIVE).chunks == []
+    assert drain(thread, fetcher, ACTIVE).chunks == []
     thread.consumer.flow_active = True
-    assert len(thread._drain(fetcher, ACTIVE).chunks) == 1
+    assert len(drain(thread, fetcher, ACTIVE).chunks) == 1
 
 
 async def test_an_offset_that_the_log_no_longer_has_is_an_error_of_its_partition(
     fetcher: Fetcher, thread: ConsumerThread
 ) -> None:
     fetcher._records[WHERE] = FetchError(error=OffsetOutOfRangeError({WHERE: 3}), backoff=0)
-    taken = thread._drain(fetcher, ACTIVE)
+    taken = drain(thread, fetcher, ACTIVE)
     assert taken.chunks == []
     [(tp, error)] = taken.errors
     assert tp == TP("p.numbers", 0)

@@ -6,14 +6,14 @@ import pytest
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError
 from faust.types import TP
 
-import stream.slots
+import stream.engine.restore
 from models.fold import Changes, Record
-from stream.checkpoint import Batch, GaveUp
-from stream.chunks import Chunk, Ownership
-from stream.driver import Driver, Position
-from stream.errors import EngineStopped, Fenced, FoldFailed, Replaced
-from stream.options import EngineOptions, FoldSpec, SilentObserver
-from stream.restore import Restored
+from stream.engine.backend import Batch, GaveUp, Restored
+from stream.engine.chunks import Chunk, Ownership
+from stream.engine.driver import Driver
+from stream.engine.errors import EngineStopped, Fenced, FoldFailed, Replaced
+from stream.engine.holdings import Position
+from stream.engine.options import EngineOptions, FoldSpec, SilentObserver
 from tests.stream.engine.counting import TOPICS, Adder, adder, latest
 
 FIRST = Ownership(5, "me", "g")
@@ -110,7 +110,7 @@ class Seen(SilentObserver):
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     broker = Broker()
     for name in ("read_changelogs", "first_and_last", "replay"):
-        monkeypatch.setattr(stream.slots, name, getattr(broker, name))
+        monkeypatch.setattr(stream.engine.restore, name, getattr(broker, name))
     return broker
 
 
@@ -165,35 +165,35 @@ def next_of(bench: Bench, name: str = "add", topic: str = "numbers", partition: 
 
 
 async def test_chunks_that_follow_the_state_are_folded(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
-    bench.driver.accept("add", "numbers", 0, chunk(3, 5))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(3, 5))
     assert bench.fold().offsets == [0, 1, 2, 3, 4]
     assert next_of(bench) == Position(5, 0)
 
 
 async def test_a_chunk_that_comes_again_is_not_folded_again(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
-    bench.driver.accept("add", "numbers", 0, chunk(1, 6))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(1, 6))
     assert bench.fold().offsets == [0, 1, 2, 3, 4, 5]
     assert next_of(bench).folded == 6
 
 
 async def test_a_chunk_from_beyond_the_state_is_dropped_and_fetched_again_once(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
-    bench.driver.accept("add", "numbers", 0, chunk(10, 12))
-    bench.driver.accept("add", "numbers", 0, chunk(12, 14))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(10, 12))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(12, 14))
     await asyncio.sleep(0)
     assert bench.fold().offsets == [0, 1, 2]
     assert bench.broker.sought == [{TP("numbers", 0): 3}]
-    bench.driver.accept("add", "numbers", 0, chunk(3, 10))
-    bench.driver.accept("add", "numbers", 0, chunk(20, 21))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(3, 10))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(20, 21))
     await asyncio.sleep(0)
     assert bench.broker.sought[1:] == [{TP("numbers", 0): 10}]
 
 
 async def test_a_chunk_without_records_moves_the_position(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, Chunk(0, 2, []))
+    bench.driver.feed.accept("add", "numbers", 0, Chunk(0, 2, []))
     assert next_of(bench).folded == 2
     assert await bench.driver.checkpoint("state")
     assert bench.writer.batches[0].positions == [("numbers", 0, 2)]
@@ -203,7 +203,7 @@ async def test_a_fresh_partition_begins_where_the_log_begins(broker: Broker) -> 
     broker.log_bounds = (17, 20)
     bench = Bench(broker, adder())
     await bench.assign(("numbers", 1))
-    assert bench.driver.fetch_positions() == {TP("numbers", 1): 17}
+    assert bench.driver.feed.positions() == {TP("numbers", 1): 17}
 
 
 async def test_state_and_position_come_back_from_the_changelog(broker: Broker) -> None:
@@ -212,12 +212,12 @@ async def test_state_and_position_come_back_from_the_changelog(broker: Broker) -
     await bench.assign(("numbers", 1))
     assert bench.fold(1).sums == {b"k": 5}
     assert bench.fold(1).was_live
-    assert bench.driver.fetch_positions() == {TP("numbers", 1): 30}
+    assert bench.driver.feed.positions() == {TP("numbers", 1): 30}
     assert next_of(bench, partition=1) == Position(30, 30)
 
 
 async def test_one_checkpoint_has_rows_outputs_and_positions(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     assert await bench.driver.checkpoint("state")
     [batch] = bench.writer.batches
     assert set(batch.rows) == {("vigie-add-changelog", b"3", b"k", 0), ("vigie-add-changelog", b"3", b"@numbers", 0)}
@@ -231,7 +231,7 @@ async def test_one_checkpoint_has_rows_outputs_and_positions(bench: Bench) -> No
 
 
 async def test_a_row_that_is_removed_is_a_tombstone(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, Chunk(0, 2, [at(0, 4), at(1, -4)]))
+    bench.driver.feed.accept("add", "numbers", 0, Chunk(0, 2, [at(0, 4), at(1, -4)]))
     await bench.driver.checkpoint("state")
     assert ("vigie-add-changelog", None, b"k", 0) in bench.writer.batches[0].rows
 
@@ -250,7 +250,7 @@ NEXT = FIRST._replace(generation=6)
     ids=["the next generation", "one was missed", "another member", "the same generation"],
 )
 async def test_memory_stays_only_over_exactly_the_next_generation(bench: Bench, token: Ownership, kept: bool) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     before = bench.fold()
     await bench.driver.revoked()
     assert len(bench.writer.batches) == 1, "the last checkpoint"
@@ -259,14 +259,14 @@ async def test_memory_stays_only_over_exactly_the_next_generation(bench: Bench, 
 
 
 async def test_memory_goes_when_the_checkpoint_at_the_revocation_failed(bench: Bench, broker: Broker) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     before = bench.fold()
     bench.writer.errors = [GaveUp()]
     await bench.driver.revoked()
     await bench.assign(("numbers", 0), token=NEXT)
     assert bench.fold() is not before
     assert bench.fold().sums == {}
-    bench.driver.accept("add", "numbers", 0, chunk(0, 1))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 1))
     await bench.driver.checkpoint("state")
     assert bench.writer.batches[0].positions == [("numbers", 0, 1)], "nothing of the old snapshot is written"
 
@@ -278,36 +278,36 @@ async def test_memory_goes_when_there_was_no_revocation(bench: Bench) -> None:
 
 
 async def test_partitions_that_leave_are_forgotten(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     await bench.driver.revoked()
     await bench.assign(("numbers", 1), token=NEXT)
     assert bench.driver.fold_of("add", 0) is None
     assert bench.driver.fold_of("add", 1) is not None
-    bench.driver.accept("add", "numbers", 0, chunk(3, 4))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(3, 4))
 
 
 async def test_nothing_is_folded_or_written_without_a_token(bench: Bench) -> None:
     bench.driver.rebalanced([TP("numbers", 0)], None)
     await bench.driver.restore()
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     assert not await bench.driver.checkpoint("state")
     assert bench.writer.batches == []
 
 
 async def test_a_refused_checkpoint_stops_the_engine_and_says_why(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     bench.writer.errors = [Fenced("the broker refused it")]
     assert not await bench.driver.checkpoint("state")
     with pytest.raises(Fenced, match="refused"):
         bench.driver.failure.result()
     status = bench.driver.status()
     assert (status["state"], status["last_error"]) == ("stopped-fenced", "the broker refused it")
-    bench.driver.accept("add", "numbers", 0, chunk(3, 4))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(3, 4))
     assert bench.fold().offsets == [0, 1, 2]
 
 
 async def test_a_refusal_at_the_revocation_means_restoring_not_stopping(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     bench.writer.errors = [Fenced("unknown member")]
     await bench.driver.revoked()
     assert not bench.driver.failure.done()
@@ -318,7 +318,7 @@ async def test_a_refusal_at_the_revocation_means_restoring_not_stopping(bench: B
 
 
 async def test_a_lane_that_has_lost_all_its_partitions_no_longer_says_what_was_wrong(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     bench.writer.errors = [Fenced("unknown member")]
     await bench.driver.revoked()
     assert bench.driver.status()["lanes"]["state"]["last_error"] == "unknown member"
@@ -327,7 +327,7 @@ async def test_a_lane_that_has_lost_all_its_partitions_no_longer_says_what_was_w
 
 
 async def test_another_worker_of_the_same_name_stops_the_engine_even_at_the_revocation(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     bench.writer.errors = [Replaced("twin")]
     await bench.driver.revoked()
     with pytest.raises(Replaced):
@@ -335,7 +335,7 @@ async def test_another_worker_of_the_same_name_stops_the_engine_even_at_the_revo
 
 
 async def test_a_fold_that_raises_stops_the_engine_and_names_the_place(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, Chunk(0, 1, [at(0)._replace(value=b"no number")]))
+    bench.driver.feed.accept("add", "numbers", 0, Chunk(0, 1, [at(0)._replace(value=b"no number")]))
     with pytest.raises(FoldFailed, match=r"add at numbers/0 from offset 0: fold\(\) raised ValueError"):
         bench.driver.failure.result()
     assert next_of(bench).folded == 0
@@ -344,29 +344,29 @@ async def test_a_fold_that_raises_stops_the_engine_and_names_the_place(bench: Be
 async def test_what_retention_took_is_counted_logged_and_shown(
     bench: Bench, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     broker.log_bounds = (50, 60)
-    await bench.driver.fetch_failed(TP("numbers", 0), OffsetOutOfRangeError({}))
+    await bench.driver.feed.failed(TP("numbers", 0), OffsetOutOfRangeError({}))
     assert "offsets 3 to 49 are gone from the log" in caplog.text
     assert bench.observer.jumps == [("numbers", 0, 47)]
     assert bench.driver.status()["jumps"] == {"numbers/0": {"times": 1, "offsets_lost": 47}}
     assert broker.sought == [{TP("numbers", 0): 50}]
-    bench.driver.accept("add", "numbers", 0, chunk(50, 51))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(50, 51))
     assert bench.fold().offsets == [0, 1, 2, 50]
 
 
 async def test_a_log_that_is_shorter_than_the_state_is_read_again_from_its_beginning(
     bench: Bench, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 9))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 9))
     broker.log_bounds = (0, 4)
-    await bench.driver.fetch_failed(TP("numbers", 0), OffsetOutOfRangeError({}))
+    await bench.driver.feed.failed(TP("numbers", 0), OffsetOutOfRangeError({}))
     assert "the log ends at 4, the state at 9" in caplog.text
     assert broker.sought == [{TP("numbers", 0): 0}]
 
 
 async def test_a_partition_that_may_not_be_read_stops_the_engine(bench: Bench) -> None:
-    await bench.driver.fetch_failed(TP("numbers", 0), TopicAuthorizationFailedError("numbers"))
+    await bench.driver.feed.failed(TP("numbers", 0), TopicAuthorizationFailedError("numbers"))
     with pytest.raises(EngineStopped, match="numbers/0: fetch"):
         bench.driver.failure.result()
 
@@ -376,9 +376,9 @@ async def test_two_folds_of_one_topic_each_go_on_where_they_are(broker: Broker) 
     broker.changelogs["vigie-fast-changelog", 0] = Restored({}, {"numbers": 4})
     bench = Bench(broker, adder("slow"), adder("fast"))
     await bench.assign(("numbers", 0))
-    assert bench.driver.fetch_positions() == {TP("numbers", 0): 2}
+    assert bench.driver.feed.positions() == {TP("numbers", 0): 2}
     for name in ("slow", "fast"):
-        bench.driver.accept(name, "numbers", 0, chunk(2, 6))
+        bench.driver.feed.accept(name, "numbers", 0, chunk(2, 6))
     assert bench.fold(name="slow").offsets == [2, 3, 4, 5]
     assert bench.fold(name="fast").offsets == [4, 5]
 
@@ -387,8 +387,8 @@ async def test_a_fold_of_two_topics_has_a_position_in_each(broker: Broker) -> No
     bench = Bench(broker, adder(topics=("numbers", "letters")))
     await bench.assign(("numbers", 0), ("letters", 0), ("numbers", 1))
     assert bench.driver.status()["partitions"] == {"add": [0]}, "partition 1 lacks a topic"
-    bench.driver.accept("add", "numbers", 0, chunk(0, 2))
-    bench.driver.accept("add", "letters", 0, chunk(0, 5))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 2))
+    bench.driver.feed.accept("add", "letters", 0, chunk(0, 5))
     await bench.driver.checkpoint("state")
     assert set(bench.writer.batches[0].positions) == {("numbers", 0, 2), ("letters", 0, 5)}
 
@@ -399,8 +399,8 @@ async def test_a_replayed_fold_reads_its_topic_and_then_is_live(broker: Broker) 
     await bench.assign(("sums", 0))
     fold = bench.driver.fold_of("latest", 0)
     assert (fold.values, fold.is_live, fold.records_before_live) == ({b"k": b"9"}, True, 1)
-    assert bench.driver.fetch_positions() == {TP("sums", 0): 40}
-    bench.driver.accept("latest", "sums", 0, Chunk(40, 42, []))
+    assert bench.driver.feed.positions() == {TP("sums", 0): 40}
+    bench.driver.feed.accept("latest", "sums", 0, Chunk(40, 42, []))
     await bench.driver.checkpoint("light")
     assert bench.writer.batches[0].rows == [], "no changelog"
     assert bench.writer.batches[0].positions == [("sums", 0, 42)], "but fenced all the same"
@@ -408,7 +408,7 @@ async def test_a_replayed_fold_reads_its_topic_and_then_is_live(broker: Broker) 
 
 async def test_poke_lets_time_pass_and_checkpoints_at_once(bench: Bench) -> None:
     await bench.driver.start()
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     bench.driver.poke("add")
     async with asyncio.timeout(5):
         await bench.writer.arrived.wait()
@@ -419,10 +419,10 @@ async def test_settled_forces_checkpoints_instead_of_waiting_for_the_interval(be
     await bench.driver.start()  # the interval (an hour) has begun with the fixture's checkpoint
     waiting = asyncio.create_task(bench.driver.settled({("numbers", 0): 4}))
     await asyncio.sleep(0)
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     await asyncio.sleep(0.02)
     assert not waiting.done()
-    bench.driver.accept("add", "numbers", 0, chunk(3, 5))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(3, 5))
     async with asyncio.timeout(5):
         await waiting
     assert next_of(bench) == Position(5, 5)
@@ -455,7 +455,7 @@ async def test_on_durable_comes_after_the_restore_and_after_each_commit_one_at_a
     await asyncio.sleep(0)
     assert calls == [(0, 0)]
     for first in range(3):
-        bench.driver.accept("add", "numbers", 0, chunk(first, first + 1))
+        bench.driver.feed.accept("add", "numbers", 0, chunk(first, first + 1))
         await bench.driver.checkpoint("state")
     await asyncio.sleep(0.05)
     assert calls[-1] == (0, 3)
@@ -464,10 +464,10 @@ async def test_on_durable_comes_after_the_restore_and_after_each_commit_one_at_a
 
 
 async def test_an_abandoned_snapshot_is_written_again_before_a_new_one_is_taken(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     bench.writer.errors = [GaveUp()]
     assert not await bench.driver.checkpoint("state")
-    bench.driver.accept("add", "numbers", 0, chunk(3, 4))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(3, 4))
     assert await bench.driver.checkpoint("state")
     assert await bench.driver.checkpoint("state")
     assert [batch.positions for batch in bench.writer.batches] == [[("numbers", 0, 3)], [("numbers", 0, 4)]]
@@ -477,7 +477,7 @@ async def test_changes_that_raise_stop_the_engine(bench: Bench, monkeypatch: pyt
     def broken() -> Changes:
         raise ZeroDivisionError
 
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     monkeypatch.setattr(bench.fold(), "changes", broken)
     await bench.driver.checkpoint("state")
     with pytest.raises(FoldFailed, match=r"add/0: changes\(\) raised ZeroDivisionError"):
@@ -485,5 +485,5 @@ async def test_changes_that_raise_stop_the_engine(bench: Bench, monkeypatch: pyt
 
 
 async def test_lag_is_the_distance_to_the_end_of_the_log(bench: Bench) -> None:
-    bench.driver.accept("add", "numbers", 0, chunk(0, 3))
+    bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     assert bench.driver.lag() == {("numbers", 0): 7}

@@ -1,18 +1,17 @@
 """The whole engine on the embedded broker."""
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from stream.app import build_app
-from stream.embedded import EmbeddedBroker
-from stream.errors import EngineStopped, FoldFailed
-from stream.options import EAGER, EngineOptions, FoldSpec
-from stream.topics import Physical, check, declared
-from tests.stream.engine.counting import TOPICS, Adder, adder, latest
+from stream.engine.app import build_app
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.errors import EngineStopped
+from stream.engine.options import EngineOptions
+from stream.engine.topics import Physical, check, declared
+from tests.stream.engine.counting import TOPICS, adder
 from tests.stream.engine.running import Site
 
 
@@ -22,37 +21,8 @@ def broker() -> Iterator[EmbeddedBroker]:
         yield broker
 
 
-async def test_folds_and_restores_in_the_same_broker(broker: EmbeddedBroker) -> None:
-    site = Site(broker.bootstrap, [adder()], embedded=broker)
-    site.publish(1000)
-    async with site.running() as engine:
-        await engine.driver.settled(site.ends)
-        assert site.folded(engine) == site.sums
-        assert engine.status()["state"] == "running"
-    assert engine.status()["state"] == "stopped"
-    site.publish(500)
-    async with site.running() as engine:
-        assert sum(fold.was_live for fold in folds(engine)) == 2
-        await engine.driver.settled(site.ends)
-        assert site.folded(engine) == site.sums
-        assert sum(len(fold.offsets) for fold in folds(engine)) == 500, "what was folded before came as rows"
-
-
 def folds(engine: Any, name: str = "add", partitions: int = 2) -> list[Any]:
     return [engine.driver.fold_of(name, partition) for partition in range(partitions)]
-
-
-async def test_a_replayed_fold_follows_what_another_writes(broker: EmbeddedBroker) -> None:
-    site = Site(broker.bootstrap, [adder(), latest()], embedded=broker, lane_intervals={"light": EAGER})
-    site.publish(200)
-    async with site.running() as engine:
-        await engine.driver.settled(site.ends, cascade=True)
-        [fold] = folds(engine, "latest", 1)
-        assert {key: int(value) for key, value in fold.values.items()} == site.sums
-    async with site.running() as engine:
-        [fold] = folds(engine, "latest", 1)
-        assert fold.records_before_live > 0
-        assert {key: int(value) for key, value in fold.values.items()} == site.sums
 
 
 async def test_two_engines_in_one_process_know_nothing_of_each_other() -> None:
@@ -82,26 +52,6 @@ async def test_what_the_bounded_memory_dropped_is_counted_and_shown(
         [fold] = [fold for fold in folds(engine) if fold.offsets]
         assert jump["offsets_lost"] == 400 - len(fold.offsets) > 0
         assert "are gone from the log before they were folded" in caplog.text
-
-
-async def test_the_state_is_pinned_before_the_first_record(broker: EmbeddedBroker) -> None:
-    site = Site(broker.bootstrap, [adder()], embedded=broker)
-    async with site.running() as engine:
-        await engine.driver.checkpoint("state")
-        assert engine.driver.positions() == {("add", "numbers", 0): (0, 0), ("add", "numbers", 1): (0, 0)}
-
-
-async def test_a_fold_that_raises_ends_the_run_with_its_name(broker: EmbeddedBroker) -> None:
-    class Broken(Adder):
-        def fold(self, records: Any) -> None:
-            raise ZeroDivisionError("a defect")
-
-    site = Site(broker.bootstrap, [FoldSpec(name="broken", topics=("numbers",), make=Broken)], embedded=broker)
-    async with site.running() as engine:
-        site.publish(1)
-        with pytest.raises(FoldFailed, match=r"broken at numbers/\d from offset 0"):
-            async with asyncio.timeout(10):
-                await engine.run_until_stopped()
 
 
 async def test_a_missing_topic_is_named_and_waited_for(broker: EmbeddedBroker, caplog: pytest.LogCaptureFixture) -> None:
@@ -135,15 +85,3 @@ async def test_no_broker_is_said_with_its_address_and_the_start_can_be_given_up(
     with pytest.raises(EngineStopped, match=r"no broker answers at 127\.0\.0\.1:1"):
         await engine.start(patience=0)
     await engine.stop()
-
-
-async def test_a_barrier_is_quick(broker: EmbeddedBroker) -> None:
-    site = Site(broker.bootstrap, [adder()], embedded=broker, checkpoint_interval=10.0)
-    async with site.running() as engine:
-        times = []
-        for _ in range(10):
-            site.publish(20)
-            began = time.perf_counter()
-            await engine.driver.settled(site.ends)
-            times.append(time.perf_counter() - began)
-        assert sorted(times)[5] < 0.25, times

@@ -16,10 +16,10 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from models.fold import Record
-from stream.chunks import Ownership
-from stream.errors import EngineStopped, Fenced
-from stream.options import FoldSpec, wall_clock
-from stream.topics import check, create, summary
+from stream.engine.chunks import Ownership
+from stream.engine.errors import EngineStopped, Fenced
+from stream.engine.options import FoldSpec, wall_clock
+from stream.engine.topics import check, create, summary
 from tests.kafka_broker import ROOT, KafkaBroker
 from tests.stream.engine.counting import Adder, adder, latest
 from tests.stream.engine.running import Site, until

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-import stream.lane
-from stream.chunks import Ownership
-from stream.courier import Courier
-from stream.errors import TransactionFailed
-from stream.lane import Lane
-from stream.options import EngineOptions
-from stream.slots import Slot
+import stream.engine.on_kafka
+from stream.engine.blocking_thread import BlockingThread
+from stream.engine.chunks import Ownership
+from stream.engine.errors import TransactionFailed
+from stream.engine.fold_partition import FoldPartition
+from stream.engine.lane import Lane
+from stream.engine.options import EngineOptions
 from tests.stream.engine.counting import TOPICS, Adder, adder
 
 TOKEN = Ownership(1, "me", "g")
@@ -52,13 +52,13 @@ class Stuck:
 @pytest.fixture
 def writers(monkeypatch: pytest.MonkeyPatch) -> type[Stuck]:
     made = type("Made", (Stuck,), {"made": []})
-    monkeypatch.setattr(stream.lane, "Writer", made)
+    monkeypatch.setattr(stream.engine.on_kafka, "KafkaWriter", made)
     return made
 
 
 class Told:
     def __init__(self) -> None:
-        self.committed: list[list[Slot]] = []
+        self.committed: list[list[FoldPartition]] = []
         self.failures: list[BaseException] = []
 
 
@@ -74,7 +74,7 @@ def lane_with_a_change(told: Told, partitions: int = 1, revoking: bool = False) 
         failed=told.failures.append,
     )
     for partition in range(partitions):
-        slot = Slot(adder(), partition, "changelog", Adder(partition))
+        slot = FoldPartition(adder(), partition, "changelog", Adder(partition))
         slot.next = {"numbers": 5}
         lane.touch(slot)
     return lane
@@ -95,7 +95,7 @@ class Prompt(Stuck):
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     made = type("Made", (Prompt,), {"made": [], "batches": []})
-    monkeypatch.setattr(stream.lane, "Writer", made)
+    monkeypatch.setattr(stream.engine.on_kafka, "KafkaWriter", made)
     return made.batches
 
 
@@ -155,7 +155,7 @@ async def test_a_stuck_commit_stops_the_engine_because_nobody_knows(writers: typ
 
 
 async def test_a_courier_brings_results_and_errors_one_after_the_other() -> None:
-    courier = Courier("test", asyncio.get_running_loop())
+    courier = BlockingThread("test", asyncio.get_running_loop())
     order: list[int] = []
     futures = [courier.submit(order.append, number) for number in range(5)]
     await asyncio.gather(*futures)

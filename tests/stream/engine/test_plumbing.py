@@ -6,11 +6,12 @@ import confluent_kafka
 import pytest
 from faust.types.auth import AuthProtocol
 
-from stream.app import build_app
-from stream.options import EngineOptions, FoldSpec
-from stream.quiet import RateLimit, limit_client_logs
-from stream.security import faust_credentials
-from stream.topics import TOPICS, declared, partition_for
+from stream.engine.app import build_app
+from stream.engine.client_logs import RateLimit, limit_client_logs
+from stream.engine.kafka_security import faust_credentials
+from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.topic_list import TOPICS
+from stream.engine.topics import declared, partition_for
 from tests.stream.engine.counting import TOPICS as TEST_TOPICS
 from tests.stream.engine.counting import Adder, adder, latest
 
@@ -79,6 +80,7 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
         "x.highlights": (1, "compact"),
         "x.readings": (1, "compact"),
         "x.alerts": (1, "delete"),
+        "x.alert-states": (1, "compact"),
         "x.outbox": (1, "delete"),
         "x.dead-letters": (1, "delete"),
         "x.app-fold_deals-changelog": (8, "compact"),
@@ -106,13 +108,14 @@ def test_names_that_kafka_would_refuse_are_refused(bad: str) -> None:
 
 async def test_agents_and_tables_are_fausts_with_the_names_of_the_folds() -> None:
     engine = build_app(EngineOptions(brokers="b:1", application="app", topics=TEST_TOPICS), [adder("fold_numbers"), latest()])
-    assert set(engine.app.agents) == {"fold_numbers", "latest"}
-    assert {name: table.changelog_topic.get_topic_name() for name, table in engine.app.tables.items()} == {
+    assert set(engine.flow.app.agents) == {"fold_numbers", "latest"}
+    assert {name: table.changelog_topic.get_topic_name() for name, table in engine.flow.app.tables.items()} == {
         "fold_numbers": "app-fold_numbers-changelog"
     }
-    table = engine.app.tables["fold_numbers"]
-    with pytest.raises(TypeError, match="written by its fold's checkpoint only"):
-        table.data[b"k"] = b"v"
+    table = engine.flow.app.tables["fold_numbers"]
+    with pytest.raises(TypeError, match="outside of stream iteration"):  # a fold's checkpoint writes its rows, and nobody else
+        table[b"k"] = b"v"
+    assert not table
 
 
 @pytest.mark.parametrize(

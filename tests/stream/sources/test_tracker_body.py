@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from models.calendar import iso
 from models.events.decode import decode
 from models.events.scalars import parse_time
-from stream.seen import InMemory
-from stream.settings import load
+from stream.config.settings import load
+from stream.ingest import collect
+from stream.ingest.event_ids import InMemory
 from stream.sources.tracker import OLDEST, Told, read
-from stream.web import collect
 from tests.stream.web.test_webhooks import Written
 
 NOW = 1_795_260_000_000

@@ -9,9 +9,9 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
+from stream.config.settings import Settings, SettingsError, load
+from stream.engine.client_logs import RateLimit
 from stream.metrics import Metrics
-from stream.quiet import RateLimit
-from stream.settings import Settings, SettingsError, load
 from stream.web import operate
 from stream.web import operators as operators_module
 from stream.web.access import COOKIE, Access, Guard

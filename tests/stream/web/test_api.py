@@ -5,9 +5,9 @@ import io
 import orjson
 import pytest
 
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
+from stream.readings.board import Board, UnknownName, ViewSource, trend_times
 from stream.web.api import to_csv
-from stream.web.board import UnknownName, trend_times
 from tests.stream.demo import NOW, company
 from tests.stream.web.web import ALERT, RUNNING, application, board, client
 
@@ -154,6 +154,15 @@ async def test_a_trend_is_the_reading_at_each_of_its_instants(window):
         whole = reading.start >= (view.began(["engagement"]) or 0)
         assert trend["values"]["sessions"][index] == (reading.value if whole else None)
     assert (trend["values"]["sessions"][0] is None) is (window in ("30d", "month"))
+
+
+async def test_trends_of_ever_other_windows_are_not_all_kept():
+    board = Board(ViewSource(lambda: company().view, load_catalogue()), company().business.calendar, lambda: NOW)
+    for days in range(1, 80):
+        await board.trend(f"{days}d")
+    assert len(board._trends) <= 32
+    again = await board.trend("79d")
+    assert await board.trend("79d") is again
 
 
 async def test_nothing_foreign_may_run_on_the_page():

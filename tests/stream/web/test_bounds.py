@@ -8,16 +8,16 @@ import gzip
 import pytest
 from fastapi import FastAPI
 
-from stream.seen import InMemory
-from stream.sites import CollectSettings
+from stream.config.tracker_settings import CollectSettings
+from stream.ingest import body as body_reader
+from stream.ingest import webhooks
+from stream.ingest.collect import Collector
+from stream.ingest.collect import router as collect_router
+from stream.ingest.door import Door, sources_of
+from stream.ingest.event_ids import InMemory
 from stream.sources.crm import ADAPTERS, parse_settings, receive, soap, standard
 from stream.sources.crm import Request as Webhook
-from stream.web import body as body_reader
-from stream.web import webhooks
 from stream.web.acting import Acting
-from stream.web.collect import Collector
-from stream.web.collect import router as collect_router
-from stream.web.door import Door, sources_of
 from stream.web.server import Listening, serve
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, compact

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from stream.catalogue import load_catalogue
-from stream.settings import OperatorSettings, WebSettings
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import OperatorSettings, WebSettings
 from stream.web.access import Access, Guard
 from stream.web.operate import Operations
 from stream.web.operators import Operators

@@ -14,12 +14,13 @@ from fastapi import FastAPI
 from models.calendar import iso
 from models.events.dead_letter import decode as read_letter
 from models.events.decode import decode
+from stream.config.settings import Settings, SettingsError, load
+from stream.ingest import collect
+from stream.ingest import token_bucket as bucket
+from stream.ingest.collect import BODY_LIMIT, Collector
+from stream.ingest.event_ids import InMemory
 from stream.metrics import Metrics
-from stream.seen import InMemory
-from stream.settings import Settings, SettingsError, load
-from stream.web import bucket, collect
 from stream.web.app import page
-from stream.web.collect import BODY_LIMIT, Collector
 from tests.stream.web.test_webhooks import Written
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z

@@ -10,11 +10,12 @@ import pytest
 from fastapi import FastAPI
 
 from models.events.dead_letter import decode as read_letter
-from stream.seen import InMemory
+from stream.ingest import body as body_reader
+from stream.ingest import webhooks
+from stream.ingest.door import Door, sources_of
+from stream.ingest.event_ids import InMemory
 from stream.sources.crm import BODY_LIMIT
-from stream.web import body as body_reader
-from stream.web import webhooks, wire
-from stream.web.door import Door, sources_of
+from stream.web import wire
 from stream.web.server import Listening, serve
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, compact

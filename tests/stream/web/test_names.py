@@ -11,13 +11,13 @@ import pytest
 from models.calendar import Grain
 from models.kpis.catalogue import Catalogue
 from models.measures import MEASURES, Kind
-from models.view import View
-from stream.catalogue import load_catalogue
+from models.panes.view import View
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import load
+from stream.config.tracker_settings import SiteSettings
+from stream.ingest.name_budget import NameBudget
 from stream.metrics import Metrics
-from stream.settings import load
-from stream.sites import SiteSettings
-from stream.web.board import SEGMENTS, Board, ViewSource
-from stream.web.names import Names
+from stream.readings.board import SEGMENTS, Board, ViewSource
 from tests.stream.web.test_collect import NOW, ORIGIN, House, body, call
 from tests.stream.web.web import application, client
 
@@ -78,7 +78,7 @@ async def test_names_are_counted_and_kept_within_bounds() -> None:
     house.door.withheld = lambda *what: counted.append(what)
     await attack(house)
     assert sum(number for _, number in counted) == 2 * (2_500 - 60)
-    names = Names(SiteSettings(key="k" * 8, origins=(ORIGIN,), new_names=10**6))
+    names = NameBudget(SiteSettings(key="k" * 8, origins=(ORIGIN,), new_names=10**6))
     for n in range(5_000):
         names.judge({"source": f"s{n}"}, NOW)
     assert len(names._known["source"]) == 2_000

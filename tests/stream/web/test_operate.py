@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from stream.settings import OperatorSettings
+from stream.config.settings import OperatorSettings
 from stream.web.operate import Operations
 from stream.web.operators import Operators
 from tests.alert_rules.readings import BASE

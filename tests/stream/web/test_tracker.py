@@ -15,11 +15,11 @@ import yaml
 from fastapi import FastAPI, Request, Response
 
 from models.events.scalars import parse_time
-from stream.options import wall_clock
-from stream.seen import InMemory
-from stream.settings import Settings, load
-from stream.web import collect
-from stream.web.collect import Collector
+from stream.config.settings import Settings, load
+from stream.engine.options import wall_clock
+from stream.ingest import collect
+from stream.ingest.collect import Collector
+from stream.ingest.event_ids import InMemory
 from stream.web.server import Listening, serve
 from tests.browser import Page, browser
 from tests.stream.web.test_collect import AGENT, KEY

@@ -12,18 +12,18 @@ import pytest
 from fastapi import FastAPI
 
 from models.events.dead_letter import decode as read_letter
-from stream import seen as seen_module
-from stream.embedded import EmbeddedBroker
-from stream.intake import Intake, Outgoing, Unavailable
+from stream.config.settings import Settings, SettingsError, load
+from stream.engine.client_logs import RateLimit
+from stream.engine.embedded import EmbeddedBroker
+from stream.engine.options import EngineOptions
+from stream.engine.topics import declared
+from stream.ingest import body, webhooks
+from stream.ingest import event_ids as seen_module
+from stream.ingest.door import Door, Source, sources_of
+from stream.ingest.event_ids import InMemory, InRedis
+from stream.ingest.intake import Intake, Outgoing, Unavailable
 from stream.metrics import Metrics
-from stream.options import EngineOptions
-from stream.quiet import RateLimit
-from stream.seen import InMemory, InRedis
-from stream.settings import Settings, SettingsError, load
 from stream.sources.crm import BODY_LIMIT
-from stream.topics import declared
-from stream.web import body, webhooks
-from stream.web.door import Door, Source, sources_of
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, compact
 
@@ -366,7 +366,7 @@ async def test_a_redis_that_goes_and_comes_back_is_said_and_holds_nobody_up(capl
     for at, away in ((0, True), (1, True), (6_000, True), (12_000, False), (13_000, False)):
         now[0], client.away = NOW + at, away
         assert await seen.known(["a"]) == set()
-    said = [record.getMessage() for record in caplog.records if record.name == "stream.seen"]
+    said = [record.getMessage() for record in caplog.records if record.name == "stream.ingest.event_ids"]
     assert said == ["redis is away (ConnectionResetError): duplicates are told by the folds meanwhile", "redis is back"]
     await seen.close()
 

@@ -11,13 +11,13 @@ import orjson
 import pytest
 from fastapi import FastAPI
 
-from stream.intake import Intake
-from stream.options import EngineOptions
-from stream.seen import InMemory, InRedis
-from stream.settings import load
-from stream.topics import create
-from stream.web import webhooks
-from stream.web.door import Door, sources_of
+from stream.config.settings import load
+from stream.engine.options import EngineOptions
+from stream.engine.topics import create
+from stream.ingest import webhooks
+from stream.ingest.door import Door, sources_of
+from stream.ingest.event_ids import InMemory, InRedis
+from stream.ingest.intake import Intake
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import Redis
 from tests.stream.sources.crm import senders as s

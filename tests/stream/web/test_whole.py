@@ -6,10 +6,10 @@ from agents.roll_kpis import Roller
 from models.business import Business
 from models.calendar import Grain
 from models.fold import Record
-from stream.cache import Publisher, Snapshots
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
 from stream.metrics import Metrics
-from stream.web.board import Unavailable, ViewSource
+from stream.readings.board import Unavailable, ViewSource
+from stream.readings.cache import Publisher, Snapshots
 from tests.stream.demo import NOW, Company
 from tests.stream.web.web import application, board, client
 

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from stream.catalogue import load_catalogue
+from stream.config.kpi_files import load_catalogue
+from stream.config.settings import load
 from stream.metrics import Metrics
-from stream.settings import load
+from stream.readings.board import Board, ViewSource
 from stream.web.app import build_web
-from stream.web.board import Board, ViewSource
 from tests.stream.demo import Company, company
 
 RUNNING = {"state": "running", "partitions": {"roll-kpis": [0]}}

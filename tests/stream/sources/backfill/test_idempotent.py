@@ -13,7 +13,7 @@ from models.business import Business
 from models.calendar import DAY_MS
 from models.events.catalogue import TOPIC_OF
 from models.fold import Record
-from models.partition import EntityPartition
+from models.folds.partition import EntityPartition
 from stream.sources.backfill import EXPORTS, Found, Options, Tally, ordered
 from stream.sources.crm import parse_settings
 from tests.stream.sources.backfill import worlds as w

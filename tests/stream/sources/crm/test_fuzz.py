@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from models.events.catalogue import TOPIC_OF
 from models.events.decode import decode
 from models.events.refused import Reason
+from stream.ingest.door import Source, letter
 from stream.sources.crm import ADAPTERS, Doubt, Verdict, adapter_of, overridden, parse_settings, receive
 from stream.sources.crm.trial import of
-from stream.web.door import Source, letter
 from tests.stream.sources.crm.senders import NOW, SENDERS, Vector
 
 VECTORS = Path(__file__).parents[4] / "docs" / "webhook-conformance"

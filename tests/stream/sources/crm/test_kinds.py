@@ -8,7 +8,7 @@ import pytest
 
 from models.calendar import iso
 from models.events.scalars import AHEAD
-from stream.sites import SiteSettings
+from stream.config.tracker_settings import SiteSettings
 from stream.sources import tracker
 from stream.sources.crm import ADAPTERS, Request, SourceProblem, Verdict, parse_settings, read
 from tests.stream.sources.crm import senders as s

@@ -8,8 +8,8 @@ import pytest
 
 from models.business import Business
 from models.fold import Record
-from models.partition import EntityPartition
-from models.states import LeadState, decode_lead
+from models.folds.entity_snapshots import LeadState, decode_lead
+from models.folds.partition import EntityPartition
 from stream.sources.backfill import hubspot as export
 from stream.sources.backfill.base import Found, Options, Tally, ordered
 from stream.sources.crm import SourceProblem, parse_settings

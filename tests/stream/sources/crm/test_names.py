@@ -9,8 +9,8 @@ import pytest
 from models.business import Business
 from models.fold import Record
 from models.folds.deals import CREDITING, DESCRIBING
-from models.partition import EntityPartition
-from models.states import decode_deal, decode_lead
+from models.folds.entity_snapshots import decode_deal, decode_lead
+from models.folds.partition import EntityPartition
 from stream.sources.crm import ADAPTERS
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW

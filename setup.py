@@ -1,0 +1,13 @@
+"""Where the rooms go when Vigie is installed: below ``vigie``, so that one name is taken and no everyday one (ADR 18)."""
+
+from setuptools import find_packages, setup
+
+ROOMS = ("models", "alert_rules", "stream", "agents")
+
+setup(
+    packages=[
+        *find_packages(include=["vigie", "vigie.*"]),
+        *(f"vigie._rooms.{name}" for room in ROOMS for name in find_packages(include=[room, f"{room}.*"])),
+    ],
+    package_dir={f"vigie._rooms.{room}": room for room in ROOMS},
+)

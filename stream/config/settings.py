@@ -1,0 +1,424 @@
+"""What did the operator ask for? One YAML file plus environment, every problem reported at once.
+
+Precedence: environment (``VIGIE_SECTION__NAME``; ``VIGIE_SECTION__NAME_FILE`` reads the value from a file, for secrets), then
+the YAML file, then the defaults.
+"""
+
+import contextlib
+import os
+import re
+import socket
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit
+from zoneinfo import available_timezones
+
+import yaml
+from pydantic import Field, SecretStr, ValidationError, model_validator
+
+from models.business import Business
+from models.kpis.benchmarks import Benchmark, Benchmarks
+from models.kpis.entry import DIMENSIONS
+from models.kpis.targets import Target, Targets
+from models.money import Rates
+from models.owners import Owners
+from stream.config.owners_file import OwnerSettings, owners_of
+from stream.config.problems import Lines, near, not_yaml, path_of, problems_of
+from stream.config.sections import Duration, Section, parse_duration
+from stream.config.tracker_settings import CollectSettings
+from stream.config.web_settings import LinkKeySettings, LinksSettings, OperatorSettings, WebSettings
+
+__all__ = [
+    "LinkKeySettings", "LinksSettings", "OperatorSettings", "Settings", "SettingsError", "WebSettings", "load", "parse_duration",
+]  # fmt: skip
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used; ``problems`` lists all that is wrong, each with its path."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class KafkaSettings(Section):
+    """Where the events are: ``embedded`` is the in-process broker, which keeps nothing."""
+
+    brokers: str = "embedded"
+    topic_prefix: str = ""
+    partitions: int = Field(8, ge=1, le=1024)
+    replication: int = Field(1, ge=1, le=9)
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_ca: Path | None = None
+    """The authorities that a broker's certificate may come from (PEM); without it, the system's."""
+    ssl_certificate: Path | None = None
+    """Our own certificate (PEM), for brokers that ask for one."""
+    ssl_key: Path | None = None
+    ssl_key_password: SecretStr = SecretStr("")
+    session_timeout: Duration = 10_000
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the broker is the in-process one."""
+        return self.brokers == "embedded"
+
+
+class RedisSettings(Section):
+    """The cache; ``memory://`` is an in-process stand-in. Losing it loses nothing."""
+
+    url: SecretStr = SecretStr("memory://")
+
+    @model_validator(mode="after")
+    def _address(self) -> "RedisSettings":
+        sound = False
+        with contextlib.suppress(ValueError):  # its text has the part of the address that is no port: of a password, maybe
+            parts = urlsplit(self.url.get_secret_value())
+            sound = parts.scheme in ("redis", "rediss", "unix", "memory") and (parts.port or 1) > 0
+        if not sound:
+            raise ValueError("url: accepted are redis://, rediss://, unix:// and memory://, special characters as %40 for @")
+        return self
+
+
+class RateStep(Section):
+    """An exchange rate from a day on: units of the business currency for one unit."""
+
+    since: date = Field(alias="from")
+    rate: float = Field(gt=0, allow_inf_nan=False)
+
+
+class StageSettings(Section):
+    """One stage of a pipeline."""
+
+    name: str
+    kind: Literal["open", "won", "lost"] = "open"
+
+
+class PipelineSettings(Section):
+    """One sales process, its stages in order."""
+
+    stages: list[StageSettings]
+
+
+class BusinessSettings(Section):
+    """The company's own definitions (``models/business.py``)."""
+
+    timezone: str = "UTC"
+    currency: str = Field("EUR", pattern="^[A-Z]{3}$")
+    rates: dict[str, float | list[RateStep]] = {}
+    maturity: Duration = Business.maturity
+    session_gap: Duration = Business.session_gap
+    dedup_horizon: Duration = Business.dedup_horizon
+    visit_horizon: Duration = Business.visit_horizon
+    acquisition_lag: Duration = 0
+    fiscal_year_start: int = Field(1, ge=1, le=12)
+    stalled_after: Duration = Business.stalled_after
+    renewal_grace: Duration = Business.renewal_grace
+    pairs: list[tuple[str, str]] = []
+    segment_limit: int = Field(Business.segment_limit, ge=1)
+    keep_minutes: Duration = Business.keep_minutes
+    keep_hours: Duration = Business.keep_hours
+    keep_days: Duration = Business.keep_days
+    pipelines: dict[str, PipelineSettings] = {}
+
+    @model_validator(mode="after")
+    def _sound(self) -> "BusinessSettings":
+        if self.timezone not in available_timezones():
+            hint = near(self.timezone, available_timezones())
+            raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
+        for code, rate in self.rates.items():
+            if not re.fullmatch("[A-Z]{3}", code):
+                raise ValueError("rates: not a currency (accepted: ISO 4217 codes, such as USD)")
+            if (isinstance(rate, list) and not rate) or (isinstance(rate, float) and not 0 < rate < float("inf")):
+                raise ValueError(f"rates: {code}: accepted is a number above 0, or a list of from and rate")
+        for one, two in self.pairs:
+            for name in (one, two):
+                if name not in DIMENSIONS:
+                    raise ValueError(f"pairs: not a dimension{near(name, DIMENSIONS)} (accepted: {', '.join(DIMENSIONS)})")
+            if one == two or [one, two] in [[b, a] for a, b in self.pairs] or self.pairs.count((one, two)) > 1:
+                raise ValueError(f"pairs: {one} and {two}: accepted are two dimensions, and each pair once")
+        return self
+
+    def business(self) -> Business:
+        """Return the pure code's form."""
+        table = {
+            code: [(_midnight(step.since), Fraction(str(step.rate))) for step in rate]
+            if isinstance(rate, list)
+            else [(0, Fraction(str(rate)))]
+            for code, rate in self.rates.items()
+        }
+        same = self.model_dump(exclude={"rates", "pipelines", "pairs"})
+        kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
+        return Business(rates=Rates(self.currency, table), stage_kinds=kinds, pairs=tuple(self.pairs), **same)
+
+
+def _midnight(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+
+
+class ReceiverSettings(Section):
+    """Where alerts go. Which of the fields a type needs and takes is in ``RECEIVER_FIELDS``."""
+
+    name: str = Field(min_length=1, max_length=100)
+    type: Literal["console", "http", "slack", "email", "pagerduty", "trello", "asana", "monday", "apprise"]
+    url: SecretStr | None = None
+    secret: SecretStr | None = None
+    token: SecretStr | None = None
+    channel: str = ""
+    signing_secret: SecretStr | None = None
+    routing_key: SecretStr | None = None
+    host: str = ""
+    port: int | None = Field(None, ge=1, le=65535)
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr | None = None
+    sender: str = ""
+    to: list[str] = []
+    key: SecretStr | None = None
+    place: str = Field("", pattern="^[A-Za-z0-9]{0,64}$")  # Trello's list, Asana's project, Monday's board
+    title: str = "{title}"
+    text: str = "{text}"
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ReceiverSettings":
+        needed, taken = RECEIVER_FIELDS[self.type]
+        for name in needed:
+            if not getattr(self, name):
+                raise ValueError(f"receiver {self.name!r}: type {self.type} needs {name}")
+        for name in sorted(self.model_fields_set - {"name", "type", *needed, *taken}):
+            accepted = ", ".join(("name", "type", *needed, *taken))
+            raise ValueError(f"receiver {self.name!r}: {name} does not go with type {self.type} (accepted: {accepted})")
+        if self.type == "slack" and bool(self.url) == bool(self.token):
+            raise ValueError(
+                f"receiver {self.name!r}: type slack needs url (of an incoming webhook), or token (of a bot) and channel"
+            )
+        if self.signing_secret and not self.token:
+            raise ValueError(
+                f"receiver {self.name!r}: signing_secret goes with a bot's token: an incoming webhook has no buttons"
+            )
+        if self.type == "slack" and self.token and not self.channel:
+            raise ValueError(f"receiver {self.name!r}: a bot's token needs channel")
+        if self.password and self.tls == "none" and self.host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError(f"receiver {self.name!r}: a password is not sent without TLS (accepted: tls: starttls or tls)")
+        return self
+
+
+#: By type: the fields it needs, and those it takes too.
+RECEIVER_FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "console": ((), ()),
+    "http": (("url",), ("secret",)),
+    "slack": ((), ("url", "token", "channel", "signing_secret")),
+    "email": (("host", "sender", "to"), ("port", "tls", "username", "password")),
+    "pagerduty": (("routing_key",), ("url",)),
+    "trello": (("key", "token", "place"), ("title", "text", "url")),
+    "asana": (("token", "place"), ("title", "text", "url")),
+    "monday": (("token", "place"), ("title", "text", "url")),
+    "apprise": (("url",), ()),
+}
+
+
+class TargetSettings(Section):
+    """A quota: what a KPI is to reach by the end of each such period, in its own unit; ``for`` names one owner, team …"""
+
+    kpi: str
+    period: Literal["day", "week", "month", "quarter", "year"]
+    value: float = Field(gt=0, allow_inf_nan=False)
+    segment: dict[str, str] = Field({}, alias="for", max_length=2)
+    since: date = Field(date.min, alias="from")
+
+    def target(self) -> Target:
+        """Return the pure code's form."""
+        place = "total"
+        if self.segment:  # of two: a pair of dimensions that is declared (business.pairs), in that order
+            place = f"{'.'.join(self.segment)}={' × '.join(self.segment.values())}"
+        return Target(self.kpi, self.period, place, self.value, self.since.toordinal())
+
+
+class BenchmarkSettings(Section):
+    """A value that readings of a KPI are shown beside, and that rules may name; ``unit`` is the KPI's own."""
+
+    kpi: str
+    name: str = Field(min_length=1, max_length=60)
+    value: float = Field(allow_inf_nan=False)
+    unit: str
+    segment: dict[str, str] = Field({}, alias="for", max_length=1)
+
+    def benchmark(self) -> Benchmark:
+        """Return the pure code's form."""
+        place = next((f"{name}={value}" for name, value in self.segment.items()), "total")
+        return Benchmark(self.kpi, self.name, self.value, self.unit, place)
+
+
+class MetricsSettings(Section):
+    """Which readings are exported to Prometheus."""
+
+    windows: list[str] = ["1h", "24h", "7d", "30d"]
+    dimensions: list[str] = ["source", "owner", "stage"]
+    segments: int = Field(20, ge=0, le=1000)
+
+
+class CrmUrls(Section):
+    """Where the pages of one sender's deals and leads are: addresses with ``{id}`` in them."""
+
+    deal: str | None = None
+    lead: str | None = None
+
+    @model_validator(mode="after")
+    def _addresses(self) -> "CrmUrls":
+        for name, url in (("deal", self.deal), ("lead", self.lead)):
+            if url is not None and (not url.startswith(("https://", "http://")) or "{id}" not in url):
+                raise ValueError(f"{name}: accepted is an address with {{id}} in it, such as https://…/deal/{{id}}")
+        return self
+
+
+class ModelsSettings(Section):
+    """The predictions: whether there are any, how often a model's news goes round, and what to begin with."""
+
+    live: bool = True
+    interval: Duration = 60_000  # the least time between two bulletins of a model; early ones go out sooner
+    asks: int = Field(100, ge=10, le=1_000_000)  # questions and answers a second, at most, of a worker with all partitions
+    start: dict[Literal["deal", "lead"], Path] = {}  # models to begin with where nothing has been learnt (vigie models warm)
+
+
+class Settings(Section):
+    """All of it."""
+
+    application: str = Field("vigie", pattern="^[A-Za-z0-9._-]{1,100}$")
+    instance: str = Field(default_factory=socket.gethostname, pattern="^[A-Za-z0-9._-]{1,100}$")
+    data_dir: Path = Path("data")
+    checkpoint_interval: Duration = 250
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    web: WebSettings = WebSettings()
+    business: BusinessSettings = BusinessSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    models: ModelsSettings = ModelsSettings()
+    kpi_files: list[Path] = []
+    rule_folders: list[Path] = []
+    crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot
+    owners: dict[str, OwnerSettings] | Path = Field({}, repr=False)  # who is behind an owner's id, or the CSV file that says so
+    targets: list[TargetSettings] = []
+    benchmarks: list[BenchmarkSettings] = []
+    alerting: dict[str, Any] | Path | None = None  # who is told when (alert_rules/alerting.py), or the file that says so
+    receivers: list[ReceiverSettings] = [ReceiverSettings(name="console", type="console")]
+    collect: CollectSettings = CollectSettings()
+    sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
+
+    def crm_url(self, kind: str, id: str, sender: str) -> str | None:
+        """Return the address of the page of a deal or lead (``kind``) at whoever sent its events, None where none is set."""
+        urls = self.crm_urls.get(sender)
+        template: str | None = getattr(urls, kind, None)
+        return None if template is None else template.replace("{id}", quote(id, safe=""))
+
+    @cached_property
+    def people(self) -> Owners:
+        """The owners by id; ``ValueError`` where the file with them cannot be used (:func:`load` says so at the start)."""
+        return owners_of(self.owners)
+
+    def quotas(self) -> Targets:
+        """Return the targets as the rules' readings are compared with them, and the benchmarks."""
+        return Targets((target.target() for target in self.targets), Benchmarks(found.benchmark() for found in self.benchmarks))
+
+
+def config_file(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
+    """Return the file that settings are read from: the one named, that of VIGIE_CONFIG, or vigie.yaml where it exists."""
+    named = path or (Path(found) if (found := (os.environ if environ is None else environ).get("VIGIE_CONFIG")) else None)
+    return named or (Path("vigie.yaml") if Path("vigie.yaml").is_file() else None)
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Return the settings from a YAML file (default ``vigie.yaml`` or ``VIGIE_CONFIG`` where it exists) and the environment.
+
+    ``overrides`` are dotted through double underscores (``kafka__brokers="…"``) and win. Raise :class:`SettingsError`.
+    """
+    environ = os.environ if environ is None else environ
+    tree: dict[str, Any] = {}
+    lines = Lines()
+    file = config_file(path, environ)
+    if file is not None:
+        tree, lines = _read(file)
+    problems: list[str] = []
+    named: dict[tuple[str, ...], str] = {}
+    for name, value in environ.items():
+        if name.startswith("VIGIE_") and name not in ("VIGIE_CONFIG", "VIGIE_DATA", "VIGIE_TOKEN"):
+            parts = _place(tree, name, value, problems)
+            named[tuple(parts)] = name
+    for name, value in overrides.items():
+        if value is not None:
+            _set(tree, name.split("__"), value)
+            named[tuple(name.split("__"))] = name
+
+    def told(loc: tuple[int | str, ...], text: str) -> str:
+        variable = next((its for parts, its in named.items() if loc[: len(parts)] == parts), None)
+        line = lines.of(loc)
+        place = f"environment: {variable}" if variable else f"{file or 'settings'}{'' if line is None else f':{line}'}"
+        return f"{place}: {path_of(loc)}: {text}"
+
+    settings = None
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as error:
+        problems += [told(loc, text) for loc, text in problems_of(error, Settings)]
+    else:
+        try:
+            _ = settings.people
+        except ValueError as error:
+            problems += [told(("owners",), line) for line in str(error).splitlines()]
+    # Outside of the except: the error that holds the values is nobody's context.
+    if problems or settings is None:
+        raise SettingsError(problems)
+    return settings
+
+
+def _read(file: Path) -> tuple[dict[str, Any], Lines]:
+    tree: Any = None
+    lines = Lines()
+    problem = ""
+    try:
+        text = file.read_text("utf-8")
+        tree, lines = yaml.safe_load(text), Lines(text)
+    except UnicodeDecodeError:
+        problem = "cannot be read: not UTF-8"
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = not_yaml(error)
+    if not problem and tree is not None and not isinstance(tree, dict):
+        problem = f"found a {type(tree).__name__} (accepted: a mapping of sections)"
+    if problem:
+        raise SettingsError([f"{file}: {problem}"])
+    return tree or {}, lines
+
+
+def _place(tree: dict[str, Any], name: str, value: str, problems: list[str]) -> list[str]:
+    """Put one environment variable into the tree and return where; lists and mappings may be given as YAML."""
+    parts = name.removeprefix("VIGIE_").lower().split("__")
+    if parts[-1].endswith("_file") and parts[-1] != "kpi_file":
+        parts[-1] = parts[-1].removesuffix("_file")
+        try:
+            _set(tree, parts, Path(value).read_text("utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:  # without the name: it may be the secret itself
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+            problems.append(f"environment: {name}: the file that it names cannot be read: {why}")
+        return parts
+    try:
+        _set(tree, parts, yaml.safe_load(value) if value.startswith(("[", "{")) else value)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problems.append(f"environment: {name}: {not_yaml(error)}")
+    return parts
+
+
+def _set(tree: dict[str, Any], parts: list[str], value: Any) -> None:
+    for part in parts[:-1]:
+        below = tree.get(part)
+        if not isinstance(below, dict):
+            below = tree[part] = {}
+        tree = below
+    tree[parts[-1]] = value

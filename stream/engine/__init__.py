@@ -1,0 +1,1 @@
+"""Drives the folds on Kafka: records in, state and outputs and positions durable together."""

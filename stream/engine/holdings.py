@@ -1,0 +1,87 @@
+"""Which partitions of which folds are in this worker's hands, and how far is each?"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from faust.types import TP
+
+from stream.engine.fold_partition import FoldPartition, Key
+from stream.engine.options import EngineOptions, FoldSpec
+
+
+class Position(NamedTuple):
+    """Next offset of a fold in one partition of one topic: folded in memory, and durable."""
+
+    folded: int
+    durable: int
+
+
+class Holdings:
+    """The folds' partitions by name and partition, and who reads which topic. Used on the event loop only."""
+
+    def __init__(self, options: EngineOptions, specs: Sequence[FoldSpec]) -> None:
+        self._options = options
+        self._specs = tuple(specs)
+        self.all: dict[Key, FoldPartition] = {}
+        self.readers: dict[str, list[str]] = {}
+        for spec in specs:
+            for topic in spec.topics:
+                self.readers.setdefault(topic, []).append(spec.name)
+
+    def wanted(self, assigned: Iterable[Any]) -> set[Key]:
+        """Which there should be under an assignment: those of whose topics the same partition is ours throughout."""
+        options = self._options
+        mine = {(options.logical(tp.topic), tp.partition) for tp in assigned}
+        return {
+            (spec.name, partition)
+            for spec in self._specs
+            for partition in range(options.partitions_of(spec.topics[0]))
+            if all((topic, partition) in mine for topic in spec.topics)
+        }
+
+    def reading(self, topic: str, partition: int) -> Iterator[FoldPartition]:
+        """Those that read this."""
+        for name in self.readers.get(topic, ()):
+            found = self.all.get((name, partition))
+            if found is not None:
+                yield found
+
+    def fetch_from(self, topic: str, partition: int) -> dict[Any, int]:
+        """Where to fetch a partition from: the least of what the folds have."""
+        offsets = [held.next[topic] for held in self.reading(topic, partition)]
+        return {TP(self._options.physical(topic), partition): min(offsets)} if offsets else {}
+
+    def reached(self, topic: str, partition: int, offset: int, *, durable: bool) -> bool:
+        """Whether all folds that read a topic are here and have reached an offset of its partition."""
+        for name in self.readers.get(topic, ()):
+            held = self.all.get((name, partition))
+            if held is None or (held.committed if durable else held.next)[topic] < offset:
+                return False
+        return True
+
+    def positions(self) -> dict[tuple[str, str, int], Position]:
+        """(fold, topic, partition) → positions."""
+        return {
+            (held.spec.name, topic, held.partition): Position(held.next[topic], held.committed[topic])
+            for held in self.all.values()
+            for topic in held.spec.topics
+        }
+
+    def lag(self, highwater: Callable[[Any], int | None]) -> dict[tuple[str, int], int]:
+        """(topic, partition) → offsets between the log's end, as last seen, and the slowest fold's position."""
+        found: dict[tuple[str, int], int] = {}
+        for (_, topic, partition), position in self.positions().items():
+            try:
+                end = highwater(TP(self._options.physical(topic), partition))
+            except Exception:  # not assigned, or not started: nothing is known
+                end = None
+            if end is not None:
+                found[topic, partition] = max(found.get((topic, partition), 0), end - position.folded)
+        return found
+
+    def owned(self) -> dict[str, list[int]]:
+        """Fold → partitions, in order."""
+        found: dict[str, list[int]] = {}
+        for name, partition in sorted(self.all):
+            found.setdefault(name, []).append(partition)
+        return found

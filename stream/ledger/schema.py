@@ -1,0 +1,121 @@
+"""What is in the file, and which version of Vigie may open it?
+
+::
+
+    logs      one line per topic and partition: where it begins and ends
+    records   topics that are kept by age: append-only, in the order of each log
+    latest    topics that keep the last record of each key, in the order of each log
+    rows      the state of folds: the last value of each key
+    meta      what the file is: format, when it was made, by whom
+
+``place`` is the log's number in the upper bits and the offset in the lower :data:`OFFSET_BITS`: so the primary key alone finds
+a stretch of a log, and appending goes to the end of a B-tree's page.
+"""
+
+import os
+import sqlite3
+import time
+import uuid
+from pathlib import Path
+
+#: The format that this version writes. Change it with a step in :data:`STEPS`; an older Vigie then refuses the file.
+FORMAT = 1
+#: ``PRAGMA application_id``: says of a file that it is a Vigie's ("VIGI").
+APPLICATION = 0x56494749
+#: A log holds 2^40 records in its life: a thousand a second for 34 years.
+OFFSET_BITS = 40
+OFFSETS = (1 << OFFSET_BITS) - 1
+
+_FIRST = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE logs (
+    id INTEGER PRIMARY KEY,
+    topic TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    first INTEGER NOT NULL DEFAULT 0,
+    next INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (topic, partition)
+);
+CREATE TABLE records (place INTEGER PRIMARY KEY, at INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB);
+CREATE TABLE latest (
+    log INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    place INTEGER NOT NULL UNIQUE,
+    at INTEGER NOT NULL,
+    value BLOB,
+    UNIQUE (log, key)
+);
+CREATE INDEX removed ON latest (at) WHERE value IS NULL;
+CREATE TABLE rows (log INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, UNIQUE (log, key));
+"""
+
+#: What brings a file of format N to N + 1. Each runs in one transaction with the change of ``PRAGMA user_version``.
+STEPS: dict[int, str] = {}
+
+
+class LedgerRefused(Exception):
+    """The file cannot be opened by this Vigie: what is wrong with it, and what to do."""
+
+
+def connect(path: Path, *, durable: bool = True) -> sqlite3.Connection:
+    """Open a connection for writing. ``durable``: a commit returns when the disk has it (``synchronous=FULL``)."""
+    os.close(
+        os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    )  # what is in it is nobody else's; SQLite's own files follow
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    connection.execute("PRAGMA page_size = 8192")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file: retention gives pages back bit by bit
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute("PRAGMA cache_size = -32768")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+def reader(path: Path) -> sqlite3.Connection:
+    """Open a connection that only reads: it sees what was committed when each of its queries begins."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA cache_size = -8192")
+    return connection
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables of a new file, bring an older one up to date (a copy of it is kept), or raise :class:`LedgerRefused`."""
+    try:
+        found = connection.execute("PRAGMA user_version").fetchone()[0]
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise LedgerRefused(f"{path}: not readable as a ledger ({error}); restore a backup: vigie restore") from None
+    if tables and owner != APPLICATION:
+        raise LedgerRefused(f"{path}: a SQLite file of something else (application_id {owner:#x}); name another data_dir")
+    if found > FORMAT:
+        raise LedgerRefused(
+            f"{path}: written by a later Vigie (format {found}; this one reads up to {FORMAT}); install that one, or restore "
+            "a backup made before"
+        )
+    if not tables:
+        connection.executescript(
+            f"BEGIN; {_FIRST} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {FORMAT}; COMMIT;"
+        )
+        made = {"made": str(int(time.time() * 1000)), "id": str(uuid.uuid4())}
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", made.items())
+        return
+    while found < FORMAT:
+        _copy(connection, path.with_suffix(f".format-{found}{path.suffix}"))
+        connection.executescript(f"BEGIN; {STEPS[found]} PRAGMA user_version = {found + 1}; COMMIT;")
+        found += 1
+
+
+def _copy(connection: sqlite3.Connection, where: Path) -> None:
+    """Keep the file as it is, consistent, before it is changed."""
+    if where.exists():
+        return  # a step that was cut off begins anew
+    unfinished = where.with_suffix(where.suffix + ".part")
+    unfinished.unlink(missing_ok=True)
+    with sqlite3.connect(unfinished) as copy:
+        connection.backup(copy)
+    copy.close()
+    unfinished.rename(where)

@@ -1,0 +1,366 @@
+"""How do records, state and positions get into the file together, durable before anybody is told?
+
+One thread writes. All that waits when it looks goes into one transaction (group commit): what comes while the disk is busy with
+the one before shares the next. A job is whole or not in the file at all, and its future is done once the disk has it.
+
+Statements take many rows at once: SQLite is left and entered again, and with it the interpreter's lock, once a statement.
+"""
+
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from models.fold import Record
+from stream.engine.options import wall_clock
+from stream.ledger.lock import LedgerLock
+from stream.ledger.schema import OFFSET_BITS, OFFSETS, connect, prepare, reader
+
+log = logging.getLogger(__name__)
+
+#: Physical topic and partition.
+Partition: TypeAlias = tuple[str, int]
+#: Next offset of each log that a job has written to.
+Ends: TypeAlias = dict[Partition, int]
+Headers: TypeAlias = Sequence[tuple[str, bytes | None]]
+
+#: Jobs that share one transaction, and rows of one statement: each size is a statement that SQLite keeps compiled.
+_JOBS = 500
+_SIZES = (200, 20, 1)
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
+
+_RECORDS = "INSERT INTO records (place, at, key, value, headers) VALUES {}"
+_LATEST = (
+    "INSERT INTO latest (log, key, place, at, value) VALUES {} ON CONFLICT (log, key) DO UPDATE "
+    "SET place = excluded.place, at = excluded.at, value = excluded.value"
+)
+_ROWS = "INSERT INTO rows (log, key, value) VALUES {} ON CONFLICT (log, key) DO UPDATE SET value = excluded.value"
+_FORGET = "DELETE FROM rows WHERE (log, key) IN (VALUES {})"
+
+
+class LedgerError(Exception):
+    """The file could not be written: nothing of the job is in it."""
+
+
+class LedgerFull(LedgerError):
+    """There is no room left for it."""
+
+
+class Entry(NamedTuple):
+    """One record to append, in the order in which a checkpoint has it; the topic is the physical one."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None
+    partition: int
+    headers: Headers = ()
+
+
+class Stretch(NamedTuple):
+    """Consecutive records of one log: all that it holds from where it was asked for up to, not including, ``end``."""
+
+    end: int
+    records: list[Record]
+
+
+class _Log:
+    """One topic and partition: what kind, and where it begins and ends; ``next`` is committed, ``coming`` may be."""
+
+    __slots__ = ("coming", "compact", "first", "id", "next", "partition", "topic")
+
+    def __init__(self, id: int, topic: str, partition: int, compact: bool, first: int, next: int) -> None:
+        self.id, self.topic, self.partition, self.compact = id, topic, partition, compact
+        self.first, self.next, self.coming = first, next, next
+
+
+class _Job(NamedTuple):
+    rows: Sequence[tuple[str, bytes | None, bytes, int]]
+    entries: Sequence[Entry]
+    future: "Future[Ends]"
+    do: Callable[[sqlite3.Connection], object] | None = None
+
+
+class Ledger:
+    """The file of one instance. Every method may be called from any thread; what is written is written by one.
+
+    ``durable`` False is for what keeps nothing anyway (a demo): commits then do not wait for the disk. ``clock`` gives the
+    arrival of a record (epoch ms).
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True, clock: Callable[[], int] = wall_clock) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path = path
+        #: Whether records from outside are refused because the disk is nearly full (see ``keeping.py``).
+        self.refusing = False
+        self._clock = clock
+        self._lock = LedgerLock(path.with_suffix(".lock")).take()
+        try:
+            self._connection = connect(path, durable=durable)
+            prepare(self._connection, path)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._logs: dict[Partition, _Log] = {}
+        self._listeners: list[Callable[[Iterable[Partition]], None]] = []
+        self._readers = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    def declare(self, topics: Iterable[tuple[str, int, bool]]) -> list[str]:
+        """Make the logs of these topics (physical name, partitions, whether only the last record of a key is kept).
+
+        Return the names of those that are new. Raise ``ValueError`` where one is there with other partitions.
+        """
+        wanted = list(topics)
+
+        def make(connection: sqlite3.Connection) -> list[str]:
+            new = []
+            for topic, partitions, _ in wanted:
+                query = "SELECT count(*) FROM logs WHERE topic = ?"
+                found = connection.execute(query, (topic,)).fetchone()[0]
+                if found and found != partitions:
+                    raise ValueError(f"topic {topic}: found {found} partitions; accepted: {partitions} (kafka.partitions)")
+                if not found:
+                    new.append(topic)
+                    lines = [(topic, partition) for partition in range(partitions)]
+                    connection.executemany("INSERT INTO logs (topic, partition) VALUES (?, ?)", lines)
+            return new
+
+        new: list[str] = self.do(make)
+        compact = {topic for topic, _, kept in wanted if kept}
+        for id, topic, partition, first, next in self._read("SELECT id, topic, partition, first, next FROM logs"):
+            if (topic, partition) not in self._logs:
+                self._logs[topic, partition] = _Log(id, topic, partition, topic in compact, first, next)
+        return new
+
+    def append(self, entries: Sequence[Entry]) -> "Future[Ends]":
+        """Append records to their logs: all of them or none; the future is done once they are durable."""
+        return self.write((), entries)
+
+    def write(self, rows: Sequence[tuple[str, bytes | None, bytes, int]], entries: Sequence[Entry]) -> "Future[Ends]":
+        """Write rows of state (changelog, value or None, key, partition) and records, as one.
+
+        The future's error is a :class:`LedgerError`: nothing of it is in the file, and it may be written again.
+        """
+        future: Future[Ends] = Future()
+        self._put(_Job(rows, entries, future))
+        return future
+
+    def _put(self, job: _Job) -> None:
+        with self._closing:
+            if self._closed:
+                job.future.set_exception(LedgerError(f"{self.path}: closed"))
+            else:
+                self._jobs.put(job)
+
+    def do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        """Have ``work`` done in a transaction of the writing thread; return what it returns, raise what it raises."""
+        found: list[Any] = []
+        future: Future[Ends] = Future()
+        self._put(_Job((), (), future, lambda connection: found.append(work(connection))))
+        future.result()
+        return found[0]
+
+    def listen(self, listener: Callable[[Iterable[Partition]], None]) -> None:
+        """Have ``listener`` called, in the writing thread, with the logs that have grown: after each commit."""
+        self._listeners.append(listener)
+
+    def _run(self) -> None:
+        last = False
+        while not last:
+            first = self._jobs.get()
+            if first is None:
+                return
+            jobs = [first]
+            while len(jobs) < _JOBS:
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if job is None:
+                    last = True
+                    break
+                jobs.append(job)
+            self._transact(jobs)
+
+    def _transact(self, jobs: list[_Job]) -> None:
+        connection = self._connection
+        done: list[tuple[_Job, Ends]] = []
+        grown: dict[Partition, _Log] = {}
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                connection.execute("SAVEPOINT job")
+                before = {key: found.coming for key, found in grown.items()}
+                try:
+                    done.append((job, self._write(job, grown)))
+                except sqlite3.OperationalError:
+                    raise  # no room, no file: SQLite may have rolled everything back already
+                except Exception as error:
+                    connection.execute("ROLLBACK TO job")
+                    for key, found in grown.items():
+                        found.coming = before.get(key, found.next)
+                    job.future.set_exception(error)
+                connection.execute("RELEASE job")
+            ends = [(found.coming, found.id) for found in grown.values()]
+            connection.executemany("UPDATE logs SET next = ? WHERE id = ?", ends)
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._failed(jobs, grown, error)
+            return
+        for found in grown.values():
+            found.next = found.coming
+        for job, written in done:
+            job.future.set_result(written)
+        if grown:
+            for listener in self._listeners:
+                listener(grown)
+
+    def _failed(self, jobs: list[_Job], grown: dict[Partition, _Log], error: sqlite3.Error) -> None:
+        """Nothing of these jobs is in the file."""
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        for found in grown.values():
+            found.coming = found.next
+        full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+        kind = LedgerFull if full else LedgerError
+        for job in jobs:
+            if not job.future.done():
+                failed = kind(f"{self.path}: {error}")
+                failed.__cause__ = error
+                job.future.set_exception(failed)
+
+    def _write(self, job: _Job, grown: dict[Partition, _Log]) -> Ends:
+        if job.do is not None:
+            job.do(self._connection)
+            return {}
+        now = self._clock()
+        kept: list[Any] = []
+        latest: list[Any] = []
+        ends: Ends = {}
+        for entry in job.entries:
+            found = self._logs[entry.topic, entry.partition]
+            offset = found.coming
+            found.coming = offset + 1
+            grown[entry.topic, entry.partition] = found
+            ends[entry.topic, entry.partition] = offset + 1
+            place = found.id << OFFSET_BITS | offset
+            if found.compact:
+                latest.append((found.id, entry.key or b"", place, now, entry.value))
+            else:
+                headers = _pack(list(entry.headers)) if entry.headers else None
+                kept.append((place, now, entry.key, entry.value, headers))
+        self._many(_RECORDS, kept)
+        self._many(_LATEST, latest)
+        put = [(self._changelog(topic, part), key, value) for topic, value, key, part in job.rows if value is not None]
+        gone = [(self._changelog(topic, part), key) for topic, value, key, part in job.rows if value is None]
+        self._many(_FORGET, gone)
+        self._many(_ROWS, put)
+        return ends
+
+    def _changelog(self, topic: str, partition: int) -> int:
+        return self._logs[topic, partition].id
+
+    def _many(self, statement: str, lines: Sequence[Any]) -> None:
+        """Run a statement for many lines, as many at once as one of the compiled sizes takes."""
+        start = 0
+        for size in _SIZES:
+            while len(lines) - start >= size:
+                some = lines[start : start + size]
+                start += size
+                line = "(" + ",".join("?" * len(some[0])) + ")"
+                self._connection.execute(statement.format(",".join([line] * size)), [value for one in some for value in one])
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        connection = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = self._readers.connection = reader(self.path)
+            self._opened.append(connection)
+        return connection.execute(query, values).fetchall()
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """Return the first offset that the log has, and the one after its last."""
+        found = self._logs[topic, partition]
+        return found.first, found.next
+
+    def read(self, topic: str, partition: int, start: int, most: int, *, name: str = "") -> Stretch:
+        """Return up to ``most`` records from ``start`` on; ``name`` is the topic's in them (default: ``topic``).
+
+        ``start`` must be within :meth:`bounds`; the stretch ends at the log's end where there are fewer.
+        """
+        found = self._logs[topic, partition]
+        end = found.next  # before the query, which may see more
+        base = found.id << OFFSET_BITS
+        table = "key, value, NULL FROM latest" if found.compact else "key, value, headers FROM records"
+        query = f"SELECT place, at, {table} WHERE place >= ? AND place < ? ORDER BY place LIMIT ?"
+        now = self._clock()
+        name = name or topic
+        records = [
+            Record(name, partition, place & OFFSETS, at, key, value, () if headers is None else _unpack(headers), now)
+            for place, at, key, value, headers in self._read(query, (base + start, base + end, most))
+        ]
+        if len(records) == most:
+            end = records[-1].offset + 1
+        return Stretch(end, records)
+
+    def rows(self, topic: str, partition: int) -> dict[bytes, bytes]:
+        """Return a fold's state in one partition: the last value of each key."""
+        return dict(self._read("SELECT key, value FROM rows WHERE log = ?", (self._logs[topic, partition].id,)))
+
+    def logs(self) -> Iterator[tuple[str, int, int, int]]:
+        """Yield topic, partition, first offset and next one, of every log."""
+        for found in self._logs.values():
+            yield found.topic, found.partition, found.first, found.next
+
+    def oldest(self, topic: str, partition: int, before: int, stop: int, most: int) -> int:
+        """Return the offset up to which the log's oldest records arrived before ``before`` (epoch ms): of ``most`` looked at."""
+        found = self._logs[topic, partition]
+        base = found.id << OFFSET_BITS
+        query = "SELECT place, at FROM records WHERE place >= ? AND place < ? ORDER BY place LIMIT ?"
+        lines = self._read(query, (base + found.first, base + min(stop, found.next), most))
+        for place, at in lines:
+            if at >= before:
+                return int(place & OFFSETS)
+        return int(lines[-1][0] & OFFSETS) + 1 if lines else found.first
+
+    def forget(self, topic: str, partition: int, end: int) -> None:
+        """Delete the records of a log before offset ``end``: it begins there then."""
+        found = self._logs[topic, partition]
+        base = found.id << OFFSET_BITS
+
+        def delete(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM records WHERE place >= ? AND place < ?", (base, base + end))
+            connection.execute("UPDATE logs SET first = ? WHERE id = ?", (end, found.id))
+
+        self.do(delete)
+        found.first = end
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Write what waits, then let go of the file. Calling it twice does no harm."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            self._jobs.put(None)
+        self._thread.join()
+        for connection in self._opened:
+            connection.close()
+        self._connection.close()
+        self._lock.release()

@@ -1,0 +1,1 @@
+"""What is answered from: current readings, and their copy in Redis."""
