@@ -20,20 +20,21 @@ class Kind(StrEnum):
     MILLIS = "millis"  # integer, milliseconds
     VALUES = "values"  # {value: count}: an exact multiset, so that medians merge as sums do
     DURATIONS = "durations"  # {milliseconds, cut to five binary digits: count}: likewise, for quantiles of times
+    NUMBERS = "numbers"  # {number, cut to ten binary digits: count}: likewise, of whatever somebody measures
     DISTINCT = "distinct"  # {gap: count}: entities active in the pane, by how many panes ago they were before (0: never)
 
 
-def rough(millis: int) -> int:
-    """Return a duration to its first five binary digits (at most 1/16 less): so a multiset of them stays small."""
-    shift = max(0, millis.bit_length() - 5)
-    return millis >> shift << shift
+def rough(number: int, digits: int = 5) -> int:
+    """Return a number to its first binary digits (five: at most 1/16 less): so a multiset of them stays small."""
+    shift = max(0, number.bit_length() - digits)
+    return number >> shift << shift
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One additive number. ``stock`` adds up over all time (a level); the others add up over a window (a flow).
 
-    ``finest`` is the finest pane it is kept in; by the day are only lengths that are read pane by pane. ``entries``: of lengths
+    ``finest`` is the smallest pane it is kept by; what is kept by the day counts once the day is over. ``entries``: of lengths
     that are booked where something began, the count of what began, under the same names.
     """
 
@@ -46,7 +47,10 @@ class Measure:
 
 
 #: What a KPI may be told by. Numbers of pages and reasons are kept by the hour.
-DIMENSIONS = ("owner", "source", "stage", "product", "region", "team", "segment", "campaign", "variant", "reason", "page")
+DIMENSIONS = (
+    *("owner", "source", "stage", "product", "region", "team", "segment", "campaign", "variant"),
+    *("category", "market", "reason", "page"),
+)
 
 
 def _count(name: str, help: str, *, stock: bool = False, finest: Grain = Grain.MINUTE) -> Measure:
@@ -57,8 +61,8 @@ def _money(name: str, help: str, *, stock: bool = False, finest: Grain = Grain.M
     return Measure(name, Kind.MONEY, help, stock, finest)
 
 
-def _millis(name: str, help: str) -> Measure:
-    return Measure(name, Kind.MILLIS, help)
+def _millis(name: str, help: str, *, stock: bool = False, finest: Grain = Grain.MINUTE) -> Measure:
+    return Measure(name, Kind.MILLIS, help, stock, finest)
 
 
 DEALS = (
@@ -114,6 +118,25 @@ DEALS = (
     _count("losses", "lost deals, at their close; by reason", finest=Grain.HOUR),
     _money("loss_amount", "amounts of lost deals, at their close and its exchange rate; by reason", finest=Grain.HOUR),
     _count("signatures", "signatures on deals"),
+    _money("created_amount", "amounts of deals, at their creation and its exchange rate"),
+    _money("won_cost", "costs of won deals that have an amount and a cost, at their close and its exchange rate"),
+    _money("won_costed", "amounts of won deals that have an amount and a cost, at their close and its exchange rate"),
+    _count("stage_won", "won deals, at their close, for each stage they have been in; by stage only"),
+    _count("stage_lost", "lost deals, at their close, for each stage they have been in; by stage only"),
+    _count("open_dated", "open deals whose creation is known", stock=True),
+    _millis("open_since_millis", "creation times (epoch) of the open deals", stock=True),
+    _count("open_pushed", "open deals whose expected close date was moved to a later day", stock=True),
+    _count(
+        "open_stalled",
+        "open deals that have been in their stage for longer than business.stalled_after",
+        stock=True,
+        finest=Grain.HOUR,
+    ),
+    _count("closes_pushed", "moves of an open deal's expected close date to a later day"),
+    _count("due_deals", "open deals, on the day they are expected to close", finest=Grain.DAY),
+    _money("due_amount", "amounts of open deals, on the day they are expected to close", finest=Grain.DAY),
+    _count("deals_promised", "deals, on the day they were first expected to close", finest=Grain.DAY),
+    _count("deals_slipped", "deals not closed by its end, on the day they were first expected to close", finest=Grain.DAY),
 )
 
 LEADS = (
@@ -188,6 +211,24 @@ CUSTOMERS = (
     _millis("support_response_millis", "response times of support requests and complaints"),
     _money("first_amount", "amounts of accounts' first invoices, at these"),
     Measure("buyers", Kind.DISTINCT, "distinct accounts with an invoice in the window"),
+    _count("customers_repeated", "accounts invoiced more than once, at their first invoice"),
+    _count("customers_recommending", "accounts that have recommended us, at their first invoice"),
+    _count("recommendations", "recommendations by accounts"),
+    _money("term_amount", "amounts of terms, at their invoice or renewal"),
+    _millis("term_millis", "lengths of terms, at their invoice or renewal"),
+    _count("terms_due", "terms, on the last day of the grace after their end", finest=Grain.DAY),
+    _money("terms_due_amount", "amounts of terms, on the last day of the grace after their end", finest=Grain.DAY),
+    _count("terms_renewed", "terms that were renewed, on the last day of the grace after their end", finest=Grain.DAY),
+    _count(
+        "terms_retained",
+        "terms after which the account stayed a customer, on the last day of the grace after their end",
+        finest=Grain.DAY,
+    ),
+    _money(
+        "terms_kept_amount",
+        "what the account stayed for after its term, on the last day of the grace after its end",
+        finest=Grain.DAY,
+    ),
 )
 
 SPEND = (
@@ -195,6 +236,12 @@ SPEND = (
     _count("reps_hired", "sales representatives hired"),
     _count("reps_trained", "trainings of sales representatives"),
     _millis("training_millis", "time in training"),
+    _count("onboarding_steps", "steps that representatives have to do to be on board", stock=True),
+    _count("onboarding_done", "such steps that are done", stock=True),
+    _count("metric_count", "values recorded of metrics of one's own; by metric only"),
+    _count("metric_sum", "sums of these values, in 1/10,000; by metric only"),
+    _count("metric_level", "last values of each subject, in 1/10,000; by metric only", stock=True),
+    Measure("metric_values", Kind.NUMBERS, "the values one by one, in 1/10,000; by metric only"),
 )
 
 #: Rows of the prediction folds know these by their places: append only.
@@ -249,6 +296,11 @@ FROM_PRESENT = frozenset(
         "won_upsold",
         "losses",
         "loss_amount",
+        "created_amount",
+        "won_cost",
+        "won_costed",
+        "due_deals",
+        "due_amount",
         *(m.name for m in LEADS),
     }
 )

@@ -33,7 +33,7 @@ def _refuse(error: Exception | str, code: int = 1) -> typer.Exit:
 def _load(config: Path | None) -> tuple[Settings, Catalogue]:
     try:
         settings = load(config)
-        return settings, load_catalogue(settings.kpi_files)
+        return settings, load_catalogue(settings.kpi_files, settings.business.pairs)
     except (SettingsError, CatalogueError) as error:
         raise _refuse(error) from error
 
@@ -111,11 +111,14 @@ def _cells(reading: Mapping[str, Any], split: bool) -> tuple[str, str, str, str]
     low, high = reading.get("low"), reading.get("high")
     rest = "" if low is None else f"{shown(low, unit).removesuffix(' %')} – {shown(high, unit)}"
     value = shown(reading["value"], unit, reading.get("currency", ""))
+    beside = [
+        f"{whose}: {shown(number, unit, reading.get('currency', ''))}" for whose, number in reading.get("benchmarks", {}).items()
+    ]
     return (
         name if split else reading["kpi"],
         value,
         of,
-        reading.get("why") or "; ".join(filter(None, (rest, _counted_from(reading.get("since"))))),
+        reading.get("why") or "; ".join(filter(None, (rest, _counted_from(reading.get("since")), *beside))),
     )
 
 

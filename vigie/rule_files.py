@@ -103,6 +103,13 @@ def _targets(catalogue: Catalogue, targets: Targets | None) -> list[Problem]:
             problems.append(Problem("targets", kpi, f'unknown KPI "{kpi}"{near(kpi, sorted(catalogue.kpis))}'))
         elif segment != "total" and dimension not in found.by:
             problems.append(Problem("targets", kpi, f'is not told by "{dimension}"{near(dimension, found.by)}'))
+    for benchmark in targets.benchmarks if targets is not None else ():
+        name, unit = benchmark.kpi, benchmark.unit
+        entry = catalogue.kpis.get(name)
+        if entry is None:
+            problems.append(Problem("benchmarks", name, f'unknown KPI "{name}"{near(name, sorted(catalogue.kpis))}'))
+        elif unit != entry.unit:
+            problems.append(Problem("benchmarks", name, f"unit: found {unit} (accepted: {entry.unit}; nothing is converted)"))
     return problems
 
 

@@ -38,9 +38,12 @@ DATA_MODELS: Mapping[type[wire.Data], type[contract.Part]] = MappingProxyType(
         customers.Churn: contract.Churn,
         customers.Survey: contract.Survey,
         customers.Ticket: contract.Ticket,
+        customers.Recommendation: contract.Recommendation,
         spend.Spend: contract.Spend,
         spend.Hiring: contract.Hiring,
         spend.Training: contract.Training,
+        spend.Step: contract.Step,
+        spend.Recording: contract.Recording,
         merges.Absorption: contract.Absorption,
     }
 )

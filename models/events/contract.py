@@ -115,6 +115,11 @@ Sale: TypeAlias = Literal["new", "cross_sell", "upsell", "renewal"]
 Answer: TypeAlias = bool | Score | Text
 
 
+Dimension: TypeAlias = Literal[
+    "owner", "team", "source", "campaign", "product", "category", "market", "region", "segment", "variant"
+]
+
+
 class Part(BaseModel):
     """A part of the contract. Fields it does not name are kept out, and counted."""
 
@@ -168,6 +173,8 @@ class Attributes(Part):
     source: Text | None = None
     campaign: Text | None = None
     product: Text | None = None
+    category: Text | None = Field(None, description="The product's category.")
+    market: Text | None = Field(None, description="The market it is sold in.")
     region: Text | None = None
     segment: Text | None = None
     account_id: Text | None = None
@@ -367,10 +374,33 @@ class Spend(Part):
     day: Day | None = Field(None, description="The day it is for; without one, the day of the event.")
 
 
+class Recommendation(Account):
+    """Whom a customer has recommended us to."""
+
+    lead_id: Text | None = None
+
+
 class Hiring(Part):
-    """Who was hired."""
+    """Who was hired, and how many steps it takes to be on board."""
 
     owner: Required
+    steps: Annotated[int, Field(ge=0, le=200), BeforeValidator(_whole)] | None = None
+
+
+class Step(Part):
+    """Which step of the onboarding somebody has done. It counts once."""
+
+    owner: Required
+    step: Required
+
+
+class Recording(Part):
+    """A value of a metric of one's own; the subject is what it was measured of."""
+
+    name: Required
+    value: Amount = Field(description="Decimal string or number within ±10^12; kept to 1/10,000.")
+    unit: Text | None = Field(None, description="In each unit a metric is one of its own: nothing is converted or mixed.")
+    dimensions: dict[Dimension, Required] | None = Field(None, description="By what it may be told.")
 
 
 class Training(Part):

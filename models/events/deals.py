@@ -23,6 +23,8 @@ class Attributes(Data, kw_only=True, frozen=True):
     source: Text | UnsetType | None = UNSET
     campaign: Text | UnsetType | None = UNSET
     product: Text | UnsetType | None = UNSET
+    category: Text | UnsetType | None = UNSET
+    market: Text | UnsetType | None = UNSET
     region: Text | UnsetType | None = UNSET
     segment: Text | UnsetType | None = UNSET
     account_id: Text | UnsetType | None = UNSET

@@ -192,6 +192,15 @@ def _settle_spend(event: Any, arrival: int, currencies: Known) -> None:
         check_date(data.day, "day")
 
 
+def _settle_recording(event: Any, arrival: int, currencies: Known) -> None:
+    data: spend.Recording = event.data
+    force_setattr(data, "value", parse_amount(data.value))
+    said = data.dimensions
+    if said is not UNSET and said:
+        cleaned = {dimension: clean_text(value) for dimension, value in said.items()}
+        force_setattr(data, "dimensions", {dimension: value for dimension, value in cleaned.items() if value})
+
+
 def _settle_merge(event: Any, arrival: int, currencies: Known) -> None:
     into: str = event.data.into
     _check_identifier(into, "into")
@@ -237,4 +246,5 @@ _SETTLE: dict[type, Callable[[Any, int, Known], None]] = {
     customers.CustomerSurveyed: _settle_survey,
     **dict.fromkeys((customers.CustomerComplained, customers.CustomerSupported), _settle_ticket),
     spend.SpendRecorded: _settle_spend,
+    spend.MetricRecorded: _settle_recording,
 }

@@ -24,10 +24,10 @@ class Closed(Protocol):
     closed: int
 
 
-def closing(deal: Closed, value: int | None, listed: int | None) -> tuple[Cells, Cells]:
+def closing(deal: Closed, value: int | None, listed: int | None, cost: int | None = None) -> tuple[Cells, Cells]:
     """Return the numbers and single values of a deal at its close.
 
-    ``value`` and ``listed`` are its amount and list amount in the business currency, at the rate of the close.
+    ``value``, ``listed`` and ``cost`` are its amount, list amount and cost in the business currency, at the rate of the close.
     """
     status, won = deal.status, deal.status == "won"
     cells: list[tuple[int, int]] = [(_SLOT[f"deals_{status}"], 1)]
@@ -36,6 +36,8 @@ def closing(deal: Closed, value: int | None, listed: int | None) -> tuple[Cells,
         cells += [(_SLOT[f"{status}_amount"], value), (_SLOT[f"{status}_sized"], 1)]
         if won:
             values = ((_WON_SIZES, value),)
+            if cost is not None:
+                cells += [(_SLOT["won_cost"], cost), (_SLOT["won_costed"], value)]
     if deal.created is not None and deal.created <= deal.closed:
         cycle = deal.closed - deal.created
         cells += [(_SLOT["close_millis"], cycle), (_SLOT["close_known"], 1)]

@@ -42,10 +42,13 @@ def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
     }
     if fold in LOGGED or fold == "engagement":
         found["business.segment_limit"] = business.segment_limit
+    if fold in LOGGED:
+        found["business.pairs"] = [list(pair) for pair in business.pairs]
     if fold in RULES:
         found["rules"] = RULES[fold]
     if fold == "deals":
         found["business.rates"] = business.rates.digest(watermark)
+        found["business.stalled_after"] = business.stalled_after
         found["business.pipelines"] = {stage: kind for stage, kind in business.stage_kinds.items() if kind != "open"}
         found["business.stages"] = {name: list(stages) for name, stages in business.stage_orders.items()}
     if fold == "leads":
@@ -198,7 +201,7 @@ class Standing:
 
 def kept_under(one: Mapping[str, Any]) -> MadeOf:
     """Return the definitions that a row ``!`` was written under."""
-    return {"rules": one.get("rules", 0), **one["made_of"], **one.get("settings", {})}
+    return {"rules": one.get("rules", 0), "business.pairs": [], **one["made_of"], **one.get("settings", {})}
 
 
 def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bool) -> Standing:

@@ -166,7 +166,7 @@ class LeadSteps:
         self._settle(lead, sign)
 
     def _settle(self, lead: Lead, sign: int) -> None:
-        created, converted, names = lead.created, lead.converted, lead.segments
+        created, converted, names = lead.created, lead.converted, self._segments.paired(lead.segments)
         creation = age = conversion = due = reasoned = None
         if created is not None:
             # Who was converted was answered, said or not.

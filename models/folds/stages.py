@@ -34,7 +34,9 @@ class Staged(Protocol):
     attributes: dict[str, Any]
     stage: str | None
     stage_since: int
+    placed: int
     been: tuple[str, ...]
+    visited: tuple[str, ...]
 
 
 class Stages:
@@ -53,18 +55,21 @@ class Stages:
 
     def enter(self, deal: Staged, stage: str | None, at: int, sign: int) -> None:
         """Let an open deal be in a stage from an instant (epoch ms) on; None: in none that is known."""
-        deal.stage, deal.stage_since = stage, 0 if stage is None else at
+        deal.stage, deal.stage_since, deal.placed = stage, 0 if stage is None else at, at
         if stage is None:
             if sign:
                 self._panes.add(at // MINUTE_MS, (TOTAL,), ((_CLOCK, -at),), sign)
             return
+        name = self._segments.name("stage", stage)
+        if name not in deal.visited:
+            deal.visited = (*deal.visited, name)
         cells: Cells = ((_ENTERED, 1), (_CLOCK, -at))
         if stage in deal.been:
             cells = (*cells, (_REPEATED, 1))
         elif len(deal.been) < _REMEMBERED:
             deal.been = (*deal.been, stage)
         if sign:
-            self._panes.add(at // MINUTE_MS, (TOTAL, self._segments.name("stage", stage)), cells, sign)
+            self._panes.add(at // MINUTE_MS, (TOTAL, name), cells, sign)
 
     def leave(self, deal: Staged, at: int, sign: int, to: str | None = None, *, won: bool = False) -> None:
         """End its stay: it goes on ``to`` another stage, or is ``won``, or (neither) lost."""

@@ -27,6 +27,8 @@ _WEIGHED = {"count": "each case counts one", "value": "each case counts what it 
 _INTERVALS = {
     "wilson": "Wilson score interval, 95 %",
     "net_promoter": "normal approximation of the multinomial, 95 %",
+    "shrunk": "Wilson score interval, 95 %, with the cases that the others lend",
+    "shares": "from Wilson's 95 % bounds of the shares it divides by, all low and all high: wider than 95 %",
 }
 
 _HEAD = """\
@@ -48,20 +50,37 @@ is the period that holds the instant just before T.
 
 {functions}
 
-Money stays exact (1/10,000 of a unit) until the end, times are milliseconds until the end; only like can be added to like, and
-nothing is divided by the change of a stock. An unknown name, units that do not fit, and a key that a file has twice are refused,
-with file and key. KPIs are no names in formulas, so that none can go round in a circle.
+Money stays exact (1/10,000 of a unit) until the end, times are milliseconds until the end; only like can be added to like.
+A formula names measures only, so none can refer to itself. Refused, with file, key, what was found and what is accepted: an
+unknown measure, function, dimension or key, a key given twice, unlike units, a division by a level outside of `level()`.
 
-**What is told badly**
+**Targets** (`targets` in `vigie.yaml`) are of a KPI, a calendar period and the total or a segment: an owner, a team, a product,
+a region, or a pair declared under `business.pairs`. `business.fiscal_year_start` is the month in which years begin, and quarters
+with them. **Benchmarks** (`benchmarks`) are shown beside the readings; `benchmark(kpi, "name")` computes with them, for a KPI
+that rules watch. **Pairs**: `business.pairs: [[owner, source]]` counts deals and leads by both together: `--by owner.source`
+gives `ann × web`. A pair has as many values as a dimension may have (`business.segment_limit`). **Metrics of one's own**:
+`metric.recorded {{name, value, unit, dimensions}}` feeds `recorded`, `recordings`, `last` and `quantile`; such a KPI is an entry
+in a file of `kpi_files`, and no code.
 
-| found | what becomes of it |
+**What is odd in the input** is never guessed at:
+
+| input | what it does |
 |---|---|
-| a negative `amount` | taken, as a credit note; a share of amounts that leaves 0 to 1 has no value |
+| an amount below 0 | counts as what it is (a credit note); a share of amounts outside of 0 and 1 has no value |
+| a deal won without an amount, or without a cost | is a sale; it is in no revenue, no mean size, or in no margin |
+| a cost above the amount | a margin below 0 |
+| an expected close date before 2000 or from 2200 on (9999-12-31) | stands for none |
+| a term that ends before it is billed | is no term |
+| a stage that no pipeline names | is an open one; without closed deals that have been in it, it has the odds of all |
+| a target of 0, or below | is refused: nothing can be divided by it |
+| a benchmark in another unit than its KPI's | is refused: nothing is converted |
+| a metric recorded in two units | is two metrics |
+| a metric's dimension that there is none of, a negative number of steps, a value that is no number | a dead letter |
+| a churn of 0 | no lifetime value, and the reason |
 | a negative `list_amount`, a `discount` below 0 or above 1 (20 for 20 %) | the event is refused (`bad_amount`, `invalid_data`) |
 | sold for less than 0 beside a list amount, a list amount of 0 | the deal is in no discount |
 | more paid than the list amount | a discount below 0 |
-| a won deal without an amount | a sale, and in `revenue_per_sale`; in no mean amount |
-| a stage that no pipeline of the settings has | a later one, if the deal has not been in it |
+| a stage that no pipeline of the settings has, on the way | a later one, if the deal has not been in it |
 | a `sale` that is none of new, cross_sell, upsell, renewal | the event is refused (`invalid_data`) |
 | a lead created after its deal was closed; a deal created after it was closed | counts, but in no time to close |
 | a lead answered before it was created | answered in time; more than a day before, not answered by that |
@@ -91,6 +110,8 @@ def facts(kpi: Kpi) -> list[tuple[str, str]]:
 def _kept(kpi: Kpi) -> Iterator[str]:
     """Yield how exactly the window's ends are kept, where that is not to the minute."""
     kinds = [BY_NAME[name][1] for name in kpi.formula.measures]
+    if any(measure.finest is Grain.DAY for measure in kinds):
+        yield "by the day: a day belongs to the window that holds its end"
     if any(measure.finest is Grain.HOUR for measure in kinds):
         yield "by the hour: a window ends with the last whole hour, and begins with the one that holds its beginning"
     if any(measure.kind is Kind.DISTINCT for measure in kinds):

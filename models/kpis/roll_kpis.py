@@ -119,7 +119,8 @@ class RollKpis:
             _Watch(self._catalogue.get(kpi), Window.parse(window), by, against)
             for (kpi, window, by), against in sorted(together.items())
         ]
-        self._targets = targets or Targets()
+        self._targets = self.view.targets = Targets() if targets is None else targets
+        self.view.version += 1
         self._compared.clear()
         self._due = True
 

@@ -9,6 +9,7 @@ must keep the name it had: while a full dimension is looked over, which takes a 
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import product
 from typing import Any
 
 from models.panes.store import TOTAL
@@ -24,10 +25,12 @@ MOST_BYTES = 3 * 1024 * 1024
 class Segments:
     """The segment names of one partition."""
 
-    __slots__ = ("_admitted", "_limit", "_marked", "_others", "_size", "changed", "others_changed", "overflow")
+    __slots__ = ("_admitted", "_limit", "_marked", "_others", "_pairs", "_size", "changed", "others_changed", "overflow")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, pairs: Collection[tuple[str, str]] = ()) -> None:
+        """``pairs``: dimensions that are counted together, too, as :func:`pair_name` has it."""
         self._limit = limit
+        self._pairs = tuple(pairs)
         self._admitted: dict[str, dict[str, str]] = {}
         self._size = 0  # bytes of the admitted values
         self._others: dict[str, set[str]] = {}  # values that entities have and that are not admitted though there is room
@@ -63,6 +66,14 @@ class Segments:
                 found.append((by_value.get(value) if by_value else None) or self.name(dimension, value))
         return tuple(found)
 
+    def paired(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names, and those of the declared pairs of dimensions of which both are among them."""
+        if not self._pairs:
+            return names
+        values = dict([name.split("=", 1) for name in names if "=" in name])
+        both = [(one, two) for one, two in self._pairs if one in values and two in values]
+        return (*names, *[self.name(pair_name(one, two), f"{values[one]} × {values[two]}") for one, two in both])
+
     def of(self, pairs: Iterable[tuple[str, str | None]]) -> tuple[str, ...]:
         """Return the total and the segment of each pair that has a value."""
         return (TOTAL, *[self.name(dimension, value) for dimension, value in pairs if value])
@@ -93,9 +104,15 @@ class Segments:
         """Note the dimensions and values of an entity: it may book under them again, or take back."""
         marked = self._marked
         if marked is not None:
+            mine: dict[str, set[str]] = {}
             for dimension, value in pairs:
                 if value:
-                    marked.setdefault(dimension, set()).add(value)
+                    mine.setdefault(dimension, set()).add(value)
+            for one, two in self._pairs:
+                both = product((*mine.get(one, ()), OTHER), (*mine.get(two, ()), OTHER))
+                marked.setdefault(pair_name(one, two), set()).update(f"{a} × {b}" for a, b in both)
+            for dimension, values in mine.items():
+                marked.setdefault(dimension, set()).update(values)
 
     def release(self, held: Collection[str]) -> None:
         """Let go of the admitted values that are neither marked nor, as names, ``held``: all entities have been gone over."""
@@ -139,6 +156,16 @@ class Segments:
         """Take the admitted values back."""
         self._admitted = {d: {v: f"{d}={v}" for v in values} for d, values in admitted.items()}
         self._size = sum(map(_size, admitted.values()))
+
+
+def pair_name(one: str, two: str) -> str:
+    """Return the dimension that counts two together; its values are ``value × value``."""
+    return f"{one}.{two}"
+
+
+def metric_name(name: str, unit: str = "") -> str:
+    """Return what a metric of one's own is called: in each unit it is one of its own, so that no kWh is added to MWh."""
+    return f"{name} ({unit})" if unit else name
 
 
 def _size(values: Iterable[str]) -> int:

@@ -250,7 +250,8 @@ def test_what_is_to_be_forgotten_is_brought_up_first() -> None:
         patch.setattr("models.folds.partition._RAISED", 1)
         kept = Kept("deals", kept.rows, business).settled()
     kept.take([event("deal.updated", "new", T0 + 201 * DAY_MS, "newer")])
-    assert kept.panes["Pa:0:total"] == {"open_deals": 1}
+    levels = kept.panes["Pa:0:total"]
+    assert (levels["open_deals"], levels.get("deals_unknown", 0), levels["open_dated"]) == (1, 0, 1)
     assert [key for key in kept.rows if key[:1] == b"E"] == [b"Enew"]
 
 
@@ -527,7 +528,7 @@ def test_a_measure_that_comes_back_begins_anew() -> None:
             "customers",
             {"currency": "USD", "rates": DOLLARS},
             set(),
-            {"invoiced_amount", "renewed_amount", "first_amount"},
+            {"invoiced_amount", "renewed_amount", "first_amount", "term_amount", "terms_due_amount", "terms_kept_amount"},
         ),
         ("customers", {"maturity": 5}, set(), set()),
         ("deals", {"timezone": "UTC"}, {"deal_activities", "meetings", "signatures"}, set()),

@@ -82,9 +82,12 @@ DATA: dict[str, dict[str, Any]] = {
     "customer.surveyed": {"kind": "nps", "score": 9},
     "customer.complained": _TICKET,
     "customer.supported": _TICKET,
+    "customer.recommended": {"lead_id": "l-1", "name": "Acme"},
     "spend.recorded": {"amount": "250.00", "currency": "EUR", "channel": "ads", "campaign": "spring", "day": "2026-07-24"},
-    "rep.hired": {"owner": "ana"},
+    "rep.hired": {"owner": "ana", "steps": 5},
     "rep.trained": {"owner": "ana", "hours": 7.5},
+    "rep.onboarded": {"owner": "ana", "step": "first call"},
+    "metric.recorded": {"name": "energy", "value": "12.5", "unit": "kWh", "dimensions": {"region": "DACH", "owner": "ana"}},
     "deal.absorbed": _FACTS,
     "lead.absorbed": _FACTS,
 }
