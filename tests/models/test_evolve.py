@@ -400,6 +400,13 @@ CHANGES: dict[str, tuple[str, Business, Business]] = {
     "segment_limit": ("deals", replace(BUSINESS, segment_limit=1), BUSINESS),
     "segment_limit of leads": ("leads", replace(BUSINESS, segment_limit=1), BUSINESS),
     "maturity": ("leads", BUSINESS, replace(BUSINESS, maturity=5 * DAY_MS)),
+    "stalled_after": ("deals", BUSINESS, replace(BUSINESS, stalled_after=DAY_MS)),
+    "pairs": (
+        "deals",
+        replace(BUSINESS, pairs=(("owner", "team"),)),
+        replace(BUSINESS, pairs=(("owner", "source"), ("owner", "stage"))),
+    ),
+    "pairs of leads": ("leads", BUSINESS, replace(BUSINESS, pairs=(("owner", "source"),))),
 }
 
 
