@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from models.business import Business
 from models.kpis.catalogue import Catalogue
 from models.kpis.roll_kpis import Alarm, Name, RollKpis
-from models.kpis.targets import Targets
 from models.panes.view import View
+from models.targets import Targets
 from stream.engine.options import FoldSpec
 from stream.engine.owned import Owned
 

@@ -14,7 +14,7 @@ from alert_rules.stages.times import usual
 from alert_rules.suggest import near
 from alert_rules.timeline import Failure, run
 from models.kpis.catalogue import Catalogue
-from models.kpis.targets import Targets
+from models.targets import Targets
 
 #: How the shipped rules' files are called in messages.
 SHIPPED = "alert_rules/rules"

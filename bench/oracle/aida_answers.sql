@@ -91,7 +91,7 @@ create or replace table begun as
 select k, 'deal_lengths' as what, dim.dim, dim.seg, instant(date_trunc('day', local(created))) as t,
     case when status in ('won', 'lost') and created <= closed then rough(closed - created) end as length
 from (
-    select f.k, f.subject, f.created, f.status, f.closed, first_owner as owner, first_team as team, source, product, region, segment
+    select f.k, f.subject, f.created, f.status, f.closed, begun_by as owner, begun_in as team, source, product, region, segment
     from (from deal_fact qualify row_number() over (partition by k, subject order by t desc, id desc) = 1) f join deal_more using (k, subject)
 ) d, unnest([{'dim': 'total', 'seg': ''}, {'dim': 'owner', 'seg': owner}, {'dim': 'team', 'seg': team}, {'dim': 'source', 'seg': source},
     {'dim': 'product', 'seg': product}, {'dim': 'region', 'seg': region}, {'dim': 'segment', 'seg': segment}]) as dims(dim)

@@ -12,8 +12,8 @@ select k, subject,
     last(said(data, 'sale') order by t, id) filter (said(data, 'sale') is not null) as sale,
     epoch_ms(cast(nullif(last(said(data, 'lead_created_at') order by t, id) filter (said(data, 'lead_created_at') is not null), '')
         as timestamptz)) as lead_created,
-    first(nullif(said(data, 'owner'), '') order by t, id) filter (nullif(said(data, 'owner'), '') is not null) as first_owner,
-    first(nullif(said(data, 'team'), '') order by t, id) filter (nullif(said(data, 'team'), '') is not null) as first_team
+    first(nullif(said(data, 'owner'), '') order by t, id) filter (nullif(said(data, 'owner'), '') is not null) as begun_by,
+    first(nullif(said(data, 'team'), '') order by t, id) filter (nullif(said(data, 'team'), '') is not null) as begun_in
 from fact anti join gone using (k, family, subject) where family = 'deal' group by k, subject;
 
 create or replace table closed_more as select * from closed_deal join deal_more using (k, subject);

@@ -80,7 +80,7 @@ class Kpi:
 
 def _number(exact: Fraction | int) -> int | float:
     # Products of amounts may have more digits than JSON's readers keep.
-    return exact.numerator if exact.denominator == 1 and -_EXACT <= exact <= _EXACT else float(exact)
+    return exact.numerator if exact.denominator == 1 and abs(exact.numerator) <= _EXACT else float(exact)
 
 
 def parse_entry(name: Any, body: Any, problems: list[str], kpis: Mapping[str, str] | None = None) -> Kpi | None:

@@ -13,11 +13,11 @@ import orjson
 
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
-from models.kpis.targets import Targets
 from models.measures import BY_NAME, MEASURES, Kind, renamed
 from models.panes.series import MOST_PARTITIONS, Cells, Series
 from models.panes.store import BEHIND, COUNTED, SINCE, TOTAL
 from models.panes.windows import Span, Window, after, cover
+from models.targets import Targets
 
 __all__ = ["TOTAL", "Cells", "PanesExpired", "View"]
 

@@ -20,12 +20,12 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
+from models.benchmarks import Benchmark, Benchmarks
 from models.business import Business
-from models.kpis.benchmarks import Benchmark, Benchmarks
 from models.kpis.entry import DIMENSIONS
-from models.kpis.targets import Target, Targets
 from models.money import Rates
 from models.owners import Owners
+from models.targets import Target, Targets
 from stream.config.owners_file import OwnerSettings, owners_of
 from stream.config.problems import Lines, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration

@@ -14,8 +14,8 @@ from models.fold import Record
 from models.folds.partition import EntityPartition
 from models.kpis.catalogue import Catalogue
 from models.kpis.reading import Reading
-from models.kpis.targets import Targets
 from models.panes.view import View
+from models.targets import Targets
 from stream.config.kpi_files import load_catalogue
 
 CATALOGUE = load_catalogue()

@@ -403,6 +403,13 @@ CHANGES: dict[str, tuple[str, Business, Business]] = {
     "maturity": ("leads", BUSINESS, replace(BUSINESS, maturity=5 * DAY_MS)),
     "response_sla": ("leads", BUSINESS, replace(BUSINESS, response_sla=9 * 3_600_000)),
     "stages": ("deals", replace(BUSINESS, stage_orders=ORDER), replace(BUSINESS, stage_orders={"sales": ("c", "b", "a")})),
+    "stalled_after": ("deals", BUSINESS, replace(BUSINESS, stalled_after=DAY_MS)),
+    "pairs": (
+        "deals",
+        replace(BUSINESS, pairs=(("owner", "team"),)),
+        replace(BUSINESS, pairs=(("owner", "source"), ("owner", "stage"))),
+    ),
+    "pairs of leads": ("leads", BUSINESS, replace(BUSINESS, pairs=(("owner", "source"),))),
 }
 
 

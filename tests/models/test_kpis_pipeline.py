@@ -6,8 +6,8 @@ import pytest
 
 from models.business import Business
 from models.calendar import DAY_MS
-from models.kpis.targets import Target, Targets
 from models.money import Rates
+from models.targets import Target, Targets
 from tests.models.company import Company, at
 
 DAY = 86_400

@@ -4,12 +4,12 @@ from datetime import date
 
 import pytest
 
+from models.benchmarks import Benchmark, Benchmarks
 from models.business import Business
 from models.calendar import calendar, iso
-from models.kpis.benchmarks import Benchmark, Benchmarks
-from models.kpis.targets import Target, Targets
 from models.panes.boundaries import boundaries
 from models.panes.windows import Window
+from models.targets import Target, Targets
 from stream.config.kpi_files import load_catalogue
 from tests.models.company import Company, at
 

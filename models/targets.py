@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from models.kpis.benchmarks import Benchmarks
+from models.benchmarks import Benchmarks
 
 
 class Target(NamedTuple):
