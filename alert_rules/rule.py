@@ -12,7 +12,7 @@ from alert_rules.entity import EntityCondition
 from alert_rules.stages.times import TimeInterval
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
-from models.kpis.targets import Targets
+from models.targets import Targets
 
 
 class Severity(StrEnum):

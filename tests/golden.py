@@ -58,7 +58,7 @@ def lead(kind: str, subject: str, minute: int, /, **data: Any) -> bytes:
 
 def history() -> list[bytes]:
     """Return the events: a few days of a small company, one deal with more facts than are kept, one merged, one deleted."""
-    events = [orjson.dumps(event) for event in World(seed=5, start=START, days=6, scale=0.03).events()]
+    events = [orjson.dumps(event) for event in World(seed=5, start=START, days=6, scale=0.03, details=False).events()]
     events.append(deal("created", "long", 0, amount="1000", owner="ann", source="web"))
     for i in range(1, 100):
         events.append(deal("stage_changed", "long", i * 50, stage=f"stage {i % 4}", amount=str(1000 + i), owner=f"rep {i % 3}"))

@@ -14,7 +14,7 @@ from alert_rules.stages.times import usual
 from alert_rules.suggest import near
 from alert_rules.timeline import Failure, run
 from models.kpis.catalogue import Catalogue
-from models.kpis.targets import Targets
+from models.targets import Targets
 
 #: How the shipped rules' files are called in messages.
 SHIPPED = "alert_rules/rules"
@@ -103,6 +103,13 @@ def _targets(catalogue: Catalogue, targets: Targets | None) -> list[Problem]:
             problems.append(Problem("targets", kpi, f'unknown KPI "{kpi}"{near(kpi, sorted(catalogue.kpis))}'))
         elif segment != "total" and dimension not in found.by:
             problems.append(Problem("targets", kpi, f'is not told by "{dimension}"{near(dimension, found.by)}'))
+    for benchmark in targets.benchmarks if targets is not None else ():
+        name, unit = benchmark.kpi, benchmark.unit
+        entry = catalogue.kpis.get(name)
+        if entry is None:
+            problems.append(Problem("benchmarks", name, f'unknown KPI "{name}"{near(name, sorted(catalogue.kpis))}'))
+        elif unit != entry.unit:
+            problems.append(Problem("benchmarks", name, f"unit: found {unit} (accepted: {entry.unit}; nothing is converted)"))
     return problems
 
 

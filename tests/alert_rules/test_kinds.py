@@ -16,7 +16,7 @@ from alert_rules.schema import parse_rules
 from alert_rules.stages.times import usual
 from alert_rules.timeline import describe, run
 from models.calendar import MINUTE_MS, epoch_ms
-from models.kpis.targets import Target, Targets
+from models.targets import Target, Targets
 from tests.alert_rules.readings import BASE, reading, records
 
 KNOWN = Known(
