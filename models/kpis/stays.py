@@ -68,12 +68,12 @@ def stays_of(view: View, lengths: str, segment: str, start: int, at: int) -> Ite
     """Yield the stays that were seen in [start, at): by a measure of lengths, in a segment."""
     fold, measure = BY_NAME[lengths]
     entries, calendar = measure.entries, view.calendar
-    today = calendar.day(at)
+    today = calendar.day(at - 1)  # what begins at the instant itself, such as midnight, is not of the window
     whole = max(view.since.get(name, 0) for name in (lengths, entries))
     spans: tuple[Span, ...] = (Span(Grain.DAY, today - _BEGUN, today + 1),)
     if measure.finest is not Grain.DAY:
         hours = calendar.hour(calendar.day_start(today - _BY_THE_HOUR))
-        spans = Span(Grain.DAY, today - _BEGUN, today - _BY_THE_HOUR), Span(Grain.HOUR, hours, calendar.hour(at) + 1)
+        spans = Span(Grain.DAY, today - _BEGUN, today - _BY_THE_HOUR), Span(Grain.HOUR, hours, calendar.hour(at - 1) + 1)
     for begun, cells in view.each(fold, segment, spans):
         if begun < whole:
             continue

@@ -349,6 +349,23 @@ def test_time_in_stage_by_kaplan_and_meier() -> None:
     assert value(view, "stage_duration", "stage=demo") == 86_400, "of the ten that have left"
 
 
+def test_what_begins_at_the_instant_itself_is_not_of_the_window() -> None:
+    # Ten deals are in the demo, and then closed, after four days. Ten more begin at the very midnight that is asked about, or in
+    # the hours after it, and take a day: at that midnight none of them has begun. All twenty are told before one asks.
+    events = []
+    for n in range(20):
+        begun, days = (0, 4) if n < 10 else (10 if n < 15 else 10.1, 1)
+        events += [deal("created", f"d{n}", begun, stage="demo"), deal("stage_changed", f"d{n}", begun + days, stage="offer")]
+        events.append(deal("won", f"d{n}", begun + days))
+    view = viewed(events)
+    midnight = T0 + 10 * DAY_MS
+    assert read(view, "time_to_close_first_quarter", at=midnight).value == rough(4 * DAY_MS) / 1000
+    assert read(view, "stage_time", "stage=demo", at=midnight).value == rough(4 * DAY_MS) / 1000
+    # A day later all twenty have begun: of them ten, the half, leave after a day.
+    assert read(view, "time_to_close", at=midnight + DAY_MS).value == rough(DAY_MS) / 1000
+    assert read(view, "stage_time", "stage=demo", at=midnight + DAY_MS).value == rough(DAY_MS) / 1000
+
+
 def test_from_the_lead_to_the_sale() -> None:
     lead_at = "2026-10-30T00:00:00Z"  # two days before day 0
     events = [
