@@ -282,9 +282,9 @@ def test_what_is_shipped_is_told_in_both_languages_and_once() -> None:
         assert seen.isdisjoint(entries), name
         seen |= entries.keys()
         for kpi, body in entries.items():
+            for told in (body["label"], body["definition"]):
+                assert isinstance(told, dict) and told.keys() == {"en", "fr"}, kpi
             definition = body["definition"]
-            if isinstance(definition, str):
-                continue  # told in one language so far
             assert definition["en"] != definition["fr"] and all(text.endswith(".") for text in definition.values()), kpi
     assert seen == set(CATALOGUE.kpis)
 
