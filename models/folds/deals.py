@@ -311,7 +311,8 @@ class DealSteps:
             level, stalls = (level[0], (*level[1], *_STALLED)), 0
         if sign:
             if before != level:
-                self._move_level(at // MINUTE_MS, before, level, sign)
+                minute = at // MINUTE_MS
+                self._panes.rebook(before and (minute, *before, ()), level and (minute, *level, ()), sign)
             names, then = (before or level or (_NOTHING, ()))[0], (level or (_NOTHING, ()))[0]
             if ahead and ahead == stalls:
                 self._panes.move(ahead // MINUTE_MS, names, then, _STALLED, sign)
@@ -321,24 +322,6 @@ class DealSteps:
                 if stalls:
                     self._panes.add(stalls // MINUTE_MS, then, _STALLED, sign)
         deal.level, deal.stalls = level, stalls
-
-    def _move_level(
-        self, minute: int, before: tuple[tuple[str, ...], Cells] | None, after: tuple[tuple[str, ...], Cells] | None, sign: int
-    ) -> None:
-        panes = self._panes
-        if before is not None and after is not None and before[1][0] == after[1][0]:
-            old, new = before[1], after[1]
-            panes.move(minute, before[0], after[0], old, sign)
-            if old != new:
-                changed = dict(new)
-                for slot, number in old:
-                    changed[slot] = changed.get(slot, 0) - number
-                panes.add(minute, after[0], tuple((slot, number) for slot, number in changed.items() if number), sign)
-            return
-        if before is not None:
-            panes.add(minute, *before, -sign)
-        if after is not None:
-            panes.add(minute, *after, sign)
 
     def _close(self, deal: Deal) -> tuple[Booking, Booking | None, Booking | None]:
         """Return what a closed deal counts for: at its close, by how long it took, by why it was lost."""

@@ -109,15 +109,15 @@ class Panes:
 
     def rebook(self, before: Booking | None, after: Booking | None, sign: int = 1) -> None:
         """Replace one booking by another, either of which may be none; ``sign`` −1 does the reverse."""
-        if before is not None and after is not None and before[0] == after[0] and before[2:] == after[2:]:
-            self.move(before[0], before[1], after[1], before[2], sign, before[3])
-            return
-        if before is not None and after is not None and before[:2] == after[:2] and before[3] == after[3]:
-            # Only the numbers are others: what of them stays the same is not touched.
-            numbers = dict(after[2])
-            for slot, number in before[2]:
-                numbers[slot] = numbers.get(slot, 0) - number
-            self.add(after[0], after[1], tuple([cell for cell in numbers.items() if cell[1]]), sign)
+        if before is not None and after is not None and before[0] == after[0] and before[3] == after[3]:
+            # What of them stays the same, numbers and segments, is not touched.
+            if before[1] != after[1]:
+                self.move(before[0], before[1], after[1], before[2], sign, before[3])
+            if before[2] != after[2]:
+                numbers = dict(after[2])
+                for slot, number in before[2]:
+                    numbers[slot] = numbers.get(slot, 0) - number
+                self.add(after[0], after[1], tuple([cell for cell in numbers.items() if cell[1]]), sign)
             return
         if before is not None:
             self.book(before, -sign)
