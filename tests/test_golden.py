@@ -150,6 +150,7 @@ def test_the_bringing_up_of_old_state_may_be_killed_after_every_checkpoint(
     after = whole.restarted().take(LATE)
     monkeypatch.setattr("models.folds.partition._RAISED", 1)  # one entity per checkpoint
     kept, count = Kept(fold, old), 0
+    least = 5 if kept.partition.behind else 1  # rows of this version need no bringing up
     while not count or kept.partition.behind:
         kept.checkpoint()
         count += 1
@@ -157,7 +158,7 @@ def test_the_bringing_up_of_old_state_may_be_killed_after_every_checkpoint(
             killed = kept.restarted()
             killed.partition.changes()  # not committed
             same(killed.restarted().take(LATE).settled(), after)
-    assert count >= 5
+    assert count >= least
     same(kept, whole)
 
 
