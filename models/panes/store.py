@@ -83,12 +83,14 @@ class Panes:
                     sums = by_segment[segment] = defaultdict(int)
                 sums[slot] += number
             return
+        if sign != 1:
+            cells = tuple([(slot, number * sign) for slot, number in cells])
         for segment in segments:
             sums = by_segment.get(segment)
             if sums is None:
                 sums = by_segment[segment] = defaultdict(int)
             for slot, number in cells:
-                sums[slot] += number * sign
+                sums[slot] += number
 
     def book(self, booking: Booking, sign: int) -> None:
         """Add a whole booking, single values included, or take it back."""
@@ -198,16 +200,16 @@ class Panes:
                 if not cells:
                     continue
                 if fine is not None:
-                    kept = [c for c in cells if c[0] not in coarse] if coarse else cells
+                    kept = cells if coarse.isdisjoint(sums) else [c for c in cells if c[0] not in coarse]
                     if kept:
                         _pour(fine, segment, kept)
                 if hourly is not None:
-                    kept = [c for c in cells if c[0] not in daily] if daily else cells
+                    kept = cells if daily.isdisjoint(sums) else [c for c in cells if c[0] not in daily]
                     if kept:
                         _pour(hourly, segment, kept)
                 if whole is not None:
                     _pour(whole, segment, cells)
-                if ever is not None:
+                if ever is not None and not stocks.isdisjoint(sums):
                     levels = [c for c in cells if c[0] in stocks]
                     if levels:
                         _pour(ever, segment, levels)
