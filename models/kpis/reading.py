@@ -36,6 +36,7 @@ class Reading:
     currency: str | None = None
     against: Mapping[str, Mapping[str, Any]] | None = None
     since: int | None = None  # epoch ms: what it is made of is whole from then on only, which is after `start`
+    benchmarks: Mapping[str, float] | None = None  # by name, in the KPI's unit: what it is shown beside
     because: Mapping[str, Any] | None = None  # what explains it (``explain.py``), where somebody may have to be told
 
     @property
@@ -80,6 +81,8 @@ class Reading:
             shown["currency"] = self.currency
         if self.since is not None:
             shown["since"] = iso(self.since)
+        if self.benchmarks is not None:
+            shown["benchmarks"] = dict(self.benchmarks)
         if self.against is not None:
             shown["against"] = self.against
         if self.because is not None:
@@ -112,6 +115,7 @@ class Reading:
                 currency=found.get("currency"),
                 against=found.get("against"),
                 since=epoch_ms(datetime.fromisoformat(since)) if (since := found.get("since")) else None,
+                benchmarks=found.get("benchmarks"),
                 because=found.get("because"),
             )
         except (KeyError, TypeError) as error:

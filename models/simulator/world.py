@@ -43,6 +43,7 @@ class World:
         scale: multiplies everything that begins; 1 gives about 2,000 events a day.
         currency: of all amounts, an ISO 4217 code.
         rates: how much begins on a day.
+        details: tell also what few senders do: list amounts, kinds of sale, forms begun, attempts, machines that open e-mails.
 
     Raises:
         ValueError: if ``start`` is naive, or ``days`` or ``scale`` is not positive.
@@ -57,6 +58,7 @@ class World:
         scale: float = 1.0,
         currency: str = "EUR",
         rates: Rates | None = None,
+        details: bool = True,
     ) -> None:
         if start.tzinfo is None:
             raise ValueError(f"start: found the naive time {start.isoformat()}; a time with an offset is needed")
@@ -67,7 +69,7 @@ class World:
         self.scale = scale
         self.rates = rates or Rates()
         self.end = self.start + days * DAY
-        self.scene = Scene(seed, self.start, Diary(f"sim{seed}", self.end), currency)
+        self.scene = Scene(seed, self.start, Diary(f"sim{seed}", self.end), currency, details=details)
         self.audience = Audience()
         self.customers: list[str] = []
 

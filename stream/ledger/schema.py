@@ -77,7 +77,7 @@ def reader(path: Path) -> sqlite3.Connection:
     """Open a connection that only reads: it sees what was committed when each of its queries begins."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA query_only = ON")
-    connection.execute("PRAGMA cache_size = -8192")
+    connection.execute("PRAGMA cache_size = -2048")  # each thread that reads has one
     return connection
 
 

@@ -194,7 +194,7 @@ def test_the_console_of_up_is_quiet_and_says_what_matters(tmp_path: Path) -> Non
         assert up.end(signal.SIGTERM) == 0
         lines = up.log.splitlines()
     assert [line for line in lines if "[^" in line or "Starting..." in line or "rdkafka" in line] == []
-    assert f"Vigie is up: {up.url}   (broker: in memory: nothing is kept over a restart)" in lines, "not wrapped"
+    assert f"Vigie is up: {up.url}   (nothing is kept over a restart)" in lines, "not wrapped"
     told = "\n".join(lines)
     for what in (r"restored \d+ partitions", r"generation \d+", "stopping: last checkpoint", "stopped$"):
         assert len(re.findall(what, told, re.MULTILINE)) == 1, (what, told)

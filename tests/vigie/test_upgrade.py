@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from agents.worker import entity_folds
 from models.calendar import DAY_MS
+from models.folds.evolve import made_of
+from models.measures import MEASURES
 from models.money import Rates
 from models.panes.windows import Window
 from stream.config.settings import Settings
@@ -20,9 +22,15 @@ from tests.models.test_evolve import Kept, without
 from tests.models.test_partition import BUSINESS, MAKERS, T0, event
 from vigie.__main__ import app
 from vigie.instance import prepared
+from vigie.upgrade import _WHAT as WHAT
 from vigie.upgrade import check
 
 Records = list[tuple[str, int, bytes, bytes | None]]
+
+
+def test_there_are_words_for_all_that_numbers_depend_on() -> None:
+    names = {name for fold in MEASURES for name in made_of(fold, BUSINESS, 0)}
+    assert names - WHAT.keys() == {"business.keep_days"}, "which changes nothing that is kept"
 
 
 def write(brokers: str, records: Records) -> None:

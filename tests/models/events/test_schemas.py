@@ -107,7 +107,7 @@ def test_a_dead_letter_has_the_form_its_schema_says() -> None:
 
 def test_the_document_names_every_topic_and_type() -> None:
     document = asyncapi()
-    inner = {"panes", "readings", "alerts", "outbox", "dead-letters"}
+    inner = {"panes", "readings", "alerts", "alert-states", "outbox", "dead-letters"}
     assert set(document["channels"]) == set(TOPIC_OF.values()) | inner
     assert set(MODELS) < set(document["components"]["messages"])
     for channel in document["channels"].values():

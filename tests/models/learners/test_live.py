@@ -434,7 +434,7 @@ def test_a_fault_while_learning_is_counted_told_and_stops_nothing(monkeypatch: p
     assert set(loop.learner.pupils["deal"].refused) == {"internal"}, "no text of an error is the key of a counter"
 
 
-@pytest.mark.parametrize("where", ["live_model.Floor.learn_one", "direct.Direct.learn_one", "hazard.Hazard.learn_one",
+@pytest.mark.parametrize("where", ["live_model.Baseline.learn_one", "direct.Direct.learn_one", "hazard.Hazard.learn_one",
                                    "live_learn.Trainer._judge"])  # fmt: skip
 @pytest.mark.parametrize("every", [1, 3, 10_000])
 def test_a_lesson_that_fails_in_the_middle_leaves_nothing_of_it(where: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
