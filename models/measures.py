@@ -130,7 +130,7 @@ DEALS = (
         "open_stalled",
         "open deals that have been in their stage for longer than business.stalled_after",
         stock=True,
-        finest=Grain.HOUR,
+        finest=Grain.DAY,
     ),
     _count("closes_pushed", "moves of an open deal's expected close date to a later day"),
     _count("due_deals", "open deals, on the day they are expected to close", finest=Grain.DAY),
