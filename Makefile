@@ -10,9 +10,8 @@ INSTANTS ?=
 TESTS ?= tests
 EVERY ?= 1
 FILES ?= models/kpis/survival.py models/kpis/stays.py models/kpis/formula.py
-# Test files run beside each other, each file's tests in their order. Many wait for brokers and browsers, so there are two
-# processes more than cores, and those files begin first (tests/conftest.py).
-JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 2)')
+# Test files run beside each other, each file's tests in their order: one process a core, with brokers of its own.
+JOBS ?= auto
 # Some thirty processes are started: what they compile is kept, whatever the environment says.
 KEEP := env -u PYTHONDONTWRITEBYTECODE
 ZONES := America/New_York Europe/Paris Asia/Kathmandu Australia/Lord_Howe
@@ -53,7 +52,7 @@ start: $(VENV)/.run ## Run it for real on this machine: everything is kept in da
 	$(BIN)/vigie up
 
 test: $(VENV)/.dev ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
-	$(KEEP) $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25
+	$(KEEP) $(BIN)/pytest -n $(JOBS) --dist loadfile --durations=25
 
 instants: $(VENV)/.dev ## Run all tests at ten instants (month's end, leap day, clock changes): make instants INSTANTS=leap-day
 	$(BIN)/python -m tests.instants $(INSTANTS) -- -n $(JOBS) --dist loadfile $(TESTS)

@@ -2,12 +2,9 @@
 
 import logging
 import os
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import hypothesis
 import pytest
@@ -42,13 +39,10 @@ def kafka_jars() -> None:
 
 
 @pytest.fixture(scope="session")
-def kafka(kafka_jars: None, request: pytest.FixtureRequest) -> Iterator[KafkaBroker]:
-    """A real Apache Kafka for the whole session: one for all its processes, as each test has a prefix of its own."""
-    if folder := getattr(request.config, "workerinput", {}).get("shared"):
-        yield KafkaBroker.shared(Path(folder))
-    else:
-        with KafkaBroker() as broker:
-            yield broker
+def kafka(kafka_jars: None) -> Iterator[KafkaBroker]:
+    """A real Apache Kafka for the whole session of a process."""
+    with KafkaBroker() as broker:
+        yield broker
 
 
 @pytest.fixture
@@ -84,17 +78,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    """Tell each process of a parallel run (pytest-xdist) the folder of what they share."""
-    if not hasattr(node.config, "shared"):
-        node.config.shared = tempfile.mkdtemp(prefix="vigie-tests-")
-    node.workerinput["shared"] = node.config.shared
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End what the tests of this process share; the first process ends what all share."""
     browser.end()
-    if folder := getattr(session.config, "shared", None):
-        KafkaBroker.end_shared(Path(folder))
-        shutil.rmtree(folder, ignore_errors=True)

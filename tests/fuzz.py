@@ -1,6 +1,6 @@
 """Ask with inputs nobody thought of, for as long as there is time: ``python -m tests.fuzz MINUTES``.
 
-The files are part of the ordinary tests, which try a few inputs of each for about a minute. Here they are run again and again,
+The files are part of the ordinary tests, which try a few inputs of each. Here they are run again and again,
 each round with a seed of its own, until the time is up or something is found: pytest then prints the input and its seed.
 """
 

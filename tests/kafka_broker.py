@@ -6,8 +6,6 @@ the foreground and prints its address.
 """
 
 import contextlib
-import fcntl
-import json
 import os
 import random
 import shutil
@@ -128,29 +126,6 @@ class KafkaBroker:
         with contextlib.suppress(OSError):  # another process was quicker
             part.rename(formatted)
         shutil.rmtree(part, ignore_errors=True)
-
-    @classmethod
-    def shared(cls, folder: Path) -> "KafkaBroker":
-        """The broker of all processes that give this folder: the first to ask starts it, :meth:`end_shared` ends it.
-
-        Only its address is of use to others: nobody may kill what all share.
-        """
-        with (folder / "kafka.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            said = folder / "kafka.json"
-            if said.exists():
-                found = cls.__new__(cls)
-                found.bootstrap = json.loads(said.read_text())["bootstrap"]
-                return found
-            broker = cls(folder / "kafka").start()
-            said.write_text(json.dumps({"bootstrap": broker.bootstrap, "pid": broker.pid}))
-            return broker
-
-    @staticmethod
-    def end_shared(folder: Path) -> None:
-        """End what the processes of this folder have shared, if they have."""
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            os.kill(json.loads((folder / "kafka.json").read_text())["pid"], signal.SIGKILL)
 
     def _command(self, main: str, *arguments: str) -> list[str]:
         logging = f"-Dlog4j2.configurationFile={self.directory / 'log4j2.yaml'}"

@@ -77,7 +77,7 @@ async def opened(
     try:
         async with browser() as page:
             await page.open(ship.url + path, **window)
-            await page.until("document.body.dataset.state === 'live' && document.querySelectorAll('.spark path').length > 3")
+            await page.until("document.body?.dataset.state === 'live' && document.querySelectorAll('.spark path').length > 3")
             yield ship, page
     finally:
         await ship.stop()
@@ -218,11 +218,11 @@ async def test_a_session_reads_a_token_acts_and_the_form_comes_back_when_the_ses
     try:
         async with browser() as page:
             await page.open(ship.url + "/?lang=en")
-            for token, seen in (("not-mine", "document.body.innerText.includes('nobody')"), (TOKEN, CARDS)):
+            for token, seen in (("not-mine", "document.body?.innerText.includes('nobody')"), (TOKEN, CARDS)):
                 await page.until(f"!!{field}")
                 await page.run(f"{field}.value = {token!r}; {field}.form.requestSubmit()")
                 await page.until(seen)
-            await page.until("document.body.dataset.state === 'live' && !!document.querySelector('.alert .act button')")
+            await page.until("document.body?.dataset.state === 'live' && !!document.querySelector('.alert .act button')")
             await page.run("document.querySelector('.alert .act button').click()")
             await page.until("!!document.querySelector('dialog #token')")  # a session reads only
             await page.run(f"const f = document.querySelector('#token'); f.value = {TOKEN!r}; f.form.requestSubmit()")
@@ -268,10 +268,10 @@ async def test_who_does_not_know_the_alerts_does_not_say_that_all_is_quiet():
 async def test_the_page_comes_back_after_a_restart():
     async with opened() as (ship, page):
         await ship.stop()
-        await page.until("document.body.dataset.state === 'reconnecting'")
+        await page.until("document.body?.dataset.state === 'reconnecting'")
         assert "reconnecting" in await page.run("document.querySelector('#connection').textContent")
         await ship.start()
-        await page.until("document.body.dataset.state === 'live'", 30)
+        await page.until("document.body?.dataset.state === 'live'", 30)
         assert "Live again" in await page.run("document.querySelector('#say').textContent")
 
 
@@ -279,7 +279,7 @@ async def test_restoring_is_said():
     async with opened(fresh()) as (ship, page):
         ship.status["state"] = "restoring"
         ship.acme.view.live = False
-        await page.until("document.body.dataset.state === 'restoring'")
+        await page.until("document.body?.dataset.state === 'restoring'")
         assert "restoring" in await page.run("document.querySelector('#connection').textContent")
 
 
@@ -293,7 +293,7 @@ async def test_a_closed_page_is_forgotten():
     try:
         async with browser() as page:
             await page.open(ship.url)
-            await page.until("document.body.dataset.state === 'live'")
+            await page.until("document.body?.dataset.state === 'live'")
             assert live.clients == 1
         await eventually(lambda: live.clients == 0)
     finally:
