@@ -224,7 +224,7 @@ def _replace(config: Path | None, model: str, why: str, document: bytes | None) 
     settings = settings_of(config)
     if settings.kafka.embedded:
         refuse(
-            "kafka.brokers: found embedded, whose models live in one process (accepted: a Kafka's address; or set models.start)"
+            "kafka.brokers: found embedded, whose models live in the running instance (accepted: a Kafka's address; or set models.start)"
         )
     raw = msgspec.Raw(document or b"null")
     command = Command(id=f"command:{uuid.uuid4()}", model=model, kind="replace", why=why, document=raw)

@@ -1,4 +1,4 @@
-"""``vigie up``: everything in one process, on the embedded broker unless a Kafka is named."""
+"""``vigie up``: everything in one process, kept in one file of this machine unless a Kafka is named."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
 
-#: Events the demo may have sent that are not folded yet: the embedded broker's memory is bounded.
+#: Events the demo may have sent that are not folded yet: what is kept in memory is bounded.
 HELD = 1_000
 
 
@@ -264,14 +264,14 @@ async def open_door(
 
 
 class Incoming:
-    """Publishes what comes in over the API, never further ahead of the folds than the embedded broker can hold."""
+    """Publishes what comes in over the API, never further ahead of the folds than memory can hold."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._publisher: Publisher | None = None
 
     async def take(self, events: Sequence[bytes]) -> None:
-        """Publish events and wait for the broker, and for the folds where it is embedded; raise ``OSError``."""
+        """Publish events and wait for the broker, and for the folds where all is in memory; raise ``OSError``."""
         instance = self._instance
         if instance.engine.status().get("state") != "running":
             raise OSError("the instance is starting, or restoring")
