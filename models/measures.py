@@ -161,7 +161,7 @@ LEADS = (
     _count("leads_in_time", "leads that were answered by then, when it was due", finest=Grain.HOUR),
     _millis("preparation_millis", "time that the first contact was prepared for, at the creation"),
     _count("leads_prepared", "leads of which that is known, at their creation"),
-    _count("contact_attempts", "contacts with leads and attempts that reached nobody, at the creation"),
+    _count("contact_attempts", "attempts to reach leads for the first time, the one that did included, at the creation"),
 )
 
 ENGAGEMENT = (

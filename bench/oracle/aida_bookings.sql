@@ -75,7 +75,8 @@ select k, subject,
     cast(round(cast(nullif(last(said(data, 'score') order by t, id) filter (said(data, 'score') is not null), '') as double) * 100)
         as bigint) as score,
     last(nullif(said(data, 'reason'), '') order by t, id) filter (said(data, 'reason') is not null) as reason,
-    count(*) filter (kind in ('contacted', 'contact_attempted')) as attempts,
+    count(*) filter (kind = 'contact_attempted' and place > born_at and place < coalesce(reached_at, place + 1))
+        + (min(reached_at) is not null)::int as attempts,
     first(cast(data ->> '$.preparation_seconds' as double) order by t, id) filter (kind = 'contacted' and t >= born - 86400000) as prepared,
     first(coalesce(data ->> '$.deal_id', '') <> '' or coalesce(data ->> '$.account_id', '') = '' order by t, id)
         filter (kind = 'converted') as to_deal,
@@ -84,8 +85,11 @@ select k, subject,
         and last(json_type(data, '$.bant.authority') <> 'NULL' order by t, id) filter (json_type(data, '$.bant.authority') is not null)
         and last(json_type(data, '$.bant.need') <> 'NULL' order by t, id) filter (json_type(data, '$.bant.need') is not null)
         and last(json_type(data, '$.bant.timing') <> 'NULL' order by t, id) filter (json_type(data, '$.bant.timing') is not null) as bant
-from (select *, min(t) filter (kind = 'created') over (partition by k, subject) as born from fact where family = 'lead')
-    anti join gone using (k, family, subject) group by k, subject;
+from (select *, min(place) filter (kind = 'created') over w as born_at,
+        min(place) filter (kind = 'contacted' and t >= born - 86400000) over w as reached_at
+    from (select *, min(t) filter (kind = 'created') over (partition by k, subject) as born,
+            row_number() over (partition by k, subject order by t, id) as place from fact where family = 'lead')
+    window w as (partition by k, subject)) anti join gone using (k, family, subject) group by k, subject;
 
 insert into booking
 select k, measure.name, measure.t, dim.dim, dim.seg, measure.n

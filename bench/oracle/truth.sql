@@ -104,6 +104,8 @@ with told as (
     from told window so_far as (partition by k, subject order by t, id rows unbounded preceding)
 ), followed as (
     select *, status is distinct from lag(status) over w as turns,
+        -- What is said with the close, or after it, is no expectation.
+        case when status not in ('won', 'lost') and expected is distinct from lag(expected) over w then expected end as hoped,
         status = 'open' and lag(status) over w = 'open' and coalesce(expected > lag(expected) over w, false) as push
     from carried window w as (partition by k, subject order by t, id)
 ), staged as (
@@ -112,7 +114,7 @@ with told as (
         last_value(case when kind not in ('won', 'lost') and status = 'open' then stage_said end ignore nulls) over so_far as stage,
         sum(turns::int) over so_far as run,
         min(case when kind = 'created' then t end) over so_far as created, bool_or(push) over so_far as pushed,
-        first_value(expected ignore nulls) over so_far as promised,
+        first_value(hoped ignore nulls) over so_far as promised,
         first_value(nullif(owner, '') ignore nulls) over so_far as first_owner, first_value(nullif(team, '') ignore nulls) over so_far as first_team
     from followed window so_far as (partition by k, subject order by t, id rows unbounded preceding)
 )

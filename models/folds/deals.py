@@ -87,7 +87,7 @@ class Deal(msgspec.Struct, array_like=True):
     loss: Booking | None = None  # of a lost one: by its reason
     created_value: int | None = None  # the amount in the business currency, at the rate of the creation
     expected: int = 0  # the day it is expected to close (its ordinal), as last known; 0: none is
-    promised: int = 0  # the first such day
+    promised: int = 0  # the first such day that was said before the deal was closed
     pushed: bool = False  # that day was moved to a later one while the deal was open
     placed: int = 0  # when it came to its stage, or was opened without one (ms)
     stalls: int = 0  # from when on (ms) it has stalled, booked ahead; 0: not, or the level has it already
@@ -217,7 +217,9 @@ class DealSteps:
             deal.pushed = True
             if sign:
                 self._panes.add(at // MINUTE_MS, self._segments.paired(deal.described + deal.credited), _PUSHED, sign)
-        deal.expected, deal.promised = day, deal.promised or day
+        deal.expected = day
+        if deal.status != WON and deal.status != LOST:  # what is said with the close, or after it, is no expectation
+            deal.promised = deal.promised or day
 
     def _move(self, deal: Deal, kind: str, stage: str | None, at: int, sign: int) -> None:
         """Follow the process: enter and leave stages, close and reopen."""

@@ -66,7 +66,7 @@ class Lead(msgspec.Struct, array_like=True):
     conversion: Booking | None = None
     age: Booking | None = None
     bant: int = 0  # which of budget, authority, need and timing are known: a bit each
-    attempts: int = 0  # contacts, and attempts that reached nobody
+    attempts: int = 0  # to reach it for the first time; the contact that did is one
     preparation: int | None = None  # of the first contact, in milliseconds
     to_deal: bool = False  # converted into a deal, not into an account alone
     due: Booking | None = None
@@ -142,13 +142,17 @@ class LeadSteps:
                 lead.created = at
                 if lead.contacted is not None and lead.contacted < at - LED_TO and not self._all_answer:
                     lead.contacted = lead.preparation = None  # with somebody who was no lead yet: it answers none of this
+                lead.attempts = int(lead.contacted is not None)  # what else was tried before was no attempt to reach a lead
         elif kind == CONTACTED:
+            if lead.contacted is None:
+                lead.attempts += 1
             if lead.contacted is None or (lead.created is None and not self._all_answer):
                 lead.contacted = at
                 seconds = changes.get("preparation_seconds")
                 lead.preparation = None if seconds is None else round(seconds * 1000)
-            lead.attempts += 1
         elif kind == ATTEMPTED:
+            if lead.created is None or lead.contacted is not None:  # none to reach a lead for the first time
+                return
             lead.attempts += 1
         elif kind == MQL:
             lead.level = max(lead.level, 1)

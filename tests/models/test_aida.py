@@ -207,7 +207,7 @@ def test_leads_answered() -> None:
         180,
         2,
     )  # the first: 120 s and 60 s; of d's nothing is told
-    assert parts(read(view, "contact_attempts")) == (1, 5, 5)  # a three, b and d one
+    assert parts(read(view, "contact_attempts")) == (0.8, 4, 5)  # a two (the contact of the next day is none), b and d one
 
 
 def test_forms_and_demos() -> None:

@@ -79,10 +79,10 @@ def test_pace_by_business_days() -> None:
     company = Company(targets=Targets([Target("revenue", "month", "total", 2200)]))
     won(company, 1, "2026-04-02", "600")
     # April 2026 has 22 days from Monday to Friday; 1 to 3 April are three of them, and half of Monday the 6th.
-    assert company.value("quota_pace_days", "2026-04-05T12:00") == 600 / (2200 * 3 / 22)
-    assert company.value("quota_pace_days", "2026-04-06T12:00") == pytest.approx(600 / (2200 * 3.5 / 22))
+    assert company.value("quota_pace_workdays", "2026-04-05T12:00") == 600 / (2200 * 3 / 22)
+    assert company.value("quota_pace_workdays", "2026-04-06T12:00") == pytest.approx(600 / (2200 * 3.5 / 22))
     # Fewer than three complete months are known: the other pace is the same.
-    assert company.value("quota_pace", "2026-04-06T12:00") == company.value("quota_pace_days", "2026-04-06T12:00")
+    assert company.value("quota_pace", "2026-04-06T12:00") == company.value("quota_pace_workdays", "2026-04-06T12:00")
 
 
 def test_pace_by_the_usual_course() -> None:
