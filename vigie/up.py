@@ -47,6 +47,7 @@ from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.settings import load as settings_again
 from vigie.simulate import demo as demo_batches
+from vigie.simulate import with_quotas
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,10 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file."""
-    settings = settings_of(config, web__port=port)
+    mine = with_quotas if demo else lambda found: found
+    settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
-    again = Again(lambda: settings_again(config, web__port=port), config_file(config))
+    again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
     try:
         # On a Kafka it is a worker among others; on its own broker it meets nobody.
         with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:

@@ -97,12 +97,13 @@ from (
     {'dim': 'product', 'seg': product}, {'dim': 'region', 'seg': region}, {'dim': 'segment', 'seg': segment}]) as dims(dim)
 where created is not null and (dim.dim = 'total' or dim.seg <> '')
 union all
-select k, 'stage_lengths', 'stage', place, entered, rough(left_ - entered) from stay where place is not null;
+select k, 'stage_lengths', dim.dim, dim.seg, entered, rough(left_ - entered)
+from stay, unnest([{'dim': 'total', 'seg': ''}, {'dim': 'stage', 'seg': place}]) as dims(dim) where place is not null;
 
 create or replace table watched as
 with placed as (
     select what, dim, seg, span.t, win, begin, length, case when what = 'deal_lengths' then b.t
-        when b.t >= instant(date_trunc('day', local(span.t)) - interval 30 day) then instant(date_trunc('hour', local(b.t)))
+        when b.t >= instant(date_trunc('day', local(span.t - 1)) - interval 30 day) then instant(date_trunc('hour', local(b.t)))
         else instant(date_trunc('day', local(b.t))) end as begun_at
     from begun b join span on b.k = span.k and b.t < span.t
 )
@@ -134,7 +135,7 @@ from spent w cross join (select distinct dim, seg from spent) p left join spent 
     and s.seg = p.seg where w.dim = 'total' and w.n > 0
 union all
 select 'sales_velocity', win, dim, seg, t, begin, case when cycle_millis > 0 then top / (cycle_millis / cycles / 86400000) / 10000 end,
-    round(top) / 10000, case when top is not null and cycles > 0 then cycle_millis / cycles / 86400000 end
+    top / 10000, case when top is not null and cycles > 0 then cycle_millis / cycles / 86400000 end
 from (select *, case when won + lost > 0 and won_sized > 0
     then cast(coalesce(o.n, 0) as double) * won / (won + lost) * won_amount / won_sized end as top
     from aida left join (select t, dim, seg, n from open_now) o using (t, dim, seg))

@@ -437,6 +437,20 @@ select win, 'total', '', t, begin, (coalesce(any_value(whole.n), 0) * any_value(
     + coalesce(sum(each.n * share), 0) - coalesce(sum(each.n), 0) * any_value(rate)) / 10000, null, null
 from rate join span using (k, t) left join each using (k, t) left join (select k, t, n from level where dim = 'total') whole using (k, t) group by all;
 
+-- Of the steps that newcomers have to do, those that are done, each once.
+create or replace table onboarding as
+with told as (
+    select k, t, 'hired' as kind, data ->> '$.owner' as owner, coalesce(cast(data ->> '$.steps' as bigint), 0) as n
+    from known where family = 'rep' and kind = 'hired'
+    union all
+    select k, min(t), 'onboarded', first(data ->> '$.owner' order by t, id), 1
+    from known where family = 'rep' and kind = 'onboarded' group by k, subject, data ->> '$.step'
+)
+select asked.k, asked.t, dim.dim, dim.seg, coalesce(sum(n) filter (kind = 'hired'), 0) as steps,
+    coalesce(sum(n) filter (kind = 'onboarded'), 0) as done
+from asked join told on told.k = asked.k and told.t < asked.t,
+    unnest([{'dim': 'total', 'seg': ''}, {'dim': 'owner', 'seg': owner}]) as dims(dim) group by all;
+
 create or replace table per_rep as
 with cell as (
     select t, win, begin, dim, seg, sum(n) filter (measure = 'won')::double as x, sum(n)::double as n
@@ -475,6 +489,9 @@ select 'stalled_deals', win, dim, seg, t, begin, stalled, null, null from level 
 union all
 select 'pipeline_age', win, dim, seg, t, begin, (t - since / dated) / 1000, (dated * t - since) / 1000, dated
 from level join span using (k, t) where dated > 0
+union all
+select 'onboarding_progress', win, dim, seg, t, begin, case when steps > 0 then done / steps end, done, steps
+from onboarding join span using (k, t)
 union all
 select 'due_pipeline', * from due
 union all

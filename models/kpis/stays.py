@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from models.calendar import MINUTE_MS, Grain
 from models.kpis.survival import Stay, curve, first, quantiles
 from models.measures import BY_NAME
+from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import Span, Window
 
@@ -74,7 +75,10 @@ def stays_of(view: View, lengths: str, segment: str, start: int, at: int) -> Ite
     if measure.finest is not Grain.DAY:
         hours = calendar.hour(calendar.day_start(today - _BY_THE_HOUR))
         spans = Span(Grain.DAY, today - _BEGUN, today - _BY_THE_HOUR), Span(Grain.HOUR, hours, calendar.hour(at - 1) + 1)
-    for begun, cells in view.each(fold, segment, spans):
+    # How long deals stay in a stage is kept by the stage: in total that is the stays in all of them.
+    every = lengths == _STAGES and segment == TOTAL
+    names = [f"stage={stage}" for stage in view.segments("stage", frozenset((fold,)))] if every else [segment]
+    for begun, cells in (pane for name in names for pane in view.each(fold, name, spans)):
         if begun < whole:
             continue
         since = max(0, start - begun)
