@@ -79,7 +79,10 @@ class Live:
             term = {"amount": scene.money(product.price), "term_end": iso_day(ended)}
             scene.put(ended - TERM * DAY, "customer.invoiced", account, {**bill, **term})
             if number % 6:
-                term = {"amount": scene.money(product.price * (0.96 + 0.03 * (number % 4))), "term_end": iso_day(ended + TERM * DAY)}
+                term = {
+                    "amount": scene.money(product.price * (0.96 + 0.03 * (number % 4))),
+                    "term_end": iso_day(ended + TERM * DAY),
+                }
                 scene.put(ended, "customer.renewed", account, {**bill, **term})
             else:
                 reason = {"reason": CHURN_REASONS[number // 6 % len(CHURN_REASONS)]}

@@ -23,6 +23,8 @@ INSTANTS = (
 WINDOWS = dict.fromkeys(("pipeline_coverage", "prospects_needed"), ("month", "quarter"))
 WINDOWS |= dict.fromkeys(("quota_attainment", "quota_pace", "quota_pace_workdays"), ("month", "quarter"))
 WINDOWS["time_to_first_sale"] = ("90d",)
+#: A minute into a year nobody has sold anything.
+OF_SALES = {"quota_attainment", "quota_pace", "quota_pace_workdays"}
 #: Answered by the models, which this company does not run.
 PREDICTED = {"weighted_pipeline_model"}
 
@@ -35,7 +37,7 @@ def test_every_kpi_has_a_value(instant: str) -> None:
     readings = [
         catalogue.reading(kpi, acme.view, Window.parse(window), "total", now)
         for kpi in catalogue.kpis.values()
-        if kpi.id not in PREDICTED
+        if kpi.id not in PREDICTED and not (kpi.id in OF_SALES and instant.startswith("2027-01-01"))
         for window in WINDOWS.get(kpi.id, ("7d", "30d"))
     ]
     assert [(reading.kpi, reading.window, reading.why) for reading in readings if reading.value is None] == []
