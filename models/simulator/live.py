@@ -29,7 +29,7 @@ SESSIONS, LEADS, EXPANSIONS, ADS = 2.4, 0.05, 0.012, 0.35
 """What begins per second. With what follows from it, about 12 events a second."""
 
 QUOTAS = {"month": 1_500_000, "quarter": 4_500_000, "year": 18_000_000}
-"""The revenue that the company means to have by the end of each period: an hour of the demonstration nearly makes a month of it."""
+"""The revenue that the company means to have by the end of each period; an hour of the demonstration nearly makes a month's."""
 
 LONGEST_STEP = 5_000
 """Milliseconds that one step makes up for: a laptop that slept is not owed the night's events."""
@@ -70,7 +70,7 @@ class Live:
         scene.diary.retime(hastened)
 
     def _contracts(self) -> None:
-        """Tell of the contracts that ended in the last three months, two a day: one of six was not renewed. Drawn from nothing."""
+        """Tell of the contracts that ended in the last three months, two a day; one of six was not renewed."""
         scene = self._scene
         for number in range(2 * CONTRACT_DAYS):
             account, product = scene.new_id("K"), PRODUCTS[number % len(PRODUCTS)]
