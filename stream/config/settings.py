@@ -27,6 +27,7 @@ from models.kpis.entry import DIMENSIONS
 from models.money import Rates
 from models.owners import Owners
 from models.targets import Target, Targets
+from stream.config.customer_settings import CustomerSettings
 from stream.config.owners_file import OwnerSettings, owners_of
 from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, Place, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
@@ -266,6 +267,7 @@ class Settings(Section):
     business: BusinessSettings = BusinessSettings()
     metrics: MetricsSettings = MetricsSettings()
     models: ModelsSettings = ModelsSettings()
+    customers: CustomerSettings = CustomerSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot
