@@ -26,6 +26,8 @@ class Benchmarks:
 
     def of(self, kpi: str, segment: str = "total") -> dict[str, float]:
         """Return the values by name: those of the segment, and of the total where the segment has none of that name."""
+        if not self._by_place:
+            return {}
         return {
             found.name: found.value
             for place in ("total", segment)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 from models.calendar import DAY_MS, iso
@@ -172,7 +171,7 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
             why = _empty(kpi, view) or f"{formula.denominator.text} is 0"
         elif sample is not None and sample < kpi.minimum:
             why = f"{sample} cases, fewer than the {kpi.minimum} it takes to mean anything"
-        elif kpi.share and bottom is not None and not 0 <= Fraction(top) / Fraction(bottom) <= 1:
+        elif kpi.share and bottom is not None and not (0 <= top <= bottom if bottom > 0 else bottom <= top <= 0):
             why = f"no share: amounts below 0 make it {shown_top:,} of {shown_bottom:,}"
         else:
             value = kpi.value(top, bottom)

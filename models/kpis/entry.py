@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from models.kpis.formula import MONEY, PLAIN, Dimension, Formula, FormulaError, Number, did_you_mean, parse
-from models.kpis.terms import UNITS
+from models.kpis.terms import TIME, UNITS
 from models.measures import DIMENSIONS
 from models.money import UNIT
 
@@ -63,19 +63,31 @@ class Kpi:
 
     def value(self, top: Number, bottom: Number | None) -> int | float:
         """Return the value in the KPI's unit: exact for counts, money to four decimals (half to even)."""
-        exact = self.formula.scale * top
+        scale, per = self.formula.scale, UNITS[self.unit][1]
+        if self.unit != "money" and type(top) is int and (bottom is None or type(bottom) is int):
+            return _quotient(scale.numerator * top, scale.denominator * per * (1 if bottom is None else bottom))
+        exact = scale * top
         if bottom is not None:
             exact /= bottom
-        per = UNITS[self.unit][1]
         if self.unit == "money":
-            exact = Fraction(round(exact))
+            return _quotient(round(exact), per)
         return _number(exact / per)
 
     def shown(self, number: Number, dimension: Dimension) -> int | float:
         """Return a numerator or denominator in units one can read: money in currency units, times in seconds."""
+        if dimension == PLAIN and type(number) is int:
+            return _quotient(number, 1)
         if dimension == MONEY:
-            return _number(Fraction(round(number), UNIT))
+            return _quotient(round(number), UNIT)
+        if dimension == TIME and type(number) is int:
+            return _quotient(number, 1000)
         return _number(Fraction(number) / (Fraction(UNIT) ** dimension.money * Fraction(1000) ** dimension.millis))
+
+
+def _quotient(top: int, bottom: int) -> int | float:
+    """Return :func:`_number` of a fraction, which readings are made of by the thousand, without making one."""
+    whole, rest = divmod(top, bottom)
+    return whole if not rest and abs(whole) <= _EXACT else top / bottom
 
 
 def _number(exact: Fraction | int) -> int | float:

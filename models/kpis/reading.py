@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from models.calendar import epoch_ms, iso
 from models.panes.store import TOTAL
+
+_iso = lru_cache(256)(iso)  # thousands of readings have the same few instants
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,8 @@ class Reading:
             "kpi": self.kpi,
             "window": self.window,
             "segment": dict(self.segment),
-            "from": iso(self.start),
-            "at": iso(self.at),
+            "from": _iso(self.start),
+            "at": _iso(self.at),
             "value": self.value,
             "numerator": self.numerator,
             "denominator": self.denominator,
