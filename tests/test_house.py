@@ -80,7 +80,21 @@ TOPICS = {
     "vigie-deliver-notifications-changelog": (False, "compact"),
 }
 COMMANDS = {
-    *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor", "backup", "restore", "check"),
+    *(
+        "up",
+        "upgrade",
+        "worker",
+        "web",
+        "publish",
+        "backfill",
+        "replay",
+        "simulate",
+        "doctor",
+        "forecast",
+        "backup",
+        "restore",
+        "check",
+    ),
     *("kpis", "rules", "alerts", "routes", "models", "sources", "topics", "dead-letters"),
 }
 PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")
