@@ -17,7 +17,7 @@ from stream.engine.waiting import end
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
-from stream.web import predictions
+from stream.web import experiments, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.probe import BrokerProbe
@@ -93,6 +93,8 @@ async def web(settings: Settings) -> None:
     metrics.show_health(application.state.vigie.health, lambda: snapshots.state)
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
+    application.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
 
     async def read() -> None:
         await engine.start()

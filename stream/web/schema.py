@@ -133,6 +133,16 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "parameters": _query("window"),
         "responses": {"200": _said("Totals", _TREND), "400": _said("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
     },
+    ("get", "/api/leaderboard"): {
+        "parameters": _query("kpi", "window", "by", "all"),
+        "responses": {
+            "200": _said("Places", {"type": "object"}), "400": _said("A name that is not known", _UNKNOWN),
+            **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/experiments"): {
+        "responses": {"200": _said("Tests of two variants", _list({"type": "object"})), **_errors(_503=_AWAY)}
+    },
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
     ("get", "/api/alerts"): {
         "parameters": _query("incident"),
