@@ -159,3 +159,36 @@ def test_a_table_may_be_packed() -> None:
     with gzip.open("bought.csv.gz", "wt") as out:
         out.write("customer,date,amount\nann,2026-03-01,10\n")
     assert set(table(customers("export", "--transactions", "bought.csv.gz"))) == {"ann"}
+
+
+LISTED = {
+    "as_of": "2026-11-28", "currency": "EUR", "total": 1, "segments": {"champions": 1, "new": 0},
+    "customers": [
+        {
+            "customer": "ann", "R": 5, "F": 4, "M": 5, "segment": "champions", "monetary": 1234.5, "frequency": 3,
+            "last": "2026-11-20", "p_alive": None, "clv": 99.0,
+        }
+    ],
+}  # fmt: skip
+
+
+def test_a_running_instance_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def call(method: str, path: str, **_: Any) -> Any:
+        asked.append(path)
+        return LISTED if path.startswith("/api/customers?") else {"customer": "EU/7", "why": None}
+
+    monkeypatch.setattr("vigie.remote.call", call)
+    listed = customers("list", "--segment", "champions", "--sort", "clv", "--limit", "1")
+    assert listed.stdout.splitlines() == [
+        "1 customers in champions; of all: champions 1, new 0",
+        "ann  5-4-5 champions, 1,234.50 EUR on 3 days, last 2026-11-20, there: –, worth 99.00 EUR",
+    ]
+    assert orjson.loads(customers("list", "--json").stdout) == LISTED
+    assert orjson.loads(customers("show", "EU/7").stdout)["customer"] == "EU/7"
+    assert asked == [
+        "/api/customers?sort=clv&limit=1&offset=0&segment=champions",
+        "/api/customers?sort=monetary&limit=20&offset=0",
+        "/api/customers/EU%2F7",
+    ]
