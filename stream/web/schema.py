@@ -221,6 +221,21 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             **_errors(_400="Not a day", _503=_AWAY),
         },
     },
+    ("put", "/api/models/{model}/document"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema={"type": "object"}),
+        "responses": {
+            "202": _said("The log has it", {"type": "object"}),
+            **_errors(**_OPERATOR, **_UNREAD | {"_400": "Cut off, or no document of this model"}, _503="The broker is away"),
+        },
+    },
+    ("delete", "/api/models/{model}/document"): {
+        **_BEARER,
+        "responses": {
+            "202": _said("The log has it", {"type": "object"}),
+            **_errors(**_OPERATOR, _404="No such model", _503="The broker is away"),
+        },
+    },
     ("post", "/slack/interactivity"): {
         "requestBody": _body("application/x-www-form-urlencoded", schema={"type": "object"}),
         "responses": {
