@@ -73,8 +73,8 @@ def test_rows_of_the_first_version_are_read():
     fold = KnowCustomers(0, BUSINESS)
     fold.restore(
         [
-            (b"Eann", b'[[739686,100000,1099511627775,31,-50000,12345],[739000,200000,5,10000],739700,"Ann & Co"]'),
-            (b"Ebob", b"[[739686,100000,7]]"),
+            (b"Eann", b'[[739000,200000,5,10000,681,100000,31,-50000],"//////8AAAAwOQ==",739700,"Ann & Co"]'),
+            (b"Ebob", b'[[739686,100000],"AAAAAAc="]'),
             (b"Eeve", b"[]"),
         ]
     )
