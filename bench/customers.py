@@ -68,9 +68,8 @@ def main(customers: int) -> None:
     before = time.process_time()
     register.now(day, first.fitted)
     print(f"all customers' outlook again: {time.process_time() - before:.2f} s")
-    print(
-        f"memory at most: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB, the bench's own {len(told):,} invoices included"
-    )
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"memory at most: {most:,.0f} MB, the bench's own {len(told):,} invoices included")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,14 @@ from alert_rules.words.inert import visible
 from models.events.scalars import shown
 from stream.config.settings import Settings
 from stream.engine.options import wall_clock
+from stream.ledger import copies
+from stream.ledger.schema import LedgerRefused
 from stream.sources.files import FORMATS, SourceFileError
 from stream.web.api import cell
+from stream.web.customers import STATES
 from vigie import kpis, remote
 from vigie.common import Config, console, plain, refuse, settings_of, wrapped
+from vigie.ledger import place
 from vigie.publish import lines, report
 from vigie.remote import Url
 
@@ -63,6 +67,8 @@ def export_command(
     if events or transactions:
         found, code = _of_files(settings, as_of, events or [], format, transactions or [])
         rows: Iterable[Mapping[str, Any]] = found.rows()
+    elif (kept := _of_ledger(settings, url, as_of)) is not None:
+        rows = kept.rows()
     else:
         rows = _of_instance(settings, url, as_of)
     _write(rows, json=json)
@@ -81,11 +87,14 @@ def fit_command(
 ) -> None:
     """Fit the models to all customers as of a day: the parameters of BG/NBD and Gamma-Gamma."""
     settings = settings_of(config)
-    code = 0
+    code, found = 0, None
     if events or transactions:
+        found, code = _of_files(settings, as_of, events or [], format, transactions or [])
+    else:
+        found = _of_ledger(settings, url, as_of)
+    if found is not None:
         from models.customers.clientele import parameters
 
-        found, code = _of_files(settings, as_of, events or [], format, transactions or [])
         told = parameters(found.fitted, found.day, settings.business.currency)
     else:
         told = remote.call("GET", f"/api/customer-models{_asked(as_of)}", url=_where(settings, url), timeout=_PATIENCE)
@@ -185,11 +194,42 @@ def _of_instance(settings: Settings, url: str | None, as_of: str | None) -> Iter
     try:
         status, body = remote.fetch("GET", where, timeout=_PATIENCE)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        refuse(f"{where}: no answer ({reason}) (accepted: an instance that runs, or --events FILE, --transactions FILE)")
+        refuse(_nobody(where, error))
     if status >= 300:
         refuse(f"{where}: {status}: {remote.reason_of(body)}")
     return (orjson.loads(line) for line in body.splitlines())
+
+
+def _nobody(where: str, error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    return f"{where}: no answer ({reason}) (accepted: an instance that runs, or --events FILE, --transactions FILE)"
+
+
+def _of_ledger(settings: Settings, url: str | None, as_of: str | None) -> "Clientele | None":
+    """Return the customers that this machine keeps where no instance runs on it; None where one does, or nothing is kept."""
+    file = place(settings)
+    if url is not None or not settings.kafka.embedded or not file.is_file() or _answers(remote.of_settings(settings)):
+        return None
+    from models.customers.register import Register
+
+    register = Register(settings.customers.named(), settings.customers.terms())
+    try:
+        rows = copies.latest(file, settings.kafka.topic_prefix + STATES)
+    except LedgerRefused as error:
+        refuse(error)
+    register.put([(key.decode(), value) for key, value in rows])
+    console.print(f"  no instance runs here: told from {plain(file)}", markup=False)
+    if as_of is not None:
+        return register.then(_day(as_of))
+    return register.now(settings.business.business().calendar.day(wall_clock()), None)
+
+
+def _answers(where: str) -> bool:
+    try:
+        remote.ask("GET", f"{where}/healthz")
+    except remote.Refused as error:
+        return error.status != 0
+    return True
 
 
 def _where(settings: Settings, url: str | None) -> str:
