@@ -20,7 +20,7 @@ INSTANTS = (
     "2027-10-31T02:30:00+01:00",
 )
 #: Of targets there are readings in calendar periods only, and people begin seldom.
-WINDOWS = dict.fromkeys(("pipeline_coverage", "prospects_needed"), ("month", "quarter"))
+WINDOWS: dict[str, tuple[str, ...]] = dict.fromkeys(("pipeline_coverage", "prospects_needed"), ("month", "quarter"))
 WINDOWS |= dict.fromkeys(("quota_attainment", "quota_pace", "quota_pace_workdays"), ("month", "quarter"))
 WINDOWS["time_to_first_sale"] = ("90d",)
 #: A minute into a year nobody has sold anything.
