@@ -38,7 +38,7 @@ def _refuse(error: Exception | str, code: int = 1) -> typer.Exit:
 def _load(config: Path | None) -> tuple[Settings, Catalogue]:
     try:
         settings = load(config)
-        return settings, load_catalogue(settings.kpi_files)
+        return settings, load_catalogue(settings.kpi_files, settings.business.pairs)
     except (SettingsError, CatalogueError) as error:
         raise _refuse(error) from error
 
@@ -135,11 +135,14 @@ def _cells(reading: Mapping[str, Any], split: bool, zone: ZoneInfo | None) -> tu
     low, high = reading.get("low"), reading.get("high")
     rest = "" if low is None else f"{shown(low, unit).removesuffix(' %')} – {shown(high, unit)}"
     value = shown(reading["value"], unit, reading.get("currency", ""))
+    beside = [
+        f"{whose}: {shown(number, unit, reading.get('currency', ''))}" for whose, number in reading.get("benchmarks", {}).items()
+    ]
     return (
         name if split else reading["kpi"],
         value,
         of,
-        reading.get("why") or "; ".join(filter(None, (rest, _counted_from(reading.get("since"))))),
+        reading.get("why") or "; ".join(filter(None, (rest, _counted_from(reading.get("since")), *beside))),
     )
 
 
@@ -185,9 +188,10 @@ def list_(json: Json = False, config: Config = None) -> None:
         sys.stdout.buffer.write(orjson.dumps(out, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("KPI", "stage", "unit", "formula"):
-        table.add_column(title, overflow="fold")
+    table = Table(box=None, pad_edge=False, expand=True)
+    for title in ("KPI", "stage", "unit"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("formula", no_wrap=True, overflow="ellipsis", ratio=1)  # `explain` has it whole
     for kpi in catalogue.kpis.values():
         table.add_row(kpi.id, kpi.stage, kpi.unit, kpi.formula.text)
     Console().print(table)
@@ -227,6 +231,7 @@ def _described(catalogue: Catalogue, kpi: str) -> dict[str, Any]:
         "stage": entry.stage,
         "label": dict(entry.label),
         "definition": entry.definition,
+        "definitions": dict(entry.definitions),
         "formula": entry.formula.text,
         "measures": [{"name": name, "fold": fold, "help": help} for name, fold, help in measures(entry)],
         "unit": entry.unit,

@@ -47,7 +47,16 @@ _HEALTH = _object(
 )  # fmt: skip
 _ACT = _object({"type": {"const": "act"}, "at": _TIME, "by": _TEXT, "act": _TEXT, "via": _TEXT})
 _SILENCE = _object({"id": _TEXT, "matchers": _list(_TEXT), "starts": _TIME, "ends": _TIME}, comment=_TEXT, by=_TEXT)
-_KPI = _object({"id": _TEXT, "label": {"type": "object"}, "definition": _TEXT, "formula": _TEXT, "unit": _TEXT})
+_KPI = _object(
+    {
+        "id": _TEXT,
+        "label": {"type": "object"},
+        "definition": _TEXT,
+        "definitions": {"type": "object"},
+        "formula": _TEXT,
+        "unit": _TEXT,
+    }
+)
 _CATALOGUE = _object(
     {"kpis": _list(_KPI), "windows": _list(_TEXT), "dimensions": _list(_TEXT), "currency": _TEXT, "timezone": _TEXT}
 )
@@ -56,6 +65,10 @@ _ALERT = _object({"id": _TEXT, "rule": _TEXT, "severity": _TEXT, "state": _TEXT,
 _PAST = _object({"records": _list({"type": "object"}), "next": _or_null({"type": "integer"})})
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _EXPECTED = _object({"at": _TIME, "win": _SHARE, "model": _TEXT, "terms": _list({"type": "object"}), "why": _TEXT})
+_CUSTOMER = _object({"customer": _TEXT, "why": _or_null(_TEXT)}, R=_COUNT, F=_COUNT, M=_COUNT, x=_COUNT, p_alive=_or_null(_SHARE))
+_CUSTOMERS = _object(
+    {"as_of": _TEXT, "currency": _TEXT, "total": _COUNT, "segments": {"type": "object"}, "customers": _list(_CUSTOMER)}
+)
 _LETTER = _object({"id": _TEXT, "reason": _TEXT, "detail": _TEXT, "topic": _TEXT, "first_seen": _COUNT, "redrives": _COUNT})
 _LETTERS = _object({"letters": _list(_LETTER), "left_out": _COUNT, "damaged": _list(_TEXT)})
 _REDRIVE = {
@@ -209,6 +222,23 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("get", "/api/models/{model}/document"): {
         "responses": {"200": _said("The model", {"type": "object"}), **_errors(_404="No such model has been sent round yet")}
+    },
+    ("get", "/api/customers"): {
+        "parameters": _query("segment", "sort", "order", "limit", "offset", "format", "as_of"),
+        "responses": {
+            "200": _said("Customers", _CUSTOMERS, "application/x-ndjson"),
+            **_errors(_400="A parameter that is not known, or its value", _503=_AWAY),
+        },
+    },
+    ("get", "/api/customers/{customer}"): {
+        "responses": {"200": _said("A customer", _CUSTOMER), **_errors(_404="No such customer is known", _503=_AWAY)}
+    },
+    ("get", "/api/customer-models"): {
+        "parameters": _query("as_of"),
+        "responses": {
+            "200": _said("Parameters", _object({"as_of": _TEXT, "customers": _COUNT})),
+            **_errors(_400="Not a day", _503=_AWAY),
+        },
     },
     ("put", "/api/models/{model}/document"): {
         **_BEARER,
