@@ -11,6 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from alert_rules.words.language import SOURCE
+from alert_rules.words.reader import LANGUAGES
+from alert_rules.words.words import Words
 from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
 from stream.config.kpi_files import load_catalogue
@@ -52,15 +55,16 @@ def readings(
     """Show the readings of a running instance."""
     if context.invoked_subcommand is not None:
         return
+    told = LANGUAGES[SOURCE]
     if url is None:
         settings, _ = _load(config)
-        url = remote.of_settings(settings)
+        url, told = remote.of_settings(settings), LANGUAGES[settings.business.language]
     found = fetch(url, {"kpi": kpi or [], "window": window or [], "by": by or []})
     if json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
     else:
-        _print(found)
+        _print(found, told)
 
 
 def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -85,14 +89,14 @@ def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     return found
 
 
-def _print(found: Sequence[Mapping[str, Any]]) -> None:
+def _print(found: Sequence[Mapping[str, Any]], told: Words) -> None:
     """Print readings as lines of columns, under a heading for what the lines of a group have in common."""
     split = any(reading["segment"] for reading in found)
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for reading in found:
         groups.setdefault(f"{reading['kpi']}, {reading['window']}" if split else reading["window"], []).append(reading)
     for place, (heading, readings) in enumerate(groups.items()):
-        lines = [_cells(reading, split) for reading in readings]
+        lines = [_cells(reading, split, told) for reading in readings]
         widths = [max(len(line[column]) for line in lines) for column in range(3)]
         print(f"{'' if not place else chr(10)}{heading}")
         for name, value, of, rest in lines:
@@ -101,9 +105,9 @@ def _print(found: Sequence[Mapping[str, Any]]) -> None:
             print(wrapped(plain((numbers + rest).rstrip()), widths[0] + 4))
 
 
-def _cells(reading: Mapping[str, Any], split: bool) -> tuple[str, str, str, str]:
+def _cells(reading: Mapping[str, Any], split: bool, told: Words) -> tuple[str, str, str, str]:
     """Return a line's columns: what it is of, the value, the cases behind it, and the interval or why there is no value."""
-    name = ", ".join(f"{dimension}={value}" for dimension, value in reading["segment"].items()) or "total"
+    name = ", ".join(told.place(dimension, value) for dimension, value in reading["segment"].items()) or told.TOTAL
     if reading.get("name"):
         name = f"{reading['name']} ({name})"
     numerator, denominator, unit = reading.get("numerator"), reading.get("denominator"), reading["unit"]
@@ -114,11 +118,15 @@ def _cells(reading: Mapping[str, Any], split: bool) -> tuple[str, str, str, str]
     low, high = reading.get("low"), reading.get("high")
     rest = "" if low is None else f"{shown(low, unit).removesuffix(' %')} – {shown(high, unit)}"
     value = shown(reading["value"], unit, reading.get("currency", ""))
+    if told.language.code != SOURCE:
+        value = "–" if reading["value"] is None else told.number(reading["value"], unit, reading.get("currency"))
+        rest = "" if low is None else f"{told.number(low, unit)} – {told.number(high, unit)}"
+        of = of and of.replace(",", "\u202f")
     return (
         name if split else reading["kpi"],
         value,
         of,
-        reading.get("why") or "; ".join(filter(None, (rest, _counted_from(reading.get("since"))))),
+        told.sentence(reading.get("why") or "") or "; ".join(filter(None, (rest, _counted_from(reading.get("since"), told)))),
     )
 
 
@@ -172,8 +180,8 @@ def list_(json: Json = False, config: Config = None) -> None:
     Console().print(table)
 
 
-def _counted_from(since: str | None) -> str:
-    return "" if since is None else f"counted from {since[:10]} on, not in all of the window"
+def _counted_from(since: str | None, told: Words) -> str:
+    return "" if since is None else told.sentence(f"counted from {since[:10]} on, not in all of the window")
 
 
 @app.command()

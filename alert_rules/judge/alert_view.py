@@ -8,6 +8,9 @@ from alert_rules.judge.lifecycle import AlertState
 from alert_rules.judge.observation import Observation
 from alert_rules.judge.rule import Rule
 from alert_rules.judge.transition_record import facts_of, summary
+from alert_rules.words.alert import in_words
+from alert_rules.words.language import SOURCE
+from alert_rules.words.reader import LANGUAGES, Reader
 from models.calendar import iso
 from models.owners import Owners
 from models.panes.store import TOTAL
@@ -47,5 +50,6 @@ def shown(
         "direction": facts and facts.direction,
         "labels": (facts and facts.labels) or {},
         "runbook": facts and facts.runbook,
+        "words": {} if facts is None else {code: in_words(facts, Reader(code)) for code in LANGUAGES if code != SOURCE},
         "explanation": None if rule is None else standing(rule, state, seen, because, link, people),
     }
