@@ -21,8 +21,8 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
 
-from models.benchmarks import Benchmark, Benchmarks
 from alert_rules.words.language import SOURCE, languages
+from models.benchmarks import Benchmark, Benchmarks
 from models.business import Business
 from models.kpis.entry import DIMENSIONS
 from models.money import Rates
