@@ -31,7 +31,7 @@ from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.cache import Publisher as CachePublisher
-from stream.web import customers, experiments, leaderboard, predictions
+from stream.web import customers, entities, experiments, leaderboard, predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -39,6 +39,7 @@ from stream.web.operators import Operators
 from stream.web.server import serve
 from vigie import letters_api, model_commands
 from vigie.acts import open_operations
+from vigie.book import Book
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
 from vigie.ledger import FILE, place
@@ -166,6 +167,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         web.state.vigie.warnings.append(reloader.warnings)
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
+    web.include_router(entities.router(Book(instance)))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))

@@ -51,6 +51,10 @@ class Keeper(Protocol):
         Of what is not kept one by one there is nothing to book again.
         """
 
+    def story(self, key: str) -> tuple[DealState | LeadState, list[Entry]] | None:
+        """Return the present of an entity and its facts, oldest first; None where it is not known or keeps none."""
+        return None
+
     def shrink(self, state: Any, watermark: int) -> bool:
         """Forget of an entity what is of no use any more; return whether there was anything."""
         return False
@@ -195,6 +199,13 @@ class _Logged(Keeper):
             for key, story in {**self._revised, **self.entities.dirty}.items()
             if story.log or story.base is not None  # of some only activities are known: they say nothing of its state
         ]
+
+    def story(self, key: str) -> tuple[DealState | LeadState, list[Entry]] | None:
+        """Return the present of an entity and its facts, oldest first; what was folded away is in the first of them."""
+        story = self.entities.get(key)
+        if story is None or story.void or not (story.log or story.base is not None):
+            return None
+        return self.state(key, story), self._facts(key, story)
 
     def gone(self, key: str) -> Output | None:
         """Return what says that an entity was forgotten."""

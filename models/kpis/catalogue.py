@@ -168,7 +168,7 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
         if kpi.sample is not None:
             sample = int(kpi.sample.numerator.run(scope))
         if bottom == 0 and formula.denominator is not None:
-            why = _empty(kpi, view) or f"{formula.denominator.text} is 0"
+            why = _empty(kpi, view) or "nothing was counted in the window that it is a part of"
         elif sample is not None and sample < kpi.minimum:
             why = f"{sample} cases, fewer than the {kpi.minimum} it takes to mean anything"
         elif kpi.share and bottom is not None and not (0 <= top <= bottom if bottom > 0 else bottom <= top <= 0):

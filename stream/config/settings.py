@@ -21,6 +21,7 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
 
+from alert_rules.words.language import SOURCE, languages
 from models.benchmarks import Benchmark, Benchmarks
 from models.business import Business
 from models.kpis.entry import DIMENSIONS
@@ -124,6 +125,7 @@ class BusinessSettings(Section):
     """The company's own definitions (``models/business.py``)."""
 
     timezone: str = "UTC"
+    language: str = SOURCE
     currency: str = Field("EUR", pattern="^[A-Z]{3}$")
     rates: dict[str, Annotated[Annotated[float, Tag(ONE)] | Annotated[list[RateStep], Tag(LIST)], Discriminator(_steps)]] = {}
     maturity: Duration = Business.maturity
@@ -147,6 +149,8 @@ class BusinessSettings(Section):
         if self.timezone not in available_timezones():
             hint = near(self.timezone, available_timezones())
             raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
+        if self.language not in languages():
+            raise ValueError(f"language: unknown {self.language!r}{near(self.language, languages())}")
         for code, rate in self.rates.items():
             if not re.fullmatch("[A-Z]{3}", code):
                 raise ValueError("rates: not a currency (accepted: ISO 4217 codes, such as USD)")
@@ -168,7 +172,7 @@ class BusinessSettings(Section):
             else [(0, Fraction(str(rate)))]
             for code, rate in self.rates.items()
         }
-        same = self.model_dump(exclude={"rates", "pipelines", "pairs"})
+        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language"})
         kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
         orders = {name: tuple(s.name for s in p.stages) for name, p in self.pipelines.items()}
         pairs = tuple(self.pairs)

@@ -77,7 +77,7 @@ def test_owners_have_their_names(server: tuple[str, type[Handler]]) -> None:
         [reading | {"segment": {"owner": id}, **name} for id, name in (("17", {"name": "Ann"}), ("18", {}))]
     )
     result = RUN.invoke(app, ["--url", url, "--by", "owner"])
-    assert [" ".join(line.split()) for line in result.stdout.splitlines()] == ["sales, 7d", "Ann (owner=17) 3", "owner=18 3"]
+    assert [" ".join(line.split()) for line in result.stdout.splitlines()] == ["sales, 7d", "Ann (owner 17) 3", "owner 18 3"]
 
 
 def test_80_columns_are_enough(server: tuple[str, type[Handler]]) -> None:
