@@ -36,10 +36,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 
 _RECORDS = "INSERT INTO records (place, at, key, value, headers) VALUES {}"
-_LATEST = (
-    "INSERT INTO latest (log, key, place, at, value) VALUES {} ON CONFLICT (log, key) DO UPDATE "
-    "SET place = excluded.place, at = excluded.at, value = excluded.value"
-)
+_LATEST = "INSERT INTO latest (place, log, key, at, value) VALUES {}"
 _ROWS = "INSERT INTO rows (log, key, value) VALUES {} ON CONFLICT (log, key) DO UPDATE SET value = excluded.value"
 _FORGET = "DELETE FROM rows WHERE (log, key) IN (VALUES {})"
 
@@ -247,7 +244,7 @@ class Ledger:
             ends[entry.topic, entry.partition] = offset + 1
             place = found.id << OFFSET_BITS | offset
             if found.compact:
-                latest.append((found.id, entry.key or b"", place, now, entry.value))
+                latest.append((place, found.id, entry.key or b"", now, entry.value))
             else:
                 headers = _pack(list(entry.headers)) if entry.headers else None
                 kept.append((place, now, entry.key, entry.value, headers))
@@ -337,6 +334,14 @@ class Ledger:
 
         self.do(delete)
         found.first = end
+
+    def compacted(self) -> list[Partition]:
+        """Return the logs that keep the last record of each key."""
+        return [key for key, found in list(self._logs.items()) if found.compact]
+
+    def place(self, topic: str, partition: int, offset: int) -> int:
+        """Return where a record is in its table."""
+        return self._logs[topic, partition].id << OFFSET_BITS | offset
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
