@@ -35,7 +35,7 @@ from stream.web.app import build_web
 from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
-from vigie import letters_api
+from vigie import letters_api, model_commands
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
@@ -119,6 +119,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
+    metrics.show_behind(instance.engine.behind)
     metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
     metrics.show_old(instance.watcher.old)
     deliverer = instance.deliverer
@@ -168,6 +169,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     web.include_router(events_router(operations, incoming.take))
     # What a door could not use is read again with its settings of now.
     web.include_router(letters_api.router(operations, instance.options, again.read if again is not None else lambda: settings))
+    web.include_router(model_commands.router(operations, instance.options))
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)

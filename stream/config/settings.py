@@ -25,6 +25,7 @@ from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
 from models.owners import Owners
+from stream.config.customer_settings import CustomerSettings
 from stream.config.owners_file import OwnerSettings, owners_of
 from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, Place, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
@@ -234,6 +235,7 @@ class Settings(Section):
     business: BusinessSettings = BusinessSettings()
     metrics: MetricsSettings = MetricsSettings()
     models: ModelsSettings = ModelsSettings()
+    customers: CustomerSettings = CustomerSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot

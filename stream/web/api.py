@@ -194,7 +194,8 @@ async def alerts(request: Request) -> Response:
     return to_json(found)
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a value as CSV has it: empty for None, and no text that a spreadsheet would run as a formula."""
     if isinstance(value, str):
         return _FORMULA.sub("'", value)
     return "" if value is None else value
@@ -208,5 +209,5 @@ def to_csv(readings: Iterable[Reading]) -> str:
     for reading in readings:
         dimension, segment = next(iter(reading["segment"].items()), ("", ""))
         row: Sequence[Any] = [dimension if c == "dimension" else segment if c == "segment" else reading.get(c) for c in _COLUMNS]
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([cell(value) for value in row])
     return out.getvalue()

@@ -200,6 +200,21 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/api/models/{model}/document"): {
         "responses": {"200": _said("The model", {"type": "object"}), **_errors(_404="No such model has been sent round yet")}
     },
+    ("put", "/api/models/{model}/document"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema={"type": "object"}),
+        "responses": {
+            "202": _said("The log has it", {"type": "object"}),
+            **_errors(**_OPERATOR, **_UNREAD | {"_400": "Cut off, or no document of this model"}, _503="The broker is away"),
+        },
+    },
+    ("delete", "/api/models/{model}/document"): {
+        **_BEARER,
+        "responses": {
+            "202": _said("The log has it", {"type": "object"}),
+            **_errors(**_OPERATOR, _404="No such model", _503="The broker is away"),
+        },
+    },
     ("post", "/slack/interactivity"): {
         "requestBody": _body("application/x-www-form-urlencoded", schema={"type": "object"}),
         "responses": {

@@ -1,0 +1,70 @@
+"""``vigie forecast``: what is to come, of anybody's deals and series, asked in lines of JSON."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from vigie.common import refuse
+
+app = typer.Typer(name="forecast", no_args_is_help=True, help="What is to come, with its uncertainty.")
+
+Stdin = Annotated[bool, typer.Option("--stdin", help="Read questions from standard input, a JSON object a line.")]
+
+
+@app.command()
+def deals(stdin: Stdin = False) -> None:
+    """What will open deals bring? One answer a line: P10, P50, P90, mean, and whether the target is reached.
+
+    {"id", "seed", "draws", "won", "target", "deals": [{"id", "p", "amount"}], "groups": [{"n", "won", "lost", "amount"}]}
+
+    Without draws the law is exact, where it can be had. A line that cannot be used is answered with its error; the exit code is
+    then 1.
+    """
+    from models.foresight import portfolio
+
+    def answered(document: Any) -> dict[str, Any]:
+        found = portfolio.answer(portfolio.read(document))._asdict()
+        why = found.pop("why")
+        return found | ({"why": why} if why else {})
+
+    _each_line("deals", stdin, answered)
+
+
+def _each_line(command: str, stdin: bool, answered: Callable[[Any], dict[str, Any]]) -> None:
+    """Answer each line of standard input as it comes; leave with 1 where one could not be used."""
+    from models.foresight.portfolio import NotUsable
+
+    if not stdin:
+        refuse(f"forecast {command}: found no --stdin; accepted: vigie forecast {command} --stdin < questions.jsonl", 2)
+    wrong = 0
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        if not line.strip():
+            continue
+        name: Any = None
+        try:
+            document = _parsed(line)
+            name = document.get("id") if isinstance(document, dict) else None
+            found = {"id": name, **answered(document)}
+        except NotUsable as error:
+            wrong += 1
+            found = {
+                "id": name, "error": f"line {number}: {error}", "line": number, "where": error.where, "found": error.found,
+                "accepted": error.accepted,
+            }  # fmt: skip
+        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+        sys.stdout.buffer.flush()
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _parsed(line: bytes) -> Any:
+    from models.foresight.portfolio import NotUsable
+
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        text = line[:60].decode(errors="replace").strip()
+        raise NotUsable("", text, f"one JSON object ({error})") from None
