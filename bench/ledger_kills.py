@@ -42,7 +42,7 @@ from tests.tools import eventually, free_port
 #: Makes processes that have all modules already: to import them would take most of the time. One line is one order.
 _NURSERY = """
 import os, signal, sys
-import vigie.__main__, models.learners.live_learn, models.learners.live_predict
+import vigie.__main__, vigie.up, models.learners.live_learn, models.learners.live_predict
 from stream.ledger import schema
 if sys.argv[2] != "FULL":
     set_ = schema._set

@@ -1,6 +1,7 @@
 """``vigie backup``, ``restore`` and ``check``: the ledger of one machine, as a file."""
 
 import contextlib
+import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,11 @@ from vigie.common import Config, console, plain, refuse, settings_of
 FILE = "vigie.db"
 
 
+def mark(settings: Settings) -> Path:
+    """Return the file that says that what was kept here is being moved, or was (``vigie move``)."""
+    return settings.data_dir / "vigie.moved"
+
+
 def place(settings: Settings) -> Path:
     """Return where an installation without a Kafka keeps everything."""
     return settings.data_dir / FILE
@@ -35,6 +41,8 @@ def ledger_of(settings: Settings, *, in_memory: bool) -> Iterator[Ledger | None]
     elif in_memory:
         with tempfile.TemporaryDirectory(prefix="vigie-", ignore_cleanup_errors=True) as folder:
             yield Ledger(Path(folder) / FILE, durable=False)
+    elif mark(settings).exists():
+        raise LedgerRefused(f"{place(settings)}: {json.loads(mark(settings).read_bytes())['found']}")
     else:
         yield Ledger(place(settings))
 
