@@ -11,7 +11,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -20,9 +20,11 @@ import msgspec
 
 from models.fold import Record
 from stream.engine.backend import Message, Partition
+from stream.engine.errors import EngineStopped
 from stream.engine.options import wall_clock
+from stream.ledger.disk import remote
 from stream.ledger.lock import LedgerLock
-from stream.ledger.schema import OFFSET_BITS, OFFSETS, opened, reader
+from stream.ledger.schema import OFFSET_BITS, OFFSETS, LedgerRefused, opened, reader
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,13 @@ _ROWS = "INSERT INTO rows (log, key, value) VALUES {} ON CONFLICT (log, key) DO 
 _FORGET = "DELETE FROM rows WHERE (log, key) IN (VALUES {})"
 
 
-class LedgerError(Exception):
-    """The file could not be written: nothing of the job is in it."""
+def packed(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
+    """Return headers as they are in the file, None for none."""
+    return _pack(list(headers)) if headers else None
+
+
+class LedgerError(EngineStopped):
+    """The file could not be written, and nothing of the job is in it; or not be read."""
 
 
 class LedgerFull(LedgerError):
@@ -81,14 +88,26 @@ class Ledger:
     """
 
     def __init__(self, path: Path, *, durable: bool = True, clock: Callable[[], int] = wall_clock) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = path
         #: Whether records from outside are refused because the disk is nearly full (see ``keeping.py``).
         self.refusing = False
         self._clock = clock
-        self._lock = LedgerLock(path.with_suffix(".lock")).take()
+        if durable and (kind := remote(path)):
+            raise LedgerRefused(
+                f"{path}: on {kind}; accepted: a disk of this machine (data_dir). A network may hold copies of it"
+            )
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = LedgerLock(path.with_suffix(".lock")).take()
+        except OSError as error:
+            raise LedgerRefused(
+                f"{path.parent}: cannot be written ({error.strerror}); accepted: a folder of this user"
+            ) from error
         try:
             self._connection = opened(path, durable=durable)
+        except OSError as error:
+            self._lock.release()
+            raise LedgerRefused(f"{path}: cannot be written ({error.strerror}); accepted: a file of this user") from error
         except BaseException:
             self._lock.release()
             raise
@@ -198,7 +217,7 @@ class Ledger:
                     connection.execute("ROLLBACK TO job")
                     for key, found in grown.items():
                         found.coming = before.get(key, found.next)
-                    job.future.set_exception(error)
+                    job.future.set_exception(self._damaged(error) if type(error) is sqlite3.DatabaseError else error)
                 connection.execute("RELEASE job")
             ends = [(found.coming, found.id) for found in grown.values()]
             connection.executemany("UPDATE logs SET next = ? WHERE id = ?", ends)
@@ -246,8 +265,7 @@ class Ledger:
             if found.compact:
                 latest.append((place, found.id, entry.key or b"", now, entry.value))
             else:
-                headers = _pack(list(entry.headers)) if entry.headers else None
-                kept.append((place, now, entry.key, entry.value, headers))
+                kept.append((place, now, entry.key, entry.value, packed(entry.headers)))
         self._many(_RECORDS, kept)
         self._many(_LATEST, latest)
         put = [(self._changelog(topic, part), key, value) for topic, value, key, part, _ in job.rows if value is not None]
@@ -276,7 +294,13 @@ class Ledger:
         if connection is None:
             connection = self._readers.connection = reader(self.path)
             self._opened.append(connection)
-        return connection.execute(query, values).fetchall()
+        try:
+            return connection.execute(query, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> LedgerError:
+        return LedgerError(f"{self.path}: {error}; `vigie check` looks at it, `vigie restore` puts a copy in its place")
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Return the first offset that the log has, and the one after its last."""
@@ -334,6 +358,22 @@ class Ledger:
 
         self.do(delete)
         found.first = end
+
+    def count(self, topic: str, partition: int, stop: int) -> int:
+        """Return how many records a log has before offset ``stop``."""
+        found = self._logs[topic, partition]
+        base = found.id << OFFSET_BITS
+        table = "latest" if found.compact else "records"
+        [(count,)] = self._read(f"SELECT count(*) FROM {table} WHERE place >= ? AND place < ?", (base, base + stop))
+        return int(count)
+
+    def set_bounds(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
+        """Say where logs begin and end: of a new ledger whose records came with their offsets."""
+        lines = [(first, next, self._logs[key].id) for key, (first, next) in bounds.items()]
+        self.do(lambda connection: connection.executemany("UPDATE logs SET first = ?, next = ? WHERE id = ?", lines))
+        for key, (first, next) in bounds.items():
+            found = self._logs[key]
+            found.first, found.next, found.coming = first, next, next
 
     def compacted(self) -> list[Partition]:
         """Return the logs that keep the last record of each key."""
