@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import orjson
@@ -29,7 +29,7 @@ from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.cache import Publisher as CachePublisher
-from stream.web import predictions
+from stream.web import customers, experiments, leaderboard, predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -147,6 +147,9 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         web.state.vigie.warnings.append(reloader.warnings)
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
+    web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
+    web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
     if settings.models.live:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
@@ -185,6 +188,14 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
 
     stack.push_async_callback(end_cache)
     return listening.url
+
+
+def customer_desk(
+    settings: Settings, parts: Callable[[], Sequence[customers.Part] | None], clock: Callable[[], int]
+) -> customers.CustomerDesk:
+    """Return who answers about customers; ``clock`` is epoch milliseconds."""
+    said, calendar = settings.customers, settings.business.business().calendar
+    return customers.CustomerDesk(parts, lambda: calendar.day(clock()), said.named(), said.terms(), settings.business.currency)
 
 
 def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str = "") -> Operators:

@@ -26,6 +26,8 @@ from models.kpis.targets import Target, Targets
 from models.money import Rates
 from models.owners import Owners
 from stream.config.customer_settings import CustomerSettings
+from stream.config.experiment_settings import Experiments
+from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
 from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, Place, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
@@ -244,6 +246,8 @@ class Settings(Section):
         Annotated[dict[str, OwnerSettings], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form), Field(repr=False)
     ] = {}
     targets: list[TargetSettings] = []
+    experiments: Experiments = []
+    leaderboards: LeaderboardSettings = LeaderboardSettings()
     # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]
