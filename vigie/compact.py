@@ -10,9 +10,10 @@ from stream.engine.options import EngineOptions, FoldSpec
 from stream.ledger.compaction import Compaction
 from stream.ledger.keeping import expire
 from stream.ledger.lock import LedgerLock, LedgerTaken
+from stream.ledger.log_reader import LedgerError
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import LedgerRefused
-from stream.ledger.store import Ledger, LedgerError
+from stream.ledger.store import Ledger
 from vigie.common import Config, console, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.ledger import place

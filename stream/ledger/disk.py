@@ -1,5 +1,6 @@
 """Is the ledger on a disk of this machine? SQLite's log is shared through memory, which no network shares."""
 
+import os
 from pathlib import Path
 
 #: File systems that come over a network, or from outside of a virtual machine.
@@ -33,3 +34,12 @@ def remote(path: Path, mounts: Path = _MOUNTS) -> str | None:
         if path.absolute().is_relative_to(place) and len(place.parts) >= len(found.parts):
             found, kind = place, of
     return kind if kind.startswith(_REMOTE) else None
+
+
+def synced(path: Path) -> None:
+    """Return once the disk has a file, or what a folder says is in it."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

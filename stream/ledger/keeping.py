@@ -9,7 +9,8 @@ from stream.engine.driver import Driver
 from stream.engine.options import EngineOptions
 from stream.engine.waiting import happens
 from stream.ledger.compaction import Compaction
-from stream.ledger.store import Ledger, LedgerError
+from stream.ledger.log_reader import LedgerError
+from stream.ledger.store import Ledger
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,10 @@ from stream.engine.backend import POSITION, Message, Partition
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, FoldSpec, client_settings, wall_clock
 from stream.engine.restore import first_and_last, read_changelogs, read_through
+from stream.ledger.log_reader import packed
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import OFFSET_BITS
-from stream.ledger.store import Ledger, packed
+from stream.ledger.store import Ledger
 
 #: Records that are read from the ledger at once, and put into a new one in one transaction.
 _BATCH = 5_000

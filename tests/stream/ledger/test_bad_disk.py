@@ -11,9 +11,10 @@ from stream.engine.options import EngineOptions
 from stream.ledger import store
 from stream.ledger.copies import problems
 from stream.ledger.disk import remote
+from stream.ledger.log_reader import LedgerError
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import LedgerRefused
-from stream.ledger.store import Ledger, LedgerError
+from stream.ledger.store import Ledger
 from tests.stream.engine.counting import TOPICS, adder
 
 MOUNTS = """\

@@ -16,8 +16,9 @@ from stream.ledger.compaction import TOMBSTONES, Compaction
 from stream.ledger.copies import problems
 from stream.ledger.keeping import expire, give_back
 from stream.ledger.lock import LedgerTaken
+from stream.ledger.log_reader import LedgerError
 from stream.ledger.schema import LedgerRefused
-from stream.ledger.store import Ledger, LedgerError, LedgerFull
+from stream.ledger.store import Ledger, LedgerFull
 
 TOPICS = [("deals", 2, False), ("panes", 1, True), ("vigie-fold-changelog", 2, True)]
 
