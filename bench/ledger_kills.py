@@ -182,7 +182,7 @@ class Run:
         self.starting = 0
         self.ids: Counter[str] = Counter()
         self.sent = 0
-        self._folder, self._how = folder, {"power": power, "synchronous": synchronous}
+        self._folder, self._power, self._synchronous = folder, power, synchronous
         self._seen = dict[int, int]()
         self._version = 0
 
@@ -190,7 +190,7 @@ class Run:
         """Kill so many times; ends early where something is wrong."""
         async with self.receiver.open():
             self._settle_in()
-            self.machine = Machine(self._folder, self.dice, **self._how)
+            self.machine = Machine(self._folder, self.dice, power=self._power, synchronous=self._synchronous)
             door: Any = SimpleNamespace(port=self.machine.port)
             sender = Sender([door], self.dice.randrange(1 << 30), within=1.5, pause=0.3)
             self.machine.order("start")
