@@ -44,11 +44,12 @@ _NURSERY = """
 import os, signal, sys
 import vigie.__main__, vigie.up, models.learners.live_learn, models.learners.live_predict
 from stream.ledger import schema
-if sys.argv[2] != "FULL":
+port, synchronous = sys.argv[1:3]
+if synchronous != "FULL":
     set_ = schema._set
     def set_so(connection, durable):
         set_(connection, durable)
-        connection.execute(f"PRAGMA synchronous = {sys.argv[2]}")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
     schema._set = set_so
 print("ready", flush=True)
 child = 0
@@ -58,7 +59,7 @@ for line in sys.stdin:
         if not child:
             os.dup2(os.open("up.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT), 1)
             os.dup2(1, 2)
-            sys.argv = ["vigie", "up", "--port", sys.argv[1]]
+            sys.argv = ["vigie", "up", "--port", port]
             vigie.__main__.main()
     else:
         os.kill(child, int(line))
