@@ -52,7 +52,7 @@ class Data:
 class Mode:
     """How a history is replayed."""
 
-    broker: str = "embedded"  # or kafka
+    broker: str = "ledger"  # or kafka
     zone: str = "UTC"
     restated: bool = False
     disturbed: bool = False

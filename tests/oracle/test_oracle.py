@@ -117,6 +117,6 @@ def test_a_replay_that_fails_is_no_agreement(tmp_path: Path) -> None:
         list(Oracle(tmp_path, patience=0.01).run(Data("empty", "jsonl", empty), [Mode()]))
 
 
-def test_a_real_kafka_is_not_replaced_by_the_embedded_broker(tmp_path: Path) -> None:
+def test_a_real_kafka_is_not_replaced_by_a_ledger(tmp_path: Path) -> None:
     with pytest.raises(ReplayFailed, match="no Kafka"):
         list(Oracle(tmp_path).run(Data("simulated", days=1), [Mode("kafka")]))
