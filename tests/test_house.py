@@ -84,7 +84,20 @@ TOPICS = {
 }
 COMMANDS = {
     *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor", "backup", "restore", "check"),
-    *("kpis", "rules", "alerts", "routes", "models", "customers", "forecast", "sources", "topics", "dead-letters"),
+    *(
+        "kpis",
+        "rules",
+        "alerts",
+        "routes",
+        "models",
+        "customers",
+        "forecast",
+        "experiments",
+        "leaderboard",
+        "sources",
+        "topics",
+        "dead-letters",
+    ),
 }
 PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")
 

@@ -61,6 +61,10 @@ class Commands(LazyCommands):
             "vigie.customers:app", "Customers: scores, segments, who is still there, and what is to be expected of each."
         ),
         "forecast": Place("vigie.forecast:app", "What is to come, with its uncertainty."),
+        "leaderboard": Place(
+            "vigie.leaderboard:command", "Who leads by a KPI: who may be alike share a place, and the lower half is not shown."
+        ),
+        "experiments": Place("vigie.experiments:app", "Tests of two variants: which one sells better."),
         "rules": Place("vigie.rules:app", "The alert rules: check and test."),
         "alerts": Place("vigie.alerts:app", "The alerts of a running instance: see, acknowledge, silence."),
         "routes": Place("vigie.routes:app", "The plan of who is told of alerts, and when: check and try."),

@@ -50,7 +50,7 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if settings.models.live:
         folds += prediction_folds(business, options.partitions, interval=settings.models.interval)
     folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec(), keep_alert_states()]
-    if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files))) is not None:
+    if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files, settings.business.pairs))) is not None:
         folds.append(digest)
     return options, folds
 

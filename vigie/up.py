@@ -31,7 +31,7 @@ from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.cache import Publisher as CachePublisher
-from stream.web import customers, predictions
+from stream.web import customers, experiments, leaderboard, predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -47,6 +47,7 @@ from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.settings import load as settings_again
 from vigie.simulate import demo as demo_batches
+from vigie.simulate import with_quotas
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,10 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file."""
-    settings = settings_of(config, web__port=port)
+    mine = with_quotas if demo else lambda found: found
+    settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
-    again = Again(lambda: settings_again(config, web__port=port), config_file(config))
+    again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
     try:
         # On a Kafka it is a worker among others; on its own broker it meets nobody.
         with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
@@ -164,6 +166,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         web.state.vigie.warnings.append(reloader.warnings)
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
+    web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
     if settings.models.live:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.

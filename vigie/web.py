@@ -17,7 +17,7 @@ from stream.engine.waiting import end
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
-from stream.web import customers, predictions
+from stream.web import customers, experiments, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.probe import BrokerProbe
@@ -58,13 +58,14 @@ async def web(settings: Settings) -> None:
     is none.
     """
     business = settings.business.business()
-    catalogue = load_catalogue(settings.kpi_files)
+    catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
     metrics = Metrics(lanes=(LANE,))
     # A group of its own: every web process reads all of the panes.
     options = engine_options(
         settings, settings.kafka.brokers, application=f"{settings.application}-web-{settings.instance}", observer=metrics
     )
-    roller, alerts, probe = Roller(business, catalogue, clock=wall_clock), AlertBoard(), BrokerProbe(options)
+    roller = Roller(business, catalogue, clock=wall_clock, targets=settings.quotas())
+    alerts, probe = AlertBoard(), BrokerProbe(options)
     shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
     shown_customers = customers.CustomerBoard(settings.kafka.partitions)
     specs = [roller.spec(), alerts.spec(), shown_customers.spec(), *([shown_predictions.spec()] if settings.models.live else [])]
@@ -94,6 +95,8 @@ async def web(settings: Settings) -> None:
     metrics.show_health(application.state.vigie.health, lambda: snapshots.state)
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
+    application.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
     application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
 
     async def read() -> None:

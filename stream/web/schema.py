@@ -47,7 +47,16 @@ _HEALTH = _object(
 )  # fmt: skip
 _ACT = _object({"type": {"const": "act"}, "at": _TIME, "by": _TEXT, "act": _TEXT, "via": _TEXT})
 _SILENCE = _object({"id": _TEXT, "matchers": _list(_TEXT), "starts": _TIME, "ends": _TIME}, comment=_TEXT, by=_TEXT)
-_KPI = _object({"id": _TEXT, "label": {"type": "object"}, "definition": _TEXT, "formula": _TEXT, "unit": _TEXT})
+_KPI = _object(
+    {
+        "id": _TEXT,
+        "label": {"type": "object"},
+        "definition": _TEXT,
+        "definitions": {"type": "object"},
+        "formula": _TEXT,
+        "unit": _TEXT,
+    }
+)
 _CATALOGUE = _object(
     {"kpis": _list(_KPI), "windows": _list(_TEXT), "dimensions": _list(_TEXT), "currency": _TEXT, "timezone": _TEXT}
 )
@@ -127,7 +136,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         },
     },
     ("get", "/api/kpis"): {
-        "parameters": _query("kpi", "window", "by", "format"),
+        "parameters": _query("kpi", "window", "by", "format", "at", "from", "to", "every"),
         "responses": {
             "200": _said("Readings", _list(_READING), "text/csv"), "400": _said("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
@@ -136,6 +145,16 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/api/trend"): {
         "parameters": _query("window"),
         "responses": {"200": _said("Totals", _TREND), "400": _said("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
+    },
+    ("get", "/api/leaderboard"): {
+        "parameters": _query("kpi", "window", "by", "all"),
+        "responses": {
+            "200": _said("Places", {"type": "object"}), "400": _said("A name that is not known", _UNKNOWN),
+            **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/experiments"): {
+        "responses": {"200": _said("Tests of two variants", _list({"type": "object"})), **_errors(_503=_AWAY)}
     },
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
     ("get", "/api/alerts"): {

@@ -79,7 +79,7 @@ function card(kpi) {
     value: make("p", { class: "value none" }, "—"), spark: make("svg:svg", { class: "spark", viewBox: "0 0 100 34", preserveAspectRatio: "none", "aria-hidden": "true" }),
     range: make("div", { class: "range", hidden: "", role: "img" }, make("i"), make("em")), sample: make("span"), delta: make("span"),
   };
-  const node = make("article", { class: "card", title: kpi.definition },
+  const node = make("article", { class: "card", title: kpi.definitions?.[lang] ?? kpi.definition },
     make("h3", {}, kpi.label[lang] ?? kpi.label.en ?? kpi.id), make("div", { class: "figure" }, parts.value, parts.spark), parts.range,
     make("p", { class: "note" }, parts.sample, parts.delta));
   cards.set(kpi.id, { kpi, node, ...parts, last: undefined });
@@ -94,7 +94,7 @@ function showReadings() {
     const [text, unit] = missing ? ["—", ""] : figure(reading.value, kpi.unit);
     c.value.replaceChildren(text, ...(unit ? [make("small", {}, unit)] : []));
     c.value.className = `value${missing ? " none" : text.length > 9 ? " long" : ""}`;
-    c.sample.textContent = missing ? reading.why ?? t("none") : sample(reading, kpi);
+    c.sample.textContent = missing ? reading.why ?? t("none") : [sample(reading, kpi), ...beside(reading, kpi)].filter(Boolean).join(" · ");
     showRange(c, reading, missing);
     showTrend(c, missing ? null : reading.value);
     const mark = `${shownWindow} ${reading.value}`;
@@ -115,11 +115,12 @@ function sample(reading, kpi) {
   if (kpi.unit === "ratio" && counted) return t("of", number(a), number(b));
   return Number.isInteger(b) ? t("n", number(b)) : "";
 }
+const beside = (reading, kpi) => Object.entries(reading.benchmarks ?? {}).map(([name, value]) => `${name} ${whole(value, kpi.unit)}`);
 function showRange(c, reading, missing) {
   const has = !missing && typeof reading.low === "number" && typeof reading.high === "number";
   c.range.hidden = !has;
   if (!has) return;
-  const [low, high] = c.kpi.unit === "ratio" ? [0, 1] : [-100, 100];
+  const [low, high] = c.kpi.unit === "ratio" ? [0, 1] : c.kpi.unit === "score" ? [-100, 100] : [0, 1.1 * reading.high || 1];
   const place = (value) => `${Math.min(100, Math.max(0, (value - low) / (high - low) * 100))}%`;
   const [bar, dot] = c.range.children;
   bar.style.left = place(reading.low);
@@ -139,7 +140,7 @@ function showTrend(c, value) {
   const line = xy.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join("L");
   c.spark.append(make("svg:path", { class: "area", d: `M0 34L${line}L100 34Z` }), make("svg:path", { d: `M${line}` }));
   const first = typeof past[0] === "number" ? past[0] : null;
-  if (value === null || first === null || ["day", "week", "month", "quarter"].includes(shownWindow)) return;
+  if (value === null || first === null || ["day", "week", "month", "quarter", "year"].includes(shownWindow)) return;
   const change = c.kpi.unit === "ratio" ? (value - first) * 100 : c.kpi.unit === "score" ? value - first : first ? (value - first) / Math.abs(first) * 100 : 0;
   const percent = c.kpi.unit !== "ratio" && c.kpi.unit !== "score";
   let text = number(Math.abs(change), { maximumFractionDigits: 1 });
