@@ -255,6 +255,13 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/api/customers/{customer}"): {
         "responses": {"200": _said("A customer", _CUSTOMER), **_errors(_404="No such customer is known", _503=_AWAY)}
     },
+    ("get", "/api/customer-moves"): {
+        "parameters": _query("since", "as_of", "left", "joined", "limit"),
+        "responses": {
+            "200": _said("Moves", _object({"since": _TEXT, "as_of": _TEXT, "total": _COUNT, "moves": _list({"type": "object"})})),
+            **_errors(_400="A parameter that is not known, or its value", _503=_AWAY),
+        },
+    },
     ("get", "/api/customer-models"): {
         "parameters": _query("as_of"),
         "responses": {
