@@ -16,8 +16,8 @@ import orjson
 from models.calendar import HOUR_MS, iso
 from models.simulator.world import World
 from stream.config.settings import Settings
+from stream.engine.address import address
 from stream.engine.in_memory import InMemoryEngine
-from stream.engine.publisher import address
 from vigie.instance import Instance
 from vigie.stops import event_time
 

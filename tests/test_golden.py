@@ -14,7 +14,7 @@ from models.calendar import MINUTE_MS, Grain, iso
 from models.fold import Record
 from models.folds.partition import TOPICS, EntityPartition
 from models.measures import FROM_PRESENT, LOGGED, MEASURES
-from stream.engine.publisher import address
+from stream.engine.address import address
 from tests.golden import BEGIN, FOLDER, HISTORIES, Clock, deal, in_order, instance_of, lead, read
 from tests.models.test_partition import record
 

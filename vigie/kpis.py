@@ -3,8 +3,10 @@
 import sys
 import urllib.parse
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
@@ -18,8 +20,10 @@ from stream.config.settings import Settings, SettingsError
 from vigie import remote
 from vigie.common import plain, wrapped
 from vigie.settings import load
+from vigie.survival import survival
 
 app = typer.Typer(name="kpis", help="Readings of a running instance; the KPI catalogue.")
+app.command("survival")(survival)
 _errors = Console(stderr=True, soft_wrap=True)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")]
@@ -45,22 +49,28 @@ def readings(
     kpi: Annotated[list[str] | None, typer.Option(help="Only this KPI; may be repeated.")] = None,
     window: Annotated[list[str] | None, typer.Option(help="Such as 24h, 7d, month; may be repeated.")] = None,
     by: Annotated[list[str] | None, typer.Option(help="A dimension, such as source; may be repeated.")] = None,
+    at: Annotated[str | None, typer.Option(help="A time, or the end of a day (2026-03-31), in place of now.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="With --every: from this time or day on.")] = None,
+    to: Annotated[str | None, typer.Option(help="With --every: up to this time, or this day's end.")] = None,
+    every: Annotated[str | None, typer.Option(help="At the ends of these: 1h, 1d, week, month, quarter.")] = None,
     json: Json = False,
     url: Annotated[str | None, typer.Option(help="Where the instance listens (default: from the settings).")] = None,
     config: Config = None,
 ) -> None:
-    """Show the readings of a running instance."""
+    """Show the readings of a running instance, of now or of earlier."""
     if context.invoked_subcommand is not None:
         return
     if url is None:
         settings, _ = _load(config)
         url = remote.of_settings(settings)
-    found = fetch(url, {"kpi": kpi or [], "window": window or [], "by": by or []})
+    then = {name: [text] for name, text in (("at", at), ("from", since), ("to", to), ("every", every)) if text}
+    found = fetch(url, {"kpi": kpi or [], "window": window or [], "by": by or [], **then})
     if json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
     else:
-        _print(found)
+        several = len({reading["at"] for reading in found}) > 1
+        _print(found, ZoneInfo(remote.call("GET", "/api/catalogue", url=url)["timezone"]) if several else None)
 
 
 def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -85,27 +95,38 @@ def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     return found
 
 
-def _print(found: Sequence[Mapping[str, Any]]) -> None:
-    """Print readings as lines of columns, under a heading for what the lines of a group have in common."""
-    split = any(reading["segment"] for reading in found)
+def _print(found: Sequence[Mapping[str, Any]], zone: ZoneInfo | None = None) -> None:
+    """Print readings as lines of columns, under a heading for what the lines of a group have in common.
+
+    With ``zone`` they are of several instants: each line begins with its own.
+    """
+    split = zone is not None or any(reading["segment"] for reading in found)
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for reading in found:
-        groups.setdefault(f"{reading['kpi']}, {reading['window']}" if split else reading["window"], []).append(reading)
+        of = f", {_segment(reading)}" if zone is not None and reading["segment"] else ""
+        groups.setdefault(f"{reading['kpi']}, {reading['window']}{of}" if split else reading["window"], []).append(reading)
     for place, (heading, readings) in enumerate(groups.items()):
-        lines = [_cells(reading, split) for reading in readings]
+        lines = [_cells(reading, split, zone) for reading in readings]
         widths = [max(len(line[column]) for line in lines) for column in range(3)]
-        print(f"{'' if not place else chr(10)}{heading}")
+        print(f"{'' if not place else chr(10)}{plain(heading)}")
         for name, value, of, rest in lines:
             # Why there is no value stands where the cases would: it is long, and there are none.
             numbers = f"  {name:<{widths[0]}}  {value:>{widths[1]}}  " + (f"{of:>{widths[2]}}  " if of else "")
             print(wrapped(plain((numbers + rest).rstrip()), widths[0] + 4))
 
 
-def _cells(reading: Mapping[str, Any], split: bool) -> tuple[str, str, str, str]:
-    """Return a line's columns: what it is of, the value, the cases behind it, and the interval or why there is no value."""
+def _segment(reading: Mapping[str, Any]) -> str:
     name = ", ".join(f"{dimension}={value}" for dimension, value in reading["segment"].items()) or "total"
-    if reading.get("name"):
-        name = f"{reading['name']} ({name})"
+    return f"{reading['name']} ({name})" if reading.get("name") else name
+
+
+def _cells(reading: Mapping[str, Any], split: bool, zone: ZoneInfo | None) -> tuple[str, str, str, str]:
+    """Return a line's columns: what it is of, the value, the cases behind it, and the interval or why there is no value."""
+    name = _segment(reading)
+    if zone is not None:
+        # A day ends at midnight, which is of the day that it ends.
+        at = datetime.fromisoformat(reading["at"]).astimezone(zone) - timedelta(microseconds=1)
+        name = f"{at:%Y-%m-%d}" if at.hour == 23 and at.minute == 59 else f"{at + timedelta(microseconds=1):%Y-%m-%d %H:%M}"
     numerator, denominator, unit = reading.get("numerator"), reading.get("denominator"), reading["unit"]
     of = ""
     if reading["value"] is not None and denominator is not None:

@@ -12,8 +12,9 @@ from rich.progress import Progress, TaskID
 from agents import evaluate_alerts, learn, predict_deals, predict_leads, roll_kpis
 from models.calendar import iso
 from models.kpis.reading import Reading
+from stream.engine.address import NoTopic
 from stream.engine.options import FoldSpec
-from stream.engine.publisher import NoTopic, Publisher
+from stream.engine.publisher import Publisher
 from vigie.instance import Instance
 from vigie.publish import wrong
 from vigie.stops import Request, Stops, Watermark, event_time

@@ -14,6 +14,7 @@ from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.keep_alert_states import keep_alert_states
+from agents.know_customers import know_customers
 from agents.send_digest import send_digest
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
@@ -41,6 +42,7 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     business = settings.business.business()
     folds = [
         *entity_folds(business, options.partitions),
+        know_customers(business, options.partitions),
         pick_highlights.spec(business),
         Watcher((), "EUR").spec(),
         SenderWatcher((), calendar("UTC")).spec(),

@@ -1,10 +1,10 @@
-"""``vigie up``: everything in one process, on the embedded broker unless a Kafka is named."""
+"""``vigie up``: everything in one process, kept in one file of this machine unless a Kafka is named."""
 
 import asyncio
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -31,13 +31,13 @@ from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.cache import Publisher as CachePublisher
-from stream.web import predictions
+from stream.web import customers, experiments, leaderboard, predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
-from vigie import letters_api
+from vigie import letters_api, model_commands
 from vigie.acts import open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
@@ -50,7 +50,7 @@ from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
 
-#: Events the demo may have sent that are not folded yet: the embedded broker's memory is bounded.
+#: Events the demo may have sent that are not folded yet: what is kept in memory is bounded.
 HELD = 1_000
 
 
@@ -136,6 +136,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
+    metrics.show_behind(instance.engine.behind)
     metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
     metrics.show_old(instance.watcher.old)
     deliverer = instance.deliverer
@@ -163,6 +164,9 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         web.state.vigie.warnings.append(reloader.warnings)
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
+    web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
+    web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
     if settings.models.live:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
@@ -185,6 +189,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     web.include_router(events_router(operations, incoming.take))
     # What a door could not use is read again with its settings of now.
     web.include_router(letters_api.router(operations, instance.options, again.read if again is not None else lambda: settings))
+    web.include_router(model_commands.router(operations, instance.options))
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
@@ -200,6 +205,14 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
 
     stack.push_async_callback(end_cache)
     return listening.url
+
+
+def customer_desk(
+    settings: Settings, parts: Callable[[], Sequence[customers.Part] | None], clock: Callable[[], int]
+) -> customers.CustomerDesk:
+    """Return who answers about customers; ``clock`` is epoch milliseconds."""
+    said, calendar = settings.customers, settings.business.business().calendar
+    return customers.CustomerDesk(parts, lambda: calendar.day(clock()), said.named(), said.terms(), settings.business.currency)
 
 
 def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str = "") -> Operators:
@@ -264,14 +277,14 @@ async def open_door(
 
 
 class Incoming:
-    """Publishes what comes in over the API, never further ahead of the folds than the embedded broker can hold."""
+    """Publishes what comes in over the API, never further ahead of the folds than memory can hold."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._publisher: Publisher | None = None
 
     async def take(self, events: Sequence[bytes]) -> None:
-        """Publish events and wait for the broker, and for the folds where it is embedded; raise ``OSError``."""
+        """Publish events and wait for the broker, and for the folds where all is in memory; raise ``OSError``."""
         instance = self._instance
         if instance.engine.status().get("state") != "running":
             raise OSError("the instance is starting, or restoring")

@@ -25,6 +25,9 @@ from models.business import Business
 from models.kpis.targets import Target, Targets
 from models.money import Rates
 from models.owners import Owners
+from stream.config.customer_settings import CustomerSettings
+from stream.config.experiment_settings import Experiments
+from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
 from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, Place, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
@@ -234,6 +237,7 @@ class Settings(Section):
     business: BusinessSettings = BusinessSettings()
     metrics: MetricsSettings = MetricsSettings()
     models: ModelsSettings = ModelsSettings()
+    customers: CustomerSettings = CustomerSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot
@@ -242,6 +246,8 @@ class Settings(Section):
         Annotated[dict[str, OwnerSettings], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form), Field(repr=False)
     ] = {}
     targets: list[TargetSettings] = []
+    experiments: Experiments = []
+    leaderboards: LeaderboardSettings = LeaderboardSettings()
     # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]

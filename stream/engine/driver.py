@@ -19,7 +19,7 @@ from stream.engine.durable_calls import DurableCalls
 from stream.engine.errors import EngineStopped, Fenced, FoldFailed, Replaced
 from stream.engine.feed import Feed
 from stream.engine.fold_partition import FoldPartition, go_live, restore_slots
-from stream.engine.holdings import Holdings, Position
+from stream.engine.holdings import Behind, Holdings, Position
 from stream.engine.lane import Lane
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.waiting import end, settle
@@ -259,6 +259,7 @@ class Driver:
         while True:
             await asyncio.sleep(self.options.tick_interval)
             self._tick(list(self.holdings.all.values()))
+            self.behind()
 
     def _tick(self, slots: list[FoldPartition]) -> None:
         if self._token is None:
@@ -343,6 +344,10 @@ class Driver:
     def lag(self) -> dict[tuple[str, int], int]:
         """See :meth:`Holdings.lag`."""
         return self.holdings.lag(lambda tp: self.consumer.highwater(tp))
+
+    def behind(self) -> dict[str, Behind]:
+        """See :meth:`Holdings.behind`."""
+        return self.holdings.behind(lambda tp: self.consumer.highwater(tp), self.options.clock())
 
     def status(self) -> dict[str, Any]:
         """For ``/readyz`` and ``doctor``: JSON-ready."""

@@ -87,6 +87,30 @@ def problems(path: Path) -> Iterator[str]:
             yield f"damaged: {error}"
 
 
+def state(path: Path) -> Iterator[tuple[str, int, bytes, bytes]]:
+    """Yield changelog, partition, key and value of all the state in a ledger, also while an instance uses it.
+
+    Raises :class:`LedgerRefused` where it is none.
+    """
+    identify(path)
+    with closing(_open(path)) as file:
+        yield from file.execute("SELECT topic, partition, key, value FROM rows JOIN logs ON logs.id = rows.log")
+
+
+def latest(path: Path, topic: str) -> list[tuple[bytes, bytes]]:
+    """Return the last record of each key of a compacted topic, also while an instance uses the ledger.
+
+    Raises :class:`LedgerRefused` where it is no ledger.
+    """
+    identify(path)
+    with closing(_open(path)) as file:
+        return file.execute(
+            "SELECT latest.key, latest.value FROM latest JOIN logs ON latest.log = logs.id "
+            "WHERE logs.topic = ? AND latest.value IS NOT NULL",
+            (topic,),
+        ).fetchall()
+
+
 def _misfits(file: sqlite3.Connection) -> Iterator[str]:
     logs = {id: (topic, partition, first, stop) for id, topic, partition, first, stop in file.execute("SELECT * FROM logs")}
     for table in ("records", "latest"):

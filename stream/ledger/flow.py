@@ -4,6 +4,7 @@ One process owns all partitions for as long as it has the file, so there are no 
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -150,8 +151,9 @@ class LedgerFlow:
     def _heard(self, grown: Iterable[Partition]) -> None:
         """Called in the ledger's thread."""
         mine = [key for key in grown if key[0] in self._readers]
-        if mine and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell, mine)
+        if mine:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to hear it
+                self._loop.call_soon_threadsafe(self._tell, mine)
 
     def _tell(self, grown: list[Partition]) -> None:
         self._grown.update(grown)

@@ -97,7 +97,8 @@ class Housekeeper:
                 self._ledger.refusing = self._left < FLOOR
                 said = "refused" if self._ledger.refusing else "taken again"
                 log.warning("disk: %d MB free: new records are %s", self._left >> 20, said)
-            if loop.time() - expired >= _EXPIRE:
+            # Only while all folds are in our hands: who has folded what is not known before.
+            if loop.time() - expired >= _EXPIRE and self._driver().state == "running":
                 expired = loop.time()
                 try:
                     await asyncio.to_thread(self._tidy, self._options.clock(), self._folded())

@@ -6,6 +6,7 @@ the one before shares the next. A job is whole or not in the file at all, and it
 Statements take many rows at once: SQLite is left and entered again, and with it the interpreter's lock, once a statement.
 """
 
+import contextlib
 import logging
 import queue
 import sqlite3
@@ -21,7 +22,7 @@ from models.fold import Record
 from stream.engine.backend import Message, Partition
 from stream.engine.options import wall_clock
 from stream.ledger.lock import LedgerLock
-from stream.ledger.schema import OFFSET_BITS, OFFSETS, connect, prepare, reader
+from stream.ledger.schema import OFFSET_BITS, OFFSETS, opened, reader
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +91,7 @@ class Ledger:
         self._clock = clock
         self._lock = LedgerLock(path.with_suffix(".lock")).take()
         try:
-            self._connection = connect(path, durable=durable)
-            prepare(self._connection, path)
+            self._connection = opened(path, durable=durable)
         except BaseException:
             self._lock.release()
             raise
@@ -206,7 +206,7 @@ class Ledger:
             ends = [(found.coming, found.id) for found in grown.values()]
             connection.executemany("UPDATE logs SET next = ? WHERE id = ?", ends)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is: who waits must hear of it, and this thread must go on
             self._failed(jobs, grown, error)
             return
         for found in grown.values():
@@ -217,9 +217,9 @@ class Ledger:
             for listener in self._listeners:
                 listener(grown)
 
-    def _failed(self, jobs: list[_Job], grown: dict[Partition, _Log], error: sqlite3.Error) -> None:
+    def _failed(self, jobs: list[_Job], grown: dict[Partition, _Log], error: Exception) -> None:
         """Nothing of these jobs is in the file."""
-        if self._connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled it back by itself
             self._connection.execute("ROLLBACK")
         for found in grown.values():
             found.coming = found.next

@@ -11,7 +11,18 @@ from typing import Any, NamedTuple
 from alert_rules.records.entity_facts import FACTS
 
 #: The routes that know how to cut their answers; all others are refused (``stream/web/access.py``).
-ROUTES = frozenset(("/", "/api/kpis", "/api/alerts", "/api/alerts/history", "/api/stream", "/api/catalogue", "/api/openapi.json"))
+ROUTES = frozenset(
+    (
+        "/",
+        "/api/kpis",
+        "/api/alerts",
+        "/api/alerts/history",
+        "/api/stream",
+        "/api/leaderboard",
+        "/api/catalogue",
+        "/api/openapi.json",
+    )
+)
 BELOW = ("/api/predictions/", "/api/leads/")
 #: What is told of an alert, and of a transition in the history. What explains an alert on a segment may name others: it is not.
 _SHOWN = (

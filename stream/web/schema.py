@@ -56,6 +56,10 @@ _ALERT = _object({"id": _TEXT, "rule": _TEXT, "severity": _TEXT, "state": _TEXT,
 _PAST = _object({"records": _list({"type": "object"}), "next": _or_null({"type": "integer"})})
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _EXPECTED = _object({"at": _TIME, "win": _SHARE, "model": _TEXT, "terms": _list({"type": "object"}), "why": _TEXT})
+_CUSTOMER = _object({"customer": _TEXT, "why": _or_null(_TEXT)}, R=_COUNT, F=_COUNT, M=_COUNT, x=_COUNT, p_alive=_or_null(_SHARE))
+_CUSTOMERS = _object(
+    {"as_of": _TEXT, "currency": _TEXT, "total": _COUNT, "segments": {"type": "object"}, "customers": _list(_CUSTOMER)}
+)
 _LETTER = _object({"id": _TEXT, "reason": _TEXT, "detail": _TEXT, "topic": _TEXT, "first_seen": _COUNT, "redrives": _COUNT})
 _LETTERS = _object({"letters": _list(_LETTER), "left_out": _COUNT, "damaged": _list(_TEXT)})
 _REDRIVE = {
@@ -123,7 +127,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         },
     },
     ("get", "/api/kpis"): {
-        "parameters": _query("kpi", "window", "by", "format"),
+        "parameters": _query("kpi", "window", "by", "format", "at", "from", "to", "every"),
         "responses": {
             "200": _said("Readings", _list(_READING), "text/csv"), "400": _said("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
@@ -132,6 +136,16 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/api/trend"): {
         "parameters": _query("window"),
         "responses": {"200": _said("Totals", _TREND), "400": _said("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
+    },
+    ("get", "/api/leaderboard"): {
+        "parameters": _query("kpi", "window", "by", "all"),
+        "responses": {
+            "200": _said("Places", {"type": "object"}), "400": _said("A name that is not known", _UNKNOWN),
+            **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/experiments"): {
+        "responses": {"200": _said("Tests of two variants", _list({"type": "object"})), **_errors(_503=_AWAY)}
     },
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
     ("get", "/api/alerts"): {
@@ -199,6 +213,38 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("get", "/api/models/{model}/document"): {
         "responses": {"200": _said("The model", {"type": "object"}), **_errors(_404="No such model has been sent round yet")}
+    },
+    ("get", "/api/customers"): {
+        "parameters": _query("segment", "sort", "order", "limit", "offset", "format", "as_of"),
+        "responses": {
+            "200": _said("Customers", _CUSTOMERS, "application/x-ndjson"),
+            **_errors(_400="A parameter that is not known, or its value", _503=_AWAY),
+        },
+    },
+    ("get", "/api/customers/{customer}"): {
+        "responses": {"200": _said("A customer", _CUSTOMER), **_errors(_404="No such customer is known", _503=_AWAY)}
+    },
+    ("get", "/api/customer-models"): {
+        "parameters": _query("as_of"),
+        "responses": {
+            "200": _said("Parameters", _object({"as_of": _TEXT, "customers": _COUNT})),
+            **_errors(_400="Not a day", _503=_AWAY),
+        },
+    },
+    ("put", "/api/models/{model}/document"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema={"type": "object"}),
+        "responses": {
+            "202": _said("The log has it", {"type": "object"}),
+            **_errors(**_OPERATOR, **_UNREAD | {"_400": "Cut off, or no document of this model"}, _503="The broker is away"),
+        },
+    },
+    ("delete", "/api/models/{model}/document"): {
+        **_BEARER,
+        "responses": {
+            "202": _said("The log has it", {"type": "object"}),
+            **_errors(**_OPERATOR, _404="No such model", _503="The broker is away"),
+        },
     },
     ("post", "/slack/interactivity"): {
         "requestBody": _body("application/x-www-form-urlencoded", schema={"type": "object"}),

@@ -179,15 +179,12 @@ def test_the_image_does_not_run_as_root():
 
 
 def test_the_commands_exist():
-    from typer.main import get_command
+    from vigie.__main__ import Commands
 
-    from vigie.__main__ import app
-
-    commands = get_command(app).commands  # type: ignore[attr-defined]
     for name in OURS:
         first, *rest = SERVICES[name]["command"]
-        assert first in commands
-        command = commands[first]
+        assert first in Commands.places
+        command = Commands.places[first].load(first)
         if rest and not rest[0].startswith("-"):
             command, rest = command.commands[rest[0]], rest[1:]
         command.make_context(name, list(rest), resilient_parsing=True)

@@ -13,13 +13,17 @@ from models.calendar import DAY_MS
 from models.money import Rates
 from models.panes.windows import Window
 from stream.config.settings import Settings
+from stream.engine.backend import Message
 from stream.engine.embedded import EmbeddedBroker
 from stream.engine.options import EngineOptions
 from stream.engine.topics import declared
+from stream.ledger.on_ledger import OnLedger
+from stream.ledger.store import Ledger
 from tests.models.test_evolve import Kept, without
 from tests.models.test_partition import BUSINESS, MAKERS, T0, event
 from vigie.__main__ import app
 from vigie.instance import prepared
+from vigie.ledger import place
 from vigie.upgrade import check
 
 Records = list[tuple[str, int, bytes, bytes | None]]
@@ -95,5 +99,30 @@ def test_the_command_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     alone = CliRunner().invoke(app, ["upgrade"])
     assert alone.exit_code == 2 and "vigie upgrade --check" in alone.stderr
-    embedded = CliRunner().invoke(app, ["upgrade", "--check"])
-    assert embedded.exit_code == 2 and "keeps nothing" in embedded.stderr
+    nothing = CliRunner().invoke(app, ["upgrade", "--check"])
+    assert nothing.exit_code == 1 and "no such file" in nothing.stderr
+
+
+def test_it_reads_the_ledger_of_one_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.model_validate({"data_dir": tmp_path / "data", "kafka": {"partitions": 1}})
+    business = settings.business.business()
+    kept = Kept("deals", business=business)
+    kept.take(MAKERS["deals"](3, 40))
+    path = place(settings)
+    path.parent.mkdir()
+    ledger = Ledger(path)
+    options = EngineOptions(brokers="", partitions=1, backend=OnLedger(ledger))
+    specs = entity_folds(business, 1)
+    OnLedger(ledger).create(options, specs)
+    rows = [Message(topic, value, key, partition) for topic, partition, key, value in changelog(options, 0, kept, "deals_won")]
+    ledger.write(rows, []).result()
+    # Also while an instance has it.
+    found = {kept.fold: kept for kept in check(options, specs, business, path)}
+    ledger.close()
+    assert (found["deals"].partitions, found["deals"].derived, found["deals"].lost) == (1, ["deals_won"], [])
+    assert found["deals"].entities == sum(key[:1] == b"E" for key in kept.rows)
+    told = CliRunner().invoke(
+        app, ["upgrade", "--check"], env={"VIGIE_DATA_DIR": str(path.parent), "VIGIE_KAFKA__PARTITIONS": "1"}
+    )
+    assert told.exit_code == 0 and "deals_won: new, counted from the facts" in told.output.replace("\n", " ")

@@ -165,11 +165,13 @@ def test_a_file_of_a_later_version_or_of_something_else_is_refused_and_left_as_i
     with sqlite3.connect(other) as file:
         file.execute("CREATE TABLE something (x)")
     file.close()
+    before = other.read_bytes()
     with pytest.raises(LedgerRefused, match="something else"):
         Ledger(other, clock=clock)
+    assert other.read_bytes() == before
     junk = path.with_name("junk.db")
     junk.write_bytes(b"not a database at all" * 1000)
-    with pytest.raises((LedgerRefused, sqlite3.DatabaseError)):
+    with pytest.raises(LedgerRefused, match="vigie restore"):
         Ledger(junk, clock=clock)
     # The lock was let go of each time.
     with pytest.raises(LedgerRefused):

@@ -12,12 +12,15 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from alert_rules.records.entity_facts import FACTS
+from models.customers.live import KnowCustomers
+from models.customers.segments import Named, Terms
 from stream.config.settings import Settings, SettingsError, load
-from stream.web import mine, operate, predictions
+from stream.web import customers, mine, operate, predictions
 from stream.web.access import Access, Guard
 from stream.web.acting import Acting
 from stream.web.operators import Operators
 from stream.web.reach import Reach
+from tests.models.customers.test_live import record
 from tests.stream.demo import company
 from tests.stream.web.test_acting import LINKS
 from tests.stream.web.web import application, board
@@ -74,6 +77,14 @@ class Answers:
         return CANARY.encode()
 
 
+def clientele() -> customers.CustomerDesk:
+    """Customers are nobody's: nobody who sees some owners' figures only is told of one."""
+    fold = KnowCustomers(0, COMPANY.business)
+    fold.fold([record(1, CANARY, 739_686, 50_000, name=CANARY)])
+    fold.changes()
+    return customers.CustomerDesk(lambda: [fold], lambda: 739_690, Named(), Terms(), "EUR")
+
+
 PEOPLE: list[dict[str, Any]] = [
     {"name": "ann", "token": ANN, "role": "read", "owners": [MINE]},
     {"name": "bob", "token": BOB, "role": "read", "teams": ["no such team"]},
@@ -96,6 +107,7 @@ def house() -> FastAPI:
 
     app.include_router(operate.Operations(operators, put, history=history, silences=lambda: []).router())
     app.include_router(predictions.router(Answers()))
+    app.include_router(customers.router(clientele()))
     app.include_router(Acting(LINKS, put).router())
     app.add_middleware(Guard, access=Access(settings, operators))
     return app
@@ -104,6 +116,7 @@ def house() -> FastAPI:
 APP = house()
 NAMES = {
     "deal": ("d1", "d2"),
+    "customer": (CANARY,),
     "lead": ("l1", "l2"),
     "model": ("deal",),
     "incident": ("mine", f"{CANARY}-other"),

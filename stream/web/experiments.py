@@ -1,0 +1,37 @@
+"""What do the tests say that were declared? As JSON."""
+
+from collections.abc import Callable, Sequence
+
+from fastapi import APIRouter, Request, Response
+
+from models.experiments.plan import Plan
+from models.panes.view import View
+from stream.readings.board import Unavailable
+from stream.web.api import to_json
+from stream.web.context import context
+
+
+def router(plans: Sequence[Plan], whole: Callable[[], View]) -> APIRouter:
+    """Return the routes; ``whole`` gives the view, or raises :class:`Unavailable` where this process does not hold it."""
+    routes = APIRouter(prefix="/api")
+
+    @routes.get("/experiments", summary="Tests of two variants, as they stand")
+    async def experiments(request: Request) -> Response:
+        """Return each declared test with what it says: the better variant, if it knows, by how much, and what is still needed.
+
+        Judged are the days that are over, and of the leads those that are of age. ``srm``: the variants are not given in the
+        designed ratio, and nothing is decided any more. Bounds of ``lift`` hold however often one looks. 503 where this process
+        does not hold the numbers.
+        """
+        if not plans:
+            return to_json([])
+        from models.experiments.live import standing  # with the arithmetic, which nobody else here needs
+
+        try:
+            view = whole()
+        except Unavailable as why:
+            return to_json({"error": str(why)}, 503, {"retry-after": "2"})
+        now = context(request).live_board.now()
+        return to_json([standing(view, plan, now).as_json() for plan in plans])
+
+    return routes
