@@ -26,6 +26,7 @@ AGENTS = {
     "fold-engagement": (("engagement",), "state", True),
     "fold-customers": (("customers",), "state", True),
     "fold-spend": (("spend",), "state", True),
+    "know-customers": (("customers",), "customers", True),
     "pick-highlights": (("deal-states", "lead-states"), "highlights", True),
     "predict-deals": (("deals", "deal-merges", "model-snapshots"), "predictions", True),
     "predict-leads": (("leads", "lead-merges", "model-snapshots"), "predictions", True),
@@ -49,6 +50,7 @@ TOPICS = {
     "lead-merges": (True, "delete"),
     "deal-states": (True, "compact"),
     "lead-states": (True, "compact"),
+    "customer-states": (True, "compact"),
     "examples": (False, "delete"),
     "model-snapshots": (True, "compact"),
     "predictions": (True, "compact"),
@@ -69,6 +71,7 @@ TOPICS = {
     "vigie-fold-engagement-changelog": (True, "compact"),
     "vigie-fold-customers-changelog": (True, "compact"),
     "vigie-fold-spend-changelog": (True, "compact"),
+    "vigie-know-customers-changelog": (True, "compact"),
     "vigie-pick-highlights-changelog": (True, "compact"),
     "vigie-predict-deals-changelog": (True, "compact"),
     "vigie-predict-leads-changelog": (True, "compact"),
@@ -82,7 +85,22 @@ TOPICS = {
 }
 COMMANDS = {
     *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor", "backup", "restore", "check"),
-    *("kpis", "rules", "alerts", "routes", "models", "customers", "forecast", "sources", "topics", "privacy", "dead-letters"),
+    *("compact", "move"),
+    *(
+        "kpis",
+        "rules",
+        "alerts",
+        "routes",
+        "models",
+        "customers",
+        "forecast",
+        "experiments",
+        "leaderboard",
+        "sources",
+        "topics",
+        "privacy",
+        "dead-letters",
+    ),
 }
 PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")
 

@@ -52,6 +52,15 @@ class Commands(LazyCommands):
             "vigie.ledger:check",
             "Look whether a ledger is whole: its pages, and whether state and logs fit together. Ends with 1 where not.",
         ),
+        "compact": Place(
+            "vigie.compact:command",
+            "Let go of what is no longer kept, and give its room back to the disk. Stop `vigie up` first; it does the like by "
+            "itself.",
+        ),
+        "move": Place(
+            "vigie.move:command",
+            "Move all that this machine keeps to the Kafka in `kafka.brokers`, or bring a copy of it from there.",
+        ),
         "doctor": Place(
             "vigie.doctor:command",
             "Check settings, broker, topics, lag, Redis, clock, rules and receivers; say what to do. Exit code 1 on a failure.",
@@ -61,6 +70,10 @@ class Commands(LazyCommands):
             "vigie.customers:app", "Customers: scores, segments, who is still there, and what is to be expected of each."
         ),
         "forecast": Place("vigie.forecast:app", "What is to come, with its uncertainty."),
+        "leaderboard": Place(
+            "vigie.leaderboard:command", "Who leads by a KPI: who may be alike share a place, and the lower half is not shown."
+        ),
+        "experiments": Place("vigie.experiments:app", "Tests of two variants: which one sells better."),
         "rules": Place("vigie.rules:app", "The alert rules: check and test."),
         "alerts": Place("vigie.alerts:app", "The alerts of a running instance: see, acknowledge, silence."),
         "routes": Place("vigie.routes:app", "The plan of who is told of alerts, and when: check and try."),

@@ -1,4 +1,4 @@
-"""``vigie forecast``: what is to come, of anybody's deals and series, asked in lines of JSON."""
+"""``vigie forecast``: what is to come, of anybody's deals and series (asked in lines of JSON), and of the period that it is."""
 
 import sys
 from collections.abc import Callable
@@ -7,9 +7,12 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from vigie import forecast_period
 from vigie.common import refuse
 
 app = typer.Typer(name="forecast", no_args_is_help=True, help="What is to come, with its uncertainty.")
+
+app.command("period")(forecast_period.period)
 
 Stdin = Annotated[bool, typer.Option("--stdin", help="Read questions from standard input, a JSON object a line.")]
 
@@ -33,9 +36,28 @@ def deals(stdin: Stdin = False) -> None:
     _each_line("deals", stdin, answered)
 
 
+@app.command()
+def series(stdin: Stdin = False) -> None:
+    """What will a series bring in its next periods? One answer a line: P10, P50 and P90 of each.
+
+    {"id", "period": "month", "start": "1980-01", "season": 12, "horizon": 12, "history": [1.5, null, …]}
+
+    Where there is no saying the quantiles are null, and "why" says it. A line that cannot be used is answered with its error; the
+    exit code is then 1.
+    """
+    from models.foresight import series as foresight
+
+    def answered(document: Any) -> dict[str, Any]:
+        found = foresight.answer(foresight.read(document))._asdict()
+        why = found.pop("why")
+        return found | ({"why": why} if why else {})
+
+    _each_line("series", stdin, answered)
+
+
 def _each_line(command: str, stdin: bool, answered: Callable[[Any], dict[str, Any]]) -> None:
     """Answer each line of standard input as it comes; leave with 1 where one could not be used."""
-    from models.foresight.portfolio import NotUsable
+    from models.foresight.asked import NotUsable
 
     if not stdin:
         refuse(f"forecast {command}: found no --stdin; accepted: vigie forecast {command} --stdin < questions.jsonl", 2)
@@ -61,7 +83,7 @@ def _each_line(command: str, stdin: bool, answered: Callable[[Any], dict[str, An
 
 
 def _parsed(line: bytes) -> Any:
-    from models.foresight.portfolio import NotUsable
+    from models.foresight.asked import NotUsable
 
     try:
         return orjson.loads(line)

@@ -18,9 +18,10 @@ from stream.engine import register
 from stream.ingest.event_ids import seen_of
 from stream.ledger.erasing import LedgerPrivacy
 from stream.ledger.lock import LedgerTaken
+from stream.ledger.log_reader import LedgerError
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import LedgerRefused
-from stream.ledger.store import Ledger, LedgerError
+from stream.ledger.store import Ledger
 from vigie import held, remote
 from vigie.common import Config, cell, console, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options

@@ -19,7 +19,7 @@ from stream.ingest.body import Bodies, NotRead
 from stream.ingest.event_ids import EventIds
 from stream.ledger.erasing import Erased, LedgerPrivacy
 from stream.ledger.flow import LedgerFlow
-from stream.ledger.store import LedgerError
+from stream.ledger.log_reader import LedgerError
 from stream.web.api import to_json
 from stream.web.operate import Operations, Refusal, refused
 from vigie import held

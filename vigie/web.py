@@ -18,7 +18,7 @@ from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
-from stream.web import predictions
+from stream.web import customers, experiments, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.probe import BrokerProbe
@@ -28,7 +28,7 @@ from vigie.common import Config, console, log_to_stderr, refuse, run, settings_o
 from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
-from vigie.up import open_access, open_door
+from vigie.up import customer_desk, open_access, open_door
 
 log = logging.getLogger(__name__)
 
@@ -59,15 +59,17 @@ async def web(settings: Settings) -> None:
     is none.
     """
     business = settings.business.business()
-    catalogue = load_catalogue(settings.kpi_files)
+    catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
     metrics = Metrics(lanes=(LANE,))
     # A group of its own: every web process reads all of the panes.
     options = engine_options(
         settings, settings.kafka.brokers, application=f"{settings.application}-web-{settings.instance}", observer=metrics
     )
-    roller, alerts, probe = Roller(business, catalogue, clock=wall_clock), AlertBoard(), BrokerProbe(options)
+    roller = Roller(business, catalogue, clock=wall_clock, targets=settings.quotas())
+    alerts, probe = AlertBoard(), BrokerProbe(options)
     shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
-    specs = [roller.spec(), alerts.spec(), *([shown_predictions.spec()] if settings.models.live else [])]
+    shown_customers = customers.CustomerBoard(settings.kafka.partitions)
+    specs = [roller.spec(), alerts.spec(), shown_customers.spec(), *([shown_predictions.spec()] if settings.models.live else [])]
     engine = build_app(options, specs)
     source = ViewSource(lambda: roller.view, catalogue)
     snapshots = Snapshots.of(settings)
@@ -94,6 +96,9 @@ async def web(settings: Settings) -> None:
     metrics.show_health(application.state.vigie.health, lambda: snapshots.state)
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
+    application.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
+    application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
 
     async def read() -> None:
         await engine.start()

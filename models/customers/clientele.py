@@ -1,6 +1,6 @@
 """All customers on one day: scores, segments, and what is to be expected of each."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from models.customers import rfm
 from models.customers.fit import WEEK, Fit, Sample
-from models.customers.outlook import WEEKS, outlook
+from models.customers.outlook import WEEKS, outlook, ranges
 from models.customers.purchases import Purchases, Summary
 from models.customers.rfm import Cuts, Ints
 from models.customers.segments import Named, Terms
@@ -75,9 +75,39 @@ class Clientele:
         self.scores = cuts.scores(columns.last, columns.repeats + 1, columns.total)
         self.places = rfm.places(named, *self.scores)
         self.outlook = outlook(fitted, self.sample, columns.gone, terms)
+        self._at = {name: place for place, name in enumerate(ids)}
 
-    def __len__(self) -> int:
-        return len(self.ids)
+    def place(self, name: str) -> int | None:
+        """Return the place of a customer, None where it has bought nothing."""
+        return self._at.get(name)
+
+    def order(self, by: str, *, descending: bool, segment: str | None = None) -> Ints:
+        """Return the places of all customers, or those of a segment, by a column of :data:`SORTED`; equal ones by their ids.
+
+        Where there is no value they are by their ids. Raise ``KeyError`` for no such column or segment.
+        """
+        values = SORTED[by](self)
+        if segment is None:
+            chosen = np.arange(len(self.ids))
+        else:
+            if segment not in self.named.names:
+                raise KeyError(segment)
+            chosen = np.flatnonzero(self.places == self.named.names.index(segment))
+        ids = np.array(self.ids, object)[chosen]
+        alphabetic = np.argsort(ids, kind="stable")
+        if values is None:
+            return chosen[alphabetic[::-1] if descending and by == "customer" else alphabetic]
+        key = values[chosen][alphabetic]
+        found: Ints = chosen[alphabetic[np.argsort(-key if descending else key, kind="stable")]]
+        return found
+
+    def ranges(self, place: int) -> dict[str, tuple[float, float]]:
+        """Return P10 and P90 of a customer's P(alive), purchases and worth; empty without a model, or where it has left."""
+        if self.outlook is None or self.columns.gone[place]:
+            return {}
+        (found,) = ranges(self.fitted, self.sample.one(place), self.terms)
+        named = {"p_alive": found.p_alive, f"expected_{WEEKS}w": found.purchases, "clv": found.worth}
+        return {name: (one.low, one.high) for name, one in named.items() if one is not None}
 
     def counts(self) -> dict[str, int]:
         """Return how many customers are in each segment."""
@@ -102,8 +132,24 @@ class Clientele:
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield all customers in the order of their ids."""
-        for place in sorted(range(len(self.ids)), key=self.ids.__getitem__):
-            yield self.row(place)
+        for place in self.order("customer", descending=False):
+            yield self.row(int(place))
+
+
+def _expected(of: Clientele, name: str) -> Any:
+    return None if of.outlook is None else getattr(of.outlook, name)
+
+
+#: By which columns customers can be listed.
+SORTED: dict[str, Callable[[Clientele], Any]] = {
+    "customer": lambda of: None,
+    "monetary": lambda of: of.columns.total,
+    "frequency": lambda of: of.columns.repeats,
+    "recency_days": lambda of: of.day - of.columns.last,
+    "p_alive": lambda of: _expected(of, "p_alive"),
+    f"expected_{WEEKS}w": lambda of: _expected(of, "expected"),
+    "clv": lambda of: _expected(of, "worth"),
+}
 
 
 def summaries(customers: Iterable[tuple[str, Purchases]], day: int) -> tuple[list[str], Columns]:

@@ -35,6 +35,11 @@ class Sample(NamedTuple):
     age_days: Ints
     mean: Floats
 
+    def one(self, place: int) -> "Sample":
+        """Return one of them."""
+        only = slice(place, place + 1)
+        return Sample(self.x[only], self.last_days[only], self.age_days[only], self.mean[only])
+
     def customers(self) -> Customers:
         """Return them as the BG/NBD model has them, in weeks."""
         return Customers(self.x.astype(float), self.last_days / WEEK, self.age_days / WEEK)

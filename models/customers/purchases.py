@@ -25,7 +25,7 @@ from xxhash import xxh3_64_intdigest
 KEPT = 128
 LEFT = 96
 _BUSY = 1_000  # invoices of one day: beyond it its earlier ones lose their ids
-_ID_BITS = 40  # two of a hundred ids of one customer alike by chance: once in 10^8 customers
+_ID_BYTES = 5  # two of a hundred ids of one customer alike by chance: once in 10^8 customers
 
 
 class Entry(NamedTuple):
@@ -47,8 +47,8 @@ class Summary(NamedTuple):
 
 
 class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
-    log: list[int] = []  # day (after the entry before it), amount, id; and so on
-    old: list[int] = []  # day (after the entry before it), amount
+    entries: list[int] = []  # day (after the entry before it), amount; and so on
+    ids: bytes = b""  # of the latest of them
     left: int = 0
     name: str = ""
 
@@ -77,7 +77,7 @@ class Purchases:
                 return False
             insort(old, Entry(day, amount, 0))
             return True
-        mark = xxh3_64_intdigest(event_id.encode()) & ((1 << _ID_BITS) - 1)
+        mark = xxh3_64_intdigest(event_id.encode()) & ((1 << 8 * _ID_BYTES) - 1)
         if any(entry.id == mark for entry in log):
             return False
         insort(log, Entry(day, amount, mark))
@@ -156,25 +156,22 @@ def _take(days: dict[int, list[int]], refunds: list[int]) -> int:
 def decode(row: bytes) -> Purchases:
     """Return a customer from its row."""
     kept = _decode_row(row)
-    log, day, flat = list[Entry](), 0, kept.log
-    for place in range(0, len(flat), 3):
-        day += flat[place]
-        log.append(Entry(day, flat[place + 1], flat[place + 2]))
-    old, day, flat = list[Entry](), 0, kept.old
-    for place in range(0, len(flat), 2):
-        day += flat[place]
-        old.append(Entry(day, flat[place + 1], 0))
-    return Purchases(log, old, kept.left, kept.name)
+    flat, ids, day = kept.entries, kept.ids, 0
+    entries = list[Entry]()
+    old = len(flat) // 2 - len(ids) // _ID_BYTES
+    for place in range(len(flat) // 2):
+        day += flat[2 * place]
+        begin = (place - old) * _ID_BYTES
+        mark = int.from_bytes(ids[begin : begin + _ID_BYTES]) if begin >= 0 else 0
+        entries.append(Entry(day, flat[2 * place + 1], mark))
+    return Purchases(entries[old:], entries[:old], kept.left, kept.name)
 
 
 def encode(purchases: Purchases) -> bytes:
     """Return the row of a customer."""
-    log, old, before = list[int](), list[int](), 0
-    for day, amount, mark in purchases.log:
-        log += (day - before, amount, mark)
+    flat, before = list[int](), 0
+    for day, amount, _ in chain(purchases.old, purchases.log):
+        flat += (day - before, amount)
         before = day
-    before = 0
-    for day, amount, _ in purchases.old:
-        old += (day - before, amount)
-        before = day
-    return _encode_row(_Row(log, old, purchases.left, purchases.name))
+    ids = b"".join([entry.id.to_bytes(_ID_BYTES) for entry in purchases.log])
+    return _encode_row(_Row(flat, ids, purchases.left, purchases.name))

@@ -7,15 +7,14 @@ A quantile is the smallest value that is not exceeded with at least its probabil
 or more. Money is counted in cents; where an amount has smaller parts, in millionths, as long as the exact law can be had so.
 """
 
-import difflib
 import math
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
+from models.foresight.asked import NotUsable, converted
 from models.foresight.law import Law, Units, coins, convolved, drawn, of_draws, shared
 
 #: Draws where the exact law cannot be had and none were asked for, and the most that can be asked for.
@@ -27,14 +26,6 @@ _MOST_UNITS = 4e18
 _CENTS, _MILLIONTHS = 100, 1_000_000
 #: Added to won and lost where one of them is 0: what is known then is not that it never happens.
 _JEFFREYS = 0.5
-
-
-class NotUsable(ValueError):
-    """A question that cannot be answered: ``where`` in it (empty: all of it), what was ``found``, what is ``accepted``."""
-
-    def __init__(self, where: str, found: object, accepted: str) -> None:
-        super().__init__(f"{where}: found {_short(found)}; accepted: {accepted}".removeprefix(": "))
-        self.where, self.found, self.accepted = where, found, accepted
 
 
 class Deal(msgspec.Struct):
@@ -84,33 +75,11 @@ def read(document: Any) -> Portfolio:
     Raises:
         NotUsable: at the first thing that is wrong with it.
     """
-    if not isinstance(document, dict):
-        raise NotUsable("", document, "a JSON object with deals")
-    known = Portfolio.__struct_fields__
-    for name in document.keys() - set(known):
-        if near := difflib.get_close_matches(name, known, 1, 0.7):
-            raise NotUsable(name, document[name], f"the keys {', '.join(known)} (did you mean {near[0]}?)")
-    try:
-        asked = msgspec.convert({name: value for name, value in document.items() if value is not None}, Portfolio)
-    except msgspec.ValidationError as error:
-        raise _invalid(error, document) from None
+    asked = converted(document, Portfolio, "a JSON object with deals")
     for where, found, good, accepted in _checks(asked):
         if not good:
             raise NotUsable(where, found, accepted)
     return asked
-
-
-def _invalid(error: msgspec.ValidationError, document: Any) -> NotUsable:
-    """Return what is wrong in our words; the reader's are ``Expected `float`, got `str` - at `$.deals[0].p```."""
-    text, _, path = str(error).partition(" - at `$")
-    where = path.rstrip("`").lstrip(".")
-    if text.startswith("Object missing"):
-        return NotUsable(f"{where}.{text.split('`')[1]}", None, "a number")
-    found = document
-    for step in filter(None, re.split(r"[.\[\]]+", where)):
-        found = found[int(step) if isinstance(found, list) else step]
-    kind = text.partition(", got")[0].replace("Expected ", "").replace("`", "").removesuffix(" | null")
-    return NotUsable(where, found, {"float": "a number", "int": "a whole number", "array": "a list"}.get(kind, f"an {kind}"))
 
 
 def _checks(asked: Portfolio) -> Iterator[tuple[str, object, bool, str]]:
@@ -190,8 +159,3 @@ def _laws(asked: Portfolio, beliefs: list[tuple[float, float]], unit: int) -> It
     for group, (won, lost) in zip(asked.groups, beliefs, strict=True):
         if group.n:
             yield shared(group.n, won, lost, round(group.amount * unit))
-
-
-def _short(found: object) -> str:
-    text = "nothing" if found is None else msgspec.json.encode(found).decode()
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -24,6 +24,7 @@ class Erased(StrEnum):
 
     REMOVED = "removed"
     ANONYMOUS = "a drawn name in its place"
+    SHORTENED = "kept as figures have it: without what follows ? or #"
     LINK = "a drawn name where it is the person's own, else removed"
     KEPT = "kept: a figure is made of it"
 
@@ -63,12 +64,18 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "currency": _FIGURE,
         "default_currency": _FIGURE,
         "cost": _FIGURE,
+        "list_amount": _FIGURE,
+        "discount": _FIGURE,
+        "sale": _FIGURE,
+        "lead_created_at": _FIGURE,
         "stage": _SEGMENT,
         "pipeline": _SEGMENT,
         "owner": _STAFF,
         "team": _STAFF,
         "campaign": _SEGMENT,
         "product": _SEGMENT,
+        "category": _SEGMENT,
+        "market": _SEGMENT,
         "region": _SEGMENT,
         "segment": _SEGMENT,
         "variant": _SEGMENT,
@@ -103,13 +110,19 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "opened_at": _FIGURE,
         "duration_seconds": _FIGURE,
         "count": _FIGURE,
-        "page": _SEEN,
+        "page": Field(Personal.YES, "figures by page", Erased.SHORTENED),
         "referrer": _SEEN,
-        "form": _SEEN,
+        "form": _SEGMENT,
+        "machine": _FIGURE,
         "cta": _SEEN,
         "term_end": _FIGURE,
         "day": _FIGURE,
         "hours": _STAFF,
+        "steps": _STAFF,
+        "step": _STAFF,
+        "value": _FIGURE,
+        "unit": _FIGURE,
+        "dimensions": _SEGMENT,
     }
 )
 #: The fields that go.

@@ -4,6 +4,7 @@ Their ids become drawn names, the same everywhere; what only they are told by is
 stay. So what was counted stays counted, is taken back and booked anew as before, and can be folded again from the log.
 """
 
+import base64
 import re
 import secrets
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ import msgspec
 
 from models.entities.entity_log import ERASED
 from models.events.dead_letter import DeadLetter, Redrive, decode, decode_redrive
+from models.folds.sessions import page_name
 from models.privacy.fields import LINKS, REMOVED
 from models.privacy.subject import Cell, Subject, owners_of, tree_of
-from models.privacy.traces import Traces
+from models.privacy.traces import CALLED, Traces
 
 #: Stands where a name stood in a text.
 GONE = "erased"
@@ -53,6 +55,7 @@ class Rewriter:
         self._known = frozenset(traces.ids)
         self._exact = {**traces.events, **traces.sessions, **traces.incidents}
         self._digests = traces.digests
+        self._metric = False
         self._needles = [needle for needle in traces.needles() if needle]
         # Nobody else can be meant by these wherever they stand; an id of few digits is told by its field alone.
         alone = {id: new for id, new in self._ids.items() if distinctive(id)} | traces.incidents
@@ -81,6 +84,8 @@ class Rewriter:
             return None
         tree = tree_of(cell.value)
         own = bool(owners_of(cell, tree) & self._known)
+        # What a metric is called is no one's name.
+        self._metric = _type(cell, tree) == "metric.recorded"
         headers = [self._header(*header, own=own) for header in cell.headers]
         value = cell.value
         if isinstance(tree, (dict, list)):
@@ -108,6 +113,10 @@ class Rewriter:
             if len(found) > at:
                 new = {str(digest) for digest in self._digests.values()}
                 found[at] = {one if one in new else str(secrets.randbits(64)): hour for one, hour in found[at].items()}
+        if own and cell.where in CALLED and isinstance(found, list):
+            if len(found) > 1 and found[1]:  # digests of ids of invoices
+                found[1] = base64.b64encode(secrets.token_bytes(len(base64.b64decode(tree[1])))).decode()
+            found[CALLED[cell.where] :] = [""] if len(found) > CALLED[cell.where] else []
         if own and cell.where in ("fold-deals", "fold-leads") and isinstance(found, list):
             found += [[], 0, None, {}, ERASED][len(found) :]
             found[4] = ERASED
@@ -136,12 +145,12 @@ class Rewriter:
         here = own or any(Subject(kind, str(tree.get(name))) in self._known for name, kind in _OF.items()) or self._is(tree)
         found: dict[str, Any] = {}
         for name, value in tree.items():
-            if here and name in REMOVED:
+            if here and name in REMOVED and not self._metric:
                 continue
             if name in LINKS and isinstance(value, str):
                 self._link(found, name, value, own=own)
-            elif name == "message_id" and own:
-                continue
+            elif name == "page" and here and isinstance(value, str):
+                found[name] = page_name(value)
             elif name in _NEVER and not isinstance(value, (dict, list)):
                 found[name] = value
             else:
@@ -242,6 +251,11 @@ def blank(letter: DeadLetter) -> DeadLetter:
         reason=letter.reason, detail=BLANK, topic=letter.topic, partition=letter.partition, offset=letter.offset,
         timestamp=letter.timestamp, first_seen=letter.first_seen, cut=["value"], letter=letter.letter,
     )  # fmt: skip
+
+
+def _type(cell: Cell, tree: Any) -> str:
+    said = next((body for name, body in cell.headers if name == "ce_type" and body), None)
+    return said.decode(errors="replace") if said is not None else str(tree.get("type", "")) if isinstance(tree, dict) else ""
 
 
 def without_digests(cell: Cell, gone: frozenset[str]) -> bytes | None:

@@ -46,7 +46,7 @@ EVENTS = {
     "lead-merges": ("lead",),
     "engagement": ("visitor", "lead"),
     "customers": ("customer",),
-    "spend": (),
+    "spend": ("owner",),
 }
 #: Topics and states that are keyed by an entity: how its key begins, and the kinds.
 KEYED = {
@@ -58,6 +58,9 @@ KEYED = {
     "fold-leads": (("E", "lead"),),
     "fold-engagement": (("E", "visitor"), ("E", "lead")),
     "fold-customers": (("E", "customer"),),
+    "know-customers": (("E", "customer"),),
+    "customer-states": (("", "customer"),),
+    "fold-spend": (("E", "owner"),),
     "predict-deals": (("E", "deal"),),
     "predict-leads": (("E", "lead"),),
     "watch-entities": (("d|", "deal"), ("l|", "lead")),

@@ -12,6 +12,8 @@ from models.privacy.subject import EVENTS, Cell, Scan, Subject, data_of, needles
 
 #: How the drawn names of who was erased begin.
 ANONYMOUS = "erased-"
+#: Where in a row what people call somebody stands.
+CALLED = {"know-customers": 3, "customer-states": 3}
 #: Draws a name that says nothing, for who was of this kind and id.
 Draw = Callable[[Subject], str]
 
@@ -28,7 +30,7 @@ class Traces:
     ids: dict[Subject, str]
     names: set[str] = field(default_factory=set)
     events: dict[str, str] = field(default_factory=dict)
-    sessions: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, str] = field(default_factory=dict)  # and messages
     incidents: dict[str, str] = field(default_factory=dict)
     lessons: set[tuple[str, str]] = field(default_factory=set)  # model, id
 
@@ -67,6 +69,8 @@ def traces_of(known: Iterable[Subject], scan: Scan, incident: Callable[..., str]
                 found.incidents[incident(*old)] = incident(*new)
         if owners_of(cell, tree) & ids.keys():
             _names(tree, found.names)
+            if cell.where in CALLED and isinstance(tree, list) and len(tree) > CALLED[cell.where]:
+                found.names.add(str(tree[CALLED[cell.where]]))
             events.update(_event_ids(cell, tree))
             sessions.update(_sessions(cell, tree))
             if cell.where == "examples":
@@ -109,6 +113,8 @@ def _event_ids(cell: Cell, tree: Any) -> Iterable[str]:
             yield from (str(fact[1]) for fact in data["facts"])
     elif cell.where in ("fold-deals", "fold-leads") and isinstance(tree, list) and tree:
         yield from (entry[1] for entry in tree[0])
+    elif cell.where == "fold-customers" and isinstance(tree, list) and len(tree) > 5 and tree[5]:
+        yield tree[5]
     elif cell.where == "fold-engagement" and isinstance(tree, list) and tree:
         yield from (key[1] for session in tree[0] for key in session[6:8] if key[1])
 
@@ -116,7 +122,8 @@ def _event_ids(cell: Cell, tree: Any) -> Iterable[str]:
 def _sessions(cell: Cell, tree: Any) -> Iterable[str]:
     if cell.where == "engagement":
         data = data_of(cell, tree)
-        if isinstance(data, dict) and isinstance(data.get("session_id"), str):
-            yield data["session_id"]
+        if isinstance(data, dict):
+            yield from (data[name] for name in ("session_id", "message_id") if isinstance(data.get(name), str))
     elif cell.where == "fold-engagement" and isinstance(tree, list) and tree:
         yield from (session[0] for session in tree[0])
+        yield from tree[5] if len(tree) > 5 else ()

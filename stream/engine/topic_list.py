@@ -35,6 +35,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("lead-merges", retention=400 * DAY),
     Topic("deal-states", compact=True),
     Topic("lead-states", compact=True),
+    Topic("customer-states", compact=True),
     Topic("examples", partitioned=False, retention=35 * DAY),
     Topic("model-snapshots", compact=True, config=COMPACTED_SOON),
     Topic("predictions", compact=True),

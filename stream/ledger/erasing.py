@@ -110,16 +110,16 @@ class LedgerPrivacy:
 
     def certificates(self) -> list[Certificate]:
         """Return all there are, the oldest first."""
-        found = self._kept()
-        return sorted((decode(value) for key, value in found if key != SALT and value), key=lambda one: (one.asked, one.id))
+        found = (decode(value) for key, value in self._kept().items() if key != SALT and value)
+        return sorted(found, key=lambda one: (one.asked, one.id))
 
-    def _kept(self) -> list[tuple[bytes, bytes | None]]:
+    def _kept(self) -> dict[bytes, bytes | None]:
         topic = self._options.physical(TOPIC)
         start, end = self._ledger.bounds(topic, 0)
-        return [(one.key or b"", one.value) for one in self._ledger.read(topic, 0, start, max(end - start, 1)).records]
+        return {one.key or b"": one.value for one in self._ledger.read(topic, 0, start, max(end - start, 1)).records}
 
     def _remembered(self) -> Refusals:
-        salt = dict(self._kept()).get(SALT)
+        salt = self._kept().get(SALT)
         if salt is None:
             salt = secrets.token_hex(32).encode()
             self._ledger.append([Message(self._options.physical(TOPIC), salt, SALT, 0)]).result()

@@ -139,6 +139,12 @@ class ViewSource:
         """Return the beginning of the first day that the view knows of."""
         return self._view().began(self._catalogue.get(kpi).formula.folds)
 
+    def whole(self) -> View:
+        """Return the view, for answers that are made at once; raise :class:`Unavailable`."""
+        view = self._view()
+        self._check(view)
+        return view
+
     def _check(self, view: View) -> None:
         if view is not self._view() or not self.complete:
             raise Unavailable("the view is being read back, or another worker has taken it over")

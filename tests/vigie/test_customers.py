@@ -12,7 +12,12 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
+from models.business import Business
+from models.customers.live import KnowCustomers
+from stream.engine.backend import Message
+from stream.ledger.store import Ledger
 from tests.models.customers import cdnow
+from tests.models.customers.test_live import record
 from vigie.__main__ import app
 
 
@@ -159,3 +164,68 @@ def test_a_table_may_be_packed() -> None:
     with gzip.open("bought.csv.gz", "wt") as out:
         out.write("customer,date,amount\nann,2026-03-01,10\n")
     assert set(table(customers("export", "--transactions", "bought.csv.gz"))) == {"ann"}
+
+
+MOVED = {
+    "since": "2026-11-01", "as_of": "2026-11-27", "total": 1, "counts": [{"from": "champions", "to": None, "customers": 1}],
+    "moves": [{"customer": "ann", "from": "champions", "to": None, "monetary": 1234.5, "last": "2026-10-02"}],
+}  # fmt: skip
+LISTED = {
+    "as_of": "2026-11-28", "currency": "EUR", "total": 1, "segments": {"champions": 1, "new": 0},
+    "customers": [
+        {
+            "customer": "ann", "R": 5, "F": 4, "M": 5, "segment": "champions", "monetary": 1234.5, "frequency": 3,
+            "last": "2026-11-20", "p_alive": None, "clv": 99.0,
+        }
+    ],
+}  # fmt: skip
+
+
+def test_a_running_instance_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def call(method: str, path: str, **_: Any) -> Any:
+        asked.append(path)
+        if path.startswith("/api/customer-moves?"):
+            return MOVED
+        return LISTED if path.startswith("/api/customers?") else {"customer": "EU/7", "why": None}
+
+    monkeypatch.setattr("vigie.remote.call", call)
+    listed = customers("list", "--segment", "champions", "--sort", "clv", "--limit", "1")
+    assert listed.stdout.splitlines() == [
+        "1 customers in champions; of all: champions 1, new 0",
+        "ann  5-4-5 champions, 1,234.50 EUR on 3 days, last 2026-11-20, there: –, worth 99.00 EUR",
+    ]
+    assert orjson.loads(customers("list", "--json").stdout) == LISTED
+    assert orjson.loads(customers("show", "EU/7").stdout)["customer"] == "EU/7"
+    moved = customers("moves", "--left", "champions", "--since", "2026-11-01")
+    assert moved.stdout.splitlines() == [
+        "1 moves from 2026-11-01 to 2026-11-27",
+        "  1  champions → no customer",
+        "ann  champions → no customer, 1,234.50 EUR, last 2026-10-02",
+    ]
+    assert customers("moves", "--since", "monday").exit_code == 2
+    assert asked.pop() == "/api/customer-moves?since=2026-11-01&left=champions&limit=20"
+    assert asked == [
+        "/api/customers?sort=clv&limit=1&offset=0&segment=champions",
+        "/api/customers?sort=monetary&limit=20&offset=0",
+        "/api/customers/EU%2F7",
+    ]
+
+
+def test_what_a_machine_keeps_is_told_while_nothing_runs_on_it(unused_tcp_port: int) -> None:
+    fold = KnowCustomers(0, Business())
+    fold.fold([record(1, "ann", 739_686, 50_000), record(2, "ann", 739_690, 20_000), record(3, "bob", 739_686, 60_000)])
+    ledger = Ledger(Path("vigie.db"))
+    ledger.declare([("customer-states", 1, True), ("panes", 1, True)])
+    told = [Message(out.topic, out.value, out.key, 0) for out in fold.changes().outputs]
+    ledger.write([], [*told, Message("panes", b"{}", b"x", 0)]).result()
+    ledger.close()
+    here = {"DATA_DIR": ".", "WEB__PORT": str(unused_tcp_port)}
+    result = customers("export", "--as-of", date.fromordinal(739_688).isoformat(), **here)
+    assert {name: row["monetary"] for name, row in table(result).items()} == {"ann": "5.0", "bob": "6.0"}
+    assert "no instance runs here" in result.stderr
+    assert {name: row["monetary"] for name, row in table(customers("export", **here)).items()} == {"ann": "7.0", "bob": "6.0"}
+    assert orjson.loads(customers("fit", "--json", **here).stdout)["customers"] == 2
+    Path("vigie.db").write_bytes(b"not a ledger")
+    assert customers("export", **here).exit_code == 1

@@ -58,3 +58,13 @@ def test_the_command_line_does_not_load_what_forecasts_need(tmp_path: Path) -> N
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_series_are_answered_line_by_line() -> None:
+    asked = {"id": "s", "period": "month", "start": "2020-01", "season": 12, "horizon": 2, "history": [5.0] * 24}
+    found, code = forecast("series", asked, asked | {"history": []}, asked | {"horizon": -1})
+    assert code == 1
+    same = "all 24 values are the same: no other is known to be possible"
+    assert found[0] == {"id": "s", "p10": [5.0, 5.0], "p50": [5.0, 5.0], "p90": [5.0, 5.0], "why": [same]}
+    assert found[1]["p50"] == [None, None]
+    assert found[2]["error"] == "line 3: horizon: found -1; accepted: 1 to 400 periods"

@@ -23,7 +23,8 @@ def exact(question: dict[str, Any]) -> dict[str, float | None]:
     """The product-limit estimate in fractions, from its definition."""
     times, events = question["times"], question["events"]
     entries = question.get("entries") or [0] * len(times)
-    share, found = Fraction(1), {"median": None, "p25": None, "p75": None}
+    share = Fraction(1)
+    found: dict[str, float | None] = {"median": None, "p25": None, "p75": None}
     for at in sorted({time for time, event in zip(times, events, strict=True) if event}):
         there = sum((entry < at or not entry) and time >= at for entry, time in zip(entries, times, strict=True))
         left = sum(

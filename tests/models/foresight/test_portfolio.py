@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.foresight.portfolio import NotUsable, Outlook, answer, read
+from models.foresight.asked import NotUsable
+from models.foresight.portfolio import Outlook, answer, read
 
 
 def asked(**more: Any) -> Outlook:
@@ -84,7 +85,7 @@ def test_certain_and_impossible_deals_and_one_giant() -> None:
         ({"deals": [*TWO, {"p": 1.4, "amount": 1}]}, "deals[2].p", "deals[2].p: found 1.4; accepted: 0 to 1"),
         ({"deals": [{"p": "high", "amount": 1}]}, "deals[0].p", 'deals[0].p: found "high"; accepted: a number'),
         ({"deals": [{"p": None, "amount": 1}]}, "deals[0].p", "deals[0].p: found nothing; accepted: a number"),
-        ({"deals": [{"p": 0.4}]}, "deals[0].amount", "deals[0].amount: found nothing; accepted: a number"),
+        ({"deals": [{"p": 0.4}]}, "deals[0].amount", "deals[0].amount: found nothing; accepted: a value"),
         ({"deals": [{"p": 0.4, "amount": -1}]}, "deals[0].amount", "deals[0].amount: found -1.0; accepted: 0 or more"),
         ({"deals": [{"p": 0.4, "amount": 1e300}]}, "deals[0].amount", "below 4e16"),
         ({"groups": [{"n": 2.5, "won": 1, "lost": 1, "amount": 1}]}, "groups[0].n", "groups[0].n: found 2.5; accepted: a whole"),

@@ -52,7 +52,7 @@ def of_jane(start: int) -> Iterator[dict[str, Any]]:
     yield event("lead.merged", one, start + 3 * HOUR_MS, 3, into=three)
     yield event("lead.qualified", three, start + 4 * HOUR_MS, 2, level="sql")
     for number in range(5):
-        pages = {"visitor_id": left, "session_id": f"{left}-a", "page": "/jane-quillfeather-pricing", "source": "ads"}
+        pages = {"visitor_id": left, "session_id": f"{left}-a", "page": "/pricing?for=jane-quillfeather-pricing", "source": "ads"}
         yield event("web.page_viewed", left, start + number * 60_000, number, **pages)
     yield event("web.identified", left, start + 10 * 60_000, 9, visitor_id=left, lead_id=two)
     yield event("web.identified", right, start + 11 * 60_000, 9, visitor_id=right, lead_id=three)
@@ -73,7 +73,8 @@ def others(start: int, many: int) -> Iterator[dict[str, Any]]:
         if number % 3:
             yield event("deal.won" if number % 2 else "deal.lost", deal, at + HOUR_MS, 2)
         yield event("web.page_viewed", f"v-{number}-z", at, 1, visitor_id=f"v-{number}-z", page="/")
-        yield event("customer.invoiced", f"acc-{number}", at, 1, amount="10", currency="EUR")
+        invoice = {"amount": "10", "currency": "EUR", "name": f"Company Number {number}"}
+        yield event("customer.invoiced", f"acc-{number}-c", at, 1, deal_id=deal, **invoice)
 
 
 def wrong() -> Iterator[bytes]:
@@ -176,6 +177,10 @@ async def test_one_who_is_erased_is_gone_to_the_last_byte_and_no_figure_moves(tm
         await erase(found, Subject("deal", "deal-4400-q"))
         nowhere(tmp_path, "deal-4400-q", "Renewal")
         assert readings(found) == before
+        customer = await erase(found, Subject("customer", "acc-7-c"))
+        assert {"customers", "fold-customers"} <= set(customer.found)
+        nowhere(tmp_path, "acc-7-c", "Company Number 7")
+        assert readings(found) == before
     assert list(problems(path)) == []
     async with instance(path) as found:
         assert readings(found) == before
@@ -239,6 +244,7 @@ async def test_late_events_do_not_bring_anybody_back(tmp_path: Path) -> None:
 async def test_an_owner_keeps_figures_under_a_drawn_name(tmp_path: Path) -> None:
     async with instance(tmp_path / "vigie.db") as found:
         await take(found, others(NOW - DAY_MS, 40))
+        await take(found, iter([event("rep.hired", "Anna Moss", NOW - DAY_MS, 3, owner="Anna Moss", steps=4)]))
         before = readings(found)
         await erase(found, Subject("owner", "Anna Moss"))
         nowhere(tmp_path, "Anna Moss")
@@ -320,12 +326,15 @@ async def test_alerts_messages_and_models_know_nobody_any_more_and_what_stood_en
             lessons = [f"deal:{orjson.loads(value)['id']}" for (value,) in file.execute(query, (b"deal-77-large",))]
         learnt = {str(xxh3_64_intdigest(lesson.encode())).encode() for lesson in lessons}
         async with asyncio.timeout(30):
-            while not all(digest in everywhere(tmp_path) for digest in learnt):
+            while not all(digest in everywhere(tmp_path) for digest in learnt):  # noqa: ASYNC110 - who learns tells nobody
                 await asyncio.sleep(0.1)
         assert learnt
         certificate = await erase(found, Subject("deal", "deal-77-large"))
         assert {"alerts", "outbox", "watch-entities", "evaluate-alerts", "predict-deals"} <= set(certificate.found)
         nowhere(tmp_path, "deal-77-large", "Merger with Ottoline", alert["id"], *lessons)
+        customer = await erase(found, Subject("customer", "acc-7-c"))
+        assert {"customers", "fold-customers", "know-customers", "customer-states"} <= set(customer.found)
+        nowhere(tmp_path, "acc-7-c", "Company Number 7")
         assert b"Ottoline Harkaway" in everywhere(tmp_path)  # who sells is another to erase
         await erase(found, Subject("owner", "Ottoline Harkaway"))
         nowhere(tmp_path, "deal-77-large", "Ottoline Harkaway")
