@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-from models.kpis.targets import Targets
 
 from models.calendar import DAY_MS, Calendar, calendar, epoch_ms, iso
 from models.panes.windows import Window
