@@ -11,8 +11,8 @@ import orjson
 import typer
 
 from models.calendar import DAY_MS, Calendar, calendar, epoch_ms, iso
-from models.kpis.targets import Targets
 from models.panes.windows import Window
+from models.targets import Targets
 from vigie import remote
 from vigie.common import plain, refuse, settings_of
 from vigie.kpis import fetch, shown

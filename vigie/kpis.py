@@ -13,6 +13,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from alert_rules.words.language import SOURCE
+from alert_rules.words.reader import LANGUAGES
+from alert_rules.words.words import Words
 from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
 from stream.config.kpi_files import load_catalogue
@@ -38,7 +41,7 @@ def _refuse(error: Exception | str, code: int = 1) -> typer.Exit:
 def _load(config: Path | None) -> tuple[Settings, Catalogue]:
     try:
         settings = load(config)
-        return settings, load_catalogue(settings.kpi_files)
+        return settings, load_catalogue(settings.kpi_files, settings.business.pairs)
     except (SettingsError, CatalogueError) as error:
         raise _refuse(error) from error
 
@@ -60,9 +63,10 @@ def readings(
     """Show the readings of a running instance, of now or of earlier."""
     if context.invoked_subcommand is not None:
         return
+    told = LANGUAGES[SOURCE]
     if url is None:
         settings, _ = _load(config)
-        url = remote.of_settings(settings)
+        url, told = remote.of_settings(settings), LANGUAGES[settings.business.language]
     then = {name: [text] for name, text in (("at", at), ("from", since), ("to", to), ("every", every)) if text}
     found = fetch(url, {"kpi": kpi or [], "window": window or [], "by": by or [], **then})
     if json:
@@ -70,7 +74,7 @@ def readings(
         sys.stdout.buffer.flush()
     else:
         several = len({reading["at"] for reading in found}) > 1
-        _print(found, ZoneInfo(remote.call("GET", "/api/catalogue", url=url)["timezone"]) if several else None)
+        _print(found, told, ZoneInfo(remote.call("GET", "/api/catalogue", url=url)["timezone"]) if several else None)
 
 
 def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -95,7 +99,7 @@ def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     return found
 
 
-def _print(found: Sequence[Mapping[str, Any]], zone: ZoneInfo | None = None) -> None:
+def _print(found: Sequence[Mapping[str, Any]], told: Words, zone: ZoneInfo | None = None) -> None:
     """Print readings as lines of columns, under a heading for what the lines of a group have in common.
 
     With ``zone`` they are of several instants: each line begins with its own.
@@ -103,10 +107,10 @@ def _print(found: Sequence[Mapping[str, Any]], zone: ZoneInfo | None = None) -> 
     split = zone is not None or any(reading["segment"] for reading in found)
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for reading in found:
-        of = f", {_segment(reading)}" if zone is not None and reading["segment"] else ""
+        of = f", {_segment(reading, told)}" if zone is not None and reading["segment"] else ""
         groups.setdefault(f"{reading['kpi']}, {reading['window']}{of}" if split else reading["window"], []).append(reading)
     for place, (heading, readings) in enumerate(groups.items()):
-        lines = [_cells(reading, split, zone) for reading in readings]
+        lines = [_cells(reading, split, told, zone) for reading in readings]
         widths = [max(len(line[column]) for line in lines) for column in range(3)]
         print(f"{'' if not place else chr(10)}{plain(heading)}")
         for name, value, of, rest in lines:
@@ -115,14 +119,14 @@ def _print(found: Sequence[Mapping[str, Any]], zone: ZoneInfo | None = None) -> 
             print(wrapped(plain((numbers + rest).rstrip()), widths[0] + 4))
 
 
-def _segment(reading: Mapping[str, Any]) -> str:
-    name = ", ".join(f"{dimension}={value}" for dimension, value in reading["segment"].items()) or "total"
+def _segment(reading: Mapping[str, Any], told: Words) -> str:
+    name = ", ".join(told.place(dimension, value) for dimension, value in reading["segment"].items()) or told.TOTAL
     return f"{reading['name']} ({name})" if reading.get("name") else name
 
 
-def _cells(reading: Mapping[str, Any], split: bool, zone: ZoneInfo | None) -> tuple[str, str, str, str]:
+def _cells(reading: Mapping[str, Any], split: bool, told: Words, zone: ZoneInfo | None) -> tuple[str, str, str, str]:
     """Return a line's columns: what it is of, the value, the cases behind it, and the interval or why there is no value."""
-    name = _segment(reading)
+    name = _segment(reading, told)
     if zone is not None:
         # A day ends at midnight, which is of the day that it ends.
         at = datetime.fromisoformat(reading["at"]).astimezone(zone) - timedelta(microseconds=1)
@@ -135,11 +139,21 @@ def _cells(reading: Mapping[str, Any], split: bool, zone: ZoneInfo | None) -> tu
     low, high = reading.get("low"), reading.get("high")
     rest = "" if low is None else f"{shown(low, unit).removesuffix(' %')} – {shown(high, unit)}"
     value = shown(reading["value"], unit, reading.get("currency", ""))
+    marks = {whose: shown(number, unit, reading.get("currency", "")) for whose, number in reading.get("benchmarks", {}).items()}
+    if told.language.code != SOURCE:
+        value = "–" if reading["value"] is None else told.number(reading["value"], unit, reading.get("currency"))
+        rest = "" if low is None else f"{told.number(low, unit)} – {told.number(high, unit)}"
+        of = of and of.replace(",", "\u202f")
+        marks = {
+            whose: told.number(number, unit, reading.get("currency")) for whose, number in reading.get("benchmarks", {}).items()
+        }
+    beside = [f"{whose}: {number}" for whose, number in marks.items()]
     return (
         name if split else reading["kpi"],
         value,
         of,
-        reading.get("why") or "; ".join(filter(None, (rest, _counted_from(reading.get("since"))))),
+        told.sentence(reading.get("why") or "")
+        or "; ".join(filter(None, (rest, _counted_from(reading.get("since"), told), *beside))),
     )
 
 
@@ -185,16 +199,17 @@ def list_(json: Json = False, config: Config = None) -> None:
         sys.stdout.buffer.write(orjson.dumps(out, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("KPI", "stage", "unit", "formula"):
-        table.add_column(title, overflow="fold")
+    table = Table(box=None, pad_edge=False, expand=True)
+    for title in ("KPI", "stage", "unit"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("formula", no_wrap=True, overflow="ellipsis", ratio=1)  # `explain` has it whole
     for kpi in catalogue.kpis.values():
         table.add_row(kpi.id, kpi.stage, kpi.unit, kpi.formula.text)
     Console().print(table)
 
 
-def _counted_from(since: str | None) -> str:
-    return "" if since is None else f"counted from {since[:10]} on, not in all of the window"
+def _counted_from(since: str | None, told: Words) -> str:
+    return "" if since is None else told.sentence(f"counted from {since[:10]} on, not in all of the window")
 
 
 @app.command()
@@ -227,6 +242,7 @@ def _described(catalogue: Catalogue, kpi: str) -> dict[str, Any]:
         "stage": entry.stage,
         "label": dict(entry.label),
         "definition": entry.definition,
+        "definitions": dict(entry.definitions),
         "formula": entry.formula.text,
         "measures": [{"name": name, "fold": fold, "help": help} for name, fold, help in measures(entry)],
         "unit": entry.unit,

@@ -14,7 +14,7 @@ import orjson
 from models.beats import SENDERS, Beats
 from models.business import Business
 from models.calendar import Grain
-from models.entities.entity_log import TooLate
+from models.entities.entity_log import Entry, TooLate
 from models.entities.store import Entities
 from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
@@ -22,6 +22,7 @@ from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
+from models.folds.entity_snapshots import DealState, LeadState
 from models.folds.evolve import Standing, kept_under, made_of, standing
 from models.folds.keepers import KEEPERS
 from models.measures import LOGGED, MEASURES
@@ -61,7 +62,7 @@ class EntityPartition:
         self._standing = Standing(made_of(fold, business, 0))
         self._stale: list[tuple[bytes, str]] = []  # rows of panes of earlier generations, still to be removed: key, pane
         self._panes = Panes(MEASURES[fold], business)
-        self._segments = Segments(business.segment_limit)
+        self._segments = Segments(business.segment_limit, business.pairs if fold in LOGGED else ())
         self._keeper = KEEPERS[fold](business, self._panes, self._segments)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in TOPICS[fold]}
         self._said: dict[str, dict[str, int]] = {}  # what others were told of what is not whole
@@ -82,6 +83,10 @@ class EntityPartition:
     def entities(self) -> Entities[Any]:
         """The entities of this partition."""
         return self._keeper.entities
+
+    def story(self, key: str) -> tuple[DealState | LeadState, list[Entry]] | None:
+        """Return the present of a deal or lead and the facts behind it, oldest first; None where nothing is known of it."""
+        return self._keeper.story(key)
 
     @property
     def panes(self) -> Panes:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from alert_rules.words.language import SOURCE, languages
 from models.kpis.entry import Kpi
 from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
@@ -179,6 +180,7 @@ async def catalogue(request: Request) -> Response:
             "dimensions": list(source.dimensions),
             "currency": context(request).business.currency,
             "timezone": context(request).business.timezone,
+            "language": context(request).business.language,
             "instance": context(request).instance,
         }
     )
@@ -190,6 +192,7 @@ def _described(kpi: Kpi) -> dict[str, Any]:
         "stage": kpi.stage,
         "label": dict(kpi.label),
         "definition": kpi.definition,
+        "definitions": dict(kpi.definitions),
         "formula": kpi.formula.text,
         "unit": kpi.unit,
         "direction": kpi.direction,
@@ -203,7 +206,7 @@ def _described(kpi: Kpi) -> dict[str, Any]:
 async def alerts(request: Request) -> Response:
     """Return the current alerts, the gravest 500 (``vigie_alerts`` counts all): firing, pending, recovering, resolved.
 
-    ``incident`` chooses one by its id; the answer is empty where it does not stand.
+    ``incident`` chooses one by its id; the answer is empty where it does not stand. ``language`` is that of title and summary.
 
     503 where this process does not know them: no alert and not knowing of any are two things.
     """
@@ -214,6 +217,10 @@ async def alerts(request: Request) -> Response:
     one = request.query_params.get("incident")
     if one is not None:
         known = [alert for alert in known if alert.get("id") == one]
+    language = request.query_params.get("language", SOURCE)
+    if language not in languages():
+        return refuse(UnknownName("language", language, list(languages())))
+    known = [{**alert, **(alert.get("words") or {}).get(language, {})} for alert in known]
     if (reach := reach_of(request)) is not None:
         known = [seen for alert in known if (seen := reach.alert(alert)) is not None]
     found = sorted(known, key=lambda alert: (rank.get(str(alert.get("state")), 9), alert.get("severity") != "critical"))

@@ -19,11 +19,14 @@ ROUTES = frozenset(
         "/api/alerts/history",
         "/api/stream",
         "/api/leaderboard",
+        "/api/pipeline",
+        "/api/deals",
+        "/api/waiting",
         "/api/catalogue",
         "/api/openapi.json",
     )
 )
-BELOW = ("/api/predictions/", "/api/leads/")
+BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/")
 #: What is told of an alert, and of a transition in the history. What explains an alert on a segment may name others: it is not.
 _SHOWN = (
     *(
@@ -44,7 +47,7 @@ _SHOWN = (
     ),
     *("threshold", "threshold_unit", "measured", "direction", "condition", "labels", "runbook"),
 )
-_ALERT = (*_SHOWN, "title", "summary", "acknowledged")
+_ALERT = (*_SHOWN, "title", "summary", "words", "acknowledged")
 _RECORD = (*_SHOWN, "offset", "type", "incident", "kind", "rule_title")
 
 

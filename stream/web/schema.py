@@ -47,7 +47,16 @@ _HEALTH = _object(
 )  # fmt: skip
 _ACT = _object({"type": {"const": "act"}, "at": _TIME, "by": _TEXT, "act": _TEXT, "via": _TEXT})
 _SILENCE = _object({"id": _TEXT, "matchers": _list(_TEXT), "starts": _TIME, "ends": _TIME}, comment=_TEXT, by=_TEXT)
-_KPI = _object({"id": _TEXT, "label": {"type": "object"}, "definition": _TEXT, "formula": _TEXT, "unit": _TEXT})
+_KPI = _object(
+    {
+        "id": _TEXT,
+        "label": {"type": "object"},
+        "definition": _TEXT,
+        "definitions": {"type": "object"},
+        "formula": _TEXT,
+        "unit": _TEXT,
+    }
+)
 _CATALOGUE = _object(
     {"kpis": _list(_KPI), "windows": _list(_TEXT), "dimensions": _list(_TEXT), "currency": _TEXT, "timezone": _TEXT}
 )
@@ -56,6 +65,12 @@ _ALERT = _object({"id": _TEXT, "rule": _TEXT, "severity": _TEXT, "state": _TEXT,
 _PAST = _object({"records": _list({"type": "object"}), "next": _or_null({"type": "integer"})})
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _EXPECTED = _object({"at": _TIME, "win": _SHARE, "model": _TEXT, "terms": _list({"type": "object"}), "why": _TEXT})
+_STAGE = _object({"stage": _or_null(_TEXT), "count": _COUNT, "amount": {"type": "number"}, "stuck": _COUNT})
+_PIPELINE = _object({"at": _TIME, "count": _COUNT, "stages": _list(_STAGE)})
+_DEAL = _object({"id": _TEXT, "amount": _NUMBER, "win": _NUMBER, "age": {"type": "number"}, "stuck": {"type": "boolean"}})
+_DEALS = _object({"count": _COUNT, "amount": {"type": "number"}, "deals": _list(_DEAL), "stages": _list(_TEXT)})
+_LEADS = _object({"count": _COUNT, "leads": _list(_object({"id": _TEXT, "waited": {"type": "number"}}))})
+_STORY = _object({"entity": _TEXT, "id": _TEXT, "status": _TEXT, "changed": _TIME, "facts": _list({"type": "object"})})
 _CUSTOMER = _object({"customer": _TEXT, "why": _or_null(_TEXT)}, R=_COUNT, F=_COUNT, M=_COUNT, x=_COUNT, p_alive=_or_null(_SHARE))
 _CUSTOMERS = _object(
     {"as_of": _TEXT, "currency": _TEXT, "total": _COUNT, "segments": {"type": "object"}, "customers": _list(_CUSTOMER)}
@@ -149,8 +164,24 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
     ("get", "/api/alerts"): {
-        "parameters": _query("incident"),
-        "responses": {"200": _said("Alerts", _list(_ALERT)), **_errors(_503=_AWAY)},
+        "parameters": _query("incident", "language"),
+        "responses": {
+            "200": _said("Alerts", _list(_ALERT)), "400": _said("A language that is not known", _UNKNOWN), **_errors(_503=_AWAY)
+        },
+    },
+    ("get", "/api/pipeline"): {"responses": {"200": _said("Stages, in their order", _PIPELINE), **_errors(_503=_AWAY)}},
+    ("get", "/api/deals"): {
+        "parameters": _query("sort", "search", "stage", "owner", "stuck", "limit"),
+        "responses": {
+            "200": _said("Open deals", _DEALS), "400": _said("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/waiting"): {"responses": {"200": _said("Leads that wait", _LEADS), **_errors(_503=_AWAY)}},
+    ("get", "/api/entities/{entity}/{key}"): {
+        "responses": {
+            "200": _said("Its present and its facts", _STORY), "400": _said("No such kind", _UNKNOWN),
+            **_errors(_404="Nothing is known under this id", _503=_AWAY),
+        },
     },
     ("post", "/api/alerts/{incident}/ack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
     ("post", "/api/alerts/{incident}/unack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
@@ -223,6 +254,13 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("get", "/api/customers/{customer}"): {
         "responses": {"200": _said("A customer", _CUSTOMER), **_errors(_404="No such customer is known", _503=_AWAY)}
+    },
+    ("get", "/api/customer-moves"): {
+        "parameters": _query("since", "as_of", "left", "joined", "limit"),
+        "responses": {
+            "200": _said("Moves", _object({"since": _TEXT, "as_of": _TEXT, "total": _COUNT, "moves": _list({"type": "object"})})),
+            **_errors(_400="A parameter that is not known, or its value", _503=_AWAY),
+        },
     },
     ("get", "/api/customer-models"): {
         "parameters": _query("as_of"),
