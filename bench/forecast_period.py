@@ -1,7 +1,8 @@
 """How good is the outlook on a month, on the public CRM data: at its start, its quarter and its half, in total and by segment?
 
-``python -m bench.forecast_period ../shared/data/crm/sales_pipeline.csv``. Nothing was chosen by these data. It takes some
-minutes. The yardstick is the month before: what is there so far, and what was sold in the rest of that month; its band is by how far off it was in the months before.
+``python -m bench.forecast_period ../shared/data/crm/sales_pipeline.csv``, some minutes. Nothing was chosen by these data. The
+yardstick is the month before: what is there so far, and what was sold in the rest of that month; its band is by how far off it
+was in the months before.
 """
 
 import argparse
