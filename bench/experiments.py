@@ -15,7 +15,7 @@ from models.experiments.running import NONE, Experiment
 
 EVERY, LONGEST = 50, 6_000
 SPEEDS = {"B": 15.0, "A": 45.0}  # days to close, mean or median
-DAYS, A_DAY, LOOKS = 480, 10, 14  # a stream of deals: its length, deals a day, days between looks
+DAYS, A_DAY, LOOKS = 480, 10, 28  # a stream of deals: its length, deals a day, days between looks
 
 
 def drawn(seed: int, rates: tuple[float, float], length: int = LONGEST) -> tuple[Flags, Flags]:

@@ -42,13 +42,14 @@ from tests.tools import eventually, free_port
 #: Makes processes that have all modules already: to import them would take most of the time. One line is one order.
 _NURSERY = """
 import os, signal, sys
-import vigie.__main__, models.learners.live_learn, models.learners.live_predict
+import vigie.__main__, vigie.up, models.learners.live_learn, models.learners.live_predict
 from stream.ledger import schema
-if sys.argv[2] != "FULL":
+port, synchronous = sys.argv[1:3]
+if synchronous != "FULL":
     set_ = schema._set
     def set_so(connection, durable):
         set_(connection, durable)
-        connection.execute(f"PRAGMA synchronous = {sys.argv[2]}")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
     schema._set = set_so
 print("ready", flush=True)
 child = 0
@@ -58,7 +59,7 @@ for line in sys.stdin:
         if not child:
             os.dup2(os.open("up.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT), 1)
             os.dup2(1, 2)
-            sys.argv = ["vigie", "up", "--port", sys.argv[1]]
+            sys.argv = ["vigie", "up", "--port", port]
             vigie.__main__.main()
     else:
         os.kill(child, int(line))
@@ -182,7 +183,7 @@ class Run:
         self.starting = 0
         self.ids: Counter[str] = Counter()
         self.sent = 0
-        self._folder, self._how = folder, {"power": power, "synchronous": synchronous}
+        self._folder, self._power, self._synchronous = folder, power, synchronous
         self._seen = dict[int, int]()
         self._version = 0
 
@@ -190,7 +191,7 @@ class Run:
         """Kill so many times; ends early where something is wrong."""
         async with self.receiver.open():
             self._settle_in()
-            self.machine = Machine(self._folder, self.dice, **self._how)
+            self.machine = Machine(self._folder, self.dice, power=self._power, synchronous=self._synchronous)
             door: Any = SimpleNamespace(port=self.machine.port)
             sender = Sender([door], self.dice.randrange(1 << 30), within=1.5, pause=0.3)
             self.machine.order("start")

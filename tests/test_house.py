@@ -84,6 +84,7 @@ TOPICS = {
 }
 COMMANDS = {
     *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor", "backup", "restore", "check"),
+    *("compact", "move"),
     *(
         "kpis",
         "rules",

@@ -52,6 +52,15 @@ class Commands(LazyCommands):
             "vigie.ledger:check",
             "Look whether a ledger is whole: its pages, and whether state and logs fit together. Ends with 1 where not.",
         ),
+        "compact": Place(
+            "vigie.compact:command",
+            "Let go of what is no longer kept, and give its room back to the disk. Stop `vigie up` first; it does the like by "
+            "itself.",
+        ),
+        "move": Place(
+            "vigie.move:command",
+            "Move all that this machine keeps to the Kafka in `kafka.brokers`, or bring a copy of it from there.",
+        ),
         "doctor": Place(
             "vigie.doctor:command",
             "Check settings, broker, topics, lag, Redis, clock, rules and receivers; say what to do. Exit code 1 on a failure.",

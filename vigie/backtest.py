@@ -66,7 +66,7 @@ class Backtest:
             delivering=False,
             predicting=False,  # models that begin with nothing would be judged, not the rules
             paced=True,
-            rules=lambda found: _chosen(found, rules, by, load_catalogue(settings.kpi_files)),
+            rules=lambda found: _chosen(found, rules, by, load_catalogue(settings.kpi_files, settings.business.pairs)),
         )
         self.rules = self.instance.rules
         self.transitions: list[bytes] = []

@@ -143,6 +143,40 @@ def list_command(
         print(wrapped(plain(f"{row['customer']}  {', '.join(words)}")))
 
 
+@app.command("moves")
+def moves_command(
+    since: Annotated[
+        str | None, typer.Option(help="The end of this day is compared with (default: the day before --as-of).")
+    ] = None,
+    as_of: Annotated[str | None, typer.Option(help="The end of this day (default: yesterday).")] = None,
+    left: Annotated[str | None, typer.Option(help="Only customers who were in this segment.")] = None,
+    joined: Annotated[str | None, typer.Option(help="Only customers who are in this segment now.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many.")] = 20,
+    json: Json = False,
+    url: Url = None,
+    config: Config = None,
+) -> None:
+    """List customers of a running instance who have moved to another segment, the largest totals first."""
+    settings = settings_of(config)
+    asked = {name: day for name, text in (("since", since), ("as_of", as_of)) if text is not None and (day := _iso(text, name))}
+    asked |= {name: value for name, value in (("left", left), ("joined", joined)) if value is not None} | {"limit": str(limit)}
+    where = f"/api/customer-moves?{urllib.parse.urlencode(asked)}"
+    told = remote.call("GET", where, url=_where(settings, url), timeout=_PATIENCE)
+    if json:
+        sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
+        return
+    print(f"{told['total']:,} moves from {told['since']} to {told['as_of']}")
+    for one in told["counts"]:
+        print(plain(f"  {one['customers']:,}  {_named(one)}"))
+    for move in told["moves"]:
+        total = kpis.shown(move["monetary"], "money", settings.business.currency)
+        print(wrapped(plain(f"{move['customer']}  {_named(move)}, {total}, last {move['last']}")))
+
+
+def _named(move: Mapping[str, Any]) -> str:
+    return f"{move['from'] or 'no customer'} → {move['to'] or 'no customer'}"
+
+
 @app.command("show")
 def show_command(
     customer: Annotated[str, typer.Argument(help="A customer's id.")], url: Url = None, config: Config = None
@@ -238,15 +272,19 @@ def _where(settings: Settings, url: str | None) -> str:
 
 def _asked(as_of: str | None, **more: str) -> str:
     if as_of is not None:
-        more["as_of"] = date.fromordinal(_day(as_of)).isoformat()
+        more["as_of"] = _iso(as_of)
     return f"?{urllib.parse.urlencode(more)}" if more else ""
 
 
-def _day(text: str) -> int:
+def _day(text: str, option: str = "as_of") -> int:
     try:
         return date.fromisoformat(text).toordinal()
     except ValueError:
-        refuse(f"--as-of: found {shown(text)}; accepted: a day such as 2026-03-31", 2)
+        refuse(f"--{option.replace('_', '-')}: found {shown(text)}; accepted: a day such as 2026-03-31", 2)
+
+
+def _iso(text: str, option: str = "as_of") -> str:
+    return date.fromordinal(_day(text, option)).isoformat()
 
 
 def _write(rows: Iterable[Mapping[str, Any]], *, json: bool) -> None:

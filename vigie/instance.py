@@ -97,7 +97,7 @@ class Instance:
         self.housekeeper: Housekeeper | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.business = business or settings.business.business()
-        self.catalogue = load_catalogue(settings.kpi_files)
+        self.catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
         plan, targets = load_alerting(settings), settings.quotas()
         found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
         self.rules = found if rules is None else rules(found)

@@ -41,7 +41,7 @@ def _refuse(error: Exception | str, code: int = 1) -> typer.Exit:
 def _load(config: Path | None) -> tuple[Settings, Catalogue]:
     try:
         settings = load(config)
-        return settings, load_catalogue(settings.kpi_files)
+        return settings, load_catalogue(settings.kpi_files, settings.business.pairs)
     except (SettingsError, CatalogueError) as error:
         raise _refuse(error) from error
 
@@ -141,15 +141,21 @@ def _cells(reading: Mapping[str, Any], split: bool, told: Words, zone: ZoneInfo 
     low, high = reading.get("low"), reading.get("high")
     rest = "" if low is None else f"{shown(low, unit).removesuffix(' %')} – {shown(high, unit)}"
     value = shown(reading["value"], unit, reading.get("currency", ""))
+    marks = {whose: shown(number, unit, reading.get("currency", "")) for whose, number in reading.get("benchmarks", {}).items()}
     if told.language.code != SOURCE:
         value = "–" if reading["value"] is None else told.number(reading["value"], unit, reading.get("currency"))
         rest = "" if low is None else f"{told.number(low, unit)} – {told.number(high, unit)}"
         of = of and of.replace(",", "\u202f")
+        marks = {
+            whose: told.number(number, unit, reading.get("currency")) for whose, number in reading.get("benchmarks", {}).items()
+        }
+    beside = [f"{whose}: {number}" for whose, number in marks.items()]
     return (
         name if split else reading["kpi"],
         value,
         of,
-        told.sentence(reading.get("why") or "") or "; ".join(filter(None, (rest, _counted_from(reading.get("since"), told)))),
+        told.sentence(reading.get("why") or "")
+        or "; ".join(filter(None, (rest, _counted_from(reading.get("since"), told), *beside))),
     )
 
 
@@ -195,9 +201,10 @@ def list_(json: Json = False, config: Config = None) -> None:
         sys.stdout.buffer.write(orjson.dumps(out, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("KPI", "stage", "unit", "formula"):
-        table.add_column(title, overflow="fold")
+    table = Table(box=None, pad_edge=False, expand=True)
+    for title in ("KPI", "stage", "unit"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("formula", no_wrap=True, overflow="ellipsis", ratio=1)  # `explain` has it whole
     for kpi in catalogue.kpis.values():
         table.add_row(kpi.id, kpi.stage, kpi.unit, kpi.formula.text)
     Console().print(table)
@@ -237,6 +244,7 @@ def _described(catalogue: Catalogue, kpi: str) -> dict[str, Any]:
         "stage": entry.stage,
         "label": dict(entry.label),
         "definition": entry.definition,
+        "definitions": dict(entry.definitions),
         "formula": entry.formula.text,
         "measures": [{"name": name, "fold": fold, "help": help} for name, fold, help in measures(entry)],
         "unit": entry.unit,

@@ -75,7 +75,7 @@ def _play(files: list[Path], folders: list[Path] | None, config: Path | None) ->
 def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     try:
         settings: Settings = load(config)
-        catalogue = load_catalogue(settings.kpi_files)
+        catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
     except (SettingsError, CatalogueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

@@ -39,6 +39,11 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
+    return options, folds_of(settings, options)
+
+
+def folds_of(settings: Settings, options: EngineOptions) -> list[FoldSpec]:
+    """Return all folds of an installation with these settings."""
     business = settings.business.business()
     folds = [
         *entity_folds(business, options.partitions),
@@ -50,9 +55,9 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if settings.models.live:
         folds += prediction_folds(business, options.partitions, interval=settings.models.interval)
     folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec(), keep_alert_states()]
-    if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files))) is not None:
+    if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files, settings.business.pairs))) is not None:
         folds.append(digest)
-    return options, folds
+    return folds
 
 
 @app.callback()

@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import orjson
@@ -42,12 +40,13 @@ from vigie.acts import open_operations
 from vigie.book import Book
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
-from vigie.ledger import FILE, place
+from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.settings import load as settings_again
 from vigie.simulate import demo as demo_batches
+from vigie.simulate import with_quotas
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +62,10 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file."""
-    settings = settings_of(config, web__port=port)
+    mine = with_quotas if demo else lambda found: found
+    settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
-    again = Again(lambda: settings_again(config, web__port=port), config_file(config))
+    again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
     try:
         # On a Kafka it is a worker among others; on its own broker it meets nobody.
         with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
@@ -74,21 +74,6 @@ def command(
         refuse(error, 2)
     except (LedgerTaken, LedgerRefused) as error:
         refuse(error, 1)
-
-
-@contextlib.contextmanager
-def ledger_of(settings: Settings, *, in_memory: bool) -> Iterator[Ledger | None]:
-    """Open the file that keeps everything where there is no Kafka; one that is gone at the end where nothing is to be kept.
-
-    Raises :class:`LedgerTaken` or :class:`LedgerRefused`.
-    """
-    if not settings.kafka.embedded:
-        yield None
-    elif in_memory:
-        with tempfile.TemporaryDirectory(prefix="vigie-", ignore_cleanup_errors=True) as folder:
-            yield Ledger(Path(folder) / FILE, durable=False)
-    else:
-        yield Ledger(place(settings))
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None, in_memory: bool = False) -> None:

@@ -36,6 +36,10 @@ _WHAT = {
     "business.segment_limit": "values per dimension",
     "business.rates": "exchange rates",
     "business.pipelines": "stages of the pipelines",
+    "business.stages": "order of the stages",
+    "business.response_sla": "time to answer a lead",
+    "business.pairs": "pairs of dimensions",
+    "business.stalled_after": "time until a deal has stalled",
     "rules": "rules of counting",
 }
 #: What becomes of measures, in the order in which it is told.

@@ -59,13 +59,14 @@ async def web(settings: Settings) -> None:
     is none.
     """
     business = settings.business.business()
-    catalogue = load_catalogue(settings.kpi_files)
+    catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
     metrics = Metrics(lanes=(LANE,))
     # A group of its own: every web process reads all of the panes.
     options = engine_options(
         settings, settings.kafka.brokers, application=f"{settings.application}-web-{settings.instance}", observer=metrics
     )
-    roller, alerts, probe = Roller(business, catalogue, clock=wall_clock), AlertBoard(), BrokerProbe(options)
+    roller = Roller(business, catalogue, clock=wall_clock, targets=settings.quotas())
+    alerts, probe = AlertBoard(), BrokerProbe(options)
     shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
     shown_customers = customers.CustomerBoard(settings.kafka.partitions)
 

@@ -74,8 +74,10 @@ def expected(model: BgNbd, of: Customers, weeks: float) -> Floats:
     z = weeks / (alpha + age + weeks)
     c = a + b + x - 1
     c = np.where(np.abs(c) < 1e-9, 1e-9, c)
-    # Euler's transformation of the paper's 2F1(r + x, b + x; c; z): small parameters whatever x is.
-    left = (1 - z) ** (a - 1) * hyp2f1(c - r - x, a - 1, c, z)
+    # The paper's 2F1(r + x, b + x; c; z), or Euler's transformation of it: of both the one that stays small.
+    plain = a - 1 > r + x
+    first, second, power = (np.where(plain, one, other) for one, other in ((r + x, c - r - x), (b + x, a - 1), (r + x, a - 1)))
+    left = (1 - z) ** power * hyp2f1(first, second, c, z)
     found: Floats = np.maximum(c / (a - 1) * (1 - left), 0) * p_alive(model, of)
     return found
 

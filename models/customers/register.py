@@ -13,6 +13,7 @@ from models.customers import purchases
 from models.customers.clientele import Clientele, Columns, summaries
 from models.customers.fit import Fit, fit
 from models.customers.live import Rows
+from models.customers.moves import Move, moves
 from models.customers.purchases import Purchases, Summary
 from models.customers.rfm import Cuts, Ints
 from models.customers.segments import Named, Terms
@@ -71,6 +72,10 @@ class Register:
         """Return all as they were at the end of a day: scores against each other, models fitted to them."""
         ids, columns = summaries(self._decoded(), day)
         return Clientele(day, ids, columns, columns.cuts(day), fit(columns.sample(day)), self._named, self._terms)
+
+    def moves(self, since: int, day: int) -> list[Move]:
+        """Return who is in another segment at the end of ``day`` than at the end of ``since``."""
+        return moves(self._decoded(), since, day, self._named)
 
     def _decoded(self) -> Iterator[tuple[str, Purchases]]:
         for name, row in self._rows.items():

@@ -22,7 +22,7 @@ from models.folds.entity_snapshots import encode as encode_state
 from models.folds.evolve import Book, Raise, Standing
 from models.measures import MEASURES
 from models.panes.segments import Segments
-from models.panes.store import TOTAL, Panes
+from models.panes.store import TOTAL, Cells, Panes
 
 
 class Keeper(Protocol):
@@ -81,15 +81,21 @@ _LEAD_KINDS: dict[type, str] = {
     lead_events.LeadCreated: deals.CREATED,
     lead_events.LeadUpdated: deals.UPDATED,
     lead_events.LeadContacted: leads.CONTACTED,
+    lead_events.LeadContactAttempted: leads.ATTEMPTED,
     lead_events.LeadDisqualified: leads.DISQUALIFIED,
     lead_events.LeadConverted: leads.CONVERTED,
     lead_events.LeadMerged: deals.MERGED,
     lead_events.LeadDeleted: deals.DELETED,
 }
 _to_dict = msgspec.to_builtins
-_ACTIVITIES = {m.name: slot for slot, m in enumerate(MEASURES["deals"]) if m.name in ("deal_activities", "meetings")}
-_MEETINGS = frozenset({"meeting", "demo"})
-_DIMENSIONS = (*deals.DESCRIBING, *deals.CREDITING, "stage")
+_DEALS = {m.name: slot for slot, m in enumerate(MEASURES["deals"])}
+_ACTIVITY: Cells = ((_DEALS["deal_activities"], 1),)
+#: What an activity counts for, by its kind; any other is one.
+_ACTIVITIES: dict[str, Cells] = {
+    **dict.fromkeys(("meeting", "demo"), (*_ACTIVITY, (_DEALS["meetings"], 1))),
+    "signature": (*_ACTIVITY, (_DEALS["signatures"], 1)),
+}
+_DIMENSIONS = (*deals.DESCRIBING, *deals.CREDITING, "stage", "reason")
 _FAR = 1 << 62
 _PART = 768 * 1024  # bytes of facts that one record hands over: below Kafka's default limit for a record
 
@@ -307,10 +313,7 @@ class _Deals(_Logged):
         self.entities.put(event.subject, story)
         owner = event.data.owner
         names = (TOTAL,) if owner is UNSET or not owner else (TOTAL, self._segments.name("owner", owner))
-        cells = [(_ACTIVITIES["deal_activities"], 1)]
-        if event.data.kind in _MEETINGS:
-            cells.append((_ACTIVITIES["meetings"], 1))
-        self._panes.add(at // 60_000, names, tuple(cells))
+        self._panes.add(at // MINUTE_MS, names, _ACTIVITIES.get(event.data.kind, _ACTIVITY))
         return "applied"
 
     def state(self, key: str, story: EntityLog[Any]) -> DealState:
@@ -398,7 +401,7 @@ class _Engagement(Keeper):
 
     def shrink(self, state: engagement.Visitor, watermark: int) -> bool:
         """Beyond the horizon only where visits began is remembered, for distinct visitors in longer windows."""
-        if not (state.sessions or state.seen.hours) or not self._quiet(state, watermark):
+        if not (state.sessions or state.seen.hours or state.mails) or not self._quiet(state, watermark):
             return False
         self._visits.shrink(state)
         return True
@@ -408,6 +411,10 @@ class _Engagement(Keeper):
         for session in state.sessions:
             yield "source", session.source
             yield "campaign", session.campaign
+            yield "page", session.exit_page
+        for mail in state.mails.values():
+            yield "source", mail.channel
+            yield "campaign", mail.campaign
         for name in {*state.visits, *[name for past in state.past.values() for name in past]}:
             dimension, _, value = name.partition("=")
             yield dimension, value

@@ -62,7 +62,7 @@ class EntityPartition:
         self._standing = Standing(made_of(fold, business, 0))
         self._stale: list[tuple[bytes, str]] = []  # rows of panes of earlier generations, still to be removed: key, pane
         self._panes = Panes(MEASURES[fold], business)
-        self._segments = Segments(business.segment_limit)
+        self._segments = Segments(business.segment_limit, business.pairs if fold in LOGGED else ())
         self._keeper = KEEPERS[fold](business, self._panes, self._segments)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in TOPICS[fold]}
         self._said: dict[str, dict[str, int]] = {}  # what others were told of what is not whole

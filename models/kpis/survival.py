@@ -64,4 +64,9 @@ def curve(stays: Iterable[Stay]) -> list[tuple[int, float]]:
 def quantiles(stays: Iterable[Stay], shares: Sequence[float]) -> list[int | None]:
     """Return, for each share, the first age by which at least so many have left; None where the curve never falls so far."""
     points = curve(stays)
-    return [next((age for age, staying in points if staying <= 1 - q + _ROUNDING), None) for q in shares]
+    return [first(points, q) for q in shares]
+
+
+def first(points: Sequence[tuple[int, float]], share: float) -> int | None:
+    """Return the first age of a curve by which at least such a share has left; None where it never falls so far."""
+    return next((age for age, staying in points if staying <= 1 - share + _ROUNDING), None)

@@ -1,10 +1,9 @@
 """Which place has each owner or team by a KPI, who shares one, and who is shown to everybody?
 
 A place is 1 + the number of those who are *surely* better. Of sums and counts that is who has more: equal values share a place.
-Of rates, what few cases say is drawn to what all have in common (empirical Bayes: J. C. Kleinman, "Proportions with extraneous
-variance", Journal of the American Statistical Association 68 (341), 1973), and surely better is who is better over the whole of
-both intervals: five deals put nobody first or last. H. Goldstein, D. Spiegelhalter, "League tables and their limitations",
-Journal of the Royal Statistical Society A 159 (3), 1996, say why.
+Of rates, what few cases say is drawn to what all have in common (``models/kpis/odds.py``), and surely better is who is better
+over the whole of both intervals: five deals put nobody first or last. H. Goldstein, D. Spiegelhalter, "League tables and their
+limitations", Journal of the Royal Statistical Society A 159 (3), 1996, say why.
 
 What is public ends in the middle: there are no last places. Everybody may know their own.
 """
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from models.kpis.interval import Z95
+from models.kpis.odds import prior
 from models.kpis.reading import Reading
 
 #: What segments hold that is nobody: values beyond the limit of a dimension.
@@ -137,13 +137,9 @@ class _Known:
 
 
 def _draw(rates: list[_Known]) -> None:
-    """Draw rates to what they have in common: as many cases are lent to each as peers are alike beyond chance, at least one."""
-    total = sum(one.trials for one in rates)
-    common = sum(one.won for one in rates) / total
-    chance = common * (1 - common)
-    spread = sum(one.trials * (one.won / one.trials - common) ** 2 for one in rates) - (len(rates) - 1) * chance
-    room = total - sum(one.trials**2 for one in rates) / total
-    lent = float(total) if spread <= 0 or room <= 0 else min(float(total), max(1.0, chance * room / spread - 1))
+    """Draw rates to what they have in common, and give them the bounds of that."""
+    shared = prior((one.won, one.trials) for one in rates)
+    common, lent = float(shared.rate), float(shared.cases)
     for one in rates:
         cases = one.trials + lent
         one.drawn = (one.won + lent * common) / cases

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from stream.engine.backend import POSITION
+from stream.ledger.disk import synced
 from stream.ledger.lock import LedgerLock
 from stream.ledger.schema import APPLICATION, FORMAT, OFFSET_BITS, LedgerRefused
 
@@ -33,9 +34,9 @@ def backup(source: Path, target: Path) -> int:
             from_.backup(to, pages=-1)
             # A copy is one file: it must not want a log beside it.
             to.execute("PRAGMA journal_mode = DELETE")
-        _sync(part)
+        synced(part)
         part.rename(target)
-        _sync(target.parent)
+        synced(target.parent)
     finally:
         part.unlink(missing_ok=True)
     return target.stat().st_size
@@ -64,7 +65,7 @@ def restore(source: Path, target: Path) -> Path | None:
         for beside in _BESIDE:
             Path(f"{target}{beside}").unlink(missing_ok=True)
         part.rename(target)
-        _sync(target.parent)
+        synced(target.parent)
         return kept
     finally:
         lock.release()
@@ -157,11 +158,3 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{path.absolute()}?mode=rw", uri=True, isolation_level=None)
     connection.execute("PRAGMA query_only = ON")
     return connection
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -18,7 +18,8 @@ from stream.engine.chunks import MAX_RECORDS, Chunk, Ownership
 from stream.engine.driver import Driver
 from stream.engine.errors import TransactionFailed
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.ledger.store import Ledger, LedgerError, LedgerFull
+from stream.ledger.log_reader import LedgerError
+from stream.ledger.store import Ledger, LedgerFull
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@
 
     logs      one line per topic and partition: where it begins and ends
     records   topics that are kept by age: append-only, in the order of each log
-    latest    topics that keep the last record of each key, in the order of each log
+    latest    topics that keep the last record of each key: append-only, too; the ones before it go when all have read past them
     rows      the state of folds: the last value of each key
 
 ``place`` is the log's number in the upper bits and the offset in the lower :data:`OFFSET_BITS`: so the primary key alone finds
@@ -16,14 +16,19 @@ import sqlite3
 from pathlib import Path
 
 #: The format that this version writes. Change it with a step in :data:`STEPS`; an older Vigie then refuses the file.
-FORMAT = 1
+FORMAT = 2
 #: ``PRAGMA application_id``: says of a file that it is a Vigie's ("VIGI").
 APPLICATION = 0x56494749
 #: A log holds 2^40 records in its life: a thousand a second for 34 years.
 OFFSET_BITS = 40
 OFFSETS = (1 << OFFSET_BITS) - 1
 
-_FIRST = """
+_LATEST = """
+CREATE TABLE latest (place INTEGER PRIMARY KEY, log INTEGER NOT NULL, key BLOB NOT NULL, at INTEGER NOT NULL, value BLOB);
+CREATE INDEX latest_of_key ON latest (log, key);
+CREATE INDEX removed ON latest (at) WHERE value IS NULL;
+"""
+_FIRST = f"""
 CREATE TABLE logs (
     id INTEGER PRIMARY KEY,
     topic TEXT NOT NULL,
@@ -33,20 +38,20 @@ CREATE TABLE logs (
     UNIQUE (topic, partition)
 );
 CREATE TABLE records (place INTEGER PRIMARY KEY, at INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB);
-CREATE TABLE latest (
-    log INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    place INTEGER NOT NULL UNIQUE,
-    at INTEGER NOT NULL,
-    value BLOB,
-    UNIQUE (log, key)
-);
-CREATE INDEX removed ON latest (at) WHERE value IS NULL;
-CREATE TABLE rows (log INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, UNIQUE (log, key));
+{_LATEST}CREATE TABLE rows (log INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, UNIQUE (log, key));
 """
 
 #: What brings a file of format N to N + 1. Each runs in one transaction with the change of ``PRAGMA user_version``.
-STEPS: dict[int, str] = {}
+STEPS: dict[int, str] = {
+    # A key had one line in `latest`: who was slower than the next record of the same key missed the one before.
+    1: f"""
+ALTER TABLE latest RENAME TO before;
+DROP INDEX removed;
+{_LATEST}
+INSERT INTO latest SELECT place, log, key, at, value FROM before ORDER BY place;
+DROP TABLE before;
+""",
+}
 
 
 class LedgerRefused(Exception):

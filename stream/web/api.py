@@ -192,6 +192,7 @@ def _described(kpi: Kpi) -> dict[str, Any]:
         "stage": kpi.stage,
         "label": dict(kpi.label),
         "definition": kpi.definition,
+        "definitions": dict(kpi.definitions),
         "formula": kpi.formula.text,
         "unit": kpi.unit,
         "direction": kpi.direction,

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -18,6 +18,7 @@ from stream.web.api import to_json
 if TYPE_CHECKING:  # numpy and scipy take a second to import
     from models.customers.clientele import Clientele
     from models.customers.live import Rows
+    from models.customers.moves import Move
     from models.customers.register import Register
 
 STATES = "customer-states"
@@ -25,7 +26,11 @@ STATES = "customer-states"
 _FRESH, _FITTED, _TIMES = 1.0, 900.0, 20
 #: The most that one answer lists.
 _MOST, _PAGE = 500, 50
+_MOVING = ("since", "as_of", "left", "joined", "limit")
 _PARAMETERS = ("segment", "sort", "order", "limit", "offset", "format", "as_of")
+
+
+Answer = TypeVar("Answer")
 
 
 class Part(Protocol):
@@ -126,14 +131,27 @@ class CustomerDesk:
                 self._fitted_until = end + max(_FITTED, held) if found.fitted.bgnbd is not None else 0.0
             return found
 
+    async def moves(self, since: int | None, day: int | None) -> "tuple[int, int, list[Move]]":
+        """Return two days, and who is in another segment at the later one's end; raise :class:`Elsewhere`.
+
+        By default they are yesterday, the last whole day, and the day before.
+        """
+        later = self._today() - 1 if day is None else day
+        earlier = later - 1 if since is None else since
+        return earlier, later, await asyncio.shield(asyncio.ensure_future(self._moves(earlier, later)))
+
+    async def _moves(self, since: int, day: int) -> "list[Move]":
+        async with self._lock:
+            return await self._made(lambda register: register.moves(since, day))
+
     async def _then(self, day: int) -> "Clientele":
         async with self._lock:
             return await self._made(lambda register: register.then(day))
 
-    async def _made(self, ask: "Callable[[Register], Clientele]") -> "Clientele":
+    async def _made(self, ask: "Callable[[Register], Answer]") -> "Answer":
         register, news = self._taken()
 
-        def made() -> "Clientele":
+        def made() -> "Answer":
             register.put(news)
             return ask(register)
 
@@ -236,6 +254,34 @@ def router(desk: CustomerDesk) -> APIRouter:
 
         found = await whole(request)
         return found if isinstance(found, Response) else to_json(parameters(found.fitted, found.day, desk.currency))
+
+    @routes.get("/customer-moves", summary="Which customers have moved to another segment?")
+    async def customer_moves(request: Request) -> Response:
+        """Return who was in another segment at the end of the day ``since`` than of the day ``as_of``, the largest totals first.
+
+        By default it is yesterday against the day before. ``left`` and ``joined`` choose segments, ``limit`` how many are listed.
+        """
+        from models.customers.moves import told
+
+        asked = request.query_params
+        for name, value, accepted in (
+            *(("parameter", name, _MOVING) for name in asked),
+            *((name, asked[name], desk.segments) for name in ("left", "joined") if name in asked),
+        ):
+            if value not in accepted:
+                return to_json({"error": f"{name}: found {shown(value)} (accepted: {', '.join(accepted)})"}, 400)
+        try:
+            days = [date.fromisoformat(asked[name]).toordinal() if name in asked else None for name in ("since", "as_of")]
+            limit = int(asked.get("limit", _PAGE))
+        except ValueError:
+            return to_json({"error": "since, as_of, limit: accepted are days such as 2026-03-31, and a number"}, 400)
+        if not 0 <= limit <= _MOST:
+            return to_json({"error": f"limit: accepted is 0 to {_MOST}"}, 400)
+        try:
+            since, day, found = await desk.moves(*days)
+        except Elsewhere as elsewhere:
+            return to_json({"error": str(elsewhere)}, 503, {"retry-after": "2"})
+        return to_json(told(found, since, day, asked.get("left"), asked.get("joined"), limit))
 
     return routes
 

@@ -239,7 +239,7 @@ def _story(story: Story | None, entity: Entity, request: Request) -> dict[str, A
     if story is None or not _seen(reach, story.state):
         return None
     state = msgspec.to_builtins(story.state)
-    shown = {name: iso(value) if name in _TIMES and value is not None else value for name, value in state.items()}
+    shown: dict[str, Any] = {name: iso(value) if name in _TIMES and value is not None else value for name, value in state.items()}
     if shown.get("amount") is not None:
         shown["amount"] = shown["amount"] / UNIT
     shown.pop("sender", None)

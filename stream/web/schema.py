@@ -47,7 +47,16 @@ _HEALTH = _object(
 )  # fmt: skip
 _ACT = _object({"type": {"const": "act"}, "at": _TIME, "by": _TEXT, "act": _TEXT, "via": _TEXT})
 _SILENCE = _object({"id": _TEXT, "matchers": _list(_TEXT), "starts": _TIME, "ends": _TIME}, comment=_TEXT, by=_TEXT)
-_KPI = _object({"id": _TEXT, "label": {"type": "object"}, "definition": _TEXT, "formula": _TEXT, "unit": _TEXT})
+_KPI = _object(
+    {
+        "id": _TEXT,
+        "label": {"type": "object"},
+        "definition": _TEXT,
+        "definitions": {"type": "object"},
+        "formula": _TEXT,
+        "unit": _TEXT,
+    }
+)
 _CATALOGUE = _object(
     {"kpis": _list(_KPI), "windows": _list(_TEXT), "dimensions": _list(_TEXT), "currency": _TEXT, "timezone": _TEXT}
 )
@@ -245,6 +254,13 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("get", "/api/customers/{customer}"): {
         "responses": {"200": _said("A customer", _CUSTOMER), **_errors(_404="No such customer is known", _503=_AWAY)}
+    },
+    ("get", "/api/customer-moves"): {
+        "parameters": _query("since", "as_of", "left", "joined", "limit"),
+        "responses": {
+            "200": _said("Moves", _object({"since": _TEXT, "as_of": _TEXT, "total": _COUNT, "moves": _list({"type": "object"})})),
+            **_errors(_400="A parameter that is not known, or its value", _503=_AWAY),
+        },
     },
     ("get", "/api/customer-models"): {
         "parameters": _query("as_of"),

@@ -12,6 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from alert_rules.words.language import SOURCE
+from alert_rules.words.reader import LANGUAGES
 from models.events.refused import Reason
 from stream.ledger.store import Ledger
 from vigie import common, kpis, publish
@@ -213,7 +215,7 @@ HOSTILE = "[/] \x1b[2J\x9b31m\u202eann\n2026-01-01T00:00:00Z ERROR forged"
 
 def test_a_hostile_name_is_text_in_tables_and_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     reading = {"kpi": "sales", "window": "7d", "segment": {"source": HOSTILE}, "value": 1, "unit": "count", "why": HOSTILE}
-    kpis._print([reading])
+    kpis._print([reading], LANGUAGES[SOURCE])
     with pytest.raises(typer.Exit):
         common.refuse(f"source {HOSTILE}")
     out, err = capsys.readouterr()

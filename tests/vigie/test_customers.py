@@ -166,6 +166,10 @@ def test_a_table_may_be_packed() -> None:
     assert set(table(customers("export", "--transactions", "bought.csv.gz"))) == {"ann"}
 
 
+MOVED = {
+    "since": "2026-11-01", "as_of": "2026-11-27", "total": 1, "counts": [{"from": "champions", "to": None, "customers": 1}],
+    "moves": [{"customer": "ann", "from": "champions", "to": None, "monetary": 1234.5, "last": "2026-10-02"}],
+}  # fmt: skip
 LISTED = {
     "as_of": "2026-11-28", "currency": "EUR", "total": 1, "segments": {"champions": 1, "new": 0},
     "customers": [
@@ -182,6 +186,8 @@ def test_a_running_instance_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def call(method: str, path: str, **_: Any) -> Any:
         asked.append(path)
+        if path.startswith("/api/customer-moves?"):
+            return MOVED
         return LISTED if path.startswith("/api/customers?") else {"customer": "EU/7", "why": None}
 
     monkeypatch.setattr("vigie.remote.call", call)
@@ -192,6 +198,14 @@ def test_a_running_instance_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert orjson.loads(customers("list", "--json").stdout) == LISTED
     assert orjson.loads(customers("show", "EU/7").stdout)["customer"] == "EU/7"
+    moved = customers("moves", "--left", "champions", "--since", "2026-11-01")
+    assert moved.stdout.splitlines() == [
+        "1 moves from 2026-11-01 to 2026-11-27",
+        "  1  champions → no customer",
+        "ann  champions → no customer, 1,234.50 EUR, last 2026-10-02",
+    ]
+    assert customers("moves", "--since", "monday").exit_code == 2
+    assert asked.pop() == "/api/customer-moves?since=2026-11-01&left=champions&limit=20"
     assert asked == [
         "/api/customers?sort=clv&limit=1&offset=0&segment=champions",
         "/api/customers?sort=monetary&limit=20&offset=0",

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from agents.worker import entity_folds
 from models.calendar import DAY_MS
+from models.folds.evolve import made_of
+from models.measures import MEASURES
 from models.money import Rates
 from models.panes.windows import Window
 from stream.config.settings import Settings
@@ -24,9 +26,15 @@ from tests.models.test_partition import BUSINESS, MAKERS, T0, event
 from vigie.__main__ import app
 from vigie.instance import prepared
 from vigie.ledger import place
+from vigie.upgrade import _WHAT as WHAT
 from vigie.upgrade import check
 
 Records = list[tuple[str, int, bytes, bytes | None]]
+
+
+def test_there_are_words_for_all_that_numbers_depend_on() -> None:
+    names = {name for fold in MEASURES for name in made_of(fold, BUSINESS, 0)}
+    assert names - WHAT.keys() == {"business.keep_days"}, "which changes nothing that is kept"
 
 
 def write(brokers: str, records: Records) -> None:
@@ -67,7 +75,8 @@ def test_it_says_what_is_kept_derived_counted_from_now_and_lost() -> None:
         assert "stage_left may be whole only since then" in told and "meetings: new, counted from now on" in told
         dollars = replace(BUSINESS, currency="USD", rates=Rates("USD", {}))
         lost = {kept.fold: kept for kept in check(options, specs, dollars)}
-        assert lost["customers"].lost == ["invoiced_amount", "renewed_amount"] and "lost:" in "\n".join(lost["customers"].told())
+        money = ["first_amount", "invoiced_amount", "renewed_amount", "term_amount", "terms_due_amount", "terms_kept_amount"]
+        assert sorted(lost["customers"].lost) == money and "lost:" in "\n".join(lost["customers"].told())
         assert lost["deals"].changed == ["measures", "currency"]
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.special import betaln
-from scipy.stats import gamma
+from scipy.stats import beta, gamma
 
 from models.customers import bgnbd, outlook, spend
 from models.customers.bgnbd import BgNbd, Customers
-from models.customers.fit import Fit, fit
+from models.customers.fit import Fit, Sample, fit
 from models.customers.segments import Terms
 from models.customers.spend import GammaGamma
 from tests.models.customers import cdnow
@@ -57,8 +57,10 @@ def test_a_published_customer():
     assert bgnbd.expected(PAPER, of(2, 30.43, 38.86), 39)[0] == pytest.approx(1.226, abs=0.001)
 
 
-@pytest.mark.parametrize("model", [PAPER, BgNbd(2, 5, 1.0, 3), BgNbd(0.5, 9, 0.1, 0.2), BgNbd(1, 4, 0.4, 0.6), BgNbd(3, 2, 5, 1)])
-@pytest.mark.parametrize("x, last, age", [(0, 0, 20), (0, 0, 0), (1, 3, 30), (40, 19, 20), (60, 300, 301)])
+@pytest.mark.parametrize(
+    "model", [PAPER, BgNbd(2, 5, 1.0, 3), BgNbd(0.5, 9, 0.1, 0.2), BgNbd(1, 4, 0.4, 0.6), BgNbd(3, 2, 5, 1), BgNbd(2, 4, 12, 3)]
+)
+@pytest.mark.parametrize("x, last, age", [(0, 0, 20), (0, 0, 0), (1, 3, 30), (40, 19, 20), (12, 300, 301)])
 def test_expected_purchases_are_the_integral_over_who_it_may_be(model: BgNbd, x: float, last: float, age: float):
     """Given that it is there its rate is Gamma(r + x, α + T) and its chance to leave after a purchase Beta(a, b + x)."""
     weeks, a, b = 39.0, model.a, model.b + x
@@ -70,6 +72,15 @@ def test_expected_purchases_are_the_integral_over_who_it_may_be(model: BgNbd, x:
     whole, _ = quad(lambda leaving: bought(max(leaving, 1e-15)), 0, 1, weight="alg", wvar=(a - 1, b - 1), limit=200)
     found = bgnbd.expected(model, of(x, last, age), weeks)[0] / bgnbd.p_alive(model, of(x, last, age))[0]
     assert found == pytest.approx(whole / np.exp(betaln(a, b)), rel=1e-6)
+
+
+@pytest.mark.parametrize("x, last, age", [(1, 3, 30), (60, 300, 301)])
+def test_who_leaves_nearly_at_once_is_expected_to_buy_as_the_draws_say(x: float, last: float, age: float):
+    model, weeks = BgNbd(2, 4, 900, 50), 39.0
+    leaving = beta.ppf((np.arange(20_000) + 0.5) / 20_000, model.a, model.b + x)
+    drawn = -np.expm1(-(model.r + x) * np.log1p(leaving * weeks / (model.alpha + age))) / leaving
+    found = bgnbd.expected(model, of(x, last, age), weeks)[0] / bgnbd.p_alive(model, of(x, last, age))[0]
+    assert found == pytest.approx(drawn.mean(), rel=1e-4)
 
 
 def test_who_never_came_back_is_there_and_who_came_often_and_stopped_is_not():
@@ -155,3 +166,27 @@ def test_an_alternative_reading_of_one_purchase():
     rate_gone = quad(lambda v: gamma(r, scale=1 / alpha).pdf(v) * v * np.exp(-v * 4), 0, np.inf)[0] * 0.5
     said = bgnbd.log_likelihood(BgNbd(r, alpha, a, b), of(1, 4, 10))[0]
     assert said == pytest.approx(np.log(rate_alive + rate_gone), abs=1e-6)
+
+
+ODD = {
+    "all alike": ([5] * 40, [70] * 40, 70, [10.0] * 40),
+    "gone at once": ([3] * 40, [2] * 40, 900, [1.0 + i for i in range(40)]),
+    "one of 10^6 times the median": (
+        [i % 7 for i in range(40)], [i % 7 * 9 for i in range(40)], 400, [10.0, 1e7, *(10.0 + i for i in range(38))],
+    ),
+    "every day for years": ([1000 + i for i in range(40)], [1100] * 40, 1200, [10.0 + i for i in range(40)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_odd_customers_have_finite_values(case: str):
+    x, last, age, mean = (np.array(column) for column in ODD[case])
+    sample = Sample(x, last, np.full(40, age), np.where(x > 0, mean, 0))
+    found = fit(sample)
+    said = outlook.outlook(found, sample, np.zeros(40, bool), Terms())
+    assert found.bgnbd is not None and found.bgnbd.at_bound and said is not None
+    columns = [said.p_alive, said.expected, *(column for column in (said.spend, said.worth) if column is not None)]
+    assert all(np.all(np.isfinite(column)) and np.all(column >= 0) for column in columns)
+    assert np.all(said.p_alive <= 1) and (said.worth is not None or said.why)
+    one = outlook.ranges(found, sample.one(3), Terms())[0]
+    assert 0 <= one.p_alive.low <= one.p_alive.high <= 1 and one.purchases.high < 1e6

@@ -106,24 +106,25 @@ def test_an_older_file_is_brought_up_with_a_copy_kept(ledger: Ledger, monkeypatc
     options_of(ledger)
     ledger.append([Message("numbers", b"1", b"k", 0)]).result()
     ledger.close()
-    monkeypatch.setattr(schema, "FORMAT", 3)
-    monkeypatch.setattr(schema, "STEPS", {1: "CREATE TABLE one (x);", 2: "CREATE TABLE two (x); nonsense;"})
+    now = schema.FORMAT
+    monkeypatch.setattr(schema, "FORMAT", now + 2)
+    monkeypatch.setattr(schema, "STEPS", {now: "CREATE TABLE one (x);", now + 1: "CREATE TABLE two (x); nonsense;"})
     with pytest.raises(LedgerRefused, match="nonsense"):
         Ledger(ledger.path)
     with closing(sqlite3.connect(ledger.path)) as file:
         # The first step stands, the second left nothing.
-        assert file.execute("PRAGMA user_version").fetchone() == (2,)
+        assert file.execute("PRAGMA user_version").fetchone() == (now + 1,)
         assert {name for (name,) in file.execute("SELECT name FROM sqlite_schema")} >= {"one"}
         assert not file.execute("SELECT 1 FROM sqlite_schema WHERE name = 'two'").fetchone()
-    monkeypatch.setattr(schema, "STEPS", {2: "CREATE TABLE two (x);"})
+    monkeypatch.setattr(schema, "STEPS", {now + 1: "CREATE TABLE two (x);"})
     Ledger(ledger.path).close()
     with closing(sqlite3.connect(ledger.path)) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (3,)
+        assert file.execute("PRAGMA user_version").fetchone() == (now + 2,)
         assert file.execute("SELECT count(*) FROM records").fetchone() == (1,)
     copies = sorted(path.name for path in ledger.path.parent.glob("vigie.format-*.db"))
-    assert copies == ["vigie.format-1.db", "vigie.format-2.db"]
+    assert copies == [f"vigie.format-{now}.db", f"vigie.format-{now + 1}.db"]
     with closing(sqlite3.connect(ledger.path.parent / copies[0])) as file:
-        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+        assert file.execute("PRAGMA user_version").fetchone() == (now,)
         assert file.execute("SELECT count(*) FROM records").fetchone() == (1,)
     monkeypatch.undo()
     with pytest.raises(LedgerRefused, match="later Vigie"):

@@ -97,6 +97,25 @@ async def test_what_is_not_known_is_refused_with_what_is(query: str, said: str) 
     assert answer.status_code == 400 and said in answer.json()["error"]
 
 
+async def test_moves_between_segments_are_told(shop: list[KnowCustomers]) -> None:
+    since, until = (date.fromordinal(TODAY - back) for back in (90, 0))
+    every, quiet, yesterday, *wrong = await ask(
+        desk(lambda: shop),
+        f"/api/customer-moves?since={since}&as_of={until}&limit=500",
+        f"/api/customer-moves?since={since}&as_of={until}&left=champions&limit=5",
+        "/api/customer-moves",
+        "/api/customer-moves?left=nobody",
+        "/api/customer-moves?limit=501",
+        "/api/customer-moves?since=monday",
+        "/api/customer-moves?until=2026-01-01",
+    )
+    found = every.json()
+    assert found["total"] == sum(one["customers"] for one in found["counts"]) > 100
+    assert {move["from"] for move in quiet.json()["moves"]} == {"champions"} and len(quiet.json()["moves"]) == 5
+    assert yesterday.json()["as_of"] == date.fromordinal(TODAY - 1).isoformat()
+    assert {answer.status_code for answer in wrong} == {400}
+
+
 async def test_without_customers_there_are_none() -> None:
     listed, models = await ask(desk(lambda: folds([])), "/api/customers", "/api/customer-models")
     assert listed.json()["customers"] == [] and listed.json()["total"] == 0
@@ -104,7 +123,9 @@ async def test_without_customers_there_are_none() -> None:
 
 
 async def test_where_some_are_elsewhere_nothing_is_said() -> None:
-    for answer in await ask(desk(lambda: None), "/api/customers", "/api/customers/ann", "/api/customer-models"):
+    for answer in await ask(
+        desk(lambda: None), "/api/customers", "/api/customers/ann", "/api/customer-models", "/api/customer-moves"
+    ):
         assert answer.status_code == 503 and answer.headers["retry-after"] == "2"
 
 

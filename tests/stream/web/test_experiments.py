@@ -35,6 +35,7 @@ def serving(plans: list[Plan], whole: Callable[[], View] = lambda: company().vie
 async def test_declared_tests_as_they_stand() -> None:
     async with client(serving([Plan("scripts", ("A", "B"), SINCE)])) as web:
         answer = await web.get("/api/experiments")
+        assert (await web.get("/api/experiments")).json() == answer.json()
     (found,) = answer.json()
     assert answer.status_code == 200 and found["name"] == "scripts" and found["srm"] is False
     a, b = found["variants"]
