@@ -152,7 +152,7 @@ def scored(one: Series, split: str, who: Callable[[Quantiles, int, int], Quantil
         pinballs.append(np.mean([np.maximum(q * row, (q - 1) * row) for q, row in zip(SHARES, off, strict=True)]))
         errors.append(np.abs(off[1]).mean())
         within.append(((actual >= quantiles[0]) & (actual <= quantiles[2])).mean())
-    return Score(*(float(np.mean(values)) for values in (pinballs, errors, within)), seconds)
+    return Score(float(np.mean(pinballs)), float(np.mean(errors)), float(np.mean(within)), seconds)
 
 
 def rivals(split: str, cache: Path) -> dict[str, dict[str, Score]]:

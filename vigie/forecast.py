@@ -1,4 +1,4 @@
-"""``vigie forecast``: what is to come, of anybody's deals and series, asked in lines of JSON."""
+"""``vigie forecast``: what is to come, of anybody's deals and series (asked in lines of JSON), and of the period that it is."""
 
 import sys
 from collections.abc import Callable
@@ -7,9 +7,12 @@ from typing import Annotated, Any
 import orjson
 import typer
 
+from vigie import forecast_period
 from vigie.common import refuse
 
 app = typer.Typer(name="forecast", no_args_is_help=True, help="What is to come, with its uncertainty.")
+
+app.command("period")(forecast_period.period)
 
 Stdin = Annotated[bool, typer.Option("--stdin", help="Read questions from standard input, a JSON object a line.")]
 

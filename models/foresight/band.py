@@ -52,8 +52,8 @@ def rough(values: Reals, season: int, horizon: int) -> Reals:
     free = max(len(apart) - 1, 1)
     ninety = 1.2816 + 0.846 / free + 0.6 / free**2 + 0.35 / free**3  # within a hundredth of t's P90
     spread = np.sqrt((apart**2).sum() / free if len(apart) == 1 else ((apart - apart.mean()) ** 2).sum() / free)
-    steps: Reals = np.ceil(np.arange(1, horizon + 1) / season)
-    return ninety * spread * np.sqrt(steps)
+    half: Reals = ninety * spread * np.sqrt(np.ceil(np.arange(1, horizon + 1) / season))
+    return half
 
 
 def _grows(level: Reals, off: Reals) -> bool:

@@ -47,7 +47,7 @@ class Law(NamedTuple):
     def of(cls, values: Units, chances: Reals) -> Self:
         """Return the law of values that may be there more than once, in any order."""
         known, place = np.unique(values, return_inverse=True)
-        return cls(known, np.bincount(place, weights=chances, minlength=len(known)))
+        return cls(known, _tallied(place, chances))
 
 
 def coins(amounts: Units, chances: Reals) -> Iterator[Law]:
@@ -83,7 +83,7 @@ def convolved(laws: Sequence[Law]) -> Law | None:
 
 
 def _over_steps(laws: Sequence[Law], step: int) -> Law:
-    rows = [np.bincount(law.values // step, weights=law.chances) for law in laws]
+    rows = [_tallied(law.values // step, law.chances) for law in laws]
     heap = [(len(row), number) for number, row in enumerate(rows)]
     heapq.heapify(heap)
     while len(heap) > 1:  # the two shortest, so that long ones are met few times
@@ -93,6 +93,10 @@ def _over_steps(laws: Sequence[Law], step: int) -> Law:
     row = rows[heap[0][1]]
     there = np.flatnonzero(row)
     return Law(there * step, row[there])
+
+
+def _tallied(places: np.ndarray[Any, np.dtype[np.integer[Any]]], chances: Reals) -> Reals:
+    return np.bincount(places, weights=chances).astype(np.float64, copy=False)
 
 
 def _met(short: Reals, long: Reals) -> Reals:

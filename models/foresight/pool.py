@@ -6,6 +6,7 @@ was said at an earlier moment used nothing that came later, and its errors are t
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -56,13 +57,19 @@ def _families(values: Reals, season: int, horizon: int, moments: Kinds) -> Itera
     for inner, outer in ((values, _same), (np.log(values), np.exp)) if values.min() > 0 else ((values, _same),):
         for cycle in sorted({season, 1}):  # what has a season by the calendar need not have one
             bank = Smoothings(inner, cycle)
-            for family in bank.families:
-                yield lambda steps, bank=bank, family=family, outer=outer: outer(bank.ahead(family, steps, moments))
+            yield from (partial(_smoothed, bank, family, outer, moments) for family in bank.families)
             forms = autoregression.forms(len(inner), cycle)
             paths = [autoregression.ahead(inner, cycle, form, horizon, moments) for form in forms]
             if paths:
-                cube = np.stack(paths, 2)
-                yield lambda steps, cube=cube, outer=outer: outer(cube[:, steps - 1])
+                yield partial(_regressed, np.stack(paths, 2), outer)
+
+
+def _smoothed(bank: Smoothings, family: slice, outer: Callable[[Reals], Reals], moments: Kinds, steps: int) -> Reals:
+    return outer(bank.ahead(family, steps, moments))
+
+
+def _regressed(paths: Reals, outer: Callable[[Reals], Reals], steps: int) -> Reals:
+    return outer(paths[:, steps - 1])
 
 
 def _same(values: Reals) -> Reals:

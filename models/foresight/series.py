@@ -4,6 +4,7 @@ A history, the periods of its season, how far ahead. What cannot be said is not 
 season, gaps filled) is said as well. The same history gives the same answer.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -73,7 +74,7 @@ def answer(asked: Question) -> Forecast:
     return forecast(asked.history, season, asked.horizon)
 
 
-def forecast(history: list[float | None], season: int, horizon: int) -> Forecast:
+def forecast(history: Sequence[float | None], season: int, horizon: int) -> Forecast:
     """Return the quantiles of the next ``horizon`` periods; ``season`` 1: none."""
     why: list[str] = []
     known = [place for place, value in enumerate(history) if value is not None]

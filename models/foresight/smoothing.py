@@ -47,7 +47,8 @@ def grid(seasonal: bool) -> Grid:
             rows += [(level, 0, season, 0, drift, DRIFTING) for drift in _DRIFT]
             rows += [(level, level * trend, season, damped, 0, TRENDING) for trend in _TREND for damped in _DAMPED]
     columns = np.array(sorted(rows, key=lambda row: row[-1])).T
-    return Grid(*columns[:5], columns[5].astype(np.intp))
+    level, trend, season, damped, drift, kind = columns
+    return Grid(level, trend, season, damped, drift, kind.astype(np.intp))
 
 
 class Smoothings:
