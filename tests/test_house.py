@@ -65,6 +65,7 @@ TOPICS = {
     "alert-states": (False, "compact"),
     "outbox": (False, "delete"),
     "dead-letters": (False, "delete"),
+    "erasures": (False, "compact"),
     "vigie-fold-deals-changelog": (True, "compact"),
     "vigie-fold-leads-changelog": (True, "compact"),
     "vigie-fold-engagement-changelog": (True, "compact"),
@@ -97,6 +98,7 @@ COMMANDS = {
         "leaderboard",
         "sources",
         "topics",
+        "privacy",
         "dead-letters",
     ),
 }

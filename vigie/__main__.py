@@ -80,6 +80,7 @@ class Commands(LazyCommands):
         "models": Place("vigie.models:app", "The predictions: how good they are, and from what."),
         "sources": Place("vigie.sources:app", "Webhooks: who sends what, and what becomes of a request."),
         "topics": Place("vigie.topics:app", "Create and check the topics; alone: what is kept how long."),
+        "privacy": Place("vigie.privacy:app", "Personal data: what is kept, all that is held of somebody, and erasing them."),
         "dead-letters": Place("vigie.dead_letters:app", "See what could not be used, and send it again."),
     }
 

@@ -47,6 +47,7 @@ from stream.engine.options import FoldSpec, wall_clock
 from stream.engine.owned import Owned
 from stream.engine.topics import create, declared, partition_for
 from stream.engine.waiting import end
+from stream.ledger.erasing import LedgerPrivacy
 from stream.ledger.keeping import Housekeeper
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.store import Ledger
@@ -95,6 +96,7 @@ class Instance:
         """``predicting`` None is as the settings say."""
         self.settings = settings
         self.housekeeper: Housekeeper | None = None
+        self.privacy: LedgerPrivacy | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
@@ -335,6 +337,8 @@ async def kept_in(settings: Settings, ledger: Ledger, **more: Any) -> AsyncItera
         backend = OnLedger(ledger)
         instance = Instance(settings, f"{ledger.path}", backend=backend, **more)
         backend.create(instance.options, instance.engine.specs)
+        instance.privacy = LedgerPrivacy(ledger, instance.options)
+        await asyncio.to_thread(instance.privacy.finish)
         instance.housekeeper = Housekeeper(ledger, instance.options, lambda: instance.engine.driver)
         try:
             yield instance

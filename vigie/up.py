@@ -18,7 +18,7 @@ from stream.engine.waiting import end
 from stream.ingest.collect import Collector
 from stream.ingest.collect import router as collect_router
 from stream.ingest.door import Door, sources_of
-from stream.ingest.event_ids import seen_of
+from stream.ingest.event_ids import EventIds, seen_of
 from stream.ingest.intake import Intake
 from stream.ingest.webhooks import Entrance
 from stream.ingest.webhooks import router as webhooks_router
@@ -35,7 +35,7 @@ from stream.web.app import build_web
 from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
-from vigie import letters_api, model_commands
+from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_operations
 from vigie.book import Book
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
@@ -177,7 +177,11 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     # What a door could not use is read again with its settings of now.
     web.include_router(letters_api.router(operations, instance.options, again.read if again is not None else lambda: settings))
     web.include_router(model_commands.router(operations, instance.options))
-    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller)
+    seen = seen_of(settings)
+    stack.push_async_callback(seen.close)
+    now = again.read if again is not None else lambda: settings
+    web.include_router(privacy_api.router(operations, instance, now, seen))
+    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller, seen)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     stack.enter_context(announced(listening.port, local))
@@ -231,13 +235,13 @@ async def open_door(
     currencies: frozenset[str],
     stack: contextlib.AsyncExitStack,
     roller: roll_kpis.Roller,
+    seen: EventIds,
 ) -> None:
     """Let webhooks and trackers in, where the settings have any; raise ``SettingsError`` for sources that cannot be used."""
     sources, sites = sources_of(settings), settings.collect.sites
     if not sources and not sites:
         return
-    seen, intake = seen_of(settings), Intake(options)
-    stack.push_async_callback(seen.close)
+    intake = Intake(options)
     stack.push_async_callback(intake.close)
     if sources:
         metrics.show_sources(sources)

@@ -14,6 +14,7 @@ from stream.config.settings import Settings
 from stream.engine.app import build_app
 from stream.engine.options import wall_clock
 from stream.engine.waiting import end
+from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
@@ -123,7 +124,9 @@ async def web(settings: Settings) -> None:
         local = Local(new_token())
         operators = open_access(application, settings, metrics, local.token)
         open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
-        await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller)
+        seen = seen_of(settings)
+        stack.push_async_callback(seen.close)
+        await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller, seen)
         listening = await serve(application, settings.web.host, settings.web.port, before_stop=application.state.vigie.live.stop)
         stack.push_async_callback(listening.stop)
         stack.enter_context(announced(listening.port, local))

@@ -147,7 +147,8 @@ class EvaluateAlerts:
     def _find(self, record: Record) -> None:
         """Take a finding about a single deal, lead or sender; what is over ends with its reason."""
         if record.value is None:
-            return  # the one before has said why
+            self._taken_back(record)
+            return
         try:
             finding = EntityFinding.decode(record.value)
         except ValueError as error:
@@ -167,6 +168,16 @@ class EvaluateAlerts:
             self._dirty.add(key)
             ended = orphaned(state, max(finding.at, state.at), finding.over)
             self._say(rule, replace(ended, seen=finding))
+
+    def _taken_back(self, record: Record) -> None:
+        """End the alert of a finding that is no more, where what said why was let go: only the last of a key is kept."""
+        key = (record.key or b"").decode(errors="replace")
+        state = self._states.get(key)
+        rule = None if state is None else self.rules.get(state.rule)
+        if state is not None and rule is not None:
+            self._forget(key, rule.id)
+            self._dirty.add(key)
+            self._say(rule, orphaned(state, max(record.timestamp, state.at), "what it was about is no longer so"))
 
     def _evaluate(self, rule: Rule, seen: Observation) -> None:
         key = f"{rule.id}|{seen.segment_name}"

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from models.business import Business
 from models.calendar import HOUR_MS, MINUTE_MS, iso
-from models.entities.entity_log import EntityLog, Entry, LogFolder, TooLate
+from models.entities.entity_log import ERASED, EntityLog, Entry, LogFolder, TooLate
 from models.entities.store import Entities
 from models.events import deals as deal_events
 from models.events import leads as lead_events
@@ -238,13 +238,13 @@ class _Logged(Keeper):
         """Return the state of an entity."""
 
     def dead(self, state: EntityLog[Any], watermark: int) -> bool:
-        """An entity goes when all it counted for has left the panes; one that is open stays.
+        """An entity goes when all it counted for has left the panes; one that is open stays, unless its person was erased.
 
         So do those of which only activities are known: for as long, a repeat of one must be known as such.
         """
         if max(_latest(state), state.active) >= watermark - self._keep:
             return False
-        return state.void or not state.log or self.finished(self.histories.present(state))
+        return state.void or not state.log or state.sender == ERASED or self.finished(self.histories.present(state))
 
     def values(self, state: EntityLog[Any]) -> Iterator[tuple[str, Any]]:
         """Return all that its facts have said, and what was folded away."""
@@ -332,7 +332,7 @@ class _Deals(_Logged):
         return []
 
     def let_go(self, state: EntityLog[deals.Deal], at: int) -> None:
-        """A deal of unknown status is counted as such until it is forgotten."""
+        """A deal of unknown status is counted as such until it is forgotten, and an open one of somebody who was erased."""
         if state.log and not state.void:
             level = self.histories.present(state).level
             if level is not None:

@@ -28,6 +28,7 @@ from models.folds.keepers import KEEPERS
 from models.measures import LOGGED, MEASURES
 from models.panes.segments import Segments
 from models.panes.store import BEHIND, COUNTED, SINCE, Panes
+from models.privacy.refusals import MARK
 
 #: Topics of each entity fold, named without the installation's prefix.
 TOPICS: dict[str, tuple[str, ...]] = {
@@ -369,6 +370,8 @@ class EntityPartition:
         return True
 
     def _refuse(self, record: Record, refused: Refused) -> None:
+        if MARK in record.headers:
+            refused = Refused(Reason.ERASED, "of somebody who was erased: nothing of it is kept")
         letter = dead_letter(record, refused, record.timestamp)
         self._letters.append(Output("dead-letters", letter.id.encode(), letter.encode()))
         self._refused[record.topic, str(refused.reason)] += 1

@@ -151,12 +151,12 @@ class Driver:
         else:
             self.fail(error)
 
-    async def revoked(self) -> None:
-        """The group rebalances: a last checkpoint while the old generation still holds."""
+    async def revoked(self) -> bool:
+        """The group rebalances: a last checkpoint while the old generation still holds; return whether all is written."""
         token, self._kept_by = self._token, None
         self._restoring = None  # what is being restored would be restored under an ownership that is over
         if token is None:
-            return
+            return False
         began = time.monotonic()
         self._revoking = True
         try:
@@ -169,6 +169,7 @@ class Driver:
         if clean:
             self._kept_by = token
         log.info("revoked: checkpoint %s in %.3f s", "committed" if clean else "missed", time.monotonic() - began)
+        return clean
 
     def rebalanced(self, assigned: Iterable[Any], token: Ownership | None) -> None:
         """A new generation: which memory may stay, and what is to be restored.

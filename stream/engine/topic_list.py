@@ -50,4 +50,5 @@ TOPICS: tuple[Topic, ...] = (
     Topic("alert-states", partitioned=False, compact=True),
     Topic("outbox", partitioned=False, retention=30 * DAY),
     Topic("dead-letters", partitioned=False, retention=90 * DAY),
+    Topic("erasures", partitioned=False, compact=True),
 )

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from stream.engine.backend import Message, Partition
 from stream.engine.options import wall_clock
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 #: Next offset of each log that a job has written to.
 Ends: TypeAlias = dict[Partition, int]
+T = TypeVar("T")
 
 #: Jobs that share one transaction, and rows of one statement: each size is a statement that SQLite keeps compiled.
 _JOBS = 500
@@ -46,7 +47,8 @@ class _Job(NamedTuple):
     rows: Sequence[Message]
     entries: Sequence[Message]
     future: "Future[Ends]"
-    do: Callable[[sqlite3.Connection], object] | None = None
+    do: Callable[[sqlite3.Connection], Sequence[Message] | None] | None = None
+    alone: bool = False  # not in a transaction
 
 
 class Ledger(LogReader):
@@ -60,6 +62,8 @@ class Ledger(LogReader):
         super().__init__(path, clock)
         #: Whether records from outside are refused because the disk is nearly full (see ``keeping.py``).
         self.refusing = False
+        #: What a record is to be before it is written: see ``stream/ledger/erasing.py``.
+        self.screen: Callable[[Message], Message] | None = None
         if durable and (kind := remote(path)):
             raise LedgerRefused(
                 f"{path}: on {kind}; accepted: a disk of this machine (data_dir). A network may hold copies of it"
@@ -140,9 +144,22 @@ class Ledger(LogReader):
 
     def do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Have ``work`` done in a transaction of the writing thread; return what it returns, raise what it raises."""
-        found: list[Any] = []
+        return self.rewrite(lambda connection: (work(connection), ()))
+
+    def rewrite(self, work: Callable[[sqlite3.Connection], tuple[T, Sequence[Message]]], *, alone: bool = False) -> T:
+        """Have ``work`` done as :meth:`do` does, and the records that it returns written in the same transaction.
+
+        ``alone``: in no transaction, for what SQLite does in none; it returns no records then.
+        """
+        found: list[T] = []
+
+        def do(connection: sqlite3.Connection) -> Sequence[Message]:
+            result, entries = work(connection)
+            found.append(result)
+            return entries
+
         future: Future[Ends] = Future()
-        self._put(_Job((), (), future, lambda connection: found.append(work(connection))))
+        self._put(_Job((), (), future, do, alone))
         future.result()
         return found[0]
 
@@ -166,7 +183,26 @@ class Ledger(LogReader):
                     last = True
                     break
                 jobs.append(job)
-            self._transact(jobs)
+            waiting: list[_Job] = []
+            for job in jobs:
+                if not job.alone:
+                    waiting.append(job)
+                    continue
+                if waiting:
+                    self._transact(waiting)
+                    waiting = []
+                self._alone(job)
+            if waiting:
+                self._transact(waiting)
+
+    def _alone(self, job: _Job) -> None:
+        try:
+            if job.do is not None:
+                job.do(self._connection)
+        except Exception as error:  # who waits must hear of it, and this thread must go on
+            job.future.set_exception(error)
+        else:
+            job.future.set_result({})
 
     def _transact(self, jobs: list[_Job]) -> None:
         connection = self._connection
@@ -216,14 +252,13 @@ class Ledger(LogReader):
                 job.future.set_exception(failed)
 
     def _write(self, job: _Job, grown: dict[Partition, LogEntry]) -> Ends:
-        if job.do is not None:
-            job.do(self._connection)
-            return {}
+        entries = job.entries if job.do is None else job.do(self._connection) or ()
+        screen = self.screen
         now = self._clock()
         kept: list[Any] = []
         latest: list[Any] = []
         ends: Ends = {}
-        for entry in job.entries:
+        for entry in entries if screen is None else map(screen, entries):
             found = self._logs[entry.topic, entry.partition]
             offset = found.coming
             found.coming = offset + 1

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from models.calendar import iso
 from stream.config.settings import Settings
+from stream.engine.register import document as privacy_register
 from stream.engine.waiting import end
 from stream.logs import RequestIds
 from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownName
@@ -92,6 +93,13 @@ def build_web(
     app.include_router(api.router)
     _health(app)
     _stream(app)
+    register = privacy_register(settings.business.business())
+
+    @app.get("/privacy.json", summary="What personal data is kept, why, where and how long")
+    async def privacy() -> Response:
+        """Return the register of personal data: each field, and each place; nothing of anybody."""
+        return api.to_json(register)
+
     if scrape is not None:
         _metrics(app, scrape)
     return app

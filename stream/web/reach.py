@@ -24,6 +24,7 @@ ROUTES = frozenset(
         "/api/waiting",
         "/api/catalogue",
         "/api/openapi.json",
+        "/privacy.json",
     )
 )
 BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/")

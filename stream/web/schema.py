@@ -89,6 +89,20 @@ _WANTED = {
     "example": {"matchers": ["team=sales"], "duration": "2h", "comment": "fair"},
 }
 
+_REGISTER = _object({"fields": {"type": "object"}, "places": _list(_object({"where": _TEXT, "holds": _TEXT, "kept": _TEXT}))})
+_WHOM = {
+    **_object(
+        {"kind": {"enum": ["lead", "deal", "customer", "visitor", "owner", "email"]}, "id": {**_TEXT, "minLength": 1}}, why=_TEXT
+    ),
+    "additionalProperties": False,
+    "example": {"kind": "lead", "id": "contact-1"},
+}
+_CERTIFICATE = _object(
+    {"id": _TEXT, "kind": _TEXT, "hashes": _list(_TEXT), "outcome": _TEXT, "asked": _TIME, "by": _TEXT},
+    why=_TEXT, known_as={"type": "object"}, found={"type": "object"}, erased=_TIME, gone=_or_null(_TIME), left=_list(_TEXT),
+)  # fmt: skip
+_HELD = _object({"known_as": _list({"type": "object"}), "held": _list({"type": "object"})})
+
 _TAKEN = _object({"acknowledged": _COUNT, "refused": _list(_object({"line": _COUNT, "reason": _TEXT}))})
 _RETRY = {"retry-after": {"description": "Seconds after which to try again", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
 _AGAIN = (429, 503)
@@ -127,12 +141,15 @@ _ACTED = {
     "202": _said("The broker has the act", _ACT),
     **_errors(**_OPERATOR, _413="The body is too long", _503="The broker is away"),
 }
+_REFUSED = "Not here: it is kept on a Kafka, or the settings name this owner"
+_BUSY = "The disk is full, or the folds could not write down what they hold: nothing was done"
 _BEARER: Schema = {"security": [{"operator": []}]}
 
 #: Beside what FastAPI knows: parameters, bodies and answers, by method and path.
 OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/healthz"): {"responses": {"200": _said("It lives", _object({"status": {"const": "ok"}}))}},
     ("get", "/readyz"): {"responses": {"200": _said("Ready", _HEALTH), "503": _said("Not ready, and why", _HEALTH, retry=True)}},
+    ("get", "/privacy.json"): {"responses": {"200": _said("The register", _REGISTER)}},
     ("get", "/metrics"): {"responses": {"200": _said("Metrics", None, "text/plain", "application/openmetrics-text")}},
     ("get", "/api/stream"): {
         "parameters": _query("window"),
@@ -192,6 +209,23 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             "200": _said("What was taken in, and which lines are no events", _TAKEN),
             **_errors(**_OPERATOR, _413="Too many lines, or too large", _503="The broker is away, or the instance is starting"),
         },
+    },
+    ("post", "/api/privacy/erase"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema=_WHOM),
+        "responses": {
+            "200": _said("It is done, and gone", _CERTIFICATE),
+            **_errors(**_OPERATOR, **_UNREAD, _409=_REFUSED, _503=_BUSY),
+        },
+    },
+    ("post", "/api/privacy/export"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema=_WHOM),
+        "responses": {"200": _said("All that is held", _HELD), **_errors(**_OPERATOR, **_UNREAD, _409=_REFUSED, _503=_BUSY)},
+    },
+    ("get", "/api/privacy/erasures"): {
+        **_BEARER,
+        "responses": {"200": _said("The certificates", _list(_CERTIFICATE)), **_errors(**_OPERATOR, **_UNREAD, _409=_REFUSED)},
     },
     ("post", "/api/silences"): {
         **_BEARER,
