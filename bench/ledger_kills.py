@@ -142,7 +142,7 @@ class Machine:
 
     async def ask(self, path: str, body: bytes | None = None) -> Any:
         """Return what a route answers; raise ``httpx.HTTPError`` or ``OSError``."""
-        [file] = (self.folder / f"vigie-{os.getuid()}").glob(f"{self.port}.json") or [None]
+        file = next((self.folder / f"vigie-{os.getuid()}").glob(f"{self.port}.json"), None)
         if file is None:
             raise OSError("it has left no token yet")
         headers = {"Authorization": f"Bearer {json.loads(file.read_bytes())['token']}", "Content-Type": "application/x-ndjson"}

@@ -1,14 +1,11 @@
 """``vigie forecast``: what is to come, of anybody's deals and series (asked in lines of JSON), and of the period that it is."""
 
-import sys
-from collections.abc import Callable
 from typing import Annotated, Any
 
-import orjson
 import typer
 
 from vigie import forecast_period
-from vigie.common import refuse
+from vigie.json_lines import answer_lines
 
 app = typer.Typer(name="forecast", no_args_is_help=True, help="What is to come, with its uncertainty.")
 
@@ -28,12 +25,7 @@ def deals(stdin: Stdin = False) -> None:
     """
     from models.foresight import portfolio
 
-    def answered(document: Any) -> dict[str, Any]:
-        found = portfolio.answer(portfolio.read(document))._asdict()
-        why = found.pop("why")
-        return found | ({"why": why} if why else {})
-
-    _each_line("deals", stdin, answered)
+    answer_lines("forecast deals", stdin, "id", lambda asked: _told(portfolio.answer(portfolio.read(asked))))
 
 
 @app.command()
@@ -47,46 +39,9 @@ def series(stdin: Stdin = False) -> None:
     """
     from models.foresight import series as foresight
 
-    def answered(document: Any) -> dict[str, Any]:
-        found = foresight.answer(foresight.read(document))._asdict()
-        why = found.pop("why")
-        return found | ({"why": why} if why else {})
-
-    _each_line("series", stdin, answered)
+    answer_lines("forecast series", stdin, "id", lambda asked: _told(foresight.answer(foresight.read(asked))))
 
 
-def _each_line(command: str, stdin: bool, answered: Callable[[Any], dict[str, Any]]) -> None:
-    """Answer each line of standard input as it comes; leave with 1 where one could not be used."""
-    from models.foresight.asked import NotUsable
-
-    if not stdin:
-        refuse(f"forecast {command}: found no --stdin; accepted: vigie forecast {command} --stdin < questions.jsonl", 2)
-    wrong = 0
-    for number, line in enumerate(sys.stdin.buffer, 1):
-        if not line.strip():
-            continue
-        name: Any = None
-        try:
-            document = _parsed(line)
-            name = document.get("id") if isinstance(document, dict) else None
-            found = {"id": name, **answered(document)}
-        except NotUsable as error:
-            wrong += 1
-            found = {
-                "id": name, "error": f"line {number}: {error}", "line": number, "where": error.where, "found": error.found,
-                "accepted": error.accepted,
-            }  # fmt: skip
-        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
-        sys.stdout.buffer.flush()
-    if wrong:
-        raise typer.Exit(1)
-
-
-def _parsed(line: bytes) -> Any:
-    from models.foresight.asked import NotUsable
-
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        text = line[:60].decode(errors="replace").strip()
-        raise NotUsable("", text, f"one JSON object ({error})") from None
+def _told(answer: Any) -> dict[str, Any]:
+    """Return an answer's fields, without ``why`` where there is nothing to say."""
+    return {name: value for name, value in answer._asdict().items() if name != "why" or value}

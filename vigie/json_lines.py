@@ -36,7 +36,7 @@ def answer_lines(command: str, stdin: bool, names: str, answer: Callable[[dict[s
                 "accepted": error.accepted,
             }  # fmt: skip
         if found is not None:
-            out.write(orjson.dumps(name | dict(found)) + b"\n")
+            out.write(orjson.dumps(name | dict(found), option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
             out.flush()
     if wrong:
         raise typer.Exit(1)

@@ -108,7 +108,9 @@ def _print(found: Sequence[Mapping[str, Any]], told: Words, zone: ZoneInfo | Non
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for reading in found:
         of = f", {_segment(reading, told)}" if zone is not None and reading["segment"] else ""
-        groups.setdefault(f"{reading['kpi']}, {reading['window']}{of}" if split else reading["window"], []).append(reading)
+        groups.setdefault(
+            f"{reading['kpi']}, {told.window_name(reading['window'])}{of}" if split else told.window_name(reading["window"]), []
+        ).append(reading)
     for place, (heading, readings) in enumerate(groups.items()):
         lines = [_cells(reading, split, told, zone) for reading in readings]
         widths = [max(len(line[column]) for line in lines) for column in range(3)]

@@ -18,9 +18,10 @@ from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
-from stream.web import customers, experiments, leaderboard, predictions
+from stream.web import customers, entities, experiments, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
+from stream.web.entity_board import EntityBoard
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_operations
@@ -69,7 +70,19 @@ async def web(settings: Settings) -> None:
     alerts, probe = AlertBoard(), BrokerProbe(options)
     shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
     shown_customers = customers.CustomerBoard(settings.kafka.partitions)
-    specs = [roller.spec(), alerts.spec(), shown_customers.spec(), *([shown_predictions.spec()] if settings.models.live else [])]
+
+    def win(deal: str) -> float | None:
+        found = shown_predictions.answer("deal", deal) if settings.models.live else None
+        return None if found is None else float(found["win"])
+
+    shown_entities = EntityBoard(lambda: engine.status().get("state") == "running", win)
+    specs = [
+        roller.spec(),
+        alerts.spec(),
+        shown_entities.spec(),
+        shown_customers.spec(),
+        *([shown_predictions.spec()] if settings.models.live else []),
+    ]
     engine = build_app(options, specs)
     source = ViewSource(lambda: roller.view, catalogue)
     snapshots = Snapshots.of(settings)
@@ -99,6 +112,8 @@ async def web(settings: Settings) -> None:
     application.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
     application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
+
+    application.include_router(entities.router(shown_entities))
 
     async def read() -> None:
         await engine.start()

@@ -34,7 +34,7 @@ def titled(facts: AlertFacts, stamp: str, reader: Reader = ANYBODY, *, short: bo
         return prose.titled(facts, stamp, short=short)
     name = about(facts, reader, short=short)
     head = headline(facts, reader)
-    return f"[{stamp}] {name}{f': {head}' if head else ''}"
+    return f"[{stamp}] {name}{reader.words.COLON + head if head else ''}"
 
 
 def item(facts: AlertFacts, reader: Reader, *, over: bool, short: bool) -> tuple[str, str, str | None]:

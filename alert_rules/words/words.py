@@ -28,7 +28,8 @@ class Words:
         self._say = say = language.say
         self.number, self.human, self.moment, self.day_of = numbers.number, numbers.human, numbers.moment, numbers.day_of
         self.BEHIND, self.NOTHING, self.UNKNOWN, self.TOTAL = say("behind"), say("nothing"), say("unknown"), say("total")
-        self.RESOLVED, self.RULE_GONE = say("resolved"), say("rule_gone")
+        self.RESOLVED, self.RULE_GONE, self.COLON = say("resolved"), say("rule_gone"), say("colon")
+        self._before = self.COLON.rstrip()[:-1]  # what a language has between a word and a colon
 
     def sentence(self, english: str) -> str:
         """Return what was written in English before it came here, where the language's file knows it."""
@@ -50,8 +51,8 @@ class Words:
     def label(self, name: str, of: str = "") -> str:
         """Return what stands before a fact: ``Value``, ``Moved by owner``."""
         if name == "moved_by":
-            return self._say("moved_by", dimension=self.language.dimension(of))
-        return self._known(f"labels.{name}", name.replace("_", " ").capitalize())
+            return self._say("moved_by", dimension=self.language.dimension(of)) + self._before
+        return self._known(f"labels.{name}", name.replace("_", " ").capitalize()) + self._before
 
     def place(self, dimension: str, value: str) -> str:
         """Return what people call a segment: ``lost reason price``."""
@@ -285,7 +286,7 @@ class Words:
         """Return the first sentence: how many there are, and what is new."""
         stands = self._counted("stand", group.standing) if group.standing else self._say("all_ended")
         news = ", ".join(f"{count} {self.mark(mark)}" for mark, count in group.news)
-        return f"{stands}{self._known('colon', ': ')}{news}." if news and group.standing else f"{stands}."
+        return f"{stands}{self.COLON}{news}." if news and group.standing else f"{stands}."
 
     def rest(self, group: GroupFacts) -> str:
         """Return how many more there are, and which of them are news; nothing where all are told in full."""

@@ -6,51 +6,40 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from models.unusable import Unusable
+
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 
 _KINDS = {"float": "a number", "int": "a whole number", "array": "a list", "object": "an object", "str": "a text"}
-
-
-class NotUsable(ValueError):
-    """A question that cannot be answered: ``where`` in it (empty: all of it), what was ``found``, what is ``accepted``."""
-
-    def __init__(self, where: str, found: object, accepted: str) -> None:
-        super().__init__(f"{where}: found {_short(found)}; accepted: {accepted}".removeprefix(": "))
-        self.where, self.found, self.accepted = where, found, accepted
 
 
 def converted(document: Any, kind: type[Asked], accepted: str) -> Asked:
     """Return a JSON document as a question of this kind; a key near to one that is known is a slip, others are let be.
 
     Raises:
-        NotUsable: at the first thing that is wrong; ``accepted`` says what is instead of something that is no object.
+        Unusable: at the first thing that is wrong; ``accepted`` says what is instead of something that is no object.
     """
     if not isinstance(document, dict):
-        raise NotUsable("", document, accepted)
+        raise Unusable("", document, accepted)
     known = kind.__struct_fields__
     for name in document.keys() - set(known):
         if near := difflib.get_close_matches(name, known, 1, 0.7):
-            raise NotUsable(name, document[name], f"the keys {', '.join(known)} (did you mean {near[0]}?)")
+            raise Unusable(name, document[name], f"the keys {', '.join(known)} (did you mean {near[0]}?)")
     try:
         return msgspec.convert({name: value for name, value in document.items() if value is not None}, kind)
     except msgspec.ValidationError as error:
         raise _invalid(error, document) from None
 
 
-def _invalid(error: msgspec.ValidationError, document: Any) -> NotUsable:
+def _invalid(error: msgspec.ValidationError, document: Any) -> Unusable:
     """Return what is wrong in our words; the reader's are ``Expected `float`, got `str` - at `$.deals[0].p```."""
     text, _, path = str(error).partition(" - at `$")
     where = path.rstrip("`").lstrip(".")
     if text.startswith("Object missing"):
         missing = text.split("`")[1]
-        return NotUsable(f"{where}.{missing}".lstrip("."), None, "a value")
+        return Unusable(f"{where}.{missing}".lstrip("."), None, "a value")
     found = document
     for step in filter(None, re.split(r"[.\[\]]+", where)):
         found = found[int(step) if isinstance(found, list) else step]
     kinds = re.findall(r"`([^`]*)`", text.partition(", got")[0])
-    return NotUsable(where, found, " or ".join(_KINDS.get(kind, kind) for kind in "".join(kinds).split(" | ")))
-
-
-def _short(found: object) -> str:
-    text = "nothing" if found is None else msgspec.json.encode(found).decode()
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return Unusable(where, found, " or ".join(_KINDS.get(kind, kind) for kind in "".join(kinds).split(" | ")))

@@ -67,6 +67,9 @@ def test_why_there_is_no_value_is_told(code: str) -> None:
     known = languages()[code].tree["sentences"]
     reasons = {kpi.empty for kpi in load_catalogue().kpis.values() if kpi.empty}
     assert len(reasons) > 10 and reasons - set(known) == set()
+    dimensions = set(load_catalogue().dimensions)
+    assert dimensions <= set(languages()[code].tree["messages"]["dimensions"])
+    assert dimensions <= set(languages()[code].tree["page"]["dimensions"])
 
 
 @pytest.mark.parametrize("code", OTHERS)

@@ -163,7 +163,7 @@ def test_what_does_not_fit_is_refused() -> None:
     test = Experiment()
     test.outcome("A", True)
     test.outcome("B", False)
-    with pytest.raises(Unusable, match=r"'C'.*A or B: a test has two variants"):
+    with pytest.raises(Unusable, match=r'"C".*A or B: a test has two variants'):
         test.outcome("C", True)
     with pytest.raises(Unusable, match="no deal: this test is of outcomes"):
         test.deal("d", "A", 0, None, told=False)

@@ -33,9 +33,9 @@ def test_a_line_that_cannot_be_used_is_said_and_the_others_are_answered() -> Non
     wrong = {"id": "b", "deals": [{"p": 2, "amount": 1}]}
     found, code = forecast("deals", b"nope", wrong, {"id": "c"}, b"\xff\xfe", b"[" * 5_000)
     assert code == 1
-    assert found[0]["error"].startswith('line 1: found "nope"; accepted: one JSON object')
+    assert found[0]["error"].startswith('line 1: found "nope" (accepted: one JSON object')
     assert found[1] == {
-        "id": "b", "error": "line 2: deals[0].p: found 2.0; accepted: 0 to 1", "line": 2, "where": "deals[0].p", "found": 2.0,
+        "id": "b", "error": "line 2: deals[0].p: found 2.0 (accepted: 0 to 1)", "line": 2, "where": "deals[0].p", "found": "2.0",
         "accepted": "0 to 1",
     }  # fmt: skip
     assert found[2]["mean"] == 0
@@ -67,4 +67,4 @@ def test_series_are_answered_line_by_line() -> None:
     same = "all 24 values are the same: no other is known to be possible"
     assert found[0] == {"id": "s", "p10": [5.0, 5.0], "p50": [5.0, 5.0], "p90": [5.0, 5.0], "why": [same]}
     assert found[1]["p50"] == [None, None]
-    assert found[2]["error"] == "line 3: horizon: found -1; accepted: 1 to 400 periods"
+    assert found[2]["error"] == "line 3: horizon: found -1 (accepted: 1 to 400 periods)"

@@ -86,13 +86,13 @@ def test_the_same_as_in_fractions(seed: int) -> None:
 @pytest.mark.parametrize(
     ("question", "said"),
     [
-        ({}, "times: found None (accepted: a list of numbers of 0 or more)"),
+        ({}, "times: found nothing (accepted: a list of numbers of 0 or more)"),
         ({"times": [1, -2], "events": [1, 1]}, "times[1]: found -2 (accepted: numbers of 0 or more)"),
-        ({"times": [1, True], "events": [1, 1]}, "times[1]: found True (accepted: numbers of 0 or more)"),
+        ({"times": [1, True], "events": [1, 1]}, "times[1]: found true (accepted: numbers of 0 or more)"),
         ({"times": [1, 2], "events": [1]}, "events: found [1] (accepted: 2 of 1 (left) or 0 (still there), one for each time)"),
         ({"times": [1], "events": [2]}, "events: found [2] (accepted: 1 of 1 (left) or 0 (still there), one for each time)"),
         ({"times": [1], "events": [1], "entries": [2]}, "entries[0]: found 2 (accepted: at most the time, which is 1)"),
-        ({"times": [1], "events": [1], "entries": [1, 1]}, "entries: found [1, 1] (accepted: a list of 1 numbers of 0 or more)"),
+        ({"times": [1], "events": [1], "entries": [1, 1]}, "entries: found [1,1] (accepted: a list of 1 numbers of 0 or more)"),
     ],
 )
 def test_what_is_wrong_is_said(question: dict[str, Any], said: str) -> None:
@@ -115,8 +115,8 @@ def test_lines_in_lines_out_and_a_bad_one_stops_nothing() -> None:
     first, broken, other, wrong, last = (orjson.loads(line) for line in result.stdout.splitlines())
     assert first == {"id": "aml", "median": 31, "p25": 18, "p75": 48}
     assert last == {"id": None, "median": 23, "p25": 8, "p75": 33}
-    assert broken["error"].startswith("line 2: found { (accepted: one JSON object a line")
-    assert other["error"] == "line 4: found [1] (accepted: one JSON object a line)"
+    assert broken["error"].startswith('line 2: found "{" (accepted: one JSON object a line')
+    assert other["error"] == 'line 4: found "[1]" (accepted: one JSON object a line)'
     assert (wrong["id"], wrong["line"], wrong["where"], wrong["found"]) == (7, 5, "times", "3")
     assert RUN.invoke(app, ["kpis", "survival"]).exit_code == 2
     assert RUN.invoke(app, ["kpis", "survival", "--stdin"], input=orjson.dumps(AML)).exit_code == 0

@@ -1,7 +1,7 @@
 // The alerts: one line that says how it stands, under it the rules, under each its alerts, each with its explanation.
 
 import { address } from "./place.js";
-import { brief, catalogue, group, json, lang, make, moment, named, number, own, span, t, told as said, whole } from "./words.js";
+import { ago, catalogue, group, json, lang, make, moment, named, number, own, span, t, told as said, whole } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const RANK = { firing: 0, recovering: 1, pending: 2, resolved: 3 };
@@ -102,7 +102,7 @@ function ruleNode(group) {
 function alertNode(alert) {
   const severity = alert.severity ?? "warn", when = alert.since ?? alert.at, ack = alert.acknowledged;
   const line = summary(make("b", {}, `${named("severities", severity)} · ${ack ? t("care", ack.by) : named("states", alert.state)}`), make("span", {}, words(alert)));
-  if (when) line.append(make("time", { datetime: when, title: moment(when, "medium") }, t("since", brief(when))));
+  if (when) line.append(make("time", { datetime: when, title: moment(when, "medium") }, ago(when)));
   const node = fold(`alert ${alert.id}`, ["alert", severity === "critical" ? "critical" : "", ack || alert.state !== "firing" ? "settled" : ""], line, make("div", { class: "why" }));
   fill_in(node, alert);
   return node;
@@ -123,7 +123,7 @@ function fill_in(node, alert) {
   const moved = (v) => `${v < 0 ? "−" : "+"}${unit === "ratio" ? `${number(Math.abs(v) * 100, { maximumFractionDigits: 1 })} ${t("pts")}` : value(Math.abs(v))}`;
   const day = (iso) => new Date(iso).toLocaleDateString(lang, { dateStyle: "medium", timeZone: catalogue.timezone });
   const ack = alert.acknowledged;
-  if (ack) say(label.care, t("taken", ack.by, brief(ack.at)));
+  if (ack) say(label.care, t("taken", ack.by, ago(ack.at)));
   if (full) {
     if (full.value !== null && full.value !== undefined) say(label.value, value(full.value) + (full.sample ? ` (${t("n", number(full.sample))})` : ""));
     if (full.threshold !== null && full.threshold !== undefined && full.direction) say(label.limit, t(full.direction, value(full.threshold, full.threshold_unit)));

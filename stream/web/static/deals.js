@@ -84,7 +84,7 @@ export function story(root, kind) {
       head(own(called(one)), null, make("p", { class: "note" }, make("span", { class: `status ${one.status}` }, named("statuses", one.status)), one.name ? make("code", {}, own(one.id)) : null)),
       make("dl", { class: "facts" }, fact(t("amount"), kind === "deal" ? worth(one.amount) : null), fact(t("stage"), one.stage && make("span", {}, own(one.stage), one.stage_since ? `, ${ago(one.stage_since)}` : "")), fact(t("owner"), one.owner_name && own(one.owner_name)),
         dims.flatMap((name) => fact(named("dimensions", name), one[name] && own(one[name]))), fact(t("created"), one.created && `${moment(one.created, "medium")}, ${ago(one.created)}`), fact(t("close_date"), one.expected_close && day(`${one.expected_close.slice(0, 10)}T12:00:00Z`))),
-      expected, make("h3", {}, t("story")), make("ol", { class: "line" }, one.facts.toReversed().map(event)));
+      expected, make("h3", {}, t("story")), one.facts.length ? make("ol", { class: "line" }, one.facts.toReversed().map(event)) : note(t("story_away"), "calm"));
     if (one.status === "open") forecast(expected, kind); else expected.replaceChildren();
   });
   return every(loading);

@@ -7,6 +7,8 @@ import { catalogue, definition, label, make, moment, named, number, own, percent
 
 //: What a manager looks at first: as many of these as there are, at most eight, those with a value before the others.
 const FIRST = ["revenue", "sales", "win_rate", "open_pipeline", "weighted_pipeline_model", "leads", "lead_response_time", "lead_conversion", "average_deal_size", "time_to_close_won", "cac", "nps"];
+//: Before all of them, where there is a target in the window.
+const OBJECTIVE = ["quota_attainment", "quota_pace"];
 const NUMERALS = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"];
 
 function cards(kpis) {
@@ -15,12 +17,22 @@ function cards(kpis) {
 }
 
 export function now(root) {
-  const shown = cards(FIRST.map(known).filter(Boolean).slice(0, 8)), empty = make("div", { class: "empty", hidden: true }, make("h3", {}, t("empty_title")), make("p", {}, t("empty")));
+  const box = make("div", { class: "cards first" }), empty = make("div", { class: "empty", hidden: true }, make("h3", {}, t("empty_title")), make("p", {}, t("empty")));
   const alerts = make("section", { class: "alerts", "aria-labelledby": "alerts-title" }, make("h2", { id: "alerts-title" }, named("view", "alerts")), make("div", { id: "alert-list" }), make("p", { id: "alert-gone", class: "period" }));
-  root.append(make("h2", { class: "hidden" }, named("view", "now")), make("div", { class: "cards first" }, shown.nodes), empty, alerts);
+  root.append(make("h2", { class: "hidden" }, named("view", "now")), box, empty, alerts);
   alertsHere();
+  let shown = null, chosen = null;
+  const choose = (readings) => {
+    const there = OBJECTIVE.filter((id) => typeof readings.find((reading) => reading.kpi === id)?.value === "number"), ids = [...there, ...FIRST].filter(known).slice(0, 8);
+    if (ids.join() === chosen) return;
+    chosen = ids.join();
+    shown = cards(ids.map(known));
+    box.replaceChildren(...shown.nodes);
+  };
+  choose([]);
   return {
     receive(data) {
+      choose(data.readings);
       shown.receive(data);
       empty.hidden = data.readings.some((reading) => reading.value);
     },

@@ -61,7 +61,7 @@ export function sample(reading, kpi) {
   if (reading.since) return t("partial", moment(reading.since, "medium"));
   if (b === null || b === undefined) return "";
   if (kpi.unit === "ratio" && Number.isInteger(a) && Number.isInteger(b)) return t("of", a, b);
-  return Number.isInteger(b) ? t("n", b) : "";
+  return Number.isInteger(reading.sample) ? t("n", reading.sample) : "";
 }
 const beside = (reading, kpi) => Object.entries(reading.benchmarks ?? {}).map(([name, value]) => `${name} ${whole(value, kpi.unit)}`);
 function band(c, reading, missing) {
@@ -73,7 +73,7 @@ function band(c, reading, missing) {
   const [bar, dot] = c.range.children;
   bar.style.left = `${at(reading.low)}%`;
   bar.style.right = `${100 - at(reading.high)}%`;
-  dot.style.left = `${at(reading.value)}%`;
+  dot.style.left = `${Math.min(98, Math.max(2, at(reading.value)))}%`; // it does not stand out of its bar
   c.range.setAttribute("aria-label", t("between", whole(reading.low, c.kpi.unit), whole(reading.high, c.kpi.unit)));
   c.range.title = c.range.getAttribute("aria-label");
 }

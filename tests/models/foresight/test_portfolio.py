@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from models.foresight.asked import NotUsable
 from models.foresight.portfolio import Outlook, answer, read
+from models.unusable import Unusable
 
 
 def asked(**more: Any) -> Outlook:
@@ -79,38 +79,38 @@ def test_certain_and_impossible_deals_and_one_giant() -> None:
 @pytest.mark.parametrize(
     ("document", "where", "text"),
     [
-        ([1], "", "found [1]; accepted: a JSON object with deals"),
-        ({"deals": {}}, "deals", "deals: found {}; accepted: a list"),
-        ({"deals": [3]}, "deals[0]", "deals[0]: found 3; accepted: an object"),
-        ({"deals": [*TWO, {"p": 1.4, "amount": 1}]}, "deals[2].p", "deals[2].p: found 1.4; accepted: 0 to 1"),
-        ({"deals": [{"p": "high", "amount": 1}]}, "deals[0].p", 'deals[0].p: found "high"; accepted: a number'),
-        ({"deals": [{"p": None, "amount": 1}]}, "deals[0].p", "deals[0].p: found nothing; accepted: a number"),
-        ({"deals": [{"p": 0.4}]}, "deals[0].amount", "deals[0].amount: found nothing; accepted: a value"),
-        ({"deals": [{"p": 0.4, "amount": -1}]}, "deals[0].amount", "deals[0].amount: found -1.0; accepted: 0 or more"),
+        ([1], "", "found [1] (accepted: a JSON object with deals"),
+        ({"deals": {}}, "deals", "deals: found {} (accepted: a list"),
+        ({"deals": [3]}, "deals[0]", "deals[0]: found 3 (accepted: an object"),
+        ({"deals": [*TWO, {"p": 1.4, "amount": 1}]}, "deals[2].p", "deals[2].p: found 1.4 (accepted: 0 to 1"),
+        ({"deals": [{"p": "high", "amount": 1}]}, "deals[0].p", 'deals[0].p: found "high" (accepted: a number'),
+        ({"deals": [{"p": None, "amount": 1}]}, "deals[0].p", "deals[0].p: found nothing (accepted: a number"),
+        ({"deals": [{"p": 0.4}]}, "deals[0].amount", "deals[0].amount: found nothing (accepted: a value"),
+        ({"deals": [{"p": 0.4, "amount": -1}]}, "deals[0].amount", "deals[0].amount: found -1.0 (accepted: 0 or more"),
         ({"deals": [{"p": 0.4, "amount": 1e300}]}, "deals[0].amount", "below 4e16"),
-        ({"groups": [{"n": 2.5, "won": 1, "lost": 1, "amount": 1}]}, "groups[0].n", "groups[0].n: found 2.5; accepted: a whole"),
+        ({"groups": [{"n": 2.5, "won": 1, "lost": 1, "amount": 1}]}, "groups[0].n", "groups[0].n: found 2.5 (accepted: a whole"),
         (
             {"groups": [{"n": -2, "won": 1, "lost": 1, "amount": 1}]},
             "groups[0].n",
-            "groups[0].n: found -2; accepted: 0 to 1,000,000",
+            "groups[0].n: found -2 (accepted: 0 to 1,000,000",
         ),
-        ({"groups": [{"n": 2, "won": -1, "lost": 1, "amount": 1}]}, "groups[0].won", "groups[0].won: found -1.0; accepted: 0 or"),
+        ({"groups": [{"n": 2, "won": -1, "lost": 1, "amount": 1}]}, "groups[0].won", "groups[0].won: found -1.0 (accepted: 0 or"),
         (
             {"groups": [{"n": 2, "won": 1, "lost": -1, "amount": 1}]},
             "groups[0].lost",
-            "groups[0].lost: found -1.0; accepted: 0 or",
+            "groups[0].lost: found -1.0 (accepted: 0 or",
         ),
         ({"groups": [{"n": 2, "won": 1, "lost": 1, "amount": -1}]}, "groups[0].amount", "groups[0].amount: found -1.0"),
-        ({"seed": -1}, "seed", "seed: found -1; accepted: 0 to"),
-        ({"draws": 10**9}, "draws", "draws: found 1000000000; accepted: null or 0 (exact), 1 to 1,000,000"),
-        ({"won": True}, "won", "won: found true; accepted: a number"),
-        ({"won": 1e30}, "won", "won: found 1e30; accepted: an amount"),
-        ({"target": 1e30}, "target", "target: found 1e30; accepted: an amount"),
+        ({"seed": -1}, "seed", "seed: found -1 (accepted: 0 to"),
+        ({"draws": 10**9}, "draws", "draws: found 1000000000 (accepted: null or 0 (exact), 1 to 1,000,000"),
+        ({"won": True}, "won", "won: found true (accepted: a number"),
+        ({"won": 1e30}, "won", "won: found 1e30 (accepted: an amount"),
+        ({"target": 1e30}, "target", "target: found 1e30 (accepted: an amount"),
         ({"grups": []}, "grups", "did you mean groups?"),
     ],
 )
 def test_what_is_wrong_is_said(document: Any, where: str, text: str) -> None:
-    with pytest.raises(NotUsable) as refused:
+    with pytest.raises(Unusable) as refused:
         read(document)
     assert refused.value.where == where
     assert text in str(refused.value)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.foresight.asked import NotUsable
 from models.foresight.pool import pooled
 from models.foresight.series import Forecast, answer, forecast, read
 from models.foresight.smoothing import Smoothings
+from models.unusable import Unusable
 
 
 def seasonal(count: int, *, noise: float = 2.0, growth: float = 0.5, seed: int = 1) -> list[float | None]:
@@ -162,23 +162,23 @@ def test_the_period_knows_its_season() -> None:
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        ({"history": [1, "x"]}, 'history[1]: found "x"; accepted: a number or null'),
-        ({"history": [1, 1e20]}, "history[1]: found 1e20; accepted: a number between -1e15 and 1e15, or null"),
-        ({"history": 3}, "history: found 3; accepted: a list"),
-        ({"history": None}, "history: found nothing; accepted: a value"),
-        ({"history": [0] * 100_001}, 'history: found "100,001 values"; accepted: at most 100,000'),
-        ({"horizon": 0}, "horizon: found 0; accepted: 1 to 400"),
-        ({"horizon": 1.5}, "horizon: found 1.5; accepted: a whole number"),
-        ({"season": 0}, "season: found 0; accepted: 1 (none) to 400"),
-        ({"season": None, "period": None}, "season: found nothing; accepted: 1 (none) to 400 periods, or a period"),
+        ({"history": [1, "x"]}, 'history[1]: found "x" (accepted: a number or null'),
+        ({"history": [1, 1e20]}, "history[1]: found 1e20 (accepted: a number between -1e15 and 1e15, or null"),
+        ({"history": 3}, "history: found 3 (accepted: a list"),
+        ({"history": None}, "history: found nothing (accepted: a value"),
+        ({"history": [0] * 100_001}, 'history: found "100,001 values" (accepted: at most 100,000'),
+        ({"horizon": 0}, "horizon: found 0 (accepted: 1 to 400"),
+        ({"horizon": 1.5}, "horizon: found 1.5 (accepted: a whole number"),
+        ({"season": 0}, "season: found 0 (accepted: 1 (none) to 400"),
+        ({"season": None, "period": None}, "season: found nothing (accepted: 1 (none) to 400 periods, or a period"),
         (
             {"season": None, "period": "moon"},
-            'period: found "moon"; accepted: hour, day, week, month, quarter, year; or a season',
+            'period: found "moon" (accepted: hour, day, week, month, quarter, year; or a season',
         ),
         ({"histori": []}, "did you mean history?"),
     ],
 )
 def test_what_is_wrong_is_said(change: dict[str, Any], text: str) -> None:
-    with pytest.raises(NotUsable) as refused:
+    with pytest.raises(Unusable) as refused:
         read(GOOD | change)
     assert text in str(refused.value)

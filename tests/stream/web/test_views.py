@@ -3,12 +3,14 @@
 import contextlib
 import gzip
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alert_rules.words.language import languages
 from stream.web.page import _FILES, _read
 from tests.browser import Page, browser
 from tests.stream.demo import fresh
@@ -142,6 +144,13 @@ async def test_alerts_are_grouped_chosen_by_owner_and_silenced_by_rule():
         await page.until("document.activeElement?.id === 'token'")
         await page.run(f"document.activeElement.value = {TOKEN!r}; document.activeElement.form.requestSubmit()")
         await eventually(lambda: ship.acts == [("ada", "silence", "rule=lead-unanswered")])
+
+
+def test_every_word_that_the_page_asks_for_is_there():
+    static = "".join(_read(name).decode() for name in ["index.html", *_FILES] if name.endswith((".js", ".html")))
+    asked = set(re.findall(r'\bt\(\s*"([a-z_]+)"', static)) | set(re.findall(r'data-(?:text|label)="([a-z_]+)"', static))
+    groups = set(re.findall(r'\b(?:named|group)\("([a-z_]+)"', static))
+    assert len(asked) > 60 and (asked | groups) - set(languages()["en"].tree["page"]) == set()
 
 
 def test_the_page_is_small():
