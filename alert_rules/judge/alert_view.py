@@ -20,7 +20,7 @@ from models.panes.store import TOTAL
 _KEPT = 2_000
 
 
-class Told:
+class AlertWords:
     """Titles and summaries of alerts in the languages beside English: made once, as the page asks each second."""
 
     def __init__(self) -> None:
@@ -46,7 +46,7 @@ def shown(
     because: Mapping[str, Any] | None,
     link: PageLink,
     people: Owners,
-    told: "Told",
+    told: AlertWords,
 ) -> dict[str, Any]:
     """Return an alert as ``GET /api/alerts`` shows it. What its rule says is null where the rule is gone."""
     name, _, place = state.segment.partition("=")

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from alert_rules.judge.alert_view import Told, shown
+from alert_rules.judge.alert_view import AlertWords, shown
 from alert_rules.judge.condition import measured
 from alert_rules.judge.explanation import PageLink, explanation, no_link
 from alert_rules.judge.finding import TOPIC as FINDINGS
@@ -50,7 +50,7 @@ class EvaluateAlerts:
         readings are as far apart as its steps).
         """
         self._gap, self._heard = gap, 0
-        self._link, self._people, self._told = link, people, Told()
+        self._link, self._people, self._told = link, people, AlertWords()
         self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
         self._states: dict[str, AlertState] = {}
         self._standing: Counter[str] = Counter()  # alerts by rule

@@ -114,6 +114,9 @@ class Snapshots:
             async with asyncio.timeout(3.0):
                 answer = await ask()
         except _FAILURES as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():  # the client took the word to stop for a failure of its own
+                raise asyncio.CancelledError from error
             if self._since is None:
                 self._since = self._clock()
                 self._error = type(error).__name__ if not str(error) or "@" in str(error) else str(error)

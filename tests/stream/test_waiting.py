@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from redis.exceptions import RedisError
 
 from stream.engine.waiting import end, happens, settle
 from stream.readings.cache import Fallback, Snapshots
@@ -47,6 +49,26 @@ async def test_the_reader_of_snapshots_ends_whenever_it_is_cancelled(turns: int)
         await fallback.run(lambda: False, period=30.0)
 
     assert await cancelled_after(turns, run, lambda: answered.set_result(None))
+
+
+async def test_a_client_that_takes_the_word_to_stop_for_its_own_failure_is_heard_through(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    snapshots, asked = Snapshots("redis://127.0.0.1:1"), asyncio.Event()
+
+    async def ping() -> bool:
+        asked.set()
+        try:
+            return await asyncio.Future()
+        except asyncio.CancelledError:
+            raise RedisError("Timeout connecting to server") from None
+
+    monkeypatch.setattr(snapshots, "_client", SimpleNamespace(ping=ping))
+    task = asyncio.create_task(snapshots.ping())
+    await asked.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
 
 
 @pytest.mark.parametrize("turns", TURNS)

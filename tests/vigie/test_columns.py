@@ -35,7 +35,7 @@ async def test_alerts() -> None:
     summary = "Lead L7-000040 from web has waited 7 d 12 h of business time for a first contact (owner: eva.lindgren)"
     alert = ALERT | {"id": "35aa5d1da1cfb10ddc19", "summary": summary}
     result, _ = await ask("list", body=[alert, alert | {"summary": None}])
-    fits(result.stdout, "35aa5d1da1cfb10ddc19", "critical,", "firing,", "eva.lindgren)", "source=web")
+    fits(result.stdout, "35aa5d1da1cfb10ddc19", "critical,", "firing,", "eva.lindgren)", "win-rate-drop:")
     record = {
         "type": "decision",
         "at": "2026-03-01T10:00:00.123Z",

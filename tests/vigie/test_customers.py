@@ -30,7 +30,7 @@ def _nothing_around(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def customers(*arguments: object, **environment: str) -> Result:
-    named = {f"VIGIE_{name}": value for name, value in environment.items()}
+    named = {"COLUMNS": "200"} | {f"VIGIE_{name}": value for name, value in environment.items()}
     return CliRunner().invoke(app, ["customers", *map(str, arguments)], env=named)
 
 
