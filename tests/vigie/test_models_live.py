@@ -36,8 +36,7 @@ def test_warm_learns_what_the_evaluation_learns(history: Path, tmp_path: Path) -
     told = json.loads(result.stdout)
     assert told.keys() == {"deal"}, "there are no leads in it"
     assert "1 × not JSON" in result.stderr
-    categories, numbers = ([feature.name for feature in features] for features in (DEALS.categories, DEALS.numbers))
-    model = checked((tmp_path / "models" / "deal-model.json").read_bytes(), categories, numbers)
+    model = checked((tmp_path / "models" / "deal-model.json").read_bytes(), DEALS.known)
     judged = DealEvaluation(keep_features=True).run([fact._replace(at=fact.at + BEGIN) for fact in jittered(40)])
     assert model.hazard.lessons == judged.model.hazard.lessons == told["deal"]["lessons"] > 50
     assert judged.asked is not None
