@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from models.business import Business
 from models.kpis.catalogue import Catalogue
 from models.kpis.roll_kpis import Alarm, Name, RollKpis
-from models.kpis.targets import Targets
 from models.panes.view import View
+from models.targets import Targets
 from stream.engine.options import FoldSpec
 from stream.engine.owned import Owned
 
@@ -45,7 +45,7 @@ class Roller:
         self._paced = paced
         self._alarm = alarm
         self._wanted: frozenset[Name] = frozenset(wanted)
-        self._targets = targets or Targets()
+        self._targets = Targets() if targets is None else targets
         self._partitions = partitions
         self.owned: Owned[RollKpis] = Owned(NAME, lambda fold: fold.watch(self._wanted, self._targets))
         # Made at once, so that a rule about a KPI there is not stops the start, and not a rebalance.
@@ -68,7 +68,7 @@ class Roller:
 
     def watch(self, wanted: Iterable[Name], targets: Targets | None = None) -> None:
         """Replace the set of readings to publish, and the quotas (rules and targets were reloaded)."""
-        self._wanted, self._targets = frozenset(wanted), targets or Targets()
+        self._wanted, self._targets = frozenset(wanted), Targets() if targets is None else targets
         self.owned.brief()
 
     @property

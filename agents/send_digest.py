@@ -18,7 +18,7 @@ def send_digest(plan: Alerting, catalogue: Catalogue, clock: Callable[[], int] =
     digest = plan.digest
     if digest is None:
         return None
-    labels = {kpi: catalogue.get(kpi).label.get("en", kpi) for kpi in digest.kpis}
+    labels = {kpi: catalogue.get(kpi).label for kpi in digest.kpis}
     return FoldSpec(
         name=NAME,
         topics=("readings", "alerts"),

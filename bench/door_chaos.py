@@ -48,8 +48,10 @@ class Delivery:
 class Sender:
     """Delivers batches to the doors until each has been acknowledged."""
 
-    def __init__(self, doors: list[Door], seed: int) -> None:
+    def __init__(self, doors: list[Door], seed: int, *, within: float = 15.0, pause: float = 3.0) -> None:
+        """What was acknowledged comes again ``within`` so many seconds, if it does; what was not after ``pause`` at most."""
         self._doors = doors
+        self._within, self._pause = within, pause
         self._random = random.Random(seed)
         self._idle: list[list[Connection]] = [[] for _ in doors]
         self._later: list[Delivery] = []
@@ -108,12 +110,12 @@ class Sender:
         if said == "200":
             self.most_attempts = max(self.most_attempts, delivery.attempt)
             if not delivery.again and self._random.random() < AGAIN:
-                due = loop.time() + self._random.uniform(0.05, 15)
+                due = loop.time() + self._random.uniform(0.05, self._within)
                 self._push(due, delivery.notes, delivery.attempt + 1, True, next(self._numbers))
             return
         if said.startswith("4") and said != "429":
             raise RuntimeError(f"the door answered {said}: {connection.body!r} to {notes}")
-        wait = min(0.2 * 2**delivery.attempt, 3.0) * self._random.uniform(0.5, 1.5)
+        wait = min(0.2 * 2**delivery.attempt, self._pause) * self._random.uniform(0.5, 1.5)
         self._push(loop.time() + wait, delivery.notes, delivery.attempt + 1, delivery.again, delivery.number)
 
     def _push(self, due: float, notes: list[Note], attempt: int, again: bool, number: int) -> None:

@@ -18,9 +18,9 @@ from models.fold import Record
 from models.folds.partition import TOPICS as FOLDS
 from models.folds.partition import EntityPartition
 from models.simulator import Mischief, World
+from stream.engine.address import NoTopic, address
 from stream.engine.app import Engine
 from stream.engine.options import FoldSpec
-from stream.engine.publisher import NoTopic, address
 from stream.engine.topic_list import TOPICS as TOPICS
 
 PARTITIONS = 8

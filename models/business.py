@@ -23,8 +23,16 @@ class Business:
     dedup_horizon: int = 72 * HOUR_MS  # how long, by arrival, ids of additive events are remembered
     visit_horizon: int = 100 * DAY_MS  # how long a visitor's visits are remembered one by one; then only where they began
     acquisition_lag: int = 0  # spend works so long before the customer comes
+    fiscal_year_start: int = 1  # the month in which the year, and with it each quarter, begins
+    stalled_after: int = 30 * DAY_MS  # an open deal has stalled that has been in its stage for longer, in whole days
+    renewal_grace: int = 30 * DAY_MS  # so long after its end a term may still be renewed, in whole days
+    pairs: tuple[tuple[str, str], ...] = ()  # dimensions by which deals and leads are counted together, too
     segment_limit: int = 1000  # values a dimension may have per partition; further ones go to `other`
     stage_kinds: Mapping[str, str] = field(default_factory=dict)  # stage -> open | won | lost; a stage not named here is open
+    stage_orders: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # pipeline -> its stages in the order of the process
+    response_sla: int = HOUR_MS  # a lead is to be answered within so long
     keep_minutes: int = 2 * HOUR_MS
     keep_hours: int = 35 * DAY_MS
     keep_days: int = 800 * DAY_MS
@@ -35,5 +43,5 @@ class Business:
 
     @cached_property
     def calendar(self) -> Calendar:
-        """The panes of the business time zone."""
-        return calendar(self.timezone)
+        """The panes of the business time zone, and its fiscal year."""
+        return calendar(self.timezone, self.fiscal_year_start)

@@ -32,11 +32,12 @@ class Grain(StrEnum):
 class Calendar:
     """The business time zone's panes. All instants are integer milliseconds since the epoch (UTC)."""
 
-    __slots__ = ("_days", "_shifts", "_since", "_starts", "zone", "zone_name")
+    __slots__ = ("_days", "_shifts", "_since", "_starts", "first_month", "zone", "zone_name")
 
-    def __init__(self, zone_name: str) -> None:
-        """Raise ``ZoneInfoNotFoundError`` where the zone's name is not in the tz database."""
+    def __init__(self, zone_name: str, first_month: int = 1) -> None:
+        """``first_month`` begins the fiscal year (1: January). Raise ``ZoneInfoNotFoundError`` for a zone there is none of."""
         self.zone_name = zone_name
+        self.first_month = first_month
         self.zone = ZoneInfo(zone_name)
         #: From when on (ms) local hours begin so much (ms) before those of UTC; the first is from ever.
         self._since, self._shifts = _hour_shifts(self.zone)
@@ -139,9 +140,16 @@ def _hour_shifts(zone: ZoneInfo) -> tuple[list[int], list[int]]:
 
 
 @lru_cache(maxsize=32)
-def calendar(zone_name: str) -> Calendar:
-    """Return the one calendar of a zone (its caches are shared)."""
-    return Calendar(zone_name)
+def calendar(zone_name: str, first_month: int = 1) -> Calendar:
+    """Return the one calendar of a zone and fiscal year (its caches are shared)."""
+    return Calendar(zone_name, first_month)
+
+
+def month_on(day: int, months: int) -> int:
+    """Return the first day (its ordinal) of the month so many months after the one that holds the day."""
+    local = date.fromordinal(day)
+    number = local.year * 12 + local.month - 1 + months
+    return date(number // 12, number % 12 + 1, 1).toordinal()
 
 
 def iso(at: int) -> str:

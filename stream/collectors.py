@@ -52,8 +52,8 @@ MODEL_MEASURES = {
     "ece": "Calibration error of P(won)",
     "brier30": "Brier score of P(closes within 30 days)",
     "auc30": "AUC of P(closes within 30 days)",
-    "mae_days": "Mean absolute error of the expected days to close",
-    "bias_days": "Said minus actual days to close, mean",
+    "mae_days": "Mean absolute error of the expected time to close",
+    "bias_days": "Said minus actual time to close, mean",
     "coverage": "Share of closes within their 80 % interval",
 }
 
@@ -77,10 +77,10 @@ class Models(Collector):
         answering = GaugeMetricFamily("vigie_model_answering", "1: its answers are the ones given", labels=["model"])
         examples = CounterMetricFamily("vigie_model_examples", "Examples learnt, by kind", labels=["model", "kind"])
         refused = CounterMetricFamily("vigie_model_examples_refused", "Examples not learnt", labels=["model", "reason"])
-        measures = {
-            name: GaugeMetricFamily(f"vigie_model_{name}", f"{help}, over the last answers", labels=["model"])
-            for name, help in MODEL_MEASURES.items()
-        }
+        measures = {}
+        for name, help in MODEL_MEASURES.items():
+            based = name.replace("_days", "_seconds")  # Prometheus has base units only
+            measures[name] = GaugeMetricFamily(f"vigie_model_{based}", f"{help}, over the last answers", labels=["model"])
         for status in self._now:
             model = str(status["model"])
             lessons.add_metric([model], status["lessons"])
@@ -95,7 +95,7 @@ class Models(Collector):
                 for measure, family in measures.items():
                     value = status["measures"][speaker].get(measure)
                     if value is not None:
-                        family.add_metric([name], value)
+                        family.add_metric([name], value * _BASE["days"] if measure.endswith("_days") else value)
         yield from (lessons, labels, drifts, answering, examples, refused, *measures.values())
 
 

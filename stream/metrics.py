@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
 from stream.collectors import Counts, KpiCollector, Models, labelled
+from stream.engine.holdings import Behind
 from stream.readings.board import Board
 from stream.web.health import Health
 from stream.web.operators import FAILURES
@@ -353,6 +354,15 @@ class Metrics:
             Counts(lambda: GaugeMetricFamily("vigie_degraded", degraded, labels=()), lambda: {(): float(len(health().degraded))})
         )
         self._count(Counts(lambda: GaugeMetricFamily("vigie_redis_up", up, labels=()), redis))
+
+    def show_behind(self, behind: Callable[[], Mapping[str, Behind]]) -> None:
+        """Export ``vigie_lag_records{topic}`` and ``vigie_behind_seconds{topic}`` of what this instance folds."""
+        lag = "Records of the topic that are not folded yet, in the partitions of this instance"
+        seconds = "How long the oldest record that is not folded yet has waited at most; 0 where none waits"
+        families = (("vigie_lag_records", lag, "records"), ("vigie_behind_seconds", seconds, "seconds"))
+        for name, help, field in families:
+            counts = lambda field=field: {topic: float(getattr(found, field)) for topic, found in behind().items()}  # noqa: E731
+            self._count(Counts(partial(GaugeMetricFamily, name, help, labels=["topic"]), partial(labelled, counts)))
 
     def late(self, seconds: float) -> None:
         """Note by how much the event loop was late."""

@@ -16,8 +16,8 @@ import orjson
 from models.calendar import HOUR_MS, iso
 from models.simulator.world import World
 from stream.config.settings import Settings
+from stream.engine.address import address
 from stream.engine.in_memory import InMemoryEngine
-from stream.engine.publisher import address
 from vigie.instance import Instance
 from vigie.stops import event_time
 
@@ -58,7 +58,7 @@ def lead(kind: str, subject: str, minute: int, /, **data: Any) -> bytes:
 
 def history() -> list[bytes]:
     """Return the events: a few days of a small company, one deal with more facts than are kept, one merged, one deleted."""
-    events = [orjson.dumps(event) for event in World(seed=5, start=START, days=6, scale=0.03).events()]
+    events = [orjson.dumps(event) for event in World(seed=5, start=START, days=6, scale=0.03, details=False).events()]
     events.append(deal("created", "long", 0, amount="1000", owner="ann", source="web"))
     for i in range(1, 100):
         events.append(deal("stage_changed", "long", i * 50, stage=f"stage {i % 4}", amount=str(1000 + i), owner=f"rep {i % 3}"))
@@ -121,8 +121,66 @@ def edits() -> list[bytes]:
     return events
 
 
+def catalogue() -> list[bytes]:
+    """Return what feeds the KPIs of the whole catalogue: terms, close dates, costs, forms, e-mails one by one, metrics."""
+    events = edits()
+    for name, promised, later in (
+        ("kept", "2026-05-29", None),
+        ("slips", "2026-05-22", "2026-06-30"),
+        ("pushed", "2026-06-01", "2026-07-01"),
+    ):
+        told = {"amount": "900", "cost": "300", "list_amount": "1000", "sale": "upsell", "product": "a", "stage": "new"}
+        events.append(deal("created", name, 30, **told, expected_close_date=promised, owner="ann", team="north"))
+        if later:
+            events.append(deal("updated", name, 3000, expected_close_date=later))
+        events += [deal("stage_changed", name, 40, stage="demo"), deal("stage_changed", name, 3100, stage="new")]
+    events += [
+        deal("won", "kept", 6000),
+        deal("lost", "slips", 6100, reason="price"),
+        deal("activity", "kept", 6001, kind="signature"),
+    ]
+    events += [
+        lead(
+            "created", "bant", 100, source="web", score=70, bant={"budget": True, "authority": True, "need": True, "timing": True}
+        ),
+        lead("contact_attempted", "bant", 120),
+        lead("contacted", "bant", 200, preparation_seconds=90),
+        lead("converted", "bant", 300, deal_id="kept"),
+        lead("created", "refused", 100),
+        lead("disqualified", "refused", 400, reason="budget"),
+    ]
+    for account, ends in (("stays", "2026-05-23"), ("leaves", "2026-05-24")):
+        told = {"amount": "120", "currency": "EUR", "product": "a", "term_end": ends}
+        events.append(one("customer.invoiced", account, 50, told))
+        events.append(one("customer.recommended", account, 60, {}))
+        events.append(one("customer.complained", account, 70, {"response_seconds": 30}))
+    events.append(one("customer.renewed", "stays", 5000, {"amount": "130", "currency": "EUR", "term_end": "2027-05-23"}))
+    events.append(one("customer.churned", "leaves", 6000, {}))
+    events += [customer("surveyed", 80, kind="csat", score=5), customer("surveyed", 81, kind="nps", score=3)]
+    events.append(one("email.bounced", "l2", 22, {"campaign": "c", "message_id": "m2"}))
+    events += [deal("created", "more", 30, amount="50", sale="cross_sell", lead_created_at=iso(BEGIN)), deal("won", "more", 900)]
+    page = {"page": "/pricing", "source": "web", "campaign": "c"}
+    events += [
+        one("web.page_viewed", "v1", 10, page),
+        one("web.form_started", "v1", 11, {**page, "form": "demo"}),
+        one("web.form_abandoned", "v1", 12, {**page, "form": "demo"}),
+        one("web.page_viewed", "v2", 10, {"page": "/"}),
+    ]
+    mail = {"campaign": "c", "message_id": "m1"}
+    events += [one("email.sent", "l1", 20, mail), one("email.opened", "l1", 30, mail), one("email.clicked", "l1", 31, mail)]
+    events.append(one("email.opened", "l1", 21, {**mail, "machine": True}))
+    events += [
+        one("rep.hired", "ann", 5, {"owner": "ann", "steps": 4}),
+        one("rep.onboarded", "ann", 90, {"owner": "ann", "step": "crm"}),
+        one("rep.trained", "ann", 91, {"owner": "ann", "hours": 1.5}),
+        one("metric.recorded", "plant", 15, {"name": "energy", "value": 12.5, "unit": "kWh", "dimensions": {"owner": "ann"}}),
+        one("metric.recorded", "plant", 900, {"name": "energy", "value": 11.25, "unit": "kWh"}),
+    ]
+    return events
+
+
 #: What each file was written of.
-HISTORIES = {"1": history, "1-edits": edits}
+HISTORIES = {"1": history, "1-edits": edits, "2": catalogue}
 
 
 def instance_of(clock: Clock) -> Instance:

@@ -19,6 +19,7 @@ CALLED_BY = {
     "aiokafka": ["size_in_bytes"],
     "pydantic": ["field_title_should_be_set"],
     "PyYAML": ["ignore_aliases"],
+    "Typer": ["list_commands"],
     "uvicorn": ["capture_signals"],
     "the tests' clock": ["next_wake"],
     "nobody yet": ["mention"],  # the owners' Slack ids
@@ -28,6 +29,7 @@ DECORATED = [
     "@*.callback",
     "@*.get",
     "@*.post",
+    "@*.put",
     "@*.delete",
     "@*.options",
     "@*.api_route",

@@ -13,7 +13,7 @@ import pytest
 
 from stream.config.settings import load
 from stream.engine.topics import declared
-from vigie.__main__ import app
+from vigie.__main__ import Commands
 from vigie.instance import Instance
 from vigie.schemas import drift
 
@@ -26,6 +26,7 @@ AGENTS = {
     "fold-engagement": (("engagement",), "state", True),
     "fold-customers": (("customers",), "state", True),
     "fold-spend": (("spend",), "state", True),
+    "know-customers": (("customers",), "customers", True),
     "pick-highlights": (("deal-states", "lead-states"), "highlights", True),
     "predict-deals": (("deals", "deal-merges", "model-snapshots"), "predictions", True),
     "predict-leads": (("leads", "lead-merges", "model-snapshots"), "predictions", True),
@@ -49,6 +50,7 @@ TOPICS = {
     "lead-merges": (True, "delete"),
     "deal-states": (True, "compact"),
     "lead-states": (True, "compact"),
+    "customer-states": (True, "compact"),
     "examples": (False, "delete"),
     "model-snapshots": (True, "compact"),
     "predictions": (True, "compact"),
@@ -63,11 +65,13 @@ TOPICS = {
     "alert-states": (False, "compact"),
     "outbox": (False, "delete"),
     "dead-letters": (False, "delete"),
+    "erasures": (False, "compact"),
     "vigie-fold-deals-changelog": (True, "compact"),
     "vigie-fold-leads-changelog": (True, "compact"),
     "vigie-fold-engagement-changelog": (True, "compact"),
     "vigie-fold-customers-changelog": (True, "compact"),
     "vigie-fold-spend-changelog": (True, "compact"),
+    "vigie-know-customers-changelog": (True, "compact"),
     "vigie-pick-highlights-changelog": (True, "compact"),
     "vigie-predict-deals-changelog": (True, "compact"),
     "vigie-predict-leads-changelog": (True, "compact"),
@@ -81,7 +85,22 @@ TOPICS = {
 }
 COMMANDS = {
     *("up", "upgrade", "worker", "web", "publish", "backfill", "replay", "simulate", "doctor", "backup", "restore", "check"),
-    *("kpis", "rules", "alerts", "routes", "models", "sources", "topics", "dead-letters"),
+    *("compact", "move"),
+    *(
+        "kpis",
+        "rules",
+        "alerts",
+        "routes",
+        "models",
+        "customers",
+        "forecast",
+        "experiments",
+        "leaderboard",
+        "sources",
+        "topics",
+        "privacy",
+        "dead-letters",
+    ),
 }
 PACKAGES = ("models", "alert_rules", "stream", "agents", "vigie")
 
@@ -134,8 +153,7 @@ def test_a_summary_in_the_morning_is_an_agent_where_it_is_asked_for() -> None:
 
 
 def test_the_commands_are_these() -> None:
-    groups = {group.name for group in app.registered_groups}
-    assert groups | {command.name for command in app.registered_commands} == COMMANDS
+    assert set(Commands.places) == COMMANDS
 
 
 def test_no_dependency_owns_our_package_names() -> None:

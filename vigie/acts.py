@@ -9,10 +9,11 @@ from typing import Any
 from confluent_kafka import KafkaException
 from fastapi import FastAPI
 
-from agents.notifiers import receivers_of
+from agents.notifiers import readers_of, receivers_of
 from agents.notifiers.slack import SlackSettings
 from alert_rules.tell.signed_links import LinkKey, Links, SignedLink
 from alert_rules.tell.stages.silence import Silence
+from alert_rules.words.reader import Reader
 from models.calendar import DAY_MS, iso
 from stream.config.settings import Settings
 from stream.engine.options import EngineOptions
@@ -57,7 +58,17 @@ def open_operations(
     operations = Operations(operators, acts.put, standing=standing, silences=silences, history=history.last)
     slacks = [one for one in receivers_of(settings) if isinstance(one, SlackSettings)]
     secrets = [one.signing_secret.get_secret_value().encode() for one in slacks if one.signing_secret is not None]
-    acting = Acting(links_of(settings), acts.put, slack=secrets, first=acts.first, used=used, stands=stands, title=title)
+    readers = readers_of(settings)
+    acting = Acting(
+        links_of(settings),
+        acts.put,
+        slack=secrets,
+        first=acts.first,
+        used=used,
+        stands=stands,
+        title=title,
+        language=lambda receiver: readers.get(receiver, Reader(settings.business.language)).words.language,
+    )
     web.include_router(operations.router())
     web.include_router(acting.router())
     return operations

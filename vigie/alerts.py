@@ -2,6 +2,7 @@
 
 import sys
 import urllib.parse
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ import typer
 from rich.console import Console
 
 from alert_rules.words.inert import visible
+from alert_rules.words.language import SOURCE, Language, languages
 from vigie import remote
-from vigie.common import local_time, plain, refuse, wrapped
+from vigie.common import local_time, plain, refuse, settings_of, wrapped
 from vigie.remote import TokenFile, Url
 
 app = typer.Typer(help="The alerts of a running instance: see, acknowledge, silence.", no_args_is_help=True)
@@ -43,23 +45,28 @@ def _quoted(text: str) -> str:
 @app.command("list")
 def list_command(json: Json = False, url: Url = None, config: Config = None) -> None:
     """List the alerts that stand."""
-    found = call("GET", "/api/alerts", url=url, config=config)
+    language = languages()[SOURCE if url is not None else settings_of(config).business.language]
+    query = "" if language.code == SOURCE else f"?language={language.code}"
+    found = call("GET", f"/api/alerts{query}", url=url, config=config)
     if json:
         _print(found)
         return
+    say = partial(language.say, of="tables")
     if not found:
-        print("no alert")
+        print(say("no_alert"))
     for alert in found:
         ack, held = (alert.get("acknowledged") or {}).get("by"), [one["stage"] for one in alert.get("held") or []]
-        words = [str(alert.get("severity")), str(alert.get("state")), f"since {local_time(str(alert.get('since')))}"]
-        words += [f"in {ack}'s hands"] * bool(ack) + [f"held by {', '.join(held)}"] * bool(held)
+        grade = language.find(f"grades.{alert.get('severity')}") or alert.get("severity")
+        state = language.find(f"states.{alert.get('state')}", "tables") or alert.get("state")
+        words = [str(grade), str(state), say("since", at=local_time(str(alert.get("since"))))]
+        words += [say("in_hands", who=ack)] * bool(ack) + [say("held", stages=", ".join(held))] * bool(held)
         print(wrapped(plain(f"{alert.get('id')}  {', '.join(words)}")))
-        print(wrapped(plain(f"    {alert.get('summary') or _named(alert)}")))
+        print(wrapped(plain(f"    {alert.get('summary') or _named(alert, language)}")))
 
 
-def _named(alert: dict[str, Any]) -> str:
+def _named(alert: dict[str, Any], language: Language) -> str:
     """Return what an alert without words is about."""
-    place = ", ".join(f"{name}={value}" for name, value in (alert.get("segment") or {}).items())
+    place = ", ".join(f"{language.dimension(name)} {value}" for name, value in (alert.get("segment") or {}).items())
     return f"{alert.get('title') or alert.get('rule')}{f': {place}' if place else ''}"
 
 

@@ -37,8 +37,8 @@ from models.kpis.reading import Reading
 from models.panes.boundaries import ACCEPTED, boundaries
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings
+from stream.engine.address import NoTopic, address
 from stream.engine.in_memory import InMemoryEngine
-from stream.engine.publisher import NoTopic, address
 from stream.sources.files import FORMATS, SourceFileError
 from vigie.common import Config, console, refuse, settings_of, wrapped
 from vigie.instance import Instance
@@ -66,7 +66,7 @@ class Backtest:
             delivering=False,
             predicting=False,  # models that begin with nothing would be judged, not the rules
             paced=True,
-            rules=lambda found: _chosen(found, rules, by, load_catalogue(settings.kpi_files)),
+            rules=lambda found: _chosen(found, rules, by, load_catalogue(settings.kpi_files, settings.business.pairs)),
         )
         self.rules = self.instance.rules
         self.transitions: list[bytes] = []

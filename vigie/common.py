@@ -24,7 +24,6 @@ from models.kpis.catalogue import CatalogueError
 from stream.config.settings import Settings, SettingsError
 from stream.engine.errors import EngineError
 from stream.logs import JsonLines
-from stream.web.server import CannotListen
 from vigie.rule_files import RulesError
 from vigie.settings import load
 
@@ -134,7 +133,7 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
         code = asyncio.run(_until_signalled(main))
     except typer.Exit:  # it has been said already; a RuntimeError by descent
         raise
-    except (RulesError, CatalogueError, CannotListen, EngineError, RuntimeError, ValueError, OSError) as error:
+    except (RulesError, CatalogueError, EngineError, RuntimeError, ValueError, OSError) as error:
         log.debug("refused", exc_info=True)
         refuse(error)
     except KafkaException as error:

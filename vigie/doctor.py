@@ -45,7 +45,7 @@ _PATIENCE = 5.0  # seconds, for one answer
 def definitions(settings: Settings) -> Iterator[Finding]:
     """KPI files, rule files, and the tests that the rules carry."""
     try:
-        catalogue = load_catalogue(settings.kpi_files)
+        catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
     except CatalogueError as error:
         for problem in error.problems:
             yield fail("kpis", problem, "correct the file (named under kpi_files)")

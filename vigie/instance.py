@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 from agents import (
     deliver_notifications,
     keep_alert_states,
+    know_customers,
     learn,
     pick_highlights,
     predict_deals,
@@ -36,6 +37,7 @@ from alert_rules.judge.watch_entities import PAUSE_MS
 from alert_rules.tell.delivery import Delivery
 from models.business import Business
 from models.calendar import epoch_ms, iso
+from models.customers.live import KnowCustomers
 from models.folds.partition import TOPICS, EntityPartition
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError
@@ -45,6 +47,7 @@ from stream.engine.options import FoldSpec, wall_clock
 from stream.engine.owned import Owned
 from stream.engine.topics import create, declared, partition_for
 from stream.engine.waiting import end
+from stream.ledger.erasing import LedgerPrivacy
 from stream.ledger.keeping import Housekeeper
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.store import Ledger
@@ -93,9 +96,10 @@ class Instance:
         """``predicting`` None is as the settings say."""
         self.settings = settings
         self.housekeeper: Housekeeper | None = None
+        self.privacy: LedgerPrivacy | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.business = business or settings.business.business()
-        self.catalogue = load_catalogue(settings.kpi_files)
+        self.catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
         plan, targets = load_alerting(settings), settings.quotas()
         found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
         self.rules = found if rules is None else rules(found)
@@ -123,6 +127,8 @@ class Instance:
         self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions, readers=readers)
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
+        if delivering:  # of a replay nobody asks about single customers
+            specs.append(know_customers.know_customers(self.business, settings.kafka.partitions))
         if settings.models.live if predicting is None else predicting:
             specs += self._prediction_folds()
         if alerting:
@@ -136,8 +142,9 @@ class Instance:
         self.entities: list[Owned[EntityPartition]] = [Owned(f"fold-{name}") for name in TOPICS]
         self.predicting: dict[Entity, Owned[PredictPartition]] = {name: Owned(fold) for name, fold in PREDICTING.items()}
         self.pupil: Owned[LearnModels] = Owned(learn.NAME)
+        self.customers: Owned[KnowCustomers] = Owned(know_customers.NAME)
         agents = (self.roller, self.watcher, self.sender_watcher, self.evaluator, self.dispatcher, self.deliverer)
-        for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil):
+        for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil, self.customers):
             owned.bind(self.engine)
         self.evolving = Evolving(self.partitions)
         self.faults = Teller(self.metrics, [spec.name for spec in specs])
@@ -233,6 +240,11 @@ class Instance:
         for owned in self.entities:
             yield from owned
 
+    def customer_parts(self) -> list[KnowCustomers] | None:
+        """Return all partitions of the customers; None where some are with another worker, or being restored."""
+        parts = list(self.customers)
+        return parts if len(parts) == self.options.partitions else None
+
     def predictions(self) -> Iterator[dict[str, Any]]:
         """Yield what is expected of each open deal and lead in this worker's hands."""
         for owned in self.predicting.values():
@@ -325,6 +337,8 @@ async def kept_in(settings: Settings, ledger: Ledger, **more: Any) -> AsyncItera
         backend = OnLedger(ledger)
         instance = Instance(settings, f"{ledger.path}", backend=backend, **more)
         backend.create(instance.options, instance.engine.specs)
+        instance.privacy = LedgerPrivacy(ledger, instance.options)
+        await asyncio.to_thread(instance.privacy.finish)
         instance.housekeeper = Housekeeper(ledger, instance.options, lambda: instance.engine.driver)
         try:
             yield instance

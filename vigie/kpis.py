@@ -3,14 +3,19 @@
 import sys
 import urllib.parse
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from alert_rules.words.language import SOURCE
+from alert_rules.words.reader import LANGUAGES
+from alert_rules.words.words import Words
 from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
 from stream.config.kpi_files import load_catalogue
@@ -18,8 +23,10 @@ from stream.config.settings import Settings, SettingsError
 from vigie import remote
 from vigie.common import plain, wrapped
 from vigie.settings import load
+from vigie.survival import survival
 
 app = typer.Typer(name="kpis", help="Readings of a running instance; the KPI catalogue.")
+app.command("survival")(survival)
 _errors = Console(stderr=True, soft_wrap=True)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")]
@@ -34,7 +41,7 @@ def _refuse(error: Exception | str, code: int = 1) -> typer.Exit:
 def _load(config: Path | None) -> tuple[Settings, Catalogue]:
     try:
         settings = load(config)
-        return settings, load_catalogue(settings.kpi_files)
+        return settings, load_catalogue(settings.kpi_files, settings.business.pairs)
     except (SettingsError, CatalogueError) as error:
         raise _refuse(error) from error
 
@@ -45,22 +52,29 @@ def readings(
     kpi: Annotated[list[str] | None, typer.Option(help="Only this KPI; may be repeated.")] = None,
     window: Annotated[list[str] | None, typer.Option(help="Such as 24h, 7d, month; may be repeated.")] = None,
     by: Annotated[list[str] | None, typer.Option(help="A dimension, such as source; may be repeated.")] = None,
+    at: Annotated[str | None, typer.Option(help="A time, or the end of a day (2026-03-31), in place of now.")] = None,
+    since: Annotated[str | None, typer.Option("--from", help="With --every: from this time or day on.")] = None,
+    to: Annotated[str | None, typer.Option(help="With --every: up to this time, or this day's end.")] = None,
+    every: Annotated[str | None, typer.Option(help="At the ends of these: 1h, 1d, week, month, quarter.")] = None,
     json: Json = False,
     url: Annotated[str | None, typer.Option(help="Where the instance listens (default: from the settings).")] = None,
     config: Config = None,
 ) -> None:
-    """Show the readings of a running instance."""
+    """Show the readings of a running instance, of now or of earlier."""
     if context.invoked_subcommand is not None:
         return
+    told = LANGUAGES[SOURCE]
     if url is None:
         settings, _ = _load(config)
-        url = remote.of_settings(settings)
-    found = fetch(url, {"kpi": kpi or [], "window": window or [], "by": by or []})
+        url, told = remote.of_settings(settings), LANGUAGES[settings.business.language]
+    then = {name: [text] for name, text in (("at", at), ("from", since), ("to", to), ("every", every)) if text}
+    found = fetch(url, {"kpi": kpi or [], "window": window or [], "by": by or [], **then})
     if json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
     else:
-        _print(found)
+        several = len({reading["at"] for reading in found}) > 1
+        _print(found, told, ZoneInfo(remote.call("GET", "/api/catalogue", url=url)["timezone"]) if several else None)
 
 
 def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -85,27 +99,40 @@ def fetch(url: str, query: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     return found
 
 
-def _print(found: Sequence[Mapping[str, Any]]) -> None:
-    """Print readings as lines of columns, under a heading for what the lines of a group have in common."""
-    split = any(reading["segment"] for reading in found)
+def _print(found: Sequence[Mapping[str, Any]], told: Words, zone: ZoneInfo | None = None) -> None:
+    """Print readings as lines of columns, under a heading for what the lines of a group have in common.
+
+    With ``zone`` they are of several instants: each line begins with its own.
+    """
+    split = zone is not None or any(reading["segment"] for reading in found)
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for reading in found:
-        groups.setdefault(f"{reading['kpi']}, {reading['window']}" if split else reading["window"], []).append(reading)
+        of = f", {_segment(reading, told)}" if zone is not None and reading["segment"] else ""
+        groups.setdefault(
+            f"{reading['kpi']}, {told.window_name(reading['window'])}{of}" if split else told.window_name(reading["window"]), []
+        ).append(reading)
     for place, (heading, readings) in enumerate(groups.items()):
-        lines = [_cells(reading, split) for reading in readings]
+        lines = [_cells(reading, split, told, zone) for reading in readings]
         widths = [max(len(line[column]) for line in lines) for column in range(3)]
-        print(f"{'' if not place else chr(10)}{heading}")
+        print(f"{'' if not place else chr(10)}{plain(heading)}")
         for name, value, of, rest in lines:
             # Why there is no value stands where the cases would: it is long, and there are none.
             numbers = f"  {name:<{widths[0]}}  {value:>{widths[1]}}  " + (f"{of:>{widths[2]}}  " if of else "")
             print(wrapped(plain((numbers + rest).rstrip()), widths[0] + 4))
 
 
-def _cells(reading: Mapping[str, Any], split: bool) -> tuple[str, str, str, str]:
+def _segment(reading: Mapping[str, Any], told: Words) -> str:
+    name = ", ".join(told.place(dimension, value) for dimension, value in reading["segment"].items()) or told.TOTAL
+    return f"{reading['name']} ({name})" if reading.get("name") else name
+
+
+def _cells(reading: Mapping[str, Any], split: bool, told: Words, zone: ZoneInfo | None) -> tuple[str, str, str, str]:
     """Return a line's columns: what it is of, the value, the cases behind it, and the interval or why there is no value."""
-    name = ", ".join(f"{dimension}={value}" for dimension, value in reading["segment"].items()) or "total"
-    if reading.get("name"):
-        name = f"{reading['name']} ({name})"
+    name = _segment(reading, told)
+    if zone is not None:
+        # A day ends at midnight, which is of the day that it ends.
+        at = datetime.fromisoformat(reading["at"]).astimezone(zone) - timedelta(microseconds=1)
+        name = f"{at:%Y-%m-%d}" if at.hour == 23 and at.minute == 59 else f"{at + timedelta(microseconds=1):%Y-%m-%d %H:%M}"
     numerator, denominator, unit = reading.get("numerator"), reading.get("denominator"), reading["unit"]
     of = ""
     if reading["value"] is not None and denominator is not None:
@@ -114,11 +141,21 @@ def _cells(reading: Mapping[str, Any], split: bool) -> tuple[str, str, str, str]
     low, high = reading.get("low"), reading.get("high")
     rest = "" if low is None else f"{shown(low, unit).removesuffix(' %')} – {shown(high, unit)}"
     value = shown(reading["value"], unit, reading.get("currency", ""))
+    marks = {whose: shown(number, unit, reading.get("currency", "")) for whose, number in reading.get("benchmarks", {}).items()}
+    if told.language.code != SOURCE:
+        value = "–" if reading["value"] is None else told.number(reading["value"], unit, reading.get("currency"))
+        rest = "" if low is None else f"{told.number(low, unit)} – {told.number(high, unit)}"
+        of = of and of.replace(",", "\u202f")
+        marks = {
+            whose: told.number(number, unit, reading.get("currency")) for whose, number in reading.get("benchmarks", {}).items()
+        }
+    beside = [f"{whose}: {number}" for whose, number in marks.items()]
     return (
         name if split else reading["kpi"],
         value,
         of,
-        reading.get("why") or "; ".join(filter(None, (rest, _counted_from(reading.get("since"))))),
+        told.sentence(reading.get("why") or "")
+        or "; ".join(filter(None, (rest, _counted_from(reading.get("since"), told), *beside))),
     )
 
 
@@ -164,16 +201,17 @@ def list_(json: Json = False, config: Config = None) -> None:
         sys.stdout.buffer.write(orjson.dumps(out, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
         return
-    table = Table(box=None, pad_edge=False)
-    for title in ("KPI", "stage", "unit", "formula"):
-        table.add_column(title, overflow="fold")
+    table = Table(box=None, pad_edge=False, expand=True)
+    for title in ("KPI", "stage", "unit"):
+        table.add_column(title, no_wrap=True)
+    table.add_column("formula", no_wrap=True, overflow="ellipsis", ratio=1)  # `explain` has it whole
     for kpi in catalogue.kpis.values():
         table.add_row(kpi.id, kpi.stage, kpi.unit, kpi.formula.text)
     Console().print(table)
 
 
-def _counted_from(since: str | None) -> str:
-    return "" if since is None else f"counted from {since[:10]} on, not in all of the window"
+def _counted_from(since: str | None, told: Words) -> str:
+    return "" if since is None else told.sentence(f"counted from {since[:10]} on, not in all of the window")
 
 
 @app.command()
@@ -206,6 +244,7 @@ def _described(catalogue: Catalogue, kpi: str) -> dict[str, Any]:
         "stage": entry.stage,
         "label": dict(entry.label),
         "definition": entry.definition,
+        "definitions": dict(entry.definitions),
         "formula": entry.formula.text,
         "measures": [{"name": name, "fold": fold, "help": help} for name, fold, help in measures(entry)],
         "unit": entry.unit,

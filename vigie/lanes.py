@@ -7,6 +7,7 @@ from agents import (
     dispatch_alerts,
     evaluate_alerts,
     keep_alert_states,
+    know_customers,
     learn,
     pick_highlights,
     prediction_fold,
@@ -27,6 +28,7 @@ SLOW_LANES = {
     prediction_fold.LANE: prediction_fold.EVERY,
     learn.LANE: learn.EVERY,
     pick_highlights.LANE: pick_highlights.EVERY,
+    know_customers.LANE: know_customers.EVERY,
 }
 LANES = (STATE, *EAGER_LANES, *SLOW_LANES)
 

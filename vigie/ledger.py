@@ -1,5 +1,9 @@
 """``vigie backup``, ``restore`` and ``check``: the ledger of one machine, as a file."""
 
+import contextlib
+import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +13,38 @@ from stream.config.settings import Settings
 from stream.ledger import copies
 from stream.ledger.lock import LedgerTaken
 from stream.ledger.schema import LedgerRefused
+from stream.ledger.store import Ledger
 from vigie.common import Config, console, plain, refuse, settings_of
 
 #: What the ledger is called in ``data_dir``.
 FILE = "vigie.db"
 
 
+def mark(settings: Settings) -> Path:
+    """Return the file that says that what was kept here is being moved, or was (``vigie move``)."""
+    return settings.data_dir / "vigie.moved"
+
+
 def place(settings: Settings) -> Path:
     """Return where an installation without a Kafka keeps everything."""
     return settings.data_dir / FILE
+
+
+@contextlib.contextmanager
+def ledger_of(settings: Settings, *, in_memory: bool) -> Iterator[Ledger | None]:
+    """Open the file that keeps everything where there is no Kafka; one that is gone at the end where nothing is to be kept.
+
+    Raises :class:`~stream.ledger.lock.LedgerTaken` or :class:`LedgerRefused`.
+    """
+    if not settings.kafka.embedded:
+        yield None
+    elif in_memory:
+        with tempfile.TemporaryDirectory(prefix="vigie-", ignore_cleanup_errors=True) as folder:
+            yield Ledger(Path(folder) / FILE, durable=False)
+    elif mark(settings).exists():
+        raise LedgerRefused(f"{place(settings)}: {json.loads(mark(settings).read_bytes())['found']}")
+    else:
+        yield Ledger(place(settings))
 
 
 def _local(config: Path | None) -> Path:

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from models.events.dead_letter import DeadLetter, Redrive, decode, decode_redrive
+from stream.engine.address import address
 from stream.engine.backend import Message, Superseded
 from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, wall_clock
-from stream.engine.publisher import address
 from stream.engine.topics import partition_for
 
 #: Records of the topic that are read at once.

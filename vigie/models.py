@@ -2,12 +2,10 @@
 
 import shutil
 import time
-import uuid
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, cast
 
-import msgspec
 import orjson
 import typer
 from confluent_kafka import KafkaException
@@ -16,7 +14,6 @@ from rich.table import Table
 
 from models.events.catalogue import TOPIC_OF
 from models.events.scalars import parse_time
-from stream.engine.publisher import Publisher
 from stream.sources.files import FORMATS, SourceFileError
 from vigie import remote
 from vigie.common import Config, console, no_broker, refuse, settings_of, wrapped
@@ -207,46 +204,53 @@ def export_command(
 def import_command(
     model: Annotated[str, typer.Argument(help="deal or lead.")],
     file: Annotated[Path, typer.Argument(help="What `vigie models warm` or `export` wrote.", exists=True)],
+    url: Url = None,
+    token_file: remote.TokenFile = None,
     config: Config = None,
 ) -> None:
-    """Let a model of the settings' Kafka go on from a file; what it had learnt is replaced."""
-    from models.learners.live_kinds import KINDS
-    from models.learners.live_model import checked
-    from models.learners.snapshot import SnapshotRefused
+    """Let a model go on from a file; what it had learnt is replaced."""
+    from vigie.model_commands import usable
 
-    kind, document = KINDS.get(model), file.read_bytes()
-    if kind is None:
-        refuse(f"model: found {model!r}; accepted: {', '.join(KINDS)}", 2)
+    document = file.read_bytes()
     try:
-        checked(document, kind.known)
-    except SnapshotRefused as refused:
-        refuse(f"{file}: {refused}")
-    _replace(config, model, f"imported from {file.name}", document)
+        usable(model, document)
+    except ValueError as error:
+        refuse(f"{file}: {error}" if model in ("deal", "lead") else str(error), 1 if model in ("deal", "lead") else 2)
+    _replace(config, url, token_file, model, f"imported from {file.name}", document)
 
 
 @app.command("reset")
-def reset_command(model: Annotated[str, typer.Argument(help="deal or lead.")], config: Config = None) -> None:
-    """Let a model of the settings' Kafka begin anew; deals and leads, and what was asked of them, are kept."""
+def reset_command(
+    model: Annotated[str, typer.Argument(help="deal or lead.")],
+    url: Url = None,
+    token_file: remote.TokenFile = None,
+    config: Config = None,
+) -> None:
+    """Let a model begin anew; deals and leads, and what was asked of them, are kept."""
     if model not in ("deal", "lead"):
         refuse(f"model: found {model!r}; accepted: deal, lead", 2)
-    _replace(config, model, "reset by an operator", None)
+    _replace(config, url, token_file, model, "reset by an operator", None)
 
 
-def _replace(config: Path | None, model: str, why: str, document: bytes | None) -> None:
-    from models.learners.examples import Command, encode
+def _replace(config: Path | None, url: str | None, token_file: Path | None, model: str, why: str, document: bytes | None) -> None:
+    """Say it to a running instance where its address is given or it has no Kafka, else on the settings' Kafka."""
+    from vigie.model_commands import replace
 
     settings = settings_of(config)
-    if settings.kafka.embedded:
-        refuse(
-            "kafka.brokers: found embedded, whose models live in one process (accepted: a Kafka's address; or set models.start)"
-        )
-    raw = msgspec.Raw(document or b"null")
-    command = Command(id=f"command:{uuid.uuid4()}", model=model, kind="replace", why=why, document=raw)
+    if url is not None or settings.kafka.embedded:
+        where = remote.running(settings, url)
+        token = remote.token_of(token_file, where)
+        method, path = "DELETE" if document is None else "PUT", f"/api/models/{model}/document"
+        try:
+            remote.ask(method, where + path, token=token, sent=document, timeout=30)
+        except remote.Refused as error:
+            refuse(f"{method} {path}: {error.status}: {error}" if error.status else f"{where}: {error}")
+        console.print(f"{model}: {why}; it takes effect within seconds")
+        return
     try:
-        with Publisher(engine_options(settings, settings.kafka.brokers), message_timeout_ms=10_000) as publisher:
-            publisher.send("examples", model.encode(), encode(command))
-            if publisher.flush(15) or publisher.failed:
-                refuse("the broker did not take it within 10 s")
+        replace(engine_options(settings, settings.kafka.brokers), model, why, document)
+    except OSError as error:
+        refuse(error)
     except KafkaException as error:
         refuse(no_broker(settings.kafka.brokers, error))
     console.print(f"{model}: {why}; it takes effect as soon as a worker has read it")

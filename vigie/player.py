@@ -5,24 +5,24 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 
-import confluent_kafka
 import orjson
 from rich.progress import Progress, TaskID
 
 from agents import evaluate_alerts, learn, predict_deals, predict_leads, roll_kpis
 from models.calendar import iso
 from models.kpis.reading import Reading
+from stream.engine.address import NoTopic
+from stream.engine.on_kafka import backend_of
 from stream.engine.options import FoldSpec
-from stream.engine.publisher import NoTopic, Publisher
+from stream.engine.publisher import Publisher
 from vigie.instance import Instance
 from vigie.publish import wrong
 from vigie.stops import Request, Stops, Watermark, event_time
 
-#: Events published before the folds have to be durable: the embedded broker forgets what lies further back than its memory.
-HELD_EMBEDDED, HELD_KAFKA = 1_500, 20_000
+#: Events published before the folds have to be durable.
+HELD = 20_000
 #: In the order in which time passes for them: lessons, then models.
 PREDICTING = (predict_deals.NAME, predict_leads.NAME, learn.NAME)
-_PATIENCE = 30  # seconds for a record that is known to be there
 
 
 class Player:
@@ -38,7 +38,6 @@ class Player:
         self.rejects: Counter[str] = Counter()
         self.examples: dict[str, int] = {}
         self._publisher = Publisher(instance.options)
-        self._held = HELD_EMBEDDED if instance.options.embedded else HELD_KAFKA
         self._unsettled = 0
         self._last = 0
         self.letters = 0
@@ -72,7 +71,7 @@ class Player:
             if why:
                 self.rejects[why] += 1
                 self.examples.setdefault(why, line)
-            if self._unsettled >= self._held:
+            if self._unsettled >= HELD:
                 await self.settle()
                 rate = publisher.sent / (time.monotonic() - self._began)
                 progress.update(task, completed=publisher.sent, rate=f"{rate:,.0f}/s, at {iso(self._last)}")
@@ -146,28 +145,12 @@ class _Tail:
     """Reads what has been added to a topic since the last time."""
 
     def __init__(self, instance: Instance, topic: str) -> None:
-        options = instance.options
-        self._consumer = confluent_kafka.Consumer(
-            options.client(
-                group_id=f"{options.group}-tail",
-                enable_auto_commit=False,
-                isolation_level="read_committed",
-            )
-        )
-        start = confluent_kafka.TopicPartition(options.physical(topic), 0, confluent_kafka.OFFSET_BEGINNING)
-        self._consumer.assign([start])
-        self._topic = topic
+        self._log = backend_of(instance.options).log(instance.options, topic)
         self._next = 0
 
     def read(self, end: int) -> list[bytes]:
         """Return the values that have come, up to the offset ``end``, which has been written before."""
-        found: list[bytes] = []
-        while self._next < end:
-            message = self._consumer.poll(_PATIENCE)  # not consume(n): offsets have gaps, and it would wait for n records
-            if message is None:
-                raise RuntimeError(f"{self._topic}: written up to {end}, but {self._next} does not come within {_PATIENCE} s")
-            if (error := message.error()) is not None:
-                raise confluent_kafka.KafkaException(error)
-            found.append(message.value())
-            self._next = message.offset() + 1
-        return found
+        if end <= self._next:
+            return []
+        start, self._next = self._next, end
+        return [value for _, value in self._log.block(start, end) if value is not None]

@@ -15,8 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from models.events.scalars import parse_time
 from stream.config.settings import Settings
+from stream.engine.address import NoTopic
 from stream.engine.options import EngineOptions
-from stream.engine.publisher import NoTopic, Publisher
+from stream.engine.publisher import Publisher
 from stream.engine.topics import check, summary
 from stream.sources.files import FORMATS, ON_PURPOSE, FileReject, ReadOptions, SourceFileError, read_file
 from vigie.common import Config, console, no_broker, refuse, settings_of

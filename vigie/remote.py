@@ -7,17 +7,19 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
 from urllib.parse import urlsplit
 
 import orjson
 import typer
 
 from stream.config.settings import Settings
-from stream.engine.publisher import Publisher, address
-from stream.web.events import BODY, EVENTS
+from stream.engine.address import BODY, EVENTS, address
 from vigie import local
 from vigie.common import refuse, settings_of
+
+if TYPE_CHECKING:
+    from stream.engine.publisher import Publisher
 
 _TIMEOUT = 10.0  # seconds
 _PATIENCE = 120.0  # for a batch of events: the folds may be busy
@@ -149,7 +151,7 @@ class Upload:
         """There is nothing to give back."""
 
     def publish(self, value: bytes) -> None:
-        """Hand over one event in structured mode; raise :class:`~stream.engine.publisher.NoTopic`."""
+        """Hand over one event in structured mode; raise :class:`~stream.engine.address.NoTopic`."""
         address(value)
         self.sent += 1
         if len(value) >= BODY:
@@ -193,7 +195,9 @@ class Upload:
         refuse(f"{self._url}/api/events: {error.status or 'nobody'}: {error}{done}")
 
 
-def sender(settings: Settings, url: str | None, token_file: Path | None, kafka: Callable[[], Publisher]) -> Upload | Publisher:
+def sender(
+    settings: Settings, url: str | None, token_file: Path | None, kafka: "Callable[[], Publisher]"
+) -> "Upload | Publisher":
     """Return who takes events: a running instance where its address is given or its broker is embedded, else ``kafka()``'s."""
     if url is None and not settings.kafka.embedded:
         return kafka()

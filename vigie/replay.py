@@ -20,6 +20,7 @@ from stream.engine.topics import declared
 from stream.sources.files import FORMATS, SourceFileError
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, running
+from vigie.ledger import ledger_of
 from vigie.player import Player
 from vigie.publish import lines, progress_bar, report, wrong
 from vigie.stops import WINDOWS, Request, Watermark
@@ -149,10 +150,11 @@ async def replaying(settings: Settings, request: Request) -> AsyncIterator[Playe
     more["predicting"] = request.predictions
     made: Instance | None = None
     try:
-        async with running(settings, **more) as instance:
-            made = instance
-            await instance.engine.ready()
-            yield Player(instance, request, clock)
+        with ledger_of(settings, in_memory=True) as ledger:
+            async with running(settings, ledger=ledger, **more) as instance:
+                made = instance
+                await instance.engine.ready()
+                yield Player(instance, request, clock)
     finally:
         if made is not None and not settings.kafka.embedded:
             await asyncio.to_thread(_remove_topics, made)

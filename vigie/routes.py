@@ -59,7 +59,7 @@ def _unsummed(plan: Alerting, settings: Settings) -> list[str]:
     """Return what only the catalogue and the receivers' types tell of the morning's summary."""
     if plan.digest is None:
         return []
-    known = sorted(load_catalogue(settings.kpi_files).kpis)
+    known = sorted(load_catalogue(settings.kpi_files, settings.business.pairs).kpis)
     found = [f"kpis: unknown KPI {kpi!r}{near(kpi, known)}" for kpi in plan.digest.kpis if kpi not in known]
     types = {receiver.name: receiver.type for receiver in settings.receivers}
     read = sorted(type_ for type_, kind in kinds().items() if kind.READS_SUMMARIES)

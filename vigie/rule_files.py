@@ -14,7 +14,7 @@ from alert_rules.parse.rule_file import FileProblem, parse_rules
 from alert_rules.trial.rule_test_run import Failure, run
 from alert_rules.words.suggest import near
 from models.kpis.catalogue import Catalogue
-from models.kpis.targets import Targets
+from models.targets import Targets
 
 #: How the shipped rules' files are called in messages.
 SHIPPED = "alert_rules/rules"
@@ -103,6 +103,13 @@ def _targets(catalogue: Catalogue, targets: Targets | None) -> list[FileProblem]
             problems.append(FileProblem("targets", kpi, f'unknown KPI "{kpi}"{near(kpi, sorted(catalogue.kpis))}'))
         elif segment != "total" and dimension not in found.by:
             problems.append(FileProblem("targets", kpi, f'is not told by "{dimension}"{near(dimension, found.by)}'))
+    for benchmark in targets.benchmarks if targets is not None else ():
+        name, unit = benchmark.kpi, benchmark.unit
+        entry = catalogue.kpis.get(name)
+        if entry is None:
+            problems.append(FileProblem("benchmarks", name, f'unknown KPI "{name}"{near(name, sorted(catalogue.kpis))}'))
+        elif unit != entry.unit:
+            problems.append(FileProblem("benchmarks", name, f"unit: found {unit} (accepted: {entry.unit}; nothing is converted)"))
     return problems
 
 

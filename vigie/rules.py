@@ -12,12 +12,14 @@ from alert_rules.trial.rule_test_run import Failure
 from models.kpis.catalogue import CatalogueError
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError
+from vigie import backtest
 from vigie.routes import load_alerting
 from vigie.rule_files import Checked, check, run_tests
 from vigie.scenario import ScenarioError, play
 from vigie.settings import load
 
 app = typer.Typer(help="The alert rules: check and test.", no_args_is_help=True)
+app.command("backtest")(backtest.command)
 Folders = Annotated[
     list[Path] | None, typer.Option("--folder", help="A folder of rules, as under rule_folders (may be given more than once).")
 ]
@@ -73,7 +75,7 @@ def _play(files: list[Path], folders: list[Path] | None, config: Path | None) ->
 def _checked(folders: list[Path] | None, config: Path | None) -> Checked:
     try:
         settings: Settings = load(config)
-        catalogue = load_catalogue(settings.kpi_files)
+        catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
     except (SettingsError, CatalogueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error

@@ -1,5 +1,5 @@
-"""Are the generated documents in ``docs/`` (contract, KPIs, retention, form of rules, receivers) those that the code would write,
-and what is generated inside of others?"""
+"""Are the generated documents in ``docs/`` (contract, KPIs, retention, personal data, form of rules,
+receivers) those that the code would write, and what is generated inside of others?"""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ from models.business import Business
 from models.events.schemas import asyncapi, json_schemas
 from models.kpis.document import markdown
 from stream.config.kpi_files import load_catalogue
-from stream.engine import retention
+from stream.engine import register, retention
 
 _HEAD = "# Generated from models/events: change the code, then run `python -m vigie.schemas --write docs`.\n"
 
@@ -51,7 +51,11 @@ def sections() -> dict[str, dict[str, str]]:
     A section lies between ``<!-- generated: NAME -->`` and ``<!-- end -->``, each a line of its own (in YAML a comment).
     """
     receivers = {"an entry of each kind": document.examples(_KINDS)}
-    return {"alerts.md": {"the life of an alert": life_table.markdown()}, "../vigie.example.yaml": receivers}
+    return {
+        "alerts.md": {"the life of an alert": life_table.markdown()},
+        "privacy.md": {"the register": register.markdown(Business())},
+        "../vigie.example.yaml": receivers,
+    }
 
 
 def _filled(text: str, its: dict[str, str]) -> str:

@@ -17,8 +17,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from models.simulator import Live, Mischief, World
+from models.simulator import QUOTAS, Live, Mischief, World
 from models.simulator.bad import KINDS
+from stream.config.settings import Settings, TargetSettings
 from stream.sources.files import FORMATS, FileReject, Item, ReadOptions, read_file
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -179,6 +180,13 @@ def _given(items: Iterable[Item], rejected: Counter[str]) -> Iterator[dict[str, 
             rejected[item.reason] += 1
         else:
             yield item.event
+
+
+def with_quotas(settings: Settings) -> Settings:
+    """Return the settings with the simulated company's quotas of revenue where they have no targets."""
+    quotas = [{"kpi": "revenue", "period": period, "value": value} for period, value in QUOTAS.items()]
+    targets = settings.targets or [TargetSettings.model_validate(quota) for quota in quotas]
+    return settings.model_copy(update={"targets": targets})
 
 
 async def demo(

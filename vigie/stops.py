@@ -11,7 +11,7 @@ from models.events.scalars import check_time, parse_time
 from models.panes.boundaries import boundaries
 
 #: Every window but 1h, whose minute panes a replay of years would not want.
-WINDOWS = ("24h", "7d", "30d", "90d", "day", "week", "month", "quarter")
+WINDOWS = ("24h", "7d", "30d", "90d", "day", "week", "month", "quarter", "year")
 
 
 @dataclass

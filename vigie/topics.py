@@ -14,6 +14,7 @@ from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.keep_alert_states import keep_alert_states
+from agents.know_customers import know_customers
 from agents.send_digest import send_digest
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
@@ -38,9 +39,15 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if settings.kafka.embedded:
         refuse("kafka.brokers: found 'embedded', which makes its own topics; accepted: a Kafka's address, such as kafka:9092", 2)
     options = engine_options(settings, settings.kafka.brokers)
+    return options, folds_of(settings, options)
+
+
+def folds_of(settings: Settings, options: EngineOptions) -> list[FoldSpec]:
+    """Return all folds of an installation with these settings."""
     business = settings.business.business()
     folds = [
         *entity_folds(business, options.partitions),
+        know_customers(business, options.partitions),
         pick_highlights.spec(business),
         Watcher((), "EUR").spec(),
         SenderWatcher((), calendar("UTC")).spec(),
@@ -48,9 +55,9 @@ def plan(settings: Settings) -> tuple[EngineOptions, list[FoldSpec]]:
     if settings.models.live:
         folds += prediction_folds(business, options.partitions, interval=settings.models.interval)
     folds += [Evaluator(()).spec(), Dispatcher(everything_to(())).spec(), Deliverer({}).spec(), keep_alert_states()]
-    if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files))) is not None:
+    if (digest := send_digest(load_alerting(settings), load_catalogue(settings.kpi_files, settings.business.pairs))) is not None:
         folds.append(digest)
-    return options, folds
+    return folds
 
 
 @app.callback()

@@ -1,11 +1,9 @@
-"""``vigie up``: everything in one process, on the embedded broker unless a Kafka is named."""
+"""``vigie up``: everything in one process, kept in one file of this machine unless a Kafka is named."""
 
 import asyncio
 import contextlib
 import logging
-import tempfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import orjson
@@ -20,7 +18,7 @@ from stream.engine.waiting import end
 from stream.ingest.collect import Collector
 from stream.ingest.collect import router as collect_router
 from stream.ingest.door import Door, sources_of
-from stream.ingest.event_ids import seen_of
+from stream.ingest.event_ids import EventIds, seen_of
 from stream.ingest.intake import Intake
 from stream.ingest.webhooks import Entrance
 from stream.ingest.webhooks import router as webhooks_router
@@ -31,26 +29,28 @@ from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.cache import Publisher as CachePublisher
-from stream.web import predictions
+from stream.web import customers, entities, experiments, leaderboard, predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
-from vigie import letters_api
+from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_operations
+from vigie.book import Book
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
-from vigie.ledger import FILE, place
+from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.settings import load as settings_again
 from vigie.simulate import demo as demo_batches
+from vigie.simulate import with_quotas
 
 log = logging.getLogger(__name__)
 
-#: Events the demo may have sent that are not folded yet: the embedded broker's memory is bounded.
+#: Events the demo may have sent that are not folded yet: what is kept in memory is bounded.
 HELD = 1_000
 
 
@@ -62,9 +62,10 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file."""
-    settings = settings_of(config, web__port=port)
+    mine = with_quotas if demo else lambda found: found
+    settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
-    again = Again(lambda: settings_again(config, web__port=port), config_file(config))
+    again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
     try:
         # On a Kafka it is a worker among others; on its own broker it meets nobody.
         with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
@@ -73,21 +74,6 @@ def command(
         refuse(error, 2)
     except (LedgerTaken, LedgerRefused) as error:
         refuse(error, 1)
-
-
-@contextlib.contextmanager
-def ledger_of(settings: Settings, *, in_memory: bool) -> Iterator[Ledger | None]:
-    """Open the file that keeps everything where there is no Kafka; one that is gone at the end where nothing is to be kept.
-
-    Raises :class:`LedgerTaken` or :class:`LedgerRefused`.
-    """
-    if not settings.kafka.embedded:
-        yield None
-    elif in_memory:
-        with tempfile.TemporaryDirectory(prefix="vigie-", ignore_cleanup_errors=True) as folder:
-            yield Ledger(Path(folder) / FILE, durable=False)
-    else:
-        yield Ledger(place(settings))
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None, in_memory: bool = False) -> None:
@@ -136,6 +122,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     shown = settings.metrics
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
+    metrics.show_behind(instance.engine.behind)
     metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
     metrics.show_old(instance.watcher.old)
     deliverer = instance.deliverer
@@ -163,6 +150,10 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         web.state.vigie.warnings.append(reloader.warnings)
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
+    web.include_router(entities.router(Book(instance)))
+    web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
+    web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
     if settings.models.live:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
@@ -185,7 +176,12 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     web.include_router(events_router(operations, incoming.take))
     # What a door could not use is read again with its settings of now.
     web.include_router(letters_api.router(operations, instance.options, again.read if again is not None else lambda: settings))
-    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller)
+    web.include_router(model_commands.router(operations, instance.options))
+    seen = seen_of(settings)
+    stack.push_async_callback(seen.close)
+    now = again.read if again is not None else lambda: settings
+    web.include_router(privacy_api.router(operations, instance, now, seen))
+    await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller, seen)
     listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     stack.enter_context(announced(listening.port, local))
@@ -200,6 +196,14 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
 
     stack.push_async_callback(end_cache)
     return listening.url
+
+
+def customer_desk(
+    settings: Settings, parts: Callable[[], Sequence[customers.Part] | None], clock: Callable[[], int]
+) -> customers.CustomerDesk:
+    """Return who answers about customers; ``clock`` is epoch milliseconds."""
+    said, calendar = settings.customers, settings.business.business().calendar
+    return customers.CustomerDesk(parts, lambda: calendar.day(clock()), said.named(), said.terms(), settings.business.currency)
 
 
 def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str = "") -> Operators:
@@ -231,13 +235,13 @@ async def open_door(
     currencies: frozenset[str],
     stack: contextlib.AsyncExitStack,
     roller: roll_kpis.Roller,
+    seen: EventIds,
 ) -> None:
     """Let webhooks and trackers in, where the settings have any; raise ``SettingsError`` for sources that cannot be used."""
     sources, sites = sources_of(settings), settings.collect.sites
     if not sources and not sites:
         return
-    seen, intake = seen_of(settings), Intake(options)
-    stack.push_async_callback(seen.close)
+    intake = Intake(options)
     stack.push_async_callback(intake.close)
     if sources:
         metrics.show_sources(sources)
@@ -264,14 +268,14 @@ async def open_door(
 
 
 class Incoming:
-    """Publishes what comes in over the API, never further ahead of the folds than the embedded broker can hold."""
+    """Publishes what comes in over the API, never further ahead of the folds than memory can hold."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
         self._publisher: Publisher | None = None
 
     async def take(self, events: Sequence[bytes]) -> None:
-        """Publish events and wait for the broker, and for the folds where it is embedded; raise ``OSError``."""
+        """Publish events and wait for the broker, and for the folds where all is in memory; raise ``OSError``."""
         instance = self._instance
         if instance.engine.status().get("state") != "running":
             raise OSError("the instance is starting, or restoring")

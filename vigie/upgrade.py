@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import orjson
 import typer
@@ -20,8 +21,11 @@ from stream.engine.backend import Partition
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.restore import first_and_last, read_through
+from stream.ledger.copies import state
+from stream.ledger.schema import LedgerRefused
 from vigie.common import Config, console, no_broker, refuse, settings_of, wrapped
 from vigie.lanes import engine_options
+from vigie.ledger import place
 
 _WHAT = {
     "measures": "measures",
@@ -32,6 +36,10 @@ _WHAT = {
     "business.segment_limit": "values per dimension",
     "business.rates": "exchange rates",
     "business.pipelines": "stages of the pipelines",
+    "business.stages": "order of the stages",
+    "business.response_sla": "time to answer a lead",
+    "business.pairs": "pairs of dimensions",
+    "business.stalled_after": "time until a deal has stalled",
     "rules": "rules of counting",
 }
 #: What becomes of measures, in the order in which it is told.
@@ -104,30 +112,50 @@ def state_of(rows: Mapping[bytes, bytes], keys: Counter[str], fold: str, busines
     into.take(keys, change)
 
 
-def check(options: EngineOptions, specs: Iterable[FoldSpec], business: Business) -> list[Kept]:
-    """Return what there is of each fold of entities. Raise :class:`confluent_kafka.KafkaException` where no broker answers."""
-    there = AdminClient(options.client(), logger=client_logger()).list_topics(timeout=10).topics
-    folds = {options.changelog(spec.name): spec.name.removeprefix("fold-") for spec in specs}
-    wanted: list[Partition] = [(t, p) for t in folds if t in there for p in there[t].partitions]
-    rows: dict[Partition, dict[bytes, bytes]] = {key: {} for key in wanted}
-    names: dict[Partition, set[bytes]] = {key: set() for key in wanted}
+class _State:
+    """What is kept of some folds, row by row; ``folds`` has their names by changelog."""
 
-    def take(key: Partition, message: Any) -> None:
-        name, value = message.key(), message.value()
-        if name[:1] in b"!SO":
-            rows[key][name] = value
+    def __init__(self, folds: Mapping[str, str]) -> None:
+        self._folds = folds
+        self._rows: dict[Partition, dict[bytes, bytes]] = {}
+        self._names: dict[Partition, set[bytes]] = {}
+
+    def take(self, key: Partition, name: bytes, value: bytes | None) -> None:
+        """Take a row, None for one that was removed: of each name the last one counts."""
+        if name[:1] in b"!SO" and value is not None:
+            self._rows.setdefault(key, {})[name] = value
         elif value is None:
-            names[key].discard(name)
+            self._names.setdefault(key, set()).discard(name)
         else:
-            names[key].add(name)
+            self._names.setdefault(key, set()).add(name)
 
-    read_through(options, first_and_last(options, wanted), take, lambda: False)
-    found = {fold: Kept(fold) for fold in folds.values()}
-    for key in wanted:
-        if b"!" in rows[key]:
-            fold = folds[key[0]]
-            state_of(rows[key], Counter(chr(name[0]) for name in names[key]), fold, business, found[fold])
-    return list(found.values())
+    def judged(self, business: Business) -> list[Kept]:
+        """Return what there is of each fold."""
+        found = {fold: Kept(fold) for fold in self._folds.values()}
+        for key, rows in self._rows.items():
+            if b"!" in rows:
+                fold = self._folds[key[0]]
+                state_of(rows, Counter(chr(name[0]) for name in self._names.get(key, ())), fold, business, found[fold])
+        return list(found.values())
+
+
+def check(options: EngineOptions, specs: Iterable[FoldSpec], business: Business, ledger: Path | None = None) -> list[Kept]:
+    """Return what there is of each fold of entities: on Kafka, or in a ledger of this machine.
+
+    Raises :class:`confluent_kafka.KafkaException` where no broker answers, :class:`LedgerRefused` where there is no ledger.
+    """
+    folds = {options.changelog(spec.name): spec.name.removeprefix("fold-") for spec in specs}
+    kept = _State(folds)
+    if ledger is not None:
+        for changelog, partition, name, value in state(ledger):
+            if changelog in folds:
+                kept.take((changelog, partition), name, value)
+        return kept.judged(business)
+    there = AdminClient(options.client(), logger=client_logger()).list_topics(timeout=10).topics
+    wanted: list[Partition] = [(t, p) for t in folds if t in there for p in there[t].partitions]
+    bounds = first_and_last(options, wanted)
+    read_through(options, bounds, lambda key, message: kept.take(key, message.key(), message.value()), lambda: False)
+    return kept.judged(business)
 
 
 def command(
@@ -154,14 +182,15 @@ def command(
 
 
 def _found(settings: Settings) -> list[Kept]:
-    if settings.kafka.embedded:
-        refuse("kafka.brokers: found 'embedded', which keeps nothing over a restart; accepted: a Kafka's address", 2)
     options = engine_options(settings, settings.kafka.brokers)
     business = settings.business.business()
+    ledger = place(settings) if settings.kafka.embedded else None
     try:
-        found = check(options, entity_folds(business, options.partitions), business)
+        found = check(options, entity_folds(business, options.partitions), business, ledger)
     except KafkaException as error:
         refuse(no_broker(options.brokers, error))
+    except LedgerRefused as error:
+        refuse(error)
     if not any(kept.partitions for kept in found):
         console.print(f"no state is kept under the application name {settings.application}: a worker begins anew")
     return [kept for kept in found if kept.partitions]

@@ -14,12 +14,14 @@ from stream.config.settings import Settings
 from stream.engine.app import build_app
 from stream.engine.options import wall_clock
 from stream.engine.waiting import end
+from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
-from stream.web import predictions
+from stream.web import customers, entities, experiments, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
+from stream.web.entity_board import EntityBoard
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_operations
@@ -27,7 +29,7 @@ from vigie.common import Config, console, log_to_stderr, refuse, run, settings_o
 from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
-from vigie.up import open_access, open_door
+from vigie.up import customer_desk, open_access, open_door
 
 log = logging.getLogger(__name__)
 
@@ -58,15 +60,29 @@ async def web(settings: Settings) -> None:
     is none.
     """
     business = settings.business.business()
-    catalogue = load_catalogue(settings.kpi_files)
+    catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
     metrics = Metrics(lanes=(LANE,))
     # A group of its own: every web process reads all of the panes.
     options = engine_options(
         settings, settings.kafka.brokers, application=f"{settings.application}-web-{settings.instance}", observer=metrics
     )
-    roller, alerts, probe = Roller(business, catalogue, clock=wall_clock), AlertBoard(), BrokerProbe(options)
+    roller = Roller(business, catalogue, clock=wall_clock, targets=settings.quotas())
+    alerts, probe = AlertBoard(), BrokerProbe(options)
     shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
-    specs = [roller.spec(), alerts.spec(), *([shown_predictions.spec()] if settings.models.live else [])]
+    shown_customers = customers.CustomerBoard(settings.kafka.partitions)
+
+    def win(deal: str) -> float | None:
+        found = shown_predictions.answer("deal", deal) if settings.models.live else None
+        return None if found is None else float(found["win"])
+
+    shown_entities = EntityBoard(lambda: engine.status().get("state") == "running", win)
+    specs = [
+        roller.spec(),
+        alerts.spec(),
+        shown_entities.spec(),
+        shown_customers.spec(),
+        *([shown_predictions.spec()] if settings.models.live else []),
+    ]
     engine = build_app(options, specs)
     source = ViewSource(lambda: roller.view, catalogue)
     snapshots = Snapshots.of(settings)
@@ -93,6 +109,11 @@ async def web(settings: Settings) -> None:
     metrics.show_health(application.state.vigie.health, lambda: snapshots.state)
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
+    application.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
+    application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
+
+    application.include_router(entities.router(shown_entities))
 
     async def read() -> None:
         await engine.start()
@@ -103,7 +124,9 @@ async def web(settings: Settings) -> None:
         local = Local(new_token())
         operators = open_access(application, settings, metrics, local.token)
         open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
-        await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller)
+        seen = seen_of(settings)
+        stack.push_async_callback(seen.close)
+        await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller, seen)
         listening = await serve(application, settings.web.host, settings.web.port, before_stop=application.state.vigie.live.stop)
         stack.push_async_callback(listening.stop)
         stack.enter_context(announced(listening.port, local))

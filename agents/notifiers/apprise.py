@@ -67,7 +67,8 @@ class AppriseNotifier:
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt."""
         message, letter = delivery.message, delivery.letter
-        links = "".join(f"{action.text}: {action.url}\n" for action in delivery.actions)
+        words = delivery.reader.words
+        links = "".join(f"{words.button(action.name)}: {action.url}\n" for action in delivery.actions)
         kind = "success" if message.kind == "resolved" else _KINDS.get(message.severity or "", "info")
         try:
             async with asyncio.timeout(self._timeout):

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validat
 from agents.notifiers.post import NOT_A_URL, usable
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome
-from alert_rules.words.reader import ANYBODY, Reader
+from alert_rules.words.language import SOURCE
+from alert_rules.words.reader import LANGUAGES, Reader
 from stream.config.problems import near
 from stream.config.sections import Section
 
@@ -64,6 +65,8 @@ class ReceiverSettings(Section, ABC):
     """the kind"""
     timezone: str | None = None
     """on whose clock its times are, such as Europe/Paris (default: business.timezone)"""
+    language: str | None = None
+    """in which language it is told, such as fr (default: business.language)"""
 
     #: An entry of ``receivers``, as YAML writes it on one line, for the example file.
     EXAMPLE: ClassVar[str]
@@ -80,10 +83,16 @@ class ReceiverSettings(Section, ABC):
             raise ValueError(f"unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         return found
 
-    @property
-    def reader(self) -> Reader:
-        """How the words for it are made."""
-        return ANYBODY if self.timezone is None else Reader(zone=ZoneInfo(self.timezone))
+    @field_validator("language")
+    @classmethod
+    def _language(cls, found: str | None) -> str | None:
+        if found is not None and found not in LANGUAGES:
+            raise ValueError(f"unknown language{near(found, LANGUAGES)}")
+        return found
+
+    def reader(self, language: str = SOURCE) -> Reader:
+        """Return how the words for it are made: in ``language`` where it has none of its own."""
+        return Reader(self.language or language, None if self.timezone is None else ZoneInfo(self.timezone))
 
     @abstractmethod
     def notifier(self) -> Notifier:

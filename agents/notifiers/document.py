@@ -11,8 +11,9 @@ _HEAD = """# Receivers
 Generated from agents/notifiers: change the code, then run `python -m vigie.schemas --write docs`.
 
 An entry of `receivers` in `vigie.yaml` has a `name` (what routes call it), a `type`, and what this type takes; any may have a
-`timezone`, on whose clock the times of its messages are (default: `business.timezone`). What is
-marked *secret* is never shown, logged or told; give it as `VIGIE_RECEIVERS='[…]'` or in a file that only Vigie reads.
+`timezone`, on whose clock the times of its messages are (default: `business.timezone`), and a `language` in which it is told:
+`en` or `fr` (default: `business.language`). What is marked *secret* is never shown, logged or told; give it as
+`VIGIE_RECEIVERS='[…]'` or in a file that only Vigie reads.
 What each kind shows and promises is in [alerts.md](alerts.md).
 """
 

@@ -21,8 +21,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverSettings
 from agents.notifiers.post import TIMEOUT
-from alert_rules.records.message import Message
-from alert_rules.tell.delivery import Action, Delivery
+from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.parts import Letter, LetterItem, Line
 
@@ -175,8 +174,9 @@ def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
     mail["X-Auto-Response-Suppress"] = "All"
     if message.severity == "critical" and message.kind != "resolved":
         mail["Importance"] = "high"
-    links = "".join(f"{action.text}: {action.url}\n" for action in delivery.actions)
-    mail.set_content(f"{letter.title}\n\n{letter.text}\n\n{links}{_footer(message)}\n")
+    words = delivery.reader.words
+    links = "".join(f"{words.button(action.name)}: {action.url}\n" for action in delivery.actions)
+    mail.set_content(f"{letter.title}\n\n{letter.text}\n\n{links}{_footer(delivery)}\n")
     mail.add_alternative(html(delivery), subtype="html")
     boundary = f"=_{_token(delivery.id)}"
     mail.set_boundary(boundary)
@@ -203,9 +203,9 @@ def subject(letter: Letter) -> str:
     return clean(letter.subject) or "Alert"
 
 
-def _footer(message: Message) -> str:
-    why = f" · {message.why_now}" if message.why_now else ""
-    return f"Incident {message.incident}{why} · sent by Vigie"
+def _footer(delivery: Delivery) -> str:
+    why_now = delivery.letter.why_now or delivery.message.why_now or ""
+    return delivery.reader.words.footer(str(delivery.message.incident), why_now)
 
 
 def html(delivery: Delivery) -> str:
@@ -219,7 +219,8 @@ def html(delivery: Delivery) -> str:
     title = letter.title
     lead = escape(letter.lead).replace("\n", "<br>")
     page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<!doctype html><html lang="{delivery.reader.words.language.code}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
         f"<title>{escape(clean(title))}</title></head>"
         '<body style="margin:0;padding:0;background:#f6f8fa;color:#1f2328;'
         'font:16px/1.45 -apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif">'
@@ -230,9 +231,9 @@ def html(delivery: Delivery) -> str:
         f'overflow-wrap:anywhere">{escape(title)}</h1></td></tr>'
         f'<tr><td style="padding:8px 20px;overflow-wrap:anywhere">{lead}</td></tr>'
         '<tr><td style="padding:4px 20px 16px"><table role="presentation" width="100%" cellpadding="0" cellspacing="0" '
-        f'style="font-size:14px">{rows}</table></td></tr>{_buttons(delivery.actions, colour)}'
+        f'style="font-size:14px">{rows}</table></td></tr>{_buttons(delivery, colour)}'
         '<tr><td style="padding:12px 20px;border-top:1px solid #d0d7de;color:#57606a;font-size:12px;overflow-wrap:anywhere">'
-        f"{escape(_footer(message))}</td></tr></table></td></tr></table></body></html>\n"
+        f"{escape(_footer(delivery))}</td></tr></table></td></tr></table></body></html>\n"
     )
     return page.replace(" %", "\u00a0%")  # a line never begins with the sign
 
@@ -281,14 +282,16 @@ def _row(line: Line) -> str:
     )
 
 
-def _buttons(actions: Sequence[Action], colour: str) -> str:
+def _buttons(delivery: Delivery, colour: str) -> str:
     """Return the row of what the reader may do: links that look like buttons, one below the other where it is narrow."""
+    words, actions = delivery.reader.words, delivery.actions
     if not actions:
         return ""
     shown = "".join(
         f'<a href="{escape(action.url)}" style="display:inline-block;margin:0 8px 8px 0;padding:10px 16px;'
         f"border:1px solid {colour};border-radius:6px;text-decoration:none;font-weight:600;"
-        f'{f"background:{colour};color:#ffffff" if n == 0 else f"background:#ffffff;color:{colour}"}">{escape(action.text)}</a>'
+        f'{f"background:{colour};color:#ffffff" if n == 0 else f"background:#ffffff;color:{colour}"}">'
+        f"{escape(words.button(action.name))}</a>"
         for n, action in enumerate(actions)
     )
     return f'<tr><td style="padding:4px 20px 12px;font-size:15px">{shown}</td></tr>'

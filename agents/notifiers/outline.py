@@ -3,28 +3,15 @@
 Nothing in a part is markup, and outsiders' words have been made harmless where they came in (``alert_rules/words/inert.py``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from alert_rules.records.message import Message
-from alert_rules.tell.delivery import Action, Delivery
+from alert_rules.tell.delivery import Delivery
 from alert_rules.words.parts import Letter, LetterItem
 
 #: A label is no longer than this: what is longer is a sentence that has a colon.
 _LABEL = 30
-#: What has happened, as the first words of an answer in an incident's thread.
-NEWS = {
-    "resolved": "Resolved",
-    "repeated": "Still firing",
-    "escalated": "Escalated",
-    "upgraded": "Has grown worse",
-    "downgraded": "Has eased",
-    "updated": "Some have ended",
-    "fired": "New",
-    "acknowledged": "Taken care of",
-    "unacknowledged": "Nobody takes care of it any more",
-}
 
 
 class Link(NamedTuple):
@@ -61,17 +48,23 @@ class Outline:
     behind_heading: str = ""
     notes: tuple[tuple[str, str], ...] = ()
     buttons: tuple[Link, ...] = ()
+    too_long: str = ""  # what is said where items had to be left out
 
 
 def outline(delivery: Delivery, *, answer: bool = False) -> Outline:
     """Return the parts of a message; as an ``answer`` in the incident's thread only what is new."""
     message, letter = delivery.message, delivery.letter
-    buttons, why = _buttons(message, delivery.actions), cut(message.why_now or "", 300)
+    words = delivery.reader.words
+    buttons, why = buttons_of(delivery), cut(letter.why_now or message.why_now or "", 300)
     who = message.acknowledged.by if message.acknowledged is not None else ""
-    notes = (("taken care of by", cut(who, 100)), ("why now", why), ("incident", cut(delivery.incident, 100)))
+    notes = (
+        (words.note("care"), cut(who, 100)),
+        (words.note("why_now"), why),
+        (words.note("incident"), cut(delivery.incident, 100)),
+    )
     whole = Outline(
         state=message.kind if message.kind in ("digest", "resolved") else message.severity or "",
-        title=letter.title or "Alert",
+        title=letter.title or words.language.say("alert"),
         lead=letter.lead,
         facts=tuple(_facts(letter, {button.url for button in buttons})),
         items=tuple(map(_item, letter.items)) if letter.many else (),
@@ -80,11 +73,12 @@ def outline(delivery: Delivery, *, answer: bool = False) -> Outline:
         behind_heading=letter.behind_heading,
         notes=tuple((name, value) for name, value in notes if value),
         buttons=buttons,
+        too_long=words.language.say("too_long"),
     )
     if not answer:
         return whole
     known = message.kind in ("acknowledged", "unacknowledged", "repeated")
-    head = NEWS.get(message.kind, "News")
+    head = words.news(message.kind)
     return Outline(
         state=whole.state,
         title=whole.title,
@@ -93,6 +87,7 @@ def outline(delivery: Delivery, *, answer: bool = False) -> Outline:
         items=() if known else tuple(_item(item) for item in letter.items if letter.many and item.news),
         rest=whole.rest,
         buttons=buttons,
+        too_long=whole.too_long,
     )
 
 
@@ -108,10 +103,11 @@ def _item(item: LetterItem) -> Item:
     return Item(Link(cut(item.title, 300), _web(item.url)), cut(item.text, 1000), cut(item.why, 300), item.level)
 
 
-def _buttons(message: Message, actions: Sequence[Action]) -> tuple[Link, ...]:
-    found = [Link(action.text, _web(action.url)) for action in actions]
-    runbook = _web(message.runbook)
-    return tuple(button for button in (*found, Link("Runbook", runbook)) if button.url)
+def buttons_of(delivery: Delivery) -> tuple[Link, ...]:
+    """Return what the reader may do, in their words, and the runbook."""
+    words = delivery.reader.words
+    found = [Link(words.button(action.name), _web(action.url)) for action in delivery.actions]
+    return tuple(button for button in (*found, Link(words.button("runbook"), _web(delivery.message.runbook))) if button.url)
 
 
 def _web(url: object) -> str:
@@ -136,7 +132,7 @@ def shorter(found: Outline) -> Outline | None:
         return replace(found, behind=found.behind[:-1])
     if found.items:
         left = len(found.items) - 1
-        return replace(found, items=found.items[:left], rest="and more than can be told here")
+        return replace(found, items=found.items[:left], rest=found.too_long)
     if found.rest:
         return replace(found, rest="")
     if found.facts:

@@ -101,5 +101,5 @@ def event(delivery: Delivery) -> dict[str, Any]:
         },
     }
     if (message.runbook or "").startswith(("http://", "https://")):
-        event["links"] = [{"href": message.runbook, "text": "Runbook"}]
+        event["links"] = [{"href": message.runbook, "text": delivery.reader.words.button("runbook")}]
     return event

@@ -4,8 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from agents.notifiers.outline import NEWS
-from alert_rules.tell.delivery import Action, Delivery
+from alert_rules.tell.delivery import Delivery
 from alert_rules.words.parts import Letter, LetterItem
 
 #: Block Kit's limits: characters of a section's text, elements of a context, blocks of a message, characters of a button's
@@ -52,15 +51,16 @@ def render(delivery: Delivery, *, pressed: bool = False) -> dict[str, Any]:
         rest = "\n\n".join(part for part in plain if part)
         blocks += [_section(escape(part, SECTION)) for part in (letter.lead, rest) if part.strip()]
         blocks += behind
-    told = [("why now", message.why_now), ("incident", message.incident)]
+    words = delivery.reader.words
+    told = [(words.note("why_now"), letter.why_now or message.why_now), (words.note("incident"), message.incident)]
     if message.acknowledged is not None:
-        told.insert(0, ("taken care of by", message.acknowledged.by))
+        told.insert(0, (words.note("care"), message.acknowledged.by))
     elements = [
         {"type": "mrkdwn", "text": f"{name}: {escape(str(value), 300)}", "verbatim": True} for name, value in told if value
     ]
     if elements:
         blocks.append({"type": "context", "elements": elements[:CONTEXT]})
-    if buttons := _buttons(message.runbook or "", delivery.actions, pressed=pressed):
+    if buttons := _buttons(delivery, pressed=pressed):
         blocks.append({"type": "actions", "elements": buttons})
     # `text` is what a notification shows.
     return {"text": escape(letter.title, SECTION) or "-", "blocks": blocks[:BLOCKS]} | INERT
@@ -89,7 +89,7 @@ def _behind(letter: Letter) -> list[dict[str, Any]]:
 def news(delivery: Delivery) -> dict[str, Any]:
     """Return what is answered in an incident's thread: only what is new, as the message itself shows how it stands."""
     message, letter = delivery.message, delivery.letter
-    what, why = NEWS.get(message.kind, "News"), message.why_now or ""
+    what, why = delivery.reader.words.news(message.kind), letter.why_now or message.why_now or ""
     lines = [f"*{what}*{f': {escape(why, 300)}' if why else ''}", escape(letter.title, 500)]
     if message.kind not in ("acknowledged", "unacknowledged", "repeated") and letter.lead.strip():
         lines.append(escape(letter.lead, 1500))
@@ -112,10 +112,12 @@ def _parts(lines: Sequence[str]) -> list[str]:
     return parts
 
 
-def _buttons(runbook: str, actions: Sequence[Action], *, pressed: bool) -> list[dict[str, Any]]:
+def _buttons(delivery: Delivery, *, pressed: bool) -> list[dict[str, Any]]:
+    words, runbook = delivery.reader.words, delivery.message.runbook or ""
     found: list[dict[str, Any]] = []
-    for action in actions:
-        button: dict[str, Any] = {"type": "button", "text": {"type": "plain_text", "text": action.text[:BUTTON]}}
+    for action in delivery.actions:
+        text = {"type": "plain_text", "text": words.button(action.name)[:BUTTON]}
+        button: dict[str, Any] = {"type": "button", "text": text}
         button["action_id"] = f"vigie_{action.name}"
         if pressed and action.token:
             if len(action.token) > VALUE:
@@ -124,7 +126,7 @@ def _buttons(runbook: str, actions: Sequence[Action], *, pressed: bool) -> list[
         elif len(action.url) <= URL:
             found.append(button | {"url": action.url})
     if runbook.startswith(("http://", "https://")) and len(runbook) <= URL:
-        text = {"type": "plain_text", "text": "Runbook"}
+        text = {"type": "plain_text", "text": words.button("runbook")}
         found.append({"type": "button", "text": text, "url": runbook, "action_id": "runbook"})
     return found
 

@@ -143,7 +143,8 @@ class TaskNotifier(ABC):
 
     def _words(self, delivery: Delivery) -> str:
         message, letter = delivery.message, delivery.letter
-        head = f"{letter.title}{f': {message.why_now}' if message.why_now else ''}"
+        why_now = letter.why_now or message.why_now
+        head = f"{letter.title}{f': {why_now}' if why_now else ''}"
         # Of a group it is not known by its title what is new.
         told = f"\n\n{letter.text[:10_000]}" if letter.many else ""
         return f"{head}{told}\n\n{_footer(delivery)}"[:12_000]

@@ -22,7 +22,7 @@ class Watched(StrEnum):
     STALLED = "stalled"  # an open deal's time in its stage, over a quantile of that stage's usual stays
     UNANSWERED = "unanswered"  # how long an open lead has waited for its first contact
     AMOUNT = "amount"  # the amount of an open deal
-    SILENT = "silent"  # how many of its usual hours a sender of events has missed
+    SILENT = "silent"  # how many of its busy hours a sender of events has missed
     ODDS = "win_probability"  # by how much an open deal's probability of being won has fallen within some time
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from alert_rules.judge.alert_view import shown
+from alert_rules.judge.alert_view import Told, shown
 from alert_rules.judge.condition import measured
 from alert_rules.judge.explanation import PageLink, explanation, no_link
 from alert_rules.judge.finding import TOPIC as FINDINGS
@@ -50,7 +50,7 @@ class EvaluateAlerts:
         readings are as far apart as its steps).
         """
         self._gap, self._heard = gap, 0
-        self._link, self._people = link, people
+        self._link, self._people, self._told = link, people, Told()
         self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
         self._states: dict[str, AlertState] = {}
         self._standing: Counter[str] = Counter()  # alerts by rule
@@ -147,7 +147,8 @@ class EvaluateAlerts:
     def _find(self, record: Record) -> None:
         """Take a finding about a single deal, lead or sender; what is over ends with its reason."""
         if record.value is None:
-            return  # the one before has said why
+            self._taken_back(record)
+            return
         try:
             finding = EntityFinding.decode(record.value)
         except ValueError as error:
@@ -167,6 +168,16 @@ class EvaluateAlerts:
             self._dirty.add(key)
             ended = orphaned(state, max(finding.at, state.at), finding.over)
             self._say(rule, replace(ended, seen=finding))
+
+    def _taken_back(self, record: Record) -> None:
+        """End the alert of a finding that is no more, where what said why was let go: only the last of a key is kept."""
+        key = (record.key or b"").decode(errors="replace")
+        state = self._states.get(key)
+        rule = None if state is None else self.rules.get(state.rule)
+        if state is not None and rule is not None:
+            self._forget(key, rule.id)
+            self._dirty.add(key)
+            self._say(rule, orphaned(state, max(record.timestamp, state.at), "what it was about is no longer so"))
 
     def _evaluate(self, rule: Rule, seen: Observation) -> None:
         key = f"{rule.id}|{seen.segment_name}"
@@ -278,7 +289,15 @@ class EvaluateAlerts:
             limit, self._states.items(), key=lambda item: (order[item[1].phase], -item[1].severity.rank, item[1].started, item[0])
         )
         return [
-            shown(state, self.rules.get(state.rule), self._latest.get(key), self._because.get(key), self._link, self._people)
+            shown(
+                state,
+                self.rules.get(state.rule),
+                self._latest.get(key),
+                self._because.get(key),
+                self._link,
+                self._people,
+                self._told,
+            )
             for key, state in states
         ]
 

@@ -13,7 +13,7 @@ from alert_rules.records.facts import Severity
 from alert_rules.words.durations import WORKING
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
-from models.kpis.targets import Targets
+from models.targets import Targets
 
 
 class Direction(StrEnum):

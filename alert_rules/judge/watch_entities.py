@@ -80,6 +80,15 @@ class WatchEntities:
             if key.startswith(kind):
                 self._due.schedule(key, 0)
 
+    def open(self) -> Iterable[Entry]:
+        """Return the open deals and the unanswered leads of this partition."""
+        return self._entries.values()
+
+    def usual(self) -> dict[str, int]:
+        """Return how long (ms) nine of ten deals stay in a stage, by stage; of the stages that enough have left."""
+        place = tuple(QUANTILES).index("p90")
+        return {stage: limit for stage, values in self._limits.items() if (limit := values[place]) is not None}
+
     # ── the fold ──
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:

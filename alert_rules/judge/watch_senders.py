@@ -175,7 +175,7 @@ class WatchSenders:
         self._dirty.add(name)
 
     def _missed(self, sender: Sender) -> float:
-        """Return how many of its usual hours have passed since a sender's last event; 0 where its rhythm is not known."""
+        """Return how many of its busy hours have passed since a sender's last event; 0 where its rhythm is not known."""
         now, last = self._now, sender.last
         weeks = min(WEEKS, (last - sender.first) // _WEEK)
         # Of the hours that have passed no more can be usual ones: most senders are done with here.

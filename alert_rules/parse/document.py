@@ -119,7 +119,7 @@ def _of_entity() -> dict[str, Any]:
                 {"fallen": {"description": "30 points are 0.3", "type": "number", "exclusiveMinimum": 0}, "within": _DURATION},
             ),
             "silent": _object(
-                SILENT_KEYS, {"missed": {"description": "so many of its usual hours", "type": "number", "exclusiveMinimum": 0}}
+                SILENT_KEYS, {"missed": {"description": "so many of its busy hours", "type": "number", "exclusiveMinimum": 0}}
             ),
             **{severity.value: _object(STEP_KEYS[1:2], {"above": _LEVEL}) for severity in Severity},
             "severity": {"enum": [severity.value for severity in Severity], "default": Severity.WARN.value},

@@ -114,6 +114,7 @@ class Figure(msgspec.Struct, kw_only=True):
     since: str | None = None  # counted from then on only
     before: float | None = None
     known: bool = True  # whether there is a reading at all
+    labels: dict[str, str] = {}  # what it is called in other languages
 
 
 class StandingAlert(msgspec.Struct, kw_only=True):

@@ -7,8 +7,13 @@ here, and told on the compacted topic ``alert-states``: an incident's state unde
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 import orjson
 
+from alert_rules.records.alerts import Transition
+from alert_rules.words.alert import in_words
+from alert_rules.words.language import SOURCE
+from alert_rules.words.reader import LANGUAGES, Reader
 from models.fold import Changes, Output, Record, Row
 
 TOPIC = "alert-states"
@@ -17,6 +22,17 @@ _SAME = (
     *("rule", "kpi", "window", "segment", "severity", "since", "fired", "value", "sample", "at"),
     *("unit", "currency", "threshold", "threshold_unit", "direction", "runbook", "explanation"),
 )
+
+
+def told(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return title and first sentence of a transition in the languages beside English, by code."""
+    try:
+        facts = msgspec.convert(found, Transition)
+    except msgspec.ValidationError:
+        return {}
+    if facts.zone is None:  # of before records had facts: there is English only
+        return {}
+    return {code: in_words(facts, Reader(code)) for code in LANGUAGES if code != SOURCE}
 
 
 class AlertStates:
@@ -51,7 +67,7 @@ class AlertStates:
         words = found.get("message") or {}
         shown = {"id": incident, **{name: found.get(name) for name in _SAME}, "state": after}
         title = words.get("title") or found["rule"]
-        shown |= {"title": title, "summary": str(words.get("text") or title).split("\n", 1)[0]}
+        shown |= {"title": title, "summary": str(words.get("text") or title).split("\n", 1)[0], "words": told(found)}
         before = self._open.pop(incident, None)
         self._changed[incident] = None
         if after == "inactive":

@@ -57,14 +57,14 @@ def _instant(day: date, minutes: int, zone: ZoneInfo) -> int:
 class SendDigest:
     """One partition of readings and alerts. Times are milliseconds since the epoch.
 
-    ``labels`` names the KPIs in people's words; ``resolve`` says who is behind the names of receivers at a time; ``began`` is
-    now.
+    ``labels`` names the KPIs in people's words, by language; ``resolve`` says who is behind the names of receivers at a
+    time; ``began`` is now.
     """
 
     def __init__(
         self,
         digest: Digest,
-        labels: Mapping[str, str],
+        labels: Mapping[str, Mapping[str, str]],
         resolve: Callable[[Iterable[str], int], Sequence[Recipient]],
         *,
         began: int = 0,
@@ -201,12 +201,14 @@ class SendDigest:
         )
 
     def _figure(self, kpi: str) -> Figure:
-        reading, label = self._readings.get(kpi), self._labels.get(kpi, kpi)
+        reading, labels = self._readings.get(kpi), dict(self._labels.get(kpi, {}))
+        label = labels.pop("en", kpi)
         if reading is None:
-            return Figure(kpi=kpi, label=label, known=False)
+            return Figure(kpi=kpi, label=label, labels=labels, known=False)
         return Figure(
             kpi=kpi,
             label=label,
+            labels=labels,
             value=reading.value,
             unit=reading.unit,
             currency=reading.currency,

@@ -1,4 +1,4 @@
-"""Makes words of records, at the very end: ``letter.py`` for whoever sends them, ``english.py`` for the words themselves.
+"""Makes words of records, at the very end: ``letter.py`` for whoever sends them, ``words.py`` for how a language says it.
 
-A second language is a file like ``english.py``, with a class that says the same otherwise, and a line in ``reader.py``.
+A language is a file in ``languages/``: copy ``en.yaml`` under its code, and say the same otherwise.
 """

@@ -8,8 +8,9 @@ from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS, NUMBERS
 from alert_rules.records.facts import AlertFacts
 from alert_rules.words import prose
 from alert_rules.words.inert import inert
+from alert_rules.words.language import SOURCE
 from alert_rules.words.parts import Letter, Line, behind_lines, called
-from alert_rules.words.quantities import Quantity, TemplateError, fill
+from alert_rules.words.quantities import Quantity, TemplateError, Told, fill
 from alert_rules.words.reader import ANYBODY, Reader
 from models.calendar import epoch_ms
 from models.kpis.earlier import SEASONAL, TARGET
@@ -21,7 +22,7 @@ def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
     changed = facts.kind in ("upgraded", "downgraded")
     stamp = words.RESOLVED if facts.kind == "resolved" else words.stamp(facts.severity, facts.severity_before, changed=changed)
     why = facts.explanation
-    behind = tuple(behind_lines(why or {}))
+    behind = tuple(behind_lines(why or {}, words.sentence))
     heading = words.BEHIND if behind else ""
     title, head = titled(facts, stamp, reader), headline(facts, reader)
     return Letter(title, about(facts, reader), lead(facts, reader), tuple(_lines(facts, reader)), behind, heading, headline=head)
@@ -33,7 +34,7 @@ def titled(facts: AlertFacts, stamp: str, reader: Reader = ANYBODY, *, short: bo
         return prose.titled(facts, stamp, short=short)
     name = about(facts, reader, short=short)
     head = headline(facts, reader)
-    return f"[{stamp}] {name}{f': {head}' if head else ''}"
+    return f"[{stamp}] {name}{reader.words.COLON + head if head else ''}"
 
 
 def item(facts: AlertFacts, reader: Reader, *, over: bool, short: bool) -> tuple[str, str, str | None]:
@@ -49,7 +50,7 @@ def about(facts: AlertFacts, reader: Reader = ANYBODY, *, short: bool = False) -
     """Return what an alert is about: the same during the incident. ``short``: without the rule's title, where there is more."""
     if facts.zone is None:
         return prose.about(facts, short=short)
-    title = str(facts.rule_title or facts.rule or "")
+    title = reader.words.sentence(str(facts.rule_title or facts.rule or ""))
     place = ""
     for dimension, value in (facts.segment or {}).items():
         named = _place(facts, dimension, value)
@@ -65,6 +66,11 @@ def _place(facts: AlertFacts, dimension: str, value: str) -> str:
 
 def _named(facts: AlertFacts, owner: str) -> str:
     return (facts.names or {}).get(owner, owner)
+
+
+def told_in(reader: Reader) -> Told | None:
+    """Return how numbers are written for a reader; None in English, as the topics have them."""
+    return None if reader.words.language.code == SOURCE else reader.words.numbers
 
 
 def known(facts: AlertFacts) -> Mapping[str, Any]:
@@ -117,9 +123,14 @@ def lead(facts: AlertFacts, reader: Reader) -> str:
     if facts.template is None:
         return words.RULE_GONE
     try:
-        return fill(facts.template, fields(facts, reader))
+        return fill(words.sentence(facts.template), fields(facts, reader))
     except TemplateError:  # of a version that knew other fields
         return prose.lead(facts)
+
+
+def in_words(facts: AlertFacts, reader: Reader) -> dict[str, str]:
+    """Return an alert as a list of alerts has it: the ``title`` of its rule, and the ``summary``."""
+    return {"title": reader.words.sentence(facts.rule_title or ""), "summary": lead(facts, reader).partition("\n")[0]}
 
 
 def fields(facts: AlertFacts, reader: Reader = ANYBODY) -> dict[str, str | Quantity]:
@@ -130,14 +141,16 @@ def fields(facts: AlertFacts, reader: Reader = ANYBODY) -> dict[str, str | Quant
     by = _by(facts)
     place = _place(facts, by, (facts.segment or {})[by]) if by else ""
 
+    told = told_in(reader)
+
     def of(value: float | None, its: str = unit) -> Quantity:
-        return Quantity(value, its, facts.currency)
+        return Quantity(value, its, facts.currency, told)
 
     found: dict[str, str | Quantity] = {
-        "kpi": facts.rule_title or "",
-        "window": facts.window or "",
+        "kpi": words.sentence(facts.rule_title or ""),
+        "window": words.window_name(facts.window or ""),
         "segment": place or words.TOTAL,
-        "severity": str(facts.severity or ""),
+        "severity": words.grade(facts.severity),
         "since": words.moment(_ms(facts.since), zone),
         "value": of(facts.value),
         "low": of(facts.low),
@@ -189,19 +202,20 @@ def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantit
     words, zone, by, entity = reader.words, reader.clock(facts.zone), _by(facts), known(facts)
     attributes = _attributes(facts, by)
     found: dict[str, str | Quantity] = {name: inert(attributes.get(name, words.UNKNOWN)) for name in ATTRIBUTES[by]}
-    found |= {name: Quantity(entity.get(name), _spoken(facts, by, name), facts.currency) for name in NUMBERS[by]}
+    found |= {name: Quantity(entity.get(name), _spoken(facts, by, name), facts.currency, told_in(reader)) for name in NUMBERS[by]}
     days = {name: entity.get(name) for name in DAYS[by]}
     found |= {name: words.UNKNOWN if at is None else words.day_of(at * 1000, zone) for name, at in days.items()}
     if by == "sender":
         last = entity.get("last")
-        found["feeds"] = inert(str(entity.get("feeds") or words.UNKNOWN))
+        feeds = str(entity.get("feeds") or words.UNKNOWN).split(", ")
+        found["feeds"] = inert(", ".join(map(words.sentence, feeds)))
         found["last"] = words.moment(_ms(str(last)), zone) if last else words.UNKNOWN
     return found | {
         by: called((facts.segment or {}).get(by, ""), entity.get("name")),
-        "severity": str(facts.severity or ""),
+        "severity": words.grade(facts.severity),
         "since": words.moment(_ms(facts.since), zone),
-        "value": Quantity(facts.value, facts.spoken or "", facts.currency),
-        "threshold": Quantity(facts.threshold, facts.spoken or "", facts.currency),
+        "value": Quantity(facts.value, facts.spoken or "", facts.currency, told_in(reader)),
+        "threshold": Quantity(facts.threshold, facts.spoken or "", facts.currency, told_in(reader)),
     }
 
 

@@ -43,7 +43,7 @@ def common(group: Mapping[str, str], rule_title: str, reader: Reader = ANYBODY) 
     """Return what the alerts of a group have in common, in people's words."""
     words = reader.words
     names = [
-        rule_title or words.spaced(value) if name == "rule" else words.place(name, inert(value))
+        words.sentence(rule_title) or words.spaced(value) if name == "rule" else words.place(name, inert(value))
         for name, value in group.items()
         if value and name != "incident"
     ]
@@ -99,7 +99,7 @@ def _item(item: MessageItem, reader: Reader) -> LetterItem:
     title, text, why = item.title, item.text, item.why
     if item.facts is not None:
         title, text, why = one_alert.item(item.facts, reader, over=item.state == "resolved", short=item.short)
-    shown = f"{title} ({item.news})" if item.news and item.news != News.ENDED else title
+    shown = f"{title} ({reader.words.mark(item.news)})" if item.news and item.news != News.ENDED else title
     level = "resolved" if item.state == "resolved" else str(item.severity or "")
     return LetterItem(shown, text, reader.words.why(why) if why else "", item.url or "", level, item.news or "")
 
@@ -112,7 +112,7 @@ def _failing(message: Message, facts: ReceiverFacts, reader: Reader) -> Letter:
     title, about, lead = words.receiver(facts.receiver, works, lasted)
     since = message.since if reader.zone is None else words.moment(began, zone)
     lines = [
-        Line(words.label("why"), message.reason or ""),
+        Line(words.label("why"), words.sentence(message.reason or "")),
         Line(words.label("attempts"), words.attempts(facts.attempts, facts.given_up)),
         Line(words.label("since"), since or ""),
         Line(words.label("runbook"), message.runbook or ""),
@@ -123,8 +123,8 @@ def _failing(message: Message, facts: ReceiverFacts, reader: Reader) -> Letter:
 def _digest(message: Message, facts: DigestFacts, reader: Reader) -> Letter:
     words, zone = reader.words, reader.zone or zone_of(facts.zone)
     title, lead = words.digest(facts, _ms(facts.due), zone)
-    lines = [Line(f"{one.label}, {facts.window}", words.figure(one)) for one in facts.figures]
-    lines += [Line("", words.stands(one.title, words.moment(_ms(one.since), zone))) for one in facts.alerts]
+    lines = [Line(words.digest_label(one, facts.window), words.figure(one)) for one in facts.figures]
+    lines += [Line("", words.stands(words.sentence(one.title), words.moment(_ms(one.since), zone))) for one in facts.alerts]
     if facts.standing > len(facts.alerts):
         lines.append(Line("", words.more(facts.standing - len(facts.alerts))))
     why_now = words.digest_now(_ms(facts.due), zone, facts.weekdays)

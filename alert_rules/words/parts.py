@@ -1,6 +1,6 @@
 """What does a letter consist of?"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from alert_rules.words.inert import inert
@@ -87,11 +87,11 @@ def called(id: str, name: object) -> str:
     return f"{inert(str(name))} ({inert(id)})" if name else inert(id)
 
 
-def behind_lines(why: Mapping[str, Any]) -> list[Line]:
+def behind_lines(why: Mapping[str, Any], sentence: Callable[[str], str] = str) -> list[Line]:
     """Return the deals or leads behind an alert, each with the address of its page where it is known."""
     lines = []
     for place, one in enumerate(why.get("behind") or (), start=1):
         who = called(str(one["id"]), one.get("name"))
-        text = ", ".join([who, *(str(one[name]) for name in ("what", "said") if one.get(name))])
+        text = ", ".join([who, *(sentence(str(one[name])) for name in ("what", "said") if one.get(name))])
         lines.append(Line("", f"{place}. {inert(text)}", str(one.get("url") or "")))
     return lines

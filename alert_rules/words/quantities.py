@@ -3,11 +3,12 @@
 import re
 from collections.abc import Mapping
 from string import Formatter
+from typing import Protocol
 
 from alert_rules.words.durations import WORKING, human, plural, working
 
 _SPEC = re.compile(r"[+]?,?(\.\d{1,2})?[f%gd]?")
-_NOUNS = re.compile(r"([A-Za-z ]+)\|([A-Za-z ]+)")
+_NOUNS = re.compile(r"([^\W\d_][^\W_|{}]*(?: [^\W_|{}]+)*)\|([^\W\d_][^\W_|{}]*(?: [^\W_|{}]+)*)")
 
 
 class TemplateError(ValueError):
@@ -24,7 +25,7 @@ def number(value: float | None, unit: str, currency: str | None = None) -> str:
         case "change":
             return f"{value * 100:+.3g} %".replace("-", "−")
         case "hours":
-            return plural(f"{value:.2g}", "usual hour")
+            return plural(f"{value:.2g}", "busy hour")
         case "points":
             return plural(f"{value * 100:.3g}", "point")
         case "times":
@@ -43,24 +44,50 @@ def number(value: float | None, unit: str, currency: str | None = None) -> str:
             return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.3g}"
 
 
+class Told(Protocol):
+    """How a language writes numbers (``numbers.py``)."""
+
+    @property
+    def none(self) -> str:
+        """The word before a noun of which there is none."""
+
+    def number(self, value: float | None, unit: str, currency: str | None = None) -> str:
+        """Return a value in words."""
+
+    def spelled(self, value: float, spec: str) -> str:
+        """Return a number in the form that a summary asks for."""
+
+    def one(self, value: float) -> bool:
+        """Whether a count takes the singular."""
+
+
 class Quantity:
     """A number that knows its unit: ``{value}`` is told in words, ``{value:.0%}`` as Python formats numbers.
 
     ``{value:deal|deals}`` is told with its noun, one or many.
     """
 
-    __slots__ = ("currency", "unit", "value")
+    __slots__ = ("currency", "told", "unit", "value")
 
-    def __init__(self, value: float | None, unit: str, currency: str | None = None) -> None:
-        self.value, self.unit, self.currency = value, unit, currency
+    def __init__(self, value: float | None, unit: str, currency: str | None = None, told: Told | None = None) -> None:
+        """``told`` is how its language writes numbers, English where nothing is said."""
+        self.value, self.unit, self.currency, self.told = value, unit, currency, told
 
     def __format__(self, spec: str) -> str:
+        words = number if self.told is None else self.told.number
         if self.value is None and (nouns := _NOUNS.fullmatch(spec)) is not None:
-            return f"no {nouns[2]}"
+            return f"{self.told.none if self.told is not None else 'no'} {nouns[2]}"
         if not spec or self.value is None:
-            return number(self.value, self.unit, self.currency)
+            return words(self.value, self.unit, self.currency)
         if (nouns := _NOUNS.fullmatch(spec)) is not None:
-            return plural(number(self.value, self.unit, self.currency), nouns[1], nouns[2])
+            shown = words(self.value, self.unit, self.currency)
+            return (
+                plural(shown, nouns[1], nouns[2])
+                if self.told is None
+                else f"{shown} {nouns[1 if self.told.one(self.value) else 2]}"
+            )
+        if self.told is not None:
+            return self.told.spelled(self.value, spec)
         return format(round(self.value) if spec.endswith("d") else self.value, spec)
 
 

@@ -4,22 +4,23 @@ from datetime import UTC, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from alert_rules.words.english import English
+from alert_rules.words.language import SOURCE, languages
+from alert_rules.words.words import Words
 
-#: The languages there are, by their code.
-LANGUAGES: dict[str, English] = {"en": English()}
+#: The words of the languages there are, by their code.
+LANGUAGES: dict[str, Words] = {code: Words(language) for code, language in languages().items()}
 
 
 class Reader(NamedTuple):
     """How somebody reads. ``zone`` None: on the clock of the rule, which is the business's."""
 
-    language: str = "en"
+    language: str = SOURCE
     zone: tzinfo | None = None
 
     @property
-    def words(self) -> English:
+    def words(self) -> Words:
         """The language's words; English where nobody knows it."""
-        return LANGUAGES.get(self.language, LANGUAGES["en"])
+        return LANGUAGES.get(self.language, LANGUAGES[SOURCE])
 
     def clock(self, zone: str | None) -> tzinfo:
         """Return the time zone in which a record that names ``zone`` is told."""

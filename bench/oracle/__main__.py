@@ -47,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.oracle", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", nargs="+", choices=list(histories(folder, 1)), help="only these histories")
     parser.add_argument("--days", type=int, default=60, help="days of the simulated company (60)")
-    parser.add_argument("--no-kafka", action="store_true", help="on the embedded broker only")
+    parser.add_argument("--no-kafka", action="store_true", help="on a ledger only")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/exactness.md")
     asked = parser.parse_args()
     screen, errors = Console(), Console(stderr=True)
@@ -68,7 +68,7 @@ def main() -> int:
             except Unavailable as error:
                 errors.print(f"no real Kafka: {error}. --no-kafka leaves it out", style="red", markup=False)
                 return 1
-        plan = [(data, [m for m in _modes(data) if m.broker == "embedded" or bootstrap]) for data in chosen]
+        plan = [(data, [m for m in _modes(data) if m.broker == "ledger" or bootstrap]) for data in chosen]
         task = progress.add_task("", total=sum(len(modes) for _, modes in plan))
         oracle = Oracle(scratch, bootstrap, lambda text: progress.update(task, description=text))
         try:

@@ -18,7 +18,7 @@ from stream.sources.files import FileReject, ReadOptions, read_file
 from vigie.simulate import START, simulate
 
 WINDOWS = ("24h", "7d", "30d", "week", "month", "quarter")
-DIMENSIONS = ("owner", "team", "source", "campaign", "product", "region", "segment", "variant", "stage")
+DIMENSIONS = ("owner", "team", "source", "campaign", "product", "region", "segment", "variant", "stage", "reason", "page")
 AMSTERDAM = "Europe/Amsterdam"
 #: A repeated id with another content is no transport fault: which of the two stands is a rule of its own, with its own tests.
 BAD = tuple(kind for kind in KINDS if kind not in ("other_content", "too_large"))
@@ -52,7 +52,7 @@ class Data:
 class Mode:
     """How a history is replayed."""
 
-    broker: str = "embedded"  # or kafka
+    broker: str = "ledger"  # or kafka
     zone: str = "UTC"
     restated: bool = False
     disturbed: bool = False

@@ -56,7 +56,10 @@ def truth(lines: Path, windows: Sequence[str], zone: str, *, restated: bool) -> 
     ``lines`` are CloudEvents as JSON lines, in any order and as often as they like. A reading knows the events before its
     instant; ``restated``, it knows all of them.
     """
-    script = resources.files("bench.oracle").joinpath("truth.sql").read_text(encoding="utf-8")
+    folder = resources.files("bench.oracle")
+    script, bookings, answers = (
+        folder.joinpath(name).read_text(encoding="utf-8") for name in ("truth.sql", "aida_bookings.sql", "aida_answers.sql")
+    )
     with duckdb.connect() as db:
         db.execute(
             "create table record as select row_number() over () as n, json as line from read_ndjson_objects(?)", [str(lines)]
@@ -71,8 +74,15 @@ def truth(lines: Path, windows: Sequence[str], zone: str, *, restated: bool) -> 
             db.execute(statement)
             if "table event" in statement.query:
                 db.execute(_MONTHS, [not restated, EVERYTHING])
+            elif "table booking" in statement.query:
+                db.execute(bookings)
+        db.execute(answers)
         return Truth(
-            dict(_answers(db.execute("select kpi, win, dim, seg, t, begin, value, num, den from answer").fetchall())),
+            dict(
+                pair
+                for view in ("answer", "aida_answer")
+                for pair in _answers(db.execute(f"select kpi, win, dim, seg, t, begin, value, num, den from {view}").fetchall())
+            ),
             {(win, t): begin for win, t, begin in db.execute("select win, t, begin from span").fetchall()},
             int(db.execute("select count(*) from event").fetchall()[0][0]),
         )

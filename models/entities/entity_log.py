@@ -22,6 +22,9 @@ Entry = tuple[int, str, str, dict[str, Any]]
 KEPT = 64
 FOLDED = 16
 
+#: The sender of an entity whose person has been erased: nothing more is heard of it.
+ERASED = "erased"
+
 P = TypeVar("P")
 _NONE = msgspec.Raw(b"null")
 

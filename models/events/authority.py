@@ -33,13 +33,17 @@ DATA_MODELS: Mapping[type[wire.Data], type[contract.Part]] = MappingProxyType(
         engagement.Visit: contract.Visit,
         engagement.Identity: contract.Identity,
         engagement.Reach: contract.Reach,
+        engagement.Opening: contract.Opening,
         customers.Invoice: contract.Invoice,
         customers.Churn: contract.Churn,
         customers.Survey: contract.Survey,
         customers.Ticket: contract.Ticket,
+        customers.Recommendation: contract.Recommendation,
         spend.Spend: contract.Spend,
         spend.Hiring: contract.Hiring,
         spend.Training: contract.Training,
+        spend.Step: contract.Step,
+        spend.Recording: contract.Recording,
         merges.Absorption: contract.Absorption,
     }
 )
@@ -62,6 +66,7 @@ MODELS: Mapping[str, type[contract.Envelope]] = MappingProxyType(
 _REASONS = {
     "amount": Reason.BAD_AMOUNT,
     "cost": Reason.BAD_AMOUNT,
+    "list_amount": Reason.BAD_AMOUNT,
     "currency": Reason.UNKNOWN_CURRENCY,
     "default_currency": Reason.UNKNOWN_CURRENCY,
 }

@@ -17,6 +17,11 @@ def _amount(raw: int | float | str) -> int | float | str:
     return raw
 
 
+def _list_amount(raw: int | float | str) -> int | float | str:
+    scalars.check_not_negative(scalars.parse_amount(raw), "list_amount")
+    return raw
+
+
 def _time(text: str) -> str:
     scalars.parse_time(text)
     return text
@@ -64,6 +69,23 @@ Amount: TypeAlias = Annotated[
         }
     ),
 ]
+ListAmount: TypeAlias = Annotated[
+    int | float | str,
+    AfterValidator(_list_amount),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": scalars.LARGEST_AMOUNT},
+                {
+                    "type": "string",
+                    "maxLength": scalars.AMOUNT_LENGTH,
+                    "pattern": r"^[+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$",
+                },
+            ],
+            "description": "Decimal string or number from 0 to 10^12; kept to 1/10,000 of a unit, rounded half to even.",
+        }
+    ),
+]
 Currency: TypeAlias = Annotated[
     str,
     AfterValidator(_currency),
@@ -87,8 +109,15 @@ Url: TypeAlias = Annotated[str, Field(max_length=scalars.URL_LENGTH)]
 Required: TypeAlias = Annotated[str, Field(min_length=1, max_length=scalars.TEXT_LENGTH)]
 EntityId: TypeAlias = Annotated[str, Field(min_length=1, max_length=scalars.SUBJECT_LENGTH), AfterValidator(_identifier)]
 Seconds: TypeAlias = Annotated[float, Field(ge=0, le=scalars.LARGEST_SECONDS, allow_inf_nan=False)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Score: TypeAlias = Annotated[float, Field(ge=-scalars.LARGEST_SCORE, le=scalars.LARGEST_SCORE, allow_inf_nan=False)]
+Sale: TypeAlias = Literal["new", "cross_sell", "upsell", "renewal"]
 Answer: TypeAlias = bool | Score | Text
+
+
+Dimension: TypeAlias = Literal[
+    "owner", "team", "source", "campaign", "product", "category", "market", "region", "segment", "variant"
+]
 
 
 class Part(BaseModel):
@@ -131,6 +160,12 @@ class Attributes(Part):
         None, description="What a sender that does not know the deal holds its amounts to be in; counts where no event gives one."
     )
     cost: Amount | None = Field(None, description="What the deal costs to deliver, in the same currency.")
+    list_amount: ListAmount | None = Field(
+        None, description="What it would have come to without a discount, in the same currency."
+    )
+    discount: Share | None = Field(None, description="0.2 is 20 % off; counts where no list amount is known.")
+    sale: Sale | None = Field(None, description="Whether the account is new, buys something else, more of the same, or again.")
+    lead_created_at: Time | None = Field(None, description="When the deal's lead was created, where a sender knows it.")
     stage: Text | None = None
     pipeline: Text | None = None
     owner: Text | None = None
@@ -138,6 +173,8 @@ class Attributes(Part):
     source: Text | None = None
     campaign: Text | None = None
     product: Text | None = None
+    category: Text | None = Field(None, description="The product's category.")
+    market: Text | None = Field(None, description="The market it is sold in.")
     region: Text | None = None
     segment: Text | None = None
     account_id: Text | None = None
@@ -260,13 +297,21 @@ class Identity(Visit):
 class Reach(Part):
     """A message or an ad, and how many times it was sent, seen or used."""
 
-    message_id: Text | None = None
+    message_id: Text | None = Field(
+        None, description="One message to one person. What is told of it one by one makes the rates of e-mails."
+    )
     lead_id: Text | None = None
     campaign: Text | None = None
     channel: Text | None = None
     count: Annotated[int, Field(ge=1, le=scalars.LARGEST_COUNT), BeforeValidator(_whole)] = 1
     cost: Amount | None = None
     currency: Currency | None = Field(None, description="The cost's; without one, the business currency.")
+
+
+class Opening(Reach):
+    """An e-mail that was opened, and by what."""
+
+    machine: bool | None = Field(None, description="Opened by a program (a mail provider's proxy, a scanner), not by a person.")
 
 
 class Account(Part):
@@ -329,10 +374,33 @@ class Spend(Part):
     day: Day | None = Field(None, description="The day it is for; without one, the day of the event.")
 
 
+class Recommendation(Account):
+    """Whom a customer has recommended us to."""
+
+    lead_id: Text | None = None
+
+
 class Hiring(Part):
-    """Who was hired."""
+    """Who was hired, and how many steps it takes to be on board."""
 
     owner: Required
+    steps: Annotated[int, Field(ge=0, le=200), BeforeValidator(_whole)] | None = None
+
+
+class Step(Part):
+    """Which step of the onboarding somebody has done. It counts once."""
+
+    owner: Required
+    step: Required
+
+
+class Recording(Part):
+    """A value of a metric of one's own; the subject is what it was measured of."""
+
+    name: Required
+    value: Amount = Field(description="Decimal string or number within ±10^12; kept to 1/10,000.")
+    unit: Text | None = Field(None, description="In each unit a metric is one of its own: nothing is converted or mixed.")
+    dimensions: dict[Dimension, Required] | None = Field(None, description="By what it may be told.")
 
 
 class Training(Part):

@@ -43,6 +43,12 @@ class Ticket(Account, kw_only=True, frozen=True):
     response_seconds: Seconds | UnsetType | None = UNSET
 
 
+class Recommendation(Account, kw_only=True, frozen=True):
+    """Whom a customer has recommended us to."""
+
+    lead_id: Text | UnsetType | None = UNSET
+
+
 class CustomerInvoiced(Envelope, tag="customer.invoiced", frozen=True):
     """A customer has been billed."""
 
@@ -79,4 +85,18 @@ class CustomerSupported(Envelope, tag="customer.supported", frozen=True):
     data: Ticket = field(default_factory=Ticket)
 
 
-CustomerEvent = CustomerInvoiced | CustomerRenewed | CustomerChurned | CustomerSurveyed | CustomerComplained | CustomerSupported
+class CustomerRecommended(Envelope, tag="customer.recommended", frozen=True):
+    """A customer has recommended us."""
+
+    data: Recommendation = field(default_factory=Recommendation)
+
+
+CustomerEvent = (
+    CustomerInvoiced
+    | CustomerRenewed
+    | CustomerChurned
+    | CustomerSurveyed
+    | CustomerComplained
+    | CustomerSupported
+    | CustomerRecommended
+)

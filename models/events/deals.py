@@ -2,7 +2,7 @@
 
 from msgspec import UNSET, UnsetType, field
 
-from models.events.wire import Amount, Currency, Data, Day, EntityId, Envelope, Nothing, Required, Text
+from models.events.wire import Amount, Currency, Data, Day, EntityId, Envelope, Instant, Nothing, Required, Sale, Share, Text
 
 
 class Attributes(Data, kw_only=True, frozen=True):
@@ -12,6 +12,10 @@ class Attributes(Data, kw_only=True, frozen=True):
     currency: Currency | UnsetType | None = UNSET
     default_currency: Currency | UnsetType | None = UNSET
     cost: Amount | UnsetType | None = UNSET
+    list_amount: Amount | UnsetType | None = UNSET
+    discount: Share | UnsetType | None = UNSET
+    sale: Sale | UnsetType | None = UNSET
+    lead_created_at: Instant | UnsetType | None = UNSET
     stage: Text | UnsetType | None = UNSET
     pipeline: Text | UnsetType | None = UNSET
     owner: Text | UnsetType | None = UNSET
@@ -19,6 +23,8 @@ class Attributes(Data, kw_only=True, frozen=True):
     source: Text | UnsetType | None = UNSET
     campaign: Text | UnsetType | None = UNSET
     product: Text | UnsetType | None = UNSET
+    category: Text | UnsetType | None = UNSET
+    market: Text | UnsetType | None = UNSET
     region: Text | UnsetType | None = UNSET
     segment: Text | UnsetType | None = UNSET
     account_id: Text | UnsetType | None = UNSET

@@ -22,6 +22,7 @@ from models.events.scalars import (
     EARLIEST,
     check_currency,
     check_date,
+    check_not_negative,
     check_score,
     check_time,
     clean_text,
@@ -132,6 +133,12 @@ def _settle_attributes(event: Any, arrival: int, currencies: Known) -> None:
     raw = data.cost
     if raw is not UNSET and raw is not None:
         force_setattr(data, "cost", parse_amount(raw))
+    raw = data.list_amount
+    if raw is not UNSET and raw is not None:
+        force_setattr(data, "list_amount", check_not_negative(parse_amount(raw), "list_amount"))
+    raw = data.lead_created_at
+    if raw is not UNSET and raw is not None:
+        force_setattr(data, "lead_created_at", check_time(parse_time(raw), arrival, "lead_created_at"))
     for raw in (data.currency, data.default_currency):
         if raw is not UNSET and raw is not None:
             if currencies is None or raw not in currencies:
@@ -185,6 +192,15 @@ def _settle_spend(event: Any, arrival: int, currencies: Known) -> None:
         check_date(data.day, "day")
 
 
+def _settle_recording(event: Any, arrival: int, currencies: Known) -> None:
+    data: spend.Recording = event.data
+    force_setattr(data, "value", parse_amount(data.value))
+    said = data.dimensions
+    if said is not UNSET and said:
+        cleaned = {dimension: clean_text(value) for dimension, value in said.items()}
+        force_setattr(data, "dimensions", {dimension: value for dimension, value in cleaned.items() if value})
+
+
 def _settle_merge(event: Any, arrival: int, currencies: Known) -> None:
     into: str = event.data.into
     _check_identifier(into, "into")
@@ -230,4 +246,5 @@ _SETTLE: dict[type, Callable[[Any, int, Known], None]] = {
     customers.CustomerSurveyed: _settle_survey,
     **dict.fromkeys((customers.CustomerComplained, customers.CustomerSupported), _settle_ticket),
     spend.SpendRecorded: _settle_spend,
+    spend.MetricRecorded: _settle_recording,
 }

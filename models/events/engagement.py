@@ -39,8 +39,26 @@ class Reach(Data, frozen=True):
     currency: Currency | UnsetType | None = UNSET
 
 
+class Opening(Reach, kw_only=True, frozen=True):
+    """An e-mail that was opened, and by what."""
+
+    machine: bool | UnsetType | None = UNSET
+
+
 class PageViewed(Envelope, tag="web.page_viewed", frozen=True):
     """A visitor has seen a page."""
+
+    data: Visit = field(default_factory=Visit)
+
+
+class FormStarted(Envelope, tag="web.form_started", frozen=True):
+    """A visitor has begun to fill in a form."""
+
+    data: Visit = field(default_factory=Visit)
+
+
+class FormAbandoned(Envelope, tag="web.form_abandoned", frozen=True):
+    """A visitor has left a form that was begun."""
 
     data: Visit = field(default_factory=Visit)
 
@@ -78,7 +96,7 @@ class EmailSent(Envelope, tag="email.sent", frozen=True):
 class EmailOpened(Envelope, tag="email.opened", frozen=True):
     """An e-mail has been opened."""
 
-    data: Reach = field(default_factory=Reach)
+    data: Opening = field(default_factory=Opening)
 
 
 class EmailClicked(Envelope, tag="email.clicked", frozen=True):
@@ -113,6 +131,8 @@ class SocialReached(Envelope, tag="social.reached", frozen=True):
 
 EngagementEvent = (
     PageViewed
+    | FormStarted
+    | FormAbandoned
     | FormSubmitted
     | CtaClicked
     | DemoRequested

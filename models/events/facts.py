@@ -20,6 +20,9 @@ Fact: TypeAlias = tuple[int, str, str, dict[str, Any]]
 
 #: An amount as folds keep it, in 1/10,000 of its currency's unit.
 _Parts: TypeAlias = Annotated[int, Meta(ge=-scalars.LARGEST_AMOUNT * scalars.UNIT, le=scalars.LARGEST_AMOUNT * scalars.UNIT)]
+_Listed: TypeAlias = Annotated[int, Meta(ge=0, le=scalars.LARGEST_AMOUNT * scalars.UNIT)]
+#: A moment as folds keep it, in epoch milliseconds.
+_Moment: TypeAlias = Annotated[int, Meta(ge=0, le=2**53)]
 #: That an entity is gone is not handed over; a base fact's id is the entity's with a mark.
 _GONE = frozenset({"merged", "deleted"})
 _ID_LENGTH = scalars.SUBJECT_LENGTH + scalars.ID_LENGTH
@@ -31,6 +34,8 @@ class DealFacts(LostAttributes, frozen=True):
 
     amount: _Parts | UnsetType | None = UNSET
     cost: _Parts | UnsetType | None = UNSET
+    list_amount: _Listed | UnsetType | None = UNSET
+    lead_created_at: _Moment | UnsetType | None = UNSET
 
 
 class LeadFacts(LeadAttributes, frozen=True):
@@ -38,6 +43,8 @@ class LeadFacts(LeadAttributes, frozen=True):
 
     amount: _Parts | UnsetType | None = UNSET
     cost: _Parts | UnsetType | None = UNSET
+    list_amount: _Listed | UnsetType | None = UNSET
+    lead_created_at: _Moment | UnsetType | None = UNSET
     channel: Text | UnsetType | None = UNSET
     preparation_seconds: Seconds | UnsetType | None = UNSET
     reason: Text | UnsetType | None = UNSET

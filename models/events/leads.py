@@ -74,6 +74,12 @@ class LeadContacted(Envelope, tag="lead.contacted", frozen=True):
     data: Contact = field(default_factory=Contact)
 
 
+class LeadContactAttempted(Envelope, tag="lead.contact_attempted", frozen=True):
+    """Somebody has tried to contact the lead, and reached nobody."""
+
+    data: Contact = field(default_factory=Contact)
+
+
 class LeadQualified(Envelope, tag="lead.qualified", frozen=True):
     """A lead has been qualified by marketing or by sales."""
 
@@ -105,5 +111,13 @@ class LeadDeleted(Envelope, tag="lead.deleted", frozen=True):
 
 
 LeadEvent = (
-    LeadCreated | LeadUpdated | LeadContacted | LeadQualified | LeadDisqualified | LeadConverted | LeadMerged | LeadDeleted
+    LeadCreated
+    | LeadUpdated
+    | LeadContacted
+    | LeadContactAttempted
+    | LeadQualified
+    | LeadDisqualified
+    | LeadConverted
+    | LeadMerged
+    | LeadDeleted
 )

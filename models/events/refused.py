@@ -22,6 +22,7 @@ class Reason(StrEnum):
     UNKNOWN_CURRENCY = "unknown_currency"
     TOO_LATE = "too_late"
     UNDELIVERABLE = "undeliverable"
+    ERASED = "erased"
     INTERNAL = "internal"
 
 

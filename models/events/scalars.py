@@ -138,6 +138,13 @@ def parse_amount(raw: str | int | float) -> int:
     return int(_EXACT.quantize(_EXACT.multiply(number, _UNIT), _ONE))
 
 
+def check_not_negative(parts: int, name: str) -> int:
+    """Return an amount (in 1/10,000 of its unit) if it is not below 0."""
+    if parts < 0:
+        raise Refused(Reason.BAD_AMOUNT, f"{name}: found {parts / UNIT:,.2f}, accepted is 0 or more")
+    return parts
+
+
 def check_currency(code: str, known: frozenset[str] | None) -> str:
     """Return the currency code if it has ISO 4217's form and, where ``known`` is given, a rate."""
     if known is not None and code in known:

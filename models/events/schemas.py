@@ -12,7 +12,7 @@ from models.events.dead_letter import DeadLetter
 from models.events.refused import Reason
 
 #: The version of the contract: the second number grows with each addition, the first with each change that breaks a sender.
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"
 _TOPIC_MEANING = {

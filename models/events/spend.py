@@ -1,10 +1,13 @@
-"""Which events tell what selling costs, in money and in people?"""
+"""Which events tell what selling costs, in money and in people, and what else somebody measures?"""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
 from models.events.wire import Amount, Currency, Data, Day, Envelope, Required, Text
+
+#: By what a metric of one's own may be told.
+Dimension = Literal["owner", "team", "source", "campaign", "product", "category", "market", "region", "segment", "variant"]
 
 
 class Spend(Data, frozen=True):
@@ -18,9 +21,10 @@ class Spend(Data, frozen=True):
 
 
 class Hiring(Data, frozen=True):
-    """Who was hired."""
+    """Who was hired, and how many steps it takes to be on board."""
 
     owner: Required
+    steps: Annotated[int, Meta(ge=0, le=200)] | UnsetType | None = UNSET
 
 
 class Training(Data, frozen=True):
@@ -28,6 +32,22 @@ class Training(Data, frozen=True):
 
     owner: Required
     hours: Annotated[float, Meta(ge=0, le=100_000)]
+
+
+class Step(Data, frozen=True):
+    """Which step of the onboarding somebody has done."""
+
+    owner: Required
+    step: Required
+
+
+class Recording(Data, frozen=True):
+    """A value of a metric of one's own; the subject is what it was measured of."""
+
+    name: Required
+    value: Amount
+    unit: Text | UnsetType | None = UNSET
+    dimensions: dict[Dimension, Required] | UnsetType | None = UNSET
 
 
 class SpendRecorded(Envelope, tag="spend.recorded", frozen=True):
@@ -48,4 +68,16 @@ class RepTrained(Envelope, tag="rep.trained", frozen=True):
     data: Training
 
 
-SpendEvent = SpendRecorded | RepHired | RepTrained
+class RepOnboarded(Envelope, tag="rep.onboarded", frozen=True):
+    """A sales representative has done a step of the onboarding."""
+
+    data: Step
+
+
+class MetricRecorded(Envelope, tag="metric.recorded", frozen=True):
+    """A metric of one's own has been measured."""
+
+    data: Recording
+
+
+SpendEvent = SpendRecorded | RepHired | RepTrained | RepOnboarded | MetricRecorded

@@ -31,6 +31,8 @@ Required: TypeAlias = Annotated[str, Meta(min_length=1, max_length=scalars.TEXT_
 Day: TypeAlias = Annotated[str, Meta(min_length=10, max_length=10)]
 Currency: TypeAlias = Annotated[str, Meta(min_length=3, max_length=3)]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=scalars.LARGEST_SECONDS)]
+Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Sale: TypeAlias = Literal["new", "cross_sell", "upsell", "renewal"]
 Count: TypeAlias = Annotated[int, Meta(ge=1, le=scalars.LARGEST_COUNT)]
 
 

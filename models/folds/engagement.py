@@ -18,15 +18,21 @@ from models.business import Business
 from models.calendar import MINUTE_MS, Grain
 from models.entities.recent_ids import RecentIds
 from models.events import engagement as events
+from models.folds.mails import Mails, note
+from models.folds.sessions import FORMS, LAST, Session, cells, join, page_name
 from models.measures import ENGAGEMENT
 from models.money import UnknownRate
 from models.panes.segments import Segments
-from models.panes.store import REACH, Cells, Panes
+from models.panes.store import REACH, TOTAL, Cells, Panes
 
 _SLOT = {m.name: slot for slot, m in enumerate(ENGAGEMENT)}
-_SESSIONS, _BOUNCED, _MILLIS = _SLOT["sessions"], _SLOT["sessions_bounced"], _SLOT["session_millis"]
+_BOUNCED, _MILLIS, _PAGES = _SLOT["sessions_bounced"], _SLOT["session_millis"], _SLOT["session_pages"]
 _VISITORS = _SLOT["visitors"]
-_COST = _SLOT["engagement_cost"]
+_COST, _AD_COST, _MACHINE = _SLOT["engagement_cost"], _SLOT["ad_cost"], _SLOT["machine_opens"]
+_HIT: Cells = ((_SLOT["page_hits"], 1),)
+_EXIT: Cells = ((_SLOT["page_exits"], 1),)
+_HIT_AND_EXIT: Cells = (*_HIT, *_EXIT)
+_ADS = frozenset({events.AdImpressed, events.AdClicked})
 _ADDS: dict[type, int] = {
     events.PageViewed: _SLOT["page_views"],
     events.FormSubmitted: _SLOT["forms_submitted"],
@@ -47,23 +53,6 @@ _GRAINS = (Grain.MINUTE, Grain.HOUR, Grain.DAY)
 _KEPT = 64
 _FOLDED = 16
 
-#: A moment and an event id: which of several events came first.
-_Key = tuple[int, str]
-_LAST: _Key = (1 << 62, "")
-
-
-class Session(msgspec.Struct, array_like=True):
-    """One visit. ``name`` is the tracker's session id, empty where it gives none."""
-
-    name: str
-    first: int
-    last: int
-    pages: int
-    source: str | None = None
-    campaign: str | None = None
-    source_from: _Key = _LAST  # the event that named the source: the earliest one that names any
-    campaign_from: _Key = _LAST
-
 
 #: Grain and segment to the panes, in order, in which sessions began that are no longer kept.
 Past = dict[str, dict[str, list[int]]]
@@ -75,23 +64,27 @@ class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     floor: int
     seen: dict[int, int]
     past: Past = {}
+    mails: Mails = {}
 
 
 class Visitor:
-    """What is remembered of a visitor or lead: sessions by start, ids seen, and where those began that are no longer kept.
+    """What is remembered of a visitor or lead: sessions by start, ids seen, where those began that are no longer kept, e-mails.
 
     ``floor`` is the start of the latest of these (ms), 0: none. ``visits`` is all that rows of before have of them: by segment,
     the start of the latest.
     """
 
-    __slots__ = ("floor", "past", "seen", "sessions", "visits")
+    __slots__ = ("floor", "mails", "past", "seen", "sessions", "visits")
 
-    def __init__(self, sessions: list[Session], visits: dict[str, int], floor: int, seen: RecentIds, past: Past) -> None:
+    def __init__(
+        self, sessions: list[Session], visits: dict[str, int], floor: int, seen: RecentIds, past: Past, mails: Mails
+    ) -> None:
         self.sessions = sessions
         self.visits = visits
         self.floor = floor
         self.seen = seen
         self.past = past
+        self.mails = mails
 
     @property
     def last(self) -> int:
@@ -105,12 +98,14 @@ _decode_row = msgspec.json.Decoder(_Row).decode
 def decode(row: bytes) -> Visitor:
     """Return a visitor from its row."""
     kept = _decode_row(row)
-    return Visitor(kept.sessions, kept.visits, kept.floor, RecentIds(kept.seen), kept.past)
+    return Visitor(kept.sessions, kept.visits, kept.floor, RecentIds(kept.seen), kept.past, kept.mails)
 
 
 def encode(visitor: Visitor) -> bytes:
     """Return the row of a visitor."""
-    return msgspec.json.encode(_Row(visitor.sessions, visitor.visits, visitor.floor, visitor.seen.hours, visitor.past))
+    return msgspec.json.encode(
+        _Row(visitor.sessions, visitor.visits, visitor.floor, visitor.seen.hours, visitor.past, visitor.mails)
+    )
 
 
 class Visits:
@@ -128,34 +123,48 @@ class Visits:
 
     def new(self) -> Visitor:
         """Return a visitor of whom nothing is known."""
-        return Visitor([], {}, 0, RecentIds({}), {})
+        return Visitor([], {}, 0, RecentIds({}), {}, {})
 
     def add(self, visitor: Visitor, event: Any, at: int, arrival: int) -> bool:
         """Take one event in; return whether it was new."""
         if not visitor.seen.add(event.id, arrival, self._horizon):
             return False
-        slot = _ADDS.get(event.__class__)
-        if slot is None:  # web.identified: who a visitor is; nothing to add
-            return True
         data = event.data
+        slot = _ADDS.get(event.__class__)
         if isinstance(data, events.Visit):
+            if slot is None and event.__class__ not in FORMS:  # web.identified: who a visitor is; nothing to add
+                return True
             source = data.source if data.source is not UNSET else None
             campaign = data.campaign if data.campaign is not UNSET else None
             names = self._names(source, campaign)
-            self._panes.add(at // MINUTE_MS, names, _ONE[slot])
+            if slot is not None:
+                self._panes.add(at // MINUTE_MS, names, _ONE[slot])
             self._hit(visitor, event, data, at, source, campaign, names)
-        else:
-            channel = data.channel if data.channel is not UNSET else None
-            campaign = data.campaign if data.campaign is not UNSET else None
-            cells: Cells = ((slot, data.count),)
-            if data.cost is not UNSET and data.cost is not None:
-                currency = data.currency if data.currency is not UNSET else None
-                try:
-                    cells = (*cells, (_COST, self._business.rates.convert(data.cost, currency, at)))
-                except UnknownRate:  # refused when decoded, unless the rate has gone since
-                    pass
-            self._panes.add(at // MINUTE_MS, self._names(channel, campaign), cells)
+        elif slot is not None:
+            self._reach(visitor, event, at, slot)
         return True
+
+    def _reach(self, visitor: Visitor, event: Any, at: int, slot: int) -> None:
+        """Add a message or an ad, which may stand for many."""
+        data = event.data
+        channel = data.channel if data.channel is not UNSET else None
+        campaign = data.campaign if data.campaign is not UNSET else None
+        cells: Cells = ((slot, data.count),)
+        if event.__class__ is events.EmailOpened and data.machine is True:
+            cells = (*cells, (_MACHINE, data.count))
+        if data.cost is not UNSET and data.cost is not None:
+            currency = data.currency if data.currency is not UNSET else None
+            try:
+                cost = self._business.rates.convert(data.cost, currency, at)
+                cells = (*cells, (_COST, cost), *([(_AD_COST, cost)] if event.__class__ in _ADS else ()))
+            except UnknownRate:  # refused when decoded, unless the rate has gone since
+                pass
+        self._panes.add(at // MINUTE_MS, self._names(channel, campaign), cells)
+        noted = note(visitor.mails, event, at)
+        if noted is not None:
+            for mail, sign in zip(noted, (-1, 1), strict=True):
+                if mail.cells:
+                    self._panes.add(mail.minute, self._names(mail.channel, mail.campaign), mail.cells, sign)
 
     def _names(self, source: str | None, campaign: str | None) -> tuple[str, ...]:
         name = self._segments.name
@@ -181,11 +190,13 @@ class Visits:
         seconds = data.duration_seconds
         end = at + round(seconds * 1000) if seconds is not UNSET and seconds else at
         pages = 1 if event.__class__ is events.PageViewed else 0
+        page = page_name(data.page) if pages and data.page is not UNSET and data.page else ""
         name = data.session_id if data.session_id is not UNSET and data.session_id else ""
+        form = FORMS.get(event.__class__, 0)
         key = (at, event.id)
         sessions = visitor.sessions
         joined = [s for s in sessions if self._same(s, name, at, end)] if sessions else []
-        if len(joined) == 1:
+        if len(joined) == 1 and not form:
             old = joined[0]
             if old.first <= at and (source is None or old.source_from <= key) and (campaign is None or old.campaign_from <= key):
                 # The usual case: one more page of the visit, which neither moves its start nor renames it.
@@ -193,18 +204,29 @@ class Visits:
                 bounced = (1 if old.pages + pages == 1 else 0) - (1 if old.pages == 1 else 0)
                 old.pages += pages
                 old.last += millis
-                if millis or bounced:
-                    cells = ((_BOUNCED, bounced), (_MILLIS, millis))
+                if millis or pages:
+                    change = ((_BOUNCED, bounced), (_MILLIS, millis), (_PAGES, pages))
                     if old.source != source or old.campaign != campaign:
                         names = self._names(old.source, old.campaign)
-                    self._panes.add(old.first // MINUTE_MS, names, cells)
+                    self._panes.add(old.first // MINUTE_MS, names, change)
+                if pages:
+                    last = (at, page) > (old.exit_at, old.exit_page)
+                    self._panes.add(at // MINUTE_MS, self._page(page), _HIT_AND_EXIT if last else _HIT)
+                    if last:
+                        self._exit(old, -1)
+                        old.exit_at, old.exit_page = at, page
                 return
-        hit = Session(name, at, end, pages, source, campaign, key if source else _LAST, key if campaign else _LAST)
+        forms = {data.form or "": form} if form else {}
+        hit = Session(name, at, end, pages, source, campaign, key if source else LAST, key if campaign else LAST)
+        hit.forms = forms
+        if pages:
+            hit.exit_at, hit.exit_page = at, page
+            self._panes.add(at // MINUTE_MS, self._page(page), _HIT)
         for session in joined:
             sessions.remove(session)
             self._attend(visitor, session, -1)
             self._book(session, -1)
-            hit = _join(session, hit)
+            hit = join(session, hit)
         self._attend(visitor, hit, 1)
         self._book(hit, 1)
         sessions.append(hit)
@@ -212,10 +234,19 @@ class Visits:
         if len(sessions) > _KEPT:
             self._fold_away(visitor, _FOLDED)
 
+    def _page(self, page: str) -> tuple[str, ...]:
+        return (TOTAL, self._segments.name("page", page)) if page else (TOTAL,)
+
+    def _exit(self, session: Session, sign: int) -> None:
+        """Count the last page of a visit as its exit, when it was seen, or no longer."""
+        if session.exit_at:
+            self._panes.add(session.exit_at // MINUTE_MS, self._page(session.exit_page), _EXIT, sign)
+
     def shrink(self, visitor: Visitor) -> None:
         """Keep of a visitor's sessions and ids only what windows ask for: nothing is expected to join them any more."""
         self._fold_away(visitor, len(visitor.sessions))
         visitor.seen.hours.clear()
+        visitor.mails.clear()
 
     def _same(self, session: Session, name: str, first: int, last: int) -> bool:
         if session.name or name:
@@ -223,8 +254,8 @@ class Visits:
         return first <= session.last + self._gap and last >= session.first - self._gap
 
     def _book(self, session: Session, sign: int) -> None:
-        cells = ((_SESSIONS, 1), (_BOUNCED, 1 if session.pages == 1 else 0), (_MILLIS, session.last - session.first))
-        self._panes.add(session.first // MINUTE_MS, self._names(session.source, session.campaign), cells, sign)
+        self._panes.add(session.first // MINUTE_MS, self._names(session.source, session.campaign), cells(session), sign)
+        self._exit(session, sign)
 
     def _attend(self, visitor: Visitor, session: Session, sign: int) -> None:
         """Count the visitor as one where a session begins that comes (+1) or goes (−1); the session is not among the others.
@@ -286,21 +317,3 @@ def _around(pane: int, panes: list[int]) -> list[int]:
     """Return the last below a pane, itself, and the first above it: those of them that an ordered list has."""
     low = bisect_left(panes, pane)
     return panes[max(0, low - 1) : low + 2]
-
-
-def _join(one: Session, other: Session) -> Session:
-    """Return the visit that both are."""
-    named, told = (one, other) if one.source_from <= other.source_from else (other, one)
-    source, source_from = (named.source, named.source_from) if named.source else (told.source, told.source_from)
-    named, told = (one, other) if one.campaign_from <= other.campaign_from else (other, one)
-    campaign, campaign_from = (named.campaign, named.campaign_from) if named.campaign else (told.campaign, told.campaign_from)
-    return Session(
-        one.name,
-        min(one.first, other.first),
-        max(one.last, other.last),
-        one.pages + other.pages,
-        source,
-        campaign,
-        source_from,
-        campaign_from,
-    )

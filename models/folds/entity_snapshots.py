@@ -77,8 +77,8 @@ encode = msgspec.json.Encoder().encode
 decode_deal = msgspec.json.Decoder(DealState).decode
 decode_lead = msgspec.json.Decoder(LeadState).decode
 
-_SHARED = ("owner", "team", "source", "campaign", "product", "region", "segment", "pipeline", "variant", "account_id")
-_OF_DEALS = (*_SHARED, "lead_id", "reason", "name")
+_SHARED = frozenset({"owner", "team", "source", "campaign", "product", "region", "segment", "pipeline", "variant", "account_id"})
+_OF_DEALS = _SHARED | {"lead_id", "reason", "name"}
 _LEVELS: tuple[Literal["", "mql", "sql"], ...] = ("", "mql", "sql")
 
 
@@ -133,5 +133,5 @@ def called(attributes: dict[str, Any]) -> str | None:
     return attributes.get("name") or " ".join(part for part in parts if part) or None
 
 
-def _named(attributes: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    return {name: attributes[name] for name in names if attributes.get(name) is not None}
+def _named(attributes: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name in names and value is not None}

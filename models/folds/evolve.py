@@ -23,6 +23,11 @@ MadeOf = dict[str, Any]
 _FIRST = ("measures", "business.timezone", "business.currency", "business.maturity", "business.session_gap")
 _SESSIONS = frozenset({"sessions", "sessions_bounced", "session_millis", "visitors"})
 _MONEY = frozenset({Kind.MONEY, Kind.VALUES})
+#: Settings on which only these measures depend.
+_ONLY = {
+    "business.stages": frozenset({"stage_advanced", "stage_back", "stage_skipped"}),
+    "business.response_sla": frozenset({"leads_due", "leads_in_time"}),
+}
 
 
 def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
@@ -37,11 +42,17 @@ def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
     }
     if fold in LOGGED or fold == "engagement":
         found["business.segment_limit"] = business.segment_limit
+    if fold in LOGGED:
+        found["business.pairs"] = [list(pair) for pair in business.pairs]
     if fold in RULES:
         found["rules"] = RULES[fold]
     if fold == "deals":
         found["business.rates"] = business.rates.digest(watermark)
+        found["business.stalled_after"] = business.stalled_after
         found["business.pipelines"] = {stage: kind for stage, kind in business.stage_kinds.items() if kind != "open"}
+        found["business.stages"] = {name: list(stages) for name, stages in business.stage_orders.items()}
+    if fold == "leads":
+        found["business.response_sla"] = business.response_sla
     return found
 
 
@@ -109,7 +120,12 @@ def _matters(fold: str, setting: str, before: Any, now: Any, full: bool) -> bool
 
 
 def _touches(fold: str, setting: str, measure: Measure) -> bool:
-    """Whether what has been counted of a measure depends on a setting. Of deals and leads all is booked anew, or nothing."""
+    """Whether what has been counted of a measure depends on a setting.
+
+    Of deals and leads all is booked anew, or nothing, but for the few settings that matter to some only.
+    """
+    if setting in _ONLY:
+        return measure.name in _ONLY[setting]
     if fold in LOGGED and measure.name not in UNLOGGED:
         return True
     match setting:
@@ -185,7 +201,7 @@ class Standing:
 
 def kept_under(one: Mapping[str, Any]) -> MadeOf:
     """Return the definitions that a row ``!`` was written under."""
-    return {"rules": one.get("rules", 0), **one["made_of"], **one.get("settings", {})}
+    return {"rules": one.get("rules", 0), "business.pairs": [], **one["made_of"], **one.get("settings", {})}
 
 
 def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bool) -> Standing:

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from models.business import Business
 from models.calendar import HOUR_MS, MINUTE_MS, iso
-from models.entities.entity_log import EntityLog, Entry, LogFolder, TooLate
+from models.entities.entity_log import ERASED, EntityLog, Entry, LogFolder, TooLate
 from models.entities.store import Entities
 from models.events import deals as deal_events
 from models.events import leads as lead_events
@@ -22,7 +22,7 @@ from models.folds.entity_snapshots import encode as encode_state
 from models.folds.evolve import Book, Raise, Standing
 from models.measures import MEASURES
 from models.panes.segments import Segments
-from models.panes.store import TOTAL, Panes
+from models.panes.store import TOTAL, Cells, Panes
 
 
 class Keeper(Protocol):
@@ -51,6 +51,10 @@ class Keeper(Protocol):
         Of what is not kept one by one there is nothing to book again.
         """
 
+    def story(self, key: str) -> tuple[DealState | LeadState, list[Entry]] | None:
+        """Return the present of an entity and its facts, oldest first; None where it is not known or keeps none."""
+        return None
+
     def shrink(self, state: Any, watermark: int) -> bool:
         """Forget of an entity what is of no use any more; return whether there was anything."""
         return False
@@ -77,15 +81,21 @@ _LEAD_KINDS: dict[type, str] = {
     lead_events.LeadCreated: deals.CREATED,
     lead_events.LeadUpdated: deals.UPDATED,
     lead_events.LeadContacted: leads.CONTACTED,
+    lead_events.LeadContactAttempted: leads.ATTEMPTED,
     lead_events.LeadDisqualified: leads.DISQUALIFIED,
     lead_events.LeadConverted: leads.CONVERTED,
     lead_events.LeadMerged: deals.MERGED,
     lead_events.LeadDeleted: deals.DELETED,
 }
 _to_dict = msgspec.to_builtins
-_ACTIVITIES = {m.name: slot for slot, m in enumerate(MEASURES["deals"]) if m.name in ("deal_activities", "meetings")}
-_MEETINGS = frozenset({"meeting", "demo"})
-_DIMENSIONS = (*deals.DESCRIBING, *deals.CREDITING, "stage")
+_DEALS = {m.name: slot for slot, m in enumerate(MEASURES["deals"])}
+_ACTIVITY: Cells = ((_DEALS["deal_activities"], 1),)
+#: What an activity counts for, by its kind; any other is one.
+_ACTIVITIES: dict[str, Cells] = {
+    **dict.fromkeys(("meeting", "demo"), (*_ACTIVITY, (_DEALS["meetings"], 1))),
+    "signature": (*_ACTIVITY, (_DEALS["signatures"], 1)),
+}
+_DIMENSIONS = (*deals.DESCRIBING, *deals.CREDITING, "stage", "reason")
 _FAR = 1 << 62
 _PART = 768 * 1024  # bytes of facts that one record hands over: below Kafka's default limit for a record
 
@@ -190,6 +200,13 @@ class _Logged(Keeper):
             if story.log or story.base is not None  # of some only activities are known: they say nothing of its state
         ]
 
+    def story(self, key: str) -> tuple[DealState | LeadState, list[Entry]] | None:
+        """Return the present of an entity and its facts, oldest first; what was folded away is in the first of them."""
+        story = self.entities.get(key)
+        if story is None or story.void or not (story.log or story.base is not None):
+            return None
+        return self.state(key, story), self._facts(key, story)
+
     def gone(self, key: str) -> Output | None:
         """Return what says that an entity was forgotten."""
         return Output(self._states, key.encode(), None)
@@ -221,13 +238,13 @@ class _Logged(Keeper):
         """Return the state of an entity."""
 
     def dead(self, state: EntityLog[Any], watermark: int) -> bool:
-        """An entity goes when all it counted for has left the panes; one that is open stays.
+        """An entity goes when all it counted for has left the panes; one that is open stays, unless its person was erased.
 
         So do those of which only activities are known: for as long, a repeat of one must be known as such.
         """
         if max(_latest(state), state.active) >= watermark - self._keep:
             return False
-        return state.void or not state.log or self.finished(self.histories.present(state))
+        return state.void or not state.log or state.sender == ERASED or self.finished(self.histories.present(state))
 
     def values(self, state: EntityLog[Any]) -> Iterator[tuple[str, Any]]:
         """Return all that its facts have said, and what was folded away."""
@@ -296,10 +313,7 @@ class _Deals(_Logged):
         self.entities.put(event.subject, story)
         owner = event.data.owner
         names = (TOTAL,) if owner is UNSET or not owner else (TOTAL, self._segments.name("owner", owner))
-        cells = [(_ACTIVITIES["deal_activities"], 1)]
-        if event.data.kind in _MEETINGS:
-            cells.append((_ACTIVITIES["meetings"], 1))
-        self._panes.add(at // 60_000, names, tuple(cells))
+        self._panes.add(at // MINUTE_MS, names, _ACTIVITIES.get(event.data.kind, _ACTIVITY))
         return "applied"
 
     def state(self, key: str, story: EntityLog[Any]) -> DealState:
@@ -318,7 +332,7 @@ class _Deals(_Logged):
         return []
 
     def let_go(self, state: EntityLog[deals.Deal], at: int) -> None:
-        """A deal of unknown status is counted as such until it is forgotten."""
+        """A deal of unknown status is counted as such until it is forgotten, and an open one of somebody who was erased."""
         if state.log and not state.void:
             level = self.histories.present(state).level
             if level is not None:
@@ -387,7 +401,7 @@ class _Engagement(Keeper):
 
     def shrink(self, state: engagement.Visitor, watermark: int) -> bool:
         """Beyond the horizon only where visits began is remembered, for distinct visitors in longer windows."""
-        if not (state.sessions or state.seen.hours) or not self._quiet(state, watermark):
+        if not (state.sessions or state.seen.hours or state.mails) or not self._quiet(state, watermark):
             return False
         self._visits.shrink(state)
         return True
@@ -397,6 +411,10 @@ class _Engagement(Keeper):
         for session in state.sessions:
             yield "source", session.source
             yield "campaign", session.campaign
+            yield "page", session.exit_page
+        for mail in state.mails.values():
+            yield "source", mail.channel
+            yield "campaign", mail.campaign
         for name in {*state.visits, *[name for past in state.past.values() for name in past]}:
             dimension, _, value = name.partition("=")
             yield dimension, value

@@ -14,7 +14,7 @@ import orjson
 from models.beats import SENDERS, Beats
 from models.business import Business
 from models.calendar import Grain
-from models.entities.entity_log import TooLate
+from models.entities.entity_log import Entry, TooLate
 from models.entities.store import Entities
 from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
@@ -22,11 +22,13 @@ from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
+from models.folds.entity_snapshots import DealState, LeadState
 from models.folds.evolve import Standing, kept_under, made_of, standing
 from models.folds.keepers import KEEPERS
 from models.measures import LOGGED, MEASURES
 from models.panes.segments import Segments
 from models.panes.store import BEHIND, COUNTED, SINCE, Panes
+from models.privacy.refusals import MARK
 
 #: Topics of each entity fold, named without the installation's prefix.
 TOPICS: dict[str, tuple[str, ...]] = {
@@ -61,7 +63,7 @@ class EntityPartition:
         self._standing = Standing(made_of(fold, business, 0))
         self._stale: list[tuple[bytes, str]] = []  # rows of panes of earlier generations, still to be removed: key, pane
         self._panes = Panes(MEASURES[fold], business)
-        self._segments = Segments(business.segment_limit)
+        self._segments = Segments(business.segment_limit, business.pairs if fold in LOGGED else ())
         self._keeper = KEEPERS[fold](business, self._panes, self._segments)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in TOPICS[fold]}
         self._said: dict[str, dict[str, int]] = {}  # what others were told of what is not whole
@@ -82,6 +84,10 @@ class EntityPartition:
     def entities(self) -> Entities[Any]:
         """The entities of this partition."""
         return self._keeper.entities
+
+    def story(self, key: str) -> tuple[DealState | LeadState, list[Entry]] | None:
+        """Return the present of a deal or lead and the facts behind it, oldest first; None where nothing is known of it."""
+        return self._keeper.story(key)
 
     @property
     def panes(self) -> Panes:
@@ -364,6 +370,8 @@ class EntityPartition:
         return True
 
     def _refuse(self, record: Record, refused: Refused) -> None:
+        if MARK in record.headers:
+            refused = Refused(Reason.ERASED, "of somebody who was erased: nothing of it is kept")
         letter = dead_letter(record, refused, record.timestamp)
         self._letters.append(Output("dead-letters", letter.id.encode(), letter.encode()))
         self._refused[record.topic, str(refused.reason)] += 1

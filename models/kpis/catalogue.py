@@ -1,19 +1,24 @@
 """Which KPIs are there, and what does each one read over these windows and segments?"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from typing import Any
 
 from models.calendar import DAY_MS, iso
-from models.kpis.entry import Kpi, parse_entry
+from models.kpis.entry import UNITS, Kpi, parse_entry
 from models.kpis.formula import Number, Scope, Undefined, did_you_mean
-from models.kpis.interval import net_promoter, wilson
+from models.kpis.interval import net_promoter, of_shares, wilson
 from models.kpis.reading import Reading
 from models.kpis.scope import PaneScope
+from models.kpis.terms import Untold
+from models.measures import LOGGED
+from models.panes.segments import pair_name
 from models.panes.store import TOTAL
 from models.panes.view import PanesExpired, View
 from models.panes.windows import DEFAULT_WINDOWS, Window, WindowError
+
+#: The files that are shipped, in the order of the funnel.
+SHIPPED = ("catalogue.yaml", "attention.yaml", "interest.yaml", "desire.yaml", "action.yaml")
 
 
 class CatalogueError(ValueError):
@@ -42,6 +47,7 @@ class Catalogue:
         """
         kpis: dict[str, Kpi] = {}
         problems: list[str] = []
+        units = {str(name): body["unit"] for name, body in _bodies(sources) if body.get("unit") in UNITS}
         for file, content in sources:
             if content is None:
                 continue
@@ -50,13 +56,23 @@ class Catalogue:
                 continue
             for name, body in content.items():
                 wrong: list[str] = []
-                kpi = parse_entry(name, body, wrong)
+                kpi = parse_entry(name, body, wrong, units)
                 problems += [f"{file}: {name}: {problem}" for problem in wrong]
                 if kpi is not None:
                     kpis[kpi.id] = kpi
         if problems:
             raise CatalogueError(problems)
         return cls(kpis)
+
+    def paired(self, pairs: Iterable[tuple[str, str]]) -> "Catalogue":
+        """Return the catalogue with KPIs of deals and leads told by these pairs of dimensions, too, where they are by both."""
+
+        def more(kpi: Kpi) -> Kpi:
+            both = [pair_name(one, two) for one, two in pairs if one in kpi.by and two in kpi.by]
+            return replace(kpi, by=(*kpi.by, *both)) if both and kpi.formula.folds <= LOGGED else kpi
+
+        pairs = list(pairs)
+        return Catalogue({name: more(kpi) for name, kpi in self.kpis.items()}) if pairs else self
 
     def get(self, kpi: str) -> Kpi:
         """Return a KPI by its id; raise :class:`UnknownName`."""
@@ -114,6 +130,12 @@ class Catalogue:
         return _read(kpi, view, window, segment, at)
 
 
+def _bodies(sources: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Mapping[Any, Any]]]:
+    for _, content in sources:
+        if isinstance(content, Mapping):
+            yield from ((name, body) for name, body in content.items() if isinstance(body, Mapping))
+
+
 def _segments(kpi: Kpi, dimension: str, view: View) -> Iterator[str]:
     if dimension == TOTAL:
         yield TOTAL
@@ -146,14 +168,16 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
         if kpi.sample is not None:
             sample = int(kpi.sample.numerator.run(scope))
         if bottom == 0 and formula.denominator is not None:
-            why = _empty(kpi, view) or f"{formula.denominator.text} is 0"
+            why = _empty(kpi, view) or "nothing was counted in the window that it is a part of"
         elif sample is not None and sample < kpi.minimum:
             why = f"{sample} cases, fewer than the {kpi.minimum} it takes to mean anything"
-        elif kpi.share and bottom is not None and not 0 <= Fraction(top) / Fraction(bottom) <= 1:
+        elif kpi.share and bottom is not None and not (0 <= top <= bottom if bottom > 0 else bottom <= top <= 0):
             why = f"no share: amounts below 0 make it {shown_top:,} of {shown_bottom:,}"
         else:
             value = kpi.value(top, bottom)
-            low, high = _interval(kpi, scope, top, bottom)
+            low, high = _interval(kpi, scope, value, top, bottom)
+    except Untold as error:
+        why = str(error)
     except Undefined as error:
         why = why or _empty(kpi, view) or str(error)
     except PanesExpired as error:
@@ -175,6 +199,7 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
         sample=sample,
         currency=view.business.currency if kpi.unit == "money" else None,
         since=since,
+        benchmarks=view.targets.benchmarks.of(kpi.id, segment) or None,
     )
 
 
@@ -207,14 +232,21 @@ def _empty(kpi: Kpi, view: View) -> str | None:
     return kpi.empty.replace("{maturity}", f"{view.business.maturity / DAY_MS:g} days")
 
 
-def _interval(kpi: Kpi, scope: Scope, top: Number, bottom: Number | None) -> tuple[float | None, float | None]:
-    if bottom is None or kpi.interval is None:
-        return None, None
+def _interval(kpi: Kpi, scope: Scope, value: float, top: Number, bottom: Number | None) -> tuple[float | None, float | None]:
     # A measure that late corrections have left inconsistent for a moment has no interval rather than a false one.
     try:
-        if kpi.interval == "wilson":
-            return wilson(int(top), int(bottom))
-        promoters, detractors = (int(part.numerator.run(scope)) for part in kpi.interval_parts)
-        return net_promoter(promoters, detractors, int(bottom))
-    except ValueError:
-        return None, None
+        parts = [int(part.numerator.run(scope)) for part in kpi.interval_parts]
+        match kpi.interval:
+            case "shares":
+                return of_shares(value, list(zip(parts[::2], parts[1::2], strict=True)))
+            case "shrunk":
+                (fold,) = kpi.formula.folds
+                rate = scope.shrunk(fold, *[part.text for part in kpi.interval_parts])
+                return wilson(float(rate.successes), float(rate.trials))
+            case "wilson" if bottom is not None:
+                return wilson(int(top), int(bottom))
+            case "net_promoter" if bottom is not None:
+                return net_promoter(parts[0], parts[1], int(bottom))
+    except (ValueError, ZeroDivisionError):
+        pass
+    return None, None

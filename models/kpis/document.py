@@ -27,12 +27,14 @@ _WEIGHED = {"count": "each case counts one", "value": "each case counts what it 
 _INTERVALS = {
     "wilson": "Wilson score interval, 95 %",
     "net_promoter": "normal approximation of the multinomial, 95 %",
+    "shrunk": "Wilson score interval, 95 %, with the cases that the others lend",
+    "shares": "from Wilson's 95 % bounds of the shares it divides by, all low and all high: wider than 95 %",
 }
 
 _HEAD = """\
 # The KPIs
 
-Generated from `models/kpis/catalogue.yaml`; do not edit. A file named under `kpi_files` in `vigie.yaml` adds entries in the
+Generated from the files `models/kpis/*.yaml`; do not edit. A file named under `kpi_files` in `vigie.yaml` adds entries in the
 same form, or overrides these by id: a further KPI over the measures below is an entry and nothing else.
 
 A **reading** is a KPI's value at an instant, over a window and a segment. It carries the exact `from`, the numerator and
@@ -43,11 +45,47 @@ there are fewer cases than the minimum sample, `value` is null and `why` says so
 A rolling window begins with the pane (minute, hour, business day) that holds the instant one length ago; a calendar window at T
 is the period that holds the instant just before T.
 
-**Formulas**: names of measures, numbers, `+ - * /`, parentheses, `at` (the reading's instant), and
+**Formulas**: names of measures, numbers, `+ - * /`, parentheses, `at` (the reading's instant), `start` (its window's first),
+`day` (the length of one), and
 
 {functions}
 
 Money stays exact (1/10,000 of a unit) until the end, times are milliseconds until the end; only like can be added to like.
+A formula names measures only, so none can refer to itself. Refused, with file, key, what was found and what is accepted: an
+unknown measure, function, dimension or key, a key given twice, unlike units, a division by a level outside of `level()`.
+
+**Targets** (`targets` in `vigie.yaml`) are of a KPI, a calendar period and the total or a segment: an owner, a team, a product,
+a region, or a pair declared under `business.pairs`. `business.fiscal_year_start` is the month in which years begin, and quarters
+with them. **Benchmarks** (`benchmarks`) are shown beside the readings; `benchmark(kpi, "name")` computes with them, for a KPI
+that rules watch. **Pairs**: `business.pairs: [[owner, source]]` counts deals and leads by both together: `--by owner.source`
+gives `ann × web`. A pair has as many values as a dimension may have (`business.segment_limit`). **Metrics of one's own**:
+`metric.recorded {{name, value, unit, dimensions}}` feeds `recorded`, `recordings`, `last` and `quantile`; such a KPI is an entry
+in a file of `kpi_files`, and no code.
+
+**What is odd in the input** is never guessed at:
+
+| input | what it does |
+|---|---|
+| an amount below 0 | counts as what it is (a credit note); a share of amounts outside of 0 and 1 has no value |
+| a deal won without an amount, or without a cost | is a sale; it is in no revenue, no mean size, or in no margin |
+| a cost above the amount | a margin below 0 |
+| an expected close date before 2000 or from 2200 on (9999-12-31) | stands for none |
+| a term that ends before it is billed | is no term |
+| a stage that no pipeline names | is an open one; without closed deals that have been in it, it has the odds of all |
+| a target of 0, or below | is refused: nothing can be divided by it |
+| a benchmark in another unit than its KPI's | is refused: nothing is converted |
+| a metric recorded in two units | is two metrics |
+| a metric's dimension that there is none of, a negative number of steps, a value that is no number | a dead letter |
+| a churn of 0 | no lifetime value, and the reason |
+| a negative `list_amount`, a `discount` below 0 or above 1 (20 for 20 %) | the event is refused (`bad_amount`, `invalid_data`) |
+| sold for less than 0 beside a list amount, a list amount of 0 | the deal is in no discount |
+| more paid than the list amount | a discount below 0 |
+| a stage that no pipeline of the settings has, on the way | a later one, if the deal has not been in it |
+| a `sale` that is none of new, cross_sell, upsell, renewal | the event is refused (`invalid_data`) |
+| a lead created after its deal was closed; a deal created after it was closed | counts, but in no time to close |
+| a lead answered before it was created | answered in time; more than a day before, not answered by that |
+| a lead converted before it was created | converted; its conversion counts for its cohort |
+| a form sent that nobody began, an e-mail opened that nobody sent | not in the rate |
 """
 
 
@@ -65,13 +103,15 @@ def facts(kpi: Kpi) -> list[tuple[str, str]]:
         ("share", "true: no value outside of 0 and 1" if kpi.share else "no"),
         ("interval", _INTERVALS[kpi.interval] if kpi.interval else "none"),
         *[("kept", text) for text in _kept(kpi)],
-        ("French", kpi.label["fr"]),
+        ("French", f"{kpi.label['fr']}. {kpi.definitions['fr']}"),
     ]
 
 
 def _kept(kpi: Kpi) -> Iterator[str]:
     """Yield how exactly the window's ends are kept, where that is not to the minute."""
     kinds = [BY_NAME[name][1] for name in kpi.formula.measures]
+    if any(measure.finest is Grain.DAY for measure in kinds):
+        yield "by the day: a day belongs to the window that holds its end"
     if any(measure.finest is Grain.HOUR for measure in kinds):
         yield "by the hour: a window ends with the last whole hour, and begins with the one that holds its beginning"
     if any(measure.kind is Kind.DISTINCT for measure in kinds):

@@ -11,8 +11,8 @@ from typing import Any
 from models.calendar import Calendar, iso
 from models.kpis.reading import Reading
 from models.kpis.seasonal import bucket, compare
-from models.kpis.targets import Targets
 from models.panes.windows import Window
+from models.targets import Targets
 
 #: What rules may compare a reading with.
 PREVIOUS, WEEK_AGO, SEASONAL, TARGET = "previous", "same_last_week", "seasonal", "target"

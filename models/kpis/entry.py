@@ -7,28 +7,24 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from models.kpis.formula import MONEY, PLAIN, TIME, Dimension, Formula, FormulaError, Number, did_you_mean, parse
+from models.kpis.formula import MONEY, PLAIN, Dimension, Formula, FormulaError, Number, did_you_mean, parse
+from models.kpis.terms import TIME, UNITS
+from models.measures import DIMENSIONS
 from models.money import UNIT
+
+__all__ = ["DIMENSIONS", "UNITS", "Kpi", "parse_entry"]
 
 STAGES = ("attention", "interest", "desire", "action", "pipeline", "economics", "loyalty", "people", "foresight")
 DIRECTIONS = ("up", "down", "none")
 BASES = (("cohort", "period", "level"), ("count", "value"))
 LANGUAGES = ("en", "fr")
-DIMENSIONS = ("owner", "source", "stage", "product", "region", "team", "segment", "campaign", "variant")
-
-#: Each unit: what a formula must come out in, and how many of that make one.
-UNITS: dict[str, tuple[Dimension, int]] = {
-    "count": (PLAIN, 1),
-    "ratio": (PLAIN, 1),
-    "score": (PLAIN, 1),
-    "money": (MONEY, UNIT),
-    "seconds": (TIME, 1000),
-    "days": (TIME, 86_400_000),
-}
 
 #: What the reason of an empty reading may name.
 EMPTY_FIELDS = {"maturity"}
 
+#: Functions that come to no number of cases.
+_NO_CASES = ("target", "benchmark", "rest", "course", "elapsed", "weighted", "shrunk", "recorded", "last", "quantile")
+_EXACT = 2**53
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUIRED = ("stage", "label", "definition", "formula", "unit", "direction", "basis")
 _OPTIONAL = ("sample", "minimum", "by", "interval", "empty", "share")
@@ -42,7 +38,7 @@ class Kpi:
     id: str
     stage: str
     label: Mapping[str, str]
-    definition: str
+    definitions: Mapping[str, str]  # one sentence, by language
     formula: Formula
     unit: str
     direction: str
@@ -50,10 +46,15 @@ class Kpi:
     sample: Formula | None
     minimum: int
     by: tuple[str, ...]
-    interval: str | None  # wilson, net_promoter
+    interval: str | None  # wilson, net_promoter, shrunk, shares
     interval_parts: tuple[Formula, ...]
     empty: str | None  # why there is no value where the denominator is 0, for people; may name {maturity}
     share: bool  # the numerator is a part of the denominator: there is no value outside of 0 and 1
+
+    @property
+    def definition(self) -> str:
+        """What it means, in English."""
+        return self.definitions["en"]
 
     @cached_property
     def formulas(self) -> tuple[Formula, ...]:
@@ -62,29 +63,44 @@ class Kpi:
 
     def value(self, top: Number, bottom: Number | None) -> int | float:
         """Return the value in the KPI's unit: exact for counts, money to four decimals (half to even)."""
-        exact = self.formula.scale * top
+        scale, per = self.formula.scale, UNITS[self.unit][1]
+        if self.unit != "money" and type(top) is int and (bottom is None or type(bottom) is int):
+            return _quotient(scale.numerator * top, scale.denominator * per * (1 if bottom is None else bottom))
+        exact = scale * top
         if bottom is not None:
             exact /= bottom
-        per = UNITS[self.unit][1]
         if self.unit == "money":
-            exact = Fraction(round(exact))
+            return _quotient(round(exact), per)
         return _number(exact / per)
 
     def shown(self, number: Number, dimension: Dimension) -> int | float:
         """Return a numerator or denominator in units one can read: money in currency units, times in seconds."""
+        if dimension == PLAIN and type(number) is int:
+            return _quotient(number, 1)
         if dimension == MONEY:
-            return _number(Fraction(round(number), UNIT))
-        if dimension == TIME:
-            return _number(Fraction(number) / 1000)
-        return _number(number)
+            return _quotient(round(number), UNIT)
+        if dimension == TIME and type(number) is int:
+            return _quotient(number, 1000)
+        return _number(Fraction(number) / (Fraction(UNIT) ** dimension.money * Fraction(1000) ** dimension.millis))
 
 
-def _number(exact: Number) -> int | float:
-    return exact.numerator if exact.denominator == 1 else float(exact)
+def _quotient(top: int, bottom: int) -> int | float:
+    """Return :func:`_number` of a fraction, which readings are made of by the thousand, without making one."""
+    whole, rest = divmod(top, bottom)
+    return whole if not rest and abs(whole) <= _EXACT else top / bottom
 
 
-def parse_entry(name: Any, body: Any, problems: list[str]) -> Kpi | None:
-    """Return a KPI from its parsed YAML, or None after adding what is wrong to ``problems``."""
+def _number(exact: Fraction | int) -> int | float:
+    # Products of amounts may have more digits than JSON's readers keep.
+    return exact.numerator if exact.denominator == 1 and abs(exact.numerator) <= _EXACT else float(exact)
+
+
+def parse_entry(name: Any, body: Any, problems: list[str], kpis: Mapping[str, str] | None = None) -> Kpi | None:
+    """Return a KPI from its parsed YAML, or None after adding what is wrong to ``problems``.
+
+    ``kpis`` are all that there are, with their units.
+    """
+    kpis = kpis or {}
     before = len(problems)
     if not isinstance(name, str) or not _ID.fullmatch(name):
         problems.append("not an id (accepted: a-z, 0-9 and _, beginning with a letter, at most 64)")
@@ -96,19 +112,17 @@ def parse_entry(name: Any, body: Any, problems: list[str]) -> Kpi | None:
     for key, accepted in (("stage", STAGES), ("unit", tuple(UNITS)), ("direction", DIRECTIONS)):
         if key in body and body[key] not in accepted:
             problems.append(f"{key}: unknown {body[key]!r}{did_you_mean(str(body[key]), accepted)}")
-    label = body.get("label")
-    if "label" in body and not (
-        isinstance(label, Mapping) and set(label) == set(LANGUAGES) and all(map(_is_text, label.values()))
-    ):
-        problems.append(f"label: found {label!r} (accepted: {{en: …, fr: …}})")
-    if "definition" in body and not _is_text(body["definition"]):
-        problems.append(f"definition: found {body['definition']!r} (accepted: one sentence)")
+    if "label" in body and not _is_told(body["label"]):
+        problems.append(f"label: found {body['label']!r} (accepted: {{en: …, fr: …}})")
+    definition = body.get("definition")
+    if "definition" in body and not (_is_text(definition) or _is_told(definition)):
+        problems.append(f"definition: found {definition!r} (accepted: one sentence, or {{en: …, fr: …}})")
     basis = body.get("basis")
     if "basis" in body and not (
         isinstance(basis, list) and len(basis) == 2 and all(part in accepted for part, accepted in zip(basis, BASES, strict=True))
     ):
         problems.append(f"basis: found {basis!r} (accepted: [{' or '.join(BASES[0])}, {' or '.join(BASES[1])}])")
-    formula = _formula("formula", body["formula"], problems) if "formula" in body else None
+    formula = _formula("formula", body["formula"], problems, kpis) if "formula" in body else None
     unit = body.get("unit")
     if formula is not None and unit in UNITS and formula.dimension != UNITS[unit][0]:
         problems.append(f"formula: comes out as {formula.dimension}, unit {unit!r} is {UNITS[unit][0]}")
@@ -134,7 +148,10 @@ def parse_entry(name: Any, body: Any, problems: list[str]) -> Kpi | None:
         id=name,
         stage=body["stage"],
         label=dict(body["label"]),
-        definition=body["definition"].strip(),
+        definitions={
+            language: str(definition[language] if isinstance(definition, Mapping) else definition).strip()
+            for language in LANGUAGES
+        },
         formula=formula,
         unit=body["unit"],
         direction=body["direction"],
@@ -157,12 +174,17 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def _formula(key: str, text: Any, problems: list[str]) -> Formula | None:
+def _is_told(value: Any) -> bool:
+    """Whether it is a text in each language."""
+    return isinstance(value, Mapping) and set(value) == set(LANGUAGES) and all(map(_is_text, value.values()))
+
+
+def _formula(key: str, text: Any, problems: list[str], kpis: Mapping[str, str] | None = None) -> Formula | None:
     if not isinstance(text, str):
         problems.append(f"{key}: found {text!r} (accepted: a formula)")
         return None
     try:
-        return parse(text)
+        return parse(text, kpis)
     except FormulaError as error:
         problems.append(f"{key}: {error}")
         return None
@@ -179,13 +201,23 @@ def _plain(key: str, text: Any, problems: list[str]) -> Formula | None:
 def _default_sample(formula: Formula | None) -> Formula | None:
     if formula is None or formula.denominator is None or formula.denominator.dimension != PLAIN:
         return None
-    return parse(formula.denominator.text)
+    text = formula.denominator.text
+    return None if any(f"{name}(" in text for name in _NO_CASES) else parse(text)
 
 
 def _interval(found: Any, formula: Formula | None, problems: list[str]) -> tuple[str | None, tuple[Formula, ...]]:
-    accepted = "accepted: wilson, or {net_promoter: [promoters, detractors]}, for a formula that divides counts"
+    accepted = (
+        "accepted: wilson, {net_promoter: [promoters, detractors]} for a formula that divides counts, "
+        "{shrunk: [successes, failures]}, {shares: [part, whole, part, whole …]}"
+    )
     if found is None:
         return None, ()
+    if isinstance(found, Mapping) and list(found) in (["shrunk"], ["shares"]):
+        (kind,) = found
+        names = found[kind]
+        if isinstance(names, list) and names and len(names) % 2 == 0 and (kind == "shares" or len(names) == 2):
+            parts = [_plain("interval", name, problems) for name in names]
+            return kind, tuple(part for part in parts if part is not None)
     divides = formula is None or (
         formula.denominator is not None and formula.numerator.dimension == formula.denominator.dimension == PLAIN
     )

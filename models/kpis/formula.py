@@ -1,89 +1,42 @@
 """What does a KPI's formula say, and what unit does it come out in?
 
-The language: names of measures, whole or decimal numbers, ``+ - * /``, parentheses, ``at`` (the reading's instant, in
-milliseconds), and the functions in ``FUNCTIONS``. A formula is parsed by ``ast`` and never evaluated as Python. It is checked
-when it is loaded: every name must exist, and only like may be added to like (money to money, time to time).
+The language: names of measures, whole or decimal numbers, ``+ - * /``, parentheses, the instants ``at`` (the reading's) and
+``start`` (its window's first), ``day`` (the length of one), and the functions in ``FUNCTIONS``. A formula is parsed by ``ast``
+and never evaluated as Python. It is checked when it is loaded: every name must exist, only like may be added to like (money to
+money, time to time), and nothing is divided by the change of a stock. KPIs are no names in it: none goes round in a circle.
 """
 
 import ast
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from models.measures import BY_NAME, Kind
+from models.calendar import DAY_MS
+from models.kpis.functions import CALLS, LAGS, call, mean, median, stocks
+from models.kpis.terms import (
+    DIMENSION,
+    MONEY,
+    PLAIN,
+    TIME,
+    Dimension,
+    FormulaError,
+    Number,
+    Scope,
+    Term,
+    Undefined,
+    did_you_mean,
+)
+from models.measures import BY_NAME, DIMENSIONS, Kind
 
-Number = int | Fraction
+__all__ = [
+    "FUNCTIONS", "LAGS", "MONEY", "PLAIN", "TIME", "Dimension", "Formula", "FormulaError", "Number", "Scope", "Term", "Undefined",
+    "did_you_mean", "mean", "median", "parse",
+]  # fmt: skip
 
 _LONGEST = 1000
-LAGS = ("acquisition_lag",)
-FUNCTIONS: dict[str, str] = {
-    "median": "median(values): the middle one of single values, the mean of the two middle ones where their count is even",
-    "mean": "mean(values): the mean of single values",
-    "distinct": "distinct(measure): how many different ones the window holds",
-    "lag": f"lag(measure, {LAGS[0]}): the measure in the window moved back by that time",
-    "level": "level(stock): the stock's level at the reading's instant",
-}
-
-
-class FormulaError(ValueError):
-    """The formula cannot be used; the message says what was found and what is accepted."""
-
-
-class Undefined(ArithmeticError):
-    """The formula has no value here; the message says why."""
-
-
-class Scope(Protocol):
-    """Where a formula finds its measures: one window, one segment, one instant."""
-
-    at: int
-
-    def flow(self, fold: str, name: str) -> int:
-        """Return an additive measure's sum in the window."""
-
-    def values(self, fold: str, name: str) -> Mapping[int, int]:
-        """Return the single values of the window, ``{value: count}``."""
-
-    def distinct(self, name: str) -> int:
-        """Return a distinct measure's count in the window."""
-
-    def lagged(self, fold: str, name: str, lag: str) -> int:
-        """Return an additive measure's sum in the window moved back by the named time."""
-
-    def level(self, name: str) -> int:
-        """Return a stock's level at the instant."""
-
-
-class Dimension(NamedTuple):
-    """Powers of money (1/10,000 of a unit) and of time (milliseconds)."""
-
-    money: int = 0
-    millis: int = 0
-
-    def __str__(self) -> str:
-        return _NAMES.get(self, f"money^{self.money}·time^{self.millis}")
-
-
-PLAIN, MONEY, TIME = Dimension(), Dimension(money=1), Dimension(millis=1)
-_NAMES = {PLAIN: "a plain number", MONEY: "money", TIME: "a time"}
-_DIMENSION = {
-    Kind.COUNT: PLAIN,
-    Kind.MONEY: MONEY,
-    Kind.MILLIS: TIME,
-    Kind.DISTINCT: PLAIN,
-    Kind.VALUES: MONEY,
-    Kind.DURATIONS: TIME,
-}
-
-
-class Term(NamedTuple):
-    """A part of a formula, ready to be computed. ``constant`` is its value where it has no names in it."""
-
-    run: Callable[[Scope], Number]
-    dimension: Dimension
-    text: str
-    constant: Fraction | None = None
+_WHOLE = "whole(formula, dimension): the formula over everything, where the segment is one of that dimension"
+#: What each function means, for people.
+FUNCTIONS: dict[str, str] = {**{name: function.help for name, function in CALLS.items()}, "whole": _WHOLE}
 
 
 class Formula(NamedTuple):
@@ -99,15 +52,15 @@ class Formula(NamedTuple):
     summed: frozenset[str] = frozenset()  # measures of which more than the level at the instant is asked
 
 
-def parse(text: str) -> Formula:
-    """Return the formula; raise :class:`FormulaError`."""
+def parse(text: str, kpis: Mapping[str, str] | None = None) -> Formula:
+    """Return the formula; raise :class:`FormulaError`. ``kpis`` are those whose targets it may name, with their units."""
     if len(text) > _LONGEST:
         raise FormulaError(f"{len(text)} characters (accepted: at most {_LONGEST})")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise FormulaError(f"not a formula: {text!r} ({getattr(error, 'msg', error)})") from error
-    builder = _Builder()
+    builder = _Builder(kpis or {})
     try:
         whole = builder.term(tree)
         top, bottom, scale = builder.quotient(tree)
@@ -130,7 +83,8 @@ def parse(text: str) -> Formula:
 class _Builder:
     """Turns the syntax tree into closures, and notes the measures on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, kpis: Mapping[str, str]) -> None:
+        self.kpis = kpis
         self.measures: set[str] = set()
         self.summed: set[str] = set()
 
@@ -170,33 +124,42 @@ class _Builder:
                 return Term(lambda scope: exact, PLAIN, ast.unparse(node), constant)
             case ast.Name(id="at"):
                 return Term(lambda scope: scope.at, TIME, "at")
+            case ast.Name(id="start"):
+                return Term(lambda scope: scope.start, TIME, "start")
+            case ast.Name(id="day"):
+                return Term(lambda scope: DAY_MS, TIME, "day")
             case ast.Name(id=name):
                 return self._measure(name)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 inner = self.term(operand)
                 run = inner.run
                 return Term(lambda scope: -run(scope), inner.dimension, ast.unparse(node), _negative(inner.constant))
+            case ast.BinOp(op=ast.Div(), right=right) if found := _bare_stocks(right):
+                raise FormulaError(f"{ast.unparse(node)}: {found[0]!r} is a level (accepted below a line: level({found[0]}))")
             case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.Mult() | ast.Div() as op, right=right):
                 return self._binary(self.term(left), op, self.term(right), ast.unparse(node))
             case ast.Call(func=ast.Name(id=function), args=args, keywords=[]):
-                return self._call(function, args, ast.unparse(node))
-        accepted = f"measures, numbers, + - * /, parentheses, at, {', '.join(FUNCTIONS)}"
+                if function == "whole":
+                    return self._whole(args, ast.unparse(node))
+                return call(self, function, args, ast.unparse(node))
+        accepted = f"measures, numbers, + - * /, parentheses, at, start, day, {', '.join(FUNCTIONS)}"
         raise FormulaError(f"found {ast.unparse(node)!r} (accepted: {accepted})")
 
     def _measure(self, name: str) -> Term:
-        fold, kind = self._known(name)
-        if kind in (Kind.VALUES, Kind.DURATIONS, Kind.DISTINCT):
+        fold, kind = self.known(name)
+        if kind in (Kind.VALUES, Kind.DURATIONS, Kind.DISTINCT, Kind.NUMBERS):
             functions = "distinct" if kind is Kind.DISTINCT else "median, mean"
             raise FormulaError(f"measure {name!r} is no single number (accepted inside: {functions})")
-        return Term(lambda scope: scope.flow(fold, name), _DIMENSION[kind], name)
+        return Term(lambda scope: scope.flow(fold, name), DIMENSION[kind], name)
 
-    def _known(self, name: str, accepted: Iterable[str] = tuple(BY_NAME), *, level: bool = False) -> tuple[str, Kind]:
-        accepted = list(accepted)
+    def known(self, name: str, kinds: Sequence[Kind] | None = None, *, stock: bool = False) -> tuple[str, Kind]:
+        """Return the fold and kind of a measure, of some kind, or of a stock whose level is asked; note that it is used."""
+        accepted = stocks() if stock else [n for n, (_, m) in BY_NAME.items() if kinds is None or m.kind in kinds]
         if name not in accepted:
             what = "measure" if name not in BY_NAME else "measure for this function:"
             raise FormulaError(f"unknown {what} {name!r}{did_you_mean(name, accepted)}")
         self.measures.add(name)
-        if not level:
+        if not stock:
             self.summed.add(name)
         fold, measure = BY_NAME[name]
         return fold, measure.kind
@@ -234,40 +197,24 @@ class _Builder:
 
         return Term(divide, dimension, text, constant)
 
-    def _call(self, function: str, args: list[ast.expr], text: str) -> Term:
-        if function not in FUNCTIONS:
-            raise FormulaError(f"unknown function {function!r}{did_you_mean(function, FUNCTIONS)}")
-        names = [arg.id for arg in args if isinstance(arg, ast.Name)]
-        if len(names) != len(args) or len(names) != (2 if function == "lag" else 1):
-            raise FormulaError(f"found {text} (accepted: {FUNCTIONS[function]})")
-        name = names[0]
-        match function:
-            case "distinct":
-                _, kind = self._known(name, _of_kind(Kind.DISTINCT))
-                return Term(lambda scope: scope.distinct(name), _DIMENSION[kind], text)
-            case "level":
-                _, kind = self._known(name, [n for n, (_, m) in BY_NAME.items() if m.stock], level=True)
-                return Term(lambda scope: scope.level(name), _DIMENSION[kind], text)
-            case "lag":
-                lag = names[1]
-                if lag not in LAGS:
-                    raise FormulaError(f"unknown time {lag!r}{did_you_mean(lag, LAGS)}")
-                fold, kind = self._known(name, _of_kind(Kind.COUNT, Kind.MONEY, Kind.MILLIS))
-                return Term(lambda scope: scope.lagged(fold, name, lag), _DIMENSION[kind], text)
-        fold, kind = self._known(name, _of_kind(Kind.VALUES, Kind.DURATIONS))
-        statistic = median if function == "median" else mean
-
-        def of_values(scope: Scope) -> Number:
-            counts = scope.values(fold, name)
-            if not counts:
-                raise Undefined(f"{name} is empty")
-            return statistic(counts)
-
-        return Term(of_values, _DIMENSION[kind], text)
+    def _whole(self, args: list[ast.expr], text: str) -> Term:
+        match args:
+            case [inner, ast.Name(id=dimension)]:
+                if dimension not in DIMENSIONS:
+                    raise FormulaError(f"unknown dimension {dimension!r}{did_you_mean(dimension, DIMENSIONS)}")
+                term = self.term(inner)
+                run = term.run
+                return Term(lambda scope: run(scope.whole(dimension)), term.dimension, text, term.constant)
+        raise FormulaError(f"found {text} (accepted: {_WHOLE})")
 
 
-def _of_kind(*kinds: Kind) -> list[str]:
-    return [name for name, (_, measure) in BY_NAME.items() if measure.kind in kinds]
+def _bare_stocks(node: ast.expr) -> list[str]:
+    """Return the levels that a part of a formula names without a function: what they moved by in the window, of either sign."""
+    if isinstance(node, ast.Call):
+        return []
+    if isinstance(node, ast.Name):
+        return [node.id] if node.id in stocks() else []
+    return [name for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr) for name in _bare_stocks(child)]
 
 
 def _negative(number: Fraction | None) -> Fraction | None:
@@ -283,32 +230,3 @@ def _arithmetic(op: ast.operator, a: Fraction, b: Fraction) -> Fraction:
         case ast.Mult():
             return a * b
     return a / b
-
-
-def median(counts: Mapping[int, int]) -> Fraction:
-    """Return the exact median of a multiset, as SQL's ``median``: the mean of the two middle values where there are two."""
-    total = sum(counts.values())
-    low_rank, high_rank = (total - 1) // 2, total // 2
-    low: int | None = None
-    seen = 0
-    for value in sorted(counts):
-        seen += counts[value]
-        if low is None and seen > low_rank:
-            low = value
-        if low is not None and seen > high_rank:
-            return Fraction(low + value, 2)
-    raise Undefined("no values")
-
-
-def mean(counts: Mapping[int, int]) -> Fraction:
-    """Return the exact mean of a multiset."""
-    return Fraction(sum(v * c for v, c in counts.items()), sum(counts.values()))
-
-
-def did_you_mean(found: str, accepted: Iterable[str]) -> str:
-    """Return `` (did you mean "…"?)``, or what is accepted where nothing is near."""
-    names = list(accepted)
-    near = difflib.get_close_matches(found, names, n=1)
-    if near:
-        return f' (did you mean "{near[0]}"?)'
-    return f" (accepted: {', '.join(names)})"

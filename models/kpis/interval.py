@@ -1,13 +1,14 @@
 """Between which bounds does the true rate lie, given so few cases?"""
 
+from collections.abc import Sequence
 from math import sqrt
 
 #: The two-sided 95 % point of the standard normal distribution.
 Z95 = 1.959963984540054
 
 
-def wilson(successes: int, trials: int, z: float = Z95) -> tuple[float, float]:
-    """Return the score interval of a proportion; ``0 <= successes <= trials``, ``trials >= 1``.
+def wilson(successes: float, trials: float, z: float = Z95) -> tuple[float, float]:
+    """Return the score interval of a proportion; ``0 <= successes <= trials``, ``trials >= 1``. Cases may be lent in parts.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American Statistical
     Association 22 (158), 1927, pp. 209–212. Unlike p ± z·s.e. it stays within [0, 1] and is honest at 0 of 5.
@@ -37,3 +38,19 @@ def net_promoter(promoters: int, detractors: int, answers: int, z: float = Z95) 
     score = up - down
     half = z * sqrt(max(0.0, up + down - score * score) / answers)
     return max(-100.0, 100 * (score - half)), min(100.0, 100 * (score + half))
+
+
+def of_shares(value: float, shares: Sequence[tuple[int, int]]) -> tuple[float | None, float | None]:
+    """Return between which bounds a value lies that was divided by shares, each (successes, trials) with successes.
+
+    All of them at their upper bounds, and all at their lower: together they are wider than 95 %, never narrower. There is no
+    upper bound where a share may be as good as 0.
+    """
+    low: float | None = value
+    high: float | None = value
+    for successes, trials in shares:
+        least, most = wilson(successes, trials)
+        rate = successes / trials
+        low = None if low is None or not most else low * rate / most
+        high = None if high is None or not least else high * rate / least
+    return low, high

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from models.calendar import epoch_ms, iso
 from models.panes.store import TOTAL
+
+_iso = lru_cache(256)(iso)  # thousands of readings have the same few instants
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Reading:
     currency: str | None = None
     against: Mapping[str, Mapping[str, Any]] | None = None
     since: int | None = None  # epoch ms: what it is made of is whole from then on only, which is after `start`
+    benchmarks: Mapping[str, float] | None = None  # by name, in the KPI's unit: what it is shown beside
     because: Mapping[str, Any] | None = None  # what explains it (``explain.py``), where somebody may have to be told
 
     @property
@@ -63,8 +67,8 @@ class Reading:
             "kpi": self.kpi,
             "window": self.window,
             "segment": dict(self.segment),
-            "from": iso(self.start),
-            "at": iso(self.at),
+            "from": _iso(self.start),
+            "at": _iso(self.at),
             "value": self.value,
             "numerator": self.numerator,
             "denominator": self.denominator,
@@ -80,6 +84,8 @@ class Reading:
             shown["currency"] = self.currency
         if self.since is not None:
             shown["since"] = iso(self.since)
+        if self.benchmarks is not None:
+            shown["benchmarks"] = dict(self.benchmarks)
         if self.against is not None:
             shown["against"] = self.against
         if self.because is not None:
@@ -112,6 +118,7 @@ class Reading:
                 currency=found.get("currency"),
                 against=found.get("against"),
                 since=epoch_ms(datetime.fromisoformat(since)) if (since := found.get("since")) else None,
+                benchmarks=found.get("benchmarks"),
                 because=found.get("because"),
             )
         except (KeyError, TypeError) as error:

@@ -21,10 +21,10 @@ from models.kpis.explain import explain, reads
 from models.kpis.highlights import TOPIC, Highlights
 from models.kpis.reading import Reading
 from models.kpis.stays import Stays, is_news, usual_stays
-from models.kpis.targets import Targets
 from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import Window
+from models.targets import Targets
 
 #: So many sums are read for explanations in one go (some 20 µs each), so that a storm of alarms does not hold up the readings.
 MOST_READ = 2_000
@@ -119,7 +119,8 @@ class RollKpis:
             _Watch(self._catalogue.get(kpi), Window.parse(window), by, against)
             for (kpi, window, by), against in sorted(together.items())
         ]
-        self._targets = targets or Targets()
+        self._targets = self.view.targets = Targets() if targets is None else targets
+        self.view.version += 1
         self._compared.clear()
         self._due = True
 

@@ -1,9 +1,16 @@
-"""How long do deals usually stay in each stage? What those who watch single deals must know of all of them."""
+"""How long do deals usually stay: in each stage, or until they are closed?
+
+Lengths are kept where something began (``stage_lengths`` at the entry, ``deal_lengths`` at the creation), beside the count of
+what began there: the difference is still there. So one can say, for any window, how long everything had been there that was
+seen in it.
+"""
 
 from collections.abc import Iterator
 
-from models.calendar import Grain
-from models.kpis.survival import Stay, quantiles
+from models.calendar import MINUTE_MS, Grain
+from models.kpis.survival import Stay, curve, first, quantiles
+from models.measures import BY_NAME
+from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import Span, Window
 
@@ -12,9 +19,9 @@ QUANTILES = (0.5, 0.75, 0.9, 0.95)
 LEAST = 20
 #: The stays are watched for so much time.
 WINDOW = Window.parse("90d")
-#: So far back deals have entered (days); for the last of them it is known to the hour, and before to the day.
-_ENTERED, _BY_THE_HOUR = 750, 30
-_MADE_OF = frozenset({"stage_entered", "stage_lengths"})
+#: So far back things have begun (days); for the last of them it is known to the hour, and before to the day.
+_BEGUN, _BY_THE_HOUR = 750, 30
+_STAGES = "stage_lengths"
 #: Of more stages, which somebody has made up, only those with the most stays are told: it is one record.
 MOST_STAGES = 1_000
 #: A quantile that has moved by less is not news: whoever hears of it looks at all deals of the stage again.
@@ -33,36 +40,55 @@ def usual_stays(view: View, at: int) -> Stays | None:
     Deals that are still in the stage count with the time they have been there (``survival.py``). Entries are known by the pane:
     they count as if at its beginning.
     """
-    if not _MADE_OF.isdisjoint(view.behind):
+    if not view.behind.keys().isdisjoint((_STAGES, BY_NAME[_STAGES][1].entries)):
         return None
+    start, _ = WINDOW.bounds(at, view.calendar)
     found: Stays = {}
     ended: dict[str, int] = {}
     for stage in view.segments("stage", frozenset(("deals",))):
-        stays = list(_stays(view, stage, at))
+        stays = list(stays_of(view, _STAGES, f"stage={stage}", start, at))
         ended[stage] = sum(stay.number for stay in stays if stay.left)
         if ended[stage] >= LEAST:
             found[stage] = quantiles(stays, QUANTILES)
     return {stage: found[stage] for stage in sorted(found, key=lambda stage: (-ended[stage], stage))[:MOST_STAGES]}
 
 
-def _stays(view: View, stage: str, at: int) -> Iterator[Stay]:
-    calendar = view.calendar
-    start, _ = WINDOW.bounds(at, calendar)
-    today = calendar.day(at)
-    whole = max(view.since.get(name, 0) for name in _MADE_OF)
-    hours = calendar.hour(calendar.day_start(today - _BY_THE_HOUR))
-    spans = Span(Grain.DAY, today - _ENTERED, today - _BY_THE_HOUR), Span(Grain.HOUR, hours, calendar.hour(at) + 1)
-    for entered, cells in view.each("deals", f"stage={stage}", spans):
-        if entered < whole:
+def left_within(view: View, lengths: str, segment: str, start: int, at: int, share: float) -> int | None:
+    """Return the time (ms) within which such a share leaves, as seen in [start, at); None where not so many do.
+
+    ``at`` is taken to the end of its minute. The curve is kept for as long as nothing of the segment changes.
+    """
+    end = -(-at // MINUTE_MS) * MINUTE_MS
+    found: list[tuple[int, float]] = view.remembered(
+        BY_NAME[lengths][0], segment, (lengths, start, end), lambda: curve(stays_of(view, lengths, segment, start, end))
+    )
+    return first(found, share)
+
+
+def stays_of(view: View, lengths: str, segment: str, start: int, at: int) -> Iterator[Stay]:
+    """Yield the stays that were seen in [start, at): by a measure of lengths, in a segment."""
+    fold, measure = BY_NAME[lengths]
+    entries, calendar = measure.entries, view.calendar
+    today = calendar.day(at - 1)  # what begins at the instant itself, such as midnight, is not of the window
+    whole = max(view.since.get(name, 0) for name in (lengths, entries))
+    spans: tuple[Span, ...] = (Span(Grain.DAY, today - _BEGUN, today + 1),)
+    if measure.finest is not Grain.DAY:
+        hours = calendar.hour(calendar.day_start(today - _BY_THE_HOUR))
+        spans = Span(Grain.DAY, today - _BEGUN, today - _BY_THE_HOUR), Span(Grain.HOUR, hours, calendar.hour(at - 1) + 1)
+    # How long deals stay in a stage is kept by the stage: in total that is the stays in all of them.
+    every = lengths == _STAGES and segment == TOTAL
+    names = [f"stage={stage}" for stage in view.segments("stage", frozenset((fold,)))] if every else [segment]
+    for begun, cells in (pane for name in names for pane in view.each(fold, name, spans)):
+        if begun < whole:
             continue
-        since = max(0, start - entered)
-        lengths = cells.values.get("stage_lengths", {})
-        for length, count in lengths.items():
-            if entered + length >= start:
+        since = max(0, start - begun)
+        ended = cells.values.get(lengths, {})
+        for length, count in ended.items():
+            if begun + length >= start:
                 yield Stay(since, max(length, since + 1) if since else length, True, count)
-        there = cells.numbers.get("stage_entered", 0) - sum(lengths.values())
+        there = cells.numbers.get(entries, 0) - sum(ended.values())
         if there > 0:
-            yield Stay(since, max(at - entered, since), False, there)
+            yield Stay(since, max(at - begun, since), False, there)
 
 
 def is_news(before: Stays, now: Stays) -> bool:

@@ -42,7 +42,10 @@ def curve(stays: Iterable[Stay]) -> list[tuple[int, float]]:
     there = begin.pop(0, 0)  # whoever is seen from the beginning may leave at once
     starts, ends = sorted(begin), sorted(end)
     found: list[tuple[int, float]] = []
-    share, came, gone = 1.0, 0, 0
+    # While nobody comes and nobody is censored, the factors are one division: without either, every share is correctly rounded.
+    share = before = 1.0
+    top = came = gone = 0
+    stayed = -1
     for age in sorted(leaving):
         while came < len(starts) and starts[came] < age:
             there += begin[starts[came]]
@@ -50,7 +53,10 @@ def curve(stays: Iterable[Stay]) -> list[tuple[int, float]]:
         while gone < len(ends) and ends[gone] < age:
             there -= end[ends[gone]]
             gone += 1
-        share *= 1 - leaving[age] / there
+        if there != stayed:
+            before, top = share, there
+        stayed = there - leaving[age]
+        share = before * stayed / top
         found.append((age, share))
     return found
 
@@ -58,4 +64,9 @@ def curve(stays: Iterable[Stay]) -> list[tuple[int, float]]:
 def quantiles(stays: Iterable[Stay], shares: Sequence[float]) -> list[int | None]:
     """Return, for each share, the first age by which at least so many have left; None where the curve never falls so far."""
     points = curve(stays)
-    return [next((age for age, staying in points if staying <= 1 - q + _ROUNDING), None) for q in shares]
+    return [first(points, q) for q in shares]
+
+
+def first(points: Sequence[tuple[int, float]], share: float) -> int | None:
+    """Return the first age of a curve by which at least such a share has left; None where it never falls so far."""
+    return next((age for age, staying in points if staying <= 1 - share + _ROUNDING), None)

@@ -17,7 +17,7 @@ from models.events import deals as deal_events
 from models.events import leads as lead_events
 from models.events.merges import DealAbsorbed, LeadAbsorbed
 from models.folds.deals import CREATED, DELETED, LOST, MERGED, REOPENED, STAGE, UPDATED, WON
-from models.folds.leads import CONTACTED, CONVERTED, DISQUALIFIED, MQL, SQL
+from models.folds.leads import ATTEMPTED, CONTACTED, CONVERTED, DISQUALIFIED, MQL, SQL
 from models.learners import features, lead_features
 from models.learners.deal_model import DealModel
 from models.learners.features import DealPast, Feature, Features
@@ -160,6 +160,7 @@ LEADS = Kind(
         lead_events.LeadCreated: CREATED,
         lead_events.LeadUpdated: UPDATED,
         lead_events.LeadContacted: CONTACTED,
+        lead_events.LeadContactAttempted: ATTEMPTED,
         lead_events.LeadDisqualified: DISQUALIFIED,
         lead_events.LeadConverted: CONVERTED,
         lead_events.LeadMerged: MERGED,

@@ -20,10 +20,10 @@ def _whole(days: float) -> str:
     return f"{days:.0f} day{'' if round(days) == 1 else 's'}"
 
 
-def _count(noun: str) -> Callable[[float], str]:
+def _count(one: str, many: str) -> Callable[[float], str]:
     def told(value: float) -> str:
         count = round(math.expm1(value))
-        return f"{count or 'no'} {noun}{'' if count == 1 else 's'}"
+        return f"{count or 'no'} {one if count == 1 else many}"
 
     return told
 
@@ -33,8 +33,8 @@ _BEHIND: dict[str, tuple[str, Callable[[float], str]]] = {
     "age": ("log_age", lambda value: f"age {_days(value)}"),
     "stage_age": ("log_stage_age", lambda value: f"{_days(value)} in it"),
     "silence": ("log_silence", lambda value: f"{_days(value)} without a word before the last event"),
-    "activities": ("log_activities", _count("activity")),
-    "contacts": ("log_contacts", _count("contact")),
+    "activities": ("log_activities", _count("activity", "activities")),
+    "contacts": ("log_contacts", _count("contact", "contacts")),
     "answered": ("log_answered", lambda value: f"first contact after {_days(value)}"),
     "amount": ("log_amount", lambda value: f"amount {math.expm1(value):,.0f}"),
     "score": ("points", lambda value: f"score {value:.0f}"),
@@ -43,9 +43,9 @@ _TELL: dict[str, Callable[[float], str]] = {
     "log_amount": lambda value: f"amount {math.expm1(value):,.0f}",
     "log_age": lambda value: f"age {_days(value)}",
     "log_stage_age": lambda value: f"{_days(value)} in the stage",
-    "log_activities": _count("activity"),
-    "log_contacts": _count("contact"),
-    "log_events": _count("event"),
+    "log_activities": _count("activity", "activities"),
+    "log_contacts": _count("contact", "contacts"),
+    "log_events": _count("event", "events"),
     "log_silence": lambda value: f"{_days(value)} between the last two events",
     "log_answered": lambda value: f"first contact after {_days(value)}",
     "log_cost": lambda value: f"cost {math.expm1(value):,.0f}",

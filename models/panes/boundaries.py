@@ -1,12 +1,12 @@
-"""At which instants is a history read: every so many hours or days, or at the ends of weeks, months and quarters?"""
+"""At which instants is a history read: every so many hours or days, or at the ends of weeks, months, quarters and years?"""
 
 import re
 from collections.abc import Iterator
 from datetime import date
 
-from models.calendar import HOUR_MS, Calendar
+from models.calendar import HOUR_MS, Calendar, month_on
 
-ACCEPTED = "a number of h or d, such as 1d, or week, month, quarter"
+ACCEPTED = "a number of h or d, such as 1d, or week, month, quarter, year"
 _EVERY = re.compile(r"([1-9]\d{0,3})([hd])")
 
 
@@ -17,10 +17,10 @@ def boundaries(every: str, first: int, calendar: Calendar) -> Iterator[int]:
     Raise ``ValueError`` for a period there is none of.
     """
     day = calendar.day(first)
-    if every in ("week", "month", "quarter"):
+    if every in ("week", "month", "quarter", "year"):
         begin = day
         while True:
-            begin = _next(every, begin)
+            begin = _next(every, begin, calendar.first_month)
             at = calendar.day_start(begin)
             if at > first:
                 yield at
@@ -39,11 +39,10 @@ def boundaries(every: str, first: int, calendar: Calendar) -> Iterator[int]:
             yield at
 
 
-def _next(period: str, day: int) -> int:
+def _next(period: str, day: int, first_month: int) -> int:
     """Return the first day (its ordinal) of the period after the one that holds the day."""
     local = date.fromordinal(day)
     if period == "week":
         return day - local.weekday() + 7
-    months = 1 if period == "month" else 3 - (local.month - 1) % 3
-    month = local.month - 1 + months
-    return date(local.year + month // 12, month % 12 + 1, 1).toordinal()
+    length = {"month": 1, "quarter": 3, "year": 12}[period]
+    return month_on(day, length - (local.month - first_month) % length)

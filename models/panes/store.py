@@ -5,7 +5,7 @@ panes (and into ``all`` for stocks) once per checkpoint, so its cost grows with 
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -38,13 +38,14 @@ class Panes:
     __slots__ = (
         "_business",
         "_coarse",
+        "_daily",
         "_deltas",
         "_dirty",
         "_distinct",
         "_floor",
+        "_moved",
         "_names",
         "_scalars",
-        "_size",
         "_slots",
         "_stocks",
         "_sums",
@@ -56,11 +57,12 @@ class Panes:
         self._names = tuple(m.name for m in measures)
         self._slots = {n: i for i, n in enumerate(self._names)}
         self._slots |= {old: self._slots[new] for old, new in RENAMED.items() if new in self._slots}
-        self._size = len(measures)
-        self._scalars = [m.kind not in (Kind.VALUES, Kind.DURATIONS, Kind.DISTINCT) for m in measures]
+        self._scalars = [m.kind not in (Kind.VALUES, Kind.DURATIONS, Kind.NUMBERS, Kind.DISTINCT) for m in measures]
         self._stocks = frozenset(i for i, m in enumerate(measures) if m.stock)
-        self._coarse = frozenset(i for i, m in enumerate(measures) if m.finest is Grain.HOUR)
-        self._deltas: dict[int, dict[str, list[int]]] = {}
+        self._coarse = frozenset(i for i, m in enumerate(measures) if m.finest is not Grain.MINUTE)
+        self._daily = frozenset(i for i, m in enumerate(measures) if m.finest is Grain.DAY)
+        self._deltas: dict[int, dict[str, defaultdict[int, int]]] = {}
+        self._moved: tuple[tuple[str, ...], ...] = ((), (), (), ())
         self._values: dict[tuple[int, str, int], Counter[int]] = {}
         self._distinct: dict[tuple[Grain, int, str, int], Counter[int]] = {}
         self._sums: dict[Grain, dict[int, dict[str, dict[int, Any]]]] = {g: {} for g in Grain}
@@ -72,22 +74,23 @@ class Panes:
         by_segment = self._deltas.get(minute)
         if by_segment is None:
             by_segment = self._deltas[minute] = {}
-        size = self._size
         if len(cells) == 1:
             slot, number = cells[0]
             number *= sign
             for segment in segments:
                 sums = by_segment.get(segment)
                 if sums is None:
-                    sums = by_segment[segment] = [0] * size
+                    sums = by_segment[segment] = defaultdict(int)
                 sums[slot] += number
             return
+        if sign != 1:
+            cells = tuple([(slot, number * sign) for slot, number in cells])
         for segment in segments:
             sums = by_segment.get(segment)
             if sums is None:
-                sums = by_segment[segment] = [0] * size
+                sums = by_segment[segment] = defaultdict(int)
             for slot, number in cells:
-                sums[slot] += number * sign
+                sums[slot] += number
 
     def book(self, booking: Booking, sign: int) -> None:
         """Add a whole booking, single values included, or take it back."""
@@ -108,8 +111,15 @@ class Panes:
 
     def rebook(self, before: Booking | None, after: Booking | None, sign: int = 1) -> None:
         """Replace one booking by another, either of which may be none; ``sign`` −1 does the reverse."""
-        if before is not None and after is not None and before[0] == after[0] and before[2:] == after[2:]:
-            self.move(before[0], before[1], after[1], before[2], sign, before[3])
+        if before is not None and after is not None and before[0] == after[0] and before[3] == after[3]:
+            # What of them stays the same, numbers and segments, is not touched.
+            if before[1] != after[1]:
+                self.move(before[0], before[1], after[1], before[2], sign, before[3])
+            if before[2] != after[2]:
+                numbers = dict(after[2])
+                for slot, number in before[2]:
+                    numbers[slot] = numbers.get(slot, 0) - number
+                self.add(after[0], after[1], tuple([cell for cell in numbers.items() if cell[1]]), sign)
             return
         if before is not None:
             self.book(before, -sign)
@@ -120,12 +130,22 @@ class Panes:
         self, minute: int, before: tuple[str, ...], after: tuple[str, ...], cells: Cells, sign: int, values: Cells = ()
     ) -> None:
         """Move numbers of one minute from some segments to others; those in both are not touched."""
-        gone = tuple([name for name in before if name not in after])
-        come = tuple([name for name in after if name not in before])
-        if gone:
-            self.add(minute, gone, cells, -sign)
-        if come:
-            self.add(minute, come, cells, sign)
+        last_before, last_after, gone, come = self._moved
+        if before is not last_before or after is not last_after:  # what moves, moves several numbers
+            gone = tuple([name for name in before if name not in after])
+            come = tuple([name for name in after if name not in before])
+            self._moved = before, after, gone, come
+        if gone or come:
+            by_segment = self._deltas.get(minute)
+            if by_segment is None:
+                by_segment = self._deltas[minute] = {}
+            for segments, times in ((gone, -sign), (come, sign)):
+                for segment in segments:
+                    sums = by_segment.get(segment)
+                    if sums is None:
+                        sums = by_segment[segment] = defaultdict(int)
+                    for slot, number in cells:
+                        sums[slot] += number * times
         if values:
             self._add_values(minute, gone, values, -sign)
             self._add_values(minute, come, values, sign)
@@ -142,7 +162,7 @@ class Panes:
         """Book what another of the same measures was booked since this was last called, of these measures only."""
         for minute, by_segment in other._deltas.items():
             for segment, sums in by_segment.items():
-                cells = tuple((slot, sums[slot]) for slot in slots if sums[slot])
+                cells = tuple((slot, number) for slot, number in sums.items() if number and slot in slots)
                 if cells:
                     self.add(minute, (segment,), cells)
         for key, counts in other._values.items():
@@ -166,33 +186,41 @@ class Panes:
             Grain.DAY: calendar.day(watermark - business.keep_days) if watermark > business.keep_days else 0,
             Grain.ALL: 0,
         }
-        coarse, stocks = self._coarse, self._stocks
+        coarse, daily, stocks = self._coarse, self._daily, self._stocks
         for minute, by_segment in self._deltas.items():
             at = minute * MINUTE_MS
             hour, day = calendar.hour(at), calendar.day(at)
             # The panes of a minute are looked up once, whatever the number of segments.
             fine = self._pane(Grain.MINUTE, minute) if minute >= floors[Grain.MINUTE] else None
-            whole = [self._pane(grain, pane) for grain, pane in ((Grain.HOUR, hour), (Grain.DAY, day)) if pane >= floors[grain]]
+            hourly = self._pane(Grain.HOUR, hour) if hour >= floors[Grain.HOUR] else None
+            whole = self._pane(Grain.DAY, day) if day >= floors[Grain.DAY] else None
             ever = self._pane(Grain.ALL, 0) if stocks else None
             for segment, sums in by_segment.items():
-                cells = [(slot, number) for slot, number in enumerate(sums) if number]
+                cells = [cell for cell in sums.items() if cell[1]]
                 if not cells:
                     continue
                 if fine is not None:
-                    kept = [c for c in cells if c[0] not in coarse] if coarse else cells
+                    kept = cells if coarse.isdisjoint(sums) else [c for c in cells if c[0] not in coarse]
                     if kept:
                         _pour(fine, segment, kept)
-                for target in whole:
-                    _pour(target, segment, cells)
-                if ever is not None:
+                if hourly is not None:
+                    kept = cells if daily.isdisjoint(sums) else [c for c in cells if c[0] not in daily]
+                    if kept:
+                        _pour(hourly, segment, kept)
+                if whole is not None:
+                    _pour(whole, segment, cells)
+                if ever is not None and not stocks.isdisjoint(sums):
                     levels = [c for c in cells if c[0] in stocks]
                     if levels:
                         _pour(ever, segment, levels)
         for (minute, segment, slot), counts in self._values.items():
             at = minute * MINUTE_MS
-            for grain, pane in ((Grain.MINUTE, minute), (Grain.HOUR, calendar.hour(at)), (Grain.DAY, calendar.day(at))):
-                if pane >= floors[grain]:
-                    self._merge_counts(grain, pane, segment, slot, counts)
+            if slot not in coarse and minute >= floors[Grain.MINUTE]:
+                self._merge_counts(Grain.MINUTE, minute, segment, slot, counts)
+            if slot not in self._daily and (hour := calendar.hour(at)) >= floors[Grain.HOUR]:
+                self._merge_counts(Grain.HOUR, hour, segment, slot, counts)
+            if (day := calendar.day(at)) >= floors[Grain.DAY]:
+                self._merge_counts(Grain.DAY, day, segment, slot, counts)
         for (grain, pane, segment, slot), counts in self._distinct.items():
             if pane >= floors[grain]:
                 self._merge_counts(grain, pane, segment, slot, counts)

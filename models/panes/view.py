@@ -5,8 +5,9 @@ difference (``models/panes/series.py``), so a repeat changes nothing, order does
 additions whatever the window's length.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from heapq import nlargest
+from typing import Any, TypeVar, cast
 
 import orjson
 
@@ -16,6 +17,7 @@ from models.measures import BY_NAME, MEASURES, Kind, renamed
 from models.panes.series import MOST_PARTITIONS, Cells, Series
 from models.panes.store import BEHIND, COUNTED, SINCE, TOTAL
 from models.panes.windows import Span, Window, after, cover
+from models.targets import Targets
 
 __all__ = ["TOTAL", "Cells", "PanesExpired", "View"]
 
@@ -23,7 +25,9 @@ _TOTALS = 48  # window totals kept per fold and segment
 _PLANS = 512  # ways in which a stretch of time is made up of panes
 _QUARTER_MS = 900_000  # hours may begin at half past or a quarter to: a total outlives none of these
 _FOLD_DISTINCT = {fold: tuple(m.name for m in ms if m.kind is Kind.DISTINCT) for fold, ms in MEASURES.items()}
-_FOLD_HOURLY = {fold: tuple(m.name for m in ms if m.finest is Grain.HOUR) for fold, ms in MEASURES.items()}
+_FOLD_HOURLY = {fold: tuple(m.name for m in ms if m.finest is Grain.HOUR and not m.stock) for fold, ms in MEASURES.items()}
+_REMEMBERED = 1_000
+T = TypeVar("T")
 
 
 class PanesExpired(LookupError):
@@ -38,6 +42,7 @@ class View:
         self.calendar = business.calendar
         self.version = 0  # grows with every change
         self.live = False  # whether the topic has been read to its end
+        self.targets = Targets()  # what the readings are to reach
         self.now = 0  # the latest time it was told: what has expired by then is not guessed at
         self._last_minute = -1
         self._first_day: dict[str, int] = {}  # of each fold
@@ -45,7 +50,9 @@ class View:
         self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
         self._changes: dict[str, int] = {}  # segment -> panes of its that were told or changed: how much goes on there
         self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
+        self._remembered: dict[tuple[str, str], dict[Any, Any]] = {}
         self._plans: dict[tuple[int, int, int], tuple[tuple[Span, ...], tuple[Span, ...] | None]] = {}
+        self._memory: tuple[int, dict[Hashable, Any]] = (0, {})  # what was made of the panes at a version
         self._notes: dict[str, dict[tuple[str, int], Mapping[str, int]]] = {SINCE: {}, BEHIND: {}, COUNTED: {}}
         self.since: dict[str, int] = {}  # measure -> from when it is whole (ms), where that is not ever
         self.behind: dict[str, int] = {}  # measure -> entities that may have still to be counted
@@ -72,6 +79,7 @@ class View:
         self._segments.clear()
         self._changes.clear()
         self._totals.clear()
+        self._remembered.clear()
         self._last_minute = -1
         self._first_day.clear()
         for notes in self._notes.values():
@@ -127,6 +135,7 @@ class View:
             self._first_day[fold] = pane
         self.version += 1
         self._totals.pop((fold, segment), None)
+        self._remembered.pop((fold, segment), None)
         return fold, segment
 
     def _note(self, segment: str, partition: tuple[str, int], value: bytes | None) -> tuple[str, str] | None:
@@ -215,7 +224,10 @@ class View:
             if hours is not None and _FOLD_HOURLY[fold]:
                 whole = self._sum(fold, segment, hours)
                 for name in _FOLD_HOURLY[fold]:
-                    found.numbers[name] = whole.numbers.get(name, 0)
+                    if name in whole.numbers:
+                        found.numbers[name] = whole.numbers[name]
+                    else:
+                        found.numbers.pop(name, None)
             if len(cached) >= _TOTALS:
                 cached.clear()
             cached[key] = found
@@ -253,6 +265,34 @@ class View:
             if series is not None:
                 for pane, numbers, values in series.within(first, stop):
                     yield self.calendar.start(grain, pane), Cells(numbers, values)  # type: ignore[arg-type]  # not changed
+
+    def remembered(self, fold: str, segment: str, name: Any, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` makes of a segment's panes, made anew where they have changed. It is shared: read it only."""
+        kept = self._remembered.setdefault((fold, segment), {})
+        if name not in kept:
+            if len(kept) >= _TOTALS:
+                kept.clear()
+            kept[name] = make()
+        return kept[name]
+
+    def days_over(self, fold: str, segment: str, start: int, at: int) -> Mapping[str, int]:
+        """Return the sums of the days that end in [start, at): for measures that count once their day is over."""
+        calendar = self.calendar
+        first = calendar.day(start)
+        if calendar.day_start(first) == start:
+            first -= 1
+        stop = calendar.day(at - 1)
+        return self._sum(fold, segment, (Span(Grain.DAY, first, stop),)).numbers if first < stop else {}
+
+    def remember(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what ``make`` makes of the panes, made once for as long as nothing changes. An exception is not remembered."""
+        version, held = self._memory
+        if version != self.version or len(held) >= _REMEMBERED:
+            self._memory = self.version, (held := {})
+        found = held.get(key)
+        if found is None:
+            found = held[key] = make()
+        return cast(T, found)
 
     def distinct(self, measure: str, segment: str, window: Window, at: int) -> int:
         """Return how many distinct entities the window holds, counted in panes of the window's grain, the last one whole.

@@ -2,7 +2,8 @@
 
 A rolling window is [the pane boundary at or before ``at`` − W, ``at``): minute panes up to one hour, hour panes below 30
 days, business days from there on. A calendar window is the period that holds the instant just before ``at``, to date, so
-that at a month's end it is the whole month.
+that at a month's end it is the whole month. Years begin with the fiscal year's first month, and quarters with it or three, six,
+nine months later.
 """
 
 import re
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Grain
+from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, Grain, month_on
 
 #: A pane number that no pane reaches: the end of a span without end.
 FOREVER = 10**12
@@ -18,11 +19,11 @@ FOREVER = 10**12
 #: What is shown where no window is asked for.
 DEFAULT_WINDOWS = ("24h", "7d", "30d")
 
-PERIODS = ("day", "week", "month", "quarter")
-ACCEPTED = "a rolling window of hours or days (1h, 24h, 7d, 30d, 90d) or day, week, month, quarter"
+PERIODS = ("day", "week", "month", "quarter", "year")
+ACCEPTED = "a rolling window of hours or days (1h, 24h, 7d, 30d, 90d) or day, week, month, quarter, year"
 
 #: Days after a period's first that lie in the next one, whatever the calendar.
-_BEYOND = {"day": 1, "week": 7, "month": 31, "quarter": 92}
+_BEYOND = {"day": 1, "week": 7, "month": 31, "quarter": 92, "year": 366}
 
 _ROLLING = re.compile(r"([1-9]\d{0,3})([hd])")
 _LONGEST_DAYS = 750  # day panes are kept for 800 days
@@ -65,14 +66,19 @@ class Window:
         """Return ``(from, at)`` in epoch milliseconds."""
         if self.length:
             return calendar.start(self.grain, calendar.pane(self.grain, at - self.length)), at
-        return calendar.day_start(_period_start(self.name, calendar.day(at - 1))), at
+        return calendar.day_start(_period_start(self.name, calendar.day(at - 1), calendar.first_month)), at
 
     def period(self, at: int, calendar: Calendar) -> tuple[int, int]:
         """Return the whole calendar period that holds the instant just before ``at``; a rolling window raises ``ValueError``."""
         if self.length:
             raise ValueError(f"{self.name} is no calendar period (accepted: {', '.join(PERIODS)})")
-        first = _period_start(self.name, calendar.day(at - 1))
-        return calendar.day_start(first), calendar.day_start(_period_start(self.name, first + _BEYOND[self.name]))
+        first, stop = self.period_days(at, calendar)
+        return calendar.day_start(first), calendar.day_start(stop)
+
+    def period_days(self, at: int, calendar: Calendar) -> tuple[int, int]:
+        """Return the first day (its ordinal) of the whole period, and the first day after it. Of a calendar window only."""
+        first = _period_start(self.name, calendar.day(at - 1), calendar.first_month)
+        return first, _period_start(self.name, first + _BEYOND[self.name], calendar.first_month)
 
     def previous(self, at: int, calendar: Calendar) -> int:
         """Return the instant at which this window, read, is the stretch of time before the one it is at ``at``.
@@ -83,9 +89,9 @@ class Window:
         start, _ = self.bounds(at, calendar)
         if self.length:
             return calendar.hour_start(calendar.hour(start)) if self.grain is Grain.MINUTE else start
-        before = calendar.day_start(_period_start(self.name, calendar.day(start - 1)))
+        before = calendar.day_start(_period_start(self.name, calendar.day(start - 1), calendar.first_month))
         passed = before + (at - start)
-        grain = Grain.DAY if self.name == "quarter" else Grain.HOUR
+        grain = Grain.DAY if self.name in ("quarter", "year") else Grain.HOUR
         end = calendar.start(grain, calendar.pane(grain, passed))
         return min(start, max(end, before + 1))
 
@@ -106,16 +112,18 @@ class Window:
         return cover(*self.bounds(at, calendar), calendar, finest)
 
 
-def _period_start(period: str, day: int) -> int:
+def _period_start(period: str, day: int, first_month: int) -> int:
     """Return the first day (its ordinal) of the calendar period that holds the day."""
     local = date.fromordinal(day)
     match period:
         case "week":
             return day - local.weekday()
         case "month":
-            return local.replace(day=1).toordinal()
+            return month_on(day, 0)
         case "quarter":
-            return date(local.year, (local.month - 1) // 3 * 3 + 1, 1).toordinal()
+            return month_on(day, -((local.month - first_month) % 3))
+        case "year":
+            return month_on(day, -((local.month - first_month) % 12))
     return day
 
 

@@ -110,6 +110,16 @@ _NAMES = (
     "marie.fontaine", "omar.diallo", "julie.marchand", "peter.novak", "lea.robert", "adrien.simon",
 )  # fmt: skip
 OLD_HANDS = 14
+ONBOARDING = {
+    "accounts": 0,
+    "product": 1,
+    "shadowing": 3,
+    "first call": 7,
+    "first demo": 14,
+    "pricing": 21,
+    "own pipeline": 35,
+}
+"""The steps until a newcomer is on board, and after how many days each is done."""
 
 
 def make_reps(random: Random) -> tuple[Rep, ...]:

@@ -35,6 +35,8 @@ def live_customer(scene: Scene, at: int, *, account: str, product: Product, amou
     while asked < end:
         nps = min(max(round(7.2 + 1.7 * happy + random.gauss(0, 1.3)), 0), 10)
         scene.put(asked, "customer.surveyed", account, {"kind": "nps", "score": nps})
+        if scene.details and nps >= 9 and asked % 3 == 0:
+            scene.put(asked + 20 * MINUTE, "customer.recommended", account, {})
         asked = scene.at_work(scene.later(asked, 90 + random.random() * 60))
     if random.random() < 1 / (1 + exp(-1.6 - 0.8 * happy)):
         again = {**invoice, "amount": scene.money(amount * random.uniform(0.95, 1.15)), "term_end": iso_day(end + TERM * DAY)}

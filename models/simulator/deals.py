@@ -5,7 +5,7 @@ from math import exp, log
 
 from models.simulator.cast import LOSS_REASONS, LOSS_WEIGHTS, STAGE_DAYS, STAGES, Product, Rep, Segment, Source
 from models.simulator.customers import live_customer
-from models.simulator.diary import iso_day
+from models.simulator.diary import iso_day, iso_time
 from models.simulator.rhythm import DAY, SECOND
 from models.simulator.scene import Scene
 
@@ -27,6 +27,7 @@ def live_deal(
     lead: str | None,
     variant: str,
     warmth: float,
+    lead_at: int | None = None,
 ) -> None:
     """Draw a deal's whole life.
 
@@ -61,6 +62,11 @@ def live_deal(
     }
     if lead:
         data["lead_id"] = lead
+    if scene.details and lead_at is not None:
+        data["lead_created_at"] = iso_time(lead_at)
+    if scene.details and int(amount) % 3:
+        data["list_amount"] = scene.money(amount / (0.85 + 0.05 * (int(amount) % 4)))
+        data["sale"] = "new" if lead else ("upsell" if int(amount) % 2 else "cross_sell")
     scene.put(at, "deal.created", deal, data)
 
     last = len(STAGES) - 1 if won else random.choices(range(len(STAGES)), LOSS_WEIGHTS)[0]

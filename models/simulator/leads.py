@@ -5,7 +5,7 @@ from math import exp
 
 from models.simulator.cast import CONTACT_CHANNELS, DISQUALIFIED, Source
 from models.simulator.deals import live_deal
-from models.simulator.rhythm import SECOND
+from models.simulator.rhythm import MINUTE, SECOND
 from models.simulator.scene import Scene
 
 UNANSWERED_DAYS = 3.0
@@ -54,6 +54,8 @@ def live_lead(
     hours = scene.spread(1.6 * rep.pace * (0.4 if asked_for_demo else 1.0), 0.9)
     contacted = scene.at_work(scene.later(at, hours / 24))
     contact = {"channel": random.choice(CONTACT_CHANNELS), "preparation_seconds": int(scene.spread(420 * rep.pace, 0.5))}
+    if scene.details and contacted % 3 == 0 and contacted - at > 2 * MINUTE:
+        scene.put(contacted - MINUTE, "lead.contact_attempted", lead, {"channel": contact["channel"]})
     scene.put(contacted, "lead.contacted", lead, contact)
 
     # An answer within two hours is worth one unit of logit more than one after two days.
@@ -94,6 +96,7 @@ def live_lead(
         source=source,
         campaign=campaign,
         lead=lead,
+        lead_at=at,
         variant=variant,
         warmth=0.4 * fit + 0.15 * sum(bant.values()) - 0.3,
     )
@@ -110,6 +113,8 @@ def _mails(scene: Scene, at: int, lead: str, campaign: str) -> None:
         if random.random() < 0.02:
             scene.put(sent + 5 * SECOND, "email.bounced", lead, message)
             return
+        if scene.details and number == 2:  # some providers open what they deliver
+            scene.put(sent + 2 * SECOND, "email.opened", lead, {**message, "machine": True})
         if random.random() < 0.42:
             opened = scene.later(sent, scene.spread(0.2, 1.0))
             scene.put(opened, "email.opened", lead, message)

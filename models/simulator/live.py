@@ -8,6 +8,8 @@ within the hour and a win or a loss comes every quarter of a minute, on a workin
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from models.simulator.cast import CHURN_REASONS, PRODUCTS
+from models.simulator.customers import TERM
 from models.simulator.diary import Event, iso_day
 from models.simulator.rhythm import DAY, MINUTE, OFFICE_SHARE, office_time, poisson
 from models.simulator.visits import live_ads, live_session, live_spend
@@ -17,11 +19,17 @@ HISTORY_DAYS = 45
 HISTORY_SCALE = 0.55
 """45 days at this scale are about 45,000 events: a few seconds of folding. Leads come of age after 30: at any hour some have."""
 
+CONTRACT_DAYS = 90
+"""The days before now on which contracts ended: what became of them is counted thirty days later."""
+
 HASTE = 600.0
 """A month of a deal's life takes 72 minutes."""
 
 SESSIONS, LEADS, EXPANSIONS, ADS = 2.4, 0.05, 0.012, 0.35
 """What begins per second. With what follows from it, about 12 events a second."""
+
+QUOTAS = {"month": 1_500_000, "quarter": 4_500_000, "year": 18_000_000}
+"""The revenue that the company means to have by the end of each period; an hour of the demonstration nearly makes a month's."""
 
 LONGEST_STEP = 5_000
 """Milliseconds that one step makes up for: a laptop that slept is not owed the night's events."""
@@ -44,9 +52,10 @@ class Live:
         self._minute = now // MINUTE
 
     def history(self) -> Iterator[Event]:
-        """The last weeks up to ``now``, in time order."""
+        """The last weeks up to ``now``, in time order; first the contracts of before, up to fifteen months earlier."""
         world, scene = self._world, self._scene
         world.found()
+        self._contracts()
         for day in range(world.start, self._now, DAY):
             world.begin_day(day)
             yield from scene.diary.until(min(day + DAY, self._now))
@@ -59,6 +68,25 @@ class Live:
             return now + int((0.9 * busy + 0.1 * (at - now)) / HASTE)
 
         scene.diary.retime(hastened)
+
+    def _contracts(self) -> None:
+        """Tell of the contracts that ended in the last three months, two a day; one of six was not renewed."""
+        scene = self._scene
+        for number in range(2 * CONTRACT_DAYS):
+            account, product = scene.new_id("K"), PRODUCTS[number % len(PRODUCTS)]
+            ended = self._now - CONTRACT_DAYS * DAY + number * DAY // 2
+            bill = {"currency": scene.currency, "product": product.name}
+            term = {"amount": scene.money(product.price), "term_end": iso_day(ended)}
+            scene.put(ended - TERM * DAY, "customer.invoiced", account, {**bill, **term})
+            if number % 6:
+                term = {
+                    "amount": scene.money(product.price * (0.96 + 0.03 * (number % 4))),
+                    "term_end": iso_day(ended + TERM * DAY),
+                }
+                scene.put(ended, "customer.renewed", account, {**bill, **term})
+            else:
+                reason = {"reason": CHURN_REASONS[number // 6 % len(CHURN_REASONS)]}
+                scene.put(ended, "customer.churned", account, reason)
 
     def step(self, now: int) -> list[Event]:
         """What has happened since the step before, up to ``now``; nothing where the clock has not moved forward."""

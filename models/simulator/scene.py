@@ -11,11 +11,13 @@ from models.simulator.rhythm import DAY, office
 class Scene:
     """The common ground of one simulated world; lives are functions that take it and an instant (epoch ms)."""
 
-    def __init__(self, seed: int, start: int, diary: Diary, currency: str) -> None:
+    def __init__(self, seed: int, start: int, diary: Diary, currency: str, *, details: bool = True) -> None:
         self.random = Random(f"vigie world {seed}")
         self.diary = diary
         self.start = start
         self.currency = currency
+        self.details = details
+        """Whether to tell what few senders do. It is drawn from nothing: the world is the same without."""
         self.everyone = make_reps(self.random)
         self.reps: tuple[Rep, ...] = tuple(rep for rep in self.everyone if rep.hired_day == 0)
         self.haste = 1.0

@@ -61,9 +61,15 @@ def live_session(scene: Scene, audience: Audience, at: int, form_rate: float) ->
     if pages > 1 and random.random() < 0.26:
         scene.put(now, "web.cta_clicked", visitor, {**base, "page": "/pricing", "cta": random.choice(CTAS)})
         now += 4 * SECOND
+    if scene.details and pages > 2 and seconds % 9 == 0:
+        begun = {**base, "page": "/demo", "form": FORMS[seconds % len(FORMS)]}
+        scene.put(now - SECOND, "web.form_abandoned" if seconds % 2 else "web.form_started", visitor, begun)
     # Nobody fills in a form on a page left at once: the rate is over all visits, spread over those that stay.
     if pages > 1 and lead is None and random.random() < form_rate / (1 - source.bounce):
-        scene.put(now, "web.form_submitted", visitor, {**base, "page": "/demo", "form": random.choice(FORMS)})
+        form = {**base, "page": "/demo", "form": random.choice(FORMS)}
+        if scene.details:
+            scene.put(now - 2 * SECOND, "web.form_started", visitor, form)
+        scene.put(now, "web.form_submitted", visitor, form)
         lead = scene.new_id("L")
         scene.put(now + 200, "web.identified", visitor, {"visitor_id": visitor, "lead_id": lead})
         demo = random.random() < 0.35

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from models.simulator.cast import OLD_HANDS, SOURCES
+from models.simulator.cast import OLD_HANDS, ONBOARDING, SOURCES, TEAMS
 from models.simulator.customers import live_customer
 from models.simulator.deals import live_deal
 from models.simulator.diary import Diary, Event, iso_day
@@ -43,6 +43,7 @@ class World:
         scale: multiplies everything that begins; 1 gives about 2,000 events a day.
         currency: of all amounts, an ISO 4217 code.
         rates: how much begins on a day.
+        details: tell also what few senders do: list amounts, kinds of sale, forms begun, attempts, machines that open e-mails.
 
     Raises:
         ValueError: if ``start`` is naive, or ``days`` or ``scale`` is not positive.
@@ -57,6 +58,7 @@ class World:
         scale: float = 1.0,
         currency: str = "EUR",
         rates: Rates | None = None,
+        details: bool = True,
     ) -> None:
         if start.tzinfo is None:
             raise ValueError(f"start: found the naive time {start.isoformat()}; a time with an offset is needed")
@@ -67,7 +69,7 @@ class World:
         self.scale = scale
         self.rates = rates or Rates()
         self.end = self.start + days * DAY
-        self.scene = Scene(seed, self.start, Diary(f"sim{seed}", self.end), currency)
+        self.scene = Scene(seed, self.start, Diary(f"sim{seed}", self.end), currency, details=details)
         self.audience = Audience()
         self.customers: list[str] = []
 
@@ -103,6 +105,8 @@ class World:
         for _ in range(reports):
             live_ads(scene, day + WEB.draw(random), max(self.scale / 4.0, 1.0))
         live_spend(scene, day + DAY - HOUR, iso_day(day), self.scale)
+        if scene.details:
+            self._meter(day)
 
     def offline_lead(self, at: int) -> None:
         """A lead from a partner, a customer, a call or a fair."""
@@ -129,13 +133,25 @@ class World:
             warmth=0.3,
         )
 
+    def _meter(self, day: int) -> None:
+        """Read the electricity meters of the offices: a metric of the company's own. The weekend needs half."""
+        number = day // DAY
+        for place, (_, region) in enumerate(TEAMS):
+            used = (30 + 9 * place + (7 * number + 5 * place) % 11) * (0.5 if number % 7 in (2, 3) else 1)
+            reading = {"name": "electricity", "value": f"{used:.1f}", "unit": "kWh", "dimensions": {"region": region}}
+            self.scene.put(day + 18 * HOUR, "metric.recorded", region, reading)
+
     def _people(self, day: int) -> None:
         """Hire who begins today, and train: newcomers in their first weeks, everybody now and then."""
         scene, number = self.scene, (day - self.start) // DAY
         for rep in scene.everyone[OLD_HANDS:]:
             if rep.hired_day == number:
                 scene.reps = (*scene.reps, rep)
-                scene.put(day + 9 * HOUR, "rep.hired", rep.name, {"owner": rep.name})
+                steps = {"steps": len(ONBOARDING)} if scene.details else {}
+                scene.put(day + 9 * HOUR, "rep.hired", rep.name, {"owner": rep.name, **steps})
+                for step, later in ONBOARDING.items() if scene.details else ():
+                    done = {"owner": rep.name, "step": step}
+                    scene.put(day + later * DAY + 16 * HOUR, "rep.onboarded", rep.name, done)
                 for week in range(3):
                     training = {"owner": rep.name, "hours": 7 - 2 * week}
                     scene.put(day + (1 + 7 * week) * DAY + 10 * HOUR, "rep.trained", rep.name, training)

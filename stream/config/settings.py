@@ -21,10 +21,16 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
 
+from alert_rules.words.language import SOURCE, languages
+from models.benchmarks import Benchmark, Benchmarks
 from models.business import Business
-from models.kpis.targets import Target, Targets
+from models.kpis.entry import DIMENSIONS
 from models.money import Rates
 from models.owners import Owners
+from models.targets import Target, Targets
+from stream.config.customer_settings import CustomerSettings
+from stream.config.experiment_settings import Experiments
+from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
 from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, Place, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
@@ -119,6 +125,7 @@ class BusinessSettings(Section):
     """The company's own definitions (``models/business.py``)."""
 
     timezone: str = "UTC"
+    language: str = SOURCE
     currency: str = Field("EUR", pattern="^[A-Z]{3}$")
     rates: dict[str, Annotated[Annotated[float, Tag(ONE)] | Annotated[list[RateStep], Tag(LIST)], Discriminator(_steps)]] = {}
     maturity: Duration = Business.maturity
@@ -126,6 +133,11 @@ class BusinessSettings(Section):
     dedup_horizon: Duration = Business.dedup_horizon
     visit_horizon: Duration = Business.visit_horizon
     acquisition_lag: Duration = 0
+    response_sla: Duration = Business.response_sla
+    fiscal_year_start: int = Field(1, ge=1, le=12)
+    stalled_after: Duration = Business.stalled_after
+    renewal_grace: Duration = Business.renewal_grace
+    pairs: list[tuple[str, str]] = []
     segment_limit: int = Field(Business.segment_limit, ge=1)
     keep_minutes: Duration = Business.keep_minutes
     keep_hours: Duration = Business.keep_hours
@@ -137,11 +149,19 @@ class BusinessSettings(Section):
         if self.timezone not in available_timezones():
             hint = near(self.timezone, available_timezones())
             raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
+        if self.language not in languages():
+            raise ValueError(f"language: unknown {self.language!r}{near(self.language, languages())}")
         for code, rate in self.rates.items():
             if not re.fullmatch("[A-Z]{3}", code):
                 raise ValueError("rates: not a currency (accepted: ISO 4217 codes, such as USD)")
             if (isinstance(rate, list) and not rate) or (isinstance(rate, float) and not 0 < rate < float("inf")):
                 raise ValueError(f"rates: {code}: accepted is a number above 0, or a list of from and rate")
+        for one, two in self.pairs:
+            for name in (one, two):
+                if name not in DIMENSIONS:
+                    raise ValueError(f"pairs: not a dimension{near(name, DIMENSIONS)} (accepted: {', '.join(DIMENSIONS)})")
+            if one == two or [one, two] in [[b, a] for a, b in self.pairs] or self.pairs.count((one, two)) > 1:
+                raise ValueError(f"pairs: {one} and {two}: accepted are two dimensions, and each pair once")
         return self
 
     def business(self) -> Business:
@@ -152,9 +172,11 @@ class BusinessSettings(Section):
             else [(0, Fraction(str(rate)))]
             for code, rate in self.rates.items()
         }
-        same = self.model_dump(exclude={"rates", "pipelines"})
+        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language"})
         kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
-        return Business(rates=Rates(self.currency, table), stage_kinds=kinds, **same)
+        orders = {name: tuple(s.name for s in p.stages) for name, p in self.pipelines.items()}
+        pairs = tuple(self.pairs)
+        return Business(rates=Rates(self.currency, table), stage_kinds=kinds, stage_orders=orders, pairs=pairs, **same)
 
 
 def _midnight(day: date) -> int:
@@ -177,15 +199,32 @@ class TargetSettings(Section):
     """A quota: what a KPI is to reach by the end of each such period, in its own unit; ``for`` names one owner, team …"""
 
     kpi: str
-    period: Literal["day", "week", "month", "quarter"]
+    period: Literal["day", "week", "month", "quarter", "year"]
     value: float = Field(gt=0, allow_inf_nan=False)
-    segment: dict[str, str] = Field({}, alias="for", max_length=1)
+    segment: dict[str, str] = Field({}, alias="for", max_length=2)
     since: date = Field(date.min, alias="from")
 
     def target(self) -> Target:
         """Return the pure code's form."""
-        place = next((f"{name}={value}" for name, value in self.segment.items()), "total")
+        place = "total"
+        if self.segment:  # of two: a pair of dimensions that is declared (business.pairs), in that order
+            place = f"{'.'.join(self.segment)}={' × '.join(self.segment.values())}"
         return Target(self.kpi, self.period, place, self.value, self.since.toordinal())
+
+
+class BenchmarkSettings(Section):
+    """A value that readings of a KPI are shown beside, and that rules may name; ``unit`` is the KPI's own."""
+
+    kpi: str
+    name: str = Field(min_length=1, max_length=60)
+    value: float = Field(allow_inf_nan=False)
+    unit: str
+    segment: dict[str, str] = Field({}, alias="for", max_length=1)
+
+    def benchmark(self) -> Benchmark:
+        """Return the pure code's form."""
+        place = next((f"{name}={value}" for name, value in self.segment.items()), "total")
+        return Benchmark(self.kpi, self.name, self.value, self.unit, place)
 
 
 class MetricsSettings(Section):
@@ -234,6 +273,7 @@ class Settings(Section):
     business: BusinessSettings = BusinessSettings()
     metrics: MetricsSettings = MetricsSettings()
     models: ModelsSettings = ModelsSettings()
+    customers: CustomerSettings = CustomerSettings()
     kpi_files: list[Path] = []
     rule_folders: list[Path] = []
     crm_urls: dict[str, CrmUrls] = {}  # by the events' CloudEvents source, such as crm/hubspot
@@ -242,6 +282,9 @@ class Settings(Section):
         Annotated[dict[str, OwnerSettings], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form), Field(repr=False)
     ] = {}
     targets: list[TargetSettings] = []
+    benchmarks: list[BenchmarkSettings] = []
+    experiments: Experiments = []
+    leaderboards: LeaderboardSettings = LeaderboardSettings()
     # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]
@@ -260,8 +303,8 @@ class Settings(Section):
         return owners_of(self.owners)
 
     def quotas(self) -> Targets:
-        """Return the targets as the rules' readings are compared with them."""
-        return Targets(target.target() for target in self.targets)
+        """Return the targets as the rules' readings are compared with them, and the benchmarks."""
+        return Targets((target.target() for target in self.targets), Benchmarks(found.benchmark() for found in self.benchmarks))
 
 
 def config_file(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:

@@ -68,7 +68,7 @@ class SiteSettings(_Part):
     campaigns: frozenset[str] = frozenset()
     """Campaigns that are always taken."""
     new_names: int = Field(60, ge=0)
-    """New sources an hour, and as many campaigns, that pages of this site may add; what is beyond is told as ``other``."""
+    """New sources an hour, and as many campaigns and pages, that pages of this site may add; what is beyond is ``other``."""
 
     def allows(self, origin: str) -> bool:
         """Whether pages of this origin belong to the site."""

@@ -28,6 +28,7 @@ from stream.engine.backend import GaveUp
 from stream.engine.client_logs import limit_client_logs
 from stream.engine.driver import Driver
 from stream.engine.errors import EngineStopped
+from stream.engine.holdings import Behind
 from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.waiting import end, happens
@@ -63,6 +64,10 @@ class Engine:
     def fold_of(self, name: str, partition: int) -> Any:
         """The fold of a partition while it is in this worker's hands (:meth:`Driver.fold_of`), else None."""
         return None if self._driver is None else self._driver.fold_of(name, partition)
+
+    def behind(self) -> dict[str, Behind]:
+        """How far the folds in this worker's hands are behind, by topic (:meth:`Driver.behind`); nothing before the start."""
+        return {} if self._driver is None else self._driver.behind()
 
     def partitions_of(self, name: str) -> int:
         """How many partitions a fold has; 0 where this engine does not run it."""

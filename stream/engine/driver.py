@@ -19,7 +19,7 @@ from stream.engine.durable_calls import DurableCalls
 from stream.engine.errors import EngineStopped, Fenced, FoldFailed, Replaced
 from stream.engine.feed import Feed
 from stream.engine.fold_partition import FoldPartition, go_live, restore_slots
-from stream.engine.holdings import Holdings, Position
+from stream.engine.holdings import Behind, Holdings, Position
 from stream.engine.lane import Lane
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.waiting import end, settle
@@ -151,12 +151,12 @@ class Driver:
         else:
             self.fail(error)
 
-    async def revoked(self) -> None:
-        """The group rebalances: a last checkpoint while the old generation still holds."""
+    async def revoked(self) -> bool:
+        """The group rebalances: a last checkpoint while the old generation still holds; return whether all is written."""
         token, self._kept_by = self._token, None
         self._restoring = None  # what is being restored would be restored under an ownership that is over
         if token is None:
-            return
+            return False
         began = time.monotonic()
         self._revoking = True
         try:
@@ -169,6 +169,7 @@ class Driver:
         if clean:
             self._kept_by = token
         log.info("revoked: checkpoint %s in %.3f s", "committed" if clean else "missed", time.monotonic() - began)
+        return clean
 
     def rebalanced(self, assigned: Iterable[Any], token: Ownership | None) -> None:
         """A new generation: which memory may stay, and what is to be restored.
@@ -259,6 +260,7 @@ class Driver:
         while True:
             await asyncio.sleep(self.options.tick_interval)
             self._tick(list(self.holdings.all.values()))
+            self.behind()
 
     def _tick(self, slots: list[FoldPartition]) -> None:
         if self._token is None:
@@ -343,6 +345,10 @@ class Driver:
     def lag(self) -> dict[tuple[str, int], int]:
         """See :meth:`Holdings.lag`."""
         return self.holdings.lag(lambda tp: self.consumer.highwater(tp))
+
+    def behind(self) -> dict[str, Behind]:
+        """See :meth:`Holdings.behind`."""
+        return self.holdings.behind(lambda tp: self.consumer.highwater(tp), self.options.clock())
 
     def status(self) -> dict[str, Any]:
         """For ``/readyz`` and ``doctor``: JSON-ready."""

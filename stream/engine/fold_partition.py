@@ -17,7 +17,9 @@ Key = tuple[str, int]
 class FoldPartition:
     """One partition of one fold, in this worker's hands."""
 
-    __slots__ = ("again", "changelog", "committed", "fold", "next", "partition", "recorded", "seeking", "sizes", "spec", "task")
+    __slots__ = (
+        "again", "arrived", "changelog", "committed", "fold", "next", "partition", "recorded", "seeking", "sizes", "spec", "task",
+    )  # fmt: skip
 
     def __init__(self, spec: FoldSpec, partition: int, changelog: str | None, fold: PartitionFold) -> None:
         self.spec = spec
@@ -29,6 +31,8 @@ class FoldPartition:
         self.next: dict[str, int] = {}
         self.committed: dict[str, int] = {}
         self.recorded: dict[str, int] = {}
+        #: Logical topic → when the last folded record had arrived (epoch ms); none since the restore: not there.
+        self.arrived: dict[str, int] = {}
         self.seeking = False
         #: The ``on_durable`` call that is under way, and whether commits since then ask for one more.
         self.task: asyncio.Task[None] | None = None
@@ -43,6 +47,7 @@ def fold_records(slot: FoldPartition, records: Sequence[Record]) -> None:
         first = records[0]
         where = f"{slot.spec.name} at {first.topic}/{first.partition} from offset {first.offset}"
         raise FoldFailed(f"{where}: fold() raised {error!r}") from error
+    slot.arrived[records[-1].topic] = records[-1].timestamp
 
 
 def restore_slots(

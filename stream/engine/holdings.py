@@ -16,6 +16,13 @@ class Position(NamedTuple):
     durable: int
 
 
+class Behind(NamedTuple):
+    """What of a topic is not folded yet: how many records, and for how many seconds the oldest of them has waited at most."""
+
+    records: int
+    seconds: float
+
+
 class Holdings:
     """The folds' partitions by name and partition, and who reads which topic. Used on the event loop only."""
 
@@ -24,6 +31,8 @@ class Holdings:
         self._specs = tuple(specs)
         self.all: dict[Key, FoldPartition] = {}
         self.readers: dict[str, list[str]] = {}
+        #: (topic, partition) → the last instant (epoch ms) at which nothing was left, as far as it has been looked at.
+        self._level: dict[tuple[str, int], int] = {}
         for spec in specs:
             for topic in spec.topics:
                 self.readers.setdefault(topic, []).append(spec.name)
@@ -77,6 +86,21 @@ class Holdings:
                 end = None
             if end is not None:
                 found[topic, partition] = max(found.get((topic, partition), 0), end - position.folded)
+        return found
+
+    def behind(self, highwater: Callable[[Any], int | None], now: int) -> dict[str, Behind]:
+        """Topic → how far the slowest fold of its partitions is behind the end of the log, at ``now`` (epoch ms).
+
+        To be asked every second or so: nobody waits longer than since the last time that nothing was left.
+        """
+        found: dict[str, Behind] = {}
+        left = self.lag(highwater)
+        self._level = {key: self._level.get(key, now) if records > 0 else now for key, records in left.items()}
+        for (topic, partition), records in left.items():
+            arrived = [held.arrived[topic] for held in self.reading(topic, partition) if topic in held.arrived]
+            since = max(self._level[topic, partition], min(arrived, default=0))
+            before = found.get(topic, Behind(0, 0.0))
+            found[topic] = Behind(before.records + records, max(before.seconds, (now - since) / 1000))
         return found
 
     def owned(self) -> dict[str, list[int]]:

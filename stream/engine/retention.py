@@ -37,7 +37,7 @@ def state(business: Business) -> Iterator[Kept]:
     )
     yield Kept("facts of a deal or lead, one by one", f"the latest {KEPT - FOLDED} to {KEPT}", "")
     yield Kept("a visitor", f"{human(business.visit_horizon)} after the last visit", "business.visit_horizon")
-    yield Kept("an account, a channel", "ever", "")
+    yield Kept("an account, a channel, what a customer has bought", "ever", "")
     ids = f"{human(business.dedup_horizon)} after arrival, {MOST:,} per entity at most"
     yield Kept("ids of what only adds (page views, e-mails, invoices)", ids, "business.dedup_horizon")
     yield Kept("ids of a deal's activities", f"as long as the deal, {MOST:,} at most", "")

@@ -35,6 +35,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("lead-merges", retention=400 * DAY),
     Topic("deal-states", compact=True),
     Topic("lead-states", compact=True),
+    Topic("customer-states", compact=True),
     Topic("examples", partitioned=False, retention=35 * DAY),
     Topic("model-snapshots", compact=True, config=COMPACTED_SOON),
     Topic("predictions", compact=True),
@@ -49,4 +50,5 @@ TOPICS: tuple[Topic, ...] = (
     Topic("alert-states", partitioned=False, compact=True),
     Topic("outbox", partitioned=False, retention=30 * DAY),
     Topic("dead-letters", partitioned=False, retention=90 * DAY),
+    Topic("erasures", partitioned=False, compact=True),
 )

@@ -33,6 +33,9 @@ class EventIds(Protocol):
     async def remember(self, ids: Iterable[str]) -> None:
         """Remember ids whose events are on the broker."""
 
+    async def forget(self, ids: Sequence[str]) -> None:
+        """Forget ids, as of somebody who is erased; where that cannot be done they go with their time."""
+
     async def close(self) -> None:
         """Let go of connections."""
 
@@ -56,6 +59,11 @@ class InMemory:
             self._ids[id] = now
         while len(self._ids) > _MOST:
             self._ids.popitem(last=False)
+
+    async def forget(self, ids: Sequence[str]) -> None:
+        """Forget ids."""
+        for id in ids:
+            self._ids.pop(id, None)
 
     async def close(self) -> None:
         """Forget."""
@@ -134,6 +142,15 @@ class InRedis:
             self._away(error)
         finally:
             self._writing = None
+
+    async def forget(self, ids: Sequence[str]) -> None:
+        """Forget ids; while Redis is away they stay for as long as they would have."""
+        self._new = [id for id in self._new if id not in set(ids)]
+        try:
+            for start in range(0, len(ids), _AT_ONCE):
+                await self._client.unlink(*(self._prefix + id for id in ids[start : start + _AT_ONCE]))
+        except _FAILURES as error:
+            self._away(error)
 
     def _away(self, error: BaseException) -> None:
         if not self._away_until:

@@ -1,4 +1,4 @@
-"""Which names of sources and campaigns may strangers add to the figures?
+"""Which names of sources, campaigns and pages may strangers add to the figures?
 
 Whoever knows a site's key can make up names, and each takes a place among a bounded number of segments. A name that the
 settings list, that the figures have already or that came before is taken; a new one only from a page of the site itself, and
@@ -10,12 +10,13 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from models.folds.sessions import page_name
 from models.panes.segments import OTHER
 from stream.config.tracker_settings import SiteSettings
 from stream.ingest.token_bucket import Bucket
 
-#: What visitors may name: dimensions of KPIs.
-DIMENSIONS = ("source", "campaign")
+#: What visitors may name: dimensions of KPIs. The page comes last, for it says whose the others are.
+DIMENSIONS = ("source", "campaign", "page")
 #: NameBudget kept in mind for each site and dimension; the one that did not come for longest is forgotten first.
 _KEPT = 2_000
 _HOUR = 3_600
@@ -30,13 +31,15 @@ class NameBudget:
         most = settings.new_names
         self._new = {dimension: Bucket(most / _HOUR, float(most)) for dimension in DIMENSIONS}
         self._known: dict[str, OrderedDict[str, None]] = {dimension: OrderedDict() for dimension in DIMENSIONS}
-        self._listed = {"source": settings.sources, "campaign": settings.campaigns}
+        self._listed = {"source": settings.sources, "campaign": settings.campaigns, "page": frozenset()}
 
     def judge(self, data: MutableMapping[str, Any], now: int) -> int:
         """Replace names that may not be added (at ``now``, epoch ms) by ``other``; return how many were."""
         replaced = 0
         for dimension in DIMENSIONS:
             name = data.get(dimension)
+            if name and dimension == "page":
+                name = page_name(name)
             if name and not self._admits(dimension, name, data.get("page") or "", now):
                 data[dimension] = OTHER
                 replaced += 1

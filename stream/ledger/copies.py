@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from stream.engine.backend import POSITION
+from stream.ledger.disk import synced
 from stream.ledger.lock import LedgerLock
 from stream.ledger.schema import APPLICATION, FORMAT, OFFSET_BITS, LedgerRefused
 
@@ -33,9 +34,9 @@ def backup(source: Path, target: Path) -> int:
             from_.backup(to, pages=-1)
             # A copy is one file: it must not want a log beside it.
             to.execute("PRAGMA journal_mode = DELETE")
-        _sync(part)
+        synced(part)
         part.rename(target)
-        _sync(target.parent)
+        synced(target.parent)
     finally:
         part.unlink(missing_ok=True)
     return target.stat().st_size
@@ -64,7 +65,7 @@ def restore(source: Path, target: Path) -> Path | None:
         for beside in _BESIDE:
             Path(f"{target}{beside}").unlink(missing_ok=True)
         part.rename(target)
-        _sync(target.parent)
+        synced(target.parent)
         return kept
     finally:
         lock.release()
@@ -85,6 +86,30 @@ def problems(path: Path) -> Iterator[str]:
             yield from _misfits(file)
         except sqlite3.DatabaseError as error:
             yield f"damaged: {error}"
+
+
+def state(path: Path) -> Iterator[tuple[str, int, bytes, bytes]]:
+    """Yield changelog, partition, key and value of all the state in a ledger, also while an instance uses it.
+
+    Raises :class:`LedgerRefused` where it is none.
+    """
+    identify(path)
+    with closing(_open(path)) as file:
+        yield from file.execute("SELECT topic, partition, key, value FROM rows JOIN logs ON logs.id = rows.log")
+
+
+def latest(path: Path, topic: str) -> list[tuple[bytes, bytes]]:
+    """Return the last record of each key of a compacted topic, also while an instance uses the ledger.
+
+    Raises :class:`LedgerRefused` where it is no ledger.
+    """
+    identify(path)
+    with closing(_open(path)) as file:
+        return file.execute(
+            "SELECT latest.key, latest.value FROM latest JOIN logs ON latest.log = logs.id "
+            "WHERE logs.topic = ? AND latest.value IS NOT NULL",
+            (topic,),
+        ).fetchall()
 
 
 def _misfits(file: sqlite3.Connection) -> Iterator[str]:
@@ -133,11 +158,3 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{path.absolute()}?mode=rw", uri=True, isolation_level=None)
     connection.execute("PRAGMA query_only = ON")
     return connection
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -4,10 +4,11 @@ One process owns all partitions for as long as it has the file, so there are no 
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.errors import OffsetOutOfRangeError
 from faust.types import TP
@@ -17,9 +18,11 @@ from stream.engine.chunks import MAX_RECORDS, Chunk, Ownership
 from stream.engine.driver import Driver
 from stream.engine.errors import TransactionFailed
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.ledger.store import Ledger, LedgerError, LedgerFull
+from stream.ledger.log_reader import LedgerError
+from stream.ledger.store import Ledger, LedgerFull
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 #: How long a checkpoint that could not be written waits before it is tried again: first, at most (seconds).
 _PAUSE, _LONGEST = 0.2, 5.0
@@ -89,6 +92,7 @@ class LedgerFlow:
         self._task: asyncio.Task[None] | None = None
         self._readers: dict[str, list[str]] = {}
         self._flowing = False
+        self._rewriting = asyncio.Lock()
 
     def add(self, spec: FoldSpec, doc: str) -> None:
         """Register a fold."""
@@ -119,17 +123,40 @@ class LedgerFlow:
         self._loop = asyncio.get_running_loop()
         self._driver = driver
         driver.consumer = self
-        everything = [
-            TP(topic, partition)
-            for topic in self._readers
-            for partition in range(self._options.partitions_of(self._options.logical(topic)))
-        ]
-        self._driver.rebalanced(everything, self._token)
+        self._driver.rebalanced(self._everything(), self._token)
         await self._driver.restore()
         await self.seek_to(self._driver.feed.positions())
         self._ledger.listen(self._heard)
         self._task = asyncio.create_task(self._run(), name="flow")
         self._flowing = True
+
+    def _everything(self) -> list[TP]:
+        return [
+            TP(topic, partition)
+            for topic in self._readers
+            for partition in range(self._options.partitions_of(self._options.logical(topic)))
+        ]
+
+    async def rewritten(self, work: Callable[[], T]) -> T:
+        """Do ``work`` (in a thread), which changes what folds hold, while none of them holds anything; then restore them.
+
+        Raises ``RuntimeError``, with nothing done, where the folds could not write down what they hold.
+        """
+        async with self._rewriting:
+            if not await self._driver.revoked():
+                why = "not all folds could write down what they hold: nothing was changed; try again"
+            else:
+                why = ""
+            # Not the next generation: no memory of before may stay.
+            self._token = self._token._replace(generation=self._token.generation + 2)
+            self._driver.rebalanced(self._everything(), self._token)
+            try:
+                if why:
+                    raise RuntimeError(why)
+                return await asyncio.to_thread(work)
+            finally:
+                await self._driver.restore()
+                await self.seek_to(self._driver.feed.positions())
 
     def flowing(self) -> bool:
         """Whether records flow."""
@@ -150,8 +177,9 @@ class LedgerFlow:
     def _heard(self, grown: Iterable[Partition]) -> None:
         """Called in the ledger's thread."""
         mine = [key for key in grown if key[0] in self._readers]
-        if mine and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._tell, mine)
+        if mine:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is there to hear it
+                self._loop.call_soon_threadsafe(self._tell, mine)
 
     def _tell(self, grown: list[Partition]) -> None:
         self._grown.update(grown)

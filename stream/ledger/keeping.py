@@ -3,24 +3,23 @@
 import asyncio
 import logging
 import shutil
-import sqlite3
 from collections.abc import Callable, Mapping
 
 from stream.engine.driver import Driver
 from stream.engine.options import EngineOptions
 from stream.engine.waiting import happens
-from stream.ledger.store import Ledger, LedgerError
+from stream.ledger.compaction import Compaction
+from stream.ledger.log_reader import LedgerError
+from stream.ledger.store import Ledger
 
 log = logging.getLogger(__name__)
 
 #: Records that one transaction deletes: what waits to be written meanwhile waits a few milliseconds.
 _STEP = 5_000
-#: For so long (ms) a removed key of a compacted topic is still told to who reads the topic.
-TOMBSTONES = 86_400_000
 #: With less room than this (bytes) on the disk nothing new is taken: what is there can still be folded and written.
 FLOOR = 256 << 20
-#: How often the room is looked at, and how often old records go (seconds).
-_LOOK, _EXPIRE = 5.0, 600.0
+#: How often the room is looked at, topics are compacted, and old records go (seconds).
+_LOOK, _COMPACT, _EXPIRE = 5.0, 60.0, 600.0
 #: Pages given back in one transaction.
 _PAGES = 2_000
 
@@ -37,11 +36,6 @@ def expire(ledger: Ledger, keep: Mapping[str, int], now: int, folded: Callable[[
             bound = folded(topic, partition)
             stop = next if bound is None else min(bound, next)
             gone += _forget(ledger, topic, partition, now - keep[topic], stop)
-
-    def tombstones(connection: sqlite3.Connection) -> None:
-        connection.execute("DELETE FROM latest WHERE value IS NULL AND at < ?", (now - TOMBSTONES,))
-
-    ledger.do(tombstones)
     return gone
 
 
@@ -77,6 +71,7 @@ class Housekeeper:
         self._options = options
         self._driver = driver
         self._keep = {options.physical(topic.name): topic.retention for topic in options.topics if topic.retention is not None}
+        self._compaction = Compaction(ledger)
         self._stopping = asyncio.Event()
         self._left = 0
 
@@ -89,7 +84,7 @@ class Housekeeper:
 
     async def run(self) -> None:
         """Look after the file until cancelled."""
-        expired = -_EXPIRE
+        expired = compacted = -_EXPIRE
         loop = asyncio.get_running_loop()
         while True:
             self._left = await asyncio.to_thread(free, self._ledger)
@@ -97,17 +92,23 @@ class Housekeeper:
                 self._ledger.refusing = self._left < FLOOR
                 said = "refused" if self._ledger.refusing else "taken again"
                 log.warning("disk: %d MB free: new records are %s", self._left >> 20, said)
-            if loop.time() - expired >= _EXPIRE:
-                expired = loop.time()
+            # Only while all folds are in our hands: who has folded what is not known before.
+            if loop.time() - compacted >= _COMPACT and self._driver().state == "running":
+                compacted = loop.time()
+                old = compacted - expired >= _EXPIRE
+                expired = compacted if old else expired
                 try:
-                    await asyncio.to_thread(self._tidy, self._options.clock(), self._folded())
+                    await asyncio.to_thread(self._tidy, self._options.clock(), self._folded(), old=old)
                 except LedgerError as error:
                     log.warning("old records stay for now: %s", error)
             await happens(self._stopping, _LOOK)
 
-    def _tidy(self, now: int, folded: Mapping[tuple[str, int], int]) -> None:
-        gone = expire(self._ledger, self._keep, now, lambda topic, partition: folded.get((topic, partition)))
-        if gone:
+    def _tidy(self, now: int, folded: Mapping[tuple[str, int], int], *, old: bool) -> None:
+        def taken(topic: str, partition: int) -> int | None:
+            return folded.get((topic, partition))
+
+        self._compaction.run(now, taken)
+        if old and (gone := expire(self._ledger, self._keep, now, taken)):
             give_back(self._ledger)
             log.info("%d records are older than their topics keep, and gone", gone)
 

@@ -1,10 +1,13 @@
 """Who has the ledger? One process at a time; a second one is told which."""
 
 import fcntl
+import logging
 import os
 import socket
 from pathlib import Path
 from typing import IO, Self
+
+log = logging.getLogger(__name__)
 
 
 class LedgerTaken(Exception):
@@ -27,6 +30,14 @@ class LedgerLock:
             who = file.read(200).strip() or "another process"
             file.close()
             raise LedgerTaken(f"{self._path.parent}: held by {who}; stop that one, or name another data_dir") from None
+        before = file.read(200).strip()
+        host = before.rpartition(" on ")[2]
+        if host and host != socket.gethostname():
+            log.warning(
+                "%s: last held by %s, and not let go of; if that still runs, stop one of both: people are told twice",
+                self._path.parent,
+                before,
+            )
         file.truncate(0)
         file.seek(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}\n")

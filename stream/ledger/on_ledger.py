@@ -231,10 +231,10 @@ class LedgerProducer:
             error = future.exception()
             ends = {} if error is not None else dict(future.result())
             for entry, told in zip(reversed(entries), reversed(tells), strict=True):
-                if error is not None:
-                    told(_Failed(error), None)
-                    continue
                 key = entry.topic, entry.partition
+                if error is not None:
+                    told(_Failed(error), _Acknowledged(*key, -1))
+                    continue
                 ends[key] -= 1
                 told(None, _Acknowledged(*key, ends[key]))
         return count
@@ -251,8 +251,8 @@ class LedgerProducer:
         entries, tells = self._entries, self._tells
         self._entries, self._tells = [], []
         self._waiting -= len(entries)
-        for told in tells:
-            told(_Failed(TimeoutError("given up")), None)
+        for entry, told in zip(entries, tells, strict=True):
+            told(_Failed(TimeoutError("given up")), _Acknowledged(entry.topic, entry.partition, -1))
 
     def __len__(self) -> int:
         return self._waiting

@@ -6,76 +6,52 @@ the one before shares the next. A job is whole or not in the file at all, and it
 Statements take many rows at once: SQLite is left and entered again, and with it the interpreter's lock, once a statement.
 """
 
+import contextlib
 import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-import msgspec
-
-from models.fold import Record
 from stream.engine.backend import Message, Partition
 from stream.engine.options import wall_clock
+from stream.ledger.disk import remote, synced
 from stream.ledger.lock import LedgerLock
-from stream.ledger.schema import OFFSET_BITS, OFFSETS, connect, prepare, reader
+from stream.ledger.log_reader import LedgerError, LogEntry, LogReader, packed
+from stream.ledger.schema import OFFSET_BITS, LedgerRefused, opened
 
 log = logging.getLogger(__name__)
 
 #: Next offset of each log that a job has written to.
 Ends: TypeAlias = dict[Partition, int]
+T = TypeVar("T")
 
 #: Jobs that share one transaction, and rows of one statement: each size is a statement that SQLite keeps compiled.
 _JOBS = 500
 _SIZES = (200, 20, 1)
-_pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 
 _RECORDS = "INSERT INTO records (place, at, key, value, headers) VALUES {}"
-_LATEST = (
-    "INSERT INTO latest (log, key, place, at, value) VALUES {} ON CONFLICT (log, key) DO UPDATE "
-    "SET place = excluded.place, at = excluded.at, value = excluded.value"
-)
+_LATEST = "INSERT INTO latest (place, log, key, at, value) VALUES {}"
 _ROWS = "INSERT INTO rows (log, key, value) VALUES {} ON CONFLICT (log, key) DO UPDATE SET value = excluded.value"
 _FORGET = "DELETE FROM rows WHERE (log, key) IN (VALUES {})"
-
-
-class LedgerError(Exception):
-    """The file could not be written: nothing of the job is in it."""
 
 
 class LedgerFull(LedgerError):
     """There is no room left for it."""
 
 
-class Stretch(NamedTuple):
-    """Consecutive records of one log: all that it holds from where it was asked for up to, not including, ``end``."""
-
-    end: int
-    records: list[Record]
-
-
-class _Log:
-    """One topic and partition: what kind, and where it begins and ends; ``next`` is committed, ``coming`` may be."""
-
-    __slots__ = ("coming", "compact", "first", "id", "next", "partition", "topic")
-
-    def __init__(self, id: int, topic: str, partition: int, compact: bool, first: int, next: int) -> None:
-        self.id, self.topic, self.partition, self.compact = id, topic, partition, compact
-        self.first, self.next, self.coming = first, next, next
-
-
 class _Job(NamedTuple):
     rows: Sequence[Message]
     entries: Sequence[Message]
     future: "Future[Ends]"
-    do: Callable[[sqlite3.Connection], object] | None = None
+    do: Callable[[sqlite3.Connection], Sequence[Message] | None] | None = None
+    alone: bool = False  # not in a transaction
 
 
-class Ledger:
+class Ledger(LogReader):
     """The file of one instance. Every method may be called from any thread; what is written is written by one.
 
     ``durable`` False is for what keeps nothing anyway (a demo): commits then do not wait for the disk. ``clock`` gives the
@@ -83,22 +59,34 @@ class Ledger:
     """
 
     def __init__(self, path: Path, *, durable: bool = True, clock: Callable[[], int] = wall_clock) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = path
+        super().__init__(path, clock)
         #: Whether records from outside are refused because the disk is nearly full (see ``keeping.py``).
         self.refusing = False
-        self._clock = clock
-        self._lock = LedgerLock(path.with_suffix(".lock")).take()
+        #: What a record is to be before it is written: see ``stream/ledger/erasing.py``.
+        self.screen: Callable[[Message], Message] | None = None
+        if durable and (kind := remote(path)):
+            raise LedgerRefused(
+                f"{path}: on {kind}; accepted: a disk of this machine (data_dir). A network may hold copies of it"
+            )
         try:
-            self._connection = connect(path, durable=durable)
-            prepare(self._connection, path)
+            new = not path.parent.exists()
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if new and durable:
+                synced(path.parent.parent)  # else a power cut might take the folder, with all that is in it
+            self._lock = LedgerLock(path.with_suffix(".lock")).take()
+        except OSError as error:
+            raise LedgerRefused(
+                f"{path.parent}: cannot be written ({error.strerror}); accepted: a folder of this user"
+            ) from error
+        try:
+            self._connection = opened(path, durable=durable)
+        except OSError as error:
+            self._lock.release()
+            raise LedgerRefused(f"{path}: cannot be written ({error.strerror}); accepted: a file of this user") from error
         except BaseException:
             self._lock.release()
             raise
-        self._logs: dict[Partition, _Log] = {}
         self._listeners: list[Callable[[Iterable[Partition]], None]] = []
-        self._readers = threading.local()
-        self._opened: list[sqlite3.Connection] = []
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = threading.Lock()
         self._closed = False
@@ -131,7 +119,7 @@ class Ledger:
         compact = {topic for topic, _, kept in wanted if kept}
         for id, topic, partition, first, next in self._read("SELECT id, topic, partition, first, next FROM logs"):
             if (topic, partition) not in self._logs:
-                self._logs[topic, partition] = _Log(id, topic, partition, topic in compact, first, next)
+                self._logs[topic, partition] = LogEntry(id, topic, partition, topic in compact, first, next)
         return new
 
     def append(self, entries: Sequence[Message]) -> "Future[Ends]":
@@ -156,9 +144,22 @@ class Ledger:
 
     def do(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         """Have ``work`` done in a transaction of the writing thread; return what it returns, raise what it raises."""
-        found: list[Any] = []
+        return self.rewrite(lambda connection: (work(connection), ()))
+
+    def rewrite(self, work: Callable[[sqlite3.Connection], tuple[T, Sequence[Message]]], *, alone: bool = False) -> T:
+        """Have ``work`` done as :meth:`do` does, and the records that it returns written in the same transaction.
+
+        ``alone``: in no transaction, for what SQLite does in none; it returns no records then.
+        """
+        found: list[T] = []
+
+        def do(connection: sqlite3.Connection) -> Sequence[Message]:
+            result, entries = work(connection)
+            found.append(result)
+            return entries
+
         future: Future[Ends] = Future()
-        self._put(_Job((), (), future, lambda connection: found.append(work(connection))))
+        self._put(_Job((), (), future, do, alone))
         future.result()
         return found[0]
 
@@ -182,12 +183,31 @@ class Ledger:
                     last = True
                     break
                 jobs.append(job)
-            self._transact(jobs)
+            waiting: list[_Job] = []
+            for job in jobs:
+                if not job.alone:
+                    waiting.append(job)
+                    continue
+                if waiting:
+                    self._transact(waiting)
+                    waiting = []
+                self._alone(job)
+            if waiting:
+                self._transact(waiting)
+
+    def _alone(self, job: _Job) -> None:
+        try:
+            if job.do is not None:
+                job.do(self._connection)
+        except Exception as error:  # who waits must hear of it, and this thread must go on
+            job.future.set_exception(error)
+        else:
+            job.future.set_result({})
 
     def _transact(self, jobs: list[_Job]) -> None:
         connection = self._connection
         done: list[tuple[_Job, Ends]] = []
-        grown: dict[Partition, _Log] = {}
+        grown: dict[Partition, LogEntry] = {}
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
@@ -201,12 +221,12 @@ class Ledger:
                     connection.execute("ROLLBACK TO job")
                     for key, found in grown.items():
                         found.coming = before.get(key, found.next)
-                    job.future.set_exception(error)
+                    job.future.set_exception(self._damaged(error) if type(error) is sqlite3.DatabaseError else error)
                 connection.execute("RELEASE job")
             ends = [(found.coming, found.id) for found in grown.values()]
             connection.executemany("UPDATE logs SET next = ? WHERE id = ?", ends)
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is: who waits must hear of it, and this thread must go on
             self._failed(jobs, grown, error)
             return
         for found in grown.values():
@@ -217,9 +237,9 @@ class Ledger:
             for listener in self._listeners:
                 listener(grown)
 
-    def _failed(self, jobs: list[_Job], grown: dict[Partition, _Log], error: sqlite3.Error) -> None:
+    def _failed(self, jobs: list[_Job], grown: dict[Partition, LogEntry], error: Exception) -> None:
         """Nothing of these jobs is in the file."""
-        if self._connection.in_transaction:
+        with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled it back by itself
             self._connection.execute("ROLLBACK")
         for found in grown.values():
             found.coming = found.next
@@ -231,15 +251,14 @@ class Ledger:
                 failed.__cause__ = error
                 job.future.set_exception(failed)
 
-    def _write(self, job: _Job, grown: dict[Partition, _Log]) -> Ends:
-        if job.do is not None:
-            job.do(self._connection)
-            return {}
+    def _write(self, job: _Job, grown: dict[Partition, LogEntry]) -> Ends:
+        entries = job.entries if job.do is None else job.do(self._connection) or ()
+        screen = self.screen
         now = self._clock()
         kept: list[Any] = []
         latest: list[Any] = []
         ends: Ends = {}
-        for entry in job.entries:
+        for entry in entries if screen is None else map(screen, entries):
             found = self._logs[entry.topic, entry.partition]
             offset = found.coming
             found.coming = offset + 1
@@ -247,10 +266,9 @@ class Ledger:
             ends[entry.topic, entry.partition] = offset + 1
             place = found.id << OFFSET_BITS | offset
             if found.compact:
-                latest.append((found.id, entry.key or b"", place, now, entry.value))
+                latest.append((place, found.id, entry.key or b"", now, entry.value))
             else:
-                headers = _pack(list(entry.headers)) if entry.headers else None
-                kept.append((place, now, entry.key, entry.value, headers))
+                kept.append((place, now, entry.key, entry.value, packed(entry.headers)))
         self._many(_RECORDS, kept)
         self._many(_LATEST, latest)
         put = [(self._changelog(topic, part), key, value) for topic, value, key, part, _ in job.rows if value is not None]
@@ -272,59 +290,7 @@ class Ledger:
                 line = "(" + ",".join("?" * len(some[0])) + ")"
                 self._connection.execute(statement.format(",".join([line] * size)), [value for one in some for value in one])
 
-    # --- reading ------------------------------------------------------------------------------------------------------
-
-    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        connection = getattr(self._readers, "connection", None)
-        if connection is None:
-            connection = self._readers.connection = reader(self.path)
-            self._opened.append(connection)
-        return connection.execute(query, values).fetchall()
-
-    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        """Return the first offset that the log has, and the one after its last."""
-        found = self._logs[topic, partition]
-        return found.first, found.next
-
-    def read(self, topic: str, partition: int, start: int, most: int, *, name: str = "") -> Stretch:
-        """Return up to ``most`` records from ``start`` on; ``name`` is the topic's in them (default: ``topic``).
-
-        ``start`` must be within :meth:`bounds`; the stretch ends at the log's end where there are fewer.
-        """
-        found = self._logs[topic, partition]
-        end = found.next  # before the query, which may see more
-        base = found.id << OFFSET_BITS
-        table = "key, value, NULL FROM latest" if found.compact else "key, value, headers FROM records"
-        query = f"SELECT place, at, {table} WHERE place >= ? AND place < ? ORDER BY place LIMIT ?"
-        now = self._clock()
-        name = name or topic
-        records = [
-            Record(name, partition, place & OFFSETS, at, key, value, () if headers is None else _unpack(headers), now)
-            for place, at, key, value, headers in self._read(query, (base + start, base + end, most))
-        ]
-        if len(records) == most:
-            end = records[-1].offset + 1
-        return Stretch(end, records)
-
-    def rows(self, topic: str, partition: int) -> dict[bytes, bytes]:
-        """Return a fold's state in one partition: the last value of each key."""
-        return dict(self._read("SELECT key, value FROM rows WHERE log = ?", (self._logs[topic, partition].id,)))
-
-    def logs(self) -> Iterator[tuple[str, int, int, int]]:
-        """Yield topic, partition, first offset and next one, of every log."""
-        for found in self._logs.values():
-            yield found.topic, found.partition, found.first, found.next
-
-    def oldest(self, topic: str, partition: int, before: int, stop: int, most: int) -> int:
-        """Return the offset up to which the log's oldest records arrived before ``before`` (epoch ms): of ``most`` looked at."""
-        found = self._logs[topic, partition]
-        base = found.id << OFFSET_BITS
-        query = "SELECT place, at FROM records WHERE place >= ? AND place < ? ORDER BY place LIMIT ?"
-        lines = self._read(query, (base + found.first, base + min(stop, found.next), most))
-        for place, at in lines:
-            if at >= before:
-                return int(place & OFFSETS)
-        return int(lines[-1][0] & OFFSETS) + 1 if lines else found.first
+    # --- what housekeeping and moves do ---------------------------------------------------------------------------------
 
     def forget(self, topic: str, partition: int, end: int) -> None:
         """Delete the records of a log before offset ``end``: it begins there then."""
@@ -338,6 +304,14 @@ class Ledger:
         self.do(delete)
         found.first = end
 
+    def set_bounds(self, bounds: Mapping[Partition, tuple[int, int]]) -> None:
+        """Say where logs begin and end: of a new ledger whose records came with their offsets."""
+        lines = [(first, next, self._logs[key].id) for key, (first, next) in bounds.items()]
+        self.do(lambda connection: connection.executemany("UPDATE logs SET first = ?, next = ? WHERE id = ?", lines))
+        for key, (first, next) in bounds.items():
+            found = self._logs[key]
+            found.first, found.next, found.coming = first, next, next
+
     # --- the end ------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -348,7 +322,6 @@ class Ledger:
             self._closed = True
             self._jobs.put(None)
         self._thread.join()
-        for connection in self._opened:
-            connection.close()
+        self._close_readers()
         self._connection.close()
         self._lock.release()

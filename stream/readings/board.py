@@ -30,6 +30,8 @@ _AT_A_TIME = 25
 #: Slices kept at hand, and trends: some 30 KB each, of whatever windows are asked for.
 _MEMO = 256
 _TRENDS = 32
+#: How long a trend is told as it is (ms): it takes thirty readings of every KPI, and the page asks for it once a minute.
+TREND_AGE = 60_000
 
 
 class Source(Protocol):
@@ -137,6 +139,12 @@ class ViewSource:
         """Return the beginning of the first day that the view knows of."""
         return self._view().began(self._catalogue.get(kpi).formula.folds)
 
+    def whole(self) -> View:
+        """Return the view, for answers that are made at once; raise :class:`Unavailable`."""
+        view = self._view()
+        self._check(view)
+        return view
+
     def _check(self, view: View) -> None:
         if view is not self._view() or not self.complete:
             raise Unavailable("the view is being read back, or another worker has taken it over")
@@ -163,7 +171,7 @@ class Board:
         self._clock = clock
         self._calendar = calendar
         self._memo: dict[tuple[str, str | None, int], tuple[int, list[Reading]]] = {}
-        self._trends: dict[str, dict[str, Any]] = {}
+        self._trends: dict[str, tuple[int, dict[str, Any]]] = {}
 
     def now(self) -> int:
         """Return the instant readings are made for: the whole second before or at the clock's."""
@@ -243,12 +251,14 @@ class Board:
     async def trend(self, window: str) -> dict[str, Any]:
         """Return each KPI's total at some thirty instants over the window's own length, up to the last whole step.
 
-        Computed from the panes, so it is what is known today of those instants; kept until the next step begins. No value where
-        the window begins before anything is known: a part of a period is nothing to compare with. Raise :class:`Unavailable`.
+        Computed from the panes, so it is what is known now of those instants, at most :data:`TREND_AGE` old: what comes late, or
+        is loaded from an export, changes the past. No value where the window begins before anything is known: a part of a
+        period is nothing to compare with. Raise :class:`Unavailable`.
         """
-        times = trend_times(window, self.now(), self._calendar)
-        known = self._trends.get(window)
-        if known is not None and known["times"] == times:
+        now = self.now()
+        times = trend_times(window, now, self._calendar)
+        made, known = self._trends.get(window, (0, None))
+        if known is not None and known["times"] == times and now - made < TREND_AGE:
             return known
         values: dict[str, list[Any]] = {name: [] for name in self.source.kpis}
         began = {name: self.source.began(name) for name in values}
@@ -261,7 +271,7 @@ class Board:
         trend = {"window": window, "times": times, "values": values}
         if len(self._trends) >= _TRENDS:
             self._trends.clear()
-        self._trends[window] = trend
+        self._trends[window] = now, trend
         return trend
 
 

@@ -43,10 +43,14 @@ _POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'n
 
 
 class Reader(NamedTuple):
-    """Who may read: their name ("" where all may), and what (None: everything)."""
+    """Who may read: their name ("" where all may), and what (None: everything).
+
+    ``session`` is whose session it is, where that is the proof: the page may act by it (``stream/web/operate.py``).
+    """
 
     name: str
     reach: Reach | None = None
+    session: Operator | None = None
 
 
 class Access:
@@ -120,7 +124,7 @@ class Access:
         for operator in self.operators:
             if operator.name == name and hmac.compare_digest(self._signed(text, operator), signature):
                 valid = self.clock() < until and self.operators.valid(operator)
-                return Reader(operator.name, operator.reach) if valid else None
+                return Reader(operator.name, operator.reach, operator) if valid else None
         return None
 
     def _signed(self, text: str, operator: Operator) -> str:
@@ -167,6 +171,7 @@ class Guard:
         if reader is None and access.open(headers):
             reader = Reader("")
         state["reader"] = None if reader is None else reader.name
+        state["session"] = None if reader is None else reader.session
         state["reach"] = reach = None if reader is None else reader.reach
         if scope["path"] == "/readyz":
             if reach is not None:

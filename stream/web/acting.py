@@ -19,6 +19,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from alert_rules.tell.signed_links import SILENCE, LinkError, Links, SignedLink
+from alert_rules.words.language import SOURCE, Language, languages
 from models.calendar import iso
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
@@ -40,14 +41,6 @@ _HEADERS = {
     "x-robots-tag": "noindex",
 }
 _USED = "this link was used before: it works once"
-_WORDS = {
-    "ack": ("Acknowledge", "Acknowledged", "It is not repeated and does not escalate, until it becomes critical."),
-    "silence": (
-        "Silence for 1 hour",
-        "Silenced for 1 hour",
-        "Nobody is told of it meanwhile; what stands afterwards is told then.",
-    ),
-}
 
 
 class Acting:
@@ -56,7 +49,8 @@ class Acting:
     ``used``, ``stands`` and ``title`` answer for a link's id, and for an incident, where this process knows, else None.
     ``slack`` are Slack's signing secrets. ``clock`` is epoch milliseconds. ``first`` says, of a link and one press of it that
     is in the log, who pressed it first where that was somebody else, and None where it was this one; it raises ``OSError``
-    where the log does not tell. Without it nobody else writes acts.
+    where the log does not tell. Without it nobody else writes acts. ``language`` is that of a
+    receiver; of nobody's, where a link cannot be read.
     """
 
     def __init__(
@@ -70,9 +64,11 @@ class Acting:
         title: Callable[[str], str | None] = lambda incident: None,
         clock: Callable[[], int] = wall_clock,
         first: Callable[[SignedLink, str], Awaitable[str | None]] | None = None,
+        language: Callable[[str], Language] = lambda receiver: languages()[SOURCE],
     ) -> None:
         self._links = links
         self._first = first
+        self._language = language
         self._put = put
         self._secrets = tuple(slack)
         self._used = used
@@ -92,24 +88,27 @@ class Acting:
             try:
                 link = self._usable(token)
             except LinkError as error:
-                return _refused(error)
-            todo, _, meaning = _WORDS[link.act]
-            return _page(200, f"{todo}?", f"{self._about(link)} {meaning}", button=todo)
+                return _refused(error, self._language(""))
+            words = self._language(link.receiver)
+            todo, meaning = (words.say(f"{link.act}.{part}", of="acting") for part in ("todo", "meaning"))
+            return _page(200, words.say("ask", of="acting", todo=todo), f"{self._about(link)} {meaning}", words, button=todo)
 
         @router.post("/act/{token}", include_in_schema=False)
         async def act(token: str) -> Response:
             """Do what the link is for, once."""
+            words = self._language("")
             try:
                 link = self._usable(token)
+                words = self._language(link.receiver)
                 sure = await self._do(link, link.receiver, "link")
             except LinkError as error:
-                return _refused(error)
+                return _refused(error, words)
             except OSError:
-                return _page(503, "Not done", "The broker did not take it. Press the button again.", button=_WORDS[link.act][0])
-            _, done, meaning = _WORDS[link.act]
-            if not sure:
-                return _page(202, "Sent", f"{self._about(link)} If this link was used before, nothing more is done.")
-            return _page(200, done, f"{self._about(link)} {meaning}")
+                title, text = (words.say(key, of="acting") for key in ("not_done", "broker"))
+                return _page(503, title, text, words, button=words.say(f"{link.act}.todo", of="acting"))
+            title, then = (f"{link.act}.done", f"{link.act}.meaning") if sure else ("sent", "perhaps")
+            text = f"{self._about(link)} {words.say(then, of='acting')}"
+            return _page(200 if sure else 202, words.say(title, of="acting"), text, words)
 
         @router.post("/slack/interactivity", summary="Buttons pressed in Slack")
         async def slack(request: Request) -> Response:
@@ -128,7 +127,9 @@ class Acting:
 
     def _about(self, link: SignedLink) -> str:
         about = ", ".join(link.matchers) if link.act == "silence" and link.matchers else link.incident
-        return f"{self._title(link.incident) or 'Alert'} ({about}), as {link.receiver}."
+        words = self._language(link.receiver)
+        title = words.sentence(self._title(link.incident) or "") or words.say("alert")
+        return words.say("about", of="acting", title=title, about=about, who=link.receiver)
 
     async def _do(self, link: SignedLink, by: str, via: str) -> bool:
         """Do it; return whether it is sure that this was the first press. Raise :class:`LinkError` where it was not."""
@@ -217,15 +218,17 @@ class Acting:
         return found
 
 
-def _refused(error: LinkError) -> Response:
-    return _page(410 if error.expired else 403, "Nothing was done", f"{str(error)[0].upper()}{str(error)[1:]}.")
+def _refused(error: LinkError, words: Language) -> Response:
+    why = words.sentence(str(error))
+    return _page(410 if error.expired else 403, words.say("nothing", of="acting"), f"{why[0].upper()}{why[1:]}.", words)
 
 
-def _page(status: int, title: str, text: str, *, button: str = "") -> Response:
+def _page(status: int, title: str, text: str, words: Language, *, button: str = "") -> Response:
     """Return a page; ``button`` posts to the very address it was got from."""
     form = f'<form method="post"><button type="submit">{escape(button)}</button></form>' if button else ""
     html = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f'<!doctype html><html lang="{words.code}"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width">'
         f'<title>{escape(title)} · Vigie</title><link rel="stylesheet" href="../static/act.css"></head>'
         f'<body><main><h1>{escape(title)}</h1><p>{escape(text)}</p>{form}<p><a href="../">Vigie</a></p></main></body></html>'
     )

@@ -1,5 +1,6 @@
 """Which readings and alerts does this instance know, as JSON or CSV?"""
 
+import asyncio
 import csv
 import io
 import re
@@ -9,16 +10,18 @@ from typing import Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from alert_rules.words.language import SOURCE, languages
 from models.kpis.entry import Kpi
 from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
+from stream.readings.past import PARAMETERS, Asked, instants, past, weigh
 from stream.web.context import Context, context
 from stream.web.reach import Reach
 
 router = APIRouter(prefix="/api")
 
-_PARAMETERS = ("kpi", "window", "by", "format")
+_PARAMETERS = ("kpi", "window", "by", "format", *PARAMETERS)
 _FORMATS = ("json", "csv")
 _COLUMNS = (
     "kpi",
@@ -70,7 +73,7 @@ def _unready(ctx: Context, why: Unavailable) -> Response:
     return to_json({"error": str(why), "state": ctx.health().state}, 503, {"retry-after": "2"})
 
 
-@router.get("/kpis", summary="Readings, now")
+@router.get("/kpis", summary="Readings, now or then")
 async def kpis(request: Request) -> Response:
     """Return readings as a JSON array or as CSV.
 
@@ -81,7 +84,11 @@ async def kpis(request: Request) -> Response:
     more than 300 values those are given in which most goes on; the header ``Vigie-Left-Out`` says how many are not.
     ``name`` is what people call an owner who is in the table of ``owners``; the segment keeps the id.
 
-    Whose token is limited to some owners and teams is given those, and 403 for totals and other dimensions.
+    With ``at`` (a time, or the end of a day), or with ``from``, ``to`` and ``every`` (``1h``, ``1d``, ``week``, ``month``,
+    ``quarter``), they are those of earlier instants, as they are known today; of at most 100,000 readings. Windows that begin
+    before anything is known have no value.
+
+    Whose token is limited to some owners and teams is given those, and 403 for totals, other dimensions and earlier instants.
     """
     ctx, reach = context(request), reach_of(request)
     wanted, windows, by = _names(request, "kpi"), _names(request, "window"), _names(request, "by")
@@ -93,6 +100,7 @@ async def kpis(request: Request) -> Response:
         if kind not in _FORMATS:
             raise UnknownName("format", kind, _FORMATS)
         ctx.live_board.check(wanted, windows, by)
+        times = instants(request.query_params, ctx.live_board.now(), ctx.business.business())
     except UnknownName as error:
         return refuse(error)
     mine = {} if reach is None else reach.dimensions
@@ -100,6 +108,8 @@ async def kpis(request: Request) -> Response:
         return to_json({"error": f"by: found {others[0]}, which is about everybody (accepted: {', '.join(mine)})"}, 403)
     dimensions = [None if name == TOTAL else name for name in by or [TOTAL]]
     chosen = {name: values for name, values in mine.items() if not by or name in by}
+    if times is not None:
+        return await _earlier(ctx, reach, Asked(wanted, windows or DEFAULT_WINDOWS, dimensions, times), kind)
     try:
         readings, source = await ctx.answer(
             lambda board: (
@@ -122,6 +132,23 @@ async def kpis(request: Request) -> Response:
     if kind == "csv":
         return Response(to_csv(readings), headers={"cache-control": "no-store", **headers}, media_type="text/csv; charset=utf-8")
     return to_json(readings, headers=headers)
+
+
+async def _earlier(ctx: Context, reach: Reach | None, asked: Asked, kind: str) -> Response:
+    """Return readings of the past, which this process has where it holds the view."""
+    if reach is not None:
+        return to_json({"error": "at, from, to and every are about everybody (accepted: the readings of now)"}, 403)
+    try:
+        weigh(asked, ctx.live_board.source)
+        readings = ctx.named(await past(asked, ctx.live_board.source))
+    except UnknownName as error:
+        return refuse(error)
+    except Unavailable as why:
+        return _unready(ctx, why)
+    if kind == "csv":
+        text = await asyncio.to_thread(to_csv, readings)
+        return Response(text, headers={"cache-control": "no-store"}, media_type="text/csv; charset=utf-8")
+    return Response(await asyncio.to_thread(orjson.dumps, readings), 200, {"cache-control": "no-store"}, "application/json")
 
 
 @router.get("/trend", summary="Totals over time")
@@ -153,6 +180,7 @@ async def catalogue(request: Request) -> Response:
             "dimensions": list(source.dimensions),
             "currency": context(request).business.currency,
             "timezone": context(request).business.timezone,
+            "language": context(request).business.language,
             "instance": context(request).instance,
         }
     )
@@ -164,6 +192,7 @@ def _described(kpi: Kpi) -> dict[str, Any]:
         "stage": kpi.stage,
         "label": dict(kpi.label),
         "definition": kpi.definition,
+        "definitions": dict(kpi.definitions),
         "formula": kpi.formula.text,
         "unit": kpi.unit,
         "direction": kpi.direction,
@@ -177,7 +206,7 @@ def _described(kpi: Kpi) -> dict[str, Any]:
 async def alerts(request: Request) -> Response:
     """Return the current alerts, the gravest 500 (``vigie_alerts`` counts all): firing, pending, recovering, resolved.
 
-    ``incident`` chooses one by its id; the answer is empty where it does not stand.
+    ``incident`` chooses one by its id; the answer is empty where it does not stand. ``language`` is that of title and summary.
 
     503 where this process does not know them: no alert and not knowing of any are two things.
     """
@@ -188,13 +217,18 @@ async def alerts(request: Request) -> Response:
     one = request.query_params.get("incident")
     if one is not None:
         known = [alert for alert in known if alert.get("id") == one]
+    language = request.query_params.get("language", SOURCE)
+    if language not in languages():
+        return refuse(UnknownName("language", language, list(languages())))
+    known = [{**alert, **(alert.get("words") or {}).get(language, {})} for alert in known]
     if (reach := reach_of(request)) is not None:
         known = [seen for alert in known if (seen := reach.alert(alert)) is not None]
     found = sorted(known, key=lambda alert: (rank.get(str(alert.get("state")), 9), alert.get("severity") != "critical"))
     return to_json(found)
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a value as CSV has it: empty for None, and no text that a spreadsheet would run as a formula."""
     if isinstance(value, str):
         return _FORMULA.sub("'", value)
     return "" if value is None else value
@@ -208,5 +242,5 @@ def to_csv(readings: Iterable[Reading]) -> str:
     for reading in readings:
         dimension, segment = next(iter(reading["segment"].items()), ("", ""))
         row: Sequence[Any] = [dimension if c == "dimension" else segment if c == "segment" else reading.get(c) for c in _COLUMNS]
-        writer.writerow([_cell(value) for value in row])
+        writer.writerow([cell(value) for value in row])
     return out.getvalue()

@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from models.calendar import iso
 from stream.config.settings import Settings
+from stream.engine.register import document as privacy_register
 from stream.engine.waiting import end
 from stream.logs import RequestIds
 from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownName
@@ -22,7 +23,7 @@ from stream.web.schema import document
 
 _LOOKED_AT = 0.5  # seconds between two looks at the event loop
 #: What the page shows of an alert.
-_ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "since", "acknowledged")
+_ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "words", "since", "acknowledged", "held")
 
 Scrape = Callable[[str], Awaitable[tuple[bytes, str]]]
 
@@ -64,7 +65,7 @@ def build_web(
             "why": "; ".join(health.reasons),
             "warnings": list(health.degraded),
             # Not their values: what is sent only when it changes must not change each second.
-            "alerts": None if known is None else [{name: alert.get(name) for name in _ALERT} for alert in known],
+            "alerts": None if known is None else [_shown(alert) for alert in known],
         }
 
     def shown(health: Health) -> str:
@@ -92,9 +93,23 @@ def build_web(
     app.include_router(api.router)
     _health(app)
     _stream(app)
+    register = privacy_register(settings.business.business())
+
+    @app.get("/privacy.json", summary="What personal data is kept, why, where and how long")
+    async def privacy() -> Response:
+        """Return the register of personal data: each field, and each place; nothing of anybody."""
+        return api.to_json(register)
+
     if scrape is not None:
         _metrics(app, scrape)
     return app
+
+
+def _shown(alert: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of an alert, and whose deal or lead it is about."""
+    behind = (alert.get("explanation") or {}).get("behind") or [{}]
+    single = set(alert.get("segment") or ()) in ({"deal"}, {"lead"})
+    return {name: alert.get(name) for name in _ALERT} | ({"owner": behind[0].get("owner")} if single else {})
 
 
 async def _watch(late: Callable[[float], None]) -> None:

@@ -8,14 +8,10 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import APIRouter, Request, Response
 
-from stream.engine.publisher import NoTopic, address
+from stream.engine.address import BODY, EVENTS, NoTopic, address
 from stream.ingest.body import Bodies, NotRead
 from stream.web.api import to_json
 from stream.web.operate import Operations, Refusal, refused
-
-#: Bytes and lines of one request.
-BODY = 1 << 20
-EVENTS = 500
 
 #: Writes events and returns once they are safe; raises ``OSError`` where the broker does not take them.
 Take = Callable[[Sequence[bytes]], Awaitable[None]]

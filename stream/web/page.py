@@ -2,10 +2,12 @@
 
 from importlib.resources import files
 
+import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from alert_rules.words.language import languages
 from stream.web import mine
 from stream.web.api import reach_of
 from stream.web.context import context
@@ -27,11 +29,13 @@ _HEADERS = {
 }
 _FILES = {
     "act.css": "text/css; charset=utf-8",
-    "alerts.js": "text/javascript; charset=utf-8",
     "vigie.css": "text/css; charset=utf-8",
-    "vigie.js": "text/javascript; charset=utf-8",
+    "views.css": "text/css; charset=utf-8",
     "vigie.svg": "image/svg+xml",
-    "words.js": "text/javascript; charset=utf-8",
+    **{
+        f"{name}.js": "text/javascript; charset=utf-8"
+        for name in ("alerts", "deals", "figures", "history", "parts", "place", "segments", "vigie", "words")
+    },
 }
 
 
@@ -67,6 +71,17 @@ async def page(request: Request) -> Response:
     if (reach := reach_of(request)) is not None:
         return await mine.page(context(request), reach)
     return Response(_read("index.html"), media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"})
+
+
+@router.get("/static/words.{language}.json", include_in_schema=False)
+async def words(language: str) -> Response:
+    """The page's words in one language, and which languages there are."""
+    found = languages().get(language)
+    if found is None:
+        return Response(status_code=404)
+    names = {code: one.tree["name"] for code, one in languages().items()}
+    tree = {**found.tree["page"], "code": language, "languages": names, "sentences": found.tree["sentences"]}
+    return Response(orjson.dumps(tree), media_type="application/json", headers={"cache-control": "no-cache"})
 
 
 @router.get("/static/{name}", include_in_schema=False)

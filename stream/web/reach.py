@@ -11,8 +11,23 @@ from typing import Any, NamedTuple
 from alert_rules.records.entity_facts import FACTS
 
 #: The routes that know how to cut their answers; all others are refused (``stream/web/access.py``).
-ROUTES = frozenset(("/", "/api/kpis", "/api/alerts", "/api/alerts/history", "/api/stream", "/api/catalogue", "/api/openapi.json"))
-BELOW = ("/api/predictions/", "/api/leads/")
+ROUTES = frozenset(
+    (
+        "/",
+        "/api/kpis",
+        "/api/alerts",
+        "/api/alerts/history",
+        "/api/stream",
+        "/api/leaderboard",
+        "/api/pipeline",
+        "/api/deals",
+        "/api/waiting",
+        "/api/catalogue",
+        "/api/openapi.json",
+        "/privacy.json",
+    )
+)
+BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/")
 #: What is told of an alert, and of a transition in the history. What explains an alert on a segment may name others: it is not.
 _SHOWN = (
     *(
@@ -33,7 +48,7 @@ _SHOWN = (
     ),
     *("threshold", "threshold_unit", "measured", "direction", "condition", "labels", "runbook"),
 )
-_ALERT = (*_SHOWN, "title", "summary", "acknowledged")
+_ALERT = (*_SHOWN, "title", "summary", "words", "acknowledged")
 _RECORD = (*_SHOWN, "offset", "type", "incident", "kind", "rule_title")
 
 

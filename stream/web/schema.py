@@ -47,7 +47,16 @@ _HEALTH = _object(
 )  # fmt: skip
 _ACT = _object({"type": {"const": "act"}, "at": _TIME, "by": _TEXT, "act": _TEXT, "via": _TEXT})
 _SILENCE = _object({"id": _TEXT, "matchers": _list(_TEXT), "starts": _TIME, "ends": _TIME}, comment=_TEXT, by=_TEXT)
-_KPI = _object({"id": _TEXT, "label": {"type": "object"}, "definition": _TEXT, "formula": _TEXT, "unit": _TEXT})
+_KPI = _object(
+    {
+        "id": _TEXT,
+        "label": {"type": "object"},
+        "definition": _TEXT,
+        "definitions": {"type": "object"},
+        "formula": _TEXT,
+        "unit": _TEXT,
+    }
+)
 _CATALOGUE = _object(
     {"kpis": _list(_KPI), "windows": _list(_TEXT), "dimensions": _list(_TEXT), "currency": _TEXT, "timezone": _TEXT}
 )
@@ -56,6 +65,16 @@ _ALERT = _object({"id": _TEXT, "rule": _TEXT, "severity": _TEXT, "state": _TEXT,
 _PAST = _object({"records": _list({"type": "object"}), "next": _or_null({"type": "integer"})})
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _EXPECTED = _object({"at": _TIME, "win": _SHARE, "model": _TEXT, "terms": _list({"type": "object"}), "why": _TEXT})
+_STAGE = _object({"stage": _or_null(_TEXT), "count": _COUNT, "amount": {"type": "number"}, "stuck": _COUNT})
+_PIPELINE = _object({"at": _TIME, "count": _COUNT, "stages": _list(_STAGE)})
+_DEAL = _object({"id": _TEXT, "amount": _NUMBER, "win": _NUMBER, "age": {"type": "number"}, "stuck": {"type": "boolean"}})
+_DEALS = _object({"count": _COUNT, "amount": {"type": "number"}, "deals": _list(_DEAL), "stages": _list(_TEXT)})
+_LEADS = _object({"count": _COUNT, "leads": _list(_object({"id": _TEXT, "waited": {"type": "number"}}))})
+_STORY = _object({"entity": _TEXT, "id": _TEXT, "status": _TEXT, "changed": _TIME, "facts": _list({"type": "object"})})
+_CUSTOMER = _object({"customer": _TEXT, "why": _or_null(_TEXT)}, R=_COUNT, F=_COUNT, M=_COUNT, x=_COUNT, p_alive=_or_null(_SHARE))
+_CUSTOMERS = _object(
+    {"as_of": _TEXT, "currency": _TEXT, "total": _COUNT, "segments": {"type": "object"}, "customers": _list(_CUSTOMER)}
+)
 _LETTER = _object({"id": _TEXT, "reason": _TEXT, "detail": _TEXT, "topic": _TEXT, "first_seen": _COUNT, "redrives": _COUNT})
 _LETTERS = _object({"letters": _list(_LETTER), "left_out": _COUNT, "damaged": _list(_TEXT)})
 _REDRIVE = {
@@ -69,6 +88,20 @@ _WANTED = {
     "additionalProperties": False,
     "example": {"matchers": ["team=sales"], "duration": "2h", "comment": "fair"},
 }
+
+_REGISTER = _object({"fields": {"type": "object"}, "places": _list(_object({"where": _TEXT, "holds": _TEXT, "kept": _TEXT}))})
+_WHOM = {
+    **_object(
+        {"kind": {"enum": ["lead", "deal", "customer", "visitor", "owner", "email"]}, "id": {**_TEXT, "minLength": 1}}, why=_TEXT
+    ),
+    "additionalProperties": False,
+    "example": {"kind": "lead", "id": "contact-1"},
+}
+_CERTIFICATE = _object(
+    {"id": _TEXT, "kind": _TEXT, "hashes": _list(_TEXT), "outcome": _TEXT, "asked": _TIME, "by": _TEXT},
+    why=_TEXT, known_as={"type": "object"}, found={"type": "object"}, erased=_TIME, gone=_or_null(_TIME), left=_list(_TEXT),
+)  # fmt: skip
+_HELD = _object({"known_as": _list({"type": "object"}), "held": _list({"type": "object"})})
 
 _TAKEN = _object({"acknowledged": _COUNT, "refused": _list(_object({"line": _COUNT, "reason": _TEXT}))})
 _RETRY = {"retry-after": {"description": "Seconds after which to try again", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
@@ -108,12 +141,15 @@ _ACTED = {
     "202": _said("The broker has the act", _ACT),
     **_errors(**_OPERATOR, _413="The body is too long", _503="The broker is away"),
 }
+_REFUSED = "Not here: it is kept on a Kafka, or the settings name this owner"
+_BUSY = "The disk is full, or the folds could not write down what they hold: nothing was done"
 _BEARER: Schema = {"security": [{"operator": []}]}
 
 #: Beside what FastAPI knows: parameters, bodies and answers, by method and path.
 OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/healthz"): {"responses": {"200": _said("It lives", _object({"status": {"const": "ok"}}))}},
     ("get", "/readyz"): {"responses": {"200": _said("Ready", _HEALTH), "503": _said("Not ready, and why", _HEALTH, retry=True)}},
+    ("get", "/privacy.json"): {"responses": {"200": _said("The register", _REGISTER)}},
     ("get", "/metrics"): {"responses": {"200": _said("Metrics", None, "text/plain", "application/openmetrics-text")}},
     ("get", "/api/stream"): {
         "parameters": _query("window"),
@@ -123,7 +159,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         },
     },
     ("get", "/api/kpis"): {
-        "parameters": _query("kpi", "window", "by", "format"),
+        "parameters": _query("kpi", "window", "by", "format", "at", "from", "to", "every"),
         "responses": {
             "200": _said("Readings", _list(_READING), "text/csv"), "400": _said("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
@@ -133,10 +169,36 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "parameters": _query("window"),
         "responses": {"200": _said("Totals", _TREND), "400": _said("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
     },
+    ("get", "/api/leaderboard"): {
+        "parameters": _query("kpi", "window", "by", "all"),
+        "responses": {
+            "200": _said("Places", {"type": "object"}), "400": _said("A name that is not known", _UNKNOWN),
+            **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/experiments"): {
+        "responses": {"200": _said("Tests of two variants", _list({"type": "object"})), **_errors(_503=_AWAY)}
+    },
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
     ("get", "/api/alerts"): {
-        "parameters": _query("incident"),
-        "responses": {"200": _said("Alerts", _list(_ALERT)), **_errors(_503=_AWAY)},
+        "parameters": _query("incident", "language"),
+        "responses": {
+            "200": _said("Alerts", _list(_ALERT)), "400": _said("A language that is not known", _UNKNOWN), **_errors(_503=_AWAY)
+        },
+    },
+    ("get", "/api/pipeline"): {"responses": {"200": _said("Stages, in their order", _PIPELINE), **_errors(_503=_AWAY)}},
+    ("get", "/api/deals"): {
+        "parameters": _query("sort", "search", "stage", "owner", "stuck", "limit"),
+        "responses": {
+            "200": _said("Open deals", _DEALS), "400": _said("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/waiting"): {"responses": {"200": _said("Leads that wait", _LEADS), **_errors(_503=_AWAY)}},
+    ("get", "/api/entities/{entity}/{key}"): {
+        "responses": {
+            "200": _said("Its present and its facts", _STORY), "400": _said("No such kind", _UNKNOWN),
+            **_errors(_404="Nothing is known under this id", _503=_AWAY),
+        },
     },
     ("post", "/api/alerts/{incident}/ack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
     ("post", "/api/alerts/{incident}/unack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
@@ -147,6 +209,23 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             "200": _said("What was taken in, and which lines are no events", _TAKEN),
             **_errors(**_OPERATOR, _413="Too many lines, or too large", _503="The broker is away, or the instance is starting"),
         },
+    },
+    ("post", "/api/privacy/erase"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema=_WHOM),
+        "responses": {
+            "200": _said("It is done, and gone", _CERTIFICATE),
+            **_errors(**_OPERATOR, **_UNREAD, _409=_REFUSED, _503=_BUSY),
+        },
+    },
+    ("post", "/api/privacy/export"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema=_WHOM),
+        "responses": {"200": _said("All that is held", _HELD), **_errors(**_OPERATOR, **_UNREAD, _409=_REFUSED, _503=_BUSY)},
+    },
+    ("get", "/api/privacy/erasures"): {
+        **_BEARER,
+        "responses": {"200": _said("The certificates", _list(_CERTIFICATE)), **_errors(**_OPERATOR, **_UNREAD, _409=_REFUSED)},
     },
     ("post", "/api/silences"): {
         **_BEARER,
@@ -199,6 +278,45 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("get", "/api/models/{model}/document"): {
         "responses": {"200": _said("The model", {"type": "object"}), **_errors(_404="No such model has been sent round yet")}
+    },
+    ("get", "/api/customers"): {
+        "parameters": _query("segment", "sort", "order", "limit", "offset", "format", "as_of"),
+        "responses": {
+            "200": _said("Customers", _CUSTOMERS, "application/x-ndjson"),
+            **_errors(_400="A parameter that is not known, or its value", _503=_AWAY),
+        },
+    },
+    ("get", "/api/customers/{customer}"): {
+        "responses": {"200": _said("A customer", _CUSTOMER), **_errors(_404="No such customer is known", _503=_AWAY)}
+    },
+    ("get", "/api/customer-moves"): {
+        "parameters": _query("since", "as_of", "left", "joined", "limit"),
+        "responses": {
+            "200": _said("Moves", _object({"since": _TEXT, "as_of": _TEXT, "total": _COUNT, "moves": _list({"type": "object"})})),
+            **_errors(_400="A parameter that is not known, or its value", _503=_AWAY),
+        },
+    },
+    ("get", "/api/customer-models"): {
+        "parameters": _query("as_of"),
+        "responses": {
+            "200": _said("Parameters", _object({"as_of": _TEXT, "customers": _COUNT})),
+            **_errors(_400="Not a day", _503=_AWAY),
+        },
+    },
+    ("put", "/api/models/{model}/document"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema={"type": "object"}),
+        "responses": {
+            "202": _said("The log has it", {"type": "object"}),
+            **_errors(**_OPERATOR, **_UNREAD | {"_400": "Cut off, or no document of this model"}, _503="The broker is away"),
+        },
+    },
+    ("delete", "/api/models/{model}/document"): {
+        **_BEARER,
+        "responses": {
+            "202": _said("The log has it", {"type": "object"}),
+            **_errors(**_OPERATOR, _404="No such model", _503="The broker is away"),
+        },
     },
     ("post", "/slack/interactivity"): {
         "requestBody": _body("application/x-www-form-urlencoded", schema={"type": "object"}),

@@ -1,9 +1,10 @@
-"""From a reading to a receiver, through the real engine on the embedded broker and on a real Kafka; and across restarts."""
+"""From a reading to a receiver, through the real engine on every backend; and across restarts."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -17,9 +18,12 @@ from agents.evaluate_alerts import Evaluator
 from agents.notifiers.http import HttpNotifier
 from alert_rules.parse.plan_file import everything_to
 from stream.engine.app import Engine
+from stream.engine.backend import Message
 from stream.engine.embedded import EmbeddedBroker
 from stream.engine.options import EAGER, EngineOptions
 from stream.engine.topics import create, declared
+from stream.ledger.on_ledger import OnLedger
+from stream.ledger.store import Ledger
 from tests.agents.doubles import Receiver, receiver
 from tests.alert_rules.readings import reading, rule
 
@@ -28,11 +32,12 @@ RULE = rule(**{"for": 0})
 
 
 class Place(NamedTuple):
-    """A broker whose topics exist."""
+    """A broker whose topics exist, or a ledger."""
 
     bootstrap: str
     prefix: str = ""
     embedded: bool = True
+    backend: OnLedger | None = None
 
 
 class Running:
@@ -47,6 +52,7 @@ class Running:
             partitions=2,
             topic_prefix=place.prefix,
             embedded=place.embedded,
+            backend=place.backend,
             tick_interval=0.1,
             lane_intervals={evaluate_alerts.LANE: EAGER, dispatch_alerts.LANE: EAGER, deliver_notifications.LANE: EAGER},
         )
@@ -68,9 +74,16 @@ async def worker(place: Place, url: str) -> AsyncIterator[Running]:
         await running.deliverer.close()
 
 
-@pytest.fixture(params=["embedded", pytest.param("kafka", marks=pytest.mark.kafka)])
-def place(request: pytest.FixtureRequest, prefix: str) -> Iterator[Place]:
-    """The embedded broker, or a real one."""
+@pytest.fixture(params=["embedded", "ledger", pytest.param("kafka", marks=pytest.mark.kafka)])
+def place(request: pytest.FixtureRequest, prefix: str, tmp_path: Path) -> Iterator[Place]:
+    """The embedded broker, a ledger, or a real Kafka."""
+    if request.param == "ledger":
+        with closing(Ledger(tmp_path / "vigie.db")) as ledger:
+            found = Place("", backend=OnLedger(ledger))
+            plan = Running(found, "http://127.0.0.1:9/")
+            OnLedger(ledger).create(plan.options, plan.engine.specs)
+            yield found
+        return
     if request.param == "kafka":
         found = Place(request.getfixturevalue("kafka").bootstrap, prefix, embedded=False)
         plan = Running(found, "http://127.0.0.1:9/")
@@ -85,9 +98,13 @@ def place(request: pytest.FixtureRequest, prefix: str) -> Iterator[Place]:
 
 
 def publish(place: Place, *values: bytes) -> None:
+    key = b"win_rate|7d|source=web"
+    if place.backend is not None:
+        place.backend.ledger.append([Message("readings", value, key, 0) for value in values]).result()
+        return
     producer = Producer({"bootstrap.servers": place.bootstrap})
     for value in values:
-        producer.produce(f"{place.prefix}readings", value, b"win_rate|7d|source=web", 0)
+        producer.produce(f"{place.prefix}readings", value, key, 0)
     assert producer.flush(PATIENCE) == 0
 
 

@@ -290,7 +290,10 @@ def test_addresses_are_checked_before_the_night() -> None:
     for wrong, says in (
         ({"tls": "none", "password": "x"}, "without TLS"),
         ({"to": []}, r"receivers.0.to: "),
-        ({"url": "http://x"}, r"receivers.0.url: does not go with type email \(accepted: name, type, timezone, host, sender, to"),
+        (
+            {"url": "http://x"},
+            r"receivers.0.url: does not go with type email \(accepted: name, type, timezone, language, host, sender, to",
+        ),
         ({"host": ""}, r"receivers.0.host: "),
     ):
         with pytest.raises(ReceiverError, match=says):

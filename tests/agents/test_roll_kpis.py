@@ -1,11 +1,12 @@
-"""The view and the readings in the engine, on the embedded broker."""
+"""The view and the readings in the engine, on the embedded broker and on a ledger."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
 
 import orjson
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
 
 from agents.roll_kpis import NAME, Roller
 from agents.worker import entity_folds
@@ -17,35 +18,41 @@ from models.panes.windows import Window
 from stream.config.kpi_files import load_catalogue
 from stream.engine.app import Engine
 from stream.engine.embedded import EmbeddedBroker
+from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.topics import declared, partition_for
+from stream.ledger.on_ledger import OnLedger
+from stream.ledger.store import Ledger
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z
 PARTITIONS = 4
 PATIENCE = 30.0
 
-Start = Callable[[list[FoldSpec]], Awaitable[tuple[Engine, EmbeddedBroker]]]
+Start = Callable[[list[FoldSpec]], Awaitable[EngineOptions]]
 
 
-@pytest.fixture
-async def start() -> AsyncIterator[Start]:
+@pytest.fixture(params=["embedded", "ledger"])
+async def start(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Start]:
     running: list[Engine] = []
-    with EmbeddedBroker() as broker:
+    with EmbeddedBroker() as broker, closing(Ledger(tmp_path / "vigie.db")) as ledger:
+        backend = OnLedger(ledger) if request.param == "ledger" else None
 
-        async def begin(specs: list[FoldSpec]) -> tuple[Engine, EmbeddedBroker]:
+        async def begin(specs: list[FoldSpec]) -> EngineOptions:
             options = EngineOptions(
                 brokers=broker.bootstrap,
                 partitions=PARTITIONS,
                 embedded=True,
+                backend=backend,
                 checkpoint_interval=0.05,
                 tick_interval=0.1,
                 clock=lambda: NOW,
             )
-            broker.create(declared(options, specs))
+            if backend is None:
+                broker.create(declared(options, specs))
             engine = Engine(options, specs)
             running.append(engine)
             await engine.start(patience=PATIENCE)
-            return engine, broker
+            return options
 
         yield begin
         for engine in running:
@@ -58,38 +65,34 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-def produce(broker: EmbeddedBroker, records: list[tuple[str, int, str, bytes]]) -> None:
-    producer = Producer({"bootstrap.servers": broker.bootstrap})
+def produce(options: EngineOptions, records: list[tuple[str, int, str, bytes]]) -> None:
+    producer = backend_of(options).producer(options, {})
     for topic, partition, key, value in records:
-        producer.produce(topic, value, key, partition)
+        producer.produce(topic, value, key.encode(), partition, lambda error, message: None)
     assert producer.flush(PATIENCE) == 0
 
 
-async def first_reading(broker: EmbeddedBroker, accept: Callable[[Reading], bool]) -> Reading:
+async def first_reading(options: EngineOptions, accept: Callable[[Reading], bool]) -> Reading:
     """Return the first committed reading that is accepted."""
-    consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "test", "isolation.level": "read_committed"})
-    consumer.assign([TopicPartition("readings", 0, 0)])
-    try:
+    with closing(backend_of(options).log(options, "readings")) as log:
         async with asyncio.timeout(PATIENCE):
             while True:
-                message = await asyncio.to_thread(consumer.poll, 0.2)
-                if message is not None and message.error() is None and (value := message.value()):
-                    reading = Reading.decode(value)
+                for _, value in await asyncio.to_thread(lambda: log.block(*log.bounds()) if log.bounds()[1] else []):
+                    reading = Reading.decode(value or b"")
                     if accept(reading):
                         return reading
-    finally:
-        consumer.close()
+                await asyncio.sleep(0.05)
 
 
 async def test_panes_become_a_view_and_readings(start: Start) -> None:
     roller = Roller(Business(), load_catalogue(), [("sales", "24h", None)], clock=lambda: NOW)
     hour = roller.view.calendar.hour(NOW) - 1
     assert not roller.view.live
-    _, broker = await start([roller.spec()])
+    options = await start([roller.spec()])
     await until(lambda: roller.view.live)
-    produce(broker, [("panes", 0, f"deals:{p}:h:{hour}:total", b'{"deals_won":%d}' % (p + 1)) for p in range(3)])
-    produce(broker, [("panes", 0, "nonsense", b"{}")])
-    reading = await first_reading(broker, lambda r: r.value == 6)
+    produce(options, [("panes", 0, f"deals:{p}:h:{hour}:total", b'{"deals_won":%d}' % (p + 1)) for p in range(3)])
+    produce(options, [("panes", 0, "nonsense", b"{}")])
+    reading = await first_reading(options, lambda r: r.value == 6)
     assert (reading.key, reading.at) == ("sales|24h|total", NOW)
     await until(lambda: roller.refused == 1)
     assert roller.view.total("deals", "total", Window.parse("24h"), NOW).numbers == {"deals_won": 6}
@@ -98,7 +101,7 @@ async def test_panes_become_a_view_and_readings(start: Start) -> None:
 async def test_from_an_event_to_a_reading(start: Start) -> None:
     business = Business()
     roller = Roller(business, load_catalogue(), [("win_rate", "7d", "source")], clock=lambda: NOW)
-    _, broker = await start([*entity_folds(business, PARTITIONS), roller.spec()])
+    options = await start([*entity_folds(business, PARTITIONS), roller.spec()])
     records = []
     for number, kind in enumerate(("won", "won", "won", "lost")):
         event = {
@@ -111,8 +114,8 @@ async def test_from_an_event_to_a_reading(start: Start) -> None:
             "data": {"source": "web", "amount": "10"},
         }
         records.append(("deals", partition_for(f"d{number}".encode(), PARTITIONS), f"d{number}", orjson.dumps(event)))
-    produce(broker, records + records[:2])  # two of them twice
-    reading = await first_reading(broker, lambda r: r.denominator == 4)
+    produce(options, records + records[:2])  # two of them twice
+    reading = await first_reading(options, lambda r: r.denominator == 4)
     assert (reading.value, reading.numerator, dict(reading.segment)) == (0.75, 3, {"source": "web"})
     assert roller.view.segments("source") == ["web"]
 

@@ -174,7 +174,7 @@ def morning(happened: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A summary with figures and what stands, and the next one."""
     plan = everything_to(("chat",))
     digest = Digest(("chat",), kpis=("revenue", "win_rate", "leads"), window="7d")
-    fold = SendDigest(digest, {"revenue": "Revenue", "win_rate": "Win rate"}, plan.resolve, began=BASE)
+    fold = SendDigest(digest, {"revenue": {"en": "Revenue"}, "win_rate": {"en": "Win rate"}}, plan.resolve, began=BASE)
     fold.tick(BASE)
     written: list[Output] = []
     for day, (win, revenue) in enumerate(((0.2, 12_400.0), (0.3, None)), start=1):

@@ -17,7 +17,7 @@ from alert_rules.parse.rule_file import parse_rules
 from alert_rules.trial.rule_test_run import describe, run
 from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS, epoch_ms
-from models.kpis.targets import Target, Targets
+from models.targets import Target, Targets
 from tests.alert_rules.readings import BASE, reading, records
 
 KNOWN = Known(

@@ -203,8 +203,8 @@ def test_an_instant_is_told_as_the_clock_on_the_wall_shows_it() -> None:
     [
         (1.0, "deviations", "1 deviation"),
         (0.01, "points", "1 point"),
-        (7, "hours", "7 usual hours"),
-        (1, "hours", "1 usual hour"),
+        (7, "hours", "7 busy hours"),
+        (1, "hours", "1 busy hour"),
         (1.6, "times", "1.6 times the usual"),
     ],
 )

@@ -45,7 +45,7 @@ class Mornings:
 
     def restart(self) -> None:
         assert self.plan.digest is not None
-        labels = {"revenue": "Revenue", "win_rate": "Win rate"}
+        labels = {"revenue": {"en": "Revenue"}, "win_rate": {"en": "Win rate"}}
         self.fold = SendDigest(self.plan.digest, labels, self.plan.resolve, began=self.now)
         self.fold.restore(sorted(self.rows.items()))
 

@@ -254,6 +254,16 @@ def test_an_alert_on_what_a_silent_sender_feeds_is_inhibited_and_says_so(feeds: 
     assert sorted(message["kind"] for message in told_now) == ["fired", "resolved"]
 
 
+def test_an_alert_ends_where_only_the_last_record_of_a_finding_is_kept() -> None:
+    """A ledger, or compaction, may have let go of the one that said why."""
+    senders, said = silent("deals")
+    key = EntityFinding("one", {"sender": "crm"}, 0, 4.0, "hours", None, {}).key
+    senders.fold([Record(TOPIC, 0, 1, reading(5, 0.1).at, key, None, ())])
+    (ended,) = [orjson.loads(one) for one in transitions(senders)]
+    assert (ended["incident"], ended["state"]["after"]) == (orjson.loads(said[0])["incident"], "inactive")
+    assert senders.current() == []
+
+
 def test_a_restart_still_knows_who_is_silent() -> None:
     at = reading(0, 0.1).at
     _, said = silent("deals")

@@ -101,7 +101,7 @@ def test_what_it_says_has_no_names_of_ours_and_counts_as_people_do(shipped: Rule
         words
     )
     assert not re.search(r"\b1 (?:hours|days|points|deviations|deals|leads|answers|cases|alerts|working \w+s)\b", words), words
-    assert "usual hour" not in words.partition("\n")[0]
+    assert "busy hour" not in words.partition("\n")[0]
 
 
 def test_a_failure_says_where() -> None:

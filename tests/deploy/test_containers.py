@@ -26,7 +26,7 @@ def without_variables(text: str) -> str:
 
 
 def test_the_services():
-    assert set(SERVICES) == {"kafka", "valkey", "topics", "worker", "web", "demo", "prometheus", "grafana", "mailpit"}
+    assert set(SERVICES) == {"kafka", "valkey", "topics", "worker", "web", "demo", "single", "prometheus", "grafana", "mailpit"}
     for name, service in SERVICES.items():
         assert re.fullmatch(r"[\w./-]+:[\w.-]+", service["image"]), f"{name}: an image needs a tag"
         assert not service["image"].endswith(":latest")
@@ -52,6 +52,19 @@ def test_the_settings_exist(name):
     account = f'user_{user}="{settings.kafka.sasl_password.get_secret_value()}"'
     assert account in without_variables(SERVICES["kafka"]["environment"]["KAFKA_LISTENER_NAME_INTERNAL_PLAIN_SASL_JAAS_CONFIG"])
     assert [one.role for one in settings.web.operators] == ["read"] and settings.web.metrics_token is not None
+
+
+def test_one_machine_needs_nothing_else_and_keeps_its_file_in_a_volume():
+    single = SERVICES["single"]
+    assert single["profiles"] == ["single"] and "depends_on" not in single
+    mounted = dict(volume.split(":")[1::-1] for volume in single["volumes"])
+    environment = {key: without_variables(str(value)) for key, value in single["environment"].items()}
+    settings = load(ROOT / mounted[environment.pop("VIGIE_CONFIG")], environ=environment)
+    assert settings.kafka.embedded and [one.name for one in settings.receivers] == ["console"]
+    kept = re.search(r"VIGIE_DATA_DIR=(\S+)", DOCKERFILE)
+    assert kept and mounted[kept[1]] == "vigie-data" in COMPOSE["volumes"]
+    scrape = yaml.safe_load((ROOT / "deploy/prometheus.yml").read_text("utf-8"))
+    assert "single" in scrape["scrape_configs"][0]["dns_sd_configs"][0]["names"]
 
 
 def test_the_secrets_are_drawn_once_and_prometheus_has_its_own(tmp_path):
@@ -96,7 +109,7 @@ def test_mails_and_the_summary_reach_mailpit():
 
 def test_the_demo_starts_only_where_it_is_asked_for():
     assert SERVICES["demo"]["profiles"] == ["demo"]
-    assert not any("profiles" in service for name, service in SERVICES.items() if name != "demo")
+    assert not any("profiles" in service for name, service in SERVICES.items() if name not in ("demo", "single"))
 
 
 def test_the_images_settings_exist():
@@ -179,15 +192,12 @@ def test_the_image_does_not_run_as_root():
 
 
 def test_the_commands_exist():
-    from typer.main import get_command
+    from vigie.__main__ import Commands
 
-    from vigie.__main__ import app
-
-    commands = get_command(app).commands  # type: ignore[attr-defined]
     for name in OURS:
         first, *rest = SERVICES[name]["command"]
-        assert first in commands
-        command = commands[first]
+        assert first in Commands.places
+        command = Commands.places[first].load(first)
         if rest and not rest[0].startswith("-"):
             command, rest = command.commands[rest[0]], rest[1:]
         command.make_context(name, list(rest), resilient_parsing=True)
@@ -209,7 +219,7 @@ def test_pinning_names_each_image_by_what_was_pulled(tmp_path):
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
     subprocess.run(["sh", str(tmp_path / "deploy/pin.sh")], check=True, capture_output=True, env=environment)
     written = yaml.safe_load((tmp_path / "docker-compose.override.yml").read_text("utf-8"))["services"]
-    assert set(written) == set(SERVICES) - set(OURS)
+    assert set(written) == set(SERVICES) - {*OURS, "single"}
     for name, service in written.items():
         image = SERVICES[name]["image"]
         assert re.fullmatch(re.escape(image.partition(":")[0]) + r"@sha256:[0-9a-f]{64}", service["image"]), image

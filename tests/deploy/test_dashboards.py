@@ -83,7 +83,7 @@ async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncC
     port = free_port()
     config = directory / "prometheus.yml"
     config.write_text(
-        "global: {scrape_interval: 1s}\n"
+        "global: {scrape_interval: 2s, scrape_timeout: 2s}\n"
         f"scrape_configs: [{{job_name: vigie, static_configs: [{{targets: ['127.0.0.1:{listening.port}']}}]}}]\n"
     )
     process = subprocess.Popen(  # noqa: ASYNC220

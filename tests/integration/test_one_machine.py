@@ -27,12 +27,17 @@ class Machine:
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what it and its commands run with."""
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
+        return {**plain, "XDG_RUNTIME_DIR": str(self.folder), "VIGIE_MODELS__LIVE": "false"}
+
     def start(self, *more: str) -> None:
         """Start it and wait until it is ready."""
-        environment = {**os.environ, "XDG_RUNTIME_DIR": str(self.folder), "VIGIE_MODELS__LIVE": "false"}
         with open(self.folder / "up.log", "ab") as log:
             command = [sys.executable, "-m", "vigie", "up", "--port", str(self.port), *more]
-            self.process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
         for _ in range(600):
             assert self.process.poll() is None, (self.folder / "up.log").read_text()
             try:

@@ -13,9 +13,9 @@ from models.fold import Record
 from models.kpis.reading import Reading
 from models.kpis.roll_kpis import RollKpis, Wanted
 from models.kpis.seasonal import bucket, compare
-from models.kpis.targets import Target, Targets
 from models.panes.view import View
 from models.panes.windows import Window
+from models.targets import Target, Targets
 from stream.config.kpi_files import load_catalogue
 
 CATALOGUE = load_catalogue()

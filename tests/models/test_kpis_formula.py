@@ -1,5 +1,6 @@
 from fractions import Fraction
 from statistics import median as plain_median
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -57,7 +58,7 @@ class Given:
 )
 def test_what_a_formula_comes_to(text: str, value: int | Fraction) -> None:
     formula = parse(text)
-    scope = Given(leads=7, deals_won=2)
+    scope: Any = Given(leads=7, deals_won=2)
     whole = formula.scale * formula.numerator.run(scope)
     if formula.denominator is not None:
         whole /= formula.denominator.run(scope)
@@ -66,7 +67,8 @@ def test_what_a_formula_comes_to(text: str, value: int | Fraction) -> None:
 
 
 def test_median_and_mean_are_two_things() -> None:
-    assert [parse(f"{name}(won_sizes)").numerator.run(Given()) for name in ("median", "mean")] == [3, 5]
+    empty: Any = Given()
+    assert [parse(f"{name}(won_sizes)").numerator.run(empty) for name in ("median", "mean")] == [3, 5]
 
 
 def test_what_is_asked_at_the_instant_only_is_not_summed() -> None:
@@ -98,6 +100,11 @@ def test_the_outermost_division_is_taken_apart() -> None:
         ("leads * at - unanswered_since_millis", TIME),
         ("level(open_amount)", MONEY),
         ("lag(spend, acquisition_lag)", MONEY),
+        ("leads / level(open_deals)", PLAIN),
+        ("whole(won_amount / leads, reason)", MONEY),
+        ("opening(open_amount)", MONEY),
+        ("at - start + leads * day", TIME),
+        ("kaplan_meier(deal_lengths, 0.5)", TIME),
     ],
 )
 def test_what_a_formula_comes_out_in(text: str, dimension: object) -> None:
@@ -123,7 +130,10 @@ def test_what_a_formula_comes_out_in(text: str, dimension: object) -> None:
         ("__import__('os').system('true')", "found"),
         ("eval(leads)", "unknown function 'eval'"),
         ("medan(won_sizes)", "unknown function 'medan' (did you mean \"median\"?)"),
-        ("median(leads)", "unknown measure for this function: 'leads' (accepted: won_sizes, stage_stays, stage_lengths)"),
+        (
+            "median(leads)",
+            "unknown measure for this function: 'leads' (accepted: won_sizes, stage_stays, stage_lengths, deal",
+        ),
         ("median(won_sizes, leads)", "found median(won_sizes, leads) (accepted: median(values)"),
         ("median(x=won_sizes)", "found"),
         ("distinct(leads + 1)", "found distinct(leads + 1) (accepted: distinct(measure)"),
@@ -136,6 +146,18 @@ def test_what_a_formula_comes_out_in(text: str, dimension: object) -> None:
         ("won_amount + leads", "won_amount + leads: won_amount is money, leads is a plain number"),
         ("leads - at", "leads - at: leads is a plain number, at is a time"),
         ("leads / 0", "leads / 0: divides by 0"),
+        (
+            "won_amount / open_amount",
+            "won_amount / open_amount: 'open_amount' is a level (accepted below a line",
+        ),
+        ("leads / (deals_won + open_deals)", "'open_deals' is a level"),
+        ("opening(leads)", "unknown measure for this function: 'leads'"),
+        ("whole(leads)", "found whole(leads) (accepted: whole(formula, dimension)"),
+        ("whole(leads, reson)", "unknown dimension 'reson' (did you mean \"reason\"?)"),
+        ("kaplan_meier(stage_lengths)", "found kaplan_meier(stage_lengths) (accepted: kaplan_meier(lengths, share)"),
+        ("kaplan_meier(stage_lengths, 50)", "found kaplan_meier(stage_lengths, 50) (accepted: kaplan_meier(lengths, share)"),
+        ("kaplan_meier(stage_stays, 0.5)", "unknown measure for this function: 'stage_stays' (did you mean"),
+        ("median(deal_lengths)", "'deal_lengths' is kept by the day"),
         ("leads * (1 / (2 - 2))", "divides by 0"),
         ("leads +" * 200 + "1", "1401 characters (accepted: at most 1000)"),
     ],

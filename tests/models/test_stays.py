@@ -44,6 +44,10 @@ def test_a_curve_worked_by_hand_with_ties_and_censoring() -> None:
     assert quantiles(left(2, 2, 3, 5, 8), (0.5, 0.9)) == [3, 8]
 
 
+def test_without_anybody_censored_every_share_is_the_fraction_itself() -> None:
+    assert [share for _, share in curve(left(*range(1, 1000)))] == [staying / 999 for staying in reversed(range(999))]
+
+
 def test_who_is_there_at_an_age_began_before_it() -> None:
     alone = [Stay(0, 10, True), Stay(0, 12, False)]
     assert curve(alone) == [(10, 0.5)]

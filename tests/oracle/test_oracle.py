@@ -18,6 +18,24 @@ ROOT = Path(__file__).resolve().parents[2]
 DEALS = ("sales", "win_rate", "time_to_close_won", "stage_duration")
 MONEY = ("revenue", "win_rate_value", "average_deal_size", "median_deal_size")
 REST = ("open_pipeline", "leads", "visitor_to_lead_rate", "mql_rate", "lead_conversion_period", "lead_response_time")
+FUNNEL = (
+    *("page_views", "pages_per_session", "top_pages", "exit_rate", "ad_impressions", "social_reach", "cost_per_click"),
+    *("email_open_rate", "email_click_rate", "click_to_open_rate", "email_open_rate_period", "email_click_rate_period"),
+    *("click_to_open_rate_period", "cta_click_rate", "ad_click_rate", "sql_rate", "sql_to_mql_ratio", "visitor_to_mql_rate"),
+    *("lead_score", "lead_score_converted", "bant_complete_rate", "demo_request_rate", "form_abandonment_rate"),
+    *("lead_to_opportunity_rate", "disqualification_rate", "response_within_sla", "first_contact_preparation_time"),
+    *("contact_attempts", "stage_conversion", "stages_back", "stages_repeated", "stage_time", "bottleneck"),
+    *("time_to_close_mean", "time_to_close_from_lead", "revenue_per_sale", "cross_sell_rate", "upsell_rate", "discount_rate"),
+    *(
+        "discounted_deals_rate",
+        "meetings",
+        "signatures",
+        "activities_per_win",
+        "sales_velocity",
+        "loss_reasons",
+        "loss_reasons_value",
+    ),
+)
 WEB = ("sessions", "bounce_rate", "session_duration", "nps")
 
 
@@ -43,7 +61,7 @@ def test_a_simulated_company_disturbed_and_with_bad_records(tmp_path: Path) -> N
     results = list(Oracle(tmp_path).run(Data("simulated", days=16), modes))
 
     assert len(results) == 1
-    agree(results, (*DEALS, *MONEY, *REST, *WEB))
+    agree(results, (*DEALS, *MONEY, *REST, *WEB, *FUNNEL))
 
 
 @pytest.mark.data
@@ -99,6 +117,6 @@ def test_a_replay_that_fails_is_no_agreement(tmp_path: Path) -> None:
         list(Oracle(tmp_path, patience=0.01).run(Data("empty", "jsonl", empty), [Mode()]))
 
 
-def test_a_real_kafka_is_not_replaced_by_the_embedded_broker(tmp_path: Path) -> None:
+def test_a_real_kafka_is_not_replaced_by_a_ledger(tmp_path: Path) -> None:
     with pytest.raises(ReplayFailed, match="no Kafka"):
         list(Oracle(tmp_path).run(Data("simulated", days=1), [Mode("kafka")]))

@@ -26,8 +26,8 @@ def test_one_column_a_replay_with_the_differences_of_all_its_comparisons() -> No
     assert markdown(RESULTS).splitlines() == [
         "### crm: 15,011 events",
         "",
-        "1. embedded, UTC, restated; compared with SQL",
-        "2. embedded, UTC, restated, shuffled, repeated, late; compared with SQL and the undisturbed replay",
+        "1. ledger, UTC, restated; compared with SQL",
+        "2. ledger, UTC, restated, shuffled, repeated, late; compared with SQL and the undisturbed replay",
         "",
         "| KPI | 1 | 2 |",
         "|---|---:|---:|",

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
-from stream.collectors import largest, metric_name
+from stream.collectors import MODEL_MEASURES, largest, metric_name
 from stream.config.kpi_files import load_catalogue
 from stream.engine.options import Observer
 from stream.metrics import Metrics
@@ -178,6 +178,9 @@ async def test_promtool_has_nothing_to_say():
     metrics.show_decisions(lambda: {("held", "silence"): 2})
     metrics.show_outbox(lambda: {"chat": 3}, lambda: {"chat": 1.5}, lambda: {"chat": 0.0})
     metrics.notified("chat", 0.2, 0.1)
+    status = {"model": "deal", "lessons": 1, "labels": 1, "alarms": 0, "examples": {}, "refused": {}, "champion": "model"}
+    metrics.show_models(lambda: [{**status, "measures": {"model": dict.fromkeys(MODEL_MEASURES, 2.0), "floor": {}}}])
     text = await page(metrics)
+    assert samples(text)["vigie_model_mae_seconds", frozenset({("model", "deal")})] == 2 * 86_400
     result = subprocess.run([promtool, "check", "metrics"], input=text, text=True, capture_output=True, timeout=60)  # noqa: ASYNC221
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

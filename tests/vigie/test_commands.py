@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +12,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from alert_rules.words.language import SOURCE
+from alert_rules.words.reader import LANGUAGES
 from models.events.refused import Reason
 from stream.ledger.store import Ledger
 from vigie import common, kpis, publish
-from vigie.__main__ import app
+from vigie.__main__ import Commands, app
+
+WHOLE = {name: place.load(name) for name, place in Commands.places.items()}
 
 
 @pytest.fixture(autouse=True)
@@ -35,14 +41,16 @@ def every_command() -> Iterator[list[str]]:
             yield [*path, name]
             yield from below(sub, [*path, name])
 
-    yield from below(typer.main.get_command(app), [])
+    for name, sub in WHOLE.items():
+        yield [name]
+        yield from below(sub, [name])
 
 
 @pytest.mark.parametrize("command", [pytest.param(c, id=" ".join(c)) for c in every_command()])
 def test_help_says_what_every_command_does(command: list[str]) -> None:
-    found: typer.core.TyperGroup = typer.main.get_command(app)  # type: ignore[assignment]
-    for name in command:
-        found = found.commands[name]  # type: ignore[assignment]
+    found = WHOLE[command[0]]
+    for name in command[1:]:
+        found = found.commands[name]
     result = vigie(*command, "--help")
     assert result.exit_code == 0
     sentence = (found.help or "").split("\n")[0]
@@ -50,6 +58,15 @@ def test_help_says_what_every_command_does(command: list[str]) -> None:
     assert sentence.split()[0] in result.output
     for option in found.params:
         assert getattr(option, "help", "x"), f"{' '.join(command)} {option.name}: no help"
+
+
+def test_the_help_says_of_each_command_what_it_says_itself_and_imports_none() -> None:
+    for name, place in Commands.places.items():
+        assert " ".join((WHOLE[name].help or "").split("\n\n")[0].split()) == place.help, name
+    code = "import sys, vigie.__main__ as m; m.app(['--help'], standalone_mode=False); print(*sys.modules, file=sys.stderr)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "sources" in found.stdout
+    assert not {"stream", "agents", "models", "faust", "fastapi", "confluent_kafka", "scipy"} & set(found.stderr.split())
 
 
 @pytest.mark.parametrize(
@@ -198,7 +215,7 @@ HOSTILE = "[/] \x1b[2J\x9b31m\u202eann\n2026-01-01T00:00:00Z ERROR forged"
 
 def test_a_hostile_name_is_text_in_tables_and_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     reading = {"kpi": "sales", "window": "7d", "segment": {"source": HOSTILE}, "value": 1, "unit": "count", "why": HOSTILE}
-    kpis._print([reading])
+    kpis._print([reading], LANGUAGES[SOURCE])
     with pytest.raises(typer.Exit):
         common.refuse(f"source {HOSTILE}")
     out, err = capsys.readouterr()

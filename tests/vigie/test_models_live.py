@@ -103,9 +103,9 @@ def test_what_is_no_model_is_not_brought_in(instance: tuple[str, bytes], tmp_pat
     other = runner.invoke(app, ["models", "import", "lead", str(whole)])
     assert other.exit_code == 1
     assert "features" in other.stderr
-    embedded = runner.invoke(app, ["models", "import", "deal", str(whole)])
-    assert embedded.exit_code == 1
-    assert "found embedded" in embedded.stderr
+    nobody = runner.invoke(app, ["models", "import", "deal", str(whole), "--url", "http://127.0.0.1:9"])
+    assert nobody.exit_code == 1
+    assert "an instance that runs there" in nobody.stderr
     assert runner.invoke(app, ["models", "reset", "weather"]).exit_code == 2
 
 

@@ -75,7 +75,7 @@ LOW = [
         ({"alerting": {"route": {"receiver": "consle"}}}, {}, "undefined receiver 'consle' (did you mean \"console\"?)"),
         ({"targets": [{"kpi": "sails", "period": "month", "value": 1}]}, {},
          'targets: sails: unknown KPI "sails" (did you mean "sales"?)'),
-        ({"targets": [{"kpi": "sales", "period": "year", "value": 1}]}, {}, "targets.0.period"),
+        ({"targets": [{"kpi": "sales", "period": "decade", "value": 1}]}, {}, "targets.0.period"),
         ({"targets": [{"kpi": "sales", "period": "month", "value": 1, "for": {"stage": "x"}}]}, {}, 'is not told by "stage"'),
         ({"receivers": [{"name": "other", "type": "console"}]}, {}, "receivers: other: new receivers need a restart"),
         ({"colour": "red"}, {}, "colour"),

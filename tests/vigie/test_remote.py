@@ -5,6 +5,7 @@ import http.server
 import os
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,16 @@ from typer.testing import CliRunner
 from models.calendar import iso
 from stream.config.settings import load
 from stream.engine.options import wall_clock
+from tests.models.learners.live import Loop
+from tests.models.learners.test_live import jittered
 from tests.tools import free_port
 from vigie import local
 from vigie.__main__ import app
 from vigie.local import Local, announced
 from vigie.remote import of_settings
 from vigie.up import up
+
+Vigie = Callable[..., Awaitable[tuple[int, str]]]
 
 
 def event(number: int, kind: str, at: int, **data: Any) -> dict[str, Any]:
@@ -109,12 +114,38 @@ async def test_events_get_in_and_dead_letters_are_seen(tmp_path: Path, monkeypat
             assert (await web.post("/api/events", content=b"x" * (1 << 20) + b"x", headers=headers)).status_code == 413
             mixed = (await web.post("/api/events", content=line + b"\nx", headers=headers)).json()
             assert mixed["acknowledged"] == 1 and mixed["refused"][0]["line"] == 2
+            await _models(web, vigie, tmp_path, headers)
             # The local token closes nothing that was open without operators.
             assert (await web.get("/api/alerts/history")).status_code == 200
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert local.found(port) is None
+
+
+async def _models(web: httpx.AsyncClient, vigie: Vigie, tmp_path: Path, headers: dict[str, str]) -> None:
+    """A model that was learnt elsewhere is brought to an instance without a Kafka, taken away again, and forgotten."""
+    taught = Loop(interval=0).run(jittered(12))
+    document = tmp_path / "deal-model.json"
+    document.write_bytes(taught.rows["learn"][b"M:deal"])
+    (lessons,) = [one["lessons"] for one in taught.learner.status() if one["model"] == "deal"]
+
+    async def begun(why: str) -> dict[str, Any]:
+        while True:
+            for one in (await web.get("/api/models")).json():
+                if one["model"] == "deal" and one["began"] == why:
+                    return dict(one)
+            await asyncio.sleep(0.1)
+
+    for wrong, status in (({}, 401), (headers, 400)):
+        assert (await web.put("/api/models/deal/document", content=b"{}", headers=wrong)).status_code == status
+        assert (await web.delete("/api/models/weather/document", headers=wrong)).status_code == (404 if wrong else 401)
+    code, said = await vigie("models", "import", "deal", str(document))
+    assert code == 0 and "imported from deal-model.json" in said, said
+    assert (await begun("imported by local"))["lessons"] == lessons > 0
+    code, said = await vigie("models", "reset", "deal")
+    assert code == 0, said
+    assert (await begun("reset by local"))["lessons"] == 0
 
 
 async def _sales(web: httpx.AsyncClient) -> float:

@@ -10,19 +10,31 @@ from typer.testing import CliRunner
 
 from agents.worker import entity_folds
 from models.calendar import DAY_MS
+from models.folds.evolve import made_of
+from models.measures import MEASURES
 from models.money import Rates
 from models.panes.windows import Window
 from stream.config.settings import Settings
+from stream.engine.backend import Message
 from stream.engine.embedded import EmbeddedBroker
 from stream.engine.options import EngineOptions
 from stream.engine.topics import declared
+from stream.ledger.on_ledger import OnLedger
+from stream.ledger.store import Ledger
 from tests.models.test_evolve import Kept, without
 from tests.models.test_partition import BUSINESS, MAKERS, T0, event
 from vigie.__main__ import app
 from vigie.instance import prepared
+from vigie.ledger import place
+from vigie.upgrade import _WHAT as WHAT
 from vigie.upgrade import check
 
 Records = list[tuple[str, int, bytes, bytes | None]]
+
+
+def test_there_are_words_for_all_that_numbers_depend_on() -> None:
+    names = {name for fold in MEASURES for name in made_of(fold, BUSINESS, 0)}
+    assert names - WHAT.keys() == {"business.keep_days"}, "which changes nothing that is kept"
 
 
 def write(brokers: str, records: Records) -> None:
@@ -63,7 +75,8 @@ def test_it_says_what_is_kept_derived_counted_from_now_and_lost() -> None:
         assert "stage_left may be whole only since then" in told and "meetings: new, counted from now on" in told
         dollars = replace(BUSINESS, currency="USD", rates=Rates("USD", {}))
         lost = {kept.fold: kept for kept in check(options, specs, dollars)}
-        assert lost["customers"].lost == ["invoiced_amount", "renewed_amount"] and "lost:" in "\n".join(lost["customers"].told())
+        money = ["first_amount", "invoiced_amount", "renewed_amount", "term_amount", "terms_due_amount", "terms_kept_amount"]
+        assert sorted(lost["customers"].lost) == money and "lost:" in "\n".join(lost["customers"].told())
         assert lost["deals"].changed == ["measures", "currency"]
 
 
@@ -95,5 +108,30 @@ def test_the_command_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     alone = CliRunner().invoke(app, ["upgrade"])
     assert alone.exit_code == 2 and "vigie upgrade --check" in alone.stderr
-    embedded = CliRunner().invoke(app, ["upgrade", "--check"])
-    assert embedded.exit_code == 2 and "keeps nothing" in embedded.stderr
+    nothing = CliRunner().invoke(app, ["upgrade", "--check"])
+    assert nothing.exit_code == 1 and "no such file" in nothing.stderr
+
+
+def test_it_reads_the_ledger_of_one_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.model_validate({"data_dir": tmp_path / "data", "kafka": {"partitions": 1}})
+    business = settings.business.business()
+    kept = Kept("deals", business=business)
+    kept.take(MAKERS["deals"](3, 40))
+    path = place(settings)
+    path.parent.mkdir()
+    ledger = Ledger(path)
+    options = EngineOptions(brokers="", partitions=1, backend=OnLedger(ledger))
+    specs = entity_folds(business, 1)
+    OnLedger(ledger).create(options, specs)
+    rows = [Message(topic, value, key, partition) for topic, partition, key, value in changelog(options, 0, kept, "deals_won")]
+    ledger.write(rows, []).result()
+    # Also while an instance has it.
+    found = {kept.fold: kept for kept in check(options, specs, business, path)}
+    ledger.close()
+    assert (found["deals"].partitions, found["deals"].derived, found["deals"].lost) == (1, ["deals_won"], [])
+    assert found["deals"].entities == sum(key[:1] == b"E" for key in kept.rows)
+    told = CliRunner().invoke(
+        app, ["upgrade", "--check"], env={"VIGIE_DATA_DIR": str(path.parent), "VIGIE_KAFKA__PARTITIONS": "1"}
+    )
+    assert told.exit_code == 0 and "deals_won: new, counted from the facts" in told.output.replace("\n", " ")

@@ -178,6 +178,13 @@ BAD: dict[str, tuple[Any, Reason]] = {
     "currency without a rate": (event("deal.won", {"amount": 1, "currency": "XXX"}), Reason.UNKNOWN_CURRENCY),
     "currency in lower case": (event("deal.won", {"amount": 1, "currency": "eur"}), Reason.UNKNOWN_CURRENCY),
     "currency a number": (event("deal.won", {"amount": 1, "currency": 978}), Reason.UNKNOWN_CURRENCY),
+    "list amount below 0": (event("deal.won", {"list_amount": "-0.01"}), Reason.BAD_AMOUNT),
+    "list amount no number": (event("deal.won", {"list_amount": "free"}), Reason.BAD_AMOUNT),
+    "discount of 20 for 20 %": (event("deal.won", {"discount": 20}), Reason.INVALID_DATA),
+    "discount below 0": (event("deal.won", {"discount": -0.1}), Reason.INVALID_DATA),
+    "a kind of sale there is not": (event("deal.won", {"sale": "cross-sell"}), Reason.INVALID_DATA),
+    "a lead of tomorrow": (event("deal.won", {"lead_created_at": "2100-01-01T00:00:00Z"}), Reason.TIME_OUT_OF_RANGE),
+    "a lead without a zone": (event("deal.won", {"lead_created_at": "2026-07-01T00:00:00"}), Reason.NAIVE_TIME),
     "date out of the calendar": (event("deal.won", {"expected_close_date": "2026-02-30"}), Reason.INVALID_DATA),
     "owner a number": (event("deal.won", {"owner": 5}), Reason.INVALID_DATA),
     "stage missing": (event("deal.stage_changed", {"owner": "ana"}), Reason.INVALID_DATA),
@@ -212,6 +219,9 @@ def test_bad_input_is_refused_with_its_reason(name: str) -> None:
         ("email.sent", {"count": 0}),
         ("email.sent", {"count": 1.5}),
         ("email.sent", {"count": 10**9 + 1}),
+        ("email.opened", {"machine": "yes"}),
+        ("web.form_started", {"form": 5}),
+        ("lead.contact_attempted", {"preparation_seconds": -1}),
         ("lead.qualified", {"level": "MQL"}),
         ("lead.created", {"score": "71"}),
         ("lead.created", {"bant": [1]}),
@@ -221,6 +231,14 @@ def test_bad_input_is_refused_with_its_reason(name: str) -> None:
 )
 def test_bad_data_is_refused(kind: str, data: dict[str, Any]) -> None:
     assert refusal(event(kind, data), TOPIC_OF[kind]).reason in (Reason.INVALID_DATA, Reason.BAD_TIME)
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_what_is_told_of_a_sale_is_read(direct: bool) -> None:
+    body = orjson.dumps(event("deal.won", {**DATA["deal.won"], "discount": 1}))
+    found, _, _ = decoder("deals", currencies=EURO, direct=direct)(body, (), ARRIVAL)
+    data: Any = found.data
+    assert (data.list_amount, data.discount, data.sale, data.lead_created_at) == (15_000_000, 1, "upsell", 1_782_889_200_000)
 
 
 def test_a_refusal_says_what_where_found_and_accepted() -> None:

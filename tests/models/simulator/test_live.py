@@ -16,8 +16,10 @@ TUESDAY_NOON = int(datetime(2025, 6, 10, 12, 0, tzinfo=UTC).timestamp() * 1000)
 @pytest.mark.parametrize("now", [SUNDAY_NIGHT, TUESDAY_NOON])
 def test_history_fills_the_windows_up_to_now(now: int) -> None:
     history = list(Live(1, now).history())
-    times = [when(event) for event in history]
-    assert times == sorted(times)
+    assert [when(event) for event in history] == sorted(map(when, history))
+    contracts = [event for event in history if event["subject"].startswith("K")]
+    times = [when(event) for event in history if not event["subject"].startswith("K")]
+    assert len(contracts) > 300 and when(contracts[-1]) < now
     begin = now - HISTORY_DAYS * timedelta(days=1).total_seconds() * 1000
     assert abs(times[0] - begin) < timedelta(days=1).total_seconds() * 1000
     assert now - 3_600_000 < times[-1] < now

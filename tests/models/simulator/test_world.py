@@ -158,7 +158,7 @@ def test_rates_and_currency_are_the_callers() -> None:
     # Nobody is a customer yet, so there is nobody to sell more to.
     quiet = Rates(sessions=0, leads=0, expansions=50, ads=0, customers=0)
     events = list(World(1, START, 2, currency="USD", rates=quiet).events())
-    assert {event["type"] for event in events} <= {"spend.recorded", "rep.trained"}
+    assert {event["type"] for event in events} <= {"spend.recorded", "rep.trained", "metric.recorded"}
     assert {event["data"]["currency"] for event in of(events, "spend.recorded")} == {"USD"}
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from models.fold import Changes, Output
 from stream.engine.embedded import EmbeddedBroker
 from stream.engine.errors import FoldFailed
 from stream.engine.options import EAGER, FoldSpec
@@ -61,6 +62,27 @@ async def test_a_replayed_fold_follows_what_another_writes(make: Make) -> None:
         [fold] = folds(engine, "latest", 1)
         assert fold.records_before_live > 0
         assert {key: int(value) for key, value in fold.values.items()} == site.sums
+
+
+async def test_who_keeps_up_hears_all_that_is_said_of_a_key_of_a_compacted_topic(make: Make) -> None:
+    """A finding that is over and its removal are written at once: whoever waits for the finding must see both."""
+
+    class Teller(Adder):
+        def changes(self) -> Changes:
+            found = super().changes()
+            return Changes(found.rows, [*found.outputs, *(Output("sums", output.key, None) for output in found.outputs)])
+
+    heard: list[bytes | None] = []
+
+    class Listener(Adder):
+        def fold(self, records: Any) -> None:
+            heard.extend(record.value for record in records)
+
+    site = make([FoldSpec(name="tell", topics=("numbers",), make=Teller), FoldSpec(name="hear", topics=("sums",), make=Listener)])
+    async with site.running() as engine:
+        site.publish(1)
+        await engine.driver.settled(site.ends, cascade=True)
+    assert heard == [b"1", None]
 
 
 async def test_the_state_is_pinned_before_the_first_record(make: Make) -> None:

@@ -487,6 +487,25 @@ async def test_changes_that_raise_stop_the_engine(bench: Bench, monkeypatch: pyt
         bench.driver.failure.result()
 
 
+async def test_how_long_what_is_left_has_waited(bench: Bench) -> None:
+    """The end is at 10; what was folded last had arrived at its own time, and before that all was folded."""
+    asked = lambda now: bench.driver.holdings.behind(lambda tp: end[0], now)["numbers"]  # noqa: E731
+    end = [0]
+    assert asked(1_000_000) == (0, 0)
+    # Nothing came for an hour, then ten at once: they have waited for a second, not for an hour.
+    end[0] = 10
+    assert asked(4_600_000) == (10, 3_600.0), "nobody has looked since"
+    end[0] = 0
+    assert asked(4_601_000) == (0, 0)
+    end[0] = 10
+    assert asked(4_602_000) == (10, 1.0)
+    assert asked(4_605_000) == (10, 4.0)
+    bench.driver.feed.accept("add", "numbers", 0, Chunk(0, 3, [at(offset)._replace(timestamp=4_603_000) for offset in range(3)]))
+    assert asked(4_606_000) == (7, 3.0), "the oldest that is left came after those that are folded"
+    bench.driver.feed.accept("add", "numbers", 0, chunk(3, 10))
+    assert asked(4_700_000) == (0, 0)
+
+
 async def test_lag_is_the_distance_to_the_end_of_the_log(bench: Bench) -> None:
     bench.driver.feed.accept("add", "numbers", 0, chunk(0, 3))
     assert bench.driver.lag() == {("numbers", 0): 7}

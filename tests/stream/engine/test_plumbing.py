@@ -72,6 +72,7 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
         "x.examples": (1, "delete"),
         "x.model-snapshots": (8, "compact"),
         "x.predictions": (8, "compact"),
+        "x.customer-states": (8, "compact"),
         "x.lead-predictions": (8, "compact"),
         "x.limits": (8, "compact"),
         "x.beats": (1, "delete"),

@@ -225,9 +225,29 @@ async def test_a_browser_is_asked_for_a_token_and_reads_with_a_session() -> None
     value = cookie.partition(";")[0]
     for path in ("/", "/api/kpis", "/api/alerts/history"):
         assert await house.status(path, cookie=value) == 200
-    assert await house.status("/api/alerts/a/ack", method="POST", cookie=value) == 401, "a session reads only"
+    assert await house.status("/api/alerts/a/ack", method="POST", cookie=value) == 401, (
+        "a page of strangers sends no more than this"
+    )
+    assert await house.status("/api/alerts/a/ack", method="POST", cookie=value, x_vigie="page") == 403, "its token reads only"
     house.now += 12 * 3_600_000
     assert await house.status(cookie=value) == 401
+
+
+async def test_a_session_acts_from_our_page_only_and_for_as_long_as_it_lasts() -> None:
+    house = House(public_url="https://vigie.example.com")
+    done = await house.ask("/login", method="POST", content=f"token={ANN}".encode())
+    value = done.headers["set-cookie"].partition(";")[0]
+    acts = {"path": "/api/alerts/a/ack", "method": "POST"}
+    assert await house.status(**acts, cookie=value) == 401 and not house.acts
+    assert await house.status(**acts, x_vigie="page") == 401 and not house.acts
+    assert await house.status(**acts, cookie=f"{value[:-1]}x", x_vigie="page") == 401 and not house.acts
+    done = await house.ask(**acts, cookie=value, x_vigie="page")
+    assert done.status_code == 202 and done.json()["by"] == "ann" and len(house.acts) == 1
+    # A browser asks first before a page of strangers may send that header, and is not told that it may.
+    asked = await house.ask("/api/alerts/a/ack", method="OPTIONS", cookie=value, origin="https://evil.example")
+    assert not [name for name in asked.headers if name.startswith("access-control-")]
+    house.now += 12 * 3_600_000
+    assert await house.status(**acts, cookie=value, x_vigie="page") == 401
 
 
 @pytest.mark.parametrize("spoil", [lambda v: v[:-1] + ("1" if v[-1] == "0" else "0"), lambda v: v.split(".")[0], lambda v: "x",

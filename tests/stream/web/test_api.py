@@ -169,6 +169,21 @@ async def test_a_trend_is_the_reading_at_each_of_its_instants(window):
     assert (trend["values"]["sessions"][0] is None) is (window in ("30d", "month"))
 
 
+async def test_what_is_learnt_of_the_past_is_in_the_trend_a_minute_later(monkeypatch: pytest.MonkeyPatch):
+    """An export that is loaded, or a late event, changes days that are over: not only the next one may show it."""
+    now = [NOW]
+    source = ViewSource(lambda: company().view, load_catalogue())
+    board = Board(source, company().business.calendar, lambda: now[0])
+    known, read = [0.5], source.read
+    halves = lambda *asked: [{**one, "value": one["value"] and one["value"] * known[0]} for one in read(*asked)]  # noqa: E731
+    monkeypatch.setattr(source, "read", halves)
+    before = (await board.trend("7d"))["values"]["sessions"][-1]
+    known[0] = 1
+    assert (await board.trend("7d"))["values"]["sessions"][-1] == before, "thirty readings are not made at every question"
+    now[0] += 61_000
+    assert (await board.trend("7d"))["values"]["sessions"][-1] == 2 * before > 0
+
+
 async def test_trends_of_ever_other_windows_are_not_all_kept():
     board = Board(ViewSource(lambda: company().view, load_catalogue()), company().business.calendar, lambda: NOW)
     for days in range(1, 80):

@@ -375,7 +375,8 @@ async def test_strangers_cannot_fill_the_dead_letters():
         ("page", "https://www.example.com/u/ann%40example.com", "https://www.example.com/u/(e-mail)"),
         ("page", "/pricing?x=1", "/pricing"),
         ("page", "Pricing", "Pricing"),
-        ("page", "http://localhost:8000/x", "http://localhost:8000/x"),
+        ("page", "https://shop.example.com:8443/x", "https://shop.example.com:8443/x"),
+        ("page", "https://elsewhere.example/x", "other"),
         ("page", "https://www.example.com/" + "x" * 5_000, "https://www.example.com/" + "x" * 976),
         ("referrer", "https://mail.example/inbox/?q=ann@example.com", "https://mail.example/inbox/"),
         ("source", "newsletter ann@example.com", "newsletter (e-mail)"),
@@ -383,7 +384,8 @@ async def test_strangers_cannot_fill_the_dead_letters():
         ("source", "", None),
     ],
 )
-async def test_what_names_a_person_does_not_go_on(house, field, sent, kept):
+async def test_what_names_a_person_does_not_go_on_nor_pages_of_others(field, sent, kept):
+    house = House(site={"origins": [ORIGIN, "https://shop.example.com:8443"]})
     assert (await house.post(body(call(**{field: sent})))).json()["accepted"] == 1
     assert house.events[0]["data"].get(field) == kept
 

@@ -72,6 +72,14 @@ async def test_a_name_is_new_only_on_a_page_of_the_site(page: str | None, source
     assert house.events[0]["data"]["source"] == source
 
 
+async def test_pages_are_bounded_as_sources_are_and_one_is_one_whatever_stands_behind_it() -> None:
+    house = House(client_rate=0, site={"new_names": 10})
+    await house.post(body(*(call(id=f"page-{n:05}", page=f"{ORIGIN}/{n % 20}") for n in range(100))))
+    pages = told(house, "page")
+    assert len(pages) == 11 and pages["other"] == 50, "ten are known, and every view counts"
+    assert house.events[0]["data"]["page"] == f"{ORIGIN}/0"
+
+
 async def test_names_are_counted_and_kept_within_bounds() -> None:
     counted: list[tuple[str, int]] = []
     house = House(client_rate=0)

@@ -12,12 +12,17 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from alert_rules.records.entity_facts import FACTS
+from models.customers.live import KnowCustomers
+from models.customers.segments import Named, Terms
+from models.folds.entity_snapshots import DealState, LeadState
 from stream.config.settings import Settings, SettingsError, load
-from stream.web import mine, operate, predictions
+from stream.web import customers, entities, mine, operate, predictions
 from stream.web.access import Access, Guard
 from stream.web.acting import Acting
+from stream.web.entities import OpenDeal, Story
 from stream.web.operators import Operators
 from stream.web.reach import Reach
+from tests.models.customers.test_live import record
 from tests.stream.demo import company
 from tests.stream.web.test_acting import LINKS
 from tests.stream.web.web import application, board
@@ -74,6 +79,40 @@ class Answers:
         return CANARY.encode()
 
 
+class Deals:
+    """Deals and leads of theirs and of others; whose theirs was before is not theirs to know."""
+
+    def deals(self) -> list[OpenDeal]:
+        return [OpenDeal(self.deal("d1", MINE), 0.4), OpenDeal(self.deal(f"{CANARY}-d2", OTHERS[0]), 0.6)]
+
+    def deal(self, id: str, owner: str) -> DealState:
+        name = id if owner == MINE else CANARY
+        return DealState(id, "open", COMPANY.now, COMPANY.now, stage="demo", amount=10**8, owner=owner, name=name)
+
+    def leads(self) -> list[LeadState]:
+        return [
+            LeadState("l1", "open", COMPANY.now, owner=MINE),
+            LeadState(f"{CANARY}-l2", "open", COMPANY.now, owner=OTHERS[0], name=CANARY),
+        ]
+
+    def usual(self) -> dict[str, int]:
+        return {"demo": 1}
+
+    def story(self, entity: predictions.Entity, key: str) -> Story:
+        state = (self.deal(key, MINE if key == "d1" else OTHERS[0])) if entity == "deal" else self.leads()[key != "l1"]
+        return Story(
+            state, [(COMPANY.now, "created", {"owner": OTHERS[0], "stage": "demo"}), (COMPANY.now, "updated", {"owner": MINE})]
+        )
+
+
+def clientele() -> customers.CustomerDesk:
+    """Customers are nobody's: nobody who sees some owners' figures only is told of one."""
+    fold = KnowCustomers(0, COMPANY.business)
+    fold.fold([record(1, CANARY, 739_686, 50_000, name=CANARY)])
+    fold.changes()
+    return customers.CustomerDesk(lambda: [fold], lambda: 739_690, Named(), Terms(), "EUR")
+
+
 PEOPLE: list[dict[str, Any]] = [
     {"name": "ann", "token": ANN, "role": "read", "owners": [MINE]},
     {"name": "bob", "token": BOB, "role": "read", "teams": ["no such team"]},
@@ -96,6 +135,8 @@ def house() -> FastAPI:
 
     app.include_router(operate.Operations(operators, put, history=history, silences=lambda: []).router())
     app.include_router(predictions.router(Answers()))
+    app.include_router(entities.router(Deals()))
+    app.include_router(customers.router(clientele()))
     app.include_router(Acting(LINKS, put).router())
     app.add_middleware(Guard, access=Access(settings, operators))
     return app
@@ -104,12 +145,16 @@ def house() -> FastAPI:
 APP = house()
 NAMES = {
     "deal": ("d1", "d2"),
+    "customer": (CANARY,),
     "lead": ("l1", "l2"),
     "model": ("deal",),
     "incident": ("mine", f"{CANARY}-other"),
     "id_": ("s1",),
     "token": ("t",),
     "name": ("act.css",),
+    "language": ("fr",),
+    "entity": ("deal", "lead"),
+    "key": ("d1", "l1", f"{CANARY}-d2", f"{CANARY}-l2"),
 }
 QUERIES = (
     "",
@@ -166,6 +211,15 @@ def test_every_route_is_walked() -> None:
     assert not [path for path in addresses() if "{" in path], "NAMES knows what to fill in"
     assert len(addresses()) >= 20 and {"/api/trend", "/api/stream", "/metrics", "/api/models"} <= set(addresses())
     assert len(OTHERS) >= 2, "there are others"
+
+
+async def test_their_deals_are_told_and_nobody_else_s() -> None:
+    assert [one["id"] for one in (await ask("/api/deals")).json()["deals"]] == ["d1"]
+    assert (await ask("/api/pipeline")).json()["count"] == 1 and (await ask("/api/pipeline", ALL)).json()["count"] == 2
+    assert [one["id"] for one in (await ask("/api/waiting")).json()["leads"]] == ["l1"]
+    facts = (await ask("/api/entities/deal/d1")).json()["facts"]
+    assert [fact["said"] for fact in facts] == [{"stage": "demo"}, {"owner": MINE}]
+    assert (await ask(f"/api/entities/deal/{CANARY}-d2")).status_code == 404
 
 
 @pytest.mark.parametrize("path", addresses())

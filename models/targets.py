@@ -1,23 +1,26 @@
-"""What was promised for this KPI, period and segment?"""
+"""What was promised for this KPI, period and segment, and what do others reach?"""
 
 from collections.abc import Iterable
 from typing import NamedTuple
+
+from models.benchmarks import Benchmarks
 
 
 class Target(NamedTuple):
     """A quota: the KPI's value (in its own unit) at the end of each such calendar period that begins on or after a day."""
 
     kpi: str
-    period: str  # day, week, month or quarter
+    period: str  # day, week, month, quarter or year
     segment: str  # total, or dimension=value
     value: float
     since: int = 0  # the day's ordinal
 
 
 class Targets:
-    """All quotas."""
+    """All quotas, and the benchmarks."""
 
-    def __init__(self, targets: Iterable[Target] = ()) -> None:
+    def __init__(self, targets: Iterable[Target] = (), benchmarks: Benchmarks | None = None) -> None:
+        self.benchmarks = benchmarks or Benchmarks()
         self._by_place: dict[tuple[str, str, str], list[Target]] = {}
         for target in sorted(targets, key=lambda target: target.since):
             self._by_place.setdefault((target.kpi, target.period, target.segment), []).append(target)

@@ -1,0 +1,1 @@
+"""Who leads, as far as the numbers can tell?"""

@@ -1,0 +1,181 @@
+"""Who is meant, and which records and rows are theirs?
+
+A *cell* is one record of a topic or one row of a fold's state, wherever it is kept. Topics are named without the installation's
+prefix, state by its fold.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from models.privacy.fields import LINKS
+
+#: Of whom something can be held. ``email`` is the hash of an address, as events have it: all leads of that address are meant.
+KINDS = ("lead", "deal", "customer", "visitor", "owner", "email")
+
+
+class Subject(NamedTuple):
+    """A kind and an id, as events have it."""
+
+    kind: str
+    id: str
+
+
+class Cell(NamedTuple):
+    """One record (``offset``, headers) or row of state (no offset); ``at`` is what its keeper knows it by."""
+
+    where: str
+    partition: int
+    offset: int | None
+    key: bytes
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    at: object = None
+
+
+#: Gives the cells in which any of these bytes may be, or all of them.
+Scan = Callable[[Iterable[bytes]], Iterator[Cell]]
+
+#: Topics of events, and the kinds of what their subjects name.
+EVENTS = {
+    "deals": ("deal",),
+    "deal-merges": ("deal",),
+    "leads": ("lead",),
+    "lead-merges": ("lead",),
+    "engagement": ("visitor", "lead"),
+    "customers": ("customer",),
+    "spend": ("owner",),
+}
+#: Topics and states that are keyed by an entity: how its key begins, and the kinds.
+KEYED = {
+    "deal-states": (("", "deal"),),
+    "lead-states": (("", "lead"),),
+    "predictions": (("", "deal"),),
+    "lead-predictions": (("", "lead"),),
+    "fold-deals": (("E", "deal"),),
+    "fold-leads": (("E", "lead"),),
+    "fold-engagement": (("E", "visitor"), ("E", "lead")),
+    "fold-customers": (("E", "customer"),),
+    "know-customers": (("E", "customer"),),
+    "customer-states": (("", "customer"),),
+    "fold-spend": (("E", "owner"),),
+    "predict-deals": (("E", "deal"),),
+    "predict-leads": (("E", "lead"),),
+    "watch-entities": (("d|", "deal"), ("l|", "lead")),
+}
+_LOGGED = {"fold-deals": "deal", "fold-leads": "lead"}
+
+
+def tree_of(value: bytes | None) -> Any:
+    """Return a value as JSON, None where it is none. Whole numbers keep all their digits."""
+    if value is None:
+        return None
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def owners_of(cell: Cell, tree: Any) -> set[Subject]:
+    """Return whose a cell is: one entity, under each kind that its id may be of; nobody's where it is of several."""
+    if cell.where in EVENTS:
+        ids = {text for text in (_subject(cell, tree), cell.key.decode(errors="replace")) if text}
+        return {Subject(kind, id) for kind in EVENTS[cell.where] for id in ids}
+    key = cell.key.decode(errors="replace")
+    found = {Subject(kind, key[len(begin) :]) for begin, kind in KEYED.get(cell.where, ()) if key.startswith(begin)}
+    if cell.where == "examples" and isinstance(tree, dict) and isinstance(tree.get("entity"), str):
+        found.add(Subject(str(tree.get("model")), tree["entity"]))
+    return found
+
+
+def _subject(cell: Cell, tree: Any) -> str:
+    for name, body in cell.headers:  # binary mode: the attributes are headers
+        if name == "ce_subject" and body is not None:
+            return body.decode(errors="replace")
+    subject = tree.get("subject") if isinstance(tree, dict) else None
+    return subject if isinstance(subject, str) else ""
+
+
+def data_of(cell: Cell, tree: Any) -> Any:
+    """Return the data of an event in either mode."""
+    if any(name.startswith("ce_") for name, _ in cell.headers):
+        return tree
+    return tree.get("data") if isinstance(tree, dict) else None
+
+
+def same_person(cell: Cell, tree: Any, known: set[Subject]) -> Iterator[Subject]:
+    """Yield who is the same as somebody known, by what this cell says: merged with them, their visitor, of their address."""
+    its = owners_of(cell, tree)
+    if cell.where in EVENTS:
+        data = data_of(cell, tree)
+        if not isinstance(data, dict):
+            return
+        yield from _merged(cell.where, its, data, known)
+        if Subject("lead", str(data.get("lead_id"))) in known and cell.where == "engagement":
+            yield from (one for one in its if one.kind == "visitor")
+            if isinstance(data.get("visitor_id"), str):
+                yield Subject("visitor", data["visitor_id"])
+        if cell.where == "leads" and Subject("email", str(data.get("email_hash"))) in known:
+            yield from its
+    elif cell.where in _LOGGED and isinstance(tree, list) and tree:
+        kind = _LOGGED[cell.where]
+        for entry in tree[0]:
+            said = entry[3]
+            if entry[2] == "merged" and isinstance(said.get("into"), str):
+                into = Subject(kind, said["into"])
+                yield from {into} if its & known else its if into in known else ()
+            if kind == "lead" and Subject("email", str(said.get("email_hash"))) in known:
+                yield from its
+        base = tree[2] if len(tree) > 2 else None
+        if kind == "lead" and base and Subject("email", str(base[0].get("email_hash"))) in known:
+            yield from its
+
+
+def _merged(where: str, its: set[Subject], data: dict[str, Any], known: set[Subject]) -> Iterator[Subject]:
+    kind = EVENTS[where][0] if EVENTS[where] else ""
+    for name in ("into", "origin"):
+        other = data.get(name)
+        if isinstance(other, str):
+            if its & known:
+                yield Subject(kind, other)
+            elif Subject(kind, other) in known:
+                yield from its
+
+
+def needles(texts: Iterable[str]) -> set[bytes]:
+    """Return how these texts look in JSON and in keys: as they are, and as writers of JSON escape them."""
+    found: set[bytes] = set()
+    for text in texts:
+        if text:
+            found |= {text.encode(errors="replace"), orjson.dumps(text)[1:-1], _ascii(text)}
+    return found
+
+
+def _ascii(text: str) -> bytes:
+    import json
+
+    return json.dumps(text)[1:-1].encode()
+
+
+def whole(subject: Subject, scan: Scan) -> set[Subject]:
+    """Return all that one person is known as: merged with it, its visitors, or of its address; itself too."""
+    known, new = {subject}, {subject}
+    while new:
+        found: set[Subject] = set()
+        for cell in scan(needles(one.id for one in new)):
+            found.update(same_person(cell, tree_of(cell.value), known))
+        new = found - known
+        known |= new
+    return known
+
+
+def mentions(tree: Any, known: set[Subject]) -> bool:
+    """Whether an event of somebody else names one of them."""
+    if isinstance(tree, dict):
+        return any(
+            (isinstance(value, str) and name in LINKS and Subject(LINKS[name], value) in known) or mentions(value, known)
+            for name, value in tree.items()
+        )
+    return isinstance(tree, list) and any(mentions(one, known) for one in tree)

@@ -1,0 +1,270 @@
+"""How is somebody taken out of a ledger, for good, while every figure stays what it is?
+
+One transaction rewrites all that says anything of them (``models/privacy/rewrite.py``), remembers a keyed hash of their ids and
+writes the certificate: it is done, or not begun. Then the file is written anew without the bytes that SQLite leaves where
+something was, and the certificate says when. Nobody may hold state in memory meanwhile.
+"""
+
+import secrets
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from alert_rules.records.ids import digest
+from models.calendar import iso
+from models.privacy.certificate import SALT, TOPIC, Certificate, decode
+from models.privacy.refusals import MARK, Refusals
+from models.privacy.rewrite import Rewriter, Rewritten, without_digests
+from models.privacy.subject import Cell, Scan, Subject, tree_of, whole
+from models.privacy.traces import ANONYMOUS, Traces, traces_of
+from stream.engine.backend import Message
+from stream.engine.options import EngineOptions
+from stream.engine.topics import partition_for
+from stream.ledger.schema import OFFSET_BITS, OFFSETS
+from stream.ledger.store import Ledger
+
+_unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
+_pack = msgspec.msgpack.Encoder().encode
+#: Tables, with what names a line of each, and its headers.
+_TABLES = {"records": ("place", "headers"), "latest": ("place", "NULL"), "rows": ("rowid", "NULL")}
+#: So many needles SQLite is given one by one.
+_FEW = 12
+#: Kinds whose topics and states say that an entity is gone.
+_STATES = {"deal": ("deal-states", "predictions"), "lead": ("lead-states", "lead-predictions")}
+
+
+class Erased(NamedTuple):
+    """What came of an erasure; ``events`` are the ids under which events were known elsewhere (Redis)."""
+
+    certificate: Certificate
+    events: list[str]
+
+
+class _Line(NamedTuple):
+    table: str
+    number: int
+
+
+class Cells:
+    """Reads a ledger as cells. Used with any connection, also one that only reads while an instance writes."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self._begin, self._end = f"{options.group}-", "-changelog"
+        self._topics = {options.physical(topic.name): topic.name for topic in options.topics}
+
+    def where(self, topic: str) -> str:
+        """Return the name of a topic without the installation's prefix, of a changelog that of its fold."""
+        if topic not in self._topics and topic.startswith(self._begin) and topic.endswith(self._end):
+            return topic[len(self._begin) : -len(self._end)]
+        return self._topics.get(topic, topic)
+
+    def scan(self, connection: sqlite3.Connection) -> Scan:
+        """Return what finds cells: those in which any of some bytes are, and all dead letters, whose bytes are encoded."""
+        logs = {id: (topic, partition) for id, topic, partition in connection.execute("SELECT id, topic, partition FROM logs")}
+        letters = ", ".join(str(id) for id, (topic, _) in logs.items() if self.where(topic) == "dead-letters")
+
+        def found(wanted: Iterable[bytes]) -> Iterator[Cell]:
+            looked = tuple(wanted)
+
+            def holds(*parts: bytes | None) -> bool:
+                return any(needle in part for part in parts if part for needle in looked)
+
+            connection.create_function("holds", -1, holds)
+            for table, (number, headers) in _TABLES.items():
+                log = "log" if table != "records" else f"place >> {OFFSET_BITS}"
+                # SQLite looks for a few by itself, four times as fast as by a function of ours.
+                columns = ("key", "value", "headers") if headers == "headers" else ("key", "value")
+                few = " OR ".join(f"instr({column}, ?{n})" for n in range(1, len(looked) + 1) for column in columns) or "0"
+                holding, values = (few, looked) if len(looked) <= _FEW else (f"holds({', '.join(columns)})", ())
+                query = f"SELECT {number}, {log}, key, value, {headers} FROM {table} WHERE {log} IN ({letters}) OR {holding}"
+                for line, log_, key, value, packed in connection.execute(query, values).fetchall():
+                    topic, partition = logs[log_]
+                    offset = line & OFFSETS if table != "rows" else None
+                    its = () if packed is None else _unpack(packed)
+                    yield Cell(self.where(topic), partition, offset, key or b"", value, its, _Line(table, line))
+
+        return found
+
+
+class LedgerPrivacy:
+    """Finds and erases people in one ledger."""
+
+    def __init__(self, ledger: Ledger, options: EngineOptions) -> None:
+        self._ledger = ledger
+        self._options = options
+        self._cells = Cells(options)
+        #: Who was erased.
+        self.refusals = self._remembered()
+        ledger.screen = self._screen
+
+    @property
+    def path(self) -> Path:
+        """Where the ledger is."""
+        return self._ledger.path
+
+    # -- what is remembered --------------------------------------------------------------------------------------------
+
+    def certificates(self) -> list[Certificate]:
+        """Return all there are, the oldest first."""
+        found = (decode(value) for key, value in self._kept().items() if key != SALT and value)
+        return sorted(found, key=lambda one: (one.asked, one.id))
+
+    def _kept(self) -> dict[bytes, bytes | None]:
+        topic = self._options.physical(TOPIC)
+        start, end = self._ledger.bounds(topic, 0)
+        return {one.key or b"": one.value for one in self._ledger.read(topic, 0, start, max(end - start, 1)).records}
+
+    def _remembered(self) -> Refusals:
+        salt = self._kept().get(SALT)
+        if salt is None:
+            salt = secrets.token_hex(32).encode()
+            self._ledger.append([Message(self._options.physical(TOPIC), salt, SALT, 0)]).result()
+        hashes = [one for certificate in self.certificates() for one in certificate.hashes]
+        return Refusals(bytes.fromhex(salt.decode()), hashes)
+
+    def _screen(self, message: Message) -> Message:
+        """Keep out what late events say of who was erased."""
+        if not len(self.refusals):
+            return message
+        where = self._cells.where(message.topic)
+        cell = Cell(where, message.partition, None, message.key, message.value, message.headers)
+        screened = self.refusals.screen(cell)
+        if screened.refused:
+            return Message(message.topic, None, b"", message.partition, (MARK,))
+        return message if screened.value is message.value else message._replace(value=screened.value)
+
+    # -- erasing -------------------------------------------------------------------------------------------------------
+
+    def erase(self, subject: Subject, *, by: str, why: str = "", left: Callable[[Subject], list[str]] = lambda one: []) -> Erased:
+        """Erase somebody; return once no byte of them is in the file. Blocks; nobody may hold state meanwhile.
+
+        Whoever was erased before is not erased again: what there is of them to be told is the certificate of that time.
+        """
+        before = self._before(subject)
+        if before is not None:
+            self.finish()
+            return Erased(self._before(subject) or before, [])
+        asked = self._options.clock()
+        outside = [*left(subject), *map(str, self._copies())]
+
+        def work(connection: sqlite3.Connection) -> tuple[Erased, list[Message]]:
+            return self._work(connection, subject, asked, by, why, outside)
+
+        try:
+            erased = self._ledger.rewrite(work)
+        except BaseException:
+            self.refusals = self._remembered()
+            raise
+        self.finish()
+        return erased._replace(certificate=self._before(subject) or erased.certificate)
+
+    def _before(self, subject: Subject) -> Certificate | None:
+        name = self.refusals.hash(subject)
+        return next((one for one in self.certificates() if name in one.hashes), None)
+
+    def _work(
+        self, connection: sqlite3.Connection, subject: Subject, asked: int, by: str, why: str, left: list[str]
+    ) -> tuple[Erased, list[Message]]:
+        scan = self._cells.scan(connection)
+        known = whole(subject, scan)
+        traces = traces_of(known, scan, digest, self._draw)
+        found = self._rewrite(connection, scan, traces)
+        hashes = sorted(self.refusals.hash(one) for one in known)
+        # What a lead does is told under its own id, too, as if it were a visitor's.
+        ids = Counter(one.kind for one in known if one.kind != "visitor" or Subject("lead", one.id) not in known)
+        if found or subject.kind != "owner":
+            self.refusals.add(hashes)
+        certificate = Certificate(
+            id=secrets.token_hex(8), kind=subject.kind, hashes=hashes, outcome="erased" if found else "nothing held",
+            asked=iso(asked), by=by, why=why, known_as=dict(sorted(ids.items())),
+            found=dict(sorted(found.items())), erased=iso(self._options.clock()), left=left,
+        )  # fmt: skip
+        return Erased(certificate, sorted(traces.events)), [*self._gone(traces), self._record(certificate)]
+
+    def _record(self, certificate: Certificate) -> Message:
+        return Message(self._options.physical(TOPIC), certificate.encode(), certificate.id.encode(), 0)
+
+    def _draw(self, subject: Subject) -> str:
+        """Return a drawn name that lives in the partition where the id did: there its facts and state are."""
+        count = self._options.partitions
+        home = partition_for(subject.id.encode(), count)
+        while True:
+            name = ANONYMOUS + secrets.token_hex(8)
+            if partition_for(name.encode(), count) == home:
+                return name
+
+    def _gone(self, traces: Traces) -> Iterator[Message]:
+        """Say to who watches single deals and leads that these are none any more: their figures stay."""
+        for subject, name in traces.ids.items():
+            for topic in _STATES.get(subject.kind, ()):
+                partition = partition_for(name.encode(), self._options.partitions)
+                yield Message(self._options.physical(topic), None, name.encode(), partition)
+
+    def _rewrite(self, connection: sqlite3.Connection, scan: Scan, traces: Traces) -> Counter[str]:
+        rewriter = Rewriter(traces)
+        found: Counter[str] = Counter()
+        digests: set[str] = set()
+        for cell in scan(traces.needles()):
+            new = rewriter(cell)
+            if new is None:
+                continue
+            found[cell.where] += 1
+            if cell.where == "dead-letters":
+                digests.add(str((tree_of(cell.value) or {}).get("sha256", "")))
+            self._put(connection, cell, new)
+        digests.discard("")
+        for cell in scan(()) if digests else ():
+            said = without_digests(cell, frozenset(digests))
+            if said is not None:
+                self._put(connection, cell, Rewritten(cell.key, said, cell.headers))
+        return found
+
+    @staticmethod
+    def _put(connection: sqlite3.Connection, cell: Cell, new: Rewritten) -> None:
+        table, number = cell.at if isinstance(cell.at, _Line) else ("", 0)
+        name, headers = _TABLES[table]
+        values: list[object] = [new.key, new.value]
+        if headers != "NULL":
+            values.append(_pack(list(new.headers)) if new.headers else None)
+        sets = "key = ?, value = ?" + (", headers = ?" if headers != "NULL" else "")
+        connection.execute(f"UPDATE {table} SET {sets} WHERE {name} = ?", [*values, number])
+
+    # -- the last byte -------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Write the file anew where an erasure has left bytes behind, and say in its certificate when that was done.
+
+        One that was cut off is finished when this is called the next time.
+        """
+        waiting = [one for one in self.certificates() if one.gone is None]
+        if not waiting:
+            return
+        self.clean()
+        gone = iso(self._options.clock())
+        self._ledger.append([self._record(msgspec.structs.replace(one, gone=gone)) for one in waiting]).result()
+
+    def clean(self) -> None:
+        """Write the file anew, without what was in it before."""
+
+        def work(connection: sqlite3.Connection) -> tuple[None, list[Message]]:
+            # What VACUUM needs meanwhile is as large as the file: not in memory.
+            connection.execute("PRAGMA temp_store = FILE")
+            try:
+                connection.execute("VACUUM")
+            finally:
+                connection.execute("PRAGMA temp_store = MEMORY")
+            if connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                raise TimeoutError(f"{self._ledger.path}: somebody reads an earlier state of it; try again")
+            return None, []
+
+        self._ledger.rewrite(work, alone=True)
+
+    def _copies(self) -> list[Path]:
+        """Return the copies of the ledger that lie beside it."""
+        path = self._ledger.path
+        beside = [*path.parent.glob(f"{path.name}.before-*"), *path.parent.glob(f"{path.stem}.format-*{path.suffix}")]
+        return sorted(beside)

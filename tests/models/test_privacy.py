@@ -1,0 +1,133 @@
+"""Is every field of the contract in the register, and is nobody found, or spared, who should not be?"""
+
+from typing import Any
+
+import orjson
+import pytest
+from pydantic import BaseModel
+
+from models.events.authority import MODELS
+from models.privacy.fields import FIELDS, LINKS, NAMES, REMOVED, Personal
+from models.privacy.refusals import Refusals
+from models.privacy.rewrite import Rewriter
+from models.privacy.subject import EVENTS, Cell, Subject, needles, owners_of, tree_of
+from models.privacy.traces import Traces
+
+
+def declared() -> dict[str, set[str]]:
+    """Every field of the contract, and what it says of who it is about."""
+    found: dict[str, set[str]] = {}
+
+    def walk(model: type[BaseModel]) -> None:
+        for name, field in model.model_fields.items():
+            if name != "data":
+                extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+                found.setdefault(name, set()).add(str(extra.get("x-personal", "")))
+            for choice in getattr(field.annotation, "__args__", (field.annotation,)):
+                if isinstance(choice, type) and issubclass(choice, BaseModel):
+                    walk(choice)
+
+    for model in MODELS.values():
+        walk(model)
+    return found
+
+
+def test_the_register_has_every_field_of_the_contract_and_no_other() -> None:
+    assert set(FIELDS) == set(declared())
+
+
+def test_it_says_of_each_what_the_contract_says() -> None:
+    for name, said in declared().items():
+        if said & {"yes", "perhaps"}:
+            assert FIELDS[name].personal in (Personal.YES, Personal.PERHAPS), name
+
+
+def test_what_is_looked_for_is_in_it() -> None:
+    assert {*LINKS, *NAMES, *REMOVED} <= set(FIELDS)
+    assert set(EVENTS) == {"deals", "deal-merges", "leads", "lead-merges", "engagement", "customers", "spend"}
+
+
+def cell(where: str, tree: Any, key: str = "", **more: Any) -> Cell:
+    return Cell(where, 0, 0, (key or tree["subject"]).encode(), orjson.dumps(tree), **more)
+
+
+def of(kind: str, subject: str, **data: Any) -> dict[str, Any]:
+    return {"id": "e-1", "source": "s", "type": kind, "time": "2026-03-12T00:00:00Z", "subject": subject, "data": data}
+
+
+def test_an_id_of_two_digits_takes_no_amount_day_stage_or_other_id_with_it() -> None:
+    rewrite = Rewriter(Traces({Subject("lead", "12"): "erased-a"}))
+    deal = of("deal.created", "812", amount="12", currency="EUR", stage="12", lead_id="12", owner="12", account_id="12")
+    new = rewrite(cell("deals", deal))
+    assert new is not None and orjson.loads(new.value or b"")["data"] == {**deal["data"], "lead_id": None}
+    assert rewrite(cell("leads", of("lead.created", "112", score=12, campaign="12"))) is None
+    own = rewrite(cell("leads", of("lead.created", "12", score=12, campaign="12", amount="12", name="Jo")))
+    assert own is not None and own.key == b"erased-a"
+    tree = orjson.loads(own.value or b"")
+    assert (tree["subject"], tree["data"], tree["time"]) == (
+        "erased-a",
+        {"score": 12, "campaign": "12", "amount": "12"},
+        deal["time"],
+    )
+
+
+def test_a_pane_is_no_owner_and_a_part_of_a_word_no_name() -> None:
+    rewrite = Rewriter(Traces({Subject("owner", "Anna"): "erased-a", Subject("owner", "1734"): "erased-b"}))
+    assert rewrite(Cell("panes", 0, 0, b"deals:0:h:1734:owner=Annabel", b'{"deals_won":1734}')) is None
+    for name, new in (("Anna", "erased-a"), ("1734", "erased-b")):
+        found = rewrite(Cell("panes", 0, 0, f"deals:0:h:1734:owner={name}".encode(), b'{"deals_won":1734}'))
+        assert found is not None and found.key == f"deals:0:h:1734:owner={new}".encode()
+        assert found.value == b'{"deals_won":1734}'
+
+
+def test_large_digests_and_amounts_keep_every_digit() -> None:
+    rewrite = Rewriter(Traces({Subject("lead", "lead-abc"): "erased-a"}))
+    value = b'[[[1,"e","created",{"amount":9007199254740993,"x":0.1,"lead_id":"lead-abc"}]],0,null,{"18446744073709551615":5}]'
+    found = rewrite(Cell("fold-deals", 0, None, b"Ed-1", value))
+    assert found is not None and found.value == value.replace(b'"lead-abc"', b"null")
+
+
+@pytest.mark.parametrize("text", ["plain", 'with "quotes" and \\', "Zoë Ångström", "日本語の名前"])
+def test_whatever_an_id_is_written_in_it_is_found(text: str) -> None:
+    import json
+
+    for written in (orjson.dumps(text), json.dumps(text).encode(), text.encode()):
+        assert any(needle in written for needle in needles([text]))
+    rewrite = Rewriter(Traces({Subject("lead", text): "erased-a"}))
+    for dumped in (orjson.dumps(of("lead.created", text)), json.dumps(of("lead.created", text)).encode()):
+        found = rewrite(Cell("leads", 0, 0, text.encode(), dumped))
+        assert found is not None and tree_of(found.value)["subject"] == "erased-a"
+
+
+def test_binary_mode_says_in_headers_who_it_is() -> None:
+    headers = (("ce_subject", b"lead-abc"), ("ce_id", b"e-9"), ("ce_type", b"lead.created"), ("ce_traceparent", b"00-1"))
+    made = Cell("leads", 0, 0, b"other-key", b'{"name":"Jo Wu","source":"web"}', headers)
+    assert Subject("lead", "lead-abc") in owners_of(made, tree_of(made.value))
+    found = Rewriter(Traces({Subject("lead", "lead-abc"): "erased-a"}, events={"e-9": "n"}))(made)
+    assert found is not None and found.value == b'{"source":"web"}'
+    assert list(found.headers) == [("ce_subject", b"erased-a"), ("ce_id", b"n"), ("ce_type", b"lead.created")]
+    refusals = Refusals(b"k" * 32)
+    refusals.add([refusals.hash(Subject("lead", "lead-abc"))])
+    assert refusals.screen(made).refused
+
+
+@pytest.mark.parametrize(
+    ("event", "refused", "left"),
+    [
+        (of("lead.updated", "gone-1", stage="x"), True, None),
+        (of("lead.merged", "new", into="gone-1"), True, None),
+        (of("lead.updated", "new", stage="x"), False, {"stage": "x"}),
+        (of("lead.created", "new", email_hash="hash-1", name="Jo", owner="ann"), False, {"owner": "ann"}),
+    ],
+)
+def test_late_events_of_them_are_refused_and_others_are_taken_without_the_name(
+    event: dict[str, Any], refused: bool, left: Any
+) -> None:
+    refusals = Refusals(b"k" * 32)
+    refusals.add([refusals.hash(Subject("lead", "gone-1")), refusals.hash(Subject("email", "hash-1"))])
+    screened = refusals.screen(cell("leads", event))
+    assert screened.refused is refused
+    if not refused:
+        assert orjson.loads(screened.value or b"")["data"] == left
+    # Another installation's hash of the same id is another.
+    assert Refusals(b"j" * 32).hash(Subject("lead", "gone-1")) not in {refusals.hash(Subject("lead", "gone-1"))}

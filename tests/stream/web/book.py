@@ -1,0 +1,86 @@
+"""Deals and leads as a worker keeps them, with names that make a page difficult."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from models.calendar import DAY_MS, HOUR_MS
+from models.folds.entity_snapshots import DealState, LeadState
+from stream.web.entities import OpenDeal, Story
+from stream.web.predictions import Elsewhere, Entity
+
+LONG = "Renewal " + "of everything that was ever sold " * 6
+NAMES = (
+    "Acme: renewal",
+    LONG[:200],
+    "🚀 Łódź GmbH & Co. <b>KG</b>",
+    "شركة النور للتجارة",
+    "<img src=x onerror=document.title='pwned'>",
+)
+STAGES = ("new", "qualified", "demo", "proposal")
+
+
+class Kept:
+    """Five deals of each stage, three leads; ``away``: with another worker; empty where there is nothing."""
+
+    def __init__(self, now: int, *, empty: bool = False) -> None:
+        self.now, self.empty, self.away = now, empty, False
+
+    def deals(self) -> Iterable[OpenDeal]:
+        """Return the deals that are open."""
+        self._here()
+        for place, stage in enumerate(STAGES * (not self.empty)):
+            for number, name in enumerate(NAMES):
+                yield OpenDeal(self.deal(f"D-{place}{number}", stage, place, number, name), (number + 1) / 7)
+
+    def deal(self, id: str, stage: str, place: int, number: int, name: str) -> DealState:
+        """Return an open deal."""
+        created = self.now - (30 + number) * DAY_MS
+        return DealState(
+            id, "open", self.now - HOUR_MS, created, None, stage, created + place * 3 * DAY_MS, 10_000 * 1_000_000 * (number + 1),
+            owner="ada" if number % 2 else "bob", team="north", source="web", expected_close="2026-12-24", name=name,
+        )  # fmt: skip
+
+    def leads(self) -> Iterable[LeadState]:
+        """Return the leads that wait."""
+        self._here()
+        for number, name in enumerate(NAMES[: 0 if self.empty else 3]):
+            yield LeadState(
+                f"L-{number}", "open", self.now, self.now - (number + 1) * HOUR_MS, owner="ada", source="web", name=name
+            )
+
+    def usual(self) -> Mapping[str, int]:
+        """Return how long deals stay."""
+        return {"new": 33 * DAY_MS, "demo": 10 * DAY_MS}
+
+    def story(self, entity: Entity, key: str) -> Story | None:
+        """Return what is known of one."""
+        self._here()
+        at = self.now - 40 * DAY_MS
+        facts: list[tuple[int, str, dict[str, Any]]] = [
+            (at, "created", {"stage": "new", "amount": "10000", "currency": "EUR", "owner": "ada"}),
+            (at + 5 * DAY_MS, "stage", {"stage": "demo"}), (at + 6 * DAY_MS, "updated", {"name": NAMES[4], "owner": "bob"}),
+        ]  # fmt: skip
+        if entity == "deal" and key.startswith("D-"):
+            return Story(self.deal(key, "demo", 2, int(key[-1]), NAMES[int(key[-1])]), facts)
+        if entity == "lead" and key.startswith("L-"):
+            return Story(next(lead for lead in self.leads() if lead.id == key), facts[:1])
+        return None
+
+    def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
+        """Return what is expected of one."""
+        terms = [("source", "source partner", 0.8), ("log_stage_age", "21 days in the stage", -0.6)]
+        said = [{"feature": feature, "words": words, "effect": effect} for feature, words, effect in terms]
+        found = {"win": 0.41, "day_ago": 0.55, "median": 21.0, "high": 60.0, "prior": False, "terms": said, "owner": "ada"}
+        return {entity: key, **found}
+
+    def models(self) -> list[Mapping[str, Any]]:
+        """Return no models."""
+        return []
+
+    def document(self, model: str) -> bytes | None:
+        """Return no model."""
+        return None
+
+    def _here(self) -> None:
+        if self.away:
+            raise Elsewhere("the deals are with another worker, or being read back")

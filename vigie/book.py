@@ -1,0 +1,54 @@
+"""What does this worker know of single deals and leads, for the page? From the folds that are in its hands."""
+
+from collections.abc import Iterator, Mapping
+
+from models.folds.entity_snapshots import LeadState
+from stream.engine.topics import partition_for
+from stream.web.entities import OpenDeal, Story
+from stream.web.predictions import Elsewhere, Entity
+from vigie.instance import Instance
+
+_FOLDS: dict[Entity, str] = {"deal": "fold-deals", "lead": "fold-leads"}
+_AWAY = "the deals are with another worker, or being read back"
+
+
+class Book:
+    """The open deals and leads as ``watch-entities`` follows them, and the story of any that ``fold-deals`` keeps."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._entities = {owned.name: owned for owned in instance.entities}
+
+    def _whole(self) -> None:
+        found = sum(1 for _ in self._instance.watcher.owned)
+        if found < self._instance.options.partitions:
+            raise Elsewhere(_AWAY)
+
+    def deals(self) -> Iterator[OpenDeal]:
+        """Yield the deals that are open."""
+        self._whole()
+        for fold in self._instance.watcher.owned:
+            for entry in fold.open():
+                if entry.deal is not None:
+                    yield OpenDeal(entry.deal, entry.odds[-1][1] if entry.odds else None)
+
+    def leads(self) -> Iterator[LeadState]:
+        """Yield the leads that wait for a first contact."""
+        self._whole()
+        for fold in self._instance.watcher.owned:
+            yield from (entry.lead for entry in fold.open() if entry.lead is not None)
+
+    def usual(self) -> Mapping[str, int]:
+        """Return how long (ms) nine of ten deals stay in each stage at most."""
+        return next((found for fold in self._instance.watcher.owned if (found := fold.usual())), {})
+
+    def story(self, entity: Entity, key: str) -> Story | None:
+        """Return what is known of one."""
+        fold = self._entities[_FOLDS[entity]](partition_for(key.encode(), self._instance.options.partitions))
+        if fold is None:
+            raise Elsewhere(_AWAY)
+        found = fold.story(key)
+        if found is None:
+            return None
+        state, log = found
+        return Story(state, [(at, kind, said) for at, _, kind, said in log])

@@ -1,0 +1,148 @@
+"""``vigie forecast period``: what a KPI that adds up will be at the end of the week, month or quarter."""
+
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from models.calendar import DAY_MS, Calendar, calendar, epoch_ms, iso
+from models.panes.windows import Window
+from models.targets import Targets
+from vigie import remote
+from vigie.common import plain, refuse, settings_of
+from vigie.kpis import fetch, shown
+
+PERIODS = ("week", "month", "quarter")
+#: Days before that are looked at: of the total, and of each value of a dimension.
+_DAYS, _DAYS_BY = 700, 300
+
+Row = dict[str, Any]
+
+
+def period(
+    kpi: Annotated[str, typer.Option(help="A KPI that adds up over days, such as revenue, sales, leads.")] = "revenue",
+    period: Annotated[str, typer.Option(help="week, month or quarter: the one that it is now.")] = "month",
+    by: Annotated[str | None, typer.Option(help="A dimension, such as owner.")] = None,
+    target: Annotated[float | None, typer.Option(help="Of the total (default: the settings' targets, of each segment).")] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON to standard output.")] = False,
+    url: remote.Url = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")
+    ] = None,
+) -> None:
+    """What will a KPI be at the period's end, by the days before? P10, P50, P90, mean, and whether the target is reached.
+
+    Asks a running instance for the days; the work is done here. Open deals are not looked at: `vigie forecast deals` does that.
+    """
+    if period not in PERIODS:
+        refuse(f"--period: found {period!r}; accepted: {', '.join(PERIODS)}", 2)
+    address = remote.address_of(url, config)
+    described = _described(address, kpi, by)
+    found = _outlooks(address, kpi, period, by, calendar(described["timezone"]), settings_of(config).quotas(), target)
+    if json:
+        sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+        sys.stdout.buffer.flush()
+    else:
+        _print(found)
+
+
+def _described(url: str, kpi: str, by: str | None) -> Mapping[str, Any]:
+    catalogue: Mapping[str, Any] = remote.call("GET", "/api/catalogue", url=url)
+    known = {entry["id"]: entry for entry in catalogue["kpis"]}
+    if kpi not in known:
+        near = difflib.get_close_matches(kpi, known, 1)
+        refuse(f"--kpi: found {kpi!r}; accepted: {', '.join(known)}" + (f" (did you mean {near[0]}?)" if near else ""), 2)
+    if by is not None and by not in known[kpi]["dimensions"]:
+        refuse(f"--by: found {by!r}; accepted for {kpi}: {', '.join(known[kpi]['dimensions'])}", 2)
+    return catalogue
+
+
+def _outlooks(
+    url: str, kpi: str, period: str, by: str | None, zone: Calendar, targets: Targets, target: float | None
+) -> list[Row]:
+    from models.foresight.period import LEAST, STRETCHES, whole
+
+    split = {"by": [by]} if by else {}
+    now = _by_segment(fetch(url, {"kpi": [kpi], "window": [period], **split}))
+    today = _by_segment(fetch(url, {"kpi": [kpi], "window": ["day"], **split}))
+    if not now:
+        return []
+    at = max(epoch_ms(datetime.fromisoformat(readings[0]["at"])) for readings in now.values())
+    since = (datetime.fromisoformat(iso(at)) - timedelta(days=_DAYS_BY if by else _DAYS)).date().isoformat()
+    before = _by_segment(fetch(url, {"kpi": [kpi], "window": ["day"], "every": ["1d"], "from": [since], **split}))
+    start, until = Window.parse(period).period(at, zone)
+    left = _days_left(at, until, zone)
+    rows = []
+    for segment, (reading, *_) in now.items():
+        days = _known(before.get(segment, []))
+        so_far = reading["value"] or 0.0
+        here = sum(value for end, value in days if end > start) + sum(one["value"] or 0.0 for one in today.get(segment, []))
+        if len(days) >= zone.day(at) - zone.day(start) and abs(here - so_far) > 1e-6 * max(abs(here), abs(so_far), 1.0):
+            refuse(
+                f"--kpi: found {kpi}, whose days together are {here:g} where the {period} is {so_far:g}; "
+                "accepted: a KPI that adds up, such as revenue, sales, leads",
+                2,
+            )
+        name = segment or "total"
+        aim = target if target is not None and not segment else targets.find(kpi, period, name, zone.day(start))
+        outlook = whole([value for _, value in days], so_far, left, aim)
+        row: Row = {
+            "kpi": kpi, "period": period, "segment": reading["segment"], "from": iso(start), "until": iso(until), "at": iso(at),
+            "unit": reading["unit"], "so_far": so_far, "target": aim,
+        }  # fmt: skip
+        row |= {key: reading[key] for key in ("currency", "name") if reading.get(key)}
+        if outlook is None:
+            needed = LEAST + -int(-left // 1) + STRETCHES
+            row |= dict.fromkeys(("mean", "p10", "p50", "p90", "p_target"))
+            row["why"] = f"{len(days)} days before are known; {needed} are needed to have been forecast so far ahead"
+        else:
+            row |= {key: value for key, value in outlook._asdict().items() if key != "so_far"}
+        rows.append(row)
+    return rows
+
+
+def _by_segment(readings: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for reading in readings:
+        found.setdefault(", ".join(f"{name}={value}" for name, value in reading["segment"].items()), []).append(reading)
+    return found
+
+
+def _known(readings: Sequence[Mapping[str, Any]]) -> list[tuple[int, float]]:
+    """Return the ends of days (ms) with their values, from the last one on before which nothing is known."""
+    ends = sorted((epoch_ms(datetime.fromisoformat(reading["at"])), reading["value"]) for reading in readings)
+    known: list[tuple[int, float]] = []
+    for end, value in ends:
+        known = [] if value is None else [*known, (end, value)]
+    return known
+
+
+def _days_left(at: int, until: int, zone: Calendar) -> float:
+    """Return how many days are to come, of today the part that is left."""
+    if at >= until:
+        return 0.0
+    today = zone.day(at)
+    start, end = zone.day_start(today), zone.day_start(today + 1)
+    return (end - at) / (end - start) + (zone.day(until - DAY_MS // 2) - today)
+
+
+def _print(found: Sequence[Row]) -> None:
+    for row in found:
+        name = row.get("name") or ", ".join(f"{key}={value}" for key, value in row["segment"].items()) or "total"
+
+        def told(key: str, row: Row = row) -> str:
+            return shown(row[key], row["unit"], row.get("currency", ""))
+
+        line = f"{row['kpi']}, {row['period']}, {name}: {told('so_far')} so far"
+        if "why" in row:
+            line += f"; {row['why']}"
+        else:
+            line += f"; {told('p10')} to {told('p90')} (P10 to P90) by its end, P50 {told('p50')}, mean {told('mean')}"
+            if row["p_target"] is not None:
+                line += f"; target {told('target')} with {row['p_target']:.0%}".replace("%", " %")
+        print(plain(line))

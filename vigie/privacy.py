@@ -1,0 +1,197 @@
+"""``vigie privacy``: what personal data is kept, all that is held of somebody, and erasing them."""
+
+import asyncio
+import getpass
+import sys
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+import typer
+from confluent_kafka import KafkaException
+from rich.console import Console
+from rich.table import Table
+
+from models.privacy.subject import Subject
+from stream.config.settings import Settings
+from stream.engine import register
+from stream.ingest.event_ids import seen_of
+from stream.ledger.erasing import LedgerPrivacy
+from stream.ledger.lock import LedgerTaken
+from stream.ledger.log_reader import LedgerError
+from stream.ledger.on_ledger import OnLedger
+from stream.ledger.schema import LedgerRefused
+from stream.ledger.store import Ledger
+from vigie import held, remote
+from vigie.common import Config, cell, console, no_broker, plain, refuse, settings_of
+from vigie.lanes import engine_options
+from vigie.ledger import place
+from vigie.privacy_api import ON_KAFKA, InSettings, checked, not_named
+from vigie.remote import TokenFile, Url
+from vigie.topics import plan
+
+app = typer.Typer(no_args_is_help=True, help="Personal data: what is kept, all that is held of somebody, and erasing them.")
+
+_PATIENCE = 3_600.0  # seconds: a large ledger is written anew
+
+Lead = Annotated[str | None, typer.Option(help="A lead's id, as events have it: also who was merged with it, and its visitors.")]
+Deal = Annotated[str | None, typer.Option(help="A deal's id.")]
+Customer = Annotated[str | None, typer.Option(help="A customer's (account's) id.")]
+Visitor = Annotated[str | None, typer.Option(help="A visitor's id.")]
+Owner = Annotated[str | None, typer.Option(help="Who sells: an owner's id.")]
+Email = Annotated[str | None, typer.Option("--email-hash", help="All leads of an address, by its hash as events have it.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
+
+
+@app.command("register")
+def register_command(json: Json = False, config: Config = None) -> None:
+    """Say which fields are personal data, why and where they are kept, how long, and what an erasure does there."""
+    business = settings_of(config).business.business()
+    if json:
+        _write(register.document(business))
+    else:
+        print(register.markdown(business), end="")
+
+
+@app.command("export")
+def export_command(
+    lead: Lead = None,
+    deal: Deal = None,
+    customer: Customer = None,
+    visitor: Visitor = None,
+    owner: Owner = None,
+    email: Email = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+) -> None:
+    """Write all that is held of somebody as JSON to standard output: from the file (also while it is used), or the Kafka."""
+    subject = _subject("", lead=lead, deal=deal, customer=customer, visitor=visitor, owner=owner, email=email)
+    settings = settings_of(config)
+    if url is not None:
+        where = remote.running(settings, url)
+        token = remote.token_of(token_file, where)
+        found = remote.call("POST", "/api/privacy/export", url=where, token=token, body=subject._asdict(), timeout=_PATIENCE)
+    else:
+        found = _held(settings, subject)
+    _write(found)
+    console.print(f"{len(found['held']):,} records and rows, of {len(found['known_as'])} ids", highlight=False)
+
+
+def _held(settings: Settings, subject: Subject) -> dict[str, Any]:
+    try:
+        if settings.kafka.embedded:
+            return held.of_ledger(place(settings), engine_options(settings, ""), subject)
+        options, folds = plan(settings)
+        return held.of_kafka(options, folds, subject)
+    except LedgerRefused as error:
+        refuse(error)
+    except KafkaException as error:
+        refuse(no_broker(settings.kafka.brokers, error))
+
+
+@app.command("erase")
+def erase_command(
+    lead: Lead = None,
+    deal: Deal = None,
+    customer: Customer = None,
+    visitor: Visitor = None,
+    owner: Owner = None,
+    email: Email = None,
+    why: Annotated[str, typer.Option(help="Kept in the certificate: up to 200 characters, without the id.")] = "",
+    json: Json = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+    config: Config = None,
+) -> None:
+    """Erase somebody from all that is kept; every figure stays. Returns once no byte of them is left, and says where they were.
+
+    Late events do not bring them back. Asked twice, the certificate of the first time is told.
+    """
+    subject = _subject(why, lead=lead, deal=deal, customer=customer, visitor=visitor, owner=owner, email=email)
+    settings = settings_of(config)
+    if url is None and not settings.kafka.embedded:
+        refuse(ON_KAFKA)
+    try:
+        not_named(subject, settings)
+        found = None if url is not None else _offline(settings, subject, why)
+    except (InSettings, LedgerRefused, LedgerError, TimeoutError) as error:
+        refuse(error)
+    if found is None:
+        where = remote.running(settings, url)
+        token = remote.token_of(token_file, where)
+        body = {**subject._asdict(), "why": why}
+        found = remote.call("POST", "/api/privacy/erase", url=where, token=token, body=body, timeout=_PATIENCE)
+    if json:
+        _write(found)
+    else:
+        _tell(found)
+
+
+def _offline(settings: Settings, subject: Subject, why: str) -> dict[str, Any] | None:
+    """Erase somebody from a ledger that nobody uses; None where an instance does."""
+    path = place(settings)
+    if not path.is_file():
+        raise LedgerRefused(f"{path}: there is no such file")
+    try:
+        ledger = Ledger(path)
+    except LedgerTaken:
+        return None
+    try:
+        backend = OnLedger(ledger)
+        options = engine_options(settings, str(path), backend=backend)
+        backend.create(options, ())
+        erased = LedgerPrivacy(ledger, options).erase(subject, by=getpass.getuser(), why=why)
+    finally:
+        ledger.close()
+
+    async def forget() -> None:
+        seen = seen_of(settings)
+        await seen.forget(erased.events)
+        await seen.close()
+
+    asyncio.run(forget())
+    found: dict[str, Any] = msgspec.to_builtins(erased.certificate)
+    return found
+
+
+@app.command("erasures")
+def erasures_command(json: Json = False, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
+    """List all erasures of a running instance, with where somebody was found; nothing of who it was."""
+    where = remote.running(settings_of(config), url)
+    found = remote.call("GET", "/api/privacy/erasures", url=where, token=remote.token_of(token_file, where))
+    if json:
+        _write(found)
+        return
+    shown = Table(box=None, pad_edge=False)
+    for title in ("asked", "kind", "outcome", "gone", "by", "why"):
+        shown.add_column(title)
+    for one in found:
+        shown.add_row(*(cell(one.get(name) or "") for name in ("asked", "kind", "outcome", "gone", "by", "why")))
+    Console().print(shown)
+
+
+def _tell(certificate: dict[str, Any]) -> None:
+    print(plain(f"{certificate['outcome']}: {certificate['kind']}, certificate {certificate['id']}"))
+    known = ", ".join(f"{kind}: {count}" for kind, count in certificate.get("known_as", {}).items())
+    print(plain(f"known as: {known}"))
+    for where, count in certificate.get("found", {}).items():
+        print(plain(f"  {where}: {count:,}"))
+    print(f"gone: {certificate.get('gone') or 'not yet; it is finished at the next start'}")
+    for left in certificate.get("left", ()):
+        print(plain(f"yours to delete: {left}"))
+    print("yours to delete: backups, exports, and what was sent to others")
+
+
+def _subject(why: str, **given: str | None) -> Subject:
+    named = [Subject(kind, id) for kind, id in given.items() if id is not None]
+    if len(named) != 1:
+        refuse("whom: accepted is one of --lead, --deal, --customer, --visitor, --owner, --email-hash", 2)
+    try:
+        return checked(named[0], why)
+    except ValueError as error:
+        refuse(error, 2)
+
+
+def _write(tree: object) -> None:
+    sys.stdout.write(orjson.dumps(tree, option=orjson.OPT_INDENT_2).decode() + "\n")

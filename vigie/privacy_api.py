@@ -1,0 +1,162 @@
+"""How are people found and erased over the API of a running instance?
+
+The id is in the body, so that no log of addresses has it. Each request needs an operator's token of one who may act.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from models.privacy.certificate import WHY
+from models.privacy.subject import KINDS, Subject
+from stream.config.settings import Settings
+from stream.ingest.body import Bodies, NotRead
+from stream.ingest.event_ids import EventIds
+from stream.ledger.erasing import Erased, LedgerPrivacy
+from stream.ledger.flow import LedgerFlow
+from stream.ledger.log_reader import LedgerError
+from stream.web.api import to_json
+from stream.web.operate import Operations, Refusal, refused
+from vigie import held
+from vigie.instance import Instance
+
+log = logging.getLogger(__name__)
+
+ON_KAFKA = "it is kept on a Kafka, where nobody can be erased yet (docs/privacy.md says what can be done there, and until when)"
+
+
+class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who is meant, and why."""
+
+    kind: str
+    id: str
+    why: str = ""
+
+
+_decode = msgspec.json.Decoder(Asked).decode
+
+
+def asked(body: bytes) -> tuple[Subject, str]:
+    """Return who is meant, and why; raise ``ValueError`` with what is accepted."""
+    try:
+        found = _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(f'{error} (accepted: {{"kind": …, "id": …, "why": …}})') from None
+    return checked(Subject(found.kind, found.id), found.why), found.why
+
+
+def checked(subject: Subject, why: str) -> Subject:
+    """Return who is meant; raise ``ValueError`` where nobody can be."""
+    if subject.kind not in KINDS:
+        raise ValueError(f"kind: found {subject.kind!r:.80} (accepted: {', '.join(KINDS)})")
+    if not subject.id.strip():
+        raise ValueError("id: found nothing (accepted: the id as events have it)")
+    if len(why) > WHY or subject.id in why:
+        raise ValueError(f"why: accepted are up to {WHY} characters without the id: it is kept")
+    return subject
+
+
+def named(subject: Subject, settings: Settings) -> list[str]:
+    """Return where the settings name an owner: on call, with targets, to be told of their deals."""
+    if subject.kind != "owner":
+        return []
+    tree = orjson.loads(settings.model_dump_json())
+    return sorted(where for where, text in _texts(tree, "") if text == subject.id)
+
+
+def _texts(tree: Any, where: str) -> list[tuple[str, str]]:
+    if isinstance(tree, dict):
+        found = [(where, name) for name in tree]
+        return found + [pair for name, value in tree.items() for pair in _texts(value, f"{where}.{name}".strip("."))]
+    if isinstance(tree, list):
+        return [pair for value in tree for pair in _texts(value, where)]
+    return [(where, tree)] if isinstance(tree, str) else []
+
+
+class InSettings(ValueError):
+    """The settings name this owner: they would come back with the next start."""
+
+    def __init__(self, where: list[str]) -> None:
+        super().__init__(f"the settings name this owner ({', '.join(dict.fromkeys(where))}): take them out first")
+
+
+def not_named(subject: Subject, settings: Settings) -> None:
+    """Raise :class:`InSettings` where the settings name somebody."""
+    if where := named(subject, settings):
+        raise InSettings(where)
+
+
+async def erase(instance: Instance, privacy: LedgerPrivacy, seen: EventIds, subject: Subject, by: str, why: str) -> Erased:
+    """Erase somebody from a running instance: its folds write down what they hold, and take it back afterwards."""
+    flow = instance.engine.flow
+    assert isinstance(flow, LedgerFlow)
+    erased = await flow.rewritten(lambda: privacy.erase(subject, by=by, why=why))
+    await seen.forget(erased.events)
+    certificate = erased.certificate
+    log.info("erasure %s of a %s, asked by %s: %s", certificate.id, certificate.kind, by, certificate.outcome)
+    return erased
+
+
+def router(operations: Operations, instance: Instance, settings: Callable[[], Settings], seen: EventIds) -> APIRouter:
+    """Return the routes; ``operations`` knows who may, ``seen`` what the door remembers."""
+    routes = APIRouter(prefix="/api/privacy")
+    one_at_a_time = asyncio.Lock()
+    bodies = Bodies(16_384)
+
+    async def answer(request: Request, role: str, work: Callable[[str, bytes, LedgerPrivacy], Any]) -> Response:
+        try:
+            by = operations.operator(request, role)
+            with await bodies.read(request.headers, request.receive) as body:
+                if instance.privacy is None:
+                    raise Refusal(409, ON_KAFKA)
+                async with one_at_a_time:
+                    return to_json(await work(by, body.content, instance.privacy))
+        except (Refusal, NotRead) as refusal:
+            return refused(refusal)
+        except InSettings as error:
+            return to_json({"error": str(error)}, 409)
+        except ValueError as error:
+            return to_json({"error": str(error)}, 400)
+        except (LedgerError, RuntimeError, TimeoutError) as error:
+            return to_json({"error": str(error)}, 503, {"retry-after": "10"})
+
+    @routes.post("/erase", summary="Erase somebody, and keep every figure")
+    async def erase_(request: Request) -> Response:
+        """Erase who is meant by ``{"kind": "lead", "id": "…", "why": "…"}``; answered once no byte of them is in the file.
+
+        The answer is the certificate. The folds let go of what they hold meanwhile, for some seconds.
+        """
+
+        async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
+            subject, why = asked(body)
+            not_named(subject, settings())
+            return msgspec.to_builtins((await erase(instance, privacy, seen, subject, by, why)).certificate)
+
+        return await answer(request, "operate", work)
+
+    @routes.post("/export", summary="All that is held of somebody")
+    async def export(request: Request) -> Response:
+        """Return every record and row that says anything of who is meant by ``{"kind": "lead", "id": "…"}``."""
+
+        async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
+            subject, _ = asked(body)
+            log.info("all that is held of a %s was asked for by %s", subject.kind, by)
+            return await asyncio.to_thread(held.of_ledger, privacy.path, instance.options, subject)
+
+        return await answer(request, "operate", work)
+
+    @routes.get("/erasures", summary="The certificates of all erasures")
+    async def erasures(request: Request) -> Response:
+        """Return what was erased when, by whom, and where it was found; nothing of who it was."""
+
+        async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
+            return [msgspec.to_builtins(one) for one in await asyncio.to_thread(privacy.certificates)]
+
+        return await answer(request, "read", work)
+
+    return routes
