@@ -273,8 +273,8 @@ def _print(found: dict[str, Any]) -> None:
     for days, parts in found.get("horizons", {}).items():
         for name, words in (("at_creation", "at creation"), ("at_all_questions", "at all questions")):
             part = parts[name]
-            told = [f"{who} auc {_shown(m['auc'])}, ece {_shown(m['ece'])}" for who, m in _speakers(part)]
-            print(wrapped(f"{found['entity']} won within {days}, {words} ({part['answers']:,}): {'; '.join(told)}"))
+            said = [f"{who} auc {_shown(m['auc'])}, ece {_shown(m['ece'])}" for who, m in _speakers(part)]
+            print(wrapped(f"{found['entity']} won within {days}, {words} ({part['answers']:,}): {'; '.join(said)}"))
     parts = found["over_time"]
     lines += [(f"part {number} of {len(parts)}", part) for number, part in enumerate(parts, 1)]
     if 0 < shutil.get_terminal_size((0, 0)).columns < _WIDE:

@@ -34,7 +34,7 @@ class Bank:
     """Scores over categories and binned numbers; see the module. Row 0 stands for what is not known and adds nothing."""
 
     def __init__(
-        self, categories: Sequence[str], numbers: Sequence[str], heads: int, *, values: int = 400, rows: int = 1_500
+        self, categories: Sequence[str], numbers: Sequence[str], heads: int, *, values: int = 400, rows: int = 1_200
     ) -> None:
         """``values`` and ``rows`` bound what has a row of its own, of one feature and in all."""
         self.categories, self.numbers, self.heads = list(categories), list(numbers), heads
@@ -65,12 +65,8 @@ class Bank:
         """Return the rows of a question's values; ``grow`` gives new ones a row, as learning does."""
         found = [1]
         for place, value in enumerate(map(x.get, self.categories)):
-            if value:
-                try:
-                    found.append(self.known[place][value])  # type: ignore[index]
-                except (KeyError, TypeError):
-                    if value.__class__ is str:
-                        found.append(self._row(place, value) if grow else self._shared(place, value))  # type: ignore[arg-type]
+            if value and value.__class__ is str:
+                found.append(self.known[place].get(value) or (self._row(place, value) if grow else self._shared(place, value)))
         for place, (value, bins) in enumerate(zip(map(x.get, self.numbers), self.bins, strict=True)):
             if bins.edges and value.__class__ is float and -math.inf < value < math.inf:
                 number = bisect_right(bins.edges, value)

@@ -233,7 +233,7 @@ class DealModel:
         if end > snapshot.learnt:
             lesson = (snapshot.learnt, end, outcome)
             level, told = self.hazard.level[:, snapshot.learnt : end], lesson_of(lesson)
-            self.hazard.learn_asked(asked, *lesson, told)
-            self.experts.learn(self.experts.bank.encode(snapshot.x, grow=True), level, told[1:], outcome)
+            before = self.hazard.learn_asked(asked, *lesson, told)
+            self.experts.learn(self.experts.bank.encode(snapshot.x, grow=True), level, before, told[1:], outcome)
             snapshot.history.append(lesson)
             snapshot.learnt = end

@@ -1,8 +1,8 @@
 """Who is asked beside the hazard, and who is believed? The experts whose mixture is the answer.
 
-Four say when a deal closes and how: the life table of its stage, the hazard, and additive scores on the rates of all deals, with
-a long memory and with a short one. Six say which of the deals that close are won. Each has a weight that follows how well it
-did by what it had said when the question was asked.
+Five say when a deal closes and how: the life table of its stage, the hazard, additive scores on the rates of all deals with a
+long memory and with a short one, and additive scores on top of the hazard (what it has missed). Six say which of the deals that
+close are won. Each has a weight that follows how well it did by what it had said when the question was asked.
 """
 
 import math
@@ -19,18 +19,19 @@ from models.learners.curve import EDGES, Curve, Vector
 from models.learners.hazard import Asked, Hazard, Outcome, within
 from models.learners.mixture import Mixture
 
-CURVES = ("stage", "hazard", "scores", "recent scores")
+CURVES = ("stage", "hazard", "scores", "recent scores", "hazard and scores")
 WINS = ("curve", "hazard and direct", "scores", "recent scores", "curve and scores", "stage")
 #: Which of these is the hazard's with the direct model, and which is watched for a drift: the one that remembers.
 BEFORE, WATCHED = 1, 2
-#: Won and lost in a bucket, the same with a short memory, won of those that close, the same with a short memory.
-_HEADS = 6
+#: Won and lost in a bucket, the same with a short memory, the same on top of the hazard; won of those that close, the same with a
+#: short memory.
+_HEADS, _WIN = 8, 6
 #: Of how many deals with a value the short memory knows.
 _RECENT = 250
 #: Whoever had given less than this to what happened is held to have given this: one odd event says little of who is right.
 _LEAST = 1e-3
 _KEEPS_ALL = np.ones(_HEADS)
-_FORGETS = np.array([0.0, 0.0, 1 / _RECENT, 1 / _RECENT, 0.0, 1 / _RECENT])
+_FORGETS = np.array([0.0, 0.0, 1 / _RECENT, 1 / _RECENT, 0.0, 0.0, 0.0, 1 / _RECENT])
 _BUCKETS, _PARTS = len(EDGES), 8  # instalments
 #: Numbers that are kept of the opinions on a question.
 SIZE = len(CURVES) * 2 * _PARTS + len(WINS)
@@ -61,11 +62,11 @@ class Experts:
     def ask(self, hazard: Hazard, asked: Asked, rows: Rows, direct: float | None) -> Opinions:
         """Return the opinions; ``direct`` is the log-odds of the direct model, None before it is listened to."""
         scores, spread = self.bank.score(rows)
-        logits = np.empty((4, 2, _BUCKETS))
+        logits = np.empty((len(CURVES), 2, _BUCKETS))
         logits[0] = hazard.table_log_odds(int(asked.rows[self._stage]) if self._stage >= 0 else 0)
         logits[1] = hazard.log_odds(asked)
-        logits[2:] = hazard.level
-        logits[2:] += scores[:4].reshape(2, 2, 1)
+        logits[2:4], logits[4] = hazard.level, logits[1]
+        logits[2:] += scores[:_WIN].reshape(3, 2, 1)
         cells = 1 / (1 + np.exp(-within(logits, -12.0, 6.0)))
         won, lost = cells[:, 0], cells[:, 1]
         stays = 1 - won
@@ -82,7 +83,7 @@ class Experts:
         if direct is not None:
             today = _chance((logit(today) + min(max(direct, -6.0), 6.0)) / 2)
         # What is not sure is nearer to one half: the mean over what the scores may be (MacKay's approximation).
-        score, recent = (float(scores[head]) / math.sqrt(1 + math.pi / 8 * float(spread[head])) for head in (4, 5))
+        score, recent = (float(scores[head]) / math.sqrt(1 + math.pi / 8 * float(spread[head])) for head in (_WIN, _WIN + 1))
         wins = (curve, today, _chance(score), _chance(recent), _chance((logit(curve) + score) / 2), float(alone[0]))
         return Opinions(cells, wins)
 
@@ -101,26 +102,29 @@ class Experts:
         names = (*bank.categories, *bank.numbers)
         weights = self.wins.weights
         believed = weights[2] + weights[3] + weights[4]
-        adds = bank.mean.take(rows[1:], 0)[:, 4].tolist()
+        adds = bank.mean.take(rows[1:], 0)[:, _WIN].tolist()
         return believed, [(names[of], add) for of, add in zip(bank.feature.take(rows[1:]).tolist(), adds, strict=True)]
 
-    def learn(self, rows: Rows, level: Vector, told: Vector, outcome: Outcome) -> None:
-        """Learn a stretch of buckets: ``level`` is the log-odds of all deals there, from before it.
+    def learn(self, rows: Rows, level: Vector, hazard: Vector, told: Vector, outcome: Outcome) -> None:
+        """Learn a stretch of buckets: ``level`` and ``hazard`` are all deals' and the hazard's log-odds there, from before it.
 
         ``told`` is what became of it (cause × bucket): open until the outcome of the last.
         """
         scores, _ = self.bank.score(rows)
-        said = 1 / (1 + np.exp(-within(scores[:4].reshape(2, 2, 1) + level, -12.0, 6.0)))
+        logits = np.empty((3, *level.shape))
+        logits[:2], logits[2] = level, hazard
+        logits += scores[:_WIN].reshape(3, 2, 1)
+        said = 1 / (1 + np.exp(-within(logits, -12.0, 6.0)))
         bend = said * (1 - said)
         wrong = told - said
         if outcome == "won":  # who was won in a bucket was not at risk of being lost in it
             wrong[:, 1, -1] = bend[:, 1, -1] = 0.0
         share, keeps = self.share, _KEEPS_ALL
         slope, curve = np.zeros(_HEADS), np.zeros(_HEADS)
-        slope[:4], curve[:4] = np.add.reduce(wrong, 2).ravel(), np.add.reduce(bend, 2).ravel()
+        slope[:_WIN], curve[:_WIN] = np.add.reduce(wrong, 2).ravel(), np.add.reduce(bend, 2).ravel()
         if outcome != "open":
-            chances = np.array([_chance(float(score)) for score in scores[4:]])
-            slope[4:], curve[4:] = (outcome == "won") - chances, chances * (1 - chances)
+            chances = np.array([_chance(float(score)) for score in scores[_WIN:]])
+            slope[_WIN:], curve[_WIN:] = (outcome == "won") - chances, chances * (1 - chances)
             keeps = 1 - _FORGETS * share
         self.bank.learn(rows, slope * share, curve * share, keeps)
 

@@ -118,8 +118,8 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         """
         self.learn_asked(self.encode(x, grow=True), *y)
 
-    def learn_asked(self, asked: Asked, first: int, end: int, outcome: Outcome, told: Vector | None = None) -> None:
-        """Learn as ``learn_one`` does, from an encoded question."""
+    def learn_asked(self, asked: Asked, first: int, end: int, outcome: Outcome, told: Vector | None = None) -> Vector:
+        """Learn as ``learn_one`` does, from an encoded question; return the log-odds (cause × bucket) from before that."""
         told = lesson_of((first, end, outcome)) if told is None else told
         rows, numbers, _ = asked
         apart = self._apart.take(rows, 0)[:, :, first:end].transpose(1, 0, 2)  # cause × category × bucket
@@ -138,6 +138,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self._tilt -= self.rate * tilt / np.sqrt(self._tilt_g)
         self.lessons += 1
         self._count(rows, first, end, told)
+        return logits
 
     def withdraw_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Take a lesson's counts back (the deal was reopened); the little it moved the weights stays."""

@@ -38,7 +38,6 @@ CATEGORIES: tuple[Feature, ...] = (
     # From here on: of the scores only (``experts``), not of the hazard.
     Feature("variant", "variant"),
     Feature("pipeline", "pipeline"),
-    Feature("account", "account"),
     Feature("channel", "channel of the last contact"),
     Feature("budget", "whether a budget is said to be there"),
     Feature("authority", "whether authority is said to be there"),
@@ -78,7 +77,6 @@ ATTRIBUTES = (
     "score",
     "variant",
     "pipeline",
-    "account_id",
     "amount",
 )
 _BANT = ("budget", "authority", "need", "timing")
@@ -158,7 +156,6 @@ class LeadPast(msgspec.Struct, array_like=True):
             "source × age": f"{known['source']} × {span}",
             "variant": known["variant"],
             "pipeline": known["pipeline"],
-            "account": known["account_id"],
             "channel": self.channel,
             **{name: "" if (said := self.bant.get(name)) is None else "yes" if said else "no" for name in _BANT},
             "source × product": pair(known["source"], known["product"]),
