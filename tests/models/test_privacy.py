@@ -6,12 +6,15 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
+from models.calendar import DAY_MS
 from models.events.authority import MODELS
 from models.privacy.fields import FIELDS, LINKS, NAMES, REMOVED, Personal
 from models.privacy.refusals import Refusals
 from models.privacy.rewrite import Rewriter
 from models.privacy.subject import EVENTS, Cell, Subject, needles, owners_of, tree_of
 from models.privacy.traces import Traces
+from tests.models.test_evolve import Kept
+from tests.models.test_partition import BUSINESS, T0, event, record
 
 
 def declared() -> dict[str, set[str]]:
@@ -131,3 +134,22 @@ def test_late_events_of_them_are_refused_and_others_are_taken_without_the_name(
         assert orjson.loads(screened.value or b"")["data"] == left
     # Another installation's hash of the same id is another.
     assert Refusals(b"j" * 32).hash(Subject("lead", "gone-1")) not in {refusals.hash(Subject("lead", "gone-1"))}
+
+
+@pytest.mark.parametrize("erased", [True, False])
+def test_an_open_deal_of_somebody_who_was_erased_leaves_the_pipeline_when_its_time_is_over(erased: bool) -> None:
+    kept = Kept("deals")
+    kept.take([event("deal.created", deal, T0, f"e-{deal}", amount="7", currency="EUR") for deal in ("old-deal", "d-2")])
+    if erased:
+        rewrite = Rewriter(Traces({Subject("deal", "old-deal"): "erased-a"}))
+        found = rewrite(Cell("fold-deals", 0, None, b"Eold-deal", kept.rows.pop(b"Eold-deal")))
+        assert found is not None and found.value is not None
+        kept.rows[found.key] = found.value
+    later = kept.restarted()
+    now = T0 + BUSINESS.keep_days + 3 * DAY_MS
+    later.partition.fold([record("deals", event("deal.created", "new-deal", now, "e-new", amount="1", currency="EUR"), 9, now)])
+    later.checkpoint()
+    open_ = sum(
+        pane.get("open_deals", 0) for name, pane in later.panes.items() if name.startswith("Pa:") and name.endswith(":total")
+    )
+    assert (open_, b"Eerased-a" in later.rows) == (2 if erased else 3, False)

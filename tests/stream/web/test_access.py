@@ -237,7 +237,7 @@ async def test_a_session_acts_from_our_page_only_and_for_as_long_as_it_lasts() -
     house = House(public_url="https://vigie.example.com")
     done = await house.ask("/login", method="POST", content=f"token={ANN}".encode())
     value = done.headers["set-cookie"].partition(";")[0]
-    acts = {"path": "/api/alerts/a/ack", "method": "POST"}
+    acts: dict[str, Any] = {"path": "/api/alerts/a/ack", "method": "POST"}
     assert await house.status(**acts, cookie=value) == 401 and not house.acts
     assert await house.status(**acts, x_vigie="page") == 401 and not house.acts
     assert await house.status(**acts, cookie=f"{value[:-1]}x", x_vigie="page") == 401 and not house.acts

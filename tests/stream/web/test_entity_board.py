@@ -33,10 +33,11 @@ def test_what_is_open_is_shown_and_goes_when_it_ends() -> None:
     )
     running[0] = True
     assert list(board.deals()) == []  # not before it has been read to its end
-    part.live()
+    part.live()  # type: ignore[attr-defined]
     assert [(one.state.id, one.win) for one in board.deals()] == [("D-1", 0.4)]
     assert [one.id for one in board.leads()] == ["L-1"] and board.usual() == {"demo": 86_400_000}
     found = board.story("deal", "D-1")
-    assert found is not None and found.state.stage == "demo" and board.story("deal", "D-2") is None
+    assert found is not None and isinstance(found.state, DealState) and found.state.stage == "demo"
+    assert board.story("deal", "D-2") is None
     part.fold([record("deal-states", "D-1", None), record("lead-states", "L-1", None)])
     assert list(board.deals()) == [] == list(board.leads())
