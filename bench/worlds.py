@@ -2,7 +2,7 @@
 
 An entity's outcome is drawn from its true probability, and the days until then independently of it (exponential, so that at any
 moment the same is still true of one that is open). What it says of itself beside what matters is noise. No setting of a model
-is chosen on these worlds.
+is to be chosen on these worlds; which of them were looked at while the model was made is in docs/models.md.
 """
 
 import math
