@@ -21,10 +21,11 @@ from bench import models_plots
 from models.learners import quality, snapshot
 from models.learners.conversion import Conversion
 from models.learners.deal_model import HORIZON
-from models.learners.evaluation import Answer, DealEvaluation, measures
+from models.learners.evaluation import Answer, DealEvaluation
 from models.learners.features import CATEGORIES, NUMBERS
+from models.learners.judging import measures
 from stream.config.settings import load
-from vigie.models import History
+from vigie.model_history import History
 
 REFITS = 8
 DELAY = 500  # rows until a lead's label is known

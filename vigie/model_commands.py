@@ -27,7 +27,7 @@ def usable(model: str, document: bytes) -> None:
     if kind is None:
         raise ValueError(f"model: found {model!r:.80}; accepted: {', '.join(KINDS)}")
     try:
-        checked(document, [f.name for f in kind.categories], [f.name for f in kind.numbers])
+        checked(document, kind.known)
     except SnapshotRefused as error:
         raise ValueError(str(error)) from None
 

@@ -3,30 +3,23 @@
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, cast
 
 import orjson
 import typer
 from confluent_kafka import KafkaException
-from msgspec import UNSET
 from rich.console import Console
 from rich.table import Table
 
 from models.events.catalogue import TOPIC_OF
-from models.events.decode import decoder
-from models.events.refused import Refused
 from models.events.scalars import parse_time
-from stream.config.settings import Settings
 from stream.sources.files import FORMATS, SourceFileError
 from vigie import remote
 from vigie.common import Config, console, no_broker, refuse, settings_of, wrapped
 from vigie.lanes import engine_options
+from vigie.model_history import Entity, History
 from vigie.publish import lines, progress_bar, report
-
-if TYPE_CHECKING:
-    from models.learners.evaluation import DealFact
 
 app = typer.Typer(help="The predictions: how good they are, and from what.", no_args_is_help=True)
 
@@ -39,40 +32,60 @@ _COLUMNS = ("answers", "auc", "ece", "log_loss", "mae_days", "bias_days", "cover
 @app.command("evaluate")
 def evaluate_command(
     events: Annotated[list[Path], typer.Option(help="Files of events (or the directory of the format crm).", exists=True)],
+    entity: Annotated[str, typer.Option(help="Of what: deal or lead.")] = "deal",
+    horizon: Annotated[str, typer.Option(help="Within how many days it is won (a lead: converts): such as 30d,90d.")] = "30d,90d",
     format: Annotated[str, typer.Option(help=f"One of {', '.join(FORMATS)}.")] = "jsonl",
     mapping: Annotated[Path | None, typer.Option(help="The mapping file of the format csv.", exists=True)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The measures as one JSON object on standard output.")] = False,
     config: Config = None,
 ) -> None:
-    """Answer, then learn, over a history of deals in the order of its events; measures of the second half, and over time."""
+    """Answer, then learn, over a history in the order of its events; measures of the second half, by horizon and over time."""
     if format not in FORMATS:
         refuse(f"--format: found {format!r}; accepted: {', '.join(FORMATS)}", 2)
+    if entity not in ("deal", "lead"):
+        refuse(f"--entity: found {entity!r}; accepted: deal, lead", 2)
     settings = settings_of(config)
     # River and numpy take a second to import, which no other command has to wait for.
+    from models.learners.curve import EDGES
     from models.learners.evaluation import DealEvaluation
+    from models.learners.live_kinds import KINDS
 
+    horizons = _days(horizon, float(EDGES[-1]))
     began = time.monotonic()
-    history = History(settings, events, format, mapping)
-    evaluation = DealEvaluation()
+    history = History(settings, events, format, mapping, cast(Entity, entity))
+    kind = KINDS[entity]
+    evaluation = DealEvaluation(kind.fresh_model(), past=kind.past, horizons=horizons)
+    try:
+        count = history.read()
+    except SourceFileError as error:
+        refuse(error)
     with progress_bar() as progress:
-        try:
-            facts = history.facts()
-        except SourceFileError as error:
-            refuse(error)
-        task = progress.add_task("evaluating", total=len(facts), rate="")
-        for number, fact in enumerate(facts, 1):
+        task = progress.add_task("evaluating", total=count, rate="")
+        for number, fact in enumerate(history, 1):
             evaluation.take(fact)
             if number % 1000 == 0:
                 progress.update(task, completed=number, rate=f"{number / max(time.monotonic() - began, 1e-3):,.0f}/s")
     report(history.rejects, history.examples)
     if not evaluation.answers:
-        refuse(f"{len(facts):,} events of deals in the history, and no deal that was open at one: nothing to evaluate")
-    found = {"events": len(facts), "skipped": history.skipped, "rejected": history.rejects.total(), **evaluation.report()}
-    console.print(f"{len(facts):,} events in {time.monotonic() - began:.1f} s", highlight=False)
+        refuse(f"{count:,} events of {entity}s in the history, and no {entity} that was open at one: nothing to evaluate")
+    counts = {"entity": entity, "events": count, "skipped": history.skipped, "rejected": history.rejects.total()}
+    found = {**counts, **evaluation.report()}
+    console.print(f"{count:,} events in {time.monotonic() - began:.1f} s", highlight=False)
     if as_json:
         print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
     else:
         _print(found)
+
+
+def _days(text: str, most: float) -> list[float]:
+    """Return the horizons of ``30d,90d``, in days."""
+    found = []
+    for part in text.split(","):
+        number = part.strip().removesuffix("d")
+        if not number.isdigit() or not 0 < int(number) <= most:
+            refuse(f"--horizon: found {part.strip()!r}; accepted: days from 1d to {most:.0f}d, such as 30d,90d", 2)
+        found.append(float(number))
+    return list(dict.fromkeys(found))
 
 
 @app.command("features")
@@ -157,13 +170,14 @@ def show_command(
     if as_json:
         print(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return
-    lines: dict[str, list[str]] = {name: [] for name in ("", "answers", "lessons", "labels", "drifts", *_COLUMNS)}
+    lines: dict[str, list[str]] = {name: [] for name in ("", "answers", "proven", "lessons", "labels", "drifts", *_COLUMNS)}
     for status in found:
         for speaker, name in (("model", status["model"]), ("floor", f"{status['model']}-floor")):
             measures = status["measures"][speaker]
             told = {column: _shown(measures.get(column)) for column in _COLUMNS} | {
                 "": name,
                 "answers": "yes" if status["champion"] == speaker else "",
+                "proven": ("yes" if status.get("proven") else "not yet") if speaker == "model" else "",
                 "lessons": f"{status['lessons']:,}",
                 "labels": f"{status['labels']:,}",
                 "drifts": str(status["alarms"]),
@@ -253,57 +267,14 @@ def _get(config: Path | None, url: str | None, path: str) -> bytes:
     return body
 
 
-class History:
-    """The deal events of files, sorted by time and id, each once; counts what is something else."""
-
-    def __init__(self, settings: Settings, files: list[Path], format: str, mapping: Path | None) -> None:
-        self._source = files, format, mapping, settings.business.timezone
-        self._stage_kinds = settings.business.business().stage_kinds
-        self.skipped = 0  # events of other entities, and repeated ones
-        self.rejects: Counter[str] = Counter()
-        self.examples: dict[str, int] = {}
-
-    def facts(self) -> "list[DealFact]":
-        """Read and sort; memory grows with the number of deal events."""
-        found: dict[str, tuple[int, DealFact]] = {}
-        for at, identity, fact in self._read():
-            if identity in found:
-                self.skipped += 1
-            else:
-                found[identity] = at, fact
-        return [fact for _, (_, fact) in sorted(found.items(), key=lambda item: (item[1][0], item[0]))]
-
-    def _read(self) -> "Iterator[tuple[int, str, DealFact]]":
-        from models.learners.evaluation import DealFact
-
-        decode = decoder("deals")
-        arrival = int(time.time() * 1000)
-        for line, value, why in lines(*self._source):
-            if not why:
-                try:
-                    kind = orjson.loads(value).get("type")
-                    if TOPIC_OF.get(kind, "deals") != "deals":
-                        self.skipped += 1
-                        continue
-                    event, at, _ = decode(value, (), arrival)
-                    data: Any = event.data
-                    said = {name: found for name in data.__struct_fields__ if (found := getattr(data, name)) is not UNSET}
-                    # A stage that stands for an outcome closes the deal, as it does for the KPIs.
-                    means = self._stage_kinds.get(str(said.get("stage")), "open")
-                    told = kind.removeprefix("deal.") if means == "open" else means
-                    yield at, event.id, DealFact(at, event.subject, told, said)
-                    continue
-                except Refused as refused:
-                    why = str(refused)
-                except (orjson.JSONDecodeError, AttributeError, TypeError):
-                    why = "not a CloudEvent in JSON"
-            self.rejects[why] += 1
-            self.examples.setdefault(why, line)
-
-
 def _print(found: dict[str, Any]) -> None:
-    title = f"{found['deals']:,} deals, {found['answers']:,} answers, {found['lessons']:,} lessons"
+    title = f"{found['deals']:,} {found['entity']}s, {found['answers']:,} answers, {found['lessons']:,} lessons"
     lines = [(words, found[name]) for name, words in _SECTIONS if found[name]["answers"]]
+    for days, parts in found.get("horizons", {}).items():
+        for name, words in (("at_creation", "at creation"), ("at_all_questions", "at all questions")):
+            part = parts[name]
+            said = [f"{who} auc {_shown(m['auc'])}, ece {_shown(m['ece'])}" for who, m in _speakers(part)]
+            print(wrapped(f"{found['entity']} won within {days}, {words} ({part['answers']:,}): {'; '.join(said)}"))
     parts = found["over_time"]
     lines += [(f"part {number} of {len(parts)}", part) for number, part in enumerate(parts, 1)]
     if 0 < shutil.get_terminal_size((0, 0)).columns < _WIDE:
@@ -316,6 +287,10 @@ def _print(found: dict[str, Any]) -> None:
     for words, measures in lines:
         table.add_row(words, *(_shown(measures.get(column)) for column in _COLUMNS))
     Console(width=_WIDE).print(table)
+
+
+def _speakers(part: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [("model", part), ("life table of the stage", part["floor"]), ("odds of the stage", part["stage_odds"])]
 
 
 def _shown(value: float | int | None) -> str:

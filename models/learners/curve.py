@@ -54,6 +54,14 @@ class Curve:
         """P(it closes, won or lost, within so many days), at most the last edge's."""
         return _between(days, _KNOTS, self.closed)
 
+    @cached_property
+    def _won(self) -> list[float]:
+        return [0.0, *np.add.accumulate(self.won).tolist()]
+
+    def won_within(self, days: float) -> float:
+        """P(it is won within so many days), at most the last edge's."""
+        return _between(days, _KNOTS, self._won)
+
     def place(self, days: float) -> float:
         """Return the rank of a time to close among those expected (its probability integral transform), 0 to 1."""
         return self.closes_within(days) / max(self.closed[-1], 1e-12)

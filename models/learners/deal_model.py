@@ -6,18 +6,21 @@ verbs as everywhere; a *snapshot* is a question with its answer, kept until what
 
 import math
 import zlib
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from models.learners.calibration import Calibrator, Residuals, logit
+from models.learners.calibration import Calibrator, Residuals
 from models.learners.curve import EDGES, Curve, bucket_of
 from models.learners.direct import Direct
 from models.learners.drift import LATEST, Watch
-from models.learners.features import CATEGORIES, DAY_MS, NUMBERS, Features
-from models.learners.hazard import Asked, Hazard
+from models.learners.experts import BEFORE, WATCHED, WINS, Experts, Opinions, pack, unpack
+from models.learners.features import CATEGORIES, DAY_MS, HAZARD_CATEGORIES, HAZARD_NUMBERS, NUMBERS, UNSCORED, Features
+from models.learners.hazard import Asked, Hazard, lesson_of
 
 #: The horizon of P(closes within), in days.
 HORIZON = 30.0
@@ -28,6 +31,7 @@ DRAWN = 0.15
 #: After how many days what has become of a snapshot is learnt, as long as its deal is open.
 INSTALMENTS = (1.0, 4.0, 10.0, 18.0, 30.0, 60.0, 90.0, 135.0)
 _STEPS = tuple(bucket_of(days) + 1 for days in INSTALMENTS)
+_ENDS = np.array(_STEPS, np.intp) - 1
 _BEYOND = len(EDGES)
 _ENOUGH = 500  # lessons of the direct model before it is listened to
 _FEW = 30  # of the latest closed deals with a value, below which nothing is said of it
@@ -49,6 +53,11 @@ class Prediction:
     lessons: int  # learnt so far; 0: this is the prior
     curve: Curve
     blended: float  # P(won) before its correction
+    opinions: Opinions | None = None  # of which it is the mixture
+
+    def packed(self) -> bytes:
+        """Return what is kept of the opinions until they can be judged."""
+        return pack(self.opinions, _ENDS) if self.opinions is not None else b""
 
 
 @dataclass(slots=True)
@@ -62,6 +71,7 @@ class Snapshot:
     instalment: int = 0
     judged: bool = False  # whether HORIZON has been learnt
     history: list[tuple[int, int, Literal["open", "won", "lost"]]] = field(default_factory=list)
+    opinions: bytes = b""  # what each expert said, to be judged
 
     @property
     def due(self) -> int | None:
@@ -85,10 +95,18 @@ def wants_snapshot(deal: str, at: int, taken: int, last: int) -> bool:
 class DealModel:
     """The hazard, its calibration, its intervals and its watch."""
 
-    def __init__(self, hazard: Hazard | None = None) -> None:
-        self.hazard = hazard or Hazard([f.name for f in CATEGORIES], [f.name for f in NUMBERS])
+    def __init__(
+        self, hazard: Hazard | None = None, categories: Sequence[str] | None = None, numbers: Sequence[str] | None = None
+    ) -> None:
+        """``categories`` and ``numbers`` are what the scores know: the hazard's and more, which come after those."""
+        if hazard is None:
+            categories, numbers = [f.name for f in CATEGORIES], [f.name for f in NUMBERS]
+            hazard = Hazard(categories[:HAZARD_CATEGORIES], numbers[:HAZARD_NUMBERS])
+            categories = [name for name in categories if name not in UNSCORED]
+        self.hazard = hazard
         #: Won or lost, of those that have closed: sharper than the hazard, but learnt from what closes early. Half the answer.
         self.direct = Direct()
+        self.experts = Experts(hazard, tuple(categories or hazard.categories), tuple(numbers or hazard.numbers))
         self.win = Calibrator()
         self.within = Calibrator(steepness=0)
         self.residuals = Residuals()
@@ -98,28 +116,39 @@ class DealModel:
 
     def predict_one(self, x: Features) -> Prediction:
         """Return what is expected of a deal that is open at ``x``."""
-        asked = self.hazard.encode(x)
-        curve = self.hazard.predict_asked(asked)
+        opinions = self.opinions(x)
+        curve, blended = self.experts.answer(opinions)
         low, median, high, expected = self.residuals.predict_one(curve)
-        blended = self._blend(curve, asked)
         win, within = self.win.predict_proba_one(blended), self.within.predict_proba_one(curve.closes_within(HORIZON))
-        return Prediction(win, within, low, median, high, expected, self.hazard.lessons, curve, blended)
+        return Prediction(win, within, low, median, high, expected, self.hazard.lessons, curve, blended, opinions)
 
-    def _blend(self, curve: Curve, asked: Asked) -> float:
-        """Return P(won | closes): the mean log-odds of hazard and direct model; the hazard's alone until the other has learnt."""
-        if self.direct.lessons < _ENOUGH:
-            return curve.win
-        middle = (logit(curve.win) + min(max(self.direct.log_odds(asked), -6.0), 6.0)) / 2
-        return 1 / (1 + math.exp(-middle))
+    def opinions(self, x: Features) -> Opinions:
+        """Return what each expert says of a deal that is open at ``x``."""
+        asked = self.hazard.encode(x)
+        direct = self.direct.log_odds(asked) if self.direct.lessons >= _ENOUGH else None
+        return self.experts.ask(self.hazard, asked, self.experts.bank.encode(x), direct)
+
+    def terms(self, x: Features) -> list[tuple[str, float]]:
+        """Return what speaks for winning (+) and against (−), as log-odds by feature, largest first: the hazard's and the scores'
+        terms, each as far as it is believed.
+        """
+        believed, scores = self.experts.terms(self.experts.bank.encode(x))
+        found = {name: (1 - believed) * effect for name, effect in self.hazard.terms(x)}
+        for name, effect in scores:
+            found[name] = found.get(name, 0.0) + believed * effect
+        return sorted(found.items(), key=lambda term: -abs(term[1]))
 
     def snapshot_one(self, at: int, x: Features, prediction: Prediction) -> Snapshot:
         """Keep a question and its answer to learn from; the scales see it now."""
         self.hazard.observe_one(x)
-        return Snapshot(at, x, prediction)
+        self.experts.bank.observe_one(x)
+        return Snapshot(at, x, prediction, opinions=prediction.packed())
 
     def survive_one(self, snapshot: Snapshot) -> None:
         """Learn that a deal is still open when the next instalment of a snapshot is due."""
-        days, end = INSTALMENTS[snapshot.instalment], _STEPS[snapshot.instalment]
+        part, days, end = snapshot.instalment, INSTALMENTS[snapshot.instalment], _STEPS[snapshot.instalment]
+        if (said := unpack(snapshot.opinions)) is not None:
+            self.experts.judge(said, part, part + 1, "open")
         snapshot.instalment += 1
         self._learn(snapshot, self.hazard.encode(snapshot.x, grow=True), end, "open")
         if days >= HORIZON and not snapshot.judged:
@@ -131,6 +160,12 @@ class DealModel:
         days = max(at - snapshot.at, 0) / DAY_MS
         end = bucket_of(days)
         asked = self.hazard.encode(snapshot.x, grow=True)
+        if (said := unpack(snapshot.opinions)) is not None:
+            part = bisect_right(_STEPS, end)
+            self.experts.judge_win(said, outcome == "won")
+            if part >= snapshot.instalment:
+                whole = part >= len(_STEPS)
+                self.experts.judge(said, snapshot.instalment, min(part + 1, len(_STEPS)), "open" if whole else outcome)
         if end >= _BEYOND:
             self._learn(snapshot, asked, _BEYOND, "open")
         elif end >= snapshot.learnt:
@@ -142,6 +177,7 @@ class DealModel:
             self.within.learn_one(answer.curve.closes_within(HORIZON), days <= HORIZON)
         self.win.learn_one(answer.blended, outcome == "won")
         self.direct.learn_one(asked, outcome == "won")
+        self.experts.labels += 1
         self.residuals.learn_one(answer.curve, days)
 
     def watch_one(self, first: Snapshot, outcome: Literal["won", "lost"]) -> bool:
@@ -151,33 +187,42 @@ class DealModel:
         from labels that arrive in an order of their own, and after that there is nothing to learn anew.
         """
         won = outcome == "won"
+        self.experts.deals += 1
         self._latest.append((first.x, won))
-        drifted = self.watch.update(first.prediction.win, won)
+        kept = unpack(first.opinions)
+        drifted = self.watch.update(first.prediction.win if kept is None else kept[WATCHED - len(WINS)], won)
         if drifted:
             self._checks = _CHECKS
         elif self._checks and self.watch.seen % _EVERY:
             return False
         if self._checks:
             self._checks -= 1
-            rows = np.array(sorted(self._changed()), np.intp)
-            if len(rows):
+            rows, scored = (np.array(sorted(found), np.intp) for found in self._changed())
+            if len(rows) or len(scored):
                 self.hazard.forget_rows(rows, _KEPT)
                 self.direct.forget_rows(rows)
+                self.experts.bank.forget(scored, _KEPT)
                 # What had made answers bolder came from the values as they were; on the others it would go on misleading.
                 self.win.unsharpen()
         return drifted
 
-    def _changed(self) -> set[int]:
-        """Return the rows whose deals' latest outcomes are beyond chance other than would be said now."""
-        found: dict[int, list[float]] = {}
+    def _changed(self) -> tuple[set[int], set[int]]:
+        """Return the hazard's and the scores' rows whose latest outcomes are beyond chance other than would be said."""
+        found: tuple[dict[int, list[float]], dict[int, list[float]]] = ({}, {})
         for x, won in self._latest:
-            said = self.predict_one(x).win
-            for row in self.hazard.encode(x).rows.tolist():
-                sums = found.setdefault(row, [0.0, 0.0, 0.0])
-                sums[0] += 1
-                sums[1] += won - said
-                sums[2] += said * (1 - said)
-        return {row for row, (n, gap, variance) in found.items() if row and n >= _FEW and abs(gap) > _SURE * math.sqrt(variance)}
+            wins = self.opinions(x).wins
+            both = ((self.hazard.encode(x).rows, wins[BEFORE]), (self.experts.bank.encode(x), wins[WATCHED]))
+            for (rows, said), sums in zip(both, found, strict=True):
+                for row in rows.tolist():
+                    of = sums.setdefault(row, [0.0, 0.0, 0.0])
+                    of[0] += 1
+                    of[1] += won - said
+                    of[2] += said * (1 - said)
+        hazard, scores = (
+            {row for row, (n, gap, variance) in sums.items() if row and n >= _FEW and abs(gap) > _SURE * math.sqrt(variance)}
+            for sums in found
+        )
+        return hazard, scores
 
     def withdraw_one(self, snapshot: Snapshot) -> None:
         """Take back that a deal had closed: it was reopened."""
@@ -187,6 +232,8 @@ class DealModel:
     def _learn(self, snapshot: Snapshot, asked: Asked, end: int, outcome: Literal["open", "won", "lost"]) -> None:
         if end > snapshot.learnt:
             lesson = (snapshot.learnt, end, outcome)
-            self.hazard.learn_asked(asked, *lesson)
+            level, told = self.hazard.level[:, snapshot.learnt : end], lesson_of(lesson)
+            before = self.hazard.learn_asked(asked, *lesson, told)
+            self.experts.learn(self.experts.bank.encode(snapshot.x, grow=True), level, before, told[1:], outcome)
             snapshot.history.append(lesson)
             snapshot.learnt = end

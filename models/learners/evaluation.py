@@ -6,19 +6,30 @@ was known at its moment. The measures are over the second half of the answers.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, NamedTuple, cast
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
+import msgspec
 import numpy as np
 
 from models.learners import quality
-from models.learners.deal_model import HORIZON, DealModel, Snapshot, wants_snapshot
+from models.learners.baseline import Baseline
+from models.learners.curve import EDGES, Curve
+from models.learners.deal_model import DealModel, Prediction, Snapshot, wants_snapshot
 from models.learners.features import DAY_MS, SEASON_MS, DealPast, Features
+from models.learners.hazard import Lesson
+from models.learners.judging import SPEAKERS, by_horizon, measures
 
 #: Days after its creation at which a deal is asked about when nothing has happened to it for a day.
 AGES = (7, 14, 21, 30, 45, 60, 90)
 #: Sections of the history for the measures over time.
 SECTIONS = 8
+#: What ends an entity, and how; what says that a closed one is open again; and, of one known by edits only, that it is open.
+_ENDS: dict[str, Literal["won", "lost"]] = {"won": "won", "lost": "lost", "converted": "won", "disqualified": "lost"}
+_REOPENS = frozenset({"reopened", "stage_changed"})
+_OPENS = frozenset({"created", "contacted", "mql", "sql", "stage_changed", "reopened"})
+_NOTHING = Prediction(0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0, Curve(np.zeros(len(EDGES)), np.zeros(len(EDGES))), 0.5)
 
 
 class DealFact(NamedTuple):
@@ -52,23 +63,50 @@ class Asked(NamedTuple):
     learnt: bool
 
 
+class _Learnt(NamedTuple):
+    """What is kept of a question once all is learnt, in case that its deal is reopened."""
+
+    at: int
+    x: bytes
+    history: list[Lesson]
+
+    @property
+    def due(self) -> None:
+        """Nothing is to be learnt of it any more."""
+
+
 class _Deal:
     __slots__ = ("closed", "gone", "past", "snapshots", "status")
 
-    def __init__(self, created: int) -> None:
-        self.past = DealPast(created)
+    def __init__(self, past: Any) -> None:
+        self.past = past
         self.status = "unknown"
         self.closed = 0
         self.gone = False
-        self.snapshots: list[Snapshot] = []
+        self.snapshots: list[Snapshot | _Learnt] = []
 
 
 class DealEvaluation:
     """Walks a history of deals; see the module."""
 
-    def __init__(self, model: DealModel | None = None, *, keep_features: bool = False) -> None:
-        """``keep_features`` keeps every question's features in ``asked``, for another model to be judged by the same."""
+    def __init__(
+        self,
+        model: DealModel | None = None,
+        *,
+        past: Callable[[int], Any] = DealPast,
+        horizons: Sequence[float] = (),
+        keep_features: bool = False,
+    ) -> None:
+        """``past`` is what is known of an entity (a lead's, with a lead's model).
+
+        ``horizons`` are days within which P(won) is kept of each answer, in ``within``; ``keep_features`` keeps every question's
+        features in ``asked``, for another model to be judged by the same.
+        """
         self.model = model or DealModel()
+        self._past, self.horizons = past, tuple(horizons)
+        self.within = array("d")  # of each answer in turn and each horizon: P(won within it) by model, floor and stage odds
+        self._floor = Baseline() if horizons else None
+        self._odds: dict[str, tuple[int, int]] = {}  # by stage: of the closed that were in it, won and all
         self.answers: list[Answer] = []
         self.asked: list[Asked] | None = [] if keep_features else None
         self.deals: dict[str, _Deal] = {}
@@ -92,7 +130,7 @@ class DealEvaluation:
         self._pass(at)
         deal = self.deals.get(name)
         if deal is None:
-            deal = self.deals[name] = _Deal(at)
+            deal = self.deals[name] = _Deal(self._past(at))
             self._wait(name, deal, 0)
         if deal.gone and kind != "created" and kind != "reopened":
             return
@@ -102,15 +140,18 @@ class DealEvaluation:
             return
         deal.gone = False
         deal.past.apply(at, kind, data)
-        if kind == "won" or kind == "lost":
-            if deal.status in ("open", "unknown"):
-                self._close(deal, at, cast(Literal["won", "lost"], kind))
+        end = _ENDS.get(kind)
+        if end is not None:
+            # Who was given up and converts all the same has converted.
+            if deal.status in ("open", "unknown") or (kind == "converted" and deal.status == "lost"):
+                if deal.status == "lost":
+                    self._withdraw(deal)
+                self._close(deal, at, end)
             return
-        if deal.status != "open" and (kind == "reopened" or kind == "stage_changed"):
+        if deal.status not in ("open", "unknown") and (kind in _REOPENS or (kind == "created" and self._past is not DealPast)):
             deal.status = "open"
-            for snapshot in deal.snapshots:
-                self.model.withdraw_one(snapshot)
-        elif deal.status == "unknown" and (kind == "created" or data.get("stage") is not None):
+            self._withdraw(deal)
+        elif deal.status == "unknown" and (kind in _OPENS or data.get("stage") is not None):
             deal.status = "open"
         if deal.status == "open":
             self._ask(name, deal, at, aged=False)
@@ -125,7 +166,9 @@ class DealEvaluation:
             if due <= age:
                 _, _, snapshot, deal = heapq.heappop(self._due)
                 if deal.status == "open" and not deal.gone and snapshot.due is not None:
+                    before = len(snapshot.history)
                     self.model.survive_one(snapshot)
+                    self._floor_learns(snapshot, before)
                     self._schedule(snapshot, deal)
             else:
                 when, _, name, number = heapq.heappop(self._ages)
@@ -140,6 +183,12 @@ class DealEvaluation:
         said = self.model.predict_one(x)
         answer = Answer(at, name, aged, said.win, said.within, said.low, said.median, said.high, said.expected)
         self.answers.append(answer)
+        if self._floor is not None:
+            table = self._floor.predict_one(x).curve
+            won, closed = self._odds.get(str(x["stage"]), (0, 0))
+            odds = (won + 1) / (closed + 2)
+            for days in self.horizons:
+                self.within.extend((said.curve.won_within(days), table.won_within(days), odds))
         taken = deal.snapshots
         learnt = wants_snapshot(name, at, len(taken), taken[-1].at if taken else 0)
         if learnt:
@@ -151,11 +200,35 @@ class DealEvaluation:
 
     def _close(self, deal: _Deal, at: int, outcome: Literal["won", "lost"]) -> None:
         deal.status, deal.closed = outcome, at
-        for snapshot in deal.snapshots:
+        for number, snapshot in enumerate(deal.snapshots):
+            if isinstance(snapshot, _Learnt):
+                continue
+            before = len(snapshot.history)
             if snapshot.due is not None:
                 self.model.learn_one(snapshot, at, outcome)
-        if deal.snapshots and self.model.watch_one(deal.snapshots[0], outcome):
-            self.drifts.append(at)
+                self._floor_learns(snapshot, before)
+            if number == 0 and self.model.watch_one(snapshot, outcome):
+                self.drifts.append(at)
+            deal.snapshots[number] = _Learnt(snapshot.at, msgspec.json.encode(snapshot.x), snapshot.history)
+        for stage in deal.past.visits if isinstance(deal.past, DealPast) else (deal.past.features(at)["stage"],):
+            won, closed = self._odds.get(stage, (0, 0))
+            self._odds[stage] = won + (outcome == "won"), closed + 1
+
+    def _withdraw(self, deal: _Deal) -> None:
+        for snapshot in deal.snapshots:
+            if isinstance(snapshot, _Learnt):
+                x = msgspec.json.decode(snapshot.x)
+                said = Snapshot(snapshot.at, x, _NOTHING, history=snapshot.history)
+                if self._floor is not None and said.history and said.history[-1][2] != "open":
+                    self._floor.withdraw_one(x, said.history[-1])
+                self.model.withdraw_one(said)
+            else:
+                self.model.withdraw_one(snapshot)
+
+    def _floor_learns(self, snapshot: Snapshot, before: int) -> None:
+        if self._floor is not None:
+            for lesson in snapshot.history[before:]:
+                self._floor.learn_one(snapshot.x, lesson)
 
     def _schedule(self, snapshot: Snapshot, deal: _Deal) -> None:
         if snapshot.due is not None:
@@ -194,38 +267,26 @@ class DealEvaluation:
             "second_half": self.measure(half),
             "at_events": self.measure([answer for answer in half if not answer.aged]),
             "at_ages": self.measure([answer for answer in half if answer.aged]),
+            **({"horizons": self.by_horizon()} if self.horizons and self.answers else {}),
             "over_time": [{"from": part[0].at, **self.measure(part)} for part in sections if part],
         }
+
+    def by_horizon(self) -> dict[str, Any]:
+        """Return the measures of P(won within so many days), of answers whose outcome by then is known: history goes on for
+        as long after them. So what is still open counts as not won by then, and nothing is left out for closing late.
+
+        Of all questions, and of the first of each entity; over the second half of those that are known.
+        """
+        first = np.zeros(len(self.answers), bool)
+        seen: set[str] = set()
+        for number, answer in enumerate(self.answers):
+            first[number] = answer.deal not in seen
+            seen.add(answer.deal)
+        said = np.frombuffer(self.within, float).reshape(len(self.answers), len(self.horizons), len(SPEAKERS))
+        return by_horizon(self.horizons, said, self.outcomes(self.answers), first)
 
     def measure(self, answers: list[Answer]) -> dict[str, Any]:
         """Return the measures of some answers; None where nothing can be said."""
         if not answers:
             return {"answers": 0}
         return measures(np.array([answer[3:] for answer in answers], float), self.outcomes(answers))
-
-
-def measures(said: quality.Array, became: quality.Array) -> dict[str, Any]:
-    """Return the measures of answers ``(win, within, low, median, high, expected)`` and what became of them."""
-    won, days, after = became.T
-    closed = ~np.isnan(won)
-    # Known of those that closed, and of those that were watched for so long. At the end of a history that favours what closes
-    # soon; "_watched" takes the second kind only, which does not.
-    watched = ~(after < HORIZON) & ~np.isnan(after)
-    known = watched | closed
-    soon = (days <= HORIZON).astype(float)
-    mae, bias = quality.errors(said[closed, 5], days[closed])
-    return {
-        "answers": len(said),
-        "closed": int(closed.sum()),
-        "auc": quality.auc(said[closed, 0], won[closed]),
-        "log_loss": quality.log_loss(said[closed, 0], won[closed]),
-        "ece": quality.ece(said[closed, 0], won[closed]),
-        "mae_days": mae,
-        "bias_days": bias,
-        "coverage": quality.coverage(said[closed, 2], said[closed, 4], days[closed]),
-        "auc30": quality.auc(said[known, 1], soon[known]),
-        "brier30": quality.brier(said[known, 1], soon[known]),
-        "auc30_watched": quality.auc(said[watched, 1], soon[watched]),
-        "brier30_watched": quality.brier(said[watched, 1], soon[watched]),
-        "ece30_watched": quality.ece(said[watched, 1], soon[watched]),
-    }

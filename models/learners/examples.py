@@ -14,6 +14,7 @@ import numpy as np
 
 from models.learners.curve import EDGES, Curve, bucket_of
 from models.learners.deal_model import HORIZON, INSTALMENTS, Prediction, Snapshot, wants_snapshot
+from models.learners.experts import unpack
 from models.learners.features import DAY_MS, Features
 from models.learners.hazard import Lesson, Outcome
 
@@ -23,7 +24,7 @@ Values = list[str | float | None]
 
 _STEPS = tuple(bucket_of(days) + 1 for days in INSTALMENTS)
 _BEYOND = len(EDGES)
-_NUMBERS = tuple(field.name for field in dataclasses.fields(Prediction) if field.name != "curve")
+_NUMBERS = tuple(field.name for field in dataclasses.fields(Prediction) if field.name not in ("curve", "opinions"))
 
 
 class Kept(msgspec.Struct, array_like=True):
@@ -38,6 +39,7 @@ class Kept(msgspec.Struct, array_like=True):
     instalment: int = 0
     judged: bool = False  # whether it is known if the entity closed within HORIZON
     lesson: tuple[int, int, Outcome] | None = None  # how it closed, where that was learnt: to be withdrawn
+    opinions: bytes = b""  # 4-byte floats: what each expert said (``experts.pack``)
 
     @property
     def due(self) -> int | None:
@@ -64,6 +66,7 @@ class Example(msgspec.Struct, omit_defaults=True, kw_only=True):
     instalment: int = 0
     judged: bool = False
     lesson: tuple[int, int, Outcome] | None = None
+    opinions: bytes = b""
 
 
 class Command(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -107,10 +110,17 @@ def features(x: Values, names: tuple[str, ...]) -> Features:
     return {name: math.nan if value is None else value for name, value in zip(names, x, strict=True)}
 
 
+def widened(kept: Kept, names: tuple[str, ...], now: tuple[str, ...]) -> Kept:
+    """Return a question of an earlier release as this one keeps it: what it did not know then is not known."""
+    then = dict(zip(names, kept.x, strict=True))
+    kept.x = [then.get(name, "") for name in now]
+    return kept
+
+
 def keep(at: int, x: Values, said: Prediction, floor: Prediction) -> Kept:
     """Return what a row keeps of a question."""
     curve = np.concatenate((said.curve.won, said.curve.lost)).astype("<f4").tobytes()
-    return Kept(at, x, numbers(said), curve, numbers(floor))
+    return Kept(at, x, numbers(said), curve, numbers(floor), opinions=said.packed())
 
 
 def numbers(said: Prediction) -> list[float]:
@@ -143,9 +153,20 @@ def snapshot(example: Example, names: tuple[str, ...]) -> Snapshot:
         raise ValueError(f"lesson: found buckets {lesson[0]} to {lesson[1]}; accepted: 0 ≤ first < end ≤ {_BEYOND}")
     if not 0 <= example.instalment <= len(_STEPS) or not 0 <= example.learnt <= _BEYOND:
         raise ValueError(f"instalment {example.instalment}, learnt {example.learnt}: out of range")
+    if not all(map(math.isfinite, unpack(example.opinions) or ())):  # refused here, not in the middle of a lesson
+        raise ValueError("opinions: found a number that is not finite")
     said = answer(example.said or [0.5] * len(_NUMBERS), example.curve)
     history: list[Lesson] = [] if lesson is None else [lesson]
-    return Snapshot(example.at, features(example.x, names), said, example.learnt, example.instalment, example.judged, history)
+    return Snapshot(
+        example.at,
+        features(example.x, names),
+        said,
+        example.learnt,
+        example.instalment,
+        example.judged,
+        history,
+        example.opinions,
+    )
 
 
 class ExampleWriter:
@@ -206,4 +227,5 @@ class ExampleWriter:
             instalment=kept.instalment,
             judged=kept.judged,
             lesson=kept.lesson,
+            opinions=kept.opinions,
         )

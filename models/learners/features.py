@@ -8,7 +8,7 @@ import hashlib
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +21,7 @@ Features = dict[str, str | float]
 #: Ages are told apart up to these days; fine around a month, where many processes let a deal lapse.
 _AGES = (0.02, 0.25, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 35, 45, 60, 75, 90)
 _SPANS = (0.02, 1, 4, 8, 14, 21, 30, 45, 60, 90)
+_EPOCH = date(1970, 1, 1).toordinal()
 _LONGEST = 48  # characters of a category that are kept
 
 
@@ -57,6 +58,17 @@ CATEGORIES: tuple[Feature, ...] = (
     Feature("quarter_month × age", "month of the quarter and age of the deal"),
     Feature("quarter_week", "eighth of the month in the quarter"),
     Feature("created_quarter_month × age", "month of the quarter of creation, and age"),
+    # From here on: of the scores only (``experts``), not of the hazard.
+    Feature("campaign", "campaign"),
+    Feature("variant", "variant"),
+    Feature("pipeline", "pipeline"),
+    Feature("lead", "whether a lead is behind it"),
+    Feature("created_weekday", "day of the week of its creation"),
+    Feature("overdue", "whether the expected day of closing has passed"),
+    Feature("source × product", "source and product"),
+    Feature("source × segment", "source and segment"),
+    Feature("product × segment", "product and segment"),
+    Feature("product × region", "product and region"),
 )
 #: Numbers of a deal; each enters as a z-score within ±3.
 NUMBERS: tuple[Feature, ...] = (
@@ -67,11 +79,32 @@ NUMBERS: tuple[Feature, ...] = (
     Feature("log_events", "number of events"),
     Feature("log_silence", "days before the last event"),
     Feature("owners", "number of owners so far"),
+    Feature("log_cost", "cost"),
+    Feature("due", "days until the expected day of closing"),
+    Feature("log_recent", "days since the last event"),
 )
+#: How many of both are the hazard's; what follows is known to the scores only.
+HAZARD_CATEGORIES, HAZARD_NUMBERS = 24, 7
+#: And these to the hazard only: the scores know the numbers that they are steps of.
+UNSCORED = frozenset({"amount", "age", "activities", "silence", "stage × age", "stage × activities", "product × age"})
 #: The calendar says nothing before so much history was seen (two quarters): until then it would only name the days just passed.
 SEASON_MS = 182 * DAY_MS
 #: The attributes of events that are looked at; all others never reach a model.
-ATTRIBUTES = ("amount", "owner", "team", "source", "product", "region", "segment")
+ATTRIBUTES = (
+    "amount",
+    "owner",
+    "team",
+    "source",
+    "product",
+    "region",
+    "segment",
+    "campaign",
+    "variant",
+    "pipeline",
+    "lead_id",
+    "cost",
+    "expected_close_date",
+)
 
 
 def fingerprint(names: tuple[str, ...], version: int = 1) -> str:
@@ -134,6 +167,8 @@ class DealPast(msgspec.Struct, array_like=True):
         now, then = datetime.fromtimestamp(at / 1000, UTC), datetime.fromtimestamp(self.created / 1000, UTC)
         stage, span = self.stage, step_of(age, _SPANS)
         third = (now.month - 1) % 3
+        cost = self.attributes.get("cost")
+        due = _days_until(self.attributes.get("expected_close_date"), at)
         return {
             "stage": stage,
             "source": known["source"],
@@ -159,6 +194,16 @@ class DealPast(msgspec.Struct, array_like=True):
             "quarter_month × age": f"{third} × {span}" if season else "",
             "quarter_week": str(third * 4 + (now.day - 1) // 8) if season else "",
             "created_quarter_month × age": f"{(then.month - 1) % 3} × {span}" if season else "",
+            "campaign": known["campaign"],
+            "variant": known["variant"],
+            "pipeline": known["pipeline"],
+            "lead": "yes" if known["lead_id"] else "no",
+            "created_weekday": str(then.weekday()),
+            "overdue": "" if due != due else "yes" if due < 0 else "no",
+            "source × product": pair(known["source"], known["product"]),
+            "source × segment": pair(known["source"], known["segment"]),
+            "product × segment": pair(known["product"], known["segment"]),
+            "product × region": pair(known["product"], known["region"]),
             "log_amount": size,
             "log_age": math.log1p(age),
             "log_stage_age": math.log1p(stage_age),
@@ -166,7 +211,23 @@ class DealPast(msgspec.Struct, array_like=True):
             "log_events": math.log1p(self.events),
             "log_silence": math.log1p(silence),
             "owners": float(len(self.owners)),
+            "log_cost": math.log1p(max(cost, 0) / 10_000) if isinstance(cost, int | float) and math.isfinite(cost) else math.nan,
+            "due": due,
+            "log_recent": math.log1p(max(at - self.last, 0) / DAY_MS),
         }
+
+
+def pair(a: str, b: str) -> str:
+    """Return two values that are known as one; nothing where one of them is not."""
+    return f"{a} × {b}" if a and b else ""
+
+
+def _days_until(day: object, at: int) -> float:
+    """Return the days from ``at`` to the end of a day (``2026-03-31``); NaN where it is none."""
+    try:
+        return (date.fromisoformat(day).toordinal() - _EPOCH + 1) - at / DAY_MS if isinstance(day, str) else math.nan
+    except ValueError:
+        return math.nan
 
 
 def _text(value: Any) -> str:

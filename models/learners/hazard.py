@@ -116,34 +116,33 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         Raises:
             ValueError: for a stretch outside the buckets.
         """
-        first, end, told = _lesson(y)
-        self.learn_asked(self.encode(x, grow=True), first, end, y[2], told)
+        self.learn_asked(self.encode(x, grow=True), *y)
 
-    def learn_asked(self, asked: Asked, first: int, end: int, outcome: Outcome, told: Vector | None = None) -> None:
-        """Learn as ``learn_one`` does, from an encoded question."""
-        told = _lesson((first, end, outcome))[2] if told is None else told
+    def learn_asked(self, asked: Asked, first: int, end: int, outcome: Outcome, told: Vector | None = None) -> Vector:
+        """Learn as ``learn_one`` does, from an encoded question; return the log-odds (cause × bucket) from before that."""
+        told = lesson_of((first, end, outcome)) if told is None else told
         rows, numbers, _ = asked
         apart = self._apart.take(rows, 0)[:, :, first:end].transpose(1, 0, 2)  # cause × category × bucket
         logits = (self._listen @ apart)[:, 0]
         logits += self._level[:, first:end]
         logits += (self._tilt @ numbers)[:, None]
-        wrong = 1 / (1 + np.exp(-_within(logits, -12.0, 6.0)))
+        wrong = 1 / (1 + np.exp(-within(logits, -12.0, 6.0)))
         wrong -= told[1:]
         if outcome == "won":
             wrong[1, -1] = 0.0  # who was won in a bucket was not at risk of being lost in it
-        listen = _within(apart @ wrong[:, :, None], -_STEEPEST, _STEEPEST).transpose(0, 2, 1)
-        tilt = _within(np.add.reduce(wrong, 1)[:, None] * numbers, -_STEEPEST, _STEEPEST)
+        listen = within(apart @ wrong[:, :, None], -_STEEPEST, _STEEPEST).transpose(0, 2, 1)
+        tilt = within(np.add.reduce(wrong, 1)[:, None] * numbers, -_STEEPEST, _STEEPEST)
         self._listen_g += listen * listen
         self._tilt_g += tilt * tilt
         self._listen -= self.rate * listen / np.sqrt(self._listen_g)
         self._tilt -= self.rate * tilt / np.sqrt(self._tilt_g)
         self.lessons += 1
         self._count(rows, first, end, told)
+        return logits
 
     def withdraw_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Take a lesson's counts back (the deal was reopened); the little it moved the weights stays."""
-        first, end, told = _lesson(y)
-        self._count(self.encode(x).rows, first, end, -told)
+        self._count(self.encode(x).rows, y[0], y[1], -lesson_of(y))
         np.maximum(self._tables, 0.0, out=self._tables)
         np.maximum(self._all, 0.0, out=self._all)
         self._rebase()
@@ -154,11 +153,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
 
     def predict_asked(self, asked: Asked) -> Curve:
         """Return the curve of an encoded question."""
-        apart = self._apart.take(asked.rows, 0).transpose(1, 0, 2)
-        logits = (self._listen @ apart)[:, 0]
-        logits += self._level
-        logits += (self._tilt @ asked.numbers)[:, None]
-        won, lost = 1 / (1 + np.exp(-_within(logits, -12.0, 6.0)))
+        won, lost = 1 / (1 + np.exp(-self.log_odds(asked)))
         stays = 1 - won
         lost *= stays
         stays -= lost
@@ -168,6 +163,24 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         won *= before
         lost *= before
         return Curve(won, lost)
+
+    @property
+    def level(self) -> Vector:
+        """The log-odds (cause × bucket) of all deals."""
+        return self._level
+
+    def log_odds(self, asked: Asked) -> Vector:
+        """Return the log-odds of won and of lost in each bucket, of a deal that is open at its beginning."""
+        apart = self._apart.take(asked.rows, 0).transpose(1, 0, 2)
+        logits: Vector = (self._listen @ apart)[:, 0]
+        logits += self._level
+        logits += (self._tilt @ asked.numbers)[:, None]
+        return within(logits, -12.0, 6.0)
+
+    def table_log_odds(self, row: int) -> Vector:
+        """Return the log-odds that the life table of one value alone gives."""
+        found: Vector = self._level + self._apart[row]
+        return found
 
     def predict_proba_one(self, x: Mapping[str, str | float]) -> dict[str, float]:
         """Return P(won), P(lost) by the last edge, and P(still open) then."""
@@ -254,10 +267,10 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         """Return what tables say of these buckets: log-odds of won and lost, less those of the base."""
         shrunk = tables[:, 1:] + self.shrink * self._base[:, buckets]
         shrunk /= tables[:, :1] + self.shrink
-        _within(shrunk, 1e-9, 1 - 1e-6)
+        within(shrunk, 1e-9, 1 - 1e-6)
         apart = np.log(shrunk / (1 - shrunk))
         apart -= self._level[:, buckets]
-        return _within(apart, -_FARTHEST, _FARTHEST)
+        return within(apart, -_FARTHEST, _FARTHEST)
 
     def _rescale(self) -> None:
         self._z = [
@@ -266,13 +279,18 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         ]
 
 
-def _within(values: Vector, low: float, high: float) -> Vector:
+def within(values: Vector, low: float, high: float) -> Vector:
     """Clip in place: np.clip costs twice as much on arrays this small."""
     np.maximum(values, low, out=values)
     return np.minimum(values, high, out=values)
 
 
-def _lesson(y: Lesson) -> tuple[int, int, Vector]:
+def lesson_of(y: Lesson) -> Vector:
+    """Return what a lesson tells of each of its buckets: at risk, won, lost.
+
+    Raises:
+        ValueError: for a stretch outside the buckets.
+    """
     first, end, outcome = y
     if not 0 <= first < end <= _BUCKETS:
         raise ValueError(f"lesson: found buckets {first} to {end}; accepted: 0 ≤ first < end ≤ {_BUCKETS}")
@@ -280,4 +298,4 @@ def _lesson(y: Lesson) -> tuple[int, int, Vector]:
     told[0] = 1.0
     if outcome != "open":
         told[1 if outcome == "won" else 2, -1] = 1.0
-    return first, end, told
+    return told

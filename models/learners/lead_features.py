@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from models.learners.features import DAY_MS, Feature, Features, step_of
+from models.learners.features import DAY_MS, Feature, Features, pair, step_of
 
 _AGES = (0.02, 0.25, 1, 2, 3, 4, 6, 8, 10, 14, 21, 30, 45, 60, 90)
 _SPANS = (0.02, 1, 4, 8, 14, 21, 30, 45, 60, 90)
@@ -35,6 +35,19 @@ CATEGORIES: tuple[Feature, ...] = (
     Feature("stage × source", "qualification and source"),
     Feature("stage × contacts", "qualification and number of contacts"),
     Feature("source × age", "source and age of the lead"),
+    # From here on: of the scores only (``experts``), not of the hazard.
+    Feature("variant", "variant"),
+    Feature("pipeline", "pipeline"),
+    Feature("channel", "channel of the last contact"),
+    Feature("budget", "whether a budget is said to be there"),
+    Feature("authority", "whether authority is said to be there"),
+    Feature("need", "whether a need is said to be there"),
+    Feature("timing", "whether the time is said to be right"),
+    Feature("source × product", "source and product"),
+    Feature("source × segment", "source and segment"),
+    Feature("source × campaign", "source and campaign"),
+    Feature("product × segment", "product and segment"),
+    Feature("product × region", "product and region"),
 )
 #: Numbers of a lead; each enters as a z-score within ±3.
 NUMBERS: tuple[Feature, ...] = (
@@ -44,9 +57,28 @@ NUMBERS: tuple[Feature, ...] = (
     Feature("log_contacts", "number of contacts"),
     Feature("log_events", "number of events"),
     Feature("log_silence", "days before the last event"),
+    Feature("log_amount", "amount"),
+    Feature("log_recent", "days since the last event"),
+    Feature("log_prepared", "time the last contact was prepared"),
 )
+#: How many of both are the hazard's; what follows is known to the scores only.
+HAZARD_CATEGORIES, HAZARD_NUMBERS = 19, 6
+#: And these to the hazard only: the scores know the numbers that they are steps of.
+UNSCORED = frozenset({"score", "answered", "contacts", "age", "silence", "stage × age", "source × age"})
 #: The attributes of events that are looked at; all others never reach a model.
-ATTRIBUTES = ("source", "campaign", "product", "region", "segment", "team", "owner", "score")
+ATTRIBUTES = (
+    "source",
+    "campaign",
+    "product",
+    "region",
+    "segment",
+    "team",
+    "owner",
+    "score",
+    "variant",
+    "pipeline",
+    "amount",
+)
 _BANT = ("budget", "authority", "need", "timing")
 
 
@@ -62,6 +94,8 @@ class LeadPast(msgspec.Struct, array_like=True):
     contacted: int = -1
     contacts: int = 0
     events: int = 0
+    channel: str = ""  # of the last contact
+    prepared: float = -1.0  # seconds, for the last contact
 
     def __post_init__(self) -> None:
         if self.last < 0:
@@ -83,6 +117,9 @@ class LeadPast(msgspec.Struct, array_like=True):
             self.contacts += 1
             if self.contacted < 0:
                 self.contacted = at
+            self.channel = _text(data.get("channel"))
+            prepared = data.get("preparation_seconds")
+            self.prepared = float(prepared) if isinstance(prepared, int | float) and math.isfinite(prepared) else -1.0
         elif kind == "mql" or kind == "sql":
             self.level = max(self.level, 2 if kind == "sql" else 1)
 
@@ -96,6 +133,7 @@ class LeadPast(msgspec.Struct, array_like=True):
         size = float(score) if isinstance(score, int | float) and math.isfinite(score) else math.nan
         stage, span = ("", "mql", "sql")[self.level], step_of(age, _SPANS)
         contacts = min(self.contacts, 6)
+        amount = self.attributes.get("amount")
         return {
             "stage": stage,
             "source": known["source"],
@@ -116,12 +154,26 @@ class LeadPast(msgspec.Struct, array_like=True):
             "stage × source": f"{stage} × {known['source']}",
             "stage × contacts": f"{stage} × {contacts}",
             "source × age": f"{known['source']} × {span}",
+            "variant": known["variant"],
+            "pipeline": known["pipeline"],
+            "channel": self.channel,
+            **{name: "" if (said := self.bant.get(name)) is None else "yes" if said else "no" for name in _BANT},
+            "source × product": pair(known["source"], known["product"]),
+            "source × segment": pair(known["source"], known["segment"]),
+            "source × campaign": pair(known["source"], known["campaign"]),
+            "product × segment": pair(known["product"], known["segment"]),
+            "product × region": pair(known["product"], known["region"]),
             "points": size,
             "log_age": math.log1p(age),
             "log_answered": math.log1p(max(answered, 0)) if not math.isnan(answered) else math.nan,
             "log_contacts": math.log1p(self.contacts),
             "log_events": math.log1p(self.events),
             "log_silence": math.log1p(silence),
+            "log_amount": (
+                math.log1p(max(amount, 0) / 10_000) if isinstance(amount, int | float) and math.isfinite(amount) else math.nan
+            ),
+            "log_recent": math.log1p(max(at - self.last, 0) / DAY_MS),
+            "log_prepared": math.log1p(self.prepared) if self.prepared >= 0 else math.nan,
         }
 
 

@@ -6,6 +6,7 @@ features that gives. Deals are *won* or *lost*; leads are *converted* (won) or *
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -20,9 +21,8 @@ from models.folds.leads import ATTEMPTED, CONTACTED, CONVERTED, DISQUALIFIED, MQ
 from models.learners import features, lead_features
 from models.learners.deal_model import DealModel
 from models.learners.features import DealPast, Feature, Features
-from models.learners.hazard import Hazard
 from models.learners.lead_features import LeadPast
-from models.learners.live_model import print_of
+from models.learners.live_model import Known, print_of
 
 ACTIVITY = "activity"
 
@@ -74,24 +74,39 @@ class Kind:
     predictions: str  # the topic of the answers
     categories: tuple[Feature, ...]
     numbers: tuple[Feature, ...]
+    hazard: tuple[int, int]  # how many of the categories and numbers are the hazard's
+    unscored: frozenset[str]  # categories that are the hazard's alone
     present: type[Any]
     past: Callable[[int], Any]
     kinds: dict[type, str]
     absorbed: type
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The features in the order of examples."""
         return tuple(feature.name for feature in (*self.categories, *self.numbers))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """What identifies these features."""
         return print_of(self.names)
 
+    @cached_property
+    def known(self) -> Known:
+        """What its model knows."""
+        categories, numbers = tuple(f.name for f in self.categories), tuple(f.name for f in self.numbers)
+        scored = tuple(name for name in categories if name not in self.unscored)
+        return Known(categories[: self.hazard[0]], numbers[: self.hazard[1]], scored, numbers)
+
+    @cached_property
+    def former(self) -> tuple[str, tuple[str, ...]]:
+        """The fingerprint and the names of the features of questions that the release before this one has asked."""
+        names = self.known.categories + self.known.numbers
+        return print_of(names), names
+
     def fresh_model(self) -> DealModel:
         """Return a model that has learnt nothing: its answers are the prior."""
-        return DealModel(Hazard([f.name for f in self.categories], [f.name for f in self.numbers]))
+        return self.known.fresh()
 
     def facts(self, event: Any, at: int) -> list[Entry]:
         """Return an event as facts of its subject's log: one, or those of an entity that was merged into it."""
@@ -112,6 +127,8 @@ DEALS = Kind(
     predictions="predictions",
     categories=features.CATEGORIES,
     numbers=features.NUMBERS,
+    hazard=(features.HAZARD_CATEGORIES, features.HAZARD_NUMBERS),
+    unscored=features.UNSCORED,
     present=DealPresent,
     past=DealPast,
     kinds={
@@ -135,6 +152,8 @@ LEADS = Kind(
     predictions="lead-predictions",
     categories=lead_features.CATEGORIES,
     numbers=lead_features.NUMBERS,
+    hazard=(lead_features.HAZARD_CATEGORIES, lead_features.HAZARD_NUMBERS),
+    unscored=lead_features.UNSCORED,
     present=LeadPresent,
     past=LeadPast,
     kinds={

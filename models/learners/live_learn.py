@@ -19,12 +19,13 @@ from models.calendar import iso
 from models.faults import Faults
 from models.fold import Changes, Output, Record, Row
 from models.learners import examples, quality
+from models.learners.baseline import Baseline
 from models.learners.deal_model import HORIZON, DealModel, Snapshot
 from models.learners.examples import Command, Example
 from models.learners.features import DAY_MS
 from models.learners.hazard import Lesson
 from models.learners.live_kinds import KINDS, Kind
-from models.learners.live_model import FORMAT, Baseline, Champion, ModelRelease, checked, checked_floor
+from models.learners.live_model import FORMAT, PROVEN, UNPROVEN, Champion, ModelRelease, checked, checked_floor
 from models.learners.snapshot import SnapshotRefused, dump
 
 #: Judged answers that the running measures look at, and how many share a row.
@@ -95,19 +96,11 @@ class Trainer:
         self.began = why
         if document is not None:
             try:
-                self.model = checked(document, self._categories, self._numbers)
+                self.model = checked(document, self.kind.known)
             except SnapshotRefused as refused:
                 self.began = f"new: {refused}"
         self.version += 1
         self.changed = True
-
-    @property
-    def _categories(self) -> list[str]:
-        return [feature.name for feature in self.kind.categories]
-
-    @property
-    def _numbers(self) -> list[str]:
-        return [feature.name for feature in self.kind.numbers]
 
     # -- lessons -------------------------------------------------------------------------------------------------------
 
@@ -124,10 +117,13 @@ class Trainer:
 
     def learn_one(self, example: Example) -> str:
         """Judge, then learn, one example; return what became of it: ``learnt``, or why not."""
-        if example.features != self.kind.fingerprint:
+        former, names = self.kind.former
+        if example.features == self.kind.fingerprint:
+            names = self.kind.names
+        elif example.features != former:
             return "other_features"
         try:
-            asked = examples.snapshot(example, self.kind.names)
+            asked = examples.snapshot(example, names)
         except (ValueError, TypeError) as error:
             self.began = self.began or str(error)
             return "damaged"
@@ -223,8 +219,14 @@ class Trainer:
 
     def status(self) -> dict[str, Any]:
         """Return what ``GET /api/models`` tells of it."""
+        measures = self.measures()
+        losses = [measures[speaker].get("log_loss") for speaker in ("model", "floor")]
+        judged = min(self.labels, measures["model"].get("closed", 0))
+        proven = judged >= PROVEN and losses[0] is not None and losses[1] is not None and losses[0] < losses[1]
         return {
             "model": self.kind.model,
+            "proven": proven,
+            "standing": "better than the stage's average" if proven else UNPROVEN,
             "version": self.version,
             "lessons": self.model.hazard.lessons,
             "labels": self.labels,
@@ -234,7 +236,7 @@ class Trainer:
             "refused": dict(self.refused),
             "alarms": self.alarms,
             "drifts": [iso(at) for at in self.drifts],
-            "measures": self.measures(),
+            "measures": measures,
             "over_time": [{**point, "at": iso(point["at"])} for point in self.points],
         }
 
@@ -301,7 +303,7 @@ class Trainer:
         self.judged = deque((entry for _, entry in judged), maxlen=JUDGED)
         self.changed = False
         try:
-            self.model = checked(rows[f"M:{name}"], self._categories, self._numbers)
+            self.model = checked(rows[f"M:{name}"], self.kind.known)
             self.floor = checked_floor(rows[f"F:{name}"])
         except (SnapshotRefused, KeyError) as refused:
             self.begin(None, f"new: {refused}")

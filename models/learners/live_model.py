@@ -6,22 +6,24 @@ in it that this release cannot go on with (River's version, the features' finger
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from models.learners.curve import Curve
-from models.learners.deal_model import HORIZON, DealModel, Prediction
-from models.learners.features import Features, fingerprint
-from models.learners.hazard import Hazard, Lesson
-from models.learners.snapshot import SnapshotRefused, dump, load
+from models.learners.baseline import FLOOR_CATEGORY, Baseline
+from models.learners.deal_model import DealModel
+from models.learners.experts import Experts
+from models.learners.features import fingerprint
+from models.learners.hazard import Hazard
+from models.learners.snapshot import SnapshotRefused, load
 
 FORMAT = 1
 #: A document has more than half of this only where every name that it knows is as long as can be; two fit into a bulletin.
 LARGEST_DOCUMENT = 3 * 1024 * 1024
-#: What a floor may tell apart: nothing but this.
-FLOOR_CATEGORY = "stage"
 Champion = Literal["model", "floor"]
+#: Labels before which a model is not said to be better than its floor, and what is said until then.
+PROVEN = 200
+UNPROVEN = "not yet better than the stage's average"
 
 
 class ModelRelease(msgspec.Struct, kw_only=True):
@@ -56,39 +58,26 @@ def read_bulletin(value: bytes | None) -> ModelRelease:
     return found
 
 
-class Baseline:
-    """The life table alone: what became of entities in the same stage. No weights, no corrections; what a model has to beat."""
-
-    def __init__(self, hazard: Hazard | None = None) -> None:
-        self.hazard = hazard or Hazard([FLOOR_CATEGORY], [], rate=0.0, start=1.0)
-
-    def predict_one(self, x: Features) -> Prediction:
-        """Return what is expected of an entity that is open at ``x``."""
-        curve: Curve = self.hazard.predict_one(x)
-        low, median, high = curve.days((0.1, 0.5, 0.9))
-        win = curve.win
-        return Prediction(win, curve.closes_within(HORIZON), low, median, high, median, self.hazard.lessons, curve, win)
-
-    def learn_one(self, x: Features, lesson: Lesson) -> None:
-        """Learn what the model has just learnt."""
-        self.hazard.learn_one(x, lesson)
-
-    def withdraw_one(self, x: Features, lesson: Lesson) -> None:
-        """Take a lesson back."""
-        self.hazard.withdraw_one(x, lesson)
-
-    def dump(self) -> bytes:
-        """Return the table as a document, as models are."""
-        return dump(DealModel(self.hazard))
-
-
 def print_of(names: Sequence[str]) -> str:
     """Return the fingerprint of the features that examples of a model carry, in order."""
     return fingerprint(tuple(names))
 
 
-def checked(document: bytes, categories: Sequence[str], numbers: Sequence[str]) -> DealModel:
-    """Return the model of a document.
+class Known(NamedTuple):
+    """The names of what a model knows: the hazard's categories and numbers, and those of the scores."""
+
+    categories: tuple[str, ...]
+    numbers: tuple[str, ...]
+    scored: tuple[str, ...]
+    scored_numbers: tuple[str, ...]
+
+    def fresh(self) -> DealModel:
+        """Return a model that has learnt nothing: its answers are the prior."""
+        return DealModel(Hazard(self.categories, self.numbers), self.scored, self.scored_numbers)
+
+
+def checked(document: bytes, known: Known) -> DealModel:
+    """Return the model of a document; scores over other features (an earlier release's) begin anew, beside its hazard.
 
     Raises:
         SnapshotRefused: for one that is not a hazard over exactly these features, or too large to be told.
@@ -99,12 +88,15 @@ def checked(document: bytes, categories: Sequence[str], numbers: Sequence[str]) 
     if not isinstance(model, DealModel):
         raise SnapshotRefused("model snapshot: kind: found 'conversion', accepted: 'deal'")
     for what, found, accepted in (
-        ("categories", model.hazard.categories, categories),
-        ("numbers", model.hazard.numbers, numbers),
+        ("categories", model.hazard.categories, known.categories),
+        ("numbers", model.hazard.numbers, known.numbers),
     ):
         if list(found) != list(accepted):
             other = sorted(set(found) ^ set(accepted)) or ["their order"]
             raise SnapshotRefused(f"model snapshot: features: {what} differ in {', '.join(other)[:200]}")
+    scores = model.experts.bank
+    if (tuple(scores.categories), tuple(scores.numbers)) != (known.scored, known.scored_numbers):
+        model.experts = Experts(model.hazard, known.scored, known.scored_numbers)
     return model
 
 
@@ -114,14 +106,14 @@ def checked_floor(document: bytes) -> Baseline:
     Raises:
         SnapshotRefused: for one that is no such life table.
     """
-    return Baseline(checked(document, [FLOOR_CATEGORY], []).hazard)
+    return Baseline(checked(document, Known((FLOOR_CATEGORY,), (), (FLOOR_CATEGORY,), ())).hazard)
 
 
 @lru_cache(maxsize=6)
-def answering(document: bytes, floor: bytes, categories: tuple[str, ...], numbers: tuple[str, ...]) -> tuple[DealModel, Baseline]:
+def answering(document: bytes, floor: bytes, known: Known) -> tuple[DealModel, Baseline]:
     """Return model and floor of a bulletin, to be asked only: the partitions of a process share one copy of each.
 
     Raises:
         SnapshotRefused: for documents that cannot be used.
     """
-    return checked(document, categories, numbers), checked_floor(floor)
+    return checked(document, known), checked_floor(floor)

@@ -26,12 +26,13 @@ from models.events.refused import Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.learners import examples, words
+from models.learners.baseline import Baseline
 from models.learners.deal_model import HORIZON, DealModel, Prediction
 from models.learners.evaluation import AGES
 from models.learners.examples import ExampleWriter, Kept
 from models.learners.features import DAY_MS, SEASON_MS, Features
 from models.learners.live_kinds import Kind, KnowSteps
-from models.learners.live_model import Baseline, ModelRelease, answering, read_bulletin
+from models.learners.live_model import UNPROVEN, ModelRelease, answering, read_bulletin
 from models.learners.snapshot import SnapshotRefused
 from models.measures import MEASURES
 from models.money import UnknownRate
@@ -560,7 +561,7 @@ class PredictPartition:
         floor = self.bulletin is not None and self.bulletin.champion == "floor"
         speaker: DealModel | Baseline = self._floor if floor else self._model
         said: Prediction = speaker.predict_one(x)
-        told = words.explain(speaker.hazard.terms(x), x, self._features)
+        told = words.explain(speaker.terms(x), x, self._features)
         before = [win for when, win in tracked.points if when <= at - DAY_MS]
         win = round(said.win, 4)
         found: dict[str, Any] = {self.kind.entity: key, "at": at, "win": win, "within": round(said.within, 4)}
@@ -580,10 +581,18 @@ class PredictPartition:
             "lessons": said.lessons,
             "prior": said.lessons == 0,
             "terms": told,
-            "why": words.sentence(told) if said.lessons else "nothing has been learnt yet: this is the prior",
+            "proven": self.bulletin is not None and bool(self.bulletin.status.get("proven")),
+            "why": self._why(told, said.lessons),
             "history": [[iso(when), value] for when, value in tracked.points],
         }
         return found, win
+
+    def _why(self, told: list[dict[str, str | float]], lessons: int) -> str:
+        if not lessons:
+            return "nothing has been learnt yet: this is the prior"
+        reasons = words.sentence(told) or "nothing sets it apart from the others"
+        proven = self.bulletin is None or bool(self.bulletin.status.get("proven", True))
+        return reasons if proven else f"{reasons} ({UNPROVEN})"
 
     # -- the model -----------------------------------------------------------------------------------------------------
 
@@ -596,8 +605,7 @@ class PredictPartition:
             self._model, self._floor = answering(
                 bytes(bulletin.document),
                 bytes(bulletin.floor),
-                tuple(feature.name for feature in kind.categories),
-                tuple(feature.name for feature in kind.numbers),
+                kind.known,
             )
         except SnapshotRefused as refused:
             # The model that answered so far goes on; the one who learns begins anew and sends another.
@@ -620,8 +628,13 @@ class PredictPartition:
         found = self._read_row(row)
         tracked = Tracked(self._histories.decode(bytes(found.story)))
         tracked.wake, tracked.aged = found.wake, found.aged
-        # Questions of a release with other features teach nothing any more.
-        tracked.kept = found.kept if found.features == self._scribe.fingerprint else []
+        former, names = self.kind.former
+        if found.features == self._scribe.fingerprint:
+            tracked.kept = found.kept
+        elif found.features == former:
+            tracked.kept = [examples.widened(kept, names, self._names) for kept in found.kept]
+        else:  # questions of a release with other features teach nothing any more
+            tracked.kept = []
         tracked.said, tracked.points, tracked.hold = found.said, found.points, found.hold
         tracked.level = found.level
         return tracked

@@ -13,12 +13,15 @@ import numpy as np
 import orjson
 from river import linear_model, stats, utils
 
+from models.learners.bank import DTYPE
 from models.learners.calibration import Residuals
 from models.learners.conversion import Conversion
 from models.learners.curve import EDGES
 from models.learners.deal_model import DealModel
+from models.learners.experts import Experts
 from models.learners.features import fingerprint
 from models.learners.hazard import Hazard
+from models.learners.quantiles import BINS, Quantiles
 
 FORMAT = 2
 RIVER = version("river")
@@ -104,7 +107,48 @@ def _deal(model: DealModel) -> dict[str, Any]:
             model.residuals.lean,
             *model.residuals._levels,
         ],
+        "scores": _experts(model.experts),
     }
+
+
+def _experts(experts: Experts) -> dict[str, Any]:
+    bank = experts.bank
+    used = slice(1, bank.used)
+    return {
+        "categories": bank.categories,
+        "numbers": bank.numbers,
+        "bounds": [bank.values, bank.rows],
+        "lessons": [bank.lessons, bank.refresh_at, experts.deals, experts.labels],
+        "values": bank.known,
+        "bins": [[bins.seen, bins.sample, bins.edges, rows] for bins, rows in zip(bank.bins, bank.binned, strict=True)],
+        "feature": bank.feature[used].tolist(),
+        "first": bank.first,
+        "evidence": bank.evidence[used],
+        "mean": bank.mean[used],
+        "weights": [[mixture.seen, mixture.weights] for mixture in (experts.curves, experts.wins)],
+    }
+
+
+def _to_experts(experts: Experts, state: dict[str, Any]) -> None:
+    bank = experts.bank
+    bank.values, bank.rows = (int(bound) for bound in state["bounds"])
+    bank.lessons, bank.refresh_at, experts.deals, experts.labels = (int(count) for count in state["lessons"])
+    feature = np.array(state["feature"], np.intp)
+    bank.known = [{str(value): int(row) for value, row in known.items()} for known in state["values"]]
+    bins = [(Quantiles(int(seen), sample, edges), [int(row) for row in rows]) for seen, sample, edges, rows in state["bins"]]
+    bank.bins, bank.binned = [found for found, _ in bins], [rows for _, rows in bins]
+    rows = [row for known in bank.known for row in known.values()] + [row for found in bank.binned for row in found if row]
+    whole = (len(bank.known), len(bins)) == (len(bank.categories), len(bank.numbers)) and all(len(r) == BINS for _, r in bins)
+    if not whole or sorted(rows) != list(range(2, len(feature) + 1)):
+        raise ValueError(f"{len(feature)} rows of scores, and not one for each value")
+    bank.restore(
+        feature,
+        _finite(state["first"], DTYPE, bank.first.shape),
+        _finite(state["evidence"], DTYPE, (len(feature), bank.heads)),
+        _finite(state["mean"], DTYPE, (len(feature), bank.heads)),
+    )
+    for mixture, (seen, weights) in zip((experts.curves, experts.wins), state["weights"], strict=True):
+        mixture.seen, mixture.weights = float(seen), _finite(weights, float, (len(mixture.weights),)).tolist()
 
 
 def _pack(lines: Any) -> list[list[float | int]]:
@@ -157,7 +201,11 @@ def _to_deal(state: dict[str, Any]) -> DealModel:
         hazard._scales[name] = _scale(n, mean, squares)
     base, refresh_at = state["base"]
     hazard.restore(_finite(base, float, hazard._base.shape), int(refresh_at))
-    model = DealModel(hazard)
+    scores = state.get("scores")
+    named = None if scores is None else [[str(name) for name in scores[what]] for what in ("categories", "numbers")]
+    model = DealModel(hazard) if named is None else DealModel(hazard, *named)
+    if scores is not None:
+        _to_experts(model.experts, scores)
     direct, found = model.direct, state["direct"]
     direct.rate, direct.lessons = float(found["rate"]), int(found["lessons"])
     weights, squares, tilt, tilt_squares = found["weights"]

@@ -16,6 +16,10 @@ def _days(value: float) -> str:
     return f"{days:.0f} days" if days >= 1.95 else "1 day" if days >= 0.95 else f"{days * 24:.0f} hours"
 
 
+def _whole(days: float) -> str:
+    return f"{days:.0f} day{'' if round(days) == 1 else 's'}"
+
+
 def _count(one: str, many: str) -> Callable[[float], str]:
     def told(value: float) -> str:
         count = round(math.expm1(value))
@@ -44,6 +48,10 @@ _TELL: dict[str, Callable[[float], str]] = {
     "log_events": _count("event", "events"),
     "log_silence": lambda value: f"{_days(value)} between the last two events",
     "log_answered": lambda value: f"first contact after {_days(value)}",
+    "log_cost": lambda value: f"cost {math.expm1(value):,.0f}",
+    "log_recent": lambda value: f"last heard of {_days(value)} ago",
+    "log_prepared": lambda value: f"contact prepared for {math.expm1(value) / 60:.0f} min",
+    "due": lambda value: f"expected to close in {_whole(value)}" if value >= 0 else f"{_whole(-value)} overdue",
     "owners": lambda value: f"{value:.0f} owner{'' if value == 1 else 's'}",
     "points": lambda value: f"score {value:.0f}",
 }

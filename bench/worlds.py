@@ -1,0 +1,141 @@
+"""Seeded worlds whose truth is known: histories of deals or leads, and of each the probability that it is won.
+
+An entity's outcome is drawn from its true probability, and the days until then independently of it (exponential, so that at any
+moment the same is still true of one that is open). What it says of itself beside what matters is noise. No setting of a model
+is to be chosen on these worlds; which of them were looked at while the model was made is in docs/models.md.
+"""
+
+import math
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from models.learners.evaluation import DealFact
+from models.learners.features import DAY_MS
+
+Draw = Callable[[random.Random, int], tuple[dict[str, Any], float]]
+
+
+class World(NamedTuple):
+    """How many entities, the mean days until they close, and what each says of itself with its log-odds of winning."""
+
+    count: int
+    days: float
+    draw: Draw
+    per_day: float = 10.0
+    until: float | None = None  # days of history; what closes later is not seen
+
+
+class Lived(NamedTuple):
+    """A world's history, sorted by time, and of each entity P(won)."""
+
+    facts: list[DealFact]
+    truth: Mapping[str, float]
+    days: float
+
+
+def _effects(seed: int, count: int, spread: float) -> list[float]:
+    rng = random.Random(seed)
+    return [rng.gauss(0, spread) for _ in range(count)]
+
+
+def _noise(rng: random.Random) -> dict[str, Any]:
+    return {
+        "owner": f"owner {rng.randrange(8)}",
+        "team": f"team {rng.randrange(3)}",
+        "product": f"product {rng.randrange(5)}",
+        "region": f"region {rng.randrange(4)}",
+        "segment": rng.choice(("small", "middle", "large")),
+        "amount": int(math.exp(rng.gauss(9, 1)) * 10_000),
+    }
+
+
+def _one(level: float, name: str, values: int, spread: float, seed: int) -> Draw:
+    """One attribute says it all."""
+    effects = _effects(seed, values, spread)
+
+    def draw(rng: random.Random, number: int) -> tuple[dict[str, Any], float]:
+        which = rng.randrange(values)
+        return {**_noise(rng), "source": f"source {rng.randrange(6)}", name: f"{name} {which}"}, level + effects[which]
+
+    return draw
+
+
+def _many(level: float, values: int, spread: float, seed: int) -> Draw:
+    """Several attributes of many values each say a little."""
+    names = ("source", "campaign", "product", "owner", "region")
+    effects = {name: _effects(seed + place, values, spread) for place, name in enumerate(names)}
+
+    def draw(rng: random.Random, number: int) -> tuple[dict[str, Any], float]:
+        which = {name: min(int(rng.expovariate(3 / values)), values - 1) for name in names}
+        said = {**_noise(rng), **{name: f"{name} {value}" for name, value in which.items()}}
+        return said, level + sum(effects[name][value] for name, value in which.items())
+
+    return draw
+
+
+def _half(seed: int) -> Draw:
+    """One owner has half of the deals; the others differ."""
+    effects = _effects(seed, 20, 1.0)
+
+    def draw(rng: random.Random, number: int) -> tuple[dict[str, Any], float]:
+        which = 0 if rng.random() < 0.5 else rng.randrange(1, 20)
+        return {**_noise(rng), "owner": f"owner {which}"}, -0.5 + effects[which]
+
+    return draw
+
+
+def _bent(rng: random.Random, number: int) -> tuple[dict[str, Any], float]:
+    """Middle amounts are won, small and large ones lost."""
+    size = rng.gauss(9, 1.2)
+    return {**_noise(rng), "amount": int(math.exp(size) * 10_000)}, 1.2 - 1.6 * (size - 9) ** 2 / 1.44
+
+
+def _pairs(rng: random.Random, number: int) -> tuple[dict[str, Any], float]:
+    """Product and region mean nothing alone."""
+    said = _noise(rng)
+    fits = (int(said["product"][-1]) + int(said["region"][-1])) % 2
+    return said, -0.4 + (1.2 if fits else -1.2)
+
+
+WORLDS: dict[str, World] = {
+    "1 % won": World(8_000, 20, _one(-5.0, "source", 6, 1.0, 1), 30),
+    "10 % won, many small categories": World(4_000, 20, _many(-2.6, 30, 0.45, 2), 15),
+    "60 % won": World(2_500, 20, _many(0.5, 8, 0.5, 3)),
+    "one attribute carries most": World(2_500, 20, _one(-1.0, "campaign", 12, 1.4, 4)),
+    "one variant carries most": World(2_500, 20, _one(-1.0, "variant", 4, 1.4, 14)),
+    "5,000 categories": World(5_000, 20, _one(-1.0, "campaign", 5_000, 1.0, 5), 20),
+    "50 deals": World(50, 20, _one(0.0, "source", 3, 1.0, 6), 1),
+    "one owner has half": World(2_500, 20, _half(7)),
+    "90 % still open": World(6_000, 400, _one(-0.5, "source", 6, 1.2, 8), 100, until=80),
+    "an amount that is best in the middle": World(2_500, 20, _bent),
+    "pairs": World(3_000, 20, _pairs),
+    "nothing to know": World(2_500, 20, lambda rng, number: (_noise(rng), -1.0)),
+}
+
+
+def live(world: World, seed: int = 0, entity: str = "deal") -> Lived:
+    """Return a world's history as deals or as leads."""
+    rng = random.Random(f"{seed}:{world.count}:{world.days}")
+    facts: list[DealFact] = []
+    truth: dict[str, float] = {}
+    won, lost = ("won", "lost") if entity == "deal" else ("converted", "disqualified")
+    for number in range(world.count):
+        name, at = f"E{number}", int((number + rng.random()) / world.per_day * DAY_MS)
+        said, odds = world.draw(rng, number)
+        truth[name] = chance = 1 / (1 + math.exp(-odds))
+        if entity == "lead":
+            said = {key: value for key, value in said.items() if key != "amount"} | {"score": rng.randrange(100)}
+        facts.append(DealFact(at, name, "created", {**said, "stage": "new"} if entity == "deal" else said))
+        ends = at + int(max(rng.expovariate(1 / world.days), 0.001) * DAY_MS)
+        moment = at
+        for step in ("offer", "talks"):
+            moment += int(rng.expovariate(1 / 6) * DAY_MS)
+            if moment < ends:
+                told = ("stage_changed", {"stage": step}) if entity == "deal" else ("contacted", {"channel": "call"})
+                facts.append(DealFact(moment, name, *told))
+        facts.append(DealFact(ends, name, won if rng.random() < chance else lost, {}))
+    facts.sort(key=lambda fact: fact.at)
+    if world.until is not None:
+        facts = [fact for fact in facts if fact.at <= world.until * DAY_MS]
+    return Lived(facts, truth, world.days)

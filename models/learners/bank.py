@@ -1,0 +1,171 @@
+"""What does each value of each feature add, and how far is it to be believed? Additive scores with shrinkage by evidence.
+
+Every value has, for each *head* (something that is predicted), a mean and a variance: what it adds to the log-odds. A lesson
+moves the values that were there in proportion to their variances (a Kalman step of Bayesian logistic regression with a diagonal
+covariance): what is little known moves far, what is well known hardly. There is no step to choose. How much the values of one
+feature can differ (the variance before any evidence) is estimated from what they turned out to add (MacKay's fixed point), so
+a feature that says nothing is shrunk away, and one that carries much is soon believed. Numbers enter by quantile bins.
+"""
+
+import math
+import zlib
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from models.learners.curve import Vector
+from models.learners.quantiles import BINS, Quantiles
+
+Rows = np.ndarray[Any, np.dtype[np.intp]]
+
+#: Before anything is known all features together explain so much (variance of log-odds), each as much as any other; that counts
+#: as so many values of each.
+_ALL, _FIRST_WEIGHT = 1.0, 2.0
+_LEAST, _MOST = 1e-4, 4.0
+_HASHED = 32  # rows that the values of one feature share when there is no room left
+_REFRESH = 512
+#: Half the document of 8-byte floats, and more than is known.
+DTYPE = np.float32
+
+
+class Bank:
+    """Scores over categories and binned numbers; see the module. Row 0 stands for what is not known and adds nothing."""
+
+    def __init__(
+        self, categories: Sequence[str], numbers: Sequence[str], heads: int, *, values: int = 400, rows: int = 1_200
+    ) -> None:
+        """``values`` and ``rows`` bound what has a row of its own, of one feature and in all."""
+        self.categories, self.numbers, self.heads = list(categories), list(numbers), heads
+        self.values, self.rows = values, rows
+        features = len(self.categories) + len(self.numbers) + 1
+        self.known: list[dict[str, int]] = [{} for _ in self.categories]  # the row of each value
+        self.bins = [Quantiles() for _ in self.numbers]
+        self.binned = [[0] * BINS for _ in self.numbers]  # the row of each bin
+        self.feature = np.zeros(64, np.intp)  # of each row
+        # Means, what is known beyond the first variances (as precisions), these, and the variances that follow.
+        self.mean, self.evidence, self.precision, self.variance = (np.zeros((64, heads), DTYPE) for _ in range(4))
+        self._start = _ALL / max(features - 1, 1)
+        self.first = np.full((features, heads), self._start, DTYPE)
+        self.first[-1] = 1.0  # the level, which is row 1
+        self.used = 1
+        self.lessons = 0
+        self.refresh_at = 32
+        self._add(features - 1)
+
+    def observe_one(self, x: Mapping[str, str | float]) -> None:
+        """Let the bins see a question when it is asked."""
+        for name, bins in zip(self.numbers, self.bins, strict=True):
+            value = x.get(name)
+            if isinstance(value, float | int) and math.isfinite(value):
+                bins.learn_one(value)
+
+    def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> Rows:
+        """Return the rows of a question's values; ``grow`` gives new ones a row, as learning does."""
+        found = [1]
+        for place, value in enumerate(map(x.get, self.categories)):
+            if value and value.__class__ is str:
+                found.append(self.known[place].get(value) or (self._row(place, value) if grow else self._shared(place, value)))
+        for place, (value, bins) in enumerate(zip(map(x.get, self.numbers), self.bins, strict=True)):
+            if bins.edges and value.__class__ is float and -math.inf < value < math.inf:
+                number = bisect_right(bins.edges, value)
+                row = self.binned[place][number]
+                if not row and grow:
+                    row = self.binned[place][number] = self._add(len(self.categories) + place)
+                found.append(row)
+        return np.array(found, np.intp)
+
+    def score(self, rows: Rows) -> tuple[Vector, Vector]:
+        """Return of each head what the values add, and the variance of that."""
+        return np.add.reduce(self.mean.take(rows, 0), 0), np.add.reduce(self.variance.take(rows, 0), 0)
+
+    def learn(self, rows: Rows, slope: Vector, curve: Vector, keeps: Vector) -> None:
+        """Take a lesson: of each head the slope of the log-likelihood in its score, and (minus) its curvature; 0: none.
+
+        ``keeps`` is the share of what was known of these values that still counts: 1 of a head that forgets nothing.
+        """
+        variance = self.variance.take(rows, 0)
+        scale = 1 + curve * np.add.reduce(variance, 0)
+        mean = self.mean.take(rows, 0)
+        mean += variance * (slope / scale)
+        evidence = self.evidence.take(rows, 0)
+        evidence *= keeps
+        evidence += curve / (scale - curve * variance)
+        self.mean[rows] = mean
+        self.evidence[rows] = evidence
+        evidence += self.precision.take(rows, 0)
+        self.variance[rows] = 1 / evidence
+        self.mean[0] = self.evidence[0] = self.variance[0] = 0.0  # what has no row says nothing
+        self.lessons += 1
+        if self.lessons >= self.refresh_at:
+            self.refresh()
+
+    def refresh(self) -> None:
+        """Estimate anew how much the values of each feature differ, and shrink all of them by that."""
+        self.refresh_at = self.lessons + 1 + min(self.lessons // 16, _REFRESH)
+        used = slice(1, self.used)
+        of, evidence, precision = self.feature[used], self.evidence[used], self.precision[used]
+        pull = self.mean[used] * (evidence + precision)
+        squares, count = np.zeros(self.first.shape), np.zeros(self.first.shape)
+        np.add.at(squares, of, self.mean[used] ** 2)
+        np.add.at(count, of, evidence / (evidence + precision))
+        self.first[:-1] = ((squares + _FIRST_WEIGHT * self._start) / (count + _FIRST_WEIGHT))[:-1]
+        np.clip(self.first, _LEAST, _MOST, out=self.first)
+        self._weigh()
+        self.mean[used] = pull * self.variance[used]
+
+    def restore(self, feature: Rows, first: Vector, evidence: Vector, mean: Vector) -> None:
+        """Go on from what was known of each row, from row 1 on: what follows from it is computed."""
+        self.used = 1 + len(feature)
+        size = 64
+        while size < self.used:
+            size *= 2
+        used = slice(1, self.used)
+        self.feature = np.zeros(size, np.intp)
+        self.evidence, self.mean, self.precision, self.variance = (np.zeros((size, self.heads), DTYPE) for _ in range(4))
+        self.first[:] = first
+        self.feature[used], self.evidence[used], self.mean[used] = feature, evidence, mean
+        self._weigh()
+
+    def forget(self, rows: Rows, share: float) -> None:
+        """Let what is known of these rows weigh ``share`` of what it did."""
+        rows = rows[rows > 1]
+        pull = self.mean[rows] * (self.evidence[rows] + self.precision[rows]) * share
+        self.evidence[rows] *= share
+        self._weigh()
+        self.mean[rows] = pull * self.variance[rows]
+
+    def _weigh(self) -> None:
+        used = slice(1, self.used)
+        self.precision[used] = 1 / self.first[self.feature[used]]
+        self.variance[used] = 1 / (self.evidence[used] + self.precision[used])
+
+    def _shared(self, place: int, value: str) -> int:
+        known = self.known[place]
+        if len(known) < self.values and self.used < self.rows:
+            return 0
+        return known.get(f"#{zlib.crc32(value.encode()) % _HASHED}", 0)
+
+    def _row(self, place: int, value: str) -> int:
+        """Return the row of a value that has none: a new one, or where there is no room one that it shares."""
+        known = self.known[place]
+        if len(known) >= self.values or self.used >= self.rows:
+            value = f"#{zlib.crc32(value.encode()) % _HASHED}"
+            if value in known:
+                return known[value]
+        row = known[value] = self._add(place)
+        return row
+
+    def _add(self, feature: int) -> int:
+        row = self.used
+        self.used += 1
+        if row >= len(self.feature):
+            self.feature = np.concatenate((self.feature, np.zeros_like(self.feature)))
+            self.mean, self.evidence, self.precision, self.variance = (
+                np.concatenate((old, np.zeros_like(old))) for old in (self.mean, self.evidence, self.precision, self.variance)
+            )
+        self.feature[row] = feature
+        self.precision[row] = 1 / self.first[feature]
+        self.variance[row] = 1 / self.precision[row]
+        return row

@@ -1,0 +1,173 @@
+"""Who is asked beside the hazard, and who is believed? The experts whose mixture is the answer.
+
+Five say when a deal closes and how: the life table of its stage, the hazard, additive scores on the rates of all deals with a
+long memory and with a short one, and additive scores on top of the hazard (what it has missed). Six say which of the deals that
+close are won. Each has a weight that follows how well it did by what it had said when the question was asked.
+"""
+
+import math
+import struct
+from collections.abc import Sequence
+from operator import mul
+from typing import NamedTuple
+
+import numpy as np
+
+from models.learners.bank import Bank, Rows
+from models.learners.calibration import logit
+from models.learners.curve import EDGES, Curve, Vector
+from models.learners.hazard import Asked, Hazard, Outcome, within
+from models.learners.mixture import Mixture
+
+CURVES = ("stage", "hazard", "scores", "recent scores", "hazard and scores")
+WINS = ("curve", "hazard and direct", "scores", "recent scores", "curve and scores", "stage")
+#: Which of these is the hazard's with the direct model, and which is watched for a drift: the one that remembers.
+BEFORE, WATCHED = 1, 2
+#: Won and lost in a bucket, the same with a short memory, the same on top of the hazard; won of those that close, the same with a
+#: short memory.
+_HEADS, _WIN = 8, 6
+#: Of how many deals with a value the short memory knows.
+_RECENT = 250
+#: Whoever had given less than this to what happened is held to have given this: one odd event says little of who is right.
+_LEAST = 1e-3
+_KEEPS_ALL = np.ones(_HEADS)
+_FORGETS = np.array([0.0, 0.0, 1 / _RECENT, 1 / _RECENT, 0.0, 0.0, 0.0, 1 / _RECENT])
+_BUCKETS, _PARTS = len(EDGES), 8  # instalments
+#: Numbers that are kept of the opinions on a question.
+SIZE = len(CURVES) * 2 * _PARTS + len(WINS)
+
+
+class Opinions(NamedTuple):
+    """What each expert says of a question: P(won) and P(lost) by bucket (expert × cause × bucket), and P(won | closes)."""
+
+    cells: Vector
+    wins: tuple[float, ...]
+
+
+class Experts:
+    """The scores, and the weights of all."""
+
+    def __init__(self, hazard: Hazard, categories: tuple[str, ...], numbers: tuple[str, ...]) -> None:
+        self.bank = Bank(categories, numbers, _HEADS)
+        self.curves = Mixture((1.0,) * len(CURVES))
+        self.wins = Mixture((1.0,) * len(WINS))
+        self.deals = self.labels = 0  # closed deals, and the questions about them
+        self._stage = hazard.categories.index("stage") if "stage" in hazard.categories else -1
+
+    @property
+    def share(self) -> float:
+        """What a question counts, as several of one deal have one outcome: deals by questions so far."""
+        return (self.deals + 1) / (self.labels + 1) if self.labels > self.deals else 1.0
+
+    def ask(self, hazard: Hazard, asked: Asked, rows: Rows, direct: float | None) -> Opinions:
+        """Return the opinions; ``direct`` is the log-odds of the direct model, None before it is listened to."""
+        scores, spread = self.bank.score(rows)
+        logits = np.empty((len(CURVES), 2, _BUCKETS))
+        logits[0] = hazard.table_log_odds(int(asked.rows[self._stage]) if self._stage >= 0 else 0)
+        logits[1] = hazard.log_odds(asked)
+        logits[2:4], logits[4] = hazard.level, logits[1]
+        logits[2:] += scores[:_WIN].reshape(3, 2, 1)
+        cells = 1 / (1 + np.exp(-within(logits, -12.0, 6.0)))
+        won, lost = cells[:, 0], cells[:, 1]
+        stays = 1 - won
+        lost *= stays
+        stays -= lost
+        before = np.multiply.accumulate(stays, 1)[:, :-1]
+        won[:, 1:] *= before
+        lost[:, 1:] *= before
+        totals = np.add.reduce(cells, 2)
+        alone = totals[:, 0] / np.maximum(totals[:, 0] + totals[:, 1], 1e-12)
+        mixed = np.array(self.curves.weights) @ totals
+        curve = float(mixed[0] / max(mixed[0] + mixed[1], 1e-12))
+        today = float(alone[1])
+        if direct is not None:
+            today = _chance((logit(today) + min(max(direct, -6.0), 6.0)) / 2)
+        # What is not sure is nearer to one half: the mean over what the scores may be (MacKay's approximation).
+        score, recent = (float(scores[head]) / math.sqrt(1 + math.pi / 8 * float(spread[head])) for head in (_WIN, _WIN + 1))
+        wins = (curve, today, _chance(score), _chance(recent), _chance((logit(curve) + score) / 2), float(alone[0]))
+        return Opinions(cells, wins)
+
+    def answer(self, opinions: Opinions) -> tuple[Curve, float]:
+        """Return the mixed curve, whose wins are as many as the mixed P(won | closes) says, and that."""
+        won, lost = (np.array(self.curves.weights) @ opinions.cells.reshape(len(CURVES), -1)).reshape(2, _BUCKETS)
+        win = sum(map(mul, self.wins.weights, opinions.wins))
+        wins, losses = float(np.add.reduce(won)), float(np.add.reduce(lost))
+        won *= win * (wins + losses) / max(wins, 1e-12)
+        lost *= (1 - win) * (wins + losses) / max(losses, 1e-12)
+        return Curve(won, lost), win
+
+    def terms(self, rows: Rows) -> tuple[float, list[tuple[str, float]]]:
+        """Return how far the scores are believed (0 to 1), and what each feature adds to the log-odds of winning."""
+        bank = self.bank
+        names = (*bank.categories, *bank.numbers)
+        weights = self.wins.weights
+        believed = weights[2] + weights[3] + weights[4]
+        adds = bank.mean.take(rows[1:], 0)[:, _WIN].tolist()
+        return believed, [(names[of], add) for of, add in zip(bank.feature.take(rows[1:]).tolist(), adds, strict=True)]
+
+    def learn(self, rows: Rows, level: Vector, hazard: Vector, told: Vector, outcome: Outcome) -> None:
+        """Learn a stretch of buckets: ``level`` and ``hazard`` are all deals' and the hazard's log-odds there, from before it.
+
+        ``told`` is what became of it (cause × bucket): open until the outcome of the last.
+        """
+        scores, _ = self.bank.score(rows)
+        logits = np.empty((3, *level.shape))
+        logits[:2], logits[2] = level, hazard
+        logits += scores[:_WIN].reshape(3, 2, 1)
+        said = 1 / (1 + np.exp(-within(logits, -12.0, 6.0)))
+        bend = said * (1 - said)
+        wrong = told - said
+        if outcome == "won":  # who was won in a bucket was not at risk of being lost in it
+            wrong[:, 1, -1] = bend[:, 1, -1] = 0.0
+        share, keeps = self.share, _KEEPS_ALL
+        slope, curve = np.zeros(_HEADS), np.zeros(_HEADS)
+        slope[:_WIN], curve[:_WIN] = np.add.reduce(wrong, 2).ravel(), np.add.reduce(bend, 2).ravel()
+        if outcome != "open":
+            chances = np.array([_chance(float(score)) for score in scores[_WIN:]])
+            slope[_WIN:], curve[_WIN:] = (outcome == "won") - chances, chances * (1 - chances)
+            keeps = 1 - _FORGETS * share
+        self.bank.learn(rows, slope * share, curve * share, keeps)
+
+    def judge(self, said: Sequence[float], first: int, end: int, outcome: Outcome) -> None:
+        """Let the weights follow what became of instalments ``first`` to before ``end``: open until the outcome of the last.
+
+        ``said`` is what :func:`unpack` gives of the question.
+        """
+        chances = []
+        for won in range(0, len(CURVES) * 2 * _PARTS, 2 * _PARTS):
+            lost = won + _PARTS
+            open_at = 1 - said[won + first - 1] - said[lost + first - 1] if first else 1.0
+            if outcome == "open":
+                chance = 1 - said[won + end - 1] - said[lost + end - 1]
+            else:
+                of = won if outcome == "won" else lost
+                chance = said[of + end - 1] - (said[of + end - 2] if end > 1 else 0.0)
+            chances.append(max(chance / max(open_at, 1e-6), _LEAST))
+        self.curves.learn_one(chances, self.share)
+
+    def judge_win(self, said: Sequence[float], won: bool) -> None:
+        """Let the weights of who says which deals are won follow an outcome."""
+        self.wins.learn_one([max(win if won else 1 - win, _LEAST) for win in said[-len(WINS) :]], self.share)
+
+
+def pack(opinions: Opinions, ends: Rows) -> bytes:
+    """Return what is kept of opinions until they can be judged: P(won), P(lost) by each instalment, and P(won | closes)."""
+    sums = np.add.accumulate(opinions.cells, 2)[:, :, ends]
+    return np.concatenate((sums.ravel(), opinions.wins)).astype("<f4").tobytes()
+
+
+def unpack(kept: bytes) -> tuple[float, ...] | None:
+    """Return what :func:`pack` kept; None where nothing was, as of a question of an earlier release.
+
+    Raises:
+        ValueError: where it is not that.
+    """
+    if not kept:
+        return None
+    if len(kept) != 4 * SIZE:
+        raise ValueError(f"opinions: found {len(kept)} bytes, accepted are {4 * SIZE}")
+    return struct.unpack(f"<{SIZE}f", kept)
+
+
+def _chance(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-min(max(log_odds, -30.0), 30.0)))
