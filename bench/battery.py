@@ -7,6 +7,7 @@ over the answers given after 200 to 1,000 and after 1,000 labels. Name parts of 
 import argparse
 import math
 import time
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ _STRETCHES = ((200, 1_000), (1_000, 10**9))
 
 def told(name: str, entity: str, count: int | None) -> list[str]:
     """Return the lines of one world's table."""
-    world = WORLDS[name] if count is None else WORLDS[name]._replace(count=min(count, WORLDS[name].count))
+    world = WORLDS[name] if count is None else WORLDS[name]._replace(size=min(count, WORLDS[name].size))
     lived, kind = live(world, 0, entity), KINDS[entity]
     began = time.process_time()
     found = DealEvaluation(kind.fresh_model(), past=kind.past, horizons=(_HORIZON,)).run(lived.facts)
@@ -44,7 +45,7 @@ def told(name: str, entity: str, count: int | None) -> list[str]:
     return lines
 
 
-def _cell(measure: object, said: quality.Array, truth: quality.Array, happened: quality.Array, mask: quality.Array) -> str:
+def _cell(measure: object, said: quality.Array, truth: quality.Array, happened: quality.Array, mask: Any) -> str:
     ours, oracle = (measure(one[mask], happened[mask]) if mask.any() else None for one in (said, truth))  # type: ignore[operator]
     return "–" if ours is None or oracle is None else f"{ours:.3f} / {oracle:.3f}"
 

@@ -19,7 +19,7 @@ Draw = Callable[[random.Random, int], tuple[dict[str, Any], float]]
 class World(NamedTuple):
     """How many entities, the mean days until they close, and what each says of itself with its log-odds of winning."""
 
-    count: int
+    size: int
     days: float
     draw: Draw
     per_day: float = 10.0
@@ -116,11 +116,11 @@ WORLDS: dict[str, World] = {
 
 def live(world: World, seed: int = 0, entity: str = "deal") -> Lived:
     """Return a world's history as deals or as leads."""
-    rng = random.Random(f"{seed}:{world.count}:{world.days}")
+    rng = random.Random(f"{seed}:{world.size}:{world.days}")
     facts: list[DealFact] = []
     truth: dict[str, float] = {}
     won, lost = ("won", "lost") if entity == "deal" else ("converted", "disqualified")
-    for number in range(world.count):
+    for number in range(world.size):
         name, at = f"E{number}", int((number + rng.random()) / world.per_day * DAY_MS)
         said, odds = world.draw(rng, number)
         truth[name] = chance = 1 / (1 + math.exp(-odds))

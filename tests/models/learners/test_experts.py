@@ -24,7 +24,7 @@ from models.learners.quantiles import BINS, KEPT, Quantiles
 @pytest.mark.parametrize("world", ["one attribute carries most", "one variant carries most"])
 def test_an_attribute_of_the_contract_that_carries_most_is_found(world: str, entity: str) -> None:
     """Campaigns and variants: without them, or with weights that hardly move, AUC is .5."""
-    lived = live(WORLDS[world]._replace(count=300, per_day=2.0, days=8.0), 0, entity)
+    lived = live(WORLDS[world]._replace(size=300, per_day=2.0, days=8.0), 0, entity)
     kind = KINDS[entity]
     found = DealEvaluation(kind.fresh_model(), past=kind.past, horizons=(30,)).run(lived.facts)
     half = found.answers[len(found.answers) // 2 :]
@@ -37,7 +37,7 @@ def test_an_attribute_of_the_contract_that_carries_most_is_found(world: str, ent
 
 
 def test_nothing_is_found_where_there_is_nothing_to_know() -> None:
-    lived = live(WORLDS["nothing to know"]._replace(count=300, per_day=2.0, days=8.0))
+    lived = live(WORLDS["nothing to know"]._replace(size=300, per_day=2.0, days=8.0))
     found = DealEvaluation().run(lived.facts).report()["second_half"]
     assert found["ece"] < 0.1 and found["log_loss"] < 0.65
 
@@ -113,7 +113,7 @@ def former(model: DealModel) -> bytes:
 
 
 def test_a_model_of_the_release_before_goes_on_as_the_hazard_among_the_experts() -> None:
-    taught = DealEvaluation().run(live(WORLDS["60 % won"]._replace(count=60)).facts).model
+    taught = DealEvaluation().run(live(WORLDS["60 % won"]._replace(size=60)).facts).model
     again = checked(former(taught), DEALS.known)
     assert again.hazard.lessons == taught.hazard.lessons > 50
     assert again.experts.bank.categories == taught.experts.bank.categories and again.experts.bank.lessons == 0
