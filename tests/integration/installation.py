@@ -26,6 +26,8 @@ from tests.tools import free_port
 from vigie.__main__ import app
 
 EVENTS = ("deals", "leads", "engagement", "customers", "spend")
+#: KPIs that go on while nothing happens: what is open grows older, and a model goes on learning.
+CLOCKED = frozenset(("lead_response_time", "lead_conversion", "pipeline_age", "bottleneck", "weighted_pipeline_model"))
 _OUTCOMES = re.compile(r'^vigie_events_total\{outcome="(\w+)",topic="([\w-]+)",type="([\w.]*)"\} (\S+)$', re.MULTILINE)
 
 

@@ -13,7 +13,7 @@ import pytest
 from models.calendar import iso
 from models.events.refused import Reason
 from stream.engine.options import wall_clock
-from tests.integration.installation import Installation, event, until
+from tests.integration.installation import CLOCKED, Installation, event, until
 from tests.kafka_broker import KafkaBroker
 
 pytestmark = pytest.mark.kafka
@@ -126,8 +126,7 @@ def counted(events: list[dict[str, Any]]) -> dict[str, float]:
 
 def numbers(readings: dict[str, dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
     """What does not depend on the second in which it is read, nor on what a model, which goes on learning, says of open deals."""
-    clocked = {"lead_response_time", "lead_conversion", "weighted_pipeline_model"}
-    return {k: (r["value"], r.get("numerator"), r.get("denominator")) for k, r in readings.items() if k not in clocked}
+    return {k: (r["value"], r.get("numerator"), r.get("denominator")) for k, r in readings.items() if k not in CLOCKED}
 
 
 # -- bad input -------------------------------------------------------------------------------------------------------------
