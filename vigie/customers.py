@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
+from alert_rules.words.durations import plural
 from alert_rules.words.inert import visible
 from models.events.scalars import shown
 from stream.config.settings import Settings
@@ -130,14 +131,17 @@ def list_command(
         sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
         return
     counts = ", ".join(f"{name} {count:,}" for name, count in told["segments"].items())
-    print(plain(f"{told['total']:,} customers{f' in {segment}' if segment else ''}; of all: {counts}"))
+    print(plain(f"{plural(format(told['total'], ','), 'customer')}{f' in {segment}' if segment else ''}; of all: {counts}"))
     currency = told["currency"]
+    whys = dict.fromkeys(row["why"] for row in told["customers"] if row.get("why"))
+    for why in whys:
+        print(wrapped(plain(f"no value (–): {why}")))
     for row in told["customers"]:
         words = [
             f"{row['R']}-{row['F']}-{row['M']} {row['segment']}",
-            f"{kpis.shown(row['monetary'], 'money', currency)} on {row['frequency']:,} days",
+            f"{kpis.shown(row['monetary'], 'money', currency)} on {plural(format(row['frequency'], ','), 'day')}",
             f"last {row['last']}",
-            f"there: {kpis.shown(row['p_alive'], 'ratio')}",
+            f"P(alive) {kpis.shown(row['p_alive'], 'ratio')}",
             f"worth {kpis.shown(row['clv'], 'money', currency)}",
         ]
         print(wrapped(plain(f"{row['customer']}  {', '.join(words)}")))
@@ -165,7 +169,7 @@ def moves_command(
     if json:
         sys.stdout.write(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode() + "\n")
         return
-    print(f"{told['total']:,} moves from {told['since']} to {told['as_of']}")
+    print(f"{plural(format(told['total'], ','), 'move')} from {told['since']} to {told['as_of']}")
     for one in told["counts"]:
         print(plain(f"  {one['customers']:,}  {_named(one)}"))
     for move in told["moves"]:

@@ -14,7 +14,7 @@ from models.calendar import DAY_MS, Calendar, calendar, epoch_ms, iso
 from models.panes.windows import Window
 from models.targets import Targets
 from vigie import remote
-from vigie.common import plain, refuse, settings_of
+from vigie.common import plain, refuse, settings_of, wrapped
 from vigie.kpis import fetch, shown
 
 PERIODS = ("week", "month", "quarter")
@@ -145,4 +145,4 @@ def _print(found: Sequence[Row]) -> None:
             line += f"; {told('p10')} to {told('p90')} (P10 to P90) by its end, P50 {told('p50')}, mean {told('mean')}"
             if row["p_target"] is not None:
                 line += f"; target {told('target')} with {row['p_target']:.0%}".replace("%", " %")
-        print(plain(line))
+        print(wrapped(plain(line)))

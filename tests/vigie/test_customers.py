@@ -175,7 +175,7 @@ LISTED = {
     "customers": [
         {
             "customer": "ann", "R": 5, "F": 4, "M": 5, "segment": "champions", "monetary": 1234.5, "frequency": 3,
-            "last": "2026-11-20", "p_alive": None, "clv": 99.0,
+            "last": "2026-11-20", "p_alive": None, "clv": 99.0, "why": "2 customers: 10 are needed",
         }
     ],
 }  # fmt: skip
@@ -193,14 +193,15 @@ def test_a_running_instance_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vigie.remote.call", call)
     listed = customers("list", "--segment", "champions", "--sort", "clv", "--limit", "1")
     assert listed.stdout.splitlines() == [
-        "1 customers in champions; of all: champions 1, new 0",
-        "ann  5-4-5 champions, 1,234.50 EUR on 3 days, last 2026-11-20, there: –, worth 99.00 EUR",
+        "1 customer in champions; of all: champions 1, new 0",
+        "no value (–): 2 customers: 10 are needed",
+        "ann  5-4-5 champions, 1,234.50 EUR on 3 days, last 2026-11-20, P(alive) –, worth 99.00 EUR",
     ]
     assert orjson.loads(customers("list", "--json").stdout) == LISTED
     assert orjson.loads(customers("show", "EU/7").stdout)["customer"] == "EU/7"
     moved = customers("moves", "--left", "champions", "--since", "2026-11-01")
     assert moved.stdout.splitlines() == [
-        "1 moves from 2026-11-01 to 2026-11-27",
+        "1 move from 2026-11-01 to 2026-11-27",
         "  1  champions → no customer",
         "ann  champions → no customer, 1,234.50 EUR, last 2026-10-02",
     ]

@@ -80,7 +80,7 @@ async def test_targets_come_from_the_settings(tmp_path: Any) -> None:
 async def test_people_read_a_line() -> None:
     result = await asked(150, "--period", "quarter", "--kpi", "sales", "--target", "450")
     assert result.exit_code == 0, result.output
-    line = result.stdout.strip()
+    line = " ".join(result.stdout.split())
     assert line.startswith("sales, quarter, total: ") and "so far;" in line and "(P10 to P90) by its end" in line
     assert "target 450 with " in line
 
