@@ -67,6 +67,7 @@ class Export:
     without: int = 0
     """Opportunities that it has no row of."""
 
+
     def __post_init__(self) -> None:
         self.cells = _Times(self.options)
 
@@ -261,6 +262,8 @@ class Steps:
                 yield from self._record(self.place, "UPDATE", stage, at, f"export stage {at}", None)
             for name in ("StageName", "IsClosed", "IsWon"):
                 rest.pop(name, None)
+            if self._closed():  # what is said of a closed one may be told before its close, and be taken for a promise
+                rest.pop("CloseDate", None)
         else:
             day = self.cells.day(rest.pop("ConvertedDate", ""), "ConvertedDate")
             if yes(rest.get("IsConverted")):
