@@ -8,7 +8,7 @@ Beside it stands what CRMs commonly do (:data:`NAIVE`), of the same facts.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -50,6 +50,13 @@ class Counted(NamedTuple):
     state: DealState | LeadState
     at: int
     numbers: Numbers
+
+
+class Known(NamedTuple):
+    """What is known of one, counted or not; ``gone`` says how it went, where it did."""
+
+    one: Counted
+    gone: str
 
 
 class Sums:
@@ -142,6 +149,20 @@ class Behind:
                 if found is not None:
                     yield found
 
+    def known(self, ids: Container[str]) -> Iterator[Known]:
+        """Yield what is known of these, whether they count or not."""
+        for key, row in self._rows.items():
+            id = key[1:].decode(errors="replace")
+            if key[:1] == b"E" and id in ids:
+                story = self._folder.decode(row)
+                gone = _gone(story.log) if story.void else ""
+                found = None if gone else self._one(id, story)
+                if found is None and (story.log or story.base is not None):
+                    story.present = story.present or self._folder.walk(story, 0)
+                    found = Counted(self._state(id, story), 0, {})
+                if found is not None:
+                    yield Known(found, gone)
+
     def _one(self, key: str, story: EntityLog[Any]) -> Counted | None:
         if story.void or not (story.log or story.base is not None):
             return None
@@ -151,10 +172,13 @@ class Behind:
             self._compare(key, story, bookings, numbers)
         if not numbers:
             return None
+        return Counted(self._state(key, story), first, numbers)
+
+    def _state(self, key: str, story: EntityLog[Any]) -> DealState | LeadState:
         latest = story.log[-1][0] if story.log else story.base_at
         if self._fold == "deals":
-            return Counted(deal_state(key, story.present, latest, story.active, story.sender), first, numbers)
-        return Counted(lead_state(key, story.present, latest, story.sender), first, numbers)
+            return deal_state(key, story.present, latest, story.active, story.sender)
+        return lead_state(key, story.present, latest, story.sender)
 
     def _booked(self, story: EntityLog[Any], folder: LogFolder[Any]) -> list[tuple[int, str, str, Number]]:
         """Return (minute, segment, measure, number) of all that an entity has booked in the segments that are asked for."""
@@ -258,3 +282,11 @@ class Behind:
 
     def _closing(self, entry: tuple[int, str, str, dict[str, Any]]) -> bool:
         return entry[2] in _CLOSED or entry[3].get("stage") in self._closes
+
+
+def _gone(log: Iterable[tuple[int, str, str, dict[str, Any]]]) -> str:
+    """Return how an entity went: the earliest merge stands, else it was deleted."""
+    for _, _, kind, said in log:
+        if kind == deals.MERGED:
+            return f"merged into {said['into']}"
+    return "deleted"

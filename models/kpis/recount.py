@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
+from models.calendar import iso
+from models.folds.entity_snapshots import DealState
 from models.kpis.asks import HOW, Ask, asks, asks_of
-from models.kpis.behind import NAIVE, Number, Sums, listed
+from models.kpis.behind import NAIVE, Counted, Number, Sums, listed
 from models.kpis.entry import Kpi
 from models.kpis.formula import Undefined
 from models.kpis.scope import PaneScope
 from models.kpis.terms import DIMENSION
 from models.measures import BY_NAME, UNLOGGED
+from models.money import UNIT
 from models.panes.store import TOTAL
 from models.panes.view import PanesExpired, View
 from models.panes.windows import Window
@@ -173,3 +176,27 @@ def together(parts: Iterable[tuple[str, Sums]]) -> dict[str, Sums]:
         kept.add(sums.numbers)
         kept.others += sums.others
     return found
+
+
+def row(one: Counted, kpi: Kpi, one_by_one: Iterable[Ask]) -> dict[str, Any]:
+    """Return a deal or lead as lists tell it, ready for JSON: amounts in the business currency's units, what it counts for."""
+    state = one.state
+    deal = state if isinstance(state, DealState) else None
+    ended = getattr(state, "converted" if deal is None else "closed")
+    return {
+        "entity": "lead" if deal is None else "deal",
+        "id": state.id,
+        "name": state.name,
+        "counted_at": iso(one.at) if one.at else None,
+        "status": state.status,
+        "created": None if state.created is None else iso(state.created),
+        "closed": None if ended is None else iso(ended),
+        "amount": None if deal is None or deal.amount is None else deal.amount / UNIT,
+        "stage": None if deal is None else deal.stage,
+        "owner": state.owner,
+        "team": state.team,
+        "source": state.source,
+        "product": state.product,
+        "region": state.region,
+        "counts": {ask.name: number_shown(kpi, ask, one.numbers[ask]) for ask in one_by_one if ask in one.numbers},
+    }

@@ -8,12 +8,12 @@ of a list are of one instant.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from models.business import Business
 from models.kpis.asks import asks
-from models.kpis.behind import Behind, Counted, Numbers, Question, Sums
+from models.kpis.behind import Behind, Counted, Known, Numbers, Question, Sums
 from models.kpis.entry import Kpi
 from models.kpis.recount import together
 from models.panes.windows import Window
@@ -21,7 +21,7 @@ from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions
 
 #: Answers that are kept, for how long (s), and how many entities they hold together at most.
-_KEPT, _SECONDS, _HELD = 8, 300.0, 200_000
+_KEPT, SECONDS, _HELD = 8, 300, 200_000
 
 
 class Found(NamedTuple):
@@ -56,7 +56,7 @@ class CountedDesk:
         key = (kpi.id, window.name, segment, at)
         async with self._lock:
             now = self._clock()
-            for old in [old for old, (made, _) in self._kept.items() if now - made > _SECONDS]:
+            for old in [old for old, (made, _) in self._kept.items() if now - made > SECONDS]:
                 del self._kept[old]
             if key in self._kept:
                 return self._kept[key][1]
@@ -66,23 +66,33 @@ class CountedDesk:
                 self._kept.popitem(last=False)
             return found
 
+    async def those(self, kpi: Kpi, window: Window, segment: str, at: int, ids: Collection[str]) -> list[Known]:
+        """Return what is known of these deals and leads, and what they count for; raise as :meth:`of`."""
+        question, wanted = Question(asks(kpi, segment), window, at), frozenset(ids)
+        async with self._lock:
+            return await asyncio.to_thread(lambda: [known for behind in self._behind(question) for known in behind.known(wanted)])
+
     def _held(self) -> int:
         return sum(len(found.counted) for _, found in self._kept.values())
 
     def _found(self, question: Question) -> Found:
-        backend, counted, naive, damaged = backend_of(self._options), list[Counted](), list[tuple[str, Sums]](), 0
-        for fold in question.folds:
-            for partition in range(self._options.partitions):
-                log = (self._changelog(f"fold-{fold}"), partition)
-                behind = Behind(fold, self._business, question, backend.read_changelogs(self._options, [log], _never)[log].rows)
-                counted += behind
-                naive += behind.naive.items()
-                damaged += behind.damaged
+        counted, naive, damaged = list[Counted](), list[tuple[str, Sums]](), 0
+        for behind in self._behind(question):
+            counted += behind
+            naive += behind.naive.items()
+            damaged += behind.damaged
         counted.sort(key=lambda one: (-one.at, one.state.id))
         sums = Sums()
         for one in counted:
             sums.add(one.numbers)
         return Found(counted, sums.numbers, together(naive), damaged)
+
+    def _behind(self, question: Question) -> Iterator[Behind]:
+        backend = backend_of(self._options)
+        for fold in question.folds:
+            for partition in range(self._options.partitions):
+                log = (self._changelog(f"fold-{fold}"), partition)
+                yield Behind(fold, self._business, question, backend.read_changelogs(self._options, [log], _never)[log].rows)
 
 
 def _never() -> bool:

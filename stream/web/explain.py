@@ -1,6 +1,7 @@
 """Why is this number so? A KPI's reading with all that it is made of, and the deals and leads that it counts. As JSON and CSV."""
 
 import asyncio
+import contextlib
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from models.calendar import iso
-from models.folds.entity_snapshots import DealState, LeadState
+from models.events.refused import Refused
+from models.events.scalars import parse_time
+from models.folds.entity_snapshots import DealState
 from models.kpis.asks import Ask, asks
 from models.kpis.behind import Counted, listed
 from models.kpis.catalogue import Catalogue
@@ -19,13 +22,12 @@ from models.kpis.document import INTERVALS, kept
 from models.kpis.entry import Kpi
 from models.kpis.explain import explain
 from models.kpis.feeds import feeds
-from models.kpis.recount import differences, measured, number_shown
-from models.money import UNIT
+from models.kpis.recount import differences, measured, number_shown, row
 from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import Window
 from stream.readings.board import SEGMENTS, Unavailable, UnknownName
-from stream.readings.counted import CountedDesk, Found
+from stream.readings.counted import SECONDS, CountedDesk, Found
 from stream.readings.past import instants
 from stream.readings.refusals import Refusals
 from stream.web.api import cell, reach_of, refuse, to_json
@@ -33,14 +35,15 @@ from stream.web.context import Context, context
 from stream.web.reach import Reach
 
 _ASKED = ("window", "segment", "at")
-_EXPLAIN, _DEALS = (*_ASKED, "by"), (*_ASKED, "limit", "offset", "format")
+_EXPLAIN, _DEALS = (*_ASKED, "by"), (*_ASKED, "id", "limit", "offset", "format")
 _MOST, _PAGE, _BLOCK = 1_000, 100, 500
+_IDS = 100  # asked for by their ids in one request
 _COLUMNS = (
     *("entity", "id", "name", "counted_at", "status", "created", "closed", "amount", "currency", "stage"),
     *("owner", "owner_name", "team", "source", "product", "region", "link"),
 )
 #: What a figure looks for refused events by: types, topics, and since when (epoch ms).
-Refused = Callable[[Sequence[str], Sequence[str], int], Refusals]
+AskRefused = Callable[[Sequence[str], Sequence[str], int], Refusals]
 Link = Callable[[str, str, str], str | None]
 
 
@@ -51,7 +54,7 @@ class _Asked(NamedTuple):
     at: int
 
 
-def router(catalogue: Catalogue, whole: Callable[[], View], desk: CountedDesk, refused: Refused, link: Link) -> APIRouter:
+def router(catalogue: Catalogue, whole: Callable[[], View], desk: CountedDesk, refused: AskRefused, link: Link) -> APIRouter:
     """Return the routes.
 
     ``whole`` gives the view, or raises :class:`Unavailable`; ``refused`` blocks; ``link`` gives the address of a deal or lead
@@ -77,7 +80,8 @@ def router(catalogue: Catalogue, whole: Callable[[], View], desk: CountedDesk, r
 
         ``window``, ``segment`` and ``at`` as of the explanation; ``limit`` (at most 1000) and ``offset`` say which part, and
         ``next`` where to go on, at the same instant. ``link`` is the address of its page in the CRM. With ``format=csv`` all
-        are given. Whose token is limited sees those that are theirs now.
+        are given. With ``id`` (at most 100) these are told, whether they count or not; ``gone`` says how one went. Whose token
+        is limited sees those that are theirs now.
         """
         return await _answer(lambda: _listed(catalogue, whole, desk, link, kpi, request))
 
@@ -109,8 +113,19 @@ def _asked(catalogue: Catalogue, ctx: Context, kpi: str, request: Request, accep
     if segment != TOTAL and (not sign or not value or dimension not in entry.by):
         shown = [TOTAL, *(f"{name}=…" for name in entry.by)]
         raise UnknownName("segment", segment[:100], shown)
-    times = instants({"at": query["at"]}, ctx.live_board.now(), ctx.business.business()) if query.get("at") else None
-    return _Asked(entry, Window.parse(window), segment, times[0] if times else ctx.live_board.now())
+    return _Asked(entry, Window.parse(window), segment, _at(query.get("at"), ctx))
+
+
+def _at(text: str | None, ctx: Context) -> int:
+    """Return the instant that is meant: what an answer of just now has named, exactly; one of earlier as it is still kept."""
+    now = ctx.live_board.now()
+    if not text:
+        return now
+    times = instants({"at": text}, now, ctx.business.business()) or [now]
+    with contextlib.suppress(Refused):
+        if 0 <= now - (exact := parse_time(text)) <= SECONDS * 1000:
+            return exact
+    return times[0]
 
 
 def _denied(asked: _Asked, reach: Reach | None) -> Response | None:
@@ -123,7 +138,7 @@ def _denied(asked: _Asked, reach: Reach | None) -> Response | None:
 
 
 async def _explained(
-    catalogue: Catalogue, whole: Callable[[], View], desk: CountedDesk, refused: Refused, name: str, request: Request
+    catalogue: Catalogue, whole: Callable[[], View], desk: CountedDesk, refused: AskRefused, name: str, request: Request
 ) -> Response:
     ctx, reach = context(request), reach_of(request)
     asked = _asked(catalogue, ctx, name, request, _EXPLAIN)
@@ -216,37 +231,39 @@ async def _listed(
         raise UnknownName("format", kind, ("json", "csv"))
     limit, offset = _whole("limit", query.get("limit"), _PAGE, _MOST), _whole("offset", query.get("offset"), 0, 1 << 53)
     kpi, window, segment, at = asked
-    found = await desk.of(kpi, window, segment, at)
-    seen = [one for one in found.counted if _theirs(one, reach)]
     one_by_one = [ask for ask in asks(kpi, segment) if listed(ask)]
 
-    def row(one: Counted) -> dict[str, Any]:
+    def shown(one: Counted) -> dict[str, Any]:
         return _row(one, kpi, one_by_one, ctx, link)
 
+    if ids := query.getlist("id"):
+        if len(ids) > _IDS:
+            raise UnknownName("id", f"{len(ids)} of them", [f"at most {_IDS}"])
+        known = await desk.those(kpi, window, segment, at, ids)
+        rows = [{**shown(one), "gone": gone or None} for one, gone in known if _theirs(one, reach)]
+        return to_json(_page(asked, ctx, len(rows), rows, None))
+    found = await desk.of(kpi, window, segment, at)
+    seen = [one for one in found.counted if _theirs(one, reach)]
     if kind == "csv":
         headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{kpi.id}-{window.name}.csv"'}
-        return StreamingResponse(_csv(seen, row, one_by_one), headers=headers, media_type="text/csv; charset=utf-8")
+        return StreamingResponse(_csv(seen, shown, one_by_one), headers=headers, media_type="text/csv; charset=utf-8")
     page = seen[offset : offset + limit]
     last = offset + len(page)
     more = f"/api/kpis/{kpi.id}/deals?window={window.name}&at={iso(at)}&limit={limit}&offset={last}"
     if segment != TOTAL:
         more += "&segment=" + str(request.query_params["segment"]).replace("%", "%25").replace("&", "%26").replace("+", "%2B")
-    return to_json(
-        {
-            "kpi": kpi.id,
-            "window": window.name,
-            "segment": segment,
-            "from": iso(window.bounds(at, ctx.business.business().calendar)[0]),
-            "at": iso(at),
-            "count": len(seen),
-            "of_others_now": len(found.counted) - len(seen),
-            "measures": {}
-            if reach is not None
-            else {ask.name: number_shown(kpi, ask, found.numbers.get(ask, 0)) for ask in one_by_one},
-            "deals": [row(one) for one in page],
-            "next": more if page and last < len(seen) else None,
-        }
-    )
+    told = _page(asked, ctx, len(seen), [shown(one) for one in page], more if page and last < len(seen) else None)
+    told["of_others_now"] = len(found.counted) - len(seen)
+    if reach is None:
+        told["measures"] = {ask.name: number_shown(kpi, ask, found.numbers.get(ask, 0)) for ask in one_by_one}
+    return to_json(told)
+
+
+def _page(asked: _Asked, ctx: Context, count: int, rows: Sequence[Mapping[str, Any]], more: str | None) -> dict[str, Any]:
+    kpi, window, segment, at = asked
+    start = window.bounds(at, ctx.business.business().calendar)[0]
+    told = {"kpi": kpi.id, "window": window.name, "segment": segment, "from": iso(start), "at": iso(at), "count": count}
+    return {**told, "deals": rows, "next": more}
 
 
 def _whole(name: str, text: str | None, default: int, most: int) -> int:
@@ -258,41 +275,22 @@ def _whole(name: str, text: str | None, default: int, most: int) -> int:
 
 
 def _row(one: Counted, kpi: Kpi, one_by_one: Sequence[Ask], ctx: Context, link: Link) -> dict[str, Any]:
-    state: DealState | LeadState = one.state
-    deal = state if isinstance(state, DealState) else None
-    entity = "lead" if deal is None else "deal"
-    closed = getattr(state, "closed", None) if deal is not None else getattr(state, "converted", None)
-    amount = None if deal is None or deal.amount is None else deal.amount / UNIT
+    told, state = row(one, kpi, one_by_one), one.state
     owner = ctx.people.get(state.owner)
-    return {
-        "entity": entity,
-        "id": state.id,
-        "name": state.name,
-        "counted_at": iso(one.at),
-        "status": state.status,
-        "created": None if state.created is None else iso(state.created),
-        "closed": None if closed is None else iso(closed),
-        "amount": amount,
-        "currency": None if amount is None else ctx.business.currency,
-        "stage": None if deal is None else deal.stage,
-        "owner": state.owner,
+    return told | {
+        "currency": None if told["amount"] is None else ctx.business.currency,
         "owner_name": state.owner if owner is None else owner.name,
-        "team": state.team,
-        "source": state.source,
-        "product": state.product,
-        "region": state.region,
-        "link": link(entity, state.id, state.sender or ""),
-        "counts": {ask.name: number_shown(kpi, ask, one.numbers[ask]) for ask in one_by_one if ask in one.numbers},
+        "link": link(told["entity"], state.id, state.sender or ""),
     }
 
 
-def _csv(seen: Sequence[Counted], row: Callable[[Counted], Mapping[str, Any]], one_by_one: Sequence[Ask]) -> Iterator[str]:
+def _csv(seen: Sequence[Counted], shown: Callable[[Counted], Mapping[str, Any]], one_by_one: Sequence[Ask]) -> Iterator[str]:
     names = list(dict.fromkeys(ask.name for ask in one_by_one))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow([*_COLUMNS, *names])
     for number, one in enumerate(seen):
-        told = row(one)
+        told = shown(one)
         writer.writerow([cell(told[name]) for name in _COLUMNS] + [cell(told["counts"].get(name)) for name in names])
         if number % _BLOCK == _BLOCK - 1:
             yield out.getvalue()

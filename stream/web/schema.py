@@ -50,7 +50,7 @@ _WHY = _object(
 _COUNTED = _object(
     {
         "kpi": _TEXT, "window": _TEXT, "segment": _TEXT, "from": _TIME, "at": _TIME, "count": _COUNT,
-        "deals": _list(_object({"entity": _TEXT, "id": _TEXT, "counted_at": _TIME, "counts": {"type": "object"}})),
+        "deals": _list(_object({"entity": _TEXT, "id": _TEXT, "counted_at": _or_null(_TIME), "counts": {"type": "object"}})),
         "next": _or_null(_TEXT),
     }
 )  # fmt: skip
@@ -187,7 +187,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         },
     },
     ("get", "/api/kpis/{kpi}/deals"): {
-        "parameters": _query("window", "segment", "at", "limit", "offset", "format"),
+        "parameters": _query("window", "segment", "at", "id", "limit", "offset", "format"),
         "responses": {
             "200": _said("The deals and leads that it counts", _COUNTED, "text/csv"),
             "400": _said("A name that is not known", _UNKNOWN), **_errors(_403="It is about others", _503=_AWAY),

@@ -67,7 +67,6 @@ class Export:
     without: int = 0
     """Opportunities that it has no row of."""
 
-
     def __post_init__(self) -> None:
         self.cells = _Times(self.options)
 
