@@ -96,6 +96,8 @@ COMMANDS = {
         "forecast",
         "experiments",
         "leaderboard",
+        "journeys",
+        "baskets",
         "sources",
         "topics",
         "privacy",
