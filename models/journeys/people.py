@@ -90,10 +90,10 @@ class People:
         self._add(f"p{id}", moments, min(named, default=None))
 
     def _lead(self, id: str, row: bytes) -> None:
-        story = self._story("leads", row)
+        story, lead = self._story("leads", row)
         if self._gone(f"p{id}", story, "p"):
             return
-        lead, moments = story.present, dict[str, list[int]]()
+        moments: Moments = {}
         for event, at in (
             ("lead.created", lead.created),
             ("lead.contacted", lead.contacted),
@@ -110,10 +110,10 @@ class People:
         self._add(f"p{id}", moments, self._source(lead, lead.created))
 
     def _deal(self, id: str, row: bytes) -> None:
-        story = self._story("deals", row)
+        story, deal = self._story("deals", row)
         if self._gone(f"d{id}", story, "d"):
             return
-        deal, moments = story.present, dict[str, list[int]]()
+        moments: Moments = {}
         self._note(moments, "deal.created", "", deal.created)
         for at, _, _, said in story.log:
             if stage := said.get("stage"):
@@ -124,11 +124,10 @@ class People:
             self._join(f"d{id}", f"p{lead}")
         self._add(f"d{id}", moments, self._source(deal, deal.created))
 
-    def _story(self, fold: str, row: bytes) -> EntityLog[Any]:
+    def _story(self, fold: str, row: bytes) -> tuple[EntityLog[Any], Any]:
         folder = self._folders[fold]
         story = folder.decode(row)
-        folder.present(story)
-        return story
+        return story, folder.present(story)
 
     def _gone(self, name: str, story: EntityLog[Any], room: str) -> bool:
         """Whether it counts for nothing any more; one that was merged is the other from now on."""

@@ -19,7 +19,7 @@ ALL, ANN = "all-s-token-of-20-chars", "ann-s-token-of-20-chars"
 DEALS = 30
 
 
-def settings() -> dict[str, str]:
+def settings() -> dict[str, Any]:
     operators = [{"name": "all", "token": ALL}, {"name": "ann", "token": ANN, "role": "read", "owners": ["ann"]}]
     urls = {"made-here": {"deal": "https://crm.example/deal/{id}"}}
     return {"WEB__OPERATORS": orjson.dumps(operators).decode(), "CRM_URLS": orjson.dumps(urls).decode()}
