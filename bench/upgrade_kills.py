@@ -117,6 +117,11 @@ def asked(url: str, day: str) -> dict[Key, dict[str, Any]]:
     return keyed(httpx.get(f"{url}/api/kpis", params=query, timeout=120).raise_for_status().json())
 
 
+def finished(found: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]] | None:
+    """Return readings of which none is still being counted."""
+    return None if any(one.get("since") == one["at"] for one in found.values()) else found
+
+
 def main() -> int:
     """Run, show, and say by the exit code whether all is equal."""
     parser = argparse.ArgumentParser(prog="python -m bench.upgrade_kills", description=(__doc__ or "").partition("\n")[0])
@@ -170,7 +175,8 @@ def main() -> int:
                     worker.end(signal.SIGKILL)
                     continue
                 until(lambda: not any("being counted" in line for line in worker.readyz().get("degraded", ())), 600)
-                found = asked(worker.url, day)
+                # What readers of the panes know of it comes a moment later.
+                found = until(lambda: finished(asked(worker.url, day)), 120)
                 compared += compare(found, old, "at the end")
                 whole = compare(found, derived, "derived")
                 rest = [one for key, one in found.items() if key[0] not in old | derived and measures[key[0]] & lost]
