@@ -18,10 +18,9 @@ from stream.engine.backend import POSITION, Message, Partition
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, FoldSpec, client_settings, wall_clock
 from stream.engine.restore import first_and_last, read_changelogs, read_through
-from stream.ledger.log_reader import packed
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import OFFSET_BITS
-from stream.ledger.store import Ledger
+from stream.ledger.store import LATEST, RECORDS, Ledger, latest_line, record_line
 
 #: Records that are read from the ledger at once, and put into a new one in one transaction.
 _BATCH = 5_000
@@ -279,9 +278,9 @@ class _Filler:
         place = self._ledger.place(*key, message.offset())
         if key[0] in self._plan.compact:
             log = self._ledger.place(*key, 0) >> OFFSET_BITS
-            self._latest.append((place, log, message.key() or b"", at, message.value()))
+            self._latest.append(latest_line(place, log, at, message.key(), message.value()))
         else:
-            self._records.append((place, at, message.key(), message.value(), packed(message.headers() or ())))
+            self._records.append(record_line(place, at, message.key(), message.value(), message.headers() or ()))
         if len(self._records) + len(self._latest) >= _BATCH:
             self._write()
 
@@ -290,8 +289,8 @@ class _Filler:
         self._records, self._latest = [], []
 
         def insert(connection: Any) -> None:
-            connection.executemany("INSERT INTO records (place, at, key, value, headers) VALUES (?, ?, ?, ?, ?)", records)
-            connection.executemany("INSERT INTO latest (place, log, key, at, value) VALUES (?, ?, ?, ?, ?)", latest)
+            connection.executemany(RECORDS.format("(?, ?, ?, ?, ?, ?)"), records)
+            connection.executemany(LATEST.format("(?, ?, ?, ?, ?, ?)"), latest)
 
         self._ledger.do(insert)
 
