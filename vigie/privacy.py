@@ -26,7 +26,7 @@ from vigie import held, remote
 from vigie.common import Config, cell, console, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.ledger import place
-from vigie.privacy_api import ON_KAFKA, InSettings, checked, not_named
+from vigie.privacy_api import ON_KAFKA, InSettings, as_kept, checked, not_named
 from vigie.remote import TokenFile, Url
 from vigie.topics import plan
 
@@ -80,11 +80,12 @@ def export_command(
 
 def _held(settings: Settings, subject: Subject) -> dict[str, Any]:
     try:
+        subject = as_kept(subject, settings)
         if settings.kafka.embedded:
             return held.of_ledger(place(settings), engine_options(settings, ""), subject)
         options, folds = plan(settings)
         return held.of_kafka(options, folds, subject)
-    except LedgerRefused as error:
+    except (LedgerRefused, ValueError) as error:
         refuse(error)
     except KafkaException as error:
         refuse(no_broker(settings.kafka.brokers, error))
@@ -114,8 +115,8 @@ def erase_command(
         refuse(ON_KAFKA)
     try:
         not_named(subject, settings)
-        found = None if url is not None else _offline(settings, subject, why)
-    except (InSettings, LedgerRefused, LedgerError, TimeoutError) as error:
+        found = None if url is not None else _offline(settings, as_kept(subject, settings), why)
+    except (InSettings, LedgerRefused, LedgerError, TimeoutError, ValueError) as error:
         refuse(error)
     if found is None:
         where = remote.running(settings, url)

@@ -246,7 +246,9 @@ async def open_door(
     if sources:
         metrics.show_sources(sources)
         web_ = settings.web
-        door = Door(sources, intake, seen, currencies, web_.public_url, web_.trusted, counted=metrics.webhook)
+        door = Door(
+            sources, intake, seen, currencies, web_.public_url, web_.trusted, minimise=options.minimise, counted=metrics.webhook
+        )
         web.state.door = door
         web.state.vigie.warnings.append(door.warnings)
         web.include_router(webhooks_router)
@@ -259,6 +261,7 @@ async def open_door(
             intake,
             seen,
             proxies=settings.web.trusted,
+            minimise=options.minimise,
             held=lambda dimension, name: roller.view.holds(dimension, name),
             counted=metrics.collected,
             withheld=metrics.withheld,

@@ -32,6 +32,7 @@ from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
+from stream.config.privacy_settings import PrivacySettings
 from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, Place, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
 from stream.config.tracker_settings import CollectSettings
@@ -285,6 +286,7 @@ class Settings(Section):
     benchmarks: list[BenchmarkSettings] = []
     experiments: Experiments = []
     leaderboards: LeaderboardSettings = LeaderboardSettings()
+    privacy: PrivacySettings = PrivacySettings()
     # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]
