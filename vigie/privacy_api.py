@@ -145,6 +145,7 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
         async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
             subject, why = asked(body)
             not_named(subject, settings())
+            request.state.audited = subject
             subject = as_kept(subject, settings())
             return msgspec.to_builtins((await erase(instance, privacy, seen, subject, by, why)).certificate)
 
@@ -155,7 +156,9 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
         """Return every record and row that says anything of who is meant by ``{"kind": "lead", "id": "…"}``."""
 
         async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
-            subject = as_kept(asked(body)[0], settings())
+            subject, _ = asked(body)
+            request.state.audited = subject
+            subject = as_kept(subject, settings())
             log.info("all that is held of a %s was asked for by %s", subject.kind, by)
             return await asyncio.to_thread(held.of_ledger, privacy.path, instance.options, subject)
 

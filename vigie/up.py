@@ -36,7 +36,7 @@ from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
-from vigie.acts import open_operations
+from vigie.acts import open_audit, open_operations
 from vigie.book import Book
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
@@ -159,6 +159,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     local = Local(new_token())
+    open_audit(web, instance.options, stack)
     operations = open_operations(
         web,
         settings,

@@ -24,7 +24,7 @@ from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
-from vigie.acts import open_operations
+from vigie.acts import open_audit, open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
@@ -122,6 +122,7 @@ async def web(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(snapshots.close)
         local = Local(new_token())
+        open_audit(application, options, stack)
         operators = open_access(application, settings, metrics, local.token)
         open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
         seen = seen_of(settings)

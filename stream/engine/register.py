@@ -49,6 +49,7 @@ _TOPICS: dict[str, str] = {
     "outbox": "messages with these",
     "dead-letters": "what a sender sent, whole: anything",
     "erasures": "keyed hashes of the ids of who was erased, who asked, when; no id and no name",
+    "audit": "who of the staff read or did what, when; keyed hashes of the ids it was about",
 }
 #: Beside topics.
 _ELSEWHERE = (

@@ -51,4 +51,5 @@ TOPICS: tuple[Topic, ...] = (
     Topic("outbox", partitioned=False, retention=30 * DAY),
     Topic("dead-letters", partitioned=False, retention=90 * DAY),
     Topic("erasures", partitioned=False, compact=True),
+    Topic("audit", partitioned=False, retention=800 * DAY),
 )
