@@ -14,8 +14,8 @@ from alert_rules.judge.rule import Severity
 from alert_rules.parse.plan_file import Alerting, by_rule, parse_alerting
 from alert_rules.tell.explain_route import explain
 from alert_rules.tell.stages.route import Route
-from alert_rules.words.suggest import near
 from models.calendar import epoch_ms, iso
+from models.config.suggest import near
 from stream.config.kpi_files import load_catalogue
 from stream.config.problems import not_yaml
 from stream.config.settings import Settings, SettingsError

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import yaml
 
 from alert_rules.judge.rule import Known, Rule
-from alert_rules.judge.times import usual
 from alert_rules.parse.plan_file import Alerting
 from alert_rules.parse.rule_file import FileProblem, parse_rules
 from alert_rules.trial.rule_test_run import Failure, run
-from alert_rules.words.suggest import near
+from models.config.suggest import near
 from models.kpis.catalogue import Catalogue
 from models.targets import Targets
+from models.time_intervals import usual
 
 #: How the shipped rules' files are called in messages.
 SHIPPED = "alert_rules/rules"

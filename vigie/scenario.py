@@ -26,8 +26,8 @@ import yaml
 
 from alert_rules.parse.rule_test_file import EXPECTED
 from alert_rules.trial.rule_test_run import Failure
-from alert_rules.words import durations
 from models.calendar import epoch_ms, iso
+from models.config import durations
 from stream.config.problems import not_yaml
 from stream.config.settings import Settings
 from vigie.backtest import Backtest

@@ -9,14 +9,14 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from alert_rules.judge.rule import Severity
-from alert_rules.judge.times import WEEKDAYS, minutes, parse_interval
 from alert_rules.tell.plan import FALLBACK_AFTER, ON_CALL, Digest, FallbackPlan
 from alert_rules.tell.stages.escalate import EscalationLadder, Rung
 from alert_rules.tell.stages.oncall import Member, Override, Rotation
-from alert_rules.words import durations
-from alert_rules.words.suggest import near
 from models.calendar import epoch_ms
+from models.config import durations
+from models.config.suggest import near
 from models.panes.windows import Window, WindowError
+from models.time_intervals import WEEKDAYS, minutes, parse_interval
 
 _ON_CALL_KEYS = ("rotation", "handover", "start", "timezone", "members", "overrides")
 _MEMBER_KEYS = ("name", "receivers", "away")

@@ -7,13 +7,13 @@ Routes, inhibitions, time intervals, on-call rotations and escalation ladders, i
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from alert_rules.judge.times import TimeInterval, parse_interval, usual
 from alert_rules.parse.people_file import PeopleReader
 from alert_rules.tell.plan import ON_CALL, Alerting, FallbackPlan, by_rule, everything_to
 from alert_rules.tell.stages.inhibit import InhibitRule, cycles
 from alert_rules.tell.stages.match import Matcher, shown
 from alert_rules.tell.stages.route import EACH, Route
-from alert_rules.words.suggest import near
+from models.config.suggest import near
+from models.time_intervals import TimeInterval, parse_interval, usual
 
 __all__ = ["KEYS", "ON_CALL", "Alerting", "by_rule", "everything_to", "parse_alerting"]
 

@@ -6,7 +6,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from alert_rules.judge.times import parse_interval
 from alert_rules.parse.plan_file import parse_alerting
 from alert_rules.tell.plan import FallbackPlan
 from alert_rules.tell.stages.inhibit import InhibitRule, cycles
@@ -14,6 +13,7 @@ from alert_rules.tell.stages.match import Matcher
 from alert_rules.tell.stages.oncall import on_call
 from alert_rules.tell.stages.route import match_routes
 from models.calendar import epoch_ms
+from models.time_intervals import parse_interval
 from tests.alert_rules.timeline import RECEIVERS, Line, plan
 from vigie.routes import app
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
-from alert_rules.words import durations
-from alert_rules.words.suggest import near
+from models.config import durations
+from models.config.suggest import near
 
 _PERCENT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*%")
 
