@@ -15,7 +15,8 @@ from alert_rules.parse.entity_test_file import read_entity_tests
 from alert_rules.parse.ladders import CONDITIONS, read_condition, read_ladder
 from alert_rules.parse.rule_test_file import read_tests
 from alert_rules.words.quantities import TemplateError
-from models.config.reader import FileProblem, TreeReader, kind_of
+from models.config.problem import FileProblem
+from models.config.reader import TreeReader, kind_of
 from models.config.suggest import near
 from models.panes.windows import Window, WindowError
 
