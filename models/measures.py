@@ -137,6 +137,14 @@ DEALS = (
     _money("due_amount", "amounts of open deals, on the day they are expected to close", finest=Grain.DAY),
     _count("deals_promised", "deals, on the day they were first expected to close", finest=Grain.DAY),
     _count("deals_slipped", "deals not closed by its end, on the day they were first expected to close", finest=Grain.DAY),
+    _count("deals_given", "deals that had one variant, at their creation; by variant only", finest=Grain.DAY),
+    _count("deals_varied", "deals that had several variants, at their creation; by the first one only", finest=Grain.DAY),
+    Measure(
+        "deals_won_after",
+        Kind.NUMBERS,
+        "whole days from creation to close of won deals that had one variant, one by one, at their creation; by variant only",
+        finest=Grain.DAY,
+    ),
 )
 
 LEADS = (
@@ -162,6 +170,14 @@ LEADS = (
     _millis("preparation_millis", "time that the first contact was prepared for, at the creation"),
     _count("leads_prepared", "leads of which that is known, at their creation"),
     _count("contact_attempts", "attempts to reach leads for the first time, the one that did included, at the creation"),
+    _count("leads_given", "leads that had one variant, at their creation; by variant only", finest=Grain.DAY),
+    _count("leads_varied", "leads that had several variants, at their creation; by the first one only", finest=Grain.DAY),
+    Measure(
+        "leads_converted_after",
+        Kind.NUMBERS,
+        "whole days from creation to conversion of leads that had one variant, one by one, at their creation; by variant only",
+        finest=Grain.DAY,
+    ),
 )
 
 ENGAGEMENT = (
@@ -301,6 +317,9 @@ FROM_PRESENT = frozenset(
         "won_costed",
         "due_deals",
         "due_amount",
+        "deals_given",
+        "deals_varied",
+        "deals_won_after",
         *(m.name for m in LEADS),
     }
 )

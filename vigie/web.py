@@ -109,7 +109,7 @@ async def web(settings: Settings) -> None:
     metrics.show_health(application.state.vigie.health, lambda: snapshots.state)
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
-    application.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    application.include_router(experiments.router([one.plan() for one in settings.experiments], catalogue, source.whole))
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
     application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
 
