@@ -145,6 +145,20 @@ DEALS = (
         "whole days from creation to close of won deals that had one variant, one by one, at their creation; by variant only",
         finest=Grain.DAY,
     ),
+    _count("deals_cancelled", "won deals that were lost or opened again within 90 days, and not won since, at that first close"),
+    *(
+        Measure(
+            name,
+            Kind.NUMBERS,
+            f"days by which {what} were won before the day they were first expected to close",
+            finest=Grain.DAY,
+        )
+        for name, what in (
+            ("won_ahead", "deals"),
+            ("won_ahead_listed", "deals with an amount and a list amount"),
+            ("won_ahead_below", "deals sold below list"),
+        )
+    ),
 )
 
 LEADS = (
@@ -320,6 +334,9 @@ FROM_PRESENT = frozenset(
         "deals_given",
         "deals_varied",
         "deals_won_after",
+        "won_ahead",
+        "won_ahead_listed",
+        "won_ahead_below",
         *(m.name for m in LEADS),
     }
 )

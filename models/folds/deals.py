@@ -99,6 +99,9 @@ class Deal(msgspec.Struct, array_like=True):
     variant: str | None = None  # the first one it had
     varied: bool = False  # it had another one later
     trial: Booking | None = None
+    ahead: Booking | None = None  # of a won one: by how much before it was first expected to close
+    lapse: Booking | None = None  # what it counts for as cancelled, unless it is won again
+    cancelled: Booking | None = None
 
 
 class DealSteps:
@@ -143,7 +146,7 @@ class DealSteps:
     def unbook(self, present: Deal, at: int, sign: int) -> None:
         """Take back all that a deal counts for; what it did in stages stays."""
         bookings = present.creation, present.close, present.length, present.loss, present.due, present.promise, present.outcome
-        for booking in (*bookings, present.trial):
+        for booking in (*bookings, present.trial, present.ahead, present.cancelled):
             if booking is not None:
                 self._panes.book(booking, -sign)
         if present.level is not None:
@@ -166,7 +169,7 @@ class DealSteps:
         present.expected = dates.day_of(attributes.get("expected_close_date"))
         present.placed = present.placed or present.stage_since
         present.creation = present.level = present.close = present.due = present.promise = present.outcome = None
-        present.length = present.loss = present.trial = None
+        present.length = present.loss = present.trial = present.ahead = present.cancelled = None
         present.variant = present.variant or attributes.get("variant") or None  # of a row that did not know the first one
         present.stalls = 0
         if present.stage is not None and present.stage not in present.been:  # of a row that knew no stages of before
@@ -238,11 +241,13 @@ class DealSteps:
             if deal.status == OPEN:
                 self._stages.leave(deal, at, sign, won=outcome == WON)
             if deal.status != outcome:
+                deal.lapse = closing.lapse(deal, at)
                 # The first event that says so dates the close; a later one of the other outcome replaces it.
                 deal.status, deal.closed = outcome, at
                 deal.owner_at_close = deal.attributes.get("owner")
                 deal.team_at_close = deal.attributes.get("team")
         elif deal.status != OPEN and self._opens(deal, kind, stage):
+            deal.lapse = closing.lapse(deal, at)
             deal.status = OPEN
             self._stages.enter(deal, stage or deal.stage, at, sign)
         elif deal.status == OPEN and stage is not None and stage != deal.stage:
@@ -275,7 +280,7 @@ class DealSteps:
             stalls = dates.stalls(deal.placed, self._patience, self._calendar)
             level = (names, cells)
         self._settle_level(deal, level, stalls, at, sign)
-        creation = close = outcome = due = promise = trial = None
+        creation = close = outcome = due = promise = trial = ahead = None
         if deal.created is not None:
             cells = _CREATED if deal.created_value is None else (*_CREATED, (_CREATED_AMOUNT, deal.created_value))
             creation = (deal.created // MINUTE_MS, self._segments.paired(deal.described + deal.first_credited), cells, ())
@@ -286,6 +291,9 @@ class DealSteps:
         length = loss = None
         if closed:
             close, length, loss = self._close(deal)
+            if deal.status == WON and deal.promised:
+                names = (TOTAL, *self._credited_at_close(deal))
+                ahead = closing.ahead(close, deal.promised - self._calendar.day(deal.closed), names)
             if deal.visited:
                 outcome = (deal.closed // MINUTE_MS, deal.visited, ((_SLOT[f"stage_{deal.status}"], 1),), ())
         if deal.promised and deal.status != UNKNOWN:
@@ -294,6 +302,7 @@ class DealSteps:
             due = dates.due(deal.expected, everywhere, deal.value, self._calendar)
             if due is not None and promise is not None and due[0] == promise[0]:  # as most are: one booking is less work than two
                 due, promise = (*due[:2], due[2] + promise[2], ()), None
+        cancelled = None if deal.status == WON else deal.lapse
         if sign:
             rebook = self._panes.rebook
             if creation != deal.creation:
@@ -312,8 +321,13 @@ class DealSteps:
                 rebook(deal.due, due, sign)
             if trial != deal.trial:
                 rebook(deal.trial, trial, sign)
+            if ahead != deal.ahead:
+                rebook(deal.ahead, ahead, sign)
+            if cancelled != deal.cancelled:
+                rebook(deal.cancelled, cancelled, sign)
         deal.creation, deal.close, deal.outcome, deal.promise, deal.due = creation, close, outcome, promise, due
         deal.length, deal.loss, deal.trial = length, loss, trial
+        deal.ahead, deal.cancelled = ahead, cancelled
 
     def _settle_level(self, deal: Deal, level: tuple[tuple[str, ...], Cells] | None, stalls: int, at: int, sign: int) -> None:
         """Move the level; what was booked ahead as stalled is a part of it once that time has come."""
