@@ -73,6 +73,8 @@ class Commands(LazyCommands):
         "leaderboard": Place(
             "vigie.leaderboard:command", "Who leads by a KPI: who may be alike share a place, and the lower half is not shown."
         ),
+        "objectives": Place("vigie.objectives:app", "What teams and people want to reach, and how far they are."),
+        "challenges": Place("vigie.challenges:command", "Challenges: who leads, and whether they are fair."),
         "experiments": Place("vigie.experiments:app", "Tests of two variants: which one sells better."),
         "rules": Place("vigie.rules:app", "The alert rules: check and test."),
         "alerts": Place("vigie.alerts:app", "The alerts of a running instance: see, acknowledge, silence."),

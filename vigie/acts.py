@@ -98,20 +98,21 @@ def open_operations(
 class Acts:
     """Writes acts, one at a time, over a producer that is made with the first one."""
 
-    def __init__(self, options: EngineOptions, valid: int) -> None:
-        """``valid`` is for how long (ms) a link is, from when it was made."""
+    def __init__(self, options: EngineOptions, valid: int = 0, topic: str = "alerts") -> None:
+        """``valid`` is for how long (ms) a link is, from when it was made; ``topic`` where acts are written."""
         self._options = options
+        self._topic = topic
         self._valid = valid
         self._publisher: Publisher | None = None
         self._lock = asyncio.Lock()
 
-    async def put(self, key: bytes, value: bytes) -> None:
+    async def put(self, key: bytes, value: bytes | None) -> None:
         """Write one and return once the broker has it; raise ``OSError`` where it does not take it within 5 s."""
         async with self._lock:
             if self._publisher is None:
                 self._publisher = Publisher(self._options, message_timeout_ms=5_000)
             failed = self._publisher.failed
-            self._publisher.send("alerts", key, value)
+            self._publisher.send(self._topic, key, value)
             await self._publisher.flushed()
             if self._publisher.failed > failed:
                 raise OSError("the broker did not take it")

@@ -43,6 +43,7 @@ from vigie.instance import Instance, prepared
 from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
+from vigie.plans import open_goals
 from vigie.reload import Again, Reloader
 from vigie.settings import load as settings_again
 from vigie.simulate import demo as demo_batches
@@ -151,7 +152,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
     web.include_router(entities.router(Book(instance)))
-    web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
     if settings.models.live:
@@ -172,6 +173,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         stands=dispatcher.stands,
         title=dispatcher.title,
     )
+    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole)
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))

@@ -44,6 +44,8 @@ _TOPICS: dict[str, str] = {
     "panes": _ONLY_STAFF,
     "highlights": "id, name, owner of deals and leads behind a figure",
     "readings": _ONLY_STAFF,
+    "objectives": "owners and teams, what they want to reach, texts; who set it or said how far it is (staff)",
+    "standings": "owners: their objectives, and who leads in challenges (staff)",
     "alerts": "id, name, owner of what an alert is about; who acknowledged or silenced it",
     "alert-states": "the same of alerts that stand",
     "outbox": "messages with these",
