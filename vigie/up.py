@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated
 
 import orjson
@@ -29,7 +30,9 @@ from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.cache import Publisher as CachePublisher
-from stream.web import customers, entities, experiments, leaderboard, predictions
+from stream.readings.counted import CountedDesk
+from stream.readings.refusals import refusals
+from stream.web import customers, entities, experiments, explain, leaderboard, predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -152,6 +155,9 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
     web.include_router(entities.router(Book(instance)))
+    desk = CountedDesk(instance.options, instance.business, instance.options.changelog)
+    refused = partial(refusals, instance.options)
+    web.include_router(explain.router(instance.catalogue, source.whole, desk, refused, settings.crm_url))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))

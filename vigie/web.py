@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -18,7 +20,9 @@ from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
-from stream.web import customers, entities, experiments, leaderboard, predictions
+from stream.readings.counted import CountedDesk
+from stream.readings.refusals import refusals
+from stream.web import customers, entities, experiments, explain, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
@@ -116,6 +120,9 @@ async def web(settings: Settings) -> None:
     application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
 
     application.include_router(entities.router(shown_entities))
+    # What the workers have written, in their own name; read as this process.
+    desk = CountedDesk(options, business, replace(options, application=settings.application).changelog)
+    application.include_router(explain.router(catalogue, source.whole, desk, partial(refusals, options), settings.crm_url))
 
     async def read() -> None:
         await engine.start()
