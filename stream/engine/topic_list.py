@@ -40,6 +40,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic("model-snapshots", compact=True, config=COMPACTED_SOON),
     Topic("predictions", compact=True),
     Topic("lead-predictions", compact=True),
+    Topic("deal-outlooks", partitioned=False, compact=True),
+    Topic("forecasts", partitioned=False, compact=True),
     Topic("limits", compact=True),
     Topic("findings", partitioned=False, compact=True),
     Topic("beats", partitioned=False, retention=35 * DAY),
