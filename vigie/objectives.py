@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from models.config.suggest import meant
-from models.config.yaml_text import YamlText
+from models.config.yaml_text import NotYaml, YamlText
 from models.goals.templates import TEMPLATES
 from vigie import remote
 from vigie.common import Config, plain, refuse
