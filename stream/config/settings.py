@@ -26,14 +26,17 @@ from models.business import Business
 from models.config.problem import FileProblem
 from models.config.suggest import meant
 from models.config.yaml_text import NotYaml, Place, YamlText
+from models.goals.kept import targets_of
 from models.kpis.entry import DIMENSIONS
 from models.money import Rates
 from models.owners import Owners
 from models.targets import Target, Targets
 from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
+from stream.config.goal_settings import Challenges, Objectives, PeopleSettings
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
+from stream.config.privacy_settings import PrivacySettings
 from stream.config.problems import FILE, LIST, ONE, TABLE, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
 from stream.config.tracker_settings import CollectSettings
@@ -288,6 +291,10 @@ class Settings(Section):
     benchmarks: list[BenchmarkSettings] = []
     experiments: Experiments = []
     leaderboards: LeaderboardSettings = LeaderboardSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    objectives: Objectives = []
+    challenges: Challenges = []
+    people_figures: PeopleSettings = Field(PeopleSettings(), alias="people")
     # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]
@@ -306,8 +313,9 @@ class Settings(Section):
         return owners_of(self.owners)
 
     def quotas(self) -> Targets:
-        """Return the targets as the rules' readings are compared with them, and the benchmarks."""
-        return Targets((target.target() for target in self.targets), Benchmarks(found.benchmark() for found in self.benchmarks))
+        """Return the targets, those of objectives too, as the rules' readings are compared with them, and the benchmarks."""
+        set_ = [target.target() for target in self.targets] + targets_of([one.objective() for one in self.objectives])
+        return Targets(set_, Benchmarks(found.benchmark() for found in self.benchmarks))
 
 
 def config_file(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:

@@ -44,11 +44,14 @@ _TOPICS: dict[str, str] = {
     "panes": _ONLY_STAFF,
     "highlights": "id, name, owner of deals and leads behind a figure",
     "readings": _ONLY_STAFF,
+    "objectives": "owners and teams, what they want to reach, texts; who set it or said how far it is (staff)",
+    "standings": "owners: their objectives, and who leads in challenges (staff)",
     "alerts": "id, name, owner of what an alert is about; who acknowledged or silenced it",
     "alert-states": "the same of alerts that stand",
     "outbox": "messages with these",
     "dead-letters": "what a sender sent, whole: anything",
     "erasures": "keyed hashes of the ids of who was erased, who asked, when; no id and no name",
+    "audit": "who of the staff read or did what, when; keyed hashes of the ids it was about",
 }
 #: Beside topics.
 _ELSEWHERE = (

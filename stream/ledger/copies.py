@@ -13,7 +13,7 @@ from stream.ledger.checksums import checksum
 from stream.ledger.disk import synced
 from stream.ledger.lock import LedgerLock
 from stream.ledger.log_reader import flipped
-from stream.ledger.schema import APPLICATION, CHECKED, FORMAT, OFFSET_BITS, LedgerRefused
+from stream.ledger.schema import APPLICATION, CHECKED, FORMAT, OFFSET_BITS, OFFSETS, LedgerRefused
 
 #: SQLite's own files beside a ledger.
 _BESIDE = ("-wal", "-shm")
@@ -133,6 +133,18 @@ def latest(path: Path, topic: str) -> list[tuple[bytes, bytes]]:
             "WHERE logs.topic = ? AND latest.value IS NOT NULL",
             (topic,),
         ).fetchall()
+
+
+def records(path: Path, topic: str) -> Iterator[tuple[int, bytes | None]]:
+    """Yield offset and value of all records of a topic of one partition, also while an instance uses the ledger.
+
+    Raises :class:`LedgerRefused` where it is no ledger.
+    """
+    identify(path)
+    with closing(_open(path)) as file:
+        query = "SELECT place, value FROM records WHERE place >> ? = (SELECT id FROM logs WHERE topic = ?) ORDER BY place"
+        for place, value in file.execute(query, (OFFSET_BITS, topic)):
+            yield place & OFFSETS, value
 
 
 def _misfits(file: sqlite3.Connection) -> Iterator[str]:

@@ -34,7 +34,7 @@ _TABLES = {"records": ("place", "headers"), "latest": ("place", "NULL"), "rows":
 #: So many needles SQLite is given one by one.
 _FEW = 12
 #: Kinds whose topics and states say that an entity is gone.
-_STATES = {"deal": ("deal-states", "predictions"), "lead": ("lead-states", "lead-predictions")}
+_STATES = {"deal": ("deal-states", "predictions", "deal-outlooks"), "lead": ("lead-states", "lead-predictions")}
 
 
 class Erased(NamedTuple):
@@ -200,7 +200,7 @@ class LedgerPrivacy:
         """Say to who watches single deals and leads that these are none any more: their figures stay."""
         for subject, name in traces.ids.items():
             for topic in _STATES.get(subject.kind, ()):
-                partition = partition_for(name.encode(), self._options.partitions)
+                partition = partition_for(name.encode(), self._options.partitions_of(topic))
                 yield Message(self._options.physical(topic), None, name.encode(), partition)
 
     def _rewrite(self, connection: sqlite3.Connection, scan: Scan, traces: Traces) -> Counter[str]:

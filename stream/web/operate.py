@@ -162,6 +162,7 @@ class Operations:
             raise Refusal(401, "no operator's token (accepted: Authorization: Bearer …)")
         if role == "operate" and found.role != "operate":
             raise Refusal(403, f"{found.name} may read only (accepted: the token of an operator with role: operate)")
+        request.state.operator = found.name
         return found.name
 
     def _on_alert(self, act: str, incident: str, by: str) -> dict[str, Any]:
