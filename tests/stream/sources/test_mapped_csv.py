@@ -156,7 +156,9 @@ def test_all_problems_of_a_mapping_are_reported_at_once(tmp_path: Path) -> None:
     assert len(str(error.value).splitlines()) == 3
 
 
-@pytest.mark.parametrize(("text", "problem"), [("- a\n", "found list"), ("a: [\n", "not YAML"), (None, "cannot be read: No such file")])
+@pytest.mark.parametrize(
+    ("text", "problem"), [("- a\n", "found list"), ("a: [\n", "not YAML"), (None, "cannot be read: No such file")]
+)
 def test_what_is_no_mapping_file_is_named(tmp_path: Path, text: str | None, problem: str) -> None:
     mapping = tmp_path / "mapping.yaml"
     if text is not None:
