@@ -41,13 +41,14 @@ from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
-from vigie.acts import open_operations
+from vigie.acts import open_audit, open_operations
 from vigie.book import Book
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
 from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
+from vigie.plans import open_goals
 from vigie.reload import Again, Reloader
 from vigie.settings import load as settings_again
 from vigie.simulate import demo as demo_batches
@@ -161,7 +162,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     refused = partial(refusals, instance.options)
     web.include_router(journeys.router(PeopleDesk(written, instance.business)))
     web.include_router(explain.router(instance.catalogue, source.whole, desk, refused, settings.crm_url))
-    web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
     if settings.models.live:
@@ -169,6 +170,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     local = Local(new_token())
+    open_audit(web, instance.options, stack)
     operations = open_operations(
         web,
         settings,
@@ -181,6 +183,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         stands=dispatcher.stands,
         title=dispatcher.title,
     )
+    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole)
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))
@@ -256,7 +259,9 @@ async def open_door(
     if sources:
         metrics.show_sources(sources)
         web_ = settings.web
-        door = Door(sources, intake, seen, currencies, web_.public_url, web_.trusted, counted=metrics.webhook)
+        door = Door(
+            sources, intake, seen, currencies, web_.public_url, web_.trusted, minimise=options.minimise, counted=metrics.webhook
+        )
         web.state.door = door
         web.state.vigie.warnings.append(door.warnings)
         web.include_router(webhooks_router)
@@ -269,6 +274,7 @@ async def open_door(
             intake,
             seen,
             proxies=settings.web.trusted,
+            minimise=options.minimise,
             held=lambda dimension, name: roller.view.holds(dimension, name),
             counted=metrics.collected,
             withheld=metrics.withheld,

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from models.calendar import DAY_MS
+from models.config.suggest import near
 from models.funnels import AIDA, EVENTS, FIELDS, Funnel, Match, Step
-from stream.config.problems import near
 from stream.config.sections import Duration, Section
 
 _LONGEST = 400 * DAY_MS
@@ -32,7 +32,7 @@ class EventSettings(Section):
     @model_validator(mode="after")
     def _known(self) -> "EventSettings":
         if self.event not in EVENTS:
-            raise ValueError(f"event: no such event{near(self.event, EVENTS)} (accepted: {', '.join(EVENTS)})")
+            raise ValueError(f"event: no such event{near(self.event, EVENTS)}")
         given = [name for name in FIELDS if getattr(self, name)]
         for name in given:
             if name not in EVENTS[self.event]:

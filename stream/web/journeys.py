@@ -28,7 +28,8 @@ def router(desk: PeopleDesk) -> APIRouter:
         """Return each funnel (``journey`` chooses one) for who began it in a ``window`` (default 30d) up to ``at``.
 
         Of each step: how many people came to it, their share of the first step and of the one before, the drop-off, and the
-        median time since the one before. ``may_still`` counts those who have time left. ``by=source`` tells it of each source, too.
+        median time since the one before. ``may_still`` counts those who have time left. ``by=source`` tells it of each
+        source, too.
         """
 
         async def made() -> Any:
