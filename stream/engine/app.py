@@ -28,7 +28,7 @@ from stream.engine.backend import GaveUp
 from stream.engine.client_logs import limit_client_logs
 from stream.engine.driver import Driver
 from stream.engine.errors import EngineStopped
-from stream.engine.holdings import Behind
+from stream.engine.holdings import Backlog
 from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.waiting import end, happens
@@ -65,7 +65,7 @@ class Engine:
         """The fold of a partition while it is in this worker's hands (:meth:`Driver.fold_of`), else None."""
         return None if self._driver is None else self._driver.fold_of(name, partition)
 
-    def behind(self) -> dict[str, Behind]:
+    def behind(self) -> dict[str, Backlog]:
         """How far the folds in this worker's hands are behind, by topic (:meth:`Driver.behind`); nothing before the start."""
         return {} if self._driver is None else self._driver.behind()
 
