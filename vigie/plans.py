@@ -3,9 +3,9 @@
 import contextlib
 from collections.abc import Callable, Iterator
 
-from alert_rules.words.suggest import near
 from fastapi import FastAPI
 
+from models.config.suggest import near
 from models.goals.kept import TOPIC
 from models.goals.known import wrong_challenge, wrong_objective
 from models.goals.standings import Standings
