@@ -18,6 +18,7 @@ from stream.web.api import to_json
 if TYPE_CHECKING:  # numpy and scipy take a second to import
     from models.customers.clientele import Clientele
     from models.customers.live import Rows
+    from models.customers.moves import SegmentMove
     from models.customers.register import Register
 
 STATES = "customer-states"
