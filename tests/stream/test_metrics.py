@@ -182,5 +182,5 @@ async def test_promtool_has_nothing_to_say():
     metrics.show_models(lambda: [{**status, "measures": {"model": dict.fromkeys(MODEL_MEASURES, 2.0), "floor": {}}}])
     text = await page(metrics)
     assert samples(text)["vigie_model_mae_seconds", frozenset({("model", "deal")})] == 2 * 86_400
-    result = subprocess.run([promtool, "check", "metrics"], input=text, text=True, capture_output=True, timeout=60)  # noqa: ASYNC221
+    result = subprocess.run([promtool, "check", "metrics"], input=text, text=True, capture_output=True, timeout=300)  # noqa: ASYNC221
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
