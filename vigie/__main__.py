@@ -13,7 +13,7 @@ class Commands(LazyCommands):
     places = {  # noqa: RUF012 - declared where it is overridden
         "up": Place(
             "vigie.up:command",
-            "Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file.",
+            "Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process.",
         ),
         "worker": Place(
             "vigie.worker:command",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
@@ -38,13 +39,16 @@ from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_operations
 from vigie.book import Book
+from vigie.colleagues import Colleagues
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
 from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
+from vigie.roles import FOLD, PREDICT
 from vigie.settings import load as settings_again
+from vigie.several import members_of, roles_of, supervised
 from vigie.simulate import demo as demo_batches
 from vigie.simulate import with_quotas
 
@@ -61,7 +65,7 @@ def command(
     port: Annotated[int | None, typer.Option(help="Port of the page and the API (default: web.port).")] = None,
     config: Config = None,
 ) -> None:
-    """Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file."""
+    """Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process."""
     mine = with_quotas if demo else lambda found: found
     settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
@@ -69,7 +73,11 @@ def command(
     try:
         # On a Kafka it is a worker among others; on its own broker it meets nobody.
         with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
-            run(up(named, demo=demo, seed=seed, again=again, in_memory=in_memory or demo))
+            members = members_of(named)
+            if len(members) > 1 and not demo and not settings.kafka.embedded:
+                supervised(named, members, config, port, create_topics=True)
+            else:
+                run(up(named, demo=demo, seed=seed, again=again, in_memory=in_memory or demo))
     except NameTaken as error:
         refuse(error, 2)
     except (LedgerTaken, LedgerRefused) as error:
@@ -83,7 +91,8 @@ async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None =
 
 
 async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: int, again: Again | None, in_memory: bool) -> None:
-    async with prepared(settings, ledger=ledger) as instance, contextlib.AsyncExitStack() as stack:
+    roles = None if settings.kafka.embedded else roles_of(settings)
+    async with prepared(settings, ledger=ledger, roles=roles) as instance, contextlib.AsyncExitStack() as stack:
         # First the page: a taken port is known at once, and /readyz says what the start is waiting for.
         url = await start_web(instance, stack, again)
         await instance.create_topics()
@@ -103,10 +112,18 @@ async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: in
             await end(*tasks)
 
 
-async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again: Again | None = None) -> str:
+async def start_web(
+    instance: Instance,
+    stack: contextlib.AsyncExitStack,
+    again: Again | None = None,
+    *,
+    colleagues: Colleagues | None = None,
+    sock: socket.socket | None = None,
+) -> str:
     """Serve page, API and metrics of an instance until the stack ends; return the address.
 
-    With ``again`` its rules, routes and targets are read anew when their files change, and on SIGHUP.
+    With ``again`` its rules, routes and targets are read anew when their files change, and on SIGHUP. ``colleagues`` are the
+    other processes of this worker, which have the roles that this one has not; ``sock`` listens already.
     """
     settings = instance.settings
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
@@ -123,15 +140,19 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_behind(instance.engine.behind)
+    metrics.show_lanes(instance.engine.status)
     metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
     metrics.show_old(instance.watcher.old)
     deliverer = instance.deliverer
     metrics.show_notifications(instance.notifications)
     metrics.show_decisions(lambda: instance.dispatcher.decisions)
     metrics.show_outbox(deliverer.waiting, deliverer.ages, deliverer.failing)
+    engine = instance.engine
+    if colleagues is not None:
+        metrics.colleagues = colleagues.metrics
     web = build_web(
         board,
-        instance.engine.status,
+        engine.status if colleagues is None else lambda: colleagues.whole(engine.status()),
         settings,
         scrape=metrics.scrape,
         alerts=instance.alerts,
@@ -142,6 +163,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     metrics.show_health(web.state.vigie.health, lambda: snapshots.state)
     web.state.vigie.warnings.append(instance.evolving.told)
     web.state.vigie.warnings.append(instance.faults.warnings)
+    if colleagues is not None:
+        web.state.vigie.warnings.append(colleagues.warnings)
     if instance.housekeeper is not None:
         web.state.vigie.warnings.append(instance.housekeeper.warnings)
     if again is not None:
@@ -149,12 +172,15 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         metrics.show_reload(lambda: float(not reloader.problems), lambda: reloader.at / 1000)
         web.state.vigie.warnings.append(reloader.warnings)
         await stack.enter_async_context(reloader.running())
-    web.include_router(predictions.router(instance if settings.models.live else None))
-    web.include_router(entities.router(Book(instance)))
+    predicting = instance if colleagues is None or PREDICT in instance.roles else colleagues
+    web.include_router(predictions.router(predicting if settings.models.live else None))
+    web.include_router(
+        entities.router(Book(instance, None if colleagues is None or FOLD in instance.roles else colleagues.story))
+    )
     web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
-    if settings.models.live:
+    if settings.models.live and PREDICT in instance.roles:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
@@ -182,7 +208,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     now = again.read if again is not None else lambda: settings
     web.include_router(privacy_api.router(operations, instance, now, seen))
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller, seen)
-    listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
+    listening = await serve(web, settings.web.host, settings.web.port, sock=sock, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     stack.enter_context(announced(listening.port, local))
     caching = [
@@ -289,7 +315,7 @@ class Incoming:
         if left or publisher.failed > failed:
             raise OSError(f"the broker did not take all of it: {(publisher.errors or ['no answer'])[-1]}")
         if instance.options.embedded and instance.options.backend is None:
-            await instance.engine.driver.settled(publisher.ends, cascade=True)
+            await instance.engine.settled(publisher.ends, cascade=True)
 
     def close(self) -> None:
         """Let the producer go."""
@@ -308,6 +334,6 @@ async def _demo(instance: Instance, seed: int) -> None:
             if held >= HELD:
                 held = 0
                 await publisher.flushed()
-                await instance.engine.driver.settled(publisher.ends, cascade=True)
+                await instance.engine.settled(publisher.ends, cascade=True)
             else:
                 publisher.poll()

@@ -264,6 +264,7 @@ class Settings(Section):
     application: str = Field("vigie", pattern="^[A-Za-z0-9._-]{1,100}$")
     instance: str = Field(default_factory=socket.gethostname, pattern="^[A-Za-z0-9._-]{1,100}$")
     data_dir: Path = Path("data")
+    processes: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     checkpoint_interval: Duration = 250
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     logging: Literal["text", "json"] = "text"

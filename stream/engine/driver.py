@@ -315,14 +315,21 @@ class Driver:
             if not need:
                 return
 
+    def written(self) -> dict[tuple[str, int], int]:
+        """(logical topic, partition) → offset after the last output that the folds here have written to it."""
+        logical = self.options.logical
+        return {
+            (logical(topic), partition): offset
+            for lane in self.lanes.values()
+            for (topic, partition), offset in lane.writer.written.items()
+        }
+
     def _written_and_not_durable(self) -> dict[tuple[str, int], int]:
-        written = {}
-        for lane in self.lanes.values():
-            for (topic, partition), offset in lane.writer.written.items():
-                logical = self.options.logical(topic)
-                if logical in self.holdings.readers and not self.holdings.reached(logical, partition, offset, durable=True):
-                    written[logical, partition] = offset
-        return written
+        return {
+            (topic, partition): offset
+            for (topic, partition), offset in self.written().items()
+            if topic in self.holdings.readers and not self.holdings.reached(topic, partition, offset, durable=True)
+        }
 
     def _force_all(self) -> None:
         for lane in self.lanes.values():
@@ -357,6 +364,7 @@ class Driver:
                 "last_checkpoint_at": lane.last_at,
                 "last_checkpoint_seconds": lane.last_seconds,
                 "last_error": lane.last_error,
+                "interval_seconds": lane.interval,
             }
             for lane in self.lanes.values()
         }

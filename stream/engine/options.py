@@ -124,6 +124,8 @@ class EngineOptions:
 
     ``application`` names the consumer group and the changelogs, ``instance`` this worker: stable over its restarts and
     unique among the running ones, because a new worker with the same name ends its predecessor's open transaction.
+    Where folds are shared out among groups, ``role`` is added to the group's name (the changelogs' stay), and ``base_topics`` are
+    those that the group without a role reads: a member of it that reads others is a worker from before, which runs everything.
     ``lane_intervals`` gives lanes another interval than ``checkpoint_interval``. ``security`` has librdkafka's names
     (``security.protocol``, ``sasl.mechanism``, ``sasl.username``, ``sasl.password``, ``ssl.ca.location``,
     ``ssl.certificate.location``, ``ssl.key.location``, ``ssl.key.password``) and holds for every client.
@@ -135,6 +137,8 @@ class EngineOptions:
     brokers: str
     application: str = "vigie"
     instance: str = "0"
+    role: str = ""
+    base_topics: frozenset[str] = frozenset()
     topic_prefix: str = ""
     partitions: int = 8
     topics: tuple[Topic, ...] = TOPICS
@@ -160,9 +164,14 @@ class EngineOptions:
             raise ValueError(f"EngineOptions.partitions: found {self.partitions}; accepted: 1 or more")
 
     @property
+    def name(self) -> str:
+        """The installation's name: of the group without a role, and before the changelogs'."""
+        return self.topic_prefix + self.application
+
+    @property
     def group(self) -> str:
         """The consumer group's name."""
-        return self.topic_prefix + self.application
+        return f"{self.name}-{self.role}" if self.role else self.name
 
     def physical(self, topic: str) -> str:
         """The broker's name of a logical topic."""
@@ -174,7 +183,7 @@ class EngineOptions:
 
     def changelog(self, fold: str) -> str:
         """The broker's name of a fold's changelog."""
-        return f"{self.group}-{fold}-changelog"
+        return f"{self.name}-{fold}-changelog"
 
     def partitions_of(self, topic: str) -> int:
         """How many partitions a logical topic is declared with."""
