@@ -266,6 +266,7 @@ class Settings(Section):
     data_dir: Path = Path("data")
     processes: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     checkpoint_interval: Duration = 250
+    checkpoint_longest: Duration = 2_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     logging: Literal["text", "json"] = "text"
     kafka: KafkaSettings = KafkaSettings()
