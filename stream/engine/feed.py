@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 class Feed:
     """Gives chunks to the folds in hand. Used on the event loop only.
 
-    ``open()`` is whether anything may be folded now; ``touch`` is told of a fold that may have changed, ``folded`` of one that had
-    so many records, ``moved`` that some position has, ``fail`` of what ends the engine; ``consumer()`` is who fetches.
+    ``open()`` is whether anything may be folded now; ``touch`` is told of a fold that may have changed, ``folded`` of one that
+    had so many records, ``moved`` that some position has, ``fail`` of what ends the engine; ``consumer()`` is who fetches.
     """
 
     def __init__(
