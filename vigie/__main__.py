@@ -69,6 +69,14 @@ class Commands(LazyCommands):
         "customers": Place(
             "vigie.customers:app", "Customers: scores, segments, who is still there, and what is to be expected of each."
         ),
+        "journeys": Place(
+            "vigie.journeys:journeys",
+            "Show how far people come in each funnel, where they leave it, and how long a step takes.",
+        ),
+        "baskets": Place(
+            "vigie.journeys:baskets",
+            "Show which products the same accounts buy: support, confidence and lift of each pair.",
+        ),
         "forecast": Place("vigie.forecast:app", "What is to come, with its uncertainty."),
         "leaderboard": Place(
             "vigie.leaderboard:command", "Who leads by a KPI: who may be alike share a place, and the lower half is not shown."

@@ -31,9 +31,11 @@ from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.cache import Publisher as CachePublisher
+from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
+from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, leaderboard, predictions
+from stream.web import customers, entities, experiments, explain, journeys, leaderboard, predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -180,8 +182,10 @@ async def start_web(
     web.include_router(predictions.router(predicting if settings.models.live else None))
     story = None if colleagues is None or FOLD in instance.roles else colleagues.story
     web.include_router(entities.router(Book(instance, story)))
-    desk = CountedDesk(instance.options, instance.business, instance.options.changelog)
+    written = Changelogs(instance.options, instance.options.changelog)
+    desk = CountedDesk(written, instance.business)
     refused = partial(refusals, instance.options)
+    web.include_router(journeys.router(PeopleDesk(written, instance.business)))
     web.include_router(explain.router(instance.catalogue, source.whole, desk, refused, settings.crm_url))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))

@@ -20,9 +20,11 @@ from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
+from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
+from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, leaderboard, predictions
+from stream.web import customers, entities, experiments, explain, journeys, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
@@ -121,7 +123,9 @@ async def web(settings: Settings) -> None:
 
     application.include_router(entities.router(shown_entities))
     # What the workers have written, in their own name; read as this process.
-    desk = CountedDesk(options, business, replace(options, application=settings.application).changelog)
+    written = Changelogs(options, replace(options, application=settings.application).changelog)
+    desk = CountedDesk(written, business)
+    application.include_router(journeys.router(PeopleDesk(written, business)))
     application.include_router(explain.router(catalogue, source.whole, desk, partial(refusals, options), settings.crm_url))
 
     async def read() -> None:
