@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
 from stream.collectors import Counts, KpiCollector, Models, labelled
-from stream.engine.holdings import Behind
+from stream.engine.holdings import Backlog
 from stream.merged_metrics import Page, Plain, plain
 from stream.readings.board import Board
 from stream.web.health import Health
@@ -367,7 +367,7 @@ class Metrics:
         )
         self._count(Counts(lambda: GaugeMetricFamily("vigie_redis_up", up, labels=()), redis))
 
-    def show_behind(self, behind: Callable[[], Mapping[tuple[str, str], Behind]]) -> None:
+    def show_behind(self, behind: Callable[[], Mapping[tuple[str, str], Backlog]]) -> None:
         """Export ``vigie_lag_records{topic,group}`` and ``vigie_behind_seconds{topic,group}`` of what this instance folds."""
         lag = "Records of the topic that are not folded yet, in the partitions of this instance"
         seconds = "How long the oldest record that is not folded yet has waited at most; 0 where none waits"

@@ -12,7 +12,7 @@ _FOLDS: dict[Entity, str] = {"deal": "fold-deals", "lead": "fold-leads"}
 _AWAY = "the deals are with another worker, or being read back"
 
 
-class Book:
+class OpenBook:
     """The open deals and leads as ``watch-entities`` follows them, and the story of any that ``fold-deals`` keeps."""
 
     def __init__(self, instance: Instance, elsewhere: Callable[[Entity, str], Awaitable[Story | None]] | None = None) -> None:

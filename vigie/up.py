@@ -28,22 +28,22 @@ from stream.ledger.lock import LedgerTaken
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
 from stream.metrics import Metrics
-from stream.readings.board import WINDOWS, Board, Source, ViewSource
+from stream.readings.board import WINDOWS, Board, ReadingSource, ViewSource
+from stream.readings.cache import CachePublisher as CachePublisher
 from stream.readings.cache import Fallback, Snapshots
-from stream.readings.cache import Publisher as CachePublisher
 from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
 from stream.web import customers, entities, experiments, explain, journeys, leaderboard, predictions
-from stream.web.access import Access, Guard
+from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
 from stream.web.operators import Operators
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_audit, open_operations
-from vigie.book import Book
+from vigie.book import OpenBook
 from vigie.colleagues import Colleagues
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
@@ -135,7 +135,7 @@ async def start_web(
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
     source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.roller.owned() is not None)
 
-    def board_over(any_source: Source) -> Board:
+    def board_over(any_source: ReadingSource) -> Board:
         return Board(any_source, instance.business.calendar, instance.clock)
 
     board = board_over(source)
@@ -181,7 +181,7 @@ async def start_web(
     predicting = instance if colleagues is None or PREDICT in instance.roles else colleagues
     web.include_router(predictions.router(predicting if settings.models.live else None))
     story = None if colleagues is None or FOLD in instance.roles else colleagues.story
-    web.include_router(entities.router(Book(instance, story)))
+    web.include_router(entities.router(OpenBook(instance, story)))
     written = Changelogs(instance.options, instance.options.changelog)
     desk = CountedDesk(written, instance.business)
     refused = partial(refusals, instance.options)
@@ -237,7 +237,7 @@ async def start_web(
 
 
 def customer_desk(
-    settings: Settings, parts: Callable[[], Sequence[customers.Part] | None], clock: Callable[[], int]
+    settings: Settings, parts: Callable[[], Sequence[customers.CustomerPartition] | None], clock: Callable[[], int]
 ) -> customers.CustomerDesk:
     """Return who answers about customers; ``clock`` is epoch milliseconds."""
     said, calendar = settings.customers, settings.business.business().calendar
@@ -250,7 +250,7 @@ def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str =
     ``local`` is the token of this process's own user.
     """
     operators = Operators(settings.web.operators, local=local, counted=metrics.access_refused)
-    web.add_middleware(Guard, access=Access(settings.web, operators))
+    web.add_middleware(ReadGuard, access=Access(settings.web, operators))
     reached = not settings.web.local or settings.web.public_url
     if reached and not operators.named and not settings.web.user_header and not settings.web.anonymous:
         reached_by = "web.public_url" if settings.web.local else f"web.host {settings.web.host}"

@@ -18,7 +18,7 @@ from stream.engine.options import wall_clock
 from stream.engine.waiting import end
 from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
-from stream.readings.board import Board, Source, ViewSource
+from stream.readings.board import Board, ReadingSource, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
@@ -95,7 +95,7 @@ async def web(settings: Settings) -> None:
     source = ViewSource(lambda: roller.view, catalogue)
     snapshots = Snapshots.of(settings)
 
-    def board(source: Source) -> Board:
+    def board(source: ReadingSource) -> Board:
         return Board(source, business.calendar, wall_clock)
 
     def status() -> Mapping[str, Any]:

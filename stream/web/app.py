@@ -18,7 +18,7 @@ from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownN
 from stream.web import api, mine, page
 from stream.web.context import Context, context
 from stream.web.health import Health
-from stream.web.live import Full, Live
+from stream.web.live import Full, LiveFeed
 from stream.web.schema import document
 
 #: What the page shows of an alert.
@@ -73,7 +73,7 @@ def build_web(
             return "live" if health.ready else "stale"
         return "restoring"
 
-    ctx.live = Live(totals, state)
+    ctx.live = LiveFeed(totals, state)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
