@@ -24,6 +24,11 @@ class Watched(StrEnum):
     AMOUNT = "amount"  # the amount of an open deal
     SILENT = "silent"  # how many of its busy hours a sender of events has missed
     ODDS = "win_probability"  # by how much an open deal's probability of being won has fallen within some time
+    DECIDED = "decided"  # the evidence of a test that has lately been decided
+    WORSE = "worse"  # how often a variant is worse by a guard of its test
+    ANNULLED = "annulled"  # whether a guard has annulled a challenge
+    BEHIND = "behind"  # what an objective lacks of what was due by now
+    QUIET = "quiet"  # what a customer has brought in a year that has moved to another segment
 
 
 #: Which entity each is of, and the unit of what is measured.
@@ -33,6 +38,11 @@ ENTITY = {
     Watched.UNANSWERED: "lead",
     Watched.AMOUNT: "deal",
     Watched.ODDS: "deal",
+    Watched.DECIDED: "experiment",
+    Watched.WORSE: "experiment",
+    Watched.ANNULLED: "challenge",
+    Watched.BEHIND: "objective",
+    Watched.QUIET: "customer",
 }
 UNIT_OF = {
     Watched.SILENT: "hours",
@@ -40,6 +50,11 @@ UNIT_OF = {
     Watched.UNANSWERED: "seconds",
     Watched.AMOUNT: "money",
     Watched.ODDS: "points",
+    Watched.DECIDED: "count",
+    Watched.WORSE: "count",
+    Watched.ANNULLED: "count",
+    Watched.BEHIND: "ratio",
+    Watched.QUIET: "money",
 }
 QUANTILES = ("p50", "p75", "p90", "p95")
 
@@ -64,6 +79,8 @@ class EntityCondition:
     hours: tuple[TimeInterval, ...] = ()  # unanswered: only time in these counts; none: all time
     hours_named: tuple[str, ...] = ()
     within: int = 86_400_000  # win_probability: the fall is looked for in so much time
+    left: frozenset[str] = frozenset()  # quiet: the segments (of customers) it was in; none: any
+    joined: frozenset[str] = frozenset()  # quiet: those it is in now; none: any
 
     @property
     def day(self) -> int:
@@ -73,7 +90,7 @@ class EntityCondition:
 
     @property
     def entity(self) -> str:
-        """``deal`` or ``lead``."""
+        """What it is about, such as ``deal``."""
         return ENTITY[self.watched]
 
     def concerns(self, state: EntityState) -> bool:

@@ -42,6 +42,7 @@ __all__ = [
     "Rule",
     "SenderRule",
     "Severity",
+    "StandingRule",
     "Statistic",
     "Step",
     "Timeline",
@@ -215,7 +216,12 @@ class SenderRule(_SingleRule):
     """A rule on senders of events."""
 
 
-Rule: TypeAlias = KpiRule | EntityRule | SenderRule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingRule(_SingleRule):
+    """A rule on how single tests, objectives, challenges or customers stand."""
+
+
+Rule: TypeAlias = KpiRule | EntityRule | SenderRule | StandingRule
 """What is watched, where its thresholds lie, how long it waits, what it says."""
 
 

@@ -9,7 +9,17 @@ from typing import Any
 
 from alert_rules.judge.entity_condition import QUANTILES
 from alert_rules.judge.rule import GROUPS, Severity
-from alert_rules.parse.entity_rule_file import AMOUNT_KEYS, ENTITIES, ODDS_KEYS, SILENT_KEYS, STALLED_KEYS, UNANSWERED_KEYS
+from alert_rules.parse.entity_rule_file import (
+    AMOUNT_KEYS,
+    BEHIND_KEYS,
+    ENTITIES,
+    NO_KEYS,
+    ODDS_KEYS,
+    QUIET_KEYS,
+    SILENT_KEYS,
+    STALLED_KEYS,
+    UNANSWERED_KEYS,
+)
 from alert_rules.parse.entity_test_file import HEARD
 from alert_rules.parse.entity_test_file import MOMENT_KEYS as ENTITY_MOMENT_KEYS
 from alert_rules.parse.entity_test_file import TEST_KEYS as ENTITY_TEST_KEYS
@@ -106,7 +116,10 @@ def _of_entity() -> dict[str, Any]:
         {
             "id": _ID,
             "title": _TEXT | {"description": "what its alerts are called; left out: what is watched", "maxLength": 80},
-            "entity": {"description": "one alert for each deal, lead, or sender of events", "enum": list(ENTITIES)},
+            "entity": {
+                "description": "one alert for each deal, lead, sender of events, test, objective, challenge or customer",
+                "enum": list(ENTITIES),
+            },
             "where": _object(_ATTRIBUTES, dict.fromkeys(_ATTRIBUTES, values)),
             "stalled": _object(STALLED_KEYS, {"beyond": {"enum": list(QUANTILES), "default": "p90"}, "at_least": _DURATION}),
             "unanswered": _object(
@@ -120,6 +133,21 @@ def _of_entity() -> dict[str, Any]:
             ),
             "silent": _object(
                 SILENT_KEYS, {"missed": {"description": "so many of its busy hours", "type": "number", "exclusiveMinimum": 0}}
+            ),
+            "decided": _object(NO_KEYS, {}),
+            "worse": _object(NO_KEYS, {}),
+            "annulled": _object(NO_KEYS, {}),
+            "behind": _object(
+                BEHIND_KEYS,
+                {"by": {"description": "of what was due by now; 0.2 is a fifth", "type": "number", "exclusiveMinimum": 0}},
+            ),
+            "quiet": _object(
+                QUIET_KEYS,
+                {
+                    "above": {"description": "what it brought in a year", "type": "number", "exclusiveMinimum": 0},
+                    "left": values | {"description": "segments of customers it was in"},
+                    "joined": values | {"description": "segments it is in now"},
+                },
             ),
             **{severity.value: _object(STEP_KEYS[1:2], {"above": _LEVEL}) for severity in Severity},
             "severity": {"enum": [severity.value for severity in Severity], "default": Severity.WARN.value},

@@ -11,18 +11,26 @@ from alert_rules.parse.reader import TreeReader
 from alert_rules.records.entity_facts import ATTRIBUTES
 from alert_rules.words.suggest import near
 
-ENTITIES = ("deal", "lead", "sender")
+ENTITIES = ("deal", "lead", "sender", "experiment", "objective", "challenge", "customer")
 STALLED_KEYS = ("beyond", "at_least")
 UNANSWERED_KEYS = ("sla", "hours")
 AMOUNT_KEYS = ("above",)
 ODDS_KEYS = ("fallen", "within")
 SILENT_KEYS = ("missed",)
+BEHIND_KEYS = ("by",)
+QUIET_KEYS = ("above", "left", "joined")
+NO_KEYS: tuple[str, ...] = ()
 KEYS_OF = {
     Watched.STALLED: STALLED_KEYS,
     Watched.UNANSWERED: UNANSWERED_KEYS,
     Watched.AMOUNT: AMOUNT_KEYS,
     Watched.ODDS: ODDS_KEYS,
     Watched.SILENT: SILENT_KEYS,
+    Watched.DECIDED: NO_KEYS,
+    Watched.WORSE: NO_KEYS,
+    Watched.ANNULLED: NO_KEYS,
+    Watched.BEHIND: BEHIND_KEYS,
+    Watched.QUIET: QUIET_KEYS,
 }
 #: The threshold that may stand in the condition itself: its key, and its value where it is left out.
 _SHORT: dict[Watched, tuple[str, Any]] = {
@@ -31,6 +39,11 @@ _SHORT: dict[Watched, tuple[str, Any]] = {
     Watched.AMOUNT: ("above", None),
     Watched.ODDS: ("fallen", None),
     Watched.SILENT: ("missed", None),
+    Watched.DECIDED: ("", 1.0),
+    Watched.WORSE: ("", 0.5),
+    Watched.ANNULLED: ("", 0.5),
+    Watched.BEHIND: ("by", None),
+    Watched.QUIET: ("above", None),
 }
 _EXAMPLES = {
     Watched.STALLED: "{beyond: p90}",
@@ -38,6 +51,11 @@ _EXAMPLES = {
     Watched.AMOUNT: "{above: 100000}",
     Watched.ODDS: "{fallen: 0.3, within: 1d}",
     Watched.SILENT: "{missed: 3}",
+    Watched.DECIDED: "{}",
+    Watched.WORSE: "{}",
+    Watched.ANNULLED: "{}",
+    Watched.BEHIND: "{by: 0.2}",
+    Watched.QUIET: "{above: 10000, left: [champions]}",
 }
 TITLES = {
     Watched.STALLED: "Deal stalled",
@@ -45,6 +63,11 @@ TITLES = {
     Watched.AMOUNT: "Large deal",
     Watched.ODDS: "Win probability fallen",
     Watched.SILENT: "Sender silent",
+    Watched.DECIDED: "Test decided",
+    Watched.WORSE: "A variant spoils its guard",
+    Watched.ANNULLED: "Challenge annulled",
+    Watched.BEHIND: "Objective behind",
+    Watched.QUIET: "A customer has gone quiet",
 }
 WATCHED = tuple(watched.value for watched in Watched)
 
@@ -71,6 +94,8 @@ def read_entity(reader: TreeReader, tree: Mapping[str, Any], known: Known) -> tu
         hours_named=_hours(reader, found, known),
         hours=tuple(interval for name in _hours(None, found, known) for interval in known.intervals.get(name, ())),
         within=reader.duration(found.get("within", "1d"), f"{watched}.within"),
+        left=_names(reader, found, f"{watched}.", "left"),
+        joined=_names(reader, found, f"{watched}.", "joined"),
     )
     if not condition.within:
         reader.bad(f"{watched}.within", "found 0 (accepted: a duration, such as 1d)")
@@ -134,6 +159,16 @@ def _where(reader: TreeReader, tree: Mapping[str, Any], entity: str) -> tuple[tu
             continue
         read.append((name, frozenset(values)))
     return tuple(sorted(read, key=lambda pair: pair[0]))
+
+
+def _names(reader: TreeReader, found: Mapping[str, Any], key: str, name: str) -> frozenset[str]:
+    """Return the names of segments of customers; none: any."""
+    given = found.get(name, [])
+    names = given if isinstance(given, list) else [given]
+    if not all(isinstance(one, str) and one for one in names):
+        reader.bad(f"{key}{name}", f"found {given!r} (accepted: a name, or a list of names)")
+        return frozenset()
+    return frozenset(names)
 
 
 def _hours(reader: TreeReader | None, found: Mapping[str, Any], known: Known) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from alert_rules.judge.condition import Condition, ConditionKind
 from alert_rules.judge.entity_condition import UNIT_OF
-from alert_rules.judge.rule import GROUPS, EntityRule, Known, KpiFacts, KpiRule, Rule, SenderRule, Statistic
+from alert_rules.judge.rule import GROUPS, EntityRule, Known, KpiFacts, KpiRule, Rule, SenderRule, StandingRule, Statistic
 from alert_rules.judge.transition_record import check_summary
 from alert_rules.parse.entity_rule_file import TITLES, WATCHED, read_entity
 from alert_rules.parse.entity_test_file import read_entity_tests
@@ -94,11 +94,13 @@ class _RuleReader(TreeReader):
         if self.problems or not (id_ and found and summary and runbook):
             return None
         condition, (direction, ladder) = found
-        kind = SenderRule if condition.entity == "sender" else EntityRule
+        kind = (
+            EntityRule if condition.entity in ("deal", "lead") else SenderRule if condition.entity == "sender" else StandingRule
+        )
         return kind(
             id=id_, direction=direction, ladder=ladder, labels=labels, summary=summary, runbook=runbook, tests=tests,
             unit=UNIT_OF[condition.watched], title=title or TITLES[condition.watched], zone=self.known.zone, groups=groups,
-            depends=() if kind is SenderRule else (f"{condition.entity}s",), watch=condition,
+            depends=(f"{condition.entity}s",) if condition.entity in ("deal", "lead", "customer") else (), watch=condition,
         )  # fmt: skip
 
     def _of_kpi(self, tree: dict[str, Any]) -> Rule | None:

@@ -21,7 +21,7 @@ from stream.engine.topics import declared
 #: Who publishes events; who folds; who shows, and writes what webhooks and operators say.
 ROLES = ("publish", "worker", "web")
 EVENTS = ("deals", "leads", "engagement", "customers", "spend")
-_WRITTEN_BY_WEB = (*EVENTS, "alerts", "objectives", "dead-letters")
+_WRITTEN_BY_WEB = (*EVENTS, "alerts", "objectives", "standings", "customer-moves", "dead-letters")
 _READ = (AclOperation.READ, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)
 _USE_GROUP = (AclOperation.READ, AclOperation.DESCRIBE)
 _USE_TRANSACTION = (AclOperation.WRITE, AclOperation.DESCRIBE)
