@@ -1,8 +1,8 @@
 """Who keeps the KPIs of customers and the moves between their segments up to date? A process that holds all customers.
 
 Where there are customers at all: every quarter of an hour figures by segment become recorded metrics; once a day is over its
-moves go to the topic ``customer-moves``, and who has moved lately to ``standings``, which rules on single customers watch. Said by two
-processes, or again after a restart, moves have the same ids, and all else the same keys: the last one holds.
+moves go to the topic ``customer-moves``, and who has moved lately to ``standings``, which rules on single customers watch. Said
+by two processes, or again after a restart, moves have the same ids, and all else the same keys: the last one holds.
 """
 
 import asyncio

@@ -56,6 +56,8 @@ UNIT_OF = {
     Watched.BEHIND: "ratio",
     Watched.QUIET: "money",
 }
+#: Of these something is so or not so: no threshold of anybody's is held against them.
+WHETHER = frozenset({Watched.DECIDED, Watched.WORSE, Watched.ANNULLED})
 QUANTILES = ("p50", "p75", "p90", "p95")
 
 #: A week in which no clocks are changed anywhere: 2026-01-05T00:00Z, a Monday.

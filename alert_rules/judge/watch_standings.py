@@ -61,13 +61,10 @@ def known(kind: str, standing: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {"name": standing.get("name")}
     match kind:
         case "experiment":
-            worse = [f"{one['kpi']} ({', '.join(one['worse'])})" for one in standing.get("guards", ()) if one.get("worse")]
+            worse = next((one for one in standing.get("guards", ()) if one.get("worse")), {})
             decision = standing.get("decision", "none")
             found |= {"variant": None if decision == "none" else decision, "evidence": standing.get("evidence")}
-            found |= {
-                "judged": sum(one.get("judged", 0) for one in standing.get("variants", ())),
-                "guard": ", ".join(worse) or None,
-            }
+            found |= {"judged": sum(one.get("judged", 0) for one in standing.get("variants", ()))} | _guard(worse)
         case "objective":
             found |= {
                 "period": standing.get("period"),
@@ -76,10 +73,16 @@ def known(kind: str, standing: Mapping[str, Any]) -> dict[str, Any]:
             }
             found |= {"progress": main.get("progress"), "pace": main.get("pace")}
         case "challenge":
-            found |= {"guard": (standing.get("annulled") or {}).get("why")}
+            found |= _guard(standing.get("annulled") or {})
         case "customer":
             found |= {name: standing.get(name) for name in ("left", "joined", "worth", "quiet_days")}
     return {name: value for name, value in found.items() if value is not None and value != ""}
+
+
+def _guard(broken: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a guard that is broken is called, in each language."""
+    labels = dict(broken.get("label") or {})
+    return {"guard": labels.get("en") or broken.get("kpi"), "labels": labels or None}
 
 
 class WatchStandings:

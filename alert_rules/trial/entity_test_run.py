@@ -95,7 +95,7 @@ def _standing(kind: str, heard: Mapping[str, Any]) -> dict[str, Any]:
                     "who": heard.get("team")}  # fmt: skip
         case "challenge":
             annulled = heard.get("annulled")
-            return {"name": _ID, "annulled": {"on": annulled, "why": heard.get("guard")} if annulled else None}
+            return {"name": _ID, "annulled": {"on": annulled, "kpi": heard.get("guard")} if annulled else None}
     return {"customer": _ID, "name": _ID, "worth": 0.0, **heard}
 
 

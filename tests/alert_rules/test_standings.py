@@ -79,7 +79,10 @@ def test_what_is_gone_ends_and_who_is_behind_is_told_of_no_single_person() -> No
     assert len(chain.say("objective|north", behind)) == 1
     assert chain.say("objective|ann", behind | {"of": {"owner": "ann"}}) == []
     assert chain.say("objective|north", None)[0].startswith("[RESOLVED]")
-    annulled = {"name": "Sprint", "annulled": {"on": "2026-01-01", "why": "Discount is high"}}
+    annulled = {
+        "name": "Sprint",
+        "annulled": {"on": "2026-01-01", "kpi": "discount_rate", "label": {"en": "Discount rate", "fr": "Taux de remise"}},
+    }
     assert chain.say("challenge|t", annulled | {"dry_run": True}) == [] and len(chain.say("challenge|s", annulled)) == 1
 
 
