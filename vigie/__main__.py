@@ -83,6 +83,7 @@ class Commands(LazyCommands):
         "sources": Place("vigie.sources:app", "Webhooks: who sends what, and what becomes of a request."),
         "topics": Place("vigie.topics:app", "Create and check the topics; alone: what is kept how long."),
         "privacy": Place("vigie.privacy:app", "Personal data: what is kept, all that is held of somebody, and erasing them."),
+        "audit": Place("vigie.audit:app", "Who read what of persons and who acted, in a log that shows if it was changed."),
         "dead-letters": Place("vigie.dead_letters:app", "See what could not be used, and send it again."),
     }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from models.kpis.formula import did_you_mean
+from models.config.suggest import near
 from models.unusable import Unusable
 from vigie import remote
 from vigie.common import Config, plain, refuse
@@ -115,7 +115,7 @@ def show(
     test = next((one for one in found if one["name"] == name), None)
     if test is None:
         names = [str(one["name"]) for one in found]
-        refuse(f"unknown test {name!r}{did_you_mean(name, names)}", 2)
+        refuse(f"unknown test {name!r}{near(name, names)}", 2)
     if json:
         return _as_json(test)
     print("\n".join(plain(line) for line in told(test)))

@@ -9,9 +9,9 @@ import orjson
 import typer
 import yaml
 
+from models.config.suggest import meant
+from models.config.yaml_text import NotYaml, YamlText
 from models.goals.templates import TEMPLATES
-from models.kpis.formula import did_you_mean
-from stream.config.problems import not_yaml
 from vigie import remote
 from vigie.common import Config, plain, refuse
 from vigie.kpis import shown
@@ -55,11 +55,11 @@ def set_(
 ) -> None:  # fmt: skip
     """Set objectives of a running instance."""
     try:
-        tree = yaml.safe_load(file.read_text("utf-8"))
+        tree = YamlText(file.read_text("utf-8")).tree
     except (OSError, UnicodeDecodeError) as error:
         refuse(f"{file}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}", 2)
-    except yaml.YAMLError as error:
-        refuse(f"{file}: {not_yaml(error)}", 2)
+    except NotYaml as error:
+        refuse(f"{file}: {error}", 2)
     if not isinstance(tree, dict | list) or not tree:
         refuse(f"{file}: found {type(tree).__name__} (accepted: an objective, or a list of them)", 2)
     where = remote.address_of(url, config)
@@ -91,7 +91,7 @@ def remove(
 def templates(name: Annotated[str | None, typer.Argument(help="One of them.")] = None) -> None:
     """Print objectives to begin with, as the settings have them."""
     if name is not None and name not in TEMPLATES:
-        refuse(f"unknown template {name!r}{did_you_mean(name, TEMPLATES)}", 2)
+        refuse(f"unknown template {name!r}{meant(name, TEMPLATES)}", 2)
     chosen = TEMPLATES if name is None else {name: TEMPLATES[name]}
     for each, tree in chosen.items():
         print(f"# {each}")

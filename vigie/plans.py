@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 from fastapi import FastAPI
 
-from alert_rules.words.suggest import near
+from models.config.suggest import near
 from models.goals.kept import TOPIC
 from models.goals.known import wrong_challenge, wrong_objective
 from models.goals.standings import Standings

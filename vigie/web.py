@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -18,13 +20,15 @@ from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
-from stream.web import customers, entities, experiments, leaderboard, predictions
+from stream.readings.counted import CountedDesk
+from stream.readings.refusals import refusals
+from stream.web import customers, entities, experiments, explain, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
-from vigie.acts import open_operations
+from vigie.acts import open_audit, open_operations
 from vigie.clientele import ClienteleTeller
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.lanes import engine_options
@@ -114,10 +118,13 @@ async def web(settings: Settings) -> None:
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
     application.include_router(experiments.router([one.plan() for one in settings.experiments], catalogue, source.whole))
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
-    desk = customer_desk(settings, shown_customers.parts, wall_clock)
-    application.include_router(customers.router(desk))
+    clientele = customer_desk(settings, shown_customers.parts, wall_clock)
+    application.include_router(customers.router(clientele))
 
     application.include_router(entities.router(shown_entities))
+    # What the workers have written, in their own name; read as this process.
+    desk = CountedDesk(options, business, replace(options, application=settings.application).changelog)
+    application.include_router(explain.router(catalogue, source.whole, desk, partial(refusals, options), settings.crm_url))
 
     async def read() -> None:
         await engine.start()
@@ -126,6 +133,7 @@ async def web(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(snapshots.close)
         local = Local(new_token())
+        open_audit(application, options, stack)
         operators = open_access(application, settings, metrics, local.token)
         operations = open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
         open_goals(application, options, stack, operations, lambda: roller.plans, source.whole)
@@ -137,7 +145,7 @@ async def web(settings: Settings) -> None:
         stack.enter_context(announced(listening.port, local))
         stack.push_async_callback(engine.stop)
         console.print(f"Vigie's page: {listening.url}   (broker: {settings.kafka.brokers})", highlight=False)
-        teller = ClienteleTeller(desk, options, business.calendar, wall_clock)
+        teller = ClienteleTeller(clientele, options, business.calendar, wall_clock)
         stack.callback(teller.close)
         tasks = [
             asyncio.create_task(read(), name="engine"),

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from alert_rules.judge.entity_condition import EntityCondition, Watched
 from alert_rules.judge.finding import TOPIC, EntityFinding
 from alert_rules.judge.rule import Rule, StandingRule
+from alert_rules.kinds.standing import StandingCondition
 from alert_rules.records.dead_letter import dead_output
 from models.calendar import MINUTE_MS
 from models.events.refused import Reason
@@ -21,68 +21,10 @@ from models.fold import Changes, Output, Record, Row
 STANDINGS = "standings"
 #: The key under which all customers that have moved lately are told at once.
 CUSTOMERS = "customers"
-#: A decision is news for so many days.
-NEWS_DAYS = 14
 #: So many standings are watched; further ones are not.
 MOST = 5_000
 _EPOCH = date(1970, 1, 1).toordinal()
 _KINDS = ("experiment", "objective", "challenge", "customer")
-
-
-def measured(condition: EntityCondition, standing: Mapping[str, Any], today: int) -> float | None:
-    """Return what a rule measures of a standing on a day (its ordinal, UTC); None: nothing to be said."""
-    match condition.watched:
-        case Watched.DECIDED:
-            decided = standing.get("decided")
-            if not decided or standing.get("decision", "none") == "none" or standing.get("srm"):
-                return None
-            return float(standing["evidence"]) if today - date.fromisoformat(decided).toordinal() <= NEWS_DAYS else None
-        case Watched.WORSE:
-            return float(sum(len(guard["worse"]) for guard in standing.get("guards", ()) if guard.get("status") == "warning"))
-        case Watched.ANNULLED:
-            annulled = standing.get("annulled")
-            recent = annulled and today - date.fromisoformat(annulled["on"]).toordinal() <= NEWS_DAYS
-            return 1.0 if recent and not standing.get("dry_run") else None
-        case Watched.BEHIND:
-            pace = (standing.get("main") or {}).get("pace")
-            if (standing.get("of") or {}).get("owner"):  # of a single person nobody else is told
-                return None
-            return None if pace is None or standing.get("state") not in ("behind", "guarded") else 1.0 - float(pace)
-        case Watched.QUIET:
-            left, joined = str(standing.get("left") or ""), str(standing.get("joined") or "")
-            fits = (not condition.left or left in condition.left) and (not condition.joined or joined in condition.joined)
-            return float(standing["worth"]) if fits else None
-    return None
-
-
-def known(kind: str, standing: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what people are told of a standing; what is not known is left out."""
-    main = standing.get("main") or {}
-    found: dict[str, Any] = {"name": standing.get("name")}
-    match kind:
-        case "experiment":
-            worse = next((one for one in standing.get("guards", ()) if one.get("worse")), {})
-            decision = standing.get("decision", "none")
-            found |= {"variant": None if decision == "none" else decision, "evidence": standing.get("evidence")}
-            found |= {"judged": sum(one.get("judged", 0) for one in standing.get("variants", ()))} | _guard(worse)
-        case "objective":
-            found |= {
-                "period": standing.get("period"),
-                "owner": (standing.get("of") or {}).get("owner"),
-                "team": standing.get("who"),
-            }
-            found |= {"progress": main.get("progress"), "pace": main.get("pace")}
-        case "challenge":
-            found |= _guard(standing.get("annulled") or {})
-        case "customer":
-            found |= {name: standing.get(name) for name in ("left", "joined", "worth", "quiet_days")}
-    return {name: value for name, value in found.items() if value is not None and value != ""}
-
-
-def _guard(broken: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a guard that is broken is called, in each language."""
-    labels = dict(broken.get("label") or {})
-    return {"guard": labels.get("en") or broken.get("kpi"), "labels": labels or None}
 
 
 class WatchStandings:
@@ -140,8 +82,8 @@ class WatchStandings:
             raise ValueError(f"found the key {key!r:.80} (accepted: {', '.join(_KINDS)}, each with | and an id, or {CUSTOMERS})")
         for rule in self._rules.values():
             if rule.by == kind:
-                measured(rule.watch, tree, _EPOCH)  # what cannot be measured is found now
-        known(kind, tree)
+                _watch(rule).of_standing(tree, _EPOCH)  # what cannot be measured is found now
+                _known(rule, tree)
         if self._standings.get(key) == tree or (key not in self._standings and len(self._standings) >= MOST):
             return
         self._standings[key] = tree
@@ -164,9 +106,9 @@ class WatchStandings:
         for rule in self._rules.values():
             if rule.by != kind:
                 continue
-            value = measured(rule.watch, standing, today)
+            value = _watch(rule).of_standing(standing, today)
             beyond = 0 if value is None else sum(value > step.threshold for step in rule.ladder)
-            facts = known(kind, standing)
+            facts = _known(rule, standing)
             if beyond and found.get(rule.id) != [beyond, facts]:
                 found[rule.id] = [beyond, facts]
                 self._say(rule, kind, name, value, facts, None)
@@ -187,7 +129,7 @@ class WatchStandings:
         kind, _, name = key.partition("|")
         for rule_id in found:
             if rule_id in self._rules:
-                self._say(self._rules[rule_id], kind, name, None, known(kind, standing), "it is gone")
+                self._say(self._rules[rule_id], kind, name, None, _known(self._rules[rule_id], standing), "it is gone")
         self._dirty.add(key)
 
     def _say(self, rule: Rule, kind: str, name: str, value: float | None, facts: Mapping[str, Any], over: str | None) -> None:
@@ -207,3 +149,14 @@ class WatchStandings:
         if key not in self._standings:
             return None
         return orjson.dumps({"standing": self._standings[key], "found": self._found.get(key, {})})
+
+
+def _watch(rule: StandingRule) -> StandingCondition:
+    assert isinstance(rule.watch, StandingCondition)  # no such rule is made of another
+    return rule.watch
+
+
+def _known(rule: StandingRule, standing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what people are told of a standing; what is not known is left out."""
+    found = {"name": standing.get("name"), **_watch(rule).known(standing)}
+    return {name: value for name, value in found.items() if value is not None and value != ""}

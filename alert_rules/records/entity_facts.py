@@ -12,15 +12,12 @@ ATTRIBUTES = {
     "challenge": ("guard",),
     "customer": ("left", "joined"),
 }
-#: Numbers that summaries may name, each with its unit.
-NUMBERS = {
-    "deal": {"amount": "money", "stage_age": "seconds", "usual": "seconds", "win": "ratio", "win_before": "ratio"},
+#: Numbers that summaries may name, each with its unit; the kinds of rules have more (``alert_rules/kinds``).
+NUMBERS: dict[str, dict[str, str]] = {
+    "deal": {"amount": "money"},
     "lead": {"waited": "seconds", "score": "score"},
     "sender": {"silence": "seconds"},
-    "experiment": {"evidence": "count", "judged": "count"},
-    "objective": {"progress": "ratio", "pace": "ratio"},
-    "challenge": {},
-    "customer": {"worth": "money", "quiet_days": "count"},
+    **{entity: {} for entity in ("experiment", "objective", "challenge", "customer")},
 }
 #: Days that summaries may name: when what is measured began.
 DAYS: dict[str, tuple[str, ...]] = {

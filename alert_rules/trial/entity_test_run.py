@@ -6,13 +6,14 @@ from typing import Any
 import msgspec
 import orjson
 
-from alert_rules.judge.entity_condition import QUANTILES
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.rule import EntityRule, SenderRule, StandingRule, Timeline, TimelineMoment
 from alert_rules.judge.watch_entities import LIMITS, PREDICTIONS, WatchEntities
-from alert_rules.judge.watch_senders import WEEKS, WatchSenders
+from alert_rules.judge.watch_senders import WatchSenders
 from alert_rules.judge.watch_standings import STANDINGS, WatchStandings
+from alert_rules.kinds.entity_condition import QUANTILES
+from alert_rules.kinds.silent import WEEKS
 from models.beats import BEATS
 from models.calendar import HOUR_MS, calendar
 from models.fold import Record
@@ -91,8 +92,8 @@ def _standing(kind: str, heard: Mapping[str, Any]) -> dict[str, Any]:
             return {"name": _ID, "evidence": 1.0, "guards": [guard], **heard}
         case "objective":
             main = {"pace": heard.get("pace"), "progress": heard.get("pace")}
-            return {"name": _ID, "main": main, "period": heard.get("period"), "state": heard.get("state", "on_track"),
-                    "who": heard.get("team")}  # fmt: skip
+            shown = {"name": _ID, "main": main, "period": heard.get("period"), "who": heard.get("team")}
+            return {**shown, "state": heard.get("state", "on_track")}
         case "challenge":
             annulled = heard.get("annulled")
             return {"name": _ID, "annulled": {"on": annulled, "kpi": heard.get("guard")} if annulled else None}

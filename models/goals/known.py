@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from models.config.suggest import meant
 from models.goals.objectives import additive
 from models.goals.plan import Challenge, Objective
 from models.kpis.catalogue import Catalogue
-from models.kpis.formula import did_you_mean
 from models.panes.store import TOTAL
 
 
@@ -17,7 +17,7 @@ def wrong_objective(catalogue: Catalogue, plan: Objective) -> Iterator[tuple[str
             continue
         kpi, where = catalogue.kpis.get(goal.kpi), f"{place}.kpi"
         if kpi is None:
-            yield where, f"unknown KPI {goal.kpi!r}{did_you_mean(goal.kpi, catalogue.kpis)}"
+            yield where, f"unknown KPI {goal.kpi!r}{meant(goal.kpi, catalogue.kpis)}"
         elif dimension != TOTAL and dimension not in kpi.by:
             yield where, f"found {goal.kpi}, which is not told by {dimension} (accepted: a KPI that is)"
         elif kpi.direction == "none" and not goal.guard:
@@ -28,10 +28,10 @@ def wrong_challenge(catalogue: Catalogue, plan: Challenge) -> Iterator[tuple[str
     """Yield what cannot be used of a challenge, likewise."""
     for number, guard in enumerate(plan.guards):
         if guard.kpi not in catalogue.kpis:
-            yield f"guards[{number}].kpi", f"unknown KPI {guard.kpi!r}{did_you_mean(guard.kpi, catalogue.kpis)}"
+            yield f"guards[{number}].kpi", f"unknown KPI {guard.kpi!r}{meant(guard.kpi, catalogue.kpis)}"
     kpi = catalogue.kpis.get(plan.kpi)
     if kpi is None:
-        yield "kpi", f"unknown KPI {plan.kpi!r}{did_you_mean(plan.kpi, catalogue.kpis)}"
+        yield "kpi", f"unknown KPI {plan.kpi!r}{meant(plan.kpi, catalogue.kpis)}"
         return
     if kpi.direction == "none" or plan.by not in kpi.by:
         accepted = f"a KPI by {plan.by} of which more or less is better"

@@ -41,6 +41,8 @@ TOPICS: tuple[Topic, ...] = (
     Topic("model-snapshots", compact=True, config=COMPACTED_SOON),
     Topic("predictions", compact=True),
     Topic("lead-predictions", compact=True),
+    Topic("deal-outlooks", partitioned=False, compact=True),
+    Topic("forecasts", partitioned=False, compact=True),
     Topic("limits", compact=True),
     Topic("findings", partitioned=False, compact=True),
     Topic("beats", partitioned=False, retention=35 * DAY),
@@ -54,4 +56,5 @@ TOPICS: tuple[Topic, ...] = (
     Topic("outbox", partitioned=False, retention=30 * DAY),
     Topic("dead-letters", partitioned=False, retention=90 * DAY),
     Topic("erasures", partitioned=False, compact=True),
+    Topic("audit", partitioned=False, retention=800 * DAY),
 )

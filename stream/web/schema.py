@@ -40,6 +40,20 @@ _READING = _object(
     },
     numerator=_NUMBER, denominator=_NUMBER, low=_NUMBER, high=_NUMBER, why=_TEXT, since=_TIME, name=_TEXT,
 )  # fmt: skip
+_WHY = _object(
+    {
+        "kpi": _TEXT, "definition": _TEXT, "formula": _TEXT, "reading": _READING, "measures": _list({"type": "object"}),
+        "whole": {"type": "boolean"}, "events": {"type": "object"}, "counted": {"type": "object"},
+        "differences": _list({"type": "object"}),
+    }
+)  # fmt: skip
+_COUNTED = _object(
+    {
+        "kpi": _TEXT, "window": _TEXT, "segment": _TEXT, "from": _TIME, "at": _TIME, "count": _COUNT,
+        "deals": _list(_object({"entity": _TEXT, "id": _TEXT, "counted_at": _or_null(_TIME), "counts": {"type": "object"}})),
+        "next": _or_null(_TEXT),
+    }
+)  # fmt: skip
 _HEALTH = _object(
     {
         "ready": {"type": "boolean"}, "state": _TEXT, "reasons": _list(_TEXT), "degraded": _list(_TEXT), "notices": _list(_TEXT),
@@ -187,6 +201,20 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "responses": {
             "200": _said("Readings", _list(_READING), "text/csv"), "400": _said("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/kpis/{kpi}/explain"): {
+        "parameters": _query("window", "segment", "at", "by"),
+        "responses": {
+            "200": _said("The reading, and what it is made of", _WHY), "400": _said("A name that is not known", _UNKNOWN),
+            **_errors(_403="It is about others", _503=_AWAY),
+        },
+    },
+    ("get", "/api/kpis/{kpi}/deals"): {
+        "parameters": _query("window", "segment", "at", "id", "limit", "offset", "format"),
+        "responses": {
+            "200": _said("The deals and leads that it counts", _COUNTED, "text/csv"),
+            "400": _said("A name that is not known", _UNKNOWN), **_errors(_403="It is about others", _503=_AWAY),
         },
     },
     ("get", "/api/trend"): {
