@@ -31,6 +31,7 @@ from agents.roll_kpis import Roller
 from agents.send_digest import send_digest, summed
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
+from agents.watch_standings import StandingWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.judge.evaluate_alerts import GAP_MS
 from alert_rules.judge.rule import Rule
@@ -132,6 +133,7 @@ class Instance:
         settle = 0 if paced else PAUSE_MS
         self.watcher = Watcher(self.rules, self.business.currency, settle=settle)
         self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, settle=settle)
+        self.standing_watcher = StandingWatcher(self.rules, self.business.currency)
         notifiers = build_notifiers(settings) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         readers = readers_of(settings) if delivering else {}
@@ -144,6 +146,7 @@ class Instance:
             specs += self._prediction_folds()
         if alerting:
             specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.sender_watcher.spec(), self.evaluator.spec()]
+            specs.append(self.standing_watcher.spec())
         if alerting and delivering:
             specs += [self.dispatcher.spec(), self.deliverer.spec(), keep_alert_states.keep_alert_states()]
         if digest is not None:
@@ -155,7 +158,15 @@ class Instance:
         self.predicting: dict[Entity, Owned[PredictPartition]] = {name: Owned(fold) for name, fold in PREDICTING.items()}
         self.pupil: Owned[LearnModels] = Owned(learn.NAME)
         self.customers: Owned[KnowCustomers] = Owned(know_customers.NAME)
-        agents = (self.roller, self.watcher, self.sender_watcher, self.evaluator, self.dispatcher, self.deliverer)
+        agents = (
+            self.roller,
+            self.watcher,
+            self.sender_watcher,
+            self.standing_watcher,
+            self.evaluator,
+            self.dispatcher,
+            self.deliverer,
+        )
         for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil, self.customers):
             owned.bind(self.engine)
         self.evolving = Evolving(self.partitions)
@@ -192,6 +203,7 @@ class Instance:
         self.roller.watch(self.evaluator.wanted | digest, targets)
         self.watcher.use(rules)
         self.sender_watcher.use(rules)
+        self.standing_watcher.use(rules)
         self.dispatcher.use(plan)
         self.deliverer.plan = plan
         return rules

@@ -44,6 +44,7 @@ from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_audit, open_operations
 from vigie.book import OpenBook
+from vigie.clientele import ClienteleTeller
 from vigie.colleagues import Colleagues
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
@@ -189,7 +190,8 @@ async def start_web(
     web.include_router(explain.router(instance.catalogue, source.whole, desk, refused, settings.crm_url))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
-    web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
+    clients = customer_desk(settings, instance.customer_parts, instance.clock)
+    web.include_router(customers.router(clients))
     if settings.models.live and PREDICT in instance.roles:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
@@ -223,7 +225,10 @@ async def start_web(
     listening = await serve(web, settings.web.host, settings.web.port, sock=sock, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     stack.enter_context(announced(listening.port, local))
+    teller = ClienteleTeller(clients, instance.options, instance.business.calendar, instance.clock)
+    stack.callback(teller.close)
     caching = [
+        *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
     ]

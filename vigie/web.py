@@ -31,6 +31,7 @@ from stream.web.entity_board import EntityBoard
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_audit, open_operations
+from vigie.clientele import ClienteleTeller
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
@@ -119,7 +120,8 @@ async def web(settings: Settings) -> None:
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
     application.include_router(experiments.router([one.plan() for one in settings.experiments], catalogue, source.whole))
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
-    application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
+    clientele = customer_desk(settings, shown_customers.parts, wall_clock)
+    application.include_router(customers.router(clientele))
 
     application.include_router(entities.router(shown_entities))
     # What the workers have written, in their own name; read as this process.
@@ -147,10 +149,13 @@ async def web(settings: Settings) -> None:
         stack.enter_context(announced(listening.port, local))
         stack.push_async_callback(engine.stop)
         console.print(f"Vigie's page: {listening.url}   (broker: {settings.kafka.brokers})", highlight=False)
+        teller = ClienteleTeller(clientele, options, business.calendar, wall_clock)
+        stack.callback(teller.close)
         tasks = [
             asyncio.create_task(read(), name="engine"),
             asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
             asyncio.create_task(probe.run(), name="probe"),
+            *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

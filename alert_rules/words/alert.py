@@ -155,7 +155,7 @@ def fields(facts: AlertFacts, reader: Reader = ANYBODY) -> dict[str, str | Quant
 def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantity]:
     """Return what the summary of a rule on single deals, leads or senders may name."""
     words, zone, by, entity = reader.words, reader.clock(facts.zone), _by(facts), known(facts)
-    attributes = _attributes(facts, by)
+    attributes = _attributes(facts, by, reader)
     found: dict[str, str | Quantity] = {name: inert(attributes.get(name, words.UNKNOWN)) for name in ATTRIBUTES[by]}
     found |= {
         name: Quantity(entity.get(name), _spoken(facts, by, name), facts.currency, told_in(reader)) for name in numbers_of(by)
@@ -176,9 +176,13 @@ def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantit
     }
 
 
-def _attributes(facts: AlertFacts, by: str) -> dict[str, str]:
+def _attributes(facts: AlertFacts, by: str, reader: Reader) -> dict[str, str]:
     entity = known(facts)
     found = {name: str(entity[name]) for name in ATTRIBUTES[by] if entity.get(name)}
+    if "guard" in found and (label := (entity.get("labels") or {}).get(reader.words.language.code)):
+        found["guard"] = str(label)
+    if "period" in found:
+        found["period"] = reader.words.window_name(found["period"])
     return found | {name: _named(facts, value) for name, value in found.items() if name == "owner"}
 
 
@@ -223,7 +227,7 @@ def _of_entity(facts: AlertFacts, reader: Reader) -> list[tuple[str, str]]:
     by, entity = _by(facts), known(facts)
     if not facts.watched or not by:
         return []
-    attributes = ({"name": entity["name"]} if entity.get("name") else {}) | _attributes(facts, by)
+    attributes = ({"name": entity["name"]} if entity.get("name") else {}) | _attributes(facts, by, reader)
     numbers = {name: entity[name] for name in numbers_of(by) if entity.get(name) is not None}
     return [
         *((name, inert(value)) for name, value in attributes.items()),

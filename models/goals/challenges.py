@@ -86,7 +86,15 @@ class Held:
         side = "above" if guard.at_most is not None and value > guard.at_most else "below"
         why = f"{kpi.label['en']} is {_told(kpi, value)}, {side} {_told(kpi, limit or 0.0)}"
         shown = self._shown(guard) | {"value": value, "sample": None, "status": BROKEN, "broken": on.isoformat(), "why": why}
-        return shown, {"on": on.isoformat(), "kpi": kpi.id, "value": value, "limit": limit, "why": why}
+        return shown, {
+            "on": on.isoformat(),
+            "kpi": kpi.id,
+            "label": dict(kpi.label),
+            "unit": kpi.unit,
+            "value": value,
+            "limit": limit,
+            "why": why,
+        }
 
     def _read(self, kpi: Kpi, window: Window, at: int) -> tuple[float | None, int | None, str | None]:
         """Return a guard's value over all who take part, its cases, and why there is no value."""

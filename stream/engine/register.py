@@ -34,6 +34,7 @@ _TOPICS: dict[str, str] = {
     "spend": "who was hired or trained (staff)",
     **dict.fromkeys(("deal-merges", "lead-merges"), "facts of merged deals and leads, with names"),
     **dict.fromkeys(("deal-states", "lead-states"), _PRESENT),
+    "customer-moves": "customers: id, name, from which segment to which",
     "customer-states": "customers: id, name, what was bought",
     "examples": "lessons of predictions: id of the deal or lead, and what was known of it",
     "model-snapshots": "values of attributes (owner, team, source, …), no id and no name of a lead",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # numpy and scipy take a second to import
     from models.customers.clientele import Clientele
     from models.customers.live import Rows
     from models.customers.moves import SegmentMove
+    from models.customers.purchases import Purchases
     from models.customers.register import Register
 
 STATES = "customer-states"
@@ -102,6 +103,10 @@ class CustomerDesk:
     async def then(self, day: int) -> "Clientele":
         """Return the customers as they were at the end of a day; raise :class:`CustomersElsewhere`."""
         return await asyncio.shield(asyncio.ensure_future(self._then(day)))
+
+    def purchases(self, name: str) -> "Purchases | None":
+        """Return what a customer has bought, as of the last answer; None where it is not known."""
+        return None if self._register is None else self._register.customer(name)
 
     async def one(self, name: str) -> dict[str, Any] | None:
         """Return all that is known of a customer, None where it is not known; raise :class:`CustomersElsewhere`."""
