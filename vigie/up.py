@@ -56,10 +56,17 @@ from vigie.reload import Again, Reloader
 from vigie.roles import FOLD, PREDICT
 from vigie.settings import load as settings_again
 from vigie.several import members_of, roles_of, supervised
+from vigie.simulate import as_demo
 from vigie.simulate import demo as demo_batches
-from vigie.simulate import with_quotas
 
 log = logging.getLogger(__name__)
+
+#: What there is to see in the demonstration.
+STORY = """A simulated company: a year of sales behind it, then live. What to look at:
+  now       how the month goes, and what is different from the weeks before
+  minute 1  a campaign is launched: sources, by campaign, "spring-launch"
+  minute 2  its landing page breaks; about two minutes later one alert begins ("Landing page broken"): open it, it explains itself
+  minute 5  the page is repaired; within some three minutes the alert ends: alerts, what happened"""
 
 #: Events the demo may have sent that are not folded yet: what is kept in memory is bounded.
 HELD = 1_000
@@ -73,7 +80,7 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process."""
-    mine = with_quotas if demo else lambda found: found
+    mine = as_demo if demo else lambda found: found
     settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
     again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
@@ -108,6 +115,8 @@ async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: in
         console.print(f"Vigie is up: {url}   ({'nothing is kept over a restart' if in_memory and ledger is not None else kept})")
         if settings.kafka.embedded:
             console.print("Give it events: vigie publish, vigie backfill. To acknowledge alerts on its page: vigie alerts token")
+        if demo:
+            console.print(STORY, highlight=False, markup=False)
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
         if demo:
             tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))

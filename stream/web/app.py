@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.middleware.gzip import GZipMiddleware
 
 from models.calendar import iso
 from stream.config.settings import Settings
@@ -87,6 +88,8 @@ def build_web(
     app.state.vigie = ctx
     app.router.redirect_slashes = False  # such a redirect would repeat the request's Host
     document(app)
+    # Long answers travel packed; streams do not: each second's part is sent at once.
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(page.SecureHeaders)
     app.add_middleware(RequestIds)
     app.include_router(page.router)

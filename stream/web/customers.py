@@ -201,7 +201,10 @@ def router(desk: CustomerDesk) -> APIRouter:
 
     @routes.get("/customers", summary="Who are the customers, and what is to be expected of them?")
     async def customers(request: Request) -> Response:
-        """Return customers, the largest totals first, with how many are in each segment.
+        """Return customers, the largest totals first, with how many are in each segment, ``worth`` of each, and ``map``.
+
+        ``worth`` has what a segment's customers have paid and are expected to be worth, ``map`` how many there are of each pair
+        of scores R and F.
 
         ``segment`` chooses one; ``sort`` is a column, ``order`` asc or desc, ``limit`` and ``offset`` say which part. With
         ``format=jsonl`` all are given, one a line, in the order of their ids. ``as_of`` asks for them as they were at the end of
@@ -237,6 +240,8 @@ def router(desk: CustomerDesk) -> APIRouter:
                 "currency": desk.currency,
                 "total": len(places),
                 "segments": found.counts(),
+                "worth": found.worth(),
+                "map": found.cells(),
                 "customers": [found.row(int(place)) for place in places[offset : offset + limit]],
             }
         )
