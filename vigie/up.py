@@ -29,7 +29,7 @@ from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.cache import Publisher as CachePublisher
-from stream.web import customers, entities, experiments, leaderboard, predictions
+from stream.web import customers, entities, experiments, forecast, leaderboard, predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -151,9 +151,12 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
     web.include_router(entities.router(Book(instance)))
+    web.include_router(forecast.router(instance.foreseer, settings.forecast, instance.business.calendar))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
+    if instance.foreseer is not None:
+        metrics.show_forecasts(instance.foreseer.figures)
     if settings.models.live:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agents.foresee import Foreseer
 from agents.roll_kpis import LANE, Roller
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings
@@ -18,7 +19,7 @@ from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
-from stream.web import customers, entities, experiments, leaderboard, predictions
+from stream.web import customers, entities, experiments, forecast, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
@@ -76,14 +77,22 @@ async def web(settings: Settings) -> None:
         return None if found is None else float(found["win"])
 
     shown_entities = EntityBoard(lambda: engine.status().get("state") == "running", win)
+    foreseer = None
+    if settings.models.live:
+        foreseer = Foreseer(
+            business, targets=settings.quotas(), clock=wall_clock, name="show-forecasts", lane="show", speaks=False
+        )
     specs = [
         roller.spec(),
         alerts.spec(),
         shown_entities.spec(),
         shown_customers.spec(),
         *([shown_predictions.spec()] if settings.models.live else []),
+        *([foreseer.spec()] if foreseer is not None else []),
     ]
     engine = build_app(options, specs)
+    if foreseer is not None:
+        foreseer.owned.bind(engine)
     source = ViewSource(lambda: roller.view, catalogue)
     snapshots = Snapshots.of(settings)
 
@@ -109,6 +118,7 @@ async def web(settings: Settings) -> None:
     metrics.show_health(application.state.vigie.health, lambda: snapshots.state)
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
+    application.include_router(forecast.router(foreseer, settings.forecast, business.calendar))
     application.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
     application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
@@ -136,6 +146,7 @@ async def web(settings: Settings) -> None:
             asyncio.create_task(read(), name="engine"),
             asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
             asyncio.create_task(probe.run(), name="probe"),
+            *([asyncio.create_task(foreseer.run(), name="forecasts")] if foreseer is not None else []),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

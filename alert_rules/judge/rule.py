@@ -11,6 +11,9 @@ from alert_rules.judge.entity_condition import EntityCondition
 from alert_rules.judge.times import TimeInterval
 from alert_rules.records.facts import Severity
 from alert_rules.words.durations import WORKING
+from models.foresight.readings import BY as FORECAST_BY
+from models.foresight.readings import KPIS as FORECASTS
+from models.foresight.readings import WINDOWS as FORECAST_OF
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from models.targets import Targets
@@ -231,6 +234,7 @@ class KpiFacts:
     interval: bool = False  # whether its readings carry a symmetric interval: a mean with a stated test
     additive: bool = False  # whether it is a sum over the window, so that half a month has half of it
     topics: tuple[str, ...] = ()  # of the events that it is made of
+    windows: tuple[str, ...] = ()  # a forecast: it is told of these only, and has nothing to be compared with
 
     @classmethod
     def of(cls, kpi: Kpi) -> "KpiFacts":
@@ -271,4 +275,9 @@ class Known:
         targets: Targets | None = None,
     ) -> "Known":
         """Return what a catalogue, the named times and the targets let the rules refer to."""
-        return cls({kpi.id: KpiFacts.of(kpi) for kpi in catalogue.kpis.values()}, runbooks, intervals or {}, targets)
+        forecasts = {
+            name: KpiFacts(unit, label, FORECAST_BY, bounded=unit == "ratio", topics=("deals",), windows=FORECAST_OF)
+            for name, (unit, label) in FORECASTS.items()
+        }
+        known = forecasts | {kpi.id: KpiFacts.of(kpi) for kpi in catalogue.kpis.values()}
+        return cls(known, runbooks, intervals or {}, targets)

@@ -113,6 +113,10 @@ class _RuleReader(TreeReader):
         groups = self._groups(tree)
         some = facts or KpiFacts("count", "")
         condition = read_condition(self, tree, some, window, self.known)
+        if some.windows and window is not None and window.name not in some.windows:
+            self.bad("window", f"found {window.name}: {kpi} is told of a period (accepted: {', '.join(some.windows)})")
+        if some.windows and condition.kind is not ConditionKind.VALUE:
+            self.bad(condition.kind.value, f"found with {kpi}, which has no past to be compared with (accepted: warn, critical)")
         ladder = read_ladder(self, tree, condition, some)
         wait = self.duration(tree.get("for", 0), "for")
         if condition.kind is ConditionKind.ABSENT:

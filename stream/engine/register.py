@@ -38,6 +38,8 @@ _TOPICS: dict[str, str] = {
     "examples": "lessons of predictions: id of the deal or lead, and what was known of it",
     "model-snapshots": "values of attributes (owner, team, source, …), no id and no name of a lead",
     **dict.fromkeys(("predictions", "lead-predictions"), "id, probabilities, owner, team"),
+    "deal-outlooks": "id, owner, team of a deal",
+    "forecasts": _ONLY_STAFF,
     "limits": "",
     "findings": "id, name, owner of a deal or lead that a rule is about",
     "beats": "",
