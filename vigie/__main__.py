@@ -73,6 +73,8 @@ class Commands(LazyCommands):
         "leaderboard": Place(
             "vigie.leaderboard:command", "Who leads by a KPI: who may be alike share a place, and the lower half is not shown."
         ),
+        "objectives": Place("vigie.objectives:app", "What teams and people want to reach, and how far they are."),
+        "challenges": Place("vigie.challenges:command", "Challenges: who leads, and whether they are fair."),
         "experiments": Place("vigie.experiments:app", "Tests of two variants: which one sells better."),
         "rules": Place("vigie.rules:app", "The alert rules: check and test."),
         "alerts": Place("vigie.alerts:app", "The alerts of a running instance: see, acknowledge, silence."),
@@ -81,6 +83,7 @@ class Commands(LazyCommands):
         "sources": Place("vigie.sources:app", "Webhooks: who sends what, and what becomes of a request."),
         "topics": Place("vigie.topics:app", "Create and check the topics; alone: what is kept how long."),
         "privacy": Place("vigie.privacy:app", "Personal data: what is kept, all that is held of somebody, and erasing them."),
+        "audit": Place("vigie.audit:app", "Who read what of persons and who acted, in a log that shows if it was changed."),
         "dead-letters": Place("vigie.dead_letters:app", "See what could not be used, and send it again."),
     }
 

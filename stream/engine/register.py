@@ -38,7 +38,7 @@ _TOPICS: dict[str, str] = {
     "examples": "lessons of predictions: id of the deal or lead, and what was known of it",
     "model-snapshots": "values of attributes (owner, team, source, …), no id and no name of a lead",
     **dict.fromkeys(("predictions", "lead-predictions"), "id, probabilities, owner, team"),
-    "deal-outlooks": "id, owner, team of a deal",
+    "deal-outlooks": "id, amount, owner, team",
     "forecasts": _ONLY_STAFF,
     "limits": "",
     "findings": "id, name, owner of a deal or lead that a rule is about",
@@ -46,11 +46,14 @@ _TOPICS: dict[str, str] = {
     "panes": _ONLY_STAFF,
     "highlights": "id, name, owner of deals and leads behind a figure",
     "readings": _ONLY_STAFF,
+    "objectives": "owners and teams, what they want to reach, texts; who set it or said how far it is (staff)",
+    "standings": "owners: their objectives, and who leads in challenges (staff)",
     "alerts": "id, name, owner of what an alert is about; who acknowledged or silenced it",
     "alert-states": "the same of alerts that stand",
     "outbox": "messages with these",
     "dead-letters": "what a sender sent, whole: anything",
     "erasures": "keyed hashes of the ids of who was erased, who asked, when; no id and no name",
+    "audit": "who of the staff read or did what, when; keyed hashes of the ids it was about",
 }
 #: Beside topics.
 _ELSEWHERE = (

@@ -48,9 +48,12 @@ TOPICS: tuple[Topic, ...] = (
     Topic("panes", partitioned=False, compact=True),
     Topic("highlights", partitioned=False, compact=True),
     Topic("readings", partitioned=False, compact=True),
+    Topic("objectives", partitioned=False, compact=True),
+    Topic("standings", partitioned=False, compact=True),
     Topic("alerts", partitioned=False, retention=400 * DAY),
     Topic("alert-states", partitioned=False, compact=True),
     Topic("outbox", partitioned=False, retention=30 * DAY),
     Topic("dead-letters", partitioned=False, retention=90 * DAY),
     Topic("erasures", partitioned=False, compact=True),
+    Topic("audit", partitioned=False, retention=800 * DAY),
 )
