@@ -73,7 +73,7 @@ async def main(pages: int, seconds: float) -> None:
     for count in (0, 1, pages):
         share, size = await over(count)
         print(f"{count:4d} pages: {share:6.1%} of a core, {size / 1000:.1f} kB/s a page")
-    server.stdin.close()
+    orders.close()
     await server.wait()
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,6 +16,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from agents import (
     deliver_notifications,
+    foresee,
     keep_alert_states,
     know_customers,
     learn,
@@ -25,6 +27,7 @@ from agents import (
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
+from agents.foresee import Foreseer, others, watched
 from agents.notifiers import build as build_notifiers
 from agents.notifiers import readers_of
 from agents.roll_kpis import Roller
@@ -118,7 +121,7 @@ class Instance:
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
         self.evaluator = Evaluator(self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS)
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
-        wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
+        wanted = others(self.evaluator.wanted) | (summed(plan) if digest is not None else set())
         self.roller = Roller(
             self.business,
             self.catalogue,
@@ -142,8 +145,14 @@ class Instance:
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if delivering:  # of a replay nobody asks about single customers
             specs.append(know_customers.know_customers(self.business, settings.kafka.partitions))
-        if PREDICT in self.roles and (settings.models.live if predicting is None else predicting):
-            specs += self._prediction_folds()
+        live = clock is wall_clock
+        self.foreseer: Foreseer | None = None
+        if settings.models.live if predicting is None else predicting:
+            if PREDICT in self.roles:
+                specs += self._prediction_folds()
+            if SERVE in self.roles:
+                self.foreseer = self._foreseer(targets, alerting=alerting, alone=not live)
+                specs.append(self.foreseer.spec())
         if alerting:
             specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.sender_watcher.spec(), self.evaluator.spec()]
             specs.append(self.standing_watcher.spec())
@@ -169,6 +178,9 @@ class Instance:
         )
         for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil, self.customers):
             owned.bind(self.engine)
+        if self.foreseer is not None:
+            self.foreseer.owned.bind(self.engine)
+        self._foreseeing: asyncio.Task[None] | None = None
         self.evolving = Evolving(self.partitions)
         self.faults = Teller(self.metrics, [spec.name for spec in specs])
         self.counting = Counting(self.engine, self.metrics, self.entities, self.evolving, self.faults)
@@ -200,13 +212,19 @@ class Instance:
         self.rules = rules
         self.evaluator.use(rules)
         digest = summed(plan) if self._digesting else set()
-        self.roller.watch(self.evaluator.wanted | digest, targets)
+        self.roller.watch(others(self.evaluator.wanted) | digest, targets)
+        if self.foreseer is not None:
+            self.foreseer.use(watched(self.evaluator.wanted), targets)
         self.watcher.use(rules)
         self.sender_watcher.use(rules)
         self.standing_watcher.use(rules)
         self.dispatcher.use(plan)
         self.deliverer.plan = plan
         return rules
+
+    def _foreseer(self, targets: Targets, *, alerting: bool, alone: bool) -> Foreseer:
+        rules_on = watched(self.evaluator.wanted) if alerting else frozenset()
+        return Foreseer(self.business, rules_on, targets, clock=self.options.clock, alone=alone)
 
     def _prediction_folds(self) -> list[FoldSpec]:
         settings = self.settings.models
@@ -262,6 +280,9 @@ class Instance:
         calm_collector()
         self._calming = asyncio.create_task(self._calm(), name="collector")
         self.counting.start()
+        if self.foreseer is not None and self.options.clock is wall_clock:
+            poke = partial(self.engine.poke, foresee.NAME)
+            self._foreseeing = asyncio.create_task(self.foreseer.run(poke), name="forecasts")
         if self.housekeeper is not None:
             self._keeping = asyncio.create_task(self.housekeeper.run(), name="housekeeping")
 
@@ -279,6 +300,8 @@ class Instance:
         """A last checkpoint, then let go of everything."""
         await self.counting.stop()
         await end(self._calming)
+        if self._foreseeing is not None:
+            await end(self._foreseeing)
         if self._keeping is not None:
             await end(self._keeping)
         await self.engine.stop()

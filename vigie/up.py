@@ -35,7 +35,7 @@ from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, journeys, leaderboard, predictions
+from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions
 from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -194,6 +194,7 @@ async def start_web(
     web.include_router(entities.router(OpenBook(instance, story)))
     written = Changelogs(instance.options, instance.options.changelog)
     desk = CountedDesk(written, instance.business)
+    web.include_router(forecast.router(instance.foreseer, settings.forecast, instance.business.calendar))
     refused = partial(refusals, instance.options)
     web.include_router(journeys.router(PeopleDesk(written, instance.business)))
     web.include_router(explain.router(instance.catalogue, source.whole, desk, refused, settings.crm_url))
@@ -201,6 +202,8 @@ async def start_web(
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     clients = customer_desk(settings, instance.customer_parts, instance.clock)
     web.include_router(customers.router(clients))
+    if instance.foreseer is not None:
+        metrics.show_forecasts(instance.foreseer.figures)
     if settings.models.live and PREDICT in instance.roles:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])

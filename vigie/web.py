@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agents.foresee import Foreseer
 from agents.roll_kpis import LANE, Roller
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings
@@ -24,7 +25,7 @@ from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, journeys, leaderboard, predictions
+from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
@@ -85,14 +86,22 @@ async def web(settings: Settings) -> None:
         return None if found is None else float(found["win"])
 
     shown_entities = EntityBoard(lambda: engine.status().get("state") == "running", win)
+    foreseer = None
+    if settings.models.live:
+        foreseer = Foreseer(
+            business, targets=settings.quotas(), clock=wall_clock, name="show-forecasts", lane="show", speaks=False
+        )
     specs = [
         roller.spec(),
         alerts.spec(),
         shown_entities.spec(),
         shown_customers.spec(),
         *([shown_predictions.spec()] if settings.models.live else []),
+        *([foreseer.spec()] if foreseer is not None else []),
     ]
     engine = build_app(options, specs)
+    if foreseer is not None:
+        foreseer.owned.bind(engine)
     source = ViewSource(lambda: roller.view, catalogue)
     snapshots = Snapshots.of(settings)
 
@@ -118,6 +127,7 @@ async def web(settings: Settings) -> None:
     metrics.show_health(application.state.vigie.health, lambda: snapshots.state)
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
+    application.include_router(forecast.router(foreseer, settings.forecast, business.calendar))
     application.include_router(experiments.router([one.plan() for one in settings.experiments], catalogue, source.whole))
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
     clientele = customer_desk(settings, shown_customers.parts, wall_clock)
@@ -156,6 +166,7 @@ async def web(settings: Settings) -> None:
             asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
             asyncio.create_task(probe.run(), name="probe"),
             *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
+            *([asyncio.create_task(foreseer.run(), name="forecasts")] if foreseer is not None else []),
         ]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -33,6 +33,7 @@ from models.owners import Owners
 from models.targets import Target, Targets
 from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
+from stream.config.forecast_settings import ForecastSettings
 from stream.config.goal_settings import Challenges, Objectives, PeopleSettings
 from stream.config.journey_settings import Journeys, funnels
 from stream.config.leaderboard_settings import LeaderboardSettings
@@ -297,6 +298,7 @@ class Settings(Section):
     benchmarks: list[BenchmarkSettings] = []
     experiments: Experiments = []
     leaderboards: LeaderboardSettings = LeaderboardSettings()
+    forecast: ForecastSettings = ForecastSettings()
     privacy: PrivacySettings = PrivacySettings()
     objectives: Objectives = []
     challenges: Challenges = []
