@@ -44,6 +44,7 @@ from models.business import Business
 from models.calendar import epoch_ms, iso
 from models.customers.live import KnowCustomers
 from models.folds.partition import TOPICS, EntityPartition
+from models.targets import Targets
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError
 from stream.engine.app import Engine, build_app
