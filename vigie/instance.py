@@ -59,7 +59,7 @@ from vigie.counting import Counting
 from vigie.evolving import Evolving
 from vigie.faults import Teller
 from vigie.lanes import LANES, engine_options
-from vigie.plans import plans_of
+from vigie.plans import plans_of, playbooks_of
 from vigie.routes import load_alerting
 from vigie.rule_files import load_rules
 
@@ -107,7 +107,10 @@ class Instance:
         self.rules = found if rules is None else rules(found)
         self.metrics = Metrics(lanes=LANES)
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
-        self.evaluator = Evaluator(self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS)
+        self.evaluator = Evaluator(
+            self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS,
+            playbooks=playbooks_of(settings, self.catalogue, self.rules if alerting and rules is None else None),
+        )  # fmt: skip
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
         wanted = self.evaluator.wanted | (summed(plan) if digest is not None else set())
         self.roller = Roller(
