@@ -65,7 +65,7 @@ from vigie.counting import Counting
 from vigie.evolving import Evolving
 from vigie.faults import Teller
 from vigie.lanes import LANES, engine_options
-from vigie.plans import plans_of
+from vigie.plans import plans_of, playbooks_of
 from vigie.roles import ALL, FOLD, FOLDED, PREDICT, SERVE, Role, role_of, role_of_lane
 from vigie.routes import load_alerting
 from vigie.rule_files import load_rules
@@ -120,7 +120,10 @@ class Instance:
         lanes = [lane for lane in LANES if role_of_lane(lane) in self.roles]
         self.metrics = Metrics(lanes=lanes, role="+".join(role for role in ALL if role in self.roles))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
-        self.evaluator = Evaluator(self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS)
+        self.evaluator = Evaluator(
+            self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS,
+            playbooks=playbooks_of(settings, self.catalogue, self.rules if alerting and rules is None else None),
+        )  # fmt: skip
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
         wanted = others(self.evaluator.wanted) | (summed(plan) if digest is not None else set())
         self.roller = Roller(

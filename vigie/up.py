@@ -51,7 +51,7 @@ from vigie.instance import Instance, prepared
 from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
-from vigie.plans import open_goals
+from vigie.plans import open_goals, playbooks_of
 from vigie.reload import Again, Reloader
 from vigie.roles import FOLD, PREDICT
 from vigie.settings import load as settings_again
@@ -200,8 +200,8 @@ async def start_web(
     web.include_router(explain.router(instance.catalogue, source.whole, desk, refused, settings.crm_url))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
-    clients = customer_desk(settings, instance.customer_parts, instance.clock)
-    web.include_router(customers.router(clients))
+    clientele = customer_desk(settings, instance.customer_parts, instance.clock)
+    web.include_router(customers.router(clientele))
     if instance.foreseer is not None:
         metrics.show_forecasts(instance.foreseer.figures)
     if settings.models.live and PREDICT in instance.roles:
@@ -222,7 +222,8 @@ async def start_web(
         stands=dispatcher.stands,
         title=dispatcher.title,
     )
-    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole)
+    books = playbooks_of(settings, instance.catalogue)
+    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole, books)
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))
@@ -237,7 +238,7 @@ async def start_web(
     listening = await serve(web, settings.web.host, settings.web.port, sock=sock, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     stack.enter_context(announced(listening.port, local))
-    teller = ClienteleTeller(clients, instance.options, instance.business.calendar, instance.clock)
+    teller = ClienteleTeller(clientele, instance.options, instance.business.calendar, instance.clock)
     stack.callback(teller.close)
     caching = [
         *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),

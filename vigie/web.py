@@ -37,7 +37,7 @@ from vigie.common import Config, console, log_to_stderr, refuse, run, settings_o
 from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
-from vigie.plans import open_goals, plans_of
+from vigie.plans import open_goals, plans_of, playbooks_of
 from vigie.up import customer_desk, open_access, open_door
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ async def web(settings: Settings) -> None:
     options = engine_options(
         settings, settings.kafka.brokers, application=f"{settings.application}-web-{settings.instance}", observer=metrics
     )
-    plans = plans_of(settings, catalogue)
+    plans, books = plans_of(settings, catalogue), playbooks_of(settings, catalogue)
     roller = Roller(business, catalogue, clock=wall_clock, targets=settings.quotas(), plans=plans)
     alerts, probe = AlertBoard(), BrokerProbe(options)
     shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
@@ -150,7 +150,7 @@ async def web(settings: Settings) -> None:
         open_audit(application, options, stack)
         operators = open_access(application, settings, metrics, local.token)
         operations = open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
-        open_goals(application, options, stack, operations, lambda: roller.plans, source.whole)
+        open_goals(application, options, stack, operations, lambda: roller.plans, source.whole, books)
         seen = seen_of(settings)
         stack.push_async_callback(seen.close)
         await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller, seen)

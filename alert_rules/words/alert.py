@@ -7,7 +7,7 @@ from typing import Any
 from alert_rules.kinds import entity_kind, kpi_kind, numbers_of
 from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS
 from alert_rules.records.facts import AlertFacts
-from alert_rules.words import prose
+from alert_rules.words import prose, together
 from alert_rules.words.course import Course, bars, course_of
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE
@@ -229,6 +229,8 @@ def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
     why = facts.explanation
     if why is not None:
         found += words.explained(why, unit, facts.currency)
+        if why.get("playbook"):
+            found.append(("todo", "", together.todo(why["playbook"], reader)))
     if facts.threshold is not None:
         found.append(("threshold", "", words.threshold(facts, facts.spoken_limit or unit)))
     began = _ms(facts.since)

@@ -1,5 +1,8 @@
 """What is said of objectives and challenges."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from alert_rules.records.message import Aim, ChallengeFacts, ChallengePlace
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE
@@ -13,6 +16,13 @@ def aim(found: Aim, reader: Reader) -> Line:
     far = "" if found.progress is None else words.number(found.progress, "ratio")
     state = words.language.say(f"aims.{found.state}")
     return Line(inert(found.name), ", ".join(part for part in (far, state) if part))
+
+
+def todo(book: Mapping[str, Any], reader: Reader) -> str:
+    """Return what a playbook says is to be done, by whom and when."""
+    steps = "; ".join(f"{number}. {inert(str(step), 300)}" for number, step in enumerate(book["steps"], 1))
+    who = f"{inert(str(book['owner']))}, " if book.get("owner") else ""
+    return reader.words.language.say("todo", steps=steps, who=who, due=reader.words.numbers.date(book["due"]))
 
 
 def challenge(facts: ChallengeFacts, reader: Reader) -> Letter:

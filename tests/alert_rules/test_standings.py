@@ -10,6 +10,7 @@ from alert_rules.judge.finding import TOPIC
 from alert_rules.judge.watch_standings import WatchStandings
 from models.calendar import DAY_MS
 from models.fold import Record
+from models.goals.plan import Playbook
 from stream.config.kpi_files import load_catalogue
 from vigie.rule_files import load_rules
 
@@ -94,3 +95,16 @@ def test_what_cannot_be_read_is_a_dead_letter_and_stops_nothing(value: bytes) ->
     assert chain.say("experiment|x", value) == [] and chain.letters == 1
     assert chain.say("weather|x", b"{}") == [] and chain.letters == 2
     assert len(chain.say("experiment|s", DECIDED)) == 1
+
+
+def test_an_alert_names_what_is_to_be_done_until_it_ends() -> None:
+    chain = Chain()
+    book = Playbook(name="Call", rules=("customer-quiet",), steps=("Call without an offer",), owner="Ann")
+    chain.alerts = EvaluateAlerts(RULES, playbooks=[book])
+    chain.watch.tick(NOW)
+    chain.watch.fold([Record("standings", 0, 0, NOW, b"customers", orjson.dumps({"customers": [QUIET]}), ())])
+    found = [Record(TOPIC, 0, 0, NOW, o.key, o.value, ()) for o in chain.watch.changes().outputs]
+    chain.alerts.fold(found)
+    (record,) = [orjson.loads(o.value or b"") for o in chain.alerts.changes().outputs]
+    assert record["explanation"]["playbook"] == book.todo(NOW)
+    assert "To do: 1. Call without an offer (Ann, by 2026-01-03)" in record["message"]["text"]
