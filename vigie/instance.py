@@ -24,6 +24,7 @@ from agents import (
 from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
+from agents.mirror_tables import MirrorTables, check
 from agents.notifiers import build as build_notifiers
 from agents.notifiers import readers_of
 from agents.roll_kpis import Roller
@@ -137,6 +138,11 @@ class Instance:
             specs += [self.dispatcher.spec(), self.deliverer.spec(), keep_alert_states.keep_alert_states()]
         if digest is not None:
             specs.append(digest)
+        self.mirror: MirrorTables | None = None
+        if delivering and settings.postgres.url.get_secret_value():
+            check()
+            self.mirror = MirrorTables(settings.postgres, settings.business.currency, settings.people, clock=clock)
+            specs += self.mirror.specs()
         self.engine: Engine = build_app(self.options, specs)
         self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
         self.entities: list[Owned[EntityPartition]] = [Owned(f"fold-{name}") for name in TOPICS]
@@ -146,6 +152,8 @@ class Instance:
         agents = (self.roller, self.watcher, self.sender_watcher, self.evaluator, self.dispatcher, self.deliverer)
         for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil, self.customers):
             owned.bind(self.engine)
+        for mirrored in () if self.mirror is None else self.mirror.owned.values():
+            mirrored.bind(self.engine)
         self.evolving = Evolving(self.partitions)
         self.faults = Teller(self.metrics, [spec.name for spec in specs])
         self.counting = Counting(self.engine, self.metrics, self.entities, self.evolving, self.faults)

@@ -9,6 +9,7 @@ from agents import (
     keep_alert_states,
     know_customers,
     learn,
+    mirror_tables,
     pick_highlights,
     prediction_fold,
     roll_kpis,
@@ -29,6 +30,7 @@ SLOW_LANES = {
     learn.LANE: learn.EVERY,
     pick_highlights.LANE: pick_highlights.EVERY,
     know_customers.LANE: know_customers.EVERY,
+    mirror_tables.LANE: 1,
 }
 LANES = (STATE, *EAGER_LANES, *SLOW_LANES)
 

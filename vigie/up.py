@@ -9,6 +9,7 @@ from typing import Annotated
 import orjson
 import typer
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from agents import roll_kpis
 from stream.config.settings import Settings, config_file
@@ -33,6 +34,8 @@ from stream.web import customers, entities, experiments, leaderboard, prediction
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
+from stream.web.feeds import export, odata
+from stream.web.feeds.sources import Feeds
 from stream.web.operators import Operators
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
@@ -42,6 +45,7 @@ from vigie.common import Config, console, log_to_stderr, refuse, run, settings_o
 from vigie.instance import Instance, prepared
 from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
+from vigie.mirrored import periodic
 from vigie.names import NameTaken, claimed
 from vigie.reload import Again, Reloader
 from vigie.settings import load as settings_again
@@ -150,10 +154,17 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         web.state.vigie.warnings.append(reloader.warnings)
         await stack.enter_async_context(reloader.running())
     web.include_router(predictions.router(instance if settings.models.live else None))
-    web.include_router(entities.router(Book(instance)))
+    book = Book(instance)
+    web.include_router(entities.router(book))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
-    web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
+    desk = customer_desk(settings, instance.customer_parts, instance.clock)
+    web.include_router(customers.router(desk))
+    feeds = Feeds(web.state.vigie, book, desk)
+    open_feeds(web, feeds)
+    if (mirror := instance.mirror) is not None:
+        web.state.vigie.warnings.append(mirror.warnings)
+        stack.push_async_callback(end, asyncio.create_task(mirror.run(periodic(feeds, settings.postgres)), name="postgres"))
     if settings.models.live:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
@@ -206,6 +217,12 @@ def customer_desk(
     return customers.CustomerDesk(parts, lambda: calendar.day(clock()), said.named(), said.terms(), settings.business.currency)
 
 
+def open_feeds(web: FastAPI, feeds: Feeds) -> None:
+    """Let other tools read the tables."""
+    web.include_router(odata.router(feeds))
+    web.include_router(export.router(feeds))
+
+
 def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str = "") -> Operators:
     """Let only those read who may; return those who have a token. Where nobody could, a token for this run is printed.
 
@@ -213,6 +230,14 @@ def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str =
     """
     operators = Operators(settings.web.operators, local=local, counted=metrics.access_refused)
     web.add_middleware(Guard, access=Access(settings.web, operators))
+    if settings.web.cors:  # a browser asks without a token whether it may ask with one
+        web.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.web.cors,
+            allow_methods=["GET", "HEAD"],
+            allow_headers=["authorization", "if-none-match", "prefer", "range"],
+            expose_headers=["etag", "link", "content-range", "odata-version", "vigie-source", "vigie-left-out"],
+        )
     reached = not settings.web.local or settings.web.public_url
     if reached and not operators.named and not settings.web.user_header and not settings.web.anonymous:
         reached_by = "web.public_url" if settings.web.local else f"web.host {settings.web.host}"

@@ -22,6 +22,7 @@ from stream.web import customers, entities, experiments, leaderboard, prediction
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
+from stream.web.feeds.sources import Feeds
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_operations
@@ -29,7 +30,7 @@ from vigie.common import Config, console, log_to_stderr, refuse, run, settings_o
 from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
-from vigie.up import customer_desk, open_access, open_door
+from vigie.up import customer_desk, open_access, open_door, open_feeds
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +112,9 @@ async def web(settings: Settings) -> None:
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
     application.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
-    application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
+    desk = customer_desk(settings, shown_customers.parts, wall_clock)
+    application.include_router(customers.router(desk))
+    open_feeds(application, Feeds(application.state.vigie, shown_entities, desk))
 
     application.include_router(entities.router(shown_entities))
 

@@ -32,6 +32,7 @@ from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
+from stream.config.postgres_settings import PostgresSettings
 from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, Place, near, not_yaml, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
 from stream.config.tracker_settings import CollectSettings
@@ -289,6 +290,7 @@ class Settings(Section):
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]
     collect: CollectSettings = CollectSettings()
+    postgres: PostgresSettings = PostgresSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
     def crm_url(self, kind: str, id: str, sender: str) -> str | None:

@@ -15,10 +15,12 @@ from stream.engine.register import document as privacy_register
 from stream.engine.waiting import end
 from stream.logs import RequestIds
 from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownName
-from stream.web import api, mine, page
+from stream.web import api, docs_page, mine, page
+from stream.web.conditional import Conditional
 from stream.web.context import Context, context
 from stream.web.health import Health
 from stream.web.live import Full, Live
+from stream.web.problems import install
 from stream.web.schema import document
 
 _LOOKED_AT = 0.5  # seconds between two looks at the event loop
@@ -83,13 +85,16 @@ def build_web(
         await end(watching)
         await ctx.live.close()
 
-    app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/api/openapi.json")
+    app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/openapi.json")
     app.state.vigie = ctx
     app.router.redirect_slashes = False  # such a redirect would repeat the request's Host
     document(app)
+    install(app)
+    app.add_middleware(Conditional)
     app.add_middleware(page.SecureHeaders)
     app.add_middleware(RequestIds)
     app.include_router(page.router)
+    app.include_router(docs_page.router())
     app.include_router(api.router)
     _health(app)
     _stream(app)

@@ -29,6 +29,7 @@ _HEADERS = {
 }
 _FILES = {
     "act.css": "text/css; charset=utf-8",
+    "docs.css": "text/css; charset=utf-8",
     "vigie.css": "text/css; charset=utf-8",
     "views.css": "text/css; charset=utf-8",
     "vigie.svg": "image/svg+xml",

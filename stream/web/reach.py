@@ -24,10 +24,14 @@ ROUTES = frozenset(
         "/api/waiting",
         "/api/catalogue",
         "/api/openapi.json",
+        "/openapi.json",
+        "/docs",
         "/privacy.json",
+        "/odata/v4",
+        "/api/export",
     )
 )
-BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/")
+BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/", "/odata/v4/")
 #: What is told of an alert, and of a transition in the history. What explains an alert on a segment may name others: it is not.
 _SHOWN = (
     *(
