@@ -22,11 +22,13 @@ from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError
 from vigie import remote
 from vigie.common import plain, wrapped
+from vigie.semantic import command as semantic
 from vigie.settings import load
 from vigie.survival import survival
 
 app = typer.Typer(name="kpis", help="Readings of a running instance; the KPI catalogue.")
 app.command("survival")(survival)
+app.command("export")(semantic)
 _errors = Console(stderr=True, soft_wrap=True)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")]

@@ -85,12 +85,12 @@ def sql(kpi: Kpi) -> str:
                 f"case when sum(sample) >= {kpi.minimum} then {value} end",
                 f"-- below {kpi.minimum} cases there is none\n",
             )
-        time = "\"window\" = 'day' and at > :first and at <= :last"
+        time = '"window" = \'day\' and "at" > :first and "at" <= :last'
         return (
             f"{head}{few}select dimension, segment, {value} as value\nfrom readings\nwhere {chosen} and {time}\n"
             "group by dimension, segment;\n"
         )
-    return f'{head}select dimension, segment, value\nfrom readings\nwhere {chosen} and "window" = :window and at = :last;\n'
+    return f'{head}select dimension, segment, value\nfrom readings\nwhere {chosen} and "window" = :window and "at" = :last;\n'
 
 
 def extension(kpi: Kpi) -> dict[str, Any]:
@@ -196,7 +196,13 @@ def metricflow(kpis: Iterable[Kpi]) -> dict[str, Any]:
         measures += parts
         metrics.append(_metric(kpi, [part["name"] for part in parts]))
     dimensions: list[dict[str, Any]] = [
-        {"name": "at", "type": "time", "type_params": {"time_granularity": "day"}, "description": READINGS.columns[0].doc}
+        {
+            "name": "at",
+            "type": "time",
+            "expr": '"at"',
+            "type_params": {"time_granularity": "day"},
+            "description": READINGS.columns[0].doc,
+        }
     ]
     dimensions += [
         {"name": name, "type": "categorical", "expr": f'"{name}"', "description": READINGS.columns[READINGS.place(name)].doc}
