@@ -66,6 +66,7 @@ TOPICS = {
     "outbox": (False, "delete"),
     "dead-letters": (False, "delete"),
     "erasures": (False, "compact"),
+    "audit": (False, "delete"),
     "vigie-fold-deals-changelog": (True, "compact"),
     "vigie-fold-leads-changelog": (True, "compact"),
     "vigie-fold-engagement-changelog": (True, "compact"),
@@ -99,6 +100,7 @@ COMMANDS = {
         "sources",
         "topics",
         "privacy",
+        "audit",
         "dead-letters",
     ),
 }

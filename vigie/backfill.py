@@ -67,13 +67,13 @@ def command(
         lists = load(names or [])
     except SourceFileError as error:
         refuse(f"--names: {error}")
-    options = _options(
+    options = options_of(
         settings,
         source or adapter,
         adapter,
         zone,
         currency,
-        columns=_columns(map or []),
+        columns=columns_of(map or []),
         dates=tuple(dates or [ISO]),
         decimal=decimal,
         encoding=encoding,
@@ -103,7 +103,8 @@ def command(
     raise typer.Exit(report.code)
 
 
-def _columns(given: list[str]) -> dict[str, str]:
+def columns_of(given: list[str]) -> dict[str, str]:
+    """Return columns by what they are, as ``--map`` gives them; leave with what is wrong."""
     columns: dict[str, str] = {}
     for one in given:
         name, sign, column = one.partition("=")
@@ -132,7 +133,8 @@ def _before(text: str | None) -> int | None:
         refuse(error.detail, 2)
 
 
-def _options(settings: Settings, name: str, adapter: str, zone: str | None, currency: str | None, **more: Any) -> Options:
+def options_of(settings: Settings, name: str, adapter: str, zone: str | None, currency: str | None, **more: Any) -> Options:
+    """Return how an export is read with the settings of a source; leave with what is wrong."""
     tree = dict(settings.sources.get(name) or {})
     try:
         if adapter_of(name, {"adapter": adapter, **tree}).name != adapter:

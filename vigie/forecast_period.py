@@ -1,6 +1,5 @@
 """``vigie forecast period``: what a KPI that adds up will be at the end of the week, month or quarter."""
 
-import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -11,6 +10,7 @@ import orjson
 import typer
 
 from models.calendar import DAY_MS, Calendar, calendar, epoch_ms, iso
+from models.config.suggest import meant
 from models.panes.windows import Window
 from models.targets import Targets
 from vigie import remote
@@ -55,8 +55,7 @@ def _described(url: str, kpi: str, by: str | None) -> Mapping[str, Any]:
     catalogue: Mapping[str, Any] = remote.call("GET", "/api/catalogue", url=url)
     known = {entry["id"]: entry for entry in catalogue["kpis"]}
     if kpi not in known:
-        near = difflib.get_close_matches(kpi, known, 1)
-        refuse(f"--kpi: found {kpi!r}; accepted: {', '.join(known)}" + (f" (did you mean {near[0]}?)" if near else ""), 2)
+        refuse(f"--kpi: found {kpi!r}; accepted: {', '.join(known)}{meant(kpi, known)}", 2)
     if by is not None and by not in known[kpi]["dimensions"]:
         refuse(f"--by: found {by!r}; accepted for {kpi}: {', '.join(known[kpi]['dimensions'])}", 2)
     return catalogue

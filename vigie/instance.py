@@ -59,6 +59,7 @@ from vigie.counting import Counting
 from vigie.evolving import Evolving
 from vigie.faults import Teller
 from vigie.lanes import LANES, engine_options
+from vigie.plans import plans_of
 from vigie.routes import load_alerting
 from vigie.rule_files import load_rules
 
@@ -118,6 +119,7 @@ class Instance:
             partitions=settings.kafka.partitions if alerting else 0,
             paced=paced,
             alarm=self.evaluator.stand if alerting else None,
+            plans=plans_of(settings, self.catalogue),
         )
         settle = 0 if paced else PAUSE_MS
         self.watcher = Watcher(self.rules, self.business.currency, settle=settle)

@@ -73,5 +73,6 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
         "session_timeout": kafka.session_timeout / 1000,
         "security": security(settings),
         "embedded": kafka.embedded,
+        "minimise": settings.privacy.minimiser() if settings.privacy.minimise else None,
     }
     return EngineOptions(**(known | more))

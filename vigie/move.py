@@ -82,11 +82,11 @@ def _from_kafka(settings: Settings) -> None:
     if file.exists():
         refuse(f"{file}: is there; name another data_dir, or move it away")
     part = file.with_name(f"{file.stem}.part{file.suffix}")
-    for left in part.parent.glob(f"{part.name}*"):
-        left.unlink()  # of a copy that was cut off
-    ledger = Ledger(part)
+    ledger = Ledger(part)  # what a copy that was cut off has brought is in it
     try:
         moved = from_kafka(ledger, options, folds, _say)
+    except MoveFailed as error:
+        raise MoveFailed(f"{error} (or what is here already is of another one: remove {part})") from error
     finally:
         ledger.close()
     part.rename(file)

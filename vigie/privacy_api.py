@@ -61,6 +61,16 @@ def checked(subject: Subject, why: str) -> Subject:
     return subject
 
 
+def as_kept(subject: Subject, settings: Settings) -> Subject:
+    """Return who is meant, an address by what is kept of its hash; raise ``ValueError`` where nothing is."""
+    if subject.kind != "email":
+        return subject
+    kept = settings.privacy.minimiser().text("email_hash", subject.id)
+    if kept is None:
+        raise ValueError("email: hashes of addresses are not kept here (privacy.minimise; accepted: the lead's id)")
+    return subject._replace(id=kept)
+
+
 def named(subject: Subject, settings: Settings) -> list[str]:
     """Return where the settings name an owner: on call, with targets, to be told of their deals."""
     if subject.kind != "owner":
@@ -135,6 +145,8 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
         async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
             subject, why = asked(body)
             not_named(subject, settings())
+            request.state.audited = subject
+            subject = as_kept(subject, settings())
             return msgspec.to_builtins((await erase(instance, privacy, seen, subject, by, why)).certificate)
 
         return await answer(request, "operate", work)
@@ -145,6 +157,8 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
 
         async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
             subject, _ = asked(body)
+            request.state.audited = subject
+            subject = as_kept(subject, settings())
             log.info("all that is held of a %s was asked for by %s", subject.kind, by)
             return await asyncio.to_thread(held.of_ledger, privacy.path, instance.options, subject)
 

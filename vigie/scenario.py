@@ -22,14 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import yaml
 
 from alert_rules.parse.rule_test_file import EXPECTED
 from alert_rules.trial.rule_test_run import Failure
-from alert_rules.words import durations
 from models.calendar import epoch_ms, iso
-from stream.config.problems import not_yaml
+from models.config import durations
+from models.config.problem import FileProblem
+from models.config.suggest import near
 from stream.config.settings import Settings
+from stream.config.yaml_file import open_yaml
 from vigie.backtest import Backtest
 
 _KEYS = {"rules", "start", "step", "events", "expect"}
@@ -89,12 +90,10 @@ def _name(segment: Mapping[str, str]) -> str:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{file}: cannot be read: {' '.join(str(error).split())}") from error
-    except yaml.YAMLError as error:
-        raise ScenarioError(f"{file}: {not_yaml(error)}") from None
+    problems: list[FileProblem] = []
+    tree = open_yaml(file, problems).tree
+    if problems:
+        raise ScenarioError("\n".join(map(str, problems)))
     _check_keys(file, "", tree, _KEYS, {"events", "expect"})
     for name in ("events", "expect"):
         if not isinstance(tree[name], list) or not tree[name]:
@@ -109,7 +108,7 @@ def _check_keys(file: Path, where: str, tree: Any, accepted: set[str], needed: s
         raise ScenarioError(f"{file}: {where or 'file'}: found a {type(tree).__name__} (accepted: a mapping of {words})")
     for key in tree:
         if key not in accepted:
-            raise ScenarioError(f"{file}: {where}: unknown key {key!r} (accepted: {words})")
+            raise ScenarioError(f'{file}: {where}: unknown key "{key}"{near(key, sorted(accepted))}')
     for key in sorted(needed - tree.keys()):
         raise ScenarioError(f"{file}: {where}: {key}: missing")
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated
 
 import orjson
@@ -30,7 +31,9 @@ from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
 from stream.readings.cache import Publisher as CachePublisher
-from stream.web import customers, entities, experiments, leaderboard, predictions
+from stream.readings.counted import CountedDesk
+from stream.readings.refusals import refusals
+from stream.web import customers, entities, experiments, explain, leaderboard, predictions
 from stream.web.access import Access, Guard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -39,7 +42,7 @@ from stream.web.feeds.sources import Feeds
 from stream.web.operators import Operators
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
-from vigie.acts import open_operations
+from vigie.acts import open_audit, open_operations
 from vigie.book import Book
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
@@ -47,6 +50,7 @@ from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
 from vigie.mirrored import periodic
 from vigie.names import NameTaken, claimed
+from vigie.plans import open_goals
 from vigie.reload import Again, Reloader
 from vigie.settings import load as settings_again
 from vigie.simulate import demo as demo_batches
@@ -156,7 +160,10 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     web.include_router(predictions.router(instance if settings.models.live else None))
     book = Book(instance)
     web.include_router(entities.router(book))
-    web.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    counted = CountedDesk(instance.options, instance.business, instance.options.changelog)
+    refused = partial(refusals, instance.options)
+    web.include_router(explain.router(instance.catalogue, source.whole, counted, refused, settings.crm_url))
+    web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     desk = customer_desk(settings, instance.customer_parts, instance.clock)
     web.include_router(customers.router(desk))
@@ -170,6 +177,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     local = Local(new_token())
+    open_audit(web, instance.options, stack)
     operations = open_operations(
         web,
         settings,
@@ -182,6 +190,7 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         stands=dispatcher.stands,
         title=dispatcher.title,
     )
+    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole)
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))
@@ -271,7 +280,9 @@ async def open_door(
     if sources:
         metrics.show_sources(sources)
         web_ = settings.web
-        door = Door(sources, intake, seen, currencies, web_.public_url, web_.trusted, counted=metrics.webhook)
+        door = Door(
+            sources, intake, seen, currencies, web_.public_url, web_.trusted, minimise=options.minimise, counted=metrics.webhook
+        )
         web.state.door = door
         web.state.vigie.warnings.append(door.warnings)
         web.include_router(webhooks_router)
@@ -284,6 +295,7 @@ async def open_door(
             intake,
             seen,
             proxies=settings.web.trusted,
+            minimise=options.minimise,
             held=lambda dimension, name: roller.view.holds(dimension, name),
             counted=metrics.collected,
             withheld=metrics.withheld,

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -18,18 +20,21 @@ from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
 from stream.readings.board import Board, Source, ViewSource
 from stream.readings.cache import Fallback, Snapshots
-from stream.web import customers, entities, experiments, leaderboard, predictions
+from stream.readings.counted import CountedDesk
+from stream.readings.refusals import refusals
+from stream.web import customers, entities, experiments, explain, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
 from stream.web.feeds.sources import Feeds
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
-from vigie.acts import open_operations
+from vigie.acts import open_audit, open_operations
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
+from vigie.plans import open_goals, plans_of
 from vigie.up import customer_desk, open_access, open_door, open_feeds
 
 log = logging.getLogger(__name__)
@@ -67,7 +72,8 @@ async def web(settings: Settings) -> None:
     options = engine_options(
         settings, settings.kafka.brokers, application=f"{settings.application}-web-{settings.instance}", observer=metrics
     )
-    roller = Roller(business, catalogue, clock=wall_clock, targets=settings.quotas())
+    plans = plans_of(settings, catalogue)
+    roller = Roller(business, catalogue, clock=wall_clock, targets=settings.quotas(), plans=plans)
     alerts, probe = AlertBoard(), BrokerProbe(options)
     shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
     shown_customers = customers.CustomerBoard(settings.kafka.partitions)
@@ -110,13 +116,16 @@ async def web(settings: Settings) -> None:
     metrics.show_health(application.state.vigie.health, lambda: snapshots.state)
 
     application.include_router(predictions.router(shown_predictions if settings.models.live else None))
-    application.include_router(experiments.router([one.plan() for one in settings.experiments], source.whole))
+    application.include_router(experiments.router([one.plan() for one in settings.experiments], catalogue, source.whole))
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
     desk = customer_desk(settings, shown_customers.parts, wall_clock)
     application.include_router(customers.router(desk))
     open_feeds(application, Feeds(application.state.vigie, shown_entities, desk))
 
     application.include_router(entities.router(shown_entities))
+    # What the workers have written, in their own name; read as this process.
+    counted = CountedDesk(options, business, replace(options, application=settings.application).changelog)
+    application.include_router(explain.router(catalogue, source.whole, counted, partial(refusals, options), settings.crm_url))
 
     async def read() -> None:
         await engine.start()
@@ -125,8 +134,10 @@ async def web(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(snapshots.close)
         local = Local(new_token())
+        open_audit(application, options, stack)
         operators = open_access(application, settings, metrics, local.token)
-        open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
+        operations = open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
+        open_goals(application, options, stack, operations, lambda: roller.plans, source.whole)
         seen = seen_of(settings)
         stack.push_async_callback(seen.close)
         await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller, seen)

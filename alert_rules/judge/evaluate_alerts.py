@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from alert_rules.judge.alert_view import AlertWords, shown
-from alert_rules.judge.condition import measured
 from alert_rules.judge.explanation import PageLink, explanation, no_link
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.finding import EntityFinding
@@ -272,7 +271,7 @@ class EvaluateAlerts:
         """Return how a reading stands to each step of the rules that watch it, None where all is clear."""
         found: list[int] = []
         for rule in self._watching.rules_of(reading):
-            value = measured(rule.condition, reading, rule.min_samples)
+            value = rule.condition.measured(reading, rule.min_samples)
             for step in rule.ladder:
                 if value is None:
                     found.append(CLEAR)

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Sequence
 import msgspec
 import orjson
 
-from alert_rules.judge.entity_condition import QUANTILES, EntityCondition, Limits, Measured, Watched, crossed, measure, remember
 from alert_rules.judge.finding import TOPIC, EntityFinding
 from alert_rules.judge.rule import EntityRule, Rule
 from alert_rules.judge.watched_entity import Entry, became, decode, encode, ended, known, named
+from alert_rules.kinds.entity_condition import QUANTILES, EntityCondition, Limits, Measured
+from alert_rules.kinds.win_probability import remember
 from alert_rules.records.dead_letter import dead_output
 from models.due_queue import DueQueue
 from models.events.refused import Reason
@@ -72,7 +73,7 @@ class WatchEntities:
                 self._rules[rule.by].append((rule, rule.watch, [step.threshold for step in rule.ladder]))
         self._named = {rule.id: rule for rules_ in self._rules.values() for rule, _, _ in rules_}
         conditions = [condition for rules_ in self._rules.values() for _, condition, _ in rules_]
-        self._within = max((c.within for c in conditions if c.watched is Watched.ODDS), default=0)
+        self._within = max((condition.remembers for condition in conditions), default=0)
         self._look_at_all()
 
     def _look_at_all(self, kind: str = "") -> None:
@@ -220,7 +221,7 @@ class WatchEntities:
         state, now = entry.state, self._now
         soonest: int | None = None
         for rule, condition, thresholds in self._rules["deal" if entry.deal is not None else "lead"]:
-            measured = measure(condition, thresholds, state, self._limits, entry.odds, now)
+            measured = condition.measure(thresholds, state, self._limits, entry.odds, now)
             if measured.due is not None and (soonest is None or measured.due < soonest):
                 soonest = measured.due
             beyond = 0 if measured.value is None else sum(measured.value > threshold for threshold in thresholds)
@@ -248,7 +249,7 @@ class WatchEntities:
         """Whether an entity was beyond its step for so long when it was first heard of that it is no news."""
         if beyond <= entry.old.get(rule, 0):
             return True
-        since = crossed(condition, thresholds[beyond - 1], entry.state, self._limits, self._now)
+        since = condition.crossed(thresholds[beyond - 1], entry.state, self._limits, self._now)
         if since >= entry.heard - OLD_MS:
             entry.old.pop(rule, None)
             return False
@@ -269,9 +270,8 @@ class WatchEntities:
             self._standing[rule.id] += 1
         entry.found[rule.id] = (beyond, facts)
         self._dirty.add(key)
-        self._say(
-            EntityFinding(rule.id, named(key), self._now, measured.value, rule.unit, self._currency, facts | measured.numbers)
-        )
+        facts = {**facts, **measured.numbers}
+        self._say(EntityFinding(rule.id, named(key), self._now, measured.value, rule.unit, self._currency, facts))
 
     def _end(self, key: str, entry: Entry, rule: str, why: str, value: float | None) -> None:
         _, facts = entry.found.pop(rule)

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from alert_rules.judge.entity_condition import EntityState
+from alert_rules.kinds.entity_condition import EntityState
 from alert_rules.records.entity_facts import ATTRIBUTES
 from models.folds.entity_snapshots import DealState, LeadState
 

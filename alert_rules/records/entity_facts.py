@@ -8,9 +8,9 @@ ATTRIBUTES = {
     "lead": ("level", "owner", "team", "source", "campaign", "product", "region"),
     "sender": ("sender",),
 }
-#: Numbers that summaries may name, each with its unit.
+#: Numbers that summaries may name, each with its unit; the kinds of rules have more (``alert_rules/kinds``).
 NUMBERS = {
-    "deal": {"amount": "money", "stage_age": "seconds", "usual": "seconds", "win": "ratio", "win_before": "ratio"},
+    "deal": {"amount": "money"},
     "lead": {"waited": "seconds", "score": "score"},
     "sender": {"silence": "seconds"},
 }

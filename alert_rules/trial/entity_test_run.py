@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 import orjson
 
-from alert_rules.judge.entity_condition import QUANTILES
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.rule import EntityRule, SenderRule, Timeline, TimelineMoment
 from alert_rules.judge.watch_entities import LIMITS, PREDICTIONS, WatchEntities
-from alert_rules.judge.watch_senders import WEEKS, WatchSenders
+from alert_rules.judge.watch_senders import WatchSenders
+from alert_rules.kinds.entity_condition import QUANTILES
+from alert_rules.kinds.silent import WEEKS
 from models.beats import BEATS
 from models.calendar import HOUR_MS, calendar
 from models.fold import Record

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS, NUMBERS
+from alert_rules.kinds import entity_kind, kpi_kind, numbers_of
+from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS
 from alert_rules.records.facts import AlertFacts
 from alert_rules.words import prose
 from alert_rules.words.inert import inert
@@ -13,7 +14,6 @@ from alert_rules.words.parts import Letter, Line, behind_lines, called
 from alert_rules.words.quantities import Quantity, TemplateError, Told, fill
 from alert_rules.words.reader import ANYBODY, Reader
 from models.calendar import epoch_ms
-from models.kpis.earlier import SEASONAL, TARGET
 
 
 def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
@@ -90,25 +90,10 @@ def headline(facts: AlertFacts, reader: Reader) -> str:
     if facts.start is None:
         return ""
     if facts.watched:
-        return _entity_headline(facts, reader)
+        said = entity_kind(facts.watched).headline(known(facts), words)
+        return words.number(facts.value, facts.spoken or "", facts.currency) if said is None else said
     value = words.number(facts.value, facts.unit or "", facts.currency)
-    if facts.condition == "absent":
-        return words.NOTHING if facts.measured else value
-    if facts.condition == "value" or facts.measured is None:
-        return value
-    return words.measured(facts, facts.measured, facts.unit or "", facts.threshold_unit or facts.unit or "")
-
-
-def _entity_headline(facts: AlertFacts, reader: Reader) -> str:
-    words, entity = reader.words, known(facts)
-    match facts.watched:
-        case "silent" if entity.get("silence") is not None:
-            return words.lasting(entity["silence"] * 1000)
-        case "stalled" if entity.get("stage_age") is not None:
-            return words.lasting(entity["stage_age"] * 1000, inert(str(entity.get("stage"))))
-        case "win_probability" if entity.get("win_before") is not None:
-            return words.fallen(entity["win_before"], entity["win"])
-    return words.number(facts.value, facts.spoken or "", facts.currency)
+    return kpi_kind(facts.condition).headline(facts, words, value)
 
 
 def lead(facts: AlertFacts, reader: Reader) -> str:
@@ -161,40 +146,10 @@ def fields(facts: AlertFacts, reader: Reader = ANYBODY) -> dict[str, str | Quant
         "threshold": of(facts.threshold, facts.threshold_unit or unit),
         "clear": of(facts.clear, facts.threshold_unit or unit),
     }
-    found |= {name: of(value, its) for name, (value, its) in _compared(facts, unit).items()}
+    found |= {name: of(value, its) for name, (value, its) in kpi_kind(facts.condition).fields(facts, unit).items()}
     if by:
         found[by] = place
     return found
-
-
-def _compared(facts: AlertFacts, unit: str) -> dict[str, tuple[float | None, str]]:
-    """Return what a rule of this kind may name beside the value, each with its unit."""
-
-    def part(name: str, key: str) -> float | None:
-        found: float | None = ((facts.against or {}).get(name) or {}).get(key)
-        return found
-
-    match facts.condition:
-        case "change":
-            return {
-                "previous": (part(facts.versus or "", "value"), unit),
-                "change": (facts.measured, facts.threshold_unit or unit),
-            }
-        case "anomaly":
-            return {
-                "value": (part(SEASONAL, "value"), unit),
-                "sample": (part(SEASONAL, "sample"), "count"),
-                "expected": (part(SEASONAL, "expected"), unit),
-                "deviations": (part(SEASONAL, "deviations"), "deviations"),
-            }
-        case "target":
-            return {
-                "target": (part(TARGET, "value"), unit),
-                "due": (part(TARGET, "due"), unit),
-                "elapsed": (part(TARGET, "elapsed"), "ratio"),
-                "pace": (facts.measured, "ratio"),
-            }
-    return {}
 
 
 def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantity]:
@@ -202,7 +157,9 @@ def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantit
     words, zone, by, entity = reader.words, reader.clock(facts.zone), _by(facts), known(facts)
     attributes = _attributes(facts, by)
     found: dict[str, str | Quantity] = {name: inert(attributes.get(name, words.UNKNOWN)) for name in ATTRIBUTES[by]}
-    found |= {name: Quantity(entity.get(name), _spoken(facts, by, name), facts.currency, told_in(reader)) for name in NUMBERS[by]}
+    found |= {
+        name: Quantity(entity.get(name), _spoken(facts, by, name), facts.currency, told_in(reader)) for name in numbers_of(by)
+    }
     days = {name: entity.get(name) for name in DAYS[by]}
     found |= {name: words.UNKNOWN if at is None else words.day_of(at * 1000, zone) for name, at in days.items()}
     if by == "sender":
@@ -227,7 +184,7 @@ def _attributes(facts: AlertFacts, by: str) -> dict[str, str]:
 
 def _spoken(facts: AlertFacts, by: str, name: str) -> str:
     """Return the unit in which a number known of a deal, lead or sender is told."""
-    return (facts.spoken or "") if name == "waited" else NUMBERS[by][name]
+    return (facts.spoken or "") if name == "waited" else numbers_of(by)[name]
 
 
 def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
@@ -267,7 +224,7 @@ def _of_entity(facts: AlertFacts, reader: Reader) -> list[tuple[str, str]]:
     if not facts.watched or not by:
         return []
     attributes = ({"name": entity["name"]} if entity.get("name") else {}) | _attributes(facts, by)
-    numbers = {name: entity[name] for name in NUMBERS[by] if entity.get(name) is not None}
+    numbers = {name: entity[name] for name in numbers_of(by) if entity.get(name) is not None}
     return [
         *((name, inert(value)) for name, value in attributes.items()),
         *((name, reader.words.number(value, _spoken(facts, by, name), facts.currency)) for name, value in numbers.items()),

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Protocol
 
-from alert_rules.words.durations import WORKING, human, plural, working
+from alert_rules.words.durations import human, plural, working
+from models.worktime import WORKING
 
 _SPEC = re.compile(r"[+]?,?(\.\d{1,2})?[f%gd]?")
 _NOUNS = re.compile(r"([^\W\d_][^\W_|{}]*(?: [^\W_|{}]+)*)\|([^\W\d_][^\W_|{}]*(?: [^\W_|{}]+)*)")

@@ -10,8 +10,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from models.calendar import epoch_ms
+from models.config.suggest import near
 from models.feeds.tables import Kind, Row, Table
-from models.kpis.terms import did_you_mean
 
 _LONGEST, _DEEPEST = 8_000, 60
 _TOKEN = re.compile(
@@ -216,7 +216,7 @@ class _Parser:
             return _Operand(None, None, None, word)
         if word in _UNSUPPORTED:
             raise Unsupported(f"$filter: {word} is not supported here (accepted: {_ACCEPTED})")
-        raise BadQuery(f"$filter: unknown column {word!r} of {self._table.name}{did_you_mean(word, self._table.names)}")
+        raise BadQuery(f"$filter: unknown column {word!r} of {self._table.name}{near(word, self._table.names)}")
 
 
 def _instant(text: str) -> int:

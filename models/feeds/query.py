@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from models.config.suggest import near
 from models.feeds.filter import EVERYTHING, BadQuery, Filter, Unsupported, parse
 from models.feeds.tables import Row, Table
-from models.kpis.terms import did_you_mean
 
 OPTIONS = ("$filter", "$select", "$orderby", "$top", "$skip", "$count", "$skiptoken", "$format")
 #: Of OData, and not of ours.
@@ -84,7 +84,7 @@ def parse_query(asked: Mapping[str, str], table: Table) -> Query:
         if name in UNSUPPORTED:
             raise Unsupported(f"{name} is not supported here (accepted: {', '.join(OPTIONS)})")
         if name.startswith("$") and name not in OPTIONS:
-            raise BadQuery(f"unknown option {name}{did_you_mean(name, OPTIONS)}")
+            raise BadQuery(f"unknown option {name}{near(name, OPTIONS)}")
     chosen = parse(asked["$filter"], table) if asked.get("$filter", "").strip() else EVERYTHING
     query = Query(
         table,
@@ -112,7 +112,7 @@ def _flag(text: str) -> bool:
 
 def _known(option: str, name: str, table: Table) -> str:
     if name not in table.names:
-        raise BadQuery(f"{option}: unknown column {name[:60]!r} of {table.name}{did_you_mean(name[:60], table.names)}")
+        raise BadQuery(f"{option}: unknown column {name[:60]!r} of {table.name}{near(name[:60], table.names)}")
     return name
 
 

@@ -24,7 +24,8 @@ _OF = {
     "level": "level: how it stands at the reading's instant",
 }
 _WEIGHED = {"count": "each case counts one", "value": "each case counts what it is worth, or how long it took"}
-_INTERVALS = {
+#: What each interval is.
+INTERVALS = {
     "wilson": "Wilson score interval, 95 %",
     "net_promoter": "normal approximation of the multinomial, 95 %",
     "shrunk": "Wilson score interval, 95 %, with the cases that the others lend",
@@ -101,13 +102,13 @@ def facts(kpi: Kpi) -> list[tuple[str, str]]:
         ("minimum sample", str(kpi.minimum)),
         ("by", ", ".join(kpi.by) or "the total only"),
         ("share", "true: no value outside of 0 and 1" if kpi.share else "no"),
-        ("interval", _INTERVALS[kpi.interval] if kpi.interval else "none"),
-        *[("kept", text) for text in _kept(kpi)],
+        ("interval", INTERVALS[kpi.interval] if kpi.interval else "none"),
+        *[("kept", text) for text in kept(kpi)],
         ("French", f"{kpi.label['fr']}. {kpi.definitions['fr']}"),
     ]
 
 
-def _kept(kpi: Kpi) -> Iterator[str]:
+def kept(kpi: Kpi) -> Iterator[str]:
     """Yield how exactly the window's ends are kept, where that is not to the minute."""
     kinds = [BY_NAME[name][1] for name in kpi.formula.measures]
     if any(measure.finest is Grain.DAY for measure in kinds):

@@ -6,7 +6,8 @@ from fractions import Fraction
 from typing import NamedTuple, Protocol
 
 from models.calendar import Grain
-from models.kpis.terms import DIMENSION, PLAIN, TIME, UNITS, FormulaError, Number, Scope, Term, Undefined, Untold, did_you_mean
+from models.config.suggest import near
+from models.kpis.terms import DIMENSION, PLAIN, TIME, UNITS, FormulaError, Number, Scope, Term, Undefined, Untold
 from models.measures import BY_NAME, Kind
 from models.money import UNIT
 from models.panes.segments import metric_name
@@ -37,7 +38,7 @@ def call(names: Names, function: str, args: list[ast.expr], text: str) -> Term:
     """Return the term of a call; raise :class:`FormulaError`."""
     found = CALLS.get(function)
     if found is None:
-        raise FormulaError(f"unknown function {function!r}{did_you_mean(function, CALLS)}")
+        raise FormulaError(f"unknown function {function!r}{near(function, CALLS)}")
     least = sum(not kind.endswith("?") for kind in found.takes)
     given = [_argument(kind.rstrip("?"), arg) for kind, arg in zip(found.takes, args, strict=False)]
     if not least <= len(args) <= len(found.takes) or None in given:
@@ -96,7 +97,7 @@ def _kaplan_meier(names: Names, args: list[str], text: str) -> Term:
     lengths, share = args[0], float(args[1])
     accepted = [name for name, (_, measure) in BY_NAME.items() if measure.entries]
     if lengths not in accepted:
-        raise FormulaError(f"unknown measure for this function: {lengths!r}{did_you_mean(lengths, accepted)}")
+        raise FormulaError(f"unknown measure for this function: {lengths!r}{near(lengths, accepted)}")
     names.known(lengths)
     names.known(BY_NAME[lengths][1].entries)
 
@@ -112,7 +113,7 @@ def _kaplan_meier(names: Names, args: list[str], text: str) -> Term:
 def _lag(names: Names, args: list[str], text: str) -> Term:
     name, lag = args
     if lag not in LAGS:
-        raise FormulaError(f"unknown time {lag!r}{did_you_mean(lag, LAGS)}")
+        raise FormulaError(f"unknown time {lag!r}{near(lag, LAGS)}")
     fold, kind = names.known(name, _SUMS)
     return Term(lambda scope: scope.lagged(fold, name, lag), DIMENSION[kind], text)
 
@@ -130,7 +131,7 @@ def _over(names: Names, args: list[str], text: str) -> Term:
 def _target(names: Names, args: list[str], text: str) -> Term:
     unit = names.kpis.get(args[0])
     if unit is None:
-        raise FormulaError(f"unknown KPI {args[0]!r}{did_you_mean(args[0], names.kpis)}")
+        raise FormulaError(f"unknown KPI {args[0]!r}{near(args[0], names.kpis)}")
     dimension, per = UNITS[unit]
     return Term(lambda scope: scope.target(args[0]) * per, dimension, text)
 
@@ -138,7 +139,7 @@ def _target(names: Names, args: list[str], text: str) -> Term:
 def _benchmark(names: Names, args: list[str], text: str) -> Term:
     unit = names.kpis.get(args[0])
     if unit is None:
-        raise FormulaError(f"unknown KPI {args[0]!r}{did_you_mean(args[0], names.kpis)}")
+        raise FormulaError(f"unknown KPI {args[0]!r}{near(args[0], names.kpis)}")
     dimension, per = UNITS[unit]
     return Term(lambda scope: scope.benchmark(*args) * per, dimension, text)
 

@@ -1,7 +1,6 @@
 """What is a part of a formula, what does it come out in, and where does it find its numbers?"""
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
@@ -135,12 +134,3 @@ class Term(NamedTuple):
     dimension: Dimension
     text: str
     constant: Fraction | None = None
-
-
-def did_you_mean(found: str, accepted: Iterable[str]) -> str:
-    """Return `` (did you mean "…"?)``, or what is accepted where nothing is near."""
-    names = list(accepted)
-    near = difflib.get_close_matches(found, names, n=1)
-    if near:
-        return f' (did you mean "{near[0]}"?)'
-    return f" (accepted: {', '.join(names)})"

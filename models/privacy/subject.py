@@ -53,6 +53,7 @@ KEYED = {
     "deal-states": (("", "deal"),),
     "lead-states": (("", "lead"),),
     "predictions": (("", "deal"),),
+    "deal-outlooks": (("", "deal"),),
     "lead-predictions": (("", "lead"),),
     "fold-deals": (("E", "deal"),),
     "fold-leads": (("E", "lead"),),

@@ -129,7 +129,8 @@ class EngineOptions:
     ``ssl.certificate.location``, ``ssl.key.location``, ``ssl.key.password``) and holds for every client.
     ``backend`` keeps records and state where it is not Kafka (a ledger in this process). ``clock`` gives ``now`` for ticks: the
     wall clock live, the watermark in a replay. ``embedded`` says that the brokers are an
-    :class:`~stream.engine.embedded.EmbeddedBroker`, which knows no topic configuration.
+    :class:`~stream.engine.embedded.EmbeddedBroker`, which knows no topic configuration. ``minimise`` is what an event that is
+    published here is to be before it is written.
     """
 
     brokers: str
@@ -151,6 +152,7 @@ class EngineOptions:
     observer: Observer = field(default_factory=SilentObserver)
     embedded: bool = False
     backend: Backend | None = None
+    minimise: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         for what, text in (("application", self.application), ("instance", self.instance)):

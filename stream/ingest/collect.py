@@ -18,7 +18,6 @@ import orjson
 import xxhash
 from fastapi import APIRouter, Request, Response
 
-from models.events.catalogue import TOPIC_OF
 from models.events.dead_letter import dead_letter
 from models.events.refused import Refused
 from models.fold import Record
@@ -29,7 +28,7 @@ from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
 from stream.ingest.door import Writes
 from stream.ingest.event_ids import EventIds
-from stream.ingest.intake import Outgoing, Unavailable
+from stream.ingest.intake import Change, Outgoing, Unavailable, outgoing
 from stream.ingest.name_budget import NameBudget
 from stream.ingest.token_bucket import Bucket, Clients
 from stream.sources.tracker import Told, read
@@ -84,6 +83,7 @@ class Collector:
         proxies: Sequence[Network] = (),
         held: Callable[[str, str], bool] = lambda dimension, name: False,
         clock: Callable[[], int] = wall_clock,
+        minimise: Change | None = None,
         counted: Callable[[str, str, int], None] = lambda site, outcome, events: None,
         withheld: Callable[[str, int], None] = lambda site, names: None,
     ) -> None:
@@ -95,6 +95,7 @@ class Collector:
         self.counted = counted
         self.withheld = withheld
         self._intake = intake
+        self._minimise = minimise
         self._seen = seen
         self._clients = Clients(settings.client_rate, max(1.0, 5 * settings.client_rate))
 
@@ -121,7 +122,7 @@ class Collector:
                 fresh.setdefault(event["id"], event)  # one body may hold the same event twice
         if withheld := sum(site.names.judge(event["data"], now) for event in fresh.values()):
             self.withheld(site.name, withheld)
-        records = [Outgoing(TOPIC_OF[event["type"]], event["subject"].encode(), orjson.dumps(event)) for event in fresh.values()]
+        records = [outgoing(event, self._minimise) for event in fresh.values()]
         if told.unusable and site.letters.take(now):
             records.append(letter(site.name, body, told, now))
         if records:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import orjson
 import xxhash
 
-from models.events.catalogue import TOPIC_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Known
 from models.events.refused import Refused
@@ -19,7 +17,7 @@ from stream.config.settings import Settings, SettingsError
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies
 from stream.ingest.event_ids import EventIds
-from stream.ingest.intake import Outgoing
+from stream.ingest.intake import Change, Outgoing, outgoing
 from stream.sources.crm import BODY_LIMIT, Adapter, SourceProblem, SourceSettings, Verdict, adapter_of, parse_settings, receive
 from stream.sources.crm import Request as Webhook
 
@@ -105,7 +103,9 @@ def sources_of(settings: Settings) -> dict[str, Source]:
 
 @dataclass
 class Door:
-    """All that the route needs. ``counted(source, outcome, events)`` is called once a request."""
+    """All that the route needs. ``counted(source, outcome, events)`` is called once a request; ``minimise`` changes events before
+    they are written.
+    """
 
     sources: Mapping[str, Source]
     intake: Writes
@@ -114,6 +114,7 @@ class Door:
     public_url: str = ""
     proxies: Sequence[Network] = ()
     clock: Callable[[], int] = wall_clock
+    minimise: Change | None = None
     counted: Callable[[str, str, int], None] = lambda source, outcome, events: None
 
     @property
@@ -140,7 +141,7 @@ class Door:
             raise Throttled
         known = await self.seen.known([event["id"] for event in verdict.events]) if verdict.events else set()
         fresh = [event for event in verdict.events if event["id"] not in known]
-        records = [Outgoing(TOPIC_OF[event["type"]], event["subject"].encode(), orjson.dumps(event)) for event in fresh]
+        records = [outgoing(event, self.minimise) for event in fresh]
         if verdict.unusable:
             records.append(letter(source, request, verdict, self.clock()))
         await self.intake.put(records)

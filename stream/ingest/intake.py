@@ -6,12 +6,14 @@ batch, which under load costs more than the batch.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import confluent_kafka
+import orjson
 
+from models.events.catalogue import TOPIC_OF
 from stream.engine.client_logs import limit_client_logs
 from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, client_settings
@@ -39,6 +41,16 @@ class Outgoing(NamedTuple):
     topic: str
     key: bytes
     value: bytes
+
+
+#: What an event is to be before it is written.
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def outgoing(event: dict[str, Any], minimise: Change | None) -> Outgoing:
+    """Return the record of an event of the contract."""
+    value = orjson.dumps(event if minimise is None else minimise(event))
+    return Outgoing(TOPIC_OF[event["type"]], event["subject"].encode(), value)
 
 
 class _Batch:

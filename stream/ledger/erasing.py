@@ -24,17 +24,17 @@ from models.privacy.traces import ANONYMOUS, Traces, traces_of
 from stream.engine.backend import Message
 from stream.engine.options import EngineOptions
 from stream.engine.topics import partition_for
+from stream.ledger.checksums import checksum
+from stream.ledger.log_reader import packed, unpacked
 from stream.ledger.schema import OFFSET_BITS, OFFSETS
 from stream.ledger.store import Ledger
 
-_unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
-_pack = msgspec.msgpack.Encoder().encode
 #: Tables, with what names a line of each, and its headers.
 _TABLES = {"records": ("place", "headers"), "latest": ("place", "NULL"), "rows": ("rowid", "NULL")}
 #: So many needles SQLite is given one by one.
 _FEW = 12
 #: Kinds whose topics and states say that an entity is gone.
-_STATES = {"deal": ("deal-states", "predictions"), "lead": ("lead-states", "lead-predictions")}
+_STATES = {"deal": ("deal-states", "predictions", "deal-outlooks"), "lead": ("lead-states", "lead-predictions")}
 
 
 class Erased(NamedTuple):
@@ -81,11 +81,10 @@ class Cells:
                 few = " OR ".join(f"instr({column}, ?{n})" for n in range(1, len(looked) + 1) for column in columns) or "0"
                 holding, values = (few, looked) if len(looked) <= _FEW else (f"holds({', '.join(columns)})", ())
                 query = f"SELECT {number}, {log}, key, value, {headers} FROM {table} WHERE {log} IN ({letters}) OR {holding}"
-                for line, log_, key, value, packed in connection.execute(query, values).fetchall():
+                for line, log_, key, value, pack in connection.execute(query, values).fetchall():
                     topic, partition = logs[log_]
                     offset = line & OFFSETS if table != "rows" else None
-                    its = () if packed is None else _unpack(packed)
-                    yield Cell(self.where(topic), partition, offset, key or b"", value, its, _Line(table, line))
+                    yield Cell(self.where(topic), partition, offset, key or b"", value, unpacked(pack), _Line(table, line))
 
         return found
 
@@ -201,7 +200,7 @@ class LedgerPrivacy:
         """Say to who watches single deals and leads that these are none any more: their figures stay."""
         for subject, name in traces.ids.items():
             for topic in _STATES.get(subject.kind, ()):
-                partition = partition_for(name.encode(), self._options.partitions)
+                partition = partition_for(name.encode(), self._options.partitions_of(topic))
                 yield Message(self._options.physical(topic), None, name.encode(), partition)
 
     def _rewrite(self, connection: sqlite3.Connection, scan: Scan, traces: Traces) -> Counter[str]:
@@ -227,10 +226,14 @@ class LedgerPrivacy:
     def _put(connection: sqlite3.Connection, cell: Cell, new: Rewritten) -> None:
         table, number = cell.at if isinstance(cell.at, _Line) else ("", 0)
         name, headers = _TABLES[table]
-        values: list[object] = [new.key, new.value]
+        of = "log, 0" if table == "rows" else "place, at"
+        [(place, at)] = connection.execute(f"SELECT {of} FROM {table} WHERE {name} = ?", (number,))
+        pack = packed(new.headers) if headers != "NULL" else None
+        values = [new.key, new.value, checksum(place, at, new.key, new.value, pack)]
+        sets = "key = ?, value = ?, crc = ?"
         if headers != "NULL":
-            values.append(_pack(list(new.headers)) if new.headers else None)
-        sets = "key = ?, value = ?" + (", headers = ?" if headers != "NULL" else "")
+            values.append(pack)
+            sets += ", headers = ?"
         connection.execute(f"UPDATE {table} SET {sets} WHERE {name} = ?", [*values, number])
 
     # -- the last byte -------------------------------------------------------------------------------------------------

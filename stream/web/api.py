@@ -17,6 +17,7 @@ from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
 from stream.readings.past import PARAMETERS, Asked, instants, past, weigh
 from stream.web.context import Context, context
+from stream.web.people import REFUSED, sees_people
 from stream.web.problems import problem
 from stream.web.reach import Reach
 
@@ -105,6 +106,8 @@ async def kpis(request: Request) -> Response:
         times = instants(request.query_params, ctx.live_board.now(), ctx.business.business())
     except UnknownName as error:
         return refuse(error)
+    if any("owner" in name.split(".") for name in by) and not sees_people(request):
+        return to_json({"error": f"by: {REFUSED}"}, 403)
     mine = {} if reach is None else reach.dimensions
     if reach is not None and (others := [name for name in by if name not in mine]):
         return to_json({"error": f"by: found {others[0]}, which is about everybody (accepted: {', '.join(mine)})"}, 403)

@@ -49,6 +49,7 @@ def build_web(
     streams: give it to ``serve``. ``late`` is told twice a second by how many seconds the event loop was late.
     """
     ctx = Context(board, status, alerts, settings.business, settings.instance, settings.people, cached, cache_state)
+    ctx.figures = settings.people_figures
 
     async def totals(window: str) -> Sequence[Reading]:
         async def ask(answering: Board) -> Sequence[Reading]:

@@ -14,6 +14,7 @@ from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.readings.board import Unavailable, UnknownName
 from stream.web.api import reach_of, refuse, to_json
 from stream.web.context import context
+from stream.web.people import REFUSED, sees_people
 
 _PARAMETERS = ("kpi", "window", "by", "all")
 _BY = ("owner", "team")
@@ -47,6 +48,8 @@ def router(settings: LeaderboardSettings, catalogue: Catalogue, whole: Callable[
                 raise UnknownName("all", query["all"], ("true", "false"))
         except UnknownName as error:
             return refuse(error)
+        if by == "owner" and not sees_people(request):
+            return to_json({"error": f"by: {REFUSED}"}, 403)
         try:
             view = whole()
         except Unavailable as why:

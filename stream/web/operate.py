@@ -16,8 +16,8 @@ from confluent_kafka import KafkaException
 from fastapi import APIRouter, Request, Response
 
 from alert_rules.tell.stages.silence import Silence, decode, encode
-from alert_rules.words import durations
 from models.calendar import DAY_MS, epoch_ms, iso
+from models.config import durations
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
 from stream.web.api import reach_of, to_json
@@ -162,6 +162,7 @@ class Operations:
             raise Refusal(401, "no operator's token (accepted: Authorization: Bearer …)")
         if role == "operate" and found.role != "operate":
             raise Refusal(403, f"{found.name} may read only (accepted: the token of an operator with role: operate)")
+        request.state.operator = found.name
         return found.name
 
     def _on_alert(self, act: str, incident: str, by: str) -> dict[str, Any]:

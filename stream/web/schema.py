@@ -36,6 +36,20 @@ _READING = _object(
     },
     numerator=_NUMBER, denominator=_NUMBER, low=_NUMBER, high=_NUMBER, why=_TEXT, since=_TIME, name=_TEXT,
 )  # fmt: skip
+_WHY = _object(
+    {
+        "kpi": _TEXT, "definition": _TEXT, "formula": _TEXT, "reading": _READING, "measures": _list({"type": "object"}),
+        "whole": {"type": "boolean"}, "events": {"type": "object"}, "counted": {"type": "object"},
+        "differences": _list({"type": "object"}),
+    }
+)  # fmt: skip
+_COUNTED = _object(
+    {
+        "kpi": _TEXT, "window": _TEXT, "segment": _TEXT, "from": _TIME, "at": _TIME, "count": _COUNT,
+        "deals": _list(_object({"entity": _TEXT, "id": _TEXT, "counted_at": _or_null(_TIME), "counts": {"type": "object"}})),
+        "next": _or_null(_TEXT),
+    }
+)  # fmt: skip
 _HEALTH = _object(
     {
         "ready": {"type": "boolean"}, "state": _TEXT, "reasons": _list(_TEXT), "degraded": _list(_TEXT), "notices": _list(_TEXT),
@@ -99,6 +113,30 @@ _CERTIFICATE = _object(
 )  # fmt: skip
 _HELD = _object({"known_as": _list({"type": "object"}), "held": _list({"type": "object"})})
 
+_GOAL = _object({"kind": {"enum": ["kpi", "text", "guard"]}}, kpi=_TEXT, target=_NUMBER, value=_NUMBER, progress=_NUMBER)
+_OBJECTIVE = _object(
+    {
+        "id": _TEXT,
+        "name": _TEXT,
+        "of": {"type": "object"},
+        "period": _TEXT,
+        "state": _TEXT,
+        "main": _GOAL,
+        "indicators": _list(_GOAL),
+    }
+)
+_OBJECTIVES = _object({"at": _TIME, "currency": _TEXT, "objectives": _list(_OBJECTIVE)})
+_CHALLENGE = _object(
+    {"id": _TEXT, "name": _TEXT, "kpi": _TEXT, "state": {"enum": ["planned", "running", "ended", "annulled"]}, "from": _TEXT,
+     "until": _TEXT, "places": _list({"type": "object"}), "guards": _list({"type": "object"})}
+)  # fmt: skip
+_CHALLENGES = _object({"at": _TIME, "currency": _TEXT, "challenges": _list(_CHALLENGE)})
+_AIM: Schema = {
+    **_object({}, name=_TEXT, owner=_TEXT, team=_TEXT, period={"enum": ["month", "week"]}, main={"type": "object"},
+              indicators=_list({"type": "object"}), until=_TEXT, id=_TEXT, progress=_SHARE, note=_TEXT, remove={"const": True}),
+    "example": {"name": "Ann, every week", "owner": "o-17", "period": "week", "main": {"kpi": "meetings", "target": 12}},
+}  # fmt: skip
+
 _TAKEN = _object({"acknowledged": _COUNT, "refused": _list(_object({"line": _COUNT, "reason": _TEXT}))})
 _UNFORESEEN = "No such open one is known, or there are no predictions here"
 _AWAY = "No numbers yet, or another process has them"
@@ -138,6 +176,20 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             **_errors(_503=_AWAY),
         },
     },
+    ("get", "/api/kpis/{kpi}/explain"): {
+        "parameters": _query("window", "segment", "at", "by"),
+        "responses": {
+            "200": _said("The reading, and what it is made of", _WHY), "400": _problem("A name that is not known", _UNKNOWN),
+            **_errors(_403="It is about others", _503=_AWAY),
+        },
+    },
+    ("get", "/api/kpis/{kpi}/deals"): {
+        "parameters": _query("window", "segment", "at", "id", "limit", "offset", "format"),
+        "responses": {
+            "200": _said("The deals and leads that it counts", _COUNTED, "text/csv"),
+            "400": _problem("A name that is not known", _UNKNOWN), **_errors(_403="It is about others", _503=_AWAY),
+        },
+    },
     ("get", "/api/trend"): {
         "parameters": _query("window"),
         "responses": {"200": _said("Totals", _TREND), "400": _problem("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
@@ -151,6 +203,30 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("get", "/api/experiments"): {
         "responses": {"200": _said("Tests of two variants", _list({"type": "object"})), **_errors(_503=_AWAY)}
+    },
+    ("get", "/api/objectives"): {
+        "parameters": _query("owner", "team", "period", "past"),
+        "responses": {
+            "200": _said("Objectives as they stand", _OBJECTIVES), "400": _problem("A name that is not known", _UNKNOWN),
+            **_errors(_503=_AWAY),
+        },
+    },
+    ("post", "/api/objectives"): {
+        **_BEARER,
+        "requestBody": _body("application/json", schema=_AIM),
+        "responses": {
+            "202": _said("The broker has it", _object({"id": _TEXT})),
+            **_errors(**_OPERATOR, _400="It cannot be used, and why", _404="No such objective",
+                      _409="It is declared in the settings", _413="The body is too long", _503="The broker is away"),
+        },
+    },
+    ("get", "/api/objectives/templates"): {"responses": {"200": _said("Objectives to begin with", {"type": "object"})}},
+    ("get", "/api/challenges"): {
+        "parameters": _query("all", "dry_run"),
+        "responses": {
+            "200": _said("Challenges as they stand", _CHALLENGES), "400": _problem("A name that is not known", _UNKNOWN),
+            **_errors(_503=_AWAY),
+        },
     },
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
     ("get", "/api/alerts"): {
@@ -346,7 +422,19 @@ for (_, _path), _operation in OPERATIONS.items():
 
 #: How the routes are grouped, by what their paths begin with.
 _TAGS = {
-    "figures": ("Figures", ("/api/kpis", "/api/trend", "/api/catalogue", "/api/leaderboard", "/api/experiments", "/api/stream")),
+    "figures": (
+        "Figures",
+        (
+            "/api/kpis",
+            "/api/objectives",
+            "/api/challenges",
+            "/api/trend",
+            "/api/catalogue",
+            "/api/leaderboard",
+            "/api/experiments",
+            "/api/stream",
+        ),
+    ),
     "deals": ("Deals, leads, customers", ("/api/deals", "/api/pipeline", "/api/waiting", "/api/entities", "/api/customer")),
     "predictions": ("What is expected", ("/api/predictions", "/api/leads", "/api/models", "/api/forecast")),
     "alerts": ("Alerts", ("/api/alerts", "/api/silences", "/slack")),

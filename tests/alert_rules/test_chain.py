@@ -2,13 +2,13 @@
 
 import pytest
 
-from alert_rules.judge.times import usual
 from alert_rules.records.alerts import Transition
 from alert_rules.tell.stages.chain import HOLDING, STAGES, Ask, Candidate, Chain, Circumstances, Stage, mute, silence
 from alert_rules.tell.stages.match import Matcher
 from alert_rules.tell.stages.route import Route
 from alert_rules.tell.stages.silence import Silence
 from alert_rules.tell.stages.suppression import Suppression
+from models.time_intervals import usual
 from tests.alert_rules.readings import BASE
 
 FACTS = Transition(incident="i", kind="fired", rule="r", zone="UTC")

@@ -14,6 +14,7 @@ from alert_rules.judge.lifecycle import AlertState, Hold, _cause, orphaned
 from alert_rules.judge.observation import Observation
 from alert_rules.judge.rule import KpiRule, Rule, Timeline, TimelineMoment
 from alert_rules.judge.transition_record import written
+from alert_rules.kinds.target import Target
 from alert_rules.trial.rule_test_run import run
 from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS
@@ -51,7 +52,7 @@ def test_its_tests_notice_other_thresholds(shipped: Rule) -> None:
     for name, nothing in nothing_of.items():
         if isinstance(shipped, KpiRule) and getattr(shipped, name):
             assert run(replace(shipped, **{name: nothing})), name
-    if isinstance(shipped, KpiRule) and shipped.condition.after:
+    if isinstance(shipped, KpiRule) and isinstance(shipped.condition, Target) and shipped.condition.after:
         assert run(replace(shipped, condition=replace(shipped.condition, after=0.0)))
 
 
@@ -80,10 +81,10 @@ def words_of(shipped: Rule, value: float) -> str:
     seen: Observation
     if isinstance(shipped, KpiRule):
         one = {"value": 1.0, "due": 1.0, "expected": 1.0, "deviations": -1.0, "elapsed": 0.5, "sample": 1.0}
-        past = {name: one for name in (shipped.condition.versus, "seasonal", "target")}
+        past = {name: one for name in (shipped.condition.versus or "previous", "seasonal", "target")}
         seen = Reading(shipped.kpi, shipped.window, segment, 0, 0, value, 1.0, 1.0, None, None, shipped.unit, "EUR", against=past)
     else:
-        seen = EntityFinding(shipped.id, segment, 0, value, shipped.unit, None, KNOWN_OF[shipped.watch.entity])
+        seen = EntityFinding(shipped.id, segment, 0, value, shipped.unit, None, KNOWN_OF[shipped.watch.ENTITY])
     state = AlertState(shipped.id, seen.segment_name, Phase.FIRING, shipped.ladder[0].severity, 0, 0, {}, None, 0)
     cause = _cause(shipped, replace(state, holds={state.severity: Hold(0, True)}), value, seen)
     ended = replace(orphaned(state, 60_000, ""), kind=Transitions.FIRED, seen=seen, cause=cause)

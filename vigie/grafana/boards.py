@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from alert_rules.judge.condition import ConditionKind
 from alert_rules.judge.rule import Direction, KpiRule, Rule, Severity
+from alert_rules.kinds.value import Value
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from stream.collectors import MODEL_MEASURES, metric_name
@@ -81,7 +81,7 @@ class Maker:
     def _thresholds(self, kpi: str) -> tuple[Thresholds, str]:
         """Return the steps of the rule on a KPI, and the colour below the first of them."""
         rule = self._rules.get(kpi)
-        if rule is None or rule.condition.kind is not ConditionKind.VALUE:
+        if rule is None or not isinstance(rule.condition, Value):
             return (), "green"
         if rule.direction is Direction.ABOVE:
             return [(step.threshold, _COLOURS[step.severity]) for step in rule.ladder], "green"

@@ -60,6 +60,9 @@ def as_now(
         outcome = None if closed is None else stage_kind(closed, settings, hubspot.STAGES)
         for flag, meant in zip(CLOSED, ("won", "lost"), strict=True):
             outcome = meant if yes(values.get(flag)) else outcome
+        if outcome in ("won", "lost"):
+            # What is said of a closed one may be told before its close, and be taken for a promise.
+            told.pop("closedate", None)
         if closed is not None:
             at = as_of
             if outcome in ("won", "lost"):

@@ -69,7 +69,10 @@ def as_now(record: Mapping[str, Any], moments: Mapping[str, Moment], settings: S
     elif status == "deleted":
         yield body_of("deal", "delete", record, seen)
         return
-    rest = {name: value for name, value in record.items() if name not in ("stage_id", "status", *TIMES)}
+    left_out = {"stage_id", "status", *TIMES}
+    if status in ("won", "lost"):  # what is said of a closed one may be told before its close, and be taken for a promise
+        left_out.add("expected_close_date")
+    rest = {name: value for name, value in record.items() if name not in left_out}
     yield body_of("deal", "change", rest, seen)
 
 

@@ -261,6 +261,8 @@ class Steps:
                 yield from self._record(self.place, "UPDATE", stage, at, f"export stage {at}", None)
             for name in ("StageName", "IsClosed", "IsWon"):
                 rest.pop(name, None)
+            if self._closed():  # what is said of a closed one may be told before its close, and be taken for a promise
+                rest.pop("CloseDate", None)
         else:
             day = self.cells.day(rest.pop("ConvertedDate", ""), "ConvertedDate")
             if yes(rest.get("IsConverted")):

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from msgspec import structs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from models.config.suggest import meant
 from models.events.catalogue import STRUCTS
-from stream.config.problems import near
 
 _STEP = re.compile(r"""\.([A-Za-z_][\w-]*)|\[(\d{1,6})\]|\['([^']*)'\]|\["([^"]*)"\]|(\[\*\])""")
 _MISSING = object()
@@ -141,7 +141,7 @@ class Rule(_Part):
     def _known(cls, found: Value) -> Value:
         for kind in (found.value, found.otherwise, *found.values.values()):
             if kind is not None and kind != "skip" and (kind not in STRUCTS or str(kind).endswith(".absorbed")):
-                raise ValueError(f"no type of event{near(kind, STRUCTS)} (accepted: skip, {', '.join(STRUCTS)})")
+                raise ValueError(f"no type of event{meant(kind, STRUCTS)} (accepted: skip, {', '.join(STRUCTS)})")
         return found
 
     @model_validator(mode="after")
@@ -150,7 +150,7 @@ class Rule(_Part):
         accepted = {name for kind in kinds or STRUCTS for name in data_fields(str(kind))}
         unknown = self.data.keys() - accepted
         if unknown:
-            raise ValueError(f"data: no field of it{near(min(unknown), accepted)} (accepted: {', '.join(sorted(accepted))})")
+            raise ValueError(f"data: no field of it{meant(min(unknown), accepted)} (accepted: {', '.join(sorted(accepted))})")
         return self
 
     def applies(self, item: Any) -> bool:

@@ -21,6 +21,7 @@ from stream.web.context import Context, context
 from stream.web.feeds.files import FORMATS, LOCALES, Form, NoParquet, written
 from stream.web.feeds.pages import page
 from stream.web.feeds.sources import ELSEWHERE, Ask, Feeds, Forbidden
+from stream.web.people import sees_people
 
 #: Rows of one file, at most: a file is made in memory.
 MOST = 500_000
@@ -93,7 +94,7 @@ def router(feeds: Feeds) -> APIRouter:
 
 
 async def _answer(feeds: Feeds, files: Files, request: Request) -> Response:
-    key = (str(sorted(request.query_params.multi_items())), reach_of(request))
+    key = (str(sorted(request.query_params.multi_items())), reach_of(request), sees_people(request))
     file = files.get(key) if "range" in request.headers else None
     if file is None:
         try:
@@ -124,7 +125,8 @@ async def _made(feeds: Feeds, request: Request) -> File:
     query = parse_query({option: asked[name] for name, option in options.items() if asked.get(name)}, table)
     query, beside = _in_time(query, table, asked, context(request))
     now = feeds.now()
-    ask = Ask(query, beside, reach_of(request), now if query.pinned is None else min(query.pinned, now))
+    begun = now if query.pinned is None else min(query.pinned, now)
+    ask = Ask(query, beside, reach_of(request), begun, sees_people(request))
     found = await page(feeds, ask, MOST)
     left = None if query.top is None else query.top - len(found.rows)
     if found.more and left != 0:

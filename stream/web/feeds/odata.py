@@ -15,15 +15,17 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from models.calendar import iso
+from models.config.suggest import near
 from models.feeds.filter import BadQuery, Unsupported
 from models.feeds.query import Query, parse_query
 from models.feeds.tables import TABLES, Kind, Row, Table
-from models.kpis.terms import did_you_mean
 from stream.readings.board import UnknownName
 from stream.readings.past import PARAMETERS as TIMES
+from stream.web.api import reach_of
 from stream.web.feeds.metadata import metadata
 from stream.web.feeds.pages import counted, page
-from stream.web.feeds.sources import ELSEWHERE, Ask, Feeds, Forbidden, reach_in
+from stream.web.feeds.sources import ELSEWHERE, Ask, Feeds, Forbidden
+from stream.web.people import sees_people
 
 ROOT = "/odata/v4"
 #: Rows of a page, where the client does not want fewer.
@@ -131,7 +133,7 @@ def _found(feed: str) -> Table | None:
 
 
 def _missing(feed: str) -> Response:
-    return _refused(404, f"no such feed{did_you_mean(feed[:80], TABLES)}")
+    return _refused(404, f"no such feed{near(feed[:80], TABLES)}")
 
 
 def _ask(feeds: Feeds, table: Table, request: Request) -> Ask:
@@ -140,10 +142,11 @@ def _ask(feeds: Feeds, table: Table, request: Request) -> Ask:
         raise BadQuery("an option is there twice (accepted: each once)")
     for name in asked:
         if not name.startswith("$") and name not in PARAMETERS:
-            raise BadQuery(f"unknown parameter {name[:60]}{did_you_mean(name[:60], PARAMETERS)}")
+            raise BadQuery(f"unknown parameter {name[:60]}{near(name[:60], PARAMETERS)}")
     query = parse_query(asked, table)
     now = feeds.now()
-    return Ask(query, asked, reach_in(request), now if query.pinned is None else min(query.pinned, now))
+    begun = now if query.pinned is None else min(query.pinned, now)
+    return Ask(query, asked, reach_of(request), begun, sees_people(request))
 
 
 async def _count(feeds: Feeds, feed: str, request: Request) -> Response:

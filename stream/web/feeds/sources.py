@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from fastapi import Request
+import msgspec
 
 from models.calendar import iso
 from models.feeds.query import Query
@@ -26,6 +26,7 @@ from stream.web.api import NO_ALERTS
 from stream.web.context import Context
 from stream.web.customers import CustomerDesk
 from stream.web.customers import Elsewhere as CustomersElsewhere
+from stream.web.people import REFUSED
 from stream.web.predictions import Elsewhere, Entity
 from stream.web.reach import Reach
 
@@ -56,6 +57,7 @@ class Ask(NamedTuple):
     parameters: Mapping[str, str]
     reach: Reach | None
     now: int  # the instant of the first page (epoch ms)
+    people: bool = True  # whether figures of single people may be told (docs/people.md)
 
     def names(self, parameter: str, column: str) -> list[str]:
         """Return the names that a parameter, or else the filter, chooses of a column; none for all."""
@@ -112,6 +114,10 @@ class Feeds:
         times = self._times(ask)
         if ask.reach is not None and times is not None:
             raise Forbidden("readings of earlier instants are about everybody (accepted: those of now)")
+        if not ask.people:
+            if any(_of_people(name) for name in by):
+                raise Forbidden(f"by: {REFUSED}")
+            by = by or [TOTAL, *(name for name in board.source.dimensions if not _of_people(name))]
         dimensions = [None if name == TOTAL else name for name in by or [TOTAL, *board.source.dimensions]]
         after = query.after if query.by_key else None
         for at in [ask.now] if times is None else times:
@@ -174,7 +180,8 @@ class Feeds:
             keys = keys[bisect.bisect_right(keys, ask.query.after[0]) :]
         for begin in range(0, len(keys), _BATCH):
             states = (self._everything.state(entity, key) for key in keys[begin : begin + _BATCH])
-            yield [row(state, ask.now) for state in states if state is not None and _seen(ask.reach, state)]
+            known = (state for state in states if state is not None and _seen(ask.reach, state))
+            yield [row(state if ask.people else msgspec.structs.replace(state, owner=None), ask.now) for state in known]
             await asyncio.sleep(0)
 
     async def _keys(self, entity: Entity, now: int) -> list[str]:
@@ -236,6 +243,8 @@ class Feeds:
             raise Unavailable(NO_ALERTS)
         if ask.reach is not None:
             known = [seen for alert in known if (seen := ask.reach.alert(alert)) is not None]
+        if not ask.people:
+            known = [alert for alert in known if not any(map(_of_people, alert.get("segment") or ()))]
         yield sorted((alert_row(alert, ask.now) for alert in known), key=lambda row: str(row[0]))
 
     async def _catalogue(self, ask: Ask) -> AsyncIterator[Sequence[Row]]:
@@ -249,14 +258,12 @@ class Feeds:
         ]  # fmt: skip
 
 
-def reach_in(request: Request) -> Reach | None:
-    """Return what the asking one may see; None: everything."""
-    found: Reach | None = getattr(request.state, "reach", None)
-    return found
-
-
 def _seen(reach: Reach | None, state: DealState | LeadState) -> bool:
     return reach is None or reach.has({"owner": state.owner, "team": state.team})
+
+
+def _of_people(dimension: str) -> bool:
+    return "owner" in dimension.split(".")
 
 
 def _reading_key(row: Row) -> tuple[Any, ...]:

@@ -106,7 +106,7 @@ def test_certain_and_impossible_deals_and_one_giant() -> None:
         ({"won": True}, "won", "won: found true (accepted: a number"),
         ({"won": 1e30}, "won", "won: found 1e30 (accepted: an amount"),
         ({"target": 1e30}, "target", "target: found 1e30 (accepted: an amount"),
-        ({"grups": []}, "grups", "did you mean groups?"),
+        ({"grups": []}, "grups", 'did you mean "groups"?'),
     ],
 )
 def test_what_is_wrong_is_said(document: Any, where: str, text: str) -> None:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from models.customers.live import KnowCustomers
 from models.customers.segments import Named, Terms
 from models.folds.entity_snapshots import DealState, LeadState
+from stream.config.goal_settings import PeopleSettings
 from stream.config.settings import load
 from stream.web.access import Access, Guard
 from stream.web.customers import CustomerDesk
@@ -22,7 +23,7 @@ from tests.models.customers.test_live import record
 from tests.stream.demo import Company, company
 from tests.stream.web.web import application, board
 
-ANN, BOB = "ann-0123456789abcdef", "bob-0123456789abcdef"
+ANN, BOB, ALL = "ann-0123456789abcdef", "bob-0123456789abcdef", "all-0123456789abcdef"
 ALERTS: list[dict[str, Any]] = [
     {"id": "i1", "rule": "slow", "severity": "warn", "state": "firing", "segment": {"source": "web"}, "kpi": "win_rate",
      "since": "2026-11-19T12:00:00Z", "value": 0.25, "threshold": 0.3, "unit": "ratio", "window": "30d", "acknowledged": None},
@@ -66,12 +67,15 @@ def application_with_feeds(of: Company | None = None, **more: Any) -> FastAPI:
     return app
 
 
-def guarded(**web: Any) -> FastAPI:
+def guarded(figures: Any = None, **web: Any) -> FastAPI:
     """Return the application behind its guard; ``bob`` sees the first owner's figures only."""
     owner = sorted(company().view.segments("owner", frozenset(("deals",))))[0]
     people = [{"name": "ann", "token": ANN}, {"name": "bob", "token": BOB, "role": "read", "owners": [owner]}]
+    people.append({"name": "all", "token": ALL, "role": "read"})
     settings = load(environ={}, web={"host": "0.0.0.0", "operators": people, **web}).web
     app = application_with_feeds()
+    if figures is not None:
+        app.state.vigie.figures = PeopleSettings.model_validate(figures)
     app.add_middleware(Guard, access=Access(settings, Operators(settings.operators)))
     return app
 

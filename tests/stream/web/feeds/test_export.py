@@ -8,6 +8,7 @@ import csv
 import io
 import urllib.request
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,6 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from models.feeds.query import parse_query
 from models.feeds.tables import DEALS, TABLES, Row
@@ -22,6 +24,7 @@ from stream.web.feeds import export
 from stream.web.feeds.files import Form, NoParquet, to_parquet, written
 from stream.web.server import serve
 from tests.stream.web.feeds.house import application_with_feeds, client
+from vigie.__main__ import app
 
 APP = application_with_feeds()
 
@@ -62,11 +65,12 @@ async def told(query: str, **headers: str) -> Any:
 
 @pytest.mark.parametrize("feed", list(TABLES))
 async def test_every_format_holds_the_same_rows(feed: str) -> None:
-    answer = await told(f"feed={feed}&format=jsonl")
+    part = "window eq '30d'" if feed == "readings" else ""  # less than a page of OData
+    answer = await told(f"feed={feed}&format=jsonl&filter={part}")
     lines = [orjson.loads(line) for line in answer.content.splitlines()]
     async with client(APP) as web:
-        assert lines == (await web.get(f"/odata/v4/{feed}")).json()["value"]
-    table = pq.read_table(io.BytesIO((await told(f"feed={feed}&format=parquet")).content))
+        assert lines == (await web.get(f"/odata/v4/{feed}", params={"$filter": part})).json()["value"]
+    table = pq.read_table(io.BytesIO((await told(f"feed={feed}&format=parquet&filter={part}")).content))
     assert table.column_names == list(TABLES[feed].names) and table.num_rows == len(lines) > 0
     for one, wanted in zip(table.slice(0, 50).to_pylist(), lines, strict=False):
         for name, value in one.items():
@@ -77,7 +81,7 @@ async def test_every_format_holds_the_same_rows(feed: str) -> None:
                 shown = value.isoformat().replace("+00:00", "Z").replace(".000000", "")
                 shown = shown.replace("000Z", "Z") if "." in shown else shown
             assert shown == wanted[name], name
-    rows = list(csv.DictReader(io.StringIO((await told(f"feed={feed}&format=csv")).text, newline="")))
+    rows = list(csv.DictReader(io.StringIO((await told(f"feed={feed}&format=csv&filter={part}")).text, newline="")))
     assert len(rows) == len(lines) and list(rows[0]) == list(TABLES[feed].names)
 
 
@@ -201,3 +205,25 @@ async def test_a_file_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "MOST", 10)
     assert "more than 10 rows" in (await told("feed=deals")).json()["error"]
     assert (await told("feed=deals&limit=10")).status_code == 200
+
+
+async def test_the_command_writes_the_same(tmp_path: Path) -> None:
+    listening = await serve(APP, "127.0.0.1", 0)
+    out = tmp_path / "days.csv"
+
+    def run(*arguments: str) -> Any:
+        return CliRunner().invoke(app, ["export", *arguments, "--url", listening.url])
+
+    try:
+        days = ["readings", "--every", "day", "--from", "2026-11-10", "--to", "2026-11-12", "--kpi", "revenue", "--by", "total"]
+        done = await asyncio.to_thread(run, *days, "--out", str(out))
+        assert done.exit_code == 0, done.output
+        lines = await asyncio.to_thread(run, "deals", "--format", "jsonl", "--filter", "status eq 'won'", "--select", "id,status")
+        wrong = await asyncio.to_thread(run, "deals", "--filter", "ownr eq 'a'")
+    finally:
+        await listening.stop()
+    assert [row["at"] for row in csv.DictReader(io.StringIO(out.read_text("utf-8")))] == [
+        f"2026-11-{day}T23:00:00Z" for day in (10, 11, 12)
+    ]
+    assert {orjson.loads(line)["status"] for line in lines.stdout_bytes.splitlines()} == {"won"}
+    assert wrong.exit_code == 1 and "did you mean" in wrong.output

@@ -19,7 +19,7 @@ from stream.readings.board import Board, ViewSource
 from stream.web.feeds import odata
 from stream.web.server import serve
 from tests.stream.demo import NOW, company
-from tests.stream.web.feeds.house import ANN, BOB, Folds, application_with_feeds, client, feeds, guarded
+from tests.stream.web.feeds.house import ALL, ANN, BOB, Folds, application_with_feeds, client, feeds, guarded
 from tests.stream.web.feeds.strict import Model, refused
 from tests.stream.web.web import application
 
@@ -216,6 +216,21 @@ async def test_who_sees_some_owners_is_given_those() -> None:
         assert "nobody's" in refused(await web.get("/odata/v4/customers"), 403)
         assert (await web.get("/odata/v4/alerts")).json()["value"] == []
         assert len((await web.get("/odata/v4/catalogue")).json()["value"]) > 50
+
+
+async def test_figures_of_single_people_are_for_those_who_may_read_them() -> None:
+    app = guarded(figures={"figures": "limited", "readers": ["ann"]})
+    async with client(app, "http://203.0.113.1", headers=basic(ALL)) as web:
+        assert {row["dimension"] for row in (await web.get("/odata/v4/readings")).json()["value"]} >= {"total", "source"}
+        assert not [row for row in (await web.get("/odata/v4/readings")).json()["value"] if "owner" in row["dimension"]]
+        assert "single people" in refused(await web.get("/odata/v4/readings?by=owner"), 403)
+        assert "single people" in refused(await web.get("/odata/v4/readings?$filter=dimension eq 'owner'"), 403)
+        for path in ("/odata/v4/deals", "/odata/v4/leads"):
+            assert {(row["owner"], row["owner_name"]) for row in (await web.get(path)).json()["value"]} == {(None, None)}
+        assert (await web.get("/api/export?feed=readings&by=owner")).status_code == 403
+    async with client(app, "http://203.0.113.1", headers=basic(ANN)) as web:
+        assert (await web.get("/odata/v4/readings?by=owner")).json()["value"]
+        assert len({row["owner"] for row in (await web.get("/odata/v4/deals")).json()["value"]}) > 3
 
 
 @pytest.mark.parametrize(

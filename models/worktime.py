@@ -4,8 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from alert_rules.judge.times import TimeInterval
+from models.time_intervals import TimeInterval
 
+#: The unit of working time in words: this and how many seconds a working day has.
+WORKING = "working:"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Beyond so many days nothing is looked for: a year and some holidays.
 LONGEST_DAYS = 400

@@ -1,25 +1,15 @@
-"""How is one rule file read, so that every problem in it is found and said with its key, what was found and what is accepted?"""
+"""How is one file read, so that every problem in it is found and said with its key, what was found and what is accepted?"""
 
 import math
 import re
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from alert_rules.words import durations
-from alert_rules.words.suggest import near
+from models.config import durations
+from models.config.problem import FileProblem
+from models.config.suggest import near
 
 _PERCENT = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*%")
-
-
-class FileProblem(NamedTuple):
-    """One thing that is wrong: in which file, under which key, what was found and what is accepted."""
-
-    file: str
-    key: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.key}: {self.text}" if self.key else f"{self.file}: {self.text}"
 
 
 class TreeReader:
@@ -39,13 +29,14 @@ class TreeReader:
             if name not in accepted:
                 self.bad(f"{key}{name}", f'unknown key "{name}"{near(name, accepted)}')
 
-    def mapping(self, tree: Any, key: str, accepted: Collection[str], example: str = "") -> Mapping[str, Any] | None:
-        """Return the tree if it is a mapping, its unknown keys noted."""
-        if not isinstance(tree, dict):
-            such = f"a mapping such as {example}" if example else f"a mapping with the keys {', '.join(accepted)}"
-            self.bad(key, f"found {kind_of(tree)} (accepted: {such})")
+    def mapping(self, tree: Any, key: str, accepted: Collection[str] | None, example: str = "") -> Mapping[str, Any] | None:
+        """Return the tree if it is a mapping, its unknown keys noted; ``accepted`` None: any are."""
+        if not isinstance(tree, Mapping):
+            such = f" such as {example}" if example else f" with the keys {', '.join(accepted)}" if accepted else ""
+            self.bad(key, f"found {kind_of(tree)} (accepted: a mapping{such})")
             return None
-        self.keys(tree, accepted, f"{key}." if key else "")
+        if accepted is not None:
+            self.keys(tree, accepted, f"{key}." if key else "")
         return tree
 
     def text(self, tree: Mapping[str, Any], key: str, where: str = "") -> str | None:

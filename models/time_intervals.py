@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from alert_rules.words.suggest import near
+from models.config.suggest import near
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
