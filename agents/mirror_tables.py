@@ -12,10 +12,10 @@ from typing import Any
 
 import orjson
 
-from agents.postgres import Tables
-from models.feeds.mirror import Change, Mirror
+from agents.postgres import PostgresTables
+from models.feeds.mirror import Mirror, MirrorChange
 from models.feeds.rows import alert_row, deal_row, lead_row
-from models.feeds.tables import ALERTS, DEALS, LEADS, TABLES, Row, Table
+from models.feeds.tables import ALERTS, DEALS, LEADS, TABLES, FeedTable, Row
 from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, decode_deal, decode_lead
 from models.owners import Owners
 from stream.config.postgres_settings import PostgresSettings
@@ -38,7 +38,7 @@ _PATIENCE = 60.0
 _LOOK = 0.5  # s between two looks at what has changed
 
 #: Gives the rows of a table that is written every so often, in batches; it is told the latest instant there is (epoch ms).
-Periodic = Callable[[Table, int | None], AsyncIterator[Sequence[Row]]]
+Periodic = Callable[[FeedTable, int | None], AsyncIterator[Sequence[Row]]]
 
 
 class MirrorTables:
@@ -101,7 +101,7 @@ class MirrorTables:
             try:
                 connection = await self._connect(self._settings.url.get_secret_value())
                 try:
-                    await self._write(Tables(connection, self._settings.namespace), periodic)
+                    await self._write(PostgresTables(connection, self._settings.namespace), periodic)
                 finally:
                     await _closed(connection)
             except Exception as error:  # whatever asyncpg raises: a sink that fails stops nothing else
@@ -115,7 +115,7 @@ class MirrorTables:
             log.warning("postgres: cannot be written to: %s; trying again", type(error).__name__)
         self._why = f"{type(error).__name__}: {error}".split("\n", 1)[0][:200]
 
-    async def _write(self, tables: Tables, periodic: Periodic | None) -> None:
+    async def _write(self, tables: PostgresTables, periodic: Periodic | None) -> None:
         async with asyncio.timeout(_PATIENCE):
             await tables.make(TABLES.values())
         while True:
@@ -134,7 +134,7 @@ class MirrorTables:
                 async with asyncio.timeout(_PATIENCE):
                     await tables.alive()
 
-    async def _one(self, tables: Tables, mirror: Mirror) -> bool:
+    async def _one(self, tables: PostgresTables, mirror: Mirror) -> bool:
         """Write some of a partition's changes; return whether there were any."""
         changes = mirror.take(_AT_A_TIME)
         if changes:
@@ -149,7 +149,7 @@ class MirrorTables:
             mirror.first = None
         return bool(changes)
 
-    async def _table(self, tables: Tables, table: Table, changes: Sequence[Change], partition: int) -> None:
+    async def _table(self, tables: PostgresTables, table: FeedTable, changes: Sequence[MirrorChange], partition: int) -> None:
         rows, gone = [], []
         for change in changes:
             row = None if change.body is None else self._row(table, change)
@@ -167,7 +167,7 @@ class MirrorTables:
             log.warning("postgres: a row of %s cannot be written: %s", table.name, type(error).__name__)
         await tables.remove(table, gone)
 
-    def _row(self, table: Table, change: Change) -> Row | None:
+    def _row(self, table: FeedTable, change: MirrorChange) -> Row | None:
         """Return a change as a row; None for what is damaged."""
         body = change.body or b""
         try:
@@ -179,7 +179,7 @@ class MirrorTables:
         except (ValueError, KeyError, TypeError):
             return None
 
-    async def _periodic(self, tables: Tables, table: Table, periodic: Periodic) -> None:
+    async def _periodic(self, tables: PostgresTables, table: FeedTable, periodic: Periodic) -> None:
         since: int | None = None
         if table.name == "readings" and (last := await tables.latest(table, "at")) is not None:
             since = int(last.timestamp() * 1000)

@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from models.feeds.tables import Column, Kind, Row, Table
+from models.feeds.tables import Column, ColumnKind, FeedTable, Row
 
 _TYPES = {
-    Kind.TEXT: "text", Kind.WHOLE: "bigint", Kind.NUMBER: "double precision", Kind.MONEY: "numeric(19,4)", Kind.DAY: "date",
-    Kind.TIME: "timestamptz",
+    ColumnKind.TEXT: "text", ColumnKind.WHOLE: "bigint", ColumnKind.NUMBER: "double precision", ColumnKind.MONEY: "numeric(19,4)", ColumnKind.DAY: "date",
+    ColumnKind.TIME: "timestamptz",
 }  # fmt: skip
 #: Two that make the tables at once wait for each other.
 _LOCK = 7_169_341
@@ -26,17 +26,17 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-class Tables:
+class PostgresTables:
     """The tables in one schema of a database. ``connection`` is asyncpg's; all raise what it raises."""
 
     def __init__(self, connection: Any, namespace: str) -> None:
         self._connection = connection
         self._namespace = namespace
 
-    def _name(self, table: Table) -> str:
+    def _name(self, table: FeedTable) -> str:
         return f"{quoted(self._namespace)}.{quoted(table.name)}"
 
-    async def make(self, tables: Iterable[Table]) -> None:
+    async def make(self, tables: Iterable[FeedTable]) -> None:
         """Create what is missing: schema, tables, columns; say in the database what each is."""
         async with self._connection.transaction():
             await self._connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
@@ -51,7 +51,7 @@ class Tables:
                     await self._comment(f"column {self._name(table)}.{quoted(column.name)}", column.doc)
                 await self._comment(f"table {self._name(table)}", table.doc)
 
-    def _created(self, table: Table) -> str:
+    def _created(self, table: FeedTable) -> str:
         columns = ", ".join(_defined(column, column.name in table.key) for column in table.columns)
         key = ", ".join(map(quoted, table.key))
         own = '"vigie_at" bigint not null, "vigie_partition" integer'
@@ -60,7 +60,7 @@ class Tables:
     async def _comment(self, what: str, text: str) -> None:
         await self._connection.execute(f"comment on {what} is '{text.replace(chr(39), chr(39) * 2)}'")
 
-    async def put(self, table: Table, rows: Sequence[tuple[Row, int]], partition: int | None = None) -> None:
+    async def put(self, table: FeedTable, rows: Sequence[tuple[Row, int]], partition: int | None = None) -> None:
         """Write rows, each with when it was said (epoch ms)."""
         if not rows:
             return
@@ -85,14 +85,14 @@ class Tables:
                 'or t."vigie_partition" is distinct from excluded."vigie_partition")'
             )
 
-    async def remove(self, table: Table, gone: Sequence[tuple[str, int]]) -> None:
+    async def remove(self, table: FeedTable, gone: Sequence[tuple[str, int]]) -> None:
         """Take out rows by their key, each with when that was said; one that was said to be there later stays."""
         await self._connection.executemany(
             f'delete from {self._name(table)} where {quoted(table.key[0])} = $1 and "vigie_at" <= $2',
             [(_text(key), at) for key, at in gone],
         )
 
-    async def keep(self, table: Table, keys: Collection[str], partition: int) -> None:
+    async def keep(self, table: FeedTable, keys: Collection[str], partition: int) -> None:
         """Take out the rows of a partition that are none of these: what has gone while nobody told us."""
         async with self._connection.transaction():
             await self._connection.execute("create temp table vigie_keys (key text) on commit drop")
@@ -107,7 +107,7 @@ class Tables:
         """Raise where nobody answers."""
         await self._connection.execute("select 1")
 
-    async def latest(self, table: Table, column: str) -> Any:
+    async def latest(self, table: FeedTable, column: str) -> Any:
         """Return the greatest value of a column, None where there is no row."""
         return await self._connection.fetchval(f"select max({quoted(column)}) from {self._name(table)}")
 
@@ -120,16 +120,16 @@ def _text(value: str) -> str:
     return value.replace("\0", "")  # PostgreSQL has no such character
 
 
-def _maker(kind: Kind) -> Any:
+def _maker(kind: ColumnKind) -> Any:
     match kind:
-        case Kind.TEXT:
+        case ColumnKind.TEXT:
             return _text
-        case Kind.MONEY:
+        case ColumnKind.MONEY:
             return lambda value: Decimal(str(value))
-        case Kind.NUMBER:
+        case ColumnKind.NUMBER:
             return float
-        case Kind.DAY:
+        case ColumnKind.DAY:
             return date.fromisoformat
-        case Kind.TIME:
+        case ColumnKind.TIME:
             return lambda value: datetime.fromtimestamp(value / 1000, UTC)
     return int

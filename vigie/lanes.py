@@ -66,6 +66,7 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
         "topic_prefix": kafka.topic_prefix,
         "partitions": kafka.partitions,
         "checkpoint_interval": settings.checkpoint_interval / 1000,
+        "longest_interval": settings.checkpoint_longest / 1000,
         "lane_intervals": {
             **dict.fromkeys(EAGER_LANES, EAGER),
             **{lane: settings.checkpoint_interval * every / 1000 for lane, every in SLOW_LANES.items()},

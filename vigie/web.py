@@ -18,15 +18,17 @@ from stream.engine.options import wall_clock
 from stream.engine.waiting import end
 from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
-from stream.readings.board import Board, Source, ViewSource
+from stream.readings.board import Board, ReadingSource, ViewSource
 from stream.readings.cache import Fallback, Snapshots
+from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
+from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, leaderboard, predictions
+from stream.web import customers, entities, experiments, explain, journeys, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
-from stream.web.feeds.sources import Feeds
+from stream.web.feeds.sources import FeedDesk
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_audit, open_operations
@@ -94,7 +96,7 @@ async def web(settings: Settings) -> None:
     source = ViewSource(lambda: roller.view, catalogue)
     snapshots = Snapshots.of(settings)
 
-    def board(source: Source) -> Board:
+    def board(source: ReadingSource) -> Board:
         return Board(source, business.calendar, wall_clock)
 
     def status() -> Mapping[str, Any]:
@@ -120,11 +122,13 @@ async def web(settings: Settings) -> None:
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
     desk = customer_desk(settings, shown_customers.parts, wall_clock)
     application.include_router(customers.router(desk))
-    open_feeds(application, Feeds(application.state.vigie, shown_entities, desk))
+    open_feeds(application, FeedDesk(application.state.vigie, shown_entities, desk))
 
     application.include_router(entities.router(shown_entities))
     # What the workers have written, in their own name; read as this process.
-    counted = CountedDesk(options, business, replace(options, application=settings.application).changelog)
+    written = Changelogs(options, replace(options, application=settings.application).changelog)
+    counted = CountedDesk(written, business)
+    application.include_router(journeys.router(PeopleDesk(written, business)))
     application.include_router(explain.router(catalogue, source.whole, counted, partial(refusals, options), settings.crm_url))
 
     async def read() -> None:

@@ -10,14 +10,14 @@ from alert_rules.kinds.condition import Condition
 from alert_rules.kinds.entity_condition import EntityCondition
 from alert_rules.kinds.silent import Silent
 from alert_rules.kinds.stalled import Stalled
-from alert_rules.kinds.target import Target
+from alert_rules.kinds.target import TargetPace
 from alert_rules.kinds.unanswered import Unanswered
 from alert_rules.kinds.value import Value
 from alert_rules.kinds.win_probability import WinProbability
 from alert_rules.records.entity_facts import NUMBERS
 
 #: Of rules on the readings of a KPI. The value itself is what a rule means that names no other.
-KPI_KINDS: tuple[type[Condition], ...] = (Value, Change, Anomaly, Target, Absent)
+KPI_KINDS: tuple[type[Condition], ...] = (Value, Change, Anomaly, TargetPace, Absent)
 #: Of rules on single deals, leads and senders.
 ENTITY_KINDS: tuple[type[EntityCondition], ...] = (Stalled, Unanswered, Amount, Silent, WinProbability)
 #: What is known of an entity besides its attributes: its own numbers, and those that the kinds measure, each with its unit.

@@ -11,7 +11,7 @@ from alert_rules.words import prose
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE
 from alert_rules.words.parts import Letter, Line, behind_lines, called
-from alert_rules.words.quantities import Quantity, TemplateError, Told, fill
+from alert_rules.words.quantities import NumberWords, Quantity, TemplateError, fill
 from alert_rules.words.reader import ANYBODY, Reader
 from models.calendar import epoch_ms
 
@@ -68,7 +68,7 @@ def _named(facts: AlertFacts, owner: str) -> str:
     return (facts.names or {}).get(owner, owner)
 
 
-def told_in(reader: Reader) -> Told | None:
+def told_in(reader: Reader) -> NumberWords | None:
     """Return how numbers are written for a reader; None in English, as the topics have them."""
     return None if reader.words.language.code == SOURCE else reader.words.numbers
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from models.calendar import epoch_ms
 from models.config.suggest import near
-from models.feeds.tables import Kind, Row, Table
+from models.feeds.tables import ColumnKind, FeedTable, Row
 
 _LONGEST, _DEEPEST = 8_000, 60
 _TOKEN = re.compile(
@@ -39,13 +39,13 @@ _UNSUPPORTED = (
     *("substringof", "matchesPattern", "case", "totalseconds", "isof", "true", "false", "INF", "NaN"),
 )
 _ACCEPTED = "comparisons (eq ne gt ge lt le in) of a column with a value, and, or, not, parentheses"
-_LITERALS: dict[Kind, str] = {
-    Kind.TEXT: "a text such as 'web'",
-    Kind.WHOLE: "a number",
-    Kind.NUMBER: "a number",
-    Kind.MONEY: "a number",
-    Kind.DAY: "a day such as 2026-03-31",
-    Kind.TIME: "a time such as 2026-03-31T18:00:00Z",
+_LITERALS: dict[ColumnKind, str] = {
+    ColumnKind.TEXT: "a text such as 'web'",
+    ColumnKind.WHOLE: "a number",
+    ColumnKind.NUMBER: "a number",
+    ColumnKind.MONEY: "a number",
+    ColumnKind.DAY: "a day such as 2026-03-31",
+    ColumnKind.TIME: "a time such as 2026-03-31T18:00:00Z",
 }
 
 
@@ -53,7 +53,7 @@ class BadQuery(ValueError):
     """A query that is not sound; the message says what was found and what is accepted."""
 
 
-class Unsupported(BadQuery):
+class NotSupported(BadQuery):
     """A query that OData knows and this service does not."""
 
 
@@ -76,8 +76,8 @@ class Filter(NamedTuple):
 EVERYTHING = Filter(lambda row: True, {}, {})
 
 
-def parse(text: str, table: Table) -> Filter:
-    """Return the filter; raise :class:`BadQuery`, or :class:`Unsupported` for what is OData's and not ours."""
+def parse(text: str, table: FeedTable) -> Filter:
+    """Return the filter; raise :class:`BadQuery`, or :class:`NotSupported` for what is OData's and not ours."""
     if len(text) > _LONGEST:
         raise BadQuery(f"$filter: {len(text)} characters (accepted: at most {_LONGEST})")
     parser = _Parser(text, table)
@@ -97,13 +97,13 @@ class _Operand(NamedTuple):
     """A column, or a literal of a kind (None: null)."""
 
     place: int | None
-    kind: Kind | None
+    kind: ColumnKind | None
     value: Any
     said: str
 
 
 class _Parser:
-    def __init__(self, text: str, table: Table) -> None:
+    def __init__(self, text: str, table: FeedTable) -> None:
         self._text, self._table = text, table
         self._kinds = {column.name: (at, column.kind) for at, column in enumerate(table.columns)}
         self._tokens = list(self._split(text))
@@ -174,7 +174,7 @@ class _Parser:
             return self._among(left)
         if word not in _COMPARES:
             if word in _UNSUPPORTED:
-                raise Unsupported(f"$filter: {word} is not supported here (accepted: {_ACCEPTED})")
+                raise NotSupported(f"$filter: {word} is not supported here (accepted: {_ACCEPTED})")
             raise BadQuery(f"$filter: found {self.rest()!r} after {left.said} (accepted: {', '.join((*_COMPARES, 'in'))})")
         self._next += 1
         return _compared(left, word, self._operand())
@@ -196,14 +196,14 @@ class _Parser:
         self._next += 1
         match token.kind:
             case "text":
-                return _Operand(None, Kind.TEXT, token.text[1:-1].replace("''", "'"), token.text)
+                return _Operand(None, ColumnKind.TEXT, token.text[1:-1].replace("''", "'"), token.text)
             case "time":
-                return _Operand(None, Kind.TIME, _instant(token.text), token.text)
+                return _Operand(None, ColumnKind.TIME, _instant(token.text), token.text)
             case "day":
-                return _Operand(None, Kind.DAY, _day(token.text), token.text)
+                return _Operand(None, ColumnKind.DAY, _day(token.text), token.text)
             case "number":
                 number = float(token.text) if set(token.text) & set(".eE") else int(token.text)
-                return _Operand(None, Kind.NUMBER, number, token.text)
+                return _Operand(None, ColumnKind.NUMBER, number, token.text)
             case "word":
                 return self._named(token.text)
         raise BadQuery(f"$filter: found {token.text!r} (accepted: {_ACCEPTED})")
@@ -215,7 +215,7 @@ class _Parser:
         if word == "null":
             return _Operand(None, None, None, word)
         if word in _UNSUPPORTED:
-            raise Unsupported(f"$filter: {word} is not supported here (accepted: {_ACCEPTED})")
+            raise NotSupported(f"$filter: {word} is not supported here (accepted: {_ACCEPTED})")
         raise BadQuery(f"$filter: unknown column {word!r} of {self._table.name}{near(word, self._table.names)}")
 
 
@@ -223,23 +223,23 @@ def _instant(text: str) -> int:
     try:
         return epoch_ms(datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", text)))
     except (ValueError, OverflowError):
-        raise BadQuery(f"$filter: found {text} (accepted: {_LITERALS[Kind.TIME]})") from None
+        raise BadQuery(f"$filter: found {text} (accepted: {_LITERALS[ColumnKind.TIME]})") from None
 
 
 def _day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise BadQuery(f"$filter: found {text} (accepted: {_LITERALS[Kind.DAY]})") from None
+        raise BadQuery(f"$filter: found {text} (accepted: {_LITERALS[ColumnKind.DAY]})") from None
 
 
-_NUMBERS = (Kind.WHOLE, Kind.NUMBER, Kind.MONEY)
+_NUMBERS = (ColumnKind.WHOLE, ColumnKind.NUMBER, ColumnKind.MONEY)
 
 
 def _compared(left: _Operand, word: str, right: _Operand) -> Filter:
     if left.place is None and right.place is None:
         raise BadQuery(f"$filter: {left.said} {word} {right.said} compares no column (accepted: {_ACCEPTED})")
-    kinds = {Kind.NUMBER if operand.kind in _NUMBERS else operand.kind for operand in (left, right)} - {None}
+    kinds = {ColumnKind.NUMBER if operand.kind in _NUMBERS else operand.kind for operand in (left, right)} - {None}
     if len(kinds) > 1:
         column, other = (left, right) if left.place is not None else (right, left)
         accepted = _LITERALS[column.kind] if column.kind is not None else ""

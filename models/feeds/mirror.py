@@ -11,7 +11,7 @@ from typing import NamedTuple
 from models.fold import Changes, Record
 
 
-class Change(NamedTuple):
+class MirrorChange(NamedTuple):
     """The present of something, as its topic has it; None where it has gone. ``at`` is when that was said (epoch ms)."""
 
     table: str
@@ -28,7 +28,7 @@ class Mirror:
         self.partition = partition
         self.tables = tables
         self._show = show
-        self._waiting: dict[tuple[str, str], Change] = {}
+        self._waiting: dict[tuple[str, str], MirrorChange] = {}
         #: Of each table, the keys of all that there is; None once the other place has forgotten all others.
         self.first: dict[str, Collection[str]] | None = None
 
@@ -49,13 +49,13 @@ class Mirror:
             except (KeyError, ValueError):
                 continue
             self._waiting.pop(which, None)
-            self._waiting[which] = Change(*which, record.value, record.timestamp)
+            self._waiting[which] = MirrorChange(*which, record.value, record.timestamp)
 
-    def take(self, most: int) -> list[Change]:
+    def take(self, most: int) -> list[MirrorChange]:
         """Return what has waited longest, so many at most. It waits on until :meth:`done`."""
         return list(islice(self._waiting.values(), most))
 
-    def done(self, changes: Iterable[Change]) -> None:
+    def done(self, changes: Iterable[MirrorChange]) -> None:
         """Let go of what has been written, unless it has changed again meanwhile."""
         for change in changes:
             if self._waiting.get(change[:2]) is change:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from models.config.suggest import near
-from models.feeds.filter import EVERYTHING, BadQuery, Filter, Unsupported, parse
-from models.feeds.tables import Row, Table
+from models.feeds.filter import EVERYTHING, BadQuery, Filter, NotSupported, parse
+from models.feeds.tables import FeedTable, Row
 
 OPTIONS = ("$filter", "$select", "$orderby", "$top", "$skip", "$count", "$skiptoken", "$format")
 #: Of OData, and not of ours.
@@ -31,7 +31,7 @@ class Order(NamedTuple):
 class Query(NamedTuple):
     """What is asked of a table."""
 
-    table: Table
+    table: FeedTable
     chosen: Filter
     columns: tuple[str, ...]
     order: tuple[Order, ...]
@@ -73,16 +73,16 @@ class Query(NamedTuple):
         return base64.urlsafe_b64encode(orjson.dumps([pinned, *self.values(last)])).decode().rstrip("=")
 
 
-def key_order(table: Table) -> tuple[Order, ...]:
+def key_order(table: FeedTable) -> tuple[Order, ...]:
     """Return the order of a table's key."""
     return tuple(Order(table.place(name), False) for name in table.key)
 
 
-def parse_query(asked: Mapping[str, str], table: Table) -> Query:
-    """Return what OData's options ask for; raise :class:`BadQuery`, :class:`Unsupported`. Other parameters are passed over."""
+def parse_query(asked: Mapping[str, str], table: FeedTable) -> Query:
+    """Return what OData's options ask for; raise :class:`BadQuery`, :class:`NotSupported`. Other parameters are passed over."""
     for name in asked:
         if name in UNSUPPORTED:
-            raise Unsupported(f"{name} is not supported here (accepted: {', '.join(OPTIONS)})")
+            raise NotSupported(f"{name} is not supported here (accepted: {', '.join(OPTIONS)})")
         if name.startswith("$") and name not in OPTIONS:
             raise BadQuery(f"unknown option {name}{near(name, OPTIONS)}")
     chosen = parse(asked["$filter"], table) if asked.get("$filter", "").strip() else EVERYTHING
@@ -110,13 +110,13 @@ def _flag(text: str) -> bool:
     return text == "true"
 
 
-def _known(option: str, name: str, table: Table) -> str:
+def _known(option: str, name: str, table: FeedTable) -> str:
     if name not in table.names:
         raise BadQuery(f"{option}: unknown column {name[:60]!r} of {table.name}{near(name[:60], table.names)}")
     return name
 
 
-def _columns(text: str, table: Table) -> tuple[str, ...]:
+def _columns(text: str, table: FeedTable) -> tuple[str, ...]:
     names = [name.strip() for name in text.split(",")] if text.strip() else ["*"]
     if "*" in names:
         return table.names
@@ -124,7 +124,7 @@ def _columns(text: str, table: Table) -> tuple[str, ...]:
     return tuple(name for name in table.names if name in asked)
 
 
-def _order(text: str, table: Table) -> tuple[Order, ...]:
+def _order(text: str, table: FeedTable) -> tuple[Order, ...]:
     found: dict[int, Order] = {}
     for part in text.split(",") if text.strip() else ():
         words = part.split()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
-from models.feeds.tables import CATALOGUE, DEALS, LEADS, READINGS, TABLES, Kind, Table
+from models.feeds.tables import CATALOGUE, DEALS, LEADS, READINGS, TABLES, ColumnKind, FeedTable
 from models.kpis.entry import Kpi
 from models.kpis.terms import TIME
 from models.measures import BY_NAME
@@ -115,8 +115,8 @@ def _where(kpi: Kpi) -> str:
 # -- Apache Ossie (OSI) ------------------------------------------------------------------------------------------------------
 
 _OSI_TYPES = {
-    Kind.TEXT: "String", Kind.WHOLE: "Integer", Kind.NUMBER: "Float", Kind.MONEY: "Decimal", Kind.DAY: "Date",
-    Kind.TIME: "DateTimeTz",
+    ColumnKind.TEXT: "String", ColumnKind.WHOLE: "Integer", ColumnKind.NUMBER: "Float", ColumnKind.MONEY: "Decimal", ColumnKind.DAY: "Date",
+    ColumnKind.TIME: "DateTimeTz",
 }  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def osi(kpis: Iterable[Kpi]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _relation(name: str, many: Table, column: str, one: Table) -> dict[str, Any]:
+def _relation(name: str, many: FeedTable, column: str, one: FeedTable) -> dict[str, Any]:
     return {"name": name, "from": many.name, "to": one.name, "from_columns": [column], "to_columns": list(one.key)}
 
 
@@ -148,7 +148,7 @@ def _ansi(text: str) -> dict[str, Any]:
     return {"dialects": [{"dialect": "ANSI_SQL", "expression": text}]}
 
 
-def _dataset(table: Table) -> dict[str, Any]:
+def _dataset(table: FeedTable) -> dict[str, Any]:
     return {
         "name": table.name,
         "source": f"vigie.{table.name}",
@@ -160,15 +160,19 @@ def _dataset(table: Table) -> dict[str, Any]:
                 "expression": _ansi(f'"{column.name}"'),
                 "description": column.doc,
                 "datatype": _OSI_TYPES[column.kind],
-                **({"dimension": {"is_time": column.kind in (Kind.TIME, Kind.DAY)}} if _is_dimension(column.kind) else {}),
+                **(
+                    {"dimension": {"is_time": column.kind in (ColumnKind.TIME, ColumnKind.DAY)}}
+                    if _is_dimension(column.kind)
+                    else {}
+                ),
             }
             for column in table.columns
         ],
     }
 
 
-def _is_dimension(kind: Kind) -> bool:
-    return kind in (Kind.TEXT, Kind.TIME, Kind.DAY)
+def _is_dimension(kind: ColumnKind) -> bool:
+    return kind in (ColumnKind.TEXT, ColumnKind.TIME, ColumnKind.DAY)
 
 
 def _osi_metric(kpi: Kpi) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 Row = tuple[Any, ...]
 
 
-class Kind(StrEnum):
+class ColumnKind(StrEnum):
     """What the values of a column are."""
 
     TEXT = "text"
@@ -28,11 +28,11 @@ class Column(NamedTuple):
     """A column, and what it means."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     doc: str
 
 
-class Table(NamedTuple):
+class FeedTable(NamedTuple):
     """A table: ``key`` names the columns that tell its rows apart; ``time`` is the column by which it is read in parts."""
 
     name: str
@@ -51,11 +51,18 @@ class Table(NamedTuple):
         return self.names.index(name)
 
 
-def _columns(**said: tuple[Kind, str]) -> tuple[Column, ...]:
+def _columns(**said: tuple[ColumnKind, str]) -> tuple[Column, ...]:
     return tuple(Column(name, kind, doc) for name, (kind, doc) in said.items())
 
 
-_TEXT, _WHOLE, _NUMBER, _MONEY, _DAY, _TIME = Kind.TEXT, Kind.WHOLE, Kind.NUMBER, Kind.MONEY, Kind.DAY, Kind.TIME
+_TEXT, _WHOLE, _NUMBER, _MONEY, _DAY, _TIME = (
+    ColumnKind.TEXT,
+    ColumnKind.WHOLE,
+    ColumnKind.NUMBER,
+    ColumnKind.MONEY,
+    ColumnKind.DAY,
+    ColumnKind.TIME,
+)
 _CURRENCY = (_TEXT, "The currency of money (ISO 4217)")
 _AS_OF = (_TIME, "When this row was true: the instant at which it was read")
 _ATTRIBUTES = {
@@ -68,7 +75,7 @@ _ATTRIBUTES = {
     "account_id": (_TEXT, "The id of the account it belongs to"),
 }
 
-READINGS = Table(
+READINGS = FeedTable(
     "readings",
     "KPIs: one row a KPI, window, segment and instant. Ratios must not be summed: sum numerators and denominators, and divide.",
     ("at", "window", "kpi", "dimension", "segment"),
@@ -95,7 +102,7 @@ READINGS = Table(
         as_of=_AS_OF,
     ),
 )
-DEALS = Table(
+DEALS = FeedTable(
     "deals",
     "Deals as they are now: open ones and those that have ended, for as long as they are kept.",
     ("id",),
@@ -119,7 +126,7 @@ DEALS = Table(
         as_of=_AS_OF,
     ),
 )
-LEADS = Table(
+LEADS = FeedTable(
     "leads",
     "Leads as they are now, for as long as they are kept.",
     ("id",),
@@ -137,7 +144,7 @@ LEADS = Table(
         as_of=_AS_OF,
     ),
 )
-CUSTOMERS = Table(
+CUSTOMERS = FeedTable(
     "customers",
     "Customers on a day: scores, segment, and what is to be expected of each.",
     ("as_of_day", "customer"),
@@ -165,7 +172,7 @@ CUSTOMERS = Table(
         currency=_CURRENCY,
     ),
 )
-ALERTS = Table(
+ALERTS = FeedTable(
     "alerts",
     "The alerts that stand: those that are not inactive.",
     ("id",),
@@ -189,7 +196,7 @@ ALERTS = Table(
         as_of=_AS_OF,
     ),
 )
-CATALOGUE = Table(
+CATALOGUE = FeedTable(
     "catalogue",
     "The KPIs, and what one must know to read them.",
     ("id",),
@@ -214,6 +221,6 @@ CATALOGUE = Table(
         definition_fr=(_TEXT, "What it means, in French"),
     ),
 )
-TABLES: Mapping[str, Table] = MappingProxyType(
+TABLES: Mapping[str, FeedTable] = MappingProxyType(
     {table.name: table for table in (READINGS, DEALS, LEADS, CUSTOMERS, ALERTS, CATALOGUE)}
 )

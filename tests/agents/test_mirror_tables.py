@@ -20,7 +20,7 @@ from models.folds.entity_snapshots import DealState, LeadState, encode
 from models.owners import Owners
 from stream.config.postgres_settings import PostgresSettings
 from stream.config.settings import SettingsError, load
-from stream.web.feeds.sources import Feeds
+from stream.web.feeds.sources import FeedDesk
 from tests.postgres_server import Postgres
 from tests.stream.demo import NOW, company
 from tests.stream.web.feeds.house import Folds, application_with_feeds, clientele
@@ -207,7 +207,7 @@ async def test_a_row_that_the_database_refuses_holds_up_no_other(server: Postgre
 async def test_readings_and_customers_are_there_by_the_day(server: Postgres) -> None:
     app = application_with_feeds()
     settings = PostgresSettings(url=SecretStr(server.url), namespace="g", history=10 * 86_400_000, dimensions=("source",))
-    sink = Sink(server, "g", periodic(Feeds(app.state.vigie, Folds(company()), clientele()), settings))
+    sink = Sink(server, "g", periodic(FeedDesk(app.state.vigie, Folds(company()), clientele()), settings))
     sink.live()
 
     async def written() -> int:

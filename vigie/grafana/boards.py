@@ -7,7 +7,7 @@ from alert_rules.kinds.value import Value
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from stream.collectors import MODEL_MEASURES, metric_name
-from vigie.grafana.parts import Board, Panel, Target, Thresholds, Variable
+from vigie.grafana.parts import Dashboard, Panel, Prom, Thresholds, Variable
 
 _UNITS = {"count": "short", "ratio": "percentunit", "score": "none", "money": "currency:$currency", "seconds": "s", "days": "s"}
 _COLOURS = {Severity.WARN: "orange", Severity.CRITICAL: "red"}
@@ -42,7 +42,7 @@ class Maker:
         found = self._kpis[kpi]
         thresholds, base = self._thresholds(kpi)
         return Panel(
-            "stat", found.label["en"], found.definition, (Target(_total(found)),), _UNITS[found.unit], width, 4, thresholds, base,
+            "stat", found.label["en"], found.definition, (Prom(_total(found)),), _UNITS[found.unit], width, 4, thresholds, base,
             links=True,
         )  # fmt: skip
 
@@ -53,13 +53,13 @@ class Maker:
     def graph(self, title: str, kpis: Sequence[str], width: int = 8) -> Panel:
         """Return totals over time; of one KPI, its interval and the thresholds of its rule as well."""
         found = [self._kpis[kpi] for kpi in kpis]
-        targets = [Target(_total(kpi), kpi.label["en"]) for kpi in found]
+        targets = [Prom(_total(kpi), kpi.label["en"]) for kpi in found]
         thresholds: Thresholds = ()
         base = "transparent"
         if len(found) == 1:
             thresholds = self._thresholds(kpis[0])[0]
             if found[0].interval is not None:
-                targets += [Target(_total(found[0], end), f"{end} end of the interval") for end in ("_low", "_high")]
+                targets += [Prom(_total(found[0], end), f"{end} end of the interval") for end in ("_low", "_high")]
         about = " ".join(kpi.definition for kpi in found)
         return Panel("timeseries", title, about, tuple(targets), _UNITS[found[0].unit], width, 8, thresholds, base, links=True)
 
@@ -67,13 +67,13 @@ class Maker:
         """Return the segments beside each other."""
         found = self._kpis[kpi]
         title = f"{found.label['en']} by {dimension}"
-        target = Target(_by(found, dimension), "{{segment}}")
+        target = Prom(_by(found, dimension), "{{segment}}")
         return Panel("bargauge", title, found.definition, (target,), _UNITS[found.unit], width, links=True)
 
     def table(self, kpis: Sequence[str], dimension: str = "$dimension", width: int = 24) -> Panel:
         """Return a line a segment, with a column a KPI."""
         found = [self._kpis[kpi] for kpi in kpis]
-        targets = tuple(Target(_by(kpi, dimension), instant=True) for kpi in found)
+        targets = tuple(Prom(_by(kpi, dimension), instant=True) for kpi in found)
         columns = tuple((kpi.label["en"], _UNITS[kpi.unit]) for kpi in found)
         return Panel("table", f"By {dimension}", "The largest segments; how many is metrics.segments in the settings.", targets,
                      "none", width, 9, columns=columns)  # fmt: skip
@@ -99,7 +99,7 @@ def _by(kpi: Kpi, dimension: str) -> str:
     return f'max by (window,segment) ({metric_name(kpi)}{{window="$window",dimension="{dimension}"{chosen}}})'
 
 
-def boards(catalogue: Catalogue, rules: Iterable[Rule]) -> list[Board]:
+def boards(catalogue: Catalogue, rules: Iterable[Rule]) -> list[Dashboard]:
     """Return all dashboards that are made here."""
     make = Maker(catalogue, rules)
     kpis: dict[str, tuple[str, str, list[Panel]]] = {
@@ -167,49 +167,49 @@ def boards(catalogue: Catalogue, rules: Iterable[Rule]) -> list[Board]:
             ],
         ),
     }  # fmt: skip
-    made = [Board(uid, title, about, tuple(panels), _CHOICES, _ALL) for uid, (title, about, panels) in kpis.items()]
+    made = [Dashboard(uid, title, about, tuple(panels), _CHOICES, _ALL) for uid, (title, about, panels) in kpis.items()]
     return [*made, _predictions(make), _alerts()]
 
 
-def _predictions(make: Maker) -> Board:
+def _predictions(make: Maker) -> Dashboard:
     measures = [
         Panel("timeseries", help, "Of a model's last answers; …-floor is the life table alone, which it must beat.",
-              (Target(f"max by (model) (vigie_model_{name.replace('_days', '_seconds')})", "{{model}}"),),
+              (Prom(f"max by (model) (vigie_model_{name.replace('_days', '_seconds')})", "{{model}}"),),
               _MODEL_UNITS.get(name, "none"), links=True)
         for name, help in MODEL_MEASURES.items()
     ]  # fmt: skip
     more = [
         Panel("timeseries", "Alarms of drift", "What is learnt no longer fits what happens: the model begins to forget.",
-              (Target("max by (model) (vigie_model_drifts_total)", "{{model}}"),), empty="none"),
+              (Prom("max by (model) (vigie_model_drifts_total)", "{{model}}"),), empty="none"),
         Panel("timeseries", "Lessons", "Answers that have become known, and were learnt.",
-              (Target("max by (model) (vigie_model_lessons)", "{{model}}"),)),
+              (Prom("max by (model) (vigie_model_lessons)", "{{model}}"),)),
         Panel("timeseries", "Whose answers are given", "1: the model's; 0: it has not beaten the life table yet.",
-              (Target("max by (model) (vigie_model_answering)", "{{model}}"),)),
+              (Prom("max by (model) (vigie_model_answering)", "{{model}}"),)),
         make.bars("weighted_pipeline", "stage"),
     ]  # fmt: skip
     about = "How good the predictions are: calibration, coverage, drift."
-    return Board("vigie-predictions", "Vigie: predictions", about, (*measures, *more), _CHOICES, _ALL)
+    return Dashboard("vigie-predictions", "Vigie: predictions", about, (*measures, *more), _CHOICES, _ALL)
 
 
-def _alerts() -> Board:
+def _alerts() -> Dashboard:
     stand = 'max by (rule, severity, state) (vigie_alerts{state=~"firing|pending|recovering"})'
     panels = (
         *(
             Panel("stat", f"{severity.value} that fire", "Alerts that stand and are told.",
-                  (Target(f'sum(max by (rule) (vigie_alerts{{state="firing",severity="{severity.value}"}})) or vector(0)'),),
+                  (Prom(f'sum(max by (rule) (vigie_alerts{{state="firing",severity="{severity.value}"}})) or vector(0)'),),
                   width=12, height=4, thresholds=[(1, _COLOURS[severity])], links=True)
             for severity in Severity
         ),
-        Panel("timeseries", "Alerts that stand", "By severity and state.", (Target(f"sum by (severity, state) ({stand})"),),
+        Panel("timeseries", "Alerts that stand", "By severity and state.", (Prom(f"sum by (severity, state) ({stand})"),),
               width=24, filled=60, empty="none"),
-        Panel("timeseries", "By rule", "", (Target(f"sum by (rule) ({stand})", "{{rule}}"),), width=12, empty="none"),
+        Panel("timeseries", "By rule", "", (Prom(f"sum by (rule) ({stand})", "{{rule}}"),), width=12, empty="none"),
         Panel("timeseries", "Decisions", "What is told, and what is held back by which stage.",
-              (Target("sum by (outcome, stage) (increase(vigie_alert_decisions_total[$__rate_interval]))"),), width=12,
+              (Prom("sum by (outcome, stage) (increase(vigie_alert_decisions_total[$__rate_interval]))"),), width=12,
               empty="none"),
         Panel("timeseries", "Notifications", "Attempts by how they ended.",
-              (Target("sum by (receiver, outcome) (rate(vigie_notifications_total[$__rate_interval]))"),), "ops", empty="none"),
-        Panel("timeseries", "Messages that wait", "", (Target("sum by (receiver) (vigie_outbox_messages)"),), empty="none"),
+              (Prom("sum by (receiver, outcome) (rate(vigie_notifications_total[$__rate_interval]))"),), "ops", empty="none"),
+        Panel("timeseries", "Messages that wait", "", (Prom("sum by (receiver) (vigie_outbox_messages)"),), empty="none"),
         Panel("timeseries", "Receivers that fail", "For how long no attempt has arrived.",
-              (Target("max by (receiver) (vigie_receiver_failing_seconds)"),), "s", empty="none"),
+              (Prom("max by (receiver) (vigie_receiver_failing_seconds)"),), "s", empty="none"),
     )  # fmt: skip
-    return Board("vigie-alerts", "Vigie: alerts", "What stands, and who is told.", panels, (_DATA, _PAGE), _ALL)
+    return Dashboard("vigie-alerts", "Vigie: alerts", "What stands, and who is told.", panels, (_DATA, _PAGE), _ALL)

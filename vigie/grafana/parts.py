@@ -12,7 +12,7 @@ Thresholds = Sequence[tuple[float, str]]
 
 
 @dataclass(frozen=True)
-class Target:
+class Prom:
     """One expression, and how its series are called."""
 
     expr: str
@@ -34,7 +34,7 @@ class Panel:
     kind: Literal["stat", "timeseries", "bargauge", "table", "row"]
     title: str
     description: str = ""
-    targets: tuple[Target, ...] = ()
+    targets: tuple[Prom, ...] = ()
     unit: str = "short"
     width: int = 8
     height: int = 8
@@ -152,7 +152,7 @@ class Variable:
 
 
 @dataclass(frozen=True)
-class Board:
+class Dashboard:
     """A dashboard: its panels from left to right, and down where a line is full."""
 
     uid: str

@@ -10,17 +10,17 @@ from urllib.parse import urlencode
 import xxhash
 from fastapi import APIRouter, Request, Response
 
-from models.feeds.filter import BadQuery, Unsupported
+from models.feeds.filter import BadQuery, NotSupported
 from models.feeds.query import Query, parse_query
-from models.feeds.tables import TABLES, Table
+from models.feeds.tables import TABLES, FeedTable
 from stream.readings.board import UnknownName
 from stream.readings.past import PARAMETERS as TIMES
 from stream.readings.past import limits
 from stream.web.api import reach_of, refuse, to_json
 from stream.web.context import Context, context
-from stream.web.feeds.files import FORMATS, LOCALES, Form, NoParquet, written
+from stream.web.feeds.files import FORMATS, LOCALES, FileForm, NoParquet, written
 from stream.web.feeds.pages import page
-from stream.web.feeds.sources import ELSEWHERE, Ask, Feeds, Forbidden
+from stream.web.feeds.sources import ELSEWHERE, FeedDesk, FeedQuestion, Forbidden
 from stream.web.people import sees_people
 
 #: Rows of one file, at most: a file is made in memory.
@@ -38,7 +38,7 @@ class File(NamedTuple):
     """A file as it was made; ``cursor`` is where the next one begins, where there are more rows."""
 
     body: bytes
-    form: Form
+    form: FileForm
     cursor: str | None
 
     @property
@@ -69,7 +69,7 @@ class Files:
         self._made = kept
 
 
-def router(feeds: Feeds) -> APIRouter:
+def router(feeds: FeedDesk) -> APIRouter:
     """Return the route."""
     routes, files = APIRouter(prefix="/api"), Files()
 
@@ -93,7 +93,7 @@ def router(feeds: Feeds) -> APIRouter:
     return routes
 
 
-async def _answer(feeds: Feeds, files: Files, request: Request) -> Response:
+async def _answer(feeds: FeedDesk, files: Files, request: Request) -> Response:
     key = (str(sorted(request.query_params.multi_items())), reach_of(request), sees_people(request))
     file = files.get(key) if "range" in request.headers else None
     if file is None:
@@ -103,7 +103,7 @@ async def _answer(feeds: Feeds, files: Files, request: Request) -> Response:
         except UnknownName as error:
             return refuse(error)
         except (BadQuery, NoParquet) as error:
-            return to_json({"error": str(error)}, 501 if isinstance(error, Unsupported | NoParquet) else 400)
+            return to_json({"error": str(error)}, 501 if isinstance(error, NotSupported | NoParquet) else 400)
         except Forbidden as error:
             return to_json({"error": str(error)}, 403)
         except ELSEWHERE as error:
@@ -112,7 +112,7 @@ async def _answer(feeds: Feeds, files: Files, request: Request) -> Response:
     return _part(file, request)
 
 
-async def _made(feeds: Feeds, request: Request) -> File:
+async def _made(feeds: FeedDesk, request: Request) -> File:
     asked = request.query_params
     for name in asked:
         if name not in PARAMETERS:
@@ -126,17 +126,17 @@ async def _made(feeds: Feeds, request: Request) -> File:
     query, beside = _in_time(query, table, asked, context(request))
     now = feeds.now()
     begun = now if query.pinned is None else min(query.pinned, now)
-    ask = Ask(query, beside, reach_of(request), begun, sees_people(request))
+    ask = FeedQuestion(query, beside, reach_of(request), begun, sees_people(request))
     found = await page(feeds, ask, MOST)
     left = None if query.top is None else query.top - len(found.rows)
     if found.more and left != 0:
         raise BadQuery(f"limit: there are more than {MOST:,} rows (accepted: a limit, a filter, or from and to)")
-    form = Form(asked.get("format", "csv"), asked.get("bom") == "1", asked.get("locale", "en"))
+    form = FileForm(asked.get("format", "csv"), asked.get("bom") == "1", asked.get("locale", "en"))
     body = await asyncio.to_thread(written, query, found.rows, form)
     return File(body, form, query.token(found.rows[-1], ask.now) if found.more and found.rows else None)
 
 
-def _in_time(query: Query, table: Table, asked: Mapping[str, str], ctx: Context) -> tuple[Query, Mapping[str, str]]:
+def _in_time(query: Query, table: FeedTable, asked: Mapping[str, str], ctx: Context) -> tuple[Query, Mapping[str, str]]:
     """Return the query and the parameters beside it; of what is known as it is now, those rows that are of the time asked for."""
     if table.name in ("readings", "customers") or not any(asked.get(name) for name in TIMES):
         return query, asked
@@ -153,7 +153,7 @@ def _in_time(query: Query, table: Table, asked: Mapping[str, str], ctx: Context)
     return query, {}
 
 
-def _and(query: Query, holds: Any, table: Table) -> Query:
+def _and(query: Query, holds: Any, table: FeedTable) -> Query:
     place, before = table.place(table.time or ""), query.chosen
     return query._replace(chosen=before._replace(test=lambda row: holds(row[place]) and before.test(row)))
 

@@ -11,7 +11,7 @@ import orjson
 
 from models.calendar import iso
 from models.feeds.query import Query, shown
-from models.feeds.tables import Column, Kind, Row
+from models.feeds.tables import Column, ColumnKind, Row
 from stream.web.api import cell
 
 FORMATS = ("csv", "jsonl", "parquet")
@@ -20,7 +20,7 @@ LOCALES = {"en": (",", "."), "fr": (";", ","), "de": (";", ","), "es": (";", ","
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
-class Form(NamedTuple):
+class FileForm(NamedTuple):
     """How a file is written. ``bom`` and ``locale`` are CSV's."""
 
     format: str
@@ -41,7 +41,7 @@ class NoParquet(ImportError):
     """The library that writes Parquet is not installed."""
 
 
-def written(query: Query, rows: Sequence[Row], form: Form) -> bytes:
+def written(query: Query, rows: Sequence[Row], form: FileForm) -> bytes:
     """Return a file of rows, with the columns that are asked for."""
     columns = [column for column in query.table.columns if column.name in query.columns]
     chosen = shown(query, rows)
@@ -53,7 +53,7 @@ def written(query: Query, rows: Sequence[Row], form: Form) -> bytes:
     return to_parquet(columns, chosen)
 
 
-def to_csv(columns: Sequence[Column], rows: Sequence[Row], form: Form) -> bytes:
+def to_csv(columns: Sequence[Column], rows: Sequence[Row], form: FileForm) -> bytes:
     """Return CSV (RFC 4180): a header, CRLF; no text that a spreadsheet would run as a formula."""
     between, point = LOCALES[form.locale]
     out = io.StringIO()
@@ -65,17 +65,17 @@ def to_csv(columns: Sequence[Column], rows: Sequence[Row], form: Form) -> bytes:
     return out.getvalue().encode()
 
 
-def _cell(kind: Kind, point: str) -> Callable[[Any], Any]:
-    if kind is Kind.TIME:
+def _cell(kind: ColumnKind, point: str) -> Callable[[Any], Any]:
+    if kind is ColumnKind.TIME:
         return lambda value: "" if value is None else iso(value)
-    if kind in (Kind.NUMBER, Kind.MONEY) and point != ".":
+    if kind in (ColumnKind.NUMBER, ColumnKind.MONEY) and point != ".":
         return lambda value: "" if value is None else str(value).replace(".", point)
     return cell
 
 
 def to_lines(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
     """Return an object a line."""
-    times = {at for at, column in enumerate(columns) if column.kind is Kind.TIME}
+    times = {at for at, column in enumerate(columns) if column.kind is ColumnKind.TIME}
     names = [column.name for column in columns]
     lines = (
         {
@@ -97,9 +97,13 @@ def to_parquet(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
             "parquet needs pyarrow, which is not installed here (accepted: pip install 'vigie[parquet]'; csv, jsonl)"
         ) from error
     types = {
-        Kind.TEXT: pa.string(), Kind.WHOLE: pa.int64(), Kind.NUMBER: pa.float64(), Kind.MONEY: pa.decimal128(19, 4),
-        Kind.DAY: pa.date32(), Kind.TIME: pa.timestamp("ms", tz="UTC"),
-    }  # fmt: skip
+        ColumnKind.TEXT: pa.string(),
+        ColumnKind.WHOLE: pa.int64(),
+        ColumnKind.NUMBER: pa.float64(),
+        ColumnKind.MONEY: pa.decimal128(19, 4),
+        ColumnKind.DAY: pa.date32(),
+        ColumnKind.TIME: pa.timestamp("ms", tz="UTC"),
+    }
     schema = pa.schema([
         pa.field(column.name, types[column.kind], metadata={"description": column.doc}) for column in columns
     ])  # fmt: skip
@@ -109,18 +113,18 @@ def to_parquet(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
         for column, values in zip(columns, by_column, strict=True)
     ]
     out = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out, compression="zstd")
+    pq.write_table(pa.FeedTable.from_arrays(arrays, schema=schema), out, compression="zstd")
     return out.getvalue()
 
 
-def _parquet(kind: Kind, value: Any) -> Any:
+def _parquet(kind: ColumnKind, value: Any) -> Any:
     if value is None:
         return None
     match kind:
-        case Kind.MONEY:
+        case ColumnKind.MONEY:
             return Decimal(str(value)).quantize(Decimal("0.0001"))
-        case Kind.NUMBER:
+        case ColumnKind.NUMBER:
             return float(value)
-        case Kind.DAY:
+        case ColumnKind.DAY:
             return date.fromisoformat(value)
     return value

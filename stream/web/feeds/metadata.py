@@ -3,27 +3,27 @@
 from collections.abc import Iterable
 from xml.sax.saxutils import quoteattr
 
-from models.feeds.tables import TABLES, Column, Kind, Table
+from models.feeds.tables import TABLES, Column, ColumnKind, FeedTable
 
 NAMESPACE = "Vigie"
 _CORE = "https://oasis-tcs.github.io/odata-vocabularies/vocabularies/Org.OData.Core.V1.xml"
 #: The type of each kind, with its facets. A decimal without a scale has none after the point.
-EDM: dict[Kind, tuple[str, str]] = {
-    Kind.TEXT: ("Edm.String", ""),
-    Kind.WHOLE: ("Edm.Int64", ""),
-    Kind.NUMBER: ("Edm.Double", ""),
-    Kind.MONEY: ("Edm.Decimal", ' Precision="19" Scale="4"'),
-    Kind.DAY: ("Edm.Date", ""),
-    Kind.TIME: ("Edm.DateTimeOffset", ' Precision="3"'),
+EDM: dict[ColumnKind, tuple[str, str]] = {
+    ColumnKind.TEXT: ("Edm.String", ""),
+    ColumnKind.WHOLE: ("Edm.Int64", ""),
+    ColumnKind.NUMBER: ("Edm.Double", ""),
+    ColumnKind.MONEY: ("Edm.Decimal", ' Precision="19" Scale="4"'),
+    ColumnKind.DAY: ("Edm.Date", ""),
+    ColumnKind.TIME: ("Edm.DateTimeOffset", ' Precision="3"'),
 }
 
 
-def type_name(table: Table) -> str:
+def type_name(table: FeedTable) -> str:
     """Return the name of the type of a table's rows."""
     return f"{table.name.removesuffix('s')}_row"
 
 
-def metadata(tables: Iterable[Table] = tuple(TABLES.values())) -> bytes:
+def metadata(tables: Iterable[FeedTable] = tuple(TABLES.values())) -> bytes:
     """Return the metadata document (CSDL, XML)."""
     tables = list(tables)
     types = "".join(map(_type, tables))
@@ -40,7 +40,7 @@ def metadata(tables: Iterable[Table] = tuple(TABLES.values())) -> bytes:
     ).encode()
 
 
-def _type(table: Table) -> str:
+def _type(table: FeedTable) -> str:
     key = "".join(f'<PropertyRef Name="{name}"/>' for name in table.key)
     properties = "".join(_property(column, column.name in table.key) for column in table.columns)
     return f'<EntityType Name="{type_name(table)}"><Key>{key}</Key>{properties}</EntityType>'

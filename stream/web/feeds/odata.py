@@ -16,15 +16,15 @@ from fastapi import APIRouter, Request, Response
 
 from models.calendar import iso
 from models.config.suggest import near
-from models.feeds.filter import BadQuery, Unsupported
+from models.feeds.filter import BadQuery, NotSupported
 from models.feeds.query import Query, parse_query
-from models.feeds.tables import TABLES, Kind, Row, Table
+from models.feeds.tables import TABLES, ColumnKind, FeedTable, Row
 from stream.readings.board import UnknownName
 from stream.readings.past import PARAMETERS as TIMES
 from stream.web.api import reach_of
 from stream.web.feeds.metadata import metadata
 from stream.web.feeds.pages import counted, page
-from stream.web.feeds.sources import ELSEWHERE, Ask, Feeds, Forbidden
+from stream.web.feeds.sources import ELSEWHERE, FeedDesk, FeedQuestion, Forbidden
 from stream.web.people import sees_people
 
 ROOT = "/odata/v4"
@@ -38,7 +38,7 @@ _KEYED = re.compile(r"(?P<table>[a-z]+)\('(?P<key>(?:[^']|'')*)'\)")
 _iso = functools.lru_cache(4096)(iso)
 
 
-def router(feeds: Feeds) -> APIRouter:
+def router(feeds: FeedDesk) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix=ROOT)
 
@@ -95,7 +95,7 @@ async def _guarded(request: Request, make: Callable[[], Any]) -> Response:
         _negotiated(request)
         answer: Response = await make()
         return answer
-    except Unsupported as error:
+    except NotSupported as error:
         return _refused(501, str(error))
     except OtherFormat as error:
         return _refused(406, str(error))
@@ -128,7 +128,7 @@ class OtherFormat(BadQuery):
     """The client wants something else than JSON."""
 
 
-def _found(feed: str) -> Table | None:
+def _found(feed: str) -> FeedTable | None:
     return TABLES.get(feed)
 
 
@@ -136,7 +136,7 @@ def _missing(feed: str) -> Response:
     return _refused(404, f"no such feed{near(feed[:80], TABLES)}")
 
 
-def _ask(feeds: Feeds, table: Table, request: Request) -> Ask:
+def _ask(feeds: FeedDesk, table: FeedTable, request: Request) -> FeedQuestion:
     asked = request.query_params
     if len(asked) != len(asked.multi_items()):
         raise BadQuery("an option is there twice (accepted: each once)")
@@ -146,10 +146,10 @@ def _ask(feeds: Feeds, table: Table, request: Request) -> Ask:
     query = parse_query(asked, table)
     now = feeds.now()
     begun = now if query.pinned is None else min(query.pinned, now)
-    return Ask(query, asked, reach_of(request), begun, sees_people(request))
+    return FeedQuestion(query, asked, reach_of(request), begun, sees_people(request))
 
 
-async def _count(feeds: Feeds, feed: str, request: Request) -> Response:
+async def _count(feeds: FeedDesk, feed: str, request: Request) -> Response:
     table = _found(feed)
     if table is None:
         return _missing(feed)
@@ -157,7 +157,7 @@ async def _count(feeds: Feeds, feed: str, request: Request) -> Response:
     return Response(str(number), headers=_VERSION, media_type="text/plain; charset=utf-8")
 
 
-async def _rows(feeds: Feeds, feed: str, request: Request) -> Response:
+async def _rows(feeds: FeedDesk, feed: str, request: Request) -> Response:
     keyed = _KEYED.fullmatch(feed)
     table = _found(keyed["table"] if keyed else feed)
     if table is None or (keyed is not None and len(table.key) > 1):
@@ -178,7 +178,7 @@ async def _rows(feeds: Feeds, feed: str, request: Request) -> Response:
     return Response(body + b"}", headers={**_VERSION, **more}, media_type=_kind(request))
 
 
-async def _one(feeds: Feeds, ask: Ask, key: str, request: Request) -> Response:
+async def _one(feeds: FeedDesk, ask: FeedQuestion, key: str, request: Request) -> Response:
     from models.feeds.filter import parse
 
     table = ask.query.table
@@ -202,7 +202,7 @@ def _context(query: Query, request: Request) -> str:
     return f"{base_of(request)}/$metadata#{query.table.name}{chosen}"
 
 
-def _next(ask: Ask, last: Row, left: int | None, request: Request) -> str:
+def _next(ask: FeedQuestion, last: Row, left: int | None, request: Request) -> str:
     kept = {name: value for name, value in request.query_params.items() if name not in ("$skip", "$skiptoken", "$top")}
     if left is not None:
         kept["$top"] = str(left)
@@ -259,9 +259,9 @@ async def _lines(query: Query, rows: list[Row], request: Request) -> bytes:
     return b",".join(found)
 
 
-def _maker(kind: Kind, exact: bool) -> Callable[[Any], Any] | None:
-    if kind is Kind.TIME:
+def _maker(kind: ColumnKind, exact: bool) -> Callable[[Any], Any] | None:
+    if kind is ColumnKind.TIME:
         return lambda value: None if value is None else _iso(value)
-    if exact and kind in (Kind.WHOLE, Kind.MONEY):
+    if exact and kind in (ColumnKind.WHOLE, ColumnKind.MONEY):
         return lambda value: None if value is None else str(value)
     return None

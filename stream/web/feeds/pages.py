@@ -3,15 +3,15 @@
 import asyncio
 from typing import NamedTuple
 
-from models.feeds.filter import Unsupported
+from models.feeds.filter import NotSupported
 from models.feeds.tables import Row
-from stream.web.feeds.sources import Ask, Feeds
+from stream.web.feeds.sources import FeedDesk, FeedQuestion
 
 #: Rows that are put in another order than their table's, at most: more would hold up everybody.
 SORTED = 200_000
 
 
-class Page(NamedTuple):
+class FeedPage(NamedTuple):
     """Rows of an answer; ``more``: there are further ones; ``total``: how many there are in all, where that was asked for."""
 
     rows: list[Row]
@@ -19,8 +19,8 @@ class Page(NamedTuple):
     total: int | None
 
 
-async def page(feeds: Feeds, ask: Ask, most: int) -> Page:
-    """Return a page of at most so many rows; raise what :meth:`Feeds.batches` raises."""
+async def page(feeds: FeedDesk, ask: FeedQuestion, most: int) -> FeedPage:
+    """Return a page of at most so many rows; raise what :meth:`FeedDesk.batches` raises."""
     query = ask.query
     limit = most if query.top is None else min(most, query.top)
     if query.counted and query.after is not None:  # all of them are counted, those of the pages before too
@@ -42,15 +42,15 @@ async def page(feeds: Feeds, ask: Ask, most: int) -> Page:
                 rows.append(row)
         if len(rows) > limit and not query.counted:
             break
-    return Page(rows[:limit], len(rows) > limit, count if query.counted else None)
+    return FeedPage(rows[:limit], len(rows) > limit, count if query.counted else None)
 
 
-async def _ordered(feeds: Feeds, ask: Ask, limit: int) -> Page:
+async def _ordered(feeds: FeedDesk, ask: FeedQuestion, limit: int) -> FeedPage:
     query, rows = ask.query, list[Row]()
     async for batch in feeds.batches(ask):
         rows += filter(query.chosen.test, batch)
         if len(rows) > SORTED:
-            raise Unsupported(
+            raise NotSupported(
                 f"$orderby: there are more than {SORTED:,} rows (accepted: a $filter that leaves fewer, or the order of the key: "
                 f"{', '.join(query.table.key)})"
             )
@@ -58,10 +58,10 @@ async def _ordered(feeds: Feeds, ask: Ask, limit: int) -> Page:
     if query.after is not None:
         rows = [row for row in rows if query.goes_on(row)]
     rows = (await asyncio.to_thread(query.sorted, rows))[query.skip : query.skip + limit + 1]
-    return Page(rows[:limit], len(rows) > limit, count)
+    return FeedPage(rows[:limit], len(rows) > limit, count)
 
 
-async def counted(feeds: Feeds, ask: Ask) -> int:
+async def counted(feeds: FeedDesk, ask: FeedQuestion) -> int:
     """Return how many rows fulfil a filter."""
     whole = ask._replace(query=ask.query._replace(after=None))
     return sum([sum(map(ask.query.chosen.test, batch)) async for batch in feeds.batches(whole)])

@@ -21,11 +21,10 @@ from models.folds.entity_snapshots import DealState, LeadState
 from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import Reading, Unavailable, UnknownName
-from stream.readings.past import PARAMETERS, Asked, instants, past
+from stream.readings.past import PARAMETERS, PastQuestion, instants, past
 from stream.web.api import NO_ALERTS
 from stream.web.context import Context
-from stream.web.customers import CustomerDesk
-from stream.web.customers import Elsewhere as CustomersElsewhere
+from stream.web.customers import CustomerDesk, CustomersElsewhere
 from stream.web.people import REFUSED
 from stream.web.predictions import Elsewhere, Entity
 from stream.web.reach import Reach
@@ -50,7 +49,7 @@ class Everything(Protocol):
         """Return how probable it is that an open deal is won, None where nothing is expected of it."""
 
 
-class Ask(NamedTuple):
+class FeedQuestion(NamedTuple):
     """What is asked of a table: the query, the parameters beside it, and who asks."""
 
     query: Query
@@ -71,7 +70,7 @@ class Forbidden(PermissionError):
     """Who sees the figures of some owners and teams only may not ask for this; the message says why."""
 
 
-class Feeds:
+class FeedDesk:
     """The tables of one application. ``everything`` holds the deals and leads, ``desk`` the customers."""
 
     def __init__(self, ctx: Context, everything: Everything, desk: CustomerDesk) -> None:
@@ -79,7 +78,7 @@ class Feeds:
         self._everything = everything
         self._desk = desk
         self._calendar = ctx.business.business().calendar
-        self._makers: dict[str, Callable[[Ask], AsyncIterator[Sequence[Row]]]] = {
+        self._makers: dict[str, Callable[[FeedQuestion], AsyncIterator[Sequence[Row]]]] = {
             "readings": self._readings,
             "deals": lambda ask: self._entities(ask, "deal", self._deal),
             "leads": lambda ask: self._entities(ask, "lead", self._lead),
@@ -93,7 +92,7 @@ class Feeds:
         """Return the instant that rows are of."""
         return self._ctx.live_board.now()
 
-    def batches(self, ask: Ask) -> AsyncIterator[Sequence[Row]]:
+    def batches(self, ask: FeedQuestion) -> AsyncIterator[Sequence[Row]]:
         """Yield the rows of a table in the order of its key, all that may fulfil the filter among them.
 
         Raise :class:`UnknownName`, :class:`Unavailable`, :class:`Elsewhere`, :class:`Forbidden`.
@@ -102,7 +101,7 @@ class Feeds:
 
     # -- readings --------------------------------------------------------------------------------------------------------
 
-    async def _readings(self, ask: Ask) -> AsyncIterator[Sequence[Row]]:
+    async def _readings(self, ask: FeedQuestion) -> AsyncIterator[Sequence[Row]]:
         board, query = self._ctx.live_board, ask.query
         kpis, windows, by = ask.names("kpi", "kpi"), ask.names("window", "window"), ask.names("by", "dimension")
         board.check([], windows, by)
@@ -129,12 +128,12 @@ class Feeds:
                 if times is None:
                     found = await self._current(ask, window, dimensions)
                 else:
-                    found = await past(Asked(kpis, [window], dimensions, [at]), board.source)
+                    found = await past(PastQuestion(kpis, [window], dimensions, [at]), board.source)
                 as_of = None if times is None else ask.now
                 rows = [self._reading(reading, at, as_of) for reading in found if not kpis or reading["kpi"] in kpis]
                 yield sorted(rows, key=_reading_key)
 
-    def _times(self, ask: Ask) -> list[int] | None:
+    def _times(self, ask: FeedQuestion) -> list[int] | None:
         """Return the instants that are asked for: by parameters, or by what the filter says of ``at``; None for now."""
         business, asked = self._ctx.business.business(), {name: ask.parameters.get(name, "") for name in PARAMETERS}
         low, high = ask.query.chosen.span("at")
@@ -149,7 +148,7 @@ class Feeds:
             return instants({name: value for name, value in asked.items() if value}, ask.now, business)
         return None
 
-    async def _current(self, ask: Ask, window: str, dimensions: Sequence[str | None]) -> Sequence[Reading]:
+    async def _current(self, ask: FeedQuestion, window: str, dimensions: Sequence[str | None]) -> Sequence[Reading]:
         reach = ask.reach
         chosen = {} if reach is None else {name: of for name, of in reach.dimensions.items() if name in dimensions}
         found, _ = await self._ctx.answer(
@@ -172,7 +171,7 @@ class Feeds:
 
     # -- deals and leads -------------------------------------------------------------------------------------------------
 
-    async def _entities(self, ask: Ask, entity: Entity, row: Callable[[Any, int], Row]) -> AsyncIterator[Sequence[Row]]:
+    async def _entities(self, ask: FeedQuestion, entity: Entity, row: Callable[[Any, int], Row]) -> AsyncIterator[Sequence[Row]]:
         keys, wanted = await self._keys(entity, ask.now), ask.query.chosen.values("id")
         if wanted is not None:
             keys = sorted(key for key in wanted if isinstance(key, str))
@@ -202,7 +201,7 @@ class Feeds:
 
     # -- the others ------------------------------------------------------------------------------------------------------
 
-    async def _customers(self, ask: Ask) -> AsyncIterator[Sequence[Row]]:
+    async def _customers(self, ask: FeedQuestion) -> AsyncIterator[Sequence[Row]]:
         if ask.reach is not None:
             raise Forbidden("customers are nobody's: your token shows the figures of its owners and teams")
         for day in self._days(ask):
@@ -222,7 +221,7 @@ class Feeds:
         shown = day.isoformat()
         return [(shown, *found.row(int(place)).values(), self._desk.currency) for place in places]
 
-    def _days(self, ask: Ask) -> list[date]:
+    def _days(self, ask: FeedQuestion) -> list[date]:
         """Return the days that are asked for: ``as_of``, each of ``from``, ``to`` and ``every``, or the filter's."""
         today = date.fromordinal(self._calendar.day(ask.now))
         wanted = ask.query.chosen.values("as_of_day")
@@ -237,7 +236,7 @@ class Feeds:
             return [date.fromordinal(self._calendar.day(at - 1)) for at in self._times(ask) or ()]
         return [today]
 
-    async def _alerts(self, ask: Ask) -> AsyncIterator[Sequence[Row]]:
+    async def _alerts(self, ask: FeedQuestion) -> AsyncIterator[Sequence[Row]]:
         known = self._ctx.alerts()
         if known is None:
             raise Unavailable(NO_ALERTS)
@@ -247,7 +246,7 @@ class Feeds:
             known = [alert for alert in known if not any(map(_of_people, alert.get("segment") or ()))]
         yield sorted((alert_row(alert, ask.now) for alert in known), key=lambda row: str(row[0]))
 
-    async def _catalogue(self, ask: Ask) -> AsyncIterator[Sequence[Row]]:
+    async def _catalogue(self, ask: FeedQuestion) -> AsyncIterator[Sequence[Row]]:
         yield [
             (
                 kpi.id, kpi.label["en"], kpi.label["fr"], kpi.stage, kpi.unit, kpi.direction, *kpi.basis,

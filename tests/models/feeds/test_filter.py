@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.calendar import iso
-from models.feeds.filter import BadQuery, Unsupported, parse
-from models.feeds.tables import DEALS, TABLES, Kind, Row
+from models.feeds.filter import BadQuery, NotSupported, parse
+from models.feeds.tables import DEALS, TABLES, ColumnKind, Row
 
 #: Columns of each kind, with values that meet each other.
 VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -24,9 +24,9 @@ def literal(column: str, value: Any) -> str:
     if value is None:
         return "null"
     match DEALS.columns[DEALS.place(column)].kind:
-        case Kind.TEXT:
+        case ColumnKind.TEXT:
             return "'" + value.replace("'", "''") + "'"
-        case Kind.TIME:
+        case ColumnKind.TIME:
             return iso(value)
     return str(value)
 
@@ -123,7 +123,7 @@ def test_one_time_is_read_in_parts() -> None:
 def test_what_is_not_sound_is_refused(text: str, words: str) -> None:
     with pytest.raises(BadQuery) as caught:
         parse(text, DEALS)
-    assert words in str(caught.value) and not isinstance(caught.value, Unsupported), str(caught.value)
+    assert words in str(caught.value) and not isinstance(caught.value, NotSupported), str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_what_is_not_sound_is_refused(text: str, words: str) -> None:
     ["contains(owner,'a')", "year(changed) eq 2026", "amount add 1 eq 2", "owner eq tolower('A')", "owner eq true"],
 )
 def test_what_odata_knows_and_we_do_not_is_said_so(text: str) -> None:
-    with pytest.raises(Unsupported, match="is not supported here"):
+    with pytest.raises(NotSupported, match="is not supported here"):
         parse(text, DEALS)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.feeds.filter import BadQuery, Unsupported
+from models.feeds.filter import BadQuery, NotSupported
 from models.feeds.query import parse_query
 from models.feeds.tables import DEALS, READINGS, Row
 
@@ -75,10 +75,10 @@ def test_columns_come_in_the_tables_order() -> None:
 def test_what_is_not_sound_is_refused(name: str, text: str, words: str) -> None:
     with pytest.raises(BadQuery) as caught:
         parse_query({name: text}, DEALS)
-    assert words in str(caught.value) and not isinstance(caught.value, Unsupported)
+    assert words in str(caught.value) and not isinstance(caught.value, NotSupported)
 
 
 @pytest.mark.parametrize("name", ["$apply", "$expand", "$search", "$compute"])
 def test_what_odata_knows_and_we_do_not_is_said_so(name: str) -> None:
-    with pytest.raises(Unsupported):
+    with pytest.raises(NotSupported):
         parse_query({name: "x"}, READINGS)

@@ -16,8 +16,8 @@ from models.feeds.query import parse_query
 from models.feeds.semantic import adds_up, expression, metricflow, osi, sql
 from models.feeds.tables import READINGS, TABLES, Row
 from stream.config.kpi_files import load_catalogue
-from stream.web.feeds.files import Form, written
-from stream.web.feeds.sources import Ask, Feeds
+from stream.web.feeds.files import FileForm, written
+from stream.web.feeds.sources import FeedDesk, FeedQuestion
 from tests.stream.demo import NOW, company
 from tests.stream.web.feeds.house import application_with_feeds, feeds
 from vigie.__main__ import app
@@ -28,7 +28,7 @@ LAST = company().business.calendar.day_start(DAY)
 FIRST = company().business.calendar.day_start(DAY - 7)
 
 
-async def exported(made: Feeds, ask: Ask) -> list[Row]:
+async def exported(made: FeedDesk, ask: FeedQuestion) -> list[Row]:
     return [row async for batch in made.batches(ask) for row in batch]
 
 
@@ -42,9 +42,9 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Any:
         begin = DAY - 7 if window == "day" else DAY - 1
         day = date.fromordinal(begin).isoformat()
         asked = {"from": day, "every": every, "window": window, "by": "total,source,owner"}
-        rows = asyncio.run(exported(made, Ask(query, asked, None, NOW)))
+        rows = asyncio.run(exported(made, FeedQuestion(query, asked, None, NOW)))
         path = tmp_path_factory.mktemp("semantic") / f"{number}.parquet"
-        path.write_bytes(written(query, rows, Form("parquet")))
+        path.write_bytes(written(query, rows, FileForm("parquet")))
         made_by = "create table readings as" if number == 0 else "insert into readings"
         connection.execute(f"{made_by} select * from '{path}'")
     return connection

@@ -11,7 +11,7 @@ import pytest
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import OperatorSettings, WebSettings
 from stream.web import entities, predictions
-from stream.web.access import Access, Guard
+from stream.web.access import Access, ReadGuard
 from stream.web.operate import Operations
 from stream.web.operators import Operators
 from stream.web.server import Listening, serve
@@ -54,7 +54,7 @@ class Ship:
         app.include_router(Operations(self.operators, self.put, history=lambda *_: (self.past, None)).router())
         app.include_router(entities.router(self.book))
         app.include_router(predictions.router(self.book))
-        app.add_middleware(Guard, access=self.access)
+        app.add_middleware(ReadGuard, access=self.access)
         self.listening = await serve(app, "127.0.0.1", self.port, before_stop=app.state.vigie.live.stop)
         self.port = self.listening.port
 

@@ -18,11 +18,11 @@ from models.feeds.tables import TABLES
 from models.folds.entity_snapshots import DealState, LeadState
 from stream.config.settings import Settings, SettingsError, load
 from stream.web import customers, entities, mine, operate, predictions
-from stream.web.access import Access, Guard
+from stream.web.access import Access, ReadGuard
 from stream.web.acting import Acting
 from stream.web.entities import OpenDeal, Story
 from stream.web.feeds import export, odata
-from stream.web.feeds.sources import Feeds
+from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
 from stream.web.reach import Reach
 from tests.models.customers.test_live import record
@@ -150,10 +150,10 @@ def house() -> FastAPI:
     app.include_router(entities.router(Deals()))
     app.include_router(customers.router(clientele()))
     app.include_router(Acting(LINKS, put).router())
-    tables = Feeds(app.state.vigie, Deals(), clientele())
+    tables = FeedDesk(app.state.vigie, Deals(), clientele())
     app.include_router(odata.router(tables))
     app.include_router(export.router(tables))
-    app.add_middleware(Guard, access=Access(settings, operators))
+    app.add_middleware(ReadGuard, access=Access(settings, operators))
     return app
 
 

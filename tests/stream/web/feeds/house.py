@@ -13,10 +13,10 @@ from models.customers.segments import Named, Terms
 from models.folds.entity_snapshots import DealState, LeadState
 from stream.config.goal_settings import PeopleSettings
 from stream.config.settings import load
-from stream.web.access import Access, Guard
+from stream.web.access import Access, ReadGuard
 from stream.web.customers import CustomerDesk
 from stream.web.feeds import export, odata
-from stream.web.feeds.sources import Feeds
+from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
 from stream.web.predictions import Entity
 from tests.models.customers.test_live import record
@@ -55,8 +55,8 @@ def clientele(count: int = 30) -> CustomerDesk:
     return CustomerDesk(lambda: [fold], lambda: company().business.calendar.day(company().now), Named(), Terms(), "EUR")
 
 
-def feeds(app: FastAPI, of: Company | None = None) -> Feeds:
-    return Feeds(app.state.vigie, Folds(of or company()), clientele())
+def feeds(app: FastAPI, of: Company | None = None) -> FeedDesk:
+    return FeedDesk(app.state.vigie, Folds(of or company()), clientele())
 
 
 def application_with_feeds(of: Company | None = None, **more: Any) -> FastAPI:
@@ -76,7 +76,7 @@ def guarded(figures: Any = None, **web: Any) -> FastAPI:
     app = application_with_feeds()
     if figures is not None:
         app.state.vigie.figures = PeopleSettings.model_validate(figures)
-    app.add_middleware(Guard, access=Access(settings, Operators(settings.operators)))
+    app.add_middleware(ReadGuard, access=Access(settings, Operators(settings.operators)))
     return app
 
 

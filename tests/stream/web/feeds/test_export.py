@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from models.feeds.query import parse_query
 from models.feeds.tables import DEALS, TABLES, Row
 from stream.web.feeds import export
-from stream.web.feeds.files import Form, NoParquet, to_parquet, written
+from stream.web.feeds.files import FileForm, NoParquet, to_parquet, written
 from stream.web.server import serve
 from tests.stream.web.feeds.house import application_with_feeds, client
 from vigie.__main__ import app
@@ -41,7 +41,7 @@ AWKWARD = [
 
 
 def test_csv_is_as_the_rfc_says_and_no_cell_is_a_formula() -> None:
-    body = written(QUERY, AWKWARD, Form("csv"))
+    body = written(QUERY, AWKWARD, FileForm("csv"))
     assert body.count(b"\r\n") == 4 and not body.startswith(b"\xef\xbb\xbf")
     rows = list(csv.reader(io.StringIO(body.decode(), newline="")))
     assert rows == [
@@ -52,7 +52,7 @@ def test_csv_is_as_the_rfc_says_and_no_cell_is_a_formula() -> None:
 
 
 def test_a_country_s_csv() -> None:
-    body = written(QUERY, AWKWARD, Form("csv", bom=True, locale="fr"))
+    body = written(QUERY, AWKWARD, FileForm("csv", bom=True, locale="fr"))
     assert body.startswith(b"\xef\xbb\xbfid;changed;amount")
     rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), delimiter=";"))
     assert rows[1][2] == "1234,5" and all(len(one) == 5 for one in rows)
