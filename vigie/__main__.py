@@ -66,6 +66,10 @@ class Commands(LazyCommands):
             "Check settings, broker, topics, lag, Redis, clock, rules and receivers; say what to do. Exit code 1 on a failure.",
         ),
         "kpis": Place("vigie.kpis:app", "Readings of a running instance; the KPI catalogue."),
+        "export": Place(
+            "vigie.export:command",
+            "Write a table of a running instance: CSV, JSON Lines or Parquet, with history where there is one.",
+        ),
         "customers": Place(
             "vigie.customers:app", "Customers: scores, segments, who is still there, and what is to be expected of each."
         ),

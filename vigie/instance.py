@@ -28,6 +28,7 @@ from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.foresee import Foreseer, others, watched
+from agents.mirror_tables import MirrorTables, check
 from agents.notifiers import build as build_notifiers
 from agents.notifiers import readers_of
 from agents.roll_kpis import Roller
@@ -164,6 +165,11 @@ class Instance:
             specs += [self.dispatcher.spec(), self.deliverer.spec(), keep_alert_states.keep_alert_states()]
         if digest is not None:
             specs.append(digest)
+        self.mirror: MirrorTables | None = None
+        if delivering and settings.postgres.url.get_secret_value():
+            check()
+            self.mirror = MirrorTables(settings.postgres, settings.business.currency, settings.people, clock=clock)
+            specs += self.mirror.specs()
         specs = [spec for spec in specs if role_of(spec) in self.roles]
         self.engine: Engine = build_app(self.options, specs) if roles is None else self._by_role(specs)
         self.deliverer.wrote = lambda: self.engine.poke(deliver_notifications.NAME)
@@ -185,6 +191,8 @@ class Instance:
         if self.foreseer is not None:
             self.foreseer.owned.bind(self.engine)
         self._foreseeing: asyncio.Task[None] | None = None
+        for mirrored in () if self.mirror is None else self.mirror.owned.values():
+            mirrored.bind(self.engine)
         self.evolving = Evolving(self.partitions)
         self.faults = Teller(self.metrics, [spec.name for spec in specs])
         self.counting = Counting(self.engine, self.metrics, self.entities, self.evolving, self.faults)

@@ -10,6 +10,7 @@ from agents import (
     keep_alert_states,
     know_customers,
     learn,
+    mirror_tables,
     pick_highlights,
     prediction_fold,
     roll_kpis,
@@ -31,6 +32,7 @@ SLOW_LANES = {
     pick_highlights.LANE: pick_highlights.EVERY,
     know_customers.LANE: know_customers.EVERY,
     foresee.LANE: foresee.EVERY,
+    mirror_tables.LANE: 1,
 }
 LANES = (STATE, *EAGER_LANES, *SLOW_LANES)
 

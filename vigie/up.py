@@ -11,6 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from agents import roll_kpis
 from stream.config.settings import Settings, config_file
@@ -39,6 +40,8 @@ from stream.web import customers, entities, experiments, explain, forecast, jour
 from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
+from stream.web.feeds import export, odata
+from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
@@ -50,6 +53,7 @@ from vigie.common import Config, console, log_to_stderr, refuse, run, settings_o
 from vigie.instance import Instance, prepared
 from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
+from vigie.mirrored import periodic
 from vigie.names import NameTaken, claimed
 from vigie.plans import open_goals, playbooks_of
 from vigie.reload import Again, Reloader
@@ -191,19 +195,25 @@ async def start_web(
     predicting = instance if colleagues is None or PREDICT in instance.roles else colleagues
     web.include_router(predictions.router(predicting if settings.models.live else None))
     story = None if colleagues is None or FOLD in instance.roles else colleagues.story
-    web.include_router(entities.router(OpenBook(instance, story)))
+    book = OpenBook(instance, story)
+    web.include_router(entities.router(book))
     written = Changelogs(instance.options, instance.options.changelog)
-    desk = CountedDesk(written, instance.business)
+    counted = CountedDesk(written, instance.business)
     web.include_router(forecast.router(instance.foreseer, settings.forecast, instance.business.calendar))
     refused = partial(refusals, instance.options)
     web.include_router(journeys.router(PeopleDesk(written, instance.business)))
-    web.include_router(explain.router(instance.catalogue, source.whole, desk, refused, settings.crm_url))
+    web.include_router(explain.router(instance.catalogue, source.whole, counted, refused, settings.crm_url))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     clientele = customer_desk(settings, instance.customer_parts, instance.clock)
     web.include_router(customers.router(clientele))
     if instance.foreseer is not None:
         metrics.show_forecasts(instance.foreseer.figures)
+    feeds = FeedDesk(web.state.vigie, book, clientele)
+    open_feeds(web, feeds)
+    if (mirror := instance.mirror) is not None:
+        web.state.vigie.warnings.append(mirror.warnings)
+        stack.push_async_callback(end, asyncio.create_task(mirror.run(periodic(feeds, settings.postgres)), name="postgres"))
     if settings.models.live and PREDICT in instance.roles:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
@@ -262,6 +272,12 @@ def customer_desk(
     return customers.CustomerDesk(parts, lambda: calendar.day(clock()), said.named(), said.terms(), settings.business.currency)
 
 
+def open_feeds(web: FastAPI, feeds: FeedDesk) -> None:
+    """Let other tools read the tables."""
+    web.include_router(odata.router(feeds))
+    web.include_router(export.router(feeds))
+
+
 def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str = "") -> Operators:
     """Let only those read who may; return those who have a token. Where nobody could, a token for this run is printed.
 
@@ -269,6 +285,14 @@ def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str =
     """
     operators = Operators(settings.web.operators, local=local, counted=metrics.access_refused)
     web.add_middleware(ReadGuard, access=Access(settings.web, operators))
+    if settings.web.cors:  # a browser asks without a token whether it may ask with one
+        web.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.web.cors,
+            allow_methods=["GET", "HEAD"],
+            allow_headers=["authorization", "if-none-match", "prefer", "range"],
+            expose_headers=["etag", "link", "content-range", "odata-version", "vigie-source", "vigie-left-out"],
+        )
     reached = not settings.web.local or settings.web.public_url
     if reached and not operators.named and not settings.web.user_header and not settings.web.anonymous:
         reached_by = "web.public_url" if settings.web.local else f"web.host {settings.web.host}"

@@ -29,6 +29,7 @@ from stream.web import customers, entities, experiments, explain, forecast, jour
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
+from stream.web.feeds.sources import FeedDesk
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_audit, open_operations
@@ -38,7 +39,7 @@ from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
 from vigie.plans import open_goals, plans_of, playbooks_of
-from vigie.up import customer_desk, open_access, open_door
+from vigie.up import customer_desk, open_access, open_door, open_feeds
 
 log = logging.getLogger(__name__)
 
@@ -132,13 +133,14 @@ async def web(settings: Settings) -> None:
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
     clientele = customer_desk(settings, shown_customers.parts, wall_clock)
     application.include_router(customers.router(clientele))
+    open_feeds(application, FeedDesk(application.state.vigie, shown_entities, clientele))
 
     application.include_router(entities.router(shown_entities))
     # What the workers have written, in their own name; read as this process.
     written = Changelogs(options, replace(options, application=settings.application).changelog)
-    desk = CountedDesk(written, business)
+    counted = CountedDesk(written, business)
     application.include_router(journeys.router(PeopleDesk(written, business)))
-    application.include_router(explain.router(catalogue, source.whole, desk, partial(refusals, options), settings.crm_url))
+    application.include_router(explain.router(catalogue, source.whole, counted, partial(refusals, options), settings.crm_url))
 
     async def read() -> None:
         await engine.start()

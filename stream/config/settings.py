@@ -38,6 +38,7 @@ from stream.config.goal_settings import Challenges, Objectives, PeopleSettings, 
 from stream.config.journey_settings import Journeys, funnels
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
+from stream.config.postgres_settings import PostgresSettings
 from stream.config.privacy_settings import PrivacySettings
 from stream.config.problems import FILE, LIST, ONE, TABLE, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
@@ -308,6 +309,7 @@ class Settings(Section):
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]
     collect: CollectSettings = CollectSettings()
+    postgres: PostgresSettings = PostgresSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
     def crm_url(self, kind: str, id: str, sender: str) -> str | None:

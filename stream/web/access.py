@@ -29,8 +29,9 @@ from stream.config.web_settings import WebSettings
 from stream.engine.client_logs import RateLimit
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
-from stream.web.operators import Operator, Operators, TokenThrottled, bearer, digest_of
+from stream.web.operators import Operator, Operators, TokenThrottled, basic, bearer, digest_of
 from stream.web.plain import language_of, plain
+from stream.web.problems import problem
 from stream.web.reach import BELOW, ROUTES, Reach
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,9 @@ _FREE = ("/healthz", "/collect", "/vigie.js", "/slack/interactivity", "/favicon.
 _FREE_BELOW = ("/webhooks/", "/act/", "/static/")
 #: What proxies add: who comes through one does not come from this machine.
 _PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+#: What tools read that know names and passwords only: there a token may be the password of any name.
+_BASIC_BELOW = ("/odata/", "/api/export")
+_HOST = re.compile(r"(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?")
 COOKIE = "vigie"
 _HEADERS = {
     "content-security-policy": (
@@ -101,6 +105,19 @@ class Access:
         peer = scope.get("client")
         return client_of(peer[0] if peer else "", headers.get("x-forwarded-for", ""), self.settings.trusted)
 
+    def base(self, scope: Scope, headers: Headers) -> str:
+        """Return under which address we are asked: that of the settings, else a ``Host`` that is ours, else where we listen.
+
+        A name that is not ours is never given back, whoever asks by it.
+        """
+        if self.settings.public_url:
+            return self.settings.public_url.rstrip("/")
+        host = headers.get("host", "").strip().lower()
+        if self.named(host) and _HOST.fullmatch(host):
+            return f"http://{host}"
+        name, port = scope.get("server") or ("localhost", None)
+        return f"http://{f'[{name}]' if ':' in name else name}" + (f":{port}" if port else "")
+
     def reader(self, scope: Scope, headers: Headers) -> AccessReader | None:
         """Return who has shown that they may read, None for nobody; raise :class:`TokenThrottled`."""
         # The proxy first: it may pass on an Authorization that is not for us.
@@ -109,7 +126,9 @@ class Access:
         if known:
             return known
         metrics = self._metrics if scope["path"] == "/metrics" else ()
-        operator = self.operators.of(bearer(headers.get("authorization", "")), self.client(scope, headers), metrics)
+        given = headers.get("authorization", "")
+        token = bearer(given) or (basic(given) if scope["path"].startswith(_BASIC_BELOW) else "")
+        operator = self.operators.of(token, self.client(scope, headers), metrics)
         return None if operator is None else AccessReader(operator.name, operator.reach)
 
     def _introduced(self, scope: Scope, headers: Headers) -> str | None:
@@ -175,6 +194,7 @@ class ReadGuard:
         access, headers = self._access, Headers(scope=scope)
         state = scope.setdefault("state", {})
         state["client"] = access.client(scope, headers)
+        state["base"] = access.base(scope, headers)
         try:
             if scope["path"] == "/login" and scope["method"] == "POST":
                 return await self._login(scope, headers, receive)
@@ -202,7 +222,8 @@ class ReadGuard:
         access.operators.counted("no_proof")
         if "text/html" in headers.get("accept", "") and scope["method"] == "GET":
             return _page(401, scope, headers, then=scope.get("query_string", b"").decode("latin-1"))
-        return _said(401, "who may read has a token (accepted: Authorization: Bearer …)", {"www-authenticate": "Bearer"})
+        how = 'Basic realm="Vigie", charset="UTF-8"' if scope["path"].startswith(_BASIC_BELOW) else "Bearer"
+        return _said(401, "who may read has a token (accepted: Authorization: Bearer …)", {"www-authenticate": how})
 
     async def _login(self, scope: Scope, headers: Headers, receive: Receive) -> Response:
         try:
@@ -222,7 +243,7 @@ class ReadGuard:
 
 
 def _said(status: int, text: str, more: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps({"error": text}), status, {"cache-control": "no-store", **(more or {})}, "application/json")
+    return problem(status, text, headers=more)
 
 
 def _page(status: int, scope: Scope, headers: Headers, wrong: str = "", then: str = "") -> Response:
