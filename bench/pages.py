@@ -50,12 +50,13 @@ async def main(pages: int, seconds: float) -> None:
     """Measure and print."""
     command = (sys.executable, "-m", "bench.pages", "serve")
     server = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
-    assert server.stdin is not None and server.stdout is not None
-    port = int(await server.stdout.readline())
+    orders, answers = server.stdin, server.stdout
+    assert orders is not None and answers is not None
+    port = int(await answers.readline())
 
     async def used() -> float:
-        server.stdin.write(b"\n")
-        return float(await server.stdout.readline())
+        orders.write(b"\n")
+        return float(await answers.readline())
 
     async def over(count: int) -> tuple[float, float]:
         read = [0]
@@ -72,7 +73,7 @@ async def main(pages: int, seconds: float) -> None:
     for count in (0, 1, pages):
         share, size = await over(count)
         print(f"{count:4d} pages: {share:6.1%} of a core, {size / 1000:.1f} kB/s a page")
-    server.stdin.close()
+    orders.close()
     await server.wait()
 
 

@@ -97,6 +97,8 @@ COMMANDS = {
         "forecast",
         "experiments",
         "leaderboard",
+        "journeys",
+        "baskets",
         "sources",
         "topics",
         "privacy",

@@ -13,7 +13,7 @@ class Commands(LazyCommands):
     places = {  # noqa: RUF012 - declared where it is overridden
         "up": Place(
             "vigie.up:command",
-            "Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file.",
+            "Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process.",
         ),
         "worker": Place(
             "vigie.worker:command",
@@ -69,12 +69,21 @@ class Commands(LazyCommands):
         "customers": Place(
             "vigie.customers:app", "Customers: scores, segments, who is still there, and what is to be expected of each."
         ),
+        "journeys": Place(
+            "vigie.journeys:journeys",
+            "Show how far people come in each funnel, where they leave it, and how long a step takes.",
+        ),
+        "baskets": Place(
+            "vigie.journeys:baskets",
+            "Show which products the same accounts buy: support, confidence and lift of each pair.",
+        ),
         "forecast": Place("vigie.forecast:app", "What is to come, with its uncertainty."),
         "leaderboard": Place(
             "vigie.leaderboard:command", "Who leads by a KPI: who may be alike share a place, and the lower half is not shown."
         ),
         "objectives": Place("vigie.objectives:app", "What teams and people want to reach, and how far they are."),
         "challenges": Place("vigie.challenges:command", "Challenges: who leads, and whether they are fair."),
+        "playbooks": Place("vigie.playbooks:command", "Playbooks: what is to be done about alerts, and whether it helped."),
         "experiments": Place("vigie.experiments:app", "Tests of two variants: which one sells better."),
         "rules": Place("vigie.rules:app", "The alert rules: check and test."),
         "alerts": Place("vigie.alerts:app", "The alerts of a running instance: see, acknowledge, silence."),

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from models.simulator import QUOTAS, Live, Mischief, World
+from models.simulator import QUOTAS, LiveCompany, Mischief, World
 from models.simulator.bad import KINDS
 from models.simulator.cast import NAMES
 from models.simulator.live import HISTORY_DAYS
@@ -227,7 +227,7 @@ async def demo(
     ``clock`` gives epoch milliseconds, ``wait`` is ``asyncio.sleep`` or a test's own. Who reads slowly holds it back;
     the events' times are then those of the moments that were asked for.
     """
-    live = Live(seed, clock(), currency=currency)
+    live = LiveCompany(seed, clock(), currency=currency)
     events: list[dict[str, Any]] = []
     for event in live.history():
         events.append(event)

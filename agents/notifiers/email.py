@@ -186,7 +186,8 @@ def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
     mail.add_alternative(html(delivery), subtype="html")
     boundary = f"=_{_token(delivery.id)}"
     if letter.course is not None:
-        shown = mail.get_payload()[1]
+        shown = list(mail.iter_parts())[1]
+        assert isinstance(shown, EmailMessage)
         shown.add_related(png(letter.course, _colour(message)), "image", "png", cid=f"<{_PICTURE}>", disposition="inline")
         shown.set_boundary(f"{boundary}-related")
     mail.set_boundary(boundary)

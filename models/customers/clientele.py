@@ -36,7 +36,7 @@ COLUMNS = (
 _LARGEST = 1 << 62
 
 
-class Columns(NamedTuple):
+class CustomerColumns(NamedTuple):
     """What is known of customers, one row each: see :class:`~models.customers.purchases.Summary`; ``gone``: said to have left."""
 
     first: Ints
@@ -47,7 +47,7 @@ class Columns(NamedTuple):
     gone: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, found: Sequence[tuple[Summary, bool]]) -> "Columns":
+    def of(cls, found: Sequence[tuple[Summary, bool]]) -> "CustomerColumns":
         """Return the columns of summaries, each with whether its customer is gone."""
         rows = [[min(value, _LARGEST) for value in summary] for summary, _ in found]
         table = np.array(rows, np.int64).reshape(-1, len(Summary._fields)).T
@@ -68,7 +68,7 @@ class Clientele:
     """The customers as of the end of ``day``, under a fit of the models and the cuts of some day."""
 
     def __init__(
-        self, day: int, ids: Sequence[str], columns: Columns, cuts: Cuts, fitted: Fit, named: Named, terms: Terms
+        self, day: int, ids: Sequence[str], columns: CustomerColumns, cuts: Cuts, fitted: Fit, named: Named, terms: Terms
     ) -> None:
         self.day, self.ids, self.columns, self.fitted, self.named, self.terms = day, ids, columns, fitted, named, terms
         self.sample = columns.sample(day)
@@ -174,7 +174,7 @@ SORTED: dict[str, Callable[[Clientele], Any]] = {
 }
 
 
-def summaries(customers: Iterable[tuple[str, Purchases]], day: int) -> tuple[list[str], Columns]:
+def summaries(customers: Iterable[tuple[str, Purchases]], day: int) -> tuple[list[str], CustomerColumns]:
     """Return the ids and columns of those who have bought by the end of a day, and not given everything back."""
     ids, found = list[str](), list[tuple[Summary, bool]]()
     for name, one in customers:
@@ -182,7 +182,7 @@ def summaries(customers: Iterable[tuple[str, Purchases]], day: int) -> tuple[lis
         if summary is not None:
             ids.append(name)
             found.append((summary, one.gone(day)))
-    return ids, Columns.of(found)
+    return ids, CustomerColumns.of(found)
 
 
 def parameters(fitted: Fit, day: int, currency: str) -> dict[str, Any]:

@@ -401,7 +401,7 @@ class _Engagement(Keeper):
 
     def shrink(self, state: engagement.Visitor, watermark: int) -> bool:
         """Beyond the horizon only where visits began is remembered, for distinct visitors in longer windows."""
-        if not (state.sessions or state.seen.hours or state.mails) or not self._quiet(state, watermark):
+        if not (state.sessions or state.seen.hours or state.mails or state.trail) or not self._quiet(state, watermark):
             return False
         self._visits.shrink(state)
         return True

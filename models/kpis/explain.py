@@ -14,7 +14,7 @@ from typing import Any
 from models.calendar import iso
 from models.kpis.catalogue import Catalogue
 from models.kpis.course import POINTS, course
-from models.kpis.decompose import Pair, Part, of_quotient, of_ratio, of_sum
+from models.kpis.decompose import Pair, SegmentEffect, of_quotient, of_ratio, of_sum
 from models.kpis.entry import UNITS, Kpi
 from models.kpis.formula import FUNCTIONS, Undefined
 from models.kpis.highlights import Highlights, kind_behind
@@ -90,7 +90,7 @@ def _told(before: Reading) -> dict[str, Any]:
 
 def _moved_by(kpi: Kpi, view: View, window: Window, at: int, earlier: int) -> dict[str, Any]:
     whole, past = _pair(kpi, view, window, TOTAL, at), _pair(kpi, view, window, TOTAL, earlier)
-    taken: list[tuple[Fraction, str, list[Part]]] = []
+    taken: list[tuple[Fraction, str, list[SegmentEffect]]] = []
     left_out: list[str] = []
     for dimension in kpi.by:
         values = view.segments(dimension, kpi.formula.folds)
@@ -139,7 +139,7 @@ def _pair(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Pair:
     return Fraction(formula.numerator.run(scope)), bottom
 
 
-def _listed(kpi: Kpi, parts: list[Part]) -> Iterator[dict[str, Any]]:
+def _listed(kpi: Kpi, parts: list[SegmentEffect]) -> Iterator[dict[str, Any]]:
     ratio = kpi.formula.denominator is not None
     for part in parts[:SEGMENTS]:
         told = {"segment": part.segment, "effect": _shown(kpi, part.effect)}

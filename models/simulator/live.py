@@ -41,7 +41,7 @@ LONGEST_STEP = 5_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Live:
+class LiveCompany:
     """An endless demonstration: :meth:`history` once, then :meth:`step` again and again.
 
     Pure: the time is given. ``now`` is epoch milliseconds.

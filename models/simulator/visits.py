@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models.simulator.cast import CTAS, FORMS, PAGES, REFERRERS, SOURCES, Source
+from models.simulator.cast import CTAS, FORMS, PAGES, REFERRERS, SOURCES, LeadSource
 from models.simulator.leads import live_lead
 from models.simulator.rhythm import DAY, SECOND
 from models.simulator.scene import Scene
@@ -36,7 +36,7 @@ class Audience:
 
 
 def live_session(
-    scene: Scene, audience: Audience, at: int, form_rate: float, *, source: Source | None = None, named: float = 0.7
+    scene: Scene, audience: Audience, at: int, form_rate: float, *, source: LeadSource | None = None, named: float = 0.7
 ) -> None:
     """One visit: pages, perhaps a call to action, perhaps a form that makes the visitor a lead (``form_rate``).
 

@@ -29,7 +29,7 @@ from stream.config.web_settings import WebSettings
 from stream.engine.client_logs import RateLimit
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
-from stream.web.operators import Operator, Operators, Throttled, bearer, digest_of
+from stream.web.operators import Operator, Operators, TokenThrottled, bearer, digest_of
 from stream.web.plain import language_of, plain
 from stream.web.reach import BELOW, ROUTES, Reach
 
@@ -55,7 +55,7 @@ _HEADERS = {
 _VIEW = re.compile(r"[\w.~%&=+:,-]{1,1000}", re.ASCII)
 
 
-class Reader(NamedTuple):
+class AccessReader(NamedTuple):
     """Who may read: their name ("" where all may), and what (None: everything).
 
     ``session`` is whose session it is, where that is the proof: the page may act by it (``stream/web/operate.py``).
@@ -101,16 +101,16 @@ class Access:
         peer = scope.get("client")
         return client_of(peer[0] if peer else "", headers.get("x-forwarded-for", ""), self.settings.trusted)
 
-    def reader(self, scope: Scope, headers: Headers) -> Reader | None:
-        """Return who has shown that they may read, None for nobody; raise :class:`Throttled`."""
+    def reader(self, scope: Scope, headers: Headers) -> AccessReader | None:
+        """Return who has shown that they may read, None for nobody; raise :class:`TokenThrottled`."""
         # The proxy first: it may pass on an Authorization that is not for us.
         user = self._introduced(scope, headers)
-        known = Reader(user, self.operators.reach(user)) if user else self._session(headers.get("cookie", ""))
+        known = AccessReader(user, self.operators.reach(user)) if user else self._session(headers.get("cookie", ""))
         if known:
             return known
         metrics = self._metrics if scope["path"] == "/metrics" else ()
         operator = self.operators.of(bearer(headers.get("authorization", "")), self.client(scope, headers), metrics)
-        return None if operator is None else Reader(operator.name, operator.reach)
+        return None if operator is None else AccessReader(operator.name, operator.reach)
 
     def _introduced(self, scope: Scope, headers: Headers) -> str | None:
         """Return the user whom a trusted proxy names, in exactly one header."""
@@ -127,7 +127,7 @@ class Access:
         text = base64.urlsafe_b64encode(orjson.dumps([operator.name, until])).decode().rstrip("=")
         return f"{text}.{self._signed(text, operator)}", (until - now) // 1000
 
-    def _session(self, cookies: str) -> Reader | None:
+    def _session(self, cookies: str) -> AccessReader | None:
         try:
             held = SimpleCookie(cookies[:4096]).get(COOKIE)
             text, _, signature = ("" if held is None else held.value).partition(".")
@@ -137,7 +137,7 @@ class Access:
         for operator in self.operators:
             if operator.name == name and hmac.compare_digest(self._signed(text, operator), signature):
                 valid = self.clock() < until and self.operators.valid(operator)
-                return Reader(operator.name, operator.reach, operator) if valid else None
+                return AccessReader(operator.name, operator.reach, operator) if valid else None
         return None
 
     def _signed(self, text: str, operator: Operator) -> str:
@@ -150,7 +150,7 @@ def _bare(host: str) -> str:
     return name[1:].partition("]")[0] if name.startswith("[") else name.rpartition(":")[0] or name
 
 
-class Guard:
+class ReadGuard:
     """Lets through who may read; ``scope["state"]["reader"]`` is then their name, "" where all may, None for nobody.
 
     ``scope["state"]["reach"]`` is what they may see, None for everything: who may see a part comes to those routes only that know
@@ -179,10 +179,10 @@ class Guard:
             if scope["path"] == "/login" and scope["method"] == "POST":
                 return await self._login(scope, headers, receive)
             reader = access.reader(scope, headers)
-        except Throttled:
+        except TokenThrottled:
             return _said(429, "too many wrong tokens from this address", {"retry-after": "10"})
         if reader is None and access.open(headers):
-            reader = Reader("")
+            reader = AccessReader("")
         state["reader"] = None if reader is None else reader.name
         state["session"] = None if reader is None else reader.session
         state["reach"] = reach = None if reader is None else reader.reach

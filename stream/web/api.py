@@ -16,7 +16,7 @@ from models.kpis.entry import Kpi
 from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
-from stream.readings.past import PARAMETERS, Asked, instants, past, weigh
+from stream.readings.past import PARAMETERS, PastQuestion, instants, past, weigh
 from stream.web.context import Context, context
 from stream.web.people import REFUSED, sees_people
 from stream.web.reach import Reach
@@ -113,7 +113,7 @@ async def kpis(request: Request) -> Response:
     dimensions = [None if name == TOTAL else name for name in by or [TOTAL]]
     chosen = {name: values for name, values in mine.items() if not by or name in by}
     if times is not None:
-        return await _earlier(ctx, reach, Asked(wanted, windows or DEFAULT_WINDOWS, dimensions, times), kind)
+        return await _earlier(ctx, reach, PastQuestion(wanted, windows or DEFAULT_WINDOWS, dimensions, times), kind)
     try:
         readings, source = await ctx.answer(
             lambda board: (
@@ -138,7 +138,7 @@ async def kpis(request: Request) -> Response:
     return to_json(readings, headers=headers)
 
 
-async def _earlier(ctx: Context, reach: Reach | None, asked: Asked, kind: str) -> Response:
+async def _earlier(ctx: Context, reach: Reach | None, asked: PastQuestion, kind: str) -> Response:
     """Return readings of the past, which this process has where it holds the view."""
     if reach is not None:
         return to_json({"error": "at, from, to and every are about everybody (accepted: the readings of now)"}, 403)

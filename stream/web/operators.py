@@ -33,7 +33,7 @@ class Operator(NamedTuple):
     reach: Reach | None = None
 
 
-class Throttled(Exception):
+class TokenThrottled(Exception):
     """Too many wrong tokens came from this address."""
 
 
@@ -100,7 +100,7 @@ class Operators:
         return operator.until is None or self._clock() < operator.until
 
     def of(self, token: str, client: str, also: Sequence[Operator] = ()) -> Operator | None:
-        """Return whose token it is, None for nobody's; raise :class:`Throttled` where an address has tried too often.
+        """Return whose token it is, None for nobody's; raise :class:`TokenThrottled` where an address has tried too often.
 
         ``client`` is the address that asks; ``also`` are tokens that are known for this purpose only.
         """
@@ -109,7 +109,7 @@ class Operators:
         now = self._clock()
         if not self._failures.left(client, now):
             self.counted("throttled")
-            raise Throttled
+            raise TokenThrottled
         given, found = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest(), None
         for one in (*self._known, *also):  # all of them, so that the time says nothing
             if hmac.compare_digest(given, one.digest):

@@ -135,6 +135,9 @@ _CHALLENGE = _object(
      "until": _TEXT, "places": _list({"type": "object"}), "guards": _list({"type": "object"})}
 )  # fmt: skip
 _CHALLENGES = _object({"at": _TIME, "currency": _TEXT, "challenges": _list(_CHALLENGE)})
+_PLAYBOOKS = _object(
+    {"currency": _TEXT, "playbooks": _list(_object({"name": _TEXT, "steps": _list(_TEXT), "record": {"type": "object"}}))}
+)
 _AIM: Schema = {
     **_object({}, name=_TEXT, owner=_TEXT, team=_TEXT, period={"enum": ["month", "week"]}, main={"type": "object"},
               indicators=_list({"type": "object"}), until=_TEXT, id=_TEXT, progress=_SHARE, note=_TEXT, remove={"const": True}),
@@ -217,6 +220,20 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             "400": _said("A name that is not known", _UNKNOWN), **_errors(_403="It is about others", _503=_AWAY),
         },
     },
+    ("get", "/api/journeys"): {
+        "parameters": _query("journey", "window", "by", "at"),
+        "responses": {
+            "200": _said("Funnels", _object({"window": _TEXT, "at": _TIME, "journeys": _list({"type": "object"})})),
+            "400": _said("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/baskets"): {
+        "parameters": _query("window", "at", "least", "limit"),
+        "responses": {
+            "200": _said("Pairs", _object({"window": _TEXT, "baskets": _COUNT, "pairs": _list({"type": "object"})})),
+            "400": _said("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
+        },
+    },
     ("get", "/api/trend"): {
         "parameters": _query("window"),
         "responses": {"200": _said("Totals", _TREND), "400": _said("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
@@ -255,6 +272,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             **_errors(_503=_AWAY),
         },
     },
+    ("get", "/api/playbooks"): {"responses": {"200": _said("Playbooks and their record", _PLAYBOOKS), **_errors(_503=_AWAY)}},
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
     ("get", "/api/alerts"): {
         "parameters": _query("incident", "language"),

@@ -14,7 +14,7 @@ from models.fold import Output, Record
 from models.folds.partition import TOPICS, EntityPartition
 from models.kpis.roll_kpis import RollKpis
 from models.panes.view import View
-from models.simulator.live import Live
+from models.simulator.live import LiveCompany
 from models.simulator.story import BROKEN, CAMPAIGN, OVER, REPAIRED
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings
@@ -32,7 +32,7 @@ class Demonstration:
     def __init__(self) -> None:
         business, catalogue = Business(), load_catalogue()
         rules = load_rules(catalogue, SETTINGS.rule_folders, targets=SETTINGS.quotas())
-        self.live = Live(7, NOW)
+        self.live = LiveCompany(7, NOW)
         self.folds = {name: EntityPartition(name, 0, business) for name in TOPICS}
         self.of = {topic: name for name, topics in TOPICS.items() for topic in topics}
         self.alerts, self.watch = EvaluateAlerts(rules), WatchEntities(rules)

@@ -97,7 +97,7 @@ def clientele(now: int) -> CustomerDesk:
     """Return sixty customers who buy every few weeks, some of whom have stopped; their ids are as difficult as the names."""
     business = Business()
     fold, calendar = KnowCustomers(0, business), business.calendar
-    records = []
+    records = list[Record]()
     for number in range(60):
         name = f"{NAMES[number % len(NAMES)]} {number}"
         for time in range(1 + number % 7):

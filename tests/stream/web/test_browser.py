@@ -14,7 +14,7 @@ from stream.config.kpi_files import load_catalogue
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.settings import OperatorSettings, WebSettings, load
 from stream.web import customers, entities, experiments, goals, leaderboard, predictions
-from stream.web.access import Access, Guard
+from stream.web.access import Access, ReadGuard
 from stream.web.operate import Operations
 from stream.web.operators import Operators
 from stream.web.server import Listening, serve
@@ -75,7 +75,7 @@ class Ship:
         app.include_router(answers(self.acme.now))
         app.include_router(experiments.router(self.trials, load_catalogue(), lambda: self.acme.view))
         app.include_router(leaderboard.router(LeaderboardSettings(), load_catalogue(), lambda: self.acme.view))
-        app.add_middleware(Guard, access=self.access)
+        app.add_middleware(ReadGuard, access=self.access)
         self.listening = await serve(app, "127.0.0.1", self.port, before_stop=app.state.vigie.live.stop)
         self.port = self.listening.port
 

@@ -17,7 +17,7 @@ from models.customers.segments import Named, Terms
 from models.folds.entity_snapshots import DealState, LeadState
 from stream.config.settings import Settings, SettingsError, load
 from stream.web import customers, entities, mine, operate, predictions
-from stream.web.access import Access, Guard
+from stream.web.access import Access, ReadGuard
 from stream.web.acting import Acting
 from stream.web.entities import OpenDeal, Story
 from stream.web.operators import Operators
@@ -138,7 +138,7 @@ def house() -> FastAPI:
     app.include_router(entities.router(Deals()))
     app.include_router(customers.router(clientele()))
     app.include_router(Acting(LINKS, put).router())
-    app.add_middleware(Guard, access=Access(settings, operators))
+    app.add_middleware(ReadGuard, access=Access(settings, operators))
     return app
 
 
