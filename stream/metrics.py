@@ -334,6 +334,15 @@ class Metrics:
         """Export ``vigie_model_*{model}``: lessons, labels, drifts, who answers, and the measures over the last answers."""
         self._count(Models(models))
 
+    def show_forecasts(self, figures: Callable[[], Mapping[str, Mapping[tuple[str, str], float]]]) -> None:
+        """Export ``vigie_forecast{period,figure}`` of the total (p10, p50, p90, mean, won, target_probability), and its cost."""
+        help = "What the period will bring, in total: money in the business currency; target_probability from 0 to 1"
+        family = partial(GaugeMetricFamily, "vigie_forecast", help, labels=["period", "figure"])
+        self._count(Counts(family, lambda: figures().get("forecast", {})))
+        help = "CPU seconds that the last forecasts took"
+        family = partial(GaugeMetricFamily, "vigie_forecast_cpu_seconds", help, labels=[])
+        self._count(Counts(family, lambda: dict.fromkeys([()], sum(figures().get("seconds", {}).values()))))
+
     def show_kpis(
         self,
         board: Board,

@@ -87,6 +87,7 @@ class Commands(LazyCommands):
         ),
         "objectives": Place("vigie.objectives:app", "What teams and people want to reach, and how far they are."),
         "challenges": Place("vigie.challenges:command", "Challenges: who leads, and whether they are fair."),
+        "playbooks": Place("vigie.playbooks:command", "Playbooks: what is to be done about alerts, and whether it helped."),
         "experiments": Place("vigie.experiments:app", "Tests of two variants: which one sells better."),
         "rules": Place("vigie.rules:app", "The alert rules: check and test."),
         "alerts": Place("vigie.alerts:app", "The alerts of a running instance: see, acknowledge, silence."),

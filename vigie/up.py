@@ -36,7 +36,7 @@ from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, journeys, leaderboard, predictions
+from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions
 from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -47,6 +47,7 @@ from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_audit, open_operations
 from vigie.book import OpenBook
+from vigie.clientele import ClienteleTeller
 from vigie.colleagues import Colleagues
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
@@ -54,15 +55,22 @@ from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
 from vigie.mirrored import periodic
 from vigie.names import NameTaken, claimed
-from vigie.plans import open_goals
+from vigie.plans import open_goals, playbooks_of
 from vigie.reload import Again, Reloader
 from vigie.roles import FOLD, PREDICT
 from vigie.settings import load as settings_again
 from vigie.several import members_of, roles_of, supervised
+from vigie.simulate import as_demo
 from vigie.simulate import demo as demo_batches
-from vigie.simulate import with_quotas
 
 log = logging.getLogger(__name__)
+
+#: What there is to see in the demonstration.
+STORY = """A simulated company: a year of sales behind it, then live. What to look at:
+  now       how the month goes, and what is different from the weeks before
+  minute 1  a campaign is launched: sources, by campaign, "spring-launch"
+  minute 2  its landing page breaks; about two minutes later one alert begins ("Landing page broken"): open it, it explains itself
+  minute 5  the page is repaired; within some three minutes the alert ends: alerts, what happened"""
 
 #: Events the demo may have sent that are not folded yet: what is kept in memory is bounded.
 HELD = 1_000
@@ -76,7 +84,7 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process."""
-    mine = with_quotas if demo else lambda found: found
+    mine = as_demo if demo else lambda found: found
     settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
     again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
@@ -111,6 +119,8 @@ async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: in
         console.print(f"Vigie is up: {url}   ({'nothing is kept over a restart' if in_memory and ledger is not None else kept})")
         if settings.kafka.embedded:
             console.print("Give it events: vigie publish, vigie backfill. To acknowledge alerts on its page: vigie alerts token")
+        if demo:
+            console.print(STORY, highlight=False, markup=False)
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
         if demo:
             tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))
@@ -189,14 +199,17 @@ async def start_web(
     web.include_router(entities.router(book))
     written = Changelogs(instance.options, instance.options.changelog)
     counted = CountedDesk(written, instance.business)
+    web.include_router(forecast.router(instance.foreseer, settings.forecast, instance.business.calendar))
     refused = partial(refusals, instance.options)
     web.include_router(journeys.router(PeopleDesk(written, instance.business)))
     web.include_router(explain.router(instance.catalogue, source.whole, counted, refused, settings.crm_url))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
-    desk = customer_desk(settings, instance.customer_parts, instance.clock)
-    web.include_router(customers.router(desk))
-    feeds = FeedDesk(web.state.vigie, book, desk)
+    clientele = customer_desk(settings, instance.customer_parts, instance.clock)
+    web.include_router(customers.router(clientele))
+    if instance.foreseer is not None:
+        metrics.show_forecasts(instance.foreseer.figures)
+    feeds = FeedDesk(web.state.vigie, book, clientele)
     open_feeds(web, feeds)
     if (mirror := instance.mirror) is not None:
         web.state.vigie.warnings.append(mirror.warnings)
@@ -219,7 +232,8 @@ async def start_web(
         stands=dispatcher.stands,
         title=dispatcher.title,
     )
-    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole)
+    books = playbooks_of(settings, instance.catalogue)
+    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole, books)
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))
@@ -234,7 +248,10 @@ async def start_web(
     listening = await serve(web, settings.web.host, settings.web.port, sock=sock, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     stack.enter_context(announced(listening.port, local))
+    teller = ClienteleTeller(clientele, instance.options, instance.business.calendar, instance.clock)
+    stack.callback(teller.close)
     caching = [
+        *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
     ]

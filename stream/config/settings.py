@@ -33,7 +33,8 @@ from models.owners import Owners
 from models.targets import Target, Targets
 from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
-from stream.config.goal_settings import Challenges, Objectives, PeopleSettings
+from stream.config.forecast_settings import ForecastSettings
+from stream.config.goal_settings import Challenges, Objectives, PeopleSettings, Playbooks
 from stream.config.journey_settings import Journeys, funnels
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
@@ -298,9 +299,11 @@ class Settings(Section):
     benchmarks: list[BenchmarkSettings] = []
     experiments: Experiments = []
     leaderboards: LeaderboardSettings = LeaderboardSettings()
+    forecast: ForecastSettings = ForecastSettings()
     privacy: PrivacySettings = PrivacySettings()
     objectives: Objectives = []
     challenges: Challenges = []
+    playbooks: Playbooks = []
     people_figures: PeopleSettings = Field(PeopleSettings(), alias="people")
     # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None

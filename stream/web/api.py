@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -178,7 +179,7 @@ async def trend(request: Request) -> Response:
 async def catalogue(request: Request) -> Response:
     """Return the KPIs with unit, labels, definition and stage of the funnel, and the windows and dimensions there are."""
     source = context(request).live_board.source
-    return to_json(
+    found = orjson.dumps(
         {
             "kpis": [_described(kpi) for kpi in source.kpis.values()],
             "windows": list(WINDOWS),
@@ -189,6 +190,17 @@ async def catalogue(request: Request) -> Response:
             "instance": context(request).instance,
         }
     )
+    return cached(request, found, "application/json")
+
+
+def cached(request: Request, body: bytes, kind: str, kept: str = "no-cache") -> Response:
+    """Return a body that a browser keeps, and asks about: 304 where it has this very one."""
+    tag = f'W/"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'  # weak: it is packed on the way
+    headers = {"cache-control": kept, "etag": tag}
+    known = {one.strip() for one in request.headers.get("if-none-match", "").split(",")}
+    if tag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=kind, headers=headers)
 
 
 def _described(kpi: Kpi) -> dict[str, Any]:

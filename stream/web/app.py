@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.middleware.gzip import GZipMiddleware
 
 from models.calendar import iso
 from stream.config.settings import Settings
@@ -91,6 +92,8 @@ def build_web(
     document(app)
     install(app)
     app.add_middleware(Conditional)
+    # Long answers travel packed; streams do not: each second's part is sent at once.
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(page.SecureHeaders)
     app.add_middleware(RequestIds)
     app.include_router(page.router)

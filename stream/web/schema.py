@@ -131,6 +131,9 @@ _CHALLENGE = _object(
      "until": _TEXT, "places": _list({"type": "object"}), "guards": _list({"type": "object"})}
 )  # fmt: skip
 _CHALLENGES = _object({"at": _TIME, "currency": _TEXT, "challenges": _list(_CHALLENGE)})
+_PLAYBOOKS = _object(
+    {"currency": _TEXT, "playbooks": _list(_object({"name": _TEXT, "steps": _list(_TEXT), "record": {"type": "object"}}))}
+)
 _AIM: Schema = {
     **_object({}, name=_TEXT, owner=_TEXT, team=_TEXT, period={"enum": ["month", "week"]}, main={"type": "object"},
               indicators=_list({"type": "object"}), until=_TEXT, id=_TEXT, progress=_SHARE, note=_TEXT, remove={"const": True}),
@@ -242,6 +245,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             **_errors(_503=_AWAY),
         },
     },
+    ("get", "/api/playbooks"): {"responses": {"200": _said("Playbooks and their record", _PLAYBOOKS), **_errors(_503=_AWAY)}},
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
     ("get", "/api/alerts"): {
         "parameters": _query("incident", "language"),

@@ -167,6 +167,7 @@ NAMES = {
     "id_": ("s1",),
     "token": ("t",),
     "name": ("act.css",),
+    "path": ("act.css",),
     "language": ("fr",),
     "entity": ("deal", "lead"),
     "feed": (*TABLES, "deals('d1')", f"deals('{CANARY}-d2')"),
@@ -299,7 +300,7 @@ async def test_their_figures_are_the_same_as_for_those_who_see_all() -> None:
     rows = list(csv.reader(io.StringIO((await ask("/api/kpis?by=owner&format=csv")).text)))
     assert {tuple(row[2:4]) for row in rows[1:]} == {("owner", MINE)}
     page = (await ask("/")).text
-    assert f"owner {MINE}" in page and "<script" not in page and "title of mine" in page
+    assert f"Owner {MINE}" in page and "<script" not in page and "title of mine" in page
 
 
 async def test_their_alerts_and_history() -> None:
