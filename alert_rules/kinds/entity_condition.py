@@ -46,7 +46,7 @@ class EntityCondition:
     KEY: ClassVar[str] = ""
     """its name in a rule's file, and on the topics"""
     ENTITY: ClassVar[str] = "deal"
-    """``deal``, ``lead`` or ``sender``"""
+    """what it is of, such as ``deal``"""
     UNIT: ClassVar[str] = "count"
     """of what is measured, and of the thresholds"""
     TITLE: ClassVar[str] = ""
@@ -56,7 +56,8 @@ class EntityCondition:
     FORM: ClassVar[Mapping[str, Any]] = {}
     """the keys of the mapping behind the name, each with its JSON Schema"""
     THRESHOLD: ClassVar[str] = ""
-    """the key in that mapping that may hold the threshold; without one, it is 1"""
+    """the key in that mapping that may hold the threshold; without one, it is ``DEFAULT``"""
+    DEFAULT: ClassVar[float] = 1.0
     NUMBERS: ClassVar[Mapping[str, str]] = {}
     """numbers beside the value that it measures and summaries may name, each with its unit"""
     TESTED: ClassVar[frozenset[str]] = frozenset()

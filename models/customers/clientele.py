@@ -113,6 +113,28 @@ class Clientele:
         """Return how many customers are in each segment."""
         return dict(rfm.counts(self.named, self.places))
 
+    def cells(self) -> list[dict[str, Any]]:
+        """Return how many customers have each pair of scores R and F, and their totals; pairs that nobody has are left out."""
+        r, f, _ = self.scores
+        pair = (r - 1) * 5 + f - 1
+        counts = np.bincount(pair, minlength=25)
+        totals = np.bincount(pair, self.columns.total / UNIT, minlength=25)
+        return [
+            {"R": at // 5 + 1, "F": at % 5 + 1, "customers": int(counts[at]), "monetary": round(float(totals[at]), 2)}
+            for at in range(25)
+            if counts[at]
+        ]
+
+    def worth(self) -> dict[str, dict[str, float | None]]:
+        """Return of each segment what its customers have paid, and what they are worth where that can be said."""
+        size, said = len(self.named.names), self.outlook
+        totals = np.bincount(self.places, self.columns.total / UNIT, minlength=size)
+        clv = None if said is None or said.worth is None else np.bincount(self.places, said.worth, minlength=size)
+        return {
+            name: {"monetary": round(float(totals[at]), 2), "clv": None if clv is None else round(float(clv[at]), 2)}
+            for at, name in enumerate(self.named.names)
+        }
+
     def row(self, place: int) -> dict[str, Any]:
         """Return one customer by :data:`COLUMNS`; None for what there is no value of, with ``why``."""
         columns, sample, said = self.columns, self.sample, self.outlook

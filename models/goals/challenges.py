@@ -53,7 +53,7 @@ class Held:
             self.guards = [self._shown(guard) | {"status": UNKNOWN, "why": "it has not begun"} for guard in plan.guards]
             return
         self.state = RUNNING if at < self.end else ENDED
-        self._judge()
+        self.annulled = self._judge()
         if self.annulled is not None:
             self.state = ANNULLED
         else:
@@ -61,12 +61,15 @@ class Held:
 
     # ── guards ──
 
-    def _judge(self) -> None:
+    def _judge(self) -> dict[str, Any] | None:
+        """Note how each guard stands; return what annuls the challenge, the earliest of them."""
+        found: dict[str, Any] | None = None
         for guard in self.plan.guards:
             shown, broke = self._guard(guard)
             self.guards.append(shown)
-            if broke is not None and (self.annulled is None or broke["on"] < self.annulled["on"]):
-                self.annulled = broke
+            if broke is not None and (found is None or broke["on"] < found["on"]):
+                found = broke
+        return found
 
     def _guard(self, guard: Watched) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Return how a guard stands, and what annuls the challenge where it is broken, by the numbers as they are known now."""
@@ -86,7 +89,15 @@ class Held:
         side = "above" if guard.at_most is not None and value > guard.at_most else "below"
         why = f"{kpi.label['en']} is {_told(kpi, value)}, {side} {_told(kpi, limit or 0.0)}"
         shown = self._shown(guard) | {"value": value, "sample": None, "status": BROKEN, "broken": on.isoformat(), "why": why}
-        return shown, {"on": on.isoformat(), "kpi": kpi.id, "value": value, "limit": limit, "why": why}
+        return shown, {
+            "on": on.isoformat(),
+            "kpi": kpi.id,
+            "label": dict(kpi.label),
+            "unit": kpi.unit,
+            "value": value,
+            "limit": limit,
+            "why": why,
+        }
 
     def _read(self, kpi: Kpi, window: Window, at: int) -> tuple[float | None, int | None, str | None]:
         """Return a guard's value over all who take part, its cases, and why there is no value."""

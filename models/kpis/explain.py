@@ -13,6 +13,7 @@ from typing import Any
 
 from models.calendar import iso
 from models.kpis.catalogue import Catalogue
+from models.kpis.course import POINTS, course
 from models.kpis.decompose import Pair, SegmentEffect, of_quotient, of_ratio, of_sum
 from models.kpis.entry import UNITS, Kpi
 from models.kpis.formula import FUNCTIONS, Undefined
@@ -39,13 +40,15 @@ def explain(
 
     ``previous`` is the exact period before; ``change`` the difference, in the KPI's unit; ``parts`` what numerator and
     denominator made of it; ``moved_by`` the dimensions whose segments moved the total most, each list adding up to ``change``;
-    ``total`` the same KPI over everything, for a reading of a segment; ``behind`` the deals or leads behind it. What cannot be
-    told is left out, or has ``why``.
+    ``course`` what it was over the length of the window, oldest first; ``total`` the same KPI over everything, for a reading of
+    a segment; ``behind`` the deals or leads behind it. What cannot be told is left out, or has ``why``.
     """
     at, segment = reading.at, reading.segment_name
     earlier = window.previous(at, view.calendar)
     before = catalogue.reading(kpi, view, window, segment, earlier).whole()
     found: dict[str, Any] = {"previous": _told(before)}
+    if past := course(catalogue, view, kpi, window, reading):
+        found["course"] = past
     if segment != TOTAL:
         found["total"] = {
             "value": catalogue.reading(kpi, view, window, TOTAL, at).value,
@@ -72,10 +75,11 @@ def explain(
 
 def reads(view: View, kpi: Kpi, reading: Reading) -> int:
     """Return about how many sums :func:`explain` has to read for a reading."""
+    few = 6 + 3 * POINTS
     if reading.segment or not additive(kpi):
-        return 6
+        return few
     counts = (len(view.segments(dimension, kpi.formula.folds)) for dimension in kpi.by)
-    return 6 + sum(2 * count for count in counts if count <= MOST_VALUES)
+    return few + sum(2 * count for count in counts if count <= MOST_VALUES)
 
 
 def _told(before: Reading) -> dict[str, Any]:

@@ -7,7 +7,20 @@ from typing import NamedTuple, Protocol
 
 from models.calendar import Grain
 from models.config.suggest import near
-from models.kpis.terms import DIMENSION, PLAIN, TIME, UNITS, FormulaError, Number, Scope, Term, Undefined, Untold
+from models.kpis.terms import (
+    DIMENSION,
+    MONEY,
+    PLAIN,
+    TIME,
+    UNITS,
+    Dimension,
+    FormulaError,
+    Number,
+    Scope,
+    Term,
+    Undefined,
+    Untold,
+)
 from models.measures import BY_NAME, Kind
 from models.money import UNIT
 from models.panes.segments import metric_name
@@ -187,11 +200,11 @@ def _until(names: FormulaNames, args: list[str], text: str) -> Term:
     return Term(lambda scope: scope.until(*args), TIME, text)
 
 
-def _recorded(measure: str, per: int) -> Callable[[FormulaNames, list[str], str], Term]:
+def _recorded(measure: str, per: int, dimension: Dimension = PLAIN) -> Callable[[FormulaNames, list[str], str], Term]:
     def build(names: FormulaNames, args: list[str], text: str) -> Term:
         names.known(measure, stock=measure == "metric_level")
         metric = metric_name(*args)
-        return Term(lambda scope: Fraction(scope.recorded(metric, measure), per), PLAIN, text)
+        return Term(lambda scope: Fraction(scope.recorded(metric, measure), per), dimension, text)
 
     return build
 
@@ -314,6 +327,11 @@ CALLS: dict[str, Function] = {
         f"last({_METRIC}): the last value at the instant, of several subjects the sum of their last ones",
         ("text", "text?"),
         _recorded("metric_level", UNIT),
+    ),
+    "amount": Function(
+        f"amount({_METRIC}): likewise, as an amount in the business currency",
+        ("text", "text?"),
+        _recorded("metric_level", 1, MONEY),
     ),
     "quantile": Function(
         'quantile("name", share), or quantile("name", share, "unit"): the least recorded value that such a share (as 0.9) does '

@@ -104,7 +104,7 @@ CTAS = ("start-trial", "see-pricing", "talk-to-us", "download-guide")
 FORMS = ("contact", "trial", "guide", "newsletter")
 CONTACT_CHANNELS = ("phone", "phone", "email", "email", "chat")
 
-_NAMES = (
+NAMES = (
     "amelie.bernard", "karim.benali", "lucie.moreau", "hugo.petit", "ines.garcia", "paul.lefevre", "sofia.rossi",
     "mehdi.haddad", "clara.dubois", "tom.janssen", "nadia.cohen", "victor.leroy", "eva.lindgren", "yann.le-goff",
     "marie.fontaine", "omar.diallo", "julie.marchand", "peter.novak", "lea.robert", "adrien.simon",
@@ -125,7 +125,7 @@ ONBOARDING = {
 def make_reps(random: Random) -> tuple[Rep, ...]:
     """The sales force: 14 old hands, and six who join on days 6, 66, 126, … and have yet to learn."""
     reps = []
-    for number, name in enumerate(_NAMES):
+    for number, name in enumerate(NAMES):
         team, region = TEAMS[number % len(TEAMS)]
         newcomer = number - OLD_HANDS
         skill = random.gauss(0.0, 0.55) - (0.5 if newcomer >= 0 else 0.0)

@@ -30,6 +30,7 @@ class SegmentSettings(Section):
 class CustomerSettings(Section):
     """The customers (docs/customers.md)."""
 
+    figures: bool = True  # whether KPIs and moves of segments are worked out, every quarter of an hour
     horizon: Duration = 364 * DAY_MS
     discount: float = Field(0.1, ge=0, le=10, allow_inf_nan=False)
     margin: float = Field(1.0, gt=0, le=1, allow_inf_nan=False)

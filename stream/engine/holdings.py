@@ -80,13 +80,25 @@ class Holdings:
         """(topic, partition) → offsets between the log's end, as last seen, and the slowest fold's position."""
         found: dict[tuple[str, int], int] = {}
         for (_, topic, partition), position in self.positions().items():
-            try:
-                end = highwater(TP(self._options.physical(topic), partition))
-            except Exception:  # not assigned, or not started: nothing is known
-                end = None
+            end = self._end(highwater, topic, partition)
             if end is not None:
                 found[topic, partition] = max(found.get((topic, partition), 0), end - position.folded)
         return found
+
+    def left(self, lane: str, highwater: Callable[[Any], int | None]) -> int:
+        """How many records the folds of a lane have not folded yet, as far as the ends of the logs are known."""
+        total = 0
+        for held in self.all.values():
+            if held.spec.lane == lane:
+                for topic, at in held.next.items():
+                    total += max(0, (self._end(highwater, topic, held.partition) or at) - at)
+        return total
+
+    def _end(self, highwater: Callable[[Any], int | None], topic: str, partition: int) -> int | None:
+        try:
+            return highwater(TP(self._options.physical(topic), partition))
+        except Exception:  # not assigned, or not started: nothing is known
+            return None
 
     def behind(self, highwater: Callable[[Any], int | None], now: int) -> dict[str, Backlog]:
         """Topic → how far the slowest fold of its partitions is behind the end of the log, at ``now`` (epoch ms).

@@ -74,6 +74,13 @@ def instants(query: Mapping[str, str], now: int, business: Business) -> list[int
     return found
 
 
+def limits(query: Mapping[str, str], business: Business) -> tuple[int | None, int | None]:
+    """Return the first instant of a time that ``from`` and ``to`` ask for and the first behind it; None for what is not said."""
+    calendar = business.calendar
+    first = _time("from", query["from"], calendar, end=False) if query.get("from") else None
+    return first, _time("to", query["to"], calendar, end=True) if query.get("to") else None
+
+
 def _time(name: str, text: str, calendar: Calendar, *, end: bool) -> int:
     try:
         day = date.fromisoformat(text)

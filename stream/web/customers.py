@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # numpy and scipy take a second to import
     from models.customers.clientele import Clientele
     from models.customers.live import Rows
     from models.customers.moves import SegmentMove
+    from models.customers.purchases import Purchases
     from models.customers.register import Register
 
 STATES = "customer-states"
@@ -102,6 +103,10 @@ class CustomerDesk:
     async def then(self, day: int) -> "Clientele":
         """Return the customers as they were at the end of a day; raise :class:`CustomersElsewhere`."""
         return await asyncio.shield(asyncio.ensure_future(self._then(day)))
+
+    def purchases(self, name: str) -> "Purchases | None":
+        """Return what a customer has bought, as of the last answer; None where it is not known."""
+        return None if self._register is None else self._register.customer(name)
 
     async def one(self, name: str) -> dict[str, Any] | None:
         """Return all that is known of a customer, None where it is not known; raise :class:`CustomersElsewhere`."""
@@ -196,7 +201,10 @@ def router(desk: CustomerDesk) -> APIRouter:
 
     @routes.get("/customers", summary="Who are the customers, and what is to be expected of them?")
     async def customers(request: Request) -> Response:
-        """Return customers, the largest totals first, with how many are in each segment.
+        """Return customers, the largest totals first, with how many are in each segment, ``worth`` of each, and ``map``.
+
+        ``worth`` has what a segment's customers have paid and are expected to be worth, ``map`` how many there are of each pair
+        of scores R and F.
 
         ``segment`` chooses one; ``sort`` is a column, ``order`` asc or desc, ``limit`` and ``offset`` say which part. With
         ``format=jsonl`` all are given, one a line, in the order of their ids. ``as_of`` asks for them as they were at the end of
@@ -232,6 +240,8 @@ def router(desk: CustomerDesk) -> APIRouter:
                 "currency": desk.currency,
                 "total": len(places),
                 "segments": found.counts(),
+                "worth": found.worth(),
+                "map": found.cells(),
                 "customers": [found.row(int(place)) for place in places[offset : offset + limit]],
             }
         )

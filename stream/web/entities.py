@@ -18,7 +18,7 @@ from models.owners import Owners
 from stream.readings.board import UnknownName
 from stream.web.api import reach_of, refuse, to_json
 from stream.web.context import context
-from stream.web.predictions import Elsewhere, Entity
+from stream.web.predictions import Asked, Elsewhere, Entity, come
 from stream.web.reach import Reach
 
 SORTS = ("win", "amount", "age", "risk", "close")
@@ -56,8 +56,8 @@ class EntitySource(Protocol):
     def usual(self) -> Mapping[str, int]:
         """Return how long (ms) nine of ten deals stay in a stage at most, by stage; of the stages that enough have left."""
 
-    def story(self, entity: Entity, key: str) -> Story | None:
-        """Return what is known of one, None where nothing is."""
+    def story(self, entity: Entity, key: str) -> Asked[Story | None]:
+        """Return what is known of one, None where nothing is: at once, or after having asked another process."""
 
 
 def router(source: EntitySource) -> APIRouter:
@@ -93,16 +93,24 @@ def router(source: EntitySource) -> APIRouter:
         kinds: dict[str, Entity] = {"deal": "deal", "lead": "lead"}
         if entity not in kinds:
             return refuse(UnknownName("entity", entity, list(kinds)))
-        return _answer(lambda: _story(source.story(kinds[entity], key), kinds[entity], request))
+        try:
+            found = await come(source.story(kinds[entity], key))
+        except Elsewhere as elsewhere:
+            return _elsewhere(elsewhere)
+        return _answer(lambda: _story(found, kinds[entity], request))
 
     return routes
+
+
+def _elsewhere(elsewhere: Elsewhere) -> Response:
+    return to_json({"error": str(elsewhere)}, 503, {"retry-after": "2"})
 
 
 def _answer(make: Any) -> Response:
     try:
         found = make()
     except Elsewhere as elsewhere:
-        return to_json({"error": str(elsewhere)}, 503, {"retry-after": "2"})
+        return _elsewhere(elsewhere)
     if found is None:  # that it is somebody else's is not told, either
         return to_json({"error": "nothing is known under this id (accepted: the id of a deal or lead that is kept)"}, 404)
     return to_json(found)

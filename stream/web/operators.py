@@ -1,5 +1,6 @@
 """Whose token is this? Compared by hash, for as long as it is valid, and not as often as a stranger likes."""
 
+import base64
 import hashlib
 import hmac
 import logging
@@ -21,6 +22,16 @@ log.addFilter(RateLimit())
 _AT_ONCE, _RATE = 10.0, 0.2
 #: Why somebody was not let in; values of a metric's label.
 FAILURES = ("wrong_token", "expired", "throttled", "wrong_host", "no_proof")
+
+
+def basic(authorization: str) -> str:
+    """Return the password of a header ``Authorization: Basic …``, empty where there is none."""
+    kind, _, given = authorization.partition(" ")
+    try:
+        found = base64.b64decode(given.strip(), validate=True).decode() if kind.lower() == "basic" else ""
+    except ValueError:
+        return ""
+    return found.partition(":")[2].strip()
 
 
 class Operator(NamedTuple):

@@ -17,9 +17,13 @@ TUESDAY_NOON = int(datetime(2025, 6, 10, 12, 0, tzinfo=UTC).timestamp() * 1000)
 def test_history_fills_the_windows_up_to_now(now: int) -> None:
     history = list(LiveCompany(1, now).history())
     assert [when(event) for event in history] == sorted(map(when, history))
-    contracts = [event for event in history if event["subject"].startswith("K")]
-    times = [when(event) for event in history if not event["subject"].startswith("K")]
+    contracts, sales = ([event for event in history if event["subject"].startswith(letter)] for letter in "KP")
+    times = [when(event) for event in history if event["subject"][0] not in "KP"]
     assert len(contracts) > 300 and when(contracts[-1]) < now
+    won = [event for event in sales if event["type"] == "deal.won"]
+    assert len(won) > 500 and now - when(won[0]) > 400 * timedelta(days=1).total_seconds() * 1000
+    bought = Counter(event["subject"] for event in history if event["type"] == "customer.invoiced")
+    assert sum(times > 1 for times in bought.values()) > 50
     begin = now - HISTORY_DAYS * timedelta(days=1).total_seconds() * 1000
     assert abs(times[0] - begin) < timedelta(days=1).total_seconds() * 1000
     assert now - 3_600_000 < times[-1] < now
