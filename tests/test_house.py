@@ -31,9 +31,10 @@ AGENTS = {
     "predict-deals": (("deals", "deal-merges", "model-snapshots"), "predictions", True),
     "predict-leads": (("leads", "lead-merges", "model-snapshots"), "predictions", True),
     "learn": (("examples",), "lessons", True),
-    "roll-kpis": (("panes", "highlights"), "readings", False),
+    "roll-kpis": (("panes", "highlights", "objectives"), "readings", False),
     "watch-entities": (("deal-states", "lead-states", "predictions", "limits"), "watch", True),
     "watch-senders": (("beats",), "watch", True),
+    "watch-standings": (("standings",), "watch", True),
     "evaluate-alerts": (("readings", "findings"), "alerts", True),
     "dispatch-alerts": (("alerts",), "dispatch", True),
     "keep-alert-states": (("alerts",), "states", True),
@@ -67,6 +68,9 @@ TOPICS = {
     "dead-letters": (False, "delete"),
     "erasures": (False, "compact"),
     "audit": (False, "delete"),
+    "customer-moves": (True, "delete"),
+    "objectives": (False, "compact"),
+    "standings": (False, "compact"),
     "vigie-fold-deals-changelog": (True, "compact"),
     "vigie-fold-leads-changelog": (True, "compact"),
     "vigie-fold-engagement-changelog": (True, "compact"),
@@ -79,6 +83,7 @@ TOPICS = {
     "vigie-learn-changelog": (False, "compact"),
     "vigie-watch-entities-changelog": (True, "compact"),
     "vigie-watch-senders-changelog": (False, "compact"),
+    "vigie-watch-standings-changelog": (False, "compact"),
     "vigie-evaluate-alerts-changelog": (False, "compact"),
     "vigie-dispatch-alerts-changelog": (False, "compact"),
     "vigie-keep-alert-states-changelog": (False, "compact"),
@@ -97,6 +102,9 @@ COMMANDS = {
         "forecast",
         "experiments",
         "leaderboard",
+        "objectives",
+        "challenges",
+        "playbooks",
         "sources",
         "topics",
         "privacy",
@@ -148,7 +156,7 @@ def test_a_summary_in_the_morning_is_an_agent_where_it_is_asked_for() -> None:
     asked = {"route": {"receiver": "console"}, "digest": {"receivers": ["console"]}}
     instance = Instance(load(environ={}, kafka__brokers="127.0.0.1:1", alerting=asked), "127.0.0.1:1")
     (spec,) = [spec for spec in instance.engine.specs if spec.name == "send-digest"]
-    assert (spec.topics, spec.lane, spec.replayed) == (("readings", "alerts"), "digest", False)
+    assert (spec.topics, spec.lane, spec.replayed) == (("readings", "alerts", "standings"), "digest", False)
     options, folds = plan(instance.settings)
     assert {t.name for t in declared(options, folds)} == {t.name for t in declared(instance.options, instance.engine.specs)}
     assert ("revenue", "7d", None) in {tuple(one)[:3] for one in instance.roller._wanted}
