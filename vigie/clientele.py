@@ -14,7 +14,7 @@ import orjson
 from models.calendar import HOUR_MS, Calendar
 from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
-from stream.web.customers import CustomerDesk, Elsewhere
+from stream.web.customers import CustomerDesk, CustomersElsewhere
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +39,12 @@ class ClienteleTeller:
         while True:
             try:
                 await self.round()
-            except (Elsewhere, OSError) as error:
+            except (CustomersElsewhere, OSError) as error:
                 log.info("customers are not told of now: %s", error)
             await asyncio.sleep(EVERY)
 
     async def round(self) -> int:
-        """Tell what is new; return how many records that took. Raise :class:`Elsewhere` or ``OSError``."""
+        """Tell what is new; return how many records that took. Raise :class:`CustomersElsewhere` or ``OSError``."""
         from models.customers import quiet
 
         whole = await self._desk.now()

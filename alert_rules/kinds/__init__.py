@@ -14,7 +14,7 @@ from alert_rules.kinds.entity_condition import EntityCondition
 from alert_rules.kinds.quiet import Quiet
 from alert_rules.kinds.silent import Silent
 from alert_rules.kinds.stalled import Stalled
-from alert_rules.kinds.target import Target
+from alert_rules.kinds.target import TargetPace
 from alert_rules.kinds.unanswered import Unanswered
 from alert_rules.kinds.value import Value
 from alert_rules.kinds.win_probability import WinProbability
@@ -22,7 +22,7 @@ from alert_rules.kinds.worse import Worse
 from alert_rules.records.entity_facts import NUMBERS
 
 #: Of rules on the readings of a KPI. The value itself is what a rule means that names no other.
-KPI_KINDS: tuple[type[Condition], ...] = (Value, Change, Anomaly, Target, Absent)
+KPI_KINDS: tuple[type[Condition], ...] = (Value, Change, Anomaly, TargetPace, Absent)
 #: Of rules on single deals, leads, senders, tests, objectives, challenges and customers.
 ENTITY_KINDS: tuple[type[EntityCondition], ...] = (
     *(Stalled, Unanswered, Amount, Silent, WinProbability),

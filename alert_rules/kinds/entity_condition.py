@@ -26,7 +26,7 @@ Odds = Sequence[tuple[int, float]]
 Where = tuple[tuple[str, frozenset[str]], ...]
 
 
-class Measured(NamedTuple):
+class MeasuredEntity(NamedTuple):
     """What is measured now (None: nothing to be said), and when time alone may next take it over a threshold, or back."""
 
     value: float | None
@@ -34,7 +34,7 @@ class Measured(NamedTuple):
     numbers: Mapping[str, float | None]
 
 
-NOTHING = Measured(None, None, {})
+NOTHING = MeasuredEntity(None, None, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +92,11 @@ class EntityCondition:
         """Whether the rule is about this deal or lead at all."""
         return state.status == "open" and all(str(getattr(state, name) or "") in accepted for name, accepted in self.where)
 
-    def measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> Measured:
+    def measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> MeasuredEntity:
         """Return what is measured of one deal or lead; ``thresholds`` are its rule's ladder's."""
         return self._measure(thresholds, state, limits, odds, now) if self.concerns(state) else NOTHING
 
-    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> Measured:
+    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> MeasuredEntity:
         raise NotImplementedError
 
     def crossed(self, threshold: float, state: EntityState, limits: Limits, now: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from alert_rules.judge.rule import GROUPS, Known, KpiFacts, KpiRule, Rule, Statistic, rule_of
 from alert_rules.judge.transition_record import check_summary
 from alert_rules.kinds.condition import Condition
+from alert_rules.kinds.value import VALUE
 from alert_rules.parse.entity_rule_file import WATCHED, read_entity
 from alert_rules.parse.entity_test_file import read_entity_tests
 from alert_rules.parse.ladders import CONDITIONS, read_condition, read_ladder
@@ -113,6 +114,10 @@ class _RuleReader(TreeReader):
         groups = self._groups(tree)
         some = facts or KpiFacts("count", "")
         condition = read_condition(self, tree, some, window, self.known)
+        if some.windows and window is not None and window.name not in some.windows:
+            self.bad("window", f"found {window.name}: {kpi} is told of a period (accepted: {', '.join(some.windows)})")
+        if some.windows and condition != VALUE:
+            self.bad(condition.KEY, f"found with {kpi}, which has no past to be compared with (accepted: warn, critical)")
         ladder = read_ladder(self, tree, condition, some)
         wait = self.duration(tree.get("for", 0), "for")
         if condition.waits is not None:

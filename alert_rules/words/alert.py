@@ -8,10 +8,11 @@ from alert_rules.kinds import entity_kind, kpi_kind, numbers_of
 from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS
 from alert_rules.records.facts import AlertFacts
 from alert_rules.words import prose, together
+from alert_rules.words.course import Course, bars, course_of
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE
 from alert_rules.words.parts import Letter, Line, behind_lines, called
-from alert_rules.words.quantities import Quantity, TemplateError, Told, fill
+from alert_rules.words.quantities import NumberWords, Quantity, TemplateError, fill
 from alert_rules.words.reader import ANYBODY, Reader
 from models.calendar import epoch_ms
 
@@ -25,7 +26,22 @@ def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
     behind = tuple(behind_lines(why or {}, words.sentence))
     heading = words.BEHIND if behind else ""
     title, head = titled(facts, stamp, reader), headline(facts, reader)
-    return Letter(title, about(facts, reader), lead(facts, reader), tuple(_lines(facts, reader)), behind, heading, headline=head)
+    unit = facts.unit or ""
+    found = None if facts.watched else course_of(why, facts.threshold, unit, facts.threshold_unit or unit)
+    told = "" if found is None else _course(found, facts, reader)
+    return Letter(
+        title, about(facts, reader), lead(facts, reader), tuple(_lines(facts, reader)), behind, heading,
+        headline=head, course=found, course_words=told,
+    )  # fmt: skip
+
+
+def _course(found: Course, facts: AlertFacts, reader: Reader) -> str:
+    """Return from when to when, from what to what."""
+    words, zone = reader.words, reader.clock(facts.zone)
+    first, last = next(value for value in found.values if value is not None), found.values[-1]
+    said = (words.number(value, facts.unit or "count", facts.currency) for value in (first, last))
+    start, end = (words.moment(_ms(at), zone) for at in (found.start, found.end))
+    return words.course(start, end, *said)
 
 
 def titled(facts: AlertFacts, stamp: str, reader: Reader = ANYBODY, *, short: bool = False) -> str:
@@ -68,7 +84,7 @@ def _named(facts: AlertFacts, owner: str) -> str:
     return (facts.names or {}).get(owner, owner)
 
 
-def told_in(reader: Reader) -> Told | None:
+def told_in(reader: Reader) -> NumberWords | None:
     """Return how numbers are written for a reader; None in English, as the topics have them."""
     return None if reader.words.language.code == SOURCE else reader.words.numbers
 
@@ -203,6 +219,9 @@ def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
             found.append(("value", "", value))
         if facts.sample is not None:
             found.append(("sample", "", words.number(facts.sample, "count")))
+        past = None if facts.watched else course_of(facts.explanation, None, unit, unit)
+        if past is not None:
+            found.append(("course", "", bars(past)))
         if facts.window:
             bounds = (words.moment(_ms(at), zone) for at in (facts.start, facts.at))
             found.append(("window", "", words.window(facts.window, *bounds)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from models.calendar import iso
 from models.customers.clientele import Clientele
-from models.customers.moves import Move
+from models.customers.moves import SegmentMove
 from models.customers.purchases import Purchases, settle
 from models.money import UNIT
 
@@ -48,7 +48,7 @@ def recordings(found: dict[str, tuple[int, float | None]], at: int) -> Iterator[
                 }  # fmt: skip
 
 
-def events(moves: Iterable[Move], day: int, at: int) -> Iterator[dict[str, Any]]:
+def events(moves: Iterable[SegmentMove], day: int, at: int) -> Iterator[dict[str, Any]]:
     """Yield the moves of a day as CloudEvents, for the topic ``customer-moves``."""
     for move in moves:
         yield {
@@ -64,7 +64,7 @@ def year_of(customer: Purchases) -> float:
     return sum(amount for day, amount in days.items() if day > last - _YEAR) / UNIT
 
 
-def quiet(moves: Iterable[Move], customer: Callable[[str], Purchases | None], today: int) -> list[dict[str, Any]]:
+def quiet(moves: Iterable[SegmentMove], customer: Callable[[str], Purchases | None], today: int) -> list[dict[str, Any]]:
     """Return the customers that have moved, as ``standings`` has them, the largest totals first."""
     found: list[dict[str, Any]] = []
     for move in moves:

@@ -89,6 +89,10 @@ class EntityPartition:
         """Return the present of a deal or lead and the facts behind it, oldest first; None where nothing is known of it."""
         return self._keeper.story(key)
 
+    def glance(self, key: str) -> DealState | LeadState | None:
+        """Return the present of a deal or lead to look at; None where nothing is known of it."""
+        return self._keeper.glance(key)
+
     @property
     def panes(self) -> Panes:
         """The sums of this partition."""
@@ -284,10 +288,7 @@ class EntityPartition:
                 told = self._keeper.gone(key)
                 if told is not None:
                     outputs.append(told)
-            for row, output in self._pane_changes():
-                rows.append(row)
-                if output is not None:
-                    outputs.append(output)
+            self._pane_changes(rows, outputs)
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             if self._segments.others_changed:
@@ -318,19 +319,22 @@ class EntityPartition:
         if not entities.behind:
             self._standing.done()
 
-    def _pane_changes(self) -> Iterator[tuple[Row, Output | None]]:
-        """Yield the rows of panes that have changed, each with what it tells; those of earlier generations go, some at a time."""
-        prefix, generation = f"{self.fold_name}:{self.partition}:", self._standing.generation
+    def _pane_changes(self, rows: list[Row], outputs: list[Output]) -> None:
+        """Add the rows of panes that have changed, and what each tells; those of earlier generations go, some at a time."""
+        prefix, generation = f"{self.fold_name}:{self.partition}:".encode(), self._standing.generation
         cleared, self._stale = self._stale[-_CLEARED:], self._stale[:-_CLEARED]
         if not self._stale:
             self._standing.panes = {}
         for key, name in cleared:
+            rows.append(Row(key, None))
             # What of it still counts is written under the present generation.
-            held = self._panes.touch(name)
-            yield Row(key, None), None if held else Output("panes", (prefix + name).encode(), None)
-        kind = f"P{generation};" if generation else "P"
+            if not self._panes.touch(name):
+                outputs.append(Output("panes", prefix + name.encode(), None))
+        kind = f"P{generation};".encode() if generation else b"P"
         for name, body in self._panes.changes():
-            yield Row((kind + name).encode(), body), Output("panes", (prefix + name).encode(), body)
+            key = name.encode()
+            rows.append(Row(kind + key, body))
+            outputs.append(Output("panes", prefix + key, body))
 
     def _notes(self) -> Iterator[Output]:
         """Say from when measures are whole, and which are not yet, where that has changed."""

@@ -15,7 +15,7 @@ from models.goals.pulled import pulled
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from models.kpis.reading import Reading
-from models.leaderboards.places import OTHER, Board, Place, board
+from models.leaderboards.places import OTHER, LeaderBoard, LeaderPlace, board
 from models.panes.store import TOTAL
 from models.panes.view import PanesExpired, View
 from models.panes.windows import Window
@@ -44,7 +44,7 @@ class Held:
         self.why: str | None = None
         self.guards: list[dict[str, Any]] = []
         self.annulled: dict[str, Any] | None = None
-        self.board = Board((), 0)
+        self.board = LeaderBoard((), 0)
         self.quotas: dict[str, float] = {}
         self.values: dict[str, float] = {}
         self._least = least
@@ -133,7 +133,7 @@ class Held:
 
     # ── places ──
 
-    def _board(self) -> Board:
+    def _board(self) -> LeaderBoard:
         plan, view, by = self.plan, self._view, self.plan.by
         window, moment = Window.since(plan.since.toordinal()), min(self._at, self.end)
         names = plan.among or [name for name in view.segments(by, self.kpi.formula.folds) if name != OTHER]
@@ -141,7 +141,7 @@ class Held:
             readings = [self._catalogue.reading(self.kpi, view, window, f"{by}={name}", moment) for name in names]
         except PanesExpired as gone:
             self.why = str(gone)
-            return Board((), 0)
+            return LeaderBoard((), 0)
         readings = [one for one in readings if one.segment[by] not in self._left_out]
         self.values = {one.segment[by]: float(one.value) for one in readings if one.value is not None}
         if plan.handicap:
@@ -158,7 +158,7 @@ class Held:
         self.quotas[who] = quota
         return replace(reading, value=reading.value / quota, unit="score")
 
-    def places(self, shown: Sequence[Place], name: Callable[[str], str]) -> list[dict[str, Any]]:
+    def places(self, shown: Sequence[LeaderPlace], name: Callable[[str], str]) -> list[dict[str, Any]]:
         """Return some places as the API has them; ``name`` gives what people call somebody."""
         return [
             {
@@ -189,7 +189,7 @@ class Held:
         """The day after which no guard is watched any more."""
         return date.fromordinal(self.plan.until.toordinal() + max((guard.days for guard in self.plan.guards), default=0))
 
-    def as_json(self, shown: Sequence[Place], name: Callable[[str], str]) -> dict[str, Any]:
+    def as_json(self, shown: Sequence[LeaderPlace], name: Callable[[str], str]) -> dict[str, Any]:
         """Return it as the API has it (``docs/challenges.md``), with some places."""
         plan = self.plan
         begun = self.state != PLANNED

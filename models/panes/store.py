@@ -5,7 +5,7 @@ panes (and into ``all`` for stocks) once per checkpoint, so its cost grows with 
 """
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -15,7 +15,7 @@ from models.business import Business
 from models.calendar import MINUTE_MS, Grain
 from models.measures import RENAMED, Kind, Measure
 
-#: Numbers to add: (slot of the measure, amount).
+#: Numbers to add: (slot of the measure, amount), each slot once.
 Cells = tuple[tuple[int, int], ...]
 #: One booking: minute, segments, numbers, and single values for the VALUES measures: (slot, value).
 Booking = tuple[int, tuple[str, ...], Cells, Cells]
@@ -26,8 +26,8 @@ TOTAL = "total"
 #: each that the partition's worker counts at all: another may still be of an earlier version.
 SINCE, BEHIND, COUNTED = "#since", "#behind", "#counted"
 
-#: A pane's sums by segment and slot, and the segments that have changed.
-_Pane = tuple[dict[str, dict[int, Any]], set[str]]
+#: A pane's sums by segment and measure, and the segments that have changed.
+_Pane = tuple[dict[str, dict[str, Any]], set[str]]
 #: So many panes back a distinct entity's visit before is of interest: no window is longer in panes of that grain.
 REACH = {Grain.MINUTE: 120, Grain.HOUR: 35 * 24, Grain.DAY: 800}
 
@@ -43,10 +43,10 @@ class Panes:
         "_dirty",
         "_distinct",
         "_floor",
+        "_measures",
         "_moved",
+        "_multisets",
         "_names",
-        "_scalars",
-        "_slots",
         "_stocks",
         "_sums",
         "_values",
@@ -55,42 +55,41 @@ class Panes:
     def __init__(self, measures: Sequence[Measure], business: Business) -> None:
         self._business = business
         self._names = tuple(m.name for m in measures)
-        self._slots = {n: i for i, n in enumerate(self._names)}
-        self._slots |= {old: self._slots[new] for old, new in RENAMED.items() if new in self._slots}
-        self._scalars = [m.kind not in (Kind.VALUES, Kind.DURATIONS, Kind.NUMBERS, Kind.DISTINCT) for m in measures]
-        self._stocks = frozenset(i for i, m in enumerate(measures) if m.stock)
-        self._coarse = frozenset(i for i, m in enumerate(measures) if m.finest is not Grain.MINUTE)
-        self._daily = frozenset(i for i, m in enumerate(measures) if m.finest is Grain.DAY)
-        self._deltas: dict[int, dict[str, defaultdict[int, int]]] = {}
-        self._moved: tuple[tuple[str, ...], ...] = ((), (), (), ())
+        self._measures = {name: name for name in self._names}
+        self._measures |= {old: new for old, new in RENAMED.items() if new in self._measures}
+        many = (Kind.VALUES, Kind.DURATIONS, Kind.NUMBERS, Kind.DISTINCT)
+        self._multisets = frozenset(m.name for m in measures if m.kind in many)
+        self._stocks = frozenset(m.name for m in measures if m.stock)
+        self._coarse = frozenset(m.name for m in measures if m.finest is not Grain.MINUTE)
+        self._daily = frozenset(m.name for m in measures if m.finest is Grain.DAY)
+        self._deltas: dict[int, dict[str, dict[int, int]]] = {}
+        self._moved: tuple[tuple[str, ...], tuple[str, ...], Collection[str], Collection[str]] = ((), (), (), ())
         self._values: dict[tuple[int, str, int], Counter[int]] = {}
         self._distinct: dict[tuple[Grain, int, str, int], Counter[int]] = {}
-        self._sums: dict[Grain, dict[int, dict[str, dict[int, Any]]]] = {g: {} for g in Grain}
+        self._sums: dict[Grain, dict[int, dict[str, dict[str, Any]]]] = {g: {} for g in Grain}
         self._dirty: dict[Grain, dict[int, set[str]]] = {g: {} for g in Grain}
         self._floor: dict[Grain, int] = {g: -(1 << 62) for g in Grain}
 
-    def add(self, minute: int, segments: tuple[str, ...], cells: Cells, sign: int = 1) -> None:
+    def add(self, minute: int, segments: Iterable[str], cells: Cells, sign: int = 1) -> None:
         """Add the numbers to the minute's pane in every segment; ``sign`` −1 takes them back."""
+        if sign != 1:
+            cells = tuple([(slot, number * sign) for slot, number in cells])
         by_segment = self._deltas.get(minute)
         if by_segment is None:
             by_segment = self._deltas[minute] = {}
-        if len(cells) == 1:
-            slot, number = cells[0]
-            number *= sign
-            for segment in segments:
-                sums = by_segment.get(segment)
-                if sums is None:
-                    sums = by_segment[segment] = defaultdict(int)
-                sums[slot] += number
-            return
-        if sign != 1:
-            cells = tuple([(slot, number * sign) for slot, number in cells])
+        fresh: dict[int, int] | None = None
         for segment in segments:
             sums = by_segment.get(segment)
             if sums is None:
-                sums = by_segment[segment] = defaultdict(int)
+                if fresh is None:
+                    fresh = dict(cells)
+                by_segment[segment] = fresh.copy()
+                continue
             for slot, number in cells:
-                sums[slot] += number
+                if slot in sums:
+                    sums[slot] += number
+                else:
+                    sums[slot] = number
 
     def book(self, booking: Booking, sign: int) -> None:
         """Add a whole booking, single values included, or take it back."""
@@ -100,7 +99,7 @@ class Panes:
         if values:
             self._add_values(minute, segments, values, sign)
 
-    def _add_values(self, minute: int, segments: tuple[str, ...], values: Cells, sign: int) -> None:
+    def _add_values(self, minute: int, segments: Iterable[str], values: Cells, sign: int) -> None:
         for slot, value in values:
             for segment in segments:
                 key = (minute, segment, slot)
@@ -132,20 +131,12 @@ class Panes:
         """Move numbers of one minute from some segments to others; those in both are not touched."""
         last_before, last_after, gone, come = self._moved
         if before is not last_before or after is not last_after:  # what moves, moves several numbers
-            gone = tuple([name for name in before if name not in after])
-            come = tuple([name for name in after if name not in before])
+            had, has = set(before), set(after)
+            gone, come = had - has, has - had
             self._moved = before, after, gone, come
         if gone or come:
-            by_segment = self._deltas.get(minute)
-            if by_segment is None:
-                by_segment = self._deltas[minute] = {}
-            for segments, times in ((gone, -sign), (come, sign)):
-                for segment in segments:
-                    sums = by_segment.get(segment)
-                    if sums is None:
-                        sums = by_segment[segment] = defaultdict(int)
-                    for slot, number in cells:
-                        sums[slot] += number * times
+            self.add(minute, gone, cells, -sign)
+            self.add(minute, come, cells, sign)
         if values:
             self._add_values(minute, gone, values, -sign)
             self._add_values(minute, come, values, sign)
@@ -203,7 +194,7 @@ class Panes:
             Grain.DAY: calendar.day(watermark - business.keep_days) if watermark > business.keep_days else 0,
             Grain.ALL: 0,
         }
-        coarse, daily, stocks = self._coarse, self._daily, self._stocks
+        names, coarse, daily, stocks = self._names, self._coarse, self._daily, self._stocks
         for minute, by_segment in self._deltas.items():
             at = minute * MINUTE_MS
             hour, day = calendar.hour(at), calendar.day(at)
@@ -213,34 +204,34 @@ class Panes:
             whole = self._pane(Grain.DAY, day) if day >= floors[Grain.DAY] else None
             ever = self._pane(Grain.ALL, 0) if stocks else None
             for segment, sums in by_segment.items():
-                cells = [cell for cell in sums.items() if cell[1]]
+                cells = {names[slot]: number for slot, number in sums.items() if number}
                 if not cells:
                     continue
-                if fine is not None:
-                    kept = cells if coarse.isdisjoint(sums) else [c for c in cells if c[0] not in coarse]
-                    if kept:
-                        _pour(fine, segment, kept)
-                if hourly is not None:
-                    kept = cells if daily.isdisjoint(sums) else [c for c in cells if c[0] not in daily]
-                    if kept:
-                        _pour(hourly, segment, kept)
+                if coarse.isdisjoint(cells):
+                    if fine is not None:
+                        _pour(fine, segment, cells)
+                    if hourly is not None:
+                        _pour(hourly, segment, cells)
+                else:
+                    if fine is not None:
+                        _pour(fine, segment, {name: number for name, number in cells.items() if name not in coarse})
+                    if hourly is not None:
+                        _pour(hourly, segment, {name: number for name, number in cells.items() if name not in daily})
                 if whole is not None:
                     _pour(whole, segment, cells)
-                if ever is not None and not stocks.isdisjoint(sums):
-                    levels = [c for c in cells if c[0] in stocks]
-                    if levels:
-                        _pour(ever, segment, levels)
+                if ever is not None and not stocks.isdisjoint(cells):
+                    _pour(ever, segment, {name: number for name, number in cells.items() if name in stocks})
         for (minute, segment, slot), counts in self._values.items():
-            at = minute * MINUTE_MS
-            if slot not in coarse and minute >= floors[Grain.MINUTE]:
-                self._merge_counts(Grain.MINUTE, minute, segment, slot, counts)
-            if slot not in self._daily and (hour := calendar.hour(at)) >= floors[Grain.HOUR]:
-                self._merge_counts(Grain.HOUR, hour, segment, slot, counts)
+            at, name = minute * MINUTE_MS, names[slot]
+            if name not in coarse and minute >= floors[Grain.MINUTE]:
+                self._merge_counts(Grain.MINUTE, minute, segment, name, counts)
+            if name not in daily and (hour := calendar.hour(at)) >= floors[Grain.HOUR]:
+                self._merge_counts(Grain.HOUR, hour, segment, name, counts)
             if (day := calendar.day(at)) >= floors[Grain.DAY]:
-                self._merge_counts(Grain.DAY, day, segment, slot, counts)
+                self._merge_counts(Grain.DAY, day, segment, name, counts)
         for (grain, pane, segment, slot), counts in self._distinct.items():
             if pane >= floors[grain]:
-                self._merge_counts(grain, pane, segment, slot, counts)
+                self._merge_counts(grain, pane, segment, names[slot], counts)
         self._deltas = {}
         self._values = {}
         self._distinct = {}
@@ -252,11 +243,15 @@ class Panes:
         self._values = {}
         self._distinct = {}
 
-    def _merge_counts(self, grain: Grain, pane: int, segment: str, slot: int, counts: Counter[int]) -> None:
+    def _merge_counts(self, grain: Grain, pane: int, segment: str, name: str, counts: Counter[int]) -> None:
         if not any(counts.values()):
             return
-        sums = self._cell(grain, pane, segment)
-        kept = sums.setdefault(slot, {})
+        by_segment, changed = self._pane(grain, pane)
+        changed.add(segment)
+        sums = by_segment.get(segment)
+        if sums is None:
+            sums = by_segment[segment] = {}
+        kept = sums.setdefault(name, {})
         for value, count in counts.items():
             total = kept.get(value, 0) + count
             if total:
@@ -264,7 +259,7 @@ class Panes:
             else:
                 kept.pop(value, None)
         if not kept:
-            del sums[slot]
+            del sums[name]
 
     def _pane(self, grain: Grain, pane: int) -> _Pane:
         """Return a pane's sums by segment, and where to note which of them change."""
@@ -276,11 +271,6 @@ class Panes:
         if changed is None:
             changed = dirty[pane] = set()
         return by_segment, changed
-
-    def _cell(self, grain: Grain, pane: int, segment: str) -> dict[int, Any]:
-        by_segment, changed = self._pane(grain, pane)
-        changed.add(segment)
-        return by_segment.setdefault(segment, {})
 
     def _expire(self, floors: dict[Grain, int]) -> None:
         for grain, floor in floors.items():
@@ -294,7 +284,7 @@ class Panes:
     def changes(self) -> list[tuple[str, bytes | None]]:
         """Return ``("grain:pane:segment", JSON or None)`` for each pane that has changed since the last call."""
         out: list[tuple[str, bytes | None]] = []
-        names = self._names
+        multisets = self._multisets
         for grain, dirty in self._dirty.items():
             panes = self._sums[grain]
             for pane, segments in dirty.items():
@@ -303,7 +293,7 @@ class Panes:
                 for segment in segments:
                     sums = by_segment.get(segment)
                     if sums:
-                        out.append((prefix + segment, dumps({names[slot]: number for slot, number in sums.items()})))
+                        out.append((prefix + segment, dumps(sums, plain=multisets.isdisjoint(sums))))
                     else:
                         by_segment.pop(segment, None)
                         out.append((prefix + segment, None))
@@ -318,12 +308,11 @@ class Panes:
         ``only`` names the measures that count, where not all do.
         """
         grain, pane, segment = name.split(":", 2)
-        slots = self._slots
-        sums: dict[int, Any] = {}
+        sums: dict[str, Any] = {}
         for measure, number in loads(body).items():
-            slot = slots.get(measure)
-            if slot is not None and (only is None or self._names[slot] in only):
-                sums[slot] = number if self._scalars[slot] else {int(k): v for k, v in number.items()}
+            known = self._measures.get(measure)
+            if known is not None and (only is None or known in only):
+                sums[known] = {int(k): v for k, v in number.items()} if known in self._multisets else number
         if sums or only is None:
             self._sums[Grain(grain)].setdefault(int(pane), {})[segment] = sums
 
@@ -340,8 +329,8 @@ class Panes:
         for grain in grains:
             for pane, by_segment in self._sums[grain].items():
                 for segment, sums in by_segment.items():
-                    for slot, number in sums.items():
-                        yield grain, pane, segment, self._names[slot], number
+                    for name, number in sums.items():
+                        yield grain, pane, segment, name, number
 
     def segments(self) -> set[str]:
         """Return the segments of everything held."""
@@ -349,28 +338,31 @@ class Panes:
 
     def sums(self, grain: Grain, pane: int, segment: str) -> dict[str, Any]:
         """Return what a pane holds, by measure name (for tests and ``explain``)."""
-        return {self._names[s]: n for s, n in self._sums[grain].get(pane, {}).get(segment, {}).items()}
+        return dict(self._sums[grain].get(pane, {}).get(segment, {}))
 
 
-def _pour(pane: _Pane, segment: str, cells: Iterable[tuple[int, int]]) -> None:
-    """Add numbers to one segment of a pane."""
+def _pour(pane: _Pane, segment: str, cells: dict[str, int]) -> None:
+    """Add numbers, none of which is 0, to one segment of a pane."""
+    if not cells:
+        return
     by_segment, changed = pane
     changed.add(segment)
     sums = by_segment.get(segment)
-    if sums is None:
-        sums = by_segment[segment] = {}
-    for slot, number in cells:
-        total = sums.get(slot, 0) + number
+    if not sums:
+        by_segment[segment] = cells.copy()
+        return
+    for name, number in cells.items():
+        total = sums.get(name, 0) + number
         if total:
-            sums[slot] = total
+            sums[name] = total
         else:
-            del sums[slot]
+            del sums[name]
 
 
-def dumps(value: dict[str, Any]) -> bytes:
-    """Return JSON with string keys; whole numbers above 64 bits keep all their digits."""
+def dumps(value: dict[str, Any], *, plain: bool = False) -> bytes:
+    """Return JSON with string keys; whole numbers above 64 bits keep all their digits. ``plain``: there are no other keys."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value) if plain else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
         return json.dumps(value, separators=(",", ":")).encode()
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from models.calendar import DAY_MS
-from models.customers.segments import SEGMENTS, Named, Segment, Terms
+from models.customers.segments import SEGMENTS, CustomerSegment, Named, Terms
 from stream.config.sections import Duration, Section
 
 
@@ -48,7 +48,7 @@ class CustomerSettings(Section):
 
     def named(self) -> Named:
         """Return the segments as the pure code has them, in their order."""
-        return Named([Segment(name, one.r, one.f, one.m) for name, one in self.segments.items()])
+        return Named([CustomerSegment(name, one.r, one.f, one.m) for name, one in self.segments.items()])
 
     def terms(self) -> Terms:
         """Return how worth is counted."""

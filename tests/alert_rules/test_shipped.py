@@ -15,7 +15,7 @@ from alert_rules.judge.observation import Observation
 from alert_rules.judge.rule import KpiRule, Rule, Timeline, TimelineMoment
 from alert_rules.judge.transition_record import written
 from alert_rules.kinds.standing import StandingCondition
-from alert_rules.kinds.target import Target
+from alert_rules.kinds.target import TargetPace
 from alert_rules.trial.rule_test_run import run
 from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS
@@ -54,7 +54,7 @@ def test_its_tests_notice_other_thresholds(shipped: Rule) -> None:
     for name, nothing in nothing_of.items():
         if isinstance(shipped, KpiRule) and getattr(shipped, name):
             assert run(replace(shipped, **{name: nothing})), name
-    if isinstance(shipped, KpiRule) and isinstance(shipped.condition, Target) and shipped.condition.after:
+    if isinstance(shipped, KpiRule) and isinstance(shipped.condition, TargetPace) and shipped.condition.after:
         assert run(replace(shipped, condition=replace(shipped.condition, after=0.0)))
 
 

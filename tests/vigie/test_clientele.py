@@ -11,7 +11,7 @@ from models.customers.live import KnowCustomers
 from models.customers.segments import Named, Terms
 from models.fold import Record
 from stream.engine.options import EngineOptions
-from stream.web.customers import CustomerDesk, Elsewhere
+from stream.web.customers import CustomerDesk, CustomersElsewhere
 from tests.models.company import Company, at
 from vigie import clientele
 
@@ -111,7 +111,7 @@ async def test_who_has_gone_quiet_and_moves_as_events(monkeypatch: pytest.Monkey
 
 async def test_without_customers_or_without_all_of_them_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await teller(monkeypatch, [KnowCustomers(0, Business())], [NOW]).round() == 0
-    with pytest.raises(Elsewhere):
+    with pytest.raises(CustomersElsewhere):
         await teller(monkeypatch, None, [NOW]).round()
 
 
