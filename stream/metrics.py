@@ -17,7 +17,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
 from stream.collectors import Counts, KpiCollector, Models, labelled
-from stream.engine.holdings import Behind
+from stream.engine.holdings import Backlog
 from stream.merged_metrics import Page, Plain, plain
 from stream.readings.board import Board
 from stream.web.health import Health
@@ -334,6 +334,15 @@ class Metrics:
         """Export ``vigie_model_*{model}``: lessons, labels, drifts, who answers, and the measures over the last answers."""
         self._count(Models(models))
 
+    def show_forecasts(self, figures: Callable[[], Mapping[str, Mapping[tuple[str, str], float]]]) -> None:
+        """Export ``vigie_forecast{period,figure}`` of the total (p10, p50, p90, mean, won, target_probability), and its cost."""
+        help = "What the period will bring, in total: money in the business currency; target_probability from 0 to 1"
+        family = partial(GaugeMetricFamily, "vigie_forecast", help, labels=["period", "figure"])
+        self._count(Counts(family, lambda: figures().get("forecast", {})))
+        help = "CPU seconds that the last forecasts took"
+        family = partial(GaugeMetricFamily, "vigie_forecast_cpu_seconds", help, labels=[])
+        self._count(Counts(family, lambda: dict.fromkeys([()], sum(figures().get("seconds", {}).values()))))
+
     def show_kpis(
         self,
         board: Board,
@@ -367,7 +376,7 @@ class Metrics:
         )
         self._count(Counts(lambda: GaugeMetricFamily("vigie_redis_up", up, labels=()), redis))
 
-    def show_behind(self, behind: Callable[[], Mapping[tuple[str, str], Behind]]) -> None:
+    def show_behind(self, behind: Callable[[], Mapping[tuple[str, str], Backlog]]) -> None:
         """Export ``vigie_lag_records{topic,group}`` and ``vigie_behind_seconds{topic,group}`` of what this instance folds."""
         lag = "Records of the topic that are not folded yet, in the partitions of this instance"
         seconds = "How long the oldest record that is not folded yet has waited at most; 0 where none waits"

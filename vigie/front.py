@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from stream.config.settings import Settings
 from stream.merged_metrics import Page, plain
-from stream.web.access import Access, Guard
+from stream.web.access import Access, ReadGuard
 from stream.web.api import to_json
 from stream.web.health import Health, judge
 from stream.web.operators import Operators
@@ -64,7 +64,7 @@ class Front:
         found = self._supervisor.reports()
         return judge(whole(found), view="none", also=warnings(found))
 
-    def _application(self) -> Guard:
+    def _application(self) -> ReadGuard:
         routes = [
             Route("/healthz", self._healthz),
             Route("/readyz", self._readyz),
@@ -72,7 +72,7 @@ class Front:
             Route("/{path:path}", self._elsewhere, methods=["GET", "POST", "PUT", "DELETE", "PATCH"]),
         ]
         web = self._settings.web
-        return Guard(Starlette(routes=routes), Access(web, Operators(web.operators)))
+        return ReadGuard(Starlette(routes=routes), Access(web, Operators(web.operators)))
 
     async def _healthz(self, request: Request) -> Response:
         return to_json({"status": "ok"})

@@ -6,9 +6,11 @@ from agents import (
     deliver_notifications,
     dispatch_alerts,
     evaluate_alerts,
+    foresee,
     keep_alert_states,
     know_customers,
     learn,
+    mirror_tables,
     pick_highlights,
     prediction_fold,
     roll_kpis,
@@ -29,6 +31,8 @@ SLOW_LANES = {
     learn.LANE: learn.EVERY,
     pick_highlights.LANE: pick_highlights.EVERY,
     know_customers.LANE: know_customers.EVERY,
+    foresee.LANE: foresee.EVERY,
+    mirror_tables.LANE: 1,
 }
 LANES = (STATE, *EAGER_LANES, *SLOW_LANES)
 

@@ -19,7 +19,7 @@ from stream.config.settings import Settings
 from stream.engine.waiting import end
 from stream.loop_delay import watch
 from stream.web.predictions import Elsewhere
-from vigie.book import Book
+from vigie.book import OpenBook
 from vigie.channel import Channel, Refused
 from vigie.colleagues import Colleagues
 from vigie.instance import Instance, prepared
@@ -37,7 +37,7 @@ async def answered(instance: Instance, what: str, about: Any) -> Any:
         case "metrics":
             return await instance.metrics.exported()
         case "story":
-            story = Book(instance).held(about["entity"], about["key"])
+            story = OpenBook(instance).held(about["entity"], about["key"])
             return None if story is None else {"state": msgspec.to_builtins(story.state), "facts": list(story.facts)}
         case "answer":
             found = instance.answer(about["entity"], about["key"])

@@ -11,6 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from agents import roll_kpis
 from stream.config.settings import Settings, config_file
@@ -28,35 +29,48 @@ from stream.ledger.lock import LedgerTaken
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
 from stream.metrics import Metrics
-from stream.readings.board import WINDOWS, Board, Source, ViewSource
+from stream.readings.board import WINDOWS, Board, ReadingSource, ViewSource
+from stream.readings.cache import CachePublisher as CachePublisher
 from stream.readings.cache import Fallback, Snapshots
-from stream.readings.cache import Publisher as CachePublisher
+from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
+from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, leaderboard, predictions
-from stream.web.access import Access, Guard
+from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions
+from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
+from stream.web.feeds import export, odata
+from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_audit, open_operations
-from vigie.book import Book
+from vigie.book import OpenBook
+from vigie.clientele import ClienteleTeller
 from vigie.colleagues import Colleagues
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
 from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
+from vigie.mirrored import periodic
 from vigie.names import NameTaken, claimed
-from vigie.plans import open_goals
+from vigie.plans import open_goals, playbooks_of
 from vigie.reload import Again, Reloader
 from vigie.roles import FOLD, PREDICT
 from vigie.settings import load as settings_again
 from vigie.several import members_of, roles_of, supervised
+from vigie.simulate import as_demo
 from vigie.simulate import demo as demo_batches
-from vigie.simulate import with_quotas
 
 log = logging.getLogger(__name__)
+
+#: What there is to see in the demonstration.
+STORY = """A simulated company: a year of sales behind it, then live. What to look at:
+  now       how the month goes, and what is different from the weeks before
+  minute 1  a campaign is launched: sources, by campaign, "spring-launch"
+  minute 2  its landing page breaks; about two minutes later one alert begins ("Landing page broken"): open it, it explains itself
+  minute 5  the page is repaired; within some three minutes the alert ends: alerts, what happened"""
 
 #: Events the demo may have sent that are not folded yet: what is kept in memory is bounded.
 HELD = 1_000
@@ -70,7 +84,7 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process."""
-    mine = with_quotas if demo else lambda found: found
+    mine = as_demo if demo else lambda found: found
     settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
     again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
@@ -105,6 +119,8 @@ async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: in
         console.print(f"Vigie is up: {url}   ({'nothing is kept over a restart' if in_memory and ledger is not None else kept})")
         if settings.kafka.embedded:
             console.print("Give it events: vigie publish, vigie backfill. To acknowledge alerts on its page: vigie alerts token")
+        if demo:
+            console.print(STORY, highlight=False, markup=False)
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
         if demo:
             tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))
@@ -133,7 +149,7 @@ async def start_web(
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
     source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.roller.owned() is not None)
 
-    def board_over(any_source: Source) -> Board:
+    def board_over(any_source: ReadingSource) -> Board:
         return Board(any_source, instance.business.calendar, instance.clock)
 
     board = board_over(source)
@@ -179,13 +195,25 @@ async def start_web(
     predicting = instance if colleagues is None or PREDICT in instance.roles else colleagues
     web.include_router(predictions.router(predicting if settings.models.live else None))
     story = None if colleagues is None or FOLD in instance.roles else colleagues.story
-    web.include_router(entities.router(Book(instance, story)))
-    desk = CountedDesk(instance.options, instance.business, instance.options.changelog)
+    book = OpenBook(instance, story)
+    web.include_router(entities.router(book))
+    written = Changelogs(instance.options, instance.options.changelog)
+    counted = CountedDesk(written, instance.business)
+    web.include_router(forecast.router(instance.foreseer, settings.forecast, instance.business.calendar))
     refused = partial(refusals, instance.options)
-    web.include_router(explain.router(instance.catalogue, source.whole, desk, refused, settings.crm_url))
+    web.include_router(journeys.router(PeopleDesk(written, instance.business)))
+    web.include_router(explain.router(instance.catalogue, source.whole, counted, refused, settings.crm_url))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
-    web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
+    clientele = customer_desk(settings, instance.customer_parts, instance.clock)
+    web.include_router(customers.router(clientele))
+    if instance.foreseer is not None:
+        metrics.show_forecasts(instance.foreseer.figures)
+    feeds = FeedDesk(web.state.vigie, book, clientele)
+    open_feeds(web, feeds)
+    if (mirror := instance.mirror) is not None:
+        web.state.vigie.warnings.append(mirror.warnings)
+        stack.push_async_callback(end, asyncio.create_task(mirror.run(periodic(feeds, settings.postgres)), name="postgres"))
     if settings.models.live and PREDICT in instance.roles:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
@@ -204,7 +232,8 @@ async def start_web(
         stands=dispatcher.stands,
         title=dispatcher.title,
     )
-    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole)
+    books = playbooks_of(settings, instance.catalogue)
+    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole, books)
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))
@@ -219,7 +248,10 @@ async def start_web(
     listening = await serve(web, settings.web.host, settings.web.port, sock=sock, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     stack.enter_context(announced(listening.port, local))
+    teller = ClienteleTeller(clientele, instance.options, instance.business.calendar, instance.clock)
+    stack.callback(teller.close)
     caching = [
+        *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
     ]
@@ -233,11 +265,17 @@ async def start_web(
 
 
 def customer_desk(
-    settings: Settings, parts: Callable[[], Sequence[customers.Part] | None], clock: Callable[[], int]
+    settings: Settings, parts: Callable[[], Sequence[customers.CustomerPartition] | None], clock: Callable[[], int]
 ) -> customers.CustomerDesk:
     """Return who answers about customers; ``clock`` is epoch milliseconds."""
     said, calendar = settings.customers, settings.business.business().calendar
     return customers.CustomerDesk(parts, lambda: calendar.day(clock()), said.named(), said.terms(), settings.business.currency)
+
+
+def open_feeds(web: FastAPI, feeds: FeedDesk) -> None:
+    """Let other tools read the tables."""
+    web.include_router(odata.router(feeds))
+    web.include_router(export.router(feeds))
 
 
 def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str = "") -> Operators:
@@ -246,7 +284,15 @@ def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str =
     ``local`` is the token of this process's own user.
     """
     operators = Operators(settings.web.operators, local=local, counted=metrics.access_refused)
-    web.add_middleware(Guard, access=Access(settings.web, operators))
+    web.add_middleware(ReadGuard, access=Access(settings.web, operators))
+    if settings.web.cors:  # a browser asks without a token whether it may ask with one
+        web.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.web.cors,
+            allow_methods=["GET", "HEAD"],
+            allow_headers=["authorization", "if-none-match", "prefer", "range"],
+            expose_headers=["etag", "link", "content-range", "odata-version", "vigie-source", "vigie-left-out"],
+        )
     reached = not settings.web.local or settings.web.public_url
     if reached and not operators.named and not settings.web.user_header and not settings.web.anonymous:
         reached_by = "web.public_url" if settings.web.local else f"web.host {settings.web.host}"

@@ -158,7 +158,6 @@ class Behind:
                 gone = _gone(story.log) if story.void else ""
                 found = None if gone else self._one(id, story)
                 if found is None and (story.log or story.base is not None):
-                    story.present = story.present or self._folder.walk(story, 0)
                     found = Counted(self._state(id, story), 0, {})
                 if found is not None:
                     yield Known(found, gone)
@@ -175,10 +174,10 @@ class Behind:
         return Counted(self._state(key, story), first, numbers)
 
     def _state(self, key: str, story: EntityLog[Any]) -> DealState | LeadState:
-        latest = story.log[-1][0] if story.log else story.base_at
+        latest, present = story.log[-1][0] if story.log else story.base_at, self._folder.present(story)
         if self._fold == "deals":
-            return deal_state(key, story.present, latest, story.active, story.sender)
-        return lead_state(key, story.present, latest, story.sender)
+            return deal_state(key, present, latest, story.active, story.sender)
+        return lead_state(key, present, latest, story.sender)
 
     def _booked(self, story: EntityLog[Any], folder: LogFolder[Any]) -> list[tuple[int, str, str, Number]]:
         """Return (minute, segment, measure, number) of all that an entity has booked in the segments that are asked for."""
@@ -252,7 +251,7 @@ class Behind:
         return sums.some()
 
     def _at_todays_rate(self, story: EntityLog[Any], numbers: dict[Ask, Number]) -> dict[Ask, Number]:
-        attributes = story.present.attributes
+        attributes = self._folder.present(story).attributes
         currency = attributes.get("currency") or attributes.get("default_currency")
         if self._fold != "deals" or currency in (None, self._base) or story.base is not None:
             return numbers

@@ -19,7 +19,7 @@ from stream.engine.durable_calls import DurableCalls
 from stream.engine.errors import EngineStopped, Fenced, FoldFailed, Replaced
 from stream.engine.feed import Feed
 from stream.engine.fold_partition import FoldPartition, go_live, restore_slots
-from stream.engine.holdings import Behind, Holdings, Position
+from stream.engine.holdings import Backlog, Holdings, Position
 from stream.engine.lane import Lane
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.pace import TURN
@@ -369,7 +369,7 @@ class Driver:
         """See :meth:`Holdings.lag`."""
         return self.holdings.lag(lambda tp: self.consumer.highwater(tp))
 
-    def behind(self) -> dict[str, Behind]:
+    def behind(self) -> dict[str, Backlog]:
         """See :meth:`Holdings.behind`."""
         return self.holdings.behind(lambda tp: self.consumer.highwater(tp), self.options.clock())
 

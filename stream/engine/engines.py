@@ -10,7 +10,7 @@ from typing import Any
 
 from stream.engine.app import Engine
 from stream.engine.driver import Driver
-from stream.engine.holdings import Behind
+from stream.engine.holdings import Backlog
 from stream.engine.merged_status import merged
 from stream.engine.options import FoldSpec
 from stream.engine.waiting import end
@@ -38,9 +38,9 @@ class Engines(Engine):
         engine = self._of(name)
         return None if engine is None else engine.fold_of(name, partition)
 
-    def behind(self) -> dict[tuple[str, str], Behind]:
+    def behind(self) -> dict[tuple[str, str], Backlog]:
         """See :meth:`Engine.behind`."""
-        return {key: behind for engine in self._engines.values() for key, behind in engine.behind().items()}
+        return {key: backlog for engine in self._engines.values() for key, backlog in engine.behind().items()}
 
     def partitions_of(self, name: str) -> int:
         """See :meth:`Engine.partitions_of`."""

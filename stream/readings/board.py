@@ -34,7 +34,7 @@ _TRENDS = 32
 TREND_AGE = 60_000
 
 
-class Source(Protocol):
+class ReadingSource(Protocol):
     """Where readings come from: the live view, or the snapshot kept in Redis."""
 
     @property
@@ -164,7 +164,7 @@ class UnknownName(ValueError):
 class Board:
     """Readings by slice, shared by all who show them."""
 
-    def __init__(self, source: Source, calendar: Calendar, clock: Callable[[], int]) -> None:
+    def __init__(self, source: ReadingSource, calendar: Calendar, clock: Callable[[], int]) -> None:
         """``clock`` gives the wall clock in epoch milliseconds."""
         self.source = source
         self._clock = clock

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.middleware.gzip import GZipMiddleware
 
 from models.calendar import iso
 from stream.config.settings import Settings
@@ -15,10 +16,12 @@ from stream.engine.waiting import end
 from stream.logs import RequestIds
 from stream.loop_delay import watch
 from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownName
-from stream.web import api, mine, page
+from stream.web import api, docs_page, mine, page
+from stream.web.conditional import Conditional
 from stream.web.context import Context, context
 from stream.web.health import Health
-from stream.web.live import Full, Live
+from stream.web.live import Full, LiveFeed
+from stream.web.problems import install
 from stream.web.schema import document
 
 #: What the page shows of an alert.
@@ -73,7 +76,7 @@ def build_web(
             return "live" if health.ready else "stale"
         return "restoring"
 
-    ctx.live = Live(totals, state)
+    ctx.live = LiveFeed(totals, state)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -83,13 +86,18 @@ def build_web(
         await end(watching)
         await ctx.live.close()
 
-    app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/api/openapi.json")
+    app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/openapi.json")
     app.state.vigie = ctx
     app.router.redirect_slashes = False  # such a redirect would repeat the request's Host
     document(app)
+    install(app)
+    app.add_middleware(Conditional)
+    # Long answers travel packed; streams do not: each second's part is sent at once.
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(page.SecureHeaders)
     app.add_middleware(RequestIds)
     app.include_router(page.router)
+    app.include_router(docs_page.router())
     app.include_router(api.router)
     _health(app)
     _stream(app)

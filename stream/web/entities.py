@@ -44,7 +44,7 @@ class Story(NamedTuple):
     facts: Sequence[tuple[int, str, Mapping[str, Any]]]
 
 
-class Entities(Protocol):
+class EntitySource(Protocol):
     """Who knows the open deals and leads. All raise :class:`Elsewhere` where this process does not."""
 
     def deals(self) -> Iterable[OpenDeal]:
@@ -60,7 +60,7 @@ class Entities(Protocol):
         """Return what is known of one, None where nothing is: at once, or after having asked another process."""
 
 
-def router(source: Entities) -> APIRouter:
+def router(source: EntitySource) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/api")
 
@@ -132,7 +132,7 @@ class _Row(NamedTuple):
     stuck: bool
 
 
-def _deals(source: Entities, request: Request) -> list[_Row]:
+def _deals(source: EntitySource, request: Request) -> list[_Row]:
     """Return the open deals that the asking one may see."""
     reach, people, now, usual = reach_of(request), context(request).people, _now(request), source.usual()
     return [_row(one, people, now, usual) for one in source.deals() if _seen(reach, one.state)]
@@ -223,7 +223,7 @@ def _list(rows: Sequence[_Row], asked: Mapping[str, str], sort: str) -> dict[str
     }
 
 
-def _waiting(source: Entities, request: Request) -> dict[str, Any]:
+def _waiting(source: EntitySource, request: Request) -> dict[str, Any]:
     reach, people, now = reach_of(request), context(request).people, _now(request)
     found = [lead for lead in source.leads() if _seen(reach, lead)]
     found.sort(key=lambda lead: (lead.created or lead.changed, lead.id))

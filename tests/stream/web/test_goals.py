@@ -14,7 +14,7 @@ from stream.config.kpi_files import load_catalogue
 from stream.config.settings import SettingsError, load
 from stream.config.web_settings import OperatorSettings
 from stream.web import goals, leaderboard
-from stream.web.access import Access, Guard
+from stream.web.access import Access, ReadGuard
 from stream.web.operate import Operations
 from stream.web.operators import Operators
 from tests.stream.demo import company
@@ -70,7 +70,7 @@ def serving(**given: Any) -> tuple[FastAPI, Written]:
     asked: Callable[[bytes, bytes], Awaitable[None]] = written.put
     web.include_router(goals.router(lambda: plans, lambda: company().view, Operations(operators, asked), written.put))
     web.include_router(leaderboard.router(settings.leaderboards, load_catalogue(), lambda: company().view))
-    web.add_middleware(Guard, access=Access(settings.web, operators))
+    web.add_middleware(ReadGuard, access=Access(settings.web, operators))
     return web, written
 
 
