@@ -198,7 +198,7 @@ class Turns:
                     if took > bound:
                         self.over[bound] += 1
 
-        asyncio.Handle._run = timed  # type: ignore[method-assign]
+        asyncio.Handle._run = timed  # type: ignore[method-assign, assignment]
 
     def reset(self) -> None:
         """Begin anew: what a start takes is not asked for."""
