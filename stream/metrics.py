@@ -15,7 +15,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
-from stream.collectors import Counts, KpiCollector, Models, labelled
+from stream.collectors import Counts, KpiGauges, Models, labelled
 from stream.engine.holdings import Behind
 from stream.readings.board import Board
 from stream.web.health import Health
@@ -29,6 +29,7 @@ UNKNOWN_TYPE = "unknown"
 HISTORY = 86_400.0
 _SOURCES = 200  # values of the label `source`; what comes after is booked as `other`
 _DELAYS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400)
+_END = b"# EOF\n"  # of a page of OpenMetrics
 _CHECKPOINTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -41,7 +42,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         registry = self.registry
-        self._kpis: KpiCollector | None = None
+        self._kpis: KpiGauges | None = None
         self._counted: list[Counts | Models] = []
         self._sources: set[str] = set()
         self._requests: dict[tuple[str, str], Counter] = {}
@@ -332,8 +333,7 @@ class Metrics:
 
         While the board's source is not whole, nothing of them is exported: a gap is honest, half a sum is not.
         """
-        self._kpis = KpiCollector(board, windows, dimensions, segments)
-        self.registry.register(self._kpis)
+        self._kpis = KpiGauges(board, windows, dimensions, segments)
 
     def _count(self, counts: "Counts | Models") -> None:
         self._counted.append(counts)
@@ -376,4 +376,11 @@ class Metrics:
             counts.refresh()
         # A page of a few hundred kilobytes takes some ten milliseconds to write: too long for the loop that folds.
         encode, kind = choose_encoder(accept)
-        return await asyncio.to_thread(encode, self.registry), kind
+        return await asyncio.to_thread(self._page, encode, kind), kind
+
+    def _page(self, encode: Callable[[CollectorRegistry], bytes], kind: str) -> bytes:
+        page = encode(self.registry)
+        if self._kpis is None:
+            return page
+        body = page.removesuffix(_END)
+        return b"".join((body, self._kpis.page(kind).encode(), _END if len(body) < len(page) else b""))
