@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable
 
 from models.business import Business
+from models.goals.standings import Standings
 from models.kpis.catalogue import Catalogue
-from models.kpis.roll_kpis import Alarm, Name, RollKpis
+from models.kpis.roll_kpis import OBJECTIVES, Alarm, Name, RollKpis
 from models.panes.view import View
 from models.targets import Targets
 from stream.engine.options import FoldSpec
@@ -33,17 +34,19 @@ class Roller:
         partitions: int = 0,
         paced: bool = False,
         alarm: Alarm | None = None,
+        plans: Standings | None = None,
     ) -> None:
         """``wanted`` names the readings to publish for the rules; ``clock`` is the engine's; ``targets`` are the quotas.
 
-        ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced`` and ``alarm`` as
-        in :class:`~models.kpis.roll_kpis.RollKpis`.
+        ``partitions`` of entities are told what is usual of all deals (0: nobody watches single ones); ``paced``, ``alarm`` and
+        ``plans`` as in :class:`~models.kpis.roll_kpis.RollKpis`.
         """
         self._business = business
         self.catalogue = catalogue
         self._clock = clock
         self._paced = paced
         self._alarm = alarm
+        self._plans = plans or Standings(catalogue)
         self._wanted: frozenset[Name] = frozenset(wanted)
         self._targets = Targets() if targets is None else targets
         self._partitions = partitions
@@ -56,11 +59,18 @@ class Roller:
         """The view of the last assignment; an earlier one's is let go of, so that there are never two in memory."""
         return self._fold.view
 
+    @property
+    def plans(self) -> Standings:
+        """Tests, objectives and challenges as the last assignment knows them."""
+        found = self._fold.plans
+        assert isinstance(found, Standings)  # none is made without
+        return found
+
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
         return self.owned.spec(
             self._make,
-            topics=("panes", "highlights") if self._alarm is not None else ("panes",),
+            topics=("panes", "highlights", OBJECTIVES) if self._alarm is not None else ("panes", OBJECTIVES),
             lane=LANE,
             replayed=True,
             doc="Merge the partial sums of all partitions, and publish the readings that rules wait for.",
@@ -92,4 +102,5 @@ class Roller:
             partitions=self._partitions,
             paced=self._paced,
             alarm=self._alarm,
+            plans=self._plans.anew(),
         )

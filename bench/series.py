@@ -76,9 +76,8 @@ def main() -> int:
     print(f"{series} series, CPU ms, the least of {arguments.times}:")
     print(f"  all read, a second later: {dearest(arguments.times, lambda: readings(1_000)):.0f}")
     print(f"  all read, a minute later: {dearest(arguments.times, lambda: readings(_MINUTE)):.0f}")
-    print(
-        f"  a scrape: {dearest(arguments.times, scrape):.0f}, of which {dearest(arguments.times, lambda: gauges.page('')):.0f} the page"
-    )
+    whole, page = dearest(arguments.times, scrape), dearest(arguments.times, lambda: gauges.page("text/plain"))
+    print(f"  a scrape: {whole:.0f}, of which the page is {page:.0f}")
     return 0
 
 

@@ -137,6 +137,28 @@ DEALS = (
     _money("due_amount", "amounts of open deals, on the day they are expected to close", finest=Grain.DAY),
     _count("deals_promised", "deals, on the day they were first expected to close", finest=Grain.DAY),
     _count("deals_slipped", "deals not closed by its end, on the day they were first expected to close", finest=Grain.DAY),
+    _count("deals_given", "deals that had one variant, at their creation; by variant only", finest=Grain.DAY),
+    _count("deals_varied", "deals that had several variants, at their creation; by the first one only", finest=Grain.DAY),
+    Measure(
+        "deals_won_after",
+        Kind.NUMBERS,
+        "whole days from creation to close of won deals that had one variant, one by one, at their creation; by variant only",
+        finest=Grain.DAY,
+    ),
+    _count("deals_cancelled", "won deals that were lost or opened again within 90 days, and not won since, at that first close"),
+    *(
+        Measure(
+            name,
+            Kind.NUMBERS,
+            f"days by which {what} were won before the day they were first expected to close",
+            finest=Grain.DAY,
+        )
+        for name, what in (
+            ("won_ahead", "deals"),
+            ("won_ahead_listed", "deals with an amount and a list amount"),
+            ("won_ahead_below", "deals sold below list"),
+        )
+    ),
 )
 
 LEADS = (
@@ -162,6 +184,14 @@ LEADS = (
     _millis("preparation_millis", "time that the first contact was prepared for, at the creation"),
     _count("leads_prepared", "leads of which that is known, at their creation"),
     _count("contact_attempts", "attempts to reach leads for the first time, the one that did included, at the creation"),
+    _count("leads_given", "leads that had one variant, at their creation; by variant only", finest=Grain.DAY),
+    _count("leads_varied", "leads that had several variants, at their creation; by the first one only", finest=Grain.DAY),
+    Measure(
+        "leads_converted_after",
+        Kind.NUMBERS,
+        "whole days from creation to conversion of leads that had one variant, one by one, at their creation; by variant only",
+        finest=Grain.DAY,
+    ),
 )
 
 ENGAGEMENT = (
@@ -301,6 +331,12 @@ FROM_PRESENT = frozenset(
         "won_costed",
         "due_deals",
         "due_amount",
+        "deals_given",
+        "deals_varied",
+        "deals_won_after",
+        "won_ahead",
+        "won_ahead_listed",
+        "won_ahead_below",
         *(m.name for m in LEADS),
     }
 )

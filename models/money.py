@@ -50,6 +50,19 @@ class Rates:
             self._digest = f"{xxh3_64_intdigest(repr(held).encode()):016x}"
         return self._digest
 
+    def frozen(self, at: int) -> "Rates":
+        """Return the rates of one instant, which hold for ever."""
+        return Rates(self.base, {code: [(0, self._at(steps, at))] for code, steps in self._table.items()})
+
+    @staticmethod
+    def _at(steps: Sequence[tuple[int, Fraction]], at: int) -> Fraction:
+        rate = steps[0][1]
+        for begin, value in steps:
+            if begin > at:
+                break
+            rate = value
+        return rate
+
     def convert(self, amount: int, currency: str | None, at: int) -> int:
         """Return the amount in the base currency at the rate of that instant, rounded half to even.
 
@@ -60,9 +73,4 @@ class Rates:
         steps = self._table.get(currency)
         if steps is None:
             raise UnknownRate(currency)
-        rate = steps[0][1]
-        for begin, value in steps:
-            if begin > at:
-                break
-            rate = value
-        return round(amount * rate)
+        return round(amount * self._at(steps, at))

@@ -12,6 +12,8 @@ import pytest
 from tests import browser
 from tests.kafka_broker import KafkaBroker, Unavailable, jars
 
+pytest_plugins = ("tests.cpu_report",)
+
 # How long an example takes is the machine's business: no test is timed.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

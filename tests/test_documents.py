@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from vigie.__main__ import Commands
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs/receivers").glob("*.md"))]
 
@@ -30,6 +32,28 @@ def test_the_files_that_contributors_are_sent_to_are_there() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     paths = re.findall(r"`((?:models|alert_rules|stream|agents|vigie|tests|docs|bench|judge|parse|words)/[\w./-]+?)`", text)
     rooms = (ROOT, ROOT / "alert_rules")
-    made = {"agents/notifiers/pager.py", "docs/receivers/pager.md"}
+    made = {"agents/notifiers/pager.py", "docs/receivers/pager.md", "alert_rules/kinds/share_of_usual.py"}
     assert len(paths) > 20
     assert [path for path in paths if path not in made and not any((room / path).exists() for room in rooms)] == []
+
+
+def test_the_contract_names_what_is_there() -> None:
+    text = (ROOT / "docs/contract.md").read_text("utf-8")
+    commands = set(re.findall(r"`vigie ([a-z-]+)`", text))
+    assert len(commands) > 25 and commands <= set(Commands.places)
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "stream").rglob("*.py"))
+    metrics = {name for name in re.findall(r"`(vigie_[a-z_]+)`", text) if name != "vigie_kpi"}
+    assert len(metrics) > 7 and [name for name in sorted(metrics) if f'"{name.removesuffix("_total")}' not in code] == []
+    paths = set(re.findall(r"`(?:POST )?/api(/[a-z{}/]+)`?", text))
+    known = re.findall(r'\.(?:get|post)\(\s*"([^"]+)"', code)
+    shapes = {re.sub(r"\{\w+(:path)?\}", "{}", path).removeprefix("/api") for path in known}
+    assert len(paths) > 10 and [path for path in sorted(paths) if re.sub(r"\{\w+\}", "{}", path) not in shapes] == []
+
+
+def test_no_page_or_comment_cites_one_that_is_not_here() -> None:
+    cited = re.compile(r"\b(DESIGN|ENGINE|STYLE)(\.md|\s*§)")
+    kept = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    kept += [
+        path for room in ("models", "alert_rules", "stream", "agents", "vigie", "bench") for path in (ROOT / room).rglob("*.py")
+    ]
+    assert [str(path) for path in kept if cited.search(path.read_text("utf-8"))] == []

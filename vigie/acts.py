@@ -15,11 +15,14 @@ from alert_rules.tell.signed_links import LinkKey, Links, SignedLink
 from alert_rules.tell.stages.silence import Silence
 from alert_rules.words.reader import Reader
 from models.calendar import DAY_MS, iso
+from models.privacy.audit import TOPIC as AUDIT
 from stream.config.settings import Settings
 from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
 from stream.engine.topic_tail import TopicTail
+from stream.ingest.intake import Intake
 from stream.web.acting import Acting
+from stream.web.audit import Audited, Auditor
 from stream.web.operate import Operations
 from stream.web.operators import Operators
 
@@ -33,6 +36,24 @@ def links_of(settings: Settings) -> Links:
     """Return what signs and reads the links of messages."""
     keys = [LinkKey(key.id, key.key.get_secret_value().encode()) for key in settings.web.links.keys]
     return Links(keys, settings.web.public_url, settings.web.links.valid)
+
+
+def open_audit(web: FastAPI, options: EngineOptions, stack: contextlib.AsyncExitStack) -> None:
+    """Have it written down who reads what of persons, and who acts, until the stack ends; before the guard is set up."""
+    intake = Intake(options)
+    stack.push_async_callback(intake.close)
+    tail = TopicTail(options, AUDIT)
+
+    def last() -> str:
+        try:
+            found, _ = tail.last(1, lambda tree: bool(tree.get("hash")))
+        except KafkaException as error:
+            raise OSError(error.args[0].str()) from error
+        return str(found[0]["hash"]) if found else ""
+
+    auditor = Auditor(intake, options.instance, last, clock=options.clock)
+    web.state.vigie.warnings.append(auditor.warnings)
+    web.add_middleware(Audited, auditor=auditor)
 
 
 def open_operations(
@@ -77,20 +98,21 @@ def open_operations(
 class Acts:
     """Writes acts, one at a time, over a producer that is made with the first one."""
 
-    def __init__(self, options: EngineOptions, valid: int) -> None:
-        """``valid`` is for how long (ms) a link is, from when it was made."""
+    def __init__(self, options: EngineOptions, valid: int = 0, topic: str = "alerts") -> None:
+        """``valid`` is for how long (ms) a link is, from when it was made; ``topic`` where acts are written."""
         self._options = options
+        self._topic = topic
         self._valid = valid
         self._publisher: Publisher | None = None
         self._lock = asyncio.Lock()
 
-    async def put(self, key: bytes, value: bytes) -> None:
+    async def put(self, key: bytes, value: bytes | None) -> None:
         """Write one and return once the broker has it; raise ``OSError`` where it does not take it within 5 s."""
         async with self._lock:
             if self._publisher is None:
                 self._publisher = Publisher(self._options, message_timeout_ms=5_000)
             failed = self._publisher.failed
-            self._publisher.send("alerts", key, value)
+            self._publisher.send(self._topic, key, value)
             await self._publisher.flushed()
             if self._publisher.failed > failed:
                 raise OSError("the broker did not take it")

@@ -10,13 +10,13 @@ import typer
 from stream.config.settings import Settings
 from stream.engine.options import wall_clock
 from stream.engine.publisher import Publisher
-from stream.sources.backfill import EXPORTS, Lists, Options, Tally, load, ordered
+from stream.sources.backfill import EXPORTS, BackfillTally, Lists, Options, load, ordered
 from stream.sources.crm import SourceProblem, Unusable, adapter_of, parse_settings
 from stream.sources.crm.settings import SourceSettings, Stage
 from stream.sources.crm.values import moment
 from stream.sources.files import SourceFileError
 from stream.sources.files.times import ISO
-from vigie.backfill_report import Report
+from vigie.backfill_report import BackfillReport
 from vigie.common import Config, refuse, settings_of
 from vigie.publish import to_kafka
 from vigie.remote import TokenFile, Upload, Url, sender
@@ -67,13 +67,13 @@ def command(
         lists = load(names or [])
     except SourceFileError as error:
         refuse(f"--names: {error}")
-    options = _options(
+    options = options_of(
         settings,
         source or adapter,
         adapter,
         zone,
         currency,
-        columns=_columns(map or []),
+        columns=columns_of(map or []),
         dates=tuple(dates or [ISO]),
         decimal=decimal,
         encoding=encoding,
@@ -82,10 +82,10 @@ def command(
         before=_before(before),
         lists=lists,
     )
-    tally = Tally()
+    tally = BackfillTally()
     if adapter != "salesforce":  # its webhooks say themselves whether a deal is closed and won
         _only_listed(lists, options.settings, tally, source or adapter)
-    report = Report(tally, skip, source or adapter)
+    report = BackfillReport(tally, skip, source or adapter)
     with ExitStack() as stack:
         publisher: Publisher | Upload | None = None
         file: IO[bytes] | None = None
@@ -103,7 +103,8 @@ def command(
     raise typer.Exit(report.code)
 
 
-def _columns(given: list[str]) -> dict[str, str]:
+def columns_of(given: list[str]) -> dict[str, str]:
+    """Return columns by what they are, as ``--map`` gives them; leave with what is wrong."""
     columns: dict[str, str] = {}
     for one in given:
         name, sign, column = one.partition("=")
@@ -113,7 +114,7 @@ def _columns(given: list[str]) -> dict[str, str]:
     return columns
 
 
-def _only_listed(lists: Lists, settings: SourceSettings, tally: Tally, source: str) -> None:
+def _only_listed(lists: Lists, settings: SourceSettings, tally: BackfillTally, source: str) -> None:
     """Say which stages the webhooks' settings should know as won or lost too, so that both are read alike."""
     plain = Stage()
     found = {
@@ -132,7 +133,8 @@ def _before(text: str | None) -> int | None:
         refuse(error.detail, 2)
 
 
-def _options(settings: Settings, name: str, adapter: str, zone: str | None, currency: str | None, **more: Any) -> Options:
+def options_of(settings: Settings, name: str, adapter: str, zone: str | None, currency: str | None, **more: Any) -> Options:
+    """Return how an export is read with the settings of a source; leave with what is wrong."""
     tree = dict(settings.sources.get(name) or {})
     try:
         if adapter_of(name, {"adapter": adapter, **tree}).name != adapter:

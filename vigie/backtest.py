@@ -20,7 +20,6 @@ from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from agents import evaluate_alerts, roll_kpis
-from alert_rules.judge.condition import measured
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.finding import EntityFinding
@@ -29,8 +28,8 @@ from alert_rules.records.entity_facts import FACTS
 from alert_rules.trial.backtest import GUARDS, Bench, Spoken, Variant, WatchedSeries, grid, report, variants
 from alert_rules.words.durations import human
 from alert_rules.words.quantities import number
-from alert_rules.words.suggest import near
 from models.calendar import iso
+from models.config.suggest import near
 from models.fold import Record
 from models.kpis.catalogue import Catalogue
 from models.kpis.reading import Reading
@@ -44,7 +43,7 @@ from vigie.common import Config, console, refuse, settings_of, wrapped
 from vigie.instance import Instance
 from vigie.publish import lines, progress_bar
 from vigie.publish import report as report_rejects
-from vigie.stops import Request, Stops, Watermark, event_time
+from vigie.stops import ReadingRequest, Stops, Watermark, event_time
 
 #: Values kept of each rule's readings, for their quantiles: every second one is dropped when there are more.
 _VALUES = 200_000
@@ -123,7 +122,7 @@ class Backtest:
         segment = reading.segment_name
         for rule in self._watching.get((reading.kpi, reading.window, segment.partition("=")[0]), ()):
             self._since[rule.id].setdefault(segment, reading.at)
-            value = reading.value if rule.is_absence else measured(rule.condition, reading, rule.min_samples)
+            value = reading.value if rule.is_absence else rule.condition.measured(reading, rule.min_samples)
             if value is not None:
                 values = self._values[rule.id]
                 values.append(value)
@@ -132,7 +131,7 @@ class Backtest:
 
     def run(self, source: Iterable[tuple[int, bytes, str]], step: str, progress: Progress, task: TaskID) -> None:
         """Play a history and judge it every ``step`` of its own time, and once after its end."""
-        stops = Stops(Request(tick=step), self.instance.business.calendar)
+        stops = Stops(ReadingRequest(tick=step), self.instance.business.calendar)
         began, arrival = time.monotonic(), int(time.time() * 1000)
         for line, value, why in source:
             at = None if why else event_time(value)
@@ -197,7 +196,7 @@ class Backtest:
             else:
                 one |= {"kpi": "", "window": "", "by": rule.by, "unit": rule.unit}
                 one["share_firing"] = None  # of single deals and leads it would be a share of those it has found
-            one["condition"] = rule.condition.kind.value if isinstance(rule, KpiRule) else FACTS
+            one["condition"] = rule.condition.KEY if isinstance(rule, KpiRule) else FACTS
             one["threshold_unit"] = "seconds" if rule.is_absence else rule.measure_unit
             if rule.id in self._tried:
                 one["grid"] = grid(self._tried[rule.id], self._variants_bench, watched, start, end)

@@ -48,7 +48,7 @@ def definitions(settings: Settings) -> Iterator[Finding]:
         catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
     except CatalogueError as error:
         for problem in error.problems:
-            yield fail("kpis", problem, "correct the file (named under kpi_files)")
+            yield fail("kpis", str(problem), "correct the file (named under kpi_files)")
         return
     own = f", {len(settings.kpi_files)} files of your own" if settings.kpi_files else ""
     yield ok("kpis", f"{len(catalogue.kpis)} KPIs{own}")

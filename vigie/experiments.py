@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from models.kpis.formula import did_you_mean
+from models.config.suggest import near
 from models.unusable import Unusable
 from vigie import remote
 from vigie.common import Config, plain, refuse
@@ -115,7 +115,7 @@ def show(
     test = next((one for one in found if one["name"] == name), None)
     if test is None:
         names = [str(one["name"]) for one in found]
-        refuse(f"unknown test {name!r}{did_you_mean(name, names)}", 2)
+        refuse(f"unknown test {name!r}{near(name, names)}", 2)
     if json:
         return _as_json(test)
     print("\n".join(plain(line) for line in told(test)))
@@ -123,10 +123,16 @@ def show(
 
 def told(test: dict[str, Any]) -> list[str]:
     """Return what a test says, in lines for people."""
+    unit = str(test.get("unit", "lead"))
+    reached = "won" if unit == "deal" else "converted"
     lines = [f"{test['name']}, since {test['since']}", _said(test)]
     for one in test["variants"]:
         rate = f"{one['share']:.1%} ({one['low']:.1%} – {one['high']:.1%})" if one["share"] is not None else "–"
-        lines.append(f"  {one['variant']}: {one['entered']:,} leads, {one['judged']:,} of age, {one['won']:,} converted: {rate}")
+        lines.append(
+            f"  {one['variant']}: {one['entered']:,} {unit}s, {one['judged']:,} of age, {one['won']:,} {reached}: {rate}"
+        )
+    if test.get("left_out"):
+        lines.append(f"  {test['left_out']:,} had both variants, and count for neither")
     first, second = (one["variant"] for one in test["variants"])
     if (lift := test["lift"]) is not None:
         lines += [
@@ -135,7 +141,11 @@ def told(test: dict[str, Any]) -> list[str]:
             f"  expected loss: {100 * lift['loss_of_a']:.2f} points with {first}, {100 * lift['loss_of_b']:.2f} with {second}",
         ]
     if test["needed"] is not None:
-        lines.append(f"  if the difference is as it looks: decided after some {test['needed']:,} more leads of age")
+        lines.append(f"  if the difference is as it looks: decided after some {test['needed']:,} more {unit}s of age")
+    lines += [f"  note: {warning}" for warning in test.get("warnings", ())]
+    for one in test.get("segments", ()):
+        a, b = (f"{each['won']:,} of {each['judged']:,}" for each in one["variants"])
+        lines.append(f"  exploratory, {one['by']} {one['value']}: {first} {a}, {second} {b}")
     return lines
 
 
@@ -153,7 +163,7 @@ def _asked(url: str | None, config: Any) -> list[dict[str, Any]]:
     where = remote.address_of(url, config)
     try:
         found = remote.ask("GET", f"{where}/api/experiments")
-    except remote.Refused as error:
+    except remote.RemoteRefused as error:
         refuse(f"{where}/api/experiments: {error} (is `vigie up` or `vigie web` running there?)")
     return list(found)
 

@@ -20,13 +20,18 @@ from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
 from models.kpis.document import facts, measures
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError
+from vigie import explain as figures
 from vigie import remote
 from vigie.common import plain, wrapped
+from vigie.reconcile import command as reconcile
+from vigie.semantic import command as semantic
 from vigie.settings import load
 from vigie.survival import survival
 
 app = typer.Typer(name="kpis", help="Readings of a running instance; the KPI catalogue.")
 app.command("survival")(survival)
+app.command("reconcile")(reconcile)
+app.command("export")(semantic)
 _errors = Console(stderr=True, soft_wrap=True)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")]
@@ -112,7 +117,7 @@ def _print(found: Sequence[Mapping[str, Any]], told: Words, zone: ZoneInfo | Non
             f"{reading['kpi']}, {told.window_name(reading['window'])}{of}" if split else told.window_name(reading["window"]), []
         ).append(reading)
     for place, (heading, readings) in enumerate(groups.items()):
-        lines = [_cells(reading, split, told, zone) for reading in readings]
+        lines = [cells(reading, split, told, zone) for reading in readings]
         widths = [max(len(line[column]) for line in lines) for column in range(3)]
         print(f"{'' if not place else chr(10)}{plain(heading)}")
         for name, value, of, rest in lines:
@@ -126,7 +131,7 @@ def _segment(reading: Mapping[str, Any], told: Words) -> str:
     return f"{reading['name']} ({name})" if reading.get("name") else name
 
 
-def _cells(reading: Mapping[str, Any], split: bool, told: Words, zone: ZoneInfo | None) -> tuple[str, str, str, str]:
+def cells(reading: Mapping[str, Any], split: bool, told: Words, zone: ZoneInfo | None = None) -> tuple[str, str, str, str]:
     """Return a line's columns: what it is of, the value, the cases behind it, and the interval or why there is no value."""
     name = _segment(reading, told)
     if zone is not None:
@@ -216,9 +221,23 @@ def _counted_from(since: str | None, told: Words) -> str:
 
 @app.command()
 def explain(
-    kpi: Annotated[str, typer.Argument(metavar="ID", help="A KPI's id.")], json: Json = False, config: Config = None
+    kpi: Annotated[str, typer.Argument(metavar="ID", help="A KPI's id.")],
+    window: Annotated[
+        str | None, typer.Option(help="Explain the figure of this window, such as 30d, of a running instance.")
+    ] = None,
+    segment: Annotated[str | None, typer.Option(help="Of this segment: source=web.")] = None,
+    by: Annotated[str | None, typer.Option(help="Show the segments of a dimension beside it.")] = None,
+    at: Annotated[str | None, typer.Option(help="At a time, or the end of a day, in place of now.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all deals and leads that it counts to this file.")] = None,
+    json: Json = False,
+    url: Annotated[str | None, typer.Option(help="Where the instance listens (default: from the settings).")] = None,
+    config: Config = None,
 ) -> None:
-    """Explain one KPI: formula, measures, unit, basis, minimum sample."""
+    """Explain one KPI: formula, measures, unit, basis; with a window, the figure of a running instance and what it counts."""
+    asked = {"window": window, "segment": segment, "by": by, "at": at}
+    if csv is not None or url is not None or any(text is not None for text in asked.values()):
+        _explain_figure(kpi, {name: text for name, text in asked.items() if text is not None}, csv, json, url, config)
+        return
     _, catalogue = _load(config)
     try:
         entry = catalogue.get(kpi)
@@ -235,6 +254,24 @@ def explain(
     out.print("\nmeasures")
     for name, fold, help in measures(entry):
         out.print(f"  {name:24} {fold}: {help}", soft_wrap=True)
+
+
+def _explain_figure(kpi: str, asked: dict[str, str], csv: Path | None, json: bool, url: str | None, config: Path | None) -> None:
+    told = LANGUAGES[SOURCE]
+    if url is None:
+        settings, _ = _load(config)
+        url, told = remote.of_settings(settings), LANGUAGES[settings.business.language]
+    url = remote.checked(url)
+    found = figures.ask(url, kpi, "explain", asked)
+    # The list is of the same instant as the figure.
+    same = {name: asked[name] for name in ("window", "segment") if name in asked} | {"at": found["reading"]["at"]}
+    if csv is not None:
+        size = figures.export(url, kpi, same, csv)
+        _errors.print(f"{csv}: {size:,} bytes", markup=False, highlight=False)
+    if json:
+        figures.as_json(found)
+    else:
+        figures.show(found, figures.ask(url, kpi, "deals", {**same, "limit": "20"})["deals"], told)
 
 
 def _described(catalogue: Catalogue, kpi: str) -> dict[str, Any]:

@@ -18,15 +18,15 @@ from vigie.ledger import mark, place
 from vigie.topics import plan
 
 
-class Place(StrEnum):
+class MovePlace(StrEnum):
     """What it is moved to, or from."""
 
     KAFKA = "kafka"
 
 
 def command(
-    to: Annotated[Place | None, typer.Option("--to", help="Where all that this machine keeps goes.")] = None,
-    from_: Annotated[Place | None, typer.Option("--from", help="From where a copy of everything comes.")] = None,
+    to: Annotated[MovePlace | None, typer.Option("--to", help="Where all that this machine keeps goes.")] = None,
+    from_: Annotated[MovePlace | None, typer.Option("--from", help="From where a copy of everything comes.")] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Stay on this machine, after a move that is not complete.")] = False,
     config: Config = None,
 ) -> None:
@@ -82,11 +82,11 @@ def _from_kafka(settings: Settings) -> None:
     if file.exists():
         refuse(f"{file}: is there; name another data_dir, or move it away")
     part = file.with_name(f"{file.stem}.part{file.suffix}")
-    for left in part.parent.glob(f"{part.name}*"):
-        left.unlink()  # of a copy that was cut off
-    ledger = Ledger(part)
+    ledger = Ledger(part)  # what a copy that was cut off has brought is in it
     try:
         moved = from_kafka(ledger, options, folds, _say)
+    except MoveFailed as error:
+        raise MoveFailed(f"{error} (or what is here already is of another one: remove {part})") from error
     finally:
         ledger.close()
     part.rename(file)

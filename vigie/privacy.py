@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import sys
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -12,6 +13,7 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
 
+from models.privacy.fields import Personal
 from models.privacy.subject import Subject
 from stream.config.settings import Settings
 from stream.engine import register
@@ -26,7 +28,7 @@ from vigie import held, remote
 from vigie.common import Config, cell, console, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.ledger import place
-from vigie.privacy_api import ON_KAFKA, InSettings, checked, not_named
+from vigie.privacy_api import ON_KAFKA, InSettings, as_kept, checked, not_named
 from vigie.remote import TokenFile, Url
 from vigie.topics import plan
 
@@ -46,11 +48,19 @@ Json = Annotated[bool, typer.Option("--json", help="JSON to standard output.")]
 @app.command("register")
 def register_command(json: Json = False, config: Config = None) -> None:
     """Say which fields are personal data, why and where they are kept, how long, and what an erasure does there."""
-    business = settings_of(config).business.business()
+    document = register.document(settings_of(config).business.business())
     if json:
-        _write(register.document(business))
-    else:
-        print(register.markdown(business), end="")
+        _write(document)
+        return
+    order = [str(one) for one in Personal]
+    fields = sorted(document["fields"].items(), key=lambda item: (order.index(item[1]["personal"]), item[0]))
+    kept_as = "erased_without_kafka" if settings_of(config).kafka.embedded else "erased_on_kafka"
+    _show(("field", "personal", "why", "when erased"), ((name, *one.values()) for name, one in fields))
+    print()
+    _show(
+        ("where", "what of persons", "how long", "when erased"),
+        ((one["where"], one["holds"], one["kept"], one[kept_as]) for one in document["places"]),
+    )
 
 
 @app.command("export")
@@ -80,11 +90,12 @@ def export_command(
 
 def _held(settings: Settings, subject: Subject) -> dict[str, Any]:
     try:
+        subject = as_kept(subject, settings)
         if settings.kafka.embedded:
             return held.of_ledger(place(settings), engine_options(settings, ""), subject)
         options, folds = plan(settings)
         return held.of_kafka(options, folds, subject)
-    except LedgerRefused as error:
+    except (LedgerRefused, ValueError) as error:
         refuse(error)
     except KafkaException as error:
         refuse(no_broker(settings.kafka.brokers, error))
@@ -114,8 +125,8 @@ def erase_command(
         refuse(ON_KAFKA)
     try:
         not_named(subject, settings)
-        found = None if url is not None else _offline(settings, subject, why)
-    except (InSettings, LedgerRefused, LedgerError, TimeoutError) as error:
+        found = None if url is not None else _offline(settings, as_kept(subject, settings), why)
+    except (InSettings, LedgerRefused, LedgerError, TimeoutError, ValueError) as error:
         refuse(error)
     if found is None:
         where = remote.running(settings, url)
@@ -168,6 +179,15 @@ def erasures_command(json: Json = False, url: Url = None, token_file: TokenFile 
         shown.add_column(title)
     for one in found:
         shown.add_row(*(cell(one.get(name) or "") for name in ("asked", "kind", "outcome", "gone", "by", "why")))
+    Console().print(shown)
+
+
+def _show(titles: Sequence[str], rows: Iterable[Iterable[str]]) -> None:
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in titles:
+        shown.add_column(title, overflow="fold")
+    for row in rows:
+        shown.add_row(*map(cell, row))
     Console().print(shown)
 
 

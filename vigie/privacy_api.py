@@ -17,7 +17,7 @@ from models.privacy.subject import KINDS, Subject
 from stream.config.settings import Settings
 from stream.ingest.body import Bodies, NotRead
 from stream.ingest.event_ids import EventIds
-from stream.ledger.erasing import Erased, LedgerPrivacy
+from stream.ledger.erasing import ErasureResult, LedgerPrivacy
 from stream.ledger.flow import LedgerFlow
 from stream.ledger.log_reader import LedgerError
 from stream.web.api import to_json
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 ON_KAFKA = "it is kept on a Kafka, where nobody can be erased yet (docs/privacy.md says what can be done there, and until when)"
 
 
-class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PrivacyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who is meant, and why."""
 
     kind: str
@@ -38,7 +38,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: str = ""
 
 
-_decode = msgspec.json.Decoder(Asked).decode
+_decode = msgspec.json.Decoder(PrivacyRequest).decode
 
 
 def asked(body: bytes) -> tuple[Subject, str]:
@@ -59,6 +59,16 @@ def checked(subject: Subject, why: str) -> Subject:
     if len(why) > WHY or subject.id in why:
         raise ValueError(f"why: accepted are up to {WHY} characters without the id: it is kept")
     return subject
+
+
+def as_kept(subject: Subject, settings: Settings) -> Subject:
+    """Return who is meant, an address by what is kept of its hash; raise ``ValueError`` where nothing is."""
+    if subject.kind != "email":
+        return subject
+    kept = settings.privacy.minimiser().text("email_hash", subject.id)
+    if kept is None:
+        raise ValueError("email: hashes of addresses are not kept here (privacy.minimise; accepted: the lead's id)")
+    return subject._replace(id=kept)
 
 
 def named(subject: Subject, settings: Settings) -> list[str]:
@@ -91,7 +101,7 @@ def not_named(subject: Subject, settings: Settings) -> None:
         raise InSettings(where)
 
 
-async def erase(instance: Instance, privacy: LedgerPrivacy, seen: EventIds, subject: Subject, by: str, why: str) -> Erased:
+async def erase(instance: Instance, privacy: LedgerPrivacy, seen: EventIds, subject: Subject, by: str, why: str) -> ErasureResult:
     """Erase somebody from a running instance: its folds write down what they hold, and take it back afterwards."""
     flow = instance.engine.flow
     assert isinstance(flow, LedgerFlow)
@@ -135,6 +145,8 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
         async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
             subject, why = asked(body)
             not_named(subject, settings())
+            request.state.audited = subject
+            subject = as_kept(subject, settings())
             return msgspec.to_builtins((await erase(instance, privacy, seen, subject, by, why)).certificate)
 
         return await answer(request, "operate", work)
@@ -145,6 +157,8 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
 
         async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
             subject, _ = asked(body)
+            request.state.audited = subject
+            subject = as_kept(subject, settings())
             log.info("all that is held of a %s was asked for by %s", subject.kind, by)
             return await asyncio.to_thread(held.of_ledger, privacy.path, instance.options, subject)
 

@@ -7,18 +7,19 @@ from typing import Annotated, Any
 
 import orjson
 import typer
-import yaml
 
 from agents.notifiers import kinds
 from alert_rules.judge.rule import Severity
 from alert_rules.parse.plan_file import Alerting, by_rule, parse_alerting
 from alert_rules.tell.explain_route import explain
 from alert_rules.tell.stages.route import Route
-from alert_rules.words.suggest import near
 from models.calendar import epoch_ms, iso
+from models.config.problem import FileProblem
+from models.config.suggest import near
+from models.config.yaml_text import YamlText
 from stream.config.kpi_files import load_catalogue
-from stream.config.problems import not_yaml
 from stream.config.settings import Settings, SettingsError
+from stream.config.yaml_file import open_yaml
 from stream.engine.options import wall_clock
 from vigie.settings import load
 
@@ -35,23 +36,19 @@ def load_alerting(settings: Settings) -> Alerting:
     tree: Any = settings.alerting
     if tree is None:
         return by_rule(receivers, settings.business.timezone)
-    where = "settings"
+    where, under, text, wrong = "settings", "", YamlText(), list[FileProblem]()
     if isinstance(tree, Path):
-        where = str(tree)
-        try:
-            tree = yaml.safe_load(tree.read_text("utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError([f"{where}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"]) from None
-        except yaml.YAMLError as error:
-            raise SettingsError([f"{where}: {not_yaml(error)}"]) from None
+        where, text = str(tree), open_yaml(tree, wrong)
+        tree = text.tree
         # The file may hold the section under its name, or be the section.
         if isinstance(tree, dict) and set(tree) == {"alerting"}:
-            tree = tree["alerting"]
-    plan, problems = parse_alerting(tree, receivers, settings.business.timezone)
-    if plan is None:
-        raise SettingsError([f"{where}: {problem}" for problem in problems])
-    if problems := _unsummed(plan, settings):
-        raise SettingsError([f"{where}: alerting.digest.{problem}" for problem in problems])
+            under, tree = "alerting.", tree["alerting"]
+    plan, problems = parse_alerting(tree, receivers, settings.business.timezone, where)
+    if plan is None or wrong:
+        told = [one._replace(line=text.line(under + one.key.removeprefix("alerting."))) for one in problems]
+        raise SettingsError([str(problem) for problem in wrong or told])
+    if unsummed := _unsummed(plan, settings):
+        raise SettingsError([f"{where}: alerting.digest.{problem}" for problem in unsummed])
     return plan
 
 

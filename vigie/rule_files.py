@@ -1,6 +1,6 @@
 """Are the alert rules sound, and which are in force: the shipped ones and the folders' own?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,17 +8,21 @@ from typing import Any, NamedTuple
 import yaml
 
 from alert_rules.judge.rule import Known, Rule
-from alert_rules.judge.times import usual
 from alert_rules.parse.plan_file import Alerting
-from alert_rules.parse.rule_file import FileProblem, parse_rules
+from alert_rules.parse.rule_file import parse_rules
 from alert_rules.trial.rule_test_run import Failure, run
-from alert_rules.words.suggest import near
+from models.config.problem import FileProblem
+from models.config.suggest import near
+from models.config.yaml_text import YamlText
 from models.kpis.catalogue import Catalogue
 from models.targets import Targets
+from models.time_intervals import usual
+from stream.config.yaml_file import open_yaml
 
 #: How the shipped rules' files are called in messages.
 SHIPPED = "alert_rules/rules"
 _RUNBOOKS = Path("docs/runbooks")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class RulesError(ValueError):
@@ -41,20 +45,6 @@ class Checked(NamedTuple):
     tested: list[Rule]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice: the second one would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is there twice", key_node.start_mark)
-            if isinstance(key, str):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 def check(
     catalogue: Catalogue, folders: Sequence[Path] = (), plan: Alerting | None = None, targets: Targets | None = None
 ) -> Checked:
@@ -64,29 +54,29 @@ def check(
     """
     intervals = usual("UTC") if plan is None else plan.intervals
     problems = _targets(catalogue, targets)
+    texts: dict[str, YamlText] = {}
     shipped: dict[str, Any] = {}
     for entry in files("alert_rules").joinpath("rules").iterdir():
         if entry.name.endswith((".yaml", ".yml")):
-            _read(f"{SHIPPED}/{entry.name}", entry.read_text("utf-8"), shipped, problems)
+            shipped[f"{SHIPPED}/{entry.name}"] = yaml.load(entry.read_text("utf-8"), _LOADER)
     own: dict[str, Any] = {}
     for folder in folders:
         if not folder.is_dir():
             problems.append(FileProblem(str(folder), "", "no such folder (rule_folders)"))
             continue
         for path in sorted(folder.glob("*.y*ml")):
-            try:
-                text = path.read_text("utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                problems.append(FileProblem(str(path), "", f"cannot be read: {error}"))
-                continue
-            _read(str(path), text, own, problems)
+            before = len(problems)
+            texts[str(path)] = text = open_yaml(path, problems)
+            if len(problems) == before or text.tree is not None:
+                own[str(path)] = text.tree
     replaced = {Path(file).stem for file in own}
     shipped = {file: tree for file, tree in shipped.items() if Path(file).stem not in replaced}
     # A shipped rule about targets is there for those who have some.
     rules, wrong = parse_rules(shipped, Known.of(catalogue, _pages(), intervals))
     pinned, _ = parse_rules(shipped, Known.of(catalogue, _pages(), usual("UTC")))
     own_rules, own_wrong = parse_rules(own, Known.of(catalogue, None, intervals, targets))
-    return Checked(_by_id(rules + own_rules), problems + wrong + own_wrong, _by_id(pinned + own_rules))
+    problems += wrong + [_placed(problem, texts) for problem in own_wrong]
+    return Checked(_by_id(rules + own_rules), problems, _by_id(pinned + own_rules))
 
 
 def _by_id(rules: Sequence[Rule]) -> list[Rule]:
@@ -128,11 +118,9 @@ def run_tests(rules: Sequence[Rule]) -> list[Failure]:
     return [failure for rule in rules for failure in run(rule)]
 
 
-def _read(file: str, text: str, into: dict[str, Any], problems: list[FileProblem]) -> None:
-    try:
-        into[file] = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        problems.append(FileProblem(file, "", f"not YAML: {' '.join(str(error).split())}"))
+def _placed(problem: FileProblem, texts: Mapping[str, YamlText]) -> FileProblem:
+    text = texts.get(problem.file)
+    return problem if text is None else problem._replace(line=text.line(problem.key))
 
 
 def _pages() -> list[str] | None:

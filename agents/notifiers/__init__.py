@@ -18,8 +18,10 @@ from agents.notifiers.task import AsanaSettings, MondaySettings, TrelloSettings
 from agents.notifiers.teams import TeamsSettings
 from agents.notifiers.telegram import TelegramSettings
 from alert_rules.words.reader import Reader
+from models.config.suggest import meant
+from models.config.yaml_text import Place
 from stream.config import plugins
-from stream.config.problems import UNKNOWN, Place, near, path_of, problems_of
+from stream.config.problems import UNKNOWN, path_of, problems_of
 from stream.config.settings import Settings
 
 __all__ = ["Notifier", "ReceiverError", "build", "kinds", "problems_of_receivers", "readers_of", "receivers_of", "type_of"]
@@ -72,7 +74,7 @@ def _read(entry: Mapping[str, Any]) -> tuple[ReceiverSettings | None, list[tuple
     kind = kinds().get(type_)
     if kind is None:
         why = outside().broken.get(type_)
-        known = f"there is no such type{near(type_, kinds())} (accepted: {', '.join(kinds())})"
+        known = f"there is no such type{meant(type_, kinds())} (accepted: {', '.join(kinds())})"
         return None, [(("type",), f"its package cannot be used: {why}" if why else known)]
     try:
         return kind.model_validate(entry), []

@@ -12,7 +12,7 @@ from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome
 from alert_rules.words.language import SOURCE
 from alert_rules.words.reader import LANGUAGES, Reader
-from stream.config.problems import near
+from models.config.suggest import meant
 from stream.config.sections import Section
 
 
@@ -79,7 +79,7 @@ class ReceiverSettings(Section, ABC):
     @classmethod
     def _time_zone(cls, found: str | None) -> str | None:
         if found is not None and found not in available_timezones():
-            hint = near(found, available_timezones())
+            hint = meant(found, available_timezones())
             raise ValueError(f"unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         return found
 
@@ -87,7 +87,7 @@ class ReceiverSettings(Section, ABC):
     @classmethod
     def _language(cls, found: str | None) -> str | None:
         if found is not None and found not in LANGUAGES:
-            raise ValueError(f"unknown language{near(found, LANGUAGES)}")
+            raise ValueError(f"unknown language{meant(found, LANGUAGES)}")
         return found
 
     def reader(self, language: str = SOURCE) -> Reader:

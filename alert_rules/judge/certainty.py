@@ -1,9 +1,9 @@
 """How sure is a reading of what it measures: with which probability does it truly lie beyond a step?"""
 
-from alert_rules.judge.condition import against, cases_of
 from alert_rules.judge.observation import Observation
 from alert_rules.judge.posterior import change_of_count, change_of_share, of_interval, probability
 from alert_rules.judge.rule import KpiRule, Rule, Statistic, Step
+from alert_rules.kinds.condition import against, cases_of
 from models.kpis.reading import Reading
 
 

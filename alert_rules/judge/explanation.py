@@ -8,12 +8,12 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from alert_rules.judge.condition import ConditionKind
 from alert_rules.judge.finding import EntityFinding
 from alert_rules.judge.life_table import Phase, TransitionKind
 from alert_rules.judge.lifecycle import AlertChange, AlertState
 from alert_rules.judge.observation import Observation
 from alert_rules.judge.rule import Direction, KpiRule, Rule, Statistic
+from alert_rules.kinds.value import Value
 from alert_rules.records.facts import Ends, Severity
 from alert_rules.words.inert import inert
 from alert_rules.words.quantities import number
@@ -63,7 +63,7 @@ def _made(
                 found["target"] = dict(seen.against["target"])
             if seen.since is not None:
                 found["since"] = iso(seen.since)
-        case EntityFinding() if "behind" not in found and "sender" not in seen.segment:  # a silent connector is no deal
+        case EntityFinding() if "behind" not in found and set(seen.segment) <= {"deal", "lead"}:  # a connector is no deal
             found["behind"] = [_itself(seen)]
     if "behind" in found:
         found["behind"] = [_linked(one, link, people) for one in found["behind"]]
@@ -126,7 +126,7 @@ def _resolves(rule: Rule, ends: Ends | None, seen: Observation | None) -> str | 
 
 def _needed(rule: KpiRule, clear: float, reading: Reading) -> int | None:
     """Return how many good cases in a row would bring a share back to its clearing level, if nothing leaves the window."""
-    if rule.condition.kind is not ConditionKind.VALUE or rule.unit != "ratio" or rule.statistic is not Statistic.BETA:
+    if not isinstance(rule.condition, Value) or rule.unit != "ratio" or rule.statistic is not Statistic.BETA:
         return None
     if reading.numerator is None or not reading.denominator or not 0 <= reading.numerator <= reading.denominator:
         return None

@@ -23,11 +23,6 @@ def observe(value: bytes) -> Reading:
     return reading
 
 
-def sample(reading: Reading) -> float | None:
-    """Return how many cases are behind the value, None where there is no such number."""
-    return reading.denominator if reading.sample is None else reading.sample
-
-
 def dimension(reading: Reading) -> str | None:
     """Return what the reading is told by, None for the total."""
     return next(iter(reading.segment), None)

@@ -1,36 +1,17 @@
 """What is a rule: which reading it watches, where its thresholds lie, how long it waits, what it says?"""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
-from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-from alert_rules.judge.condition import VALUE, Condition, ConditionKind
-from alert_rules.judge.entity_condition import EntityCondition
-from alert_rules.judge.times import TimeInterval
+from alert_rules.kinds.condition import Condition
+from alert_rules.kinds.entity_condition import EntityCondition, SenderCondition
+from alert_rules.kinds.known import Direction, Known, KpiFacts, Statistic
+from alert_rules.kinds.standing import StandingCondition
+from alert_rules.kinds.value import VALUE
 from alert_rules.records.facts import Severity
-from alert_rules.words.durations import WORKING
-from models.kpis.catalogue import Catalogue
-from models.kpis.entry import Kpi
-from models.targets import Targets
-
-
-class Direction(StrEnum):
-    """On which side of a threshold the trouble lies."""
-
-    BELOW = "below"
-    ABOVE = "above"
-
-
-class Statistic(StrEnum):
-    """How sure a breach is: the stated tests (``alert_rules/judge/posterior.py``)."""
-
-    BETA = "beta"  # a share of counted cases against a threshold
-    NORMAL = "normal"  # a mean with a stated interval against a threshold
-    BETAS = "betas"  # the change of a share
-    POISSON = "poisson"  # the change of a count
-
+from models.time_intervals import TimeInterval
 
 __all__ = [
     "GROUPS",
@@ -42,10 +23,12 @@ __all__ = [
     "Rule",
     "SenderRule",
     "Severity",
+    "StandingRule",
     "Statistic",
     "Step",
     "Timeline",
     "TimelineMoment",
+    "rule_of",
 ]
 
 #: So many alerts of one rule stand at once at most, where the rule says nothing else.
@@ -157,7 +140,7 @@ class KpiRule(_Rule):
     @property
     def is_absence(self) -> bool:
         """Whether it waits for nothing to be counted."""
-        return self.condition.kind is ConditionKind.ABSENT
+        return self.condition.waits is not None
 
     def awake(self, now: int) -> bool:
         """Whether the rule may begin to speak at an instant."""
@@ -178,12 +161,12 @@ class _SingleRule(_Rule):
     @property
     def by(self) -> str:
         """What its alerts are about: ``deal``, ``lead`` or ``sender``."""
-        return self.watch.entity
+        return self.watch.ENTITY
 
     @property
     def watches(self) -> object:
         """What makes two versions of a rule watch the same."""
-        return self.by, self.direction, self.watch.watched
+        return self.by, self.direction, self.watch.KEY
 
     @property
     def measure_unit(self) -> str:
@@ -193,7 +176,7 @@ class _SingleRule(_Rule):
     @property
     def spoken(self) -> str:
         """The unit in which value and thresholds are told: working time is not told as if it were time on the clock."""
-        return f"{WORKING}{self.watch.day // 1000}" if self.watch.hours else self.unit
+        return self.watch.spoken
 
     @property
     def spoken_limit(self) -> str:
@@ -215,60 +198,17 @@ class SenderRule(_SingleRule):
     """A rule on senders of events."""
 
 
-Rule: TypeAlias = KpiRule | EntityRule | SenderRule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingRule(_SingleRule):
+    """A rule on how single tests, objectives, challenges or customers stand."""
+
+
+Rule: TypeAlias = KpiRule | EntityRule | SenderRule | StandingRule
 """What is watched, where its thresholds lie, how long it waits, what it says."""
 
 
-@dataclass(frozen=True, slots=True)
-class KpiFacts:
-    """What the rules must know about a KPI of the catalogue."""
-
-    unit: str  # ratio | count | money | seconds | score | …, as in the catalogue
-    label: str
-    dimensions: Collection[str] | None = None  # what it makes sense by; None: any
-    sampled: bool = True  # whether its readings carry a denominator, which `min_samples` needs
-    bounded: bool = False  # whether it is a share of a whole: 0 to 1
-    interval: bool = False  # whether its readings carry a symmetric interval: a mean with a stated test
-    additive: bool = False  # whether it is a sum over the window, so that half a month has half of it
-    topics: tuple[str, ...] = ()  # of the events that it is made of
-
-    @classmethod
-    def of(cls, kpi: Kpi) -> "KpiFacts":
-        """Return what the catalogue says of a KPI."""
-        additive = kpi.formula.denominator is None and kpi.basis[0] == "period" and kpi.unit in ("count", "money")
-        return cls(
-            unit=kpi.unit,
-            label=kpi.label["en"],
-            dimensions=kpi.by,
-            sampled=kpi.sample is not None,
-            bounded=kpi.interval == "wilson",
-            interval=kpi.interval == "net_promoter",
-            additive=additive and "median" not in kpi.formula.text,
-            topics=tuple(sorted(kpi.formula.folds)),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What a rule may refer to. The files are checked against it, so that a typing error is found before the night."""
-
-    kpis: Mapping[str, KpiFacts]
-    runbooks: Collection[str] | None = None  # paths of the pages that exist; None: not checked
-    intervals: Mapping[str, tuple[TimeInterval, ...]] = field(default_factory=dict)  # named times, for `active`
-    targets: Targets | None = None  # None: not checked
-
-    @property
-    def zone(self) -> tzinfo:
-        """The business's time zone: that of its hours."""
-        return next((interval.zone for interval in self.intervals.get("business_hours", ())), UTC)
-
-    @classmethod
-    def of(
-        cls,
-        catalogue: Catalogue,
-        runbooks: Collection[str] | None = None,
-        intervals: Mapping[str, tuple[TimeInterval, ...]] | None = None,
-        targets: Targets | None = None,
-    ) -> "Known":
-        """Return what a catalogue, the named times and the targets let the rules refer to."""
-        return cls({kpi.id: KpiFacts.of(kpi) for kpi in catalogue.kpis.values()}, runbooks, intervals or {}, targets)
+def rule_of(condition: EntityCondition) -> type[EntityRule] | type[SenderRule] | type[StandingRule]:
+    """Return the kind of rule that watches such a condition, by who looks at what it is about."""
+    if isinstance(condition, StandingCondition):
+        return StandingRule
+    return SenderRule if isinstance(condition, SenderCondition) else EntityRule

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.condition import ConditionKind
 from alert_rules.judge.explanation import ends_of
 from alert_rules.judge.finding import EntityFinding
 from alert_rules.judge.life_table import TransitionKind
 from alert_rules.judge.lifecycle import AlertChange
 from alert_rules.judge.observation import Observation, measure
-from alert_rules.judge.reading import sample
 from alert_rules.judge.rule import Direction, KpiRule, Rule
+from alert_rules.kinds.condition import sample
+from alert_rules.kinds.value import VALUE
 from alert_rules.records.alerts import Transition as TransitionRecord
 from alert_rules.records.entity_facts import FACTS
 from alert_rules.records.facts import AlertFacts, Severity, StateChange
@@ -113,17 +113,16 @@ def _of_rule(rule: Rule, severity: Severity) -> dict[str, Any]:
         "wait": rule.wait,
     }
     if not isinstance(rule, KpiRule):
-        return common | {"condition": FACTS, "watched": rule.watch.watched.value}
+        return common | {"condition": FACTS, "watched": rule.watch.KEY}
     condition = rule.condition
-    versus = condition.versus if condition.kind is ConditionKind.CHANGE else None
-    return common | {"kpi": rule.kpi, "window": rule.window, "condition": condition.kind.value, "versus": versus}
+    return common | {"kpi": rule.kpi, "window": rule.window, "condition": condition.KEY, "versus": condition.versus}
 
 
 def _of_gone(rule: str) -> dict[str, Any]:
     """Return what is left of a rule that is no longer there: enough to say that its alert has ended."""
     return {
         "rule": rule, "rule_title": rule, "unit": "count", "threshold_unit": "count", "spoken": "count", "spoken_limit": "count",
-        "direction": Direction.BELOW.value, "condition": ConditionKind.VALUE.value, "depends": [], "labels": {}, "wait": 0,
+        "direction": Direction.BELOW.value, "condition": VALUE.KEY, "depends": [], "labels": {}, "wait": 0,
         "runbook": "docs/alerts.md", "zone": "UTC",
     }  # fmt: skip
 

@@ -1,9 +1,6 @@
 """Which senders of events have gone silent, against their own usual rhythm? The fold from ``beats`` to findings.
 
-A sender's rhythm is the hours of the week (business time zone) in which it usually sends: those in which it did in at least
-three of the last four weeks (in all of them while there are fewer; with less than two weeks nothing is said). Silence is measured
-in such hours that have passed since the hour of its last event, the present one in part. So nights, weekends,
-and senders that deliver once a day raise no alarm of their own.
+What is measured of a sender is its rule's kind's (``alert_rules/kinds/silent.py``); who is looked at, and when, is this one's.
 
 Nobody is silent who is just being heard, whatever times its events have (a history that is loaded, an outage that is caught up
 with), nor who was heard on one day only: a file that was imported once has no rhythm to miss.
@@ -15,19 +12,16 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from alert_rules.judge.entity_condition import EntityCondition
 from alert_rules.judge.finding import TOPIC, EntityFinding
 from alert_rules.judge.rule import Rule, SenderRule
+from alert_rules.kinds.entity_condition import SenderCondition
+from alert_rules.kinds.silent import WEEKS
 from alert_rules.records.dead_letter import dead_output
 from models.beats import BEATS, Beat
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Calendar, iso
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
 
-#: Weeks looked back at, and in how many of them an hour must have had events to be a usual one.
-WEEKS, USUAL = 4, 3
-#: Before so many whole weeks nobody knows a rhythm.
-LEAST_WEEKS = 2
 #: Senders that are watched; further ones are not.
 MOST = 1_000
 #: A sender that was heard so recently is not silent; as long must a worker listen before it says that somebody is.
@@ -76,7 +70,9 @@ class WatchSenders:
 
     def use(self, rules: Iterable[Rule]) -> None:
         """Take other rules; senders are looked at anew at the next tick."""
-        self._rules: list[tuple[Rule, EntityCondition]] = [(rule, rule.watch) for rule in rules if isinstance(rule, SenderRule)]
+        self._rules: list[tuple[Rule, SenderCondition]] = [
+            (rule, rule.watch) for rule in rules if isinstance(rule, SenderRule) and isinstance(rule.watch, SenderCondition)
+        ]
         self._least = min((step.threshold for rule, _ in self._rules for step in rule.ladder), default=0.0)
         self._minute = -1
 
@@ -138,26 +134,36 @@ class WatchSenders:
         return Changes(rows, outputs)
 
     def _look(self, name: str, sender: Sender) -> None:
-        missed: float | None = None
+        values: dict[type[SenderCondition], float] = {}
         for rule, condition in self._rules:
-            beyond = 0
+            beyond, value, kind = 0, None, type(condition)
             if all(name in accepted for _, accepted in condition.where):
-                if missed is None:
-                    missed = self._missed(sender)
-                beyond = sum(missed > step.threshold for step in rule.ladder)
+                if kind not in values:
+                    values[kind] = condition.of_sender(sender, self._least, self._now, self._hour_of_week)
+                value = values[kind]
+                beyond = sum(value > step.threshold for step in rule.ladder)
             if beyond and rule.id not in sender.found and not self._listened(sender):
                 continue
             if beyond != sender.found.get(rule.id, 0):
-                self._say(rule.id, name, sender, beyond, missed)
+                self._say(rule.id, name, sender, beyond, value, rule.unit)
         for gone in sender.found.keys() - {rule.id for rule, _ in self._rules}:
-            self._say(gone, name, sender, 0, None, "the rule is no longer there")
+            self._say(gone, name, sender, 0, None, why="the rule is no longer there")
 
     def _listened(self, sender: Sender) -> bool:
         """Whether it was listened for long enough to say that a sender is silent."""
         regular = not sender.since or sender.heard - sender.since >= LISTENED_MS
         return regular and self._now >= self._settled and self._now - sender.heard >= PAUSE_MS
 
-    def _say(self, rule: str, name: str, sender: Sender, beyond: int, missed: float | None, why: str = "it sends again") -> None:
+    def _say(
+        self,
+        rule: str,
+        name: str,
+        sender: Sender,
+        beyond: int,
+        value: float | None,
+        unit: str = "hours",
+        why: str = "it sends again",
+    ) -> None:
         facts = {
             "sender": name,
             "feeds": ", ".join(sender.feeds),
@@ -165,7 +171,7 @@ class WatchSenders:
             "silence": (self._now - sender.last) / 1000,
         }
         over = None if beyond else why
-        finding = EntityFinding(rule, {"sender": name}, self._now, missed, "hours", None, facts, over)
+        finding = EntityFinding(rule, {"sender": name}, self._now, value, unit, None, facts, over)
         self._outputs.append(Output(TOPIC, finding.key, finding.encode()))
         if beyond:
             sender.found[rule] = beyond
@@ -173,28 +179,6 @@ class WatchSenders:
             sender.found.pop(rule, None)
             self._outputs.append(Output(TOPIC, finding.key, None))
         self._dirty.add(name)
-
-    def _missed(self, sender: Sender) -> float:
-        """Return how many of its busy hours have passed since a sender's last event; 0 where its rhythm is not known."""
-        now, last = self._now, sender.last
-        weeks = min(WEEKS, (last - sender.first) // _WEEK)
-        # Of the hours that have passed no more can be usual ones: most senders are done with here.
-        if weeks < LEAST_WEEKS or now - last <= self._least * HOUR_MS:
-            return 0.0
-        seen: dict[int, int] = {}
-        for hour in sender.hours:
-            # The hour of the last event counts for nothing: it is not over.
-            if last - last % HOUR_MS - weeks * _WEEK <= hour < last - last % HOUR_MS:
-                of_week = self._hour_of_week(hour)
-                seen[of_week] = seen.get(of_week, 0) + 1
-        needed = min(weeks, USUAL) if weeks < WEEKS else USUAL
-        usual = {of_week for of_week, count in seen.items() if count >= needed}
-        missed = 0.0
-        # A week of silence says all there is to say.
-        for hour in range(last - last % HOUR_MS + HOUR_MS, min(now, last + _WEEK), HOUR_MS):
-            if self._hour_of_week(hour) in usual:
-                missed += min(now - hour, HOUR_MS) / HOUR_MS
-        return missed
 
     def _hour_of_week(self, at: int) -> int:
         found = self._hours.get(at)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
-from alert_rules.judge.condition import ConditionKind
 from alert_rules.judge.reading import dimension
 from alert_rules.judge.rule import Direction, KpiRule, Rule
+from alert_rules.kinds.value import Value
 from models.kpis.reading import Reading
 from models.kpis.roll_kpis import Wanted
 from models.panes.store import TOTAL
@@ -61,7 +61,7 @@ def _clear(rules: Iterable[KpiRule]) -> tuple[float, float] | None:
     """Return between which values no step of the rules is breached, None where that cannot be told by the value alone."""
     low, high = -math.inf, math.inf
     for rule in rules:
-        if rule.condition.kind is not ConditionKind.VALUE:
+        if not isinstance(rule.condition, Value):
             return None
         if rule.direction is Direction.BELOW:
             low = max(low, rule.ladder[0].threshold)

@@ -7,26 +7,19 @@ check`` says. Its keys are those of the reader: a test holds the two together.
 from collections.abc import Sequence
 from typing import Any
 
-from alert_rules.judge.entity_condition import QUANTILES
 from alert_rules.judge.rule import GROUPS, Severity
-from alert_rules.parse.entity_rule_file import AMOUNT_KEYS, ENTITIES, ODDS_KEYS, SILENT_KEYS, STALLED_KEYS, UNANSWERED_KEYS
+from alert_rules.kinds import ENTITY_KINDS, KPI_KINDS
+from alert_rules.kinds.form import DURATION, LEVEL, STEP_KEYS, TEXT, TEXTS
+from alert_rules.parse.entity_rule_file import ENTITIES
 from alert_rules.parse.entity_test_file import HEARD
 from alert_rules.parse.entity_test_file import MOMENT_KEYS as ENTITY_MOMENT_KEYS
 from alert_rules.parse.entity_test_file import TEST_KEYS as ENTITY_TEST_KEYS
-from alert_rules.parse.ladders import ANOMALY_KEYS, CHANGE_KEYS, STEP_KEYS, TARGET_KEYS
+from alert_rules.parse.ladders import CONDITIONS
 from alert_rules.parse.rule_file import ENTITY_KEYS, KEYS, MOST_GROUPS
-from alert_rules.parse.rule_test_file import EXPECTED, MOMENT_KEYS, MORE, TEST_KEYS
+from alert_rules.parse.rule_test_file import EXPECTED, MOMENT_KEYS, TEST_KEYS
 from alert_rules.records.entity_facts import ATTRIBUTES
-from models.kpis.earlier import PREVIOUS, WEEK_AGO
 from models.panes.windows import PERIODS
 
-_DURATION = {"anyOf": [{"const": 0}, {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"}]}
-_PERCENT = {"type": "string", "pattern": r"^[+-]?\d+(\.\d+)?\s*%$"}
-_LEVEL = {
-    "description": "in the KPI's unit: a number, a duration (4h), or with change a percentage (-30%)",
-    "type": ["number", "string"],
-}
-_TEXT = {"type": "string", "minLength": 1}
 _ID = {"description": "the file's name", "type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 60}
 _GROUPS = {
     "description": "so many of its alerts stand at once at most",
@@ -53,45 +46,28 @@ def _of_kpi() -> dict[str, Any]:
         KEYS,
         {
             "id": _ID,
-            "kpi": _TEXT | {"description": "of the catalogue: vigie kpis list"},
+            "kpi": TEXT | {"description": "of the catalogue: vigie kpis list"},
             "window": {
                 "description": "rolling hours or days, or a calendar period to date",
                 "anyOf": [{"enum": list(PERIODS)}, {"type": "string", "pattern": r"^[1-9]\d{0,3}[hd]$"}],
             },
-            "title": _TEXT | {"description": "what its alerts are called; left out: the name of the KPI", "maxLength": 80},
-            "by": _TEXT | {"description": "one alert for each value of this dimension; left out: the total"},
+            "title": TEXT | {"description": "what its alerts are called; left out: the name of the KPI", "maxLength": 80},
+            "by": TEXT | {"description": "one alert for each value of this dimension; left out: the total"},
             "groups": _GROUPS,
             **{severity.value: _step() for severity in Severity},
-            "change": _object(CHANGE_KEYS, {"versus": {"enum": [PREVIOUS, WEEK_AGO]}} | dict.fromkeys(STEP_KEYS, _LEVEL)),
-            "anomaly": _object(
-                ANOMALY_KEYS,
-                {
-                    "mad": {"description": "so many deviations from what is usual", "type": "number", "exclusiveMinimum": 0},
-                    "clear": {"type": "number"},
-                    "side": {"enum": ["both", "below", "above"]},
-                },
-            ),
-            "target": _object(
-                TARGET_KEYS,
-                {
-                    "pace_below": {"description": "as a share of what is due by now", "type": "number"},
-                    "clear_above": {"type": "number"},
-                    "after": _PERCENT | {"description": "of the period: not judged before"},
-                },
-            ),
-            "absent": _DURATION | {"description": "nothing was counted for so long"},
+            **{kind.KEY: kind.schema() for kind in KPI_KINDS if kind.KEY in CONDITIONS},
             "severity": {"enum": [severity.value for severity in Severity], "default": Severity.WARN.value},
-            "for": _DURATION | {"description": "a step must be breached so long before it speaks"},
-            "keep_firing_for": _DURATION | {"description": "a step must be clear so long before it ends"},
+            "for": DURATION | {"description": "a step must be breached so long before it speaks"},
+            "keep_firing_for": DURATION | {"description": "a step must be clear so long before it ends"},
             "active": {
                 "description": "names of time intervals in which it may begin to speak",
-                "anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}],
+                "anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}],
             },
             "min_samples": {"description": "fewer cases than this say nothing", "type": "number", "minimum": 0},
             "sure": {"description": "speak only with this probability", "type": "number", "minimum": 0.5, "exclusiveMaximum": 1},
             "labels": {"type": "object", "additionalProperties": {"type": "string"}},
-            "summary": _TEXT | {"description": "fields in braces: {value}, {value:.0%}, {threshold}, …"},
-            "runbook": _TEXT | {"description": "a page, or a URL"},
+            "summary": TEXT | {"description": "fields in braces: {value}, {value:.0%}, {threshold}, …"},
+            "runbook": TEXT | {"description": "a page, or a URL"},
             "tests": {"type": "array", "items": _test(), "minItems": 2},
         },
     )  # fmt: skip
@@ -100,34 +76,21 @@ def _of_kpi() -> dict[str, Any]:
 
 
 def _of_entity() -> dict[str, Any]:
-    values = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1}]}
     rule = _object(
         ENTITY_KEYS,
         {
             "id": _ID,
-            "title": _TEXT | {"description": "what its alerts are called; left out: what is watched", "maxLength": 80},
-            "entity": {"description": "one alert for each deal, lead, or sender of events", "enum": list(ENTITIES)},
-            "where": _object(_ATTRIBUTES, dict.fromkeys(_ATTRIBUTES, values)),
-            "stalled": _object(STALLED_KEYS, {"beyond": {"enum": list(QUANTILES), "default": "p90"}, "at_least": _DURATION}),
-            "unanswered": _object(
-                UNANSWERED_KEYS,
-                {"sla": _DURATION, "hours": values | {"description": "names of intervals: only time in them counts"}},
-            ),
-            "amount": _object(AMOUNT_KEYS, {"above": {"type": "number", "exclusiveMinimum": 0}}),
-            "win_probability": _object(
-                ODDS_KEYS,
-                {"fallen": {"description": "30 points are 0.3", "type": "number", "exclusiveMinimum": 0}, "within": _DURATION},
-            ),
-            "silent": _object(
-                SILENT_KEYS, {"missed": {"description": "so many of its busy hours", "type": "number", "exclusiveMinimum": 0}}
-            ),
-            **{severity.value: _object(STEP_KEYS[1:2], {"above": _LEVEL}) for severity in Severity},
+            "title": TEXT | {"description": "what its alerts are called; left out: what is watched", "maxLength": 80},
+            "entity": {"description": "one alert for each of them", "enum": list(ENTITIES)},
+            "where": _object(_ATTRIBUTES, dict.fromkeys(_ATTRIBUTES, TEXTS)),
+            **{kind.KEY: kind.schema() for kind in ENTITY_KINDS},
+            **{severity.value: _object(STEP_KEYS[1:2], {"above": LEVEL}) for severity in Severity},
             "severity": {"enum": [severity.value for severity in Severity], "default": Severity.WARN.value},
             "groups": _GROUPS,
             "labels": {"type": "object", "additionalProperties": {"type": "string"}},
-            "summary": _TEXT
+            "summary": TEXT
             | {"description": "fields in braces: {deal}, {owner}, {stage}, {amount}, {stage_age}, {usual}, {waited}, …"},
-            "runbook": _TEXT | {"description": "a page, or a URL"},
+            "runbook": TEXT | {"description": "a page, or a URL"},
             "tests": {"type": "array", "items": _entity_test(), "minItems": 2},
         },
     )
@@ -142,23 +105,23 @@ def _object(keys: Sequence[str], properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def _step() -> dict[str, Any]:
-    return _object(STEP_KEYS, dict.fromkeys(STEP_KEYS, _LEVEL))
+    return _object(STEP_KEYS, dict.fromkeys(STEP_KEYS, LEVEL))
 
 
 def _test() -> dict[str, Any]:
     moments: dict[str, Any] = {
-        "at": _DURATION,
+        "at": DURATION,
         "value": _VALUE,
         "sample": {"type": ["number", "null"]},
         "expect": {"enum": list(EXPECTED)},
-        "says": _TEXT | {"description": "what the message of this moment must contain"},
-        **{name: _VALUE for names in MORE.values() for name in names},
+        "says": TEXT | {"description": "what the message of this moment must contain"},
+        **{name: _VALUE for kind in KPI_KINDS for name in kind.MOMENT},
         "low": _VALUE,
         "high": _VALUE,
     }
-    moment = _object((*MOMENT_KEYS, *(name for names in MORE.values() for name in names), "low", "high"), moments)
+    moment = _object((*MOMENT_KEYS, *(name for kind in KPI_KINDS for name in kind.MOMENT), "low", "high"), moments)
     moment["required"] = ["at", "value", "expect"]
-    test = _object(TEST_KEYS, {"name": _TEXT, "timeline": {"type": "array", "items": moment, "minItems": 1}})
+    test = _object(TEST_KEYS, {"name": TEXT, "timeline": {"type": "array", "items": moment, "minItems": 1}})
     test["required"] = list(TEST_KEYS)
     return test
 
@@ -168,15 +131,15 @@ def _entity_test() -> dict[str, Any]:
     moment = _object(
         ENTITY_MOMENT_KEYS,
         {
-            "at": _DURATION,
+            "at": DURATION,
             "set": _object(heard, {name: {"type": ["string", "number", "boolean", "null"]} for name in heard}),
             "expect": {"enum": list(EXPECTED)},
-            "says": _TEXT | {"description": "what the message of this moment must contain"},
+            "says": TEXT | {"description": "what the message of this moment must contain"},
         },
     )
     moment["required"] = ["at", "expect"]
-    limits = {"description": "usual stays by stage", "type": "object", "additionalProperties": _DURATION}
+    limits = {"description": "usual stays by stage", "type": "object", "additionalProperties": DURATION}
     timeline = {"type": "array", "items": moment, "minItems": 1}
-    test = _object(ENTITY_TEST_KEYS, {"name": _TEXT, "limits": limits, "usual": _TEXT, "timeline": timeline})
+    test = _object(ENTITY_TEST_KEYS, {"name": TEXT, "limits": limits, "usual": TEXT, "timeline": timeline})
     test["required"] = ["name", "timeline"]
     return test

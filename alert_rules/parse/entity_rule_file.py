@@ -3,89 +3,48 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.condition import VALUE
-from alert_rules.judge.entity_condition import ENTITY, QUANTILES, UNIT_OF, EntityCondition, Watched
 from alert_rules.judge.rule import Direction, Known, KpiFacts, Severity, Step
-from alert_rules.parse.ladders import STEP_KEYS, SeverityLadder, read_ladder
-from alert_rules.parse.reader import TreeReader
+from alert_rules.kinds import ENTITY_KINDS
+from alert_rules.kinds.entity_condition import EntityCondition
+from alert_rules.kinds.form import STEP_KEYS
+from alert_rules.kinds.value import VALUE
+from alert_rules.parse.ladders import SeverityLadder, read_ladder
 from alert_rules.records.entity_facts import ATTRIBUTES
-from alert_rules.words.suggest import near
+from models.config.reader import TreeReader
+from models.config.suggest import near
 
-ENTITIES = ("deal", "lead", "sender")
-STALLED_KEYS = ("beyond", "at_least")
-UNANSWERED_KEYS = ("sla", "hours")
-AMOUNT_KEYS = ("above",)
-ODDS_KEYS = ("fallen", "within")
-SILENT_KEYS = ("missed",)
-KEYS_OF = {
-    Watched.STALLED: STALLED_KEYS,
-    Watched.UNANSWERED: UNANSWERED_KEYS,
-    Watched.AMOUNT: AMOUNT_KEYS,
-    Watched.ODDS: ODDS_KEYS,
-    Watched.SILENT: SILENT_KEYS,
-}
-#: The threshold that may stand in the condition itself: its key, and its value where it is left out.
-_SHORT: dict[Watched, tuple[str, Any]] = {
-    Watched.STALLED: ("", 1.0),
-    Watched.UNANSWERED: ("sla", None),
-    Watched.AMOUNT: ("above", None),
-    Watched.ODDS: ("fallen", None),
-    Watched.SILENT: ("missed", None),
-}
-_EXAMPLES = {
-    Watched.STALLED: "{beyond: p90}",
-    Watched.UNANSWERED: "{sla: 4h, hours: business_hours}",
-    Watched.AMOUNT: "{above: 100000}",
-    Watched.ODDS: "{fallen: 0.3, within: 1d}",
-    Watched.SILENT: "{missed: 3}",
-}
-TITLES = {
-    Watched.STALLED: "Deal stalled",
-    Watched.UNANSWERED: "Lead unanswered",
-    Watched.AMOUNT: "Large deal",
-    Watched.ODDS: "Win probability fallen",
-    Watched.SILENT: "Sender silent",
-}
-WATCHED = tuple(watched.value for watched in Watched)
+ENTITIES = tuple(ATTRIBUTES)
+WATCHED = tuple(kind.KEY for kind in ENTITY_KINDS)
 
 
 def read_entity(reader: TreeReader, tree: Mapping[str, Any], known: Known) -> tuple[EntityCondition, SeverityLadder] | None:
     """Return what is watched, and the ladder; None where they cannot be used."""
     entity = reader.choice(tree, "entity", "", ENTITIES, "deal")
-    named = [watched for watched in Watched if watched.value in tree]
+    named = [kind for kind in ENTITY_KINDS if kind.KEY in tree]
     if len(named) != 1:
-        several = " and ".join(named) or "nothing"
+        several = " and ".join(kind.KEY for kind in named) or "nothing"
         reader.bad("entity", f"found {several} to watch of a {entity} (accepted: one of {', '.join(WATCHED)})")
         return None
-    (watched,) = named
-    if ENTITY[watched] != entity:
-        reader.bad(watched.value, f"is of a {ENTITY[watched]} (accepted with entity: {ENTITY[watched]})")
-    found = reader.mapping(tree[watched.value], watched.value, KEYS_OF[watched], _EXAMPLES[watched])
+    (kind,) = named
+    if kind.ENTITY != entity:
+        reader.bad(kind.KEY, f"is of a {kind.ENTITY} (accepted with entity: {kind.ENTITY})")
+    found = reader.mapping(tree[kind.KEY], kind.KEY, tuple(kind.FORM), kind.EXAMPLE)
     if found is None:
         return None
-    condition = EntityCondition(
-        watched,
-        where=_where(reader, tree, entity),
-        quantile=reader.choice(found, "beyond", f"{watched}.", QUANTILES, "p90"),
-        least=reader.duration(found.get("at_least", 0), f"{watched}.at_least"),
-        hours_named=_hours(reader, found, known),
-        hours=tuple(interval for name in _hours(None, found, known) for interval in known.intervals.get(name, ())),
-        within=reader.duration(found.get("within", "1d"), f"{watched}.within"),
-    )
-    if not condition.within:
-        reader.bad(f"{watched}.within", "found 0 (accepted: a duration, such as 1d)")
-    ladder = _ladder(reader, tree, found, watched)
+    condition = kind.read(reader, found, _where(reader, tree, entity), known)
+    ladder = _ladder(reader, tree, found, kind)
     return None if ladder is None else (condition, ladder)
 
 
-def _ladder(reader: TreeReader, tree: Mapping[str, Any], found: Mapping[str, Any], watched: Watched) -> SeverityLadder | None:
-    key, default = _SHORT[watched]
-    facts = KpiFacts(UNIT_OF[watched], "")
+def _ladder(
+    reader: TreeReader, tree: Mapping[str, Any], found: Mapping[str, Any], kind: type[EntityCondition]
+) -> SeverityLadder | None:
+    key = kind.THRESHOLD
     severities = [severity for severity in Severity if severity.value in tree]
     if severities and (not key or key not in found):
         if "severity" in tree:
             reader.bad("severity", f"found beside {severities[0]} (accepted: one of the two)")
-        ladder = read_ladder(reader, {name: tree[name] for name in severities}, VALUE, facts)
+        ladder = read_ladder(reader, {name: tree[name] for name in severities}, VALUE, KpiFacts(kind.UNIT, ""))
         if ladder is not None and ladder[0] is not Direction.ABOVE:
             reader.bad(severities[0].value, "found below (accepted: above)")
         for severity in severities:
@@ -93,28 +52,25 @@ def _ladder(reader: TreeReader, tree: Mapping[str, Any], found: Mapping[str, Any
                 if isinstance(tree[severity], dict) and name in tree[severity]:
                     reader.bad(f"{severity}.{name}", "a deal or lead is clear at its threshold (accepted: leave it out)")
         for step in ladder[1] if ladder is not None else ():
-            _possible(reader, f"{step.severity}.above", step.threshold, watched)
+            _possible(reader, f"{step.severity}.above", step.threshold, kind)
         return ladder
     if severities:
-        reader.bad(severities[0].value, f"found beside {watched}.{key} (accepted: one of the two)")
+        reader.bad(severities[0].value, f"found beside {kind.KEY}.{key} (accepted: one of the two)")
     if key and key not in found:
-        reader.bad(watched.value, f"found no threshold (accepted: such as {_EXAMPLES[watched]}, or warn and critical with above)")
+        reader.bad(kind.KEY, f"found no threshold (accepted: such as {kind.EXAMPLE}, or warn and critical with above)")
         return None
-    threshold = (
-        default if not key else reader.number(found[key], f"{watched}.{key}", facts.unit if facts.unit != "times" else "count")
-    )
+    unit = kind.UNIT if kind.UNIT != "times" else "count"
+    threshold = reader.number(found[key], f"{kind.KEY}.{key}", unit) if key else kind.DEFAULT
     if threshold is None:
         return None
-    _possible(reader, f"{watched}.{key}" if key else watched.value, threshold, watched)
+    _possible(reader, f"{kind.KEY}.{key}" if key else kind.KEY, threshold, kind)
     severity = Severity(reader.choice(tree, "severity", "", list(Severity), Severity.WARN))
     return Direction.ABOVE, (Step(severity, threshold, threshold),)
 
 
-def _possible(reader: TreeReader, key: str, threshold: float, watched: Watched) -> None:
-    if watched is Watched.ODDS and not 0 < threshold < 1:
-        reader.bad(key, f"found {threshold:g} (accepted: a fall between 0 and 1; 30 points are 0.3)")
-    elif threshold <= 0:
-        reader.bad(key, f"found {threshold:g}: true of every {ENTITY[watched]} (accepted: above 0)")
+def _possible(reader: TreeReader, key: str, threshold: float, kind: type[EntityCondition]) -> None:
+    if (wrong := kind.impossible(threshold)) is not None:
+        reader.bad(key, wrong)
 
 
 def _where(reader: TreeReader, tree: Mapping[str, Any], entity: str) -> tuple[tuple[str, frozenset[str]], ...]:
@@ -134,12 +90,3 @@ def _where(reader: TreeReader, tree: Mapping[str, Any], entity: str) -> tuple[tu
             continue
         read.append((name, frozenset(values)))
     return tuple(sorted(read, key=lambda pair: pair[0]))
-
-
-def _hours(reader: TreeReader | None, found: Mapping[str, Any], known: Known) -> tuple[str, ...]:
-    named = found.get("hours", [])
-    names = named if isinstance(named, list) else [named]
-    for name in names:
-        if name not in known.intervals and reader is not None:
-            reader.bad("unanswered.hours", f"undefined time interval {name!r}{near(name, sorted(known.intervals))}")
-    return tuple(str(name) for name in names)

@@ -3,21 +3,31 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.entity_condition import EntityCondition, Watched
 from alert_rules.judge.rule import Known, Timeline, TimelineMoment
-from alert_rules.parse.reader import TreeReader, kind_of
+from alert_rules.kinds import ENTITY_KINDS
+from alert_rules.kinds.entity_condition import EntityCondition
 from alert_rules.parse.rule_test_file import EXPECTED, check_speaks
 from alert_rules.records.entity_facts import ATTRIBUTES
-from alert_rules.words.suggest import near
+from models.config.reader import TreeReader, kind_of
+from models.config.suggest import near
 
 TEST_KEYS = ("name", "limits", "usual", "timeline")
 MOMENT_KEYS = ("at", "set", "expect", "says")
 #: What may be heard of one at a moment, beside its attributes.
-HEARD = {"deal": ("amount", "win", "status"), "lead": ("contacted", "score", "status"), "sender": ("event",)}
-STATUSES = {
+HEARD: dict[str, tuple[str, ...]] = {
+    "deal": ("amount", "win", "status"),
+    "lead": ("contacted", "score", "status"),
+    "sender": ("event",),
+    "experiment": ("decision", "decided", "evidence", "srm", "guard_status"),
+    "objective": ("state", "pace"),
+    "challenge": ("annulled",),
+    "customer": ("worth",),
+}
+STATUSES: dict[str, tuple[str, ...]] = {
     "deal": ("open", "won", "lost", "unknown", "gone"),
     "lead": ("open", "converted", "disqualified", "unknown", "gone"),
     "sender": (),
+    **{name: () for name in ("experiment", "objective", "challenge", "customer")},
 }
 
 
@@ -43,13 +53,13 @@ def _timeline(reader: TreeReader, tree: Any, key: str, condition: EntityConditio
         return Timeline("", ())
     name = reader.text(found, "name", f"{key}.")
     limits = found.get("limits", {})
-    if not isinstance(limits, dict) or (limits and condition.watched is not Watched.STALLED):
-        reader.bad(f"{key}.limits", f"found {limits!r} (accepted: usual stays by stage, with stalled only)")
+    if not isinstance(limits, dict) or (limits and "limits" not in condition.TESTED):
+        reader.bad(f"{key}.limits", f"found {limits!r} (accepted: usual stays by stage, with {_with('limits')} only)")
         limits = {}
     read_limits = {str(stage): reader.duration(stay, f"{key}.limits.{stage}") for stage, stay in limits.items()}
     usual = found.get("usual")
-    if usual is not None and (usual not in known.intervals or condition.watched is not Watched.SILENT):
-        reader.bad(f"{key}.usual", f"found {usual!r}{near(usual, sorted(known.intervals))} (with silent only)")
+    if usual is not None and (usual not in known.intervals or "usual" not in condition.TESTED):
+        reader.bad(f"{key}.usual", f"found {usual!r}{near(usual, sorted(known.intervals))} (with {_with('usual')} only)")
     moments = found.get("timeline")
     if not isinstance(moments, list) or not moments:
         reader.bad(f"{key}.timeline", "found none (accepted: a list of {at, set, expect})")
@@ -76,10 +86,10 @@ def _moment(reader: TreeReader, tree: Any, key: str, condition: EntityCondition)
     if not isinstance(heard, dict):
         reader.bad(f"{key}.set", f"found {kind_of(heard)} (accepted: a mapping such as {{stage: demo}})")
         return None
-    accepted = (*ATTRIBUTES[condition.entity], *HEARD[condition.entity])
+    accepted = (*ATTRIBUTES[condition.ENTITY], *HEARD[condition.ENTITY])
     reader.keys(heard, accepted, f"{key}.set.")
-    if "status" in heard and heard["status"] not in STATUSES[condition.entity]:
-        reader.bad(f"{key}.set.status", f"found {heard['status']!r}{near(heard['status'], STATUSES[condition.entity])}")
+    if "status" in heard and heard["status"] not in STATUSES[condition.ENTITY]:
+        reader.bad(f"{key}.set.status", f"found {heard['status']!r}{near(heard['status'], STATUSES[condition.ENTITY])}")
     for name, unit in (("amount", "money"), ("win", "ratio"), ("score", "count")):
         if heard.get(name) is not None:
             reader.number(heard[name], f"{key}.set.{name}", unit)
@@ -89,3 +99,7 @@ def _moment(reader: TreeReader, tree: Any, key: str, condition: EntityCondition)
         return None
     says = reader.text(found, "says", f"{key}.") if "says" in found else None
     return TimelineMoment(reader.duration(found["at"], f"{key}.at"), None, None, expect, says, facts=heard)
+
+
+def _with(name: str) -> str:
+    return ", ".join(kind.KEY for kind in ENTITY_KINDS if name in kind.TESTED)

@@ -3,28 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.condition import VALUE, Condition, ConditionKind
 from alert_rules.judge.rule import Direction, Known, KpiFacts, Severity, Step
-from alert_rules.parse.reader import TreeReader, is_percent
+from alert_rules.kinds import KPI_KINDS, kpi_kind
+from alert_rules.kinds.condition import Condition
+from alert_rules.kinds.form import STEP_KEYS
+from alert_rules.kinds.value import VALUE, Value
 from alert_rules.words.quantities import number
-from models.kpis.earlier import PREVIOUS, WEEK_AGO
-from models.kpis.seasonal import SEASONS
-from models.panes.windows import PERIODS, Window
+from models.config.reader import TreeReader
+from models.panes.windows import Window
 
-STEP_KEYS = ("below", "above", "clear_above", "clear_below")
-CHANGE_KEYS = ("versus", *STEP_KEYS)
-ANOMALY_KEYS = ("mad", "clear", "side")
-TARGET_KEYS = ("pace_below", "clear_above", "after")
 #: The keys that choose another kind than a threshold on the value.
-CONDITIONS = ("change", "anomaly", "target", "absent")
-_EXAMPLES = {
-    "change": "{versus: previous, below: -30%}",
-    "anomaly": "{mad: 4}",
-    "target": "{pace_below: 0.9}",
-}
-_SIDES = ("both", "below", "above")
-#: Hours are kept 35 days: for longer rolling windows below 30 days there is no period before.
-_LONGEST_COMPARED = 17 * 86_400_000
+CONDITIONS = tuple(kind.KEY for kind in KPI_KINDS if kind is not Value)
 
 SeverityLadder = tuple[Direction, tuple[Step, ...]]
 
@@ -38,49 +27,7 @@ def read_condition(
         reader.bad(other, f"found beside {named[0]} (accepted: one of {', '.join(CONDITIONS)})")
     if not named:
         return VALUE
-    match named[0]:
-        case "change":
-            return _change(reader, tree, window)
-        case "anomaly":
-            found = reader.mapping(tree["anomaly"], "anomaly", ANOMALY_KEYS, _EXAMPLES["anomaly"]) or {}
-            if window is not None and window.name not in SEASONS:
-                reader.bad(
-                    "window", f"found {window.name}: what is usual is known of complete periods (accepted: {', '.join(SEASONS)})"
-                )
-            return Condition(ConditionKind.ANOMALY, side=reader.choice(found, "side", "anomaly.", _SIDES, "both"))
-        case "target":
-            return _target(reader, tree, facts, window, known)
-    return Condition(ConditionKind.ABSENT)
-
-
-def _change(reader: TreeReader, tree: Mapping[str, Any], window: Window | None) -> Condition:
-    found = reader.mapping(tree["change"], "change", CHANGE_KEYS, _EXAMPLES["change"]) or {}
-    versus = reader.choice(found, "versus", "change.", (PREVIOUS, WEEK_AGO), PREVIOUS)
-    if window is not None and window.grain == "h" and window.length > _LONGEST_COMPARED and versus == PREVIOUS:
-        reader.bad("window", f"found {window.name}: hours are not kept for two of it (accepted: up to 17d, or from 30d)")
-    steps = [found, *(tree[s.value] for s in Severity if isinstance(tree.get(s.value), dict))]
-    limits = [step[side.value] for step in steps for side in Direction if side.value in step]
-    return Condition(ConditionKind.CHANGE, versus, relative=any(is_percent(limit) for limit in limits))
-
-
-def _target(reader: TreeReader, tree: Mapping[str, Any], facts: KpiFacts, window: Window | None, known: Known) -> Condition:
-    found = reader.mapping(tree["target"], "target", TARGET_KEYS, _EXAMPLES["target"]) or {}
-    if window is not None and window.length:
-        reader.bad("window", f"found {window.name}: a target is for a calendar period (accepted: {', '.join(PERIODS)})")
-    if facts.label and not facts.additive:
-        reader.bad(
-            "target", f'"{tree.get("kpi")}" does not grow over the period (accepted: a KPI that is a sum, such as revenue)'
-        )
-    by = tree.get("by")
-    if known.targets is not None and window is not None and not known.targets.has(str(tree.get("kpi")), window.name, by):
-        place = f" by {by}" if by else ""
-        reader.bad(
-            "target", f'there is no target of "{tree.get("kpi")}" for a {window.name}{place} (accepted: one under targets)'
-        )
-    after = reader.percent(found["after"], "target.after") if "after" in found else 0.0
-    if after is not None and not 0 <= after < 1:
-        reader.bad("target.after", f"found {found['after']} (accepted: from 0% to below 100%)")
-    return Condition(ConditionKind.TARGET, after=after or 0.0)
+    return kpi_kind(named[0]).read(reader, tree, facts, window, known)
 
 
 def read_ladder(reader: TreeReader, tree: Mapping[str, Any], condition: Condition, facts: KpiFacts) -> SeverityLadder | None:
@@ -89,16 +36,18 @@ def read_ladder(reader: TreeReader, tree: Mapping[str, Any], condition: Conditio
     short = _short(reader, tree, condition, facts)
     if short is not None:
         if severities:
-            reader.bad(severities[0].value, f"found beside the threshold in {condition.kind} (accepted: one of the two)")
+            reader.bad(severities[0].value, f"found beside the threshold in {condition.KEY} (accepted: one of the two)")
         severity = reader.choice(tree, "severity", "", list(Severity), Severity.WARN)
         return short[0], (Step(Severity(severity), *short[1]),)
     if "severity" in tree:
-        reader.bad("severity", "goes with a threshold in change, anomaly, target or absent (accepted: warn, critical)")
+        reader.bad(
+            "severity", f"goes with a threshold in {', '.join(CONDITIONS[:-1])} or {CONDITIONS[-1]} (accepted: warn, critical)"
+        )
     if not severities:
-        if condition.kind is ConditionKind.VALUE:
+        if isinstance(condition, Value):
             reader.bad("warn", "found nothing (accepted: warn, critical or both, each with below or above)")
-        elif isinstance(tree.get(condition.kind.value), dict):
-            reader.bad(condition.kind.value, f"found no threshold (accepted: such as {_EXAMPLES[condition.kind.value]})")
+        elif isinstance(tree.get(condition.KEY), dict):
+            reader.bad(condition.KEY, f"found no threshold (accepted: such as {condition.EXAMPLE})")
         return None
     read = [(severity, _step(reader, tree[severity.value], severity.value, condition, facts)) for severity in severities]
     steps = [Step(severity, *found[1]) for severity, found in read if found is not None]
@@ -108,9 +57,8 @@ def read_ladder(reader: TreeReader, tree: Mapping[str, Any], condition: Conditio
     if not steps or len(directions) != 1:
         return None
     direction = directions.pop()
-    fixed = {ConditionKind.ANOMALY: Direction.ABOVE, ConditionKind.TARGET: Direction.BELOW}.get(condition.kind, direction)
-    if direction is not fixed:
-        reader.bad(severities[0].value, f"found {direction} (accepted with {condition.kind}: {fixed})")
+    if condition.SIDE not in (None, direction):
+        reader.bad(severities[0].value, f"found {direction} (accepted with {condition.KEY}: {condition.SIDE})")
     if len(steps) == 2:
         _ordered(reader, direction, steps[0], steps[1], condition.unit(facts.unit))
     return direction, tuple(steps)
@@ -120,23 +68,13 @@ def _short(
     reader: TreeReader, tree: Mapping[str, Any], condition: Condition, facts: KpiFacts
 ) -> tuple[Direction, tuple[float, float]] | None:
     """Read a threshold that stands in the condition itself, None where there is none."""
-    found = tree.get(condition.kind.value)
-    match condition.kind:
-        case ConditionKind.ABSENT:
-            if reader.duration(found, "absent") == 0 and not any(p.key == "absent" for p in reader.problems):
-                reader.bad("absent", "found 0: every quiet moment would speak (accepted: a duration, such as 2h)")
-            return Direction.ABOVE, (0.5, 0.5)
-        case ConditionKind.CHANGE if isinstance(found, dict) and any(side.value in found for side in Direction):
-            step = {name: value for name, value in found.items() if name in STEP_KEYS}
-            return _step(reader, step, "change", condition, facts) or (Direction.BELOW, (0.0, 0.0))
-        case ConditionKind.ANOMALY if isinstance(found, dict) and "mad" in found:
-            step = {"above": found["mad"], **({"clear_below": found["clear"]} if "clear" in found else {})}
-            names = {"above": "mad", "clear_below": "clear"}
-            return _step(reader, step, "anomaly", condition, facts, names) or (Direction.ABOVE, (1.0, 1.0))
-        case ConditionKind.TARGET if isinstance(found, dict) and "pace_below" in found:
-            step = {"below": found["pace_below"], **{n: found[n] for n in ("clear_above",) if n in found}}
-            return _step(reader, step, "target", condition, facts, {"below": "pace_below"}) or (Direction.BELOW, (0.0, 0.0))
-    return None
+    if condition.waits is not None:
+        return Direction.ABOVE, (0.5, 0.5)  # it is so (1), or it is not (0)
+    found = tree.get(condition.KEY)
+    if not isinstance(found, dict) or not any(condition.SHORT.get(side.value) in found for side in Direction):
+        return None
+    step = {name: found[key] for name, key in condition.SHORT.items() if key in found}
+    return _step(reader, step, condition.KEY, condition, facts, condition.SHORT) or (Direction.BELOW, (0.0, 0.0))
 
 
 def _step(
@@ -165,7 +103,7 @@ def _step(
     clear = reader.number(found[clear_key], clear_shown, unit) if clear_key in found else threshold
     if clear is None:
         return None
-    if condition.kind is ConditionKind.VALUE and facts.bounded:
+    if condition.is_share(facts):
         for name, value in ((shown, threshold), (clear_shown, clear)):
             if not 0 <= value <= 1:
                 reader.bad(name, f"found {value:g} (accepted: a share from 0 to 1; {value:g} % is {value / 100:g})")
@@ -180,9 +118,9 @@ def _possible(
     reader: TreeReader, key: str, direction: Direction, threshold: float, condition: Condition, facts: KpiFacts
 ) -> None:
     """Note a threshold that everything, or nothing, lies beyond."""
-    low, high, what = _range(condition, facts)
+    low, high, what = condition.bounds(facts)
     below = direction is Direction.BELOW
-    if facts.bounded and condition.kind is ConditionKind.VALUE:
+    if condition.is_share(facts):
         if not 0 <= threshold <= 1:
             return  # that has been said
         if threshold >= 1 if below else threshold <= 0:
@@ -196,21 +134,6 @@ def _possible(
         return
     if (low is not None and below and threshold <= low) or (high is not None and not below and threshold >= high):
         reader.bad(key, f"found {threshold:g}: never true of {what}")
-
-
-def _range(condition: Condition, facts: KpiFacts) -> tuple[float | None, float | None, str]:
-    match condition.kind:
-        case ConditionKind.CHANGE if condition.relative:
-            return (None if facts.unit in ("score", "money") else -1.0), None, "a change (nothing falls by more than all of it)"
-        case ConditionKind.ANOMALY:
-            return 0.0, None, "how far a value lies from what is usual"
-        case ConditionKind.VALUE if facts.bounded:
-            return 0.0, 1.0, "a share from 0 to 1"
-        case ConditionKind.VALUE if facts.interval:
-            return -100.0, 100.0, "a score from -100 to 100"
-        case ConditionKind.VALUE if facts.unit in ("count", "seconds", "days"):
-            return 0.0, None, f"a number of {facts.unit if facts.unit != 'count' else 'cases'}, which is never below 0"
-    return None, None, ""
 
 
 def _ordered(reader: TreeReader, direction: Direction, warn: Step, critical: Step, unit: str) -> None:

@@ -9,44 +9,33 @@ from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 from alert_rules.judge.rule import Severity
-from alert_rules.judge.times import WEEKDAYS, minutes, parse_interval
 from alert_rules.tell.plan import FALLBACK_AFTER, ON_CALL, Digest, FallbackPlan
 from alert_rules.tell.stages.escalate import EscalationLadder, Rung
 from alert_rules.tell.stages.oncall import Member, Override, Rotation
-from alert_rules.words import durations
-from alert_rules.words.suggest import near
 from models.calendar import epoch_ms
+from models.config.reader import TreeReader
+from models.config.suggest import near
 from models.panes.windows import Window, WindowError
+from models.time_intervals import WEEKDAYS, minutes, parse_interval
 
 _ON_CALL_KEYS = ("rotation", "handover", "start", "timezone", "members", "overrides")
 _MEMBER_KEYS = ("name", "receivers", "away")
 
 
-class PeopleReader:
-    """Reads who is told; ``problems`` collects what is wrong."""
+class PeopleReader(TreeReader):
+    """Reads who is told."""
 
-    def __init__(self, receivers: Collection[str], zone: str) -> None:
+    def __init__(self, receivers: Collection[str], zone: str, file: str = "") -> None:
+        super().__init__(file)
         self.receivers = receivers
         self.zone = zone
-        self.problems: list[str] = []
         self.rotations: dict[str, Rotation] = {}
         self.named: dict[str, set[str]] = {}  # names that exist even where their content is wrong
         self.ladders: dict[str, EscalationLadder] = {}
 
-    def bad(self, key: str, text: str) -> None:
-        """Note a problem."""
-        self.problems.append(f"{key}: {text}")
-
-    def mapping(self, tree: Any, key: str, accepted: Collection[str] | None = None) -> Mapping[str, Any]:
-        """Return the tree where it is a mapping with these keys only, else say so; what is known is still read."""
-        if not isinstance(tree, Mapping):
-            keys = f" with {', '.join(accepted)}" if accepted else ""
-            self.bad(key, f"found {tree!r} (accepted: a mapping{keys})")
-            return {}
-        for name in tree:
-            if accepted is not None and name not in accepted:
-                self.bad(f"{key}.{name}", f'unknown key "{name}"{near(name, accepted)}')
-        return tree
+    def part(self, tree: Any, key: str, accepted: Collection[str] | None = None) -> Mapping[str, Any]:
+        """Return a mapping of these keys (None: any); where it is none, or has others, say so: what is known is still read."""
+        return self.mapping(tree, key, accepted) or {}
 
     def items(self, tree: Any, key: str, *, empty: bool = True) -> list[Any]:
         """Return the tree where it is a list, else say so."""
@@ -76,16 +65,14 @@ class PeopleReader:
     def _duration(self, found: Mapping[str, Any], name: str, key: str, above: int) -> int:
         if name not in found:
             return above
-        try:
-            return durations.parse(found[name])
-        except ValueError as error:
-            self.bad(f"{key}.{name}", str(error))
-            return above
+        before = len(self.problems)
+        read = self.duration(found[name], f"{key}.{name}")
+        return read if len(self.problems) == before else above
 
     def fallback(self, tree: Any) -> FallbackPlan:
         """Read who hears of a receiver that fails."""
         key = "alerting.fallback"
-        found = self.mapping(tree, key, ("receivers", "after"))
+        found = self.part(tree, key, ("receivers", "after"))
         receivers = self._receivers(found["receivers"], f"{key}.receivers") if "receivers" in found else ()
         after = self._duration(found, "after", key, FALLBACK_AFTER)
         if "after" in found and after < 1000:
@@ -95,7 +82,7 @@ class PeopleReader:
     def digest(self, tree: Any) -> Digest:
         """Read who gets the morning's summary, when, and of what."""
         key = "alerting.digest"
-        found = self.mapping(tree, key, ("receivers", "at", "weekdays", "timezone", "kpis", "window"))
+        found = self.part(tree, key, ("receivers", "at", "weekdays", "timezone", "kpis", "window"))
         receivers = self._receivers(found.get("receivers"), f"{key}.receivers")
         plain = Digest(receivers)
         at, zone, window = plain.at, found.get("timezone", self.zone), found.get("window", plain.window)
@@ -120,10 +107,10 @@ class PeopleReader:
 
     def _ladders(self, tree: Any) -> None:
         known = self.named.setdefault("escalations", set())
-        for name, entry in self.mapping(tree, "alerting.escalations").items():
+        for name, entry in self.part(tree, "alerting.escalations").items():
             key = f"alerting.escalations.{name}"
             known.add(name)
-            found = self.mapping(entry, key, ("severity", "steps"))
+            found = self.part(entry, key, ("severity", "steps"))
             severity = found.get("severity", Severity.CRITICAL.value)
             if severity not in list(Severity):
                 self.bad(f"{key}.severity", f"found {severity!r}{near(severity, [s.value for s in Severity])}")
@@ -131,7 +118,7 @@ class PeopleReader:
             rungs: list[Rung] = []
             for n, step in enumerate(self.items(found.get("steps"), f"{key}.steps", empty=False)):
                 where = f"{key}.steps[{n}]"
-                one = self.mapping(step, where, ("after", "receivers"))
+                one = self.part(step, where, ("after", "receivers"))
                 after = self._duration({"after": None} | dict(one), "after", where, 0)
                 if rungs and after <= rungs[-1].after:
                     self.bad(f"{where}.after", f"found {one.get('after')!r} (accepted: later than the step before)")
@@ -141,11 +128,11 @@ class PeopleReader:
 
     def _rotations(self, tree: Any) -> None:
         known = self.named.setdefault("on_call", set())
-        for name, entry in self.mapping(tree, "alerting.on_call").items():
+        for name, entry in self.part(tree, "alerting.on_call").items():
             key = f"alerting.on_call.{name}"
             known.add(name)
             before = len(self.problems)
-            found = self.mapping(entry, key, _ON_CALL_KEYS)
+            found = self.part(entry, key, _ON_CALL_KEYS)
             zone = found.get("timezone", self.zone)
             if zone not in available_timezones():
                 self.bad(f"{key}.timezone", f"unknown time zone {zone!r}{near(zone, available_timezones(), listed=False)}")
@@ -187,7 +174,7 @@ class PeopleReader:
         members: list[Member] = []
         for n, entry in enumerate(self.items(tree, key, empty=False)):
             where = f"{key}[{n}]"
-            found = self.mapping(entry, where, _MEMBER_KEYS)
+            found = self.part(entry, where, _MEMBER_KEYS)
             name = found.get("name")
             if not isinstance(name, str) or not name or name in [m.name for m in members]:
                 self.bad(f"{where}.name", f"found {name!r} (accepted: a name of their own)")
@@ -203,7 +190,7 @@ class PeopleReader:
     def _overrides(self, tree: Any, key: str, names: Collection[str], zone: ZoneInfo) -> tuple[Override, ...]:
         overrides: list[Override] = []
         for n, entry in enumerate(self.items(tree, key)):
-            found = self.mapping(entry, f"{key}[{n}]", ("who", "from", "to"))
+            found = self.part(entry, f"{key}[{n}]", ("who", "from", "to"))
             if found.get("who") not in names:
                 self.bad(f"{key}[{n}].who", f"found {found.get('who')!r}{near(found.get('who'), names)}")
             span = self._span({k: v for k, v in found.items() if k != "who"}, f"{key}[{n}]", zone)
@@ -213,7 +200,7 @@ class PeopleReader:
 
     def _span(self, tree: Any, key: str, zone: ZoneInfo) -> tuple[int, int] | None:
         """Read {from, to}: days (the last one included) or times, local where they name no offset."""
-        found = self.mapping(tree, key, ("from", "to"))
+        found = self.part(tree, key, ("from", "to"))
         ends: list[int] = []
         for name in ("from", "to"):
             value = found.get(name)

@@ -7,13 +7,14 @@ Routes, inhibitions, time intervals, on-call rotations and escalation ladders, i
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from alert_rules.judge.times import TimeInterval, parse_interval, usual
 from alert_rules.parse.people_file import PeopleReader
 from alert_rules.tell.plan import ON_CALL, Alerting, FallbackPlan, by_rule, everything_to
 from alert_rules.tell.stages.inhibit import InhibitRule, cycles
 from alert_rules.tell.stages.match import Matcher, shown
 from alert_rules.tell.stages.route import EACH, Route
-from alert_rules.words.suggest import near
+from models.config.problem import FileProblem
+from models.config.suggest import near
+from models.time_intervals import TimeInterval, parse_interval, usual
 
 __all__ = ["KEYS", "ON_CALL", "Alerting", "by_rule", "everything_to", "parse_alerting"]
 
@@ -27,24 +28,26 @@ _INHIBIT_KEYS = ("source_matchers", "target_matchers", "equal")
 GROUP_WAIT, GROUP_INTERVAL, REPEAT_INTERVAL = 30_000, 300_000, 4 * 3_600_000
 
 
-def parse_alerting(tree: Any, receivers: Collection[str], zone: str = "UTC") -> tuple[Alerting | None, list[str]]:
+def parse_alerting(
+    tree: Any, receivers: Collection[str], zone: str = "UTC", file: str = ""
+) -> tuple[Alerting | None, list[FileProblem]]:
     """Return the plan and all that is wrong with it; with any problem there is no plan.
 
-    ``receivers`` are the names there are, ``zone`` the time zone where none is named.
+    ``receivers`` are the names there are, ``zone`` the time zone where none is named, ``file`` what it stands in.
     """
-    reader = _Reader(receivers, zone)
+    reader = _Reader(receivers, zone, file)
     plan = reader.plan(tree)
     return (None if reader.problems else plan), reader.problems
 
 
 class _Reader(PeopleReader):
-    def __init__(self, receivers: Collection[str], zone: str) -> None:
-        super().__init__(receivers, zone)
+    def __init__(self, receivers: Collection[str], zone: str, file: str) -> None:
+        super().__init__(receivers, zone, file)
         self.intervals: dict[str, tuple[TimeInterval, ...]] = usual(zone)
         self.paths: set[str] = set()
 
     def plan(self, tree: Any) -> Alerting | None:
-        top = self.mapping(tree, "alerting", KEYS)
+        top = self.part(tree, "alerting", KEYS)
         self._intervals(top.get("time_intervals", []))
         self._rotations(top.get("on_call", {}))
         self._ladders(top.get("escalations", {}))
@@ -61,7 +64,7 @@ class _Reader(PeopleReader):
     # ── routes ──
 
     def _route(self, tree: Any, key: str, above: Route, *, root: bool = False) -> Route:
-        found = self.mapping(tree, key, _ROUTE_KEYS)
+        found = self.part(tree, key, _ROUTE_KEYS)
         receivers = self._route_receivers(found, key) if "receiver" in found or "receivers" in found else above.receivers
         if root and "receiver" not in found and "receivers" not in found:
             self.bad(f"{key}.receivers", f"found nothing{near('', sorted(self.receivers))}")
@@ -152,7 +155,7 @@ class _Reader(PeopleReader):
         rules: list[InhibitRule] = []
         for n, entry in enumerate(self.items(tree, "alerting.inhibit_rules")):
             key = f"alerting.inhibit_rules[{n}]"
-            found = self.mapping(entry, key, _INHIBIT_KEYS)
+            found = self.part(entry, key, _INHIBIT_KEYS)
             sources = self._matchers(found.get("source_matchers"), f"{key}.source_matchers", empty=False)
             targets = self._matchers(found.get("target_matchers"), f"{key}.target_matchers", empty=False)
             equal = self.items(found.get("equal", []), f"{key}.equal")
@@ -168,7 +171,7 @@ class _Reader(PeopleReader):
         known = self.named.setdefault("time_intervals", set(self.intervals))
         for n, entry in enumerate(self.items(tree, "alerting.time_intervals")):
             key = f"alerting.time_intervals[{n}]"
-            found = self.mapping(entry, key, ("name", "time_intervals"))
+            found = self.part(entry, key, ("name", "time_intervals"))
             name = found.get("name")
             if not isinstance(name, str) or not name:
                 self.bad(f"{key}.name", f"found {name!r} (accepted: a text)")

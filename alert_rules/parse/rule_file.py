@@ -7,17 +7,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.condition import Condition, ConditionKind
-from alert_rules.judge.entity_condition import UNIT_OF
-from alert_rules.judge.rule import GROUPS, EntityRule, Known, KpiFacts, KpiRule, Rule, SenderRule, Statistic
+from alert_rules.judge.rule import GROUPS, Known, KpiFacts, KpiRule, Rule, Statistic, rule_of
 from alert_rules.judge.transition_record import check_summary
-from alert_rules.parse.entity_rule_file import TITLES, WATCHED, read_entity
+from alert_rules.kinds.condition import Condition
+from alert_rules.kinds.value import VALUE
+from alert_rules.parse.entity_rule_file import WATCHED, read_entity
 from alert_rules.parse.entity_test_file import read_entity_tests
 from alert_rules.parse.ladders import CONDITIONS, read_condition, read_ladder
-from alert_rules.parse.reader import FileProblem, TreeReader, kind_of
 from alert_rules.parse.rule_test_file import read_tests
 from alert_rules.words.quantities import TemplateError
-from alert_rules.words.suggest import near
+from models.config.problem import FileProblem
+from models.config.reader import TreeReader, kind_of
+from models.config.suggest import near
 from models.panes.windows import Window, WindowError
 
 __all__ = ["KEYS", "FileProblem", "parse_rules"]
@@ -94,11 +95,11 @@ class _RuleReader(TreeReader):
         if self.problems or not (id_ and found and summary and runbook):
             return None
         condition, (direction, ladder) = found
-        kind = SenderRule if condition.entity == "sender" else EntityRule
+        kind = rule_of(condition)
         return kind(
             id=id_, direction=direction, ladder=ladder, labels=labels, summary=summary, runbook=runbook, tests=tests,
-            unit=UNIT_OF[condition.watched], title=title or TITLES[condition.watched], zone=self.known.zone, groups=groups,
-            depends=() if kind is SenderRule else (f"{condition.entity}s",), watch=condition,
+            unit=condition.UNIT, title=title or condition.TITLE, zone=self.known.zone, groups=groups,
+            depends=(f"{condition.ENTITY}s",) if condition.ENTITY in ("deal", "lead", "customer") else (), watch=condition,
         )  # fmt: skip
 
     def _of_kpi(self, tree: dict[str, Any]) -> Rule | None:
@@ -113,12 +114,16 @@ class _RuleReader(TreeReader):
         groups = self._groups(tree)
         some = facts or KpiFacts("count", "")
         condition = read_condition(self, tree, some, window, self.known)
+        if some.windows and window is not None and window.name not in some.windows:
+            self.bad("window", f"found {window.name}: {kpi} is told of a period (accepted: {', '.join(some.windows)})")
+        if some.windows and condition != VALUE:
+            self.bad(condition.KEY, f"found with {kpi}, which has no past to be compared with (accepted: warn, critical)")
         ladder = read_ladder(self, tree, condition, some)
         wait = self.duration(tree.get("for", 0), "for")
-        if condition.kind is ConditionKind.ABSENT:
+        if condition.waits is not None:
             if "for" in tree:
-                self.bad("for", "found beside absent, which says how long (accepted: one of the two)")
-            wait = self._absence(tree)
+                self.bad("for", f"found beside {condition.KEY}, which says how long (accepted: one of the two)")
+            wait = condition.waits
         keep = self.duration(tree.get("keep_firing_for", 0), "keep_firing_for")
         active = self._active(tree)
         min_samples = self._min_samples(tree, facts, condition)
@@ -177,12 +182,6 @@ class _RuleReader(TreeReader):
             return GROUPS
         return groups
 
-    def _absence(self, tree: Mapping[str, Any]) -> int:
-        before = len(self.problems)
-        wait = self.duration(tree["absent"], "absent")
-        del self.problems[before:]  # the ladder has said it
-        return wait
-
     def _active(self, tree: Mapping[str, Any]) -> tuple[str, ...]:
         if "active" not in tree:
             return ()
@@ -203,8 +202,8 @@ class _RuleReader(TreeReader):
             self.bad("min_samples", f"found {value:g} (accepted: a number from 0)")
         if value and facts is not None and not facts.sampled:
             self.bad("min_samples", f'"{tree.get("kpi")}" has no sample (accepted: leave it out)')
-        elif value and condition.kind is ConditionKind.ABSENT:
-            self.bad("min_samples", "found beside absent, which waits for no sample at all (accepted: leave it out)")
+        elif value and condition.waits is not None:
+            self.bad("min_samples", f"found beside {condition.KEY}, which waits for no sample at all (accepted: leave it out)")
         return value or 0
 
     def _sure(self, tree: Mapping[str, Any], facts: KpiFacts | None, condition: Condition) -> tuple[float | None, Statistic]:
@@ -213,11 +212,11 @@ class _RuleReader(TreeReader):
         value = self.number(tree["sure"], "sure", "ratio")
         if value is not None and not 0.5 <= value < 1:
             self.bad("sure", f"found {value:g} (accepted: a probability from 0.5, below 1, such as 0.9)")
-        statistic = _statistic(facts, condition) if facts is not None else Statistic.BETA
+        statistic = condition.statistic(facts) if facts is not None else Statistic.BETA
         if statistic is None:
             self.bad(
                 "sure",
-                f'there is no stated test for {condition.kind} of "{tree.get("kpi")}" '
+                f'there is no stated test for {condition.KEY} of "{tree.get("kpi")}" '
                 "(accepted: for a share of counted cases, its change in %, the change of a count in %, a score with an interval; "
                 "else min_samples)",
             )
@@ -239,17 +238,3 @@ class _RuleReader(TreeReader):
         if runbook and "://" not in runbook and pages is not None and runbook not in pages:
             self.bad("runbook", f"no such page {runbook!r}{near(runbook, sorted(pages))}")
         return runbook
-
-
-def _statistic(facts: KpiFacts, condition: Condition) -> Statistic | None:
-    """Return the test that tells how sure a breach is, None where there is none."""
-    match condition.kind:
-        case ConditionKind.VALUE if facts.bounded:
-            return Statistic.BETA
-        case ConditionKind.VALUE if facts.interval:
-            return Statistic.NORMAL
-        case ConditionKind.CHANGE if condition.relative and facts.bounded:
-            return Statistic.BETAS
-        case ConditionKind.CHANGE if condition.relative and facts.unit == "count" and facts.additive:
-            return Statistic.POISSON
-    return None

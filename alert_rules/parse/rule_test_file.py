@@ -3,20 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.condition import Condition, ConditionKind
 from alert_rules.judge.rule import KpiFacts, Timeline, TimelineMoment
-from alert_rules.parse.reader import TreeReader, kind_of
-from alert_rules.words.suggest import near
-from models.kpis.earlier import SEASONAL, TARGET
+from alert_rules.kinds.condition import Condition
+from models.config.reader import TreeReader, kind_of
+from models.config.suggest import near
 
 TEST_KEYS = ("name", "timeline")
 MOMENT_KEYS = ("at", "value", "sample", "expect", "says")
-#: What a moment must give beside these, by the rule's kind.
-MORE = {
-    ConditionKind.CHANGE: ("previous", "previous_sample"),
-    ConditionKind.ANOMALY: ("expected", "spread"),
-    ConditionKind.TARGET: ("target", "elapsed"),
-}
 EXPECTED = ("inactive", "pending", "warn", "critical", "warn recovering", "critical recovering")
 
 
@@ -62,11 +55,11 @@ def _timeline(reader: TreeReader, tree: Any, key: str, facts: KpiFacts, conditio
 
 
 def _moment(reader: TreeReader, tree: Any, key: str, facts: KpiFacts, condition: Condition) -> TimelineMoment | None:
+    more, interval = tuple(condition.MOMENT), ("low", "high") if facts.interval else ()
     if not isinstance(tree, dict):
-        keys = (*MOMENT_KEYS, *MORE.get(condition.kind, ()))
+        keys = (*MOMENT_KEYS, *more)
         reader.bad(key, f"found {kind_of(tree)} (accepted: a mapping with the keys {', '.join(keys)})")
         return None
-    more, interval = MORE.get(condition.kind, ()), ("low", "high") if facts.interval else ()
     reader.keys(tree, (*MOMENT_KEYS, *more, *interval), f"{key}.")
     for name in ("at", "value", "expect", *more[:1]):
         if name not in tree:
@@ -79,39 +72,11 @@ def _moment(reader: TreeReader, tree: Any, key: str, facts: KpiFacts, condition:
         reader.bad(f"{key}.expect", f"found {expect!r}{near(expect, EXPECTED)}")
         return None
     says = reader.text(tree, "says", f"{key}.") if "says" in tree else None
-    against = _against(reader, tree, key, facts, condition, value, sample)
+    given = {name: _maybe(reader, tree, name, key, unit or facts.unit) for name, unit in condition.MOMENT.items()}
+    against = condition.at_moment(given, value, sample)
     low, high = (_maybe(reader, tree, name, key, facts.unit) for name in ("low", "high"))
     return TimelineMoment(reader.duration(tree["at"], f"{key}.at"), value, sample, expect, says, against, low, high)
 
 
 def _maybe(reader: TreeReader, tree: Mapping[str, Any], name: str, key: str, unit: str) -> float | None:
     return None if tree.get(name) is None else reader.number(tree[name], f"{key}.{name}", unit)
-
-
-def _against(
-    reader: TreeReader,
-    tree: Mapping[str, Any],
-    key: str,
-    facts: KpiFacts,
-    condition: Condition,
-    value: float | None,
-    sample: float | None,
-) -> Mapping[str, Mapping[str, Any]] | None:
-    match condition.kind:
-        case ConditionKind.CHANGE:
-            before, cases = (
-                _maybe(reader, tree, "previous", key, facts.unit),
-                _maybe(reader, tree, "previous_sample", key, "count"),
-            )
-            hits = None if before is None or cases is None else before * cases
-            return {condition.versus: {"value": before, "numerator": hits, "denominator": cases}}
-        case ConditionKind.ANOMALY:
-            expected, spread = (_maybe(reader, tree, name, key, facts.unit) for name in ("expected", "spread"))
-            known = value is not None and expected is not None and spread
-            found = {"value": value, "sample": sample, "expected": expected, "spread": spread}
-            return {SEASONAL: found | {"deviations": (value - expected) / spread if known else None}}  # type: ignore[operator]
-        case ConditionKind.TARGET:
-            quota, elapsed = _maybe(reader, tree, "target", key, facts.unit), _maybe(reader, tree, "elapsed", key, "ratio")
-            share = 0.5 if elapsed is None else elapsed
-            return {TARGET: {"value": quota, "due": None if quota is None else quota * share, "elapsed": share}}
-    return None

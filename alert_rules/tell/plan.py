@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from alert_rules.judge.times import TimeInterval, usual
 from alert_rules.tell.stages.escalate import EscalationLadder
 from alert_rules.tell.stages.inhibit import InhibitRule
 from alert_rules.tell.stages.oncall import Duty, Rotation, on_call
 from alert_rules.tell.stages.route import Route, walk
+from models.time_intervals import TimeInterval, usual
 
 ON_CALL = "on_call:"
 #: How long a receiver may fail before the others hear of it, milliseconds.

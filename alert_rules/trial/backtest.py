@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from alert_rules.judge.condition import ConditionKind
 from alert_rules.judge.rule import Direction, KpiRule, Rule, Step
+from alert_rules.kinds.value import Value
 from alert_rules.records.facts import gravity
 from models.calendar import DAY_MS, epoch_ms, iso
 
@@ -190,7 +190,7 @@ def variants(rule: Rule, bounded: bool) -> Iterator[Variant]:
     """Yield the rule with other thresholds, one step each; ``bounded`` says that it watches a share of counted cases."""
     if not isinstance(rule, KpiRule):
         return  # of single deals and senders only what is beyond the rule's own threshold is told here
-    share = bounded and rule.condition.kind is ConditionKind.VALUE
+    share = bounded and isinstance(rule.condition, Value)
     absent = rule.is_absence
     number = 0
     for threshold, changed in _waits(rule) if absent else _steps(rule, share):

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS, NUMBERS
+from alert_rules.kinds import entity_kind, kpi_kind, numbers_of
+from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS
 from alert_rules.records.facts import AlertFacts
-from alert_rules.words import prose
+from alert_rules.words import prose, together
+from alert_rules.words.course import Course, bars, course_of
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE
 from alert_rules.words.parts import Letter, Line, behind_lines, called
-from alert_rules.words.quantities import Quantity, TemplateError, Told, fill
+from alert_rules.words.quantities import NumberWords, Quantity, TemplateError, fill
 from alert_rules.words.reader import ANYBODY, Reader
 from models.calendar import epoch_ms
-from models.kpis.earlier import SEASONAL, TARGET
 
 
 def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
@@ -25,7 +26,22 @@ def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
     behind = tuple(behind_lines(why or {}, words.sentence))
     heading = words.BEHIND if behind else ""
     title, head = titled(facts, stamp, reader), headline(facts, reader)
-    return Letter(title, about(facts, reader), lead(facts, reader), tuple(_lines(facts, reader)), behind, heading, headline=head)
+    unit = facts.unit or ""
+    found = None if facts.watched else course_of(why, facts.threshold, unit, facts.threshold_unit or unit)
+    told = "" if found is None else _course(found, facts, reader)
+    return Letter(
+        title, about(facts, reader), lead(facts, reader), tuple(_lines(facts, reader)), behind, heading,
+        headline=head, course=found, course_words=told,
+    )  # fmt: skip
+
+
+def _course(found: Course, facts: AlertFacts, reader: Reader) -> str:
+    """Return from when to when, from what to what."""
+    words, zone = reader.words, reader.clock(facts.zone)
+    first, last = next(value for value in found.values if value is not None), found.values[-1]
+    said = (words.number(value, facts.unit or "count", facts.currency) for value in (first, last))
+    start, end = (words.moment(_ms(at), zone) for at in (found.start, found.end))
+    return words.course(start, end, *said)
 
 
 def titled(facts: AlertFacts, stamp: str, reader: Reader = ANYBODY, *, short: bool = False) -> str:
@@ -68,7 +84,7 @@ def _named(facts: AlertFacts, owner: str) -> str:
     return (facts.names or {}).get(owner, owner)
 
 
-def told_in(reader: Reader) -> Told | None:
+def told_in(reader: Reader) -> NumberWords | None:
     """Return how numbers are written for a reader; None in English, as the topics have them."""
     return None if reader.words.language.code == SOURCE else reader.words.numbers
 
@@ -90,25 +106,10 @@ def headline(facts: AlertFacts, reader: Reader) -> str:
     if facts.start is None:
         return ""
     if facts.watched:
-        return _entity_headline(facts, reader)
+        said = entity_kind(facts.watched).headline(known(facts), words)
+        return words.number(facts.value, facts.spoken or "", facts.currency) if said is None else said
     value = words.number(facts.value, facts.unit or "", facts.currency)
-    if facts.condition == "absent":
-        return words.NOTHING if facts.measured else value
-    if facts.condition == "value" or facts.measured is None:
-        return value
-    return words.measured(facts, facts.measured, facts.unit or "", facts.threshold_unit or facts.unit or "")
-
-
-def _entity_headline(facts: AlertFacts, reader: Reader) -> str:
-    words, entity = reader.words, known(facts)
-    match facts.watched:
-        case "silent" if entity.get("silence") is not None:
-            return words.lasting(entity["silence"] * 1000)
-        case "stalled" if entity.get("stage_age") is not None:
-            return words.lasting(entity["stage_age"] * 1000, inert(str(entity.get("stage"))))
-        case "win_probability" if entity.get("win_before") is not None:
-            return words.fallen(entity["win_before"], entity["win"])
-    return words.number(facts.value, facts.spoken or "", facts.currency)
+    return kpi_kind(facts.condition).headline(facts, words, value)
 
 
 def lead(facts: AlertFacts, reader: Reader) -> str:
@@ -161,48 +162,20 @@ def fields(facts: AlertFacts, reader: Reader = ANYBODY) -> dict[str, str | Quant
         "threshold": of(facts.threshold, facts.threshold_unit or unit),
         "clear": of(facts.clear, facts.threshold_unit or unit),
     }
-    found |= {name: of(value, its) for name, (value, its) in _compared(facts, unit).items()}
+    found |= {name: of(value, its) for name, (value, its) in kpi_kind(facts.condition).fields(facts, unit).items()}
     if by:
         found[by] = place
     return found
 
 
-def _compared(facts: AlertFacts, unit: str) -> dict[str, tuple[float | None, str]]:
-    """Return what a rule of this kind may name beside the value, each with its unit."""
-
-    def part(name: str, key: str) -> float | None:
-        found: float | None = ((facts.against or {}).get(name) or {}).get(key)
-        return found
-
-    match facts.condition:
-        case "change":
-            return {
-                "previous": (part(facts.versus or "", "value"), unit),
-                "change": (facts.measured, facts.threshold_unit or unit),
-            }
-        case "anomaly":
-            return {
-                "value": (part(SEASONAL, "value"), unit),
-                "sample": (part(SEASONAL, "sample"), "count"),
-                "expected": (part(SEASONAL, "expected"), unit),
-                "deviations": (part(SEASONAL, "deviations"), "deviations"),
-            }
-        case "target":
-            return {
-                "target": (part(TARGET, "value"), unit),
-                "due": (part(TARGET, "due"), unit),
-                "elapsed": (part(TARGET, "elapsed"), "ratio"),
-                "pace": (facts.measured, "ratio"),
-            }
-    return {}
-
-
 def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantity]:
     """Return what the summary of a rule on single deals, leads or senders may name."""
     words, zone, by, entity = reader.words, reader.clock(facts.zone), _by(facts), known(facts)
-    attributes = _attributes(facts, by)
+    attributes = _attributes(facts, by, reader)
     found: dict[str, str | Quantity] = {name: inert(attributes.get(name, words.UNKNOWN)) for name in ATTRIBUTES[by]}
-    found |= {name: Quantity(entity.get(name), _spoken(facts, by, name), facts.currency, told_in(reader)) for name in NUMBERS[by]}
+    found |= {
+        name: Quantity(entity.get(name), _spoken(facts, by, name), facts.currency, told_in(reader)) for name in numbers_of(by)
+    }
     days = {name: entity.get(name) for name in DAYS[by]}
     found |= {name: words.UNKNOWN if at is None else words.day_of(at * 1000, zone) for name, at in days.items()}
     if by == "sender":
@@ -219,15 +192,19 @@ def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantit
     }
 
 
-def _attributes(facts: AlertFacts, by: str) -> dict[str, str]:
+def _attributes(facts: AlertFacts, by: str, reader: Reader) -> dict[str, str]:
     entity = known(facts)
     found = {name: str(entity[name]) for name in ATTRIBUTES[by] if entity.get(name)}
+    if "guard" in found and (label := (entity.get("labels") or {}).get(reader.words.language.code)):
+        found["guard"] = str(label)
+    if "period" in found:
+        found["period"] = reader.words.window_name(found["period"])
     return found | {name: _named(facts, value) for name, value in found.items() if name == "owner"}
 
 
 def _spoken(facts: AlertFacts, by: str, name: str) -> str:
     """Return the unit in which a number known of a deal, lead or sender is told."""
-    return (facts.spoken or "") if name == "waited" else NUMBERS[by][name]
+    return (facts.spoken or "") if name == "waited" else numbers_of(by)[name]
 
 
 def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
@@ -242,6 +219,9 @@ def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
             found.append(("value", "", value))
         if facts.sample is not None:
             found.append(("sample", "", words.number(facts.sample, "count")))
+        past = None if facts.watched else course_of(facts.explanation, None, unit, unit)
+        if past is not None:
+            found.append(("course", "", bars(past)))
         if facts.window:
             bounds = (words.moment(_ms(at), zone) for at in (facts.start, facts.at))
             found.append(("window", "", words.window(facts.window, *bounds)))
@@ -249,6 +229,8 @@ def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
     why = facts.explanation
     if why is not None:
         found += words.explained(why, unit, facts.currency)
+        if why.get("playbook"):
+            found.append(("todo", "", together.todo(why["playbook"], reader)))
     if facts.threshold is not None:
         found.append(("threshold", "", words.threshold(facts, facts.spoken_limit or unit)))
     began = _ms(facts.since)
@@ -266,8 +248,8 @@ def _of_entity(facts: AlertFacts, reader: Reader) -> list[tuple[str, str]]:
     by, entity = _by(facts), known(facts)
     if not facts.watched or not by:
         return []
-    attributes = ({"name": entity["name"]} if entity.get("name") else {}) | _attributes(facts, by)
-    numbers = {name: entity[name] for name in NUMBERS[by] if entity.get(name) is not None}
+    attributes = ({"name": entity["name"]} if entity.get("name") else {}) | _attributes(facts, by, reader)
+    numbers = {name: entity[name] for name in numbers_of(by) if entity.get(name) is not None}
     return [
         *((name, inert(value)) for name, value in attributes.items()),
         *((name, reader.words.number(value, _spoken(facts, by, name), facts.currency)) for name, value in numbers.items()),

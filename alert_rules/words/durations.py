@@ -1,28 +1,10 @@
-"""How are durations written in a rule, and how are they and instants told to people?"""
+"""How are durations and instants told to people, in English?"""
 
-import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any
 
-UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_WHOLE = re.compile(rf"(?:{_PART.pattern})+")
-#: The unit of working time in words: this and how many seconds a working day has.
-WORKING = "working:"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-ACCEPTED = "a number and ms, s, m, h, d or w, such as 30m or 1h30m"
-
-
-def parse(value: Any) -> int:
-    """Return milliseconds for ``30m``, ``1h30m`` or 0; raise ``ValueError`` where it is not a duration."""
-    if type(value) is int and value == 0:
-        return 0
-    text = value.strip() if isinstance(value, str) else ""
-    if not _WHOLE.fullmatch(text):
-        raise ValueError(f"not a duration: {value!r} (accepted: {ACCEPTED})")
-    return round(sum(float(number) * UNITS[unit] for number, unit in _PART.findall(text)))
 
 
 def human(milliseconds: float) -> str:

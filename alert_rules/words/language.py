@@ -32,12 +32,12 @@ class Language:
             found = found.get(part) if isinstance(found, Mapping) else None
         return found
 
-    def say(self, key: str, *, of: str = "messages", **values: Any) -> str:
+    def say(self, key: str, *, of: str = "messages", otherwise: str = "", **values: Any) -> str:
         """Return the words under a key, filled in; of words with plurals those for the count ``n``.
 
-        Raise ``KeyError`` where the language has no such words.
+        Raise ``KeyError`` where the language has no such words, and there are no others (``otherwise``).
         """
-        found = self.find(key, of)
+        found = self.find(key, of) or otherwise or None
         if isinstance(found, Mapping):
             found = found.get(self.plural(values["n"])) or found["other"]
         if found is None:

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from alert_rules.words import durations, quantities
-from alert_rules.words.durations import WORKING
 from alert_rules.words.language import Language
+from models.worktime import WORKING
 
 if TYPE_CHECKING:
     from babel import Locale

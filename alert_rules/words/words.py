@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from typing import Any
 
+from alert_rules.kinds import kpi_kind
 from alert_rules.records.facts import AlertFacts, CauseKind, Ends, Severity
 from alert_rules.records.message import DigestFacts, Figure, GroupFacts, MessageKind, Occasion
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE, Language
 from alert_rules.words.numbers import numbers_of
-from models.kpis.earlier import PREVIOUS, SEASONAL, TARGET
 
 _MONEY, _DAY = re.compile(r"(-?[\d,]+) ([A-Z]{3})"), re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -43,6 +43,10 @@ class Words:
             return self.numbers.date(english)
         return self.sentence(english)
 
+    def phrase(self, key: str, english: str = "", **values: Any) -> str:
+        """Return the words under a key, filled in; ``english`` where the language has none."""
+        return self._say(key, otherwise=english, **values)
+
     def _known(self, key: str, otherwise: str) -> str:
         return str(self.language.find(key) or otherwise)
 
@@ -53,6 +57,10 @@ class Words:
         if name == "moved_by":
             return self._say("moved_by", dimension=self.language.dimension(of)) + self._before
         return self._known(f"labels.{name}", name.replace("_", " ").capitalize()) + self._before
+
+    def course(self, start: str, end: str, first: str, last: str) -> str:
+        """Return what a picture of a figure's course shows, from when to when."""
+        return self._say("course", start=start, end=end, first=first, last=last)
 
     def place(self, dimension: str, value: str) -> str:
         """Return what people call a segment: ``lost reason price``."""
@@ -96,7 +104,7 @@ class Words:
     def lasting(self, milliseconds: float, where: str = "") -> str:
         """Return how long something has lasted: ``for 3 h``, or ``12 d in legal``."""
         span = self.human(milliseconds)
-        return self._say("lasting_in", span=span, where=where) if where else self._say("lasting", span=span)
+        return self._say("lasting_in", span=span, where=inert(where)) if where else self._say("lasting", span=span)
 
     def fallen(self, before: float, now: float) -> str:
         """Return a probability's way."""
@@ -107,22 +115,9 @@ class Words:
 
         ``unit`` is that of the KPI, ``limit`` that of what is measured of it.
         """
-        against, currency = facts.against or {}, facts.currency
+        currency = facts.currency
         words, now = self.number(value, limit, currency), self.number(facts.value, unit, currency)
-        match facts.condition:
-            case "change":
-                versus = facts.versus or PREVIOUS
-                when = self._say("previous" if versus == PREVIOUS else "week_before")
-                before = self.number((against.get(versus) or {}).get("value"), unit, currency)
-                return self._say("change", measured=words, value=now, before=before, when=when)
-            case "anomaly":
-                period = against.get(SEASONAL) or {}
-                got, expected = (self.number(period.get(name), unit, currency) for name in ("value", "expected"))
-                return self._say("anomaly", measured=words, value=got, expected=expected)
-            case "target":
-                due = self.number((against.get(TARGET) or {}).get("due"), unit, currency)
-                return self._say("pace", measured=words, value=now, due=due)
-        return words
+        return kpi_kind(facts.condition).said(facts, self, words, now)
 
     def interval(self, value: str, low: str, high: str) -> str:
         """Return a value with its 95 % interval."""
@@ -147,8 +142,8 @@ class Words:
     def threshold(self, facts: AlertFacts, unit: str) -> str:
         """Return where the alert's severity begins, and where it is clear."""
         grade = self.grade(facts.severity)
-        if facts.condition == "absent":
-            return self._say("absent", severity=grade, span=self.human(facts.wait or 0))
+        if (told := kpi_kind(facts.condition).limit(facts, self, grade)) is not None:
+            return told
         limit, clear = self.number(facts.threshold, unit), self.number(facts.clear, unit)
         side, beyond = self.side(facts.direction), self.beyond(facts.direction)
         return self._say("threshold", severity=grade, direction=beyond, limit=limit, side=side, clear=clear)

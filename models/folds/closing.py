@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import Any, Protocol
 
-from models.calendar import MINUTE_MS
+from models.calendar import DAY_MS, MINUTE_MS
 from models.measures import DEALS, rough
 from models.money import UNIT
 from models.panes.store import TOTAL, Booking, Cells
@@ -11,6 +11,11 @@ from models.panes.store import TOTAL, Booking, Cells
 _SLOT = {m.name: slot for slot, m in enumerate(DEALS)}
 _WON_SIZES, _LENGTHS = _SLOT["won_sizes"], _SLOT["deal_lengths"]
 _LOST: Cells = ((_SLOT["losses"], 1),)
+_CANCELLED: Cells = ((_SLOT["deals_cancelled"], 1),)
+_BELOW, _LISTED = (_SLOT["won_below_list"], 1), (_SLOT["won_listed"], 1)
+_AHEAD, _AHEAD_LISTED, _AHEAD_BELOW = _SLOT["won_ahead"], _SLOT["won_ahead_listed"], _SLOT["won_ahead_below"]
+#: A win that does not last so long (ms) was none.
+LASTS = 90 * DAY_MS
 #: What kind of sale a deal is, where that is told, and the measure of each that has one.
 SALES = {"new": None, "cross_sell": _SLOT["won_cross_sold"], "upsell": _SLOT["won_upsold"], "renewal": None}
 
@@ -22,6 +27,8 @@ class Closed(Protocol):
     created: int | None
     status: str
     closed: int
+    close: Booking | None
+    lapse: Booking | None
 
 
 def closing(deal: Closed, value: int | None, listed: int | None, cost: int | None = None) -> tuple[Cells, Cells]:
@@ -90,3 +97,20 @@ def loss(deal: Closed, value: int | None, reason: str | None) -> Booking | None:
         return None
     cells = _LOST if value is None else (*_LOST, (_SLOT["loss_amount"], value))
     return deal.closed // MINUTE_MS, (TOTAL,) if reason is None else (TOTAL, reason), cells, ()
+
+
+def lapse(deal: Closed, at: int) -> Booking | None:
+    """Return what a deal that is won no longer counts for as cancelled, where its (first) win did not last."""
+    if deal.lapse is None and deal.status == "won" and deal.close is not None and 0 <= at - deal.closed <= LASTS:
+        return deal.close[0], deal.close[1], _CANCELLED, ()
+    return deal.lapse
+
+
+def ahead(close: Booking, days: int, names: tuple[str, ...]) -> Booking | None:
+    """Return what a won deal counts for that was closed so many days before it was first expected to."""
+    if days <= 0:
+        return None
+    days = rough(days, 10)
+    listed = ((_AHEAD_LISTED, days),) if _LISTED in close[2] else ()
+    below = ((_AHEAD_BELOW, days),) if _BELOW in close[2] else ()
+    return close[0], names, (), ((_AHEAD, days), *listed, *below)

@@ -21,7 +21,7 @@ import msgspec
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS
 from models.entities.entity_log import Entry
-from models.folds import closing, dates
+from models.folds import closing, dates, trials
 from models.folds.stages import Stages
 from models.measures import DEALS, RULES
 from models.money import UnknownRate
@@ -36,6 +36,7 @@ _OPEN_DATED, _OPEN_SINCE, _OPEN_PUSHED = _SLOT["open_dated"], _SLOT["open_since_
 _STALLED: Cells = ((_SLOT["open_stalled"], 1),)
 _PUSHED: Cells = ((_SLOT["closes_pushed"], 1),)
 _CREATED_AMOUNT = _SLOT["created_amount"]
+_TRIAL = trials.Trial.of("deals_given", "deals_varied", "deals_won_after")
 
 #: Attributes that describe a deal: the close is booked under what is known of them last.
 DESCRIBING = ("source", "campaign", "product", "category", "market", "region", "segment", "pipeline", "variant")
@@ -95,6 +96,12 @@ class Deal(msgspec.Struct, array_like=True):
     due: Booking | None = None
     promise: Booking | None = None
     outcome: Booking | None = None  # of the stages
+    variant: str | None = None  # the first one it had
+    varied: bool = False  # it had another one later
+    trial: Booking | None = None
+    ahead: Booking | None = None  # of a won one: by how much before it was first expected to close
+    lapse: Booking | None = None  # what it counts for as cancelled, unless it is won again
+    cancelled: Booking | None = None
 
 
 class DealSteps:
@@ -139,7 +146,7 @@ class DealSteps:
     def unbook(self, present: Deal, at: int, sign: int) -> None:
         """Take back all that a deal counts for; what it did in stages stays."""
         bookings = present.creation, present.close, present.length, present.loss, present.due, present.promise, present.outcome
-        for booking in bookings:
+        for booking in (*bookings, present.trial, present.ahead, present.cancelled):
             if booking is not None:
                 self._panes.book(booking, -sign)
         if present.level is not None:
@@ -162,7 +169,8 @@ class DealSteps:
         present.expected = dates.day_of(attributes.get("expected_close_date"))
         present.placed = present.placed or present.stage_since
         present.creation = present.level = present.close = present.due = present.promise = present.outcome = None
-        present.length = present.loss = None
+        present.length = present.loss = present.trial = present.ahead = present.cancelled = None
+        present.variant = present.variant or attributes.get("variant") or None  # of a row that did not know the first one
         present.stalls = 0
         if present.stage is not None and present.stage not in present.been:  # of a row that knew no stages of before
             present.been = (*present.been, present.stage)
@@ -187,6 +195,7 @@ class DealSteps:
                     dated = True
         if described:
             deal.described = self._segments.extend(_NOTHING, DESCRIBING, attributes)
+            deal.variant, deal.varied = trials.seen(deal.variant, attributes.get("variant"), deal.varied)
         if credited:
             deal.credited = self._segments.extend((), CREDITING, attributes)
             if deal.first_owner is None or deal.first_team is None:
@@ -232,11 +241,13 @@ class DealSteps:
             if deal.status == OPEN:
                 self._stages.leave(deal, at, sign, won=outcome == WON)
             if deal.status != outcome:
+                deal.lapse = closing.lapse(deal, at)
                 # The first event that says so dates the close; a later one of the other outcome replaces it.
                 deal.status, deal.closed = outcome, at
                 deal.owner_at_close = deal.attributes.get("owner")
                 deal.team_at_close = deal.attributes.get("team")
         elif deal.status != OPEN and self._opens(deal, kind, stage):
+            deal.lapse = closing.lapse(deal, at)
             deal.status = OPEN
             self._stages.enter(deal, stage or deal.stage, at, sign)
         elif deal.status == OPEN and stage is not None and stage != deal.stage:
@@ -269,14 +280,20 @@ class DealSteps:
             stalls = dates.stalls(deal.placed, self._patience, self._calendar)
             level = (names, cells)
         self._settle_level(deal, level, stalls, at, sign)
-        creation = close = outcome = due = promise = None
+        creation = close = outcome = due = promise = trial = ahead = None
         if deal.created is not None:
             cells = _CREATED if deal.created_value is None else (*_CREATED, (_CREATED_AMOUNT, deal.created_value))
             creation = (deal.created // MINUTE_MS, self._segments.paired(deal.described + deal.first_credited), cells, ())
         closed = deal.status == WON or deal.status == LOST
+        if deal.variant is not None and creation is not None:
+            won = deal.closed if deal.status == WON else None
+            trial = _TRIAL.booking(deal.created, deal.variant, won, creation[1], self._segments, varied=deal.varied)
         length = loss = None
         if closed:
             close, length, loss = self._close(deal)
+            if deal.status == WON and deal.promised:
+                names = (TOTAL, *self._credited_at_close(deal))
+                ahead = closing.ahead(close, deal.promised - self._calendar.day(deal.closed), names)
             if deal.visited:
                 outcome = (deal.closed // MINUTE_MS, deal.visited, ((_SLOT[f"stage_{deal.status}"], 1),), ())
         if deal.promised and deal.status != UNKNOWN:
@@ -285,6 +302,7 @@ class DealSteps:
             due = dates.due(deal.expected, everywhere, deal.value, self._calendar)
             if due is not None and promise is not None and due[0] == promise[0]:  # as most are: one booking is less work than two
                 due, promise = (*due[:2], due[2] + promise[2], ()), None
+        cancelled = None if deal.status == WON else deal.lapse
         if sign:
             rebook = self._panes.rebook
             if creation != deal.creation:
@@ -301,8 +319,15 @@ class DealSteps:
                 rebook(deal.promise, promise, sign)
             if due != deal.due:
                 rebook(deal.due, due, sign)
+            if trial != deal.trial:
+                rebook(deal.trial, trial, sign)
+            if ahead != deal.ahead:
+                rebook(deal.ahead, ahead, sign)
+            if cancelled != deal.cancelled:
+                rebook(deal.cancelled, cancelled, sign)
         deal.creation, deal.close, deal.outcome, deal.promise, deal.due = creation, close, outcome, promise, due
-        deal.length, deal.loss = length, loss
+        deal.length, deal.loss, deal.trial = length, loss, trial
+        deal.ahead, deal.cancelled = ahead, cancelled
 
     def _settle_level(self, deal: Deal, level: tuple[tuple[str, ...], Cells] | None, stalls: int, at: int, sign: int) -> None:
         """Move the level; what was booked ahead as stalled is a part of it once that time has come."""

@@ -12,6 +12,7 @@ import msgspec
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.entities.entity_log import Entry
+from models.folds import trials
 from models.folds.deals import CREATED, CREDITING, DELETED, DESCRIBING, MERGED
 from models.measures import LEADS, RULES
 from models.panes.segments import Segments
@@ -38,6 +39,7 @@ _RIPE: Cells = (_one("leads_matured"),)
 _RIPE_CONVERTED: Cells = (_one("leads_matured"), _one("leads_matured_converted"))
 _DUE: Cells = (_one("leads_due"),)
 _IN_TIME: Cells = (_one("leads_due"), _one("leads_in_time"))
+_TRIAL = trials.Trial.of("leads_given", "leads_varied", "leads_converted_after")
 _DIMENSIONS = DESCRIBING + CREDITING
 _NAMED = frozenset(_DIMENSIONS)
 
@@ -71,6 +73,9 @@ class Lead(msgspec.Struct, array_like=True):
     to_deal: bool = False  # converted into a deal, not into an account alone
     due: Booking | None = None
     reasoned: Booking | None = None  # of a disqualified one: by its reason
+    variant: str | None = None  # the first one it had
+    varied: bool = False  # it had another one later
+    trial: Booking | None = None
 
 
 class LeadSteps:
@@ -107,14 +112,15 @@ class LeadSteps:
 
     def unbook(self, present: Lead, at: int, sign: int) -> None:
         """Take back all that a lead counts for."""
-        for booking in (present.creation, present.conversion, present.age, present.due, present.reasoned):
+        for booking in (present.creation, present.conversion, present.age, present.due, present.reasoned, present.trial):
             if booking is not None:
                 self._panes.book(booking, -sign)
 
     def renew(self, present: Lead, at: int, *, revalue: bool) -> None:
         """Set what the present counts for as the definitions of now have it; book nothing. A lead has no amounts."""
         present.segments = self._segments.extend((TOTAL,), _DIMENSIONS, present.attributes)
-        present.creation = present.conversion = present.age = present.due = present.reasoned = None
+        present.creation = present.conversion = present.age = present.due = present.reasoned = present.trial = None
+        present.variant = present.variant or present.attributes.get("variant") or None  # of a row that did not know the first one
         if not present.bant:  # of a row that did not count them
             present.bant = _known(0, present.attributes.get("bant"))
         if present.converted is not None and not present.to_deal:
@@ -137,6 +143,7 @@ class LeadSteps:
             lead.bant, scored = _known(lead.bant, changes["bant"]), True
         if renamed:
             lead.segments = self._segments.extend((TOTAL,), _DIMENSIONS, attributes)
+            lead.variant, lead.varied = trials.seen(lead.variant, attributes.get("variant"), lead.varied)
         if kind == CREATED:
             if lead.created is None:
                 lead.created = at
@@ -171,7 +178,7 @@ class LeadSteps:
 
     def _settle(self, lead: Lead, sign: int) -> None:
         created, converted, names = lead.created, lead.converted, self._segments.paired(lead.segments)
-        creation = age = conversion = due = reasoned = None
+        creation = age = conversion = due = reasoned = trial = None
         if created is not None:
             # Who was converted was answered, said or not.
             answered = converted if lead.contacted is None else lead.contacted
@@ -184,6 +191,8 @@ class LeadSteps:
                 due = (deadline // MINUTE_MS, names, _IN_TIME if in_time else _DUE, ())
             if lead.disqualified and converted is None and (reason := lead.attributes.get("reason")):
                 reasoned = (created // MINUTE_MS, (self._segments.name("reason", reason),), _DISQUALIFIED, ())
+            if lead.variant is not None:
+                trial = _TRIAL.booking(created, lead.variant, converted, names, self._segments, varied=lead.varied)
         if converted is not None:
             conversion = (converted // MINUTE_MS, names, self._since_conversion(lead), ())
         rebook = self._panes.rebook
@@ -207,6 +216,10 @@ class LeadSteps:
             if sign:
                 rebook(lead.reasoned, reasoned, sign)
             lead.reasoned = reasoned
+        if trial != lead.trial:
+            if sign:
+                rebook(lead.trial, trial, sign)
+            lead.trial = trial
 
     @staticmethod
     def _since_creation(lead: Lead, created: int, answered: int | None) -> Cells:

@@ -1,11 +1,11 @@
 """Is a question usable, and if not: what was found where, and what is accepted?"""
 
-import difflib
 import re
 from typing import Any, TypeVar
 
 import msgspec
 
+from models.config.suggest import meant
 from models.unusable import Unusable
 
 Asked = TypeVar("Asked", bound=msgspec.Struct)
@@ -23,8 +23,8 @@ def converted(document: Any, kind: type[Asked], accepted: str) -> Asked:
         raise Unusable("", document, accepted)
     known = kind.__struct_fields__
     for name in document.keys() - set(known):
-        if near := difflib.get_close_matches(name, known, 1, 0.7):
-            raise Unusable(name, document[name], f"the keys {', '.join(known)} (did you mean {near[0]}?)")
+        if hint := meant(name, known):
+            raise Unusable(name, document[name], f"the keys {', '.join(known)}{hint}")
     try:
         return msgspec.convert({name: value for name, value in document.items() if value is not None}, kind)
     except msgspec.ValidationError as error:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from models.calendar import DAY_MS, iso
+from models.config.problem import FileProblem
+from models.config.suggest import near
 from models.kpis.entry import UNITS, Kpi, parse_entry
-from models.kpis.formula import Number, Scope, Undefined, did_you_mean
+from models.kpis.formula import Number, Scope, Undefined
 from models.kpis.interval import net_promoter, of_shares, wilson
 from models.kpis.reading import Reading
 from models.kpis.scope import PaneScope
@@ -24,9 +26,9 @@ SHIPPED = ("catalogue.yaml", "attention.yaml", "interest.yaml", "desire.yaml", "
 class CatalogueError(ValueError):
     """The definitions cannot be used; ``problems`` lists all that is wrong, each with file and key."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[FileProblem]) -> None:
         self.problems = problems
-        super().__init__("\n".join(problems))
+        super().__init__("\n".join(map(str, problems)))
 
 
 class UnknownName(ValueError):
@@ -46,18 +48,18 @@ class Catalogue:
         Raise :class:`CatalogueError` with all that is wrong in all of them.
         """
         kpis: dict[str, Kpi] = {}
-        problems: list[str] = []
+        problems: list[FileProblem] = []
         units = {str(name): body["unit"] for name, body in _bodies(sources) if body.get("unit") in UNITS}
         for file, content in sources:
             if content is None:
                 continue
             if not isinstance(content, Mapping):
-                problems.append(f"{file}: found a {type(content).__name__} (accepted: a mapping of KPI ids)")
+                problems.append(FileProblem(file, "", f"found a {type(content).__name__} (accepted: a mapping of KPI ids)"))
                 continue
             for name, body in content.items():
                 wrong: list[str] = []
                 kpi = parse_entry(name, body, wrong, units)
-                problems += [f"{file}: {name}: {problem}" for problem in wrong]
+                problems += [FileProblem(file, str(name), problem) for problem in wrong]
                 if kpi is not None:
                     kpis[kpi.id] = kpi
         if problems:
@@ -78,7 +80,7 @@ class Catalogue:
         """Return a KPI by its id; raise :class:`UnknownName`."""
         found = self.kpis.get(kpi)
         if found is None:
-            raise UnknownName(f"unknown KPI {kpi!r}{did_you_mean(kpi, self.kpis)}")
+            raise UnknownName(f"unknown KPI {kpi!r}{near(kpi, self.kpis)}")
         return found
 
     @property
@@ -120,7 +122,7 @@ class Catalogue:
         if dimension == TOTAL:
             return
         if dimension not in self.dimensions:
-            raise UnknownName(f"unknown dimension {dimension!r}{did_you_mean(dimension, [TOTAL, *self.dimensions])}")
+            raise UnknownName(f"unknown dimension {dimension!r}{near(dimension, [TOTAL, *self.dimensions])}")
         for kpi in named:
             if dimension not in kpi.by:
                 raise UnknownName(f"KPI {kpi.id!r} by {dimension!r} (accepted: {', '.join([TOTAL, *kpi.by])})")

@@ -24,7 +24,8 @@ _OF = {
     "level": "level: how it stands at the reading's instant",
 }
 _WEIGHED = {"count": "each case counts one", "value": "each case counts what it is worth, or how long it took"}
-_INTERVALS = {
+#: What each interval is.
+INTERVALS = {
     "wilson": "Wilson score interval, 95 %",
     "net_promoter": "normal approximation of the multinomial, 95 %",
     "shrunk": "Wilson score interval, 95 %, with the cases that the others lend",
@@ -85,6 +86,10 @@ in a file of `kpi_files`, and no code.
 | a lead created after its deal was closed; a deal created after it was closed | counts, but in no time to close |
 | a lead answered before it was created | answered in time; more than a day before, not answered by that |
 | a lead converted before it was created | converted; its conversion counts for its cohort |
+| a `probability` (0.8, 80, "80 %") | is not read: the odds of stages are learnt; counted among unknown fields |
+| entities merged in a circle (A into B, B into A) | all of them are gone, in whatever order it is said |
+| an entity merged into itself | the event is refused (`invalid_data`) |
+| a step, or an event, twice in a funnel | is refused, with the setting (`business.journeys`) |
 | a form sent that nobody began, an e-mail opened that nobody sent | not in the rate |
 """
 
@@ -101,13 +106,13 @@ def facts(kpi: Kpi) -> list[tuple[str, str]]:
         ("minimum sample", str(kpi.minimum)),
         ("by", ", ".join(kpi.by) or "the total only"),
         ("share", "true: no value outside of 0 and 1" if kpi.share else "no"),
-        ("interval", _INTERVALS[kpi.interval] if kpi.interval else "none"),
-        *[("kept", text) for text in _kept(kpi)],
+        ("interval", INTERVALS[kpi.interval] if kpi.interval else "none"),
+        *[("kept", text) for text in kept(kpi)],
         ("French", f"{kpi.label['fr']}. {kpi.definitions['fr']}"),
     ]
 
 
-def _kept(kpi: Kpi) -> Iterator[str]:
+def kept(kpi: Kpi) -> Iterator[str]:
     """Yield how exactly the window's ends are kept, where that is not to the minute."""
     kinds = [BY_NAME[name][1] for name in kpi.formula.measures]
     if any(measure.finest is Grain.DAY for measure in kinds):

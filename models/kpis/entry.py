@@ -7,7 +7,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
-from models.kpis.formula import MONEY, PLAIN, Dimension, Formula, FormulaError, Number, did_you_mean, parse
+from models.config.suggest import near
+from models.kpis.formula import MONEY, PLAIN, Dimension, Formula, FormulaError, Number, parse
 from models.kpis.terms import TIME, UNITS
 from models.measures import DIMENSIONS
 from models.money import UNIT
@@ -23,7 +24,7 @@ LANGUAGES = ("en", "fr")
 EMPTY_FIELDS = {"maturity"}
 
 #: Functions that come to no number of cases.
-_NO_CASES = ("target", "benchmark", "rest", "course", "elapsed", "weighted", "shrunk", "recorded", "last", "quantile")
+_NO_CASES = ("target", "benchmark", "rest", "course", "elapsed", "weighted", "shrunk", "recorded", "last", "amount", "quantile")
 _EXACT = 2**53
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUIRED = ("stage", "label", "definition", "formula", "unit", "direction", "basis")
@@ -107,11 +108,11 @@ def parse_entry(name: Any, body: Any, problems: list[str], kpis: Mapping[str, st
     if not isinstance(body, Mapping):
         problems.append(f"found {body!r} (accepted: a mapping with {', '.join(_REQUIRED)})")
         return None
-    problems += [f"unknown key {key!r}{did_you_mean(str(key), _KEYS)}" for key in body if key not in _KEYS]
+    problems += [f'{key}: unknown key "{key}"{near(key, _KEYS)}' for key in body if key not in _KEYS]
     problems += [f"{key}: missing" for key in _REQUIRED if key not in body]
     for key, accepted in (("stage", STAGES), ("unit", tuple(UNITS)), ("direction", DIRECTIONS)):
         if key in body and body[key] not in accepted:
-            problems.append(f"{key}: unknown {body[key]!r}{did_you_mean(str(body[key]), accepted)}")
+            problems.append(f"{key}: unknown {body[key]!r}{near(str(body[key]), accepted)}")
     if "label" in body and not _is_told(body["label"]):
         problems.append(f"label: found {body['label']!r} (accepted: {{en: …, fr: …}})")
     definition = body.get("definition")
@@ -134,7 +135,7 @@ def parse_entry(name: Any, body: Any, problems: list[str], kpis: Mapping[str, st
     if not isinstance(by, list):
         problems.append(f"by: found {by!r} (accepted: a list of {', '.join(DIMENSIONS)})")
         by = []
-    problems += [f"by: unknown dimension {d!r}{did_you_mean(str(d), DIMENSIONS)}" for d in by if d not in DIMENSIONS]
+    problems += [f"by: unknown dimension {d!r}{near(str(d), DIMENSIONS)}" for d in by if d not in DIMENSIONS]
     empty = body.get("empty")
     if empty is not None and not (_is_text(empty) and _braces(empty) <= EMPTY_FIELDS):
         problems.append(f"empty: found {empty!r} (accepted: why there is no value, in words; in braces: maturity)")

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from models.calendar import DAY_MS
+from models.config.suggest import near
 from models.kpis.functions import CALLS, LAGS, call, mean, median, stocks
 from models.kpis.terms import (
     DIMENSION,
@@ -24,13 +25,12 @@ from models.kpis.terms import (
     Scope,
     Term,
     Undefined,
-    did_you_mean,
 )
 from models.measures import BY_NAME, DIMENSIONS, Kind
 
 __all__ = [
     "FUNCTIONS", "LAGS", "MONEY", "PLAIN", "TIME", "Dimension", "Formula", "FormulaError", "Number", "Scope", "Term", "Undefined",
-    "did_you_mean", "mean", "median", "parse",
+    "mean", "median", "parse",
 ]  # fmt: skip
 
 _LONGEST = 1000
@@ -157,7 +157,7 @@ class _Builder:
         accepted = stocks() if stock else [n for n, (_, m) in BY_NAME.items() if kinds is None or m.kind in kinds]
         if name not in accepted:
             what = "measure" if name not in BY_NAME else "measure for this function:"
-            raise FormulaError(f"unknown {what} {name!r}{did_you_mean(name, accepted)}")
+            raise FormulaError(f"unknown {what} {name!r}{near(name, accepted)}")
         self.measures.add(name)
         if not stock:
             self.summed.add(name)
@@ -201,7 +201,7 @@ class _Builder:
         match args:
             case [inner, ast.Name(id=dimension)]:
                 if dimension not in DIMENSIONS:
-                    raise FormulaError(f"unknown dimension {dimension!r}{did_you_mean(dimension, DIMENSIONS)}")
+                    raise FormulaError(f"unknown dimension {dimension!r}{near(dimension, DIMENSIONS)}")
                 term = self.term(inner)
                 run = term.run
                 return Term(lambda scope: run(scope.whole(dimension)), term.dimension, text, term.constant)

@@ -87,6 +87,6 @@ def _weekdays(first: int, stop: int) -> int:
 
 
 def _calendar_only(window: Window) -> None:
-    if window.length:
-        days = f"{window.length / DAY_MS:g}"
-        raise Untold(f"a target is of a calendar period (month, quarter, year …), not of {days} days")
+    if window.length or window.first:
+        stretch = f"of {window.length / DAY_MS:g} days" if window.length else window.name
+        raise Untold(f"a target is of a calendar period (month, quarter, year …), not {stretch}")

@@ -6,7 +6,7 @@ It has no state of its own: the topic is compacted, and is read from its beginni
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import orjson
 
@@ -24,10 +24,30 @@ from models.kpis.stays import Stays, is_news, usual_stays
 from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import Window
-from models.targets import Targets
+from models.targets import Target, Targets
 
 #: So many sums are read for explanations in one go (some 20 µs each), so that a storm of alarms does not hold up the readings.
 MOST_READ = 2_000
+
+#: Where objectives that were set come from, and where it is told how they, tests and challenges stand; of so many in one go.
+OBJECTIVES, STANDINGS, MOST_STANDINGS = "objectives", "standings", 5
+
+
+class Plans(Protocol):
+    """What people want to reach together, and what they try out (``models/goals/standings.py``)."""
+
+    def put(self, key: bytes, value: bytes | None) -> None:
+        """Take a record of the topic ``objectives``; raise ``ValueError`` where it is none."""
+
+    def targets(self) -> list[Target]:
+        """Return the quotas that these objectives set."""
+
+    def names(self) -> list[str]:
+        """Return the keys of all there are."""
+
+    def say(self, name: str, view: View, at: int) -> bytes | None:
+        """Return how one stands (JSON), None where there is no such one any more."""
+
 
 #: How a reading stands to the thresholds of those who wait for it, one by one; None: nowhere near any.
 Stand: TypeAlias = tuple[int, ...]
@@ -73,6 +93,7 @@ class RollKpis:
         targets: Targets | None = None,
         partitions: int = 0,
         alarm: Alarm | None = None,
+        plans: Plans | None = None,
     ) -> None:
         """Begin anew: the view is emptied.
 
@@ -81,10 +102,14 @@ class RollKpis:
         ticks (default: that of the last tick). ``targets`` are the quotas for those who want readings compared with them.
         ``partitions`` is how many partitions of entities hear, on ``limits``, how long deals usually stay in a stage.
         ``paced``: readings are made only when time has moved on, whatever has changed meanwhile, so that a history read twice
-        gives the same ones. ``alarm`` says which readings somebody may have to be told of: these are explained.
+        gives the same ones. ``alarm`` says which readings somebody may have to be told of: these are explained. How ``plans``
+        stand is told once a minute, where that has changed.
         """
         self.view = view
         self.highlights = Highlights()
+        self.plans = plans
+        self._standing: list[str] = []  # whose turn is still to come
+        self._stands: dict[str, bytes] = {}
         self.refused = 0  # records that could not be used, since the start
         self._catalogue = catalogue
         self._clock = clock
@@ -119,10 +144,16 @@ class RollKpis:
             _Watch(self._catalogue.get(kpi), Window.parse(window), by, against)
             for (kpi, window, by), against in sorted(together.items())
         ]
-        self._targets = self.view.targets = Targets() if targets is None else targets
+        self._declared = Targets() if targets is None else targets
+        self._use_targets()
         self.view.version += 1
         self._compared.clear()
         self._due = True
+
+    def _use_targets(self) -> None:
+        """Take the quotas of the settings, and of the objectives that were set since."""
+        mine = self.plans.targets() if self.plans is not None else []
+        self._targets = self.view.targets = self._declared.beside(mine) if mine else self._declared
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """There are no rows: the topic itself is the state."""
@@ -140,6 +171,9 @@ class RollKpis:
                 if record.topic == TOPIC:
                     self.highlights.put(record.key or b"", record.value)
                     continue
+                if record.topic == OBJECTIVES:
+                    self._objective(record)
+                    continue
                 changed = put(record.key or b"", record.value)
             except ValueError as error:
                 self.refused += 1
@@ -149,6 +183,18 @@ class RollKpis:
                 continue
             if changed is not None:
                 touched.add(changed)
+
+    def _objective(self, record: Record) -> None:
+        if self.plans is None:
+            return
+        try:
+            self.plans.put(record.key or b"", record.value)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not an objective: {error!r}") from error
+        self._use_targets()
+        self.view.version += 1
+        self._compared.clear()
+        self._due = True
 
     def tick(self, now: int) -> None:
         """Let time pass (epoch ms): what has left its window is out of the next readings."""
@@ -162,7 +208,23 @@ class RollKpis:
         outputs, self._outputs = self._outputs, []
         if self._live and self._now and (self._now > self._made_at if self._paced else self._due or self._touched):
             outputs += self._readings()
+            outputs += self._told()
         return Changes([], outputs)
+
+    def _told(self) -> Iterator[Output]:
+        """Tell how tests, objectives and challenges stand: of some at a time, so that they hold up no reading."""
+        if self.plans is None or self._alarm is None:  # who only answers (`vigie web`) tells nobody
+            return
+        most = len(self._standing) if self._paced else MOST_STANDINGS
+        turn, self._standing = self._standing[:most], self._standing[most:]
+        for name in turn:
+            value = self.plans.say(name, self.view, self._made_at)
+            if value != self._stands.get(name):
+                yield Output(STANDINGS, name.encode(), value)
+                if value is None:
+                    self._stands.pop(name, None)
+                else:
+                    self._stands[name] = value
 
     def _readings(self) -> Iterator[Output]:
         at = max(self._now, self._clock()) if self._clock else self._now
@@ -171,6 +233,9 @@ class RollKpis:
         touched, self._touched = self._touched, set()
         if self._partitions and at // MINUTE_MS != self._made_minute:
             yield from self._limits(at)
+        if self.plans is not None and at // MINUTE_MS != self._made_minute:
+            names = self.plans.names()
+            self._standing = [*names, *sorted(self._stands.keys() - set(names))]
         self._due, self._made_minute = False, at // MINUTE_MS
         seen: set[str] = set()
         left = MOST_READ

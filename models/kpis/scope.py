@@ -9,7 +9,7 @@ from models.kpis import progress
 from models.kpis.first import until
 from models.kpis.odds import OVERALL, rates, stage_odds
 from models.kpis.stays import left_within
-from models.kpis.terms import Number, Rate, Untold
+from models.kpis.terms import CountedRate, Number, Untold
 from models.measures import BY_NAME
 from models.panes.store import TOTAL
 from models.panes.view import View
@@ -142,7 +142,7 @@ class PaneScope:
             rest -= level
         return found + rest * odds[OVERALL]
 
-    def shrunk(self, fold: str, successes: str, failures: str) -> Rate:
+    def shrunk(self, fold: str, successes: str, failures: str) -> CountedRate:
         """Return the segment's rate, drawn to that of all values of its dimension."""
         return rates(self._view, fold, successes, failures, self._segment, self.start, self.at)
 

@@ -1,7 +1,6 @@
 """What is a part of a formula, what does it come out in, and where does it find its numbers?"""
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
@@ -74,7 +73,7 @@ class Scope(Protocol):
     def weighted(self, name: str) -> Number:
         """Return a stock's level, each stage's times the odds of a deal that has been in it."""
 
-    def shrunk(self, fold: str, successes: str, failures: str) -> "Rate":
+    def shrunk(self, fold: str, successes: str, failures: str) -> "CountedRate":
         """Return the segment's rate, drawn to that of its peers as far as they are alike."""
 
     def until(self, begin: str, end: str) -> int:
@@ -87,7 +86,7 @@ class Scope(Protocol):
         """Return the single values recorded in the window, ``{value: count}``."""
 
 
-class Rate(NamedTuple):
+class CountedRate(NamedTuple):
     """So many of so many; cases lent by others make them fractions."""
 
     successes: Fraction
@@ -135,12 +134,3 @@ class Term(NamedTuple):
     dimension: Dimension
     text: str
     constant: Fraction | None = None
-
-
-def did_you_mean(found: str, accepted: Iterable[str]) -> str:
-    """Return `` (did you mean "…"?)``, or what is accepted where nothing is near."""
-    names = list(accepted)
-    near = difflib.get_close_matches(found, names, n=1)
-    if near:
-        return f' (did you mean "{near[0]}"?)'
-    return f" (accepted: {', '.join(names)})"

@@ -25,13 +25,16 @@ from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
+from models.foresight.book import TOPIC as OUTLOOKS
 from models.learners import examples, words
 from models.learners.baseline import Baseline
+from models.learners.curve import Curve
 from models.learners.deal_model import HORIZON, DealModel, Prediction
+from models.learners.deal_outlooks import deal_outlook
 from models.learners.evaluation import AGES
-from models.learners.examples import ExampleWriter, Kept
+from models.learners.examples import ExampleWriter, KeptQuestion
 from models.learners.features import DAY_MS, SEASON_MS, Features
-from models.learners.live_kinds import Kind, KnowSteps
+from models.learners.live_kinds import KnowSteps, LearnedKind
 from models.learners.live_model import UNPROVEN, ModelRelease, answering, read_bulletin
 from models.learners.snapshot import SnapshotRefused
 from models.measures import MEASURES
@@ -45,6 +48,8 @@ REFRESH = DAY_MS
 LIVE = DAY_MS
 #: What an entity is not known to have done is not held against it for so long after an event of its past has arrived (ms).
 HOLD = 3_600_000
+#: Deals of before outlooks were kept that are told of in one go.
+_TOLD = 2_000
 #: Closed entities keep their questions so long, in case they are reopened (ms).
 REOPENED = 90 * DAY_MS
 #: Points of an entity's short history, how far apart (ms), and how long they are kept.
@@ -73,7 +78,7 @@ class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     wake: int
     story: msgspec.Raw
     features: str = ""  # under which the questions are to be read
-    kept: list[Kept] = []
+    kept: list[KeptQuestion] = []
     aged: int = 0  # how many of the AGES have passed
     said: tuple[int, float] | None = None  # when it was last answered (ms), and P(won)
     points: list[tuple[int, float]] = []
@@ -89,7 +94,7 @@ class Tracked:
     def __init__(self, story: EntityLog[Any]) -> None:
         self.story = story
         self.wake = 0
-        self.kept: list[Kept] = []
+        self.kept: list[KeptQuestion] = []
         self.aged = 0
         self.said: tuple[int, float] | None = None
         self.points: list[tuple[int, float]] = []
@@ -106,7 +111,7 @@ class PredictPartition:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: LearnedKind,
         partition: int,
         business: Business,
         home: Callable[[bytes], int] | None = None,
@@ -145,6 +150,7 @@ class PredictPartition:
         self._stale: dict[str, None] = {}  # to be answered anew and published at the next checkpoint
         self._refreshing: list[str] = []
         self._refreshed_at = 0  # lessons of the model by which all were last asked
+        self._untold: list[str] = []  # deals of before outlooks were kept, still to be told of
         self._outputs: list[Output] = []
         self._bulletin_row: bytes | None = None
         self._touched = False
@@ -156,7 +162,7 @@ class PredictPartition:
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back."""
-        behind = False
+        behind, told = False, self.kind.model == "deal"
         for key, value in rows:
             kind = key[:1]
             if kind == b"E":
@@ -174,7 +180,10 @@ class PredictPartition:
             elif kind == b"S":
                 self._segments.load(orjson.loads(value))
             elif kind == b"!":
-                self.time, self.start, self._watermark, self._arrival, behind = orjson.loads(value)
+                self.time, self.start, self._watermark, self._arrival, behind, *more = orjson.loads(value)
+                told = told and bool(more and more[0])
+        if not told and self.kind.model == "deal":  # rows of before outlooks were kept, or of an upgrade that was cut short
+            self._untold = [key for key, _ in self.entities.rows]
         if behind:  # who was still to be answered is not written one by one
             self._refreshing = list(self._open)
 
@@ -245,6 +254,7 @@ class PredictPartition:
     def changes(self) -> Changes:
         """Answer what waits to be answered; encode what has changed since the last call."""
         self._answer_stale()
+        self._tell_untold()
         rows: list[Row] = []
         outputs, self._outputs = self._outputs, []
         if self._bulletin_row is not None:
@@ -253,7 +263,9 @@ class PredictPartition:
         if self._touched:
             self._touched = False
             rows += [Row(b"E" + key.encode(), value) for key, value in self._entity_rows()]
-            rows += [Row(b"E" + key.encode(), None) for key in self._sweep()]
+            for key in self._sweep():
+                rows.append(Row(b"E" + key.encode(), None))
+                self._tell(key, None, self.time)
             self._panes.roll(self.time)
             for name, body in self._panes.changes():
                 rows.append(Row(b"P" + name.encode(), body))
@@ -263,7 +275,9 @@ class PredictPartition:
                 self._segments.release(self._panes.segments())
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
-            times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0)
+            outputs += self._outputs  # of what was swept
+            self._outputs = []
+            times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0, not self._untold)
             rows.append(Row(b"!", orjson.dumps(times)))
         return Changes(rows, outputs)
 
@@ -304,7 +318,8 @@ class PredictPartition:
         """Return what is expected of an open entity now, explained; None where it is not open, or not known here."""
         if key not in self._open or (tracked := self.entities.get(key)) is None:
             return None
-        found, _ = self._document(key, tracked, self._at(tracked))
+        at = self._at(tracked)
+        found, _ = self._document(key, tracked, at, self._said(tracked, at))
         return {**found, "at": iso(found["at"])}
 
     def answers(self) -> Iterator[dict[str, Any]]:
@@ -469,6 +484,28 @@ class PredictPartition:
             self._outputs.append(Output(self.kind.predictions, key.encode(), None))
         tracked.said, tracked.points = None, []
         self._book(tracked, None, self.time)
+        self._tell(key, tracked, self.time)
+
+    def _tell(self, key: str, tracked: Tracked | None, at: int, curve: Curve | None = None) -> None:
+        """Say what a forecast has to know of a deal: nothing, where it counts for nothing any more."""
+        if self.kind.model != "deal":
+            return
+        there = tracked is not None and not tracked.story.void and (tracked.story.log or tracked.story.base is not None)
+        present = self._histories.present(tracked.story) if tracked is not None and there else None
+        outlook = None if present is None else deal_outlook(present, self._rates, at, curve)
+        self._outputs.append(Output(OUTLOOKS, key.encode(), outlook))
+
+    def _tell_untold(self) -> None:
+        """Tell of deals that were here before outlooks were kept, some at a time."""
+        if not self._untold:
+            return
+        for key in self._untold[-_TOLD:]:
+            if key in self._open:
+                self._stale[key] = None
+            elif (tracked := self.entities.get(key)) is not None:
+                self._tell(key, tracked, self.time)
+        del self._untold[-_TOLD:]
+        self._touched = True
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -520,10 +557,12 @@ class PredictPartition:
 
     def _answer(self, key: str, tracked: Tracked) -> None:
         at = self._at(tracked)
-        document, win = self._document(key, tracked, at)
+        said = self._said(tracked, at)
+        document, win = self._document(key, tracked, at, said)
         body, level = orjson.dumps(document), self._level(tracked, at, win)
         # From here on nothing fails.
         self._outputs.append(Output(self.kind.predictions, key.encode(), body))
+        self._tell(key, tracked, at, said.curve)
         tracked.said = at, win
         _remember(tracked.points, at, win)
         self._book(tracked, level, at)
@@ -556,11 +595,15 @@ class PredictPartition:
                 self._panes.add(at // MINUTE_MS, *part, sign)
         tracked.level = level
 
-    def _document(self, key: str, tracked: Tracked, at: int) -> tuple[dict[str, Any], float]:
-        x = self._x(tracked, at)
-        floor = self.bulletin is not None and self.bulletin.champion == "floor"
-        speaker: DealModel | Baseline = self._floor if floor else self._model
-        said: Prediction = speaker.predict_one(x)
+    def _speaker(self) -> DealModel | Baseline:
+        return self._floor if self.bulletin is not None and self.bulletin.champion == "floor" else self._model
+
+    def _said(self, tracked: Tracked, at: int) -> Prediction:
+        return self._speaker().predict_one(self._x(tracked, at))
+
+    def _document(self, key: str, tracked: Tracked, at: int, said: Prediction) -> tuple[dict[str, Any], float]:
+        x, speaker = self._x(tracked, at), self._speaker()
+        floor = speaker is self._floor
         told = words.explain(speaker.terms(x), x, self._features)
         before = [win for when, win in tracked.points if when <= at - DAY_MS]
         win = round(said.win, 4)

@@ -6,7 +6,7 @@ panes (and into ``all`` for stocks) once per checkpoint, so its cost grows with 
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -163,6 +163,23 @@ class Panes:
             if place[3] in slots:
                 self._distinct.setdefault(place, Counter()).update(counts)
         other._deltas, other._values, other._distinct = {}, {}, {}
+
+    def drain(self, wanted: Callable[[str], bool]) -> Iterator[tuple[int, str, str, int | Counter[int]]]:
+        """Yield ``(minute, segment, measure, number)`` of what was booked since this was last called, and forget it.
+
+        Of single values the number is their counts. ``wanted`` says of which segments. Of distinct ones nothing is told.
+        """
+        deltas, values, names = self._deltas, self._values, self._names
+        self.back()
+        for minute, by_segment in deltas.items():
+            for segment, sums in by_segment.items():
+                if wanted(segment):
+                    for slot, number in sums.items():
+                        if number:
+                            yield minute, segment, names[slot], number
+        for (minute, segment, slot), counts in values.items():
+            if wanted(segment) and (found := Counter({value: count for value, count in counts.items() if count})):
+                yield minute, segment, names[slot], found
 
     def roll(self, watermark: int) -> None:
         """Carry the deltas into the panes that are kept, and let go of the ones that have passed their time.

@@ -43,11 +43,15 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of time that ends at the reading's instant. ``length`` is in milliseconds, 0 for a calendar period."""
+    """A stretch of time that ends at the reading's instant. ``length`` is in milliseconds, 0 for a calendar period.
+
+    ``first``: the day (its ordinal) it begins with, whatever the instant; 0 for all others.
+    """
 
     name: str
     grain: Grain  # in which the window's beginning is cut, and in which distinct entities are counted
     length: int
+    first: int = 0
 
     @classmethod
     def parse(cls, name: str) -> "Window":
@@ -62,8 +66,15 @@ class Window:
                 return cls(name, grain, length)
         raise WindowError(f"unknown window {name!r} (accepted: {ACCEPTED}, at most {_LONGEST_DAYS}d)")
 
+    @classmethod
+    def since(cls, first: int) -> "Window":
+        """Return the window that begins with a day (its ordinal)."""
+        return cls(f"since {date.fromordinal(first).isoformat()}", Grain.DAY, 0, first)
+
     def bounds(self, at: int, calendar: Calendar) -> tuple[int, int]:
         """Return ``(from, at)`` in epoch milliseconds."""
+        if self.first:
+            return calendar.day_start(self.first), at
         if self.length:
             return calendar.start(self.grain, calendar.pane(self.grain, at - self.length)), at
         return calendar.day_start(_period_start(self.name, calendar.day(at - 1), calendar.first_month)), at
@@ -76,7 +87,9 @@ class Window:
         return calendar.day_start(first), calendar.day_start(stop)
 
     def period_days(self, at: int, calendar: Calendar) -> tuple[int, int]:
-        """Return the first day (its ordinal) of the whole period, and the first day after it. Of a calendar window only."""
+        """Return the first day (its ordinal) of the whole period, and the first day after it. Not of a rolling one."""
+        if self.first:
+            return self.first, calendar.day(at - 1) + 1
         first = _period_start(self.name, calendar.day(at - 1), calendar.first_month)
         return first, _period_start(self.name, first + _BEYOND[self.name], calendar.first_month)
 

@@ -4,64 +4,23 @@ A misspelt key may hold a password, and what is said here goes to logs, to ``/re
 told, where they look like names; values are not, whatever they are.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias, get_args
+from collections.abc import Sequence
+from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
+
+from models.config.suggest import meant
+from models.config.yaml_text import Place
 
 #: Of a setting with two forms: which one is meant. They are no part of a path that people read.
 TABLE, FILE, ONE, LIST = "(table)", "(file)", "(one)", "(list)"
 _KINDS = {list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number", type(None): "nothing"}
-#: Where something is among the settings: names of keys and numbers of entries.
-Place: TypeAlias = tuple[int | str, ...]
 
 #: What is said of a key that is none.
 UNKNOWN = "there is no such setting"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]{0,60}")
-_QUOTED = re.compile(r"'.*'|\".*\"", re.DOTALL)
-
-
-def near(found: object, accepted: Iterable[str]) -> str:
-    """Return `` (did you mean …?)`` for a text that is close to one of those accepted, else nothing."""
-    close = difflib.get_close_matches(found, list(accepted), 1) if isinstance(found, str) else []
-    return f' (did you mean "{close[0]}"?)' if close else ""
-
-
-def not_yaml(error: yaml.YAMLError | ValueError | RecursionError) -> str:
-    """Return where a text stops being YAML and why, without any of it: YAML's own message quotes the line."""
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        place = getattr(error, "position", None)
-        return "not YAML" if place is None else f"not YAML: at character {place + 1}: a character that is not allowed"
-    why = _QUOTED.sub("…", str(getattr(error, "problem", "") or ""))
-    return f"not YAML: line {mark.line + 1}, column {mark.column + 1}: {why}".rstrip(": ")
-
-
-class Lines:
-    """On which line of a YAML text is what?"""
-
-    def __init__(self, text: str = "") -> None:
-        self._root = yaml.compose(text, yaml.SafeLoader) if text else None
-
-    def of(self, path: Sequence[int | str]) -> int | None:
-        """Return the line (from 1) of what is at the path, or of the last part of it that there is; None for nothing."""
-        node, line = self._root, None
-        for part in path:
-            if isinstance(node, yaml.MappingNode):
-                found = next(((key, value) for key, value in node.value if key.value == part), None)
-                if found is None:
-                    break
-                line, node = found[0].start_mark.line + 1, found[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-                line = node.start_mark.line + 1
-            else:
-                break
-        return line
 
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[Place, str]]:
@@ -71,7 +30,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[Pl
         loc, text = item["loc"], item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             accepted = _keys(model, loc[:-1])
-            text = f"{UNKNOWN}{near(loc[-1], accepted)}"
+            text = f"{UNKNOWN}{meant(loc[-1], accepted)}"
             if item["input"] is None:  # `token:abc` without a space is a key with nothing behind it
                 loc, text = (*loc[:-1], "…"), "a key without a value; a colon needs a space behind it"
         elif loc and loc[-1] == "[key]":
@@ -80,7 +39,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[tuple[Pl
             also = ", or the path of a file" if loc[-1] == TABLE else ""
             text = f"found {_KINDS.get(type(item['input']), 'something else')} (accepted: a table{also})"
         elif item["type"] == "literal_error":
-            text += near(item["input"], re.findall("'([^']*)'", text))
+            text += meant(item["input"], re.findall("'([^']*)'", text))
         found.append((tuple(part for part in loc if part not in (TABLE, FILE, ONE, LIST)), text))
     return found
 

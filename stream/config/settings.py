@@ -18,24 +18,33 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 from zoneinfo import available_timezones
 
-import yaml
 from pydantic import ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
 
 from alert_rules.words.language import SOURCE, languages
 from models.benchmarks import Benchmark, Benchmarks
 from models.business import Business
+from models.config.problem import FileProblem
+from models.config.suggest import meant
+from models.config.yaml_text import NotYaml, Place, YamlText
+from models.goals.kept import targets_of
 from models.kpis.entry import DIMENSIONS
 from models.money import Rates
 from models.owners import Owners
 from models.targets import Target, Targets
 from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
+from stream.config.forecast_settings import ForecastSettings
+from stream.config.goal_settings import Challenges, Objectives, PeopleSettings, Playbooks
+from stream.config.journey_settings import Journeys, funnels
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
-from stream.config.problems import FILE, LIST, ONE, TABLE, Lines, Place, near, not_yaml, path_of, problems_of
+from stream.config.postgres_settings import PostgresSettings
+from stream.config.privacy_settings import PrivacySettings
+from stream.config.problems import FILE, LIST, ONE, TABLE, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
 from stream.config.tracker_settings import CollectSettings
 from stream.config.web_settings import LinkKeySettings, LinksSettings, OperatorSettings, WebSettings
+from stream.config.yaml_file import open_yaml
 
 __all__ = [
     "LinkKeySettings", "LinksSettings", "OperatorSettings", "Settings", "SettingsError", "WebSettings", "load", "parse_duration",
@@ -143,14 +152,15 @@ class BusinessSettings(Section):
     keep_hours: Duration = Business.keep_hours
     keep_days: Duration = Business.keep_days
     pipelines: dict[str, PipelineSettings] = {}
+    journeys: Journeys = {}
 
     @model_validator(mode="after")
     def _sound(self) -> "BusinessSettings":
         if self.timezone not in available_timezones():
-            hint = near(self.timezone, available_timezones())
+            hint = meant(self.timezone, available_timezones())
             raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         if self.language not in languages():
-            raise ValueError(f"language: unknown {self.language!r}{near(self.language, languages())}")
+            raise ValueError(f"language: unknown {self.language!r}{meant(self.language, languages())}")
         for code, rate in self.rates.items():
             if not re.fullmatch("[A-Z]{3}", code):
                 raise ValueError("rates: not a currency (accepted: ISO 4217 codes, such as USD)")
@@ -159,7 +169,7 @@ class BusinessSettings(Section):
         for one, two in self.pairs:
             for name in (one, two):
                 if name not in DIMENSIONS:
-                    raise ValueError(f"pairs: not a dimension{near(name, DIMENSIONS)} (accepted: {', '.join(DIMENSIONS)})")
+                    raise ValueError(f"pairs: not a dimension{meant(name, DIMENSIONS)} (accepted: {', '.join(DIMENSIONS)})")
             if one == two or [one, two] in [[b, a] for a, b in self.pairs] or self.pairs.count((one, two)) > 1:
                 raise ValueError(f"pairs: {one} and {two}: accepted are two dimensions, and each pair once")
         return self
@@ -172,11 +182,13 @@ class BusinessSettings(Section):
             else [(0, Fraction(str(rate)))]
             for code, rate in self.rates.items()
         }
-        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language"})
+        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language", "journeys"})
         kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
         orders = {name: tuple(s.name for s in p.stages) for name, p in self.pipelines.items()}
-        pairs = tuple(self.pairs)
-        return Business(rates=Rates(self.currency, table), stage_kinds=kinds, stage_orders=orders, pairs=pairs, **same)
+        pairs, ways = tuple(self.pairs), funnels(self.journeys)
+        return Business(
+            rates=Rates(self.currency, table), stage_kinds=kinds, stage_orders=orders, pairs=pairs, funnels=ways, **same
+        )
 
 
 def _midnight(day: date) -> int:
@@ -264,7 +276,9 @@ class Settings(Section):
     application: str = Field("vigie", pattern="^[A-Za-z0-9._-]{1,100}$")
     instance: str = Field(default_factory=socket.gethostname, pattern="^[A-Za-z0-9._-]{1,100}$")
     data_dir: Path = Path("data")
+    processes: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     checkpoint_interval: Duration = 250
+    checkpoint_longest: Duration = 2_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     logging: Literal["text", "json"] = "text"
     kafka: KafkaSettings = KafkaSettings()
@@ -285,10 +299,17 @@ class Settings(Section):
     benchmarks: list[BenchmarkSettings] = []
     experiments: Experiments = []
     leaderboards: LeaderboardSettings = LeaderboardSettings()
+    forecast: ForecastSettings = ForecastSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    objectives: Objectives = []
+    challenges: Challenges = []
+    playbooks: Playbooks = []
+    people_figures: PeopleSettings = Field(PeopleSettings(), alias="people")
     # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]
     collect: CollectSettings = CollectSettings()
+    postgres: PostgresSettings = PostgresSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
     def crm_url(self, kind: str, id: str, sender: str) -> str | None:
@@ -303,8 +324,9 @@ class Settings(Section):
         return owners_of(self.owners)
 
     def quotas(self) -> Targets:
-        """Return the targets as the rules' readings are compared with them, and the benchmarks."""
-        return Targets((target.target() for target in self.targets), Benchmarks(found.benchmark() for found in self.benchmarks))
+        """Return the targets, those of objectives too, as the rules' readings are compared with them, and the benchmarks."""
+        set_ = [target.target() for target in self.targets] + targets_of([one.objective() for one in self.objectives])
+        return Targets(set_, Benchmarks(found.benchmark() for found in self.benchmarks))
 
 
 def config_file(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Path | None:
@@ -331,11 +353,13 @@ def load(
     """
     environ = os.environ if environ is None else environ
     tree: dict[str, Any] = {}
-    lines = Lines()
+    wrong: list[FileProblem] = []
+    lines = YamlText()
     file = config_file(path, environ)
     if file is not None:
-        tree, lines = _read(file)
-    problems: list[str] = []
+        lines = open_yaml(file, wrong)
+        tree = _sections(file, lines.tree, wrong)
+    problems = [str(problem) for problem in wrong]
     named: dict[tuple[str, ...], str] = {}
     for name, value in environ.items():
         if name.startswith("VIGIE_") and name not in ("VIGIE_CONFIG", "VIGIE_DATA", "VIGIE_TOKEN"):
@@ -348,7 +372,7 @@ def load(
 
     def told(loc: Place, text: str) -> str:
         variable = next((its for parts, its in named.items() if loc[: len(parts)] == parts), None)
-        line = lines.of(loc)
+        line = lines.line(loc)
         place = f"environment: {variable}" if variable else f"{file or 'settings'}{'' if line is None else f':{line}'}"
         return f"{place}: {path_of(loc)}: {text}"
 
@@ -370,24 +394,13 @@ def load(
     return settings
 
 
-def _read(file: Path) -> tuple[dict[str, Any], Lines]:
-    tree: Any = None
-    lines = Lines()
-    problem = ""
-    try:
-        text = file.read_text("utf-8")
-        tree, lines = yaml.safe_load(text), Lines(text)
-    except UnicodeDecodeError:
-        problem = "cannot be read: not UTF-8"
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror}"
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = not_yaml(error)
-    if not problem and tree is not None and not isinstance(tree, dict):
-        problem = f"found a {type(tree).__name__} (accepted: a mapping of sections)"
-    if problem:
-        raise SettingsError([f"{file}: {problem}"])
-    return tree or {}, lines
+def _sections(file: Path, tree: Any, wrong: list[FileProblem]) -> dict[str, Any]:
+    """Return the sections; raise :class:`SettingsError` where there are none to look at further."""
+    if tree is not None and not isinstance(tree, dict):
+        wrong.append(FileProblem(str(file), "", f"found a {type(tree).__name__} (accepted: a mapping of sections)"))
+    if wrong and not isinstance(tree, dict):
+        raise SettingsError([str(problem) for problem in wrong])
+    return tree or {}
 
 
 def _place(tree: dict[str, Any], name: str, value: str, problems: list[str]) -> list[str]:
@@ -402,9 +415,9 @@ def _place(tree: dict[str, Any], name: str, value: str, problems: list[str]) -> 
             problems.append(f"environment: {name}: the file that it names cannot be read: {why}")
         return parts
     try:
-        _set(tree, parts, yaml.safe_load(value) if value.startswith(("[", "{")) else value)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problems.append(f"environment: {name}: {not_yaml(error)}")
+        _set(tree, parts, YamlText(value).tree if value.startswith(("[", "{")) else value)
+    except NotYaml as error:
+        problems.append(f"environment: {name}: {error}")
     return parts
 
 

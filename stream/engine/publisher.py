@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import confluent_kafka
+import orjson
 
 from stream.engine.address import address
 from stream.engine.client_logs import limit_client_logs
@@ -71,6 +72,8 @@ class Publisher:
     def publish(self, value: bytes) -> None:
         """Hand over one event in structured mode; raise :class:`NoTopic`."""
         topic, key = address(value)
+        if self._options.minimise is not None:
+            value = orjson.dumps(self._options.minimise(orjson.loads(value)))
         self.send(topic, key, value)
 
     def _failed(self, why: str) -> None:

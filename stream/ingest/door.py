@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import orjson
 import xxhash
 
-from models.events.catalogue import TOPIC_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Known
 from models.events.refused import Refused
@@ -19,7 +17,7 @@ from stream.config.settings import Settings, SettingsError
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies
 from stream.ingest.event_ids import EventIds
-from stream.ingest.intake import Outgoing
+from stream.ingest.intake import Change, Outgoing, outgoing
 from stream.sources.crm import BODY_LIMIT, Adapter, SourceProblem, SourceSettings, Verdict, adapter_of, parse_settings, receive
 from stream.sources.crm import Request as Webhook
 
@@ -31,7 +29,7 @@ _HEADERS_KEPT = ("content-type", "user-agent", "webhook-id", "webhook-timestamp"
 _AGES, _FEWEST, _OFF = 101, 5, 60_000
 
 
-class Throttled(Exception):
+class SourceThrottled(Exception):
     """An authentic request beyond the source's rate."""
 
 
@@ -43,7 +41,7 @@ class Writes(Protocol):
 
 
 @dataclass
-class Source:
+class DoorSource:
     """One source: its adapter and settings, the places for its bodies, how many requests it may still send, and how old
     its signed requests were (ms).
     """
@@ -88,14 +86,14 @@ class Source:
         )
 
 
-def sources_of(settings: Settings) -> dict[str, Source]:
+def sources_of(settings: Settings) -> dict[str, DoorSource]:
     """Return the sources that are set; raise :class:`SettingsError` with all that is wrong with them."""
-    found: dict[str, Source] = {}
+    found: dict[str, DoorSource] = {}
     problems: list[str] = []
     for name, tree in settings.sources.items():
         try:
             adapter = adapter_of(name, tree)
-            found[name] = Source(name, adapter, parse_settings(name, {"timezone": settings.business.timezone, **tree}))
+            found[name] = DoorSource(name, adapter, parse_settings(name, {"timezone": settings.business.timezone, **tree}))
         except SourceProblem as error:
             problems += error.problems
     if problems:
@@ -105,15 +103,18 @@ def sources_of(settings: Settings) -> dict[str, Source]:
 
 @dataclass
 class Door:
-    """All that the route needs. ``counted(source, outcome, events)`` is called once a request."""
+    """All that the route needs. ``counted(source, outcome, events)`` is called once a request; ``minimise`` changes events before
+    they are written.
+    """
 
-    sources: Mapping[str, Source]
+    sources: Mapping[str, DoorSource]
     intake: Writes
     seen: EventIds
     currencies: Known = None
     public_url: str = ""
     proxies: Sequence[Network] = ()
     clock: Callable[[], int] = wall_clock
+    minimise: Change | None = None
     counted: Callable[[str, str, int], None] = lambda source, outcome, events: None
 
     @property
@@ -126,10 +127,10 @@ class Door:
         """Bytes of their bodies."""
         return sum(source.bodies.held for source in self.sources.values())
 
-    async def take(self, source: Source, request: Webhook) -> tuple[Verdict, int]:
+    async def take(self, source: DoorSource, request: Webhook) -> tuple[Verdict, int]:
         """Judge a request and write what comes of it; return the verdict and how many events were new.
 
-        Raise ``Unavailable`` where the broker does not acknowledge, :class:`Throttled` beyond the source's rate.
+        Raise ``Unavailable`` where the broker does not acknowledge, :class:`SourceThrottled` beyond the source's rate.
         """
         verdict = receive(source.adapter, request, source.settings, self.currencies)
         if verdict.age is not None:
@@ -137,10 +138,10 @@ class Door:
         if not verdict.accepted:
             return verdict, 0
         if not source.admit(self.clock()):
-            raise Throttled
+            raise SourceThrottled
         known = await self.seen.known([event["id"] for event in verdict.events]) if verdict.events else set()
         fresh = [event for event in verdict.events if event["id"] not in known]
-        records = [Outgoing(TOPIC_OF[event["type"]], event["subject"].encode(), orjson.dumps(event)) for event in fresh]
+        records = [outgoing(event, self.minimise) for event in fresh]
         if verdict.unusable:
             records.append(letter(source, request, verdict, self.clock()))
         await self.intake.put(records)
@@ -153,7 +154,7 @@ class Door:
         return [doubt for source in self.sources.values() if (doubt := source.doubt())]
 
 
-def letter(source: Source, request: Webhook, verdict: Verdict, now: int) -> Outgoing:
+def letter(source: DoorSource, request: Webhook, verdict: Verdict, now: int) -> Outgoing:
     """Return the dead letter of a request of which something could not be used: all of it, without its credentials.
 
     The same request always has the same id, however often it is sent.

@@ -6,12 +6,14 @@ batch, which under load costs more than the batch.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import confluent_kafka
+import orjson
 
+from models.events.catalogue import TOPIC_OF
 from stream.engine.client_logs import limit_client_logs
 from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, client_settings
@@ -29,7 +31,7 @@ LINGER = 8
 _BUSY, _IDLE = 0.002, 0.5
 
 
-class Unavailable(Exception):
+class NotAcknowledged(Exception):
     """The broker did not acknowledge: nothing may be said to have been accepted. It may have been written all the same."""
 
 
@@ -39,6 +41,16 @@ class Outgoing(NamedTuple):
     topic: str
     key: bytes
     value: bytes
+
+
+#: What an event is to be before it is written.
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def outgoing(event: dict[str, Any], minimise: Change | None) -> Outgoing:
+    """Return the record of an event of the contract."""
+    value = orjson.dumps(event if minimise is None else minimise(event))
+    return Outgoing(TOPIC_OF[event["type"]], event["subject"].encode(), value)
 
 
 class _Batch:
@@ -82,12 +94,12 @@ class Intake:
         return self._records
 
     async def put(self, records: Sequence[Outgoing]) -> None:
-        """Write all the records; raise :class:`Unavailable` where the broker has not acknowledged every one of them."""
+        """Write all the records; raise :class:`NotAcknowledged` where the broker has not acknowledged every one of them."""
         if not records:
             return
         size = sum(len(record.value) for record in records)
         if self._records + len(records) > RECORDS_HELD or self._bytes + size > BYTES_HELD:
-            raise Unavailable(f"{self._records} records wait for the broker already")
+            raise NotAcknowledged(f"{self._records} records wait for the broker already")
         count = len(records)
         batch = _Batch(self._loop.create_future(), count)
         self._records += count
@@ -107,7 +119,7 @@ class Intake:
             self._records -= count
             self._bytes -= size
         if batch.error:
-            raise Unavailable(batch.error)
+            raise NotAcknowledged(batch.error)
 
     def _declared(self, topic: str) -> int:
         self._partitions[topic] = found = self._options.partitions_of(topic)

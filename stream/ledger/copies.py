@@ -1,5 +1,6 @@
 """How is a ledger copied while it is used, brought back, and known to be whole?"""
 
+import itertools
 import os
 import sqlite3
 import time
@@ -8,12 +9,16 @@ from contextlib import closing
 from pathlib import Path
 
 from stream.engine.backend import POSITION
+from stream.ledger.checksums import checksum
 from stream.ledger.disk import synced
 from stream.ledger.lock import LedgerLock
-from stream.ledger.schema import APPLICATION, FORMAT, OFFSET_BITS, LedgerRefused
+from stream.ledger.log_reader import flipped
+from stream.ledger.schema import APPLICATION, CHECKED, FORMAT, OFFSET_BITS, OFFSETS, LedgerRefused
 
 #: SQLite's own files beside a ledger.
 _BESIDE = ("-wal", "-shm")
+#: Lines of one kind of damage that are told.
+_MANY = 20
 
 
 def backup(source: Path, target: Path) -> int:
@@ -74,18 +79,36 @@ def restore(source: Path, target: Path) -> Path | None:
 def problems(path: Path) -> Iterator[str]:
     """Yield what is wrong with a ledger: nothing where it is whole. Reads all of it.
 
-    Looked at are the file's pages and indexes, and whether state and logs fit together: no fold is past the end of a log that it
-    reads, none has lost records, and no record lies outside of its log. Raises :class:`LedgerRefused` where it is no ledger.
+    Looked at are the file's pages and indexes, the checksum of each line, and whether state and logs fit together: no fold is
+    past the end of a log that it reads, none has lost records, and no record lies outside of its log.
+
+    Raises :class:`LedgerRefused` where it is no ledger.
     """
     identify(path)
     with closing(_open(path)) as file:
         try:
-            for (line,) in file.execute("PRAGMA integrity_check(20)"):
+            for (line,) in file.execute(f"PRAGMA integrity_check({_MANY})"):
                 if line != "ok":
                     yield f"damaged: {line}"
             yield from _misfits(file)
+            yield from itertools.islice(_flipped(file), _MANY)
         except sqlite3.DatabaseError as error:
             yield f"damaged: {error}"
+
+
+def _flipped(file: sqlite3.Connection) -> Iterator[str]:
+    if file.execute("PRAGMA user_version").fetchone()[0] < CHECKED:
+        return
+    logs = {id: (topic, partition) for id, topic, partition in file.execute("SELECT id, topic, partition FROM logs")}
+    for table, headers in (("records", "headers"), ("latest", "NULL")):
+        for place, at, key, value, pack, crc in file.execute(
+            f"SELECT place, at, key, value, {headers}, crc FROM {table} WHERE crc IS NOT NULL"
+        ):
+            if crc != checksum(place, at, key, value, pack):
+                yield f"damaged: {flipped(*logs[place >> OFFSET_BITS], place)}"
+    for log, key, value, crc in file.execute("SELECT log, key, value, crc FROM rows WHERE crc IS NOT NULL"):
+        if crc != checksum(log, 0, key, value):
+            yield f"damaged: {flipped(*logs[log])}"
 
 
 def state(path: Path) -> Iterator[tuple[str, int, bytes, bytes]]:
@@ -110,6 +133,18 @@ def latest(path: Path, topic: str) -> list[tuple[bytes, bytes]]:
             "WHERE logs.topic = ? AND latest.value IS NOT NULL",
             (topic,),
         ).fetchall()
+
+
+def records(path: Path, topic: str) -> Iterator[tuple[int, bytes | None]]:
+    """Yield offset and value of all records of a topic of one partition, also while an instance uses the ledger.
+
+    Raises :class:`LedgerRefused` where it is no ledger.
+    """
+    identify(path)
+    with closing(_open(path)) as file:
+        query = "SELECT place, value FROM records WHERE place >> ? = (SELECT id FROM logs WHERE topic = ?) ORDER BY place"
+        for place, value in file.execute(query, (OFFSET_BITS, topic)):
+            yield place & OFFSETS, value
 
 
 def _misfits(file: sqlite3.Connection) -> Iterator[str]:

@@ -24,20 +24,20 @@ from models.privacy.traces import ANONYMOUS, Traces, traces_of
 from stream.engine.backend import Message
 from stream.engine.options import EngineOptions
 from stream.engine.topics import partition_for
+from stream.ledger.checksums import checksum
+from stream.ledger.log_reader import packed, unpacked
 from stream.ledger.schema import OFFSET_BITS, OFFSETS
 from stream.ledger.store import Ledger
 
-_unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
-_pack = msgspec.msgpack.Encoder().encode
 #: Tables, with what names a line of each, and its headers.
 _TABLES = {"records": ("place", "headers"), "latest": ("place", "NULL"), "rows": ("rowid", "NULL")}
 #: So many needles SQLite is given one by one.
 _FEW = 12
 #: Kinds whose topics and states say that an entity is gone.
-_STATES = {"deal": ("deal-states", "predictions"), "lead": ("lead-states", "lead-predictions")}
+_STATES = {"deal": ("deal-states", "predictions", "deal-outlooks"), "lead": ("lead-states", "lead-predictions")}
 
 
-class Erased(NamedTuple):
+class ErasureResult(NamedTuple):
     """What came of an erasure; ``events`` are the ids under which events were known elsewhere (Redis)."""
 
     certificate: Certificate
@@ -49,7 +49,7 @@ class _Line(NamedTuple):
     number: int
 
 
-class Cells:
+class LedgerCells:
     """Reads a ledger as cells. Used with any connection, also one that only reads while an instance writes."""
 
     def __init__(self, options: EngineOptions) -> None:
@@ -81,11 +81,10 @@ class Cells:
                 few = " OR ".join(f"instr({column}, ?{n})" for n in range(1, len(looked) + 1) for column in columns) or "0"
                 holding, values = (few, looked) if len(looked) <= _FEW else (f"holds({', '.join(columns)})", ())
                 query = f"SELECT {number}, {log}, key, value, {headers} FROM {table} WHERE {log} IN ({letters}) OR {holding}"
-                for line, log_, key, value, packed in connection.execute(query, values).fetchall():
+                for line, log_, key, value, pack in connection.execute(query, values).fetchall():
                     topic, partition = logs[log_]
                     offset = line & OFFSETS if table != "rows" else None
-                    its = () if packed is None else _unpack(packed)
-                    yield Cell(self.where(topic), partition, offset, key or b"", value, its, _Line(table, line))
+                    yield Cell(self.where(topic), partition, offset, key or b"", value, unpacked(pack), _Line(table, line))
 
         return found
 
@@ -96,7 +95,7 @@ class LedgerPrivacy:
     def __init__(self, ledger: Ledger, options: EngineOptions) -> None:
         self._ledger = ledger
         self._options = options
-        self._cells = Cells(options)
+        self._cells = LedgerCells(options)
         #: Who was erased.
         self.refusals = self._remembered()
         ledger.screen = self._screen
@@ -139,7 +138,9 @@ class LedgerPrivacy:
 
     # -- erasing -------------------------------------------------------------------------------------------------------
 
-    def erase(self, subject: Subject, *, by: str, why: str = "", left: Callable[[Subject], list[str]] = lambda one: []) -> Erased:
+    def erase(
+        self, subject: Subject, *, by: str, why: str = "", left: Callable[[Subject], list[str]] = lambda one: []
+    ) -> ErasureResult:
         """Erase somebody; return once no byte of them is in the file. Blocks; nobody may hold state meanwhile.
 
         Whoever was erased before is not erased again: what there is of them to be told is the certificate of that time.
@@ -147,11 +148,11 @@ class LedgerPrivacy:
         before = self._before(subject)
         if before is not None:
             self.finish()
-            return Erased(self._before(subject) or before, [])
+            return ErasureResult(self._before(subject) or before, [])
         asked = self._options.clock()
         outside = [*left(subject), *map(str, self._copies())]
 
-        def work(connection: sqlite3.Connection) -> tuple[Erased, list[Message]]:
+        def work(connection: sqlite3.Connection) -> tuple[ErasureResult, list[Message]]:
             return self._work(connection, subject, asked, by, why, outside)
 
         try:
@@ -168,7 +169,7 @@ class LedgerPrivacy:
 
     def _work(
         self, connection: sqlite3.Connection, subject: Subject, asked: int, by: str, why: str, left: list[str]
-    ) -> tuple[Erased, list[Message]]:
+    ) -> tuple[ErasureResult, list[Message]]:
         scan = self._cells.scan(connection)
         known = whole(subject, scan)
         traces = traces_of(known, scan, digest, self._draw)
@@ -183,7 +184,7 @@ class LedgerPrivacy:
             asked=iso(asked), by=by, why=why, known_as=dict(sorted(ids.items())),
             found=dict(sorted(found.items())), erased=iso(self._options.clock()), left=left,
         )  # fmt: skip
-        return Erased(certificate, sorted(traces.events)), [*self._gone(traces), self._record(certificate)]
+        return ErasureResult(certificate, sorted(traces.events)), [*self._gone(traces), self._record(certificate)]
 
     def _record(self, certificate: Certificate) -> Message:
         return Message(self._options.physical(TOPIC), certificate.encode(), certificate.id.encode(), 0)
@@ -201,7 +202,7 @@ class LedgerPrivacy:
         """Say to who watches single deals and leads that these are none any more: their figures stay."""
         for subject, name in traces.ids.items():
             for topic in _STATES.get(subject.kind, ()):
-                partition = partition_for(name.encode(), self._options.partitions)
+                partition = partition_for(name.encode(), self._options.partitions_of(topic))
                 yield Message(self._options.physical(topic), None, name.encode(), partition)
 
     def _rewrite(self, connection: sqlite3.Connection, scan: Scan, traces: Traces) -> Counter[str]:
@@ -227,10 +228,14 @@ class LedgerPrivacy:
     def _put(connection: sqlite3.Connection, cell: Cell, new: Rewritten) -> None:
         table, number = cell.at if isinstance(cell.at, _Line) else ("", 0)
         name, headers = _TABLES[table]
-        values: list[object] = [new.key, new.value]
+        of = "log, 0" if table == "rows" else "place, at"
+        [(place, at)] = connection.execute(f"SELECT {of} FROM {table} WHERE {name} = ?", (number,))
+        pack = packed(new.headers) if headers != "NULL" else None
+        values = [new.key, new.value, checksum(place, at, new.key, new.value, pack)]
+        sets = "key = ?, value = ?, crc = ?"
         if headers != "NULL":
-            values.append(_pack(list(new.headers)) if new.headers else None)
-        sets = "key = ?, value = ?" + (", headers = ?" if headers != "NULL" else "")
+            values.append(pack)
+            sets += ", headers = ?"
         connection.execute(f"UPDATE {table} SET {sets} WHERE {name} = ?", [*values, number])
 
     # -- the last byte -------------------------------------------------------------------------------------------------

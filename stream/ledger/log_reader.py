@@ -11,6 +11,7 @@ import msgspec
 from models.fold import Record
 from stream.engine.backend import Partition
 from stream.engine.errors import EngineStopped
+from stream.ledger.checksums import checksum
 from stream.ledger.schema import OFFSET_BITS, OFFSETS, reader
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -20,6 +21,17 @@ _unpack = msgspec.msgpack.Decoder(list[tuple[str, bytes | None]]).decode
 def packed(headers: Sequence[tuple[str, bytes | None]]) -> bytes | None:
     """Return headers as they are in the file, None for none."""
     return _pack(list(headers)) if headers else None
+
+
+def unpacked(pack: bytes | None) -> Sequence[tuple[str, bytes | None]]:
+    """Return the headers that are in the file as ``pack``."""
+    return () if pack is None else _unpack(pack)
+
+
+def flipped(topic: str, partition: int, place: int | None = None) -> str:
+    """Say where a line is not what was written: a record by its ``place``, or a row of state."""
+    what = "a row of state" if place is None else f"offset {place & OFFSETS}"
+    return f"{topic}/{partition}: {what} has other bytes than were written"
 
 
 class LedgerError(EngineStopped):
@@ -63,7 +75,7 @@ class LogReader:
         except sqlite3.DatabaseError as error:
             raise self._damaged(error) from error
 
-    def _damaged(self, error: Exception) -> LedgerError:
+    def _damaged(self, error: Exception | str) -> LedgerError:
         return LedgerError(f"{self.path}: {error}; `vigie check` looks at it, `vigie restore` puts a copy in its place")
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
@@ -79,21 +91,28 @@ class LogReader:
         found = self._logs[topic, partition]
         end = found.next  # before the query, which may see more
         base = found.id << OFFSET_BITS
-        table = "key, value, NULL FROM latest" if found.compact else "key, value, headers FROM records"
+        table = "key, value, NULL, crc FROM latest" if found.compact else "key, value, headers, crc FROM records"
         query = f"SELECT place, at, {table} WHERE place >= ? AND place < ? ORDER BY place LIMIT ?"
         now = self._clock()
         name = name or topic
-        records = [
-            Record(name, partition, place & OFFSETS, at, key, value, () if headers is None else _unpack(headers), now)
-            for place, at, key, value, headers in self._read(query, (base + start, base + end, most))
-        ]
+        records = []
+        for place, at, key, value, headers, crc in self._read(query, (base + start, base + end, most)):
+            if crc is not None and crc != checksum(place, at, key, value, headers):
+                raise self._damaged(flipped(topic, partition, place))
+            records.append(Record(name, partition, place & OFFSETS, at, key, value, unpacked(headers), now))
         if len(records) == most:
             end = records[-1].offset + 1
         return Stretch(end, records)
 
     def rows(self, topic: str, partition: int) -> dict[bytes, bytes]:
         """Return a fold's state in one partition: the last value of each key."""
-        return dict(self._read("SELECT key, value FROM rows WHERE log = ?", (self._logs[topic, partition].id,)))
+        log = self._logs[topic, partition].id
+        rows = {}
+        for key, value, crc in self._read("SELECT key, value, crc FROM rows WHERE log = ?", (log,)):
+            if crc is not None and crc != checksum(log, 0, key, value):
+                raise self._damaged(flipped(topic, partition))
+            rows[key] = value
+        return rows
 
     def logs(self) -> Iterator[tuple[str, int, int, int]]:
         """Yield topic, partition, first offset and next one, of every log."""

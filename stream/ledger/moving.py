@@ -5,6 +5,7 @@ was cut off goes on after it; then the folds' rows, with positions as Kafka coun
 log begins). Before anything is written, what is there must be such a beginning; afterwards all of it is read back and compared.
 """
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -16,12 +17,12 @@ from models.fold import Record, arrival
 from stream.engine import topics
 from stream.engine.backend import POSITION, Message, Partition
 from stream.engine.client_logs import client_logger
+from stream.engine.groups import described, groups_of
 from stream.engine.options import EngineOptions, FoldSpec, client_settings, wall_clock
 from stream.engine.restore import first_and_last, read_changelogs, read_through
-from stream.ledger.log_reader import packed
 from stream.ledger.on_ledger import OnLedger
-from stream.ledger.schema import OFFSET_BITS
-from stream.ledger.store import Ledger
+from stream.ledger.schema import OFFSET_BITS, OFFSETS
+from stream.ledger.store import LATEST, RECORDS, Ledger, latest_line, record_line
 
 #: Records that are read from the ledger at once, and put into a new one in one transaction.
 _BATCH = 5_000
@@ -116,7 +117,10 @@ def to_kafka(ledger: Ledger, options: EngineOptions, specs: Sequence[FoldSpec], 
 
 
 def from_kafka(ledger: Ledger, options: EngineOptions, specs: Sequence[FoldSpec], say: Say) -> Moved:
-    """Put all that a Kafka keeps into a new ledger; return once it has been compared. Raises as :func:`to_kafka`."""
+    """Put all that a Kafka keeps into a ledger; return once it has been compared. Raises as :func:`to_kafka`.
+
+    The ledger is new, or has what an earlier call brought before it was cut off: its records stay, state is brought anew.
+    """
     plan = _Plan(options, specs)
     if wrong := topics.summary(problem for problem in topics.check(options, specs) if problem.fatal):
         raise MoveRefused("; ".join(wrong))
@@ -124,11 +128,12 @@ def from_kafka(ledger: Ledger, options: EngineOptions, specs: Sequence[FoldSpec]
     OnLedger(ledger).create(options, specs)
     bounds = _bounds(plan)
     filled = _Filler(ledger, plan, bounds)
-    say("records")
-    read_through(options, bounds, filled.take, lambda: False)
+    say(f"records, after {filled.count:,} that are here" if filled.count else "records")
+    read_through(options, filled.missing, filled.take, lambda: False)
     filled.done()
     say("state")
     rows = 0
+    ledger.do(lambda connection: connection.execute("DELETE FROM rows").rowcount)
     for key, restored in _rows(plan).items():
         found = restored.rows | _positions(restored.positions)
         rows += len(found)
@@ -208,16 +213,10 @@ def _bounds(plan: _Plan) -> dict[Partition, tuple[int, int]]:
 
 
 def _nobody_works(options: EngineOptions) -> None:
-    admin: Any = AdminClient(options.client(), logger=client_logger())
-    (future,) = admin.describe_consumer_groups([options.group], request_timeout=_CALL_SECONDS).values()
-    try:
-        members = future.result().members
-    except confluent_kafka.KafkaException as error:
-        if error.args[0].code() != confluent_kafka.KafkaError.GROUP_ID_NOT_FOUND:
-            raise
-        return
-    if members:
-        raise MoveRefused(f"{len(members)} workers run on {options.brokers} as group {options.group}; stop them first")
+    admin = AdminClient(options.client(), logger=client_logger())
+    for group, found in described(admin, groups_of(options)).items():
+        if found.members:
+            raise MoveRefused(f"{len(found.members)} workers run on {options.brokers} as group {group}; stop them first")
 
 
 class _Sender:
@@ -261,15 +260,36 @@ class _Sender:
 
 
 class _Filler:
-    """Puts Kafka's records into a new ledger, each at its offset."""
+    """Puts Kafka's records into a ledger, each at its offset: those of a log in their order, so the last one says what is here.
+
+    ``missing`` says what is not here yet, as bounds of logs.
+    """
 
     def __init__(self, ledger: Ledger, plan: _Plan, bounds: dict[Partition, tuple[int, int]]) -> None:
-        self.count = 0
         self._ledger = ledger
         self._plan = plan
         self._bounds = bounds
         self._records: list[Any] = []
         self._latest: list[Any] = []
+        self.count, self.missing = ledger.do(self._here)
+
+    def _here(self, connection: sqlite3.Connection) -> tuple[int, dict[Partition, tuple[int, int]]]:
+        count, missing = 0, {}
+        for key, (first, end) in self._bounds.items():
+            table = "latest" if key[0] in self._plan.compact else "records"
+            begin, stop = self._ledger.place(*key, 0), self._ledger.place(*key, OFFSETS)
+            # Kafka may have let go of some since.
+            connection.execute(f"DELETE FROM {table} WHERE place >= ? AND place < ?", (begin, self._ledger.place(*key, first)))
+            query = f"SELECT count(*), max(place) FROM {table} WHERE place BETWEEN ? AND ?"
+            here, last = connection.execute(query, (begin, stop)).fetchone()
+            at = max(first, last - begin + 1) if here else first
+            if at > end:
+                raise MoveRefused(
+                    f"{self._ledger.path}: has more of {key[0]}/{key[1]} than is there, so it is of another Kafka; remove it"
+                )
+            count += here
+            missing[key] = at, end
+        return count, missing
 
     def take(self, key: Partition, message: Any) -> None:
         """Take one record."""
@@ -279,9 +299,9 @@ class _Filler:
         place = self._ledger.place(*key, message.offset())
         if key[0] in self._plan.compact:
             log = self._ledger.place(*key, 0) >> OFFSET_BITS
-            self._latest.append((place, log, message.key() or b"", at, message.value()))
+            self._latest.append(latest_line(place, log, at, message.key(), message.value()))
         else:
-            self._records.append((place, at, message.key(), message.value(), packed(message.headers() or ())))
+            self._records.append(record_line(place, at, message.key(), message.value(), message.headers() or ()))
         if len(self._records) + len(self._latest) >= _BATCH:
             self._write()
 
@@ -290,8 +310,8 @@ class _Filler:
         self._records, self._latest = [], []
 
         def insert(connection: Any) -> None:
-            connection.executemany("INSERT INTO records (place, at, key, value, headers) VALUES (?, ?, ?, ?, ?)", records)
-            connection.executemany("INSERT INTO latest (place, log, key, at, value) VALUES (?, ?, ?, ?, ?)", latest)
+            connection.executemany(RECORDS.format("(?, ?, ?, ?, ?, ?)"), records)
+            connection.executemany(LATEST.format("(?, ?, ?, ?, ?, ?)"), latest)
 
         self._ledger.do(insert)
 

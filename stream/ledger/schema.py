@@ -15,8 +15,12 @@ import os
 import sqlite3
 from pathlib import Path
 
+from stream.ledger.checksums import COLUMN
+
 #: The format that this version writes. Change it with a step in :data:`STEPS`; an older Vigie then refuses the file.
-FORMAT = 2
+FORMAT = 3
+#: The first format whose lines have checksums.
+CHECKED = 3
 #: ``PRAGMA application_id``: says of a file that it is a Vigie's ("VIGI").
 APPLICATION = 0x56494749
 #: A log holds 2^40 records in its life: a thousand a second for 34 years.
@@ -24,7 +28,7 @@ OFFSET_BITS = 40
 OFFSETS = (1 << OFFSET_BITS) - 1
 
 _LATEST = """
-CREATE TABLE latest (place INTEGER PRIMARY KEY, log INTEGER NOT NULL, key BLOB NOT NULL, at INTEGER NOT NULL, value BLOB);
+CREATE TABLE latest (place INTEGER PRIMARY KEY, log INTEGER NOT NULL, key BLOB NOT NULL, at INTEGER NOT NULL, value BLOB{});
 CREATE INDEX latest_of_key ON latest (log, key);
 CREATE INDEX removed ON latest (at) WHERE value IS NULL;
 """
@@ -37,8 +41,9 @@ CREATE TABLE logs (
     next INTEGER NOT NULL DEFAULT 0,
     UNIQUE (topic, partition)
 );
-CREATE TABLE records (place INTEGER PRIMARY KEY, at INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB);
-{_LATEST}CREATE TABLE rows (log INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, UNIQUE (log, key));
+CREATE TABLE records (place INTEGER PRIMARY KEY, at INTEGER NOT NULL, key BLOB, value BLOB, headers BLOB, {COLUMN});
+{_LATEST.format(", " + COLUMN)}
+CREATE TABLE rows (log INTEGER NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, {COLUMN}, UNIQUE (log, key));
 """
 
 #: What brings a file of format N to N + 1. Each runs in one transaction with the change of ``PRAGMA user_version``.
@@ -47,10 +52,12 @@ STEPS: dict[int, str] = {
     1: f"""
 ALTER TABLE latest RENAME TO before;
 DROP INDEX removed;
-{_LATEST}
+{_LATEST.format("")}
 INSERT INTO latest SELECT place, log, key, at, value FROM before ORDER BY place;
 DROP TABLE before;
 """,
+    # A line had no checksum. What is there keeps none: nothing is written anew.
+    2: "\n".join(f"ALTER TABLE {table} ADD COLUMN {COLUMN};" for table in ("records", "latest", "rows")),
 }
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from stream.engine.backend import Message, Partition
 from stream.engine.options import wall_clock
+from stream.ledger.checksums import checksum
 from stream.ledger.disk import remote, synced
 from stream.ledger.lock import LedgerLock
 from stream.ledger.log_reader import LedgerError, LogEntry, LogReader, packed
@@ -33,10 +34,26 @@ T = TypeVar("T")
 _JOBS = 500
 _SIZES = (200, 20, 1)
 
-_RECORDS = "INSERT INTO records (place, at, key, value, headers) VALUES {}"
-_LATEST = "INSERT INTO latest (place, log, key, at, value) VALUES {}"
-_ROWS = "INSERT INTO rows (log, key, value) VALUES {} ON CONFLICT (log, key) DO UPDATE SET value = excluded.value"
+RECORDS = "INSERT INTO records (place, at, key, value, headers, crc) VALUES {}"
+LATEST = "INSERT INTO latest (place, log, key, at, value, crc) VALUES {}"
+_ROWS = (
+    "INSERT INTO rows (log, key, value, crc) VALUES {} "
+    "ON CONFLICT (log, key) DO UPDATE SET value = excluded.value, crc = excluded.crc"
+)
 _FORGET = "DELETE FROM rows WHERE (log, key) IN (VALUES {})"
+
+
+def record_line(
+    place: int, at: int, key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes | None]]
+) -> tuple[Any, ...]:
+    """Return one line of ``records``, in the order of :data:`RECORDS`."""
+    pack = packed(headers)
+    return place, at, key, value, pack, checksum(place, at, key, value, pack)
+
+
+def latest_line(place: int, log: int, at: int, key: bytes | None, value: bytes | None) -> tuple[Any, ...]:
+    """Return one line of ``latest``, in the order of :data:`LATEST`."""
+    return place, log, key or b"", at, value, checksum(place, at, key, value)
 
 
 class LedgerFull(LedgerError):
@@ -266,19 +283,22 @@ class Ledger(LogReader):
             ends[entry.topic, entry.partition] = offset + 1
             place = found.id << OFFSET_BITS | offset
             if found.compact:
-                latest.append((place, found.id, entry.key or b"", now, entry.value))
+                latest.append(latest_line(place, found.id, now, entry.key, entry.value))
             else:
-                kept.append((place, now, entry.key, entry.value, packed(entry.headers)))
-        self._many(_RECORDS, kept)
-        self._many(_LATEST, latest)
-        put = [(self._changelog(topic, part), key, value) for topic, value, key, part, _ in job.rows if value is not None]
-        gone = [(self._changelog(topic, part), key) for topic, value, key, part, _ in job.rows if value is None]
+                kept.append(record_line(place, now, entry.key, entry.value, entry.headers))
+        self._many(RECORDS, kept)
+        self._many(LATEST, latest)
+        put: list[Any] = []
+        gone: list[Any] = []
+        for topic, value, key, partition, _ in job.rows:
+            id = self._logs[topic, partition].id
+            if value is None:
+                gone.append((id, key))
+            else:
+                put.append((id, key, value, checksum(id, 0, key, value)))
         self._many(_FORGET, gone)
         self._many(_ROWS, put)
         return ends
-
-    def _changelog(self, topic: str, partition: int) -> int:
-        return self._logs[topic, partition].id
 
     def _many(self, statement: str, lines: Sequence[Any]) -> None:
         """Run a statement for many lines, as many at once as one of the compiled sizes takes."""

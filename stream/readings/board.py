@@ -6,12 +6,12 @@ lives in the process that folds.
 """
 
 import asyncio
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from models.calendar import MINUTE_MS, Calendar, epoch_ms
+from models.config.suggest import meant
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from models.panes.store import TOTAL
@@ -34,7 +34,7 @@ _TRENDS = 32
 TREND_AGE = 60_000
 
 
-class Source(Protocol):
+class ReadingSource(Protocol):
     """Where readings come from: the live view, or the snapshot kept in Redis."""
 
     @property
@@ -157,15 +157,14 @@ class UnknownName(ValueError):
         self.parameter = parameter
         self.found = found
         self.accepted = list(accepted)
-        near = difflib.get_close_matches(found, self.accepted, 1)
-        hint = f' (did you mean "{near[0]}"?)' if near else ""
+        hint = meant(found, self.accepted)
         super().__init__(f'{parameter}: unknown "{found}"{where}{hint}; accepted: {", ".join(self.accepted)}')
 
 
 class Board:
     """Readings by slice, shared by all who show them."""
 
-    def __init__(self, source: Source, calendar: Calendar, clock: Callable[[], int]) -> None:
+    def __init__(self, source: ReadingSource, calendar: Calendar, clock: Callable[[], int]) -> None:
         """``clock`` gives the wall clock in epoch milliseconds."""
         self.source = source
         self._clock = clock

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from models.experiments.plan import Plan
+from models.kpis.catalogue import Catalogue
 from models.panes.view import View
 from stream.readings.board import Unavailable
 from stream.web.api import to_json
@@ -16,7 +17,7 @@ from stream.web.context import context
 _FRESH = 10_000
 
 
-def router(plans: Sequence[Plan], whole: Callable[[], View]) -> APIRouter:
+def router(plans: Sequence[Plan], catalogue: Catalogue, whole: Callable[[], View]) -> APIRouter:
     """Return the routes; ``whole`` gives the view, or raises :class:`Unavailable` where this process does not hold it."""
     routes = APIRouter(prefix="/api")
     made, known = 0, list[dict[str, Any]]()
@@ -25,14 +26,14 @@ def router(plans: Sequence[Plan], whole: Callable[[], View]) -> APIRouter:
     async def experiments(request: Request) -> Response:
         """Return each declared test with what it says: the better variant, if it knows, by how much, and what is still needed.
 
-        Judged are the days that are over, and of the leads those that are of age. ``srm``: the variants are not given in the
-        designed ratio, and nothing is decided any more. Bounds of ``lift`` hold however often one looks. 503 where this process
-        does not hold the numbers.
+        Judged are the leads or deals that are of age, of days that are over. ``srm``: the variants are not given in the designed
+        ratio, and nothing is decided any more. Bounds of ``lift`` hold however often one looks. ``guards`` warn early;
+        ``segments`` are exploratory: nothing is decided by them. 503 where this process does not hold the numbers.
         """
         nonlocal made, known
         if not plans:
             return to_json([])
-        from models.experiments.live import standing  # with the arithmetic, which nobody else here needs
+        from models.experiments.told import told  # with the arithmetic, which nobody else here needs
 
         try:
             view = whole()
@@ -42,7 +43,7 @@ def router(plans: Sequence[Plan], whole: Callable[[], View]) -> APIRouter:
         if not 0 <= now - made < _FRESH:
             found = []
             for plan in plans:
-                found.append(standing(view, plan, now).as_json())
+                found.append(told(view, catalogue, plan, now))
                 await asyncio.sleep(0)
             made, known = now, found
         return to_json(known)

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from models.kpis.catalogue import Catalogue
-from models.leaderboards.places import Place, board
+from models.leaderboards.places import LeaderPlace, board
 from models.owners import Owners
 from models.panes.view import View
 from models.panes.windows import Window
@@ -14,6 +14,7 @@ from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.readings.board import Unavailable, UnknownName
 from stream.web.api import reach_of, refuse, to_json
 from stream.web.context import context
+from stream.web.people import REFUSED, sees_people
 
 _PARAMETERS = ("kpi", "window", "by", "all")
 _BY = ("owner", "team")
@@ -47,6 +48,8 @@ def router(settings: LeaderboardSettings, catalogue: Catalogue, whole: Callable[
                 raise UnknownName("all", query["all"], ("true", "false"))
         except UnknownName as error:
             return refuse(error)
+        if by == "owner" and not sees_people(request):
+            return to_json({"error": f"by: {REFUSED}"}, 403)
         try:
             view = whole()
         except Unavailable as why:
@@ -76,7 +79,7 @@ def router(settings: LeaderboardSettings, catalogue: Catalogue, whole: Callable[
     return routes
 
 
-def _told(place: Place, people: Owners) -> Mapping[str, Any]:
+def _told(place: LeaderPlace, people: Owners) -> Mapping[str, Any]:
     return {
         "rank": place.rank, "shared": place.shared, "who": place.who, "name": people.name(place.who), "value": place.value,
         "drawn": round(place.drawn, 6), "low": place.low, "high": place.high, "sample": place.sample, "moved": place.moved,

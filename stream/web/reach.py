@@ -19,15 +19,22 @@ ROUTES = frozenset(
         "/api/alerts/history",
         "/api/stream",
         "/api/leaderboard",
+        "/api/objectives",
+        "/api/objectives/templates",
+        "/api/challenges",
         "/api/pipeline",
         "/api/deals",
         "/api/waiting",
         "/api/catalogue",
         "/api/openapi.json",
+        "/openapi.json",
+        "/docs",
         "/privacy.json",
+        "/odata/v4",
+        "/api/export",
     )
 )
-BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/")
+BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/", "/api/kpis/", "/odata/v4/")
 #: What is told of an alert, and of a transition in the history. What explains an alert on a segment may name others: it is not.
 _SHOWN = (
     *(

@@ -6,7 +6,6 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from alert_rules.judge.times import parse_interval
 from alert_rules.parse.plan_file import parse_alerting
 from alert_rules.tell.plan import FallbackPlan
 from alert_rules.tell.stages.inhibit import InhibitRule, cycles
@@ -14,6 +13,7 @@ from alert_rules.tell.stages.match import Matcher
 from alert_rules.tell.stages.oncall import on_call
 from alert_rules.tell.stages.route import match_routes
 from models.calendar import epoch_ms
+from models.time_intervals import parse_interval
 from tests.alert_rules.timeline import RECEIVERS, Line, plan
 from vigie.routes import app
 
@@ -25,7 +25,7 @@ def at(text: str) -> int:
 def problems(text: str) -> list[str]:
     found, wrong = parse_alerting(yaml.safe_load(text), RECEIVERS)
     assert (found is None) is bool(wrong)
-    return wrong
+    return [str(problem) for problem in wrong]
 
 
 def test_every_problem_at_once() -> None:
@@ -284,7 +284,7 @@ def test_routes_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert run.invoke(app, ["check"]).exit_code == 1
     (tmp_path / "plan.yaml").write_text("route: {receiver: nobody}")
     refused = run.invoke(app, ["check"])
-    assert refused.exit_code == 1 and "plan.yaml: alerting.route.receiver: undefined receiver 'nobody'" in refused.stderr
+    assert refused.exit_code == 1 and "plan.yaml:1: alerting.route.receiver: undefined receiver 'nobody'" in refused.stderr
 
 
 def test_who_hears_of_a_receiver_that_fails() -> None:

@@ -11,13 +11,13 @@ from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.lifecycle import AlertChange, AlertState, decode_state, encode_state, evaluate
 from alert_rules.judge.posterior import change_of_count, change_of_share, of_interval
 from alert_rules.judge.rule import Direction, Known, KpiFacts, KpiRule, Statistic
-from alert_rules.judge.times import usual
 from alert_rules.judge.transition_record import written
 from alert_rules.parse.rule_file import parse_rules
 from alert_rules.trial.rule_test_run import describe, run
 from alert_rules.words.alert import letter
 from models.calendar import MINUTE_MS, epoch_ms
 from models.targets import Target, Targets
+from models.time_intervals import usual
 from tests.alert_rules.readings import BASE, reading, records
 
 KNOWN = Known(

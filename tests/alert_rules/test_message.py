@@ -15,10 +15,11 @@ from alert_rules.judge.transition_record import NOBODY, written
 from alert_rules.judge.watch_entities import WatchEntities
 from alert_rules.records.facts import StateChange
 from alert_rules.words.alert import letter
-from alert_rules.words.durations import day_of, human, moment, parse, plural, working
+from alert_rules.words.durations import day_of, human, moment, plural, working
 from alert_rules.words.parts import Letter
 from alert_rules.words.quantities import number
 from models.calendar import HOUR_MS, epoch_ms
+from models.config.durations import parse
 from models.fold import Record
 from models.folds.entity_snapshots import LEAD_STATES, LeadState
 from models.owners import Owner, Owners

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.finding import TOPIC, EntityFinding
 from alert_rules.judge.rule import Known, Rule
-from alert_rules.judge.times import usual
 from alert_rules.judge.watch_entities import WatchEntities
 from alert_rules.judge.watch_senders import MOST, WatchSenders
 from alert_rules.parse.rule_file import parse_rules
@@ -23,6 +22,7 @@ from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, calendar, epoch_ms
 from models.fold import Output, PartitionFold, Record
 from models.folds.partition import EntityPartition
+from models.time_intervals import usual
 from stream.config.kpi_files import load_catalogue
 from tests.alert_rules.readings import reading, records
 from tests.alert_rules.readings import rule as kpi_rule

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.judge.entity_condition import MOST_ODDS, remember
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.judge.finding import TOPIC, EntityFinding
 from alert_rules.judge.rule import Known, Rule
-from alert_rules.judge.times import parse_interval, usual
 from alert_rules.judge.watch_entities import AT_ONCE, LIMITS, PREDICTIONS, WatchEntities
-from alert_rules.judge.worktime import reach, worked
+from alert_rules.kinds.win_probability import MOST_ODDS, remember
 from alert_rules.parse.rule_file import parse_rules
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, epoch_ms
 from models.fold import Output, PartitionFold, Record, Row
 from models.folds.entity_snapshots import DEAL_STATES, LEAD_STATES, DealState, LeadState
+from models.time_intervals import parse_interval, usual
+from models.worktime import reach, worked
 
 NOW = epoch_ms(datetime(2026, 3, 2, 9, tzinfo=UTC))  # a Monday
 KNOWN = Known({}, intervals=usual("UTC"))

@@ -12,8 +12,9 @@ import yaml
 
 from alert_rules.parse.plan_file import Alerting, everything_to, parse_alerting
 from alert_rules.tell.dispatch_alerts import DispatchAlerts
-from alert_rules.words.durations import human, parse
+from alert_rules.words.durations import human
 from models.calendar import iso
+from models.config.durations import parse
 from models.fold import Record
 from tests.alert_rules.readings import BASE
 

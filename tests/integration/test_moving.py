@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -164,8 +165,12 @@ async def test_all_is_the_same_on_both_sides_though_it_is_killed_on_the_way(
             after = await everything(instance)
         assert twice(server) == []
 
+        for line in (1, 2, 3):
+            code, said = await asyncio.to_thread(office.move, "--from", "kafka", kill_at=line)
+            assert code == -signal.SIGKILL, said
         code, said = await asyncio.to_thread(office.move, "--from", "kafka")
         assert code == 0, said
+        assert re.search(r"records, after [\d,]+ that are here", said), said
         file = tmp_path / "data" / "vigie.db"
         assert list(problems(file)) == []
         async with running(office.settings(embedded=True), ledger=Ledger(file), clock=lambda: NOW) as instance:

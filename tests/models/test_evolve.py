@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alert_rules.judge.condition import VALUE, Condition, measured
-from alert_rules.judge.condition import ConditionKind as ConditionKind
+from alert_rules.kinds.absent import Absent
+from alert_rules.kinds.change import Change
+from alert_rules.kinds.value import VALUE
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS, iso
 from models.folds.deals import DealSteps
@@ -631,9 +632,9 @@ def test_what_is_counted_from_now_on_says_since_when() -> None:
     assert seen.reading("bounce_rate", T0 + 8 * DAY_MS + 60 * MINUTE_MS).value == 1
     assert seen.reading("sales", T0 + 3 * DAY_MS).since is None
     # No rule judges it: what was not counted is nobody's absence.
-    for condition in (VALUE, Condition(ConditionKind.ABSENT), Condition(ConditionKind.CHANGE, versus="previous")):
-        assert measured(condition, young, 0) is None
-    assert measured(VALUE, old, 0) == 1
+    for condition in (VALUE, Absent(), Change("previous")):
+        assert condition.measured(young, 0) is None
+    assert VALUE.measured(old, 0) == 1
     # It is nothing to compare with.
     assert young.whole().value is None and "counted from" in (young.whole().why or "")
     assert old.whole() is old
@@ -686,7 +687,7 @@ def test_what_is_being_booked_has_no_value_and_the_rest_has(monkeypatch: pytest.
         if not kept.partition.behind:
             break
         assert reading.value is None and reading.since == at
-        assert measured(Condition(ConditionKind.ABSENT), reading, 0) is None
+        assert Absent().measured(reading, 0) is None
     assert len(said) == 4 and said[0] == "being counted from the facts that are kept: not whole yet"
     assert seen.reading("revenue", at) == whole.reading("revenue", at) and said[-1] is None
     assert seen.view.behind == {} == seen.view.since

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alert_rules.judge.condition import Condition, ConditionKind, measured
+from alert_rules.kinds.absent import Absent
 from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS
 from models.fold import Record
@@ -195,7 +195,7 @@ def test_what_has_not_been_there_for_four_weeks_is_not_missed() -> None:
     hour: dict[str, Any] = {"kpi": "leads", "window": "1h", "segment": {}, "start": 0, "at": 0, "numerator": None}
     rest: dict[str, Any] = {"denominator": None, "low": None, "high": None, "unit": "count"}
     silent = Reading(**hour, **rest, value=0)
-    absent = Condition(ConditionKind.ABSENT)
+    absent = Absent()
 
-    assert measured(absent, replace(silent, against={"lately": {**nothing, "value": 3}}), 0) == 1
-    assert measured(absent, replace(silent, against={"lately": nothing}), 0) is None
+    assert absent.measured(replace(silent, against={"lately": {**nothing, "value": 3}}), 0) == 1
+    assert absent.measured(replace(silent, against={"lately": nothing}), 0) is None

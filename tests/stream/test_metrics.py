@@ -194,10 +194,10 @@ async def test_the_engines_observer():
     assert value("vigie_checkpoint_seconds_count", lane="state") == 1
     assert value("vigie_checkpoint_rows_total", lane="state") == 7
     assert value("vigie_checkpoint_retries_total", lane="state", reason="_TIMED_OUT") == 1
-    assert value("vigie_restore_seconds") == 1.5
+    assert value("vigie_restore_seconds", role="all") == 1.5
     assert value("vigie_records_folded_total", fold="fold-deals", topic="deals") == 50
     assert value("vigie_lost_records_total", topic="deals") == 42
-    assert value("vigie_owned_partitions") == 8
+    assert value("vigie_owned_partitions", role="all") == 8
     assert value("vigie_events_total", topic="deals", type="deal.won", outcome="applied") == 4
     assert value("vigie_events_total", topic="deals", type="unknown", outcome="dead_letter") == 1
     assert value("vigie_event_delay_seconds_sum") == 0

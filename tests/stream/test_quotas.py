@@ -82,7 +82,7 @@ def test_a_key_given_twice_is_refused_with_its_line(tmp_path: Path) -> None:
     file.write_text(
         f"mine: {{{HEAD}, formula: leads}}\nother: {{{HEAD}, formula: leads}}\nmine: {{{HEAD}, formula: deals_won}}\n"
     )
-    with pytest.raises(CatalogueError, match=r"kpis.yaml: line 3: mine: given twice"):
+    with pytest.raises(CatalogueError, match=r"kpis.yaml:3: mine: given twice"):
         load_catalogue([file])
 
 

@@ -37,7 +37,7 @@ def test_every_problem_is_reported_at_once_with_its_path() -> None:
     with pytest.raises(SettingsError) as error:
         load(environ=environ)
     text = str(error.value)
-    for part in ("web.port", "valid integer", "business: timezone", "checkpoint_interval", "30d", 'did you mean "brokers"'):
+    for part in ("web.port", "valid integer", "business: timezone", "checkpoint_interval", "1h30m", 'did you mean "brokers"'):
         assert part in text
     assert len(error.value.problems) == 4
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,14 @@ def command(machine: Machine, *words: str, code: int = 0) -> subprocess.Complete
     return done
 
 
+def until(said: Callable[[], str], part: str) -> str:
+    """Return what is said once a part is in it: entries are written after the answer."""
+    end = time.monotonic() + 20
+    while part not in (found := said()):
+        assert time.monotonic() < end, found
+    return found
+
+
 def kept(folder: Path) -> bytes:
     [ledger] = folder.rglob("vigie.db")
     return b"\0".join(path.read_bytes() for path in ledger.parent.glob("vigie.db*"))
@@ -73,6 +82,13 @@ def test_somebody_is_shown_and_erased_while_an_instance_runs_and_is_killed_and_w
     assert {"leads", "fold-leads", "lead-states", "deals", "fold-deals"} <= {one["where"] for one in told["held"]}
     [first] = [one for one in told["held"] if one["where"] == "leads"]
     assert first["value"]["data"]["name"] == "Jane Quillfeather"
+    machine.get(f"/api/entities/lead/{LEAD}")
+    machine.get(f"/api/entities/lead/{LEAD}")
+    read = json.loads(
+        until(lambda: command(machine, "audit", "list", "--lead", LEAD, "--json").stdout, '"GET /api/entities/lead/{id}"')
+    )
+    assert [(one["what"], one["by"], one["status"]) for one in read] == [("GET /api/entities/lead/{id}", "", 200)], "once an hour"
+    assert "whole: " in command(machine, "audit", "verify").stdout
     killed_while_it_erases(machine)
     machine.start()
     assert machine.reading("revenue") == before
@@ -84,7 +100,12 @@ def test_somebody_is_shown_and_erased_while_an_instance_runs_and_is_killed_and_w
     assert machine.reading("revenue") == before
     assert machine.send(some()[:1])  # it comes again
     assert LEAD.encode() not in kept(tmp_path)
+    noted = command(machine, "audit", "verify").stdout.rpartition(" ")[2].strip()
     machine.end(signal.SIGTERM)
+    acts = json.loads(command(machine, "audit", "list", "--json").stdout)
+    assert [one["what"] for one in acts].count("POST /api/privacy/erase") >= 1
+    assert "whole: " in command(machine, "audit", "verify", "--head", noted).stdout
+    assert "is not there" in command(machine, "audit", "verify", "--head", "0" * 64, code=1).stdout
     assert "gone: 20" in command(machine, "privacy", "erase", "--deal", DEAL).stdout
     assert DEAL.encode() not in kept(tmp_path)
 

@@ -95,7 +95,7 @@ async def test_too_few_days_are_said() -> None:
     ("options", "text"),
     [
         (["--period", "decade"], "--period: found 'decade'; accepted: week, month, quarter"),
-        (["--kpi", "revenu"], "did you mean revenue?"),
+        (["--kpi", "revenu"], 'did you mean "revenue"?'),
         (["--by", "moon"], "--by: found 'moon'; accepted for revenue:"),
         (["--kpi", "win_rate"], "accepted: a KPI that adds up"),
     ],

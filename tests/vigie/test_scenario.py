@@ -50,7 +50,7 @@ def test_what_is_not_met_is_told(tmp_path: Path) -> None:
         ("at: 26h", "at: 26", "events[2].at: not a duration"),
         ("state: pending", "state: sleepy", "expect[0].state: found 'sleepy'"),
         ("rule: win-rate-drop, segment: source=ads", "rule: nps-low, segment: total", "expect[3].rule: found 'nps-low'"),
-        ("expect:", "expects:", "unknown key 'expects'"),
+        ("expect:", "expects:", 'unknown key "expects" (did you mean "expect"?)'),
     ],
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, before: str, after: str, says: str) -> None:

@@ -7,7 +7,6 @@ ask: in a storm ten thousand alerts are not shown to stages that hold nothing ba
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from alert_rules.judge.times import TimeInterval
 from alert_rules.records.facts import AlertFacts
 from alert_rules.tell.labels import labels_of
 from alert_rules.tell.stages.inhibit import Inhibitions
@@ -16,6 +15,7 @@ from alert_rules.tell.stages.route import Route
 from alert_rules.tell.stages.silence import Silence, silenced
 from alert_rules.tell.stages.stale import Stale
 from alert_rules.tell.stages.suppression import Suppression
+from models.time_intervals import TimeInterval
 
 
 class Candidate(NamedTuple):
@@ -71,7 +71,7 @@ STAGES: tuple[Stage, ...] = (silence, inhibit, stale, mute)
 HOLDING = ("silence", "inhibit", "mute", "active")
 
 
-class Chain:
+class StageChain:
     """The stages that have something to ask about a route at an instant."""
 
     def __init__(self, route: Route, now: Circumstances, stages: Iterable[Stage] = STAGES) -> None:

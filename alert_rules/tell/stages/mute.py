@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from alert_rules.judge.times import TimeInterval
 from alert_rules.tell.stages.route import Route
 from alert_rules.tell.stages.suppression import Suppression
+from models.time_intervals import TimeInterval
 
 
 def muted(route: Route, intervals: Mapping[str, Sequence[TimeInterval]], now: int) -> Suppression | None:

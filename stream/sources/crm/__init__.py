@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models.config.suggest import meant
 from stream.config import plugins
-from stream.config.problems import near, path_of, problems_of
+from stream.config.problems import path_of, problems_of
 from stream.sources.crm import attio, close, hubspot, pipedrive, salesforce, standard, tracks
 from stream.sources.crm.base import (
     BODY_LIMIT,
@@ -68,7 +69,7 @@ def adapter_of(name: str, tree: Mapping[str, Any]) -> Adapter:
     found = adapters().get(wanted) if isinstance(wanted, str) else None
     if found is None:
         why = outside().broken.get(wanted) if isinstance(wanted, str) else None
-        known = f"no such adapter{near(wanted, adapters())} (accepted: {', '.join(adapters())})"
+        known = f"no such adapter{meant(wanted, adapters())} (accepted: {', '.join(adapters())})"
         raise SourceProblem([f"sources.{name}: {f'its package cannot be used: {why}' if why else known}"])
     return found
 

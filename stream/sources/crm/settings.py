@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from models.config.suggest import meant
 from models.events import leads
 from models.events.catalogue import STRUCTS
-from stream.config.problems import near
 from stream.sources.crm.mapping import WebhookMapping
 
 #: What the senders call the thing that signs: all of them are ``secrets`` here.
@@ -158,7 +158,7 @@ class SourceSettings(_Part):
     def _attributes(cls, found: dict[str, str]) -> dict[str, str]:
         for attribute in found.values():
             if attribute not in ATTRIBUTES:
-                raise ValueError(f"no attribute{near(attribute, ATTRIBUTES)} (accepted: {', '.join(sorted(ATTRIBUTES))})")
+                raise ValueError(f"no attribute{meant(attribute, ATTRIBUTES)} (accepted: {', '.join(sorted(ATTRIBUTES))})")
         return found
 
     @cached_property

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import yaml
 from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from models.config.problem import FileProblem
 from models.events.catalogue import STRUCTS
-from stream.config.problems import not_yaml
+from stream.config.problems import path_of, problems_of
+from stream.config.yaml_file import open_yaml
 from stream.sources.files.base import epoch_ms
 from stream.sources.files.numbers import money, number
 from stream.sources.files.text import SourceFileError
@@ -50,7 +51,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Cell(_Part):
+class CellSource(_Part):
     """Where a value comes from: a column (with a table of what its values mean), or the same for every row.
 
     In YAML a bare name is a column: ``owner: Rep`` is ``owner: {column: Rep}``.
@@ -70,7 +71,7 @@ class Cell(_Part):
         return {"column": found} if isinstance(found, str) else found
 
     @model_validator(mode="after")
-    def _one(self) -> "Cell":
+    def _one(self) -> "CellSource":
         if (self.column is None) == (self.value is None):
             raise ValueError("either a column or a value is needed")
         return self
@@ -91,18 +92,18 @@ class Cell(_Part):
 class EventMapping(_Part):
     """One event that a row may tell of."""
 
-    type: Cell
-    time: Cell
-    subject: Cell
-    id: Cell | None = None
+    type: CellSource
+    time: CellSource
+    subject: CellSource
+    id: CellSource | None = None
     """Without it the id is the row's subject, type and time: the same row read again is the same event."""
-    data: dict[str, Cell] = {}
+    data: dict[str, CellSource] = {}
     when: dict[str, str | list[str]] = {}
     """Only rows with these values in these columns; ``"*"`` is any value, ``""`` none."""
 
     @field_validator("type")
     @classmethod
-    def _known(cls, cell: Cell) -> Cell:
+    def _known(cls, cell: CellSource) -> CellSource:
         for kind in [cell.value, cell.otherwise, *cell.values.values()]:
             if kind is not None and kind not in TYPES and kind != "skip":
                 raise ValueError(f'found "{kind}"; skip or an event type is needed: {", ".join(TYPES)}')
@@ -203,24 +204,20 @@ def load_mapping(path: Path) -> CsvMapping:
     Raises:
         SourceFileError: with every problem, a line each: where, what was found, what is accepted.
     """
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SourceFileError(f"{path}: {error.strerror or error}; a readable mapping file is needed") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise SourceFileError(f"{path}: {not_yaml(error)}") from None
+    problems: list[FileProblem] = []
+    text = open_yaml(path, problems)
+    document = text.tree
+    if problems:
+        raise SourceFileError("\n".join(map(str, problems)))
     if not isinstance(document, dict):
         raise SourceFileError(f"{path}: found {type(document).__name__}; a YAML mapping with events is needed")
     try:
         return CsvMapping.model_validate(document)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            place = ".".join(str(part) for part in problem["loc"]) or "mapping"
-            text = problem["msg"].removeprefix("Value error, ")
-            found = f' (found "{problem["input"]}")' if isinstance(problem["input"], str | int | float) else ""
-            lines.append(f"{path}: {place}: {text}{found}")
-        raise SourceFileError("\n".join(lines)) from error
+        for (place, said), given in zip(problems_of(error, CsvMapping), error.errors(), strict=True):
+            found = f' (found "{given["input"]}")' if isinstance(given["input"], str | int | float) else ""
+            problems.append(FileProblem(str(path), path_of(place) if place else "mapping", f"{said}{found}", text.line(place)))
+        raise SourceFileError("\n".join(map(str, problems))) from error
 
 
 def event_time(moment: datetime) -> tuple[int, str]:

@@ -175,7 +175,7 @@ def test_the_period_knows_its_season() -> None:
             {"season": None, "period": "moon"},
             'period: found "moon" (accepted: hour, day, week, month, quarter, year; or a season',
         ),
-        ({"histori": []}, "did you mean history?"),
+        ({"histori": []}, 'did you mean "history"?'),
     ],
 )
 def test_what_is_wrong_is_said(change: dict[str, Any], text: str) -> None:

@@ -61,6 +61,7 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
     found = {topic.name: (topic.partitions, topic.config["cleanup.policy"]) for topic in declared(options, folds)}
     assert found == {
         "x.erasures": (1, "compact"),
+        "x.audit": (1, "delete"),
         "x.deals": (8, "delete"),
         "x.leads": (8, "delete"),
         "x.engagement": (8, "delete"),

@@ -1,6 +1,7 @@
 """Disks that are not as they should be: each has a name, and what is in the file stays as it is."""
 
 import contextlib
+import re
 import shutil
 from pathlib import Path
 
@@ -76,6 +77,30 @@ def test_a_damaged_file_is_named_with_what_to_do_and_never_read_as_if_it_were_wh
             backend = OnLedger(ledger)
             backend.create(options, [adder()])
             assert backend.read_changelogs(options, [(options.changelog("add"), 0)], lambda: False)
+        finally:
+            ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("written", "what"),
+    [(b"1" * 200, r"numbers/0: offset \d+ has other bytes"), (b"row 12341234", "add.*/0: a row of state has other bytes")],
+)
+def test_one_flipped_bit_of_what_lies_in_it_is_found(tmp_path: Path, written: bytes, what: str) -> None:
+    """The file's structure is whole, so SQLite has nothing to say."""
+    path = tmp_path / "vigie.db"
+    options = filled(path)
+    body = bytearray(path.read_bytes())
+    body[body.index(written) + len(written) - 1] ^= 0x01
+    path.write_bytes(body)
+    [found] = problems(path)
+    assert re.match("damaged: .*" + what, found)
+    with pytest.raises(LedgerError, match=what + ".*vigie restore"):
+        ledger = Ledger(path)
+        try:
+            backend = OnLedger(ledger)
+            backend.create(options, [adder()])
+            backend.read_changelogs(options, [(options.changelog("add"), 0)], lambda: False)
+            ledger.read("numbers", 0, 0, 5_000)
         finally:
             ledger.close()
 

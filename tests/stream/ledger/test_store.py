@@ -258,6 +258,7 @@ def test_a_file_of_the_first_format_is_brought_up_with_all_that_is_in_it(path: P
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as file:
         file.executescript(FIRST_FORMAT)
+    assert list(problems(path)) == [], "a copy made then is whole"
     found = again(path, clock)
     assert [(r.offset, r.key, r.value) for r in found.read("panes", 0, 0, 10).records] == [(3, b"a", b"4"), (4, b"b", None)]
     assert found.append([Message("panes", b"5", b"a", 0)]).result() == {("panes", 0): 6}

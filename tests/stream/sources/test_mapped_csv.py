@@ -147,7 +147,7 @@ def test_a_mapping_is_checked_before_the_first_row(tmp_path: Path, changes: dict
     with pytest.raises(SourceFileError) as error:
         items(tmp_path, **changes)
     assert problem in str(error.value)
-    assert "mapping.yaml: " in str(error.value)
+    assert "mapping.yaml:" in str(error.value)
 
 
 def test_all_problems_of_a_mapping_are_reported_at_once(tmp_path: Path) -> None:
@@ -156,7 +156,9 @@ def test_all_problems_of_a_mapping_are_reported_at_once(tmp_path: Path) -> None:
     assert len(str(error.value).splitlines()) == 3
 
 
-@pytest.mark.parametrize(("text", "problem"), [("- a\n", "found list"), ("a: [\n", "not YAML"), (None, "readable mapping")])
+@pytest.mark.parametrize(
+    ("text", "problem"), [("- a\n", "found list"), ("a: [\n", "not YAML"), (None, "cannot be read: No such file")]
+)
 def test_what_is_no_mapping_file_is_named(tmp_path: Path, text: str | None, problem: str) -> None:
     mapping = tmp_path / "mapping.yaml"
     if text is not None:

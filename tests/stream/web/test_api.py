@@ -187,11 +187,11 @@ async def test_what_is_learnt_of_the_past_is_in_the_trend_a_minute_later(monkeyp
 async def test_trends_of_ever_other_windows_are_not_all_kept(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("stream.readings.board._TRENDS", 4)
     board = Board(ViewSource(lambda: company().view, load_catalogue()), company().business.calendar, lambda: NOW)
-    for days in range(1, 12):
-        await board.trend(f"{days}d")
+    for hours in range(1, 7):
+        await board.trend(f"{hours}h")
     assert len(board._trends) <= 4
-    again = await board.trend("11d")
-    assert await board.trend("11d") is again
+    again = await board.trend("6h")
+    assert await board.trend("6h") is again
 
 
 async def test_nothing_foreign_may_run_on_the_page():

@@ -3,21 +3,25 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 import orjson
 import pytest
 
+from models.experiments.plan import Plan
 from stream.config.kpi_files import load_catalogue
+from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.settings import OperatorSettings, WebSettings
-from stream.web import entities, predictions
-from stream.web.access import Access, Guard
+from stream.web import customers, entities, experiments, leaderboard, predictions
+from stream.web.access import Access, ReadGuard
 from stream.web.operate import Operations
 from stream.web.operators import Operators
 from stream.web.server import Listening, serve
 from tests.browser import Page, browser
 from tests.stream.demo import Company, company, fresh
-from tests.stream.web.book import Kept
+from tests.stream.web.book import Kept, clientele
+from tests.stream.web.said import answers
 from tests.stream.web.web import ALERT, application, board
 from tests.tools import eventually, program
 
@@ -43,6 +47,7 @@ class Ship:
         self.acts: list[tuple[str, str, str]] = []
         self.past: list[dict[str, Any]] = []
         self.book = Kept(self.acme.now)
+        self.trials = [Plan("second script", ("A", "B"), date(2026, 10, 12))]
         self.port = 0
         self.listening: Listening | None = None
         self.operators = Operators([OperatorSettings(name="ada", token=TOKEN)])
@@ -54,7 +59,11 @@ class Ship:
         app.include_router(Operations(self.operators, self.put, history=lambda *_: (self.past, None)).router())
         app.include_router(entities.router(self.book))
         app.include_router(predictions.router(self.book))
-        app.add_middleware(Guard, access=self.access)
+        app.include_router(customers.router(clientele(self.acme.now)))
+        app.include_router(answers(self.acme.now))
+        app.include_router(experiments.router(self.trials, load_catalogue(), lambda: self.acme.view))
+        app.include_router(leaderboard.router(LeaderboardSettings(), load_catalogue(), lambda: self.acme.view))
+        app.add_middleware(ReadGuard, access=self.access)
         self.listening = await serve(app, "127.0.0.1", self.port, before_stop=app.state.vigie.live.stop)
         self.port = self.listening.port
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from models.experiments.plan import Plan
 from models.panes.view import View
+from stream.config.kpi_files import load_catalogue
 from stream.config.settings import SettingsError, load
 from stream.readings.board import Unavailable
 from stream.web import experiments
@@ -28,7 +29,7 @@ SINCE = date.fromordinal(company().view.calendar.day(BEGAN)) + timedelta(days=1)
 
 def serving(plans: list[Plan], whole: Callable[[], View] = lambda: company().view) -> FastAPI:
     web = application()
-    web.include_router(experiments.router(plans, whole))
+    web.include_router(experiments.router(plans, load_catalogue(), whole))
     return web
 
 
@@ -41,6 +42,7 @@ async def test_declared_tests_as_they_stand() -> None:
     a, b = found["variants"]
     assert a["entered"] > a["judged"] > 100 and b["entered"] > b["judged"] > 100
     assert found["lift"]["difference"] == pytest.approx(b["won"] / b["judged"] - a["won"] / a["judged"], abs=1e-6)
+    assert (found["unit"], found["left_out"], found["guards"], found["segments"]) == ("lead", 0, [], [])
 
 
 async def test_without_tests_or_numbers() -> None:
@@ -62,6 +64,9 @@ def test_the_settings_of_tests() -> None:
         ([one | {"variants": ["A", "A"]}], "two names"),
         ([one | {"ratio": 1}], "less than 1"),
         ([one, one], "a name of its own for each test"),
+        ([one | {"unit": "deal"}], "maturity: missing (accepted with unit: deal"),
+        ([one | {"maturity": "36h"}], "maturity: found 1.5 days (accepted: whole days, 1d to 730d)"),
+        ([one | {"unit": "company"}], "unit"),
     ):
         with pytest.raises(SettingsError) as error:
             load(environ={}, experiments=wrong)
