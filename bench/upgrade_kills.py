@@ -36,7 +36,7 @@ from stream.config.kpi_files import load_catalogue
 from stream.engine.options import wall_clock
 from stream.engine.topics import partition_for
 from stream.readings.board import ViewSource
-from stream.readings.past import Asked, past
+from stream.readings.past import PastQuestion, past
 from tests.integration.installation import Installation, until
 from tests.kafka_broker import KafkaBroker
 from tests.models.test_evolve import without
@@ -114,7 +114,11 @@ def keyed(found: Iterable[Any]) -> dict[Key, dict[str, Any]]:
 
 def asked(url: str, day: str) -> dict[Key, dict[str, Any]]:
     """Return the readings of a worker, at the end of a day."""
-    query = [("at", day), *(("window", window) for window in WINDOWS), *(("by", by or "total") for by in BY)]
+    query: list[tuple[str, str | int | float | bool | None]] = [
+        ("at", day),
+        *(("window", window) for window in WINDOWS),
+        *(("by", by or "total") for by in BY),
+    ]
     return keyed(httpx.get(f"{url}/api/kpis", params=query, timeout=120).raise_for_status().json())
 
 
@@ -145,7 +149,7 @@ def main() -> int:
     today = now // DAY_MS * DAY_MS
     day = iso(today - 1)[:10]
     source = ViewSource(lambda: history.view, catalogue)
-    true = keyed(asyncio.run(past(Asked(list(catalogue.kpis), WINDOWS, BY, [today]), source)))
+    true = keyed(asyncio.run(past(PastQuestion(list(catalogue.kpis), WINDOWS, BY, [today]), source)))
     lost = gone()
     measures = {kpi.id: {name for formula in kpi.formulas for name in formula.measures} for kpi in catalogue.kpis.values()}
     old = {id for id, names in measures.items() if not names & lost and "predictions" not in {BY_NAME[n][0] for n in names}}

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from vigie import forecast_period
+from vigie import forecast_live, forecast_period
 from vigie.json_lines import answer_lines
 
 app = typer.Typer(name="forecast", no_args_is_help=True, help="What is to come, with its uncertainty.")
 
 app.command("period")(forecast_period.period)
+app.command("scores")(forecast_live.scores)
 
 Stdin = Annotated[bool, typer.Option("--stdin", help="Read questions from standard input, a JSON object a line.")]
 

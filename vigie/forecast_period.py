@@ -15,9 +15,12 @@ from models.panes.windows import Window
 from models.targets import Targets
 from vigie import remote
 from vigie.common import plain, refuse, settings_of, wrapped
+from vigie.forecast_live import live, printed
 from vigie.kpis import fetch, shown
 
 PERIODS = ("week", "month", "quarter")
+#: Of revenue these are forecast from the deals, by the running instance itself.
+LIVE = ("month", "quarter", "year", "fiscal_year")
 #: Days before that are looked at: of the total, and of each value of a dimension.
 _DAYS, _DAYS_BY = 700, 300
 
@@ -26,8 +29,11 @@ Row = dict[str, Any]
 
 def period(
     kpi: Annotated[str, typer.Option(help="A KPI that adds up over days, such as revenue, sales, leads.")] = "revenue",
-    period: Annotated[str, typer.Option(help="week, month or quarter: the one that it is now.")] = "month",
+    period: Annotated[str, typer.Option(help="week, month, quarter or (of revenue) year: the one it is now.")] = "month",
     by: Annotated[str | None, typer.Option(help="A dimension, such as owner.")] = None,
+    scenario: Annotated[
+        list[str] | None, typer.Option(help="Beside it: a name of the settings, or such as 'win_rate +10 %, arrivals -20 %'.")
+    ] = None,
     target: Annotated[float | None, typer.Option(help="Of the total (default: the settings' targets, of each segment).")] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON to standard output.")] = False,
     url: remote.Url = None,
@@ -35,13 +41,24 @@ def period(
         Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")
     ] = None,
 ) -> None:
-    """What will a KPI be at the period's end, by the days before? P10, P50, P90, mean, and whether the target is reached.
+    """What will a KPI be at the period's end? P10, P50, P90, mean, and whether the target is reached.
 
-    Asks a running instance for the days; the work is done here. Open deals are not looked at: `vigie forecast deals` does that.
+    Revenue by month, quarter and year is the running instance's live forecast: what is won, what open deals bring in time, what
+    those not there yet bring. Other KPIs, and weeks, by the days before, which it is asked for; the work is done here.
     """
-    if period not in PERIODS:
-        refuse(f"--period: found {period!r}; accepted: {', '.join(PERIODS)}", 2)
+    accepted = dict.fromkeys((*PERIODS, *(LIVE if kpi == "revenue" else ())))
+    if period not in accepted:
+        refuse(f"--period: found {period!r}; accepted: {', '.join(accepted)}", 2)
     address = remote.address_of(url, config)
+    if kpi == "revenue" and period in LIVE:
+        told = live(address, period, by, scenario or [])
+        if told is not None:
+            printed(told, target, json=json)
+            return
+        if period not in PERIODS:
+            refuse("--period: the instance makes no live forecast (models.live is off); accepted: " + ", ".join(PERIODS), 1)
+    if scenario:
+        refuse(f"--scenario: found one with {kpi} by {period}; accepted with the live forecast of revenue only", 2)
     described = _described(address, kpi, by)
     found = _outlooks(address, kpi, period, by, calendar(described["timezone"]), settings_of(config).quotas(), target)
     if json:

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from enum import StrEnum
 
+from models.foresight.readings import BY as FORECAST_BY
+from models.foresight.readings import KPIS as FORECASTS
+from models.foresight.readings import WINDOWS as FORECAST_OF
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from models.targets import Targets
@@ -39,6 +42,7 @@ class KpiFacts:
     interval: bool = False  # whether its readings carry a symmetric interval: a mean with a stated test
     additive: bool = False  # whether it is a sum over the window, so that half a month has half of it
     topics: tuple[str, ...] = ()  # of the events that it is made of
+    windows: tuple[str, ...] = ()  # a forecast: it is told of these only, and has nothing to be compared with
 
     @classmethod
     def of(cls, kpi: Kpi) -> "KpiFacts":
@@ -79,4 +83,9 @@ class Known:
         targets: Targets | None = None,
     ) -> "Known":
         """Return what a catalogue, the named times and the targets let the rules refer to."""
-        return cls({kpi.id: KpiFacts.of(kpi) for kpi in catalogue.kpis.values()}, runbooks, intervals or {}, targets)
+        forecasts = {
+            name: KpiFacts(unit, label, FORECAST_BY, bounded=unit == "ratio", topics=("deals",), windows=FORECAST_OF)
+            for name, (unit, label) in FORECASTS.items()
+        }
+        known = forecasts | {kpi.id: KpiFacts.of(kpi) for kpi in catalogue.kpis.values()}
+        return cls(known, runbooks, intervals or {}, targets)

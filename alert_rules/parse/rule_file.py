@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.rule import GROUPS, EntityRule, Known, KpiFacts, KpiRule, Rule, SenderRule, Statistic
+from alert_rules.judge.rule import GROUPS, Known, KpiFacts, KpiRule, Rule, Statistic, rule_of
 from alert_rules.judge.transition_record import check_summary
 from alert_rules.kinds.condition import Condition
+from alert_rules.kinds.value import VALUE
 from alert_rules.parse.entity_rule_file import WATCHED, read_entity
 from alert_rules.parse.entity_test_file import read_entity_tests
 from alert_rules.parse.ladders import CONDITIONS, read_condition, read_ladder
@@ -94,11 +95,11 @@ class _RuleReader(TreeReader):
         if self.problems or not (id_ and found and summary and runbook):
             return None
         condition, (direction, ladder) = found
-        kind = SenderRule if condition.ENTITY == "sender" else EntityRule
+        kind = rule_of(condition)
         return kind(
             id=id_, direction=direction, ladder=ladder, labels=labels, summary=summary, runbook=runbook, tests=tests,
             unit=condition.UNIT, title=title or condition.TITLE, zone=self.known.zone, groups=groups,
-            depends=() if kind is SenderRule else (f"{condition.ENTITY}s",), watch=condition,
+            depends=(f"{condition.ENTITY}s",) if condition.ENTITY in ("deal", "lead", "customer") else (), watch=condition,
         )  # fmt: skip
 
     def _of_kpi(self, tree: dict[str, Any]) -> Rule | None:
@@ -113,6 +114,10 @@ class _RuleReader(TreeReader):
         groups = self._groups(tree)
         some = facts or KpiFacts("count", "")
         condition = read_condition(self, tree, some, window, self.known)
+        if some.windows and window is not None and window.name not in some.windows:
+            self.bad("window", f"found {window.name}: {kpi} is told of a period (accepted: {', '.join(some.windows)})")
+        if some.windows and condition != VALUE:
+            self.bad(condition.KEY, f"found with {kpi}, which has no past to be compared with (accepted: warn, critical)")
         ladder = read_ladder(self, tree, condition, some)
         wait = self.duration(tree.get("for", 0), "for")
         if condition.waits is not None:

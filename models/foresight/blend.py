@@ -1,9 +1,9 @@
-"""How far are those who forecast to be believed, and how far off will they be together, judging by their forecasts that have come due?
+"""How far are those who forecast to be believed, and how far off are they together, judging by their forecasts that came due?
 
-Two of them say how many deals the rest of a period wins: the *pipeline* (open deals by their hazards, and arrivals) and the *rate*
-(what is won a day, by the calendar). Each is weighted by how little it was off at about this share of the periods before, errors
-of the rate at earlier stretches of the same length counting too. What both were off by together is the shock that all deals of a
-period have in common: it does not average out over deals, as luck does.
+Two of them say how many deals the rest of a period wins: the *pipeline* (open deals by their hazards, and arrivals) and the
+*rate* (what is won a day, by the calendar). Each is weighted by how little it was off at about this share of the periods before,
+errors of the rate at earlier stretches of the same length counting too. What both were off by together is the shock that all
+deals of a period have in common: it does not average out over deals, as luck does.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Past(NamedTuple):
 
 
 class Blend(NamedTuple):
-    """How much the pipeline weighs (the rest is the rate's), by what both are multiplied, the common and a segment's own shock."""
+    """How much the pipeline weighs (the rest is the rate's), by what both are multiplied, the common and a segment's shock."""
 
     weight: float
     pipeline: float
@@ -90,7 +90,7 @@ def _off(actual: float, said: float) -> float:
 
 
 def _bias_spread(off: Reals, luck: Reals, counts: Reals, usual: float, extra: float, cases: float) -> tuple[float, float]:
-    """Return the bias, shrunk, and the variance of what is left of it, without luck; ``extra`` is the mean square of other errors."""
+    """Return the bias, shrunk, and the variance of what is left, without luck; ``extra`` is the mean square of other errors."""
     bias = float(counts @ off) / (float(counts.sum()) + _BIAS)
     sums = float(counts @ np.maximum((off - bias) ** 2 - luck, 0.0)) + extra * cases + _CASES * usual**2
     return bias, max(sums / (float(counts.sum()) + cases + _CASES), _LEAST**2)

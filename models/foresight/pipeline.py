@@ -1,7 +1,7 @@
 """What do the open deals bring by a day, and those that are not there yet?
 
-Open ones by their own hazards (:mod:`models.foresight.book`). Of new ones so many come a day (:mod:`models.foresight.rate`, of the
-deals' creation), and of those that come, so many are won within so many days: the incidence of winning beside that of losing
+Open ones by their own hazards (:mod:`models.foresight.book`). Of new ones so many come a day (:mod:`models.foresight.rate`, of
+the deals' creation), and of those that come, so many are won within so many days: the incidence of winning beside that of losing
 (Aalen and Johansen), told from the deals of the year before. Segments have their own arrivals and their own conversion, drawn to
 that of all.
 
@@ -47,8 +47,8 @@ def arrivals(counts: Reals, first: int, first_month: int = 1) -> Rate:
 def new_wins(rate: Rate, counts: Reals, wins: Reals, winning: Reals, today: int, shares: Reals, first_month: int = 1) -> Reals:
     """Return how many deals that come from now on are won within the days to come, of each series.
 
-    ``counts`` of deals created and ``wins`` of deals won are of the days before ``today``; ``shares`` says how much of each day to
-    come is still ahead (the first is today), ``winning`` is :func:`incidence`.
+    ``counts`` of deals created and ``wins`` of deals won are of the days before ``today``; ``shares`` says how much of each day
+    to come is still ahead (the first is today), ``winning`` is :func:`incidence`.
     """
     coming = np.arange(today, today + len(shares), dtype=np.int64)
     daily = rate.effects(places(coming, first_month)) * shares

@@ -7,6 +7,7 @@ drawn to those of all.
 """
 
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ FADES = 0.9885
 LEAST, MONTH_SEEN = 21, 20
 #: A segment's level is drawn to its share of so many days of the company; its size to all sizes by so many deals.
 _DAYS, _SIZES = 10.0, 5.0
+_BLOCK = 1_024
 
 
 class Calendar(NamedTuple):
@@ -39,12 +41,19 @@ def places(days: Days, first_month: int = 1) -> Calendar:
     if not len(days):
         none = np.zeros(0, np.int64)
         return Calendar(none, none, none, none, none)
-    first, last = int(days.min()), int(days.max())
-    known = np.array(
-        [(d.weekday(), min((d.day - 1) // 8, 3), (d.month - first_month) % 3, d.month - 1, d.year * 12 + d.month - 1)
-         for d in map(date.fromordinal, range(first, last + 1))], np.int64,
-    )  # fmt: skip
-    return Calendar(*known[days - first].T)
+    first, last = int(days.min()) // _BLOCK, int(days.max()) // _BLOCK
+    table = np.concatenate([_block(number, first_month) for number in range(first, last + 1)])
+    return Calendar(*table[days - first * _BLOCK].T)
+
+
+@lru_cache(64)
+def _block(number: int, first_month: int) -> Days:
+    """Return the places of so many days: they are asked for again and again."""
+    days = map(date.fromordinal, range(max(number * _BLOCK, 1), (number + 1) * _BLOCK))
+    rows = [
+        (d.weekday(), min((d.day - 1) // 8, 3), (d.month - first_month) % 3, d.month - 1, d.year * 12 + d.month - 1) for d in days
+    ]
+    return np.array(rows, np.int64)
 
 
 class Rate(NamedTuple):
@@ -65,7 +74,7 @@ class Rate(NamedTuple):
 
 
 def learnt(counts: Reals, first: int, first_month: int = 1) -> Rate:
-    """Return the rate by days that are over: ``counts`` of each series (a row each; the first is of all), from day ``first`` on."""
+    """Return the rate by days that are over: ``counts`` of each series (a row each, the first of all), from day ``first`` on."""
     length = counts.shape[1]
     days = np.arange(first, first + length, dtype=np.int64)
     at, total = places(days, first_month), counts[0]
@@ -77,10 +86,10 @@ def learnt(counts: Reals, first: int, first_month: int = 1) -> Rate:
         even = total / np.exp(weekday[at.weekday] + part[at.part])
         months = np.arange(at.month[0], at.month[-1] + 1)
         seen = np.bincount(at.month - months[0])
-        sums = np.bincount(at.month - months[0], even)
-        whole = (seen >= MONTH_SEEN) & (sums > 0)
+        brought = np.bincount(at.month - months[0], even)
+        whole = (seen >= MONTH_SEEN) & (brought > 0)
         if whole.sum() >= 2:
-            logs, which = np.log(sums[whole] / seen[whole]), months[whole]
+            logs, which = np.log(brought[whole] / seen[whole]), months[whole]
             if whole.sum() >= 4:
                 of_quarter = shrunk(logs - _trend(logs, which), (which - first_month + 1) % 3, 3)
             if whole.sum() >= 13:

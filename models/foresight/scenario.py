@@ -10,7 +10,7 @@ _PART = re.compile(r"([a-z_]+)\s*[:=]?\s*([+\-]\s*\d+(?:\.\d+)?)\s*%")
 
 
 class Scenario(NamedTuple):
-    """By what is multiplied: the deals that are won of those open and those to come, how many come, and what those to come bring."""
+    """By what is multiplied: the deals won of those open and to come, how many come, and what those to come bring."""
 
     win_rate: float = 1.0
     arrivals: float = 1.0

@@ -1,4 +1,4 @@
-"""What does a forecast of the period have to know of a deal? Said wherever a prediction is, of open deals and of those that closed."""
+"""What does a forecast of the period have to know of a deal, open or closed? Said wherever a prediction is."""
 
 from typing import Any
 

@@ -21,7 +21,7 @@ from models.kpis.scope import PaneScope
 from models.measures import FROM_PRESENT, LOGGED
 from models.money import Rates
 from models.panes.windows import Window
-from models.simulator.live import Live
+from models.simulator.live import LiveCompany
 from tests.models.company import CATALOGUE, Company, at
 from tests.stream.demo import NOW, company
 
@@ -251,7 +251,7 @@ def test_nothing_else_moves_a_measure_than_what_is_said_to_feed_it() -> None:
     """Every event of the simulated company, one by one, against the measures whose sums it moves."""
     folds = {name: EntityPartition(name, 0, Business()) for name in ("deals", "leads", "engagement", "customers", "spend")}
     missing, seen = set[tuple[str, str]](), set[str]()
-    for number, event in enumerate(islice(Live(7, NOW).history(), 8_000)):
+    for number, event in enumerate(islice(LiveCompany(7, NOW).history(), 8_000)):
         kind, fold = event["type"], folds[TOPIC_OF[event["type"]]]
         fold._take((Record(TOPIC_OF[kind], 0, number, NOW, event["subject"].encode(), orjson.dumps(event), ()),))
         moved = {measure for _, _, measure, _ in fold.panes.drain(lambda segment: True)}
