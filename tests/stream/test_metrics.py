@@ -16,7 +16,7 @@ from stream.config.kpi_files import load_catalogue
 from stream.engine.options import Observer
 from stream.metrics import Metrics
 from stream.readings.board import Board
-from stream.readings.cache import CachedSource, Snapshot
+from stream.readings.cache import CachedReadings, CachedSource
 from tests.stream.demo import NOW, company
 from tests.stream.web.web import board
 from tests.tools import program
@@ -79,7 +79,7 @@ async def test_the_text_of_gauges_is_what_the_library_writes(accept: str):
         for kpi in kpis
         for name, number in zip(names, numbers, strict=True)
     ]
-    source = CachedSource(board().source, Snapshot(NOW, {"7d|": [], "7d|source": readings}))
+    source = CachedSource(board().source, CachedReadings(NOW, {"7d|": [], "7d|source": readings}))
     metrics = Metrics()
     bare, kind = await metrics.scrape(accept)
     metrics.show_kpis(Board(source, Calendar("UTC"), lambda: NOW), ["7d"], ["source"], 100)
