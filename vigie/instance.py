@@ -95,9 +95,10 @@ class Instance:
         paced: bool = False,
         rules: Callable[[list[Rule]], list[Rule]] | None = None,
         predicting: bool | None = None,
+        foreseeing: bool | None = None,
         **options: Any,
     ) -> None:
-        """``predicting`` None is as the settings say."""
+        """``predicting`` and ``foreseeing`` (forecasts of the period, of the predictions) None are as the settings say."""
         self.settings = settings
         self.housekeeper: Housekeeper | None = None
         self.privacy: LedgerPrivacy | None = None
@@ -138,6 +139,7 @@ class Instance:
         self.foreseer: Foreseer | None = None
         if settings.models.live if predicting is None else predicting:
             specs += self._prediction_folds()
+        if settings.models.live if foreseeing is None else foreseeing:
             rules_on = watched(self.evaluator.wanted) if alerting else frozenset()
             self.foreseer = Foreseer(self.business, rules_on, targets, clock=clock, alone=not live)
             specs.append(self.foreseer.spec())
@@ -270,6 +272,11 @@ class Instance:
         for owned in self.predicting.values():
             for fold in owned:
                 yield from fold.answers()
+
+    def forecasts(self) -> list[bytes]:
+        """Return what was said of periods and what came, as JSON, where this worker keeps it."""
+        fold = None if self.foreseer is None else self.foreseer.owned()
+        return [] if fold is None else fold.told()
 
     def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
         """Return what is expected of an open deal or lead; raise :class:`Elsewhere` where another worker has its partition."""
