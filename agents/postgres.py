@@ -12,9 +12,13 @@ from typing import Any
 from models.feeds.tables import Column, ColumnKind, FeedTable, Row
 
 _TYPES = {
-    ColumnKind.TEXT: "text", ColumnKind.WHOLE: "bigint", ColumnKind.NUMBER: "double precision", ColumnKind.MONEY: "numeric(19,4)", ColumnKind.DAY: "date",
+    ColumnKind.TEXT: "text",
+    ColumnKind.WHOLE: "bigint",
+    ColumnKind.NUMBER: "double precision",
+    ColumnKind.MONEY: "numeric(19,4)",
+    ColumnKind.DAY: "date",
     ColumnKind.TIME: "timestamptz",
-}  # fmt: skip
+}
 #: Two that make the tables at once wait for each other.
 _LOCK = 7_169_341
 #: Columns that say when a row was true, in every row another time: they make it no other row.

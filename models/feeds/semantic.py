@@ -115,9 +115,13 @@ def _where(kpi: Kpi) -> str:
 # -- Apache Ossie (OSI) ------------------------------------------------------------------------------------------------------
 
 _OSI_TYPES = {
-    ColumnKind.TEXT: "String", ColumnKind.WHOLE: "Integer", ColumnKind.NUMBER: "Float", ColumnKind.MONEY: "Decimal", ColumnKind.DAY: "Date",
+    ColumnKind.TEXT: "String",
+    ColumnKind.WHOLE: "Integer",
+    ColumnKind.NUMBER: "Float",
+    ColumnKind.MONEY: "Decimal",
+    ColumnKind.DAY: "Date",
     ColumnKind.TIME: "DateTimeTz",
-}  # fmt: skip
+}
 
 
 def osi(kpis: Iterable[Kpi]) -> dict[str, Any]:

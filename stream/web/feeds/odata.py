@@ -31,7 +31,7 @@ ROOT = "/odata/v4"
 #: Rows of a page, where the client does not want fewer.
 PAGE = 10_000
 #: Rows that are written before others may run.
-_AT_A_TIME = 500
+_AT_A_TIME = 250
 PARAMETERS = ("kpi", "window", "by", "as_of", *TIMES)
 _VERSION = {"odata-version": "4.0", "cache-control": "no-store"}
 _KEYED = re.compile(r"(?P<table>[a-z]+)\('(?P<key>(?:[^']|'')*)'\)")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from models.customers.clientele import Clientele
 
 #: Rows that are made before others may run.
-_BATCH = 250
+_BATCH = 50
 
 
 class Everything(Protocol):
