@@ -17,8 +17,9 @@ import numpy as np
 
 from bench.models_plots import calibration_svg
 from models.business import Business
+from models.deal_outlook import DIMENSIONS, KNOTS, DealOutlook, encode, rounded
 from models.foresight import kept, scores
-from models.foresight.book import DIMENSIONS, KNOTS, Book, DealOutlook, encode, rounded
+from models.foresight.book import Book
 from models.foresight.foresee import Asked, Job
 from models.foresight.kept import Said, Slice
 from models.foresight.yardsticks import NAMES

@@ -197,14 +197,14 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "parameters": _query("journey", "window", "by", "at"),
         "responses": {
             "200": _said("Funnels", _object({"window": _TEXT, "at": _TIME, "journeys": _list({"type": "object"})})),
-            "400": _said("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
+            "400": _problem("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
         },
     },
     ("get", "/api/baskets"): {
         "parameters": _query("window", "at", "least", "limit"),
         "responses": {
             "200": _said("Pairs", _object({"window": _TEXT, "baskets": _COUNT, "pairs": _list({"type": "object"})})),
-            "400": _said("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
+            "400": _problem("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
         },
     },
     ("get", "/api/trend"): {

@@ -100,7 +100,7 @@ def mirrored(server: Postgres, worker: Worker, count: int, namespace: str) -> No
 
 
 def test_on_its_own_file(server: Postgres, tmp_path: Path) -> None:
-    settings = {"POSTGRES__URL": server.url, "POSTGRES__NAMESPACE": "one", "WEB__OPERATORS": OPERATOR}
+    settings: dict[str, Any] = {"POSTGRES__URL": server.url, "POSTGRES__NAMESPACE": "one", "WEB__OPERATORS": OPERATOR}
     with Worker(Installation("embedded", "", tmp_path, **settings), {}, "up") as up:
         mirrored(server, up.ready(), 60, "one")
         assert "Traceback" not in up.log, up.log
@@ -113,7 +113,7 @@ def test_on_its_own_file(server: Postgres, tmp_path: Path) -> None:
 
 @pytest.mark.kafka
 def test_on_a_real_kafka(kafka: KafkaBroker, prefix: str, server: Postgres, tmp_path: Path) -> None:
-    settings = {"POSTGRES__URL": server.url, "POSTGRES__NAMESPACE": "two", "WEB__OPERATORS": OPERATOR}
+    settings: dict[str, Any] = {"POSTGRES__URL": server.url, "POSTGRES__NAMESPACE": "two", "WEB__OPERATORS": OPERATOR}
     installation = Installation(kafka.bootstrap, prefix, tmp_path, **settings)
     installation.done("topics", "create")
     with installation.worker() as worker:

@@ -3,7 +3,7 @@
 import orjson
 
 from models.calendar import DAY_MS
-from models.foresight.book import DIMENSIONS, KNOTS, TOPIC, decode
+from models.deal_outlook import DIMENSIONS, KNOTS, TOPIC, decode
 from models.learners.evaluation import DealFact
 from tests.models.learners.live import BEGIN, Loop, event
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from agents.foresee import Foreseer
 from models.business import Business
 from models.calendar import DAY_MS, epoch_ms
+from models.deal_outlook import TOPIC, encode
 from models.fold import Record
 from models.foresight import kept
-from models.foresight.book import TOPIC, encode
 from models.foresight.foresee import Foresee
 from models.foresight.kept import Said
 from models.targets import Target, Targets

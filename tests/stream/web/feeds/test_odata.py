@@ -12,6 +12,7 @@ from odata import ODataService
 
 from models.calendar import iso
 from models.feeds.tables import TABLES
+from models.folds.entity_snapshots import DealState
 from models.money import UNIT
 from models.panes.view import View
 from stream.config.kpi_files import load_catalogue
@@ -115,7 +116,8 @@ async def test_amounts_are_to_the_cent_and_counts_agree() -> None:
         rows = (await web.get("/odata/v4/deals?$filter=status eq 'won' and amount ne null")).json()["value"]
         count = (await web.get("/odata/v4/deals/$count?$filter=status eq 'won' and amount ne null")).text
     states = [state for key in DEALS.ids("deal") if (state := DEALS.state("deal", key)) is not None]
-    won = [state.amount for state in states if state.status == "won" and getattr(state, "amount", None) is not None]  # type: ignore[union-attr]
+    deals = [state for state in states if isinstance(state, DealState) and state.status == "won"]
+    won = [deal.amount for deal in deals if deal.amount is not None]
     assert round(sum(row["amount"] for row in rows) * UNIT) == sum(won) and len(won) == int(count) == len(rows) > 50
 
 
