@@ -22,7 +22,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run start test instants mutants check format bench chaos fuzz oracle models docs newest lock audit sbom clean
+.PHONY: help run start test instants mutants check format bench chaos fuzz oracle models docs site newest lock audit sbom release clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -64,6 +64,7 @@ check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert
 	$(BIN)/mypy
 	$(BIN)/pytest -q -p no:cacheprovider tests/test_dead_code.py tests/test_no_circles.py
 	$(BIN)/python -m vigie.schemas --check docs
+	$(BIN)/python -m vigie.grafana --check dashboards
 	$(BIN)/vigie rules check
 	set -e; for zone in UTC $(ZONES); do VIGIE_BUSINESS__TIMEZONE=$$zone $(BIN)/vigie rules test; done
 	$(BIN)/vigie sources conformance
@@ -75,8 +76,13 @@ format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/.dev ## Write the generated documents anew (schemas, AsyncAPI, KPI catalogue)
+docs: $(VENV)/.dev ## Write the generated documents and dashboards anew
 	$(BIN)/python -m vigie.schemas --write docs
+	$(BIN)/python -m vigie.grafana --write dashboards
+
+site: ## Make a site of docs/ in build/site; fails on any warning
+	$(PYTHON) -m venv build/site-venv && build/site-venv/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/site.txt
+	NO_MKDOCS_2_WARNING=1 build/site-venv/bin/mkdocs build -q --strict
 
 newest: $(BIN)/python ## Run the engine's tests (without a Kafka) with the newest Faust, aiokafka and librdkafka, in .venv-newest
 	$(PYTHON) -m venv .venv-newest
@@ -88,8 +94,8 @@ newest: $(BIN)/python ## Run the engine's tests (without a Kafka) with the newes
 bench: $(VENV)/.dev ## Measure against peers on a real Kafka; writes docs/performance.md
 	$(BIN)/python -m bench
 
-chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make chaos SEED=7 SECONDS=30
-	$(BIN)/python -m bench.chaos --seed $(SEED) --seconds $(SECONDS)
+chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make chaos SEED=7 SECONDS=30 (ROLES=1: by role)
+	$(BIN)/python -m bench.chaos --seed $(SEED) --seconds $(SECONDS) $(if $(ROLES),--roles)
 
 fuzz: $(VENV)/.dev ## Inputs nobody thought of, for as long as you like: make fuzz MINUTES=60
 	$(BIN)/python -m tests.fuzz $(MINUTES)
@@ -104,6 +110,7 @@ lock: $(VENV)/.audit ## Write requirements/ anew: versions and hashes of all tha
 	$(COMPILE) $(UPGRADE) pyproject.toml requirements/build.in -o requirements/run.txt
 	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) -c requirements/dev.txt requirements/audit.in -o requirements/audit.txt
+	$(COMPILE) $(UPGRADE) requirements/site.in -o requirements/site.txt
 
 audit: $(VENV)/.audit ## Look the locked versions up in the advisories (asks PyPI: without it, each is named as not audited)
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.txt
@@ -112,6 +119,9 @@ sbom: $(VENV)/.audit ## Write build/vigie.cdx.json: what Vigie runs on, with ver
 	@mkdir -p build
 	$(PYTHON) -m venv build/sbom && build/sbom/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/run.txt
 	$(BIN)/cyclonedx-py environment --output-reproducible --validate -o build/vigie.cdx.json build/sbom/bin/python
+
+release: $(VENV)/.dev sbom ## Make a release in dist/: wheel, source, image context, SBOM, changes, hashes (UNRELEASED=1: of what is there now)
+	$(BIN)/python deploy/release.py --sbom build/vigie.cdx.json $(if $(UNRELEASED),--unreleased)
 
 clean: ## Remove .venv and what tests have left
 	rm -rf $(VENV) .venv-bench .venv-newest .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

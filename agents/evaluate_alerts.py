@@ -8,6 +8,7 @@ from alert_rules.judge.explanation import PageLink, no_link
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.rule import Rule
 from alert_rules.judge.transition_record import NOBODY
+from models.goals.plan import Playbook
 from models.kpis.reading import Reading
 from models.kpis.roll_kpis import Stand, Wanted
 from models.owners import Owners
@@ -23,7 +24,7 @@ class Evaluator:
     """The rules and, where this worker owns the readings' one partition, the alerts that stand.
 
     ``link`` gives the address of a deal's or lead's page; ``people`` who is behind an owner's id; ``gap`` for how long (ms)
-    readings may stay away before that time counts for nothing.
+    readings may stay away before that time counts for nothing; ``playbooks`` what is to be done about alerts.
     """
 
     def __init__(
@@ -33,8 +34,10 @@ class Evaluator:
         people: Owners = NOBODY,
         *,
         gap: int = 0,
+        playbooks: Sequence[Playbook] = (),
     ) -> None:
         self._gap = gap
+        self._playbooks = tuple(playbooks)
         self.rules = tuple(rules)
         self._link, self._people = link, people
         self.owned: Owned[EvaluateAlerts] = Owned(NAME, lambda fold: fold.use(self.rules))
@@ -43,7 +46,7 @@ class Evaluator:
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
         return self.owned.spec(
-            lambda partition: EvaluateAlerts(self.rules, self._link, self._people, gap=self._gap),
+            lambda partition: EvaluateAlerts(self.rules, self._link, self._people, gap=self._gap, playbooks=self._playbooks),
             topics=("readings", FINDINGS),
             lane=LANE,
             doc="Judge readings and findings by the alert rules and keep the state of every alert.",

@@ -21,7 +21,7 @@ def send_digest(plan: Alerting, catalogue: Catalogue, clock: Callable[[], int] =
     labels = {kpi: catalogue.get(kpi).label for kpi in digest.kpis}
     return FoldSpec(
         name=NAME,
-        topics=("readings", "alerts"),
+        topics=("readings", "alerts", "standings"),
         make=lambda partition: SendDigest(digest, labels, plan.resolve, began=clock()),
         lane=LANE,
         doc="Say once a day how the figures are and which alerts stand.",

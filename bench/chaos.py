@@ -109,7 +109,7 @@ class Run:
         )
         create(options, self.job.specs())
         events = list(self.job.stream_of(int(self.rate * self.seconds), self.seed))
-        workers = [Worker(self.command(str(i)), self.log) for i in range(WORKERS)]
+        workers = self.workers(WORKERS)
         for worker in workers:
             worker.start()
         try:
@@ -118,6 +118,20 @@ class Run:
             for worker in workers:
                 worker.end()
         return self._compare(events)
+
+    def workers(self, count: int) -> list[Worker]:
+        """Return the workers, not started yet."""
+        return [Worker(self.command(str(i)), self.log) for i in range(count)]
+
+    def go_on(self, worker: Worker) -> None:
+        """Let a worker that is paused go on."""
+        with contextlib.suppress(ProcessLookupError):
+            if worker.process is not None:
+                worker.process.send_signal(signal.SIGCONT)
+
+    def settle_in(self, workers: list[Worker]) -> None:
+        """Wait until the workers are at work."""
+        time.sleep(4)
 
     def _load(self, events: list[tuple[str, bytes, bytes]], workers: list[Worker]) -> None:
         producer = confluent_kafka.Producer(
@@ -131,7 +145,7 @@ class Run:
                 "log_level": 0,
             }
         )
-        time.sleep(4)
+        self.settle_in(workers)
         began = time.monotonic()
         due = began + 2
         broker_dies = began + self.random.uniform(0.3, 0.7) * self.seconds
@@ -173,8 +187,7 @@ class Run:
                 continue
             if worker.paused_until is not None and now >= worker.paused_until:
                 worker.paused_until = None
-                with contextlib.suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGCONT)
+                self.go_on(worker)
                 self.note(f"SIGCONT {index}")
             if process.poll() is not None:
                 self.operations.append(f"x{index}={process.returncode}")
@@ -257,6 +270,7 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=2000, help="events per second")
     parser.add_argument("--job", default="bench.real_job", help="module with TOPICS, specs, stream_of, truth, totals")
     parser.add_argument("--worker", default=WORKER, help="command of a worker, with the same {placeholders}")
+    parser.add_argument("--roles", action="store_true", help="whole workers, of a process for each role (bench/chaos_roles.py)")
     parser.add_argument("--keep", type=Path, help="directory for the workers' logs")
     arguments = parser.parse_args()
     job = importlib.import_module(arguments.job)
@@ -264,10 +278,15 @@ def main() -> int:
     directory.mkdir(parents=True, exist_ok=True)
     # Whoever ends us with SIGTERM must not leave workers and a broker behind: leave through the finally blocks.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    kind = Run
+    if arguments.roles:
+        from bench.chaos_roles import RoleRun
+
+        kind = RoleRun
     failed = 0
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):
         with KafkaBroker(measured=True) as broker:
-            run = Run(seed, arguments.seconds, arguments.rate, job, broker, arguments.worker, directory)
+            run = kind(seed, arguments.seconds, arguments.rate, job, broker, arguments.worker, directory)
             exact = run.go()
             failed += not exact
             events = int(arguments.rate * arguments.seconds)

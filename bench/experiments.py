@@ -10,7 +10,7 @@ from itertools import count
 import numpy as np
 
 from models.experiments.cohorts import Deals, judged
-from models.experiments.coin import USUAL, Coin, Flags, Law, Numbers
+from models.experiments.coin import USUAL, BetLaw, Coin, Flags, Numbers
 from models.experiments.running import NONE, Experiment
 
 EVERY, LONGEST = 50, 6_000
@@ -37,7 +37,7 @@ def decided(won: Flags, to_b: Flags) -> tuple[float, str, bool]:
     return np.inf, NONE, False
 
 
-def with_law(won: Flags, to_b: Flags, law: Law, level: float) -> float:
+def with_law(won: Flags, to_b: Flags, law: BetLaw, level: float) -> float:
     """After how many cases the bets of a law decide."""
     coin = Coin(law=law)
     for begin in range(0, len(won), EVERY):
@@ -83,11 +83,11 @@ def laws(streams: int) -> Iterator[str]:
     z = np.linspace(-2.5, 2.5, 9)
     grid = np.linspace(0.03, 2, 40)
     tried = {
-        "the effect itself (0.20 → 0.26)": Law.of(np.array([0.34]), np.ones(1)),
-        "normal, 0.2": Law.of(grid * 0.2 * 1.5, np.exp(-((grid * 1.5) ** 2) / 2)),
-        "normal, 0.5": Law.of(grid * 0.5 * 1.5, np.exp(-((grid * 1.5) ** 2) / 2)),
-        "log-normal, 0.3, 0.5": Law.of(0.3 * np.exp(0.5 * z), np.exp(-z * z / 2)),
-        "log-normal, 0.35, 0.7": Law.of(0.35 * np.exp(0.7 * z), np.exp(-z * z / 2)),
+        "the effect itself (0.20 → 0.26)": BetLaw.of(np.array([0.34]), np.ones(1)),
+        "normal, 0.2": BetLaw.of(grid * 0.2 * 1.5, np.exp(-((grid * 1.5) ** 2) / 2)),
+        "normal, 0.5": BetLaw.of(grid * 0.5 * 1.5, np.exp(-((grid * 1.5) ** 2) / 2)),
+        "log-normal, 0.3, 0.5": BetLaw.of(0.3 * np.exp(0.5 * z), np.exp(-z * z / 2)),
+        "log-normal, 0.35, 0.7": BetLaw.of(0.35 * np.exp(0.7 * z), np.exp(-z * z / 2)),
         "the usual": USUAL,
     }
     for name, law in tried.items():

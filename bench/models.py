@@ -19,9 +19,9 @@ import numpy as np
 
 from bench import models_plots
 from models.learners import quality, snapshot
-from models.learners.conversion import Conversion
+from models.learners.conversion import ConversionModel
 from models.learners.deal_model import HORIZON
-from models.learners.evaluation import Answer, DealEvaluation
+from models.learners.evaluation import DealEvaluation, EvaluatedAnswer
 from models.learners.features import CATEGORIES, NUMBERS
 from models.learners.judging import measures
 from stream.config.settings import load
@@ -68,7 +68,7 @@ def leads(path: Path, without: str | None) -> tuple[dict[str, Any], dict[str, An
         for row in rows
     ]
     y = np.array([row["Converted"] == "1" for row in rows], float)
-    model, said = Conversion(LEAD_CROSSES), np.zeros(len(x))
+    model, said = ConversionModel(LEAD_CROSSES), np.zeros(len(x))
     for number, row in enumerate(x):
         said[number] = model.predict_proba_one(row)[True]
         if number >= DELAY:
@@ -162,7 +162,7 @@ def deals(path: Path, format: str, every: int) -> tuple[DealEvaluation, dict[str
     return evaluation, batch, spent
 
 
-def answers_of(evaluation: DealEvaluation) -> list[Answer]:
+def answers_of(evaluation: DealEvaluation) -> list[EvaluatedAnswer]:
     return evaluation.answers
 
 

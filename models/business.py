@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from models.calendar import DAY_MS, HOUR_MS, Calendar, calendar
+from models.funnels import AIDA, Funnel
 from models.money import Rates
 
 
@@ -32,6 +33,7 @@ class Business:
     stage_orders: Mapping[str, tuple[str, ...]] = field(
         default_factory=dict
     )  # pipeline -> its stages in the order of the process
+    funnels: tuple[Funnel, ...] = (AIDA,)  # the ways that are asked about
     response_sla: int = HOUR_MS  # a lead is to be answered within so long
     keep_minutes: int = 2 * HOUR_MS
     keep_hours: int = 35 * DAY_MS

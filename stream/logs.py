@@ -1,8 +1,8 @@
 """What belongs to a line of the log: the request that it came from, the incident that it is about; and its form as JSON.
 
 ``logging: json`` writes one object a line, for programs that collect logs: ``at`` (UTC), ``level``, ``logger``, ``message``, and
-where there are any ``request``, ``incident`` and ``trace``. Whatever others have written is in a string of JSON, in ASCII: it
-begins no line, adds no field, and moves no terminal.
+where there are any ``role``, ``request``, ``incident`` and ``trace``. Whatever others have written is in a string of JSON, in
+ASCII: it begins no line, adds no field, and moves no terminal.
 """
 
 import json
@@ -22,7 +22,11 @@ HEADER = "x-request-id"
 
 
 class JsonLines(logging.Formatter):
-    """One record, one line, one object."""
+    """One record, one line, one object. ``role`` is what this process does, where a worker is several."""
+
+    def __init__(self, role: str = "") -> None:
+        super().__init__()
+        self._role = role
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -33,6 +37,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if self._role:
+            found["role"] = self._role
         for name, variable in (("request", REQUEST), ("incident", INCIDENT)):
             if known := variable.get():
                 found[name] = known

@@ -5,18 +5,21 @@ and the folds' numbers are counted as they happen; the KPIs are computed from th
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import copy
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
-from stream.collectors import Counts, KpiCollector, Models, labelled
-from stream.engine.holdings import Behind
+from stream.collectors import Counts, KpiGauges, Models, labelled
+from stream.engine.holdings import Backlog
+from stream.merged_metrics import Page, Plain, plain
 from stream.readings.board import Board
 from stream.web.health import Health
 from stream.web.operators import FAILURES
@@ -29,19 +32,24 @@ UNKNOWN_TYPE = "unknown"
 HISTORY = 86_400.0
 _SOURCES = 200  # values of the label `source`; what comes after is booked as `other`
 _DELAYS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400)
+_END = b"# EOF\n"  # of a page of OpenMetrics
+#: Where the loop's delays are told apart (s): below 5 ms nobody feels one.
+LOOP_DELAYS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _CHECKPOINTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
     """The metrics of one instance. It is the engine's observer (:class:`stream.engine.options.Observer`)."""
 
-    def __init__(self, version: str = "0.1.0", lanes: Sequence[str] = ("state",)) -> None:
-        """``lanes`` are initialised to 0, so that rates over them have a beginning."""
+    def __init__(self, version: str = "0.1.0", lanes: Sequence[str] = ("state",), role: str = "all") -> None:
+        """``lanes`` are initialised to 0, so that rates over them have a beginning; ``role`` is what this process does."""
+        self._role = role
         self.registry = CollectorRegistry(auto_describe=False)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         registry = self.registry
-        self._kpis: KpiCollector | None = None
+        self.colleagues: Callable[[list[Plain]], Awaitable[list[Plain]]] | None = None
+        self._kpis: KpiGauges | None = None
         self._counted: list[Counts | Models] = []
         self._sources: set[str] = set()
         self._requests: dict[tuple[str, str], Counter] = {}
@@ -89,8 +97,8 @@ class Metrics:
         self._retries = Counter(
             "vigie_checkpoint_retries_total", "Checkpoints that had to be tried again", ["lane", "reason"], registry=registry
         )
-        self._restore = Gauge("vigie_restore_seconds", "How long the last restore of state took", registry=registry)
-        self._restored = Gauge("vigie_restore_rows", "Rows of state read back by the last restore", registry=registry)
+        self._restore = Gauge("vigie_restore_seconds", "How long the last restore of state took", ["role"], registry=registry)
+        self._restored = Gauge("vigie_restore_rows", "Rows of state read back by the last restore", ["role"], registry=registry)
         self._folded = Counter("vigie_records_folded_total", "Records folded", ["fold", "topic"], registry=registry)
         self._lost = Counter(
             "vigie_lost_records_total",
@@ -99,7 +107,7 @@ class Metrics:
             registry=registry,
         )
         self._rebalances = Counter("vigie_rebalances_total", "Generations of the consumer group seen", registry=registry)
-        self._owned = Gauge("vigie_owned_partitions", "Partitions this instance folds now", registry=registry)
+        self._owned = Gauge("vigie_owned_partitions", "Partitions this instance folds now", ["role"], registry=registry)
         self._webhooks = Counter(
             "vigie_webhooks_total", "Webhook requests, by what became of them", ["source", "outcome"], registry=registry
         )
@@ -123,10 +131,11 @@ class Metrics:
         )
         self._late = Histogram(
             "vigie_loop_delay_seconds",
-            "By how much the event loop was late, looked at twice a second",
+            "By how much the event loop of a process was late, looked at a hundred times a second",
+            ["role"],
             registry=registry,
-            buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
-        )
+            buckets=LOOP_DELAYS,
+        ).labels(role)
         self._told = Histogram(
             "vigie_notification_seconds",
             "From the reading that changed an alert (or the decision to tell again) to the receiver's acceptance",
@@ -158,6 +167,12 @@ class Metrics:
 
     # ── the engine's observer ──
 
+    def of(self, role: str) -> "Metrics":
+        """Return the observer of one of several engines in this process: the same metrics, under that role."""
+        found = copy.copy(self)
+        found._role = role
+        return found
+
     def checkpointed(self, lane: str, seconds: float, rows: int, outputs: int) -> None:
         """One transaction of a lane is committed."""
         self._checkpoint.labels(lane).observe(seconds)
@@ -170,8 +185,8 @@ class Metrics:
 
     def restored(self, seconds: float, rows: int, partitions: int) -> None:
         """State is back in memory."""
-        self._restore.set(seconds)
-        self._restored.set(rows)
+        self._restore.labels(self._role).set(seconds)
+        self._restored.labels(self._role).set(rows)
 
     def folded(self, fold: str, topic: str, records: int) -> None:
         """One chunk has been folded."""
@@ -184,7 +199,7 @@ class Metrics:
     def rebalanced(self, generation: int, partitions: int) -> None:
         """The group has a new generation."""
         self._rebalances.inc()
-        self._owned.set(partitions)
+        self._owned.labels(self._role).set(partitions)
 
     # ── what folds and notifiers count ──
 
@@ -341,8 +356,7 @@ class Metrics:
 
         While the board's source is not whole, nothing of them is exported: a gap is honest, half a sum is not.
         """
-        self._kpis = KpiCollector(board, windows, dimensions, segments)
-        self.registry.register(self._kpis)
+        self._kpis = KpiGauges(board, windows, dimensions, segments)
 
     def _count(self, counts: "Counts | Models") -> None:
         self._counted.append(counts)
@@ -364,25 +378,56 @@ class Metrics:
         )
         self._count(Counts(lambda: GaugeMetricFamily("vigie_redis_up", up, labels=()), redis))
 
-    def show_behind(self, behind: Callable[[], Mapping[str, Behind]]) -> None:
-        """Export ``vigie_lag_records{topic}`` and ``vigie_behind_seconds{topic}`` of what this instance folds."""
+    def show_behind(self, behind: Callable[[], Mapping[tuple[str, str], Backlog]]) -> None:
+        """Export ``vigie_lag_records{topic,group}`` and ``vigie_behind_seconds{topic,group}`` of what this instance folds."""
         lag = "Records of the topic that are not folded yet, in the partitions of this instance"
         seconds = "How long the oldest record that is not folded yet has waited at most; 0 where none waits"
         families = (("vigie_lag_records", lag, "records"), ("vigie_behind_seconds", seconds, "seconds"))
         for name, help, field in families:
-            counts = lambda field=field: {topic: float(getattr(found, field)) for topic, found in behind().items()}  # noqa: E731
-            self._count(Counts(partial(GaugeMetricFamily, name, help, labels=["topic"]), partial(labelled, counts)))
+            counts = lambda field=field: {place: float(getattr(found, field)) for place, found in behind().items()}  # noqa: E731
+            self._count(Counts(partial(GaugeMetricFamily, name, help, labels=["topic", "group"]), counts))
+
+    def show_lanes(self, status: Callable[[], Mapping[str, Any]]) -> None:
+        """Export ``vigie_checkpoint_interval_seconds{lane}`` from an engine's status."""
+        help = "The least time between two checkpoints of the lane, as it is at this moment"
+
+        def intervals() -> dict[tuple[str], float]:
+            lanes = dict(status().get("lanes") or {})
+            return {(name,): lane["interval_seconds"] for name, lane in lanes.items()}
+
+        make = partial(GaugeMetricFamily, "vigie_checkpoint_interval_seconds", help, labels=["lane"])
+        self._count(Counts(make, intervals))
 
     def late(self, seconds: float) -> None:
         """Note by how much the event loop was late."""
         self._late.observe(seconds)
 
-    async def scrape(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics page and its content type, for an ``Accept`` header."""
-        if self._kpis is not None:
-            await self._kpis.refresh()
+    async def exported(self) -> list[Plain]:
+        """Return all families but the KPIs', as another process can merge them."""
         for counts in self._counted:
             counts.refresh()
+        return await asyncio.to_thread(lambda: plain(self.registry.collect()))
+
+    async def scrape(self, accept: str) -> tuple[bytes, str]:
+        """Return the metrics page and its content type, for an ``Accept`` header.
+
+        With ``colleagues`` it is that of all processes: they are given what this one exports, and return it merged with theirs.
+        """
+        if self._kpis is not None:
+            await self._kpis.refresh()
+        families: Collector = self.registry
+        if self.colleagues is None:
+            for counts in self._counted:
+                counts.refresh()
+        else:
+            families = Page(await self.colleagues(await self.exported()))
         # A page of a few hundred kilobytes takes some ten milliseconds to write: too long for the loop that folds.
         encode, kind = choose_encoder(accept)
-        return await asyncio.to_thread(encode, self.registry), kind
+        return await asyncio.to_thread(self._page, partial(encode, families), kind), kind
+
+    def _page(self, encode: Callable[[], bytes], kind: str) -> bytes:
+        page = encode()
+        if self._kpis is None:
+            return page
+        body = page.removesuffix(_END)
+        return b"".join((body, self._kpis.page(kind).encode(), _END if len(body) < len(page) else b""))

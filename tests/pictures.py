@@ -18,12 +18,11 @@ from zoneinfo import ZoneInfo
 
 import aiohttp
 
-from agents.notifiers.email import html
 from alert_rules.tell.signed_links import LinkKey, Links
 from alert_rules.words.reader import Reader
 from tests import browser
 from tests.agents.doubles import about
-from tests.agents.test_email import explained
+from tests.agents.test_email import explained, seen
 
 #: name, what is shown, width, height, by night
 PAGES = (
@@ -89,7 +88,7 @@ async def pictures(folder: Path, url: str) -> None:
             await page.picture(folder / f"{name}.png", whole=False)
         for language, name in (("en", "alert"), ("fr", "alert-fr")):
             mail = Path(tempfile.gettempdir()) / f"vigie-{name}.html"
-            mail.write_text(html(replace(told, reader=Reader(language, ZoneInfo("Europe/Paris")))), "utf-8")
+            mail.write_text(seen(replace(told, reader=Reader(language, ZoneInfo("Europe/Paris")))), "utf-8")
             await page.open(mail.as_uri(), width=640, height=720)
             await page.picture(folder / f"{name}.png")
             mail.unlink()

@@ -13,7 +13,7 @@ class Commands(LazyCommands):
     places = {  # noqa: RUF012 - declared where it is overridden
         "up": Place(
             "vigie.up:command",
-            "Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file.",
+            "Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process.",
         ),
         "worker": Place(
             "vigie.worker:command",
@@ -66,8 +66,20 @@ class Commands(LazyCommands):
             "Check settings, broker, topics, lag, Redis, clock, rules and receivers; say what to do. Exit code 1 on a failure.",
         ),
         "kpis": Place("vigie.kpis:app", "Readings of a running instance; the KPI catalogue."),
+        "export": Place(
+            "vigie.export:command",
+            "Write a table of a running instance: CSV, JSON Lines or Parquet, with history where there is one.",
+        ),
         "customers": Place(
             "vigie.customers:app", "Customers: scores, segments, who is still there, and what is to be expected of each."
+        ),
+        "journeys": Place(
+            "vigie.journeys:journeys",
+            "Show how far people come in each funnel, where they leave it, and how long a step takes.",
+        ),
+        "baskets": Place(
+            "vigie.journeys:baskets",
+            "Show which products the same accounts buy: support, confidence and lift of each pair.",
         ),
         "forecast": Place("vigie.forecast:app", "What is to come, with its uncertainty."),
         "leaderboard": Place(
@@ -75,6 +87,7 @@ class Commands(LazyCommands):
         ),
         "objectives": Place("vigie.objectives:app", "What teams and people want to reach, and how far they are."),
         "challenges": Place("vigie.challenges:command", "Challenges: who leads, and whether they are fair."),
+        "playbooks": Place("vigie.playbooks:command", "Playbooks: what is to be done about alerts, and whether it helped."),
         "experiments": Place("vigie.experiments:app", "Tests of two variants: which one sells better."),
         "rules": Place("vigie.rules:app", "The alert rules: check and test."),
         "alerts": Place("vigie.alerts:app", "The alerts of a running instance: see, acknowledge, silence."),

@@ -10,13 +10,13 @@ import typer
 from stream.config.settings import Settings
 from stream.engine.options import wall_clock
 from stream.engine.publisher import Publisher
-from stream.sources.backfill import EXPORTS, Lists, Options, Tally, load, ordered
+from stream.sources.backfill import EXPORTS, BackfillTally, Lists, Options, load, ordered
 from stream.sources.crm import SourceProblem, Unusable, adapter_of, parse_settings
 from stream.sources.crm.settings import SourceSettings, Stage
 from stream.sources.crm.values import moment
 from stream.sources.files import SourceFileError
 from stream.sources.files.times import ISO
-from vigie.backfill_report import Report
+from vigie.backfill_report import BackfillReport
 from vigie.common import Config, refuse, settings_of
 from vigie.publish import to_kafka
 from vigie.remote import TokenFile, Upload, Url, sender
@@ -82,10 +82,10 @@ def command(
         before=_before(before),
         lists=lists,
     )
-    tally = Tally()
+    tally = BackfillTally()
     if adapter != "salesforce":  # its webhooks say themselves whether a deal is closed and won
         _only_listed(lists, options.settings, tally, source or adapter)
-    report = Report(tally, skip, source or adapter)
+    report = BackfillReport(tally, skip, source or adapter)
     with ExitStack() as stack:
         publisher: Publisher | Upload | None = None
         file: IO[bytes] | None = None
@@ -114,7 +114,7 @@ def columns_of(given: list[str]) -> dict[str, str]:
     return columns
 
 
-def _only_listed(lists: Lists, settings: SourceSettings, tally: Tally, source: str) -> None:
+def _only_listed(lists: Lists, settings: SourceSettings, tally: BackfillTally, source: str) -> None:
     """Say which stages the webhooks' settings should know as won or lost too, so that both are read alike."""
     plain = Stage()
     found = {

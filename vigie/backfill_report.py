@@ -12,7 +12,7 @@ from typing import IO
 import orjson
 
 from stream.engine.publisher import Publisher
-from stream.sources.backfill import Found, Reject, Tally
+from stream.sources.backfill import BackfillTally, FoundEvent, Reject
 from stream.sources.files import SourceFileError
 from vigie.common import console
 from vigie.imported import Imported
@@ -23,10 +23,10 @@ _LISTED = 20
 _EVERY = 2048
 
 
-class Report:
+class BackfillReport:
     """Sends what is found, and keeps count."""
 
-    def __init__(self, tally: Tally, skip: int, source: str = "") -> None:
+    def __init__(self, tally: BackfillTally, skip: int, source: str = "") -> None:
         self.tally = tally
         self.skip = skip
         self.source = source
@@ -54,7 +54,7 @@ class Report:
         """Whether there are deals and none of them was ever won or lost: its words are then likely not understood."""
         return not (self.stopped or self.tally.left_out) and self.imported.none_closed
 
-    def run(self, found: Iterator[Found | Reject], publisher: Publisher | Upload | None, file: IO[bytes] | None) -> None:
+    def run(self, found: Iterator[FoundEvent | Reject], publisher: Publisher | Upload | None, file: IO[bytes] | None) -> None:
         """Take everything in; interrupted, wait for what is under way."""
         began, self.publishing = time.monotonic(), publisher is not None
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -82,12 +82,12 @@ class Report:
             signal.signal(signal.SIGTERM, before)
         self.seconds = time.monotonic() - began
 
-    def _events(self, found: Iterator[Found | Reject]) -> Iterator[Found]:
+    def _events(self, found: Iterator[FoundEvent | Reject]) -> Iterator[FoundEvent]:
         events = self._told(found)
         next(islice(events, self.skip, self.skip), None)
         return events
 
-    def _told(self, found: Iterator[Found | Reject]) -> Iterator[Found]:
+    def _told(self, found: Iterator[FoundEvent | Reject]) -> Iterator[FoundEvent]:
         for one in found:
             if isinstance(one, Reject):
                 self.rejected += 1
@@ -98,7 +98,7 @@ class Report:
                 self.imported.take(one.event)
                 yield one
 
-    def _take(self, one: Found, publisher: Publisher | Upload | None, file: IO[bytes] | None) -> None:
+    def _take(self, one: FoundEvent, publisher: Publisher | Upload | None, file: IO[bytes] | None) -> None:
         event = one.event
         self.taken += 1
         self.types[event["type"]] += 1

@@ -43,7 +43,7 @@ from vigie.common import Config, console, refuse, settings_of, wrapped
 from vigie.instance import Instance
 from vigie.publish import lines, progress_bar
 from vigie.publish import report as report_rejects
-from vigie.stops import Request, Stops, Watermark, event_time
+from vigie.stops import ReadingRequest, Stops, Watermark, event_time
 
 #: Values kept of each rule's readings, for their quantiles: every second one is dropped when there are more.
 _VALUES = 200_000
@@ -131,7 +131,7 @@ class Backtest:
 
     def run(self, source: Iterable[tuple[int, bytes, str]], step: str, progress: Progress, task: TaskID) -> None:
         """Play a history and judge it every ``step`` of its own time, and once after its end."""
-        stops = Stops(Request(tick=step), self.instance.business.calendar)
+        stops = Stops(ReadingRequest(tick=step), self.instance.business.calendar)
         began, arrival = time.monotonic(), int(time.time() * 1000)
         for line, value, why in source:
             at = None if why else event_time(value)

@@ -9,7 +9,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -110,13 +110,15 @@ class _Lines(logging.Formatter):
         return super().formatMessage(record)
 
 
-def log_to_stderr(level: str, form: str = "text") -> None:
+def log_to_stderr(level: str, form: str = "text", role: str = "") -> None:
     """Set up logging for a command that runs long: one line for what an operator has to know, in UTC.
 
-    ``form``: ``text``, or ``json`` for programs (``stream/logs.py``).
+    ``form``: ``text``, or ``json`` for programs (``stream/logs.py``). ``role`` is said in each line, where several
+    processes write one log.
     """
     handler = logging.StreamHandler(sys.stderr)
-    formatter: logging.Formatter = JsonLines() if form == "json" else _Lines(_FORMAT, "%Y-%m-%dT%H:%M:%S")
+    text = _FORMAT.replace("%(name)s", f"{role} %(name)s") if role else _FORMAT
+    formatter: logging.Formatter = JsonLines(role) if form == "json" else _Lines(text, "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     if level != "debug":
@@ -126,11 +128,11 @@ def log_to_stderr(level: str, form: str = "text") -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
-def run(main: Coroutine[Any, Any, int | None]) -> None:
+def run(main: Coroutine[Any, Any, int | None], *, at_once: Callable[[], object] = lambda: None) -> None:
     """Run a command to its end; what it refuses is one clear message and exit code 1. SIGTERM and SIGINT stop it in order,
-    a second one at once; a stop that hangs is cut off after 25 s."""
+    a second one at once; a stop that hangs is cut off after 25 s. ``at_once`` is called where it is not waited for any longer."""
     try:
-        code = asyncio.run(_until_signalled(main))
+        code = asyncio.run(_until_signalled(main, at_once))
     except typer.Exit:  # it has been said already; a RuntimeError by descent
         raise
     except (RulesError, CatalogueError, EngineError, RuntimeError, ValueError, OSError) as error:
@@ -146,8 +148,9 @@ def run(main: Coroutine[Any, Any, int | None]) -> None:
 class _Stop:
     """What a signal to stop does: the first asks, the second does not ask any more."""
 
-    def __init__(self, task: "asyncio.Future[int | None]") -> None:
+    def __init__(self, task: "asyncio.Future[int | None]", at_once: Callable[[], object]) -> None:
         self._task = task
+        self._at_once = at_once
         self._loop = asyncio.get_running_loop()
         self._began: float | None = None
 
@@ -174,13 +177,14 @@ class _Stop:
         """End the process now. What is durable stays so; whoever comes next restores it."""
         waiting = sorted(task.get_name() for task in asyncio.all_tasks(self._loop) if not task.done())
         log.warning("%s: ended without the rest (under way: %s)", why, ", ".join(waiting) or "nothing")
+        self._at_once()
         logging.shutdown()
         os._exit(1)
 
 
-async def _until_signalled(main: Coroutine[Any, Any, int | None]) -> int | None:
+async def _until_signalled(main: Coroutine[Any, Any, int | None], at_once: Callable[[], object]) -> int | None:
     task = asyncio.ensure_future(main)
-    stop = _Stop(task)
+    stop = _Stop(task, at_once)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.signalled)
     try:

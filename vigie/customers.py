@@ -200,12 +200,12 @@ def _of_files(
     """Return the customers of files, and the exit code: 1 where something in them could not be used."""
     from models.customers.clientele import Clientele, summaries
     from models.customers.fit import fit
-    from stream.sources.purchases import Found
+    from stream.sources.purchases import FoundPurchases
 
     if format not in FORMATS:
         refuse(f"--format: found {format!r}; accepted: {', '.join(FORMATS)}", 2)
     asked = None if as_of is None else _day(as_of)
-    business, found = settings.business.business(), Found()
+    business, found = settings.business.business(), FoundPurchases()
     try:
         if events:
             found.events(lines(events, format, None, settings.business.timezone), business, wall_clock())
@@ -265,7 +265,7 @@ def _of_ledger(settings: Settings, url: str | None, as_of: str | None) -> "Clien
 def _answers(where: str) -> bool:
     try:
         remote.ask("GET", f"{where}/healthz")
-    except remote.Refused as error:
+    except remote.RemoteRefused as error:
         return error.status != 0
     return True
 

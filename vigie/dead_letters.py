@@ -23,7 +23,7 @@ from vigie import remote
 from vigie.common import Config, console, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.letters import AnotherRedrive
-from vigie.redrive import Report, chosen, shown, told
+from vigie.redrive import RedriveReport, chosen, shown, told
 from vigie.redrive import redrive as send_again
 
 app = typer.Typer(no_args_is_help=True, help="See what could not be used, and send it again.")
@@ -48,7 +48,7 @@ class _Kafka:
         with _refusing(self._options):
             return next((shown(letter) for letter in chosen(self._options, (), _damaged) if letter.id == id), None)
 
-    def redrive(self, ids: list[str], reasons: list[str], force: bool) -> Report:
+    def redrive(self, ids: list[str], reasons: list[str], force: bool) -> RedriveReport:
         with _refusing(self._options):
             return send_again(self._options, self._settings, set(ids), reasons, force=force, damaged=_damaged)
 
@@ -73,8 +73,8 @@ class _Instance:
         found: dict[str, Any] = self._call("GET", f"/{quote(id, safe='')}")
         return found
 
-    def redrive(self, ids: list[str], reasons: list[str], force: bool) -> Report:
-        return Report(**self._call("POST", "/redrive", {"ids": ids, "reasons": reasons, "force": force}))
+    def redrive(self, ids: list[str], reasons: list[str], force: bool) -> RedriveReport:
+        return RedriveReport(**self._call("POST", "/redrive", {"ids": ids, "reasons": reasons, "force": force}))
 
 
 def _letters(url: str | None, token_file: Path | None, config: Path | None) -> _Kafka | _Instance:

@@ -13,10 +13,12 @@ from models.calendar import iso
 from models.events.dead_letter import DeadLetter
 from stream.config.settings import Settings
 from stream.engine.client_logs import client_logger
+from stream.engine.groups import described, groups_of
 from stream.engine.options import EngineOptions, FoldSpec, wall_clock
 from stream.engine.topics import Problem, check, declared, summary
 from vigie.findings import Finding, fail, ok, warn
 from vigie.letters import standing
+from vigie.roles import FOLDED, SERVE
 from vigie.topics import plan
 
 #: What a broker answers while it is still finding out who keeps a group's positions (always, after its very first start), or who
@@ -173,13 +175,12 @@ def _offsets(admin: AdminClient, options: EngineOptions, metadata: Any) -> dict[
     if not parts:
         return {}
     first = _listed(admin, parts, OffsetSpec.earliest())
-    # Not the admin client: a consumer waits until the broker has found out who keeps the group's positions.
-    consumer = confluent_kafka.Consumer(options.client(group_id=options.group, enable_auto_commit=False), logger=client_logger())
-    try:
-        found = consumer.committed(parts, timeout=_PATIENCE * 2)
-    finally:
-        consumer.close()
-    committed = {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+    base, *others = groups_of(options)
+    committed = _committed(options, base, parts)
+    folded = {options.physical(topic) for topic in FOLDED}
+    for group in others:  # the first has what workers from before wrote for all of them
+        found = _committed(options, group, parts)
+        committed |= {place: offset for place, offset in found.items() if place[0] not in folded}
     # After the positions: a log only grows, so that what is folded meanwhile does not seem to lie beyond its end.
     end = _listed(admin, parts, OffsetSpec.latest())
     return {
@@ -190,6 +191,16 @@ def _offsets(admin: AdminClient, options: EngineOptions, metadata: Any) -> dict[
     }
 
 
+def _committed(options: EngineOptions, group: str, parts: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
+    # Not the admin client: a consumer waits until the broker has found out who keeps the group's positions.
+    consumer = confluent_kafka.Consumer(options.client(group_id=group, enable_auto_commit=False), logger=client_logger())
+    try:
+        found = consumer.committed([TopicPartition(tp.topic, tp.partition) for tp in parts], timeout=_PATIENCE * 2)
+    finally:
+        consumer.close()
+    return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+
+
 def _listed(admin: AdminClient, parts: Sequence[TopicPartition], spec: OffsetSpec) -> dict[tuple[str, int], Any]:
     futures = admin.list_offsets(dict.fromkeys(parts, spec), request_timeout=_PATIENCE)
     return {(tp.topic, tp.partition): future.result() for tp, future in futures.items()}
@@ -198,12 +209,16 @@ def _listed(admin: AdminClient, parts: Sequence[TopicPartition], spec: OffsetSpe
 def _group(
     admin: AdminClient, options: EngineOptions, folds: Sequence[FoldSpec], offsets: dict[tuple[str, int], Offsets]
 ) -> Iterator[Finding]:
-    described = admin.describe_consumer_groups([options.group], request_timeout=_PATIENCE)[options.group].result()
-    members, state = len(described.members), described.state.name.lower()
-    if members:
-        yield ok("workers", f"{members} in group {options.group}, {state}")
-    else:
-        yield warn("workers", f"none in group {options.group}: events wait in their topics", "start one: vigie worker")
+    working = described(admin, groups_of(options))
+    for name, group in working.items():
+        if group.members:
+            yield ok("workers", f"{len(group.members)} in group {name}, {group.state}")
+    members = len(working[options.name].members)
+    if not members:
+        yield warn("workers", f"none in group {options.name}: events wait in their topics", "start one: vigie worker")
+    elif not working[f"{options.name}-{SERVE}"].members:
+        what = f"none in group {options.name}-{SERVE}: no rule is judged, and nobody is told of anything"
+        yield warn("workers", what, f"start one: vigie worker, or vigie worker --role {SERVE}")
     readers = {spec.name: spec.topics for spec in folds} | {ROLL: ("panes",)}
     for name, topics in readers.items():
         mine = {key: found for key, found in offsets.items() if key[0] in topics}

@@ -163,7 +163,7 @@ def _asked(url: str | None, config: Any) -> list[dict[str, Any]]:
     where = remote.address_of(url, config)
     try:
         found = remote.ask("GET", f"{where}/api/experiments")
-    except remote.Refused as error:
+    except remote.RemoteRefused as error:
         refuse(f"{where}/api/experiments: {error} (is `vigie up` or `vigie web` running there?)")
     return list(found)
 

@@ -28,7 +28,7 @@ def ask(url: str, kpi: str, what: str, query: Mapping[str, str]) -> dict[str, An
     path = f"/api/kpis/{urllib.parse.quote(kpi, safe='')}/{what}?{urllib.parse.urlencode(query)}"
     try:
         found = remote.ask("GET", url + path, timeout=_PATIENCE)
-    except remote.Refused as error:
+    except remote.RemoteRefused as error:
         refuse(f"{error.status}: {error}" if error.status else f"{url}: {error}", 2 if error.status == 400 else 1)
     if not isinstance(found, dict):
         refuse(f"{url}{path}: not an answer of Vigie")

@@ -30,7 +30,7 @@ def live(address: str, period: str, by: str | None, scenarios: Sequence[str]) ->
 def _ask(address: str, path: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = remote.ask("GET", f"{address}{path}")
-    except remote.Refused as error:
+    except remote.RemoteRefused as error:
         if error.status == 404:
             return None
         refuse(f"{address}{path.partition('?')[0]}: {error}", 2 if error.status == 400 else 1)

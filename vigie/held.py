@@ -17,7 +17,7 @@ from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.restore import first_and_last, read_through
 from stream.engine.topics import declared
 from stream.ledger.copies import identify
-from stream.ledger.erasing import Cells
+from stream.ledger.erasing import LedgerCells
 from stream.ledger.schema import reader
 from vigie.redrive import shown
 
@@ -27,7 +27,7 @@ def of_ledger(path: Path, options: EngineOptions, subject: Subject) -> dict[str,
     identify(path)
     with closing(reader(path)) as connection:
         connection.execute("BEGIN")
-        return held(Cells(options).scan(connection), subject)
+        return held(LedgerCells(options).scan(connection), subject)
 
 
 def of_kafka(options: EngineOptions, specs: Iterable[FoldSpec], subject: Subject) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def of_kafka(options: EngineOptions, specs: Iterable[FoldSpec], subject: Subject
 
 
 def _scan(options: EngineOptions, logs: Sequence[Partition]) -> Scan:
-    cells = Cells(options)
+    cells = LedgerCells(options)
 
     def scan(wanted: Iterable[bytes]) -> Iterator[Cell]:
         found: list[Cell] = []

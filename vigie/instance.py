@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -27,12 +28,14 @@ from agents.deliver_notifications import Deliverer
 from agents.dispatch_alerts import Dispatcher
 from agents.evaluate_alerts import Evaluator
 from agents.foresee import Foreseer, others, watched
+from agents.mirror_tables import MirrorTables, check
 from agents.notifiers import build as build_notifiers
 from agents.notifiers import readers_of
 from agents.roll_kpis import Roller
 from agents.send_digest import send_digest, summed
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
+from agents.watch_standings import StandingWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.judge.evaluate_alerts import GAP_MS
 from alert_rules.judge.rule import Rule
@@ -42,10 +45,12 @@ from models.business import Business
 from models.calendar import epoch_ms, iso
 from models.customers.live import KnowCustomers
 from models.folds.partition import TOPICS, EntityPartition
+from models.targets import Targets
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError
 from stream.engine.app import Engine, build_app
 from stream.engine.embedded import EmbeddedBroker
+from stream.engine.engines import Engines
 from stream.engine.options import FoldSpec, wall_clock
 from stream.engine.owned import Owned
 from stream.engine.topics import create, declared, partition_for
@@ -61,7 +66,8 @@ from vigie.counting import Counting
 from vigie.evolving import Evolving
 from vigie.faults import Teller
 from vigie.lanes import LANES, engine_options
-from vigie.plans import plans_of
+from vigie.plans import plans_of, playbooks_of
+from vigie.roles import ALL, FOLD, FOLDED, PREDICT, SERVE, Role, role_of, role_of_lane
 from vigie.routes import load_alerting
 from vigie.rule_files import load_rules
 
@@ -96,21 +102,33 @@ class Instance:
         rules: Callable[[list[Rule]], list[Rule]] | None = None,
         predicting: bool | None = None,
         foreseeing: bool | None = None,
+        roles: Collection[Role] | None = None,
         **options: Any,
     ) -> None:
-        """``predicting`` and ``foreseeing`` (forecasts of the period, of the predictions) None are as the settings say."""
+        """``predicting`` and ``foreseeing`` (forecasts of the period, of the predictions) None are as the settings say.
+
+        ``roles``: the folds of these, in a group for each; None: all in one.
+        """
         self.settings = settings
+        self.roles = frozenset(ALL if roles is None else roles)
+        if SERVE not in self.roles:
+            alerting = delivering = False
         self.housekeeper: Housekeeper | None = None
         self.privacy: LedgerPrivacy | None = None
         self._keeping: asyncio.Task[None] | None = None
+        self._calming: asyncio.Task[None] | None = None
         self.business = business or settings.business.business()
         self.catalogue = load_catalogue(settings.kpi_files, settings.business.pairs)
         plan, targets = load_alerting(settings), settings.quotas()
         found = load_rules(self.catalogue, settings.rule_folders, plan, targets) if alerting else []
         self.rules = found if rules is None else rules(found)
-        self.metrics = Metrics(lanes=LANES)
+        lanes = [lane for lane in LANES if role_of_lane(lane) in self.roles]
+        self.metrics = Metrics(lanes=lanes, role="+".join(role for role in ALL if role in self.roles))
         self.options = engine_options(settings, brokers, clock=clock, observer=self.metrics, **options)
-        self.evaluator = Evaluator(self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS)
+        self.evaluator = Evaluator(
+            self.rules, link=settings.crm_url, people=settings.people, gap=0 if paced else GAP_MS,
+            playbooks=playbooks_of(settings, self.catalogue, self.rules if alerting and rules is None else None),
+        )  # fmt: skip
         digest = send_digest(plan, self.catalogue) if alerting and delivering else None
         wanted = others(self.evaluator.wanted) | (summed(plan) if digest is not None else set())
         self.roller = Roller(
@@ -127,6 +145,7 @@ class Instance:
         settle = 0 if paced else PAUSE_MS
         self.watcher = Watcher(self.rules, self.business.currency, settle=settle)
         self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, settle=settle)
+        self.standing_watcher = StandingWatcher(self.rules, self.business.currency)
         notifiers = build_notifiers(settings) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         readers = readers_of(settings) if delivering else {}
@@ -138,32 +157,62 @@ class Instance:
         live = clock is wall_clock
         self.foreseer: Foreseer | None = None
         if settings.models.live if predicting is None else predicting:
-            specs += self._prediction_folds()
-        if settings.models.live if foreseeing is None else foreseeing:
-            rules_on = watched(self.evaluator.wanted) if alerting else frozenset()
-            self.foreseer = Foreseer(self.business, rules_on, targets, clock=clock, alone=not live)
+            if PREDICT in self.roles:
+                specs += self._prediction_folds()
+        if SERVE in self.roles and (settings.models.live if foreseeing is None else foreseeing):
+            self.foreseer = self._foreseer(targets, alerting=alerting, alone=not live)
             specs.append(self.foreseer.spec())
         if alerting:
             specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.sender_watcher.spec(), self.evaluator.spec()]
+            specs.append(self.standing_watcher.spec())
         if alerting and delivering:
             specs += [self.dispatcher.spec(), self.deliverer.spec(), keep_alert_states.keep_alert_states()]
         if digest is not None:
             specs.append(digest)
-        self.engine: Engine = build_app(self.options, specs)
-        self.deliverer.wrote = lambda: self.engine.driver.poke(deliver_notifications.NAME)
+        self.mirror: MirrorTables | None = None
+        if delivering and settings.postgres.url.get_secret_value():
+            check()
+            self.mirror = MirrorTables(settings.postgres, settings.business.currency, settings.people, clock=clock)
+            specs += self.mirror.specs()
+        specs = [spec for spec in specs if role_of(spec) in self.roles]
+        self.engine: Engine = build_app(self.options, specs) if roles is None else self._by_role(specs)
+        self.deliverer.wrote = lambda: self.engine.poke(deliver_notifications.NAME)
         self.entities: list[Owned[EntityPartition]] = [Owned(f"fold-{name}") for name in TOPICS]
         self.predicting: dict[Entity, Owned[PredictPartition]] = {name: Owned(fold) for name, fold in PREDICTING.items()}
         self.pupil: Owned[LearnModels] = Owned(learn.NAME)
         self.customers: Owned[KnowCustomers] = Owned(know_customers.NAME)
-        agents = (self.roller, self.watcher, self.sender_watcher, self.evaluator, self.dispatcher, self.deliverer)
+        agents = (
+            self.roller,
+            self.watcher,
+            self.sender_watcher,
+            self.standing_watcher,
+            self.evaluator,
+            self.dispatcher,
+            self.deliverer,
+        )
         for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil, self.customers):
             owned.bind(self.engine)
         if self.foreseer is not None:
             self.foreseer.owned.bind(self.engine)
         self._foreseeing: asyncio.Task[None] | None = None
+        for mirrored in () if self.mirror is None else self.mirror.owned.values():
+            mirrored.bind(self.engine)
         self.evolving = Evolving(self.partitions)
         self.faults = Teller(self.metrics, [spec.name for spec in specs])
         self.counting = Counting(self.engine, self.metrics, self.entities, self.evolving, self.faults)
+
+    def _by_role(self, specs: Sequence[FoldSpec]) -> Engine:
+        """Return the engines of the roles, each with its group."""
+        return Engines(
+            {
+                role: build_app(
+                    replace(self.options, role="" if role == FOLD else role, base_topics=FOLDED, observer=self.metrics.of(role)),
+                    mine,
+                )
+                for role in ALL
+                if (mine := [spec for spec in specs if role_of(spec) == role])
+            }
+        )
 
     def reload(self, settings: Settings) -> list[Rule]:
         """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
@@ -184,9 +233,14 @@ class Instance:
             self.foreseer.use(watched(self.evaluator.wanted), targets)
         self.watcher.use(rules)
         self.sender_watcher.use(rules)
+        self.standing_watcher.use(rules)
         self.dispatcher.use(plan)
         self.deliverer.plan = plan
         return rules
+
+    def _foreseer(self, targets: Targets, *, alerting: bool, alone: bool) -> Foreseer:
+        rules_on = watched(self.evaluator.wanted) if alerting else frozenset()
+        return Foreseer(self.business, rules_on, targets, clock=self.options.clock, alone=alone)
 
     def _prediction_folds(self) -> list[FoldSpec]:
         settings = self.settings.models
@@ -240,16 +294,28 @@ class Instance:
         """Start the engine: it waits for broker and topics (for ever, or ``patience`` seconds), and then restores its folds."""
         await self.engine.start(patience=patience)
         calm_collector()
+        self._calming = asyncio.create_task(self._calm(), name="collector")
         self.counting.start()
         if self.foreseer is not None and self.options.clock is wall_clock:
-            poke = partial(self.engine.driver.poke, foresee.NAME)
+            poke = partial(self.engine.poke, foresee.NAME)
             self._foreseeing = asyncio.create_task(self.foreseer.run(poke), name="forecasts")
         if self.housekeeper is not None:
             self._keeping = asyncio.create_task(self.housekeeper.run(), name="housekeeping")
 
+    async def _calm(self) -> None:
+        """Set aside what was restored, after each time that something was."""
+        calmed = None
+        while True:
+            await asyncio.sleep(1)
+            status = self.engine.status()
+            if status["state"] == "running" and status["generation"] != calmed:
+                calmed = status["generation"]
+                calm_collector()
+
     async def stop(self) -> None:
         """A last checkpoint, then let go of everything."""
         await self.counting.stop()
+        await end(self._calming)
         if self._foreseeing is not None:
             await end(self._foreseeing)
         if self._keeping is not None:
@@ -325,11 +391,13 @@ def calm_collector() -> None:
     """Let Python's garbage collector rest.
 
     Folds make many small objects that live on and hardly any cycles; at the default thresholds the search for cycles takes
-    a quarter of the fold's time (17.8 against 14.3 µs an event), and finds nothing.
+    a quarter of the fold's time (17.8 against 14.3 µs an event), and finds nothing. What is there now, restored state above
+    all, is set aside, so that no search goes through it; the youngest are few enough to be searched within a millisecond.
     """
+    gc.unfreeze()  # what was let go of at a rebalance
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(20_000, 20, 100)
 
 
 @contextlib.asynccontextmanager

@@ -24,12 +24,14 @@ from vigie import explain as figures
 from vigie import remote
 from vigie.common import plain, wrapped
 from vigie.reconcile import command as reconcile
+from vigie.semantic import command as semantic
 from vigie.settings import load
 from vigie.survival import survival
 
 app = typer.Typer(name="kpis", help="Readings of a running instance; the KPI catalogue.")
 app.command("survival")(survival)
 app.command("reconcile")(reconcile)
+app.command("export")(semantic)
 _errors = Console(stderr=True, soft_wrap=True)
 
 Config = Annotated[Path | None, typer.Option("--config", help="Settings file (default: vigie.yaml where there is one).")]

@@ -10,6 +10,7 @@ from agents import (
     keep_alert_states,
     know_customers,
     learn,
+    mirror_tables,
     pick_highlights,
     prediction_fold,
     roll_kpis,
@@ -31,6 +32,7 @@ SLOW_LANES = {
     pick_highlights.LANE: pick_highlights.EVERY,
     know_customers.LANE: know_customers.EVERY,
     foresee.LANE: foresee.EVERY,
+    mirror_tables.LANE: 1,
 }
 LANES = (STATE, *EAGER_LANES, *SLOW_LANES)
 
@@ -66,6 +68,7 @@ def engine_options(settings: Settings, brokers: str, **more: Any) -> EngineOptio
         "topic_prefix": kafka.topic_prefix,
         "partitions": kafka.partitions,
         "checkpoint_interval": settings.checkpoint_interval / 1000,
+        "longest_interval": settings.checkpoint_longest / 1000,
         "lane_intervals": {
             **dict.fromkeys(EAGER_LANES, EAGER),
             **{lane: settings.checkpoint_interval * every / 1000 for lane, every in SLOW_LANES.items()},

@@ -27,7 +27,7 @@ def command(
     asked = urlencode({"kpi": kpi, "window": window, "by": by, "all": str(everybody).lower()})
     try:
         found = remote.ask("GET", f"{where}/api/leaderboard?{asked}")
-    except remote.Refused as error:
+    except remote.RemoteRefused as error:
         refuse(f"{where}/api/leaderboard: {error}", 2 if error.status == 400 else 1)
     if json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")

@@ -22,14 +22,16 @@ _BLOCK = 1_000
 _BATCH = 100
 
 
-class Found(NamedTuple):
+class FoundLetter(NamedTuple):
     """A record of ``dead-letters``: its offset, and the letter, or that one was sent again."""
 
     offset: int
     said: DeadLetter | Redrive
 
 
-def read(options: EngineOptions, damaged: Callable[[str], None] = lambda text: None, end: int | None = None) -> Iterator[Found]:
+def read(
+    options: EngineOptions, damaged: Callable[[str], None] = lambda text: None, end: int | None = None
+) -> Iterator[FoundLetter]:
     """Yield what is on ``dead-letters`` at the call (below ``end``), oldest first; ``damaged`` is told of what is neither.
 
     Raise ``KafkaException`` where the broker does not answer. What is written meanwhile is left out.
@@ -44,7 +46,7 @@ def read(options: EngineOptions, damaged: Callable[[str], None] = lambda text: N
             for offset, value in log.block(at, until):
                 if value is not None:
                     try:
-                        yield Found(offset, decode_redrive(value) or decode(value))
+                        yield FoundLetter(offset, decode_redrive(value) or decode(value))
                     except ValueError as problem:  # somebody else has written it
                         damaged(f"{topic}, offset {offset}: {problem}")
             at = until

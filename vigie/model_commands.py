@@ -7,15 +7,12 @@ import msgspec
 from confluent_kafka import KafkaException
 from fastapi import APIRouter, Request, Response
 
-from models.learners.examples import Command, encode
-from models.learners.live_kinds import KINDS
-from models.learners.live_model import checked
-from models.learners.snapshot import SnapshotRefused
 from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
 from stream.ingest.body import Bodies, NotRead
 from stream.web.api import to_json
 from stream.web.operate import Operations, Refusal, refused
+from stream.web.predictions import TOPICS
 
 #: A model's document is a row of its fold, which may have 3 MiB (models/sizes.py).
 LARGEST = 3 << 20
@@ -23,6 +20,11 @@ LARGEST = 3 << 20
 
 def usable(model: str, document: bytes) -> None:
     """Raise ``ValueError`` where a document is none of this model."""
+    # River and numpy take a second to import, and are needed by who brings a model only.
+    from models.learners.live_kinds import KINDS
+    from models.learners.live_model import checked
+    from models.learners.snapshot import SnapshotRefused
+
     kind = KINDS.get(model)
     if kind is None:
         raise ValueError(f"model: found {model!r:.80}; accepted: {', '.join(KINDS)}")
@@ -37,6 +39,8 @@ def replace(options: EngineOptions, model: str, why: str, document: bytes | None
 
     Raises ``OSError`` where it does not take it within 10 s, and :class:`confluent_kafka.KafkaException` where no broker answers.
     """
+    from models.learners.examples import Command, encode
+
     raw = msgspec.Raw(document or b"null")
     command = Command(id=f"command:{uuid.uuid4()}", model=model, kind="replace", why=why, document=raw)
     with Publisher(options, message_timeout_ms=10_000) as publisher:
@@ -77,8 +81,8 @@ def router(operations: Operations, options: EngineOptions) -> APIRouter:
             who = operations.operator(request, "operate")
         except Refusal as refusal:
             return refused(refusal)
-        if model not in KINDS:
-            return to_json({"error": f"model: found {model!r:.80}; accepted: {', '.join(KINDS)}"}, 404)
+        if model not in TOPICS:
+            return to_json({"error": f"model: found {model!r:.80}; accepted: {', '.join(TOPICS)}"}, 404)
         return await said(model, f"reset by {who}", None)
 
     return routes

@@ -243,7 +243,7 @@ def _replace(config: Path | None, url: str | None, token_file: Path | None, mode
         method, path = "DELETE" if document is None else "PUT", f"/api/models/{model}/document"
         try:
             remote.ask(method, where + path, token=token, sent=document, timeout=30)
-        except remote.Refused as error:
+        except remote.RemoteRefused as error:
             refuse(f"{method} {path}: {error.status}: {error}" if error.status else f"{where}: {error}")
         console.print(f"{model}: {why}; it takes effect within seconds")
         return

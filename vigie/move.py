@@ -18,15 +18,15 @@ from vigie.ledger import mark, place
 from vigie.topics import plan
 
 
-class Place(StrEnum):
+class MovePlace(StrEnum):
     """What it is moved to, or from."""
 
     KAFKA = "kafka"
 
 
 def command(
-    to: Annotated[Place | None, typer.Option("--to", help="Where all that this machine keeps goes.")] = None,
-    from_: Annotated[Place | None, typer.Option("--from", help="From where a copy of everything comes.")] = None,
+    to: Annotated[MovePlace | None, typer.Option("--to", help="Where all that this machine keeps goes.")] = None,
+    from_: Annotated[MovePlace | None, typer.Option("--from", help="From where a copy of everything comes.")] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Stay on this machine, after a move that is not complete.")] = False,
     config: Config = None,
 ) -> None:

@@ -17,7 +17,7 @@ from stream.engine.options import FoldSpec
 from stream.engine.publisher import Publisher
 from vigie.instance import Instance
 from vigie.publish import wrong
-from vigie.stops import Request, Stops, Watermark, event_time
+from vigie.stops import ReadingRequest, Stops, Watermark, event_time
 
 #: Events published before the folds have to be durable.
 HELD = 20_000
@@ -28,7 +28,7 @@ PREDICTING = (predict_deals.NAME, predict_leads.NAME, learn.NAME)
 class Player:
     """Publishes a history, holding it back to the folds' pace, and reads at the boundaries it passes."""
 
-    def __init__(self, instance: Instance, request: Request, clock: Watermark) -> None:
+    def __init__(self, instance: Instance, request: ReadingRequest, clock: Watermark) -> None:
         self.instance = instance
         self.request = request
         self.clock = clock

@@ -17,7 +17,7 @@ from models.privacy.subject import KINDS, Subject
 from stream.config.settings import Settings
 from stream.ingest.body import Bodies, NotRead
 from stream.ingest.event_ids import EventIds
-from stream.ledger.erasing import Erased, LedgerPrivacy
+from stream.ledger.erasing import ErasureResult, LedgerPrivacy
 from stream.ledger.flow import LedgerFlow
 from stream.ledger.log_reader import LedgerError
 from stream.web.api import to_json
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 ON_KAFKA = "it is kept on a Kafka, where nobody can be erased yet (docs/privacy.md says what can be done there, and until when)"
 
 
-class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class PrivacyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who is meant, and why."""
 
     kind: str
@@ -38,7 +38,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: str = ""
 
 
-_decode = msgspec.json.Decoder(Asked).decode
+_decode = msgspec.json.Decoder(PrivacyRequest).decode
 
 
 def asked(body: bytes) -> tuple[Subject, str]:
@@ -101,7 +101,7 @@ def not_named(subject: Subject, settings: Settings) -> None:
         raise InSettings(where)
 
 
-async def erase(instance: Instance, privacy: LedgerPrivacy, seen: EventIds, subject: Subject, by: str, why: str) -> Erased:
+async def erase(instance: Instance, privacy: LedgerPrivacy, seen: EventIds, subject: Subject, by: str, why: str) -> ErasureResult:
     """Erase somebody from a running instance: its folds write down what they hold, and take it back afterwards."""
     flow = instance.engine.flow
     assert isinstance(flow, LedgerFlow)

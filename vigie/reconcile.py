@@ -29,7 +29,7 @@ from models.panes.windows import Window
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings
 from stream.engine.options import wall_clock
-from stream.sources.backfill import EXPORTS, Found, Tally, load, ordered
+from stream.sources.backfill import EXPORTS, BackfillTally, FoundEvent, load, ordered
 from stream.sources.files import FORMATS, SourceFileError
 from stream.sources.files.times import ISO
 from stream.web.api import cell
@@ -141,9 +141,9 @@ def _read(
         options = options_of(
             settings, source or adapter, adapter, zone, None, columns=columns_of(map), dates=dates, lists=lists, **more
         )
-        tally = Tally()
+        tally = BackfillTally()
         for one in ordered(read(files, options, tally), files, options, tally):
-            yield orjson.dumps(one.event) if isinstance(one, Found) else one.reason
+            yield orjson.dumps(one.event) if isinstance(one, FoundEvent) else one.reason
         return
     if format not in FORMATS:
         refuse(f"--format: found {format!r} (accepted: {', '.join((*FORMATS, *EXPORTS))})", 2)

@@ -17,7 +17,7 @@ from stream.sources.tracker import read as read_tracker
 from vigie.letters import Redriver, standing
 
 
-class Report(NamedTuple):
+class RedriveReport(NamedTuple):
     """How many letters were sent again, why others were not (by id), and which of those named there are not."""
 
     sent: int
@@ -44,7 +44,7 @@ def redrive(
     *,
     force: bool,
     damaged: Callable[[str], None],
-) -> Report:
+) -> RedriveReport:
     """Send letters to their topics again, each once until it comes back: of these ids (none: all), and of these reasons.
 
     Raise what :func:`chosen` raises, and :class:`vigie.letters.AnotherRedrive`.
@@ -57,7 +57,7 @@ def redrive(
             missing.discard(letter.id)
             if why := _send(letter, redriver, settings, force):
                 refused[letter.id] = why
-    return Report(redriver.sent, refused, sorted(missing))
+    return RedriveReport(redriver.sent, refused, sorted(missing))
 
 
 def _send(letter: DeadLetter, redriver: Redriver, settings: Settings, force: bool) -> str:

@@ -11,12 +11,14 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from stream.config.settings import Settings, SettingsError
 from stream.engine.waiting import end
-from vigie.instance import Instance
 from vigie.rule_files import RulesError
+
+if TYPE_CHECKING:  # a supervisor reads settings anew, and folds nothing
+    from vigie.instance import Instance
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ class Again(NamedTuple):
 class Reloader:
     """Reads the settings anew with ``read``; ``config`` is their file, where there is one."""
 
-    def __init__(self, instance: Instance, read: Callable[[], Settings], config: Path | None = None) -> None:
+    def __init__(self, instance: "Instance", read: Callable[[], Settings], config: Path | None = None) -> None:
         self._instance = instance
         self._read = read
         self._config = config

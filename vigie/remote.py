@@ -35,7 +35,7 @@ TokenFile = Annotated[
 ]
 
 
-class Refused(Exception):
+class RemoteRefused(Exception):
     """The instance said no, or nothing; ``status`` is 0 where nobody answered."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -103,14 +103,14 @@ def fetch(method: str, url: str, *, token: str = "", sent: bytes | None = None, 
 
 
 def ask(method: str, url: str, *, token: str = "", sent: bytes | None = None, timeout: float = _TIMEOUT) -> Any:
-    """Return what the instance answers, as JSON; raise :class:`Refused`."""
+    """Return what the instance answers, as JSON; raise :class:`RemoteRefused`."""
     try:
         status, body = fetch(method, url, token=token, sent=sent, timeout=timeout)
         if status < 300:
             return orjson.loads(body)
     except (OSError, ValueError) as error:
-        raise Refused(0, f"no proper answer: {error}") from None
-    raise Refused(status, reason_of(body))
+        raise RemoteRefused(0, f"no proper answer: {error}") from None
+    raise RemoteRefused(status, reason_of(body))
 
 
 def reason_of(body: bytes) -> str:
@@ -125,7 +125,7 @@ def call(method: str, path: str, *, url: str, token: str = "", body: Any = None,
     """Return what the instance answers; leave with what is wrong otherwise."""
     try:
         return ask(method, url + path, token=token, sent=None if body is None else orjson.dumps(body), timeout=timeout)
-    except Refused as error:
+    except RemoteRefused as error:
         refuse(f"{method} {path}: {error.status}: {error}" if error.status else f"{url}: {error}")
 
 
@@ -173,7 +173,7 @@ class Upload:
         for attempt in range(_AGAIN):
             try:
                 answer = ask("POST", f"{self._url}/api/events", token=self._token, sent=b"\n".join(batch), timeout=patience)
-            except Refused as error:
+            except RemoteRefused as error:
                 if error.status == 503 and attempt < _AGAIN - 1:
                     time.sleep(2)
                     continue
@@ -190,7 +190,7 @@ class Upload:
         self.failed += count
         self.errors += why[: 20 - len(self.errors)]
 
-    def _give_up(self, error: Refused) -> NoReturn:
+    def _give_up(self, error: RemoteRefused) -> NoReturn:
         done = f" ({self.acknowledged:,} events are in)" if self.acknowledged else ""
         refuse(f"{self._url}/api/events: {error.status or 'nobody'}: {error}{done}")
 
@@ -210,7 +210,7 @@ def running(settings: Settings, url: str | None) -> str:
     where = of_settings(settings) if url is None else checked(url)
     try:
         ask("GET", f"{where}/healthz")
-    except Refused as error:
+    except RemoteRefused as error:
         refuse(
             f"{where}: {error} (accepted: an instance that runs there, such as `vigie up`; or a Kafka's address in kafka.brokers)"
         )

@@ -23,7 +23,7 @@ from vigie.instance import Instance, running
 from vigie.ledger import ledger_of
 from vigie.player import Player
 from vigie.publish import lines, progress_bar, report, wrong
-from vigie.stops import WINDOWS, Request, Watermark
+from vigie.stops import WINDOWS, ReadingRequest, Watermark
 
 _FOR_EVER = 300 * 366 * DAY_MS
 
@@ -57,7 +57,7 @@ def command(
     if format not in FORMATS:
         refuse(f"--format: found {format!r}; accepted: {', '.join(FORMATS)}", 2)
     calendar = settings.business.business().calendar
-    request = Request(
+    request = ReadingRequest(
         at=[_instant(text, calendar) for text in at or ()],
         every=every,
         kpis=kpi,
@@ -92,7 +92,7 @@ async def replay(
     files: list[Path],
     format: str,
     mapping: Path | None,
-    request: Request,
+    request: ReadingRequest,
     kpis_out: Path | None,
     alerts_out: Path | None,
     predictions_out: Path | None = None,
@@ -138,7 +138,7 @@ def _write(out: IO[bytes], rows: Iterable[bytes]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def replaying(settings: Settings, request: Request) -> AsyncIterator[Player]:
+async def replaying(settings: Settings, request: ReadingRequest) -> AsyncIterator[Player]:
     """Start a pipeline of its own for one replay: topics and group under a name that no other has, gone afterwards."""
     name = f"replay-{uuid.uuid4().hex[:8]}"
     settings = settings.model_copy(

@@ -15,7 +15,7 @@ from stream.config.settings import Settings, SettingsError
 from vigie import backtest
 from vigie.routes import load_alerting
 from vigie.rule_files import Checked, check, run_tests
-from vigie.scenario import ScenarioError, play
+from vigie.scenario import RuleScenarioError, play
 from vigie.settings import load
 
 app = typer.Typer(help="The alert rules: check and test.", no_args_is_help=True)
@@ -65,7 +65,7 @@ def _play(files: list[Path], folders: list[Path] | None, config: Path | None) ->
     for file in files:
         try:
             more, failed = play(settings, file)
-        except ScenarioError as error:
+        except RuleScenarioError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(1) from error
         count, failures = count + more, failures + failed

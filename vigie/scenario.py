@@ -38,12 +38,12 @@ _EVENT = {"at", "type", "subject", "count", "data"}
 _LINE = {"at", "rule", "segment", "state", "says"}
 
 
-class ScenarioError(ValueError):
+class RuleScenarioError(ValueError):
     """The file cannot be used; the message says where, what was found and what is accepted."""
 
 
 def play(settings: Settings, file: Path) -> tuple[int, list[Failure]]:
-    """Play a file; return how many expectations it holds and those that were not met. Raise :class:`ScenarioError`."""
+    """Play a file; return how many expectations it holds and those that were not met. Raise :class:`RuleScenarioError`."""
     tree = _read(file)
     start = _start(file, tree)
     step = _duration(file, "step", tree.get("step", "1h"))
@@ -52,10 +52,10 @@ def play(settings: Settings, file: Path) -> tuple[int, list[Failure]]:
     try:
         bench = Backtest(settings, tree.get("rules") or ())
     except LookupError as error:
-        raise ScenarioError(f"{file}: rules: {str(error).removeprefix('--rule: ')}") from error
+        raise RuleScenarioError(f"{file}: rules: {str(error).removeprefix('--rule: ')}") from error
     for n, line in enumerate(lines):
         if line["rule"] not in {rule.id for rule in bench.rules}:
-            raise ScenarioError(f"{file}: expect[{n}].rule: found {line['rule']!r} (accepted: a rule of this test)")
+            raise RuleScenarioError(f"{file}: expect[{n}].rule: found {line['rule']!r} (accepted: a rule of this test)")
     end = max(line["at"] for line in lines)
     moments = sorted({line["at"] for line in lines} | set(range(step, end + 1, step)))
     failures: list[Failure] = []
@@ -93,11 +93,11 @@ def _read(file: Path) -> dict[str, Any]:
     problems: list[FileProblem] = []
     tree = open_yaml(file, problems).tree
     if problems:
-        raise ScenarioError("\n".join(map(str, problems)))
+        raise RuleScenarioError("\n".join(map(str, problems)))
     _check_keys(file, "", tree, _KEYS, {"events", "expect"})
     for name in ("events", "expect"):
         if not isinstance(tree[name], list) or not tree[name]:
-            raise ScenarioError(f"{file}: {name}: found {tree[name]!r} (accepted: a list)")
+            raise RuleScenarioError(f"{file}: {name}: found {tree[name]!r} (accepted: a list)")
     found: dict[str, Any] = tree
     return found
 
@@ -105,12 +105,12 @@ def _read(file: Path) -> dict[str, Any]:
 def _check_keys(file: Path, where: str, tree: Any, accepted: set[str], needed: set[str]) -> None:
     words = ", ".join(sorted(accepted))
     if not isinstance(tree, dict):
-        raise ScenarioError(f"{file}: {where or 'file'}: found a {type(tree).__name__} (accepted: a mapping of {words})")
+        raise RuleScenarioError(f"{file}: {where or 'file'}: found a {type(tree).__name__} (accepted: a mapping of {words})")
     for key in tree:
         if key not in accepted:
-            raise ScenarioError(f'{file}: {where}: unknown key "{key}"{near(key, sorted(accepted))}')
+            raise RuleScenarioError(f'{file}: {where}: unknown key "{key}"{near(key, sorted(accepted))}')
     for key in sorted(needed - tree.keys()):
-        raise ScenarioError(f"{file}: {where}: {key}: missing")
+        raise RuleScenarioError(f"{file}: {where}: {key}: missing")
 
 
 def _start(file: Path, tree: Mapping[str, Any]) -> int:
@@ -118,16 +118,16 @@ def _start(file: Path, tree: Mapping[str, Any]) -> int:
     try:
         return epoch_ms(found if isinstance(found, datetime) else datetime.fromisoformat(str(found)))
     except ValueError as error:
-        raise ScenarioError(f"{file}: start: found {found!r} (accepted: a time with offset)") from error
+        raise RuleScenarioError(f"{file}: start: found {found!r} (accepted: a time with offset)") from error
 
 
 def _duration(file: Path, where: str, found: Any) -> int:
     try:
         length = durations.parse(found)
     except ValueError as error:
-        raise ScenarioError(f"{file}: {where}: {error}") from error
+        raise RuleScenarioError(f"{file}: {where}: {error}") from error
     if where == "step" and length < 60_000:
-        raise ScenarioError(f"{file}: step: found {found!r} (accepted: from 1m)")
+        raise RuleScenarioError(f"{file}: step: found {found!r} (accepted: from 1m)")
     return length
 
 
@@ -136,7 +136,7 @@ def _events(file: Path, number: int, tree: Any, start: int) -> Iterator[tuple[in
     _check_keys(file, where, tree, _EVENT, {"at", "type", "subject"})
     at, count = _duration(file, f"{where}.at", tree["at"]), tree.get("count", 1)
     if type(count) is not int or not 1 <= count <= 100_000:
-        raise ScenarioError(f"{file}: {where}.count: found {count!r} (accepted: a whole number from 1 to 100000)")
+        raise RuleScenarioError(f"{file}: {where}.count: found {count!r} (accepted: a whole number from 1 to 100000)")
     for n in range(count):
         event = {
             "specversion": "1.0",
@@ -154,5 +154,5 @@ def _line(file: Path, number: int, tree: Any) -> dict[str, Any]:
     where = f"expect[{number}]"
     _check_keys(file, where, tree, _LINE, {"at", "rule"})
     if "state" in tree and tree["state"] not in EXPECTED:
-        raise ScenarioError(f"{file}: {where}.state: found {tree['state']!r} (accepted: {', '.join(EXPECTED)})")
+        raise RuleScenarioError(f"{file}: {where}.state: found {tree['state']!r} (accepted: {', '.join(EXPECTED)})")
     return {**tree, "at": _duration(file, f"{where}.at", tree["at"])}

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from typing import IO, Annotated, Any
 from zoneinfo import ZoneInfo
@@ -17,8 +18,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from models.simulator import QUOTAS, Live, Mischief, World
+from models.simulator import QUOTAS, LiveCompany, Mischief, World
 from models.simulator.bad import KINDS
+from models.simulator.cast import NAMES
+from models.simulator.live import HISTORY_DAYS
+from stream.config.experiment_settings import ExperimentSettings
+from stream.config.owners_file import OwnerSettings
 from stream.config.settings import Settings, TargetSettings
 from stream.sources.files import FORMATS, FileReject, Item, ReadOptions, read_file
 
@@ -182,6 +187,25 @@ def _given(items: Iterable[Item], rejected: Counter[str]) -> Iterator[dict[str, 
             yield item.event
 
 
+def as_demo(settings: Settings) -> Settings:
+    """Return the settings as the demonstration has them: its quotas and rules, the names of its people, a test that runs.
+
+    What the settings themselves say holds.
+    """
+    began = datetime.now(UTC).date() - timedelta(days=HISTORY_DAYS)
+    trial = {"name": "second script", "variants": ["A", "B"], "from": began}
+    called = {name: OwnerSettings(name=name.replace(".", " ").title()) for name in NAMES}
+    found = with_quotas(settings).model_copy(
+        update={
+            "rule_folders": [Path(str(files("vigie") / "demo_rules")), *settings.rule_folders],
+            "experiments": settings.experiments or [ExperimentSettings.model_validate(trial)],
+            "owners": settings.owners or called,
+        }
+    )
+    found.__dict__.pop("people", None)  # it may have been asked for before there were any
+    return found
+
+
 def with_quotas(settings: Settings) -> Settings:
     """Return the settings with the simulated company's quotas of revenue where they have no targets."""
     quotas = [{"kpi": "revenue", "period": period, "value": value} for period, value in QUOTAS.items()]
@@ -203,7 +227,7 @@ async def demo(
     ``clock`` gives epoch milliseconds, ``wait`` is ``asyncio.sleep`` or a test's own. Who reads slowly holds it back;
     the events' times are then those of the moments that were asked for.
     """
-    live = Live(seed, clock(), currency=currency)
+    live = LiveCompany(seed, clock(), currency=currency)
     events: list[dict[str, Any]] = []
     for event in live.history():
         events.append(event)

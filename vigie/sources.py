@@ -23,7 +23,7 @@ from stream.sources.crm import (
     receive,
 )
 from stream.sources.crm.settings import SECRET_NAMES
-from stream.sources.crm.trial import BadLine, Line, of, read_line, told
+from stream.sources.crm.trial import BadLine, TrialLine, of, read_line, told
 from stream.sources.crm.values import moment
 from vigie.common import Config, console, refuse, settings_of, wrapped
 
@@ -44,7 +44,7 @@ class Trials:
         self._parsed: dict[bytes, SourceSettings] = {}
         self.unknown: set[str] = set()
 
-    def settings_of(self, line: Line) -> SourceSettings:
+    def settings_of(self, line: TrialLine) -> SourceSettings:
         """Return the source's settings with the line's over them; raise :class:`SourceProblem`."""
         key = orjson.dumps(line.settings)
         found = self._parsed.get(key)
@@ -60,7 +60,7 @@ class Trials:
             self._parsed[key] = found
         return found
 
-    def judge(self, line: Line) -> dict[str, Any]:
+    def judge(self, line: TrialLine) -> dict[str, Any]:
         """Return what becomes of a request; raise :class:`SourceProblem`."""
         settings = self.settings_of(line)
         adapter = adapter_of(self._name, {"adapter": settings.adapter})

@@ -15,7 +15,7 @@ WINDOWS = ("24h", "7d", "30d", "90d", "day", "week", "month", "quarter", "year")
 
 
 @dataclass
-class Request:
+class ReadingRequest:
     """What is to be read, and when."""
 
     at: list[int] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Watermark:
 class Stops:
     """The instants at which to hold: those to be read at, and the ticks of the rules."""
 
-    def __init__(self, request: Request, calendar: Calendar) -> None:
+    def __init__(self, request: ReadingRequest, calendar: Calendar) -> None:
         self._request = request
         self._calendar = calendar
         self._at = sorted(set(request.at))

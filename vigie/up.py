@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated
@@ -10,6 +11,7 @@ from typing import Annotated
 import orjson
 import typer
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
 from agents import roll_kpis
 from stream.config.settings import Settings, config_file
@@ -27,32 +29,49 @@ from stream.ledger.lock import LedgerTaken
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
 from stream.metrics import Metrics
-from stream.readings.board import WINDOWS, Board, Source, ViewSource
+from stream.readings.board import WINDOWS, Board, ReadingSource, ViewSource
+from stream.readings.cache import CachePublisher as CachePublisher
 from stream.readings.cache import Fallback, Snapshots
-from stream.readings.cache import Publisher as CachePublisher
+from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
+from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, forecast, leaderboard, predictions
-from stream.web.access import Access, Guard
+from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions
+from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
+from stream.web.feeds import export, odata
+from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_audit, open_operations
-from vigie.book import Book
+from vigie.book import OpenBook
+from vigie.chances import chances_of
+from vigie.clientele import ClienteleTeller
+from vigie.colleagues import Colleagues
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.instance import Instance, prepared
 from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
+from vigie.mirrored import periodic
 from vigie.names import NameTaken, claimed
-from vigie.plans import open_goals
+from vigie.plans import open_goals, playbooks_of
 from vigie.reload import Again, Reloader
+from vigie.roles import FOLD, PREDICT
 from vigie.settings import load as settings_again
+from vigie.several import members_of, roles_of, supervised
+from vigie.simulate import as_demo
 from vigie.simulate import demo as demo_batches
-from vigie.simulate import with_quotas
 
 log = logging.getLogger(__name__)
+
+#: What there is to see in the demonstration.
+STORY = """A simulated company: a year of sales behind it, then live. What to look at:
+  now       how the month goes, and what is different from the weeks before
+  minute 1  a campaign is launched: sources, by campaign, "spring-launch"
+  minute 2  its landing page breaks; about two minutes later one alert begins ("Landing page broken"): open it, it explains itself
+  minute 5  the page is repaired; within some three minutes the alert ends: alerts, what happened"""
 
 #: Events the demo may have sent that are not folded yet: what is kept in memory is bounded.
 HELD = 1_000
@@ -65,15 +84,19 @@ def command(
     port: Annotated[int | None, typer.Option(help="Port of the page and the API (default: web.port).")] = None,
     config: Config = None,
 ) -> None:
-    """Run everything in one process: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file."""
-    mine = with_quotas if demo else lambda found: found
+    """Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process."""
+    mine = as_demo if demo else lambda found: found
     settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
     again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
     try:
         # On a Kafka it is a worker among others; on its own broker it meets nobody.
         with claimed(settings, "worker") if not settings.kafka.embedded else contextlib.nullcontext(settings) as named:
-            run(up(named, demo=demo, seed=seed, again=again, in_memory=in_memory or demo))
+            members = members_of(named)
+            if len(members) > 1 and not demo and not settings.kafka.embedded:
+                supervised(named, members, config, port, create_topics=True)
+            else:
+                run(up(named, demo=demo, seed=seed, again=again, in_memory=in_memory or demo))
     except NameTaken as error:
         refuse(error, 2)
     except (LedgerTaken, LedgerRefused) as error:
@@ -87,7 +110,8 @@ async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None =
 
 
 async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: int, again: Again | None, in_memory: bool) -> None:
-    async with prepared(settings, ledger=ledger) as instance, contextlib.AsyncExitStack() as stack:
+    roles = None if settings.kafka.embedded else roles_of(settings)
+    async with prepared(settings, ledger=ledger, roles=roles) as instance, contextlib.AsyncExitStack() as stack:
         # First the page: a taken port is known at once, and /readyz says what the start is waiting for.
         url = await start_web(instance, stack, again)
         await instance.create_topics()
@@ -96,6 +120,8 @@ async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: in
         console.print(f"Vigie is up: {url}   ({'nothing is kept over a restart' if in_memory and ledger is not None else kept})")
         if settings.kafka.embedded:
             console.print("Give it events: vigie publish, vigie backfill. To acknowledge alerts on its page: vigie alerts token")
+        if demo:
+            console.print(STORY, highlight=False, markup=False)
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
         if demo:
             tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))
@@ -107,16 +133,24 @@ async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: in
             await end(*tasks)
 
 
-async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again: Again | None = None) -> str:
+async def start_web(
+    instance: Instance,
+    stack: contextlib.AsyncExitStack,
+    again: Again | None = None,
+    *,
+    colleagues: Colleagues | None = None,
+    sock: socket.socket | None = None,
+) -> str:
     """Serve page, API and metrics of an instance until the stack ends; return the address.
 
-    With ``again`` its rules, routes and targets are read anew when their files change, and on SIGHUP.
+    With ``again`` its rules, routes and targets are read anew when their files change, and on SIGHUP. ``colleagues`` are the
+    other processes of this worker, which have the roles that this one has not; ``sock`` listens already.
     """
     settings = instance.settings
     # Workers share the folds: the view may be in another one's hands, and what is left of it here grows old.
     source = ViewSource(lambda: instance.roller.view, instance.catalogue, held=lambda: instance.roller.owned() is not None)
 
-    def board_over(any_source: Source) -> Board:
+    def board_over(any_source: ReadingSource) -> Board:
         return Board(any_source, instance.business.calendar, instance.clock)
 
     board = board_over(source)
@@ -127,15 +161,19 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_behind(instance.engine.behind)
+    metrics.show_lanes(instance.engine.status)
     metrics.show_held_back(lambda: {**instance.watcher.beyond(), **instance.evaluator.beyond()})
     metrics.show_old(instance.watcher.old)
     deliverer = instance.deliverer
     metrics.show_notifications(instance.notifications)
     metrics.show_decisions(lambda: instance.dispatcher.decisions)
     metrics.show_outbox(deliverer.waiting, deliverer.ages, deliverer.failing)
+    engine = instance.engine
+    if colleagues is not None:
+        metrics.colleagues = colleagues.metrics
     web = build_web(
         board,
-        instance.engine.status,
+        engine.status if colleagues is None else lambda: colleagues.whole(engine.status()),
         settings,
         scrape=metrics.scrape,
         alerts=instance.alerts,
@@ -146,6 +184,8 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     metrics.show_health(web.state.vigie.health, lambda: snapshots.state)
     web.state.vigie.warnings.append(instance.evolving.told)
     web.state.vigie.warnings.append(instance.faults.warnings)
+    if colleagues is not None:
+        web.state.vigie.warnings.append(colleagues.warnings)
     if instance.housekeeper is not None:
         web.state.vigie.warnings.append(instance.housekeeper.warnings)
     if again is not None:
@@ -153,18 +193,29 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         metrics.show_reload(lambda: float(not reloader.problems), lambda: reloader.at / 1000)
         web.state.vigie.warnings.append(reloader.warnings)
         await stack.enter_async_context(reloader.running())
-    web.include_router(predictions.router(instance if settings.models.live else None))
-    web.include_router(entities.router(Book(instance)))
+    predicting = instance if colleagues is None or PREDICT in instance.roles else colleagues
+    web.include_router(predictions.router(predicting if settings.models.live else None))
+    story = None if colleagues is None or FOLD in instance.roles else colleagues.story
+    book = OpenBook(instance, story)
+    web.include_router(entities.router(book))
+    written = Changelogs(instance.options, instance.options.changelog)
+    counted = CountedDesk(written, instance.business)
     web.include_router(forecast.router(instance.foreseer, settings.forecast, instance.business.calendar))
-    desk = CountedDesk(instance.options, instance.business, instance.options.changelog)
     refused = partial(refusals, instance.options)
-    web.include_router(explain.router(instance.catalogue, source.whole, desk, refused, settings.crm_url))
+    web.include_router(journeys.router(PeopleDesk(written, instance.business)))
+    web.include_router(explain.router(instance.catalogue, source.whole, counted, refused, settings.crm_url))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
-    web.include_router(customers.router(customer_desk(settings, instance.customer_parts, instance.clock)))
+    clientele = customer_desk(settings, instance.customer_parts, instance.clock)
+    web.include_router(customers.router(clientele))
     if instance.foreseer is not None:
         metrics.show_forecasts(instance.foreseer.figures)
-    if settings.models.live:
+    feeds = FeedDesk(web.state.vigie, book, clientele)
+    open_feeds(web, feeds)
+    if (mirror := instance.mirror) is not None:
+        web.state.vigie.warnings.append(mirror.warnings)
+        stack.push_async_callback(end, asyncio.create_task(mirror.run(periodic(feeds, settings.postgres)), name="postgres"))
+    if settings.models.live and PREDICT in instance.roles:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
         metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
@@ -182,7 +233,10 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
         stands=dispatcher.stands,
         title=dispatcher.title,
     )
-    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole)
+    books = playbooks_of(settings, instance.catalogue)
+    foreseer = instance.foreseer
+    chances = chances_of(lambda: None if foreseer is None else foreseer.owned(), instance.clock)
+    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole, books, chances)
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))
@@ -194,10 +248,13 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
     now = again.read if again is not None else lambda: settings
     web.include_router(privacy_api.router(operations, instance, now, seen))
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller, seen)
-    listening = await serve(web, settings.web.host, settings.web.port, before_stop=web.state.vigie.live.stop)
+    listening = await serve(web, settings.web.host, settings.web.port, sock=sock, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
     stack.enter_context(announced(listening.port, local))
+    teller = ClienteleTeller(clientele, instance.options, instance.business.calendar, instance.clock)
+    stack.callback(teller.close)
     caching = [
+        *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
     ]
@@ -211,11 +268,17 @@ async def start_web(instance: Instance, stack: contextlib.AsyncExitStack, again:
 
 
 def customer_desk(
-    settings: Settings, parts: Callable[[], Sequence[customers.Part] | None], clock: Callable[[], int]
+    settings: Settings, parts: Callable[[], Sequence[customers.CustomerPartition] | None], clock: Callable[[], int]
 ) -> customers.CustomerDesk:
     """Return who answers about customers; ``clock`` is epoch milliseconds."""
     said, calendar = settings.customers, settings.business.business().calendar
     return customers.CustomerDesk(parts, lambda: calendar.day(clock()), said.named(), said.terms(), settings.business.currency)
+
+
+def open_feeds(web: FastAPI, feeds: FeedDesk) -> None:
+    """Let other tools read the tables."""
+    web.include_router(odata.router(feeds))
+    web.include_router(export.router(feeds))
 
 
 def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str = "") -> Operators:
@@ -224,7 +287,15 @@ def open_access(web: FastAPI, settings: Settings, metrics: Metrics, local: str =
     ``local`` is the token of this process's own user.
     """
     operators = Operators(settings.web.operators, local=local, counted=metrics.access_refused)
-    web.add_middleware(Guard, access=Access(settings.web, operators))
+    web.add_middleware(ReadGuard, access=Access(settings.web, operators))
+    if settings.web.cors:  # a browser asks without a token whether it may ask with one
+        web.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.web.cors,
+            allow_methods=["GET", "HEAD"],
+            allow_headers=["authorization", "if-none-match", "prefer", "range"],
+            expose_headers=["etag", "link", "content-range", "odata-version", "vigie-source", "vigie-left-out"],
+        )
     reached = not settings.web.local or settings.web.public_url
     if reached and not operators.named and not settings.web.user_header and not settings.web.anonymous:
         reached_by = "web.public_url" if settings.web.local else f"web.host {settings.web.host}"
@@ -304,7 +375,7 @@ class Incoming:
         if left or publisher.failed > failed:
             raise OSError(f"the broker did not take all of it: {(publisher.errors or ['no answer'])[-1]}")
         if instance.options.embedded and instance.options.backend is None:
-            await instance.engine.driver.settled(publisher.ends, cascade=True)
+            await instance.engine.settled(publisher.ends, cascade=True)
 
     def close(self) -> None:
         """Let the producer go."""
@@ -323,6 +394,6 @@ async def _demo(instance: Instance, seed: int) -> None:
             if held >= HELD:
                 held = 0
                 await publisher.flushed()
-                await instance.engine.driver.settled(publisher.ends, cascade=True)
+                await instance.engine.settled(publisher.ends, cascade=True)
             else:
                 publisher.poll()

@@ -55,7 +55,7 @@ _FATES = {
 
 
 @dataclass
-class Kept:
+class FoldUpgrade:
     """What there is of one fold, and what becomes of its measures."""
 
     fold: str
@@ -100,7 +100,7 @@ class Kept:
                 yield f"  of more than 64 facts the oldest are kept no longer: {', '.join(steps)} may be whole only since then"
 
 
-def state_of(rows: Mapping[bytes, bytes], keys: Counter[str], fold: str, business: Business, into: Kept) -> None:
+def state_of(rows: Mapping[bytes, bytes], keys: Counter[str], fold: str, business: Business, into: FoldUpgrade) -> None:
     """Judge one partition by its rows ``!``, ``S`` and ``O``."""
     one = orjson.loads(rows[b"!"])
     segments = Segments(business.segment_limit)
@@ -129,9 +129,9 @@ class _State:
         else:
             self._names.setdefault(key, set()).add(name)
 
-    def judged(self, business: Business) -> list[Kept]:
+    def judged(self, business: Business) -> list[FoldUpgrade]:
         """Return what there is of each fold."""
-        found = {fold: Kept(fold) for fold in self._folds.values()}
+        found = {fold: FoldUpgrade(fold) for fold in self._folds.values()}
         for key, rows in self._rows.items():
             if b"!" in rows:
                 fold = self._folds[key[0]]
@@ -139,7 +139,7 @@ class _State:
         return list(found.values())
 
 
-def check(options: EngineOptions, specs: Iterable[FoldSpec], business: Business, ledger: Path | None = None) -> list[Kept]:
+def check(options: EngineOptions, specs: Iterable[FoldSpec], business: Business, ledger: Path | None = None) -> list[FoldUpgrade]:
     """Return what there is of each fold of entities: on Kafka, or in a ledger of this machine.
 
     Raises :class:`confluent_kafka.KafkaException` where no broker answers, :class:`LedgerRefused` where there is no ledger.
@@ -181,7 +181,7 @@ def command(
         raise typer.Exit(1)
 
 
-def _found(settings: Settings) -> list[Kept]:
+def _found(settings: Settings) -> list[FoldUpgrade]:
     options = engine_options(settings, settings.kafka.brokers)
     business = settings.business.business()
     ledger = place(settings) if settings.kafka.embedded else None

@@ -19,23 +19,28 @@ from stream.engine.options import wall_clock
 from stream.engine.waiting import end
 from stream.ingest.event_ids import seen_of
 from stream.metrics import Metrics
-from stream.readings.board import Board, Source, ViewSource
+from stream.readings.board import Board, ReadingSource, ViewSource
 from stream.readings.cache import Fallback, Snapshots
+from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
+from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, forecast, leaderboard, predictions
+from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
+from stream.web.feeds.sources import FeedDesk
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_audit, open_operations
+from vigie.chances import chances_of
+from vigie.clientele import ClienteleTeller
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.lanes import engine_options
 from vigie.local import Local, announced, new_token
 from vigie.names import NameTaken, claimed
-from vigie.plans import open_goals, plans_of
-from vigie.up import customer_desk, open_access, open_door
+from vigie.plans import open_goals, plans_of, playbooks_of
+from vigie.up import customer_desk, open_access, open_door, open_feeds
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +77,7 @@ async def web(settings: Settings) -> None:
     options = engine_options(
         settings, settings.kafka.brokers, application=f"{settings.application}-web-{settings.instance}", observer=metrics
     )
-    plans = plans_of(settings, catalogue)
+    plans, books = plans_of(settings, catalogue), playbooks_of(settings, catalogue)
     roller = Roller(business, catalogue, clock=wall_clock, targets=settings.quotas(), plans=plans)
     alerts, probe = AlertBoard(), BrokerProbe(options)
     shown_predictions = predictions.PredictionBoard(lambda: engine.status().get("state") == "running")
@@ -102,7 +107,7 @@ async def web(settings: Settings) -> None:
     source = ViewSource(lambda: roller.view, catalogue)
     snapshots = Snapshots.of(settings)
 
-    def board(source: Source) -> Board:
+    def board(source: ReadingSource) -> Board:
         return Board(source, business.calendar, wall_clock)
 
     def status() -> Mapping[str, Any]:
@@ -127,12 +132,16 @@ async def web(settings: Settings) -> None:
     application.include_router(forecast.router(foreseer, settings.forecast, business.calendar))
     application.include_router(experiments.router([one.plan() for one in settings.experiments], catalogue, source.whole))
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
-    application.include_router(customers.router(customer_desk(settings, shown_customers.parts, wall_clock)))
+    clientele = customer_desk(settings, shown_customers.parts, wall_clock)
+    application.include_router(customers.router(clientele))
+    open_feeds(application, FeedDesk(application.state.vigie, shown_entities, clientele))
 
     application.include_router(entities.router(shown_entities))
     # What the workers have written, in their own name; read as this process.
-    desk = CountedDesk(options, business, replace(options, application=settings.application).changelog)
-    application.include_router(explain.router(catalogue, source.whole, desk, partial(refusals, options), settings.crm_url))
+    written = Changelogs(options, replace(options, application=settings.application).changelog)
+    counted = CountedDesk(written, business)
+    application.include_router(journeys.router(PeopleDesk(written, business)))
+    application.include_router(explain.router(catalogue, source.whole, counted, partial(refusals, options), settings.crm_url))
 
     async def read() -> None:
         await engine.start()
@@ -144,7 +153,8 @@ async def web(settings: Settings) -> None:
         open_audit(application, options, stack)
         operators = open_access(application, settings, metrics, local.token)
         operations = open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
-        open_goals(application, options, stack, operations, lambda: roller.plans, source.whole)
+        chances = chances_of(lambda: None if foreseer is None else foreseer.owned(), wall_clock)
+        open_goals(application, options, stack, operations, lambda: roller.plans, source.whole, books, chances)
         seen = seen_of(settings)
         stack.push_async_callback(seen.close)
         await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller, seen)
@@ -153,10 +163,13 @@ async def web(settings: Settings) -> None:
         stack.enter_context(announced(listening.port, local))
         stack.push_async_callback(engine.stop)
         console.print(f"Vigie's page: {listening.url}   (broker: {settings.kafka.brokers})", highlight=False)
+        teller = ClienteleTeller(clientele, options, business.calendar, wall_clock)
+        stack.callback(teller.close)
         tasks = [
             asyncio.create_task(read(), name="engine"),
             asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
             asyncio.create_task(probe.run(), name="probe"),
+            *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
             *([asyncio.create_task(foreseer.run(), name="forecasts")] if foreseer is not None else []),
         ]
         try:

@@ -6,6 +6,7 @@ RFC 3834: ``Auto-Submitted`` tells other machines not to answer. What people wro
 other control characters become blanks.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Sequence
@@ -20,9 +21,12 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverSettings
+from agents.notifiers.picture import png
 from agents.notifiers.post import TIMEOUT
+from alert_rules.records.message import Message
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
+from alert_rules.words.course import BARS
 from alert_rules.words.parts import Letter, LetterItem, Line
 
 log = logging.getLogger(__name__)
@@ -33,6 +37,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _COLOURS = {"critical": "#b3261e", "warn": "#9a6700", "resolved": "#1a7f37"}
 _GREY = "#57606a"
 _SUBJECT = 200
+#: How the HTML part calls the picture that comes with it.
+_PICTURE = "course@vigie.invalid"
 #: What a fact is of has a column of its own up to this length.
 _LABEL = 30
 
@@ -117,7 +123,7 @@ class EmailNotifier:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt. A mail that some of the addresses were refused for is sent: the others have it, the log says so."""
-        mail = compose(delivery, self._sender, self._to)
+        mail = await asyncio.to_thread(compose, delivery, self._sender, self._to)  # a picture takes some 20 ms
         try:
             refused, _ = await aiosmtplib.send(
                 mail.as_bytes(),
@@ -179,6 +185,11 @@ def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
     mail.set_content(f"{letter.title}\n\n{letter.text}\n\n{links}{_footer(delivery)}\n")
     mail.add_alternative(html(delivery), subtype="html")
     boundary = f"=_{_token(delivery.id)}"
+    if letter.course is not None:
+        shown = list(mail.iter_parts())[1]
+        assert isinstance(shown, EmailMessage)
+        shown.add_related(png(letter.course, _colour(message)), "image", "png", cid=f"<{_PICTURE}>", disposition="inline")
+        shown.set_boundary(f"{boundary}-related")
     mail.set_boundary(boundary)
     return mail
 
@@ -203,19 +214,40 @@ def subject(letter: Letter) -> str:
     return clean(letter.subject) or "Alert"
 
 
+def _drawn(line: Line) -> bool:
+    """Whether a line is the course as a row of bars, for those who see no picture."""
+    return bool(line.text) and set(line.text) <= set(BARS + " ")
+
+
+def _colour(message: Message) -> str:
+    return _COLOURS.get("resolved" if message.kind == "resolved" else message.severity or "", _GREY)
+
+
 def _footer(delivery: Delivery) -> str:
     why_now = delivery.letter.why_now or delivery.message.why_now or ""
     return delivery.reader.words.footer(str(delivery.message.incident), why_now)
 
 
 def html(delivery: Delivery) -> str:
-    """Return the HTML part: no picture, no script, nothing from elsewhere; it fits 320 pixels and is not wider than 600."""
+    """Return the HTML part: no script, nothing from elsewhere, one picture at most, which comes with it.
+
+    It fits 320 pixels and is not wider than 600.
+    """
     message, letter = delivery.message, delivery.letter
-    colour = _COLOURS.get("resolved" if message.kind == "resolved" else message.severity or "", _GREY)
+    colour = _colour(message)
+    picture = ""
+    if letter.course is not None:
+        said = escape(letter.course_words)
+        picture = (
+            f'<tr><td style="padding:4px 20px"><img src="cid:{_PICTURE}" width="560" alt="{said}" '
+            'style="display:block;width:100%;height:auto;border:0">'
+            f'<span style="font-size:12px;color:{_GREY}">{said}</span></td></tr>'
+        )
     if letter.many:
         rows = "".join(map(_item, letter.items)) + _line(letter.rest)
     else:
-        rows = "".join(map(_row, letter.facts)) + _line(letter.behind_heading) + "".join(map(_numbered, letter.behind))
+        facts = [line for line in letter.facts if letter.course is None or not _drawn(line)]
+        rows = "".join(map(_row, facts)) + _line(letter.behind_heading) + "".join(map(_numbered, letter.behind))
     title = letter.title
     lead = escape(letter.lead).replace("\n", "<br>")
     page = (
@@ -229,7 +261,7 @@ def html(delivery: Delivery) -> str:
         f'style="max-width:600px;background:#ffffff;border:1px solid #d0d7de;border-top:6px solid {colour};text-align:left">'
         f'<tr><td style="padding:20px 20px 4px"><h1 style="margin:0;font-size:19px;line-height:1.3;color:{colour};'
         f'overflow-wrap:anywhere">{escape(title)}</h1></td></tr>'
-        f'<tr><td style="padding:8px 20px;overflow-wrap:anywhere">{lead}</td></tr>'
+        f'<tr><td style="padding:8px 20px;overflow-wrap:anywhere">{lead}</td></tr>{picture}'
         '<tr><td style="padding:4px 20px 16px"><table role="presentation" width="100%" cellpadding="0" cellspacing="0" '
         f'style="font-size:14px">{rows}</table></td></tr>{_buttons(delivery, colour)}'
         '<tr><td style="padding:12px 20px;border-top:1px solid #d0d7de;color:#57606a;font-size:12px;overflow-wrap:anywhere">'

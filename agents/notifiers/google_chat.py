@@ -13,7 +13,7 @@ import orjson
 from pydantic import SecretStr, field_validator
 
 from agents.notifiers.base import ReceiverSettings, SecretUrl
-from agents.notifiers.outline import Item, Link, Outline, cut, outline, shorter, tied
+from agents.notifiers.outline import Link, Outline, OutlineItem, cut, outline, shorter, tied
 from agents.notifiers.post import Pace, Poster
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
@@ -159,7 +159,7 @@ def _fact(label: str, value: Link) -> str:
     return f'<font color="#5f6368">{escape(label)}:</font> {_link(value)}' if label else _link(value)
 
 
-def _item(item: Item) -> dict[str, Any]:
+def _item(item: OutlineItem) -> dict[str, Any]:
     colour = _COLOURS.get(item.state, "#5f6368")
     lines = [f'<font color="{colour}"><b>{_link(item.title)}</b></font>', escape(item.text)]
     lines += [f"<i>{escape(item.why)}</i>"] if item.why else []

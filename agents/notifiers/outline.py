@@ -21,7 +21,7 @@ class Link(NamedTuple):
     url: str = ""
 
 
-class Item(NamedTuple):
+class OutlineItem(NamedTuple):
     """One alert of a group: its title, what it says, why it stands, and its ``state``: critical, warn or resolved."""
 
     title: Link
@@ -42,7 +42,7 @@ class Outline:
     lead: str
     news: str = ""
     facts: tuple[tuple[str, Link], ...] = ()
-    items: tuple[Item, ...] = ()
+    items: tuple[OutlineItem, ...] = ()
     rest: str = ""
     behind: tuple[Link, ...] = ()
     behind_heading: str = ""
@@ -99,8 +99,8 @@ def _facts(letter: Letter, known: set[str]) -> Iterator[tuple[str, Link]]:
             yield (line.label, Link(cut(line.text, 1000), url)) if len(line.label) < _LABEL else ("", Link(line.plain, url))
 
 
-def _item(item: LetterItem) -> Item:
-    return Item(Link(cut(item.title, 300), _web(item.url)), cut(item.text, 1000), cut(item.why, 300), item.level)
+def _item(item: LetterItem) -> OutlineItem:
+    return OutlineItem(Link(cut(item.title, 300), _web(item.url)), cut(item.text, 1000), cut(item.why, 300), item.level)
 
 
 def buttons_of(delivery: Delivery) -> tuple[Link, ...]:

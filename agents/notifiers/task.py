@@ -135,7 +135,7 @@ class TaskNotifier(ABC):
         values = fields(delivery.message, delivery.letter)
         title = " ".join(fill(self._title, values).split())[: self.longest] or "Alert"
         text = f"{fill(self._text, values)[:12_000]}\n\n{_footer(delivery)}"
-        return await self._made(delivery, await self._post(delivery, self.create(title, text)), text)
+        return await self._made(delivery, await self._post(delivery, self.create(title, text, _due(delivery.message))), text)
 
     async def _made(self, delivery: Delivery, outcome: Outcome, text: str) -> Outcome:
         """Do what a new task still needs; the attempt's outcome stays what it is."""
@@ -169,8 +169,8 @@ class TaskNotifier(ABC):
         """Return what authenticates."""
 
     @abstractmethod
-    def create(self, title: str, text: str) -> Call:
-        """Return what makes a task."""
+    def create(self, title: str, text: str, due: str | None) -> Call:
+        """Return what makes a task; ``due`` is a time (RFC 3339), where a playbook says so."""
 
     @abstractmethod
     def comment(self, task: str, text: str) -> Call:
@@ -195,9 +195,10 @@ class TrelloNotifier(TaskNotifier):
         """Not in the query, where Trello's own examples have them: URLs are logged."""
         return {"Authorization": f'OAuth oauth_consumer_key="{self._key}", oauth_token="{self._token}"'}
 
-    def create(self, title: str, text: str) -> Call:
+    def create(self, title: str, text: str, due: str | None) -> Call:
         """``POST /cards``."""
-        return Call("/cards", {"idList": self._place, "name": title, "desc": _no_markdown(text), "pos": "top"})
+        made: dict[str, Any] = {"idList": self._place, "name": title, "desc": _no_markdown(text), "pos": "top"}
+        return Call("/cards", made if due is None else made | {"due": due})
 
     def comment(self, task: str, text: str) -> Call:
         """``POST /cards/{id}/actions/comments``."""
@@ -234,9 +235,10 @@ class AsanaNotifier(TaskNotifier):
         """A personal access token, or a service account's."""
         return {"Authorization": f"Bearer {self._token}"}
 
-    def create(self, title: str, text: str) -> Call:
+    def create(self, title: str, text: str, due: str | None) -> Call:
         """``POST /tasks``."""
-        return Call("/tasks", {"data": {"name": title, "notes": text, "projects": [self._place]}})
+        made: dict[str, Any] = {"name": title, "notes": text, "projects": [self._place]}
+        return Call("/tasks", {"data": made if due is None else made | {"due_at": due}})
 
     def comment(self, task: str, text: str) -> Call:
         """``POST /tasks/{gid}/stories``."""
@@ -266,8 +268,11 @@ class MondayNotifier(TaskNotifier):
         """A personal or app token, without a word before it."""
         return {"Authorization": self._token, "API-Version": "2024-10"}
 
-    def create(self, title: str, text: str) -> Call:
-        """``create_item``: GraphQL, with variables, so that nothing people wrote is part of the query."""
+    def create(self, title: str, text: str, due: str | None) -> Call:
+        """``create_item``: GraphQL, with variables, so that nothing people wrote is part of the query.
+
+        Columns of dates have names of the board's own: the due day is in the text.
+        """
         query = "mutation ($board: ID!, $name: String!) { create_item (board_id: $board, item_name: $name) { id } }"
         return Call("", {"query": query, "variables": {"board": self._place, "name": title}})
 
@@ -313,6 +318,12 @@ def fields(message: Message, letter: Letter) -> dict[str, str]:
 
 #: What a template may name, of nothing in particular.
 _NO_FIELDS = fields(Message(incident="", kind=""), Letter("", "", ""))
+
+
+def _due(message: Message) -> str | None:
+    """Return by when it is to be done, where a playbook says so."""
+    book = (message.explanation or {}).get("playbook")
+    return str(book["due"]) if isinstance(book, Mapping) and book.get("due") else None
 
 
 def _no_markdown(text: str) -> str:

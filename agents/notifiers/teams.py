@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import orjson
 
 from agents.notifiers.base import Doubt, ReceiverSettings, SecretUrl
-from agents.notifiers.outline import Item, Link, Outline, cut, outline, shorter, tied
+from agents.notifiers.outline import Link, Outline, OutlineItem, cut, outline, shorter, tied
 from agents.notifiers.post import Pace, Poster
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
@@ -148,7 +148,7 @@ def _facts(found: Outline) -> Iterator[dict[str, Any]]:
         yield {"type": "ColumnSet", "spacing": spacing, "columns": columns}
 
 
-def _item(item: Item) -> dict[str, Any]:
+def _item(item: OutlineItem) -> dict[str, Any]:
     """Return one alert of a group."""
     colour = {"color": _COLOURS[item.state]} if item.state in _COLOURS else {}
     items = [_text([_link(item.title, weight="Bolder", **colour)])]

@@ -14,7 +14,7 @@ import orjson
 from pydantic import AfterValidator, Field, SecretStr
 
 from agents.notifiers.base import ReceiverSettings, SecretUrl
-from agents.notifiers.outline import Item, Link, Outline, outline, shorter, tied
+from agents.notifiers.outline import Link, Outline, OutlineItem, outline, shorter, tied
 from agents.notifiers.post import LONGEST_ASKED, Pace, Poster
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
@@ -179,7 +179,7 @@ def _lines(found: Outline) -> list[str]:
     return [*lines, *(["", f"<i>{words(notes)}</i>"] if notes else [])]
 
 
-def _item(item: Item) -> list[str]:
+def _item(item: OutlineItem) -> list[str]:
     lines = [f"{_MARKS.get(item.state, '•')} <b>{_link(item.title)}</b>", words(item.text) if item.text else ""]
     return [line for line in (*lines, f"<i>{words(item.why)}</i>" if item.why else "") if line]
 

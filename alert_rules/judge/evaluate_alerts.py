@@ -12,7 +12,7 @@ from alert_rules.judge.alert_view import AlertWords, shown
 from alert_rules.judge.explanation import PageLink, explanation, no_link
 from alert_rules.judge.finding import TOPIC as FINDINGS
 from alert_rules.judge.finding import EntityFinding
-from alert_rules.judge.life_table import STANDING, Phase
+from alert_rules.judge.life_table import STANDING, Phase, TransitionKind
 from alert_rules.judge.lifecycle import AlertChange, AlertState, decode_state, encode_state, evaluate, orphaned
 from alert_rules.judge.observation import Observation
 from alert_rules.judge.reading import observe
@@ -24,6 +24,7 @@ from alert_rules.records.dead_letter import dead_output
 from models.calendar import MINUTE_MS
 from models.events.refused import Reason
 from models.fold import Changes, Output, Record, Row
+from models.goals.plan import Playbook
 from models.kpis.reading import Reading
 from models.kpis.roll_kpis import BREACHED, CLEAR, UNCLEAR, Stand, Wanted
 from models.owners import Owners
@@ -42,13 +43,22 @@ class EvaluateAlerts:
     Rows: ``rule|segment`` to the state's JSON. Outputs: every transition, on ``alerts``, keyed by incident.
     """
 
-    def __init__(self, rules: Iterable[Rule], link: PageLink = no_link, people: Owners = NOBODY, *, gap: int = 0) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        link: PageLink = no_link,
+        people: Owners = NOBODY,
+        *,
+        gap: int = 0,
+        playbooks: Iterable[Playbook] = (),
+    ) -> None:
         """``link`` gives the address of a deal's or lead's page, ``people`` who is behind an owner's id.
 
         ``gap``: time in which no reading came for so long (ms) does not count towards ``for`` (0: all time does; in a replay
-        readings are as far apart as its steps).
+        readings are as far apart as its steps). ``playbooks`` say what is to be done about an alert.
         """
         self._gap, self._heard = gap, 0
+        self._playbooks = {rule: book for book in playbooks for rule in book.rules}
         self._link, self._people, self._told = link, people, AlertWords()
         self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
         self._states: dict[str, AlertState] = {}
@@ -236,6 +246,9 @@ class EvaluateAlerts:
 
     def _say(self, rule: Rule, transition: AlertChange, because: Mapping[str, Any] | None = None) -> None:
         why = explanation(rule, transition, because, self._link, self._people) if transition.kind.notifies else None
+        book = self._playbooks.get(rule.id)
+        if why is not None and book is not None and transition.kind is not TransitionKind.RESOLVED:
+            why["playbook"] = book.todo(transition.fired or transition.at)
         self._write(written(rule, transition, why, self._people))
 
     def _write(self, transition: Transition) -> None:

@@ -63,7 +63,7 @@ def _made(
                 found["target"] = dict(seen.against["target"])
             if seen.since is not None:
                 found["since"] = iso(seen.since)
-        case EntityFinding() if "behind" not in found and "sender" not in seen.segment:  # a silent connector is no deal
+        case EntityFinding() if "behind" not in found and set(seen.segment) <= {"deal", "lead"}:  # a connector is no deal
             found["behind"] = [_itself(seen)]
     if "behind" in found:
         found["behind"] = [_linked(one, link, people) for one in found["behind"]]

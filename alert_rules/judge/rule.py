@@ -6,8 +6,9 @@ from datetime import UTC, tzinfo
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
 from alert_rules.kinds.condition import Condition
-from alert_rules.kinds.entity_condition import EntityCondition
+from alert_rules.kinds.entity_condition import EntityCondition, SenderCondition
 from alert_rules.kinds.known import Direction, Known, KpiFacts, Statistic
+from alert_rules.kinds.standing import StandingCondition
 from alert_rules.kinds.value import VALUE
 from alert_rules.records.facts import Severity
 from models.time_intervals import TimeInterval
@@ -22,10 +23,12 @@ __all__ = [
     "Rule",
     "SenderRule",
     "Severity",
+    "StandingRule",
     "Statistic",
     "Step",
     "Timeline",
     "TimelineMoment",
+    "rule_of",
 ]
 
 #: So many alerts of one rule stand at once at most, where the rule says nothing else.
@@ -195,5 +198,17 @@ class SenderRule(_SingleRule):
     """A rule on senders of events."""
 
 
-Rule: TypeAlias = KpiRule | EntityRule | SenderRule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingRule(_SingleRule):
+    """A rule on how single tests, objectives, challenges or customers stand."""
+
+
+Rule: TypeAlias = KpiRule | EntityRule | SenderRule | StandingRule
 """What is watched, where its thresholds lie, how long it waits, what it says."""
+
+
+def rule_of(condition: EntityCondition) -> type[EntityRule] | type[SenderRule] | type[StandingRule]:
+    """Return the kind of rule that watches such a condition, by who looks at what it is about."""
+    if isinstance(condition, StandingCondition):
+        return StandingRule
+    return SenderRule if isinstance(condition, SenderCondition) else EntityRule

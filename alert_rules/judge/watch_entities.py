@@ -15,8 +15,8 @@ import orjson
 
 from alert_rules.judge.finding import TOPIC, EntityFinding
 from alert_rules.judge.rule import EntityRule, Rule
-from alert_rules.judge.watched_entity import Entry, became, decode, encode, ended, known, named
-from alert_rules.kinds.entity_condition import QUANTILES, EntityCondition, Limits, Measured
+from alert_rules.judge.watched_entity import WatchedEntry, became, decode, encode, ended, known, named
+from alert_rules.kinds.entity_condition import QUANTILES, EntityCondition, Limits, MeasuredEntity
 from alert_rules.kinds.win_probability import remember
 from alert_rules.records.dead_letter import dead_output
 from models.due_queue import DueQueue
@@ -50,7 +50,7 @@ class WatchEntities:
         self._settle = settle
         self._restored = False
         self._most = most
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, WatchedEntry] = {}
         self._limits: Limits = {}
         self._touched: set[str] = set()
         self._due = DueQueue()
@@ -81,7 +81,7 @@ class WatchEntities:
             if key.startswith(kind):
                 self._due.schedule(key, 0)
 
-    def open(self) -> Iterable[Entry]:
+    def open(self) -> Iterable[WatchedEntry]:
         """Return the open deals and the unanswered leads of this partition."""
         return self._entries.values()
 
@@ -126,7 +126,7 @@ class WatchEntities:
             return
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = Entry(deal=deal, odds=[], found={}, heard=self._now, old={})
+            self._entries[key] = WatchedEntry(deal=deal, odds=[], found={}, heard=self._now, old={})
         else:
             entry.deal = deal
         self._hear(key, deal.changed)
@@ -141,7 +141,7 @@ class WatchEntities:
             return
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = Entry(lead=lead, odds=[], found={}, heard=self._now, old={})
+            self._entries[key] = WatchedEntry(lead=lead, odds=[], found={}, heard=self._now, old={})
         else:
             entry.lead = lead
         self._hear(key, lead.changed)
@@ -244,7 +244,7 @@ class WatchEntities:
             self._due.schedule(key, max(soonest, now + 1))
 
     def _was_old(
-        self, key: str, entry: Entry, rule: str, condition: EntityCondition, beyond: int, thresholds: Sequence[float]
+        self, key: str, entry: WatchedEntry, rule: str, condition: EntityCondition, beyond: int, thresholds: Sequence[float]
     ) -> bool:
         """Whether an entity was beyond its step for so long when it was first heard of that it is no news."""
         if beyond <= entry.old.get(rule, 0):
@@ -258,7 +258,7 @@ class WatchEntities:
         self._dirty.add(key)
         return True
 
-    def _stand(self, key: str, entry: Entry, rule: Rule, beyond: int, measured: Measured) -> None:
+    def _stand(self, key: str, entry: WatchedEntry, rule: Rule, beyond: int, measured: MeasuredEntity) -> None:
         facts = known(entry.state)
         before = entry.found.get(rule.id)
         if before is not None and before == (beyond, facts):
@@ -273,7 +273,7 @@ class WatchEntities:
         facts = {**facts, **measured.numbers}
         self._say(EntityFinding(rule.id, named(key), self._now, measured.value, rule.unit, self._currency, facts))
 
-    def _end(self, key: str, entry: Entry, rule: str, why: str, value: float | None) -> None:
+    def _end(self, key: str, entry: WatchedEntry, rule: str, why: str, value: float | None) -> None:
         _, facts = entry.found.pop(rule)
         self._standing[rule] -= 1
         self._dirty.add(key)

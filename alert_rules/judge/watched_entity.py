@@ -10,7 +10,7 @@ from alert_rules.records.entity_facts import ATTRIBUTES
 from models.folds.entity_snapshots import DealState, LeadState
 
 
-class Entry(msgspec.Struct, array_like=True):
+class WatchedEntry(msgspec.Struct, array_like=True):
     """One open deal or lead. ``found``: by rule, which step of the ladder it is beyond and what was said of it.
 
     ``heard``: when it was first heard of (0: before that was noted). ``old``: by rule, which step it had been beyond for too
@@ -33,7 +33,7 @@ class Entry(msgspec.Struct, array_like=True):
 
 
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Entry).decode
+decode = msgspec.json.Decoder(WatchedEntry).decode
 
 
 def ended(facts: Mapping[str, Any], state: EntityState) -> str:

@@ -26,7 +26,7 @@ Odds = Sequence[tuple[int, float]]
 Where = tuple[tuple[str, frozenset[str]], ...]
 
 
-class Measured(NamedTuple):
+class MeasuredEntity(NamedTuple):
     """What is measured now (None: nothing to be said), and when time alone may next take it over a threshold, or back."""
 
     value: float | None
@@ -34,7 +34,7 @@ class Measured(NamedTuple):
     numbers: Mapping[str, float | None]
 
 
-NOTHING = Measured(None, None, {})
+NOTHING = MeasuredEntity(None, None, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class EntityCondition:
     KEY: ClassVar[str] = ""
     """its name in a rule's file, and on the topics"""
     ENTITY: ClassVar[str] = "deal"
-    """``deal``, ``lead`` or ``sender``"""
+    """what it is of, such as ``deal``"""
     UNIT: ClassVar[str] = "count"
     """of what is measured, and of the thresholds"""
     TITLE: ClassVar[str] = ""
@@ -56,7 +56,8 @@ class EntityCondition:
     FORM: ClassVar[Mapping[str, Any]] = {}
     """the keys of the mapping behind the name, each with its JSON Schema"""
     THRESHOLD: ClassVar[str] = ""
-    """the key in that mapping that may hold the threshold; without one, it is 1"""
+    """the key in that mapping that may hold the threshold; without one, it is ``DEFAULT``"""
+    DEFAULT: ClassVar[float] = 1.0
     NUMBERS: ClassVar[Mapping[str, str]] = {}
     """numbers beside the value that it measures and summaries may name, each with its unit"""
     TESTED: ClassVar[frozenset[str]] = frozenset()
@@ -91,11 +92,11 @@ class EntityCondition:
         """Whether the rule is about this deal or lead at all."""
         return state.status == "open" and all(str(getattr(state, name) or "") in accepted for name, accepted in self.where)
 
-    def measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> Measured:
+    def measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> MeasuredEntity:
         """Return what is measured of one deal or lead; ``thresholds`` are its rule's ladder's."""
         return self._measure(thresholds, state, limits, odds, now) if self.concerns(state) else NOTHING
 
-    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> Measured:
+    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> MeasuredEntity:
         raise NotImplementedError
 
     def crossed(self, threshold: float, state: EntityState, limits: Limits, now: int) -> int:

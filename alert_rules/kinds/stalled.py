@@ -4,7 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from alert_rules.kinds.entity_condition import NOTHING, QUANTILES, EntityCondition, EntityState, Limits, Measured, Odds, Where
+from alert_rules.kinds.entity_condition import (
+    NOTHING,
+    QUANTILES,
+    EntityCondition,
+    EntityState,
+    Limits,
+    MeasuredEntity,
+    Odds,
+    Where,
+)
 from alert_rules.kinds.form import DURATION
 from alert_rules.kinds.known import Known
 from alert_rules.kinds.say import Say
@@ -33,14 +42,14 @@ class Stalled(EntityCondition):
         quantile = reader.choice(found, "beyond", "stalled.", QUANTILES, "p90")
         return cls(where, quantile, reader.duration(found.get("at_least", 0), "stalled.at_least"))
 
-    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> Measured:
+    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> MeasuredEntity:
         limit = self._limit(state, limits)
         since = state.stage_since if isinstance(state, DealState) else None
         if limit is None or since is None:
             return NOTHING
         age = now - since
         ahead = [since + int(limit * t) + 1 for t in thresholds if age <= limit * t]
-        return Measured(age / limit, min(ahead, default=None), {"stage_age": age / 1000, "usual": limit / 1000})
+        return MeasuredEntity(age / limit, min(ahead, default=None), {"stage_age": age / 1000, "usual": limit / 1000})
 
     def crossed(self, threshold: float, state: EntityState, limits: Limits, now: int) -> int:
         """Return when its time in the stage went over the limit."""

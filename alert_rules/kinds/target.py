@@ -16,7 +16,7 @@ from models.panes.windows import PERIODS, Window
 
 
 @dataclass(frozen=True, slots=True)
-class Target(Condition):
+class TargetPace(Condition):
     """``after``: not judged before this share of the period has passed."""
 
     after: float = 0.0

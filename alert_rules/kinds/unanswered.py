@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from alert_rules.kinds.entity_condition import NOTHING, EntityCondition, EntityState, Limits, Measured, Odds, Where
+from alert_rules.kinds.entity_condition import NOTHING, EntityCondition, EntityState, Limits, MeasuredEntity, Odds, Where
 from alert_rules.kinds.form import DURATION, TEXTS
 from alert_rules.kinds.known import Known
 from models.calendar import DAY_MS
@@ -53,13 +53,13 @@ class Unanswered(EntityCondition):
         week = [worked(self.hours, _A_WEEK + n * DAY_MS, _A_WEEK + (n + 1) * DAY_MS) for n in range(7)]
         return round(sum(week) / max(1, sum(map(bool, week))))
 
-    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> Measured:
+    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> MeasuredEntity:
         if not isinstance(state, LeadState) or state.contacted is not None or state.created is None:
             return NOTHING
         created, hours = state.created, self.hours
         waited = worked(hours, created, now)
         ahead = [due for t in thresholds if waited <= t * 1000 and (due := reach(hours, created, int(t * 1000) + 1))]
-        return Measured(waited / 1000, min(ahead, default=None), {"waited": waited / 1000, "began": created / 1000})
+        return MeasuredEntity(waited / 1000, min(ahead, default=None), {"waited": waited / 1000, "began": created / 1000})
 
     def crossed(self, threshold: float, state: EntityState, limits: Limits, now: int) -> int:
         """Return when it had waited for so long."""

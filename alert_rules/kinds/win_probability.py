@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from alert_rules.kinds.entity_condition import NOTHING, EntityCondition, EntityState, Limits, Measured, Odds, Where
+from alert_rules.kinds.entity_condition import NOTHING, EntityCondition, EntityState, Limits, MeasuredEntity, Odds, Where
 from alert_rules.kinds.form import DURATION
 from alert_rules.kinds.known import Known
 from alert_rules.kinds.say import Say
@@ -49,7 +49,7 @@ class WinProbability(EntityCondition):
         """The time within which the fall is looked for."""
         return self.within
 
-    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> Measured:
+    def _measure(self, thresholds: Sequence[float], state: EntityState, limits: Limits, odds: Odds, now: int) -> MeasuredEntity:
         """Measure the fall from the highest probability that held at any time within the last so much."""
         if not odds:
             return NOTHING
@@ -57,7 +57,7 @@ class WinProbability(EntityCondition):
         ends = [since for since, _ in odds[1:]]  # each held until the next came
         held = [(value, end) for (_, value), end in zip(odds[:-1], ends, strict=True) if end > start]
         before, end = max(held, default=(win, 0))
-        return Measured(before - win, end + self.within + 1 if held else None, {"win": win, "win_before": before})
+        return MeasuredEntity(before - win, end + self.within + 1 if held else None, {"win": win, "win_before": before})
 
     @classmethod
     def headline(cls, entity: Mapping[str, Any], words: Say) -> str | None:

@@ -81,7 +81,7 @@ def _of_entity() -> dict[str, Any]:
         {
             "id": _ID,
             "title": TEXT | {"description": "what its alerts are called; left out: what is watched", "maxLength": 80},
-            "entity": {"description": "one alert for each deal, lead, or sender of events", "enum": list(ENTITIES)},
+            "entity": {"description": "one alert for each of them", "enum": list(ENTITIES)},
             "where": _object(_ATTRIBUTES, dict.fromkeys(_ATTRIBUTES, TEXTS)),
             **{kind.KEY: kind.schema() for kind in ENTITY_KINDS},
             **{severity.value: _object(STEP_KEYS[1:2], {"above": LEVEL}) for severity in Severity},

@@ -13,7 +13,7 @@ from alert_rules.records.entity_facts import ATTRIBUTES
 from models.config.reader import TreeReader
 from models.config.suggest import near
 
-ENTITIES = ("deal", "lead", "sender")
+ENTITIES = tuple(ATTRIBUTES)
 WATCHED = tuple(kind.KEY for kind in ENTITY_KINDS)
 
 
@@ -60,7 +60,7 @@ def _ladder(
         reader.bad(kind.KEY, f"found no threshold (accepted: such as {kind.EXAMPLE}, or warn and critical with above)")
         return None
     unit = kind.UNIT if kind.UNIT != "times" else "count"
-    threshold = reader.number(found[key], f"{kind.KEY}.{key}", unit) if key else 1.0
+    threshold = reader.number(found[key], f"{kind.KEY}.{key}", unit) if key else kind.DEFAULT
     if threshold is None:
         return None
     _possible(reader, f"{kind.KEY}.{key}" if key else kind.KEY, threshold, kind)

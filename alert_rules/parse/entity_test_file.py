@@ -14,11 +14,20 @@ from models.config.suggest import near
 TEST_KEYS = ("name", "limits", "usual", "timeline")
 MOMENT_KEYS = ("at", "set", "expect", "says")
 #: What may be heard of one at a moment, beside its attributes.
-HEARD = {"deal": ("amount", "win", "status"), "lead": ("contacted", "score", "status"), "sender": ("event",)}
-STATUSES = {
+HEARD: dict[str, tuple[str, ...]] = {
+    "deal": ("amount", "win", "status"),
+    "lead": ("contacted", "score", "status"),
+    "sender": ("event",),
+    "experiment": ("decision", "decided", "evidence", "srm", "guard_status"),
+    "objective": ("state", "pace"),
+    "challenge": ("annulled",),
+    "customer": ("worth",),
+}
+STATUSES: dict[str, tuple[str, ...]] = {
     "deal": ("open", "won", "lost", "unknown", "gone"),
     "lead": ("open", "converted", "disqualified", "unknown", "gone"),
     "sender": (),
+    **{name: () for name in ("experiment", "objective", "challenge", "customer")},
 }
 
 

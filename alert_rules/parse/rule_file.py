@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.rule import GROUPS, EntityRule, Known, KpiFacts, KpiRule, Rule, SenderRule, Statistic
+from alert_rules.judge.rule import GROUPS, Known, KpiFacts, KpiRule, Rule, Statistic, rule_of
 from alert_rules.judge.transition_record import check_summary
 from alert_rules.kinds.condition import Condition
 from alert_rules.kinds.value import VALUE
@@ -95,11 +95,11 @@ class _RuleReader(TreeReader):
         if self.problems or not (id_ and found and summary and runbook):
             return None
         condition, (direction, ladder) = found
-        kind = SenderRule if condition.ENTITY == "sender" else EntityRule
+        kind = rule_of(condition)
         return kind(
             id=id_, direction=direction, ladder=ladder, labels=labels, summary=summary, runbook=runbook, tests=tests,
             unit=condition.UNIT, title=title or condition.TITLE, zone=self.known.zone, groups=groups,
-            depends=() if kind is SenderRule else (f"{condition.ENTITY}s",), watch=condition,
+            depends=(f"{condition.ENTITY}s",) if condition.ENTITY in ("deal", "lead", "customer") else (), watch=condition,
         )  # fmt: skip
 
     def _of_kpi(self, tree: dict[str, Any]) -> Rule | None:

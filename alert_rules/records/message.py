@@ -125,6 +125,41 @@ class StandingAlert(msgspec.Struct, kw_only=True):
     since: str
 
 
+class Aim(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One objective in a digest: how far it is (0 to 1 and beyond), and its state by name."""
+
+    name: str
+    state: str
+    progress: float | None = None
+
+
+class ChallengePlace(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A place that everybody may see; ``share`` is of the own quota, where the challenge goes by that."""
+
+    rank: int
+    name: str
+    value: float | None = None
+    share: float | None = None
+
+
+class ChallengeFacts(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What there is to say of a challenge: it has begun, is at half time, on its last day, over (``end``), or ``annulled``."""
+
+    name: str
+    milestone: str
+    label: str
+    until: str
+    unit: str = "count"
+    currency: str | None = None
+    places: list[ChallengePlace] = []
+    more: int = 0
+    labels: dict[str, str] = {}
+    guard: dict[str, str] = {}  # what the guard that annulled it is called, by language
+    guard_unit: str = "count"
+    measured: float | None = None
+    limit: float | None = None
+
+
 class DigestFacts(msgspec.Struct, kw_only=True):
     """The figures and what stands at a time of the day; ``due`` is that time."""
 
@@ -137,15 +172,16 @@ class DigestFacts(msgspec.Struct, kw_only=True):
     critical: int = 0
     silenced: int = 0
     alerts: list[StandingAlert] = []
+    aims: list[Aim] = []
 
 
 class Message(AlertFacts, kw_only=True, tag_field="type", tag="message"):
     """What some receivers are notified of. ``id`` is the same whenever the same is said again, ``incident`` its thread.
 
     A message about one alert has that alert's facts, one about several what they have in common. ``alerts`` lists them: what is
-    news first, the gravest first, at most 20, ``more`` counts the others. ``several``, ``failing`` and ``digest`` are there in
-    messages that are about that. ``message`` has the words in English, for who reads the topic; a notifier makes its own of the
-    facts (``alert_rules/words/letter.py``).
+    news first, the gravest first, at most 20, ``more`` counts the others. ``several``, ``failing``, ``digest`` and ``challenge``
+    are there in messages that are about that. ``message`` has the words in English, for who reads the topic; a notifier makes its
+    own of the facts (``alert_rules/words/letter.py``).
     """
 
     group: dict[str, str] | None = None
@@ -163,6 +199,7 @@ class Message(AlertFacts, kw_only=True, tag_field="type", tag="message"):
     several: GroupFacts | None = None
     failing: ReceiverFacts | None = None
     digest: DigestFacts | None = None
+    challenge: ChallengeFacts | None = None
 
     @property
     def is_many(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from alert_rules.tell.plan import Alerting
-from alert_rules.tell.stages.chain import Candidate, Chain, Circumstances
+from alert_rules.tell.stages.chain import Candidate, Circumstances, StageChain
 from alert_rules.tell.stages.route import match_routes
 from alert_rules.tell.stages.silence import Silence
 
@@ -13,7 +13,7 @@ def explain(plan: Alerting, labels: Mapping[str, str], now: int, silences: Itera
     """Return, per route that takes such an alert, who would be notified at a time, when, and what would hold it back."""
     found, around = [], Circumstances(now, list(silences), intervals=plan.intervals)
     for route in match_routes(plan.route, labels):
-        suppression = Chain(route, around).of(Candidate(labels))
+        suppression = StageChain(route, around).of(Candidate(labels))
         found.append(
             {
                 "route": route.path,

@@ -16,7 +16,7 @@ from alert_rules.tell.alert_row import AlertRow
 from alert_rules.tell.group_message import group_message
 from alert_rules.tell.labels import labels_of
 from alert_rules.tell.plan import Alerting, Recipient
-from alert_rules.tell.stages.chain import Chain, Circumstances
+from alert_rules.tell.stages.chain import Circumstances, StageChain
 from alert_rules.tell.stages.dedup import MemberStanding, Notice, Notified, decide
 from alert_rules.tell.stages.escalate import Rung, next_rung
 from alert_rules.tell.stages.group import Group
@@ -217,9 +217,9 @@ class Groups:
         found = self.alerts[incident]
         return MemberStanding(str(found.alert.severity), found.ended, found.ack is not None, group.members[incident])
 
-    def _chain(self, route: Route) -> Chain:
+    def _chain(self, route: Route) -> StageChain:
         silences = list(self.silences.values())
-        return Chain(route, Circumstances(self.now, silences, self.inhibitions, self.stale, self.plan.intervals))
+        return StageChain(route, Circumstances(self.now, silences, self.inhibitions, self.stale, self.plan.intervals))
 
     def _rungs(self, group: Group, route: Route, incidents: Iterable[str]) -> list[tuple[int, Rung, str]]:
         ladder = self.plan.ladders.get(route.escalation or "")

@@ -21,6 +21,7 @@ from alert_rules.tell.labels import labels_of
 from alert_rules.tell.plan import Digest, Recipient
 from alert_rules.tell.stages import silence as silences_
 from alert_rules.tell.stages.silence import Silence, silenced
+from alert_rules.tell.together import News, Together
 from alert_rules.words.alert import titled
 from alert_rules.words.durations import human
 from alert_rules.words.letter import worded
@@ -78,6 +79,7 @@ class SendDigest:
         self._said: dict[str, float | None] = {}  # by KPI: its value in the last summary
         self._standing: dict[str, dict[str, Any]] = {}  # by incident
         self._silences: dict[str, Silence] = {}
+        self._together = Together()
         self._last: int | None = None  # when the last summary was due that is done with
         self._dirty: set[str] = set()
         self._outputs: list[Output] = []
@@ -99,6 +101,8 @@ class SendDigest:
                     self._silences[name] = silences_.decode(orjson.loads(value))
                 case "alert":
                     self._standing[name] = orjson.loads(value)
+                case "objective" | "challenge":
+                    self._together.restore(kind, name, value)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Keep the latest readings that are asked for, and the alerts that stand. What cannot be read others have refused."""
@@ -106,6 +110,8 @@ class SendDigest:
             try:
                 if record.topic == "readings":
                     self._reading(record)
+                elif record.topic == "standings":
+                    self._together.take(record.key or b"", record.value)
                 elif record.value is not None:
                     self._alert(decode(record.value))
             except (ValueError, KeyError, TypeError, AttributeError):
@@ -144,6 +150,8 @@ class SendDigest:
 
     def tick(self, now: int) -> None:
         """Say it when its time has come."""
+        for facts in self._together.news(now):
+            self._tell(facts, now)
         due = latest(self._digest, now)
         if self._last is None or due <= self._last:
             if self._last is None:
@@ -181,6 +189,17 @@ class SendDigest:
             self._said[kpi] = None if found is None else found.value
             self._dirty.add(f"said|{kpi}")
 
+    def _tell(self, news: News, now: int) -> None:
+        """Say what there is to say of a challenge, once."""
+        receivers = [one.receiver for one in self._resolve(self._digest.receivers, now)]
+        message = Message(
+            id=digest_of("challenge", news.id, news.facts.milestone), incident=f"challenge-{news.id}", kind=MessageKind.DIGEST,
+            at=iso(now), group={}, receivers=receivers, challenge=news.facts,
+        )  # fmt: skip
+        worded(message)
+        self._outputs.append(Output("outbox", message.incident.encode(), encode_message(message)))
+        self._decided("notified", str(message.why_now), now, now, message=message.id, kind="digest", receivers=receivers)
+
     def _facts(self, due: int, now: int) -> DigestFacts:
         for id_ in [id_ for id_, silence in self._silences.items() if silence.ends <= now]:
             del self._silences[id_]
@@ -198,6 +217,7 @@ class SendDigest:
             critical=sum(one["severity"] == "critical" for one in standing),
             silenced=len(self._standing) - len(standing),
             alerts=[StandingAlert(title=one["title"], severity=one["severity"], since=one["since"]) for one in standing[:LISTED]],
+            aims=self._together.aims(),
         )
 
     def _figure(self, kpi: str) -> Figure:
@@ -223,6 +243,7 @@ class SendDigest:
 
     def changes(self) -> Changes:
         """Return the rows and records since the last call."""
+        self._dirty |= self._together.changed()
         rows = [Row(key.encode(), self._row(key)) for key in sorted(self._dirty)]
         self._dirty.clear()
         outputs, self._outputs = self._outputs, []
@@ -238,6 +259,8 @@ class SendDigest:
                 return None if reading is None else reading.encode()
             case "said":
                 return orjson.dumps(self._said.get(name))
+            case "objective" | "challenge":
+                return self._together.row(kind, name)
             case "silence":
                 silence = self._silences.get(name)
                 return None if silence is None else orjson.dumps(silences_.encode(silence))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from alert_rules.judge.life_table import Phase
 from alert_rules.judge.lifecycle import AlertState, evaluate
-from alert_rules.judge.rule import EntityRule, KpiRule, Rule, SenderRule, Timeline, TimelineMoment
+from alert_rules.judge.rule import EntityRule, KpiRule, Rule, SenderRule, StandingRule, Timeline, TimelineMoment
 from alert_rules.judge.transition_record import written
 from alert_rules.trial.entity_test_run import play
 from alert_rules.words.alert import letter
@@ -44,7 +44,7 @@ def describe(state: AlertState | None) -> str:
             return f"{state.severity.value} recovering"
 
 
-def _run_entity(rule: EntityRule | SenderRule, test: Timeline) -> list[Failure]:
+def _run_entity(rule: EntityRule | SenderRule | StandingRule, test: Timeline) -> list[Failure]:
     failures: list[Failure] = []
     for moment, found, told in play(rule, test, _BASE):
         if found != moment.expect:

@@ -7,11 +7,12 @@ from typing import Any
 from alert_rules.kinds import entity_kind, kpi_kind, numbers_of
 from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS
 from alert_rules.records.facts import AlertFacts
-from alert_rules.words import prose
+from alert_rules.words import prose, together
+from alert_rules.words.course import Course, bars, course_of
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE
 from alert_rules.words.parts import Letter, Line, behind_lines, called
-from alert_rules.words.quantities import Quantity, TemplateError, Told, fill
+from alert_rules.words.quantities import NumberWords, Quantity, TemplateError, fill
 from alert_rules.words.reader import ANYBODY, Reader
 from models.calendar import epoch_ms
 
@@ -25,7 +26,22 @@ def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
     behind = tuple(behind_lines(why or {}, words.sentence))
     heading = words.BEHIND if behind else ""
     title, head = titled(facts, stamp, reader), headline(facts, reader)
-    return Letter(title, about(facts, reader), lead(facts, reader), tuple(_lines(facts, reader)), behind, heading, headline=head)
+    unit = facts.unit or ""
+    found = None if facts.watched else course_of(why, facts.threshold, unit, facts.threshold_unit or unit)
+    told = "" if found is None else _course(found, facts, reader)
+    return Letter(
+        title, about(facts, reader), lead(facts, reader), tuple(_lines(facts, reader)), behind, heading,
+        headline=head, course=found, course_words=told,
+    )  # fmt: skip
+
+
+def _course(found: Course, facts: AlertFacts, reader: Reader) -> str:
+    """Return from when to when, from what to what."""
+    words, zone = reader.words, reader.clock(facts.zone)
+    first, last = next(value for value in found.values if value is not None), found.values[-1]
+    said = (words.number(value, facts.unit or "count", facts.currency) for value in (first, last))
+    start, end = (words.moment(_ms(at), zone) for at in (found.start, found.end))
+    return words.course(start, end, *said)
 
 
 def titled(facts: AlertFacts, stamp: str, reader: Reader = ANYBODY, *, short: bool = False) -> str:
@@ -68,7 +84,7 @@ def _named(facts: AlertFacts, owner: str) -> str:
     return (facts.names or {}).get(owner, owner)
 
 
-def told_in(reader: Reader) -> Told | None:
+def told_in(reader: Reader) -> NumberWords | None:
     """Return how numbers are written for a reader; None in English, as the topics have them."""
     return None if reader.words.language.code == SOURCE else reader.words.numbers
 
@@ -155,7 +171,7 @@ def fields(facts: AlertFacts, reader: Reader = ANYBODY) -> dict[str, str | Quant
 def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantity]:
     """Return what the summary of a rule on single deals, leads or senders may name."""
     words, zone, by, entity = reader.words, reader.clock(facts.zone), _by(facts), known(facts)
-    attributes = _attributes(facts, by)
+    attributes = _attributes(facts, by, reader)
     found: dict[str, str | Quantity] = {name: inert(attributes.get(name, words.UNKNOWN)) for name in ATTRIBUTES[by]}
     found |= {
         name: Quantity(entity.get(name), _spoken(facts, by, name), facts.currency, told_in(reader)) for name in numbers_of(by)
@@ -176,9 +192,13 @@ def _entity_fields(facts: AlertFacts, reader: Reader) -> dict[str, str | Quantit
     }
 
 
-def _attributes(facts: AlertFacts, by: str) -> dict[str, str]:
+def _attributes(facts: AlertFacts, by: str, reader: Reader) -> dict[str, str]:
     entity = known(facts)
     found = {name: str(entity[name]) for name in ATTRIBUTES[by] if entity.get(name)}
+    if "guard" in found and (label := (entity.get("labels") or {}).get(reader.words.language.code)):
+        found["guard"] = str(label)
+    if "period" in found:
+        found["period"] = reader.words.window_name(found["period"])
     return found | {name: _named(facts, value) for name, value in found.items() if name == "owner"}
 
 
@@ -199,6 +219,9 @@ def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
             found.append(("value", "", value))
         if facts.sample is not None:
             found.append(("sample", "", words.number(facts.sample, "count")))
+        past = None if facts.watched else course_of(facts.explanation, None, unit, unit)
+        if past is not None:
+            found.append(("course", "", bars(past)))
         if facts.window:
             bounds = (words.moment(_ms(at), zone) for at in (facts.start, facts.at))
             found.append(("window", "", words.window(facts.window, *bounds)))
@@ -206,6 +229,8 @@ def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
     why = facts.explanation
     if why is not None:
         found += words.explained(why, unit, facts.currency)
+        if why.get("playbook"):
+            found.append(("todo", "", together.todo(why["playbook"], reader)))
     if facts.threshold is not None:
         found.append(("threshold", "", words.threshold(facts, facts.spoken_limit or unit)))
     began = _ms(facts.since)
@@ -223,7 +248,7 @@ def _of_entity(facts: AlertFacts, reader: Reader) -> list[tuple[str, str]]:
     by, entity = _by(facts), known(facts)
     if not facts.watched or not by:
         return []
-    attributes = ({"name": entity["name"]} if entity.get("name") else {}) | _attributes(facts, by)
+    attributes = ({"name": entity["name"]} if entity.get("name") else {}) | _attributes(facts, by, reader)
     numbers = {name: entity[name] for name in numbers_of(by) if entity.get(name) is not None}
     return [
         *((name, inert(value)) for name, value in attributes.items()),

@@ -11,7 +11,7 @@ from msgspec import structs
 from alert_rules.records.facts import EnglishWords
 from alert_rules.records.message import DigestFacts, Message, MessageItem, News, ReceiverFacts
 from alert_rules.words import alert as one_alert
-from alert_rules.words import prose
+from alert_rules.words import prose, together
 from alert_rules.words.inert import inert
 from alert_rules.words.parts import TOLD, Letter, LetterItem, Line
 from alert_rules.words.reader import ANYBODY, Reader, zone_of
@@ -22,6 +22,8 @@ __all__ = ["TOLD", "Letter", "LetterItem", "Line", "in_english", "letter", "word
 
 def letter(message: Message, reader: Reader = ANYBODY) -> Letter:
     """Return a message in words for one reader. Deterministic: the same message is told in the same words."""
+    if message.challenge is not None:
+        return together.challenge(message.challenge, reader)
     if message.digest is not None:
         return _digest(message, message.digest, reader)
     if message.failing is not None:
@@ -124,6 +126,7 @@ def _digest(message: Message, facts: DigestFacts, reader: Reader) -> Letter:
     words, zone = reader.words, reader.zone or zone_of(facts.zone)
     title, lead = words.digest(facts, _ms(facts.due), zone)
     lines = [Line(words.digest_label(one, facts.window), words.figure(one)) for one in facts.figures]
+    lines += [together.aim(one, reader) for one in facts.aims]
     lines += [Line("", words.stands(words.sentence(one.title), words.moment(_ms(one.since), zone))) for one in facts.alerts]
     if facts.standing > len(facts.alerts):
         lines.append(Line("", words.more(facts.standing - len(facts.alerts))))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from alert_rules.words.course import Course
 from alert_rules.words.inert import inert
 
 #: So many alerts of a group are told in full, what is new first.
@@ -59,6 +60,8 @@ class Letter(NamedTuple):
     headline: str = ""
     why_now: str = ""  # why it comes at this moment
     whole: str = ""  # the text of a record that was written as prose
+    course: Course | None = None  # how the figure came to where it is, for who draws it
+    course_words: str = ""  # the same, for who does not
 
     @property
     def facts_text(self) -> str:

@@ -45,7 +45,7 @@ def number(value: float | None, unit: str, currency: str | None = None) -> str:
             return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.3g}"
 
 
-class Told(Protocol):
+class NumberWords(Protocol):
     """How a language writes numbers (``numbers.py``)."""
 
     @property
@@ -70,7 +70,7 @@ class Quantity:
 
     __slots__ = ("currency", "told", "unit", "value")
 
-    def __init__(self, value: float | None, unit: str, currency: str | None = None, told: Told | None = None) -> None:
+    def __init__(self, value: float | None, unit: str, currency: str | None = None, told: NumberWords | None = None) -> None:
         """``told`` is how its language writes numbers, English where nothing is said."""
         self.value, self.unit, self.currency, self.told = value, unit, currency, told
 

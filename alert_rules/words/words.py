@@ -58,6 +58,10 @@ class Words:
             return self._say("moved_by", dimension=self.language.dimension(of)) + self._before
         return self._known(f"labels.{name}", name.replace("_", " ").capitalize()) + self._before
 
+    def course(self, start: str, end: str, first: str, last: str) -> str:
+        """Return what a picture of a figure's course shows, from when to when."""
+        return self._say("course", start=start, end=end, first=first, last=last)
+
     def place(self, dimension: str, value: str) -> str:
         """Return what people call a segment: ``lost reason price``."""
         return self._say("place", dimension=self.language.dimension(dimension), value=value)

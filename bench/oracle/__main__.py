@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bench.oracle.report import by_data, rich_table, write
-from bench.oracle.runs import AMSTERDAM, Data, Mode, Oracle, ReplayFailed, Result
+from bench.oracle.runs import AMSTERDAM, DIMENSIONS, EVERY_WINDOW, Data, Mode, Oracle, ReplayFailed, Result
 from tests.kafka_broker import KafkaBroker, Unavailable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +47,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.oracle", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", nargs="+", choices=list(histories(folder, 1)), help="only these histories")
     parser.add_argument("--days", type=int, default=60, help="days of the simulated company (60)")
+    parser.add_argument("--windows", nargs="+", default=EVERY_WINDOW, help=f"only these ({' '.join(EVERY_WINDOW)})")
+    parser.add_argument("--by", nargs="+", default=DIMENSIONS, choices=DIMENSIONS, help="only by these dimensions")
+    parser.add_argument("--replays", nargs="+", type=int, help="only these ways, by their numbers in the tables")
+    parser.add_argument("--patience", type=float, default=3600, help="seconds that one replay may take (3600)")
     parser.add_argument("--no-kafka", action="store_true", help="on a ledger only")
     parser.add_argument("--write", action="store_true", help="put the tables into docs/exactness.md")
     asked = parser.parse_args()
@@ -68,9 +72,17 @@ def main() -> int:
             except Unavailable as error:
                 errors.print(f"no real Kafka: {error}. --no-kafka leaves it out", style="red", markup=False)
                 return 1
-        plan = [(data, [m for m in _modes(data) if m.broker == "ledger" or bootstrap]) for data in chosen]
+        ways = {data: [m for n, m in enumerate(_modes(data), 1) if not asked.replays or n in asked.replays] for data in chosen}
+        plan = [(data, [m for m in modes if m.broker == "ledger" or bootstrap]) for data, modes in ways.items()]
         task = progress.add_task("", total=sum(len(modes) for _, modes in plan))
-        oracle = Oracle(scratch, bootstrap, lambda text: progress.update(task, description=text))
+        oracle = Oracle(
+            scratch,
+            bootstrap,
+            lambda text: progress.update(task, description=text),
+            patience=asked.patience,
+            windows=asked.windows,
+            dimensions=asked.by,
+        )
         try:
             for data, modes in plan:
                 for result in oracle.run(data, modes):
@@ -95,9 +107,12 @@ def _report(results: list[Result], screen: Console, *, write_page: bool) -> int:
             screen.print(f"{result.data}, {result.mode.label}: {example}", style="red", markup=False, highlight=False)
     differences = sum(result.verdict.differences.total() for result in results)
     compared = sum(result.verdict.compared.total() for result in results)
-    screen.print(f"{compared:,} comparisons of readings, {differences:,} differences", style="red" if differences else "green")
+    most = max((result.verdict for result in results), key=lambda verdict: verdict.largest)
+    largest = f"the largest is {most.largest:.2g} of the number ({most.largest_of})" if most.largest else "all numbers are equal"
+    told = f"{compared:,} comparisons of readings, {differences:,} differences; {largest}"
+    screen.print(told, style="red" if differences else "green")
     if write_page:
-        write(PAGE, results, f"{compared:,} comparisons of readings, {differences:,} differences.")
+        write(PAGE, results, f"{told}.")
     return 1 if differences else 0
 
 

@@ -33,6 +33,13 @@ class Verdict:
     telling: Counter[str] = field(default_factory=Counter)
     differences: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
+    largest: float = 0.0  # the largest relative difference that was met, beyond the rounding of money, and of which KPI
+    largest_of: str = ""
+
+    def apart(self, kpi: str, by: float) -> None:
+        """Take note of how far a number is from the truth's."""
+        if by > self.largest:
+            self.largest, self.largest_of = by, kpi
 
     def differs(self, kpi: str, why: str) -> None:
         """Note one difference."""
@@ -76,6 +83,7 @@ def compare(found: dict[Question, Reading], truth: Truth, dims: Collection[str])
         answer = truth.answers.get(question) or _nothing(reading, begin)
         if answer.denominator or (answer.denominator is None and answer.value):
             verdict.telling[question.kpi] += 1
+        verdict.apart(question.kpi, _apart(reading, answer))
         if not _same(reading, answer):
             shown = (reading.start, reading.value, reading.numerator, reading.denominator)
             verdict.differs(question.kpi, f"{question}: Vigie {shown}, SQL {tuple(answer)}")
@@ -122,6 +130,21 @@ def _same(reading: Reading, answer: Answer) -> bool:
         and _close(reading.value, answer.value, money, _SQUARES.get(reading.kpi, _FLOAT))
         and _close(reading.numerator, answer.numerator, money if "/" in catalogue()[reading.kpi].formula.numerator.text else 0.0)
         and _close(reading.denominator, answer.denominator, 0.0)
+    )
+
+
+def _apart(reading: Reading, answer: Answer) -> float:
+    """Return the largest relative difference of the three numbers that both have."""
+    money = _MONEY_ROUNDING if reading.unit == "money" else 0.0
+    pairs = (reading.value, answer.value, money), (reading.numerator, answer.numerator, 0.0)
+    numbers = (*pairs, (reading.denominator, answer.denominator, 0.0))
+    return max(
+        (
+            max(0.0, abs(one - two) - rounding) / max(abs(one), abs(two), 1e-300)
+            for one, two, rounding in numbers
+            if one is not None and two is not None
+        ),
+        default=0.0,
     )
 
 

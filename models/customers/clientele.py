@@ -36,7 +36,7 @@ COLUMNS = (
 _LARGEST = 1 << 62
 
 
-class Columns(NamedTuple):
+class CustomerColumns(NamedTuple):
     """What is known of customers, one row each: see :class:`~models.customers.purchases.Summary`; ``gone``: said to have left."""
 
     first: Ints
@@ -47,7 +47,7 @@ class Columns(NamedTuple):
     gone: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, found: Sequence[tuple[Summary, bool]]) -> "Columns":
+    def of(cls, found: Sequence[tuple[Summary, bool]]) -> "CustomerColumns":
         """Return the columns of summaries, each with whether its customer is gone."""
         rows = [[min(value, _LARGEST) for value in summary] for summary, _ in found]
         table = np.array(rows, np.int64).reshape(-1, len(Summary._fields)).T
@@ -68,7 +68,7 @@ class Clientele:
     """The customers as of the end of ``day``, under a fit of the models and the cuts of some day."""
 
     def __init__(
-        self, day: int, ids: Sequence[str], columns: Columns, cuts: Cuts, fitted: Fit, named: Named, terms: Terms
+        self, day: int, ids: Sequence[str], columns: CustomerColumns, cuts: Cuts, fitted: Fit, named: Named, terms: Terms
     ) -> None:
         self.day, self.ids, self.columns, self.fitted, self.named, self.terms = day, ids, columns, fitted, named, terms
         self.sample = columns.sample(day)
@@ -113,6 +113,28 @@ class Clientele:
         """Return how many customers are in each segment."""
         return dict(rfm.counts(self.named, self.places))
 
+    def cells(self) -> list[dict[str, Any]]:
+        """Return how many customers have each pair of scores R and F, and their totals; pairs that nobody has are left out."""
+        r, f, _ = self.scores
+        pair = (r - 1) * 5 + f - 1
+        counts = np.bincount(pair, minlength=25)
+        totals = np.bincount(pair, self.columns.total / UNIT, minlength=25)
+        return [
+            {"R": at // 5 + 1, "F": at % 5 + 1, "customers": int(counts[at]), "monetary": round(float(totals[at]), 2)}
+            for at in range(25)
+            if counts[at]
+        ]
+
+    def worth(self) -> dict[str, dict[str, float | None]]:
+        """Return of each segment what its customers have paid, and what they are worth where that can be said."""
+        size, said = len(self.named.names), self.outlook
+        totals = np.bincount(self.places, self.columns.total / UNIT, minlength=size)
+        clv = None if said is None or said.worth is None else np.bincount(self.places, said.worth, minlength=size)
+        return {
+            name: {"monetary": round(float(totals[at]), 2), "clv": None if clv is None else round(float(clv[at]), 2)}
+            for at, name in enumerate(self.named.names)
+        }
+
     def row(self, place: int) -> dict[str, Any]:
         """Return one customer by :data:`COLUMNS`; None for what there is no value of, with ``why``."""
         columns, sample, said = self.columns, self.sample, self.outlook
@@ -152,7 +174,7 @@ SORTED: dict[str, Callable[[Clientele], Any]] = {
 }
 
 
-def summaries(customers: Iterable[tuple[str, Purchases]], day: int) -> tuple[list[str], Columns]:
+def summaries(customers: Iterable[tuple[str, Purchases]], day: int) -> tuple[list[str], CustomerColumns]:
     """Return the ids and columns of those who have bought by the end of a day, and not given everything back."""
     ids, found = list[str](), list[tuple[Summary, bool]]()
     for name, one in customers:
@@ -160,7 +182,7 @@ def summaries(customers: Iterable[tuple[str, Purchases]], day: int) -> tuple[lis
         if summary is not None:
             ids.append(name)
             found.append((summary, one.gone(day)))
-    return ids, Columns.of(found)
+    return ids, CustomerColumns.of(found)
 
 
 def parameters(fitted: Fit, day: int, currency: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from models.customers.segments import Named
 from models.money import UNIT
 
 
-class Move(NamedTuple):
+class SegmentMove(NamedTuple):
     """A customer's move; None for the segment of who had not bought yet, or has given everything back since."""
 
     customer: str
@@ -31,7 +31,7 @@ class Move(NamedTuple):
         return {**told, "last": date.fromordinal(self.last).isoformat()}
 
 
-def moves(customers: Iterable[tuple[str, Purchases]], since: int, day: int, named: Named) -> list[Move]:
+def moves(customers: Iterable[tuple[str, Purchases]], since: int, day: int, named: Named) -> list[SegmentMove]:
     """Return who is in another segment at the end of ``day`` than at the end of ``since``, the largest totals first."""
     known = list(customers)
     before, after = _segments(known, since, named), _segments(known, day, named)
@@ -40,7 +40,7 @@ def moves(customers: Iterable[tuple[str, Purchases]], since: int, day: int, name
         left, joined = before.get(name), after.get(name)
         if (left and left[0]) != (joined and joined[0]):
             _, total, last = joined or left or ("", 0, 0)
-            found.append(Move(name, left and left[0], joined and joined[0], total, last))
+            found.append(SegmentMove(name, left and left[0], joined and joined[0], total, last))
     return sorted(found, key=lambda move: (-move.total, move.customer))
 
 
@@ -52,7 +52,7 @@ def _segments(customers: list[tuple[str, Purchases]], day: int, named: Named) ->
 
 
 def told(
-    found: list[Move], since: int, day: int, left: str | None = None, joined: str | None = None, limit: int | None = None
+    found: list[SegmentMove], since: int, day: int, left: str | None = None, joined: str | None = None, limit: int | None = None
 ) -> dict[str, Any]:
     """Return moves as the API tells them: those out of and into a segment (None: any), how many of each, ``limit`` at most."""
     chosen = [move for move in found if left in (None, move.left) and joined in (None, move.joined)]

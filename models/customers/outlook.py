@@ -22,7 +22,7 @@ _PART = 13.0  # weeks: what is expected within a part is discounted from its mid
 _DRAWS = 1000
 
 
-class Outlook(NamedTuple):
+class CustomerOutlook(NamedTuple):
     """Of each customer: P(alive), purchase days expected in :data:`WEEKS` weeks, what each brings, and the worth.
 
     The last two are None where there is no model of what they spend, and ``why`` says so.
@@ -50,7 +50,9 @@ class Ranges(NamedTuple):
     worth: Range | None
 
 
-def outlook(fitted: Fit, sample: Sample, gone: np.ndarray[tuple[int], np.dtype[np.bool_]], terms: Terms) -> Outlook | None:
+def outlook(
+    fitted: Fit, sample: Sample, gone: np.ndarray[tuple[int], np.dtype[np.bool_]], terms: Terms
+) -> CustomerOutlook | None:
     """Return what is expected; None where there is no model of who is there. ``gone`` are those who have said that they left."""
     model = fitted.buying
     if model is None:
@@ -61,8 +63,8 @@ def outlook(fitted: Fit, sample: Sample, gone: np.ndarray[tuple[int], np.dtype[n
     each = None if paying is None else spend.expected(paying, of.x, sample.mean)
     if each is None:
         why = why or "no mean: q is 1 or less, a few customers may spend without bound"
-        return Outlook(alive, bought, None, None, why)
-    return Outlook(alive, bought, each, _discounted(model, of, terms) * here * each * terms.margin, why)
+        return CustomerOutlook(alive, bought, None, None, why)
+    return CustomerOutlook(alive, bought, each, _discounted(model, of, terms) * here * each * terms.margin, why)
 
 
 def _discounted(model: BgNbd, of: Customers, terms: Terms) -> Floats:

@@ -28,7 +28,7 @@ _BUSY = 1_000  # invoices of one day: beyond it its earlier ones lose their ids
 _ID_BYTES = 5  # two of a hundred ids of one customer alike by chance: once in 10^8 customers
 
 
-class Entry(NamedTuple):
+class InvoiceEntry(NamedTuple):
     """An invoice: its day, its amount (1/10,000 of the business currency), and what is kept of its event's id."""
 
     day: int
@@ -62,7 +62,9 @@ class Purchases:
 
     __slots__ = ("left", "log", "name", "old")
 
-    def __init__(self, log: list[Entry] | None = None, old: list[Entry] | None = None, left: int = 0, name: str = "") -> None:
+    def __init__(
+        self, log: list[InvoiceEntry] | None = None, old: list[InvoiceEntry] | None = None, left: int = 0, name: str = ""
+    ) -> None:
         self.log = log or []
         self.old = old or []  # those that have lost their ids, one a day and each refund, before all others
         self.left = left
@@ -75,12 +77,12 @@ class Purchases:
             place = bisect_left(old, (day,))
             if any((entry.amount < 0) == (amount < 0) for entry in old[place : bisect_left(old, (day + 1,))]):
                 return False
-            insort(old, Entry(day, amount, 0))
+            insort(old, InvoiceEntry(day, amount, 0))
             return True
         mark = xxh3_64_intdigest(event_id.encode()) & ((1 << 8 * _ID_BYTES) - 1)
         if any(entry.id == mark for entry in log):
             return False
-        insort(log, Entry(day, amount, mark))
+        insort(log, InvoiceEntry(day, amount, mark))
         if len(log) > KEPT:
             self._age()
         return True
@@ -106,13 +108,13 @@ class Purchases:
             place = len(log) - LEFT
         for entry in log[:place]:
             if self.old and entry.amount >= 0 and self.old[-1].day == entry.day and self.old[-1].amount >= 0:
-                self.old[-1] = Entry(entry.day, self.old[-1].amount + entry.amount, 0)
+                self.old[-1] = InvoiceEntry(entry.day, self.old[-1].amount + entry.amount, 0)
             else:
                 self.old.append(entry._replace(id=0))
         self.log = log[place:]
 
 
-def settle(log: Iterable[Entry]) -> tuple[dict[int, int], int]:
+def settle(log: Iterable[InvoiceEntry]) -> tuple[dict[int, int], int]:
     """Return what is left of each purchase day, in order, and how much was given back beyond that."""
     days: dict[int, list[int]] = {}
     refunds: list[int] = []
@@ -157,13 +159,13 @@ def decode(row: bytes) -> Purchases:
     """Return a customer from its row."""
     kept = _decode_row(row)
     flat, ids, day = kept.entries, kept.ids, 0
-    entries = list[Entry]()
+    entries = list[InvoiceEntry]()
     old = len(flat) // 2 - len(ids) // _ID_BYTES
     for place in range(len(flat) // 2):
         day += flat[2 * place]
         begin = (place - old) * _ID_BYTES
         mark = int.from_bytes(ids[begin : begin + _ID_BYTES]) if begin >= 0 else 0
-        entries.append(Entry(day, flat[2 * place + 1], mark))
+        entries.append(InvoiceEntry(day, flat[2 * place + 1], mark))
     return Purchases(entries[old:], entries[:old], kept.left, kept.name)
 
 

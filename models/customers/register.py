@@ -10,10 +10,10 @@ import msgspec
 import numpy as np
 
 from models.customers import purchases
-from models.customers.clientele import Clientele, Columns, summaries
+from models.customers.clientele import Clientele, CustomerColumns, summaries
 from models.customers.fit import Fit, fit
 from models.customers.live import Rows
-from models.customers.moves import Move, moves
+from models.customers.moves import SegmentMove, moves
 from models.customers.purchases import Purchases, Summary
 from models.customers.rfm import Cuts, Ints
 from models.customers.segments import Named, Terms
@@ -73,7 +73,7 @@ class Register:
         ids, columns = summaries(self._decoded(), day)
         return Clientele(day, ids, columns, columns.cuts(day), fit(columns.sample(day)), self._named, self._terms)
 
-    def moves(self, since: int, day: int) -> list[Move]:
+    def moves(self, since: int, day: int) -> list[SegmentMove]:
         """Return who is in another segment at the end of ``day`` than at the end of ``since``."""
         return moves(self._decoded(), since, day, self._named)
 
@@ -81,9 +81,9 @@ class Register:
         for name, row in self._rows.items():
             yield name, purchases.decode(row)
 
-    def _columns(self) -> tuple[list[str], Columns]:
+    def _columns(self) -> tuple[list[str], CustomerColumns]:
         table = self._table[: len(self._ids)]
         bought = table[:, 0] > 0
         first, last, repeats, total, repeat_total, left = table[bought].T
         ids = [name for name, one in zip(self._ids, bought, strict=True) if one]
-        return ids, Columns(first, last, repeats, total, repeat_total, (left > 0) & (left >= last))
+        return ids, CustomerColumns(first, last, repeats, total, repeat_total, (left > 0) & (left >= last))

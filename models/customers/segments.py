@@ -9,7 +9,7 @@ Range = tuple[int, int]
 _ALL: Range = (1, 5)
 
 
-class Segment(NamedTuple):
+class CustomerSegment(NamedTuple):
     """A name for customers whose scores are in these ranges, ends included."""
 
     name: str
@@ -24,12 +24,12 @@ class Segment(NamedTuple):
 
 #: What there is where the settings name no segments.
 SEGMENTS = (
-    Segment("champions", (4, 5), (4, 5), (4, 5)),
-    Segment("new", (4, 5), (1, 1)),
-    Segment("loyal", (3, 5), (3, 5)),
-    Segment("promising", (3, 5), (1, 2)),
-    Segment("at risk", (1, 2), (3, 5)),
-    Segment("hibernating", (1, 2), (1, 2)),
+    CustomerSegment("champions", (4, 5), (4, 5), (4, 5)),
+    CustomerSegment("new", (4, 5), (1, 1)),
+    CustomerSegment("loyal", (3, 5), (3, 5)),
+    CustomerSegment("promising", (3, 5), (1, 2)),
+    CustomerSegment("at risk", (1, 2), (3, 5)),
+    CustomerSegment("hibernating", (1, 2), (1, 2)),
 )
 
 
@@ -39,7 +39,7 @@ class Named:
     ``table`` is the place in ``names`` of each combination, (1, 1, 1) first and m fastest.
     """
 
-    def __init__(self, segments: Sequence[Segment] = SEGMENTS) -> None:
+    def __init__(self, segments: Sequence[CustomerSegment] = SEGMENTS) -> None:
         """Raise ``ValueError`` where a combination has no name, or a name no combination."""
         self.names = tuple(one.name for one in segments)
         table = list[int]()

@@ -52,6 +52,17 @@ class Entities(Generic[S]):
             self._hot[key] = state
         return state
 
+    def peek(self, key: str) -> S | None:
+        """Return the entity to look at, or None: it is not kept as an object, nor brought up to other definitions."""
+        state = self._hot.get(key)
+        if state is None and (row := self._rows.get(key)) is not None:
+            return self._decode(row)
+        return state
+
+    def ids(self) -> list[str]:
+        """Return the ids of all."""
+        return list(self._rows.keys() | self._dirty.keys())
+
     def has(self, key: str) -> bool:
         """Whether the entity is known."""
         return key in self._hot or key in self._rows

@@ -37,21 +37,21 @@ class Deals(NamedTuple):
         return Deals(self.entered[places], self.closed[places], self.won[places], self.to_b[places])
 
 
-class Judged(NamedTuple):
+class JudgedDeals(NamedTuple):
     """Deals of which it is known what became of them, in the order they entered: whether each was won, and whether B had it."""
 
     won: Flags
     to_b: Flags
 
 
-def judged(deals: Deals, now: float, maturity: float | None = None) -> Judged:
+def judged(deals: Deals, now: float, maturity: float | None = None) -> JudgedDeals:
     """Return the deals that can be judged at an instant. With a declared maturity: those so old, won by that age or not."""
     order = np.argsort(deals.entered, kind="stable")
     deals = deals.at(order[: int((deals.entered <= now).sum())])
     if maturity is not None:
         old = int((deals.entered <= now - maturity).sum())
         won = deals.won & (deals.closed - deals.entered <= maturity)
-        return Judged(won[:old], deals.to_b[:old])
+        return JudgedDeals(won[:old], deals.to_b[:old])
     closed = deals.closed <= now
     won = deals.won & closed
     age = learnt_maturity(deals._replace(won=won), now)
@@ -60,7 +60,7 @@ def judged(deals: Deals, now: float, maturity: float | None = None) -> Judged:
     for arm in (deals.to_b, ~deals.to_b):
         enough &= np.cumsum(arm & ~settled) <= OPEN * np.cumsum(arm)
     until = int(np.flatnonzero(enough)[-1]) + 1 if enough.any() else 0
-    return Judged(won[:until], deals.to_b[:until])
+    return JudgedDeals(won[:until], deals.to_b[:until])
 
 
 def learnt_maturity(deals: Deals, now: float) -> float | None:

@@ -29,25 +29,25 @@ LEVEL = 0.04
 _SHARE, _WORTH = 0.25, 4.0
 
 
-class Law(NamedTuple):
+class BetLaw(NamedTuple):
     """How the bets are spread: effects of B (log odds ratios), those that are better than A's first, and logarithms of shares."""
 
     effects: Numbers
     log_shares: Numbers
 
     @classmethod
-    def of(cls, effects: Numbers, shares: Numbers) -> "Law":
+    def of(cls, effects: Numbers, shares: Numbers) -> "BetLaw":
         """Return the law that bets on effects of either variant alike, in these proportions."""
         halves = np.concatenate([shares, shares]) / (2 * shares.sum())
         return cls(np.concatenate([effects, -effects]), np.log(halves))
 
 
-def _usual() -> Law:
+def _usual() -> BetLaw:
     """Return log-normal effects of median 0.35, a spread of 0.4, as nine points; and small ones for a part of 0.06."""
     z = np.linspace(-2.5, 2.5, 9)
     likely, small = np.exp(-z * z / 2), np.array([0.02, 0.04, 0.07, 0.11])
     shares = np.concatenate([0.94 * likely / likely.sum(), np.full(len(small), 0.06 / len(small))])
-    return Law.of(np.concatenate([0.35 * np.exp(0.4 * z), small]), shares)
+    return BetLaw.of(np.concatenate([0.35 * np.exp(0.4 * z), small]), shares)
 
 
 USUAL = _usual()
@@ -76,7 +76,7 @@ class Counted(NamedTuple):
 class Coin:
     """The bets on the assignment of cases, in the order in which the cases came. ``ratio`` is B's designed share."""
 
-    def __init__(self, ratio: float = 0.5, law: Law = USUAL) -> None:
+    def __init__(self, ratio: float = 0.5, law: BetLaw = USUAL) -> None:
         self._ratio = ratio
         self._effects = law.effects
         self._won = 0

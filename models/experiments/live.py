@@ -33,7 +33,7 @@ _MOST_NAMED = 20
 _LATE = 20
 
 
-class Measured(NamedTuple):
+class MeasuredTest(NamedTuple):
     """Where the panes have what a test is made of."""
 
     fold: str
@@ -44,13 +44,13 @@ class Measured(NamedTuple):
 
 
 MEASURED = {
-    "lead": Measured("leads", "leads_given", "leads_varied", "leads_converted_after", "converted"),
-    "deal": Measured("deals", "deals_given", "deals_varied", "deals_won_after", "won"),
+    "lead": MeasuredTest("leads", "leads_given", "leads_varied", "leads_converted_after", "converted"),
+    "deal": MeasuredTest("deals", "deals_given", "deals_varied", "deals_won_after", "won"),
 }
 
 
 @dataclass(slots=True)
-class Standing:
+class TestStanding:
     """What a test has come to, and by when it knew: the days of the decision and of a ratio that is off.
 
     ``left_out`` had both variants, ``others`` are cases of variants that are none of the test's, by variant.
@@ -186,10 +186,10 @@ def unreadable(view: View, plan: Plan, at: int) -> str | None:
     return None
 
 
-def standing(view: View, plan: Plan, at: int) -> Standing:
+def standing(view: View, plan: Plan, at: int) -> TestStanding:
     """Return what a test says at an instant, of the days that are over by then."""
     maturity = maturity_of(view, plan)
-    found = Standing(plan, maturity)
+    found = TestStanding(plan, maturity)
     found.why = unreadable(view, plan, at)
     if found.why is not None:
         return found
@@ -240,7 +240,7 @@ def _others(view: View, plan: Plan, today: int) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0]))[:_MOST_NAMED])
 
 
-def _warnings(found: Standing, cohorts: Cohorts, came: list[int]) -> list[str]:
+def _warnings(found: TestStanding, cohorts: Cohorts, came: list[int]) -> list[str]:
     plan, said = found.plan, []
     first = [min((day for day, (given, _, _) in one.items() if given), default=None) for one in cohorts.days]
     if first[0] is not None and first[1] is not None and first[0] != first[1]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from models.experiments.cohorts import Deals, Judged, judged
+from models.experiments.cohorts import Deals, JudgedDeals, judged
 from models.experiments.coin import Coin
 from models.experiments.ratio import differs
 from models.unusable import Unusable
@@ -107,7 +107,7 @@ class Experiment:
             self._decision = self._variants[evidence.for_b > evidence.for_a]
         return Look(self._looks, self._decision, self._srm, number, len(self._left_out))
 
-    def _of_age(self, now: float) -> Judged:
+    def _of_age(self, now: float) -> JudgedDeals:
         deals = Deals(
             np.array(self._entered), np.array(self._closed), np.array(self._won, dtype=np.bool_),
             np.array(self._second, dtype=np.bool_),

@@ -20,6 +20,8 @@ from models.entities.recent_ids import RecentIds
 from models.events import engagement as events
 from models.folds.mails import Mails, note
 from models.folds.sessions import FORMS, LAST, Session, cells, join, page_name
+from models.folds.trail import Trail, Trails
+from models.funnels import noted
 from models.measures import ENGAGEMENT
 from models.money import UnknownRate
 from models.panes.segments import Segments
@@ -65,6 +67,7 @@ class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     seen: dict[int, int]
     past: Past = {}
     mails: Mails = {}
+    trail: Trail | None = None
 
 
 class Visitor:
@@ -74,10 +77,17 @@ class Visitor:
     the start of the latest.
     """
 
-    __slots__ = ("floor", "mails", "past", "seen", "sessions", "visits")
+    __slots__ = ("floor", "mails", "past", "seen", "sessions", "trail", "visits")
 
     def __init__(
-        self, sessions: list[Session], visits: dict[str, int], floor: int, seen: RecentIds, past: Past, mails: Mails
+        self,
+        sessions: list[Session],
+        visits: dict[str, int],
+        floor: int,
+        seen: RecentIds,
+        past: Past,
+        mails: Mails,
+        trail: Trail | None = None,
     ) -> None:
         self.sessions = sessions
         self.visits = visits
@@ -85,6 +95,7 @@ class Visitor:
         self.seen = seen
         self.past = past
         self.mails = mails
+        self.trail = trail  # the steps that funnels ask for
 
     @property
     def last(self) -> int:
@@ -98,23 +109,24 @@ _decode_row = msgspec.json.Decoder(_Row).decode
 def decode(row: bytes) -> Visitor:
     """Return a visitor from its row."""
     kept = _decode_row(row)
-    return Visitor(kept.sessions, kept.visits, kept.floor, RecentIds(kept.seen), kept.past, kept.mails)
+    return Visitor(kept.sessions, kept.visits, kept.floor, RecentIds(kept.seen), kept.past, kept.mails, kept.trail)
 
 
 def encode(visitor: Visitor) -> bytes:
     """Return the row of a visitor."""
     return msgspec.json.encode(
-        _Row(visitor.sessions, visitor.visits, visitor.floor, visitor.seen.hours, visitor.past, visitor.mails)
+        _Row(visitor.sessions, visitor.visits, visitor.floor, visitor.seen.hours, visitor.past, visitor.mails, visitor.trail)
     )
 
 
 class Visits:
     """Folds engagement events and books into one partition's panes."""
 
-    __slots__ = ("_business", "_calendar", "_gap", "_horizon", "_panes", "_segments")
+    __slots__ = ("_business", "_calendar", "_gap", "_horizon", "_panes", "_segments", "_trails")
 
     def __init__(self, business: Business, panes: Panes, segments: Segments) -> None:
         self._business = business
+        self._trails = Trails(noted(business.funnels))
         self._calendar = business.calendar
         self._gap = business.session_gap
         self._horizon = business.dedup_horizon
@@ -130,6 +142,7 @@ class Visits:
         if not visitor.seen.add(event.id, arrival, self._horizon):
             return False
         data = event.data
+        visitor.trail = self._trails.take(visitor.trail, event, at)
         slot = _ADDS.get(event.__class__)
         if isinstance(data, events.Visit):
             if slot is None and event.__class__ not in FORMS:  # web.identified: who a visitor is; nothing to add
@@ -247,6 +260,7 @@ class Visits:
         self._fold_away(visitor, len(visitor.sessions))
         visitor.seen.hours.clear()
         visitor.mails.clear()
+        visitor.trail = None
 
     def _same(self, session: Session, name: str, first: int, last: int) -> bool:
         if session.name or name:

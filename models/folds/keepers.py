@@ -55,6 +55,10 @@ class Keeper(Protocol):
         """Return the present of an entity and its facts, oldest first; None where it is not known or keeps none."""
         return None
 
+    def glance(self, key: str) -> DealState | LeadState | None:
+        """Return the present of an entity to look at; None where it is not known, or counts for nothing."""
+        return None
+
     def shrink(self, state: Any, watermark: int) -> bool:
         """Forget of an entity what is of no use any more; return whether there was anything."""
         return False
@@ -206,6 +210,13 @@ class _Logged(Keeper):
         if story is None or story.void or not (story.log or story.base is not None):
             return None
         return self.state(key, story), self._facts(key, story)
+
+    def glance(self, key: str) -> DealState | LeadState | None:
+        """Return the present of an entity to look at; None where it is not known, or counts for nothing."""
+        story = self.entities.peek(key)
+        if story is None or story.void or not (story.log or story.base is not None):
+            return None
+        return self.state(key, story)
 
     def gone(self, key: str) -> Output | None:
         """Return what says that an entity was forgotten."""
@@ -401,7 +412,7 @@ class _Engagement(Keeper):
 
     def shrink(self, state: engagement.Visitor, watermark: int) -> bool:
         """Beyond the horizon only where visits began is remembered, for distinct visitors in longer windows."""
-        if not (state.sessions or state.seen.hours or state.mails) or not self._quiet(state, watermark):
+        if not (state.sessions or state.seen.hours or state.mails or state.trail) or not self._quiet(state, watermark):
             return False
         self._visits.shrink(state)
         return True

@@ -89,6 +89,10 @@ class EntityPartition:
         """Return the present of a deal or lead and the facts behind it, oldest first; None where nothing is known of it."""
         return self._keeper.story(key)
 
+    def glance(self, key: str) -> DealState | LeadState | None:
+        """Return the present of a deal or lead to look at; None where nothing is known of it."""
+        return self._keeper.glance(key)
+
     @property
     def panes(self) -> Panes:
         """The sums of this partition."""

@@ -29,7 +29,7 @@ _CENTS, _MILLIONTHS = 100, 1_000_000
 _JEFFREYS = 0.5
 
 
-class Deal(msgspec.Struct):
+class WinnableDeal(msgspec.Struct):
     """An open deal: its id, the probability that it is won in time, its amount."""
 
     p: float
@@ -37,7 +37,7 @@ class Deal(msgspec.Struct):
     id: Any = None
 
 
-class Group(msgspec.Struct):
+class DealGroup(msgspec.Struct):
     """``n`` deals of one amount and one common rate, known from so many ``won`` and ``lost``."""
 
     n: int
@@ -54,11 +54,11 @@ class Portfolio(msgspec.Struct):
     draws: int | None = None
     won: float = 0.0
     target: float | None = None
-    deals: list[Deal] = []
-    groups: list[Group] = []
+    deals: list[WinnableDeal] = []
+    groups: list[DealGroup] = []
 
 
-class Outlook(NamedTuple):
+class PortfolioOutlook(NamedTuple):
     """An answer, in money; ``draws`` None: exact. ``why`` says what was decided for the asker."""
 
     p_target: float | None
@@ -110,7 +110,7 @@ def _checks(asked: Portfolio) -> Iterator[tuple[str, object, bool, str]]:
         yield f"{where}.amount", group.amount, good, "0 or more, all amounts together below 4e16"
 
 
-def answer(asked: Portfolio) -> Outlook:
+def answer(asked: Portfolio) -> PortfolioOutlook:
     """Return what a checked question's portfolio will bring."""
     why: list[str] = []
     if not asked.deals and not asked.groups:
@@ -132,10 +132,10 @@ def answer(asked: Portfolio) -> Outlook:
     won = round(asked.won * unit)
     p_target = None if asked.target is None else law.at_least(math.ceil(round(asked.target * unit, 3)) - won)
     p10, p50, p90 = ((law.quantile(share) + won) / unit for share in (0.1, 0.5, 0.9))
-    return Outlook(p_target, mean, p10, p50, p90, draws, why)
+    return PortfolioOutlook(p_target, mean, p10, p50, p90, draws, why)
 
 
-def _belief(number: int, group: Group, why: list[str]) -> tuple[float, float]:
+def _belief(number: int, group: DealGroup, why: list[str]) -> tuple[float, float]:
     if group.won > 0 and group.lost > 0:
         return group.won, group.lost
     known = f"groups[{number}]: {group.won:g} won, {group.lost:g} lost"

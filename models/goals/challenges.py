@@ -15,7 +15,7 @@ from models.goals.pulled import pulled
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from models.kpis.reading import Reading
-from models.leaderboards.places import OTHER, Board, Place, board
+from models.leaderboards.places import OTHER, LeaderBoard, LeaderPlace, board
 from models.panes.store import TOTAL
 from models.panes.view import PanesExpired, View
 from models.panes.windows import Window
@@ -44,7 +44,7 @@ class Held:
         self.why: str | None = None
         self.guards: list[dict[str, Any]] = []
         self.annulled: dict[str, Any] | None = None
-        self.board = Board((), 0)
+        self.board = LeaderBoard((), 0)
         self.quotas: dict[str, float] = {}
         self.values: dict[str, float] = {}
         self._least = least
@@ -53,7 +53,7 @@ class Held:
             self.guards = [self._shown(guard) | {"status": UNKNOWN, "why": "it has not begun"} for guard in plan.guards]
             return
         self.state = RUNNING if at < self.end else ENDED
-        self._judge()
+        self.annulled = self._judge()
         if self.annulled is not None:
             self.state = ANNULLED
         else:
@@ -61,12 +61,15 @@ class Held:
 
     # ── guards ──
 
-    def _judge(self) -> None:
+    def _judge(self) -> dict[str, Any] | None:
+        """Note how each guard stands; return what annuls the challenge, the earliest of them."""
+        found: dict[str, Any] | None = None
         for guard in self.plan.guards:
             shown, broke = self._guard(guard)
             self.guards.append(shown)
-            if broke is not None and (self.annulled is None or broke["on"] < self.annulled["on"]):
-                self.annulled = broke
+            if broke is not None and (found is None or broke["on"] < found["on"]):
+                found = broke
+        return found
 
     def _guard(self, guard: Watched) -> tuple[dict[str, Any], dict[str, Any] | None]:
         """Return how a guard stands, and what annuls the challenge where it is broken, by the numbers as they are known now."""
@@ -86,7 +89,15 @@ class Held:
         side = "above" if guard.at_most is not None and value > guard.at_most else "below"
         why = f"{kpi.label['en']} is {_told(kpi, value)}, {side} {_told(kpi, limit or 0.0)}"
         shown = self._shown(guard) | {"value": value, "sample": None, "status": BROKEN, "broken": on.isoformat(), "why": why}
-        return shown, {"on": on.isoformat(), "kpi": kpi.id, "value": value, "limit": limit, "why": why}
+        return shown, {
+            "on": on.isoformat(),
+            "kpi": kpi.id,
+            "label": dict(kpi.label),
+            "unit": kpi.unit,
+            "value": value,
+            "limit": limit,
+            "why": why,
+        }
 
     def _read(self, kpi: Kpi, window: Window, at: int) -> tuple[float | None, int | None, str | None]:
         """Return a guard's value over all who take part, its cases, and why there is no value."""
@@ -122,7 +133,7 @@ class Held:
 
     # ── places ──
 
-    def _board(self) -> Board:
+    def _board(self) -> LeaderBoard:
         plan, view, by = self.plan, self._view, self.plan.by
         window, moment = Window.since(plan.since.toordinal()), min(self._at, self.end)
         names = plan.among or [name for name in view.segments(by, self.kpi.formula.folds) if name != OTHER]
@@ -130,7 +141,7 @@ class Held:
             readings = [self._catalogue.reading(self.kpi, view, window, f"{by}={name}", moment) for name in names]
         except PanesExpired as gone:
             self.why = str(gone)
-            return Board((), 0)
+            return LeaderBoard((), 0)
         readings = [one for one in readings if one.segment[by] not in self._left_out]
         self.values = {one.segment[by]: float(one.value) for one in readings if one.value is not None}
         if plan.handicap:
@@ -147,7 +158,7 @@ class Held:
         self.quotas[who] = quota
         return replace(reading, value=reading.value / quota, unit="score")
 
-    def places(self, shown: Sequence[Place], name: Callable[[str], str]) -> list[dict[str, Any]]:
+    def places(self, shown: Sequence[LeaderPlace], name: Callable[[str], str]) -> list[dict[str, Any]]:
         """Return some places as the API has them; ``name`` gives what people call somebody."""
         return [
             {
@@ -178,7 +189,7 @@ class Held:
         """The day after which no guard is watched any more."""
         return date.fromordinal(self.plan.until.toordinal() + max((guard.days for guard in self.plan.guards), default=0))
 
-    def as_json(self, shown: Sequence[Place], name: Callable[[str], str]) -> dict[str, Any]:
+    def as_json(self, shown: Sequence[LeaderPlace], name: Callable[[str], str]) -> dict[str, Any]:
         """Return it as the API has it (``docs/challenges.md``), with some places."""
         plan = self.plan
         begun = self.state != PLANNED

@@ -69,7 +69,7 @@ def _last(objective: Objective, window: Window, view: View) -> int:
 
 
 def _past(view: View, catalogue: Catalogue, objective: Objective, window: Window, end: int, most: int) -> list[dict[str, Any]]:
-    found, calendar = [], view.calendar
+    found, calendar = list[dict[str, Any]](), view.calendar
     while objective.main.kpi and len(found) < most:
         first, stop = window.period_days(end, calendar)
         if first < objective.since.toordinal() or first > objective.until.toordinal():

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from models.calendar import iso
 from models.panes.store import TOTAL
 
 
@@ -90,6 +91,25 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
     def id(self) -> str:
         """What it is called in addresses."""
         return slug(self.name)
+
+
+class Playbook(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done about an alert of some rules: steps, by whom, within which time (ms).
+
+    ``kpi`` is what must move, over so many ``days`` after it; "" for the rule's own.
+    """
+
+    name: str
+    rules: tuple[str, ...]
+    steps: tuple[str, ...]
+    owner: str = ""
+    due: int = 172_800_000
+    kpi: str = ""
+    days: int = 7
+
+    def todo(self, fired: int) -> dict[str, Any]:
+        """Return what an alert that fired then (ms) names as the action."""
+        return {"name": self.name, "steps": list(self.steps), "owner": self.owner or None, "due": iso(fired + self.due)}
 
 
 def slug(name: str) -> str:

@@ -54,7 +54,7 @@ def pulled(view: View, plan: Challenge, at: int) -> dict[str, Any]:
     others_listed, others_below = now.listed - now.early_listed, now.below - now.early_below
     why = None
     if now.early < LEAST:
-        why = f"{now.early} deals, fewer than the {LEAST} that make a pattern"
+        why = f"fewer than the {LEAST} deals that make a pattern: {now.early}"
     elif not known:
         why = "there are no figures of as many days before"
     elif not now.early_listed:

@@ -96,7 +96,8 @@ class Standings:
         if plan is None:
             return None
         held = Held(view, self.catalogue, plan, _hourly(at), least=self.least, left_out=self.left_out)
-        return held.as_json(held.board.public(self.shown), self.name)
+        currency = view.business.currency if held.kpi.unit == "money" else None
+        return {**held.as_json(held.board.public(self.shown), self.name), "currency": currency}
 
 
 def _hourly(at: int) -> int:

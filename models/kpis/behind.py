@@ -21,7 +21,7 @@ from models.entities.entity_log import EntityLog, LogFolder
 from models.folds import deals, leads
 from models.folds.entity_snapshots import DealState, LeadState, deal_state, lead_state
 from models.kpis.asks import Ask, stretch
-from models.measures import BY_NAME, LOGGED, MEASURES, UNLOGGED
+from models.measures import BY_NAME, FROM_PRESENT, LOGGED, MEASURES, UNLOGGED
 from models.panes.segments import Segments
 from models.panes.store import TOTAL, Booking, Panes
 from models.panes.windows import Window
@@ -130,6 +130,7 @@ class Behind:
         # How long deals stay in a stage is kept by the stage: in total that is the stays in all of them.
         self._stages = ("stage_lengths", TOTAL) in self._asked
         self._segments = frozenset(segment for _, segment in self._asked)
+        self._from_present = all(name in FROM_PRESENT for name, _ in self._asked)
         #: What each plainer definition comes to.
         self.naive: dict[str, Sums] = {name: Sums() for name in NAIVE} if self._plain(question) else {}
         self.damaged = 0  # rows that are none
@@ -158,7 +159,6 @@ class Behind:
                 gone = _gone(story.log) if story.void else ""
                 found = None if gone else self._one(id, story)
                 if found is None and (story.log or story.base is not None):
-                    story.present = story.present or self._folder.walk(story, 0)
                     found = Counted(self._state(id, story), 0, {})
                 if found is not None:
                     yield Known(found, gone)
@@ -175,19 +175,23 @@ class Behind:
         return Counted(self._state(key, story), first, numbers)
 
     def _state(self, key: str, story: EntityLog[Any]) -> DealState | LeadState:
-        latest = story.log[-1][0] if story.log else story.base_at
+        latest, present = story.log[-1][0] if story.log else story.base_at, self._folder.present(story)
         if self._fold == "deals":
-            return deal_state(key, story.present, latest, story.active, story.sender)
-        return lead_state(key, story.present, latest, story.sender)
+            return deal_state(key, present, latest, story.active, story.sender)
+        return lead_state(key, present, latest, story.sender)
 
     def _booked(self, story: EntityLog[Any], folder: LogFolder[Any]) -> list[tuple[int, str, str, Number]]:
         """Return (minute, segment, measure, number) of all that an entity has booked in the segments that are asked for."""
         if story.base is not None:
             # The base's row knows measures by their places in the list of its time.
             self._steps.renew(story.base, story.base_at, revalue=False)
-        story.present = folder.walk(story, 1)
-        if story.base is not None:
-            self._steps.unbook(story.base, story.base_at, -1)
+        if self._from_present:  # half the work, where nothing is asked of what an entity did on its way
+            present = story.present = folder.walk(story, 0)
+            self._steps.unbook(present, story.log[-1][0] if story.log else story.base_at, -1)
+        else:
+            story.present = folder.walk(story, 1)
+            if story.base is not None:
+                self._steps.unbook(story.base, story.base_at, -1)
         wanted = self._segments.__contains__
         if self._stages:
             return list(self._panes.drain(lambda segment: wanted(segment) or segment.startswith("stage=")))
@@ -252,7 +256,7 @@ class Behind:
         return sums.some()
 
     def _at_todays_rate(self, story: EntityLog[Any], numbers: dict[Ask, Number]) -> dict[Ask, Number]:
-        attributes = story.present.attributes
+        attributes = self._folder.present(story).attributes
         currency = attributes.get("currency") or attributes.get("default_currency")
         if self._fold != "deals" or currency in (None, self._base) or story.base is not None:
             return numbers

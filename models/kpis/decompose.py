@@ -22,7 +22,7 @@ Pair = tuple[Fraction, Fraction]
 _NONE: Pair = (Fraction(0), Fraction(0))
 
 
-class Part(NamedTuple):
+class SegmentEffect(NamedTuple):
     """What one segment contributed to the difference: ``rate`` + ``mix``. Of a sum all is ``rate``."""
 
     segment: str
@@ -35,13 +35,15 @@ class Part(NamedTuple):
         return self.rate + self.mix
 
 
-def of_sum(now: Mapping[str, Fraction], before: Mapping[str, Fraction]) -> list[Part]:
+def of_sum(now: Mapping[str, Fraction], before: Mapping[str, Fraction]) -> list[SegmentEffect]:
     """Return what each segment has moved."""
     zero = Fraction(0)
-    return [Part(name, now.get(name, zero) - before.get(name, zero), zero) for name in sorted(now.keys() | before.keys())]
+    return [
+        SegmentEffect(name, now.get(name, zero) - before.get(name, zero), zero) for name in sorted(now.keys() | before.keys())
+    ]
 
 
-def of_ratio(now: Mapping[str, Pair], before: Mapping[str, Pair]) -> list[Part]:
+def of_ratio(now: Mapping[str, Pair], before: Mapping[str, Pair]) -> list[SegmentEffect]:
     """Return what each segment's rate and weight contributed; raise ``ZeroDivisionError`` where either whole has no cases."""
     n1, d1 = _whole(now)
     n0, d0 = _whole(before)
@@ -54,12 +56,12 @@ def of_ratio(now: Mapping[str, Pair], before: Mapping[str, Pair]) -> list[Part]:
             # Something was counted of no cases (a lead converted in a month in which none was created): it has no rate of its
             # own, so what it adds beyond its weight is told as one.
             mix = (w1 - w0) * -mean
-            parts.append(Part(name, a1 / d1 - a0 / d0, mix))
+            parts.append(SegmentEffect(name, a1 / d1 - a0 / d0, mix))
             continue
         # A segment without cases in one period had no rate then; what it brings or takes is weight alone.
         r1 = a1 / b1 if b1 else a0 / b0 if b0 else Fraction(0)
         r0 = a0 / b0 if b0 else r1
-        parts.append(Part(name, (r1 - r0) * (w1 + w0) / 2, (w1 - w0) * ((r1 + r0) / 2 - mean)))
+        parts.append(SegmentEffect(name, (r1 - r0) * (w1 + w0) / 2, (w1 - w0) * ((r1 + r0) / 2 - mean)))
     return parts
 
 

@@ -86,6 +86,10 @@ in a file of `kpi_files`, and no code.
 | a lead created after its deal was closed; a deal created after it was closed | counts, but in no time to close |
 | a lead answered before it was created | answered in time; more than a day before, not answered by that |
 | a lead converted before it was created | converted; its conversion counts for its cohort |
+| a `probability` (0.8, 80, "80 %") | is not read: the odds of stages are learnt; counted among unknown fields |
+| entities merged in a circle (A into B, B into A) | all of them are gone, in whatever order it is said |
+| an entity merged into itself | the event is refused (`invalid_data`) |
+| a step, or an event, twice in a funnel | is refused, with the setting (`business.journeys`) |
 | a form sent that nobody began, an e-mail opened that nobody sent | not in the rate |
 """
 

@@ -24,7 +24,7 @@ LANGUAGES = ("en", "fr")
 EMPTY_FIELDS = {"maturity"}
 
 #: Functions that come to no number of cases.
-_NO_CASES = ("target", "benchmark", "rest", "course", "elapsed", "weighted", "shrunk", "recorded", "last", "quantile")
+_NO_CASES = ("target", "benchmark", "rest", "course", "elapsed", "weighted", "shrunk", "recorded", "last", "amount", "quantile")
 _EXACT = 2**53
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUIRED = ("stage", "label", "definition", "formula", "unit", "direction", "basis")

@@ -13,7 +13,8 @@ from typing import Any
 
 from models.calendar import iso
 from models.kpis.catalogue import Catalogue
-from models.kpis.decompose import Pair, Part, of_quotient, of_ratio, of_sum
+from models.kpis.course import POINTS, course
+from models.kpis.decompose import Pair, SegmentEffect, of_quotient, of_ratio, of_sum
 from models.kpis.entry import UNITS, Kpi
 from models.kpis.formula import FUNCTIONS, Undefined
 from models.kpis.highlights import Highlights, kind_behind
@@ -39,13 +40,15 @@ def explain(
 
     ``previous`` is the exact period before; ``change`` the difference, in the KPI's unit; ``parts`` what numerator and
     denominator made of it; ``moved_by`` the dimensions whose segments moved the total most, each list adding up to ``change``;
-    ``total`` the same KPI over everything, for a reading of a segment; ``behind`` the deals or leads behind it. What cannot be
-    told is left out, or has ``why``.
+    ``course`` what it was over the length of the window, oldest first; ``total`` the same KPI over everything, for a reading of
+    a segment; ``behind`` the deals or leads behind it. What cannot be told is left out, or has ``why``.
     """
     at, segment = reading.at, reading.segment_name
     earlier = window.previous(at, view.calendar)
     before = catalogue.reading(kpi, view, window, segment, earlier).whole()
     found: dict[str, Any] = {"previous": _told(before)}
+    if past := course(catalogue, view, kpi, window, reading):
+        found["course"] = past
     if segment != TOTAL:
         found["total"] = {
             "value": catalogue.reading(kpi, view, window, TOTAL, at).value,
@@ -72,10 +75,11 @@ def explain(
 
 def reads(view: View, kpi: Kpi, reading: Reading) -> int:
     """Return about how many sums :func:`explain` has to read for a reading."""
+    few = 6 + 3 * POINTS
     if reading.segment or not additive(kpi):
-        return 6
+        return few
     counts = (len(view.segments(dimension, kpi.formula.folds)) for dimension in kpi.by)
-    return 6 + sum(2 * count for count in counts if count <= MOST_VALUES)
+    return few + sum(2 * count for count in counts if count <= MOST_VALUES)
 
 
 def _told(before: Reading) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def _told(before: Reading) -> dict[str, Any]:
 
 def _moved_by(kpi: Kpi, view: View, window: Window, at: int, earlier: int) -> dict[str, Any]:
     whole, past = _pair(kpi, view, window, TOTAL, at), _pair(kpi, view, window, TOTAL, earlier)
-    taken: list[tuple[Fraction, str, list[Part]]] = []
+    taken: list[tuple[Fraction, str, list[SegmentEffect]]] = []
     left_out: list[str] = []
     for dimension in kpi.by:
         values = view.segments(dimension, kpi.formula.folds)
@@ -135,7 +139,7 @@ def _pair(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Pair:
     return Fraction(formula.numerator.run(scope)), bottom
 
 
-def _listed(kpi: Kpi, parts: list[Part]) -> Iterator[dict[str, Any]]:
+def _listed(kpi: Kpi, parts: list[SegmentEffect]) -> Iterator[dict[str, Any]]:
     ratio = kpi.formula.denominator is not None
     for part in parts[:SEGMENTS]:
         told = {"segment": part.segment, "effect": _shown(kpi, part.effect)}

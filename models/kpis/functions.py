@@ -7,7 +7,20 @@ from typing import NamedTuple, Protocol
 
 from models.calendar import Grain
 from models.config.suggest import near
-from models.kpis.terms import DIMENSION, PLAIN, TIME, UNITS, FormulaError, Number, Scope, Term, Undefined, Untold
+from models.kpis.terms import (
+    DIMENSION,
+    MONEY,
+    PLAIN,
+    TIME,
+    UNITS,
+    Dimension,
+    FormulaError,
+    Number,
+    Scope,
+    Term,
+    Undefined,
+    Untold,
+)
 from models.measures import BY_NAME, Kind
 from models.money import UNIT
 from models.panes.segments import metric_name
@@ -17,7 +30,7 @@ _SUMS = (Kind.COUNT, Kind.MONEY, Kind.MILLIS)
 _LONGEST = 750  # days: day panes are kept for 800
 
 
-class Names(Protocol):
+class FormulaNames(Protocol):
     """Knows the names that a formula may use, and notes which it does."""
 
     kpis: Mapping[str, str]
@@ -31,10 +44,10 @@ class Function(NamedTuple):
 
     help: str
     takes: tuple[str, ...]  # name, days, share or text; with a ? where it may be left out
-    build: Callable[[Names, list[str], str], Term]
+    build: Callable[[FormulaNames, list[str], str], Term]
 
 
-def call(names: Names, function: str, args: list[ast.expr], text: str) -> Term:
+def call(names: FormulaNames, function: str, args: list[ast.expr], text: str) -> Term:
     """Return the term of a call; raise :class:`FormulaError`."""
     found = CALLS.get(function)
     if found is None:
@@ -59,8 +72,8 @@ def _argument(kind: str, node: ast.expr) -> str | None:
     return None
 
 
-def _of_values(statistic: Callable[[Mapping[int, int]], Number]) -> Callable[[Names, list[str], str], Term]:
-    def build(names: Names, args: list[str], text: str) -> Term:
+def _of_values(statistic: Callable[[Mapping[int, int]], Number]) -> Callable[[FormulaNames, list[str], str], Term]:
+    def build(names: FormulaNames, args: list[str], text: str) -> Term:
         measure = BY_NAME.get(args[0])
         if measure is not None and measure[1].finest is Grain.DAY:
             raise FormulaError(f"{args[0]!r} is kept by the day (accepted inside: kaplan_meier)")
@@ -77,23 +90,23 @@ def _of_values(statistic: Callable[[Mapping[int, int]], Number]) -> Callable[[Na
     return build
 
 
-def _distinct(names: Names, args: list[str], text: str) -> Term:
+def _distinct(names: FormulaNames, args: list[str], text: str) -> Term:
     _, kind = names.known(args[0], (Kind.DISTINCT,))
     return Term(lambda scope: scope.distinct(args[0]), DIMENSION[kind], text)
 
 
-def _level(names: Names, args: list[str], text: str) -> Term:
+def _level(names: FormulaNames, args: list[str], text: str) -> Term:
     _, kind = names.known(args[0], stock=True)
     return Term(lambda scope: scope.level(args[0]), DIMENSION[kind], text)
 
 
-def _opening(names: Names, args: list[str], text: str) -> Term:
+def _opening(names: FormulaNames, args: list[str], text: str) -> Term:
     names.known(args[0], stock=True)
     _, kind = names.known(args[0])  # what flowed since is asked, too
     return Term(lambda scope: scope.opening(args[0]), DIMENSION[kind], text)
 
 
-def _kaplan_meier(names: Names, args: list[str], text: str) -> Term:
+def _kaplan_meier(names: FormulaNames, args: list[str], text: str) -> Term:
     lengths, share = args[0], float(args[1])
     accepted = [name for name, (_, measure) in BY_NAME.items() if measure.entries]
     if lengths not in accepted:
@@ -110,7 +123,7 @@ def _kaplan_meier(names: Names, args: list[str], text: str) -> Term:
     return Term(run, TIME, text)
 
 
-def _lag(names: Names, args: list[str], text: str) -> Term:
+def _lag(names: FormulaNames, args: list[str], text: str) -> Term:
     name, lag = args
     if lag not in LAGS:
         raise FormulaError(f"unknown time {lag!r}{near(lag, LAGS)}")
@@ -118,17 +131,17 @@ def _lag(names: Names, args: list[str], text: str) -> Term:
     return Term(lambda scope: scope.lagged(fold, name, lag), DIMENSION[kind], text)
 
 
-def _ahead(names: Names, args: list[str], text: str) -> Term:
+def _ahead(names: FormulaNames, args: list[str], text: str) -> Term:
     fold, kind = names.known(args[0], _SUMS)
     return Term(lambda scope: scope.ahead(fold, args[0]), DIMENSION[kind], text)
 
 
-def _over(names: Names, args: list[str], text: str) -> Term:
+def _over(names: FormulaNames, args: list[str], text: str) -> Term:
     fold, kind = names.known(args[0], _SUMS)
     return Term(lambda scope: scope.over(fold, args[0], int(args[1])), DIMENSION[kind], text)
 
 
-def _target(names: Names, args: list[str], text: str) -> Term:
+def _target(names: FormulaNames, args: list[str], text: str) -> Term:
     unit = names.kpis.get(args[0])
     if unit is None:
         raise FormulaError(f"unknown KPI {args[0]!r}{near(args[0], names.kpis)}")
@@ -136,7 +149,7 @@ def _target(names: Names, args: list[str], text: str) -> Term:
     return Term(lambda scope: scope.target(args[0]) * per, dimension, text)
 
 
-def _benchmark(names: Names, args: list[str], text: str) -> Term:
+def _benchmark(names: FormulaNames, args: list[str], text: str) -> Term:
     unit = names.kpis.get(args[0])
     if unit is None:
         raise FormulaError(f"unknown KPI {args[0]!r}{near(args[0], names.kpis)}")
@@ -144,7 +157,7 @@ def _benchmark(names: Names, args: list[str], text: str) -> Term:
     return Term(lambda scope: scope.benchmark(*args) * per, dimension, text)
 
 
-def _rest(names: Names, args: list[str], text: str) -> Term:
+def _rest(names: FormulaNames, args: list[str], text: str) -> Term:
     target = _target(names, args[:1], text)
     fold, kind = names.known(args[1], _SUMS)
     if DIMENSION[kind] != target.dimension:
@@ -152,23 +165,23 @@ def _rest(names: Names, args: list[str], text: str) -> Term:
     return Term(lambda scope: max(Fraction(0), target.run(scope) - scope.flow(fold, args[1])), target.dimension, text)
 
 
-def _course(names: Names, args: list[str], text: str) -> Term:
+def _course(names: FormulaNames, args: list[str], text: str) -> Term:
     fold, _ = names.known(args[0], _SUMS)
     return Term(lambda scope: scope.course(fold, args[0]), PLAIN, text)
 
 
-def _elapsed(names: Names, args: list[str], text: str) -> Term:
+def _elapsed(names: FormulaNames, args: list[str], text: str) -> Term:
     return Term(lambda scope: scope.elapsed(), PLAIN, text)
 
 
-def _weighted(names: Names, args: list[str], text: str) -> Term:
+def _weighted(names: FormulaNames, args: list[str], text: str) -> Term:
     _, kind = names.known(args[0], stock=True)
     for name in ("stage_won", "stage_lost", "deals_won", "deals_lost"):
         names.known(name)
     return Term(lambda scope: scope.weighted(args[0]), DIMENSION[kind], text)
 
 
-def _shrunk(names: Names, args: list[str], text: str) -> Term:
+def _shrunk(names: FormulaNames, args: list[str], text: str) -> Term:
     folds = {names.known(name, (Kind.COUNT,))[0] for name in args}
     if len(folds) > 1:
         raise FormulaError(f"{text}: {args[0]} and {args[1]} are counted of different things")
@@ -181,22 +194,22 @@ def _shrunk(names: Names, args: list[str], text: str) -> Term:
     return Term(run, PLAIN, text)
 
 
-def _until(names: Names, args: list[str], text: str) -> Term:
+def _until(names: FormulaNames, args: list[str], text: str) -> Term:
     for name in args:
         names.known(name, (Kind.COUNT,))
     return Term(lambda scope: scope.until(*args), TIME, text)
 
 
-def _recorded(measure: str, per: int) -> Callable[[Names, list[str], str], Term]:
-    def build(names: Names, args: list[str], text: str) -> Term:
+def _recorded(measure: str, per: int, dimension: Dimension = PLAIN) -> Callable[[FormulaNames, list[str], str], Term]:
+    def build(names: FormulaNames, args: list[str], text: str) -> Term:
         names.known(measure, stock=measure == "metric_level")
         metric = metric_name(*args)
-        return Term(lambda scope: Fraction(scope.recorded(metric, measure), per), PLAIN, text)
+        return Term(lambda scope: Fraction(scope.recorded(metric, measure), per), dimension, text)
 
     return build
 
 
-def _quantile(names: Names, args: list[str], text: str) -> Term:
+def _quantile(names: FormulaNames, args: list[str], text: str) -> Term:
     names.known("metric_values", (Kind.NUMBERS,))
     metric, share = metric_name(args[0], *args[2:]), Fraction(args[1])
 
@@ -314,6 +327,11 @@ CALLS: dict[str, Function] = {
         f"last({_METRIC}): the last value at the instant, of several subjects the sum of their last ones",
         ("text", "text?"),
         _recorded("metric_level", UNIT),
+    ),
+    "amount": Function(
+        f"amount({_METRIC}): likewise, as an amount in the business currency",
+        ("text", "text?"),
+        _recorded("metric_level", 1, MONEY),
     ),
     "quantile": Function(
         'quantile("name", share), or quantile("name", share, "unit"): the least recorded value that such a share (as 0.9) does '

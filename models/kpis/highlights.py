@@ -70,7 +70,7 @@ def kind_behind(kpi: Kpi) -> str | None:
     return next((kind for kind in _FIRST if kind in kinds), None)
 
 
-class Item(msgspec.Struct, frozen=True, array_like=True, order=True):
+class HighlightItem(msgspec.Struct, frozen=True, array_like=True, order=True):
     """One deal or lead in a list; lists are in the order of the fields. ``order`` is the rank's negative."""
 
     order: int
@@ -84,7 +84,7 @@ class Item(msgspec.Struct, frozen=True, array_like=True, order=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[Item]).decode
+_decode = msgspec.json.Decoder(list[HighlightItem]).decode
 
 
 class PickHighlights:
@@ -94,8 +94,8 @@ class PickHighlights:
         self.partition = partition
         self.refused = 0  # records that could not be read, and entities without a list because there are too many
         self._calendar = business.calendar
-        self._lists: dict[str, list[Item]] = {}
-        self._places: dict[str, dict[str, Item]] = {}  # entity -> the lists (kind:day:segment) it is in, and as what
+        self._lists: dict[str, list[HighlightItem]] = {}
+        self._places: dict[str, dict[str, HighlightItem]] = {}  # entity -> the lists (kind:day:segment) it is in, and as what
         self._dirty: set[str] = set()
         self._said: dict[str, int] = {}  # hash of what was handed over last; not state: after a restart it is said again
         self._watermark = 0
@@ -118,7 +118,7 @@ class PickHighlights:
         for record in records:
             deals = record.topic == DEAL_STATES
             key = ("d" if deals else "l") + (record.key or b"").decode(errors="replace")
-            places: dict[str, Item] = {}
+            places: dict[str, HighlightItem] = {}
             if record.value is not None:
                 try:
                     state = decode_deal(record.value) if deals else decode_lead(record.value)
@@ -136,7 +136,7 @@ class PickHighlights:
             if kept:
                 self._places[key] = kept
 
-    def _insert(self, cell: str, item: Item) -> bool:
+    def _insert(self, cell: str, item: HighlightItem) -> bool:
         items = self._lists.get(cell)
         if items is None:
             if len(self._lists) >= MOST_LISTS:
@@ -151,14 +151,14 @@ class PickHighlights:
         self._dirty.add(cell)
         return True
 
-    def _unplace(self, cell: str, item: Item) -> None:
+    def _unplace(self, cell: str, item: HighlightItem) -> None:
         entity = _entity(cell, item.id)
         places = self._places[entity]
         del places[cell]
         if not places:
             del self._places[entity]
 
-    def _belongs(self, state: DealState | LeadState) -> Iterator[tuple[str, Item]]:
+    def _belongs(self, state: DealState | LeadState) -> Iterator[tuple[str, HighlightItem]]:
         facts = _deal(state) if isinstance(state, DealState) else _lead(state)
         names: list[str] | None = None
         for kind, at, rank in facts:
@@ -169,7 +169,9 @@ class PickHighlights:
                 names = [TOTAL]
                 names += [f"{d}={value}" for d in _DIMENSIONS if (value := getattr(state, d))]
             stage = getattr(state, "stage", None)
-            item = Item(-rank, state.id, at, getattr(state, "amount", None), state.sender, state.owner, stage, state.name or "")
+            item = HighlightItem(
+                -rank, state.id, at, getattr(state, "amount", None), state.sender, state.owner, stage, state.name or ""
+            )
             for name in [*names, f"stage={stage}"] if kind in TIMELESS and stage else names:
                 yield f"{kind}:{day}:{name}", item
 
@@ -252,9 +254,9 @@ class Highlights:
         else:
             rows[int(day), partition] = value
 
-    def best(self, kind: str, segment: str, start: int, end: int, days: Collection[int]) -> list[Item]:
+    def best(self, kind: str, segment: str, start: int, end: int, days: Collection[int]) -> list[HighlightItem]:
         """Return the first few of a kind in [start, end), which touches these days; of kinds about now, those of now."""
-        found: list[Item] = []
+        found: list[HighlightItem] = []
         for (day, _), value in self._rows.get((kind, segment), {}).items():
             if kind in TIMELESS:
                 found += _decode(value)
@@ -262,12 +264,12 @@ class Highlights:
                 found += [item for item in _decode(value) if start <= item.at < end]
         return sorted(found)[:SHOWN]
 
-    def told(self, kind: str, items: Iterable[Item], currency: str) -> list[dict[str, Any]]:
+    def told(self, kind: str, items: Iterable[HighlightItem], currency: str) -> list[dict[str, Any]]:
         """Return items as an explanation holds them, ready for JSON: amounts in units of the business currency."""
         return [_told(kind, item, currency) for item in items]
 
 
-def _told(kind: str, item: Item, currency: str) -> dict[str, Any]:
+def _told(kind: str, item: HighlightItem, currency: str) -> dict[str, Any]:
     amount = None if item.amount is None else item.amount / UNIT
     when = iso(item.at)
     money = "" if amount is None else f"{amount:,.0f} {currency}, "

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
-from models.kpis.terms import Rate, Untold
+from models.kpis.terms import CountedRate, Untold
 from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import Window
@@ -50,7 +50,7 @@ def prior(counts: Iterable[tuple[int, int]]) -> Prior:
     return Prior(rate, min(Fraction(total), max(Fraction(1), chance * room / spread - 1)))
 
 
-def rates(view: View, fold: str, successes: str, failures: str, segment: str, start: int, at: int) -> Rate:
+def rates(view: View, fold: str, successes: str, failures: str, segment: str, start: int, at: int) -> CountedRate:
     """Return a segment's successes and trials with what its peers lend it; of the total, what was counted."""
 
     def counted(name: str) -> tuple[int, int]:
@@ -63,13 +63,13 @@ def rates(view: View, fold: str, successes: str, failures: str, segment: str, st
     if not sign:
         if not trials:
             raise Untold("there are no cases")
-        return Rate(Fraction(won), Fraction(trials))
+        return CountedRate(Fraction(won), Fraction(trials))
 
     def peers() -> Prior:
         return prior(counted(f"{dimension}={value}") for value in view.segments(dimension, frozenset((fold,))))
 
     common = view.remember(("rates", fold, successes, failures, dimension, start, at), peers)
-    return Rate(won + common.cases * common.rate, trials + common.cases)
+    return CountedRate(won + common.cases * common.rate, trials + common.cases)
 
 
 def stage_odds(view: View, at: int) -> dict[str, Fraction]:

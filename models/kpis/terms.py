@@ -73,7 +73,7 @@ class Scope(Protocol):
     def weighted(self, name: str) -> Number:
         """Return a stock's level, each stage's times the odds of a deal that has been in it."""
 
-    def shrunk(self, fold: str, successes: str, failures: str) -> "Rate":
+    def shrunk(self, fold: str, successes: str, failures: str) -> "CountedRate":
         """Return the segment's rate, drawn to that of its peers as far as they are alike."""
 
     def until(self, begin: str, end: str) -> int:
@@ -86,7 +86,7 @@ class Scope(Protocol):
         """Return the single values recorded in the window, ``{value: count}``."""
 
 
-class Rate(NamedTuple):
+class CountedRate(NamedTuple):
     """So many of so many; cases lent by others make them fractions."""
 
     successes: Fraction

@@ -22,7 +22,7 @@ OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LeaderPlace:
     """Somebody's place. ``value`` is what was read, ``drawn`` what it is ranked by; ``moved`` by how many places they rose.
 
     ``moved`` is None for who had no place in the period before.
@@ -40,13 +40,13 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
+class LeaderBoard:
     """All who have a place, best first; of how many there is no value, or too few cases."""
 
-    places: tuple[Place, ...]
+    places: tuple[LeaderPlace, ...]
     without: int
 
-    def public(self, most: int) -> tuple[Place, ...]:
+    def public(self, most: int) -> tuple[LeaderPlace, ...]:
         """Return the first places, at most so many people, and nobody of the lower half, nor who shares a place with them.
 
         The first place is shown even where it reaches into the lower half.
@@ -55,7 +55,9 @@ class Board:
         return tuple(place for place in self.places[:most] if place.rank not in below)
 
 
-def board(now: Iterable[Reading], before: Iterable[Reading], direction: str, least: int, left_out: Collection[str] = ()) -> Board:
+def board(
+    now: Iterable[Reading], before: Iterable[Reading], direction: str, least: int, left_out: Collection[str] = ()
+) -> LeaderBoard:
     """Return the places by readings of one KPI, and how they have moved since those of the period before.
 
     ``direction`` is the KPI's: ``up`` or ``down`` is better. Of rates, who has fewer than ``least`` cases has no place; who is
@@ -66,20 +68,20 @@ def board(now: Iterable[Reading], before: Iterable[Reading], direction: str, lea
     places = _places(present, direction, least)
     ranks: Mapping[str, int] = {place.who: place.rank for place in _places(past, direction, least)}
     moved = (
-        Place(
+        LeaderPlace(
             one.who, one.rank, one.shared, one.value, one.drawn, one.low, one.high, one.sample,
             None if (rank := ranks.get(one.who)) is None else rank - one.rank,
         )
         for one in places
     )  # fmt: skip
-    return Board(tuple(moved), len(present) - len(places))
+    return LeaderBoard(tuple(moved), len(present) - len(places))
 
 
 def _who(reading: Reading) -> str:
     return next(iter(reading.segment.values()), "")
 
 
-def _places(readings: list[Reading], direction: str, least: int) -> list[Place]:
+def _places(readings: list[Reading], direction: str, least: int) -> list[LeaderPlace]:
     known = [_Known.of(reading) for reading in readings if reading.value is not None and _enough(reading, least)]
     if rates := [one for one in known if one.trials]:
         _draw(rates)
@@ -89,7 +91,7 @@ def _places(readings: list[Reading], direction: str, least: int) -> list[Place]:
     ranks = {who: 1 + _above(lows, high) for who, (_, high) in ends.items()}
     taken = list(ranks.values())
     found = [
-        Place(
+        LeaderPlace(
             one.who, ranks[one.who], taken.count(ranks[one.who]) > 1, one.value, one.drawn,
             one.low if one.sure else None, one.high if one.sure else None, one.sample,
         )

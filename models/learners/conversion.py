@@ -22,7 +22,7 @@ def _first() -> float:
     return FIRST
 
 
-class Conversion(base.Classifier):  # type: ignore[misc]
+class ConversionModel(base.Classifier):  # type: ignore[misc]
     """An online classifier over a flat dict of features: text is a category, a number is binned and scaled.
 
     ``crosses`` are pairs of features whose values mean something together; ``rate`` is the step of a weight, ``bins`` the bins of

@@ -20,7 +20,7 @@ from models.learners.direct import Direct
 from models.learners.drift import LATEST, Watch
 from models.learners.experts import BEFORE, WATCHED, WINS, Experts, Opinions, pack, unpack
 from models.learners.features import CATEGORIES, DAY_MS, HAZARD_CATEGORIES, HAZARD_NUMBERS, NUMBERS, UNSCORED, Features
-from models.learners.hazard import Asked, Hazard, lesson_of
+from models.learners.hazard import Hazard, HazardQuestion, lesson_of
 
 #: The horizon of P(closes within), in days.
 HORIZON = 30.0
@@ -229,7 +229,7 @@ class DealModel:
         if snapshot.history and snapshot.history[-1][2] != "open":
             self.hazard.withdraw_one(snapshot.x, snapshot.history.pop())
 
-    def _learn(self, snapshot: Snapshot, asked: Asked, end: int, outcome: Literal["open", "won", "lost"]) -> None:
+    def _learn(self, snapshot: Snapshot, asked: HazardQuestion, end: int, outcome: Literal["open", "won", "lost"]) -> None:
         if end > snapshot.learnt:
             lesson = (snapshot.learnt, end, outcome)
             level, told = self.hazard.level[:, snapshot.learnt : end], lesson_of(lesson)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from models.learners.hazard import Asked, Rows
+from models.learners.hazard import HazardQuestion, Rows
 
 
 class Direct:
@@ -23,14 +23,14 @@ class Direct:
         self.tilt = np.zeros(0)
         self.tilt_squares = np.ones(0)
 
-    def log_odds(self, asked: Asked) -> float:
+    def log_odds(self, asked: HazardQuestion) -> float:
         """Return the log-odds of won; 0 before the first lesson."""
         if not self.lessons:
             return 0.0
         self._fit_to(asked)
         return float(np.add.reduce(self.weights.take(asked.rows))) + float(self.tilt @ asked.numbers)
 
-    def learn_one(self, asked: Asked, won: bool) -> None:
+    def learn_one(self, asked: HazardQuestion, won: bool) -> None:
         """Learn that a deal was won or lost."""
         rows, numbers, _ = asked
         self._fit_to(asked)
@@ -50,7 +50,7 @@ class Direct:
         rows = rows[rows < len(self.weights)]
         self.weights[rows], self.squares[rows] = 0.0, 1.0
 
-    def _fit_to(self, asked: Asked) -> None:
+    def _fit_to(self, asked: HazardQuestion) -> None:
         """Make room for the rows that the hazard has given since."""
         more = asked.room - len(self.weights)
         if more > 0:

@@ -41,7 +41,7 @@ class DealFact(NamedTuple):
     data: Mapping[str, Any]
 
 
-class Answer(NamedTuple):
+class EvaluatedAnswer(NamedTuple):
     """What was said of a deal, in numbers only: there may be millions."""
 
     at: int
@@ -55,10 +55,10 @@ class Answer(NamedTuple):
     expected: float
 
 
-class Asked(NamedTuple):
+class RivalQuestion(NamedTuple):
     """A question as another model may be asked it: the answer's place and the features it was given."""
 
-    answer: Answer
+    answer: EvaluatedAnswer
     x: Features
     learnt: bool
 
@@ -107,8 +107,8 @@ class DealEvaluation:
         self.within = array("d")  # of each answer in turn and each horizon: P(won within it) by model, floor and stage odds
         self._floor = Baseline() if horizons else None
         self._odds: dict[str, tuple[int, int]] = {}  # by stage: of the closed that were in it, won and all
-        self.answers: list[Answer] = []
-        self.asked: list[Asked] | None = [] if keep_features else None
+        self.answers: list[EvaluatedAnswer] = []
+        self.asked: list[RivalQuestion] | None = [] if keep_features else None
         self.deals: dict[str, _Deal] = {}
         self.start = self.end = 0
         self.drifts: list[int] = []
@@ -181,7 +181,7 @@ class DealEvaluation:
     def _ask(self, name: str, deal: _Deal, at: int, *, aged: bool) -> None:
         x = deal.past.features(at, season=at - self.start >= SEASON_MS)
         said = self.model.predict_one(x)
-        answer = Answer(at, name, aged, said.win, said.within, said.low, said.median, said.high, said.expected)
+        answer = EvaluatedAnswer(at, name, aged, said.win, said.within, said.low, said.median, said.high, said.expected)
         self.answers.append(answer)
         if self._floor is not None:
             table = self._floor.predict_one(x).curve
@@ -196,7 +196,7 @@ class DealEvaluation:
             taken.append(snapshot)
             self._schedule(snapshot, deal)
         if self.asked is not None:
-            self.asked.append(Asked(answer, x, learnt))
+            self.asked.append(RivalQuestion(answer, x, learnt))
 
     def _close(self, deal: _Deal, at: int, outcome: Literal["won", "lost"]) -> None:
         deal.status, deal.closed = outcome, at
@@ -240,7 +240,7 @@ class DealEvaluation:
             self._count += 1
             heapq.heappush(self._ages, (deal.past.created + AGES[number] * DAY_MS, self._count, name, number))
 
-    def outcomes(self, answers: list[Answer]) -> quality.Array:
+    def outcomes(self, answers: list[EvaluatedAnswer]) -> quality.Array:
         """Return per answer: won 1, lost 0, else NaN; days to the close, else inf; days of history after it."""
         found = np.full((len(answers), 3), np.nan)
         for row, answer in enumerate(answers):
@@ -285,7 +285,7 @@ class DealEvaluation:
         said = np.frombuffer(self.within, float).reshape(len(self.answers), len(self.horizons), len(SPEAKERS))
         return by_horizon(self.horizons, said, self.outcomes(self.answers), first)
 
-    def measure(self, answers: list[Answer]) -> dict[str, Any]:
+    def measure(self, answers: list[EvaluatedAnswer]) -> dict[str, Any]:
         """Return the measures of some answers; None where nothing can be said."""
         if not answers:
             return {"answers": 0}

@@ -27,7 +27,7 @@ _BEYOND = len(EDGES)
 _NUMBERS = tuple(field.name for field in dataclasses.fields(Prediction) if field.name not in ("curve", "opinions"))
 
 
-class Kept(msgspec.Struct, array_like=True):
+class KeptQuestion(msgspec.Struct, array_like=True):
     """A question in its entity's row: when (ms), what was known, what was said, and how much of what became of it was sent."""
 
     at: int
@@ -95,7 +95,7 @@ def decode(value: bytes | None) -> Example | Command:
     return _decode_example(value or b"")
 
 
-def wanted(entity: str, kept: list[Kept], at: int) -> bool:
+def wanted(entity: str, kept: list[KeptQuestion], at: int) -> bool:
     """Whether one more question of the entity, asked at ``at`` (ms), is to be kept and learnt."""
     return wants_snapshot(entity, at, len(kept), kept[-1].at if kept else 0)
 
@@ -110,17 +110,17 @@ def features(x: Values, names: tuple[str, ...]) -> Features:
     return {name: math.nan if value is None else value for name, value in zip(names, x, strict=True)}
 
 
-def widened(kept: Kept, names: tuple[str, ...], now: tuple[str, ...]) -> Kept:
+def widened(kept: KeptQuestion, names: tuple[str, ...], now: tuple[str, ...]) -> KeptQuestion:
     """Return a question of an earlier release as this one keeps it: what it did not know then is not known."""
     then = dict(zip(names, kept.x, strict=True))
     kept.x = [then.get(name, "") for name in now]
     return kept
 
 
-def keep(at: int, x: Values, said: Prediction, floor: Prediction) -> Kept:
+def keep(at: int, x: Values, said: Prediction, floor: Prediction) -> KeptQuestion:
     """Return what a row keeps of a question."""
     curve = np.concatenate((said.curve.won, said.curve.lost)).astype("<f4").tobytes()
-    return Kept(at, x, numbers(said), curve, numbers(floor), opinions=said.packed())
+    return KeptQuestion(at, x, numbers(said), curve, numbers(floor), opinions=said.packed())
 
 
 def numbers(said: Prediction) -> list[float]:
@@ -175,11 +175,11 @@ class ExampleWriter:
     def __init__(self, model: str, fingerprint: str) -> None:
         self.model, self.fingerprint = model, fingerprint
 
-    def asked(self, entity: str, number: int, kept: Kept) -> Example:
+    def asked(self, entity: str, number: int, kept: KeptQuestion) -> Example:
         """The question was asked: the scales may see it."""
         return self._example(entity, number, kept, "asked", kept.at, "asked", answered=True)
 
-    def survived(self, entity: str, number: int, kept: Kept) -> Example:
+    def survived(self, entity: str, number: int, kept: KeptQuestion) -> Example:
         """The entity was open when the next instalment was due."""
         days, end = INSTALMENTS[kept.instalment], _STEPS[kept.instalment]
         judging = days >= HORIZON and not kept.judged
@@ -189,7 +189,7 @@ class ExampleWriter:
         kept.judged = kept.judged or days >= HORIZON
         return found
 
-    def closed(self, entity: str, number: int, kept: Kept, when: int, outcome: Literal["won", "lost"]) -> Example:
+    def closed(self, entity: str, number: int, kept: KeptQuestion, when: int, outcome: Literal["won", "lost"]) -> Example:
         """The entity closed at ``when`` (ms)."""
         found = self._example(entity, number, kept, outcome, when, f"{outcome}:{when}", answered=True)
         if kept.due is not None:
@@ -203,13 +203,15 @@ class ExampleWriter:
         kept.judged = True
         return found
 
-    def withdrawn(self, entity: str, number: int, kept: Kept, when: int) -> Example:
+    def withdrawn(self, entity: str, number: int, kept: KeptQuestion, when: int) -> Example:
         """What was said of the entity's close is taken back: it was reopened, or is gone."""
         found = self._example(entity, number, kept, "withdrawn", when, f"withdrawn:{when}", answered=False)
         kept.lesson = None
         return found
 
-    def _example(self, entity: str, number: int, kept: Kept, kind: Kind, when: int, part: str, *, answered: bool) -> Example:
+    def _example(
+        self, entity: str, number: int, kept: KeptQuestion, kind: Kind, when: int, part: str, *, answered: bool
+    ) -> Example:
         return Example(
             id=f"{entity}:{number}:{part}",
             model=self.model,

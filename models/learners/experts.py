@@ -16,7 +16,7 @@ import numpy as np
 from models.learners.bank import Bank, Rows
 from models.learners.calibration import logit
 from models.learners.curve import EDGES, Curve, Vector
-from models.learners.hazard import Asked, Hazard, Outcome, within
+from models.learners.hazard import Hazard, HazardQuestion, Outcome, within
 from models.learners.mixture import Mixture
 
 CURVES = ("stage", "hazard", "scores", "recent scores", "hazard and scores")
@@ -59,7 +59,7 @@ class Experts:
         """What a question counts, as several of one deal have one outcome: deals by questions so far."""
         return (self.deals + 1) / (self.labels + 1) if self.labels > self.deals else 1.0
 
-    def ask(self, hazard: Hazard, asked: Asked, rows: Rows, direct: float | None) -> Opinions:
+    def ask(self, hazard: Hazard, asked: HazardQuestion, rows: Rows, direct: float | None) -> Opinions:
         """Return the opinions; ``direct`` is the log-odds of the direct model, None before it is listened to."""
         scores, spread = self.bank.score(rows)
         logits = np.empty((len(CURVES), 2, _BUCKETS))

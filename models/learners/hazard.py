@@ -35,7 +35,7 @@ _PRIOR, _PRIOR_WEIGHT = np.array([[0.012], [0.018]]), 5.0
 _REFRESH = 512  # lessons, at most, between refreshes of the base
 
 
-class Asked(NamedTuple):
+class HazardQuestion(NamedTuple):
     """A question as the arrays see it: the row of each category's value (0: not known), the z-scores and a 1, how many rows."""
 
     rows: Rows
@@ -92,7 +92,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
                 scale.update(max(min(value, 1e9), -1e9))
         self._rescale()
 
-    def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> Asked:
+    def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> HazardQuestion:
         """Return a question as the arrays see it; ``grow`` gives a value never seen a row of its own, as learning does."""
         rows = [known.get(x.get(name, ""), 0) for name, known in zip(self.categories, self._row, strict=True)]  # type: ignore[arg-type]
         if grow and 0 in rows:
@@ -108,7 +108,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
                 numbers[number] = -3.0 if z < -3.0 else 3.0 if z > 3.0 else z
             else:
                 numbers[number] = 0.0
-        return Asked(np.array(rows, np.intp), np.array(numbers), self.known)
+        return HazardQuestion(np.array(rows, np.intp), np.array(numbers), self.known)
 
     def learn_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Learn what became of a deal, asked at ``x``, in buckets ``first`` to before ``end``: open until the last one's outcome.
@@ -118,7 +118,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         """
         self.learn_asked(self.encode(x, grow=True), *y)
 
-    def learn_asked(self, asked: Asked, first: int, end: int, outcome: Outcome, told: Vector | None = None) -> Vector:
+    def learn_asked(self, asked: HazardQuestion, first: int, end: int, outcome: Outcome, told: Vector | None = None) -> Vector:
         """Learn as ``learn_one`` does, from an encoded question; return the log-odds (cause × bucket) from before that."""
         told = lesson_of((first, end, outcome)) if told is None else told
         rows, numbers, _ = asked
@@ -151,7 +151,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         """Return the curve of a deal that is open at ``x``."""
         return self.predict_asked(self.encode(x))
 
-    def predict_asked(self, asked: Asked) -> Curve:
+    def predict_asked(self, asked: HazardQuestion) -> Curve:
         """Return the curve of an encoded question."""
         won, lost = 1 / (1 + np.exp(-self.log_odds(asked)))
         stays = 1 - won
@@ -169,7 +169,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         """The log-odds (cause × bucket) of all deals."""
         return self._level
 
-    def log_odds(self, asked: Asked) -> Vector:
+    def log_odds(self, asked: HazardQuestion) -> Vector:
         """Return the log-odds of won and of lost in each bucket, of a deal that is open at its beginning."""
         apart = self._apart.take(asked.rows, 0).transpose(1, 0, 2)
         logits: Vector = (self._listen @ apart)[:, 0]

@@ -22,12 +22,12 @@ from models.learners import features, lead_features
 from models.learners.deal_model import DealModel
 from models.learners.features import DealPast, Feature, Features
 from models.learners.lead_features import LeadPast
-from models.learners.live_model import Known, print_of
+from models.learners.live_model import ModelNames, print_of
 
 ACTIVITY = "activity"
 
 
-class Past(Protocol):
+class EntityPast(Protocol):
     """What an entity's events have said."""
 
     created: int
@@ -64,7 +64,7 @@ class LeadPresent(Present, array_like=True):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kind:
+class LearnedKind:
     """One kind of entity; ``model`` names its model, ``entity`` what it is called in an answer."""
 
     model: str
@@ -92,11 +92,11 @@ class Kind:
         return print_of(self.names)
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> ModelNames:
         """What its model knows."""
         categories, numbers = tuple(f.name for f in self.categories), tuple(f.name for f in self.numbers)
         scored = tuple(name for name in categories if name not in self.unscored)
-        return Known(categories[: self.hazard[0]], numbers[: self.hazard[1]], scored, numbers)
+        return ModelNames(categories[: self.hazard[0]], numbers[: self.hazard[1]], scored, numbers)
 
     @cached_property
     def former(self) -> tuple[str, tuple[str, ...]]:
@@ -119,7 +119,7 @@ class Kind:
         return [(at, event.id, self.kinds[cls], msgspec.to_builtins(event.data))]
 
 
-DEALS = Kind(
+DEALS = LearnedKind(
     model="deal",
     entity="deal",
     fold="predict-deals",
@@ -144,7 +144,7 @@ DEALS = Kind(
     },
     absorbed=DealAbsorbed,
 )
-LEADS = Kind(
+LEADS = LearnedKind(
     model="lead",
     entity="lead",
     fold="predict-leads",
@@ -168,7 +168,7 @@ LEADS = Kind(
     },
     absorbed=LeadAbsorbed,
 )
-KINDS: dict[str, Kind] = {kind.model: kind for kind in (DEALS, LEADS)}
+KINDS: dict[str, LearnedKind] = {kind.model: kind for kind in (DEALS, LEADS)}
 
 #: What ends an entity, and how.
 _ENDS: dict[str, Literal["won", "lost"]] = {WON: "won", LOST: "lost", CONVERTED: "won", DISQUALIFIED: "lost"}
@@ -182,7 +182,7 @@ class KnowSteps:
 
     __slots__ = ("_business", "_kind")
 
-    def __init__(self, kind: Kind, business: Business) -> None:
+    def __init__(self, kind: LearnedKind, business: Business) -> None:
         self._kind, self._business = kind, business
 
     def fresh(self) -> Any:

@@ -24,7 +24,7 @@ from models.learners.deal_model import HORIZON, DealModel, Snapshot
 from models.learners.examples import Command, Example
 from models.learners.features import DAY_MS
 from models.learners.hazard import Lesson
-from models.learners.live_kinds import KINDS, Kind
+from models.learners.live_kinds import KINDS, LearnedKind
 from models.learners.live_model import FORMAT, PROVEN, UNPROVEN, Champion, ModelRelease, checked, checked_floor
 from models.learners.snapshot import SnapshotRefused, dump
 
@@ -45,7 +45,7 @@ _HELD = 1_000  # lessons that are taken before they are settled, at most
 _SAID = 6  # win, within, low, median, high, expected
 
 
-class Judged(msgspec.Struct, array_like=True):
+class JudgedAnswer(msgspec.Struct, array_like=True):
     """One answer and what became of it."""
 
     entity: str
@@ -57,13 +57,13 @@ class Judged(msgspec.Struct, array_like=True):
     floor: list[float]
 
 
-_read_judged = msgspec.json.Decoder(list[tuple[int, Judged]]).decode
+_read_judged = msgspec.json.Decoder(list[tuple[int, JudgedAnswer]]).decode
 
 
 class Trainer:
     """One kind's model, its floor, and their school report."""
 
-    def __init__(self, kind: Kind, start: bytes | None = None) -> None:
+    def __init__(self, kind: LearnedKind, start: bytes | None = None) -> None:
         """``start`` is the document of a model to begin with, where nothing has been learnt; refused ones are said."""
         self.kind = kind
         self.model: DealModel = kind.fresh_model()
@@ -75,7 +75,7 @@ class Trainer:
         self.drifts: list[int] = []
         self.alarms = 0
         self.began = "new"
-        self.judged: deque[Judged] = deque(maxlen=JUDGED)
+        self.judged: deque[JudgedAnswer] = deque(maxlen=JUDGED)
         self.judgements = 0  # so many were ever judged
         self.labels = 0
         self.points: list[dict[str, Any]] = []
@@ -177,7 +177,9 @@ class Trainer:
     def _judge(self, example: Example, won: int) -> None:
         days = (example.when - example.at) / DAY_MS
         self._mark(self.judgements)
-        self.judged.append(Judged(example.entity, example.number, example.when, won, days, example.said[:6], example.floor[:6]))
+        self.judged.append(
+            JudgedAnswer(example.entity, example.number, example.when, won, days, example.said[:6], example.floor[:6])
+        )
         self.judgements += 1
         if won >= 0:
             self.labels += 1
@@ -296,7 +298,7 @@ class Trainer:
         self.alarms, self.began, self.judgements = found["alarms"], found["began"], found["judgements"]
         self.labels, self.points = found["labels"], found["points"]
         self.published_at, self.published_lessons, self.published_version = found["published"]
-        judged: list[tuple[int, Judged]] = []
+        judged: list[tuple[int, JudgedAnswer]] = []
         for slot in range(JUDGED // JUDGED_ROW):
             judged += _read_judged(rows.get(f"J:{name}:{slot}", b"[]"))
         judged.sort(key=lambda item: item[0])

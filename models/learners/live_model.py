@@ -63,7 +63,7 @@ def print_of(names: Sequence[str]) -> str:
     return fingerprint(tuple(names))
 
 
-class Known(NamedTuple):
+class ModelNames(NamedTuple):
     """The names of what a model knows: the hazard's categories and numbers, and those of the scores."""
 
     categories: tuple[str, ...]
@@ -76,7 +76,7 @@ class Known(NamedTuple):
         return DealModel(Hazard(self.categories, self.numbers), self.scored, self.scored_numbers)
 
 
-def checked(document: bytes, known: Known) -> DealModel:
+def checked(document: bytes, known: ModelNames) -> DealModel:
     """Return the model of a document; scores over other features (an earlier release's) begin anew, beside its hazard.
 
     Raises:
@@ -106,11 +106,11 @@ def checked_floor(document: bytes) -> Baseline:
     Raises:
         SnapshotRefused: for one that is no such life table.
     """
-    return Baseline(checked(document, Known((FLOOR_CATEGORY,), (), (FLOOR_CATEGORY,), ())).hazard)
+    return Baseline(checked(document, ModelNames((FLOOR_CATEGORY,), (), (FLOOR_CATEGORY,), ())).hazard)
 
 
 @lru_cache(maxsize=6)
-def answering(document: bytes, floor: bytes, known: Known) -> tuple[DealModel, Baseline]:
+def answering(document: bytes, floor: bytes, known: ModelNames) -> tuple[DealModel, Baseline]:
     """Return model and floor of a bulletin, to be asked only: the partitions of a process share one copy of each.
 
     Raises:

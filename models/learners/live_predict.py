@@ -32,9 +32,9 @@ from models.learners.curve import Curve
 from models.learners.deal_model import HORIZON, DealModel, Prediction
 from models.learners.deal_outlooks import deal_outlook
 from models.learners.evaluation import AGES
-from models.learners.examples import ExampleWriter, Kept
+from models.learners.examples import ExampleWriter, KeptQuestion
 from models.learners.features import DAY_MS, SEASON_MS, Features
-from models.learners.live_kinds import Kind, KnowSteps
+from models.learners.live_kinds import KnowSteps, LearnedKind
 from models.learners.live_model import UNPROVEN, ModelRelease, answering, read_bulletin
 from models.learners.snapshot import SnapshotRefused
 from models.measures import MEASURES
@@ -78,7 +78,7 @@ class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     wake: int
     story: msgspec.Raw
     features: str = ""  # under which the questions are to be read
-    kept: list[Kept] = []
+    kept: list[KeptQuestion] = []
     aged: int = 0  # how many of the AGES have passed
     said: tuple[int, float] | None = None  # when it was last answered (ms), and P(won)
     points: list[tuple[int, float]] = []
@@ -94,7 +94,7 @@ class Tracked:
     def __init__(self, story: EntityLog[Any]) -> None:
         self.story = story
         self.wake = 0
-        self.kept: list[Kept] = []
+        self.kept: list[KeptQuestion] = []
         self.aged = 0
         self.said: tuple[int, float] | None = None
         self.points: list[tuple[int, float]] = []
@@ -111,7 +111,7 @@ class PredictPartition:
 
     def __init__(
         self,
-        kind: Kind,
+        kind: LearnedKind,
         partition: int,
         business: Business,
         home: Callable[[bytes], int] | None = None,

@@ -15,7 +15,7 @@ from river import linear_model, stats, utils
 
 from models.learners.bank import DTYPE
 from models.learners.calibration import Residuals
-from models.learners.conversion import Conversion
+from models.learners.conversion import ConversionModel
 from models.learners.curve import EDGES
 from models.learners.deal_model import DealModel
 from models.learners.experts import Experts
@@ -31,7 +31,7 @@ class SnapshotRefused(ValueError):
     """A document is not a model this release can go on with; the message says what was found and what is accepted."""
 
 
-def dump(model: DealModel | Conversion) -> bytes:
+def dump(model: DealModel | ConversionModel) -> bytes:
     """Return a model as JSON. The watch (ADWIN) is not part of it: after a restart it begins anew."""
     kind, state = ("deal", _deal(model)) if isinstance(model, DealModel) else ("conversion", _conversion(model))
     return orjson.dumps(
@@ -40,7 +40,7 @@ def dump(model: DealModel | Conversion) -> bytes:
     )
 
 
-def load(document: bytes) -> DealModel | Conversion:
+def load(document: bytes) -> DealModel | ConversionModel:
     """Return the model of a document.
 
     Raises:
@@ -69,7 +69,7 @@ def _same(name: str, found: object, accepted: object) -> None:
         raise SnapshotRefused(f"model snapshot: {name}: found {found!r}, accepted is {accepted!r}")
 
 
-def _features(model: DealModel | Conversion) -> str:
+def _features(model: DealModel | ConversionModel) -> str:
     if isinstance(model, DealModel):
         return fingerprint((*model.hazard.categories, *model.hazard.numbers, *(f"{edge:.6g}" for edge in EDGES)))
     return fingerprint(tuple(f"{a} × {b}" for a, b in model.crosses))
@@ -269,7 +269,7 @@ def _to_linear(model: linear_model.LogisticRegression, state: dict[str, Any]) ->
 # Conversion
 
 
-def _conversion(model: Conversion) -> dict[str, Any]:
+def _conversion(model: ConversionModel) -> dict[str, Any]:
     return {
         "settings": {name: getattr(model, name) for name in ("rate", "bins", "values", "features")},
         "crosses": [list(pair) for pair in model.crosses],
@@ -279,8 +279,8 @@ def _conversion(model: Conversion) -> dict[str, Any]:
     }
 
 
-def _to_conversion(state: dict[str, Any]) -> Conversion:
-    model = Conversion([(a, b) for a, b in state["crosses"]], **state["settings"])
+def _to_conversion(state: dict[str, Any]) -> ConversionModel:
+    model = ConversionModel([(a, b) for a, b in state["crosses"]], **state["settings"])
     model.lessons = int(state["lessons"])
     model._known = {name: dict.fromkeys(values) for name, values in state["known"].items()}
     _to_linear(model.model, state["model"])

@@ -120,6 +120,11 @@ def same_person(cell: Cell, tree: Any, known: set[Subject]) -> Iterator[Subject]
                 yield Subject("visitor", data["visitor_id"])
         if cell.where == "leads" and Subject("email", str(data.get("email_hash"))) in known:
             yield from its
+    elif cell.where == "fold-engagement" and isinstance(tree, list) and len(tree) > 6 and tree[6]:
+        # A visitor's row remembers which lead it is for longer than the events are kept.
+        lead = tree[6][1].get("lead_id") if len(tree[6]) > 1 else None
+        if Subject("lead", str(lead)) in known:
+            yield from (one for one in its if one.kind == "visitor")
     elif cell.where in _LOGGED and isinstance(tree, list) and tree:
         kind = _LOGGED[cell.where]
         for entry in tree[0]:

@@ -9,7 +9,7 @@ from random import Random
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class LeadSource:
     """Where leads come from: how often, how good, and what a day of it costs (currency units at scale 1)."""
 
     name: str
@@ -33,7 +33,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class CastSegment:
     """A kind of customer: its deals are larger and slower by these factors."""
 
     name: str
@@ -56,13 +56,13 @@ class Rep:
 
 
 SOURCES = (
-    Source("web", 0.40, 0.1, 180, ("seo", "product-blog", "webinar"), on_the_web=True, bounce=0.42),
-    Source("ads", 0.27, -0.6, 900, ("search-brand", "search-generic", "retargeting"), on_the_web=True, bounce=0.58),
-    Source("social", 0.13, -0.3, 260, ("linkedin-posts", "newsletter"), on_the_web=True, bounce=0.52),
-    Source("partner", 0.06, 0.7, 320, ("reseller-programme",)),
-    Source("referral", 0.05, 1.0, 60, ("customer-referral",)),
-    Source("outbound", 0.06, -0.4, 420, ("cold-calls", "prospecting-mail")),
-    Source("events", 0.03, 0.3, 500, ("trade-fair", "roadshow")),
+    LeadSource("web", 0.40, 0.1, 180, ("seo", "product-blog", "webinar"), on_the_web=True, bounce=0.42),
+    LeadSource("ads", 0.27, -0.6, 900, ("search-brand", "search-generic", "retargeting"), on_the_web=True, bounce=0.58),
+    LeadSource("social", 0.13, -0.3, 260, ("linkedin-posts", "newsletter"), on_the_web=True, bounce=0.52),
+    LeadSource("partner", 0.06, 0.7, 320, ("reseller-programme",)),
+    LeadSource("referral", 0.05, 1.0, 60, ("customer-referral",)),
+    LeadSource("outbound", 0.06, -0.4, 420, ("cold-calls", "prospecting-mail")),
+    LeadSource("events", 0.03, 0.3, 500, ("trade-fair", "roadshow")),
 )
 
 PRODUCTS = (
@@ -74,9 +74,9 @@ PRODUCTS = (
 )
 
 SEGMENTS = (
-    Segment("smb", 0.52, 0.8, 0.7, 0.1),
-    Segment("mid-market", 0.33, 1.5, 1.0, 0.15),
-    Segment("enterprise", 0.15, 3.4, 1.7, -0.3),
+    CastSegment("smb", 0.52, 0.8, 0.7, 0.1),
+    CastSegment("mid-market", 0.33, 1.5, 1.0, 0.15),
+    CastSegment("enterprise", 0.15, 3.4, 1.7, -0.3),
 )
 
 TEAMS = (("north", "Nord"), ("south", "Sud"), ("key-accounts", "Île-de-France"))
@@ -104,7 +104,7 @@ CTAS = ("start-trial", "see-pricing", "talk-to-us", "download-guide")
 FORMS = ("contact", "trial", "guide", "newsletter")
 CONTACT_CHANNELS = ("phone", "phone", "email", "email", "chat")
 
-_NAMES = (
+NAMES = (
     "amelie.bernard", "karim.benali", "lucie.moreau", "hugo.petit", "ines.garcia", "paul.lefevre", "sofia.rossi",
     "mehdi.haddad", "clara.dubois", "tom.janssen", "nadia.cohen", "victor.leroy", "eva.lindgren", "yann.le-goff",
     "marie.fontaine", "omar.diallo", "julie.marchand", "peter.novak", "lea.robert", "adrien.simon",
@@ -125,7 +125,7 @@ ONBOARDING = {
 def make_reps(random: Random) -> tuple[Rep, ...]:
     """The sales force: 14 old hands, and six who join on days 6, 66, 126, … and have yet to learn."""
     reps = []
-    for number, name in enumerate(_NAMES):
+    for number, name in enumerate(NAMES):
         team, region = TEAMS[number % len(TEAMS)]
         newcomer = number - OLD_HANDS
         skill = random.gauss(0.0, 0.55) - (0.5 if newcomer >= 0 else 0.0)

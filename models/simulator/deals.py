@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from math import exp, log
 
-from models.simulator.cast import LOSS_REASONS, LOSS_WEIGHTS, STAGE_DAYS, STAGES, Product, Rep, Segment, Source
+from models.simulator.cast import LOSS_REASONS, LOSS_WEIGHTS, STAGE_DAYS, STAGES, CastSegment, LeadSource, Product, Rep
 from models.simulator.customers import live_customer
 from models.simulator.diary import iso_day, iso_time
 from models.simulator.rhythm import DAY, SECOND
@@ -20,9 +20,9 @@ def live_deal(
     deal: str,
     account: str,
     product: Product,
-    segment: Segment,
+    segment: CastSegment,
     rep: Rep,
-    source: Source,
+    source: LeadSource,
     campaign: str,
     lead: str | None,
     variant: str,

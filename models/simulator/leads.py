@@ -3,7 +3,7 @@
 from hashlib import blake2b
 from math import exp
 
-from models.simulator.cast import CONTACT_CHANNELS, DISQUALIFIED, Source
+from models.simulator.cast import CONTACT_CHANNELS, DISQUALIFIED, LeadSource
 from models.simulator.deals import live_deal
 from models.simulator.rhythm import MINUTE, SECOND
 from models.simulator.scene import Scene
@@ -18,7 +18,7 @@ def chance(logit: float) -> float:
 
 
 def live_lead(
-    scene: Scene, at: int, source: Source, campaign: str, lead: str | None = None, *, asked_for_demo: bool = False
+    scene: Scene, at: int, source: LeadSource, campaign: str, lead: str | None = None, *, asked_for_demo: bool = False
 ) -> None:
     """Draw a lead's whole life. Its chance grows with source, score, fit and with how soon it is answered."""
     random = scene.random

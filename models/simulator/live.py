@@ -1,6 +1,7 @@
 """What would the simulated company send right now, for a demonstration that moves?
 
-First six weeks of history, at its natural pace; from then on real time. Visitors take the time that visitors take, but
+First a year of sales, told in short, and six weeks of everything, at its natural pace; from then on real time, with a story in
+its first ten minutes (``story.py``). Visitors take the time that visitors take, but
 the lives of leads, deals and customers are hastened, so that the deals which the history has left open are decided
 within the hour and a win or a loss comes every quarter of a minute, on a working day and on Sunday night alike.
 """
@@ -11,7 +12,10 @@ from datetime import UTC, datetime, timedelta
 from models.simulator.cast import CHURN_REASONS, PRODUCTS
 from models.simulator.customers import TERM
 from models.simulator.diary import Event, iso_day
+from models.simulator.names import named
+from models.simulator.past import past
 from models.simulator.rhythm import DAY, MINUTE, OFFICE_SHARE, office_time, poisson
+from models.simulator.story import Launch
 from models.simulator.visits import live_ads, live_session, live_spend
 from models.simulator.world import World
 
@@ -37,7 +41,7 @@ LONGEST_STEP = 5_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Live:
+class LiveCompany:
     """An endless demonstration: :meth:`history` once, then :meth:`step` again and again.
 
     Pure: the time is given. ``now`` is epoch milliseconds.
@@ -50,15 +54,19 @@ class Live:
         self._scene.diary.end = None
         self._now = now
         self._minute = now // MINUTE
+        self._seed = seed
+        self._launch: Launch | None = None
 
     def history(self) -> Iterator[Event]:
-        """The last weeks up to ``now``, in time order; first the contracts of before, up to fifteen months earlier."""
+        """The last weeks up to ``now``, in time order; first the sales and contracts of before, up to fifteen months earlier."""
         world, scene = self._world, self._scene
         world.found()
         self._contracts()
+        world.customers += past(scene, self._seed, world.start, HISTORY_SCALE)
+        yield from map(named, scene.diary.until(world.start))
         for day in range(world.start, self._now, DAY):
             world.begin_day(day)
-            yield from scene.diary.until(min(day + DAY, self._now))
+            yield from map(named, scene.diary.until(min(day + DAY, self._now)))
         scene.haste = HASTE
         now, worked = self._now, office_time(self._now)
 
@@ -98,6 +106,9 @@ class Live:
         seconds = span / 1000
         for _ in range(poisson(random, SESSIONS * seconds)):
             live_session(scene, world.audience, begin + random.randrange(span), world.rates.form)
+        if self._launch is None:
+            self._launch = Launch(self._seed, begin)
+        self._launch.between(scene, begin, now, world.rates.form)
         for _ in range(poisson(random, LEADS * seconds)):
             world.offline_lead(begin + random.randrange(span))
         for _ in range(poisson(random, EXPANSIONS * seconds)):
@@ -109,4 +120,4 @@ class Live:
             # Half a thousandth of a day's cost a minute: spend goes with the hastened customers, not with the clock.
             live_spend(scene, now - 1, iso_day(now), HISTORY_SCALE, HASTE / (DAY / MINUTE))
         self._now = now
-        return list(scene.diary.until(now))
+        return [named(event) for event in scene.diary.until(now)]

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Any
 
-from models.simulator.cast import PRODUCTS, SEGMENTS, SOURCES, Product, Rep, Segment, Source, make_reps
+from models.simulator.cast import PRODUCTS, SEGMENTS, SOURCES, CastSegment, LeadSource, Product, Rep, make_reps
 from models.simulator.diary import Diary
 from models.simulator.rhythm import DAY, office
 
@@ -52,11 +52,11 @@ class Scene:
         """An amount as a decimal string."""
         return f"{amount:.2f}"
 
-    def web_source(self) -> Source:
+    def web_source(self) -> LeadSource:
         """Where a visitor comes from."""
         return self.random.choices(self._web, self._web_weights)[0]
 
-    def offline_source(self) -> Source:
+    def offline_source(self) -> LeadSource:
         """Where a lead comes from that was never on the site."""
         return self.random.choices(self._offline, self._offline_weights)[0]
 
@@ -64,7 +64,7 @@ class Scene:
         """What somebody is interested in."""
         return self.random.choices(PRODUCTS, self._product_weights)[0]
 
-    def segment(self) -> Segment:
+    def segment(self) -> CastSegment:
         """What kind of company it is."""
         return self.random.choices(SEGMENTS, self._segment_weights)[0]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from models.simulator.cast import CTAS, FORMS, PAGES, REFERRERS, SOURCES
+from models.simulator.cast import CTAS, FORMS, PAGES, REFERRERS, SOURCES, LeadSource
 from models.simulator.leads import live_lead
 from models.simulator.rhythm import DAY, SECOND
 from models.simulator.scene import Scene
@@ -35,15 +35,20 @@ class Audience:
         return scene.new_id("V"), None
 
 
-def live_session(scene: Scene, audience: Audience, at: int, form_rate: float) -> None:
-    """One visit: pages, perhaps a call to action, perhaps a form that makes the visitor a lead (``form_rate``)."""
+def live_session(
+    scene: Scene, audience: Audience, at: int, form_rate: float, *, source: LeadSource | None = None, named: float = 0.7
+) -> None:
+    """One visit: pages, perhaps a call to action, perhaps a form that makes the visitor a lead (``form_rate``).
+
+    It comes from ``source``, where one is given; ``named`` is the share of visits whose campaign is known.
+    """
     random = scene.random
-    source = scene.web_source()
+    source = source or scene.web_source()
     visitor, lead = audience.draw(scene)
     session = scene.new_id("S")
     base: dict[str, Any] = {"visitor_id": visitor, "session_id": session, "source": source.name}
     campaign = random.choice(source.campaigns)
-    if random.random() < 0.7:
+    if random.random() < named:
         base["campaign"] = campaign
     if lead:
         base["lead_id"] = lead

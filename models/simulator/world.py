@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class DailyRates:
     """How much begins on an ordinary day at scale 1; all else follows from it. About 2,000 events a day in all."""
 
     sessions: float = 420
@@ -57,7 +57,7 @@ class World:
         *,
         scale: float = 1.0,
         currency: str = "EUR",
-        rates: Rates | None = None,
+        rates: DailyRates | None = None,
         details: bool = True,
     ) -> None:
         if start.tzinfo is None:
@@ -67,7 +67,7 @@ class World:
         self.start = (start - _EPOCH) // timedelta(days=1) * DAY
         self.days = days
         self.scale = scale
-        self.rates = rates or Rates()
+        self.rates = rates or DailyRates()
         self.end = self.start + days * DAY
         self.scene = Scene(seed, self.start, Diary(f"sim{seed}", self.end), currency, details=details)
         self.audience = Audience()

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from models.calendar import DAY_MS
-from models.customers.segments import SEGMENTS, Named, Segment, Terms
+from models.customers.segments import SEGMENTS, CustomerSegment, Named, Terms
 from stream.config.sections import Duration, Section
 
 
@@ -30,6 +30,7 @@ class SegmentSettings(Section):
 class CustomerSettings(Section):
     """The customers (docs/customers.md)."""
 
+    figures: bool = True  # whether KPIs and moves of segments are worked out, every quarter of an hour
     horizon: Duration = 364 * DAY_MS
     discount: float = Field(0.1, ge=0, le=10, allow_inf_nan=False)
     margin: float = Field(1.0, gt=0, le=1, allow_inf_nan=False)
@@ -47,7 +48,7 @@ class CustomerSettings(Section):
 
     def named(self) -> Named:
         """Return the segments as the pure code has them, in their order."""
-        return Named([Segment(name, one.r, one.f, one.m) for name, one in self.segments.items()])
+        return Named([CustomerSegment(name, one.r, one.f, one.m) for name, one in self.segments.items()])
 
     def terms(self) -> Terms:
         """Return how worth is counted."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from models.calendar import DAY_MS
-from models.goals.plan import Challenge, Goal, Objective, Watched, slug
+from models.goals.plan import Challenge, Goal, Objective, Playbook, Watched, slug
 from stream.config.sections import Duration, Section
 
 #: So many at most: each is read anew every minute.
@@ -127,6 +127,35 @@ class ChallengeSettings(Section):
             name=self.name, kpi=self.kpi, since=self.since, until=self.until, by=self.by, among=tuple(self.among),
             handicap=self.handicap or "", dry_run=self.dry_run, guards=guards,
         )  # fmt: skip
+
+
+class PlaybookSettings(Section):
+    """What is to be done about alerts of some rules: steps, by whom, within which time; and which KPI must move then."""
+
+    name: str = Field(min_length=1, max_length=100)
+    rules: list[Annotated[str, Field(min_length=1)]] = Field(min_length=1, max_length=20)
+    steps: list[Annotated[str, Field(min_length=1, max_length=300)]] = Field(min_length=1, max_length=10)
+    owner: str = Field("", max_length=200)
+    due: Duration = Field(2 * DAY_MS, le=60 * DAY_MS)
+    kpi: str = ""
+    days: int = Field(7, ge=1, le=28)
+
+    def playbook(self) -> Playbook:
+        """Return the pure code's form."""
+        return Playbook(
+            name=self.name, rules=tuple(self.rules), steps=tuple(self.steps), owner=self.owner, due=self.due, kpi=self.kpi,
+            days=self.days,
+        )  # fmt: skip
+
+
+def _one_each(found: list[PlaybookSettings]) -> list[PlaybookSettings]:
+    rules = [rule for one in found for rule in one.rules]
+    if twice := next((rule for rule in rules if rules.count(rule) > 1), None):
+        raise ValueError(f"rules: found {twice!r} twice (accepted: each rule in one playbook)")
+    return found
+
+
+Playbooks = Annotated[list[PlaybookSettings], Field(max_length=50), AfterValidator(_one_each)]
 
 
 class PeopleSettings(Section):

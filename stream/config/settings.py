@@ -34,9 +34,11 @@ from models.targets import Target, Targets
 from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
 from stream.config.forecast_settings import ForecastSettings
-from stream.config.goal_settings import Challenges, Objectives, PeopleSettings
+from stream.config.goal_settings import Challenges, Objectives, PeopleSettings, Playbooks
+from stream.config.journey_settings import Journeys, funnels
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
+from stream.config.postgres_settings import PostgresSettings
 from stream.config.privacy_settings import PrivacySettings
 from stream.config.problems import FILE, LIST, ONE, TABLE, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
@@ -150,6 +152,7 @@ class BusinessSettings(Section):
     keep_hours: Duration = Business.keep_hours
     keep_days: Duration = Business.keep_days
     pipelines: dict[str, PipelineSettings] = {}
+    journeys: Journeys = {}
 
     @model_validator(mode="after")
     def _sound(self) -> "BusinessSettings":
@@ -179,11 +182,13 @@ class BusinessSettings(Section):
             else [(0, Fraction(str(rate)))]
             for code, rate in self.rates.items()
         }
-        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language"})
+        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language", "journeys"})
         kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
         orders = {name: tuple(s.name for s in p.stages) for name, p in self.pipelines.items()}
-        pairs = tuple(self.pairs)
-        return Business(rates=Rates(self.currency, table), stage_kinds=kinds, stage_orders=orders, pairs=pairs, **same)
+        pairs, ways = tuple(self.pairs), funnels(self.journeys)
+        return Business(
+            rates=Rates(self.currency, table), stage_kinds=kinds, stage_orders=orders, pairs=pairs, funnels=ways, **same
+        )
 
 
 def _midnight(day: date) -> int:
@@ -271,7 +276,9 @@ class Settings(Section):
     application: str = Field("vigie", pattern="^[A-Za-z0-9._-]{1,100}$")
     instance: str = Field(default_factory=socket.gethostname, pattern="^[A-Za-z0-9._-]{1,100}$")
     data_dir: Path = Path("data")
+    processes: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     checkpoint_interval: Duration = 250
+    checkpoint_longest: Duration = 2_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     logging: Literal["text", "json"] = "text"
     kafka: KafkaSettings = KafkaSettings()
@@ -296,11 +303,13 @@ class Settings(Section):
     privacy: PrivacySettings = PrivacySettings()
     objectives: Objectives = []
     challenges: Challenges = []
+    playbooks: Playbooks = []
     people_figures: PeopleSettings = Field(PeopleSettings(), alias="people")
     # Who is told when (alert_rules/parse/plan_file.py), or the file that says so.
     alerting: Annotated[Annotated[dict[str, Any], Tag(TABLE)] | Annotated[Path, Tag(FILE)], Discriminator(_form)] | None = None
     receivers: list[ReceiverEntry] = [ReceiverEntry(name="console", type="console")]
     collect: CollectSettings = CollectSettings()
+    postgres: PostgresSettings = PostgresSettings()
     sources: dict[str, dict[str, Any]] = Field({}, repr=False)  # secrets among them, not masked yet
 
     def crm_url(self, kind: str, id: str, sender: str) -> str | None:

@@ -11,6 +11,7 @@ from stream.config.networks import Network, address_of, networks
 from stream.config.sections import Duration, Section, parse_duration
 
 _DIGEST = re.compile("sha256:[0-9a-fA-F]{64}")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9_.-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -88,6 +89,8 @@ class WebSettings(Section):
     public_url: str = ""
     hosts: tuple[str, ...] = ()
     """Further names under which this instance is called (``*.example.com`` for all below); addresses always are accepted."""
+    cors: tuple[str, ...] = ()
+    """Origins of other pages that a browser may let read here (``https://bi.example.com``); they show a token like everybody."""
     anonymous: bool = False
     """Whether anybody who reaches the port may read: for networks where something else keeps others out."""
     proxies: tuple[str, ...] = ()
@@ -109,6 +112,13 @@ class WebSettings(Section):
         if not all(_HOST.fullmatch(name.lower()) for name in found):
             raise ValueError("accepted are names of hosts such as vigie.example.com or *.example.com, without scheme and port")
         return tuple(name.lower() for name in found)
+
+    @field_validator("cors")
+    @classmethod
+    def _origins(cls, found: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(origin) for origin in found):
+            raise ValueError("accepted are origins such as https://bi.example.com, without path; not *, which would be everybody")
+        return found
 
     @field_validator("proxies")
     @classmethod

@@ -21,9 +21,9 @@ from stream.engine.topics import declared
 #: Who publishes events; who folds; who shows, and writes what webhooks and operators say.
 ROLES = ("publish", "worker", "web")
 EVENTS = ("deals", "leads", "engagement", "customers", "spend")
-_WRITTEN_BY_WEB = (*EVENTS, "alerts", "objectives", "dead-letters", "audit")
-#: The folds whose entities it lists behind a figure.
-_SHOWN_BY_WEB = ("fold-deals", "fold-leads")
+_WRITTEN_BY_WEB = (*EVENTS, "alerts", "objectives", "standings", "customer-moves", "dead-letters", "audit")
+#: The folds whose entities it lists behind a figure, on a journey, in a basket.
+_SHOWN_BY_WEB = ("fold-deals", "fold-leads", "fold-engagement", "fold-customers")
 _READ = (AclOperation.READ, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)
 _USE_GROUP = (AclOperation.READ, AclOperation.DESCRIBE)
 _USE_TRANSACTION = (AclOperation.WRITE, AclOperation.DESCRIBE)

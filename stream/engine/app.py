@@ -28,7 +28,7 @@ from stream.engine.backend import GaveUp
 from stream.engine.client_logs import limit_client_logs
 from stream.engine.driver import Driver
 from stream.engine.errors import EngineStopped
-from stream.engine.holdings import Behind
+from stream.engine.holdings import Backlog
 from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, FoldSpec
 from stream.engine.waiting import end, happens
@@ -65,9 +65,19 @@ class Engine:
         """The fold of a partition while it is in this worker's hands (:meth:`Driver.fold_of`), else None."""
         return None if self._driver is None else self._driver.fold_of(name, partition)
 
-    def behind(self) -> dict[str, Behind]:
-        """How far the folds in this worker's hands are behind, by topic (:meth:`Driver.behind`); nothing before the start."""
-        return {} if self._driver is None else self._driver.behind()
+    def behind(self) -> dict[tuple[str, str], Backlog]:
+        """How far the folds in this worker's hands are behind, by topic and group (:meth:`Driver.behind`); nothing before the
+        start."""
+        found = {} if self._driver is None else self._driver.behind()
+        return {(topic, self.options.group): backlog for topic, backlog in found.items()}
+
+    def poke(self, name: str) -> None:
+        """Let time pass for one fold now (:meth:`Driver.poke`)."""
+        self.driver.poke(name)
+
+    async def settled(self, targets: Mapping[tuple[str, int], int], *, cascade: bool = False) -> None:
+        """Wait until what reads these offsets is durable (:meth:`Driver.settled`)."""
+        await self.driver.settled(targets, cascade=cascade)
 
     def partitions_of(self, name: str) -> int:
         """How many partitions a fold has; 0 where this engine does not run it."""

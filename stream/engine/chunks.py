@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from models.fold import Record
 
-#: Records of one chunk: bounds how long a fold keeps the event loop (2,000 × 5 µs = 10 ms).
+#: Records of one chunk; folds take it piece by piece (``pace.py``).
 MAX_RECORDS = 2_000
 
 
@@ -30,16 +30,20 @@ class Ownership(NamedTuple):
     group: str
 
 
+def cut(chunk: Chunk, most: int) -> tuple[Chunk, Chunk | None]:
+    """The first at most ``most`` records of a chunk as one, and what follows them, if anything."""
+    if len(chunk.records) <= most:
+        return chunk, None
+    first = chunk.records[:most]
+    end = first[-1].offset + 1
+    return Chunk(chunk.start, end, first), Chunk(end, chunk.end, chunk.records[most:])
+
+
 def split(chunk: Chunk, most: int) -> list[Chunk]:
     """The same records in chunks of at most ``most``; the chain start → end stays whole."""
-    if len(chunk.records) <= most:
-        return [chunk]
     pieces = []
-    start = chunk.start
-    for first in range(0, len(chunk.records), most):
-        records = chunk.records[first : first + most]
-        last = first + most >= len(chunk.records)
-        end = chunk.end if last else records[-1].offset + 1
-        pieces.append(Chunk(start, end, records))
-        start = end
+    left: Chunk | None = chunk
+    while left is not None:
+        piece, left = cut(left, most)
+        pieces.append(piece)
     return pieces

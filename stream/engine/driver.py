@@ -19,9 +19,10 @@ from stream.engine.durable_calls import DurableCalls
 from stream.engine.errors import EngineStopped, Fenced, FoldFailed, Replaced
 from stream.engine.feed import Feed
 from stream.engine.fold_partition import FoldPartition, go_live, restore_slots
-from stream.engine.holdings import Behind, Holdings, Position
+from stream.engine.holdings import Backlog, Holdings, Position
 from stream.engine.lane import Lane
 from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.pace import TURN
 from stream.engine.waiting import end, settle
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Driver:
             consumer=lambda: self.consumer,
             open=lambda: self._token is not None and not self.failure.done(),
             touch=self._touch,
+            folded=lambda slot, records: self.lanes[slot.spec.lane].folded(slot, records),
             moved=lambda: self._barriers.check(),
             fail=self.fail,
         )
@@ -68,6 +70,7 @@ class Driver:
                     committed=self._committed,
                     fenced=self._fenced,
                     failed=self.fail,
+                    left=self._left,
                 )
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -259,8 +262,18 @@ class Driver:
     async def _tick_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self.options.tick_interval)
-            self._tick(list(self.holdings.all.values()))
+            await self._tick_all()
             self.behind()
+
+    async def _tick_all(self) -> None:
+        """Let time pass for all, and the loop go on between two of them when they have kept it for a turn."""
+        began = time.monotonic()
+        for slot in list(self.holdings.all.values()):
+            if time.monotonic() - began > TURN:
+                await asyncio.sleep(0)
+                began = time.monotonic()
+            if self.holdings.all.get((slot.spec.name, slot.partition)) is slot:  # it may have been taken away meanwhile
+                self._tick([slot])
 
     def _tick(self, slots: list[FoldPartition]) -> None:
         if self._token is None:
@@ -315,14 +328,21 @@ class Driver:
             if not need:
                 return
 
+    def written(self) -> dict[tuple[str, int], int]:
+        """(logical topic, partition) → offset after the last output that the folds here have written to it."""
+        logical = self.options.logical
+        return {
+            (logical(topic), partition): offset
+            for lane in self.lanes.values()
+            for (topic, partition), offset in lane.writer.written.items()
+        }
+
     def _written_and_not_durable(self) -> dict[tuple[str, int], int]:
-        written = {}
-        for lane in self.lanes.values():
-            for (topic, partition), offset in lane.writer.written.items():
-                logical = self.options.logical(topic)
-                if logical in self.holdings.readers and not self.holdings.reached(logical, partition, offset, durable=True):
-                    written[logical, partition] = offset
-        return written
+        return {
+            (topic, partition): offset
+            for (topic, partition), offset in self.written().items()
+            if topic in self.holdings.readers and not self.holdings.reached(topic, partition, offset, durable=True)
+        }
 
     def _force_all(self) -> None:
         for lane in self.lanes.values():
@@ -342,11 +362,14 @@ class Driver:
         """See :meth:`Holdings.positions`."""
         return self.holdings.positions()
 
+    def _left(self, lane: str) -> int:
+        return self.holdings.left(lane, lambda tp: self.consumer.highwater(tp))
+
     def lag(self) -> dict[tuple[str, int], int]:
         """See :meth:`Holdings.lag`."""
         return self.holdings.lag(lambda tp: self.consumer.highwater(tp))
 
-    def behind(self) -> dict[str, Behind]:
+    def behind(self) -> dict[str, Backlog]:
         """See :meth:`Holdings.behind`."""
         return self.holdings.behind(lambda tp: self.consumer.highwater(tp), self.options.clock())
 
@@ -357,6 +380,7 @@ class Driver:
                 "last_checkpoint_at": lane.last_at,
                 "last_checkpoint_seconds": lane.last_seconds,
                 "last_error": lane.last_error,
+                "interval_seconds": lane.pace.interval,
             }
             for lane in self.lanes.values()
         }

@@ -2,16 +2,19 @@
 
 import asyncio
 import logging
+import time
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from aiokafka.errors import OffsetOutOfRangeError
 
-from stream.engine.chunks import Chunk
+from stream.engine.chunks import Chunk, cut
 from stream.engine.errors import EngineStopped
 from stream.engine.fold_partition import FoldPartition, fold_records
 from stream.engine.holdings import Holdings
 from stream.engine.options import EngineOptions, FoldSpec
+from stream.engine.pace import Turn
 
 log = logging.getLogger(__name__)
 
@@ -19,8 +22,8 @@ log = logging.getLogger(__name__)
 class Feed:
     """Gives chunks to the folds in hand. Used on the event loop only.
 
-    ``open()`` is whether anything may be folded now; ``touch`` is told of a fold that may have changed, ``moved`` that some
-    position has, ``fail`` of what ends the engine; ``consumer()`` is who fetches.
+    ``open()`` is whether anything may be folded now; ``touch`` is told of a fold that may have changed, ``folded`` of one that
+    had so many records, ``moved`` that some position has, ``fail`` of what ends the engine; ``consumer()`` is who fetches.
     """
 
     def __init__(
@@ -31,6 +34,7 @@ class Feed:
         consumer: Callable[[], Any],
         open: Callable[[], bool],
         touch: Callable[[FoldPartition], None],
+        folded: Callable[[FoldPartition, int], None],
         moved: Callable[[], None],
         fail: Callable[[BaseException], None],
     ) -> None:
@@ -39,6 +43,8 @@ class Feed:
         self._consumer = consumer
         self._open = open
         self._touch = touch
+        self._folded = folded
+        self._turns: defaultdict[str, Turn] = defaultdict(Turn)
         self._moved = moved
         self._fail = fail
         self._seeks: set[asyncio.Task[None]] = set()
@@ -50,8 +56,15 @@ class Feed:
         logical = self._options.logical
         async for event in events.noack().events():
             message = event.message
-            self.accept(spec.name, logical(message.topic), message.partition, event.value)
-            await asyncio.sleep(0)  # let the others have the loop between two chunks
+            await self.take(spec.name, logical(message.topic), message.partition, event.value)
+
+    async def take(self, name: str, topic: str, partition: int, chunk: Chunk) -> None:
+        """Fold a chunk, piece by piece, and let the others have the loop after each."""
+        left: Chunk | None = chunk
+        while left is not None:
+            piece, left = cut(left, self._turns[name].records)
+            self.accept(name, topic, partition, piece)
+            await asyncio.sleep(0)
 
     def accept(self, name: str, topic: str, partition: int, chunk: Chunk) -> None:
         """Fold a chunk if it begins where the state ends; cut off what was folded before; fetch again after a gap."""
@@ -68,14 +81,16 @@ class Feed:
             chunk = Chunk(expected, chunk.end, [record for record in chunk.records if record.offset >= expected])
         slot.seeking = False
         if chunk.records:
+            began = time.perf_counter()
             try:
                 fold_records(slot, chunk.records)
             except EngineStopped as error:
                 self._fail(error)
                 return
+            self._turns[name].took(len(chunk.records), time.perf_counter() - began)
             self._options.observer.folded(name, topic, len(chunk.records))
         slot.next[topic] = chunk.end
-        self._touch(slot)
+        self._folded(slot, len(chunk.records))
         self._moved()
 
     def _seek_again(self, slot: FoldPartition, topic: str, chunk: Chunk) -> None:

@@ -16,7 +16,7 @@ class Position(NamedTuple):
     durable: int
 
 
-class Behind(NamedTuple):
+class Backlog(NamedTuple):
     """What of a topic is not folded yet: how many records, and for how many seconds the oldest of them has waited at most."""
 
     records: int
@@ -80,27 +80,39 @@ class Holdings:
         """(topic, partition) → offsets between the log's end, as last seen, and the slowest fold's position."""
         found: dict[tuple[str, int], int] = {}
         for (_, topic, partition), position in self.positions().items():
-            try:
-                end = highwater(TP(self._options.physical(topic), partition))
-            except Exception:  # not assigned, or not started: nothing is known
-                end = None
+            end = self._end(highwater, topic, partition)
             if end is not None:
                 found[topic, partition] = max(found.get((topic, partition), 0), end - position.folded)
         return found
 
-    def behind(self, highwater: Callable[[Any], int | None], now: int) -> dict[str, Behind]:
+    def left(self, lane: str, highwater: Callable[[Any], int | None]) -> int:
+        """How many records the folds of a lane have not folded yet, as far as the ends of the logs are known."""
+        total = 0
+        for held in self.all.values():
+            if held.spec.lane == lane:
+                for topic, at in held.next.items():
+                    total += max(0, (self._end(highwater, topic, held.partition) or at) - at)
+        return total
+
+    def _end(self, highwater: Callable[[Any], int | None], topic: str, partition: int) -> int | None:
+        try:
+            return highwater(TP(self._options.physical(topic), partition))
+        except Exception:  # not assigned, or not started: nothing is known
+            return None
+
+    def behind(self, highwater: Callable[[Any], int | None], now: int) -> dict[str, Backlog]:
         """Topic → how far the slowest fold of its partitions is behind the end of the log, at ``now`` (epoch ms).
 
         To be asked every second or so: nobody waits longer than since the last time that nothing was left.
         """
-        found: dict[str, Behind] = {}
+        found: dict[str, Backlog] = {}
         left = self.lag(highwater)
         self._level = {key: self._level.get(key, now) if records > 0 else now for key, records in left.items()}
         for (topic, partition), records in left.items():
             arrived = [held.arrived[topic] for held in self.reading(topic, partition) if topic in held.arrived]
             since = max(self._level[topic, partition], min(arrived, default=0))
-            before = found.get(topic, Behind(0, 0.0))
-            found[topic] = Behind(before.records + records, max(before.seconds, (now - since) / 1000))
+            before = found.get(topic, Backlog(0, 0.0))
+            found[topic] = Backlog(before.records + records, max(before.seconds, (now - since) / 1000))
         return found
 
     def owned(self) -> dict[str, list[int]]:

@@ -43,7 +43,7 @@ class Lane:
     ``token()`` is the ownership of the memory, None while there is none; ``revoking()`` whether the last checkpoint under it
     is being made, after which no other may begin; ``committed(slots)`` is called on the event
     loop after each commit, ``fenced(error, token)`` when the broker refused one made under that token, ``failed(error)``
-    when the engine can't go on.
+    when the engine can't go on. ``left(lane)`` is how many records its folds have not folded yet.
     """
 
     def __init__(
@@ -57,9 +57,10 @@ class Lane:
         committed: Callable[["Lane", list[FoldPartition]], None],
         fenced: Callable[[Fenced, Ownership], None],
         failed: Callable[[BaseException], None],
+        left: Callable[[str], int],
     ) -> None:
         self.name = name
-        self.interval = options.interval(name)
+        self.pace = options.pace(name)
         self.last_error: str | None = None
         self.last_seconds: float | None = None
         self.last_at: int | None = None
@@ -69,6 +70,7 @@ class Lane:
         self._committed = committed
         self._fenced = fenced
         self._failed = failed
+        self._left = left
         self._touched: dict[FoldPartition, None] = {}
         self._snapshot: _Snapshot | None = None
         self._discarded = 0  # how often: a snapshot that was being taken meanwhile is of memory that is gone
@@ -125,6 +127,12 @@ class Lane:
         self._touched[slot] = None
         self._wake.set()
 
+    def folded(self, slot: FoldPartition, records: int) -> None:
+        """This slot's fold has had so many records."""
+        self.touch(slot)
+        if self.pace.folded(records):
+            self._force.set()
+
     def force(self) -> None:
         """Checkpoint now, if there is anything to write."""
         self._force.set()
@@ -143,7 +151,7 @@ class Lane:
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            wait = self._started + self.interval - time.monotonic()
+            wait = self._started + self.pace.interval - time.monotonic()
             if wait > 0 and not self._force.is_set():
                 await happens(self._force, wait)
             self._wake.clear()
@@ -207,7 +215,7 @@ class Lane:
         positions: list[tuple[str, int, int]] = []
         slots: list[tuple[FoldPartition, dict[str, int]]] = []
         options = self._options
-        took = 0.0
+        took = kept = 0.0
         for index, slot in enumerate(touched):
             if index:
                 # A record passes many turns of the loop before it is folded: after a long piece of work the loop gets as
@@ -224,6 +232,7 @@ class Lane:
             moved = {topic: offset for topic, offset in slot.next.items() if slot.recorded.get(topic) != offset}
             if not (changes.rows or changes.outputs or moved):
                 took = time.monotonic() - began
+                kept += took
                 continue
             partition = slot.partition
             if slot.changelog is not None:
@@ -238,6 +247,7 @@ class Lane:
                 outputs.append(Message(options.physical(topic), value, key, where, headers))
             slot.recorded.update(moved)
             took = time.monotonic() - began
+            kept += took
             # Unmoved positions are sent too when only time has passed: they carry the token that is checked.
             now = dict(slot.next)
             told = slot.spec.told or slot.spec.topics
@@ -246,6 +256,8 @@ class Lane:
             slots.append((slot, now))
         if not slots:
             return None
+        if not self.pace.fixed:
+            self.pace.taken(kept, rows, outputs, self._left(self.name))
         return _Snapshot(Batch(rows, outputs, positions), slots)
 
     async def stop(self) -> None:

@@ -13,6 +13,7 @@ from stream.engine.checkpoint import KafkaWriter
 from stream.engine.chunks import Ownership
 from stream.engine.client_logs import client_logger
 from stream.engine.faust_flow import FaustFlow
+from stream.engine.groups import in_one_group
 from stream.engine.kafka_log import KafkaLog
 from stream.engine.kafka_transaction import KafkaTransaction
 from stream.engine.options import EngineOptions, FoldSpec
@@ -25,7 +26,7 @@ class OnKafka:
     def check(self, options: EngineOptions, specs: Iterable[FoldSpec]) -> list[str]:
         """Return what is wrong with the topics, so that the engine cannot run; raise ``OSError`` where no broker answers."""
         try:
-            return summary(problem for problem in check(options, specs, timeout=5) if problem.fatal)
+            return [*summary(problem for problem in check(options, specs, timeout=5) if problem.fatal), *in_one_group(options)]
         except KafkaException as error:
             raise OSError(f"no broker answers at {options.brokers}: {error.args[0].str()}") from error
 

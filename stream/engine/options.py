@@ -8,10 +8,14 @@ from typing import Any, Protocol
 
 from models.fold import PartitionFold
 from stream.engine.backend import Backend
+from stream.engine.pace import Pace
 from stream.engine.topic_list import TOPICS, Topic
 
 #: Interval for lanes whose results people wait for: a checkpoint as soon as something changed, at most 200 a second.
 EAGER = 0.005
+
+#: While little happens a checkpoint is made after this share of the interval.
+_SOONEST = 0.4
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
 
@@ -124,7 +128,10 @@ class EngineOptions:
 
     ``application`` names the consumer group and the changelogs, ``instance`` this worker: stable over its restarts and
     unique among the running ones, because a new worker with the same name ends its predecessor's open transaction.
-    ``lane_intervals`` gives lanes another interval than ``checkpoint_interval``. ``security`` has librdkafka's names
+    Where folds are shared out among groups, ``role`` is added to the group's name (the changelogs' stay), and ``base_topics`` are
+    those that the group without a role reads: a member of it that reads others is a worker from before, which runs everything.
+    ``lane_intervals`` gives lanes another interval than ``checkpoint_interval``; while much is left to fold it grows up to
+    ``longest_interval`` (:meth:`pace`). ``security`` has librdkafka's names
     (``security.protocol``, ``sasl.mechanism``, ``sasl.username``, ``sasl.password``, ``ssl.ca.location``,
     ``ssl.certificate.location``, ``ssl.key.location``, ``ssl.key.password``) and holds for every client.
     ``backend`` keeps records and state where it is not Kafka (a ledger in this process). ``clock`` gives ``now`` for ticks: the
@@ -136,10 +143,13 @@ class EngineOptions:
     brokers: str
     application: str = "vigie"
     instance: str = "0"
+    role: str = ""
+    base_topics: frozenset[str] = frozenset()
     topic_prefix: str = ""
     partitions: int = 8
     topics: tuple[Topic, ...] = TOPICS
     checkpoint_interval: float = 0.25
+    longest_interval: float = 2.0
     lane_intervals: Mapping[str, float] = field(default_factory=dict)
     tick_interval: float = 1.0
     session_timeout: float = 10.0
@@ -162,9 +172,14 @@ class EngineOptions:
             raise ValueError(f"EngineOptions.partitions: found {self.partitions}; accepted: 1 or more")
 
     @property
+    def name(self) -> str:
+        """The installation's name: of the group without a role, and before the changelogs'."""
+        return self.topic_prefix + self.application
+
+    @property
     def group(self) -> str:
         """The consumer group's name."""
-        return self.topic_prefix + self.application
+        return f"{self.name}-{self.role}" if self.role else self.name
 
     def physical(self, topic: str) -> str:
         """The broker's name of a logical topic."""
@@ -176,7 +191,7 @@ class EngineOptions:
 
     def changelog(self, fold: str) -> str:
         """The broker's name of a fold's changelog."""
-        return f"{self.group}-{fold}-changelog"
+        return f"{self.name}-{fold}-changelog"
 
     def partitions_of(self, topic: str) -> int:
         """How many partitions a logical topic is declared with."""
@@ -185,9 +200,15 @@ class EngineOptions:
                 return self.partitions if declared.partitioned else 1
         raise ValueError(f"topic {topic!r} is not declared; declared: {', '.join(t.name for t in self.topics)}")
 
-    def interval(self, lane: str) -> float:
-        """Least time between the starts of two checkpoints of a lane."""
-        return self.lane_intervals.get(lane, self.checkpoint_interval)
+    def pace(self, lane: str) -> Pace:
+        """The least time between the starts of two checkpoints of a lane, which changes with what there is to do.
+
+        One with an interval of its own is never sooner; one that is eager waits at most as long as the others do usually.
+        """
+        usual = self.lane_intervals.get(lane, self.checkpoint_interval)
+        shortest = usual if lane in self.lane_intervals else usual * _SOONEST
+        longest = self.checkpoint_interval if usual < self.checkpoint_interval else max(usual, self.longest_interval)
+        return Pace(shortest, usual, longest)
 
     def client(self, **more: object) -> dict[str, object]:
         """Settings of a librdkafka client: brokers, security, and ``more`` with ``_`` for ``.``."""

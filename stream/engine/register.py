@@ -12,7 +12,7 @@ from stream.engine import retention
 from stream.engine.topic_list import TOPICS
 
 
-class Place(NamedTuple):
+class RegisterPlace(NamedTuple):
     """Where personal data is kept, what of it, and what an erasure does there: on one machine, and on a Kafka."""
 
     what: str
@@ -34,6 +34,7 @@ _TOPICS: dict[str, str] = {
     "spend": "who was hired or trained (staff)",
     **dict.fromkeys(("deal-merges", "lead-merges"), "facts of merged deals and leads, with names"),
     **dict.fromkeys(("deal-states", "lead-states"), _PRESENT),
+    "customer-moves": "customers: id, name, from which segment to which",
     "customer-states": "customers: id, name, what was bought",
     "examples": "lessons of predictions: id of the deal or lead, and what was known of it",
     "model-snapshots": "values of attributes (owner, team, source, …), no id and no name of a lead",
@@ -57,28 +58,34 @@ _TOPICS: dict[str, str] = {
 }
 #: Beside topics.
 _ELSEWHERE = (
-    Place("state of the folds (changelogs on a Kafka)", _STATE, _REWRITTEN, "not rewritten yet: see ADR 20"),
-    Place("free pages and the log of the ledger's file", "what was there",
+    RegisterPlace("state of the folds (changelogs on a Kafka)", _STATE, _REWRITTEN, "not rewritten yet: see ADR 20"),
+    RegisterPlace("free pages and the log of the ledger's file", "what was there",
           "VACUUM, then the log is cut to nothing", "there is none"),
-    Place("Redis", "ids of events that a door let in lately (72 h); owners as segments", "the ids are deleted", "72 h"),
-    Place("/metrics", "owners and teams as labels, where `metrics.dimensions` names them; they are another system's then",
+    RegisterPlace("Redis", "ids of events that a door let in lately (72 h); owners as segments", "the ids are deleted", "72 h"),
+    RegisterPlace("/metrics",
+          "owners and teams as labels, where `metrics.dimensions` names them; they are another system's then",
           "a drawn name from the next scrape on", "as long as your Prometheus keeps them"),
-    Place("logs", "ids of events that could not be used, in lines that say why", "your log's retention", "your log's retention"),
-    Place("backups, copies beside the ledger", "all of it", "named in the certificate; yours to delete", "yours to delete"),
-    Place("what was exported or sent (CSV, mails, Slack, …)", "what it says", "yours to delete", "yours to delete"),
-    Place("settings (owners, people, on call, targets)", "staff by id, name, hash of an address",
+    RegisterPlace("PostgreSQL, where `postgres.url` names one",
+          "deals, leads, customers: ids, owners, what was said; owners as segments",
+          "deals and leads go over to drawn names; daily readings and customers of days before are yours to delete", "the same"),
+    RegisterPlace("logs", "ids of events that could not be used, in lines that say why",
+          "your log's retention", "your log's retention"),
+    RegisterPlace("backups, copies beside the ledger", "all of it",
+          "named in the certificate; yours to delete", "yours to delete"),
+    RegisterPlace("what was exported or sent (CSV, mails, Slack, …)", "what it says", "yours to delete", "yours to delete"),
+    RegisterPlace("settings (owners, people, on call, targets)", "staff by id, name, hash of an address",
           "an owner whom the settings name is refused, and where is said", "the same"),
 )  # fmt: skip
 
 
-def places(business: Business) -> Iterator[tuple[Place, str]]:
+def places(business: Business) -> Iterator[tuple[RegisterPlace, str]]:
     """Yield where personal data is kept, and how long."""
     kept = {one.what: one.how_long for one in retention.topics()}
     for topic in TOPICS:
         holds = _TOPICS[topic.name]
         if holds:
             on_kafka = "the latest of each key; not rewritten yet: see ADR 20" if topic.compact else _BY_AGE
-            yield Place(f"topic {topic.name}", holds, _REWRITTEN, on_kafka), kept[f"topic {topic.name}"]
+            yield RegisterPlace(f"topic {topic.name}", holds, _REWRITTEN, on_kafka), kept[f"topic {topic.name}"]
     state = {one.what: one.how_long for one in retention.state(business)}
     how = {_ELSEWHERE[0].what: "; ".join(f"{what}: {state[what]}" for what in ("a deal", "a lead", "a visitor"))}
     for place in _ELSEWHERE:

@@ -12,6 +12,7 @@ from models.business import Business
 from models.calendar import DAY_MS
 from models.entities.entity_log import FOLDED, KEPT
 from models.entities.recent_ids import MOST
+from models.folds.trail import KEPT as MOMENTS
 from models.kpis.highlights import KEPT_DAYS
 from stream.engine.topic_list import TOPICS
 
@@ -37,6 +38,8 @@ def state(business: Business) -> Iterator[Kept]:
     )
     yield Kept("facts of a deal or lead, one by one", f"the latest {KEPT - FOLDED} to {KEPT}", "")
     yield Kept("a visitor", f"{human(business.visit_horizon)} after the last visit", "business.visit_horizon")
+    steps = f"as long as the visitor, the latest {MOMENTS} of each step"
+    yield Kept("moments of a visitor that journeys ask for, and which lead it is", steps, "business.visit_horizon")
     yield Kept("an account, a channel, what a customer has bought", "ever", "")
     ids = f"{human(business.dedup_horizon)} after arrival, {MOST:,} per entity at most"
     yield Kept("ids of what only adds (page views, e-mails, invoices)", ids, "business.dedup_horizon")

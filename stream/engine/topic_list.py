@@ -36,6 +36,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("deal-states", compact=True),
     Topic("lead-states", compact=True),
     Topic("customer-states", compact=True),
+    Topic("customer-moves", retention=400 * DAY),
     Topic("examples", partitioned=False, retention=35 * DAY),
     Topic("model-snapshots", compact=True, config=COMPACTED_SOON),
     Topic("predictions", compact=True),

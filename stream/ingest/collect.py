@@ -28,10 +28,10 @@ from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
 from stream.ingest.door import Writes
 from stream.ingest.event_ids import EventIds
-from stream.ingest.intake import Change, Outgoing, Unavailable, outgoing
+from stream.ingest.intake import Change, NotAcknowledged, Outgoing, outgoing
 from stream.ingest.name_budget import NameBudget
 from stream.ingest.token_bucket import Bucket, Clients
-from stream.sources.tracker import Told, read
+from stream.sources.tracker import TrackedBody, read
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())
@@ -107,7 +107,7 @@ class Collector:
         """Whether an address may send one more request at ``now`` (epoch ms)."""
         return self._clients.take(client, now)
 
-    async def take(self, site: Site, body: bytes, now: int) -> tuple[Told, int]:
+    async def take(self, site: Site, body: bytes, now: int) -> tuple[TrackedBody, int]:
         """Read a body and write what comes of it; return what it told, and how many events were new.
 
         Raise ``Unavailable`` where the broker does not acknowledge.
@@ -132,7 +132,7 @@ class Collector:
         return told, len(fresh)
 
 
-def letter(site: str, body: bytes, told: Told, now: int) -> Outgoing:
+def letter(site: str, body: bytes, told: TrackedBody, now: int) -> Outgoing:
     """Return the dead letter of a body of which something could not be used. The same body always has the same id."""
     first = told.unusable[0]
     more = f" (and {len(told.unusable) - 1} more)" if len(told.unusable) > 1 else ""
@@ -184,7 +184,7 @@ async def collect(request: Request, site: str = "") -> Response:
 async def _taken(door: Collector, site: Site, origin: str, body: bytes, now: int) -> Response:
     try:
         told, fresh = await door.take(site, body, now)
-    except Unavailable as error:
+    except NotAcknowledged as error:
         log.warning("collect: events of %s not taken: %s", site.name, error)
         return _say(door, site.name, "unavailable", origin, 503, "the broker is away", retry=5)
     if told.robot and door.settings.bots.headless:

@@ -29,7 +29,7 @@ _HEADERS_KEPT = ("content-type", "user-agent", "webhook-id", "webhook-timestamp"
 _AGES, _FEWEST, _OFF = 101, 5, 60_000
 
 
-class Throttled(Exception):
+class SourceThrottled(Exception):
     """An authentic request beyond the source's rate."""
 
 
@@ -41,7 +41,7 @@ class Writes(Protocol):
 
 
 @dataclass
-class Source:
+class DoorSource:
     """One source: its adapter and settings, the places for its bodies, how many requests it may still send, and how old
     its signed requests were (ms).
     """
@@ -86,14 +86,14 @@ class Source:
         )
 
 
-def sources_of(settings: Settings) -> dict[str, Source]:
+def sources_of(settings: Settings) -> dict[str, DoorSource]:
     """Return the sources that are set; raise :class:`SettingsError` with all that is wrong with them."""
-    found: dict[str, Source] = {}
+    found: dict[str, DoorSource] = {}
     problems: list[str] = []
     for name, tree in settings.sources.items():
         try:
             adapter = adapter_of(name, tree)
-            found[name] = Source(name, adapter, parse_settings(name, {"timezone": settings.business.timezone, **tree}))
+            found[name] = DoorSource(name, adapter, parse_settings(name, {"timezone": settings.business.timezone, **tree}))
         except SourceProblem as error:
             problems += error.problems
     if problems:
@@ -107,7 +107,7 @@ class Door:
     they are written.
     """
 
-    sources: Mapping[str, Source]
+    sources: Mapping[str, DoorSource]
     intake: Writes
     seen: EventIds
     currencies: Known = None
@@ -127,10 +127,10 @@ class Door:
         """Bytes of their bodies."""
         return sum(source.bodies.held for source in self.sources.values())
 
-    async def take(self, source: Source, request: Webhook) -> tuple[Verdict, int]:
+    async def take(self, source: DoorSource, request: Webhook) -> tuple[Verdict, int]:
         """Judge a request and write what comes of it; return the verdict and how many events were new.
 
-        Raise ``Unavailable`` where the broker does not acknowledge, :class:`Throttled` beyond the source's rate.
+        Raise ``Unavailable`` where the broker does not acknowledge, :class:`SourceThrottled` beyond the source's rate.
         """
         verdict = receive(source.adapter, request, source.settings, self.currencies)
         if verdict.age is not None:
@@ -138,7 +138,7 @@ class Door:
         if not verdict.accepted:
             return verdict, 0
         if not source.admit(self.clock()):
-            raise Throttled
+            raise SourceThrottled
         known = await self.seen.known([event["id"] for event in verdict.events]) if verdict.events else set()
         fresh = [event for event in verdict.events if event["id"] not in known]
         records = [outgoing(event, self.minimise) for event in fresh]
@@ -154,7 +154,7 @@ class Door:
         return [doubt for source in self.sources.values() if (doubt := source.doubt())]
 
 
-def letter(source: Source, request: Webhook, verdict: Verdict, now: int) -> Outgoing:
+def letter(source: DoorSource, request: Webhook, verdict: Verdict, now: int) -> Outgoing:
     """Return the dead letter of a request of which something could not be used: all of it, without its credentials.
 
     The same request always has the same id, however often it is sent.

@@ -31,7 +31,7 @@ LINGER = 8
 _BUSY, _IDLE = 0.002, 0.5
 
 
-class Unavailable(Exception):
+class NotAcknowledged(Exception):
     """The broker did not acknowledge: nothing may be said to have been accepted. It may have been written all the same."""
 
 
@@ -94,12 +94,12 @@ class Intake:
         return self._records
 
     async def put(self, records: Sequence[Outgoing]) -> None:
-        """Write all the records; raise :class:`Unavailable` where the broker has not acknowledged every one of them."""
+        """Write all the records; raise :class:`NotAcknowledged` where the broker has not acknowledged every one of them."""
         if not records:
             return
         size = sum(len(record.value) for record in records)
         if self._records + len(records) > RECORDS_HELD or self._bytes + size > BYTES_HELD:
-            raise Unavailable(f"{self._records} records wait for the broker already")
+            raise NotAcknowledged(f"{self._records} records wait for the broker already")
         count = len(records)
         batch = _Batch(self._loop.create_future(), count)
         self._records += count
@@ -119,7 +119,7 @@ class Intake:
             self._records -= count
             self._bytes -= size
         if batch.error:
-            raise Unavailable(batch.error)
+            raise NotAcknowledged(batch.error)
 
     def _declared(self, topic: str) -> int:
         self._partitions[topic] = found = self._options.partitions_of(topic)

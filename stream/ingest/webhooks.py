@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from stream.config.networks import sender_of
 from stream.engine.client_logs import RateLimit
 from stream.ingest.body import NotRead
-from stream.ingest.door import Door, Source, Throttled
-from stream.ingest.intake import Unavailable
+from stream.ingest.door import Door, DoorSource, SourceThrottled
+from stream.ingest.intake import NotAcknowledged
 from stream.sources.crm import Doubt, Verdict, doubted
 from stream.sources.crm import Request as Webhook
 
@@ -93,15 +93,15 @@ async def answer(door: Door, name: str, scope: Scope, receive: Receive) -> Answe
             verdict, fresh = await door.take(source, asked._replace(body=body.content))
     except NotRead as error:
         return _count(door, source, error.outcome, _not_read(error))
-    except Throttled:
+    except SourceThrottled:
         return _count(door, source, "throttled", _later(429, "too many requests", 1))
-    except Unavailable as error:
+    except NotAcknowledged as error:
         log.warning("webhook of %s not taken: %s", source.name, error)
         return _count(door, source, "unavailable", _later(503, "the broker is away", 5))
     return _said(door, source, verdict, fresh)
 
 
-def _said(door: Door, source: Source, verdict: Verdict, fresh: int) -> Answer:
+def _said(door: Door, source: DoorSource, verdict: Verdict, fresh: int) -> Answer:
     if not verdict.accepted:
         if verdict.reason in (Doubt.STALE, Doubt.FUTURE):
             log.warning("webhook of %s: %s (is this machine's clock right?)", source.name, verdict.detail)
@@ -114,7 +114,7 @@ def _said(door: Door, source: Source, verdict: Verdict, fresh: int) -> Answer:
     return _count(door, source, outcome, found, fresh)
 
 
-def _address(door: Door, source: Source, scope: Scope) -> str:
+def _address(door: Door, source: DoorSource, scope: Scope) -> str:
     # The path as it arrived: what was percent-encoded is part of what was signed. The Host header is nobody's word.
     path: bytes = scope.get("raw_path") or scope["path"].encode()
     query: bytes = scope.get("query_string") or b""
@@ -132,7 +132,7 @@ def _headers(scope: Scope) -> dict[str, str]:
     return found
 
 
-def _count(door: Door, source: Source, outcome: str, found: Answer, events: int = 0) -> Answer:
+def _count(door: Door, source: DoorSource, outcome: str, found: Answer, events: int = 0) -> Answer:
     door.counted(source.name, outcome, events)
     return found
 

@@ -37,7 +37,7 @@ _FEW = 12
 _STATES = {"deal": ("deal-states", "predictions", "deal-outlooks"), "lead": ("lead-states", "lead-predictions")}
 
 
-class Erased(NamedTuple):
+class ErasureResult(NamedTuple):
     """What came of an erasure; ``events`` are the ids under which events were known elsewhere (Redis)."""
 
     certificate: Certificate
@@ -49,7 +49,7 @@ class _Line(NamedTuple):
     number: int
 
 
-class Cells:
+class LedgerCells:
     """Reads a ledger as cells. Used with any connection, also one that only reads while an instance writes."""
 
     def __init__(self, options: EngineOptions) -> None:
@@ -95,7 +95,7 @@ class LedgerPrivacy:
     def __init__(self, ledger: Ledger, options: EngineOptions) -> None:
         self._ledger = ledger
         self._options = options
-        self._cells = Cells(options)
+        self._cells = LedgerCells(options)
         #: Who was erased.
         self.refusals = self._remembered()
         ledger.screen = self._screen
@@ -138,7 +138,9 @@ class LedgerPrivacy:
 
     # -- erasing -------------------------------------------------------------------------------------------------------
 
-    def erase(self, subject: Subject, *, by: str, why: str = "", left: Callable[[Subject], list[str]] = lambda one: []) -> Erased:
+    def erase(
+        self, subject: Subject, *, by: str, why: str = "", left: Callable[[Subject], list[str]] = lambda one: []
+    ) -> ErasureResult:
         """Erase somebody; return once no byte of them is in the file. Blocks; nobody may hold state meanwhile.
 
         Whoever was erased before is not erased again: what there is of them to be told is the certificate of that time.
@@ -146,11 +148,11 @@ class LedgerPrivacy:
         before = self._before(subject)
         if before is not None:
             self.finish()
-            return Erased(self._before(subject) or before, [])
+            return ErasureResult(self._before(subject) or before, [])
         asked = self._options.clock()
         outside = [*left(subject), *map(str, self._copies())]
 
-        def work(connection: sqlite3.Connection) -> tuple[Erased, list[Message]]:
+        def work(connection: sqlite3.Connection) -> tuple[ErasureResult, list[Message]]:
             return self._work(connection, subject, asked, by, why, outside)
 
         try:
@@ -167,7 +169,7 @@ class LedgerPrivacy:
 
     def _work(
         self, connection: sqlite3.Connection, subject: Subject, asked: int, by: str, why: str, left: list[str]
-    ) -> tuple[Erased, list[Message]]:
+    ) -> tuple[ErasureResult, list[Message]]:
         scan = self._cells.scan(connection)
         known = whole(subject, scan)
         traces = traces_of(known, scan, digest, self._draw)
@@ -182,7 +184,7 @@ class LedgerPrivacy:
             asked=iso(asked), by=by, why=why, known_as=dict(sorted(ids.items())),
             found=dict(sorted(found.items())), erased=iso(self._options.clock()), left=left,
         )  # fmt: skip
-        return Erased(certificate, sorted(traces.events)), [*self._gone(traces), self._record(certificate)]
+        return ErasureResult(certificate, sorted(traces.events)), [*self._gone(traces), self._record(certificate)]
 
     def _record(self, certificate: Certificate) -> Message:
         return Message(self._options.physical(TOPIC), certificate.encode(), certificate.id.encode(), 0)

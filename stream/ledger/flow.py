@@ -214,5 +214,4 @@ class LedgerFlow:
         stretch = self._ledger.read(topic, partition, at, MAX_RECORDS, name=logical)
         self._positions[key] = stretch.end
         for name in self._readers[topic]:
-            self._driver.feed.accept(name, logical, partition, Chunk(at, stretch.end, stretch.records))
-            await asyncio.sleep(0)
+            await self._driver.feed.take(name, logical, partition, Chunk(at, stretch.end, stretch.records))

@@ -17,6 +17,7 @@ from models.fold import Record, arrival
 from stream.engine import topics
 from stream.engine.backend import POSITION, Message, Partition
 from stream.engine.client_logs import client_logger
+from stream.engine.groups import described, groups_of
 from stream.engine.options import EngineOptions, FoldSpec, client_settings, wall_clock
 from stream.engine.restore import first_and_last, read_changelogs, read_through
 from stream.ledger.on_ledger import OnLedger
@@ -212,16 +213,10 @@ def _bounds(plan: _Plan) -> dict[Partition, tuple[int, int]]:
 
 
 def _nobody_works(options: EngineOptions) -> None:
-    admin: Any = AdminClient(options.client(), logger=client_logger())
-    (future,) = admin.describe_consumer_groups([options.group], request_timeout=_CALL_SECONDS).values()
-    try:
-        members = future.result().members
-    except confluent_kafka.KafkaException as error:
-        if error.args[0].code() != confluent_kafka.KafkaError.GROUP_ID_NOT_FOUND:
-            raise
-        return
-    if members:
-        raise MoveRefused(f"{len(members)} workers run on {options.brokers} as group {options.group}; stop them first")
+    admin = AdminClient(options.client(), logger=client_logger())
+    for group, found in described(admin, groups_of(options)).items():
+        if found.members:
+            raise MoveRefused(f"{len(found.members)} workers run on {options.brokers} as group {group}; stop them first")
 
 
 class _Sender:

@@ -34,7 +34,7 @@ _TRENDS = 32
 TREND_AGE = 60_000
 
 
-class Source(Protocol):
+class ReadingSource(Protocol):
     """Where readings come from: the live view, or the snapshot kept in Redis."""
 
     @property
@@ -164,7 +164,7 @@ class UnknownName(ValueError):
 class Board:
     """Readings by slice, shared by all who show them."""
 
-    def __init__(self, source: Source, calendar: Calendar, clock: Callable[[], int]) -> None:
+    def __init__(self, source: ReadingSource, calendar: Calendar, clock: Callable[[], int]) -> None:
         """``clock`` gives the wall clock in epoch milliseconds."""
         self.source = source
         self._clock = clock
@@ -219,11 +219,10 @@ class Board:
         readings: list[Reading] = []
         for kpi in self.source.kpis.values():
             if by in kpi.by:
-                for number, reading in enumerate(self.source.busiest(at, window, by, kpi.id, most)):
+                for reading in self.source.busiest(at, window, by, kpi.id, most):
                     readings.append(reading)
-                    if number % _AT_A_TIME == _AT_A_TIME - 1:
+                    if len(readings) % _AT_A_TIME == 0:
                         await asyncio.sleep(0)
-                await asyncio.sleep(0)
         return self._keep(at, window, by, readings, most)
 
     async def only(self, windows: Iterable[str], names: Mapping[str, Sequence[str]]) -> list[Reading]:

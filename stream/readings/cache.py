@@ -20,7 +20,7 @@ from models.calendar import iso
 from models.kpis.entry import Kpi
 from stream.config.settings import Settings
 from stream.engine.options import wall_clock
-from stream.readings.board import WINDOWS, Board, Reading, Source, Unavailable
+from stream.readings.board import WINDOWS, Board, Reading, ReadingSource, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Snapshots:
         body = orjson.dumps({"format": _FORMAT, "at": at, "writer": self._writer, "slices": slices})
         return await self._try(lambda: self._client.set(self._key(part), body, ex=TTL)) is not None
 
-    async def read(self) -> "Snapshot | None":
+    async def read(self) -> "CachedReadings | None":
         """Return the last snapshot, or None where there is none or Redis is away."""
         found = await self._try(lambda: self._client.mget([self._key("totals"), self._key("segments")]))
         if not found or found[0] is None:
@@ -98,7 +98,7 @@ class Snapshots:
             except (ValueError, KeyError, TypeError):
                 # Another version's, or not ours: as good as none.
                 continue
-        return Snapshot(at, slices, writer) if slices else None
+        return CachedReadings(at, slices, writer) if slices else None
 
     async def close(self) -> None:
         """Close the connection."""
@@ -134,8 +134,8 @@ class Snapshots:
         return answer
 
 
-class Snapshot:
-    """The last known readings, as a :class:`~stream.readings.board.Source` can give them."""
+class CachedReadings:
+    """The last known readings, as a :class:`~stream.readings.board.ReadingSource` can give them."""
 
     def __init__(self, at: int, slices: Mapping[str, list[Reading]], writer: str = "") -> None:
         """``writer`` is the name of the instance that held the view then, where it is known."""
@@ -159,7 +159,7 @@ class Snapshot:
 class CachedSource:
     """A source of readings over a snapshot: the names are the catalogue's, the numbers the snapshot's, with its times."""
 
-    def __init__(self, names: Source, snapshot: Snapshot) -> None:
+    def __init__(self, names: ReadingSource, snapshot: CachedReadings) -> None:
         self._names = names
         self._snapshot = snapshot
 
@@ -205,7 +205,7 @@ class CachedSource:
         return max((len({tuple(r["segment"].values()) for r in found}) for found in slices), default=0)
 
 
-class Publisher:
+class CachePublisher:
     """Writes the board's slices to Redis about each second while they change, waiting longer and longer while Redis is away."""
 
     def __init__(
@@ -271,7 +271,7 @@ class Publisher:
 class Fallback:
     """Keeps the last snapshot at hand for a web process whose own view is not complete yet."""
 
-    def __init__(self, snapshots: Snapshots, names: Source, make: Callable[[Source], Board]) -> None:
+    def __init__(self, snapshots: Snapshots, names: ReadingSource, make: Callable[[ReadingSource], Board]) -> None:
         self._snapshots = snapshots
         self._names = names
         self._make = make

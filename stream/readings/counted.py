@@ -17,8 +17,7 @@ from models.kpis.behind import Behind, Counted, Known, Numbers, Question, Sums
 from models.kpis.entry import Kpi
 from models.kpis.recount import together
 from models.panes.windows import Window
-from stream.engine.on_kafka import backend_of
-from stream.engine.options import EngineOptions
+from stream.readings.changelogs import Changelogs
 
 #: Answers that are kept, for how long (s), and how many entities they hold together at most.
 _KEPT, SECONDS, _HELD = 8, 300, 200_000
@@ -37,17 +36,11 @@ _Key = tuple[str, str, str, int]
 
 
 class CountedDesk:
-    """Answers what a figure counts. ``changelog`` gives the physical name of a fold's changelog."""
+    """Answers what a figure counts, from what ``written`` has."""
 
-    def __init__(
-        self,
-        options: EngineOptions,
-        business: Business,
-        changelog: Callable[[str], str],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, written: Changelogs, business: Business, clock: Callable[[], float] = time.monotonic) -> None:
         """``clock`` is seconds of whenever."""
-        self._options, self._business, self._changelog, self._clock = options, business, changelog, clock
+        self._written, self._business, self._clock = written, business, clock
         self._lock = asyncio.Lock()
         self._kept: OrderedDict[_Key, tuple[float, Found]] = OrderedDict()
 
@@ -88,12 +81,6 @@ class CountedDesk:
         return Found(counted, sums.numbers, together(naive), damaged)
 
     def _behind(self, question: Question) -> Iterator[Behind]:
-        backend = backend_of(self._options)
         for fold in question.folds:
-            for partition in range(self._options.partitions):
-                log = (self._changelog(f"fold-{fold}"), partition)
-                yield Behind(fold, self._business, question, backend.read_changelogs(self._options, [log], _never)[log].rows)
-
-
-def _never() -> bool:
-    return False
+            for rows in self._written.rows(f"fold-{fold}"):
+                yield Behind(fold, self._business, question, rows)

@@ -14,7 +14,7 @@ from models.calendar import DAY_MS, Calendar, Grain, epoch_ms, iso
 from models.events.refused import Refused
 from models.events.scalars import parse_time
 from models.panes.boundaries import boundaries
-from stream.readings.board import SEGMENTS, Reading, Source, UnknownName
+from stream.readings.board import SEGMENTS, Reading, ReadingSource, UnknownName
 
 #: Readings of one answer: some seconds of work and 30 MB. Who wants more asks for a part of the time, or of the KPIs.
 MOST = 100_000
@@ -24,7 +24,7 @@ PARAMETERS = ("at", "from", "to", "every")
 _TIME = "a time such as 2026-03-31T18:00:00Z, or a day such as 2026-03-31"
 
 
-class Asked(NamedTuple):
+class PastQuestion(NamedTuple):
     """Of which KPIs, windows and dimensions (None: the total), at which instants (epoch ms)."""
 
     kpis: Sequence[str]
@@ -74,6 +74,13 @@ def instants(query: Mapping[str, str], now: int, business: Business) -> list[int
     return found
 
 
+def limits(query: Mapping[str, str], business: Business) -> tuple[int | None, int | None]:
+    """Return the first instant of a time that ``from`` and ``to`` ask for and the first behind it; None for what is not said."""
+    calendar = business.calendar
+    first = _time("from", query["from"], calendar, end=False) if query.get("from") else None
+    return first, _time("to", query["to"], calendar, end=True) if query.get("to") else None
+
+
 def _time(name: str, text: str, calendar: Calendar, *, end: bool) -> int:
     try:
         day = date.fromisoformat(text)
@@ -87,7 +94,7 @@ def _time(name: str, text: str, calendar: Calendar, *, end: bool) -> int:
     return calendar.day_start(day.toordinal() + end)
 
 
-def weigh(asked: Asked, source: Source) -> None:
+def weigh(asked: PastQuestion, source: ReadingSource) -> None:
     """Raise :class:`UnknownName` where an answer would be too large."""
     kpis = [source.kpis[name] for name in asked.kpis or source.kpis]
     slices = sum(
@@ -103,7 +110,7 @@ def weigh(asked: Asked, source: Source) -> None:
         )
 
 
-async def past(asked: Asked, source: Source) -> list[Reading]:
+async def past(asked: PastQuestion, source: ReadingSource) -> list[Reading]:
     """Return the readings at all instants, oldest first, letting others run in between.
 
     A window that begins before anything is known has no value, and says so: a part of a period is nothing to compare with.
@@ -122,7 +129,7 @@ async def past(asked: Asked, source: Source) -> list[Reading]:
     return found
 
 
-def _slice(asked: Asked, source: Source, at: int, window: str, by: str | None) -> Iterator[Reading]:
+def _slice(asked: PastQuestion, source: ReadingSource, at: int, window: str, by: str | None) -> Iterator[Reading]:
     for name in asked.kpis or source.kpis:
         if by is None:
             yield from source.read(at, window, None, name)

@@ -20,7 +20,7 @@ COLUMNS = ("customer", "date", "amount")
 _EVENTS = frozenset({"customer.invoiced", "customer.churned"})
 
 
-class Found:
+class FoundPurchases:
     """The customers of files, what could not be used (why, how often, and in which line first), and the last purchase day."""
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ _WORDS = re.compile(r"([/\s])")
 _DIGEST = re.compile(r"[0-9A-Fa-f]{64}", re.ASCII)
 
 
-class Told(NamedTuple):
+class TrackedBody(NamedTuple):
     """What a body tells: events, what is unusable, and whether a program drives the browser."""
 
     events: list[dict[str, Any]]
@@ -47,7 +47,7 @@ class Told(NamedTuple):
     robot: bool
 
 
-def read(name: str, site: SiteSettings, body: bytes, received: int) -> Told:
+def read(name: str, site: SiteSettings, body: bytes, received: int) -> TrackedBody:
     """Return what the body of a request tells of the site ``name``; ``received`` is when it arrived (epoch ms). Never raises."""
     events: list[dict[str, Any]] = []
     unusable: list[Unusable] = []
@@ -59,9 +59,9 @@ def read(name: str, site: SiteSettings, body: bytes, received: int) -> Told:
                 unusable.append(wrong)
             elif isinstance(item, dict):
                 events.append(item)
-        return Told(events, unusable, tree.get("robot") is True)
+        return TrackedBody(events, unusable, tree.get("robot") is True)
     except Unusable as error:
-        return Told(events, [*unusable, error], False)
+        return TrackedBody(events, [*unusable, error], False)
 
 
 def _items(name: str, site: SiteSettings, tree: Mapping[str, Any], received: int) -> Iterator[Item]:

@@ -6,9 +6,11 @@ tracker, signed links, Slack's buttons. ``/healthz`` says nothing, ``/readyz`` s
 """
 
 import base64
+import functools
 import hashlib
 import hmac
 import logging
+import re
 import secrets
 import socket
 from collections.abc import Callable
@@ -27,7 +29,9 @@ from stream.config.web_settings import WebSettings
 from stream.engine.client_logs import RateLimit
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
-from stream.web.operators import Operator, Operators, Throttled, bearer, digest_of
+from stream.web.operators import Operator, Operators, TokenThrottled, basic, bearer, digest_of
+from stream.web.plain import language_of, plain
+from stream.web.problems import problem
 from stream.web.reach import BELOW, ROUTES, Reach
 
 log = logging.getLogger(__name__)
@@ -38,11 +42,24 @@ _FREE = ("/healthz", "/collect", "/vigie.js", "/slack/interactivity", "/favicon.
 _FREE_BELOW = ("/webhooks/", "/act/", "/static/")
 #: What proxies add: who comes through one does not come from this machine.
 _PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+#: What tools read that know names and passwords only: there a token may be the password of any name.
+_BASIC_BELOW = ("/odata/", "/api/export")
+_HOST = re.compile(r"(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?")
 COOKIE = "vigie"
-_POLICY = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+#: A view's address, as it leads back from the form: what the page writes, and nothing that leads elsewhere.
+_VIEW = re.compile(r"[\w.~%&=+:,-]{1,1000}", re.ASCII)
 
 
-class Reader(NamedTuple):
+class AccessReader(NamedTuple):
     """Who may read: their name ("" where all may), and what (None: everything).
 
     ``session`` is whose session it is, where that is the proof: the page may act by it (``stream/web/operate.py``).
@@ -88,16 +105,31 @@ class Access:
         peer = scope.get("client")
         return client_of(peer[0] if peer else "", headers.get("x-forwarded-for", ""), self.settings.trusted)
 
-    def reader(self, scope: Scope, headers: Headers) -> Reader | None:
-        """Return who has shown that they may read, None for nobody; raise :class:`Throttled`."""
+    def base(self, scope: Scope, headers: Headers) -> str:
+        """Return under which address we are asked: that of the settings, else a ``Host`` that is ours, else where we listen.
+
+        A name that is not ours is never given back, whoever asks by it.
+        """
+        if self.settings.public_url:
+            return self.settings.public_url.rstrip("/")
+        host = headers.get("host", "").strip().lower()
+        if self.named(host) and _HOST.fullmatch(host):
+            return f"http://{host}"
+        name, port = scope.get("server") or ("localhost", None)
+        return f"http://{f'[{name}]' if ':' in name else name}" + (f":{port}" if port else "")
+
+    def reader(self, scope: Scope, headers: Headers) -> AccessReader | None:
+        """Return who has shown that they may read, None for nobody; raise :class:`TokenThrottled`."""
         # The proxy first: it may pass on an Authorization that is not for us.
         user = self._introduced(scope, headers)
-        known = Reader(user, self.operators.reach(user)) if user else self._session(headers.get("cookie", ""))
+        known = AccessReader(user, self.operators.reach(user)) if user else self._session(headers.get("cookie", ""))
         if known:
             return known
         metrics = self._metrics if scope["path"] == "/metrics" else ()
-        operator = self.operators.of(bearer(headers.get("authorization", "")), self.client(scope, headers), metrics)
-        return None if operator is None else Reader(operator.name, operator.reach)
+        given = headers.get("authorization", "")
+        token = bearer(given) or (basic(given) if scope["path"].startswith(_BASIC_BELOW) else "")
+        operator = self.operators.of(token, self.client(scope, headers), metrics)
+        return None if operator is None else AccessReader(operator.name, operator.reach)
 
     def _introduced(self, scope: Scope, headers: Headers) -> str | None:
         """Return the user whom a trusted proxy names, in exactly one header."""
@@ -114,7 +146,7 @@ class Access:
         text = base64.urlsafe_b64encode(orjson.dumps([operator.name, until])).decode().rstrip("=")
         return f"{text}.{self._signed(text, operator)}", (until - now) // 1000
 
-    def _session(self, cookies: str) -> Reader | None:
+    def _session(self, cookies: str) -> AccessReader | None:
         try:
             held = SimpleCookie(cookies[:4096]).get(COOKIE)
             text, _, signature = ("" if held is None else held.value).partition(".")
@@ -124,7 +156,7 @@ class Access:
         for operator in self.operators:
             if operator.name == name and hmac.compare_digest(self._signed(text, operator), signature):
                 valid = self.clock() < until and self.operators.valid(operator)
-                return Reader(operator.name, operator.reach, operator) if valid else None
+                return AccessReader(operator.name, operator.reach, operator) if valid else None
         return None
 
     def _signed(self, text: str, operator: Operator) -> str:
@@ -137,7 +169,7 @@ def _bare(host: str) -> str:
     return name[1:].partition("]")[0] if name.startswith("[") else name.rpartition(":")[0] or name
 
 
-class Guard:
+class ReadGuard:
     """Lets through who may read; ``scope["state"]["reader"]`` is then their name, "" where all may, None for nobody.
 
     ``scope["state"]["reach"]`` is what they may see, None for everything: who may see a part comes to those routes only that know
@@ -162,14 +194,15 @@ class Guard:
         access, headers = self._access, Headers(scope=scope)
         state = scope.setdefault("state", {})
         state["client"] = access.client(scope, headers)
+        state["base"] = access.base(scope, headers)
         try:
             if scope["path"] == "/login" and scope["method"] == "POST":
                 return await self._login(scope, headers, receive)
             reader = access.reader(scope, headers)
-        except Throttled:
+        except TokenThrottled:
             return _said(429, "too many wrong tokens from this address", {"retry-after": "10"})
         if reader is None and access.open(headers):
-            reader = Reader("")
+            reader = AccessReader("")
         state["reader"] = None if reader is None else reader.name
         state["session"] = None if reader is None else reader.session
         state["reach"] = reach = None if reader is None else reader.reach
@@ -188,40 +221,42 @@ class Guard:
             return _said(403, "this is about everybody: your token shows the figures of its owners and teams")
         access.operators.counted("no_proof")
         if "text/html" in headers.get("accept", "") and scope["method"] == "GET":
-            return _page(401, scope)
-        return _said(401, "who may read has a token (accepted: Authorization: Bearer …)", {"www-authenticate": "Bearer"})
+            return _page(401, scope, headers, then=scope.get("query_string", b"").decode("latin-1"))
+        how = 'Basic realm="Vigie", charset="UTF-8"' if scope["path"].startswith(_BASIC_BELOW) else "Bearer"
+        return _said(401, "who may read has a token (accepted: Authorization: Bearer …)", {"www-authenticate": how})
 
     async def _login(self, scope: Scope, headers: Headers, receive: Receive) -> Response:
         try:
             with await self._bodies.read(headers, receive) as body:
-                given = parse_qs(body.content.decode("utf-8", "replace"), max_num_fields=5).get("token", [""])[0].strip()
+                form = parse_qs(body.content.decode("utf-8", "replace"), max_num_fields=5)
         except (NotRead, ValueError):
             return _said(400, "not a form")
+        given, then = (form.get(name, [""])[0].strip() for name in ("token", "then"))
         operator = self._access.operators.of(given, self._access.client(scope, headers))
         if operator is None:
-            return _page(401, scope, "That is nobody's token.")
+            return _page(401, scope, headers, "wrong", then)
         value, age = self._access.begin(operator)
         secure = "; Secure" if self._access.settings.public_url.startswith("https://") else ""
         cookie = f"{COOKIE}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"
-        return Response(status_code=303, headers={"location": "./", "set-cookie": cookie, "cache-control": "no-store"})
+        view = f"./?{then}" if _VIEW.fullmatch(then) else "./"
+        return Response(status_code=303, headers={"location": view, "set-cookie": cookie, "cache-control": "no-store"})
 
 
 def _said(status: int, text: str, more: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps({"error": text}), status, {"cache-control": "no-store", **(more or {})}, "application/json")
+    return problem(status, text, headers=more)
 
 
-def _page(status: int, scope: Scope, wrong: str = "") -> Response:
-    """Return the form for a token; addresses are relative, so that nothing of ``Host`` is in it."""
+def _page(status: int, scope: Scope, headers: Headers, wrong: str = "", then: str = "") -> Response:
+    """Return the form for a token; ``then`` is the view to which it leads (what follows the ``?`` of its address)."""
+    words = language_of(headers)
+    say = functools.partial(words.say, of="plain")
     up = "../" * max(0, scope["path"].count("/") - 1) or "./"
-    html = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f'<title>Vigie</title><link rel="stylesheet" href="{up}static/act.css"></head><body><main><h1>Vigie</h1>'
-        f"<p>{escape(wrong)} Reading here needs a token: an operator's, or the one that was printed at the start.</p>"
-        f'<form method="post" action="{up}login"><input name="token" type="password" autocomplete="current-password" '
-        'aria-label="Token" required autofocus> <button type="submit">Read</button></form></main></body></html>'
+    kept = f'<input type="hidden" name="then" value="{escape(then)}">' if _VIEW.fullmatch(then) else ""
+    no = f'<p role="alert">{escape(say(wrong))}</p>' if wrong else ""
+    body = (
+        f"{no}<p>{escape(say('needed'))}</p>"
+        f'<form method="post" action="{up}login">{kept}<label for="token">{escape(say("token"))}</label>'
+        '<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>'
+        f'<button type="submit">{escape(say("read"))}</button></form>'
     )
-    headers = {
-        "content-security-policy": _POLICY, "cache-control": "no-store", "referrer-policy": "no-referrer",
-        "x-content-type-options": "nosniff", "x-frame-options": "DENY",
-    }  # fmt: skip
-    return Response(html, status, headers, "text/html; charset=utf-8")
+    return plain(words, "Vigie", body, up=up, status=status, headers=_HEADERS)

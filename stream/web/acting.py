@@ -23,6 +23,7 @@ from alert_rules.words.language import SOURCE, Language, languages
 from models.calendar import iso
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
+from stream.web.plain import plain
 
 log = logging.getLogger(__name__)
 
@@ -226,10 +227,5 @@ def _refused(error: LinkError, words: Language) -> Response:
 def _page(status: int, title: str, text: str, words: Language, *, button: str = "") -> Response:
     """Return a page; ``button`` posts to the very address it was got from."""
     form = f'<form method="post"><button type="submit">{escape(button)}</button></form>' if button else ""
-    html = (
-        f'<!doctype html><html lang="{words.code}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f'<title>{escape(title)} · Vigie</title><link rel="stylesheet" href="../static/act.css"></head>'
-        f'<body><main><h1>{escape(title)}</h1><p>{escape(text)}</p>{form}<p><a href="../">Vigie</a></p></main></body></html>'
-    )
-    return Response(html, status, _HEADERS, "text/html; charset=utf-8")
+    body = f'<p>{escape(text)}</p>{form}<p><a href="../">Vigie</a></p>'
+    return plain(words, title, body, up="../", status=status, headers=_HEADERS)

@@ -23,13 +23,15 @@ class AlertBoard:
     """
 
     def __init__(self) -> None:
-        self._shown: Standing | None = None
+        self._shown: StandingAlerts | None = None
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it; at each assignment it begins anew."""
-        return FoldSpec(name="show-alerts", topics=(TOPIC,), make=lambda _: Standing(self._show), lane="show", replayed=True)
+        return FoldSpec(
+            name="show-alerts", topics=(TOPIC,), make=lambda _: StandingAlerts(self._show), lane="show", replayed=True
+        )
 
-    def _show(self, standing: "Standing") -> None:
+    def _show(self, standing: "StandingAlerts") -> None:
         self._shown = standing
 
     def incidents(self) -> set[str] | None:
@@ -47,10 +49,10 @@ class AlertBoard:
         )
 
 
-class Standing:
+class StandingAlerts:
     """The state of each incident that has not ended, as the topic has it (a :class:`models.fold.PartitionFold`, replayed)."""
 
-    def __init__(self, show: Callable[["Standing"], None]) -> None:
+    def __init__(self, show: Callable[["StandingAlerts"], None]) -> None:
         """``show`` is given this once the topic has been read to its end."""
         self._show = show
         self.open: dict[str, dict[str, Any]] = {}

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +16,10 @@ from models.kpis.entry import Kpi
 from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
-from stream.readings.past import PARAMETERS, Asked, instants, past, weigh
+from stream.readings.past import PARAMETERS, PastQuestion, instants, past, weigh
 from stream.web.context import Context, context
 from stream.web.people import REFUSED, sees_people
+from stream.web.problems import problem
 from stream.web.reach import Reach
 
 router = APIRouter(prefix="/api")
@@ -42,7 +44,7 @@ _COLUMNS = (
     "since",
     "name",
 )
-_NO_ALERTS = "another worker holds the alerts, or they are being read back (accepted: ask that worker, or `vigie web`)"
+NO_ALERTS = "another worker holds the alerts, or they are being read back (accepted: ask that worker, or `vigie web`)"
 #: Where a spreadsheet takes a cell for a formula; in half of Europe a semicolon begins the next cell.
 _FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?= *[=+\-@\t\r])")
 
@@ -61,12 +63,13 @@ def reach_of(request: Request) -> Reach | None:
 
 def refuse(error: UnknownName) -> Response:
     """Return the 400 that says what was found and what is accepted."""
-    body = {"error": str(error), "parameter": error.parameter, "found": error.found, "accepted": error.accepted}
-    return Response(orjson.dumps(body), 400, media_type="application/json")
+    return problem(400, str(error), {"parameter": error.parameter, "found": error.found, "accepted": error.accepted})
 
 
 def to_json(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """Return a JSON response that no cache keeps."""
+    """Return a JSON response that no cache keeps; an error as problem details."""
+    if status >= 400 and isinstance(data, Mapping) and "error" in data:
+        return problem(status, str(data["error"]), {name: value for name, value in data.items() if name != "error"}, headers)
     return Response(orjson.dumps(data), status, {"cache-control": "no-store", **(headers or {})}, "application/json")
 
 
@@ -112,7 +115,7 @@ async def kpis(request: Request) -> Response:
     dimensions = [None if name == TOTAL else name for name in by or [TOTAL]]
     chosen = {name: values for name, values in mine.items() if not by or name in by}
     if times is not None:
-        return await _earlier(ctx, reach, Asked(wanted, windows or DEFAULT_WINDOWS, dimensions, times), kind)
+        return await _earlier(ctx, reach, PastQuestion(wanted, windows or DEFAULT_WINDOWS, dimensions, times), kind)
     try:
         readings, source = await ctx.answer(
             lambda board: (
@@ -137,7 +140,7 @@ async def kpis(request: Request) -> Response:
     return to_json(readings, headers=headers)
 
 
-async def _earlier(ctx: Context, reach: Reach | None, asked: Asked, kind: str) -> Response:
+async def _earlier(ctx: Context, reach: Reach | None, asked: PastQuestion, kind: str) -> Response:
     """Return readings of the past, which this process has where it holds the view."""
     if reach is not None:
         return to_json({"error": "at, from, to and every are about everybody (accepted: the readings of now)"}, 403)
@@ -176,7 +179,7 @@ async def trend(request: Request) -> Response:
 async def catalogue(request: Request) -> Response:
     """Return the KPIs with unit, labels, definition and stage of the funnel, and the windows and dimensions there are."""
     source = context(request).live_board.source
-    return to_json(
+    found = orjson.dumps(
         {
             "kpis": [_described(kpi) for kpi in source.kpis.values()],
             "windows": list(WINDOWS),
@@ -187,6 +190,17 @@ async def catalogue(request: Request) -> Response:
             "instance": context(request).instance,
         }
     )
+    return cached(request, found, "application/json")
+
+
+def cached(request: Request, body: bytes, kind: str, kept: str = "no-cache") -> Response:
+    """Return a body that a browser keeps, and asks about: 304 where it has this very one."""
+    tag = f'W/"{hashlib.blake2b(body, digest_size=8).hexdigest()}"'  # weak: it is packed on the way
+    headers = {"cache-control": kept, "etag": tag}
+    known = {one.strip() for one in request.headers.get("if-none-match", "").split(",")}
+    if tag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=kind, headers=headers)
 
 
 def _described(kpi: Kpi) -> dict[str, Any]:
@@ -216,7 +230,7 @@ async def alerts(request: Request) -> Response:
     rank = {"firing": 0, "recovering": 1, "pending": 2, "resolved": 3}
     known = context(request).alerts()
     if known is None:
-        return to_json({"error": _NO_ALERTS}, 503, {"retry-after": "2"})
+        return to_json({"error": NO_ALERTS}, 503, {"retry-after": "2"})
     one = request.query_params.get("incident")
     if one is not None:
         known = [alert for alert in known if alert.get("id") == one]

@@ -2,26 +2,28 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.middleware.gzip import GZipMiddleware
 
 from models.calendar import iso
 from stream.config.settings import Settings
 from stream.engine.register import document as privacy_register
 from stream.engine.waiting import end
 from stream.logs import RequestIds
+from stream.loop_delay import watch
 from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownName
-from stream.web import api, mine, page
+from stream.web import api, docs_page, mine, page
+from stream.web.conditional import Conditional
 from stream.web.context import Context, context
 from stream.web.health import Health
-from stream.web.live import Full, Live
+from stream.web.live import Full, LiveFeed
+from stream.web.problems import install
 from stream.web.schema import document
 
-_LOOKED_AT = 0.5  # seconds between two looks at the event loop
 #: What the page shows of an alert.
 _ALERT = ("id", "rule", "severity", "state", "segment", "title", "summary", "words", "since", "acknowledged", "held")
 
@@ -44,7 +46,7 @@ def build_web(
     ``board`` answers from the view; ``status`` is the engine's; ``scrape`` gives the metrics page for an ``Accept`` header;
     ``alerts`` the current alert states, None where they are not known here; ``cached`` a board over the last snapshot while the
     view is loading. Further routers (webhooks) may be included in what is returned. ``app.state.vigie.live.stop`` ends the open
-    streams: give it to ``serve``. ``late`` is told twice a second by how many seconds the event loop was late.
+    streams: give it to ``serve``. ``late`` is told again and again by how many seconds the event loop was late.
     """
     ctx = Context(board, status, alerts, settings.business, settings.instance, settings.people, cached, cache_state)
     ctx.figures = settings.people_figures
@@ -74,23 +76,28 @@ def build_web(
             return "live" if health.ready else "stale"
         return "restoring"
 
-    ctx.live = Live(totals, state)
+    ctx.live = LiveFeed(totals, state)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         ctx.live.start()
-        watching = asyncio.create_task(_watch(late), name="loop-delay")
+        watching = asyncio.create_task(watch(late), name="loop-delay")
         yield
         await end(watching)
         await ctx.live.close()
 
-    app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/api/openapi.json")
+    app = FastAPI(title="Vigie", docs_url=None, redoc_url=None, lifespan=lifespan, openapi_url="/openapi.json")
     app.state.vigie = ctx
     app.router.redirect_slashes = False  # such a redirect would repeat the request's Host
     document(app)
+    install(app)
+    app.add_middleware(Conditional)
+    # Long answers travel packed; streams do not: each second's part is sent at once.
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.add_middleware(page.SecureHeaders)
     app.add_middleware(RequestIds)
     app.include_router(page.router)
+    app.include_router(docs_page.router())
     app.include_router(api.router)
     _health(app)
     _stream(app)
@@ -111,14 +118,6 @@ def _shown(alert: Mapping[str, Any]) -> dict[str, Any]:
     behind = (alert.get("explanation") or {}).get("behind") or [{}]
     single = set(alert.get("segment") or ()) in ({"deal"}, {"lead"})
     return {name: alert.get(name) for name in _ALERT} | ({"owner": behind[0].get("owner")} if single else {})
-
-
-async def _watch(late: Callable[[float], None]) -> None:
-    """Say how late the event loop is: what all who wait for it feel."""
-    while True:
-        due = time.monotonic() + _LOOKED_AT
-        await asyncio.sleep(_LOOKED_AT)
-        late(max(0.0, time.monotonic() - due))
 
 
 def _health(app: FastAPI) -> None:

@@ -16,7 +16,7 @@ from models.calendar import iso
 from models.privacy.audit import TOPIC, Chain, encode
 from stream.engine.options import wall_clock
 from stream.ingest.door import Writes
-from stream.ingest.intake import Outgoing, Unavailable
+from stream.ingest.intake import NotAcknowledged, Outgoing
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +86,10 @@ class Auditor:
                 chain.last, before = entry, chain.last
                 try:
                     await self._intake.put([_record(chain)])
-                except Unavailable:
+                except NotAcknowledged:
                     chain.last = before
                     raise
-            except (Unavailable, OSError) as error:
+            except (NotAcknowledged, OSError) as error:
                 self._chain = None  # it may have been written all the same
                 self.missed += 1
                 log.error("audit: not written: %s by %s (%s)", what, by, error)

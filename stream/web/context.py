@@ -11,7 +11,7 @@ from stream.config.goal_settings import PeopleSettings
 from stream.config.settings import BusinessSettings
 from stream.readings.board import Board, Reading, Unavailable
 from stream.web.health import Health, judge
-from stream.web.live import Live
+from stream.web.live import LiveFeed
 
 #: The fold that feeds the view.
 VIEW_FOLD = "roll-kpis"
@@ -32,7 +32,7 @@ class Context:
     people: Owners = field(default_factory=Owners)
     cached: Callable[[], Board | None] = lambda: None
     cache_state: Callable[[], Mapping[str, Any] | None] = lambda: None
-    live: Live = field(init=False)
+    live: LiveFeed = field(init=False)
     #: What else an operator has to know, asked for each time: a line each, shown as degraded.
     warnings: list[Callable[[], Sequence[str]]] = field(default_factory=list)
     figures: PeopleSettings = field(default_factory=PeopleSettings)

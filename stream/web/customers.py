@@ -18,7 +18,8 @@ from stream.web.api import to_json
 if TYPE_CHECKING:  # numpy and scipy take a second to import
     from models.customers.clientele import Clientele
     from models.customers.live import Rows
-    from models.customers.moves import Move
+    from models.customers.moves import SegmentMove
+    from models.customers.purchases import Purchases
     from models.customers.register import Register
 
 STATES = "customer-states"
@@ -33,7 +34,7 @@ _PARAMETERS = ("segment", "sort", "order", "limit", "offset", "format", "as_of")
 Answer = TypeVar("Answer")
 
 
-class Part(Protocol):
+class CustomerPartition(Protocol):
     """One partition of the customers."""
 
     def everything(self) -> "Rows":
@@ -48,7 +49,7 @@ class CustomerBoard:
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
-        self._parts: dict[int, Part] = {}
+        self._parts: dict[int, CustomerPartition] = {}
 
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it; at each assignment it begins anew."""
@@ -60,12 +61,12 @@ class CustomerBoard:
 
         return FoldSpec(name="show-customers", topics=(STATES,), make=make, lane="show", replayed=True)
 
-    def parts(self) -> Sequence[Part] | None:
+    def parts(self) -> Sequence[CustomerPartition] | None:
         """Return all partitions; None while some are being read."""
         return list(self._parts.values()) if len(self._parts) == self._partitions else None
 
 
-class Elsewhere(LookupError):
+class CustomersElsewhere(LookupError):
     """This process does not hold all customers."""
 
 
@@ -78,7 +79,7 @@ class CustomerDesk:
 
     def __init__(
         self,
-        parts: Callable[[], Sequence[Part] | None],
+        parts: Callable[[], Sequence[CustomerPartition] | None],
         today: Callable[[], int],
         named: Named,
         terms: Terms,
@@ -88,23 +89,27 @@ class CustomerDesk:
         """``today`` is a day of the business (an ordinal), ``clock`` seconds of whenever."""
         self._source, self._today, self._named, self._terms, self._clock = parts, today, named, terms, clock
         self.segments, self.currency = named.names, currency
-        self._parts: list[Part] = []
+        self._parts: list[CustomerPartition] = []
         self._register: Register | None = None
         self._lock = asyncio.Lock()
         self._last: Clientele | None = None
         self._fresh_until = self._fitted_until = 0.0
 
     async def now(self) -> "Clientele":
-        """Return the customers as of today, at most a little old; raise :class:`Elsewhere`."""
+        """Return the customers as of today, at most a little old; raise :class:`CustomersElsewhere`."""
         # What has begun is ended, whoever goes away meanwhile: the register is in the middle of it.
         return await asyncio.shield(asyncio.ensure_future(self._now()))
 
     async def then(self, day: int) -> "Clientele":
-        """Return the customers as they were at the end of a day; raise :class:`Elsewhere`."""
+        """Return the customers as they were at the end of a day; raise :class:`CustomersElsewhere`."""
         return await asyncio.shield(asyncio.ensure_future(self._then(day)))
 
+    def purchases(self, name: str) -> "Purchases | None":
+        """Return what a customer has bought, as of the last answer; None where it is not known."""
+        return None if self._register is None else self._register.customer(name)
+
     async def one(self, name: str) -> dict[str, Any] | None:
-        """Return all that is known of a customer, None where it is not known; raise :class:`Elsewhere`."""
+        """Return all that is known of a customer, None where it is not known; raise :class:`CustomersElsewhere`."""
         whole = await self.now()
         customer = None if self._register is None else self._register.customer(name)
         if customer is None:
@@ -131,8 +136,8 @@ class CustomerDesk:
                 self._fitted_until = end + max(_FITTED, held) if found.fitted.bgnbd is not None else 0.0
             return found
 
-    async def moves(self, since: int | None, day: int | None) -> "tuple[int, int, list[Move]]":
-        """Return two days, and who is in another segment at the later one's end; raise :class:`Elsewhere`.
+    async def moves(self, since: int | None, day: int | None) -> "tuple[int, int, list[SegmentMove]]":
+        """Return two days, and who is in another segment at the later one's end; raise :class:`CustomersElsewhere`.
 
         By default they are yesterday, the last whole day, and the day before.
         """
@@ -140,7 +145,7 @@ class CustomerDesk:
         earlier = later - 1 if since is None else since
         return earlier, later, await asyncio.shield(asyncio.ensure_future(self._moves(earlier, later)))
 
-    async def _moves(self, since: int, day: int) -> "list[Move]":
+    async def _moves(self, since: int, day: int) -> "list[SegmentMove]":
         async with self._lock:
             return await self._made(lambda register: register.moves(since, day))
 
@@ -169,7 +174,9 @@ class CustomerDesk:
         """Return the register and what has changed since the last time; a new one where partitions have come or gone."""
         parts = self._source()
         if parts is None:
-            raise Elsewhere("some customers are with another worker, or being read (accepted: ask again, or `vigie web`)")
+            raise CustomersElsewhere(
+                "some customers are with another worker, or being read (accepted: ask again, or `vigie web`)"
+            )
         if self._register is None or not self._same():
             from models.customers.register import Register
 
@@ -189,12 +196,15 @@ def router(desk: CustomerDesk) -> APIRouter:
             return await (desk.now() if text is None else desk.then(date.fromisoformat(text).toordinal()))
         except ValueError:
             return to_json({"error": f"as_of: found {shown(text)} (accepted: a day such as 2026-03-31)"}, 400)
-        except Elsewhere as elsewhere:
+        except CustomersElsewhere as elsewhere:
             return to_json({"error": str(elsewhere)}, 503, {"retry-after": "2"})
 
     @routes.get("/customers", summary="Who are the customers, and what is to be expected of them?")
     async def customers(request: Request) -> Response:
-        """Return customers, the largest totals first, with how many are in each segment.
+        """Return customers, the largest totals first, with how many are in each segment, ``worth`` of each, and ``map``.
+
+        ``worth`` has what a segment's customers have paid and are expected to be worth, ``map`` how many there are of each pair
+        of scores R and F.
 
         ``segment`` chooses one; ``sort`` is a column, ``order`` asc or desc, ``limit`` and ``offset`` say which part. With
         ``format=jsonl`` all are given, one a line, in the order of their ids. ``as_of`` asks for them as they were at the end of
@@ -230,6 +240,8 @@ def router(desk: CustomerDesk) -> APIRouter:
                 "currency": desk.currency,
                 "total": len(places),
                 "segments": found.counts(),
+                "worth": found.worth(),
+                "map": found.cells(),
                 "customers": [found.row(int(place)) for place in places[offset : offset + limit]],
             }
         )
@@ -239,7 +251,7 @@ def router(desk: CustomerDesk) -> APIRouter:
         """Return scores, segment, P(alive), what is expected and worth, with ranges (P10, P90), or why there is none."""
         try:
             found = await desk.one(customer)
-        except Elsewhere as elsewhere:
+        except CustomersElsewhere as elsewhere:
             return to_json({"error": f"customer {shown(customer)}: {elsewhere}"}, 503, {"retry-after": "2"})
         if found is None:
             return to_json(
@@ -279,7 +291,7 @@ def router(desk: CustomerDesk) -> APIRouter:
             return to_json({"error": f"limit: accepted is 0 to {_MOST}"}, 400)
         try:
             since, day, found = await desk.moves(*days)
-        except Elsewhere as elsewhere:
+        except CustomersElsewhere as elsewhere:
             return to_json({"error": str(elsewhere)}, 503, {"retry-after": "2"})
         return to_json(told(found, since, day, asked.get("left"), asked.get("joined"), limit))
 

@@ -18,7 +18,7 @@ from models.owners import Owners
 from stream.readings.board import UnknownName
 from stream.web.api import reach_of, refuse, to_json
 from stream.web.context import context
-from stream.web.predictions import Elsewhere, Entity
+from stream.web.predictions import Asked, Elsewhere, Entity, come
 from stream.web.reach import Reach
 
 SORTS = ("win", "amount", "age", "risk", "close")
@@ -44,7 +44,7 @@ class Story(NamedTuple):
     facts: Sequence[tuple[int, str, Mapping[str, Any]]]
 
 
-class Entities(Protocol):
+class EntitySource(Protocol):
     """Who knows the open deals and leads. All raise :class:`Elsewhere` where this process does not."""
 
     def deals(self) -> Iterable[OpenDeal]:
@@ -56,11 +56,11 @@ class Entities(Protocol):
     def usual(self) -> Mapping[str, int]:
         """Return how long (ms) nine of ten deals stay in a stage at most, by stage; of the stages that enough have left."""
 
-    def story(self, entity: Entity, key: str) -> Story | None:
-        """Return what is known of one, None where nothing is."""
+    def story(self, entity: Entity, key: str) -> Asked[Story | None]:
+        """Return what is known of one, None where nothing is: at once, or after having asked another process."""
 
 
-def router(source: Entities) -> APIRouter:
+def router(source: EntitySource) -> APIRouter:
     """Return the routes."""
     routes = APIRouter(prefix="/api")
 
@@ -93,16 +93,24 @@ def router(source: Entities) -> APIRouter:
         kinds: dict[str, Entity] = {"deal": "deal", "lead": "lead"}
         if entity not in kinds:
             return refuse(UnknownName("entity", entity, list(kinds)))
-        return _answer(lambda: _story(source.story(kinds[entity], key), kinds[entity], request))
+        try:
+            found = await come(source.story(kinds[entity], key))
+        except Elsewhere as elsewhere:
+            return _elsewhere(elsewhere)
+        return _answer(lambda: _story(found, kinds[entity], request))
 
     return routes
+
+
+def _elsewhere(elsewhere: Elsewhere) -> Response:
+    return to_json({"error": str(elsewhere)}, 503, {"retry-after": "2"})
 
 
 def _answer(make: Any) -> Response:
     try:
         found = make()
     except Elsewhere as elsewhere:
-        return to_json({"error": str(elsewhere)}, 503, {"retry-after": "2"})
+        return _elsewhere(elsewhere)
     if found is None:  # that it is somebody else's is not told, either
         return to_json({"error": "nothing is known under this id (accepted: the id of a deal or lead that is kept)"}, 404)
     return to_json(found)
@@ -124,7 +132,7 @@ class _Row(NamedTuple):
     stuck: bool
 
 
-def _deals(source: Entities, request: Request) -> list[_Row]:
+def _deals(source: EntitySource, request: Request) -> list[_Row]:
     """Return the open deals that the asking one may see."""
     reach, people, now, usual = reach_of(request), context(request).people, _now(request), source.usual()
     return [_row(one, people, now, usual) for one in source.deals() if _seen(reach, one.state)]
@@ -215,7 +223,7 @@ def _list(rows: Sequence[_Row], asked: Mapping[str, str], sort: str) -> dict[str
     }
 
 
-def _waiting(source: Entities, request: Request) -> dict[str, Any]:
+def _waiting(source: EntitySource, request: Request) -> dict[str, Any]:
     reach, people, now = reach_of(request), context(request).people, _now(request)
     found = [lead for lead in source.leads() if _seen(reach, lead)]
     found.sort(key=lambda lead: (lead.created or lead.changed, lead.id))

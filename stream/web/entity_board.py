@@ -1,6 +1,7 @@
 """Which deals and leads are open, as a process that does not fold them can tell from the topics of their states?"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import msgspec
 import orjson
@@ -14,10 +15,11 @@ from stream.web.predictions import Elsewhere, Entity
 _LIMITS = "limits"
 #: Where the 90 % quantile stands among a stage's (``alert_rules/judge/entity_condition.py``).
 _P90 = 2
+S = TypeVar("S", DealState, LeadState)
 
 
 class EntityBoard:
-    """The open deals and unanswered leads, from each assignment's own reading of the topics (a replayed fold, all partitions).
+    """The deals and leads, from each assignment's own reading of the topics (a replayed fold, all partitions).
 
     ``win`` gives the probability of an open deal, None where nothing is expected of it. What happened to one is kept by the
     workers alone: a story has no facts here.
@@ -58,14 +60,24 @@ class EntityBoard:
         """Return how long (ms) nine of ten deals stay in each stage at most."""
         return next((part.usual for part in self._parts.values() if part.usual), {})
 
-    def story(self, entity: Entity, key: str) -> Story | None:
-        """Return the present of one that is open."""
+    def ids(self, entity: Entity) -> list[str]:
+        """Return the ids of all deals or leads."""
         self._whole()
-        for part in self._parts.values():
-            state = part.deals.get(key) if entity == "deal" else part.leads.get(key)
-            if state is not None:
-                return Story(state, ())
-        return None
+        return [key for part in self._parts.values() for key in part.ids(entity)]
+
+    def state(self, entity: Entity, key: str) -> DealState | LeadState | None:
+        """Return the present of one, ended or not."""
+        self._whole()
+        return next((state for part in self._parts.values() if (state := part.state(entity, key)) is not None), None)
+
+    def win(self, deal: str) -> float | None:
+        """Return how probable it is that an open deal is won."""
+        return self._win(deal)
+
+    def story(self, entity: Entity, key: str) -> Story | None:
+        """Return the present of one."""
+        state = self.state(entity, key)
+        return None if state is None else Story(state, ())
 
 
 class _Part:
@@ -75,7 +87,20 @@ class _Part:
         self._show = show
         self.deals: dict[str, DealState] = {}
         self.leads: dict[str, LeadState] = {}
+        # What is in no list of the page, as it came: some 300 bytes each.
+        self._others: dict[Entity, dict[str, bytes]] = {"deal": {}, "lead": {}}
         self.usual: dict[str, int] = {}
+
+    def ids(self, entity: Entity) -> list[str]:
+        """Return the ids of all deals or leads."""
+        return [*(self.deals if entity == "deal" else self.leads), *self._others[entity]]
+
+    def state(self, entity: Entity, key: str) -> DealState | LeadState | None:
+        """Return the present of one."""
+        found = self.deals.get(key) if entity == "deal" else self.leads.get(key)
+        if found is not None or (body := self._others[entity].get(key)) is None:
+            return found
+        return decode_deal(body) if entity == "deal" else decode_lead(body)
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """There are no rows: the topics themselves are read."""
@@ -98,16 +123,20 @@ class _Part:
             self.usual = {stage: int(values[_P90]) for stage, values in stages.items() if values[_P90] is not None}
         elif record.topic == DEAL_STATES:
             deal = None if record.value is None else decode_deal(record.value)
-            if deal is not None and deal.status == "open":
-                self.deals[key] = deal
-            else:
-                self.deals.pop(key, None)
+            self._put("deal", self.deals, key, record.value, deal, deal is not None and deal.status == "open")
         else:
             lead = None if record.value is None else decode_lead(record.value)
-            if lead is not None and lead.status == "open" and lead.contacted is None:
-                self.leads[key] = lead
-            else:
-                self.leads.pop(key, None)
+            waits = lead is not None and lead.status == "open" and lead.contacted is None
+            self._put("lead", self.leads, key, record.value, lead, waits)
+
+    def _put(self, entity: Entity, listed: dict[str, S], key: str, body: bytes | None, state: S | None, is_listed: bool) -> None:
+        """Keep what is in a list of the page as an object, and the rest as it came."""
+        listed.pop(key, None)
+        self._others[entity].pop(key, None)
+        if state is not None and is_listed:
+            listed[key] = state
+        elif body is not None:
+            self._others[entity][key] = body
 
     def tick(self, now: int) -> None:
         """Nothing here depends on the clock."""

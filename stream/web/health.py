@@ -10,7 +10,7 @@ _MEANING = {
     "stopped-fenced": "fenced: another worker owns these partitions now, or has this instance's name; this one has stopped",
     "stopped": "stopped",
 }
-_DETAILS = ("generation", "partitions", "lanes", "jumps", "broker")
+_DETAILS = ("generation", "partitions", "lanes", "jumps", "broker", "roles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ def judge(
 ) -> Health:
     """Return the health that follows from the engine's status, the view's and the cache's (``None``: there is no cache).
 
-    ``view`` is ``live``, ``loading``, or ``elsewhere`` where another worker holds it. ``also`` is added to what is degraded.
+    ``view`` is ``live``, ``loading``, ``elsewhere`` where another worker holds it, or ``none`` where nobody here shows anything.
+    ``also`` is added to what is degraded; ``reasons`` and ``notices`` in the status are those of the worker's other processes.
     """
     state = str(status.get("state", "unknown"))
     reasons: list[str] = []
@@ -63,6 +64,7 @@ def judge(
             reasons.append("restoring: the view is being read back from the topic panes")
         elif view == "elsewhere":
             degraded.append("readings: another worker holds the view; here they are the last snapshot's")
+    reasons += status.get("reasons", ())
     broker = status.get("broker")
     if isinstance(broker, Mapping) and broker.get("state") == "away":
         reasons.append(f"broker: away since {broker.get('since')}: {broker.get('error')}")
@@ -74,6 +76,7 @@ def judge(
     notices = [
         f"retention: {name}: {lost} records had left the log before they were read" for name, lost in _jumps(status.get("jumps"))
     ]
+    notices += status.get("notices", ())
     detail = {key: status[key] for key in _DETAILS if key in status}
     detail["view"] = view
     if cache is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from models.kpis.catalogue import Catalogue
-from models.leaderboards.places import Place, board
+from models.leaderboards.places import LeaderPlace, board
 from models.owners import Owners
 from models.panes.view import View
 from models.panes.windows import Window
@@ -79,7 +79,7 @@ def router(settings: LeaderboardSettings, catalogue: Catalogue, whole: Callable[
     return routes
 
 
-def _told(place: Place, people: Owners) -> Mapping[str, Any]:
+def _told(place: LeaderPlace, people: Owners) -> Mapping[str, Any]:
     return {
         "rank": place.rank, "shared": place.shared, "who": place.who, "name": people.name(place.who), "value": place.value,
         "drawn": round(place.drawn, 6), "low": place.low, "high": place.high, "sample": place.sample, "moved": place.moved,

@@ -40,7 +40,7 @@ def event(name: str, data: Any, number: int | None = None) -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (head.encode(), name.encode(), orjson.dumps(data))
 
 
-class Live:
+class LiveFeed:
     """One clock for all open pages: each period, per window that someone watches, compute once and tell whoever listens.
 
     ``compute`` gives the readings of the totals for a window, ``state`` what to say about the connection and the alerts.

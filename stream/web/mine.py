@@ -7,11 +7,14 @@ from typing import Any
 
 from fastapi import Response
 
+from alert_rules.words.language import SOURCE, Language
+from alert_rules.words.reader import Reader
 from models.calendar import iso
 from models.kpis.entry import Kpi
 from stream.readings.board import Reading, Unavailable
 from stream.web.context import Context
 from stream.web.live import event
+from stream.web.plain import plain
 from stream.web.reach import Reach
 
 #: Windows of the page; and how often (s) the stream looks, and says that it is there.
@@ -52,7 +55,7 @@ async def stream(ctx: Context, reach: Reach, window: str) -> AsyncIterator[bytes
         yield event("bye", {"reason": "stopping"})
 
 
-async def page(ctx: Context, reach: Reach) -> Response:
+async def page(ctx: Context, reach: Reach, words: Language) -> Response:
     """Return their figures as a plain page, which has no script."""
     by_segment: dict[tuple[str, str], dict[str, dict[str, Reading]]] = {}
     for reading in await readings(ctx, reach, _WINDOWS):
@@ -60,32 +63,26 @@ async def page(ctx: Context, reach: Reach) -> Response:
         by_segment.setdefault(segment, {}).setdefault(reading["kpi"], {})[reading["window"]] = reading
     parts = []
     for (dimension, value), kpis in by_segment.items():
-        head = "".join(f"<th>{window}</th>" for window in _WINDOWS)
-        rows = "".join(_row(ctx.live_board.source.kpis[kpi], found) for kpi, found in kpis.items())
-        parts.append(f"<h2>{escape(dimension)} {escape(value)}</h2><table><tr><th></th>{head}</tr>{rows}</table>")
+        head = "".join(f"<th>{escape(words.say(f'windows.{window}', of='page'))}</th>" for window in _WINDOWS)
+        rows = "".join(_row(ctx.live_board.source.kpis[kpi], found, words) for kpi, found in kpis.items())
+        name = ctx.people.name(value) if dimension == "owner" else value
+        title = f"{words.say(f'dimensions.{dimension}', of='page')} {name}"
+        parts.append(f"<h2>{escape(title)}</h2><table><tr><th></th>{head}</tr>{rows}</table>")
     for alert in alerts(ctx, reach) or []:
-        parts.append(f"<p><strong>{escape(str(alert.get('title')))}</strong> {escape(str(alert.get('summary') or ''))}</p>")
-    html = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        '<meta http-equiv="refresh" content="30"><title>Vigie</title><link rel="stylesheet" href="static/act.css"></head>'
-        f"<body><main><h1>Your figures</h1>{''.join(parts) or '<p>There are no numbers yet.</p>'}</main></body></html>"
-    )
-    return Response(html, media_type="text/html; charset=utf-8", headers={"cache-control": "no-store"})
+        told = {**alert, **((alert.get("words") or {}).get(words.code) or {})}
+        parts.append(f"<p><strong>{escape(str(told.get('title')))}</strong> {escape(str(told.get('summary') or ''))}</p>")
+    body = "".join(parts) or f"<p>{escape(words.say('empty', of='plain'))}</p>"
+    again = '<meta http-equiv="refresh" content="30">'
+    return plain(words, words.say("yours", of="plain"), body, headers={"cache-control": "no-store"}, head=again)
 
 
-def _row(kpi: Kpi, found: Mapping[str, Reading]) -> str:
-    cells = "".join(f"<td>{_said(found.get(window))}</td>" for window in _WINDOWS)
-    return f"<tr><td>{escape(kpi.label['en'])}</td>{cells}</tr>"
+def _row(kpi: Kpi, found: Mapping[str, Reading], words: Language) -> str:
+    cells = "".join(f"<td>{_said(found.get(window), words)}</td>" for window in _WINDOWS)
+    return f"<tr><td>{escape(kpi.label.get(words.code, kpi.label[SOURCE]))}</td>{cells}</tr>"
 
 
-def _said(reading: Reading | None) -> str:
+def _said(reading: Reading | None, words: Language) -> str:
     value = None if reading is None else reading["value"]
     if reading is None or value is None:
         return "–"
-    if reading["unit"] == "ratio":
-        return f"{value:.1%}"
-    return (
-        f"{value:,.0f} {escape(str(reading.get('currency') or ''))}".strip()
-        if abs(value) >= 100
-        else f"{value:,.2f}".rstrip("0").rstrip(".")
-    )
+    return escape(Reader(words.code).words.number(value, reading["unit"], reading.get("currency")))

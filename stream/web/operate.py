@@ -21,7 +21,7 @@ from models.config import durations
 from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
 from stream.web.api import reach_of, to_json
-from stream.web.operators import Operator, Operators, Throttled, bearer
+from stream.web.operators import Operator, Operators, TokenThrottled, bearer
 
 _BODY = 16_384
 _LONGEST = 366 * DAY_MS
@@ -156,7 +156,7 @@ class Operations:
             # The cookie is SameSite=Strict, and a page of strangers cannot send this header without our leave.
             found = session if request.headers.get("x-vigie") == "page" else None
             found = found or self._operators.of(bearer(request.headers.get("authorization", "")), client)
-        except Throttled:
+        except TokenThrottled:
             raise Refusal(429, "too many wrong tokens from this address; try again in 10 s") from None
         if found is None:
             raise Refusal(401, "no operator's token (accepted: Authorization: Bearer …)")

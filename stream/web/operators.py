@@ -1,5 +1,6 @@
 """Whose token is this? Compared by hash, for as long as it is valid, and not as often as a stranger likes."""
 
+import base64
 import hashlib
 import hmac
 import logging
@@ -23,6 +24,16 @@ _AT_ONCE, _RATE = 10.0, 0.2
 FAILURES = ("wrong_token", "expired", "throttled", "wrong_host", "no_proof")
 
 
+def basic(authorization: str) -> str:
+    """Return the password of a header ``Authorization: Basic …``, empty where there is none."""
+    kind, _, given = authorization.partition(" ")
+    try:
+        found = base64.b64decode(given.strip(), validate=True).decode() if kind.lower() == "basic" else ""
+    except ValueError:
+        return ""
+    return found.partition(":")[2].strip()
+
+
 class Operator(NamedTuple):
     """Somebody whose token is known; ``until`` is when it expires (epoch ms), ``reach`` what they see (None: everything)."""
 
@@ -33,7 +44,7 @@ class Operator(NamedTuple):
     reach: Reach | None = None
 
 
-class Throttled(Exception):
+class TokenThrottled(Exception):
     """Too many wrong tokens came from this address."""
 
 
@@ -100,7 +111,7 @@ class Operators:
         return operator.until is None or self._clock() < operator.until
 
     def of(self, token: str, client: str, also: Sequence[Operator] = ()) -> Operator | None:
-        """Return whose token it is, None for nobody's; raise :class:`Throttled` where an address has tried too often.
+        """Return whose token it is, None for nobody's; raise :class:`TokenThrottled` where an address has tried too often.
 
         ``client`` is the address that asks; ``also`` are tokens that are known for this purpose only.
         """
@@ -109,7 +120,7 @@ class Operators:
         now = self._clock()
         if not self._failures.left(client, now):
             self.counted("throttled")
-            raise Throttled
+            raise TokenThrottled
         given, found = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest(), None
         for one in (*self._known, *also):  # all of them, so that the time says nothing
             if hmac.compare_digest(given, one.digest):

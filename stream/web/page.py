@@ -1,6 +1,10 @@
 """How is the live page served, so that nothing foreign can run in it?"""
 
+import functools
+import hashlib
+import re
 from importlib.resources import files
+from pathlib import PurePath
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -9,8 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from alert_rules.words.language import languages
 from stream.web import mine
-from stream.web.api import reach_of
+from stream.web.api import cached, reach_of
 from stream.web.context import context
+from stream.web.plain import reader_language
 
 router = APIRouter()
 
@@ -27,16 +32,15 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
+_KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 _FILES = {
-    "act.css": "text/css; charset=utf-8",
-    "vigie.css": "text/css; charset=utf-8",
-    "views.css": "text/css; charset=utf-8",
-    "vigie.svg": "image/svg+xml",
-    **{
-        f"{name}.js": "text/javascript; charset=utf-8"
-        for name in ("alerts", "deals", "figures", "history", "parts", "place", "segments", "vigie", "words")
-    },
+    found.name: _KINDS[suffix]
+    for found in sorted((files("stream.web") / "static").iterdir(), key=lambda one: one.name)
+    if (suffix := PurePath(found.name).suffix) in _KINDS
 }
+_VERSION, _WORDS = re.compile("[0-9a-f]{16}"), re.compile(r"words\.([a-z]+)\.json")
+#: What is asked for under the page's version never changes.
+_FOR_EVER = "public, max-age=31536000, immutable"
 
 
 class SecureHeaders:
@@ -61,36 +65,53 @@ class SecureHeaders:
         await self._app(scope, receive, secured)
 
 
+@functools.cache
 def _read(name: str) -> bytes:
     return (files("stream.web") / "static" / name).read_bytes()
+
+
+@functools.cache
+def _words(language: str) -> bytes:
+    names = {code: one.tree["name"] for code, one in languages().items()}
+    found = languages()[language].tree
+    return orjson.dumps({**found["page"], "code": language, "languages": names, "sentences": found["sentences"]})
+
+
+@functools.cache
+def version() -> str:
+    """Return what the page's files and words are called by: another one as soon as one of them is another."""
+    parts = [_read(name) for name in ("index.html", *_FILES)] + [_words(code) for code in languages()]
+    return hashlib.blake2b(b"\0".join(parts), digest_size=8).hexdigest()
+
+
+@functools.cache
+def _index() -> bytes:
+    modules = "".join(f'<link rel="modulepreload" href="static/{name}">' for name in _FILES if name.endswith(".js"))
+    html = _read("index.html").replace(b"<!-- modules -->", modules.encode())
+    return html.replace(b'"static/', f'"static/{version()}/'.encode())
 
 
 @router.get("/", include_in_schema=False)
 async def page(request: Request) -> Response:
     """The live page; for those who see the figures of some owners and teams only, theirs."""
     if (reach := reach_of(request)) is not None:
-        return await mine.page(context(request), reach)
-    return Response(_read("index.html"), media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"})
+        return await mine.page(context(request), reach, reader_language(request))
+    return cached(request, _index(), "text/html; charset=utf-8")
 
 
-@router.get("/static/words.{language}.json", include_in_schema=False)
-async def words(language: str) -> Response:
-    """The page's words in one language, and which languages there are."""
-    found = languages().get(language)
-    if found is None:
+@router.get("/static/{path:path}", include_in_schema=False)
+async def asset(request: Request, path: str) -> Response:
+    """One of the page's own files, or its words in a language; for ever under the page's version."""
+    before, _, name = path.rpartition("/")
+    kept = _FOR_EVER if before == version() else "no-cache"
+    # A page that was opened before an update asks under the old version: it gets what there is now.
+    if before and _VERSION.fullmatch(before) is None:
         return Response(status_code=404)
-    names = {code: one.tree["name"] for code, one in languages().items()}
-    tree = {**found.tree["page"], "code": language, "languages": names, "sentences": found.tree["sentences"]}
-    return Response(orjson.dumps(tree), media_type="application/json", headers={"cache-control": "no-cache"})
-
-
-@router.get("/static/{name}", include_in_schema=False)
-async def asset(name: str) -> Response:
-    """One of the page's own files."""
-    kind = _FILES.get(name)
-    if kind is None:
+    if (words := _WORDS.fullmatch(name)) is not None and words[1] in languages():
+        return cached(request, _words(words[1]), "application/json", kept)
+    if name not in _FILES:
         return Response(status_code=404)
-    return Response(_read(name), media_type=kind, headers={"cache-control": "no-cache"})
+    return cached(request, _read(name), _FILES[name], kept)
 
 
 @router.get("/favicon.ico", include_in_schema=False)

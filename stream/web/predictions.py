@@ -1,7 +1,7 @@
 """What is expected of this deal or lead, why, and how good have the models been? As JSON."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 import orjson
@@ -17,20 +17,30 @@ Entity = Literal["deal", "lead"]
 TOPICS: dict[Entity, str] = {"deal": "predictions", "lead": "lead-predictions"}
 
 
+T = TypeVar("T")
+#: An answer, or the wait for that of another process.
+Asked: TypeAlias = T | Awaitable[T]
+
+
+async def come(asked: Asked[T]) -> T:
+    """Return an answer, once it is there."""
+    return await asked if isinstance(asked, Awaitable) else asked
+
+
 class Elsewhere(LookupError):
     """This process does not know: another one holds the entity's partition, or it is still reading."""
 
 
 class Predictions(Protocol):
-    """Who knows the answers."""
+    """Who knows the answers, at once or after having asked another process. All raise :class:`Elsewhere`."""
 
-    def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
-        """Return what is expected of an open deal or lead, None where there is none; raise :class:`Elsewhere`."""
+    def answer(self, entity: Entity, key: str) -> Asked[Mapping[str, Any] | None]:
+        """Return what is expected of an open deal or lead, None where there is none."""
 
-    def models(self) -> Sequence[Mapping[str, Any]]:
+    def models(self) -> Asked[Sequence[Mapping[str, Any]]]:
         """Return what is known of each model, measures included."""
 
-    def document(self, model: str) -> bytes | None:
+    def document(self, model: str) -> Asked[bytes | None]:
         """Return a model as JSON, as it was last sent round; None where none was."""
 
 
@@ -137,12 +147,12 @@ def router(source: Predictions | None) -> APIRouter:
     """Return the routes; without a source (``models.live`` is off) they say so."""
     routes = APIRouter(prefix="/api")
 
-    def answer(entity: Entity, key: str, request: Request) -> Response:
+    async def answer(entity: Entity, key: str, request: Request) -> Response:
         reach = reach_of(request)
         if source is None:
             return _off()
         try:
-            found = source.answer(entity, key)
+            found = await come(source.answer(entity, key))
         except Elsewhere as elsewhere:
             return to_json({"error": f"{entity} {key[:200]!r}: {elsewhere}"}, 503, {"retry-after": "2"})
         if found is None or (reach is not None and not reach.has(found)):  # that it is somebody else's is not told, either
@@ -152,27 +162,39 @@ def router(source: Predictions | None) -> APIRouter:
     @routes.get("/predictions/{deal:path}", summary="What is expected of an open deal, and why")
     async def prediction(deal: str, request: Request) -> Response:
         """Return P(won), P(closes within 30 days), P10/P50/P90 of the days to close, the terms in words, the short history."""
-        return answer("deal", deal, request)
+        return await answer("deal", deal, request)
 
     @routes.get("/leads/{lead:path}", summary="What is expected of an open lead, and why")
     async def lead_prediction(lead: str, request: Request) -> Response:
         """Return P(converted within 135 days), P(converted) of those that end, when, and the terms in words."""
-        return answer("lead", lead, request)
+        return await answer("lead", lead, request)
 
     @routes.get("/models", summary="How good have the predictions been?")
     async def models() -> Response:
         """Return, of each model and its floor: lessons, measures over the last answers and over time, drifts, who answers."""
-        return _off() if source is None else to_json(source.models())
+        if source is None:
+            return _off()
+        try:
+            return to_json(await come(source.models()))
+        except Elsewhere as elsewhere:
+            return _elsewhere(elsewhere)
 
     @routes.get("/models/{model}/document", summary="A model, to be kept or brought elsewhere")
     async def document(model: str) -> Response:
         """Return the JSON document of a model: `vigie models import` and the setting `models.start` take it."""
-        found = None if source is None else source.document(model)
+        try:
+            found = None if source is None else await come(source.document(model))
+        except Elsewhere as elsewhere:
+            return _elsewhere(elsewhere)
         if found is None:
             return to_json({"error": f"no model {model[:50]!r} has been sent round yet (accepted: {', '.join(TOPICS)})"}, 404)
         return Response(found, headers={"cache-control": "no-store"}, media_type="application/json")
 
     return routes
+
+
+def _elsewhere(elsewhere: Elsewhere) -> Response:
+    return to_json({"error": f"models: {elsewhere}"}, 503, {"retry-after": "2"})
 
 
 def _off() -> Response:

@@ -27,10 +27,14 @@ ROUTES = frozenset(
         "/api/waiting",
         "/api/catalogue",
         "/api/openapi.json",
+        "/openapi.json",
+        "/docs",
         "/privacy.json",
+        "/odata/v4",
+        "/api/export",
     )
 )
-BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/", "/api/kpis/")
+BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/", "/api/kpis/", "/odata/v4/")
 #: What is told of an alert, and of a transition in the history. What explains an alert on a segment may name others: it is not.
 _SHOWN = (
     *(

@@ -4,33 +4,29 @@ The routes read and answer bytes, since most are bounded and checked by hand; so
 path, and a test compares it with what a running instance does.
 """
 
-from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-Schema = dict[str, Any]
+from stream.web.feeds.schema import FEEDS
+from stream.web.schema_examples import EXAMPLES
+from stream.web.schema_parts import COUNT as _COUNT
+from stream.web.schema_parts import PROBLEM, Schema
+from stream.web.schema_parts import TEXT as _TEXT
+from stream.web.schema_parts import TIME as _TIME
+from stream.web.schema_parts import a_list as _list
+from stream.web.schema_parts import an_object as _object
+from stream.web.schema_parts import body as _body
+from stream.web.schema_parts import door_errors as _door_errors
+from stream.web.schema_parts import errors as _errors
+from stream.web.schema_parts import or_null as _or_null
+from stream.web.schema_parts import problem as _problem
+from stream.web.schema_parts import query as _query
+from stream.web.schema_parts import said as _said
 
-_TEXT: Schema = {"type": "string"}
-_COUNT: Schema = {"type": "integer", "minimum": 0}
-_TIME: Schema = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$"}
-
-
-def _object(required: Mapping[str, Schema], **more: Schema) -> Schema:
-    return {"type": "object", "properties": {**required, **more}, "required": list(required)}
-
-
-def _list(of: Schema) -> Schema:
-    return {"type": "array", "items": of}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_ERROR = _object({"error": _TEXT})
-_UNKNOWN = _object({"error": _TEXT, "parameter": _TEXT, "found": _TEXT, "accepted": _list(_TEXT)})
+_UNKNOWN = _object({**PROBLEM, "parameter": _TEXT, "found": _TEXT, "accepted": _list(_TEXT)})
 _TOLD = _object({"accepted": _COUNT, "unusable": _COUNT})
 _NUMBER = _or_null({"type": "number"})
 _READING = _object(
@@ -135,6 +131,9 @@ _CHALLENGE = _object(
      "until": _TEXT, "places": _list({"type": "object"}), "guards": _list({"type": "object"})}
 )  # fmt: skip
 _CHALLENGES = _object({"at": _TIME, "currency": _TEXT, "challenges": _list(_CHALLENGE)})
+_PLAYBOOKS = _object(
+    {"currency": _TEXT, "playbooks": _list(_object({"name": _TEXT, "steps": _list(_TEXT), "record": {"type": "object"}}))}
+)
 _AIM: Schema = {
     **_object({}, name=_TEXT, owner=_TEXT, team=_TEXT, period={"enum": ["month", "week"]}, main={"type": "object"},
               indicators=_list({"type": "object"}), until=_TEXT, id=_TEXT, progress=_SHARE, note=_TEXT, remove={"const": True}),
@@ -142,30 +141,6 @@ _AIM: Schema = {
 }  # fmt: skip
 
 _TAKEN = _object({"acknowledged": _COUNT, "refused": _list(_object({"line": _COUNT, "reason": _TEXT}))})
-_RETRY = {"retry-after": {"description": "Seconds after which to try again", "schema": {"type": "string", "pattern": "^[0-9]+$"}}}
-_AGAIN = (429, 503)
-
-
-def _said(text: str, schema: Schema | None = None, *kinds: str, retry: bool = False) -> dict[str, Any]:
-    """Return an answer: JSON of a schema, text of other kinds of content, or nothing at all."""
-    content: dict[str, Any] = {} if schema is None else {"application/json": {"schema": schema}}
-    content |= {kind: {"schema": _TEXT} for kind in kinds}
-    return {"description": text, **({"content": content} if content else {}), **({"headers": _RETRY} if retry else {})}
-
-
-def _errors(**texts: str) -> dict[str, Any]:
-    """Return refusals by status (``_404="…"``), each with a JSON text that says why."""
-    return {name[1:]: _said(text, _ERROR, retry=int(name[1:]) in _AGAIN) for name, text in texts.items()}
-
-
-def _query(*names: str) -> list[Schema]:
-    return [{"name": name, "in": "query", "required": False, "schema": _TEXT} for name in names]
-
-
-def _body(*kinds: str, schema: Schema | None = None, required: bool = True) -> dict[str, Any]:
-    return {"required": required, "content": {kind: {"schema": schema or {}} for kind in kinds}}
-
-
 _UNFORESEEN = "No such open one is known, or there are no predictions here"
 _AWAY = "No numbers yet, or another process has them"
 _FULL = "Too much is under way, or the broker is away: nothing was accepted"
@@ -187,26 +162,27 @@ _BEARER: Schema = {"security": [{"operator": []}]}
 OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/healthz"): {"responses": {"200": _said("It lives", _object({"status": {"const": "ok"}}))}},
     ("get", "/readyz"): {"responses": {"200": _said("Ready", _HEALTH), "503": _said("Not ready, and why", _HEALTH, retry=True)}},
+    ("get", "/docs"): {"responses": {"200": _said("The page", None, "text/html")}},
     ("get", "/privacy.json"): {"responses": {"200": _said("The register", _REGISTER)}},
     ("get", "/metrics"): {"responses": {"200": _said("Metrics", None, "text/plain", "application/openmetrics-text")}},
     ("get", "/api/stream"): {
         "parameters": _query("window"),
         "responses": {
-            "200": _said("Events without end", None, "text/event-stream"), "400": _said("No such window", _UNKNOWN),
+            "200": _said("Events without end", None, "text/event-stream"), "400": _problem("No such window", _UNKNOWN),
             **_errors(_503="Too many pages are open"),
         },
     },
     ("get", "/api/kpis"): {
         "parameters": _query("kpi", "window", "by", "format", "at", "from", "to", "every"),
         "responses": {
-            "200": _said("Readings", _list(_READING), "text/csv"), "400": _said("A name that is not known", _UNKNOWN),
+            "200": _said("Readings", _list(_READING), "text/csv"), "400": _problem("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
         },
     },
     ("get", "/api/kpis/{kpi}/explain"): {
         "parameters": _query("window", "segment", "at", "by"),
         "responses": {
-            "200": _said("The reading, and what it is made of", _WHY), "400": _said("A name that is not known", _UNKNOWN),
+            "200": _said("The reading, and what it is made of", _WHY), "400": _problem("A name that is not known", _UNKNOWN),
             **_errors(_403="It is about others", _503=_AWAY),
         },
     },
@@ -214,17 +190,31 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "parameters": _query("window", "segment", "at", "id", "limit", "offset", "format"),
         "responses": {
             "200": _said("The deals and leads that it counts", _COUNTED, "text/csv"),
-            "400": _said("A name that is not known", _UNKNOWN), **_errors(_403="It is about others", _503=_AWAY),
+            "400": _problem("A name that is not known", _UNKNOWN), **_errors(_403="It is about others", _503=_AWAY),
+        },
+    },
+    ("get", "/api/journeys"): {
+        "parameters": _query("journey", "window", "by", "at"),
+        "responses": {
+            "200": _said("Funnels", _object({"window": _TEXT, "at": _TIME, "journeys": _list({"type": "object"})})),
+            "400": _problem("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/baskets"): {
+        "parameters": _query("window", "at", "least", "limit"),
+        "responses": {
+            "200": _said("Pairs", _object({"window": _TEXT, "baskets": _COUNT, "pairs": _list({"type": "object"})})),
+            "400": _problem("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
         },
     },
     ("get", "/api/trend"): {
         "parameters": _query("window"),
-        "responses": {"200": _said("Totals", _TREND), "400": _said("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
+        "responses": {"200": _said("Totals", _TREND), "400": _problem("No such window", _UNKNOWN), **_errors(_503=_AWAY)},
     },
     ("get", "/api/leaderboard"): {
         "parameters": _query("kpi", "window", "by", "all"),
         "responses": {
-            "200": _said("Places", {"type": "object"}), "400": _said("A name that is not known", _UNKNOWN),
+            "200": _said("Places", {"type": "object"}), "400": _problem("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
         },
     },
@@ -234,7 +224,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/api/objectives"): {
         "parameters": _query("owner", "team", "period", "past"),
         "responses": {
-            "200": _said("Objectives as they stand", _OBJECTIVES), "400": _said("A name that is not known", _UNKNOWN),
+            "200": _said("Objectives as they stand", _OBJECTIVES), "400": _problem("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
         },
     },
@@ -251,28 +241,30 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("get", "/api/challenges"): {
         "parameters": _query("all", "dry_run"),
         "responses": {
-            "200": _said("Challenges as they stand", _CHALLENGES), "400": _said("A name that is not known", _UNKNOWN),
+            "200": _said("Challenges as they stand", _CHALLENGES), "400": _problem("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
         },
     },
+    ("get", "/api/playbooks"): {"responses": {"200": _said("Playbooks and their record", _PLAYBOOKS), **_errors(_503=_AWAY)}},
     ("get", "/api/catalogue"): {"responses": {"200": _said("KPIs", _CATALOGUE)}},
     ("get", "/api/alerts"): {
         "parameters": _query("incident", "language"),
         "responses": {
-            "200": _said("Alerts", _list(_ALERT)), "400": _said("A language that is not known", _UNKNOWN), **_errors(_503=_AWAY)
+            "200": _said("Alerts", _list(_ALERT)),
+            "400": _problem("A language that is not known", _UNKNOWN), **_errors(_503=_AWAY),
         },
     },
     ("get", "/api/pipeline"): {"responses": {"200": _said("Stages, in their order", _PIPELINE), **_errors(_503=_AWAY)}},
     ("get", "/api/deals"): {
         "parameters": _query("sort", "search", "stage", "owner", "stuck", "limit"),
         "responses": {
-            "200": _said("Open deals", _DEALS), "400": _said("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
+            "200": _said("Open deals", _DEALS), "400": _problem("A name that is not known", _UNKNOWN), **_errors(_503=_AWAY),
         },
     },
     ("get", "/api/waiting"): {"responses": {"200": _said("Leads that wait", _LEADS), **_errors(_503=_AWAY)}},
     ("get", "/api/entities/{entity}/{key}"): {
         "responses": {
-            "200": _said("Its present and its facts", _STORY), "400": _said("No such kind", _UNKNOWN),
+            "200": _said("Its present and its facts", _STORY), "400": _problem("No such kind", _UNKNOWN),
             **_errors(_404="Nothing is known under this id", _503=_AWAY),
         },
     },
@@ -410,7 +402,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "requestBody": _body("application/json", "text/xml", required=False),
         "responses": {
             "200": _said("The broker has what came of it", _TOLD, "text/xml"),
-            **_errors(
+            **_door_errors(
                 **_UNREAD, _401="Not authentic", _404="No such source", _415="An encoding that is not known",
                 _429="Too many requests of this source", _503=_FULL,
             ),
@@ -422,15 +414,16 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "responses": {
             "202": _said("The broker has what came of it", _TOLD),
             "204": _said("Nothing was kept, and nothing shall be sent again"),
-            **_errors(
+            **_door_errors(
                 **_UNREAD, _401="No such site", _403="Not an origin of this site", _415="Another kind of content",
                 _429="Too many requests", _503=_FULL,
             ),
         },
     },
+    **FEEDS,
     ("options", "/collect"): {
         "parameters": _query("site"),
-        "responses": {"204": _said("A page of this origin may send"), **_errors(_403="It may not")},
+        "responses": {"204": _said("A page of this origin may send"), **_door_errors(_403="It may not")},
     },
 }  # fmt: skip
 
@@ -438,20 +431,57 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
 _GUARDED = _errors(
     _401="No proof that you may read", _421="Not a name of this instance", _429="Too many wrong tokens of this address"
 )
+for _which, _example in EXAMPLES.items():
+    OPERATIONS[_which]["responses"]["200"]["content"]["application/json"]["example"] = _example
 for (_, _path), _operation in OPERATIONS.items():
-    if _path.startswith("/api/") or _path == "/metrics":
+    if _path.startswith(("/api/", "/odata/")) or _path == "/metrics":
         _operation["responses"] = {**_GUARDED, **_operation["responses"]}
 
 
+#: How the routes are grouped, by what their paths begin with.
+_TAGS = {
+    "figures": (
+        "Figures",
+        (
+            "/api/kpis",
+            "/api/objectives",
+            "/api/challenges",
+            "/api/trend",
+            "/api/catalogue",
+            "/api/leaderboard",
+            "/api/experiments",
+            "/api/stream",
+        ),
+    ),
+    "deals": ("Deals, leads, customers", ("/api/deals", "/api/pipeline", "/api/waiting", "/api/entities", "/api/customer")),
+    "predictions": ("What is expected", ("/api/predictions", "/api/leads", "/api/models", "/api/forecast")),
+    "alerts": ("Alerts", ("/api/alerts", "/api/silences", "/slack")),
+    "tables": ("Tables for other tools", ("/odata", "/api/export")),
+    "events": ("What comes in", ("/api/events", "/webhooks", "/collect", "/api/dead-letters")),
+    "privacy": ("Personal data", ("/api/privacy", "/privacy.json")),
+    "service": ("The service itself", ("",)),
+}
+_ABOUT = """Reads figures of sales, and takes events in. This is version 1: what is here stays; what comes is added.
+
+Who may read shows a token, ``Authorization: Bearer TOKEN`` (``docs/security.md``), but on the machine's own address. Errors are
+problem details (RFC 9457): ``detail`` says what was found and what is accepted. Answers have an ``ETag``: ask again with
+``If-None-Match``, and what has not changed is not sent again (304). Times are UTC, money is in units of the business currency."""
+
+
+def _tag(path: str) -> str:
+    return next(tag for tag, (_, begins) in _TAGS.items() if path.startswith(begins))
+
+
 def document(app: FastAPI) -> None:
-    """Make ``/api/openapi.json`` say what is written here, of the routes that the application has when it is first asked for."""
+    """Make ``/openapi.json`` say what is written here, of the routes that the application has when it is first asked for."""
 
     def openapi() -> dict[str, Any]:
         if not app.openapi_schema:
-            found = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            found = get_openapi(title="The API of Vigie", version=version("vigie"), description=_ABOUT, routes=app.routes)
+            found["tags"] = [{"name": name, "description": said} for name, (said, _) in _TAGS.items()]
             for path, operations in found["paths"].items():
                 for method, operation in operations.items():
-                    operation |= OPERATIONS.get((method, path), {})
+                    operation |= {"tags": [_tag(path)], **OPERATIONS.get((method, path), {})}
             found["components"] = {"securitySchemes": {"operator": {"type": "http", "scheme": "bearer"}}}
             app.openapi_schema = found
         return app.openapi_schema

@@ -65,7 +65,8 @@ class Listening:
         await settle(self._task, patience=_PATIENCE)
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket that listens at an address; raise :class:`CannotListen` where the port is taken or the address not ours."""
     try:
         family, kind, proto, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     except socket.gaierror as error:
@@ -94,13 +95,15 @@ def _bind(host: str, port: int) -> socket.socket:
     return sock
 
 
-async def serve(app: ASGIApp, host: str, port: int, *, before_stop: Callable[[], None] | None = None) -> Listening:
+async def serve(
+    app: ASGIApp, host: str, port: int, *, sock: socket.socket | None = None, before_stop: Callable[[], None] | None = None
+) -> Listening:
     """Serve the application in the running loop and return once it answers.
 
-    ``before_stop`` is called first of all when stopping: endless streams end there, else they would hold the stop up.
-    Raise :class:`CannotListen` where the port is taken or the address is not ours.
+    ``sock`` listens already (it is closed at the end); else one is bound to the address. ``before_stop`` is called first of all
+    when stopping: endless streams end there, else they would hold the stop up. Raise :class:`CannotListen` as :func:`bind`.
     """
-    sock = _bind(host, port)
+    sock = bind(host, port) if sock is None else sock
     config = uvicorn.Config(
         app,
         http=wire.Bounded,

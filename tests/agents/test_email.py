@@ -1,6 +1,7 @@
 """Mails, through a real SMTP server."""
 
 import asyncio
+import base64
 import email
 import logging
 import os
@@ -13,6 +14,7 @@ from email.header import decode_header, make_header
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -21,11 +23,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.notifiers import ReceiverError, build
-from agents.notifiers.email import EmailNotifier, compose, html, subject
+from agents.notifiers.email import _PICTURE, EmailNotifier, compose, html, subject
+from agents.notifiers.picture import png
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
 from alert_rules.tell.delivery import Action, Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.tell.signed_links import LinkKey, Links
+from alert_rules.words.course import bars
+from alert_rules.words.reader import Reader
 from tests.agents.doubles import ALERT, about, delivery, having
 from tests.alert_rules.readings import reading, records, rule
 from tests.browser import browser
@@ -308,6 +313,7 @@ def explained() -> dict[str, Any]:
     because = {
         "previous": {"value": 0.22, "from": "2025-12-18T00:00:00Z", "at": "2025-12-25T00:00:00Z"},
         "change": -0.12,
+        "course": [[f"2025-12-{19 + day}T00:00:00Z", 0.22 - day * day / 1200] for day in range(13)],
         "moved_by": [{"dimension": "owner", "segments": moved}],
         "behind": [{"id": id_, "entity": "deal", "what": what, "sender": "/crm"} for id_, what in deals],
     }
@@ -315,6 +321,29 @@ def explained() -> dict[str, Any]:
     fold.fold(records("readings", orjson.loads(reading(0, 0.10).encode()) | {"because": because}))
     tree = orjson.loads(fold.changes().outputs[-1].value or b"")
     return dict(tree | {"why_now": "first notification", "group": {"incident": tree["incident"]}})
+
+
+def seen(delivery: Delivery) -> str:
+    """Return the HTML part as a mail program shows it: with the picture that comes with it."""
+    found = delivery.letter.course
+    shown = "" if found is None else f"data:image/png;base64,{base64.b64encode(png(found, '#b3261e')).decode()}"
+    return html(delivery).replace(f"cid:{_PICTURE}", shown)
+
+
+@pytest.mark.parametrize(
+    ("language", "named", "said"),
+    [("en", "Course: ", "from 22\u00a0% to 10\u00a0%"), ("fr", "Évolution\u00a0: ", "de 22\u00a0% à 10\u00a0%")],
+)
+def test_the_course_of_a_figure_comes_as_a_picture_and_as_bars(language: str, named: str, said: str) -> None:
+    one = replace(about(explained()), reader=Reader(language, ZoneInfo("Europe/Paris")))
+    mail = compose(one, SENDER, ["ann@example.com"])
+    assert mail.as_bytes() == compose(one, SENDER, ["ann@example.com"]).as_bytes()
+    (picture,) = [part for part in mail.walk() if part.get_content_type() == "image/png"]
+    assert picture["Content-ID"] == f"<{_PICTURE}>" and picture.get_content()[:8] == b"\x89PNG\r\n\x1a\n"
+    text, page = mail.get_body(("plain",)), mail.get_body(("html",))
+    assert text is not None and page is not None and one.letter.course is not None
+    assert named + bars(one.letter.course) in text.get_content()
+    assert said in page.get_content() and "▇" not in page.get_content()
 
 
 @pytest.mark.browser
@@ -328,7 +357,7 @@ async def test_it_looks_right_in_narrow_and_wide_windows(tmp_path: Path) -> None
     # VIGIE_IMAGES=docs/images keeps the pictures.
     kept = Path(os.environ.get("VIGIE_IMAGES") or tmp_path)
     page = tmp_path / "mail.html"
-    page.write_text(html(about(alert, links.actions(first(**alert)))))
+    page.write_text(seen(about(alert, links.actions(first(**alert)))))
     async with browser() as tab:
         for width in (360, 1200):
             await tab.open(page.as_uri(), width=width, height=900)
@@ -340,4 +369,4 @@ async def test_it_looks_right_in_narrow_and_wide_windows(tmp_path: Path) -> None
             assert len(buttons) == 2 and min(buttons) >= 40, "a thumb has to hit them"
             await tab.picture(kept / f"mail-{width}.png")
             assert (kept / f"mail-{width}.png").stat().st_size > 5_000
-        assert [url for url in tab.requests if not url.startswith("file:")] == []
+        assert [url for url in tab.requests if not url.startswith(("file:", "data:"))] == []

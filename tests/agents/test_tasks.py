@@ -49,6 +49,20 @@ async def test_a_task_is_made_and_then_commented_on(kind: type[TaskNotifier]) ->
         assert text in everything, text
 
 
+@pytest.mark.parametrize(("kind", "field"), [(TrelloNotifier, "due"), (AsanaNotifier, "due_at"), (MondayNotifier, None)])
+async def test_a_task_is_due_when_a_playbook_says_so(kind: type[TaskNotifier], field: str | None) -> None:
+    book = {"name": "Call", "steps": ["Look who is off", "Call"], "owner": "Ann", "due": "2026-03-03T12:00:00Z"}
+    told = replace(FIRED, alert=ALERT | {"explanation": {"playbook": book}})
+    async with receiver(body=SERVICES[kind][0]) as server:
+        notifier = of(kind, server.url)
+        assert isinstance(await notifier.send(told), Sent)
+        await notifier.close()
+    first = json.loads(server.received[0].body)
+    made = first.get("data", first)
+    assert made.get(field or "") == (None if field is None else "2026-03-03T12:00:00Z")
+    assert not {"due", "due_at"} & made.keys() - {field}
+
+
 @pytest.mark.parametrize("kind", SERVICES)
 async def test_what_makes_no_task(kind: type[TaskNotifier]) -> None:
     async with receiver() as server:

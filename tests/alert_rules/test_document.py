@@ -35,6 +35,7 @@ def wrong(value: Any, schema: dict[str, Any], path: str = "") -> list[str]:
         "integer": int,
         "number": (int, float),
         "null": type(None),
+        "boolean": bool,
     }
     if kinds and not any(isinstance(value, names[kind]) for kind in ([kinds] if isinstance(kinds, str) else kinds)):
         return [f"{path}: {value!r} is not {kinds}"]

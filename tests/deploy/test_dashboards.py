@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from stream.collectors import MODEL_MEASURES
+from stream.config.kpi_files import load_catalogue
 from stream.config.settings import load
 from stream.metrics import Metrics
 from stream.web.app import build_web
@@ -18,13 +20,27 @@ from stream.web.server import serve
 from tests.stream.demo import Company
 from tests.stream.web.web import RUNNING, board
 from tests.tools import free_port, program
+from vigie.grafana.__main__ import files
+from vigie.rule_files import load_rules
 
 ROOT = Path(__file__).parents[2]
 DASHBOARDS = sorted((ROOT / "dashboards").glob("*.json"))
 #: What Grafana puts in the place of its variables.
-VARIABLES = {"$__rate_interval": "10s", "$window": "30d", "$dimension": "source", "$currency": "EUR", "${datasource}": "p"}
+VARIABLES = {
+    "$__rate_interval": "10s",
+    "$segment": ".*",
+    "$window": "30d",
+    "$dimension": "source",
+    "$currency": "EUR",
+    "${datasource}": "p",
+}
 #: What may be empty in a demonstration in which nothing goes wrong; everything else must have data.
 MAY_BE_EMPTY = ("Dead letters by reason", "Checkpoint retries and rebalances")
+#: What is known of a model, as a worker that learns has it.
+MODEL = {
+    "model": "deal", "lessons": 9_000, "labels": 800, "alarms": 1, "examples": {"close": 800}, "refused": {}, "champion": "model",
+    "measures": {speaker: dict.fromkeys(MODEL_MEASURES, 0.5) for speaker in ("model", "floor")},
+}  # fmt: skip
 
 
 def panels(dashboard: dict) -> Iterator[tuple[str, str]]:
@@ -55,6 +71,9 @@ async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncC
     over = board(acme, clock=lambda: time.time_ns() // 1_000_000)
     metrics.show_kpis(over, ["7d", "30d"], ["source", "owner", "stage"], 20)
     metrics.show_alerts(lambda: {("win-rate-drop", "critical", "firing"): 1})
+    metrics.show_lanes(lambda: {"lanes": {"state": {"interval_seconds": 0.25}}})
+    metrics.late(0.002)
+    metrics.show_models(lambda: [MODEL])
     sent = {("console", "sent"): 0}
     metrics.show_notifications(lambda: sent)
     metrics.show_decisions(lambda: {("notified", "dedup"): sent["console", "sent"]})
@@ -170,5 +189,38 @@ def test_a_dashboard_is_sound(file: Path):
             assert panel["targets"]
 
 
-def test_both_dashboards_are_there():
-    assert [file.name for file in DASHBOARDS] == ["sales-overview.json", "vigie-health.json"]
+def test_every_dashboard_is_there():
+    made = sorted([*files(), "sales-overview.json", "vigie-health.json"])
+    assert [file.name for file in DASHBOARDS] == made and len(files()) == 8
+
+
+@pytest.mark.parametrize("name", sorted(files()))
+def test_a_dashboard_that_is_made_is_as_it_is_made(name):
+    assert (ROOT / "dashboards" / name).read_text("utf-8") == files()[name], "make docs writes it anew"
+
+
+@pytest.mark.parametrize("name", sorted(files()))
+def test_a_dashboard_that_is_made_says_what_its_figures_are(name):
+    tree = json.loads(files()[name])
+    assert tree["annotations"]["list"][0]["expr"].startswith("max by (rule") and len(tree["links"]) == 9
+    uids = {json.loads(file.read_text("utf-8"))["uid"] for file in DASHBOARDS}
+    assert {link["url"].removeprefix("/d/") for link in tree["links"]} <= uids
+    named = {variable["name"] for variable in tree["templating"]["list"]}
+    for used in re.findall(r"\$\{?(\w+)", json.dumps(tree)):
+        assert used in named or used.startswith("__"), used
+    for panel in tree["panels"]:
+        assert panel["fieldConfig"]["defaults"]["unit"] and (panel["description"] or name == "alerts.json"), panel["title"]
+
+
+def test_thresholds_are_the_rules():
+    catalogue = load_catalogue()
+    (panel,) = (
+        one
+        for one in json.loads(files()["loyalty.json"])["panels"]
+        if one["title"] == catalogue.kpis["nps"].label["en"] and one["type"] == "stat"
+    )
+    (rule,) = (rule for rule in load_rules(catalogue) if rule.id == "nps-low")
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert [step["value"] for step in steps] == [None, *sorted(step.threshold for step in rule.ladder)]
+    assert steps[-1]["color"] == "green" and steps[0]["color"] != "green"
+    assert panel["fieldConfig"]["defaults"]["unit"] == "none" and panel["description"] == catalogue.kpis["nps"].definition

@@ -53,6 +53,7 @@ class Installation:
             "VIGIE_KAFKA__SESSION_TIMEOUT": "6s",
             "VIGIE_CHECKPOINT_INTERVAL": "100ms",
             "VIGIE_INSTANCE": "w0",
+            "VIGIE_PROCESSES": "1",  # one to kill, and to look into; tests/integration/test_roles.py has several
             "VIGIE_DATA_DIR": str(directory / "data"),
         }
         self.set(**settings)
@@ -118,10 +119,13 @@ class Installation:
         return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
 
     def committed(self) -> dict[tuple[str, int], int]:
-        asked = [confluent_kafka.ConsumerGroupTopicPartitions(f"{self.prefix}vigie")]
         admin = AdminClient({"bootstrap.servers": self.brokers})
-        (future,) = admin.list_consumer_group_offsets(asked, request_timeout=5).values()
-        return {(tp.topic, tp.partition): tp.offset for tp in future.result().topic_partitions}
+        found: dict[tuple[str, int], int] = {}
+        for group in ("vigie-serve", "vigie"):  # what both read, the folds' position counts
+            asked = [confluent_kafka.ConsumerGroupTopicPartitions(self.prefix + group)]
+            (future,) = admin.list_consumer_group_offsets(asked, request_timeout=5).values()
+            found |= {(tp.topic, tp.partition): tp.offset for tp in future.result().topic_partitions}
+        return found
 
     def behind(self) -> dict[tuple[str, int], tuple[int, int]]:
         """Partitions whose end the group has not durably reached: (committed, end)."""

@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from models.calendar import DAY_MS, iso
+from models.events.catalogue import TOPIC_OF
 from stream.engine.options import wall_clock
 from tests.integration.installation import Installation, Worker, event, until
 from tests.kafka_broker import KafkaBroker
@@ -18,7 +19,7 @@ ALL, ANN = "all-s-token-of-20-chars", "ann-s-token-of-20-chars"
 DEALS = 30
 
 
-def settings() -> dict[str, str]:
+def settings() -> dict[str, Any]:
     operators = [{"name": "all", "token": ALL}, {"name": "ann", "token": ANN, "role": "read", "owners": ["ann"]}]
     urls = {"made-here": {"deal": "https://crm.example/deal/{id}"}}
     return {"WEB__OPERATORS": orjson.dumps(operators).decode(), "CRM_URLS": orjson.dumps(urls).decode()}
@@ -40,6 +41,16 @@ def history(directory: Path) -> Path:
     say("deal.won", "OLD", 1)
     say("deal.created", "LOST", 4, amount=50, owner="ann")
     say("deal.lost", "LOST", 1, reason="price")
+    for number in range(3):
+        say("web.page_viewed", f"v{number}", 6, page="https://x.example/")
+        if number:
+            say("web.cta_clicked", f"v{number}", 5.5, cta="call", **({"lead_id": "L"} if number == 2 else {}))
+    say("lead.created", "L", 5.4)
+    say("lead.qualified", "L", 5.3, level="sql")
+    for number in range(6):
+        for product in ("desk", "chair", "lamp")[: 3 if number == 5 else 2]:
+            told = event("customer.invoiced", f"{product}-{number}", f"A{number}", iso(now - DAY_MS), product=product)
+            lines.append(orjson.dumps({**told, "data": {**told["data"], "amount": 10, "currency": "EUR"}}))
     bad = {**event("deal.won", "bad", "D1", iso(now - DAY_MS), amount="much"), "source": "made-here"}
     lines.append(orjson.dumps(bad))
     (directory / "history.jsonl").write_bytes(b"\n".join(lines) + b"\n")
@@ -100,9 +111,20 @@ def looked_at(site: Installation, url: str) -> None:
         assert "accepted" in get(url, f"/api/kpis/revenue/deals?{query}", status=400)
     assert get(url, "/api/kpis/revenue/deals?offset=1000000")["deals"] == []
 
+    journeys = get(url, "/api/journeys?window=30d&by=source")["journeys"]
+    assert [[step["people"] for step in one["steps"]] for one in journeys] == [[3, 2, 1, 0]]
+    assert journeys[0]["steps"][1]["median_seconds"] == 43_200
+    baskets = get(url, "/api/baskets?window=30d")
+    assert (baskets["baskets"], baskets["products"], baskets["count"]) == (6, 3, 2)
+    assert {one["product"]: (one["confidence"], one["lift"]) for one in baskets["pairs"]} == {"desk": (1, 1), "chair": (1, 1)}
+    for path in ("journeys?journey=none", "journeys?by=owner", "journeys?window=x", "baskets?least=-1", "baskets?page=1"):
+        assert "accepted" in get(url, f"/api/{path}", status=400)
+    get(url, "/api/journeys", ANN, 403)
+    site.set(TOKEN=ALL)
+    assert "Interest           2    66.7 %" in site.done("journeys", "--url", url)
+    assert "desk → chair: 100% (6 of 6" in site.done("baskets", "--window", "30d", "--url", url)
     reconciled(site, url)
     file = site.directory / "deals.csv"
-    site.set(TOKEN=ALL)
     shown = site.done("kpis", "explain", "win_rate", "--window", "30d", "--by", "source", "--csv", file, "--url", url)
     assert "deals_won in the window: 31, listed one by one: 31" in shown
     assert (
@@ -166,9 +188,9 @@ def test_one_machine(tmp_path: Path) -> None:
 def test_the_page_beside_a_worker(kafka: KafkaBroker, prefix: str, tmp_path: Path) -> None:
     site = Installation(kafka.bootstrap, prefix, tmp_path, **settings())
     site.done("topics", "create")
-    site.produce(
-        ("deals", orjson.loads(line)["subject"].encode(), line, None) for line in history(tmp_path).read_bytes().splitlines()
-    )
+    lines = history(tmp_path).read_bytes().splitlines()
+    told = [(orjson.loads(line), line) for line in lines]
+    site.produce((TOPIC_OF[one["type"]], one["subject"].encode(), line, None) for one, line in told)
     with Worker(site, {}) as worker:
         worker.ready(180)
         with Worker(site, {"INSTANCE": "page"}, "web") as page:

@@ -270,7 +270,8 @@ def test_doctor_sees_topics_workers_lag_and_dead_letters(site: Installation) -> 
         worker.ready()
         site.settle()
         busy = found(site, 0)
-    assert busy["workers"] == [("OK", f"1 in group {site.prefix}vigie, stable")]
+    groups = [f"{site.prefix}vigie{role}" for role in ("", "-serve", "-predict")]
+    assert busy["workers"] == [("OK", f"1 in group {group}, stable") for group in groups]
     assert busy["instance"][0][0] == "OK" and "running" in busy["instance"][0][1]
     assert {level for level, _ in busy["lag"]} == {"OK"}
     assert busy["clock"][0][0] == "OK"

@@ -19,7 +19,7 @@ from tests.models.learners.test_live import jittered
 from vigie.__main__ import app
 from vigie.publish import lines, progress_bar
 from vigie.replay import replaying
-from vigie.stops import Request
+from vigie.stops import ReadingRequest
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ async def test_a_replay_asks_and_learns_as_the_evaluation_does(file: Path) -> No
     assert judged.asked is not None
     settings = load(environ={}, kafka__partitions=3)
     with progress_bar() as progress:
-        async with replaying(settings, Request(predictions=True, kpis=["revenue"], windows=["30d"])) as player:
+        async with replaying(settings, ReadingRequest(predictions=True, kpis=["revenue"], windows=["30d"])) as player:
             task = progress.add_task("", total=None, rate="")
             await player.play(lines([file], "jsonl", None, "UTC"), progress, task)
             status = player.instance.engine.driver.fold_of("learn", 0).status()[0]

@@ -148,7 +148,7 @@ def test_deals_pulled_into_it_at_lower_prices_are_said() -> None:
     assert (found["deals"], found["wins"], found["below_list"], found["listed"]) == (6, 19, 6, 6)
     assert (found["others_below_list"], found["others_listed"], found["before"]["deals"]) == (0, 10, 0)
     assert found["suspected"] is True and found["why"] is None
-    assert held(of, "2026-03-11", plan).as_json([], str)["pulled"]["why"] == "0 deals, fewer than the 3 that make a pattern"
+    assert held(of, "2026-03-11", plan).as_json([], str)["pulled"]["why"] == "fewer than the 3 deals that make a pattern: 0"
     for n in range(6):
         of.tell(f"deal.updated P{n} 2026-03-13", amount=100)
     assert held(of, "2026-03-20", plan).as_json([], str)["pulled"]["suspected"] is False, "at the list's prices"

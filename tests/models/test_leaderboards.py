@@ -6,7 +6,7 @@ import pytest
 
 from models.kpis.interval import wilson
 from models.kpis.reading import Reading
-from models.leaderboards.places import Board, board
+from models.leaderboards.places import LeaderBoard, board
 
 
 def counted(**values: float | None) -> list[Reading]:
@@ -22,7 +22,7 @@ def rates(**cells: tuple[int, int]) -> list[Reading]:
     ]
 
 
-def ranks(found: Board) -> dict[str, int]:
+def ranks(found: LeaderBoard) -> dict[str, int]:
     return {place.who: place.rank for place in found.places}
 
 
@@ -74,7 +74,7 @@ def test_a_rate_of_which_less_is_better() -> None:
 def test_all_or_none_won() -> None:
     for cell in ((0, 20), (20, 20)):
         assert ranks(board(rates(ann=cell, bob=cell), [], "up", 10)) == {"ann": 1, "bob": 1}
-    assert board([], [], "up", 10) == Board((), 0)
+    assert board([], [], "up", 10) == LeaderBoard((), 0)
 
 
 def test_there_are_no_last_places_in_public() -> None:

@@ -15,7 +15,7 @@ from models.events.catalogue import TOPIC_OF
 from models.fold import Output, Record
 from models.folds.partition import TOPICS, EntityPartition
 from models.panes.view import View
-from models.simulator.live import Live
+from models.simulator.live import LiveCompany
 
 #: Thursday, 19 November 2026, 14:00:30 UTC.
 NOW = 1_795_096_830_000
@@ -31,7 +31,7 @@ class Company:
         self.folds = {name: EntityPartition(name, 0, self.business) for name in TOPICS}
         self._fold_of = {topic: name for name, topics in TOPICS.items() for topic in topics}
         self._offsets = itertools.count()
-        self._live = Live(seed, now)
+        self._live = LiveCompany(seed, now)
         self.feed(self._live.history())
         self.view.live = True
 

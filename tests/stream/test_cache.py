@@ -7,7 +7,7 @@ import pytest
 
 from stream.config.settings import load
 from stream.readings.board import Board, Unavailable, ViewSource
-from stream.readings.cache import TTL, CachedSource, Fallback, Publisher, Snapshots
+from stream.readings.cache import TTL, CachedSource, CachePublisher, Fallback, Snapshots
 from tests.redis_server import Redis
 from tests.stream.demo import NOW, company, fresh
 from tests.stream.web.web import application, board, client
@@ -44,7 +44,7 @@ async def test_what_one_process_writes_another_reads(server):
     async with snapshots_at(server.url) as writer, snapshots_at(server.url) as reader:
         await up(writer)
         assert await reader.read() is None
-        assert await Publisher(writer, board(), dimensions=["source"]).publish()
+        assert await CachePublisher(writer, board(), dimensions=["source"]).publish()
         snapshot = await reader.read()
         assert snapshot is not None
         cached = CachedSource(board().source, snapshot)
@@ -58,7 +58,7 @@ async def test_what_one_process_writes_another_reads(server):
 @pytest.mark.redis
 async def test_redis_away_is_said_once_and_recovers_by_itself(server, caplog):
     async with snapshots_at(server.url) as snapshots:
-        publisher = Publisher(snapshots, board())
+        publisher = CachePublisher(snapshots, board())
         for _ in range(3):
             assert not await publisher.publish()
         assert snapshots.state["state"] == "away"
@@ -97,7 +97,7 @@ async def test_a_server_that_hangs_does_not_hold_anybody_up():
 
 async def test_in_memory():
     async with snapshots_at("memory://", "in-memory") as snapshots:
-        assert await Publisher(snapshots, board()).publish()
+        assert await CachePublisher(snapshots, board()).publish()
         snapshot = await snapshots.read()
         assert snapshot is not None
         assert snapshot.at == NOW
@@ -111,7 +111,7 @@ async def test_what_the_snapshot_does_not_hold_is_refused_with_who_has_it():
     acme.view.live = False
     async with snapshots_at("memory://", "beyond") as snapshots:
         snapshots._writer = "w-17"
-        assert await Publisher(snapshots, board(), dimensions=["source", "owner"], segment_limit=4).publish()
+        assert await CachePublisher(snapshots, board(), dimensions=["source", "owner"], segment_limit=4).publish()
         snapshot = await snapshots.read()
         assert snapshot is not None
         cached = Board(CachedSource(board().source, snapshot), acme.business.calendar, lambda: NOW)
@@ -137,14 +137,14 @@ async def test_half_a_sum_is_never_written():
     acme = fresh()
     acme.view.live = False
     async with snapshots_at("memory://", "half") as snapshots:
-        assert await Publisher(snapshots, board(acme)).publish()
+        assert await CachePublisher(snapshots, board(acme)).publish()
         assert await snapshots.read() is None
 
 
 async def test_a_web_process_that_is_loading_answers_from_the_snapshot():
     acme = fresh(8)
     async with snapshots_at("memory://", "fallback") as snapshots:
-        assert await Publisher(snapshots, board(), dimensions=["source"]).publish()
+        assert await CachePublisher(snapshots, board(), dimensions=["source"]).publish()
         acme.view.live = False
         loading = board(acme)
         fallback = Fallback(snapshots, loading.source, lambda source: Board(source, acme.business.calendar, lambda: NOW))

@@ -15,7 +15,7 @@ from stream.sources.files.mapping import load_mapping
 from stream.sources.files.text import SourceFileError
 from vigie.routes import load_alerting
 from vigie.rule_files import check
-from vigie.scenario import ScenarioError
+from vigie.scenario import RuleScenarioError
 from vigie.scenario import _read as read_scenario
 
 
@@ -43,7 +43,7 @@ def _rules(file: Path) -> str:
 
 
 def _scenario(file: Path) -> str:
-    with pytest.raises(ScenarioError) as error:
+    with pytest.raises(RuleScenarioError) as error:
         read_scenario(file)
     return str(error.value)
 

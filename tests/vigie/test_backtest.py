@@ -15,7 +15,7 @@ from stream.config.settings import Settings
 from vigie.__main__ import app
 from vigie.backtest import Backtest
 from vigie.replay import replaying
-from vigie.stops import Request
+from vigie.stops import ReadingRequest
 
 JANUARY, DAY, HOUR = 1_735_689_600_000, 86_400_000, 3_600_000  # 2025-01-01T00:00:00Z
 STEP = "12h"
@@ -79,7 +79,7 @@ def tried(settings: Settings, events: list[dict[str, Any]], **more: Any) -> Back
 async def test_the_alerts_are_those_of_a_replay_through_a_broker(tmp_path: Path) -> None:
     events, known = history(), settings(tmp_path)
     progress = Progress(disable=True)
-    async with replaying(known, Request(tick=STEP)) as player:
+    async with replaying(known, ReadingRequest(tick=STEP)) as player:
         lines = ((n, orjson.dumps(e), "") for n, e in enumerate(events))
         await player.play(lines, progress, progress.add_task("replaying"))
 

@@ -21,7 +21,7 @@ from stream.engine.topics import create, declared
 from stream.ingest.collect import letter
 from stream.ingest.intake import Intake
 from stream.sources.crm import Unusable
-from stream.sources.tracker import Told
+from stream.sources.tracker import TrackedBody
 from tests.kafka_broker import KafkaBroker
 from vigie.__main__ import app
 from vigie.letters import AnotherRedrive, Redriver, standing
@@ -51,7 +51,7 @@ async def test_what_a_tracker_sent_is_redriven_through_its_site(monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     now = wall_clock()
     call = {"id": "event-01", "type": "cta_clicked", "at": 1_000, "visitor": "visitor-1", "cta": "hero"}
-    once_unknown = Told([], [Unusable(Reason.UNKNOWN_TYPE, "type: as an older version had it")], False)
+    once_unknown = TrackedBody([], [Unusable(Reason.UNKNOWN_TYPE, "type: as an older version had it")], False)
     broker = EmbeddedBroker().start()
     try:
         options = EngineOptions(brokers=broker.bootstrap, partitions=2, embedded=True)
@@ -175,7 +175,7 @@ async def test_what_was_taken_of_a_request_is_not_sent_a_second_time(monkeypatch
     calls = [{"id": f"event-0{n}", "type": "cta_clicked", "at": 1_000, "visitor": "visitor-1", "cta": "hero"} for n in range(3)]
     body = json.dumps({"sent": 3_000, "events": calls}).encode()
     # An older version took the first of them, and did not know the type of the others.
-    taken = Told([{"id": "collect:shop:event-00"}], [Unusable(Reason.UNKNOWN_TYPE, "type: as it was")], False)
+    taken = TrackedBody([{"id": "collect:shop:event-00"}], [Unusable(Reason.UNKNOWN_TYPE, "type: as it was")], False)
     broker = EmbeddedBroker().start()
     try:
         options = EngineOptions(brokers=broker.bootstrap, partitions=2, embedded=True)

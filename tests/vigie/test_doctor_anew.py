@@ -18,7 +18,7 @@ class Admin:
     def describe_consumer_groups(self, groups: list[str], **_: Any) -> dict[str, Future[Any]]:
         described: Future[Any] = Future()
         described.set_result(SimpleNamespace(members=[1], state=SimpleNamespace(name="STABLE")))
-        return {groups[0]: described}
+        return dict.fromkeys(groups, described)
 
 
 def test_a_topic_that_was_made_anew_needs_nothing_by_itself() -> None:

@@ -13,7 +13,7 @@ from stream.config.settings import Settings
 from vigie.__main__ import app
 from vigie.player import Player
 from vigie.replay import replaying
-from vigie.stops import Request, Stops
+from vigie.stops import ReadingRequest, Stops
 
 JANUARY, FEBRUARY, MARCH, APRIL = 1_735_689_600_000, 1_738_368_000_000, 1_740_787_200_000, 1_743_465_600_000  # 2025
 DAY = 86_400_000
@@ -26,7 +26,7 @@ def won(number: int, at: int, **more: Any) -> dict[str, Any]:
 
 async def played(events: list[dict[str, Any]], **more: Any) -> Player:
     """Replay on the embedded broker, and return the player at rest."""
-    request = Request(every="month", kpis=["sales"], windows=["month"], **more)
+    request = ReadingRequest(every="month", kpis=["sales"], windows=["month"], **more)
     async with replaying(Settings(), request) as player:
         lines = ((number, orjson.dumps(event), "") for number, event in enumerate(events, start=1))
         progress = Progress(disable=True)
@@ -63,7 +63,7 @@ async def test_a_refused_time_does_not_move_the_clock_and_dead_letters_are_told(
 
 
 async def test_bad_names_are_told_before_anything_is_replayed() -> None:
-    async with replaying(Settings(), Request(kpis=["sails"])) as player:
+    async with replaying(Settings(), ReadingRequest(kpis=["sails"])) as player:
         with pytest.raises(ValueError, match='did you mean "sales"'):
             player.calendar_check()
 
@@ -100,7 +100,7 @@ async def test_rules_on_single_deals_and_leads_follow_event_time_through_the_rea
 
 
 def test_the_period_of_the_last_event_is_closed() -> None:
-    stops = Stops(Request(at=[MARCH + DAY, JANUARY + DAY], every="month"), calendar("UTC"))
+    stops = Stops(ReadingRequest(at=[MARCH + DAY, JANUARY + DAY], every="month"), calendar("UTC"))
 
     assert stops.passed(JANUARY) == []
     assert stops.passed(FEBRUARY) == [(JANUARY + DAY, True), (FEBRUARY, True)]

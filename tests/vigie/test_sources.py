@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from models.events.dead_letter import decode as read_letter
 from models.kpis.catalogue import Catalogue
 from stream.config.settings import load
-from stream.ingest.door import Source, letter
+from stream.ingest.door import DoorSource, letter
 from stream.sources.crm import ADAPTERS, SourceProblem, adapter_of, parse_settings, receive
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, SENDERS
@@ -103,12 +103,12 @@ def test_a_request_is_read_again_with_the_settings_of_now() -> None:
     adapter, settings = ADAPTERS["hubspot"], parse_settings("hubspot", {"client_secret": SECRET})
     verdict = receive(adapter, request, settings)
     assert verdict.unusable
-    kept = read_letter(letter(Source("eu", adapter, settings), request, verdict, NOW).value)
+    kept = read_letter(letter(DoorSource("eu", adapter, settings), request, verdict, NOW).value)
     Path("vigie.yaml").write_text("sources: {eu: {adapter: hubspot}}\n")
     events, (still,) = redrive._webhook(kept, load())
     assert (events, still.reason, still.detail) == ([], kept.reason, kept.detail)
     mended = SENDERS["hubspot"].sign(SENDERS["hubspot"].body)
-    whole = read_letter(letter(Source("eu", adapter, settings), s_request(mended), verdict, NOW).value)
+    whole = read_letter(letter(DoorSource("eu", adapter, settings), s_request(mended), verdict, NOW).value)
     events, unusable = redrive._webhook(whole, load())
     assert not unusable and tuple(event["type"] for event in events) == SENDERS["hubspot"].types
     first = receive(adapter, s_request(mended), settings)

@@ -15,7 +15,7 @@ from alert_rules.tell.alert_states import AlertStates
 from models.fold import Record
 from stream.config.settings import Settings, load
 from stream.engine.topics import create
-from stream.readings.cache import Publisher as CachePublisher
+from stream.readings.cache import CachePublisher as CachePublisher
 from stream.readings.cache import Snapshots
 from tests.kafka_broker import KafkaBroker
 from tests.redis_server import Redis

@@ -71,7 +71,7 @@ STAGES: tuple[Stage, ...] = (silence, inhibit, stale, mute)
 HOLDING = ("silence", "inhibit", "mute", "active")
 
 
-class Chain:
+class StageChain:
     """The stages that have something to ask about a route at an instant."""
 
     def __init__(self, route: Route, now: Circumstances, stages: Iterable[Stage] = STAGES) -> None:

@@ -1,7 +1,7 @@
 """Of which CRMs can an export be read?"""
 
 from stream.sources.backfill import hubspot, pipedrive, salesforce
-from stream.sources.backfill.base import Found, Options, Reader, Reject, Tally, ordered
+from stream.sources.backfill.base import BackfillTally, FoundEvent, Options, Reader, Reject, ordered
 from stream.sources.backfill.names import Lists, load
 
 #: By the name that ``vigie backfill`` takes: the adapter whose settings it has, and how it is read.
@@ -11,4 +11,4 @@ EXPORTS: dict[str, tuple[str, Reader]] = {
     "salesforce-csv": ("salesforce", salesforce.read),
 }
 
-__all__ = ["EXPORTS", "Found", "Lists", "Options", "Reader", "Reject", "Tally", "load", "ordered"]
+__all__ = ["EXPORTS", "BackfillTally", "FoundEvent", "Lists", "Options", "Reader", "Reject", "load", "ordered"]

@@ -47,14 +47,14 @@ class Options:
     currencies: Known = None
 
 
-class Place(NamedTuple):
+class ExportPlace(NamedTuple):
     """Where in an export something stands."""
 
     file: int
     line: int
 
 
-class Found(NamedTuple):
+class FoundEvent(NamedTuple):
     """One event of an export, in structured mode, and the file and line that told of it."""
 
     file: Path
@@ -71,7 +71,7 @@ class Reject(NamedTuple):
 
 
 @dataclass(slots=True)
-class Tally:
+class BackfillTally:
     """What was met on the way that is no event."""
 
     watch: Callable[[int], None] = lambda count: None
@@ -92,10 +92,10 @@ class Tally:
 
 
 #: What an adapter's reading gives, with its place; a text is why a part gives nothing at all.
-Told = tuple[Place, Item | str]
+Told = tuple[ExportPlace, Item | str]
 
 
-def ordered(told: Iterable[Told], files: list[Path], options: Options, tally: Tally) -> Iterator[Found | Reject]:
+def ordered(told: Iterable[Told], files: list[Path], options: Options, tally: BackfillTally) -> Iterator[FoundEvent | Reject]:
     """Yield what cannot be used as it comes, then all events in time order, each checked against the contract."""
 
     def dated() -> Iterator[Dated | FileReject]:
@@ -124,7 +124,7 @@ def ordered(told: Iterable[Told], files: list[Path], options: Options, tally: Ta
             yield Reject(files[int(number)], one.line, reason)
         else:
             number, event = one.value
-            yield Found(files[number], one.line, event)
+            yield FoundEvent(files[number], one.line, event)
 
 
 # -- what belongs together --------------------------------------------------------------------------------------------
@@ -145,24 +145,24 @@ class Pieces:
     def __exit__(self, *_: object) -> None:
         self._store.close()
 
-    def add(self, id: str, kind: str, place: Place, value: Mapping[str, Any]) -> None:
+    def add(self, id: str, kind: str, place: ExportPlace, value: Mapping[str, Any]) -> None:
         """Keep one part of the record ``id``."""
         self._store.execute("INSERT INTO piece VALUES (?, ?, ?, ?, ?)", (id, kind, *place, orjson.dumps(dict(value))))
 
-    def together(self) -> Iterator[tuple[str, dict[str, list[tuple[Place, dict[str, Any]]]]]]:
+    def together(self) -> Iterator[tuple[str, dict[str, list[tuple[ExportPlace, dict[str, Any]]]]]]:
         """Yield each record's parts by kind, in the order of the files."""
         self._store.execute("CREATE INDEX by_id ON piece (id)")
         at: str | None = None
-        parts: dict[str, list[tuple[Place, dict[str, Any]]]] = {}
+        parts: dict[str, list[tuple[ExportPlace, dict[str, Any]]]] = {}
         for id, kind, file, line, value in self._store.execute("SELECT * FROM piece ORDER BY id, file, line, rowid"):
             if id != at:
                 if at is not None:
                     yield at, parts
                 at, parts = id, {}
-            parts.setdefault(kind, []).append((Place(file, line), orjson.loads(value)))
+            parts.setdefault(kind, []).append((ExportPlace(file, line), orjson.loads(value)))
         if at is not None:
             yield at, parts
 
 
 #: Reads all the files of an export of one CRM.
-Reader = Callable[[list[Path], Options, Tally], Iterator[Told]]
+Reader = Callable[[list[Path], Options, BackfillTally], Iterator[Told]]

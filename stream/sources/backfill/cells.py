@@ -28,7 +28,7 @@ class Moment(NamedTuple):
     last: int
 
 
-class Cells:
+class CsvCells:
     """How the cells of a CSV file are read: numbers and times in the form that the options say."""
 
     def __init__(self, options: Options) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 from models.events.refused import Reason
 from models.events.scalars import shown
-from stream.sources.backfill.base import Options, Place, Tally, Told
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Told
 from stream.sources.backfill.cells import Moment
 from stream.sources.backfill.columns import HUBSPOT_KINDS, HUBSPOT_PIPELINES, HUBSPOT_STAGES
 from stream.sources.backfill.documents import is_json, records
 from stream.sources.backfill.hubspot_now import KINDS, as_now, table_of, unmapped, usable
-from stream.sources.backfill.names import Names
+from stream.sources.backfill.names import ExportNames
 from stream.sources.crm import hubspot
 from stream.sources.crm.base import Ignored, Item, Unusable
 from stream.sources.crm.values import event, event_id, identifier, moment, text, yes
@@ -42,17 +42,17 @@ _MODIFIED = ("hs_lastmodifieddate", "lastmodifieddate")
 _MERGED = "hs_merged_object_ids"
 
 
-def read(files: list[Path], options: Options, tally: Tally) -> Iterator[Told]:
+def read(files: list[Path], options: Options, tally: BackfillTally) -> Iterator[Told]:
     """Yield what the files tell, in their order."""
     kind = None if options.kind is None else KINDS.get(options.kind)
     if options.kind is not None and kind is None:
         raise SourceFileError(f"--object: found {options.kind!r} (accepted: {', '.join(KINDS)})")
-    names = Names(options.settings, options.lists, HUBSPOT_STAGES, HUBSPOT_KINDS, HUBSPOT_PIPELINES)
+    names = ExportNames(options.settings, options.lists, HUBSPOT_STAGES, HUBSPOT_KINDS, HUBSPOT_PIPELINES)
     options = replace(options, settings=names.settings)
     for number, path in enumerate(files):
         if is_json(path):
             for line, record in records(path, ("results",)):
-                place = Place(number, line)
+                place = ExportPlace(number, line)
                 tally.met()
                 if isinstance(record, str):
                     yield place, record
@@ -66,7 +66,9 @@ def read(files: list[Path], options: Options, tally: Tally) -> Iterator[Told]:
 # -- JSON: with the history of properties -----------------------------------------------------------------------------
 
 
-def _record(record: Mapping[str, Any], kind: str | None, options: Options, names: Names, tally: Tally) -> Iterator[Item]:
+def _record(
+    record: Mapping[str, Any], kind: str | None, options: Options, names: ExportNames, tally: BackfillTally
+) -> Iterator[Item]:
     id, histories, now = record.get("id"), record.get("propertiesWithHistory") or {}, record.get("properties") or {}
     if not isinstance(histories, dict) or not isinstance(now, dict):
         raise Unusable(Reason.INVALID_DATA, "properties, propertiesWithHistory: accepted are objects")

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from models.events.refused import Reason
-from stream.sources.backfill.base import Options, Place, Tally, Told
-from stream.sources.backfill.cells import BadCell, Cells, Moment, flags, whole_id
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Told
+from stream.sources.backfill.cells import BadCell, CsvCells, Moment, flags, whole_id
 from stream.sources.backfill.columns import HUBSPOT
-from stream.sources.backfill.names import Names
+from stream.sources.backfill.names import ExportNames
 from stream.sources.backfill.tables import Table
 from stream.sources.crm import hubspot
 from stream.sources.crm.base import Item, Unusable
@@ -30,7 +30,7 @@ def usable(items: Iterator[Item]) -> Iterator[Item]:
         yield error
 
 
-def unmapped(stage: str, values: Mapping[str, Any], names: Names, tally: Tally) -> None:
+def unmapped(stage: str, values: Mapping[str, Any], names: ExportNames, tally: BackfillTally) -> None:
     """Count a stage of which nothing says what it is."""
     if stage and names.kind(stage) is None and not any(values.get(flag) for flag in CLOSED):
         tally.unmapped["stage", stage] += 1
@@ -93,7 +93,9 @@ def _exactly(value: Any) -> Moment:
     return Moment(at, at)
 
 
-def table_of(path: Path, number: int, kind: str | None, options: Options, names: Names, tally: Tally) -> Iterator[Told]:
+def table_of(
+    path: Path, number: int, kind: str | None, options: Options, names: ExportNames, tally: BackfillTally
+) -> Iterator[Told]:
     """Yield what a CSV file tells, row by row."""
     # A property of one's own, or one by its internal name, may be a column as well.
     more = {
@@ -101,14 +103,14 @@ def table_of(path: Path, number: int, kind: str | None, options: Options, names:
         for name in (*hubspot.properties("deal"), *hubspot.properties("contact", options.settings), *options.settings.fields)
     }
     known = {name: (*HUBSPOT.get(name, ()), *more.get(name, ())) for name in (*HUBSPOT, *more)}
-    table, cells = Table(path, options, tally, known), Cells(options)
+    table, cells = Table(path, options, tally, known), CsvCells(options)
     columns = table.columns(known, options, ("id", "created", "modified"))
     kind = kind or ("deal" if "dealstage" in columns else "contact" if {"email", "lifecyclestage"} & columns.keys() else None)
     if kind is None:
         raise SourceFileError(f"{path}:1: nothing shows what the records are (accepted: --object {', '.join(KINDS)})")
     tally.notes[f"{path}: an export in CSV has no history: stages, amounts and owners are told as they are now"] = None
     for row in table.rows():
-        place = Place(number, row.line)
+        place = ExportPlace(number, row.line)
         if isinstance(row, FileReject):
             yield place, row.reason
             continue
@@ -123,10 +125,10 @@ def _row(
     row: Mapping[str, str],
     columns: Mapping[str, str],
     kind: str,
-    cells: Cells,
+    cells: CsvCells,
     options: Options,
-    names: Names,
-    tally: Tally,
+    names: ExportNames,
+    tally: BackfillTally,
 ) -> Iterator[Item]:
     texts = {name: row[column] for name, column in columns.items() if row[column]}
     flags(texts, {name: columns[name] for name in CLOSED if name in columns})
@@ -155,7 +157,7 @@ def _row(
     yield from as_now(kind, id, values, {}, created, modified or created, options)
 
 
-def _ids(texts: Mapping[str, str], kind: str, names: Names, options: Options, tally: Tally) -> dict[str, str]:
+def _ids(texts: Mapping[str, str], kind: str, names: ExportNames, options: Options, tally: BackfillTally) -> dict[str, str]:
     """Return the ids that the names of stages, pipelines, owners and steps mean."""
     found: dict[str, str] = {}
     if "pipeline" in texts:

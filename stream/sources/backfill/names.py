@@ -111,7 +111,7 @@ def named(settings: SourceSettings) -> SourceSettings:
     return settings.model_copy(update={"stages": {**settings.stages, **names}})
 
 
-class Names:
+class ExportNames:
     """The ids that an export's names mean, by the settings and the CRM's lists; a name that neither has is itself."""
 
     def __init__(

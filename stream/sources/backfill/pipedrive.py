@@ -13,10 +13,10 @@ from typing import Any
 
 from models.events.refused import Reason
 from models.events.scalars import shown
-from stream.sources.backfill.base import Options, Pieces, Place, Tally, Told
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Pieces, Told
 from stream.sources.backfill.cells import Moment
 from stream.sources.backfill.documents import is_json, records
-from stream.sources.backfill.names import Names
+from stream.sources.backfill.names import ExportNames
 from stream.sources.backfill.pipedrive_now import TIMES, as_now, body_of, table_of, told
 from stream.sources.crm import pipedrive
 from stream.sources.crm.base import Unusable
@@ -43,9 +43,9 @@ _FOLLOWED = frozenset(
 _SAME = 2
 
 
-def read(files: list[Path], options: Options, tally: Tally) -> Iterator[Told]:
+def read(files: list[Path], options: Options, tally: BackfillTally) -> Iterator[Told]:
     """Yield what the files tell: CSV in order, then the deals of JSON by id."""
-    names = Names(options.settings, options.lists)
+    names = ExportNames(options.settings, options.lists)
     options = replace(options, settings=names.settings)
     flows = False
     with Pieces() as pieces:
@@ -54,7 +54,7 @@ def read(files: list[Path], options: Options, tally: Tally) -> Iterator[Told]:
                 yield from table_of(path, number, options, names, tally)
                 continue
             for line, record in records(path, ("data", "items")):
-                place = Place(number, line)
+                place = ExportPlace(number, line)
                 tally.met()
                 if isinstance(record, str):
                     yield place, record
@@ -97,7 +97,7 @@ def _sorted(record: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]] | N
     raise Unusable(Reason.INVALID_DATA, f"{shown(id)}: accepted are deals, persons, leads, activities and items of /flow")
 
 
-def _together(parts: Mapping[str, list[tuple[Place, dict[str, Any]]]], options: Options) -> Iterator[Told]:
+def _together(parts: Mapping[str, list[tuple[ExportPlace, dict[str, Any]]]], options: Options) -> Iterator[Told]:
     kind = next(iter(parts.keys() - {"change"}), None)
     if kind is None:
         place, change = parts["change"][0]
@@ -145,11 +145,11 @@ def _done(activity: Mapping[str, Any]) -> int:
 
 
 def _replayed(
-    record: Mapping[str, Any], changes: list[tuple[Place, dict[str, Any]]], place: Place, settings: SourceSettings
-) -> Iterator[tuple[Place, dict[str, Any]]]:
+    record: Mapping[str, Any], changes: list[tuple[ExportPlace, dict[str, Any]]], place: ExportPlace, settings: SourceSettings
+) -> Iterator[tuple[ExportPlace, dict[str, Any]]]:
     """Yield a deal's creation and changes, as its webhook would have told of them."""
     state = _plain(record)
-    by_second: dict[int, list[tuple[Place, str, Any, Any]]] = {}
+    by_second: dict[int, list[tuple[ExportPlace, str, Any, Any]]] = {}
     for where, change in changes:
         key = str(change.get("field_key") or "")
         name = _RENAMED.get(key, key)

@@ -6,10 +6,10 @@ from typing import Any
 
 from models.calendar import iso
 from models.events.refused import Reason
-from stream.sources.backfill.base import Options, Place, Tally, Told
-from stream.sources.backfill.cells import BadCell, Cells, Moment, whole_id
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Told
+from stream.sources.backfill.cells import BadCell, CsvCells, Moment, whole_id
 from stream.sources.backfill.columns import PIPEDRIVE
-from stream.sources.backfill.names import Names
+from stream.sources.backfill.names import ExportNames
 from stream.sources.backfill.tables import Table
 from stream.sources.crm import pipedrive
 from stream.sources.crm.base import Unusable
@@ -21,7 +21,7 @@ from stream.sources.files.base import FileReject
 TIMES = ("add_time", "update_time", "stage_change_time", "won_time", "lost_time")
 
 
-def told(place: Place, body: Mapping[str, Any], options: Options) -> Iterator[Told]:
+def told(place: ExportPlace, body: Mapping[str, Any], options: Options) -> Iterator[Told]:
     """Yield what the webhook\'s adapter makes of a notification."""
     try:
         for item in pipedrive.notification(body, options.settings):
@@ -81,14 +81,14 @@ def _when(moment_: Moment) -> int:
     return moment_.first if moment_.last - moment_.first < 1000 else moment_.last
 
 
-def table_of(path: Path, number: int, options: Options, names: Names, tally: Tally) -> Iterator[Told]:
+def table_of(path: Path, number: int, options: Options, names: ExportNames, tally: BackfillTally) -> Iterator[Told]:
     """Yield what a CSV file tells, row by row."""
     known = PIPEDRIVE | {name: (name,) for name in options.settings.fields}
-    table, cells = Table(path, options, tally, known), Cells(options)
+    table, cells = Table(path, options, tally, known), CsvCells(options)
     columns = table.columns(known, options, ("id", "add_time", "status"))
     tally.notes[f"{path}: an export in CSV has no history: stages, amounts and owners are told as they are now"] = None
     for row in table.rows():
-        place = Place(number, row.line)
+        place = ExportPlace(number, row.line)
         if isinstance(row, FileReject):
             yield place, row.reason
             continue
@@ -103,7 +103,7 @@ def table_of(path: Path, number: int, options: Options, names: Names, tally: Tal
 
 
 def _row(
-    row: Mapping[str, str], columns: Mapping[str, str], cells: Cells, names: Names, settings: SourceSettings
+    row: Mapping[str, str], columns: Mapping[str, str], cells: CsvCells, names: ExportNames, settings: SourceSettings
 ) -> tuple[dict[str, Any], dict[str, Moment]]:
     """Return a row as the API has a deal, and its times."""
     record: dict[str, Any] = {name: row[column] for name, column in columns.items() if row[column]}

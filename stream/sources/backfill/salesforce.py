@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stream.sources.backfill.base import Options, Pieces, Place, Tally, Told
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Pieces, Told
 from stream.sources.backfill.cells import BadCell, flags, record_id
 from stream.sources.backfill.columns import SALESFORCE
-from stream.sources.backfill.names import Names
-from stream.sources.backfill.salesforce_steps import CHANGED, CREATED, HISTORY_NAMES, Export, Steps, told
+from stream.sources.backfill.names import ExportNames
+from stream.sources.backfill.salesforce_steps import CHANGED, CREATED, HISTORY_NAMES, Export, SalesforceSteps, told
 from stream.sources.backfill.tables import Table
 from stream.sources.crm import salesforce
 from stream.sources.files.base import CsvRow, FileReject
@@ -46,9 +46,9 @@ _LINKS = (
 _FEW = "1 fields in the row"
 
 
-def read(files: list[Path], options: Options, tally: Tally) -> Iterator[Told]:
+def read(files: list[Path], options: Options, tally: BackfillTally) -> Iterator[Told]:
     """Yield what the files tell, record by record."""
-    names = Names(options.settings, options.lists, {}, {"Closed Won": "won", "Closed Lost": "lost"})
+    names = ExportNames(options.settings, options.lists, {}, {"Closed Won": "won", "Closed Lost": "lost"})
     export = Export(replace(options, settings=names.settings), tally, names)
     with Pieces() as pieces:
         for number, path in enumerate(files):
@@ -101,7 +101,7 @@ def _sorted(path: Path, number: int, export: Export, pieces: Pieces) -> Iterator
     task = "Task" if "TaskSubtype" in columns or "IsClosed" in table.header else "Event"
     rows = table.rows()
     for row in rows if columns.get("Id") in (None, "Id") else _without_footer(rows, path, export.tally):
-        place = Place(number, row.line)
+        place = ExportPlace(number, row.line)
         if isinstance(row, FileReject):
             yield place, row.reason
             continue
@@ -120,7 +120,7 @@ def _sorted(path: Path, number: int, export: Export, pieces: Pieces) -> Iterator
         pieces.add(f"{kind} {owner}", task if what == "activity" else what, place, fields)
 
 
-def _without_footer(rows: Iterator[CsvRow | FileReject], path: Path, tally: Tally) -> Iterator[CsvRow | FileReject]:
+def _without_footer(rows: Iterator[CsvRow | FileReject], path: Path, tally: BackfillTally) -> Iterator[CsvRow | FileReject]:
     """Leave out what a report writes below its records: lines of one cell, several, and no record behind them."""
     held: list[CsvRow | FileReject] = []
     for row in rows:
@@ -176,7 +176,7 @@ def _fields(fields: dict[str, str], columns: Mapping[str, str], what: str, expor
     return fields[owner], fields
 
 
-def _together(id: str, parts: Mapping[str, list[tuple[Place, dict[str, Any]]]], export: Export) -> Iterator[Told]:
+def _together(id: str, parts: Mapping[str, list[tuple[ExportPlace, dict[str, Any]]]], export: Export) -> Iterator[Told]:
     for what in ("Task", "Event"):
         for place, row in parts.get(what, ())[:1]:
             yield from told(place, what, "CREATE", row, row["Id"], export.at(row, CREATED).first, "", export.options.settings)
@@ -193,6 +193,6 @@ def _together(id: str, parts: Mapping[str, list[tuple[Place, dict[str, Any]]]], 
         yield place, f"{id}: two records have this id, created {made[0]} and {made[-1]}; the case of letters may have been lost"
         return
     try:
-        yield from Steps(kind, row, place, export).told(parts.get("history", []), parts.get("field", []))
+        yield from SalesforceSteps(kind, row, place, export).told(parts.get("history", []), parts.get("field", []))
     except BadCell as error:
         yield place, str(error)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from stream.sources.backfill.base import Options, Place, Tally, Told
-from stream.sources.backfill.cells import BadCell, Cells, Moment
-from stream.sources.backfill.names import Names
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Told
+from stream.sources.backfill.cells import BadCell, CsvCells, Moment
+from stream.sources.backfill.names import ExportNames
 from stream.sources.crm import salesforce
 from stream.sources.crm.base import Unusable
 from stream.sources.crm.settings import SourceSettings
@@ -27,14 +27,14 @@ _STATUSES = frozenset({"open", "new", "open not contacted", "working contacted",
 _MEANT = {"CONNECTED": "Working - Contacted", "IN_PROGRESS": "Working - Contacted", "UNQUALIFIED": "Closed - Not Converted"}
 
 
-class _Times(Cells):
+class _Times(CsvCells):
     """Times without an offset are in UTC in Salesforce's exports; days are those of the organization."""
 
     def __init__(self, options: Options) -> None:
         super().__init__(options)
         self._zone_of_days = options.settings.zone
-        self._days = Cells(replace(options, zone=options.settings.zone))
-        self._iso = Cells(replace(options, zone=options.settings.zone, dates=(ISO,)))
+        self._days = CsvCells(replace(options, zone=options.settings.zone))
+        self._iso = CsvCells(replace(options, zone=options.settings.zone, dates=(ISO,)))
 
     def day(self, text: str, column: str) -> Moment | None:
         """Return the day, or the moment, that a cell names."""
@@ -55,8 +55,8 @@ class Export:
     """What is known of a whole export while it is read."""
 
     options: Options
-    tally: Tally
-    names: Names
+    tally: BackfillTally
+    names: ExportNames
     cells: _Times = field(init=False)
     outcomes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Whether a deal is closed, and won, by the stage it is in."""
@@ -101,7 +101,7 @@ class Export:
 
 
 def told(
-    place: Place,
+    place: ExportPlace,
     kind: str,
     what: str,
     fields: Mapping[str, Any],
@@ -119,14 +119,14 @@ def told(
         yield place, error
 
 
-class Steps:
+class SalesforceSteps:
     """What one opportunity or lead went through."""
 
     def __init__(
         self,
         kind: str,
         row: dict[str, Any],
-        place: Place,
+        place: ExportPlace,
         export: Export,
     ) -> None:
         self.kind, self.row, self.place, self.export = kind, row, place, export
@@ -140,7 +140,9 @@ class Steps:
             if day is not None and self.seen.last < day.last <= export.options.now:
                 self.seen = day
 
-    def told(self, history: list[tuple[Place, dict[str, Any]]], changes: list[tuple[Place, dict[str, Any]]]) -> Iterator[Told]:
+    def told(
+        self, history: list[tuple[ExportPlace, dict[str, Any]]], changes: list[tuple[ExportPlace, dict[str, Any]]]
+    ) -> Iterator[Told]:
         """Yield creation, changes, and what is known of the present only."""
         history = sorted(history, key=lambda part: (self._when(part[1]), part[1].get("Id", "")))
         changes = sorted(changes, key=lambda part: (self._when(part[1]), part[1].get("Id", "")))
@@ -181,7 +183,7 @@ class Steps:
         return self.export.at(row, CREATED).first
 
     def _record(
-        self, place: Place, what: str, fields: Mapping[str, Any], at: int, id: str, changed: int | None
+        self, place: ExportPlace, what: str, fields: Mapping[str, Any], at: int, id: str, changed: int | None
     ) -> Iterator[Told]:
         stage = fields.get("StageName")
         if isinstance(stage, str) and stage in self.export.outcomes and "IsWon" not in fields:
@@ -195,7 +197,7 @@ class Steps:
     def _of_history(row: Mapping[str, Any]) -> dict[str, Any]:
         return {name: row[name] for name in _HISTORY if name in row}
 
-    def _history(self, history: list[tuple[Place, dict[str, Any]]]) -> Iterator[Told]:
+    def _history(self, history: list[tuple[ExportPlace, dict[str, Any]]]) -> Iterator[Told]:
         before = self._of_history(history[0][1]) if history else {}
         for place, row in history[1:]:
             now = self._of_history(row)
@@ -221,7 +223,7 @@ class Steps:
         own = self.settings.fields.get(name)
         return text if own is None else str(self.cells.attribute(own, text, "NewValue"))
 
-    def _changes(self, changes: list[tuple[Place, dict[str, Any]]]) -> Iterator[Told]:
+    def _changes(self, changes: list[tuple[ExportPlace, dict[str, Any]]]) -> Iterator[Told]:
         for place, row in changes:
             name, at = HISTORY_NAMES.get(row["Field"], row["Field"]), self._when(row)
             id = f"{self.kind}History {row.get('Id')}"

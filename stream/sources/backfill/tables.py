@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from stream.sources.backfill.base import Options, Tally
+from stream.sources.backfill.base import BackfillTally, Options
 from stream.sources.crm.words import plain
 from stream.sources.files.base import CsvRow, FileReject, read_csv
 from stream.sources.files.text import BROKEN, SourceFileError, encoding_of, open_bytes
@@ -25,7 +25,7 @@ class Table:
     The header is the first record that has two of the ``known`` names; without one, the first record.
     """
 
-    def __init__(self, path: Path, options: Options, tally: Tally, known: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, path: Path, options: Options, tally: BackfillTally, known: Mapping[str, tuple[str, ...]]) -> None:
         self.path = path
         self._tally = tally
         self.encoding = options.encoding or encoding_of(path)

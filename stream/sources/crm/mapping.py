@@ -79,7 +79,7 @@ def _same(found: Any, accepted: str | bool | int) -> bool:
     return one == other or (isinstance(accepted, bool) and one.lower() == other)
 
 
-class Value(_Part):
+class MappedValue(_Part):
     """Where a value comes from: a path (with a table of what is found there), or always the same.
 
     In YAML a bare ``$.path`` is a path, any other bare text a value.
@@ -100,7 +100,7 @@ class Value(_Part):
         return found
 
     @model_validator(mode="after")
-    def _one(self) -> "Value":
+    def _one(self) -> "MappedValue":
         if (self.path is None) == (self.value is None):
             raise ValueError("either a path or a value is needed")
         return self
@@ -128,17 +128,17 @@ class Rule(_Part):
 
     when: dict[Path, str | bool | int | list[str | bool | int]] = {}
     """Only items with these values at these paths; ``"*"`` is any value."""
-    type: Value
-    subject: Value
-    time: Value | None = None
+    type: MappedValue
+    subject: MappedValue
+    time: MappedValue | None = None
     """Without it, the time that the sender's header gives."""
-    id: Value | None = None
+    id: MappedValue | None = None
     """What tells the event from others; without it, the sender's message id."""
-    data: dict[str, Value] = {}
+    data: dict[str, MappedValue] = {}
 
     @field_validator("type")
     @classmethod
-    def _known(cls, found: Value) -> Value:
+    def _known(cls, found: MappedValue) -> MappedValue:
         for kind in (found.value, found.otherwise, *found.values.values()):
             if kind is not None and kind != "skip" and (kind not in STRUCTS or str(kind).endswith(".absorbed")):
                 raise ValueError(f"no type of event{meant(kind, STRUCTS)} (accepted: skip, {', '.join(STRUCTS)})")

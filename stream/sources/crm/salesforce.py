@@ -119,7 +119,7 @@ def read(request: Request, settings: SourceSettings) -> Iterator[Item]:
 # -- outbound messages: the record as it is now, in the fields that were chosen ---------------------------------------
 
 
-def _notification(note: soap.Notification, request: Request, settings: SourceSettings) -> Iterator[Item]:
+def _notification(note: soap.SoapNotification, request: Request, settings: SourceSettings) -> Iterator[Item]:
     fields = note.fields
     at = next((moment(fields[name], name) for name in _CHANGED if fields.get(name)), request.received_at)
     made = next((moment(fields[name], name) for name in _MADE if fields.get(name)), None)

@@ -37,7 +37,7 @@ def without_session(body: bytes) -> bytes:
     return _SESSION.sub(rb"\1", body)
 
 
-class Notification(NamedTuple):
+class SoapNotification(NamedTuple):
     """One changed record: the notification's own id (the same when it is sent again), the object's type, and its fields."""
 
     id: str
@@ -45,11 +45,11 @@ class Notification(NamedTuple):
     fields: dict[str, str | None]
 
 
-class Message(NamedTuple):
+class SoapMessage(NamedTuple):
     """One outbound message."""
 
     organization: str
-    notifications: list[Notification]
+    notifications: list[SoapNotification]
 
 
 class _Hostile(Exception):
@@ -73,11 +73,11 @@ def organization(body: bytes) -> str:
     return reader.organization.strip()
 
 
-def parse(body: bytes) -> Message:
+def parse(body: bytes) -> SoapMessage:
     """Return the message; raise :class:`NotAuthentic`, as who sent it is written inside."""
     reader = _Reader()
     _parse(reader, body)
-    return Message(reader.organization.strip(), reader.notifications)
+    return SoapMessage(reader.organization.strip(), reader.notifications)
 
 
 def _parse(reader: "_Reader", body: bytes) -> None:
@@ -106,7 +106,7 @@ class _Reader:
         self.parser.EntityDeclHandler = self.entity
         self.parser.ProcessingInstructionHandler = self.instruction
         self.organization = ""
-        self.notifications: list[Notification] = []
+        self.notifications: list[SoapNotification] = []
         self.seen = False
         self._path: list[str] = []
         self._count = 0
@@ -155,7 +155,7 @@ class _Reader:
             case [_, _, _, _] if self.seen and name == f"{OUTBOUND} Notification":
                 if len(self.notifications) >= _NOTIFICATIONS:
                     raise _Hostile(f"more than {_NOTIFICATIONS} notifications")
-                self.notifications.append(Notification(self._id.strip(), self._type, self._fields))
+                self.notifications.append(SoapNotification(self._id.strip(), self._type, self._fields))
             case [_, _, _, notification, _] if notification == f"{OUTBOUND} Notification" and local == "Id":
                 self._id = text
             case [_, _, _, _, record, _] if record == f"{OUTBOUND} sObject":

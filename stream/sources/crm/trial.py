@@ -20,7 +20,7 @@ class BadLine(ValueError):
     """The line is not a request; the text says why."""
 
 
-class Line(NamedTuple):
+class TrialLine(NamedTuple):
     """One line: the request but for its address, and the settings that override the source's own."""
 
     request: Request
@@ -31,7 +31,7 @@ class Line(NamedTuple):
         return self.request._replace(url=settings.address(self.request.url, public_url))
 
 
-def read_line(line: bytes, now: int) -> Line:
+def read_line(line: bytes, now: int) -> TrialLine:
     """Return the request of a line; raise :class:`BadLine`. It arrived at ``now`` (epoch ms) where it does not say when."""
     try:
         tree = orjson.loads(line)
@@ -42,7 +42,7 @@ def read_line(line: bytes, now: int) -> Line:
     return of(tree, now)
 
 
-def of(tree: Mapping[str, Any], now: int) -> Line:
+def of(tree: Mapping[str, Any], now: int) -> TrialLine:
     """Return the request that a mapping with :data:`FIELDS` describes; raise :class:`BadLine`."""
     settings = tree.get("settings") or {}
     if not isinstance(settings, dict):
@@ -55,7 +55,7 @@ def of(tree: Mapping[str, Any], now: int) -> Line:
     method, url = tree.get("method") or "POST", tree.get("url") or ""
     if not isinstance(method, str) or not isinstance(url, str):
         raise BadLine("method, url: accepted are texts")
-    return Line(Request(method.upper(), url, headers(tree.get("headers") or {}), body(tree), at), settings)
+    return TrialLine(Request(method.upper(), url, headers(tree.get("headers") or {}), body(tree), at), settings)
 
 
 def headers(found: Any) -> dict[str, str]:

@@ -21,7 +21,7 @@ from stream.sources.files.base import (
     read_csv,
 )
 from stream.sources.files.ids import damage
-from stream.sources.files.mapping import IDS, TYPES, Cell, CsvMapping, EventMapping, event_time, fields_of, load_mapping
+from stream.sources.files.mapping import IDS, TYPES, CellSource, CsvMapping, EventMapping, event_time, fields_of, load_mapping
 from stream.sources.files.numbers import currency_of, money
 from stream.sources.files.text import SourceFileError
 
@@ -120,7 +120,7 @@ def _event(row: CsvRow, event: EventMapping, mapping: CsvMapping, zone: tzinfo) 
     return Dated(at, row.line, told)
 
 
-def _check_id(cell: Cell, text: str) -> None:
+def _check_id(cell: CellSource, text: str) -> None:
     wrong = damage(text) if cell.column is not None else None
     if wrong is not None:
         raise ValueError(f"{cell.column}: {wrong}")

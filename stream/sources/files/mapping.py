@@ -51,7 +51,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Cell(_Part):
+class CellSource(_Part):
     """Where a value comes from: a column (with a table of what its values mean), or the same for every row.
 
     In YAML a bare name is a column: ``owner: Rep`` is ``owner: {column: Rep}``.
@@ -71,7 +71,7 @@ class Cell(_Part):
         return {"column": found} if isinstance(found, str) else found
 
     @model_validator(mode="after")
-    def _one(self) -> "Cell":
+    def _one(self) -> "CellSource":
         if (self.column is None) == (self.value is None):
             raise ValueError("either a column or a value is needed")
         return self
@@ -92,18 +92,18 @@ class Cell(_Part):
 class EventMapping(_Part):
     """One event that a row may tell of."""
 
-    type: Cell
-    time: Cell
-    subject: Cell
-    id: Cell | None = None
+    type: CellSource
+    time: CellSource
+    subject: CellSource
+    id: CellSource | None = None
     """Without it the id is the row's subject, type and time: the same row read again is the same event."""
-    data: dict[str, Cell] = {}
+    data: dict[str, CellSource] = {}
     when: dict[str, str | list[str]] = {}
     """Only rows with these values in these columns; ``"*"`` is any value, ``""`` none."""
 
     @field_validator("type")
     @classmethod
-    def _known(cls, cell: Cell) -> Cell:
+    def _known(cls, cell: CellSource) -> CellSource:
         for kind in [cell.value, cell.otherwise, *cell.values.values()]:
             if kind is not None and kind not in TYPES and kind != "skip":
                 raise ValueError(f'found "{kind}"; skip or an event type is needed: {", ".join(TYPES)}')

@@ -46,16 +46,21 @@ function draw(alerts) {
   if (!alerts.length) { list.replaceChildren(make("p", { class: "calm" }, t("calm"))); return; }
   const owners = [...new Set(alerts.map(ownerOf).filter(Boolean))].sort();
   if (owner && !owners.includes(owner)) owner = "";
-  const rules = new Map();
-  for (const alert of alerts.filter((one) => !owner || ownerOf(one) === owner)) rules.set(alert.rule, [...(rules.get(alert.rule) ?? []), alert]);
-  const order = (group) => Math.min(...group.map((a) => RANK[a.state] * 2 + (a.severity === "critical" ? 0 : 1)));
-  const groups = [...rules.values()].sort((a, b) => order(a) - order(b) || b.length - a.length);
-  list.replaceChildren(make("div", { class: "alert-head" }, make("p", {}, counted(alerts)), owners.length > 1 ? chooser(owners) : ""), ...groups.map(ruleNode));
+  const mine = alerts.filter((one) => !owner || ownerOf(one) === owner), standing = mine.filter((one) => one.state !== "pending"), soon = grouped(mine.filter((one) => one.state === "pending"));
+  list.replaceChildren(make("div", { class: "alert-head" }, make("p", { class: standing.length ? null : "calm" }, standing.length ? counted(standing) : t("calm")), owners.length > 1 ? chooser(owners) : ""), ...grouped(standing).map(ruleNode),
+    // What has not spoken is nobody's business yet: one line.
+    soon.length ? fold("pending", ["pending"], summary(make("b", {}, t("pending", soon.flat().length)), make("span", {}, soon.map((group) => title(group[0])).join(" · "))), ...soon.map(ruleNode)) : "");
   // The keyboard stays where it was.
   const again = focused && list.querySelector(`details[data-key="${CSS.escape(focused)}"]`);
   if (again) (button ? again.querySelector("button") ?? again.firstChild : again.firstChild).focus({ preventScroll: true });
 }
 
+/** Alerts by their rules, the gravest first. */
+function grouped(alerts) {
+  const rules = new Map(), order = (group) => Math.min(...group.map((a) => RANK[a.state] * 2 + (a.severity === "critical" ? 0 : 1)));
+  for (const alert of alerts) rules.set(alert.rule, [...(rules.get(alert.rule) ?? []), alert]);
+  return [...rules.values()].sort((a, b) => order(a) - order(b) || b.length - a.length);
+}
 function counted(alerts) {
   const standing = alerts.filter((a) => a.state !== "pending"), graves = alerts.filter(grave).length, hands = standing.filter((a) => a.acknowledged).length;
   const parts = [];
@@ -92,7 +97,7 @@ function ruleNode(group) {
   const alerts = group.toSorted((a, b) => (a.acknowledged ? 1 : 0) - (b.acknowledged ? 1 : 0) || RANK[a.state] - RANK[b.state]), free = alerts.filter((a) => a.state === "firing" && !a.acknowledged);
   const since = group.map((a) => a.since ?? a.at).filter(Boolean).sort()[0], people = new Set(group.map(ownerOf).filter(Boolean)).size;
   const how = [counted(group), group.length > 1 && since ? t("oldest", span((Date.now() - new Date(since)) / 1000)) : "", people > 1 ? t("owners", people) : ""].filter(Boolean).join(" · ");
-  const node = fold(`rule ${group[0].rule}`, ["rule", group.some(grave) ? "critical" : ""], summary(make("b", {}, title(group[0])), make("span", {}, group.length === 1 ? words(group[0]) : how)), ...alerts.slice(0, LISTED).map(alertNode));
+  const node = fold(`${group[0].state === "pending" ? "soon" : "rule"} ${group[0].rule}`, ["rule", group.some(grave) ? "critical" : ""], summary(make("b", {}, title(group[0])), make("span", {}, group.length === 1 ? words(group[0]) : how)), ...alerts.slice(0, LISTED).map(alertNode));
   if (alerts.length > LISTED) node.append(make("p", { class: "beyond" }, t("beyond", alerts.length - LISTED)));
   const all = act([[t("silence_all"), "silence", [`rule=${group[0].rule}`]], ...(free.length > 1 ? [[t("acknowledge_all", free.length), "ack", free.map((a) => a.id)]] : [])].reverse(), `rule ${group[0].rule}`);
   if (group.length > 1) node.insertBefore(all, node.children[1]);
@@ -186,11 +191,11 @@ async function send(what, id) {
         ? await fetch("api/silences", { method: "POST", headers: { ...headers, "content-type": "application/json" }, body: JSON.stringify({ matchers: [id], duration: "1h" }) })
         : await fetch(`api/alerts/${encodeURIComponent(id)}/${what}`, { method: "POST", headers });
       if (answer.ok) { if (held) token.set(held); return ""; }
-      const error = (await answer.json().catch(() => ({}))).error ?? `${answer.status}`;
+      const error = said((await answer.json().catch(() => ({}))).error) ?? `${answer.status}`;
       if (answer.status !== 401) return error;
       token.set("");
       why = held ? error : "";
-    } catch (error) { return String(error); }
+    } catch { return t("unreachable"); }
   }
 }
 /** Ask for a token; one question at a time. */
@@ -217,7 +222,7 @@ function reveal() {
   wanted = "";
   if (!alert) { $("say").textContent = t("gone"); $("alert-gone").textContent = t("gone"); return; }
   $("alert-gone").textContent = "";
-  for (const key of [`rule ${alert.rule}`, `alert ${id}`]) {
+  for (const key of alert.state === "pending" ? ["pending", `soon ${alert.rule}`, `alert ${id}`] : [`rule ${alert.rule}`, `alert ${id}`]) {
     open.add(key);
     const node = document.querySelector(`details[data-key="${CSS.escape(key)}"]`);
     if (node) node.open = true;

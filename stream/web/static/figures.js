@@ -2,13 +2,14 @@
 
 import { place as alertsHere } from "./alerts.js";
 import { address, kpi as known, place } from "./place.js";
-import { card, change, chart, head, loaded, note, sample, show, stretch, table } from "./parts.js";
+import { card, change, head, loaded, note, sample, show, stretch, table } from "./parts.js";
+import { why } from "./explain.js";
+import { objective } from "./objective.js";
+import { chart } from "./plot.js";
 import { catalogue, definition, label, make, moment, named, number, own, percent, t, told, whole } from "./words.js";
 
 //: What a manager looks at first: as many of these as there are, at most eight, those with a value before the others.
 const FIRST = ["revenue", "sales", "win_rate", "open_pipeline", "weighted_pipeline_model", "leads", "lead_response_time", "lead_conversion", "average_deal_size", "time_to_close_won", "cac", "nps"];
-//: Before all of them, where there is a target in the window.
-const OBJECTIVE = ["quota_attainment", "quota_pace"];
 const NUMERALS = ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X"];
 
 function cards(kpis) {
@@ -17,13 +18,14 @@ function cards(kpis) {
 }
 
 export function now(root) {
-  const box = make("div", { class: "cards first" }), empty = make("div", { class: "empty", hidden: true }, make("h3", {}, t("empty_title")), make("p", {}, t("empty")));
+  const box = make("div", { class: "cards first" }), goal = make("section", { class: "objective" }), empty = make("div", { class: "empty", hidden: true }, make("h3", {}, t("empty_title")), make("p", {}, t("empty")));
   const alerts = make("section", { class: "alerts", "aria-labelledby": "alerts-title" }, make("h2", { id: "alerts-title" }, named("view", "alerts")), make("div", { id: "alert-list" }), make("p", { id: "alert-gone", class: "period" }));
-  root.append(make("h2", { class: "hidden" }, named("view", "now")), box, empty, alerts);
+  root.append(make("h2", { class: "hidden" }, named("view", "now")), goal, box, empty, alerts);
   alertsHere();
+  const stop = objective(goal);
   let shown = null, chosen = null;
   const choose = (readings) => {
-    const there = OBJECTIVE.filter((id) => typeof readings.find((reading) => reading.kpi === id)?.value === "number"), ids = [...there, ...FIRST].filter(known).slice(0, 8);
+    const none = (id) => readings.length && typeof readings.find((reading) => reading.kpi === id)?.value !== "number", there = FIRST.filter(known), ids = [...there.filter((id) => !none(id)), ...there.filter(none)].slice(0, 8);
     if (ids.join() === chosen) return;
     chosen = ids.join();
     shown = cards(ids.map(known));
@@ -31,6 +33,7 @@ export function now(root) {
   };
   choose([]);
   return {
+    stop,
     receive(data) {
       choose(data.readings);
       shown.receive(data);
@@ -65,9 +68,11 @@ export function funnel(root) {
       const values = STEPS.map(([name, id, of]) => [name, id, data.readings.find((reading) => reading.kpi === id)?.[of]]).filter(([, , value]) => typeof value === "number");
       const most = Math.max(1, ...values.map(([, , value]) => value));
       steps.replaceChildren(...values.map(([name, id, value], i) => {
-        const before = i ? values[i - 1][2] : null;
+        const before = i ? values[i - 1][2] : null, then = STEPS.find(([step]) => step === name)[2] === "value" ? data.trend.values[id]?.[0] : null;
         return make("li", {}, make("a", { href: address("kpi", { id }) }, named("funnel_steps", name)), make("b", {}, number(value)), make("span", { class: "bar" }, make("i", { "data-share": Math.max(0.5, value / most * 100) })),
-          make("span", { class: "of" }, before ? `${t("step", percent(value / before, 1))} · ${t("drop", number(Math.max(0, before - value)))}` : ""));
+          make("span", { class: "moved" }, typeof then === "number" ? change(known(id), value, then) : ""),
+          // More than came in at the step before: they began before the window.
+          make("span", { class: "of" }, before === null ? "" : value > before ? t("step_earlier") : `${t("step", percent(value / before, 1))} · ${t("drop", number(before - value))}`));
       }));
       stretch(steps);
     },
@@ -78,9 +83,10 @@ export function funnel(root) {
 export function explained(root) {
   const kpi = known(place.id);
   if (!kpi) { root.append(note(t("missing"), "calm")); return {}; }
-  const facts = make("dl", { class: "facts" }), big = make("p", { class: "value" }, "—"), line = make("div"), segments = make("div");
+  const facts = make("dl", { class: "facts" }), big = make("p", { class: "value" }, "—"), line = make("div"), segments = make("div"), reasons = make("section");
   const dimension = kpi.dimensions.includes(place.by) ? place.by : kpi.dimensions.find((one) => one === "source") ?? kpi.dimensions[0];
-  root.append(head(label(kpi), definition(kpi)), big, facts, line);
+  root.append(head(label(kpi), definition(kpi)), big, facts, line, reasons);
+  const asked = why(reasons, kpi);
   let loading = null;
   if (dimension) {
     const others = make("p", { class: "chips" }, kpi.dimensions.map((one) => make("a", { href: address("kpi", { id: kpi.id, by: one }), "aria-current": one === dimension ? "true" : null }, named("dimensions", one))));
@@ -94,7 +100,7 @@ export function explained(root) {
     });
   }
   return {
-    stop: () => loading?.stop(),
+    stop: () => { loading?.stop(); asked.stop(); },
     receive({ readings, trend }) {
       const reading = readings.find((one) => one.kpi === kpi.id);
       if (!reading) return;
@@ -108,7 +114,7 @@ export function explained(root) {
         ...(typeof reading.low === "number" ? fact(t("interval"), t("between", whole(reading.low, kpi.unit), whole(reading.high, kpi.unit))) : []),
         ...fact(t("period"), `${moment(reading.from, "medium")} – ${moment(reading.at, "medium")}`), ...fact(t("formula"), make("code", {}, kpi.formula)));
       const open = line.querySelector("details")?.open;
-      if (trend.window === place.window) { line.replaceChildren(chart(kpi, trend)); if (open) line.querySelector("details").open = true; }
+      if (trend.window === place.window) { line.replaceChildren(chart(line, kpi, trend)); if (open) line.querySelector("details").open = true; }
     },
   };
 }

@@ -4,6 +4,9 @@ import { ask as who, place as alertsHere, token } from "./alerts.js";
 import { head, loaded, note } from "./parts.js";
 import { brief, make, moment, named, own, t, told } from "./words.js";
 
+//: What nobody was told of: it may have become an alert, and did not.
+const UNSAID = ["pending", "cancelled"];
+
 export function shown(root) {
   const body = make("div"), older = make("button", { type: "button", class: "plain", hidden: true }, t("older"));
   const alerts = make("section", { class: "alerts", "aria-label": named("view", "alerts") }, make("div", { id: "alert-list" }), make("p", { id: "alert-gone", class: "period" }));
@@ -17,7 +20,7 @@ export function shown(root) {
     return button;
   };
   const loading = loaded(body, () => `api/alerts/history?limit=100&type=transition,act,notification${before ? `&before=${before}` : ""}`, (found) => {
-    lines = [...lines, ...found.records.filter((record) => record.kind !== "pending").map(line)];
+    lines = [...lines, ...found.records.filter((record) => !UNSAID.includes(record.kind)).map(line)];
     before = found.next;
     older.hidden = !before;
     body.replaceChildren(lines.length ? make("ol", { class: "line" }, lines) : note(t("no_history"), "calm"));

@@ -1,7 +1,7 @@
 // Parts that several views are made of: heads, states, cards, tables, lines over time.
 
 import { place, address, kpi as known } from "./place.js";
-import { ask, day, definition, figure, label, make, moment, named, number, percent, t, told, whole } from "./words.js";
+import { ask, definition, figure, label, make, moment, named, number, percent, t, told, whole } from "./words.js";
 
 export const head = (title, hint, ...more) => make("header", { class: "head" }, make("h2", {}, title), hint ? make("p", {}, hint) : null, ...more);
 export const note = (text, kind = "waiting") => make("p", { class: kind, role: kind === "waiting" ? "status" : null }, text);
@@ -85,7 +85,9 @@ function past(c, value, trend) {
   const line = path(points, 100, 28, 3);
   c.spark.append(make("svg:path", { class: "area", d: `M0 34L${line}L100 34Z` }), make("svg:path", { d: `M${line}` }));
   const delta = change(c.kpi, value, typeof before[0] === "number" ? before[0] : null);
-  if (delta) c.delta.append(delta);
+  if (!delta) return;
+  c.delta.append(delta);
+  if (!c.sample.textContent) c.sample.textContent = t("was", whole(before[0], c.kpi.unit));
 }
 /** Points as a line in a box so wide and high, `top` below its edge. */
 function path(points, width, height, top) {
@@ -103,19 +105,6 @@ export function change(kpi, value, first) {
   const good = kpi.direction === "none" ? "" : (moved > 0) === (kpi.direction !== "down") ? "good" : "bad";
   const over = t("over", named("windows", place.window));
   return make("span", { class: "delta", title: `${whole(first, kpi.unit)}, ${over}` }, make("span", { class: good }, `${moved > 0 ? "▲" : "▼"} ${text}`), make("span", { class: "hidden" }, ` ${over}`));
-}
-
-/* ── a line over time, with its table ───────────────────────────────────────────────────────────────────────── */
-export function chart(kpi, trend) {
-  const points = trend.times.map((at, i) => [at, trend.values[kpi.id]?.[i]]).filter(([, value]) => typeof value === "number");
-  if (points.length < 3) return note(t("none"), "calm");
-  const values = points.map(([, value]) => value), line = path(values, 600, 150, 8);
-  const iso = (at) => new Date(at).toISOString();
-  const rows = points.map(([at, value]) => make("tr", {}, make("th", { scope: "row" }, moment(iso(at), "medium")), make("td", {}, whole(value, kpi.unit))));
-  return make("figure", { class: "chart" },
-    make("svg:svg", { viewBox: "0 0 600 170", preserveAspectRatio: "none", "aria-hidden": "true" }, make("svg:path", { class: "area", d: `M0 170L${line}L600 170Z` }), make("svg:path", { d: `M${line}` })),
-    make("p", { class: "axis" }, make("span", {}, day(iso(points[0][0]))), make("span", {}, `${whole(Math.min(...values), kpi.unit)} – ${whole(Math.max(...values), kpi.unit)}`), make("span", {}, day(iso(points.at(-1)[0])))),
-    make("details", {}, make("summary", {}, t("as_table")), make("div", { class: "table short", tabindex: "0", role: "region", "aria-label": label(kpi) }, make("table", {}, make("tbody", {}, rows)))));
 }
 
 /* ── tables ─────────────────────────────────────────────────────────────────────────────────────────────────── */

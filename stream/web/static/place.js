@@ -2,8 +2,8 @@
 
 import { catalogue } from "./words.js";
 
-export const VIEWS = ["now", "funnel", "pipeline", "deals", "leads", "team", "sources", "alerts", "figures"];
-const DETAILS = { deal: "deals", lead: "leads", kpi: "figures" };
+export const VIEWS = ["now", "forecast", "funnel", "pipeline", "deals", "leads", "team", "sources", "customers", "tests", "alerts", "figures"];
+const DETAILS = { deal: "deals", lead: "leads", customer: "customers", kpi: "figures" };
 //: What stays from one view to the next.
 const KEPT = ["window", "lang", "compare", "embed"];
 const WINDOWS = ["24h", "7d", "30d", "month"];

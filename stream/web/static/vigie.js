@@ -1,17 +1,21 @@
 // The live page: one event stream, one view at a time, nothing from elsewhere.
 
 import { showAlerts } from "./alerts.js";
+import * as customers from "./customers.js";
 import * as deals from "./deals.js";
 import * as figures from "./figures.js";
+import * as forecast from "./forecast.js";
 import * as history from "./history.js";
 import { VIEWS, address, choose, follow, home, kept, place, windows } from "./place.js";
 import * as segments from "./segments.js";
+import * as trials from "./trials.js";
 import { catalogue, duration, group, json, know, lang, languages, make, moment, named, speak, t } from "./words.js";
 
 const SHOWN = {
   now: figures.now, funnel: figures.funnel, figures: figures.all, kpi: figures.explained, pipeline: deals.pipeline, deals: deals.list, leads: deals.leads,
   deal: (root) => deals.story(root, "deal"), lead: (root) => deals.story(root, "lead"), team: (root) => segments.shown(root, ["owner", "team"]),
   sources: (root) => segments.shown(root, ["source", "campaign", "product", "region", "segment", "variant"]), alerts: history.shown,
+  customers: customers.customers, customer: customers.customer, forecast: forecast.shown, tests: trials.shown,
 };
 const $ = (id) => document.getElementById(id);
 let source = null, heard = 0, connection = "connecting", retry = 2000, retryTimer = 0, current = null, trendTimer = 0;

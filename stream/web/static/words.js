@@ -5,9 +5,12 @@ export let lang = "en";
 export let catalogue = { kpis: [], windows: [], dimensions: [], currency: "EUR", timezone: "UTC", instance: "" };
 export function know(found) { catalogue = found; }
 
+// Beside this file, under the same version.
+const address = (language) => new URL(`words.${encodeURIComponent(language)}.json`, import.meta.url);
+
 /** Take a language's words from the server; English where it has none. Return whether there are words at all. */
 export async function speak(language) {
-  const found = await json(`/static/words.${encodeURIComponent(language)}.json`) ?? (language === "en" ? null : await json("/static/words.en.json"));
+  const found = await json(address(language)) ?? (language === "en" ? null : await json(address("en")));
   if (!found) return false;
   text = found;
   lang = found.code;
@@ -59,8 +62,9 @@ export const own = (name) => make("bdi", {}, name);
 const zoned = (options) => ({ timeZone: catalogue.timezone, ...options });
 export const moment = (iso, style) => new Date(iso).toLocaleString(lang, zoned({ dateStyle: style, timeStyle: "short" }));
 export const day = (iso) => new Date(iso).toLocaleDateString(lang, zoned({ dateStyle: "medium" }));
-/** An instant as short as it can be: the time today, the day this year. */
-export function brief(iso) {
+/** An instant as short as it can be: the time today, the day this year (`date`: the day alone). */
+export function brief(iso, date = false) {
+  if (date) return new Date(iso).toLocaleDateString(lang, zoned({ day: "numeric", month: "short" }));
   const at = new Date(iso), same = (options) => at.toLocaleDateString(lang, zoned(options)) === new Date().toLocaleDateString(lang, zoned(options));
   if (same({ dateStyle: "short" })) return at.toLocaleTimeString(lang, zoned({ timeStyle: "short" }));
   return at.toLocaleString(lang, zoned({ day: "numeric", month: "short", ...(same({ year: "numeric" }) ? { hour: "2-digit", minute: "2-digit" } : { year: "numeric" }) }));

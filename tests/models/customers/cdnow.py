@@ -7,7 +7,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
-from models.customers.clientele import Columns
+from models.customers.clientele import CustomerColumns
 from models.customers.fit import Sample
 from models.customers.purchases import Purchases, Summary
 
@@ -45,4 +45,4 @@ def held_out() -> int:
 
 
 def sample_of(found: list[Summary], until: int = END) -> Sample:
-    return Columns.of([(one, False) for one in found]).sample(until)
+    return CustomerColumns.of([(one, False) for one in found]).sample(until)

@@ -1,11 +1,11 @@
 """Who has moved to another segment?"""
 
-from models.customers.moves import Move, moves, told
+from models.customers.moves import SegmentMove, moves, told
 from models.customers.purchases import Purchases
-from models.customers.segments import Named, Segment
+from models.customers.segments import CustomerSegment, Named
 
 DAY = 739_686
-NAMED = Named([Segment("recent", (3, 5)), Segment("quiet")])
+NAMED = Named([CustomerSegment("recent", (3, 5)), CustomerSegment("quiet")])
 
 
 def clientele() -> list[tuple[str, Purchases]]:
@@ -22,15 +22,15 @@ def clientele() -> list[tuple[str, Purchases]]:
 def test_who_has_moved_who_is_new_and_who_has_given_everything_back():
     found = moves(clientele(), DAY + 8, DAY + 9, NAMED)
     assert found == [
-        Move("e", None, "recent", 500_000, DAY + 9),
-        Move("back", "recent", None, 100_000, DAY + 3),
+        SegmentMove("e", None, "recent", 500_000, DAY + 9),
+        SegmentMove("back", "recent", None, 100_000, DAY + 3),
     ]
     assert moves(clientele(), DAY + 9, DAY + 9, NAMED) == []
-    assert moves(clientele(), DAY - 1, DAY, NAMED) == [Move("a", None, "quiet", 1_000_000, DAY)]
+    assert moves(clientele(), DAY - 1, DAY, NAMED) == [SegmentMove("a", None, "quiet", 1_000_000, DAY)]
 
 
 def test_a_customer_goes_quiet_as_others_buy():
-    assert Move("b", "recent", "quiet", 2_000_000, DAY + 1) in moves(clientele(), DAY + 1, DAY + 3, NAMED)
+    assert SegmentMove("b", "recent", "quiet", 2_000_000, DAY + 1) in moves(clientele(), DAY + 1, DAY + 3, NAMED)
 
 
 def test_it_is_told_by_segment_with_counts():

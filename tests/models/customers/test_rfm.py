@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.customers.rfm import Cuts, counts, places
-from models.customers.segments import SEGMENTS, Named, Segment
+from models.customers.segments import SEGMENTS, CustomerSegment, Named
 
 values = st.lists(st.integers(-5, 5), min_size=1, max_size=40)
 
@@ -62,10 +62,10 @@ def test_every_combination_has_one_name():
 @pytest.mark.parametrize(
     "segments, said",
     [
-        ((Segment("good", (3, 5)),), "r 1, f 1, m 1"),
-        ((Segment("all"), Segment("good", (3, 5))), "good: all that it holds"),
+        ((CustomerSegment("good", (3, 5)),), "r 1, f 1, m 1"),
+        ((CustomerSegment("all"), CustomerSegment("good", (3, 5))), "good: all that it holds"),
     ],
 )
-def test_names_that_leave_a_gap_or_are_never_met_are_refused(segments: tuple[Segment, ...], said: str):
+def test_names_that_leave_a_gap_or_are_never_met_are_refused(segments: tuple[CustomerSegment, ...], said: str):
     with pytest.raises(ValueError, match=said):
         Named(segments)

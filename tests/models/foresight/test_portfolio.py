@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from models.foresight.portfolio import Outlook, answer, read
+from models.foresight.portfolio import PortfolioOutlook, answer, read
 from models.unusable import Unusable
 
 
-def asked(**more: Any) -> Outlook:
+def asked(**more: Any) -> PortfolioOutlook:
     return answer(read({"id": "x", **more}))
 
 
@@ -16,7 +16,7 @@ TWO = [{"id": "a", "p": 0.5, "amount": 100}, {"id": "b", "p": 0.25, "amount": 20
 
 
 def test_the_exact_answer() -> None:
-    assert asked(won=100, target=300, deals=TWO) == Outlook(0.25, 200.125, 100.0, 200.0, 400.5, None, [])
+    assert asked(won=100, target=300, deals=TWO) == PortfolioOutlook(0.25, 200.125, 100.0, 200.0, 400.5, None, [])
 
 
 @pytest.mark.parametrize("draws", [None, 0])
@@ -53,7 +53,7 @@ def test_a_target_that_is_reached_is_certain() -> None:
 
 
 def test_nothing_open_says_so() -> None:
-    assert asked(won=7.5) == Outlook(None, 7.5, 7.5, 7.5, 7.5, None, ["no open deals: only what is won"])
+    assert asked(won=7.5) == PortfolioOutlook(None, 7.5, 7.5, 7.5, 7.5, None, ["no open deals: only what is won"])
 
 
 def test_a_group_is_of_one_uncertain_rate() -> None:

@@ -9,7 +9,7 @@ from models.business import Business
 from models.calendar import iso
 from models.fold import Output, Record
 from models.learners.evaluation import DealFact
-from models.learners.live_kinds import DEALS, Kind
+from models.learners.live_kinds import DEALS, LearnedKind
 from models.learners.live_learn import LearnModels
 from models.learners.live_predict import PredictPartition
 from models.panes.view import View
@@ -41,7 +41,7 @@ class Loop:
         self,
         partitions: int = 1,
         interval: int = 0,
-        kind: Kind = DEALS,
+        kind: LearnedKind = DEALS,
         business: Business | None = None,
         asks: int | None = None,
         start: Mapping[str, bytes] | None = None,

@@ -7,7 +7,7 @@ import pytest
 from river import checks, linear_model
 
 from models.learners import snapshot
-from models.learners.conversion import Conversion
+from models.learners.conversion import ConversionModel
 from models.learners.deal_model import DealModel, Prediction
 from models.learners.features import CATEGORIES, DAY_MS, NUMBERS, DealPast
 from models.learners.hazard import Hazard
@@ -32,8 +32,8 @@ def leads(count: int, seed: int = 1) -> list[tuple[dict[str, object], bool]]:
     return [lead(rng) for _ in range(count)]
 
 
-def conversion(count: int = 600) -> Conversion:
-    model = Conversion([("source", "visits")])
+def conversion(count: int = 600) -> ConversionModel:
+    model = ConversionModel([("source", "visits")])
     for x, y in leads(count):
         model.learn_one(x, y)
     return model
@@ -53,12 +53,12 @@ def deal_model(count: int = 300) -> DealModel:
     return model
 
 
-@pytest.mark.parametrize("check", list(checks.yield_checks(Conversion())), ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", list(checks.yield_checks(ConversionModel())), ids=lambda check: check.__name__)
 def test_river_checks_of_the_conversion(check: object) -> None:
     name = check.__name__  # type: ignore[attr-defined]
     if name in NOT_FOR_CONVERSION:
         pytest.skip(NOT_FOR_CONVERSION[name])
-    check(Conversion())  # type: ignore[operator]
+    check(ConversionModel())  # type: ignore[operator]
 
 
 def test_it_learns_who_converts_and_says_why() -> None:
@@ -70,7 +70,7 @@ def test_it_learns_who_converts_and_says_why() -> None:
 
 
 def test_before_learning_the_answer_is_the_prior() -> None:
-    assert Conversion().predict_proba_one({"source": "web"})[True] == 0.5
+    assert ConversionModel().predict_proba_one({"source": "web"})[True] == 0.5
     past = DealPast(0)
     past.apply(0, "created", {})
     said = DealModel().predict_one(past.features(0))
@@ -93,7 +93,7 @@ def test_one_bad_lead_moves_no_answer_by_more_than_a_tenth(value: object) -> Non
 
 
 def test_a_category_with_a_million_values_is_bounded() -> None:
-    model = Conversion(values=32)
+    model = ConversionModel(values=32)
     for number in range(3_000):
         model.learn_one({"source": f"s{number}"}, number % 2 == 0)
     assert len(model.model.weights) <= 32 + 16
@@ -116,7 +116,7 @@ def test_features_are_never_changed() -> None:
 def test_a_conversion_comes_back_from_json_and_goes_on_the_same() -> None:
     model = conversion()
     again = snapshot.load(snapshot.dump(model))
-    assert isinstance(again, Conversion)
+    assert isinstance(again, ConversionModel)
     for x, y in leads(200, seed=5):
         assert again.predict_proba_one(x)[True] == pytest.approx(model.predict_proba_one(x)[True], abs=1e-12)
         model.learn_one(x, y)

@@ -12,7 +12,7 @@ import pytest
 from bench import drift
 from models.learners import snapshot
 from models.learners.deal_model import DealModel, Prediction
-from models.learners.evaluation import Answer, DealEvaluation, DealFact
+from models.learners.evaluation import DealEvaluation, DealFact, EvaluatedAnswer
 from models.learners.features import ATTRIBUTES, CATEGORIES, DAY_MS, NUMBERS, DealPast, Features
 from models.learners.hazard import Hazard
 
@@ -68,7 +68,7 @@ def leaks(facts: list[DealFact], cuts: int) -> list[tuple[int, int]]:
     for number in range(1, cuts + 1):
         cut = facts[len(facts) * number // (cuts + 1)].at
         others = DealEvaluation().run(shuffled_after(facts, cut, number)).answers
-        before: list[Answer] = [answer for answer in mine if answer.at < cut]
+        before: list[EvaluatedAnswer] = [answer for answer in mine if answer.at < cut]
         again = [answer for answer in others if answer.at < cut]
         assert len(before) == len(again)
         found.append((len(before), sum(a != b for a, b in zip(before, again, strict=True))))

@@ -9,7 +9,7 @@ import pytest
 
 from models.learners import quality
 from models.learners.calibration import Calibrator, Residuals
-from models.learners.conversion import Conversion
+from models.learners.conversion import ConversionModel
 from models.learners.curve import EDGES, Curve
 from models.learners.deal_model import DRAWN, SNAPSHOTS, DealModel, wants_snapshot
 from models.learners.drift import Watch
@@ -162,7 +162,7 @@ def stream(seed: int, count: int, halved_at: int | None) -> list[tuple[dict[str,
 
 
 def watched(examples: list[tuple[dict[str, Any], bool]]) -> tuple[Watch, list[float]]:
-    model, watch, said = Conversion(), Watch(), []
+    model, watch, said = ConversionModel(), Watch(), []
     for x, y in examples:
         said.append(model.predict_proba_one(x)[True])
         if watch.update(said[-1], y):

@@ -12,7 +12,7 @@ from models.learners import quality, snapshot
 from models.learners.bank import Bank
 from models.learners.deal_model import DealModel
 from models.learners.evaluation import DealEvaluation
-from models.learners.examples import Kept, widened
+from models.learners.examples import KeptQuestion, widened
 from models.learners.features import DAY_MS, DealPast
 from models.learners.live_kinds import DEALS, KINDS, LEADS
 from models.learners.live_model import checked
@@ -127,6 +127,6 @@ def test_a_model_of_the_release_before_goes_on_as_the_hazard_among_the_experts()
 @pytest.mark.parametrize("kind", [DEALS, LEADS], ids=lambda kind: kind.model)
 def test_questions_of_the_release_before_are_read_under_its_features(kind: object) -> None:
     _, names = kind.former  # type: ignore[attr-defined]
-    kept = widened(Kept(0, [name if isinstance(name, str) else 0.0 for name in names], [], b"", []), names, kind.names)  # type: ignore[attr-defined]
+    kept = widened(KeptQuestion(0, [name if isinstance(name, str) else 0.0 for name in names], [], b"", []), names, kind.names)  # type: ignore[attr-defined]
     assert len(kept.x) == len(kind.names)  # type: ignore[attr-defined]
     assert [value for value in kept.x if value] == [name for name in kind.names if name in names]  # type: ignore[attr-defined]

@@ -17,7 +17,7 @@ from models.learners.lead_features import CATEGORIES as LEAD_CATEGORIES
 from models.learners.lead_features import NUMBERS as LEAD_NUMBERS
 from models.learners.lead_features import LeadPast
 from models.learners.live_kinds import DEALS, LEADS
-from models.learners.live_learn import ENOUGH, Judged, LearnModels, Trainer
+from models.learners.live_learn import ENOUGH, JudgedAnswer, LearnModels, Trainer
 from models.learners.live_model import checked, read_bulletin
 from models.learners.snapshot import SnapshotRefused, dump
 from tests.models.learners.live import BEGIN, Loop, event
@@ -548,7 +548,7 @@ def test_the_better_of_model_and_floor_answers() -> None:
         for number in range(count):
             won = number % 2
             said, by_floor = (p if won else 1 - p for p in (model, floor))
-            pupil.judged.append(Judged("D", 0, BEGIN, won, 1.0, [said] * 6, [by_floor] * 6))
+            pupil.judged.append(JudgedAnswer("D", 0, BEGIN, won, 1.0, [said] * 6, [by_floor] * 6))
         pupil._compare()
         return pupil.champion
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.simulator import Live
+from models.simulator import LiveCompany
 from models.simulator.live import HISTORY_DAYS
 from models.simulator.mischief import when
 
@@ -15,11 +15,15 @@ TUESDAY_NOON = int(datetime(2025, 6, 10, 12, 0, tzinfo=UTC).timestamp() * 1000)
 
 @pytest.mark.parametrize("now", [SUNDAY_NIGHT, TUESDAY_NOON])
 def test_history_fills_the_windows_up_to_now(now: int) -> None:
-    history = list(Live(1, now).history())
+    history = list(LiveCompany(1, now).history())
     assert [when(event) for event in history] == sorted(map(when, history))
-    contracts = [event for event in history if event["subject"].startswith("K")]
-    times = [when(event) for event in history if not event["subject"].startswith("K")]
+    contracts, sales = ([event for event in history if event["subject"].startswith(letter)] for letter in "KP")
+    times = [when(event) for event in history if event["subject"][0] not in "KP"]
     assert len(contracts) > 300 and when(contracts[-1]) < now
+    won = [event for event in sales if event["type"] == "deal.won"]
+    assert len(won) > 500 and now - when(won[0]) > 400 * timedelta(days=1).total_seconds() * 1000
+    bought = Counter(event["subject"] for event in history if event["type"] == "customer.invoiced")
+    assert sum(times > 1 for times in bought.values()) > 50
     begin = now - HISTORY_DAYS * timedelta(days=1).total_seconds() * 1000
     assert abs(times[0] - begin) < timedelta(days=1).total_seconds() * 1000
     assert now - 3_600_000 < times[-1] < now
@@ -28,7 +32,7 @@ def test_history_fills_the_windows_up_to_now(now: int) -> None:
 
 @pytest.mark.parametrize("now", [SUNDAY_NIGHT, TUESDAY_NOON])
 def test_ten_minutes_bring_ten_to_twenty_events_a_second_and_wins_and_losses(now: int) -> None:
-    live = Live(1, now)
+    live = LiveCompany(1, now)
     seen = {event["id"] for event in live.history()}
     created = len(seen)
     kinds: Counter[str] = Counter()
@@ -49,7 +53,7 @@ def test_ten_minutes_bring_ten_to_twenty_events_a_second_and_wins_and_losses(now
 
 def test_the_same_seed_and_clock_give_the_same_demonstration() -> None:
     def story() -> list[str]:
-        live = Live(3, TUESDAY_NOON)
+        live = LiveCompany(3, TUESDAY_NOON)
         history = [event["id"] for event in live.history()]
         return history + [event["id"] for second in range(20) for event in live.step(TUESDAY_NOON + 1_000 * second)]
 
@@ -57,7 +61,7 @@ def test_the_same_seed_and_clock_give_the_same_demonstration() -> None:
 
 
 def test_a_clock_that_stands_still_or_goes_back_brings_nothing() -> None:
-    live = Live(1, TUESDAY_NOON)
+    live = LiveCompany(1, TUESDAY_NOON)
     list(live.history())
     assert live.step(TUESDAY_NOON) == []
     assert live.step(TUESDAY_NOON - 60_000) == []
@@ -65,7 +69,7 @@ def test_a_clock_that_stands_still_or_goes_back_brings_nothing() -> None:
 
 
 def test_a_long_sleep_is_not_made_up_for() -> None:
-    live = Live(1, TUESDAY_NOON)
+    live = LiveCompany(1, TUESDAY_NOON)
     list(live.history())
     # Only new visits are not made up for: deals that were due in the meantime come all at once.
     events = live.step(TUESDAY_NOON + 1_800_000)

@@ -10,7 +10,7 @@ import pytest
 
 from models.events.catalogue import STRUCTS, TOPIC_OF
 from models.events.decode import decoder
-from models.simulator import Rates, World
+from models.simulator import DailyRates, World
 from models.simulator.diary import Diary, iso_time
 from models.simulator.rhythm import DAY, HOUR, OFFICE_SHARE, month, office_time
 
@@ -156,7 +156,7 @@ def test_a_world_is_drawn_as_it_is_asked_for() -> None:
 
 def test_rates_and_currency_are_the_callers() -> None:
     # Nobody is a customer yet, so there is nobody to sell more to.
-    quiet = Rates(sessions=0, leads=0, expansions=50, ads=0, customers=0)
+    quiet = DailyRates(sessions=0, leads=0, expansions=50, ads=0, customers=0)
     events = list(World(1, START, 2, currency="USD", rates=quiet).events())
     assert {event["type"] for event in events} <= {"spend.recorded", "rep.trained", "metric.recorded"}
     assert {event["data"]["currency"] for event in of(events, "spend.recorded")} == {"USD"}

@@ -76,6 +76,7 @@ def lane_with_a_change(told: Told, partitions: int = 1, revoking: bool = False, 
         committed=lambda lane, slots: told.committed.append(slots),
         fenced=lambda error, token: told.failures.append(error),
         failed=told.failures.append,
+        left=lambda lane: 0,
     )
     for partition in range(partitions):
         slot = FoldPartition(adder(), partition, "changelog", Adder(partition))

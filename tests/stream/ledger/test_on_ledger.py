@@ -12,7 +12,7 @@ import pytest
 
 from stream.engine.backend import Message
 from stream.engine.options import EngineOptions
-from stream.ingest.intake import Intake, Outgoing, Unavailable
+from stream.ingest.intake import Intake, NotAcknowledged, Outgoing
 from stream.ledger import keeping, schema
 from stream.ledger.flow import LedgerFlow
 from stream.ledger.on_ledger import OnLedger
@@ -55,7 +55,7 @@ async def test_a_disk_that_is_nearly_full_takes_nothing_from_outside_and_says_so
     async with asyncio.timeout(10):
         await until(ledger, refusing=True)
         assert "make room" in housekeeper.warnings()[0]
-        with pytest.raises(Unavailable, match="nearly full"):
+        with pytest.raises(NotAcknowledged, match="nearly full"):
             await intake.put(RECORD)
         # What is there is still folded: checkpoints are written.
         await asyncio.to_thread(ledger.write([Message(options.changelog("add"), b"1", b"k", 0)], []).result)

@@ -14,7 +14,7 @@ from models.events.scalars import parse_time
 from stream.config.settings import load
 from stream.ingest import collect
 from stream.ingest.event_ids import InMemory
-from stream.sources.tracker import OLDEST, Told, read
+from stream.sources.tracker import OLDEST, TrackedBody, read
 from tests.stream.web.test_webhooks import Written
 
 NOW = 1_795_260_000_000
@@ -51,11 +51,11 @@ bodies = st.builds(
 )
 
 
-def told(tree: Any) -> Told:
+def told(tree: Any) -> TrackedBody:
     return read("shop", SITE, json.dumps(tree).encode(), NOW)
 
 
-def check(found: Told) -> None:
+def check(found: TrackedBody) -> None:
     for event in found.events:
         decode(json.dumps(event).encode(), (), topic="engagement", arrival=NOW)
         assert NOW - OLDEST <= parse_time(event["time"]) <= NOW

@@ -3,8 +3,15 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from models.calendar import DAY_MS, HOUR_MS
+import orjson
+
+from models.business import Business
+from models.calendar import DAY_MS, HOUR_MS, iso
+from models.customers.live import KnowCustomers
+from models.customers.segments import Named, Terms
+from models.fold import Record
 from models.folds.entity_snapshots import DealState, LeadState
+from stream.web.customers import CustomerDesk
 from stream.web.entities import OpenDeal, Story
 from stream.web.predictions import Elsewhere, Entity
 
@@ -84,3 +91,22 @@ class Kept:
     def _here(self) -> None:
         if self.away:
             raise Elsewhere("the deals are with another worker, or being read back")
+
+
+def clientele(now: int) -> CustomerDesk:
+    """Return sixty customers who buy every few weeks, some of whom have stopped; their ids are as difficult as the names."""
+    business = Business()
+    fold, calendar = KnowCustomers(0, business), business.calendar
+    records = list[Record]()
+    for number in range(60):
+        name = f"{NAMES[number % len(NAMES)]} {number}"
+        for time in range(1 + number % 7):
+            at = now - (12 + 9 * (number % 40) + 31 * time) * DAY_MS
+            event = {
+                "specversion": "1.0", "id": f"i-{number}-{time}", "source": "test", "type": "customer.invoiced", "time": iso(at),
+                "subject": name, "data": {"amount": f"{900 + 470 * number + 35 * time}.00", "currency": "EUR"},
+            }  # fmt: skip
+            records.append(Record("customers", 0, len(records), at, name.encode(), orjson.dumps(event), ()))
+    fold.fold(records)
+    fold.changes()
+    return CustomerDesk(lambda: [fold], lambda: calendar.day(now), Named(), Terms(), "EUR")

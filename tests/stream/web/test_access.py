@@ -14,7 +14,7 @@ from stream.engine.client_logs import RateLimit
 from stream.metrics import Metrics
 from stream.web import operate
 from stream.web import operators as operators_module
-from stream.web.access import COOKIE, Access, Guard
+from stream.web.access import COOKIE, Access, ReadGuard
 from stream.web.operators import Operators
 from tests.stream.web.web import application, board
 from vigie.up import open_access
@@ -43,7 +43,7 @@ class House:
         self.acts: list[bytes] = []
         routes = operate.Operations(operators, self.put, history=self.history, silences=lambda: [], clock=lambda: self.now)
         self.app.include_router(routes.router())
-        self.app.add_middleware(Guard, access=Access(settings, operators, clock=lambda: self.now))
+        self.app.add_middleware(ReadGuard, access=Access(settings, operators, clock=lambda: self.now))
 
     async def put(self, key: bytes, value: bytes) -> None:
         self.acts.append(value)

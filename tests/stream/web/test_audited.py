@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from models.privacy.audit import read, verify
-from stream.ingest.intake import Outgoing, Unavailable
+from stream.ingest.intake import NotAcknowledged, Outgoing
 from stream.web.audit import Auditor, judged
 
 
@@ -42,7 +42,7 @@ class Log:
 
     async def put(self, records: Sequence[Outgoing]) -> None:
         if self.away:
-            raise Unavailable("gone fishing")
+            raise NotAcknowledged("gone fishing")
         self.records += records
 
     def last(self) -> str:

@@ -38,6 +38,11 @@ def test_what_is_open_is_shown_and_goes_when_it_ends() -> None:
     assert [one.id for one in board.leads()] == ["L-1"] and board.usual() == {"demo": 86_400_000}
     found = board.story("deal", "D-1")
     assert found is not None and isinstance(found.state, DealState) and found.state.stage == "demo"
-    assert board.story("deal", "D-2") is None
-    part.fold([record("deal-states", "D-1", None), record("lead-states", "L-1", None)])
-    assert list(board.deals()) == [] == list(board.leads())
+    ended = board.story("deal", "D-2")
+    assert ended is not None and ended.state.status == "won", "what has ended is told by its id, and in tables"
+    assert sorted(board.ids("deal")) == ["D-1", "D-2"] and sorted(board.ids("lead")) == ["L-1", "L-2"]
+    assert (state := board.state("lead", "L-2")) is not None and state == LeadState("L-2", "open", 5, contacted=6)
+    part.fold([record("deal-states", "D-1", None), record("lead-states", "L-1", None), record("deal-states", "D-2", None)])
+    assert list(board.deals()) == [] == list(board.leads()) and board.ids("deal") == []
+    part.fold([record("deal-states", "D-2", encode(DealState("D-2", "open", 7)))])
+    assert [one.state.id for one in board.deals()] == ["D-2"] and board.ids("deal") == ["D-2"], "reopened: once"

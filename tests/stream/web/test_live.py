@@ -4,7 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
-from stream.web.live import Full, Live, event
+from stream.web.live import Full, LiveFeed, event
 from tests.stream.web.web import application, client
 
 
@@ -33,8 +33,8 @@ class Numbers:
         return [{"kpi": "sales", "value": self.value, "at": str(self.calls)}]
 
 
-def live_of(numbers: Numbers, **more) -> Live:
-    return Live(numbers.compute, lambda: {"state": "live"}, period=0.01, **{"heartbeat": 10.0, **more})
+def live_of(numbers: Numbers, **more) -> LiveFeed:
+    return LiveFeed(numbers.compute, lambda: {"state": "live"}, period=0.01, **{"heartbeat": 10.0, **more})
 
 
 async def test_only_changes_are_sent_and_a_change_of_time_is_none():

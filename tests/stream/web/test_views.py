@@ -23,17 +23,24 @@ pytestmark = pytest.mark.browser
 AXE = (Path(__file__).parents[2] / "vendor" / "axe.min.js").read_text("utf-8")
 VIEWS = {
     "now": "!!document.querySelector('.cards .spark path')",
+    "forecast": "document.querySelectorAll('.chart .band').length === 2 && document.querySelectorAll('.range.said').length === 5",
     "funnel": "document.querySelectorAll('.funnel li').length >= 4",
     "pipeline": "document.querySelectorAll('.column').length === 4",
     "deals": "document.querySelectorAll('tbody tr').length === 20",
     "leads": "document.querySelectorAll('tbody tr').length === 3",
-    "team": "!!document.querySelector('tbody tr')",
+    "team": (
+        "!!document.querySelector('tbody tr.all') && document.querySelectorAll('.leaders li').length === 5"
+        " && document.querySelectorAll('.goal li').length === 2"
+    ),
     "sources": "!!document.querySelector('tbody tr')",
+    "customers": "document.querySelectorAll('.rfm td b').length > 6 && document.querySelectorAll('.parts .card').length === 6",
+    "customer&id=Acme%3A%20renewal%205": "document.querySelectorAll('.facts dd').length >= 7",
+    "tests": "document.querySelectorAll('.trial tbody tr').length === 2",
     "alerts": "document.querySelectorAll('.line li').length === 2",
     "figures": "!!document.querySelector('.stage .spark path')",
     "deal&id=D-21": "document.querySelectorAll('.line li').length === 3",
     "lead&id=L-1": "!!document.querySelector('.line li')",
-    "kpi&id=win_rate": "!!document.querySelector('.chart') && !!document.querySelector('tbody tr')",
+    "kpi&id=win_rate": "!!document.querySelector('.chart') && !!document.querySelector('a[download]')",
 }
 #: Something that is cut off, though nothing scrolls there.
 WIDER = """[...document.querySelectorAll('#view *')].filter((node) => {

@@ -19,9 +19,9 @@ from stream.engine.options import EngineOptions
 from stream.engine.topics import declared
 from stream.ingest import body, webhooks
 from stream.ingest import event_ids as seen_module
-from stream.ingest.door import Door, Source, sources_of
+from stream.ingest.door import Door, DoorSource, sources_of
 from stream.ingest.event_ids import InMemory, InRedis
-from stream.ingest.intake import Intake, Outgoing, Unavailable
+from stream.ingest.intake import Intake, NotAcknowledged, Outgoing
 from stream.metrics import Metrics
 from stream.sources.crm import BODY_LIMIT
 from tests.stream.sources.crm import senders as s
@@ -43,7 +43,7 @@ class Written:
         if self.gate is not None:
             await self.gate.wait()
         if self.away:
-            raise Unavailable("gone fishing")
+            raise NotAcknowledged("gone fishing")
         self.records += records
 
 
@@ -283,7 +283,7 @@ def test_settings_that_cannot_be_used_stop_the_start():
 
 
 def test_a_rate_needs_no_memory_of_the_past():
-    source = Source("x", None, sources_of(settings_for(hubspot={"rate": 1}))["hubspot"].settings)  # type: ignore[arg-type]
+    source = DoorSource("x", None, sources_of(settings_for(hubspot={"rate": 1}))["hubspot"].settings)  # type: ignore[arg-type]
     assert [source.admit(now) for now in (1, 1, 500, 1001, 1002, 60_000, 60_000)] == [
         True,
         False,
@@ -410,9 +410,9 @@ async def test_the_embedded_broker_has_it_before_the_sender_is_told():
 
 async def test_a_broker_that_is_not_there_is_said_in_time():
     intake = Intake(EngineOptions(brokers="127.0.0.1:1"), patience=200)
-    with pytest.raises(Unavailable):
+    with pytest.raises(NotAcknowledged):
         await intake.put([Outgoing("deals", b"D-1", b"{}")])
-    with pytest.raises(Unavailable, match="wait for the broker"):
+    with pytest.raises(NotAcknowledged, match="wait for the broker"):
         await intake.put([Outgoing("deals", b"D-1", b"{}")] * 20_001)
     assert intake.held == 0
     await intake.close()

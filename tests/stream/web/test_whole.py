@@ -11,7 +11,7 @@ from models.fold import Record
 from stream.config.kpi_files import load_catalogue
 from stream.metrics import Metrics
 from stream.readings.board import Unavailable, ViewSource
-from stream.readings.cache import Publisher, Snapshots
+from stream.readings.cache import CachePublisher, Snapshots
 from tests.stream.demo import NOW, fresh
 from tests.stream.web.web import application, board, client
 
@@ -64,7 +64,7 @@ async def test_the_last_snapshot_answers_where_the_view_goes_away_within_an_answ
 async def test_what_was_read_before_it_went_away_is_no_snapshot(reads):
     snapshots = Snapshots("memory://", f"taken-{reads}", lambda: NOW)
     taken = Taken(reads)
-    assert await Publisher(snapshots, taken.board, dimensions=["source"]).publish()
+    assert await CachePublisher(snapshots, taken.board, dimensions=["source"]).publish()
     found = await snapshots.read()
     # Four windows: either all of the totals were read, and are whole, or there is nothing.
     assert (found is None) is (reads < 4)

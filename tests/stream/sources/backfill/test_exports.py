@@ -11,14 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from stream.engine.publisher import Publisher
-from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, ordered
-from stream.sources.backfill.base import Pieces, Place
-from stream.sources.backfill.cells import Cells, Moment
+from stream.sources.backfill import EXPORTS, BackfillTally, FoundEvent, Options, Reject, ordered
+from stream.sources.backfill.base import ExportPlace, Pieces
+from stream.sources.backfill.cells import CsvCells, Moment
 from stream.sources.crm import parse_settings
 from stream.sources.files import SourceFileError
 from tests.stream.sources.backfill.worlds import utc
 from vigie.__main__ import app
-from vigie.backfill_report import Report
+from vigie.backfill_report import BackfillReport
 
 NOW = 1_800_000_000_000
 
@@ -28,9 +28,9 @@ def read(
 ) -> tuple[list[dict[str, Any]], list[Reject]]:
     adapter, reader = EXPORTS[kind]
     options = Options(settings=parse_settings(adapter, {"currency": "EUR"} | (settings or {})), now=NOW, **more)
-    tally = Tally()
+    tally = BackfillTally()
     found = list(ordered(reader(list(files), options, tally), list(files), options, tally))
-    return [one.event for one in found if isinstance(one, Found)], [one for one in found if isinstance(one, Reject)]
+    return [one.event for one in found if isinstance(one, FoundEvent)], [one for one in found if isinstance(one, Reject)]
 
 
 def write(path: Path, text: str | bytes) -> Path:
@@ -105,7 +105,7 @@ def test_a_moment_is_as_exact_as_it_is_said(text: str, first: str, last: str) ->
     options = Options(
         settings=parse_settings("hubspot", {}), now=NOW, zone=ZoneInfo("Europe/Paris"), dates=("iso", "%d/%m/%Y %H:%M")
     )
-    found = Cells(options).moment(text, "c")
+    found = CsvCells(options).moment(text, "c")
     assert found is not None
     assert [_utc(at) for at in found] == [first, last]
     assert isinstance(found, Moment)
@@ -246,7 +246,7 @@ def test_what_belongs_to_nothing_is_said(tmp_path: Path) -> None:
 def test_pieces_come_together_in_the_order_of_the_files() -> None:
     with Pieces() as pieces:
         for number, (id, kind) in enumerate([("b", "x"), ("a", "x"), ("b", "y"), ("b", "x")]):
-            pieces.add(id, kind, Place(0, number), {"n": number})
+            pieces.add(id, kind, ExportPlace(0, number), {"n": number})
         assert [
             (id, {kind: [part["n"] for _, part in found] for kind, found in parts.items()}) for id, parts in pieces.together()
         ] == [
@@ -345,20 +345,20 @@ class Acknowledging:
 
 
 def test_an_interrupted_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    def found(until: int) -> Iterator[Found | Reject]:
+    def found(until: int) -> Iterator[FoundEvent | Reject]:
         for number in range(until):
             event = {"type": "deal.won", "subject": str(number), "time": "2026-03-01T10:00:00Z"}
-            yield Found(Path("f.json"), number + 1, event)
+            yield FoundEvent(Path("f.json"), number + 1, event)
             if number == 4 and until == 5:
                 raise KeyboardInterrupt
 
     first, rest = Acknowledging(), Acknowledging()
-    report = Report(Tally(), 0)
+    report = BackfillReport(BackfillTally(), 0)
     report.run(found(5), cast(Publisher, first), None)
     report.show(True, [])
     assert report.code == 130
     assert "to go on: the same command with --skip 5" in capsys.readouterr().err
-    report = Report(Tally(), 5)
+    report = BackfillReport(BackfillTally(), 5)
     report.run(found(9), cast(Publisher, rest), None)
     assert report.code == 0
     assert first.subjects + rest.subjects == [str(number) for number in range(9)]

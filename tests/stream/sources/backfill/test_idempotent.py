@@ -14,7 +14,7 @@ from models.calendar import DAY_MS
 from models.events.catalogue import TOPIC_OF
 from models.fold import Record
 from models.folds.partition import EntityPartition
-from stream.sources.backfill import EXPORTS, Found, Options, Tally, ordered
+from stream.sources.backfill import EXPORTS, BackfillTally, FoundEvent, Options, ordered
 from stream.sources.crm import parse_settings
 from tests.stream.sources.backfill import worlds as w
 
@@ -55,10 +55,10 @@ def _there(found: Any) -> bool:
 def backfilled(kind: str, files: list[Path], **settings: Any) -> list[Event]:
     adapter, read = EXPORTS[kind]
     options = Options(settings=parse_settings(adapter, settings), now=NOW)
-    tally = Tally()
+    tally = BackfillTally()
     found = list(ordered(read(files, options, tally), files, options, tally))
-    assert all(isinstance(one, Found) for one in found), [one for one in found if not isinstance(one, Found)][:3]
-    return [one.event for one in found if isinstance(one, Found)]
+    assert all(isinstance(one, FoundEvent) for one in found), [one for one in found if not isinstance(one, FoundEvent)][:3]
+    return [one.event for one in found if isinstance(one, FoundEvent)]
 
 
 Live = Callable[[list[w.Deal]], list[Event]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stream.sources.backfill import EXPORTS, Found, Options, Tally, ordered
+from stream.sources.backfill import EXPORTS, BackfillTally, FoundEvent, Options, ordered
 from stream.sources.crm import parse_settings
 from stream.sources.files import SourceFileError
 from tests.stream.sources.backfill import worlds as w
@@ -99,11 +99,11 @@ def test_what_nobody_expected_is_a_reject_or_refuses_the_file_by_name(name: str,
     for _ in range(120):
         files = write(tmp_path)
         changed(r, r.choice(files))
-        tally = Tally()
+        tally = BackfillTally()
         try:
             found = list(ordered(read(files, options, tally), files, options, tally))
         except SourceFileError as error:
             assert str(tmp_path) in str(error), error
             continue
-        whole += sum(isinstance(one, Found) for one in found)
+        whole += sum(isinstance(one, FoundEvent) for one in found)
     assert whole > 120, "one odd part must not cost the others"

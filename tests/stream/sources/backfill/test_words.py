@@ -10,8 +10,8 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from stream.sources.backfill import EXPORTS, Found, Options, Reject, Tally, load, ordered
-from stream.sources.backfill.names import Names
+from stream.sources.backfill import EXPORTS, BackfillTally, FoundEvent, Options, Reject, load, ordered
+from stream.sources.backfill.names import ExportNames
 from stream.sources.crm import parse_settings
 from stream.sources.crm.base import Unusable
 from stream.sources.crm.lookup import is_set
@@ -26,12 +26,12 @@ NOW = 1_800_000_000_000
 
 def read(
     kind: str, *files: Path, settings: dict[str, Any] | None = None, **more: Any
-) -> tuple[list[dict[str, Any]], list[Reject], Tally]:
+) -> tuple[list[dict[str, Any]], list[Reject], BackfillTally]:
     adapter, reader = EXPORTS[kind]
     options = Options(settings=parse_settings(adapter, {"currency": "EUR"} | (settings or {})), now=NOW, **more)
-    tally = Tally()
+    tally = BackfillTally()
     found = list(ordered(reader(list(files), options, tally), list(files), options, tally))
-    events = [one.event for one in found if isinstance(one, Found)]
+    events = [one.event for one in found if isinstance(one, FoundEvent)]
     return events, [one for one in found if isinstance(one, Reject)], tally
 
 
@@ -178,7 +178,7 @@ def test_a_name_that_two_have_is_neither(tmp_path: Path) -> None:
     people = {
         "data": [{"id": 1, "name": "Ann Lee", "email": "a@x.example"}, {"id": 2, "name": "Ann Lee", "email": "b@x.example"}]
     }
-    names = Names(parse_settings("pipedrive", {}), load([write(tmp_path / "u.json", json.dumps(people))]))
+    names = ExportNames(parse_settings("pipedrive", {}), load([write(tmp_path / "u.json", json.dumps(people))]))
     assert [names.owner(name) for name in ("Ann Lee", "B@x.example")] == ["Ann Lee", "2"]
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from models.events.catalogue import TOPIC_OF
 from models.events.decode import decode
 from models.events.refused import Reason
-from stream.ingest.door import Source, letter
+from stream.ingest.door import DoorSource, letter
 from stream.sources.crm import ADAPTERS, Doubt, Verdict, adapter_of, overridden, parse_settings, receive
 from stream.sources.crm.trial import of
 from tests.stream.sources.crm.senders import NOW, SENDERS, Vector
@@ -65,7 +65,7 @@ def judged(name: str, vector: Vector) -> Verdict:
         decode(orjson.dumps(event), (), topic=TOPIC_OF[event["type"]], arrival=NOW)
         event["subject"].encode()
     if verdict.unusable:
-        letter(Source(name, adapter_of(name, {}), set_), request, verdict, NOW)
+        letter(DoorSource(name, adapter_of(name, {}), set_), request, verdict, NOW)
     return verdict
 
 

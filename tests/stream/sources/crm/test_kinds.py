@@ -655,7 +655,7 @@ def test_the_trackers_clock_is_only_good_for_differences() -> None:
 # -- the tracker, which is no webhook ---------------------------------------------------------------------------------
 
 
-def collected(**call_: Any) -> tracker.Told:
+def collected(**call_: Any) -> tracker.TrackedBody:
     body = {"sent": 5_000, "events": [{"type": "page_viewed", "id": "i2345678", "visitor": "v2345678", "at": 4_000} | call_]}
     return tracker.read(
         "shop", SiteSettings.model_validate({"key": "k" * 12, "origins": ["https://a.example"]}), orjson.dumps(body), NOW

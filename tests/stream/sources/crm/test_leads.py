@@ -11,7 +11,7 @@ from models.fold import Record
 from models.folds.entity_snapshots import LeadState, decode_lead
 from models.folds.partition import EntityPartition
 from stream.sources.backfill import hubspot as export
-from stream.sources.backfill.base import Found, Options, Tally, ordered
+from stream.sources.backfill.base import BackfillTally, FoundEvent, Options, ordered
 from stream.sources.crm import SourceProblem, parse_settings
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW
@@ -100,8 +100,10 @@ TABLE = "Record ID,First Name,Email,Lifecycle Stage,Create Date,Last Modified Da
 def test_an_export_without_history_has_leads_since_they_were_there(stage: str, created: str | None, tmp_path: Path) -> None:
     path = tmp_path / "contacts.csv"
     path.write_text(TABLE + f"7,Ann,ann@example.com,{stage},2026-03-01 10:00,2026-09-01 10:00\n")
-    options, tally = Options(settings=parse_settings("hubspot", {}), now=NOW), Tally()
-    events = [one.event for one in ordered(export.read([path], options, tally), [path], options, tally) if isinstance(one, Found)]
+    options, tally = Options(settings=parse_settings("hubspot", {}), now=NOW), BackfillTally()
+    events = [
+        one.event for one in ordered(export.read([path], options, tally), [path], options, tally) if isinstance(one, FoundEvent)
+    ]
     times = [event["time"][:10] for event in events if event["type"] == "lead.created"]
     assert times == ([] if created is None else [created])
 

@@ -1,0 +1,1 @@
+"""Tables for other tools: OData, exports, and what both read."""

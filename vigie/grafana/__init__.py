@@ -1,0 +1,1 @@
+"""The dashboards for Grafana, made of the catalogue and the rules."""
