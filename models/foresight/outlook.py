@@ -192,7 +192,7 @@ def _rolling(wins: Reals, first: int, length: float, first_month: int) -> tuple[
 
 def _shares_open(deals: DealsAt, span: Span, calendar: Calendar, opened: Reals, pipeline_: Reals) -> Reals:
     """Return which share of what the rest wins comes of deals that are open: as their hazards say, and as it was before."""
-    raw = np.clip(np.divide(opened, pipeline_, out=np.full(len(opened), 0.5), where=pipeline_ > 0), 0.001, 0.999)
+    raw: Reals = np.clip(np.divide(opened, pipeline_, out=np.full(len(opened), 0.5), where=pipeline_ > 0), 0.001, 0.999)
     columns, length = deals.columns, span.end - span.now
     wins = columns.status == WON
     logits = []
