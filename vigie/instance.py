@@ -42,7 +42,7 @@ from alert_rules.judge.rule import Rule
 from alert_rules.judge.watch_entities import PAUSE_MS
 from alert_rules.tell.delivery import Delivery
 from models.business import Business
-from models.calendar import epoch_ms, iso
+from models.calendar import MINUTE_MS, epoch_ms, iso
 from models.customers.live import KnowCustomers
 from models.folds.partition import TOPICS, EntityPartition
 from models.targets import Targets
@@ -145,7 +145,7 @@ class Instance:
         settle = 0 if paced else PAUSE_MS
         self.watcher = Watcher(self.rules, self.business.currency, settle=settle)
         self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, settle=settle)
-        self.standing_watcher = StandingWatcher(self.rules, self.business.currency)
+        self.standing_watcher = StandingWatcher(self.rules, self.business.currency, hold=0 if paced else 15 * MINUTE_MS)
         notifiers = build_notifiers(settings) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         readers = readers_of(settings) if delivering else {}
