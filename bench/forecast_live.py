@@ -218,8 +218,10 @@ def main() -> None:
     parser.add_argument("--only", choices=[data.name for data in DATA])
     parser.add_argument("--write", type=Path, help="also write table and plots into this folder (docs)")
     options = parser.parse_args()
-    head = ("data", "asked at its", "by", "forecasts", "held by P10 to P90", "of five deals or more", "bias")
-    head = (*head, "CRPS beside the best yardstick", "and the others")
+    head = (
+        *("data", "asked at its", "by", "forecasts", "held by P10 to P90", "of five deals or more", "bias"),
+        *("CRPS beside the best yardstick", "and the others"),
+    )
     table = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     notes: list[str] = []
     plots: dict[str, str] = {}

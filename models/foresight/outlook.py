@@ -208,7 +208,7 @@ def _shares_open(deals: DealsAt, span: Span, calendar: Calendar, opened: Reals, 
         if of_open + of_new:
             logits.append(np.log((of_open + 0.5) / (of_new + 0.5)))
     if not logits:
-        return raw
+        return np.asarray(raw)
     belief = len(logits) / (len(logits) + _HISTORIC)
     logit = (1 - belief) * np.log(raw / (1 - raw)) + belief * (
         float(np.mean(logits)) + np.log(raw / (1 - raw)) - np.log(raw[0] / (1 - raw[0]))

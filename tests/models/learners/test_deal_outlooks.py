@@ -11,7 +11,7 @@ from tests.models.learners.live import BEGIN, Loop, event
 class Told(Loop):
     """Keeps what was told of each deal."""
 
-    def _deliver(self, output):  # type: ignore[no-untyped-def]
+    def _deliver(self, output):
         if output.topic == TOPIC:
             self.outlooks = {**getattr(self, "outlooks", {}), output.key.decode(): output.value}
         super()._deliver(output)
