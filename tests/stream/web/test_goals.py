@@ -246,7 +246,7 @@ def test_templates_can_be_used_as_they_are() -> None:
 
 
 async def test_playbooks_are_told_with_their_runs() -> None:
-    fired = {
+    fired: dict[str, Any] = {
         "type": "transition",
         "kind": "fired",
         "rule": "leads-drop",
