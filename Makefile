@@ -94,8 +94,8 @@ newest: $(BIN)/python ## Run the engine's tests (without a Kafka) with the newes
 bench: $(VENV)/.dev ## Measure against peers on a real Kafka; writes docs/performance.md
 	$(BIN)/python -m bench
 
-chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make chaos SEED=7 SECONDS=30
-	$(BIN)/python -m bench.chaos --seed $(SEED) --seconds $(SECONDS)
+chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make chaos SEED=7 SECONDS=30 (ROLES=1: by role)
+	$(BIN)/python -m bench.chaos --seed $(SEED) --seconds $(SECONDS) $(if $(ROLES),--roles)
 
 fuzz: $(VENV)/.dev ## Inputs nobody thought of, for as long as you like: make fuzz MINUTES=60
 	$(BIN)/python -m tests.fuzz $(MINUTES)

@@ -7,6 +7,9 @@ import pstats
 import re
 import sys
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,11 @@ import orjson
 
 from bench.whole_job import TOPICS, Mix
 from models.business import Business
+from models.calendar import epoch_ms
 from models.fold import Record
 from models.folds.partition import EntityPartition
+from models.simulator import World
+from stream.engine.address import address
 from tests.kafka_broker import ROOT
 
 CHUNK = 500
@@ -32,6 +38,17 @@ def records_of(count: int) -> dict[str, list[Record]]:
     return found
 
 
+def company_records(count: int) -> dict[str, list[Record]]:
+    """The first events of a simulated company, by topic: owners and sources as they are, each event in its own minute."""
+    found: dict[str, list[Record]] = {topic: [] for topic in TOPICS}
+    for event in islice(World(5, datetime(2026, 3, 2, tzinfo=UTC), 400, scale=1.0).events(), count):
+        value = orjson.dumps(event)
+        topic, key = address(value)
+        arrival = epoch_ms(datetime.fromisoformat(orjson.loads(value)["time"]))
+        found[topic].append(Record(topic, 0, len(found[topic]), arrival, key, value, ()))
+    return found
+
+
 def fold_all(fold: EntityPartition, records: list[Record], every: int = 0) -> float:
     """CPU seconds to fold; ``every`` > 0: with what a checkpoint takes after so many records."""
     chunk = every or CHUNK
@@ -43,11 +60,11 @@ def fold_all(fold: EntityPartition, records: list[Record], every: int = 0) -> fl
     return time.process_time() - began
 
 
-def profiles(count: int, top: int = 8) -> dict[str, Any]:
+def profiles(count: int, top: int = 8, records_by: Callable[[int], dict[str, list[Record]]] = records_of) -> dict[str, Any]:
     """Microseconds of CPU per event and the dearest functions, by fold."""
     business = Business()
     found: dict[str, Any] = {}
-    for topic, records in records_of(count).items():
+    for topic, records in records_by(count).items():
         gc.collect()
         began = time.process_time()
         for record in records:
@@ -92,8 +109,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=120_000)
     parser.add_argument("--top", type=int, default=20)
+    parser.add_argument("--company", action="store_true", help="a simulated company's events, not the dearest mix")
     arguments = parser.parse_args()
-    found = profiles(arguments.events, arguments.top)
+    found = profiles(arguments.events, arguments.top, company_records if arguments.company else records_of)
     folds = found["folds"]
     for topic, fold in folds.items():
         print(f"\n{topic}: {fold['events']} events; CPU µs per event: ", end="")

@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,13 @@ def asked(url: str, day: str) -> dict[Key, dict[str, Any]]:
     return keyed(httpx.get(f"{url}/api/kpis", params=query, timeout=120).raise_for_status().json())
 
 
+def batched(records: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    """Yield the records, so many at a time."""
+    left = iter(records)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
 def finished(found: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]] | None:
     """Return readings of which none is still being counted."""
     return None if any(one.get("since") == one["at"] for one in found.values()) else found
@@ -161,7 +169,8 @@ def main() -> int:
     with KafkaBroker() as broker, tempfile.TemporaryDirectory(prefix="vigie-upgrade-") as scratch:
         site = Installation(broker.bootstrap, "up.", Path(scratch), partitions=PARTITIONS, MODELS__LIVE="false")
         site.done("topics", "create")
-        site.produce(history.older())
+        for batch in batched(history.older(), 20_000):  # what waits for the broker is bounded
+            site.produce(batch)
         print(
             f"{history.events:,} events of {asked_for.days} days; {len(old)} KPIs of before, {len(derived)} from kept facts",
             flush=True,

@@ -1,9 +1,12 @@
 """What does Prometheus see of what is counted elsewhere: alerts, models, KPIs? Each is read when it is asked for."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
+from prometheus_client import utils
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import UNDERSCORES, escape_label_name, escape_metric_name
 from prometheus_client.registry import Collector
 
 from models.kpis.entry import Kpi
@@ -16,6 +19,10 @@ _BASE = {"days": 86_400}  # Prometheus has base units only
 def metric_name(kpi: Kpi) -> str:
     """Return the name of a KPI's gauge, which ends with its base unit where it has one."""
     return f"vigie_kpi_{kpi.id}{_SUFFIX.get(kpi.unit, '')}"
+
+
+#: A number as Prometheus' own text has it.
+_written: Callable[[float], str] = utils.floatToGoString
 
 
 class Counts(Collector):
@@ -99,8 +106,8 @@ class Models(Collector):
         yield from (lessons, labels, drifts, answering, examples, refused, *measures.values())
 
 
-class KpiCollector(Collector):
-    """Turns readings into gauges."""
+class KpiGauges:
+    """Turns readings into gauges, and those into text: through the library, thousands of them take five times as long."""
 
     def __init__(self, board: Board, windows: Sequence[str], dimensions: Sequence[str], segments: int) -> None:
         self._board = board
@@ -110,7 +117,7 @@ class KpiCollector(Collector):
         self._readings: list[Reading] = []
 
     async def refresh(self) -> None:
-        """Read what the next :meth:`collect` shows."""
+        """Read what the next :meth:`page` shows."""
         try:
             self._readings = await self._read()
         except Unavailable:
@@ -125,14 +132,13 @@ class KpiCollector(Collector):
                 found += largest(candidates, self._segments)
         return found
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield one family per KPI, and for ratios their parts."""
+    def page(self, kind: str) -> str:
+        """Return one family per KPI, and for ratios their parts, as text of a content type (``choose_encoder``)."""
         kpis = self._board.source.kpis
         by_kpi: dict[str, list[Reading]] = {name: [] for name in kpis}
         for reading in self._readings:
             by_kpi.setdefault(reading["kpi"], []).append(reading)
-        for name, kpi in kpis.items():
-            yield from _families(kpi, by_kpi[name])
+        return "".join(line for name, kpi in kpis.items() for line in _families(kpi, by_kpi[name], kind))
 
 
 def largest(readings: Iterable[Reading], limit: int) -> list[Reading]:
@@ -155,22 +161,39 @@ def _sample(reading: Reading) -> float:
     return 0.0
 
 
-def _families(kpi: Kpi, readings: Sequence[Reading]) -> Iterator[Metric]:
+def _families(kpi: Kpi, readings: Sequence[Reading], kind: str) -> Iterator[str]:
     name = metric_name(kpi)
-    labels = ["window", "dimension", "segment", *(["currency"] if kpi.unit == "money" else [])]
     parts = [("", "value", kpi.definition)]
     if kpi.unit == "ratio":
         parts += [("_numerator", "numerator", "Numerator"), ("_denominator", "denominator", "Denominator")]
     if any(reading.get("low") is not None for reading in readings) or kpi.unit == "ratio":
         parts += [("_low", "low", "Lower end of the 95 % interval"), ("_high", "high", "Upper end of the 95 % interval")]
+    escaping = kind.partition("escaping=")[2] or UNDERSCORES
+    labelled = []
+    for reading in readings:
+        dimension, segment = next(iter(reading["segment"].items()), ("total", ""))
+        currency = str(reading.get("currency") or "") if kpi.unit == "money" else None
+        labelled.append((_labels(escaping, dimension, segment, reading["window"], currency), reading))
+    factor = _BASE.get(kpi.unit, 1)
     for suffix, key, help in parts:
         text = f"{kpi.label.get('en', kpi.id)}: {help}" if not suffix else f"{help} of {name}"
-        family = GaugeMetricFamily(name + suffix, text, labels=labels)
-        for reading in readings:
+        shown = escape_metric_name(name + suffix, escaping)
+        text = _escape(text) if "openmetrics" in kind else text.replace("\\", r"\\").replace("\n", r"\n")
+        yield f"# HELP {shown} {text}\n# TYPE {shown} gauge\n"
+        for labels, reading in labelled:
             value = reading.get(key)
-            if value is None:
-                continue
-            dimension, segment = next(iter(reading["segment"].items()), ("total", ""))
-            money = [str(reading.get("currency") or "")] if kpi.unit == "money" else []
-            family.add_metric([reading["window"], dimension, segment, *money], float(value) * _BASE.get(kpi.unit, 1))
-        yield family
+            if value is not None:
+                yield f"{shown}{{{labels}}} {_written(float(value) * factor)}\n"
+
+
+@lru_cache(1 << 14)  # one for all KPIs of a window and segment, at every scrape
+def _labels(escaping: str, dimension: str, segment: str, window: str, currency: str | None) -> str:
+    """Return labels as text, in the order of their names."""
+    labels = {"dimension": dimension, "segment": segment, "window": window}
+    if currency is not None:
+        labels = {"currency": currency, **labels}
+    return ",".join([f'{escape_label_name(name, escaping)}="{_escape(value)}"' for name, value in labels.items()])
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")

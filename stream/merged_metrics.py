@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client.metrics_core import Metric
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 #: A family as JSON can carry it: name, help, type, unit, and samples of (name, labels, value).
@@ -91,11 +91,10 @@ class Merger:
 
 
 class Page(Collector):
-    """Plain families as an encoder of Prometheus wants them, followed by those of other collectors."""
+    """Plain families as an encoder of Prometheus wants them."""
 
-    def __init__(self, families: Iterable[Plain], *more: Collector | CollectorRegistry) -> None:
+    def __init__(self, families: Iterable[Plain]) -> None:
         self._families = list(families)
-        self._more = more
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
@@ -103,5 +102,3 @@ class Page(Collector):
             family = Metric(name, help, kind, unit)
             family.samples = [Sample(name, labels, value) for name, labels, value in samples]
             yield family
-        for collector in self._more:
-            yield from collector.collect()

@@ -13,10 +13,11 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
-from stream.collectors import Counts, KpiCollector, Models, labelled
+from stream.collectors import Counts, KpiGauges, Models, labelled
 from stream.engine.holdings import Backlog
 from stream.merged_metrics import Page, Plain, plain
 from stream.readings.board import Board
@@ -31,6 +32,7 @@ UNKNOWN_TYPE = "unknown"
 HISTORY = 86_400.0
 _SOURCES = 200  # values of the label `source`; what comes after is booked as `other`
 _DELAYS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400)
+_END = b"# EOF\n"  # of a page of OpenMetrics
 #: Where the loop's delays are told apart (s): below 5 ms nobody feels one.
 LOOP_DELAYS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _CHECKPOINTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -47,7 +49,7 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         registry = self.registry
         self.colleagues: Callable[[list[Plain]], Awaitable[list[Plain]]] | None = None
-        self._kpis: KpiCollector | None = None
+        self._kpis: KpiGauges | None = None
         self._counted: list[Counts | Models] = []
         self._sources: set[str] = set()
         self._requests: dict[tuple[str, str], Counter] = {}
@@ -354,7 +356,7 @@ class Metrics:
 
         While the board's source is not whole, nothing of them is exported: a gap is honest, half a sum is not.
         """
-        self._kpis = KpiCollector(board, windows, dimensions, segments)
+        self._kpis = KpiGauges(board, windows, dimensions, segments)
 
     def _count(self, counts: "Counts | Models") -> None:
         self._counted.append(counts)
@@ -411,15 +413,21 @@ class Metrics:
 
         With ``colleagues`` it is that of all processes: they are given what this one exports, and return it merged with theirs.
         """
-        kpis = [] if self._kpis is None else [self._kpis]
-        for collector in kpis:
-            await collector.refresh()
+        if self._kpis is not None:
+            await self._kpis.refresh()
+        families: Collector = self.registry
         if self.colleagues is None:
             for counts in self._counted:
                 counts.refresh()
-            page = Page([], self.registry, *kpis)
         else:
-            page = Page(await self.colleagues(await self.exported()), *kpis)
+            families = Page(await self.colleagues(await self.exported()))
         # A page of a few hundred kilobytes takes some ten milliseconds to write: too long for the loop that folds.
         encode, kind = choose_encoder(accept)
-        return await asyncio.to_thread(encode, page), kind
+        return await asyncio.to_thread(self._page, partial(encode, families), kind), kind
+
+    def _page(self, encode: Callable[[], bytes], kind: str) -> bytes:
+        page = encode()
+        if self._kpis is None:
+            return page
+        body = page.removesuffix(_END)
+        return b"".join((body, self._kpis.page(kind).encode(), _END if len(body) < len(page) else b""))

@@ -32,6 +32,9 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 
+#: So long (s) a page is waited for: no test is run again, and a machine may be busy.
+_PATIENCE = 60.0
+
 
 def chromium() -> str | None:
     """Return Chromium's path, or None where there is none."""
@@ -103,7 +106,7 @@ class Page:
         number = next(self._numbers)
         await self._socket.send_json({"id": number, "method": method, "params": params})
         while True:
-            message = await self._socket.receive_json(timeout=20)
+            message = await self._socket.receive_json(timeout=_PATIENCE)
             if message.get("id") == number:
                 if "error" in message:
                     raise RuntimeError(f"{method}: {message['error']}")
@@ -137,7 +140,7 @@ class Page:
             raise RuntimeError(str(result["exceptionDetails"]))
         return result["result"].get("value")
 
-    async def until(self, expression: str, seconds: float = 15) -> Any:
+    async def until(self, expression: str, seconds: float = _PATIENCE) -> Any:
         """Return the expression's value once it is truthy; raise ``TimeoutError``."""
         async with asyncio.timeout(seconds):
             while not (value := await self.run(expression)):  # noqa: ASYNC110 - the page is another process

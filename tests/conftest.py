@@ -53,12 +53,6 @@ def prefix() -> str:
     return f"t{uuid.uuid4().hex[:8]}."
 
 
-#: Tests that wait for programs which are not ours: they may be run again, and the last lines say how often they were.
-#: What shows exactness, chaos or delivery (Kafka, Redis) never is: a loss one time in ten must not pass.
-_PACED = frozenset({"prometheus", "browser"})
-_EXACT = frozenset({"kafka", "redis"})
-
-
 #: What waits for other programs begins first, so that the files which only compute fill the rest (see ``make test``).
 _FIRST = ("kafka", "browser", "redis", "prometheus")
 
@@ -69,15 +63,11 @@ def _wait(items: Iterable[pytest.Item]) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order the files, and give tests on a browser or a Prometheus two more tries: they only wait for these."""
+    """Order the files. No test is given another try: what fails one time in ten has a cause."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
     items[:] = [item for file in sorted(files.values(), key=_wait) for item in file]
-    for item in items:
-        marks = {mark.name for mark in item.iter_markers()}
-        if marks & _PACED and not marks & _EXACT:
-            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

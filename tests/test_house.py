@@ -31,9 +31,11 @@ AGENTS = {
     "predict-deals": (("deals", "deal-merges", "model-snapshots"), "predictions", True),
     "predict-leads": (("leads", "lead-merges", "model-snapshots"), "predictions", True),
     "learn": (("examples",), "lessons", True),
-    "roll-kpis": (("panes", "highlights"), "readings", False),
+    "roll-kpis": (("panes", "highlights", "objectives"), "readings", False),
+    "foresee": (("deal-outlooks", "forecasts"), "forecast", False),
     "watch-entities": (("deal-states", "lead-states", "predictions", "limits"), "watch", True),
     "watch-senders": (("beats",), "watch", True),
+    "watch-standings": (("standings",), "watch", True),
     "evaluate-alerts": (("readings", "findings"), "alerts", True),
     "dispatch-alerts": (("alerts",), "dispatch", True),
     "keep-alert-states": (("alerts",), "states", True),
@@ -51,16 +53,21 @@ TOPICS = {
     "deal-states": (True, "compact"),
     "lead-states": (True, "compact"),
     "customer-states": (True, "compact"),
+    "customer-moves": (True, "delete"),
     "examples": (False, "delete"),
     "model-snapshots": (True, "compact"),
     "predictions": (True, "compact"),
     "lead-predictions": (True, "compact"),
+    "deal-outlooks": (False, "compact"),
+    "forecasts": (False, "compact"),
     "limits": (True, "compact"),
     "findings": (False, "compact"),
     "beats": (False, "delete"),
     "panes": (False, "compact"),
     "highlights": (False, "compact"),
     "readings": (False, "compact"),
+    "objectives": (False, "compact"),
+    "standings": (False, "compact"),
     "alerts": (False, "delete"),
     "alert-states": (False, "compact"),
     "outbox": (False, "delete"),
@@ -79,6 +86,7 @@ TOPICS = {
     "vigie-learn-changelog": (False, "compact"),
     "vigie-watch-entities-changelog": (True, "compact"),
     "vigie-watch-senders-changelog": (False, "compact"),
+    "vigie-watch-standings-changelog": (False, "compact"),
     "vigie-evaluate-alerts-changelog": (False, "compact"),
     "vigie-dispatch-alerts-changelog": (False, "compact"),
     "vigie-keep-alert-states-changelog": (False, "compact"),
@@ -97,6 +105,10 @@ COMMANDS = {
         "forecast",
         "experiments",
         "leaderboard",
+        "objectives",
+        "challenges",
+        "playbooks",
+        "export",
         "journeys",
         "baskets",
         "sources",
@@ -150,7 +162,7 @@ def test_a_summary_in_the_morning_is_an_agent_where_it_is_asked_for() -> None:
     asked = {"route": {"receiver": "console"}, "digest": {"receivers": ["console"]}}
     instance = Instance(load(environ={}, kafka__brokers="127.0.0.1:1", alerting=asked), "127.0.0.1:1")
     (spec,) = [spec for spec in instance.engine.specs if spec.name == "send-digest"]
-    assert (spec.topics, spec.lane, spec.replayed) == (("readings", "alerts"), "digest", False)
+    assert (spec.topics, spec.lane, spec.replayed) == (("readings", "alerts", "standings"), "digest", False)
     options, folds = plan(instance.settings)
     assert {t.name for t in declared(options, folds)} == {t.name for t in declared(instance.options, instance.engine.specs)}
     assert ("revenue", "7d", None) in {tuple(one)[:3] for one in instance.roller._wanted}

@@ -27,7 +27,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-async def eventually(holds: Callable[[], object], seconds: float = 10) -> None:
+async def eventually(holds: Callable[[], object], seconds: float = 60) -> None:
     """Return once the condition holds; raise ``TimeoutError``. For what another task or process does."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - there is no event to wait for

@@ -10,7 +10,7 @@ import typer
 
 from vigie import remote
 from vigie.common import Config, plain
-from vigie.kpis import shown
+from vigie.kpi_lines import shown
 
 
 def command(
@@ -20,7 +20,7 @@ def command(
     url: remote.Url = None,
     config: Config = None,
 ) -> None:
-    """Challenges: places, guards, and deals that were pulled into them."""
+    """Challenges: who leads, and whether they are fair."""
     asked = urlencode({"all": str(everybody).lower(), "dry_run": str(dry_run).lower()})
     found = remote.call("GET", f"/api/challenges?{asked}", url=remote.address_of(url, config))
     if json:

@@ -24,7 +24,7 @@ from stream.ledger.schema import LedgerRefused
 from stream.sources.files import FORMATS, SourceFileError
 from stream.web.api import cell
 from stream.web.customers import STATES
-from vigie import kpis, remote
+from vigie import kpi_lines, remote
 from vigie.common import Config, console, plain, refuse, settings_of, wrapped
 from vigie.ledger import place
 from vigie.publish import lines, report
@@ -139,10 +139,10 @@ def list_command(
     for row in told["customers"]:
         words = [
             f"{row['R']}-{row['F']}-{row['M']} {row['segment']}",
-            f"{kpis.shown(row['monetary'], 'money', currency)} on {plural(format(row['frequency'], ','), 'day')}",
+            f"{kpi_lines.shown(row['monetary'], 'money', currency)} on {plural(format(row['frequency'], ','), 'day')}",
             f"last {row['last']}",
-            f"P(alive) {kpis.shown(row['p_alive'], 'ratio')}",
-            f"worth {kpis.shown(row['clv'], 'money', currency)}",
+            f"P(alive) {kpi_lines.shown(row['p_alive'], 'ratio')}",
+            f"worth {kpi_lines.shown(row['clv'], 'money', currency)}",
         ]
         print(wrapped(plain(f"{row['customer']}  {', '.join(words)}")))
 
@@ -173,7 +173,7 @@ def moves_command(
     for one in told["counts"]:
         print(plain(f"  {one['customers']:,}  {_named(one)}"))
     for move in told["moves"]:
-        total = kpis.shown(move["monetary"], "money", settings.business.currency)
+        total = kpi_lines.shown(move["monetary"], "money", settings.business.currency)
         print(wrapped(plain(f"{move['customer']}  {_named(move)}, {total}, last {move['last']}")))
 
 

@@ -11,6 +11,7 @@ import orjson
 from alert_rules.words.words import Words
 from vigie import remote
 from vigie.common import plain, refuse, wrapped
+from vigie.kpi_lines import cells, shown
 
 _PATIENCE = 120.0  # seconds: all that the folds have written is read
 _PAGE = 1_000
@@ -64,8 +65,6 @@ def export(url: str, kpi: str, query: Mapping[str, str], file: Path) -> int:
 
 def show(found: Mapping[str, Any], deals: Sequence[Mapping[str, Any]], told: Words) -> None:
     """Print an explanation as people read it."""
-    from vigie.kpis import cells, shown
-
     reading, unit = found["reading"], found["unit"]
     currency = reading.get("currency", "")
     print(plain(wrapped(f"{found['label'].get(told.language.code, found['label']['en'])} ({found['kpi']})", 0)))

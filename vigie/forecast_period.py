@@ -16,7 +16,8 @@ from models.targets import Targets
 from vigie import remote
 from vigie.common import plain, refuse, settings_of, wrapped
 from vigie.forecast_live import live, printed
-from vigie.kpis import fetch, shown
+from vigie.kpi_lines import shown
+from vigie.kpis import fetch
 
 PERIODS = ("week", "month", "quarter")
 #: Of revenue these are forecast from the deals, by the running instance itself.

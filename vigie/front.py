@@ -52,7 +52,7 @@ class Front:
                 if self._supervisor.served and self._listening is not None:
                     listening, self._listening = self._listening, None
                     await listening.stop()
-                elif not self._supervisor.served and self._listening is None:
+                elif not self._supervisor.served and self._listening is None and not self._supervisor.stopping:
                     web = self._settings.web
                     self._listening = await serve(self._application(), web.host, web.port, sock=self._sock.dup())
         finally:

@@ -9,6 +9,7 @@ import typer
 from vigie import remote
 from vigie.common import Config, plain, settings_of
 from vigie.explain import as_json
+from vigie.kpi_lines import shown
 
 _PATIENCE = 120.0  # seconds: all that the folds have written is read
 
@@ -41,8 +42,6 @@ def journeys(
 
 
 def _steps(one: Mapping[str, Any]) -> None:
-    from vigie.kpis import shown
-
     width = max(len(step["name"]) for step in one["steps"])
     for step in one["steps"]:
         share = "" if step["of_first"] is None else shown(step["of_first"], "ratio")

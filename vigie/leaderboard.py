@@ -10,7 +10,7 @@ import typer
 
 from vigie import remote
 from vigie.common import Config, plain, refuse
-from vigie.kpis import shown
+from vigie.kpi_lines import shown
 
 
 def command(

@@ -14,7 +14,7 @@ from models.config.yaml_text import NotYaml, YamlText
 from models.goals.templates import TEMPLATES
 from vigie import remote
 from vigie.common import Config, plain, refuse
-from vigie.kpis import shown
+from vigie.kpi_lines import shown
 
 app = typer.Typer(
     name="objectives", invoke_without_command=True, help="What teams and people want to reach, and how far they are."

@@ -9,6 +9,7 @@ from alert_rules.judge.rule import Rule
 from models.config.suggest import near
 from models.goals.kept import TOPIC
 from models.goals.known import wrong_challenge, wrong_objective
+from models.goals.objectives import Chance
 from models.goals.plan import Playbook
 from models.goals.standings import Standings
 from models.kpis.catalogue import Catalogue
@@ -24,11 +25,12 @@ from vigie.acts import Acts
 def open_goals(
     web: FastAPI, options: EngineOptions, stack: contextlib.AsyncExitStack, operations: Operations,
     plans: Callable[[], Standings], whole: Callable[[], View], books: Sequence[Playbook],
+    chances: Callable[[set[str | None]], Chance],
 ) -> None:  # fmt: skip
     """Let people see and set objectives, and see challenges and playbooks, until the stack ends."""
     acts = Acts(options, topic=TOPIC)
     stack.callback(acts.close)
-    web.include_router(goals.router(plans, whole, operations, acts.put))
+    web.include_router(goals.router(plans, whole, operations, acts.put, chances))
     web.include_router(playbooks.router(books, plans().catalogue, whole, TopicTail(options, "alerts").last))
 
 

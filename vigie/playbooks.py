@@ -16,7 +16,7 @@ def command(
     url: remote.Url = None,
     config: Config = None,
 ) -> None:
-    """Playbooks: steps, the alerts each was for, and its record."""
+    """Playbooks: what is to be done about alerts, and whether it helped."""
     found = remote.call("GET", "/api/playbooks", url=remote.address_of(url, config))
     if json:
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")

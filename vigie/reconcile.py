@@ -36,6 +36,7 @@ from stream.web.api import cell
 from vigie import explain, remote
 from vigie.backfill import columns_of, options_of
 from vigie.common import Config, console, plain, refuse, settings_of, wrapped
+from vigie.kpi_lines import shown
 from vigie.publish import lines
 
 #: Differences of which what is known here is asked for, and so many in one request.
@@ -224,8 +225,6 @@ def _write(file: Path, found: Sequence[Difference]) -> None:
 
 
 def _show(answer: dict[str, Any], found: Sequence[Difference], ours: dict[str, Any]) -> None:
-    from vigie.kpis import shown
-
     unit, currency = ours["unit"], ours.get("currency", "")
     print(plain(f"{answer['kpi']}, {answer['window']}: {answer['from']} to {answer['at']}"))
     for side, told in (("here", answer["here"]), ("export", answer["export"])):

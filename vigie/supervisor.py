@@ -80,7 +80,7 @@ class Supervisor:
         ProcessCollector(registry=self._own)
         self._command = command
         self._listening = listening
-        self._stopping = False
+        self.stopping = False
 
     @property
     def served(self) -> bool:
@@ -114,7 +114,7 @@ class Supervisor:
                 one.signal(number)
 
     async def _stop(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
-        self._stopping = True
+        self.stopping = True
         running = [one for one in self.processes if one.process is not None and one.process.returncode is None]
         for one in running:
             one.signal(signal.SIGTERM)
@@ -134,7 +134,7 @@ class Supervisor:
         while True:
             began = time.monotonic()
             why = await self._live(one)
-            if self._stopping:
+            if self.stopping:
                 return
             if time.monotonic() - began > LIVED:
                 pause = FIRST_PAUSE

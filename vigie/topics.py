@@ -18,6 +18,7 @@ from agents.know_customers import know_customers
 from agents.send_digest import send_digest
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
+from agents.watch_standings import StandingWatcher
 from agents.worker import entity_folds, prediction_folds
 from alert_rules.parse.plan_file import everything_to
 from models.calendar import calendar
@@ -51,6 +52,7 @@ def folds_of(settings: Settings, options: EngineOptions) -> list[FoldSpec]:
         pick_highlights.spec(business),
         Watcher((), "EUR").spec(),
         SenderWatcher((), calendar("UTC")).spec(),
+        StandingWatcher((), "EUR").spec(),
     ]
     if settings.models.live:
         folds += prediction_folds(business, options.partitions, interval=settings.models.interval)

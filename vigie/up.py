@@ -47,6 +47,7 @@ from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_audit, open_operations
 from vigie.book import OpenBook
+from vigie.chances import chances_of
 from vigie.clientele import ClienteleTeller
 from vigie.colleagues import Colleagues
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
@@ -233,7 +234,9 @@ async def start_web(
         title=dispatcher.title,
     )
     books = playbooks_of(settings, instance.catalogue)
-    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole, books)
+    foreseer = instance.foreseer
+    chances = chances_of(lambda: None if foreseer is None else foreseer.owned(), instance.clock)
+    open_goals(web, instance.options, stack, operations, lambda: instance.roller.plans, source.whole, books, chances)
     incoming = Incoming(instance)
     stack.callback(incoming.close)
     web.include_router(events_router(operations, incoming.take))

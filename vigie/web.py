@@ -33,6 +33,7 @@ from stream.web.feeds.sources import FeedDesk
 from stream.web.probe import BrokerProbe
 from stream.web.server import serve
 from vigie.acts import open_audit, open_operations
+from vigie.chances import chances_of
 from vigie.clientele import ClienteleTeller
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
 from vigie.lanes import engine_options
@@ -152,7 +153,8 @@ async def web(settings: Settings) -> None:
         open_audit(application, options, stack)
         operators = open_access(application, settings, metrics, local.token)
         operations = open_operations(application, settings, options, stack, operators, standing=alerts.incidents)
-        open_goals(application, options, stack, operations, lambda: roller.plans, source.whole, books)
+        chances = chances_of(lambda: None if foreseer is None else foreseer.owned(), wall_clock)
+        open_goals(application, options, stack, operations, lambda: roller.plans, source.whole, books, chances)
         seen = seen_of(settings)
         stack.push_async_callback(seen.close)
         await open_door(application, settings, options, metrics, business.rates.currencies, stack, roller, seen)

@@ -21,7 +21,7 @@ from models.entities.entity_log import EntityLog, LogFolder
 from models.folds import deals, leads
 from models.folds.entity_snapshots import DealState, LeadState, deal_state, lead_state
 from models.kpis.asks import Ask, stretch
-from models.measures import BY_NAME, LOGGED, MEASURES, UNLOGGED
+from models.measures import BY_NAME, FROM_PRESENT, LOGGED, MEASURES, UNLOGGED
 from models.panes.segments import Segments
 from models.panes.store import TOTAL, Booking, Panes
 from models.panes.windows import Window
@@ -130,6 +130,7 @@ class Behind:
         # How long deals stay in a stage is kept by the stage: in total that is the stays in all of them.
         self._stages = ("stage_lengths", TOTAL) in self._asked
         self._segments = frozenset(segment for _, segment in self._asked)
+        self._from_present = all(name in FROM_PRESENT for name, _ in self._asked)
         #: What each plainer definition comes to.
         self.naive: dict[str, Sums] = {name: Sums() for name in NAIVE} if self._plain(question) else {}
         self.damaged = 0  # rows that are none
@@ -184,9 +185,13 @@ class Behind:
         if story.base is not None:
             # The base's row knows measures by their places in the list of its time.
             self._steps.renew(story.base, story.base_at, revalue=False)
-        story.present = folder.walk(story, 1)
-        if story.base is not None:
-            self._steps.unbook(story.base, story.base_at, -1)
+        if self._from_present:  # half the work, where nothing is asked of what an entity did on its way
+            present = story.present = folder.walk(story, 0)
+            self._steps.unbook(present, story.log[-1][0] if story.log else story.base_at, -1)
+        else:
+            story.present = folder.walk(story, 1)
+            if story.base is not None:
+                self._steps.unbook(story.base, story.base_at, -1)
         wanted = self._segments.__contains__
         if self._stages:
             return list(self._panes.drain(lambda segment: wanted(segment) or segment.startswith("stage=")))

@@ -148,7 +148,7 @@ def _segments(kpi: Kpi, dimension: str, view: View) -> Iterator[str]:
 
 def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Reading:
     formula = kpi.formula
-    scope = PaneScope(view, window, segment, at)
+    scope = PaneScope.of(view, window, segment, at)
     value: int | float | None = None
     top = bottom = low = high = None
     shown_top = shown_bottom = None

@@ -21,7 +21,11 @@ _INVOICES = ("customer.invoiced", "customer.renewed")
 #: Prefixes of measures by fold, the longest that fits stands, and the events that make them count.
 _COUNTING: dict[str, dict[str, tuple[str, ...]]] = {
     "deals": {
+        "deals_given": ("deal.created", "deal.updated"),
+        "deals_varied": ("deal.created", "deal.updated"),
         "deals_created": ("deal.created",),
+        "deals_won_after": _DEAL_ENDS,
+        "deals_cancelled": ("deal.lost", "deal.reopened", "deal.stage_changed"),
         "created_amount": ("deal.created", "deal.updated"),
         "deals_won": ("deal.won", "deal.stage_changed"),
         "won_": ("deal.won", "deal.stage_changed", "deal.updated"),
@@ -134,7 +138,8 @@ def counting(measure: str) -> tuple[str, ...]:
     """Return the types of the events that make a measure count."""
     fold, _ = BY_NAME[measure]
     named = _COUNTING[fold]
-    return named[max((prefix for prefix in named if measure.startswith(prefix)), key=len, default="")]
+    prefix = max((prefix for prefix in named if measure.startswith(prefix)), key=len, default="")
+    return named.get(prefix) or tuple(kind for kind, topic in TOPIC_OF.items() if topic == fold)
 
 
 def correcting(measure: str) -> tuple[str, ...]:

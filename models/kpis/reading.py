@@ -14,9 +14,9 @@ from models.panes.store import TOTAL
 _iso = lru_cache(256)(iso)  # thousands of readings have the same few instants
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, each of thousands would take five times as long to make
 class Reading:
-    """A KPI's value at an instant.
+    """A KPI's value at an instant. It is shared: nobody changes it.
 
     Money is in the business currency's units (rounded to four decimals), times are in the unit named, ratios are from 0 to 1.
     ``against`` holds what a rule compares it with, by name (``models/kpis/earlier.py``), in readings made for such rules only.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import cast
 
 from models.calendar import DAY_MS, HOUR_MS, Grain
 from models.kpis import progress
@@ -21,7 +22,7 @@ _BY_DAY = frozenset(name for name, (_, measure) in BY_NAME.items() if measure.fi
 class PaneScope:
     """One window and segment of the view, at one instant (epoch ms)."""
 
-    __slots__ = ("_segment", "_view", "_window", "at", "start")
+    __slots__ = ("_numbers", "_segment", "_view", "_window", "at", "start")
 
     def __init__(self, view: View, window: Window, segment: str, at: int) -> None:
         self._view = view
@@ -29,12 +30,25 @@ class PaneScope:
         self._segment = segment
         self.at = at
         self.start = window.bounds(at, view.calendar)[0]
+        self._numbers: dict[str, Mapping[str, int]] = {}  # by fold
+
+    @classmethod
+    def of(cls, view: View, window: Window, segment: str, at: int) -> "PaneScope":
+        """Return the scope, one for all who ask for it while nothing changes."""
+        key = (window.name, segment)
+        found = view.scopes(at).get(key)
+        if found is None:
+            found = view.scopes(at)[key] = cls(view, window, segment, at)
+        return cast(PaneScope, found)
 
     def flow(self, fold: str, name: str) -> int:
         """Return an additive measure's sum in the window."""
         if name in _BY_DAY:
             return self._view.days_over(fold, self._segment, self.start, self.at).get(name, 0)
-        return self._view.total(fold, self._segment, self.start, self.at).numbers.get(name, 0)
+        numbers = self._numbers.get(fold)
+        if numbers is None:
+            numbers = self._numbers[fold] = self._view.total(fold, self._segment, self.start, self.at).numbers
+        return numbers.get(name, 0)
 
     def values(self, fold: str, name: str) -> Mapping[int, int]:
         """Return the single values of the window, ``{value: count}``."""

@@ -5,7 +5,7 @@ what began there: the difference is still there. So one can say, for any window,
 seen in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from models.calendar import MINUTE_MS, Grain
 from models.kpis.survival import Stay, curve, first, quantiles
@@ -78,17 +78,31 @@ def stays_of(view: View, lengths: str, segment: str, start: int, at: int) -> Ite
     # How long deals stay in a stage is kept by the stage: in total that is the stays in all of them.
     every = lengths == _STAGES and segment == TOTAL
     names = [f"stage={stage}" for stage in view.segments("stage", frozenset((fold,)))] if every else [segment]
-    for begun, cells in (pane for name in names for pane in view.each(fold, name, spans)):
-        if begun < whole:
-            continue
-        since = max(0, start - begun)
-        ended = cells.values.get(lengths, {})
-        for length, count in ended.items():
-            if begun + length >= start:
-                yield Stay(since, max(length, since + 1) if since else length, True, count)
-        there = cells.numbers.get(entries, 0) - sum(ended.values())
-        if there > 0:
-            yield Stay(since, max(at - begun, since), False, there)
+    for name in names:
+        for begun, ended, there in _begun(view, name, lengths, spans):
+            if begun < whole:
+                continue
+            since = max(0, start - begun)
+            for length, count in ended.items():
+                if begun + length >= start:
+                    yield Stay(since, max(length, since + 1) if since else length, True, count)
+            if there > 0:
+                yield Stay(since, max(at - begun, since), False, there)
+
+
+def _begun(view: View, segment: str, lengths: str, spans: tuple[Span, ...]) -> list[tuple[int, Mapping[int, int], int]]:
+    """Return of each pane its beginning (ms), the lengths of what began in it and has ended, and how much of it has not."""
+    fold, measure = BY_NAME[lengths]
+
+    def read() -> list[tuple[int, Mapping[int, int], int]]:
+        found = list[tuple[int, Mapping[int, int], int]]()
+        for begun, cells in view.each(fold, segment, spans):
+            ended = cells.values.get(lengths, {})
+            found.append((begun, ended, cells.numbers.get(measure.entries, 0) - sum(ended.values())))
+        return found
+
+    begun: list[tuple[int, Mapping[int, int], int]] = view.remembered(fold, segment, (lengths, spans), read)
+    return begun
 
 
 def is_news(before: Stays, now: Stays) -> bool:

@@ -16,7 +16,7 @@ from models.calendar import MINUTE_MS, Grain
 from models.measures import BY_NAME, MEASURES, Kind, renamed
 from models.panes.series import MOST_PARTITIONS, Cells, Series
 from models.panes.store import BEHIND, COUNTED, SINCE, TOTAL
-from models.panes.windows import Span, Window, after, cover
+from models.panes.windows import FOREVER, Span, Window, after, cover
 from models.targets import Targets
 
 __all__ = ["TOTAL", "Cells", "PanesExpired", "View"]
@@ -27,6 +27,7 @@ _QUARTER_MS = 900_000  # hours may begin at half past or a quarter to: a total o
 _FOLD_DISTINCT = {fold: tuple(m.name for m in ms if m.kind is Kind.DISTINCT) for fold, ms in MEASURES.items()}
 _FOLD_HOURLY = {fold: tuple(m.name for m in ms if m.finest is Grain.HOUR and not m.stock) for fold, ms in MEASURES.items()}
 _REMEMBERED = 1_000
+_SCOPES = 10_000
 T = TypeVar("T")
 
 
@@ -53,6 +54,7 @@ class View:
         self._remembered: dict[tuple[str, str], dict[Any, Any]] = {}
         self._plans: dict[tuple[int, int, int], tuple[tuple[Span, ...], tuple[Span, ...] | None]] = {}
         self._memory: tuple[int, dict[Hashable, Any]] = (0, {})  # what was made of the panes at a version
+        self._scopes: tuple[int, int, int, dict[tuple[str, str], Any]] = (0, 0, 0, {})  # likewise, at an instant
         self._notes: dict[str, dict[tuple[str, int], Mapping[str, int]]] = {SINCE: {}, BEHIND: {}, COUNTED: {}}
         self.since: dict[str, int] = {}  # measure -> from when it is whole (ms), where that is not ever
         self.behind: dict[str, int] = {}  # measure -> entities that may have still to be counted
@@ -294,6 +296,13 @@ class View:
             found = held[key] = make()
         return cast(T, found)
 
+    def scopes(self, at: int) -> dict[tuple[str, str], Any]:
+        """Return what was kept of this instant since something changed, by window and segment, to be added to."""
+        version, now, instant, held = self._scopes
+        if version != self.version or now != self.now or instant != at or len(held) >= _SCOPES:
+            self._scopes = self.version, self.now, at, (held := {})
+        return held
+
     def distinct(self, measure: str, segment: str, window: Window, at: int) -> int:
         """Return how many distinct entities the window holds, counted in panes of the window's grain, the last one whole.
 
@@ -319,7 +328,18 @@ class View:
         fold = BY_NAME[measure][0]
         ever = self._series.get((fold, Grain.ALL, segment))
         level = 0 if ever is None else ever.total(0, 1).numbers.get(measure, 0)
-        return level - self._sum(fold, segment, after(at, self.calendar)).numbers.get(measure, 0)
+        return level - self._after(fold, segment, at).numbers.get(measure, 0)
+
+    def _after(self, fold: str, segment: str, at: int) -> Cells:
+        """Return the sums of all that comes at or after an instant."""
+        cached = self._totals.setdefault((fold, segment), {})
+        key = (FOREVER, -(-at // MINUTE_MS), 0)
+        found = cached.get(key)
+        if found is None:
+            if len(cached) >= _TOTALS:
+                cached.clear()
+            found = cached[key] = self._sum(fold, segment, after(at, self.calendar))
+        return found
 
     def _kept(self, grain: Grain, first: int) -> bool:
         # The folds let a pane go when its number is below that of `now` less the time it is kept.

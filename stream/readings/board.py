@@ -219,11 +219,10 @@ class Board:
         readings: list[Reading] = []
         for kpi in self.source.kpis.values():
             if by in kpi.by:
-                for number, reading in enumerate(self.source.busiest(at, window, by, kpi.id, most)):
+                for reading in self.source.busiest(at, window, by, kpi.id, most):
                     readings.append(reading)
-                    if number % _AT_A_TIME == _AT_A_TIME - 1:
+                    if len(readings) % _AT_A_TIME == 0:
                         await asyncio.sleep(0)
-                await asyncio.sleep(0)
         return self._keep(at, window, by, readings, most)
 
     async def only(self, windows: Iterable[str], names: Mapping[str, Sequence[str]]) -> list[Reading]:

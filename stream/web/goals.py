@@ -33,13 +33,13 @@ _PROGRESS, _REMOVE = ("id", "progress", "note"), ("id", "remove")
 
 def router(
     plans: Callable[[], Standings], whole: Callable[[], View], operations: Operations,
-    put: Callable[[bytes, bytes | None], Awaitable[None]], chance: Chance = nobody,
+    put: Callable[[bytes, bytes | None], Awaitable[None]], chances: Callable[[set[str | None]], Chance] = lambda asked: nobody,
 ) -> APIRouter:  # fmt: skip
     """Return the routes.
 
     ``whole`` gives the view, or raises :class:`Unavailable` where this process does not hold it; ``put`` writes a record of the
-    topic ``objectives`` and returns once the broker has it, or raises ``OSError``. ``chance`` is the forecast that targets are
-    reached by.
+    topic ``objectives`` and returns once the broker has it, or raises ``OSError``. ``chances`` gives the forecasts by
+    some dimensions (None: of the total), as they are now.
     """
     routes, bodies = APIRouter(prefix="/api"), Bodies(_BODY)
 
@@ -60,6 +60,7 @@ def router(
             return to_json({"error": str(why)}, 503, {"retry-after": "2"})
         ctx, known, people = context(request), plans(), sees_people(request)
         found, now = [], ctx.live_board.now()
+        chance = chances({next(iter(one.of), None) for one in known.kept.all(known.objectives)})
         for one in known.kept.all(known.objectives):
             asked = all(
                 query.get(name, of) == of for name, of in (("owner", one.owner), ("team", one.team), ("period", one.period))

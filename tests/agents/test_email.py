@@ -332,7 +332,7 @@ def seen(delivery: Delivery) -> str:
 
 @pytest.mark.parametrize(
     ("language", "named", "said"),
-    [("en", "Course: ", "from 22\u00a0% to 10\u00a0%"), ("fr", "Évolution : ", "de 22\u00a0% à 10\u00a0%")],
+    [("en", "Course: ", "from 22\u00a0% to 10\u00a0%"), ("fr", "Évolution\u00a0: ", "de 22\u00a0% à 10\u00a0%")],
 )
 def test_the_course_of_a_figure_comes_as_a_picture_and_as_bars(language: str, named: str, said: str) -> None:
     one = replace(about(explained()), reader=Reader(language, ZoneInfo("Europe/Paris")))

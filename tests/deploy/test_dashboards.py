@@ -71,6 +71,8 @@ async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncC
     over = board(acme, clock=lambda: time.time_ns() // 1_000_000)
     metrics.show_kpis(over, ["7d", "30d"], ["source", "owner", "stage"], 20)
     metrics.show_alerts(lambda: {("win-rate-drop", "critical", "firing"): 1})
+    metrics.show_lanes(lambda: {"lanes": {"state": {"interval_seconds": 0.25}}})
+    metrics.late(0.002)
     metrics.show_models(lambda: [MODEL])
     sent = {("console", "sent"): 0}
     metrics.show_notifications(lambda: sent)

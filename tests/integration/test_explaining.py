@@ -174,7 +174,7 @@ def reconciled(site: Installation, url: str) -> None:
 def test_one_machine(tmp_path: Path) -> None:
     site = Installation("embedded", "", tmp_path, **settings())
     with Worker(site, {}, "up") as up:
-        up.ready()
+        up.ready(180)
         answer = httpx.post(
             f"{up.url}/api/events",
             content=history(tmp_path).read_bytes(),

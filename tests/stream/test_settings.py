@@ -15,7 +15,7 @@ def test_the_example_shows_every_section_with_its_default() -> None:
     example = load(ROOT / "vigie.example.yaml", environ={})
     assert example.model_dump(exclude={"instance"}) == Settings().model_dump(exclude={"instance"})
     text = (ROOT / "vigie.example.yaml").read_text()
-    for name in Settings.model_fields:
+    for name in (field.alias or name for name, field in Settings.model_fields.items()):
         assert f"{name}:" in text or name == "data_dir" or name == "sources", f"{name} is not in vigie.example.yaml"
 
 

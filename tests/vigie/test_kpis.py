@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from models.business import Business
 from models.panes.view import View
 from stream.config.kpi_files import load_catalogue
-from vigie.kpis import app, shown
+from vigie.kpi_lines import shown
+from vigie.kpis import app
 from vigie.schemas import documents
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z

@@ -61,6 +61,11 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
     found = {topic.name: (topic.partitions, topic.config["cleanup.policy"]) for topic in declared(options, folds)}
     assert found == {
         "x.erasures": (1, "compact"),
+        "x.standings": (1, "compact"),
+        "x.objectives": (1, "compact"),
+        "x.forecasts": (1, "compact"),
+        "x.deal-outlooks": (1, "compact"),
+        "x.customer-moves": (8, "delete"),
         "x.audit": (1, "delete"),
         "x.deals": (8, "delete"),
         "x.leads": (8, "delete"),

@@ -12,8 +12,8 @@ import pytest
 from models.experiments.plan import Plan
 from stream.config.kpi_files import load_catalogue
 from stream.config.leaderboard_settings import LeaderboardSettings
-from stream.config.settings import OperatorSettings, WebSettings
-from stream.web import customers, entities, experiments, leaderboard, predictions
+from stream.config.settings import OperatorSettings, WebSettings, load
+from stream.web import customers, entities, experiments, goals, leaderboard, predictions
 from stream.web.access import Access, ReadGuard
 from stream.web.operate import Operations
 from stream.web.operators import Operators
@@ -24,6 +24,7 @@ from tests.stream.web.book import Kept, clientele
 from tests.stream.web.said import answers
 from tests.stream.web.web import ALERT, application, board
 from tests.tools import eventually, program
+from vigie.plans import plans_of
 
 pytestmark = pytest.mark.browser
 TOKEN = "operators-token-of-some-length"
@@ -33,6 +34,14 @@ CARD = "[...document.querySelectorAll('.card')].find(c => c.querySelector('h3').
 VALUE = f"{CARD}?.querySelector('.value').textContent"
 CUT = """[...document.querySelectorAll('.value')].filter(
   v => v.getBoundingClientRect().right > v.closest('.card').getBoundingClientRect().right).length"""
+
+
+AIMS = [
+    {
+        "name": "Chaque mois, شركة", "period": "month", "from": "2026-09-01", "main": {"kpi": "revenue", "target": 900_000},
+        "indicators": [{"kpi": "win_rate", "target": 0.4}, {"kpi": "discount_rate", "guard": True, "at_most": 0.01}],
+    }
+]  # fmt: skip
 
 
 class Ship:
@@ -56,7 +65,10 @@ class Ship:
     async def start(self) -> None:
         app = application(board(self.acme), self.status, self.owners, alerts=lambda: self.alerts)
         app.state.vigie.live._period = 0.05
-        app.include_router(Operations(self.operators, self.put, history=lambda *_: (self.past, None)).router())
+        operations = Operations(self.operators, self.put, history=lambda *_: (self.past, None))
+        app.include_router(operations.router())
+        aims = plans_of(load(environ={}, objectives=AIMS), load_catalogue())
+        app.include_router(goals.router(lambda: aims, lambda: self.acme.view, operations, self.keep))
         app.include_router(entities.router(self.book))
         app.include_router(predictions.router(self.book))
         app.include_router(customers.router(clientele(self.acme.now)))
@@ -66,6 +78,9 @@ class Ship:
         app.add_middleware(ReadGuard, access=self.access)
         self.listening = await serve(app, "127.0.0.1", self.port, before_stop=app.state.vigie.live.stop)
         self.port = self.listening.port
+
+    async def keep(self, key: bytes, value: bytes | None) -> None:
+        """Take nothing: no test sets an objective here."""
 
     async def put(self, key: bytes, value: bytes) -> None:
         """Take an act as the fold that dispatches alerts would."""

@@ -9,11 +9,12 @@ from fastapi import FastAPI
 from typer.testing import CliRunner
 
 from models.calendar import iso
+from models.goals.plan import Playbook
 from models.goals.standings import Standings
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import SettingsError, load
 from stream.config.web_settings import OperatorSettings
-from stream.web import goals, leaderboard
+from stream.web import goals, leaderboard, playbooks
 from stream.web.access import Access, ReadGuard
 from stream.web.operate import Operations
 from stream.web.operators import Operators
@@ -242,3 +243,28 @@ def test_templates_can_be_used_as_they_are() -> None:
     from models.goals.templates import TEMPLATES
 
     plans_of(load(environ={}, objectives=list(TEMPLATES.values())), load_catalogue())
+
+
+async def test_playbooks_are_told_with_their_runs() -> None:
+    fired: dict[str, Any] = {
+        "type": "transition",
+        "kind": "fired",
+        "rule": "leads-drop",
+        "incident": "i1",
+        "kpi": "leads",
+        "at": iso(NOW - 20 * 86_400_000),
+    }
+    records: list[dict[str, Any]] = [fired | {"segment": {}}, fired | {"incident": "i2", "segment": {"owner": ANN}}]
+    book = Playbook(name="Call", rules=("leads-drop",), steps=("call",), owner="Ann")
+
+    def history(count: int, matches: Callable[[dict[str, Any]], bool], before: int | None) -> tuple[list[dict[str, Any]], None]:
+        return [one for one in records if matches(one)], None
+
+    for figures, whose in (("everybody", ["i1", "i2"]), ("limited", ["i1"])):
+        web, _ = serving(people={"figures": figures})
+        web.include_router(playbooks.router([book], load_catalogue(), lambda: company().view, history))
+        (one,) = (await get(web, "/api/playbooks"))["playbooks"]
+        assert [run["incident"] for run in one["runs"]] == whose and one["record"]["runs"] == 2
+        assert one["owner"] == ("Ann" if figures == "everybody" else None)
+        assert all(run["status"] in ("better", "worse", "as_expected", "unknown") for run in one["runs"])
+        assert await get(web, "/api/playbooks", "ann") == 403, "they are about everybody"

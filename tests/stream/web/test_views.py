@@ -28,7 +28,10 @@ VIEWS = {
     "pipeline": "document.querySelectorAll('.column').length === 4",
     "deals": "document.querySelectorAll('tbody tr').length === 20",
     "leads": "document.querySelectorAll('tbody tr').length === 3",
-    "team": "!!document.querySelector('tbody tr.all') && document.querySelectorAll('.leaders li').length === 5",
+    "team": (
+        "!!document.querySelector('tbody tr.all') && document.querySelectorAll('.leaders li').length === 5"
+        " && document.querySelectorAll('.goal li').length === 2"
+    ),
     "sources": "!!document.querySelector('tbody tr')",
     "customers": "document.querySelectorAll('.rfm td b').length > 6 && document.querySelectorAll('.parts .card').length === 6",
     "customer&id=Acme%3A%20renewal%205": "document.querySelectorAll('.facts dd').length >= 7",
