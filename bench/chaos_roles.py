@@ -19,7 +19,7 @@ import confluent_kafka
 import httpx
 import orjson
 
-from bench.chaos import SESSION, WORKER, Run, Worker
+from bench.chaos_run import SESSION, WORKER, Run, Worker
 from tests.kafka_broker import ROOT
 from tests.tools import free_port
 
