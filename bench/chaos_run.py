@@ -2,7 +2,7 @@
 
 Two workers under load on a real Kafka; at random times one is killed with −9, stopped with SIGTERM, or paused for longer
 than its session and let go on; once a run the broker is killed with −9 and started again. A supervisor restarts what exits.
-Then a fresh worker alone restores everything, folds what is left, and its totals must equal the truth (``python -m bench.chaos``).
+Then a fresh worker alone restores everything, folds what is left, and its totals must equal the truth. Run by ``bench.chaos``.
 """
 
 import contextlib
