@@ -25,11 +25,11 @@ _EXAMPLES = 5
 class Recount(PaneScope):
     """A window and segment of the view in which what entities count for is taken from a list, all else from the panes."""
 
-    __slots__ = ("_listed",)
+    __slots__ = ("_taken",)
 
     def __init__(self, view: View, window: Window, segment: str, at: int, numbers: Mapping[Ask, Number]) -> None:
         super().__init__(view, window, segment, at)
-        self._listed = numbers
+        self._taken = numbers
 
     def flow(self, fold: str, name: str) -> int:
         """Return the sum of those in the list."""
@@ -37,7 +37,7 @@ class Recount(PaneScope):
 
     def values(self, fold: str, name: str) -> Mapping[int, int]:
         """Return the single values of those in the list."""
-        found = self._listed.get(Ask("values", name, self._segment))
+        found = self._taken.get(Ask("values", name, self._segment))
         if isinstance(found, Counter):
             return found
         return {} if _of_entities(name) else super().values(fold, name)
@@ -65,11 +65,11 @@ class Recount(PaneScope):
     def whole(self, dimension: str) -> PaneScope:
         """Return the scope of everything where the segment is one of that dimension, else this one."""
         if self._segment.startswith(f"{dimension}="):
-            return Recount(self._view, self._window, TOTAL, self.at, self._listed)
+            return Recount(self._view, self._window, TOTAL, self.at, self._taken)
         return self
 
     def _sum(self, ask: Ask, otherwise: Callable[[], int]) -> int:
-        found = self._listed.get(ask)
+        found = self._taken.get(ask)
         if isinstance(found, int):
             return found
         return 0 if _of_entities(ask.name) else otherwise()
