@@ -15,6 +15,7 @@ from models.kpis.roll_kpis import Wanted
 from models.targets import Targets
 from stream.engine.options import FoldSpec
 from stream.engine.owned import Owned
+from stream.engine.waiting import happens
 
 if TYPE_CHECKING:  # numpy takes a while to import
     from models.foresight.foresee import Asked, Foresee, Job, Made
@@ -104,10 +105,7 @@ class Foreseer:
 
     async def _pause(self) -> None:
         await asyncio.sleep(min(max(_PAUSE, _SHARE * self.seconds), _LONGEST) / 2)
-        try:
-            await asyncio.wait_for(self._wake.wait(), min(max(_PAUSE, _SHARE * self.seconds), _LONGEST) / 2)
-        except TimeoutError:
-            pass
+        await happens(self._wake, min(max(_PAUSE, _SHARE * self.seconds), _LONGEST) / 2)
         self._wake.clear()
 
     def _timed(self, job: "Job") -> "Made":
@@ -137,7 +135,4 @@ class Foreseer:
             if left <= 0 or not any(fold.behind(one, now) for one in asked):
                 return [one for one in found if one is not None] if None not in found else None
             self._wake.set()
-            try:
-                await asyncio.wait_for(self._made.wait(), left)
-            except TimeoutError:
-                continue
+            await happens(self._made, left)

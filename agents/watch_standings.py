@@ -13,9 +13,13 @@ LANE = "watch"
 
 
 class StandingWatcher:
-    """The rules on standings and, where this worker owns their one partition, what they have found."""
+    """The rules on standings and, where this worker owns their one partition, what they have found.
 
-    def __init__(self, rules: Sequence[Rule], currency: str) -> None:
+    ``hold``: for so long (ms) something must be so before it is said.
+    """
+
+    def __init__(self, rules: Sequence[Rule], currency: str, *, hold: int = 0) -> None:
+        self._hold = hold
         self.rules = tuple(rules)
         self._currency = currency
         self.owned: Owned[WatchStandings] = Owned(NAME, lambda fold: fold.use(self.rules))
@@ -23,7 +27,7 @@ class StandingWatcher:
     def spec(self) -> FoldSpec:
         """Return the fold as the engine runs it."""
         return self.owned.spec(
-            lambda partition: WatchStandings(self.rules, self._currency),
+            lambda partition: WatchStandings(self.rules, self._currency, hold=self._hold),
             topics=(STANDINGS,),
             lane=LANE,
             doc="Hold tests, objectives, challenges and customers against the rules on them.",

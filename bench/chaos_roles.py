@@ -19,7 +19,7 @@ import confluent_kafka
 import httpx
 import orjson
 
-from bench.chaos import SESSION, WORKER, Run, Worker
+from bench.chaos_run import SESSION, WORKER, Run, Worker
 from tests.kafka_broker import ROOT
 from tests.tools import free_port
 
@@ -63,6 +63,8 @@ class Several(Worker):
         """All of it, as when the machine dies."""
         pids = self.pids()
         super().end()
+        if self.paused is not None:  # it could not say which processes there are, if it was the one that serves
+            pids["paused"], self.paused = self.paused, None
         for pid in pids.values():
             _signal(pid, signal.SIGKILL)
 

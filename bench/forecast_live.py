@@ -17,8 +17,9 @@ import numpy as np
 
 from bench.models_plots import calibration_svg
 from models.business import Business
+from models.deal_outlook import DIMENSIONS, KNOTS, DealOutlook, encode, rounded
 from models.foresight import kept, scores
-from models.foresight.book import DIMENSIONS, KNOTS, Book, DealOutlook, encode, rounded
+from models.foresight.book import Book
 from models.foresight.foresee import Asked, Job
 from models.foresight.kept import Said, Slice
 from models.foresight.yardsticks import NAMES
@@ -217,8 +218,8 @@ def main() -> None:
     parser.add_argument("--only", choices=[data.name for data in DATA])
     parser.add_argument("--write", type=Path, help="also write table and plots into this folder (docs)")
     options = parser.parse_args()
-    head = ("data", "asked at its", "by", "forecasts", "held by P10 to P90", "of five deals or more", "bias")
-    head = (*head, "CRPS beside the best yardstick", "and the others")
+    head = ["data", "asked at its", "by", "forecasts", "held by P10 to P90", "of five deals or more", "bias"]
+    head += ["CRPS beside the best yardstick", "and the others"]
     table = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     notes: list[str] = []
     plots: dict[str, str] = {}

@@ -42,7 +42,7 @@ def company_records(count: int) -> dict[str, list[Record]]:
     """The first events of a simulated company, by topic: owners and sources as they are, each event in its own minute."""
     found: dict[str, list[Record]] = {topic: [] for topic in TOPICS}
     for event in islice(World(5, datetime(2026, 3, 2, tzinfo=UTC), 400, scale=1.0).events(), count):
-        value = event if isinstance(event, bytes) else orjson.dumps(event)
+        value = orjson.dumps(event)
         topic, key = address(value)
         arrival = epoch_ms(datetime.fromisoformat(orjson.loads(value)["time"]))
         found[topic].append(Record(topic, 0, len(found[topic]), arrival, key, value, ()))

@@ -37,7 +37,7 @@ from stream.engine.options import wall_clock
 from stream.engine.topics import partition_for
 from stream.readings.board import ViewSource
 from stream.readings.past import PastQuestion, past
-from tests.integration.installation import Installation, until
+from tests.integration.installation import Installation, Worker, until
 from tests.kafka_broker import KafkaBroker
 from tests.models.test_evolve import without
 
@@ -129,9 +129,9 @@ def batched(records: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def finished(found: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]] | None:
-    """Return readings of which none is still being counted."""
-    return None if any(one.get("since") == one["at"] for one in found.values()) else found
+def finished(worker: Worker) -> bool:
+    """Whether no reading of now is still being counted."""
+    return not any("not whole yet" in str(one.get("why")) for one in worker.readings().values())
 
 
 def main() -> int:
@@ -189,7 +189,8 @@ def main() -> int:
                     continue
                 until(lambda: not any("being counted" in line for line in worker.readyz().get("degraded", ())), 600)
                 # What readers of the panes know of it comes a moment later.
-                found = until(lambda: finished(asked(worker.url, day)), 120)
+                until(lambda: finished(worker), 120)
+                found = asked(worker.url, day)
                 compared += compare(found, old, "at the end")
                 whole = compare(found, derived, "derived")
                 rest = [one for key, one in found.items() if key[0] not in old | derived and measures[key[0]] & lost]

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from prometheus_client import utils
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.openmetrics.exposition import UNDERSCORES, escape_label_name, escape_metric_name
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from models.kpis.entry import Kpi
 from stream.readings.board import Board, Reading, Unavailable
@@ -19,6 +19,10 @@ _BASE = {"days": 86_400}  # Prometheus has base units only
 def metric_name(kpi: Kpi) -> str:
     """Return the name of a KPI's gauge, which ends with its base unit where it has one."""
     return f"vigie_kpi_{kpi.id}{_SUFFIX.get(kpi.unit, '')}"
+
+
+#: A number as Prometheus' own text has it.
+_written: Callable[[float], str] = utils.floatToGoString
 
 
 class Counts(Collector):
@@ -179,7 +183,7 @@ def _families(kpi: Kpi, readings: Sequence[Reading], kind: str) -> Iterator[str]
         for labels, reading in labelled:
             value = reading.get(key)
             if value is not None:
-                yield f"{shown}{{{labels}}} {floatToGoString(float(value) * factor)}\n"
+                yield f"{shown}{{{labels}}} {_written(float(value) * factor)}\n"
 
 
 @lru_cache(1 << 14)  # one for all KPIs of a window and segment, at every scrape

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 OLD_DEAL = '''
 """For how long has an open deal been there?"""
 
-from alert_rules.kinds.entity_condition import EntityCondition, Measured
+from alert_rules.kinds.entity_condition import EntityCondition, MeasuredEntity
 from alert_rules.kinds.form import DURATION
 
 
@@ -35,7 +35,7 @@ class OldDeal(EntityCondition):
     def _measure(self, thresholds, state, limits, odds, now):
         age = (now - state.created) / 1000
         ahead = [state.created + int(t * 1000) + 1 for t in thresholds if age <= t]
-        return Measured(age, min(ahead, default=None), {"days_open": age / 86400})
+        return MeasuredEntity(age, min(ahead, default=None), {"days_open": age / 86400})
 
     @classmethod
     def headline(cls, entity, words):
@@ -102,7 +102,7 @@ leads_twice:
 #: file of the house -> (what stands there, what is put in its place): the lines. All else that is new is a file.
 REGISTERED = {
     "alert_rules/kinds/__init__.py": [
-        ("Target, Absent)", "Target, Absent, ShareOfUsual)"),
+        ("= (Value, Change,", "= (ShareOfUsual, Value, Change,"),
         ("(Stalled,", "(OldDeal, Stalled,"),
         ("from alert_rules.kinds.absent", "from alert_rules.kinds.old_deal import OldDeal\nfrom alert_rules.kinds.absent"),
         (

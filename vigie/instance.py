@@ -42,7 +42,7 @@ from alert_rules.judge.rule import Rule
 from alert_rules.judge.watch_entities import PAUSE_MS
 from alert_rules.tell.delivery import Delivery
 from models.business import Business
-from models.calendar import epoch_ms, iso
+from models.calendar import MINUTE_MS, epoch_ms, iso
 from models.customers.live import KnowCustomers
 from models.folds.partition import TOPICS, EntityPartition
 from models.targets import Targets
@@ -101,10 +101,14 @@ class Instance:
         paced: bool = False,
         rules: Callable[[list[Rule]], list[Rule]] | None = None,
         predicting: bool | None = None,
+        foreseeing: bool | None = None,
         roles: Collection[Role] | None = None,
         **options: Any,
     ) -> None:
-        """``predicting`` None is as the settings say. ``roles``: the folds of these, in a group for each; None: all in one."""
+        """``predicting`` and ``foreseeing`` (forecasts of the period, of the predictions) None are as the settings say.
+
+        ``roles``: the folds of these, in a group for each; None: all in one.
+        """
         self.settings = settings
         self.roles = frozenset(ALL if roles is None else roles)
         if SERVE not in self.roles:
@@ -141,7 +145,7 @@ class Instance:
         settle = 0 if paced else PAUSE_MS
         self.watcher = Watcher(self.rules, self.business.currency, settle=settle)
         self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, settle=settle)
-        self.standing_watcher = StandingWatcher(self.rules, self.business.currency)
+        self.standing_watcher = StandingWatcher(self.rules, self.business.currency, hold=0 if paced else 15 * MINUTE_MS)
         notifiers = build_notifiers(settings) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         readers = readers_of(settings) if delivering else {}
@@ -155,9 +159,9 @@ class Instance:
         if settings.models.live if predicting is None else predicting:
             if PREDICT in self.roles:
                 specs += self._prediction_folds()
-            if SERVE in self.roles:
-                self.foreseer = self._foreseer(targets, alerting=alerting, alone=not live)
-                specs.append(self.foreseer.spec())
+        if SERVE in self.roles and (settings.models.live if foreseeing is None else foreseeing):
+            self.foreseer = self._foreseer(targets, alerting=alerting, alone=not live)
+            specs.append(self.foreseer.spec())
         if alerting:
             specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.sender_watcher.spec(), self.evaluator.spec()]
             specs.append(self.standing_watcher.spec())
@@ -334,6 +338,11 @@ class Instance:
         for owned in self.predicting.values():
             for fold in owned:
                 yield from fold.answers()
+
+    def forecasts(self) -> list[bytes]:
+        """Return what was said of periods and what came, as JSON, where this worker keeps it."""
+        fold = None if self.foreseer is None else self.foreseer.owned()
+        return [] if fold is None else fold.told()
 
     def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
         """Return what is expected of an open deal or lead; raise :class:`Elsewhere` where another worker has its partition."""

@@ -3,12 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import orjson
 from rich.progress import Progress, TaskID
 
-from agents import evaluate_alerts, learn, predict_deals, predict_leads, roll_kpis
+from agents import evaluate_alerts, foresee, learn, predict_deals, predict_leads, roll_kpis
 from models.calendar import iso
 from models.kpis.reading import Reading
 from stream.engine.address import NoTopic
@@ -35,6 +35,7 @@ class Player:
         self.readings: list[Reading] = []
         self.transitions: list[bytes] = []
         self.predictions: list[bytes] = []
+        self.forecasts: list[bytes] = []
         self.rejects: Counter[str] = Counter()
         self.examples: dict[str, int] = {}
         self._publisher = Publisher(instance.options)
@@ -81,6 +82,7 @@ class Player:
         # Counted here: once the engine has stopped, there are no partitions left to ask.
         self.letters = sum(n for p in self.instance.partitions() for (_, kind, _), n in p.outcomes.items() if not kind)
         self.predictions = [orjson.dumps(found) for found in self.instance.predictions()]
+        self.forecasts = self.instance.forecasts()
         self.lost = sum(jump["offsets_lost"] for jump in self.instance.engine.status().get("jumps", {}).values())
         if self.request.restated:
             for at in stops.read:
@@ -98,15 +100,22 @@ class Player:
             raise RuntimeError(f"{publisher.failed} events were not taken by the broker: {publisher.errors[0]}")
         driver = self.instance.engine.driver
         await driver.settled(publisher.ends, cascade=True)
-        if self.request.predictions:
-            for fold in PREDICTING:
-                driver.poke(fold)
-                await driver.checkpoint(driver.specs[fold].lane)
-                await driver.settled(publisher.ends, cascade=True)
+        if self.request.predictions or self.request.forecasts:
+            await self._pass(PREDICTING)
+
+    async def _pass(self, folds: Sequence[str]) -> None:
+        """Let time pass for some folds, one after the other."""
+        driver = self.instance.engine.driver
+        for fold in folds:
+            driver.poke(fold)
+            await driver.checkpoint(driver.specs[fold].lane)
+            await driver.settled(self._publisher.ends, cascade=True)
 
     async def _stop(self, at: int, read: bool) -> None:
         await self.settle()
         self.clock.at = at
+        if self.request.forecasts:
+            await self._pass((*PREDICTING, foresee.NAME))
         if self._alerts is not None:
             # Between two stops the rules' clock stands still: they see the history at the stops, however fast it is played.
             driver, specs = self.instance.engine.driver, self.instance.engine.specs

@@ -42,6 +42,9 @@ def command(
     predictions_out: Annotated[
         Path | None, typer.Option(help="Predict and learn, and write what is said of each open deal and lead at the end here.")
     ] = None,
+    forecasts_out: Annotated[
+        Path | None, typer.Option(help="Predict, forecast once a day, and write what was said and what came of it here.")
+    ] = None,
     alerts_out: Annotated[Path | None, typer.Option(help="Evaluate the rules, and write the alerts' transitions here.")] = None,
     tick: Annotated[str, typer.Option(help="How often rules are evaluated with --alerts-out, in event time.")] = "1h",
     config: Config = None,
@@ -63,6 +66,7 @@ def command(
         restated=restated,
         tick=tick if alerts_out is not None else None,
         predictions=predictions_out is not None,
+        forecasts=forecasts_out is not None,
     )
     for period in (every, request.tick):
         if period is not None:
@@ -71,7 +75,7 @@ def command(
             except ValueError as error:
                 refuse(error, 2)
     log_to_stderr("warning" if settings.log_level == "info" else settings.log_level)
-    run(replay(settings, files, format, mapping, request, kpis_out, alerts_out, predictions_out))
+    run(replay(settings, files, format, mapping, request, kpis_out, alerts_out, predictions_out, forecasts_out))
 
 
 def _instant(text: str, calendar: Calendar) -> int:
@@ -92,6 +96,7 @@ async def replay(
     kpis_out: Path | None,
     alerts_out: Path | None,
     predictions_out: Path | None = None,
+    forecasts_out: Path | None = None,
 ) -> int:
     """Replay, write what was asked for, report; return the exit code."""
     with contextlib.ExitStack() as stack:
@@ -116,6 +121,9 @@ async def replay(
     if predictions_out is not None:
         with predictions_out.open("wb") as out:
             _write(out, player.predictions)
+    if forecasts_out is not None:
+        with forecasts_out.open("wb") as out:
+            _write(out, player.forecasts)
     if alerts_out is not None:
         with alerts_out.open("wb") as out:
             _write(out, player.transitions)
@@ -147,7 +155,7 @@ async def replaying(settings: Settings, request: ReadingRequest) -> AsyncIterato
     settings = settings.model_copy(update={"models": settings.models.model_copy(update={"interval": 0})})
     more: dict[str, Any] = {"clock": clock, "business": business, "delivering": False}
     more |= {"alerting": request.tick is not None, "paced": True}
-    more["predicting"] = request.predictions
+    more |= {"predicting": request.predictions or request.forecasts, "foreseeing": request.forecasts}
     made: Instance | None = None
     try:
         with ledger_of(settings, in_memory=True) as ledger:

@@ -25,6 +25,7 @@ class ReadingRequest:
     by: list[str] = field(default_factory=list)
     restated: bool = False
     predictions: bool = False
+    forecasts: bool = False  # made once a business day
     tick: str | None = None  # how often the rules are evaluated; None: not at all
 
 
@@ -56,8 +57,9 @@ class Stops:
         if request.every is not None and self._every is None:
             self._every = boundaries(request.every, first, calendar)
             self._next_every = next(self._every)
-        if request.tick is not None and self._tick is None:
-            self._tick = boundaries(request.tick, first, calendar)
+        tick = request.tick or ("1d" if request.forecasts else None)
+        if tick is not None and self._tick is None:
+            self._tick = boundaries(tick, first, calendar)
             self._next_tick = next(self._tick)
 
     def passed(self, at: int) -> list[tuple[int, bool]]:

@@ -28,9 +28,14 @@ _KINDS = ("experiment", "objective", "challenge", "customer")
 
 
 class WatchStandings:
-    """The one partition of standings. ``currency`` is that of amounts."""
+    """The one partition of standings. ``currency`` is that of amounts.
 
-    def __init__(self, rules: Iterable[Rule], currency: str = "EUR") -> None:
+    ``hold``: what is beyond a threshold for so long (ms) is said; while a history is loaded, figures are those of a part of it.
+    """
+
+    def __init__(self, rules: Iterable[Rule], currency: str = "EUR", *, hold: int = 0) -> None:
+        self._hold = hold
+        self._begun: dict[tuple[str, str], int] = {}  # by standing and rule: since when it is beyond, where that was not said yet
         self._currency = currency
         self._standings: dict[str, dict[str, Any]] = {}
         self._found: dict[str, dict[str, Any]] = {}  # by standing and rule: step and facts
@@ -109,6 +114,10 @@ class WatchStandings:
             value = _watch(rule).of_standing(standing, today)
             beyond = 0 if value is None else sum(value > step.threshold for step in rule.ladder)
             facts = _known(rule, standing)
+            if not beyond:
+                self._begun.pop((key, rule.id), None)
+            elif rule.id not in found and self._now - self._begun.setdefault((key, rule.id), self._now) < self._hold:
+                continue
             if beyond and found.get(rule.id) != [beyond, facts]:
                 found[rule.id] = [beyond, facts]
                 self._say(rule, kind, name, value, facts, None)

@@ -14,7 +14,7 @@ from alert_rules.words.language import SOURCE
 from alert_rules.words.parts import Letter, Line, behind_lines, called
 from alert_rules.words.quantities import NumberWords, Quantity, TemplateError, fill
 from alert_rules.words.reader import ANYBODY, Reader
-from models.calendar import epoch_ms
+from models.calendar import DAY_MS, epoch_ms
 
 
 def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
@@ -40,7 +40,9 @@ def _course(found: Course, facts: AlertFacts, reader: Reader) -> str:
     words, zone = reader.words, reader.clock(facts.zone)
     first, last = next(value for value in found.values if value is not None), found.values[-1]
     said = (words.number(value, facts.unit or "count", facts.currency) for value in (first, last))
-    start, end = (words.moment(_ms(at), zone) for at in (found.start, found.end))
+    # Over days the hours say nothing.
+    told = words.day_of if _ms(found.end) - _ms(found.start) > 2 * DAY_MS else words.moment
+    start, end = (told(_ms(at), zone) for at in (found.start, found.end))
     return words.course(start, end, *said)
 
 

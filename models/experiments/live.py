@@ -50,7 +50,7 @@ MEASURED = {
 
 
 @dataclass(slots=True)
-class TestStanding:
+class TrialStanding:
     """What a test has come to, and by when it knew: the days of the decision and of a ratio that is off.
 
     ``left_out`` had both variants, ``others`` are cases of variants that are none of the test's, by variant.
@@ -186,10 +186,10 @@ def unreadable(view: View, plan: Plan, at: int) -> str | None:
     return None
 
 
-def standing(view: View, plan: Plan, at: int) -> TestStanding:
+def standing(view: View, plan: Plan, at: int) -> TrialStanding:
     """Return what a test says at an instant, of the days that are over by then."""
     maturity = maturity_of(view, plan)
-    found = TestStanding(plan, maturity)
+    found = TrialStanding(plan, maturity)
     found.why = unreadable(view, plan, at)
     if found.why is not None:
         return found
@@ -240,7 +240,7 @@ def _others(view: View, plan: Plan, today: int) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda one: (-one[1], one[0]))[:_MOST_NAMED])
 
 
-def _warnings(found: TestStanding, cohorts: Cohorts, came: list[int]) -> list[str]:
+def _warnings(found: TrialStanding, cohorts: Cohorts, came: list[int]) -> list[str]:
     plan, said = found.plan, []
     first = [min((day for day, (given, _, _) in one.items() if given), default=None) for one in cohorts.days]
     if first[0] is not None and first[1] is not None and first[0] != first[1]:

@@ -18,6 +18,8 @@ NEAR = 0.2
 #: What each is taken to be off by (a log-ratio) before anything is known, and for how many periods that counts.
 _PIPELINE, _RATE, _CASES = 0.4, 0.3, 1.0
 _SHOCK, _SHOCKS = 0.15, 2.0
+#: How sharply they are told apart (as families of members are).
+_SHARP = 0.35
 #: A bias is believed after so many periods by half.
 _BIAS = 2.0
 #: What a segment is off by beyond the company's shock before anything is known, and for how many periods that counts.
@@ -73,7 +75,9 @@ def blended(past: Sequence[Past], phase: float, rolling: float = 0.0, lengths: f
     together = np.array([_off(one.actual, one.said) for one in near])
     bias_p, spread_p = _bias_spread(of_pipeline, luck, counts, _PIPELINE, 0.0, 0.0)
     bias_r, spread_r = _bias_spread(of_rate, luck, counts, _RATE, rolling, lengths)
-    weight = spread_r / (spread_p + spread_r)
+    # As in the pool of series (:mod:`models.foresight.pool`): told apart the more sharply, the more is known.
+    worth = _SHARP * (4 + float(counts.sum())) / 2
+    weight = 1 / (1 + (spread_p / spread_r) ** worth)
     # The shock: what both were off by together; before there is much of it, what the better of them was off by.
     seen, known = float(counts.sum()), min(spread_r, spread_p)
     start = (_SHOCKS * _SHOCK**2 + known) / (_SHOCKS + 1)

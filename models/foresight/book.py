@@ -1,54 +1,24 @@
 """Which deals are there, open and closed, with what a forecast has to know of each? In columns, so that a thousand are one look.
 
-Of a deal: when it came, when it closed and how, its amount in the business currency (1/10,000), what it is told by, and, while it
-is open, how likely it is to be won within so many days from when that was asked. It travels as a JSON array on ``deal-outlooks``,
-keyed by the deal; no value: it counts for nothing any more.
+What is known of each is a :class:`models.deal_outlook.DealOutlook`.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
+from models.deal_outlook import DIMENSIONS, KNOTS, decode
 from models.foresight.law import Reals
 
-TOPIC = "deal-outlooks"
-#: By what a forecast is told.
-DIMENSIONS = ("team", "owner", "product", "region", "source")
-#: Days from the moment of asking by which P(won) is told; after the last one the hazard of the stretch before it goes on.
-KNOTS = (0.25, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 14.0, 18.0, 22.0, 26.0, 30.0, 35.0, 40.0, 50.0, 60.0, 75.0, 90.0, 110.0, 135.0)
 OPEN, WON, LOST = 1, 2, 3
 _STATUS = {"open": OPEN, "won": WON, "lost": LOST}
 _NAMES = {code: name for name, code in _STATUS.items()}
-_ROUND = 5
 
 Codes = np.ndarray[Any, np.dtype[np.int32]]
 Times = np.ndarray[Any, np.dtype[np.int64]]
 Kinds = np.ndarray[Any, np.dtype[np.int8]]
-
-
-class DealOutlook(msgspec.Struct, array_like=True, frozen=True, omit_defaults=True):
-    """What is known of one deal. Times are ms; ``amount`` None: not known; ``won`` is P(won) by each of :data:`KNOTS`."""
-
-    status: Literal["open", "won", "lost"]
-    created: int
-    closed: int = 0
-    amount: int | None = None
-    values: tuple[str | None, ...] = ()  # of the DIMENSIONS
-    stages: tuple[str, ...] = ()  # it has been in, the present one last
-    asked: int = 0
-    won: tuple[float, ...] = ()
-    closes: tuple[float, float] = (0.0, 0.0)  # P(closed, won or lost) by the last two knots
-
-
-encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(DealOutlook).decode
-
-
-def rounded(values: Reals) -> tuple[float, ...]:
-    """Return probabilities as they travel."""
-    return tuple(round(float(value), _ROUND) for value in values)
 
 
 class Columns(NamedTuple):

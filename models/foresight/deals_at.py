@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.calendar import DAY_MS, Calendar
+from models.deal_outlook import DIMENSIONS
 from models.foresight import pipeline, rate
-from models.foresight.book import DIMENSIONS, OPEN, WON, Columns, won_by
+from models.foresight.book import OPEN, WON, Columns, won_by
 from models.foresight.law import Reals, Units
 
 #: Days of deals that are looked at.

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+import msgspec
+
+from models import deal_outlook
 from models.business import Business
 from models.calendar import MINUTE_MS
 from models.events.dead_letter import dead_letter
 from models.events.refused import Reason, Refused
 from models.fold import Changes, Output, Record
-from models.foresight import book, kept
+from models.foresight import kept
 from models.foresight.book import Book, Columns
 from models.foresight.deals_at import Span
 from models.foresight.kept import Said, Slice
@@ -156,7 +159,7 @@ class Foresee:
         for record in records:
             key = (record.key or b"").decode(errors="replace")
             try:
-                if record.topic == book.TOPIC:
+                if record.topic == deal_outlook.TOPIC:
                     self.book.put(key, record.value)
                 elif record.value is None:
                     self.records.pop(key, None)
@@ -225,6 +228,11 @@ class Foresee:
     def outlooks(self) -> Mapping[Asked, Outlook]:
         """Return the latest outlooks."""
         return {asked: found for asked, (_, found) in self._outlooks.items()}
+
+    def told(self) -> list[bytes]:
+        """Return what is on record, in the order of its keys, as JSON objects."""
+        records = (record for _, record in sorted(self.records.items()) if record.quantiles)
+        return [msgspec.json.encode(msgspec.structs.asdict(record)) for record in records]
 
     def figures(self) -> dict[tuple[str, str], float]:
         """Return the totals' latest figures by (period, which), in units of money; a target's probability where one is set."""

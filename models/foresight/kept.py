@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 
 from models.calendar import DAY_MS, Calendar
+from models.deal_outlook import DIMENSIONS
 from models.foresight.blend import Past
-from models.foresight.book import DIMENSIONS, WON, Columns
+from models.foresight.book import WON, Columns
 from models.foresight.outlook import Outlook, Segment
 from models.panes.windows import Window
 

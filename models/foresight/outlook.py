@@ -192,7 +192,7 @@ def _rolling(wins: Reals, first: int, length: float, first_month: int) -> tuple[
 
 def _shares_open(deals: DealsAt, span: Span, calendar: Calendar, opened: Reals, pipeline_: Reals) -> Reals:
     """Return which share of what the rest wins comes of deals that are open: as their hazards say, and as it was before."""
-    raw = np.clip(np.divide(opened, pipeline_, out=np.full(len(opened), 0.5), where=pipeline_ > 0), 0.001, 0.999)
+    raw: Reals = np.clip(np.divide(opened, pipeline_, out=np.full(len(opened), 0.5), where=pipeline_ > 0), 0.001, 0.999)
     columns, length = deals.columns, span.end - span.now
     wins = columns.status == WON
     logits = []
@@ -208,7 +208,7 @@ def _shares_open(deals: DealsAt, span: Span, calendar: Calendar, opened: Reals, 
         if of_open + of_new:
             logits.append(np.log((of_open + 0.5) / (of_new + 0.5)))
     if not logits:
-        return raw
+        return np.asarray(raw)
     belief = len(logits) / (len(logits) + _HISTORIC)
     logit = (1 - belief) * np.log(raw / (1 - raw)) + belief * (
         float(np.mean(logits)) + np.log(raw / (1 - raw)) - np.log(raw[0] / (1 - raw[0]))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from models.deal_outlook import DIMENSIONS
 from models.kpis.reading import Reading
 from models.money import UNIT
 
@@ -18,7 +19,7 @@ KPIS = {
     "target_probability": ("ratio", "Probability of reaching the revenue target"),
 }
 #: By what, and of which windows.
-BY = ("team", "owner", "product", "region", "source")
+BY = DIMENSIONS
 WINDOWS = ("month", "quarter", "year")
 _SHARES = {"forecast_p10": 0.1, "forecast_p50": 0.5, "forecast_p90": 0.9}
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from models.calendar import Calendar
-from models.foresight.book import DIMENSIONS, OPEN, WON, Columns
+from models.deal_outlook import DIMENSIONS
+from models.foresight.book import OPEN, WON, Columns
 from models.foresight.deals_at import Span, days_of
 from models.foresight.law import Reals, Units
 from models.foresight.outlook import Segment

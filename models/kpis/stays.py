@@ -95,7 +95,7 @@ def _begun(view: View, segment: str, lengths: str, spans: tuple[Span, ...]) -> l
     fold, measure = BY_NAME[lengths]
 
     def read() -> list[tuple[int, Mapping[int, int], int]]:
-        found = []
+        found = list[tuple[int, Mapping[int, int], int]]()
         for begun, cells in view.each(fold, segment, spans):
             ended = cells.values.get(lengths, {})
             found.append((begun, ended, cells.numbers.get(measure.entries, 0) - sum(ended.values())))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from models.foresight.book import DIMENSIONS, KNOTS, DealOutlook, encode, rounded
+from models.deal_outlook import DIMENSIONS, KNOTS, DealOutlook, encode, rounded
 from models.learners.curve import EDGES, Curve
 from models.money import Rates, UnknownRate
 

@@ -7,7 +7,7 @@ features that gives. Deals are *won* or *lost*; leads are *converted* (won) or *
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import msgspec
 
@@ -20,25 +20,11 @@ from models.folds.deals import CREATED, DELETED, LOST, MERGED, REOPENED, STAGE, 
 from models.folds.leads import ATTEMPTED, CONTACTED, CONVERTED, DISQUALIFIED, MQL, SQL
 from models.learners import features, lead_features
 from models.learners.deal_model import DealModel
-from models.learners.features import DealPast, Feature, Features
+from models.learners.features import DealPast, Feature
 from models.learners.lead_features import LeadPast
 from models.learners.live_model import ModelNames, print_of
 
 ACTIVITY = "activity"
-
-
-class EntityPast(Protocol):
-    """What an entity's events have said."""
-
-    created: int
-    last: int
-    attributes: dict[str, Any]
-
-    def apply(self, at: int, kind: str, data: Any) -> None:
-        """Take one event."""
-
-    def features(self, at: int, *, season: bool = True) -> Features:
-        """Return what is known at ``at`` (ms)."""
 
 
 class Present(msgspec.Struct, array_like=True):

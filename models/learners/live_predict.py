@@ -17,6 +17,7 @@ import orjson
 
 from models.business import Business
 from models.calendar import MINUTE_MS, iso
+from models.deal_outlook import TOPIC as OUTLOOKS
 from models.due_queue import DueQueue
 from models.entities.entity_log import EntityLog, LogFolder, TooLate
 from models.entities.store import Entities
@@ -25,7 +26,6 @@ from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
-from models.foresight.book import TOPIC as OUTLOOKS
 from models.learners import examples, words
 from models.learners.baseline import Baseline
 from models.learners.curve import Curve

@@ -12,6 +12,7 @@ from stream.config.forecast_settings import EXPECTED, ForecastSettings
 from stream.readings.board import UnknownName
 from stream.web.api import refuse, to_json
 from stream.web.context import Context, context
+from stream.web.people import REFUSED, sees_people
 
 if TYPE_CHECKING:  # numpy takes a while to import
     from models.foresight.foresee import Asked, Foresee
@@ -56,6 +57,8 @@ def router(source: Forecasts | None, settings: ForecastSettings, calendar: Calen
             scenarios = _scenarios(request, settings)
         except UnknownName as error:
             return refuse(error)
+        if by == "owner" and not sees_people(request):
+            return to_json({"error": f"by: {REFUSED}"}, 403)
         if source is None:
             return _off()
         from models.foresight.foresee import Asked
@@ -75,6 +78,8 @@ def router(source: Forecasts | None, settings: ForecastSettings, calendar: Calen
             period, by = _slice(request, ("period", "by"))
         except UnknownName as error:
             return refuse(error)
+        if by == "owner" and not sees_people(request):
+            return to_json({"error": f"by: {REFUSED}"}, 403)
         if source is None:
             return _off()
         fold = source.owned()

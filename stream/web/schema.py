@@ -74,6 +74,20 @@ _TREND = _object({"window": _TEXT, "times": {"type": "array"}, "values": {"type"
 _ALERT = _object({"id": _TEXT, "rule": _TEXT, "severity": _TEXT, "state": _TEXT, "segment": {"type": "object"}, "since": _TIME})
 _PAST = _object({"records": _list({"type": "object"}), "next": _or_null({"type": "integer"})})
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+_FORECAST = _object(
+    {
+        "kpi": _TEXT, "period": _TEXT, "by": _or_null(_TEXT), "from": _TIME, "until": _TIME, "at": _TIME, "phase": _SHARE,
+        "unit": _TEXT, "currency": _TEXT, "scenarios": _list({"type": "object"}), "forecasts": _list({"type": "object"}),
+        "yardsticks": {"type": "object"}, "best_lately": _or_null({"type": "object"}), "why": _list(_TEXT),
+    }
+)  # fmt: skip
+_FORECAST_SCORES = _object(
+    {
+        "kpi": _TEXT, "period": _TEXT, "by": _or_null(_TEXT), "unit": _TEXT, "currency": _TEXT,
+        "best_lately": _or_null({"type": "object"}), "summary": _list({"type": "object"}),
+        "target_probability": {"type": "object"}, "periods": _list({"type": "object"}),
+    }
+)  # fmt: skip
 _EXPECTED = _object({"at": _TIME, "win": _SHARE, "model": _TEXT, "terms": _list({"type": "object"}), "why": _TEXT})
 _STAGE = _object({"stage": _or_null(_TEXT), "count": _COUNT, "amount": {"type": "number"}, "stuck": _COUNT})
 _PIPELINE = _object({"at": _TIME, "count": _COUNT, "stages": _list(_STAGE)})
@@ -216,6 +230,20 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "responses": {
             "200": _said("Places", {"type": "object"}), "400": _problem("A name that is not known", _UNKNOWN),
             **_errors(_503=_AWAY),
+        },
+    },
+    ("get", "/api/forecast"): {
+        "parameters": _query("period", "by", "scenario"),
+        "responses": {
+            "200": _said("What the period will bring", _FORECAST), "400": _problem("A name that is not known", _UNKNOWN),
+            **_errors(_403="Figures of single people are for others", _404="There are no forecasts here", _503=_AWAY),
+        },
+    },
+    ("get", "/api/forecast/scores"): {
+        "parameters": _query("period", "by"),
+        "responses": {
+            "200": _said("How good forecasts have been", _FORECAST_SCORES), "400": _problem("A name that is not known", _UNKNOWN),
+            **_errors(_403="Figures of single people are for others", _404="There are no forecasts here", _503=_AWAY),
         },
     },
     ("get", "/api/experiments"): {

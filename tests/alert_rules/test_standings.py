@@ -108,3 +108,19 @@ def test_an_alert_names_what_is_to_be_done_until_it_ends() -> None:
     (record,) = [orjson.loads(o.value or b"") for o in chain.alerts.changes().outputs]
     assert record["explanation"]["playbook"] == book.todo(NOW)
     assert "To do: 1. Call without an offer (Ann, by 2026-01-03)" in record["message"]["text"]
+
+
+def test_what_holds_for_a_while_is_said_and_what_does_not_is_not() -> None:
+    chain = Chain()
+    chain.watch = WatchStandings(RULES, hold=15 * 60_000)
+    behind = {
+        "name": "North",
+        "of": {"team": "north"},
+        "state": "behind",
+        "main": {"pace": 0.5, "progress": 0.2},
+        "period": "month",
+    }
+    assert chain.say("objective|north", behind) == [] and chain.settled(NOW + 14 * 60_000) == []
+    assert chain.say("objective|north", behind | {"state": "on_track"}, NOW + 14 * 60_000 + 1) == []
+    assert chain.say("objective|north", behind, NOW + 16 * 60_000) == [] and chain.settled(NOW + 30 * 60_000) == []
+    assert len(chain.settled(NOW + 31 * 60_000)) == 1 and chain.settled(NOW + 32 * 60_000) == []

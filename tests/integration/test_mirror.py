@@ -117,5 +117,5 @@ def test_on_a_real_kafka(kafka: KafkaBroker, prefix: str, server: Postgres, tmp_
     installation = Installation(kafka.bootstrap, prefix, tmp_path, **settings)
     installation.done("topics", "create")
     with installation.worker() as worker:
-        mirrored(server, worker.ready(), 60, "two")
+        mirrored(server, worker.ready(180), 60, "two")
         assert "Traceback" not in worker.log, worker.log

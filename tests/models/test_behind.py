@@ -241,7 +241,8 @@ def test_what_a_formula_asks() -> None:
 def test_every_kpi_says_what_it_asks_and_what_feeds_it(shipped: Catalogue = CATALOGUE) -> None:
     for kpi in shipped.kpis.values():
         asked = {ask.name for ask in asks(kpi, "total")}
-        assert asked or kpi.formula.folds.isdisjoint(LOGGED), kpi.id
+        # What Vigie records itself (customers by segment) is no measure of a fold.
+        assert asked or '"vigie.' in kpi.formula.text, kpi.id
         assert asked <= kpi.formula.measures, kpi.id
         assert feeds(kpi).counting, kpi.id
         assert {*feeds(kpi).counting, *feeds(kpi).correcting} <= TOPIC_OF.keys()

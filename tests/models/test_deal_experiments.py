@@ -10,7 +10,7 @@ import pytest
 from models.business import Business
 from models.calendar import DAY_MS, iso
 from models.experiments.beside import guards, segments
-from models.experiments.live import TestStanding, standing
+from models.experiments.live import TrialStanding, standing
 from models.experiments.plan import Guard, Plan
 from models.experiments.told import told
 from models.fold import Record
@@ -58,7 +58,7 @@ class Deals:
         self.view.advance(at)
         return at
 
-    def says(self, day: float, plan: Plan = PLAN) -> TestStanding:
+    def says(self, day: float, plan: Plan = PLAN) -> TrialStanding:
         return standing(self.view, plan, self.at(day))
 
 

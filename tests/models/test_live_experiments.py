@@ -12,7 +12,7 @@ from models.business import Business
 from models.calendar import DAY_MS, iso
 from models.experiments.coin import Coin, Counted
 from models.experiments.lift import lift, needed
-from models.experiments.live import TestStanding, standing
+from models.experiments.live import TrialStanding, standing
 from models.experiments.plan import Plan
 from models.fold import Record
 from models.folds.partition import EntityPartition
@@ -42,7 +42,7 @@ class Leads:
         }  # fmt: skip
         self.fold.fold([Record("leads", 0, self.number, at, lead.encode(), orjson.dumps(event), ())])
 
-    def says(self, day: float, plan: Plan = PLAN) -> TestStanding:
+    def says(self, day: float, plan: Plan = PLAN) -> TrialStanding:
         for output in self.fold.changes().outputs:
             if output.topic == "panes":
                 self.view.put(output.key, output.value)

@@ -1,5 +1,7 @@
 import re
 import subprocess
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -16,7 +18,7 @@ from stream.config.kpi_files import load_catalogue
 from stream.engine.options import Observer
 from stream.metrics import Metrics
 from stream.readings.board import Board
-from stream.readings.cache import CachedSource, Snapshot
+from stream.readings.cache import CachedReadings, CachedSource
 from tests.stream.demo import NOW, company
 from tests.stream.web.web import board
 from tests.tools import program
@@ -74,12 +76,12 @@ async def test_the_text_of_gauges_is_what_the_library_writes(accept: str):
     names = ["plain", 'a "quoted" one', "back\\slash", "two\nlines", "naïve 日本", "{a=b},c"]
     numbers = [1, 0.1 + 0.2, 12_345_678.0, 1e21, -5.5, 10**20]
     kpis = {name: load_catalogue().get(name) for name in ("revenue", "win_rate", "lead_response_time", "sales")}
-    readings = [
+    readings: list[Mapping[str, Any]] = [
         {"kpi": kpi, "window": "7d", "segment": {"source": name}, "value": number, "currency": "EUR", "low": 0.25, "numerator": 3}
         for kpi in kpis
         for name, number in zip(names, numbers, strict=True)
     ]
-    source = CachedSource(board().source, Snapshot(NOW, {"7d|": [], "7d|source": readings}))
+    source = CachedSource(board().source, CachedReadings(NOW, {"7d|": [], "7d|source": readings}))
     metrics = Metrics()
     bare, kind = await metrics.scrape(accept)
     metrics.show_kpis(Board(source, Calendar("UTC"), lambda: NOW), ["7d"], ["source"], 100)

@@ -164,6 +164,7 @@ def _part(file: File, request: Request) -> Response:
     headers = {
         "cache-control": "no-store", "etag": file.etag, "accept-ranges": "bytes",
         "content-disposition": f'attachment; filename="{name}"',
+        "content-encoding": "identity",  # parts and lengths are of the file itself, not of a packed one
     }  # fmt: skip
     if file.cursor is not None:
         base = getattr(request.state, "base", "")

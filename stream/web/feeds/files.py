@@ -113,7 +113,7 @@ def to_parquet(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
         for column, values in zip(columns, by_column, strict=True)
     ]
     out = io.BytesIO()
-    pq.write_table(pa.FeedTable.from_arrays(arrays, schema=schema), out, compression="zstd")
+    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), out, compression="zstd")
     return out.getvalue()
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from models.calendar import DAY_MS, Calendar
-from models.foresight.book import KNOTS, Book, DealOutlook, encode
+from models.deal_outlook import KNOTS, DealOutlook, encode
+from models.foresight.book import Book
 from models.foresight.deals_at import Span
 from models.panes.windows import Window
 

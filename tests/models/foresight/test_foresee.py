@@ -7,9 +7,9 @@ import pytest
 
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, epoch_ms
+from models.deal_outlook import TOPIC, DealOutlook, encode
 from models.fold import Record
 from models.foresight import kept, scores
-from models.foresight.book import TOPIC, DealOutlook, encode
 from models.foresight.foresee import Asked, Foresee
 from models.foresight.kept import Said, Slice
 from models.foresight.scenario import Scenario

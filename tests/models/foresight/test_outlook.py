@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from models.calendar import DAY_MS, HOUR_MS, calendar, epoch_ms
+from models.deal_outlook import DealOutlook, encode
 from models.foresight.blend import Past, blended
-from models.foresight.book import Book, DealOutlook, encode, won_by
+from models.foresight.book import Book, won_by
 from models.foresight.drawing import Part, draw_parts, tilt
 from models.foresight.law import Law, coins, convolved
 from models.foresight.outlook import Outlook, outlook
@@ -20,7 +21,7 @@ ZONE = calendar("Europe/Paris")
 NOW = epoch_ms(datetime(2026, 11, 16, 12, tzinfo=UTC))
 
 
-def even_law(amounts: np.ndarray, chances: np.ndarray) -> Law:  # type: ignore[type-arg]
+def even_law(amounts: np.ndarray, chances: np.ndarray) -> Law:
     """The law of some deals, over cents."""
     law = convolved(list(coins(amounts // 100, chances)))
     assert law is not None
@@ -77,7 +78,7 @@ def test_scenarios_move_what_they_name() -> None:
     assert more.won == fewer.won == base.won
     assert more.open[0] == pytest.approx(1.1 * base.open[0], rel=0.02)
     assert more.new[0] == pytest.approx(1.1 * base.new[0])
-    assert (fewer.open[0], fewer.new[0]) == (base.open[0], pytest.approx(0.5 * base.new[0]))
+    assert fewer.open[0] == base.open[0] and fewer.new[0] == pytest.approx(0.5 * base.new[0])
     assert parse("win_rate +10 %, arrivals \N{MINUS SIGN}20 %") == Scenario(1.1, 0.8)
     for text, why in (
         ("win +10 %", "win_rate"),

@@ -1,9 +1,12 @@
 """What the predictions say of each deal for the forecast: open, closed, gone, and of deals from before it was said."""
 
+from typing import Any, ClassVar
+
 import orjson
 
 from models.calendar import DAY_MS
-from models.foresight.book import DIMENSIONS, KNOTS, TOPIC, decode
+from models.deal_outlook import DIMENSIONS, KNOTS, TOPIC, decode
+from models.fold import Output
 from models.learners.evaluation import DealFact
 from tests.models.learners.live import BEGIN, Loop, event
 
@@ -11,9 +14,11 @@ from tests.models.learners.live import BEGIN, Loop, event
 class Told(Loop):
     """Keeps what was told of each deal."""
 
-    def _deliver(self, output):  # type: ignore[no-untyped-def]
+    outlooks: ClassVar[dict[str, Any]] = {}
+
+    def _deliver(self, output: Output) -> None:
         if output.topic == TOPIC:
-            self.outlooks = {**getattr(self, "outlooks", {}), output.key.decode(): output.value}
+            self.outlooks[output.key.decode()] = output.value
         super()._deliver(output)
 
 
@@ -29,6 +34,7 @@ FACTS = [
 
 def test_open_closed_and_deleted_deals_are_told_of() -> None:
     loop = Told()
+    loop.outlooks.clear()
     loop.run(FACTS[:3])
     opened = decode(loop.outlooks["A"])
     assert (opened.status, opened.created, opened.closed, opened.amount) == ("open", BEGIN, 0, 500_0000)
@@ -48,7 +54,7 @@ def test_deals_of_before_outlooks_were_kept_are_told_of_once_after_the_upgrade()
     loop.run(FACTS)
     told = dict(loop.outlooks)
     assert orjson.loads(loop.rows["predict-0"][b"!"])[5] is True
-    loop.outlooks = {}
+    loop.outlooks.clear()
     loop.restart()
     loop.tick(loop.now + 1)
     assert "A" not in loop.outlooks  # nothing is told twice

@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 from agents.foresee import Foreseer
 from models.business import Business
 from models.calendar import DAY_MS, epoch_ms
+from models.deal_outlook import TOPIC, encode
 from models.fold import Record
 from models.foresight import kept
-from models.foresight.book import TOPIC, encode
 from models.foresight.foresee import Foresee
 from models.foresight.kept import Said
 from models.targets import Target, Targets
 from stream.config.forecast_settings import ForecastSettings
+from stream.config.goal_settings import PeopleSettings
 from stream.web import forecast
 from tests.models.foresight.deals import company
 from tests.stream.web.web import application, client
@@ -129,6 +130,15 @@ async def test_scores_are_told_beside_the_yardsticks() -> None:
 async def test_nothing_at_all_has_its_reason() -> None:
     found = await asked(foreseer(empty=True, records=False), "?by=team")
     assert found["forecasts"][0]["mean"] == 0.0 and found["why"]
+
+
+async def test_figures_of_people_are_for_those_who_may_read_them() -> None:
+    web = serving(foreseer())
+    web.state.vigie.figures = PeopleSettings(figures="limited", readers=["head"])
+    async with client(web) as someone:
+        for path in ("/api/forecast?by=owner", "/api/forecast/scores?by=owner"):
+            assert (await someone.get(path)).status_code == 403
+        assert (await someone.get("/api/forecast/scores?by=team")).status_code == 200
 
 
 async def test_what_cannot_be_asked_is_said() -> None:

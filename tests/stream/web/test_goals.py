@@ -246,7 +246,7 @@ def test_templates_can_be_used_as_they_are() -> None:
 
 
 async def test_playbooks_are_told_with_their_runs() -> None:
-    fired = {
+    fired: dict[str, Any] = {
         "type": "transition",
         "kind": "fired",
         "rule": "leads-drop",
@@ -254,7 +254,7 @@ async def test_playbooks_are_told_with_their_runs() -> None:
         "kpi": "leads",
         "at": iso(NOW - 20 * 86_400_000),
     }
-    records = [fired | {"segment": {}}, fired | {"incident": "i2", "segment": {"owner": ANN}}]
+    records: list[dict[str, Any]] = [fired | {"segment": {}}, fired | {"incident": "i2", "segment": {"owner": ANN}}]
     book = Playbook(name="Call", rules=("leads-drop",), steps=("call",), owner="Ann")
 
     def history(count: int, matches: Callable[[dict[str, Any]], bool], before: int | None) -> tuple[list[dict[str, Any]], None]:

@@ -27,6 +27,8 @@ from tests.stream.web.web import application
 APP = application_with_feeds()
 ROOT = "http://vigie/odata/v4"
 DEALS = Folds(company())
+#: Deals of which something is known.
+COUNT = sum(DEALS.state("deal", key) is not None for key in DEALS.ids("deal"))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +55,7 @@ async def test_answers_are_what_the_metadata_says(feed: str, query: dict[str, st
         exact = await web.get(f"/odata/v4/{feed}", params=query, headers={"accept": "application/json;IEEE754Compatible=true"})
         assert len(model.check(feed, exact, root=ROOT, exact=True)) == len(rows)
     assert bool(rows) is ("nobody" not in query.get("$filter", ""))
-    assert "$top" not in query or (len(rows) == 7 and answer.json()["@odata.count"] == len(DEALS.ids("deal")))
+    assert "$top" not in query or (len(rows) == 7 and answer.json()["@odata.count"] == COUNT)
 
 
 async def test_the_service_document_names_every_feed() -> None:
@@ -105,10 +107,10 @@ async def test_pages_hold_every_row_once_and_in_order(feed: str, query: str, siz
 
 async def test_a_page_beyond_the_end_is_empty() -> None:
     async with client(APP) as web:
-        for query in ("$skip=1000000", "$top=0", "$skip=600&$count=true", "$filter=id eq 'nobody'"):
+        for query in ("$skip=1000000", "$top=0", "$skip=6000&$count=true", "$filter=id eq 'nobody'"):
             tree = (await web.get(f"/odata/v4/deals?{query}")).json()
             assert tree["value"] == [] and "@odata.nextLink" not in tree
-            assert tree.get("@odata.count", 507) == 507
+            assert tree.get("@odata.count", COUNT) == COUNT
 
 
 async def test_amounts_are_to_the_cent_and_counts_agree() -> None:
@@ -267,7 +269,7 @@ async def test_a_client_library_reads_the_feeds(monkeypatch: pytest.MonkeyPatch)
         service = ODataService(f"{listening.url}/odata/v4/", session=session, reflect_entities=True, quiet_progress=True)
         deal = service.entities["deals"]
         everything = list(service.query(deal))
-        assert len(everything) == len({one.id for one in everything}) == len(DEALS.ids("deal")) == 507
+        assert len(everything) == len({one.id for one in everything}) == COUNT
         won = (
             service.query(deal).filter((deal.status == "won") & (deal.amount > 1000)).order_by(deal.amount.desc()).limit(5).all()
         )
