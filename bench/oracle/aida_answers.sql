@@ -21,7 +21,7 @@ where dim.dim = 'total' or dim.seg <> '' group by all;
 create or replace table aida as
 with part as (from (select t, win, begin, dim, seg, measure, n from total) pivot (sum(n) for measure in (
     'won', 'lost', 'won_amount', 'won_sized', 'cycle_millis', 'cycles', 'close_millis', 'close_known', 'lead_cycle_millis', 'lead_cycles',
-    'list_amount', 'listed_amount', 'listed', 'below_list', 'told', 'cross_sold', 'upsold', 'losses', 'loss_amount', 'activities', 'meetings',
+    'list_amount', 'listed_amount', 'listed', 'below_list', 'told', 'cross_sold', 'upsold', 'cancelled', 'losses', 'loss_amount', 'activities', 'meetings',
     'signatures', 'stages', 'stage_repeated', 'stage_ended', 'stage_advanced', 'stage_back', 'leads', 'mql', 'sql', 'scored', 'scores',
     'converted_scored', 'converted_scores', 'bant', 'to_deal', 'disqualified', 'due', 'in_time', 'prepared', 'preparation', 'attempts',
     'visitors', 'sessions', 'session_pages', 'forms_begun', 'forms_left', 'page_views', 'ctas', 'demos', 'page_hits', 'page_exits',
@@ -80,6 +80,7 @@ from aida a join (select t, win, leads as all_leads, losses as all_losses, loss_
     {'kpi': 'upsell_rate', 'num': upsold, 'den': told, 'num_unit': 1, 'den_unit': 1},
     {'kpi': 'discount_rate', 'num': list_amount - listed_amount, 'den': list_amount, 'num_unit': 10000, 'den_unit': 10000},
     {'kpi': 'discounted_deals_rate', 'num': below_list, 'den': listed, 'num_unit': 1, 'den_unit': 1},
+    {'kpi': 'cancellation_rate', 'num': cancelled, 'den': won + cancelled, 'num_unit': 1, 'den_unit': 1},
     {'kpi': 'activities_per_win', 'num': activities, 'den': won, 'num_unit': 1, 'den_unit': 1},
     {'kpi': 'loss_reasons', 'num': losses, 'den': case when dim = 'reason' then all_losses else losses end, 'num_unit': 1, 'den_unit': 1},
     {'kpi': 'loss_reasons_value', 'num': loss_amount, 'den': case when dim = 'reason' then all_loss_amount else loss_amount end,

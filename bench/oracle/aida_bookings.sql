@@ -18,7 +18,25 @@ from fact anti join gone using (k, family, subject) where family = 'deal' group 
 
 create or replace table closed_more as select * from closed_deal join deal_more using (k, subject);
 
+-- The first win of a deal that did not last (lost or opened again within 90 days), unless it has been won since: credited as it was.
+create or replace table cancelled_deal as
+with step as (
+    select *, lead(status) over w as turned, lead(t) over w as turned_at
+    from deal_fact window w as (partition by k, subject order by t, id)
+), broken as (
+    from step where status = 'won' and turned <> 'won' and turned_at - closed between 0 and 90 * 86400000::bigint
+    qualify row_number() over (partition by k, subject order by t, id) = 1
+), now as (
+    from deal_fact qualify row_number() over (partition by k, subject order by t desc, id desc) = 1
+)
+select broken.k, broken.subject, broken.closed,
+    coalesce(nullif(broken.owner_then, ''), broken.owner) as owner, coalesce(nullif(broken.team_then, ''), broken.team) as team,
+    broken.source, broken.campaign, broken.product, broken.region, broken.segment, broken.variant
+from broken join now using (k, subject) where now.status <> 'won';
+
 insert into booking
+select k, 'cancelled', closed, dim.dim, dim.seg, 1 from cancelled_deal d, unnest(by_deal(d)) as dims(dim)
+union all
 select k, measure.name, closed, dim.dim, dim.seg, measure.n
 from closed_more d, unnest(by_deal(d)) as dims(dim), unnest([
     {'name': 'close_millis', 'n': case when created <= closed then closed - created end},

@@ -62,6 +62,11 @@ def test_a_deal_that_reopens_loses_its_close_where_the_reading_knows_it(tmp_path
     assert value(seen_later, "win_rate", FEBRUARY) is None
     assert value(seen_then, "win_rate", MARCH) == value(seen_later, "win_rate", MARCH) == 0
     assert value(seen_later, "stage_duration", MARCH, "stage", "offer") == 5 * 86_400
+    assert value(seen_then, "cancellation_rate", FEBRUARY) == 0
+    assert value(seen_later, "cancellation_rate", FEBRUARY) == 1, "the only win of January did not last"
+    assert value(seen_later, "cancellation_rate", FEBRUARY, "owner", "ann") == 1
+    won_again = (*events, event(7, "deal.won", "D1", "02-20T10:00"))
+    assert value(answers(tmp_path, won_again, restated=True), "cancellation_rate", FEBRUARY) is None, "it has been won since"
 
 
 def test_a_share_of_amounts_below_0_is_none(tmp_path: Path) -> None:
