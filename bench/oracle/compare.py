@@ -19,8 +19,8 @@ _EXAMPLES = 5
 _MONEY_ROUNDING, _FLOAT = 0.000_051, 1e-12
 #: What SQL computes by differences of squares: it has some four digits less.
 _SQUARES = {"weighted_pipeline": 1e-8, "win_rate_per_rep": 1e-8}
-#: Functions of what is no event (targets, benchmarks), or of survival curves, which have tests of their own.
-_NOT_ASKED = ("target(", "rest(", "benchmark(", "until(", "over(")
+#: Of what is no event (targets, benchmarks, what a live instance records itself), or of survival curves, which have own tests.
+_NOT_ASKED = ("target(", "rest(", "benchmark(", "until(", "over(", '"vigie.')
 #: KPIs that have no value, rather than 0, where nothing has happened, and no denominator to say so.
 _BLANK = frozenset({"median_deal_size", "weighted_pipeline", "win_rate_per_rep"})
 
