@@ -187,7 +187,7 @@ def test_tasks(told: list[Delivery], kind: Any) -> None:
         values = fields(one.message, one.letter)
         for value in values.values():
             harmless(value)
-        made, comment = notifier.create(values["title"], values["text"]).body, notifier.comment("1", values["text"]).body
+        made, comment = notifier.create(values["title"], values["text"], None).body, notifier.comment("1", values["text"]).body
         if kind is TrelloNotifier:  # Markdown
             assert not any(re.search(r"(?<!\\)[\[\]<`]", text) for text in (made["desc"], comment["text"]))
         if kind is MondayNotifier:  # HTML

@@ -127,4 +127,4 @@ def test_a_rule_about_a_kpi_there_is_not_stops_the_start() -> None:
 
 def test_the_names_on_the_wire() -> None:
     spec = Roller(Business(), load_catalogue()).spec()
-    assert (NAME, spec.name, spec.topics, spec.replayed) == ("roll-kpis", "roll-kpis", ("panes",), True)
+    assert (NAME, spec.name, spec.topics, spec.replayed) == ("roll-kpis", "roll-kpis", ("panes", "objectives"), True)

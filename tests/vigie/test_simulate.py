@@ -124,7 +124,7 @@ def test_what_cannot_be_done_is_said(
 
 
 async def test_the_demonstration_publishes_history_then_the_present(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "Live", FakeLive)
+    monkeypatch.setattr(module, "LiveCompany", FakeLive)
     now = [int(datetime(2025, 6, 10, tzinfo=UTC).timestamp() * 1000)]
     waits: list[float] = []
 

@@ -237,7 +237,8 @@ async def test_a_thousand_segments_do_not_hold_the_loop():
     done = True
     await task
     by_source = [kpi for kpi in load_catalogue().kpis.values() if "source" in kpi.by]
-    assert turns >= len(by_source) > 5
+    # Others have their turn every 25 readings.
+    assert len(by_source) > 5 and turns >= 10
 
 
 def test_check_names_the_first_unknown():
