@@ -81,7 +81,7 @@ def mirrored(server: Postgres, worker: Worker, count: int, namespace: str) -> No
         ("open", count - won, f"{sum(100.5 + n for n in range(count) if n % 3):.4f}"),
         ("won", won, f"{won * 200.25:.4f}"),
     ]
-    until(lambda: ask(server, query) == expected, why=lambda: str(ask(server, query)))
+    until(lambda: ask(server, query) == expected, 180, why=lambda: str(ask(server, query)))
     server.stop()
     try:
         now = iso(time.time_ns() // 1_000_000)
