@@ -56,8 +56,12 @@ class Machine:
 
     def get(self, path: str) -> Any:
         """Return what a route answers."""
-        with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
-            return json.load(answer)
+        try:
+            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            error.close()  # it holds the connection
+            raise
 
     def send(self, events: list[dict[str, Any]]) -> bool:
         """Send events; return whether they were acknowledged."""
@@ -68,6 +72,9 @@ class Machine:
         try:
             with urlopen(Request(f"http://127.0.0.1:{self.port}/api/events", body, headers), timeout=20) as answer:
                 return bool(answer.status == 200)
+        except HTTPError as error:
+            error.close()
+            return False
         except (URLError, OSError):
             return False
 

@@ -41,8 +41,9 @@ async def asked(block: Callable[[float], None], seconds: float) -> dict[str, tup
         try:
             with urllib.request.urlopen(listening.url + path, data, timeout=20) as answer:
                 found[path] = (answer.status, answer.read().decode(), time.monotonic() - began)
-        except urllib.error.HTTPError as error:
-            found[path] = (error.code, error.read().decode(), time.monotonic() - began)
+        except urllib.error.HTTPError as refused:
+            with refused as error:
+                found[path] = (error.code, error.read().decode(), time.monotonic() - began)
 
     threads = [threading.Thread(target=ask, args=one) for one in (("/healthz", None), ("/other", b"x" * 5_000))]
     loop = asyncio.get_running_loop()
