@@ -74,7 +74,7 @@ STORY = """A simulated company: a year of sales behind it, then live. What to lo
   minute 5  the page is repaired; within some three minutes the alert ends: alerts, what happened"""
 
 #: Events the demo may have sent that are not folded yet: what is kept in memory is bounded.
-HELD = 1_000
+HELD = 10_000
 
 
 def command(
