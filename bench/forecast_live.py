@@ -1,6 +1,6 @@
 """How good is the live forecast of the month, on public data, beside the yardsticks? At its start, its quarter and its half.
 
-``python -m bench.forecast_live ../shared/data [--write docs]``: the deals' events are gone through in their order, the models
+``python -m bench.forecast_live DATA [--write docs]``: the deals' events are gone through in their order, the models
 learn from them as they do live, and on days of each month a forecast is made of nothing but what is known by then, by the
 instance's own parts (``Job``, ``kept``, ``scores``). What was said is put on record and learnt from once its month is over.
 Some four minutes of CPU.

@@ -52,6 +52,7 @@ def open_audit(web: FastAPI, options: EngineOptions, stack: contextlib.AsyncExit
         return str(found[0]["hash"]) if found else ""
 
     auditor = Auditor(intake, options.instance, last, clock=options.clock)
+    stack.push_async_callback(auditor.close)
     web.state.vigie.warnings.append(auditor.warnings)
     web.add_middleware(Audited, auditor=auditor)
 

@@ -10,12 +10,13 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
 
+from alert_rules.words.durations import plural
 from models.privacy.audit import TOPIC, about, verify
 from stream.config.settings import Settings
 from stream.engine.on_kafka import backend_of
 from stream.ledger.copies import records
 from stream.ledger.schema import LedgerRefused
-from vigie.common import Config, cell, console, no_broker, plain, refuse, settings_of
+from vigie.common import Config, cell, console, local_time, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.ledger import place
 
@@ -71,7 +72,8 @@ def verify_command(
         for one in missing:
             print(plain(f"{one}: is not there"))
         if found and not wrong:
-            print(plain(f"whole: {sum(stand.entries for stand in chains.values()):,} entries of {len(chains)} starts"))
+            entries = f"{sum(stand.entries for stand in chains.values()):,}"
+            print(plain(f"whole: {plural(entries, 'entry', 'entries')} of {plural(len(chains), 'start')}"))
             print(plain(f"note this elsewhere: {(_tree(found[-1][1]) or {}).get('hash', '')}"))
         elif not found:
             print("nothing has been written yet")
@@ -107,7 +109,9 @@ def list_command(
     for title in ("at", "by", "what", "answer"):
         shown.add_column(title)
     for one in found:
-        shown.add_row(cell(one["at"]), cell(one["by"] or one["via"] or "-"), cell(one["what"]), cell(one["status"] or ""))
+        shown.add_row(
+            cell(local_time(one["at"])), cell(one["by"] or one["via"] or "-"), cell(one["what"]), cell(one["status"] or "")
+        )
     Console().print(shown)
     if not found:
         console.print("nothing has been written")

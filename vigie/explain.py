@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
+from alert_rules.words.durations import plural
 from alert_rules.words.words import Words
 from vigie import remote
-from vigie.common import plain, refuse, wrapped
+from vigie.common import local_time, plain, refuse, wrapped
 from vigie.kpi_lines import cells, shown
 
 _PATIENCE = 120.0  # seconds: all that the folds have written is read
@@ -71,7 +72,9 @@ def show(found: Mapping[str, Any], deals: Sequence[Mapping[str, Any]], told: Wor
     print(plain(wrapped(found["definitions"].get(told.language.code, found["definition"]), 0)))
     print(plain(wrapped(f"\n{found['formula']}", 4)))
     segment = ", ".join(told.place(*pair) for pair in reading["segment"].items()) or told.TOTAL
-    print(plain(f"\n{told.window_name(reading['window'])}, {segment}: {reading['from']} to {reading['at']}"))
+    print(
+        plain(f"\n{told.window_name(reading['window'])}, {segment}: {local_time(reading['from'])} to {local_time(reading['at'])}")
+    )
     name, value, of, rest = cells(reading, split=False, told=told)
     print(plain(wrapped("  ".join(part for part in (f"  {name}", value, of, rest) if part))))
     if found.get("interval"):
@@ -87,7 +90,12 @@ def show(found: Mapping[str, Any], deals: Sequence[Mapping[str, Any]], told: Wor
         print(plain(wrapped(head, 15)))
     count = found["counted"]
     if count["deals"] or count["leads"]:
-        print(plain(f"  counts {count['deals']:,} deals and {count['leads']:,} leads" + _others(count)))
+        print(
+            plain(
+                f"  counts {plural(format(count['deals'], ','), 'deal')} and {plural(format(count['leads'], ','), 'lead')}"
+                + _others(count)
+            )
+        )
     if not found["whole"]:
         print(plain(wrapped("  the list does not come to all of it: of deals with many facts the oldest are kept as sums")))
 

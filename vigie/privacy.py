@@ -25,7 +25,7 @@ from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
 from vigie import held, remote
-from vigie.common import Config, cell, console, no_broker, plain, refuse, settings_of
+from vigie.common import Config, cell, console, local_time, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.ledger import place
 from vigie.privacy_api import ON_KAFKA, InSettings, as_kept, checked, not_named
@@ -178,7 +178,8 @@ def erasures_command(json: Json = False, url: Url = None, token_file: TokenFile 
     for title in ("asked", "kind", "outcome", "gone", "by", "why"):
         shown.add_column(title)
     for one in found:
-        shown.add_row(*(cell(one.get(name) or "") for name in ("asked", "kind", "outcome", "gone", "by", "why")))
+        asked, gone = (local_time(one[name]) if one.get(name) else "" for name in ("asked", "gone"))
+        shown.add_row(*map(cell, (asked, one["kind"], one["outcome"], gone, one["by"], one.get("why", ""))))
     Console().print(shown)
 
 
@@ -197,7 +198,8 @@ def _tell(certificate: dict[str, Any]) -> None:
     print(plain(f"known as: {known}"))
     for where, count in certificate.get("found", {}).items():
         print(plain(f"  {where}: {count:,}"))
-    print(f"gone: {certificate.get('gone') or 'not yet; it is finished at the next start'}")
+    gone = certificate.get("gone")
+    print(f"gone: {local_time(gone) if gone else 'not yet; it is finished at the next start'}")
     for left in certificate.get("left", ()):
         print(plain(f"yours to delete: {left}"))
     print("yours to delete: backups, exports, and what was sent to others")

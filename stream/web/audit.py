@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from models.calendar import iso
 from models.privacy.audit import TOPIC, Chain, encode
 from stream.engine.options import wall_clock
+from stream.engine.waiting import settle
 from stream.ingest.door import Writes
 from stream.ingest.intake import NotAcknowledged, Outgoing
 
@@ -59,6 +60,7 @@ class Auditor:
         self._chain: Chain | None = None
         self._lock = asyncio.Lock()
         self._seen: dict[tuple[str, str, str], int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self.missed = 0
 
     def wanted(self, by: str, what: str, of: str) -> bool:
@@ -94,6 +96,16 @@ class Auditor:
                 self.missed += 1
                 log.error("audit: not written: %s by %s (%s)", what, by, error)
 
+    def begin(self, by: str, what: str, kind: str, id: str, *, via: str, status: int) -> None:
+        """Write one entry beside what goes on."""
+        task = asyncio.create_task(self.write(by, what, kind, id, via=via, status=status))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for what is still being written."""
+        await settle(*self._tasks)
+
     def warnings(self) -> list[str]:
         """Return what an operator has to know."""
         return [f"audit: {self.missed} entries could not be written since the start; the log has them"] if self.missed else []
@@ -109,7 +121,6 @@ class Audited:
     def __init__(self, app: ASGIApp, auditor: Auditor) -> None:
         self._app = app
         self._auditor = auditor
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -135,6 +146,4 @@ class Audited:
             reading = what.startswith(("GET ", "HEAD "))
             if not reading or (status < 400 and self._auditor.wanted(by, what, f"{kind} {id}")):
                 via = "session" if state.get("session") is not None else str(state.get("client", ""))
-                task = asyncio.create_task(self._auditor.write(by, what, kind, id, via=via, status=status))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+                self._auditor.begin(by, what, kind, id, via=via, status=status)

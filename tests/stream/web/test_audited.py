@@ -70,3 +70,12 @@ async def test_a_reading_is_written_once_an_hour_for_each_who_reads() -> None:
     assert [auditor.wanted(by, what, "") for by in ("ann", "ann", "bob")] == [True, False, True]
     now[0] = 3_600_000
     assert auditor.wanted("ann", what, "")
+
+
+async def test_what_is_being_written_at_the_end_is_waited_for() -> None:
+    log = Log()
+    auditor = Auditor(log, "w1", log.last, clock=lambda: 1_000)
+    auditor.begin("ann", "POST /api/silences", "", "", via="127.0.0.1", status=200)
+    assert log.records == []
+    await auditor.close()
+    assert len(log.records) == 2
