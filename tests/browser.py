@@ -92,6 +92,14 @@ def end() -> None:
         _running.pop().close()
 
 
+class NavigatedError(RuntimeError):
+    """The page went elsewhere while an expression was evaluated: it has no value."""
+
+
+# What Chromium says of an evaluation whose document was replaced meanwhile.
+_WENT_ELSEWHERE = ("navigated or closed", "context was destroyed", "Cannot find default execution context", "Cannot find context")
+
+
 class Page:
     """One tab."""
 
@@ -109,7 +117,8 @@ class Page:
             message = await self._socket.receive_json(timeout=_PATIENCE)
             if message.get("id") == number:
                 if "error" in message:
-                    raise RuntimeError(f"{method}: {message['error']}")
+                    gone = any(words in message["error"].get("message", "") for words in _WENT_ELSEWHERE)
+                    raise (NavigatedError if gone else RuntimeError)(f"{method}: {message['error']}")
                 return message["result"]
             self._note(message)
 
@@ -140,12 +149,19 @@ class Page:
             raise RuntimeError(str(result["exceptionDetails"]))
         return result["result"].get("value")
 
+    async def act(self, expression: str) -> None:
+        """Run JavaScript that may leave the page, as a click on a link does: no answer is waited for then."""
+        with contextlib.suppress(NavigatedError):
+            await self.run(expression)
+
     async def until(self, expression: str, seconds: float = _PATIENCE) -> Any:
-        """Return the expression's value once it is truthy; raise ``TimeoutError``."""
+        """Return the expression's value once it is truthy, whatever page is there by then; raise ``TimeoutError``."""
         async with asyncio.timeout(seconds):
-            while not (value := await self.run(expression)):  # noqa: ASYNC110 - the page is another process
+            while True:
+                with contextlib.suppress(NavigatedError):
+                    if value := await self.run(expression):
+                        return value
                 await asyncio.sleep(0.05)
-            return value
 
     async def press(self, key: str, code: int) -> None:
         """Press and release a key."""

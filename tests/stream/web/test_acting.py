@@ -152,7 +152,7 @@ async def test_in_a_browser_the_button_works_under_the_pages_own_policy(tmp_path
                 "the style came"
             )
             assert door.acts == []
-            await tab.run("document.querySelector('button').click()")
+            await tab.act("document.querySelector('button').click()")
             async with asyncio.timeout(10):
                 while not door.acts or await tab.run("document.querySelector('h1')?.textContent") != "Acknowledged":  # noqa: ASYNC110
                     await asyncio.sleep(0.05)

@@ -34,7 +34,7 @@ async def test_five_thousand_alerts_two_thousand_owners_and_another_clock() -> N
             assert await page.run("document.querySelectorAll('.rule .alert').length") <= 101
             # Times are the company's, wherever it is read: the window begins on the hour in Paris.
             assert ":00" in await page.run("document.querySelector('#period').textContent")
-            await page.run("document.querySelector('nav a:nth-child(7)').click()")
+            await page.act("document.querySelector('nav a:nth-child(7)').click()")
             await page.until("document.querySelectorAll('tbody tr').length > 50", 60)
             assert await page.run("document.documentElement.scrollWidth") == 390
             assert await page.run("document.querySelectorAll('tbody tr').length") < 60

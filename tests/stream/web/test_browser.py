@@ -265,10 +265,10 @@ async def test_a_session_reads_a_token_acts_and_the_form_comes_back_when_the_ses
                 await page.run(f"{field}.value = {token!r}; {field}.form.requestSubmit()")
                 await page.until(seen)
             await page.until("document.body?.dataset.state === 'live' && !!document.querySelector('.alert .act button')")
-            await page.run("document.querySelector('.alert .act button').click()")
+            await page.act("document.querySelector('.alert .act button').click()")
             await eventually(lambda: bool(ship.acts))  # who has logged in is not asked again
             ship.access._key = b"another process's"
-            await page.run("document.querySelector('nav a:nth-child(6)').click()")
+            await page.act("document.querySelector('nav a:nth-child(6)').click()")
             await page.until(f"!!{field}")
     finally:
         await ship.stop()
@@ -293,7 +293,7 @@ async def test_an_operator_acknowledges_from_the_keyboard_and_the_page_shows_it(
             await page.until(seen)
         assert "IN ADA'S HANDS" in (await page.run("document.querySelector('.alert[open] summary').innerText")).upper()
         assert "1 in hand" in await page.run("document.querySelector('.alert-head').innerText")
-        await page.run(f"{button}.click()")  # the token is kept while the tab is open
+        await page.act(f"{button}.click()")  # the token is kept while the tab is open
         await page.until(f"{button}.textContent === 'Acknowledge'")
         assert ship.acts == [("ada", "ack", "abc"), ("ada", "unack", "abc")]
 

@@ -124,7 +124,7 @@ class Met:
         await self.page.call("Page.navigate", url="about:blank")
 
     async def click(self, id: str) -> None:
-        await self.page.run(f"document.querySelector('#{id}').click()")
+        await self.page.act(f"document.querySelector('#{id}').click()")
 
     async def turn(self, state: str) -> None:
         """Show or hide the page, as the browser does when the visitor turns to another tab."""
@@ -395,7 +395,7 @@ async def test_a_browser_that_a_program_drives_is_not_counted():
 async def test_pages_that_tell_no_referrer_tell_their_origin():
     async with meeting(policy="no-referrer") as met:
         await met.open("/")
-        await met.page.run("location.href = '/next'")
+        await met.page.act("location.href = '/next'")
         await met.page.until("location.pathname === '/next'")
         await met.page.until(READY)
         await met.leave()
@@ -429,13 +429,13 @@ async def test_page_views_clicks_and_forms_arrive_as_kpis(tmp_path: Path):
         began = wall_clock()
         await page.open(shop.url + "/?utm_source=ads")
         await there("/")
-        await page.run("document.querySelector('#hero').click()")
+        await page.act("document.querySelector('#hero').click()")
         await page.run("history.pushState({}, '', '/pricing')")
         await page.run("new Promise(done => setTimeout(done, 300))")
-        await page.run("document.querySelector('#more').click()")
+        await page.act("document.querySelector('#more').click()")
         await there("/contact")
-        await page.run("document.querySelector('#call').click()")
-        await page.run("document.querySelector('#send').click()")
+        await page.act("document.querySelector('#call').click()")
+        await page.act("document.querySelector('#send').click()")
         await there("/thanks")
         await page.call("Page.navigate", url="about:blank")
 

@@ -109,7 +109,7 @@ async def test_a_view_is_a_link_and_the_way_back_is_the_browser_s():
         await page.until("document.querySelectorAll('tbody tr').length === 5")
         assert await page.run("document.querySelector('#sort').value") == "amount"
         assert "Affaires" in await page.run("document.title")
-        await page.run("document.querySelector('tbody a').click()")
+        await page.act("document.querySelector('tbody a').click()")
         await page.until("document.querySelectorAll('.line li').length === 3")
         assert "view=deal" in await page.run("location.search") and "window=7d" in await page.run("location.search")
         assert await page.run("document.activeElement.id") == "view"  # who reads by ear is told where they are
@@ -147,7 +147,7 @@ async def test_alerts_are_grouped_chosen_by_owner_and_silenced_by_rule():
         assert "56 alerts" in line and "oldest" in line and "2 owners" in line
         await page.run("const s = document.querySelector('#alert-owner'); s.value = 'ada'; s.dispatchEvent(new Event('change'))")
         await page.until(f"{rule}.querySelector('summary').innerText.includes('14 alerts')")
-        await page.run(f"{rule}.open = true; {rule}.querySelector('[data-what=silence]').click()")
+        await page.act(f"{rule}.open = true; {rule}.querySelector('[data-what=silence]').click()")
         await page.until("document.activeElement?.id === 'token'")
         await page.run(f"document.activeElement.value = {TOKEN!r}; document.activeElement.form.requestSubmit()")
         await eventually(lambda: ship.acts == [("ada", "silence", "rule=lead-unanswered")])
