@@ -10,8 +10,9 @@ INSTANTS ?=
 TESTS ?= tests
 EVERY ?= 1
 FILES ?= models/kpis/survival.py models/kpis/stays.py models/kpis/formula.py
-# Test files run beside each other, each file's tests in their order: one process a core, with brokers of its own.
-JOBS ?= auto
+# Test files run beside each other, each file's tests in their order, by processes with brokers of their own: one more than there
+# are cores, as one or another waits for its broker.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Some thirty processes are started: what they compile is kept, whatever the environment says.
 KEEP := env -u PYTHONDONTWRITEBYTECODE
 ZONES := America/New_York Europe/Paris Asia/Kathmandu Australia/Lord_Howe
