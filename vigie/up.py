@@ -61,8 +61,6 @@ from vigie.reload import Again, Reloader
 from vigie.roles import FOLD, PREDICT
 from vigie.settings import load as settings_again
 from vigie.several import members_of, roles_of, supervised
-from vigie.simulate import as_demo
-from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +83,7 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process."""
-    mine = as_demo if demo else lambda found: found
+    mine = _as_demo if demo else lambda found: found
     settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
     again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
@@ -101,6 +99,12 @@ def command(
         refuse(error, 2)
     except (LedgerTaken, LedgerRefused) as error:
         refuse(error, 1)
+
+
+def _as_demo(settings: Settings) -> Settings:
+    from vigie.simulate import as_demo  # the simulator is loaded where there is something to simulate
+
+    return as_demo(settings)
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None, in_memory: bool = False) -> None:
@@ -385,6 +389,8 @@ class Incoming:
 
 async def _demo(instance: Instance, seed: int) -> None:
     """Publish the simulator's events, never further ahead than the folds can follow."""
+    from vigie.simulate import demo as demo_batches
+
     held = 0
     with Publisher(instance.options) as publisher:
         async for batch in demo_batches(seed, instance.clock, asyncio.sleep, currency=instance.business.currency, batch=HELD):

@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-import fakeredis
 import orjson
 import redis.asyncio as redis
 from redis.exceptions import RedisError
@@ -21,6 +20,7 @@ from models.kpis.entry import Kpi
 from stream.config.settings import Settings
 from stream.engine.options import wall_clock
 from stream.readings.board import WINDOWS, Board, Reading, ReadingSource, Unavailable
+from stream.readings.in_memory import Memory
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Snapshots:
         # Never the URL itself: it may hold a password.
         self.where = "memory" if parts.scheme == "memory" else f"{parts.hostname or parts.path}:{parts.port or 6379}"
         self._client: Any = (
-            fakeredis.FakeAsyncRedis()
+            Memory()
             if parts.scheme == "memory"
             else redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0, health_check_interval=15)
         )

@@ -26,12 +26,13 @@ class Machine:
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.settings: dict[str, str] = {}
 
     @property
     def environment(self) -> dict[str, str]:
         """Return what it and its commands run with."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
-        return {**plain, "XDG_RUNTIME_DIR": str(self.folder), "VIGIE_MODELS__LIVE": "false"}
+        return {**plain, "XDG_RUNTIME_DIR": str(self.folder), "VIGIE_MODELS__LIVE": "false", **self.settings}
 
     def start(self, *more: str) -> None:
         """Start it and wait until it is ready."""
