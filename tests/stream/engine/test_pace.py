@@ -27,7 +27,7 @@ def test_intervals_between_the_shortest_and_the_longest() -> None:
     pace.taken(0.001, rows(10), [], left=0)
     assert pace.interval == pytest.approx(0.1)  # little happens
     pace.taken(0.01, rows(100), [], left=0)
-    assert pace.interval == pytest.approx(0.15)  # it may take a tenth of the time
+    assert pace.interval == pytest.approx(0.17)  # it may take a tenth of the time, what its rows cost others included
     pace.taken(0.5, rows(1000), [], left=0)
     assert pace.interval == 0.25
     seen = []
