@@ -95,7 +95,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._tasks.append(task)  # what was killed must not end by being collected
         return task
 
-    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
         """There is one thread."""
         return self.call_soon(callback, *args, context=context)
 
@@ -160,7 +160,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             if not task.done():
                 task._log_destroy_pending = False  # type: ignore[attr-defined]
                 with contextlib.suppress(BaseException):
-                    task.get_coro().close()  # type: ignore[union-attr]
+                    task.get_coro().close()
         for strand in self._strands:
             strand.end()
         self._tasks.clear()
@@ -197,7 +197,11 @@ class Strand:
         if seconds is not None:
             self._loop.call_later(seconds, self.resume, turn, context=self._context)
         if tell is not None:
-            tell(lambda: self._loop.call_soon(self.resume, turn, context=self._context) and None)
+
+            def told() -> None:
+                self._loop.call_soon(self.resume, turn, context=self._context)
+
+            tell(told)
         self._greenlet.parent.switch()
 
     def end(self) -> None:
@@ -275,7 +279,7 @@ def simulated(seed: int) -> Iterator[SimulatedLoop]:
         loop.now += dice.random() * 0.0004
         return loop.now
 
-    clocks = {
+    clocks: dict[str, Any] = {
         "monotonic": clock,
         "perf_counter": clock,
         "sleep": pause,
