@@ -28,6 +28,7 @@ from stream.ingest.webhooks import router as webhooks_router
 from stream.ledger.lock import LedgerTaken
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
+from stream.logs import RequestIds
 from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, ReadingSource, ViewSource
 from stream.readings.cache import CachePublisher as CachePublisher
@@ -36,6 +37,7 @@ from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
+from stream.tracing import tracing_of
 from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions
 from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
@@ -328,7 +330,8 @@ async def open_door(
     sources, sites = sources_of(settings), settings.collect.sites
     if not sources and not sites:
         return
-    intake = Intake(options)
+    tracing = tracing_of(settings.tracing)
+    intake = Intake(options, headers=tracing.headers)
     stack.push_async_callback(intake.close)
     if sources:
         metrics.show_sources(sources)
@@ -355,6 +358,8 @@ async def open_door(
         )
         web.include_router(collect_router)
         console.print(f"tracker: /vigie.js, /collect ({', '.join(sites)})", highlight=False, markup=False)
+    web.add_middleware(tracing.door)
+    web.add_middleware(RequestIds)
 
 
 class Incoming:
