@@ -43,6 +43,7 @@ from stream.web.events import router as events_router
 from stream.web.feeds import export, odata
 from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
+from stream.web.people import dimensions_shown
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_audit, open_operations
@@ -158,7 +159,8 @@ async def start_web(
     fallback = Fallback(snapshots, source, board_over)
     metrics = instance.metrics
     shown = settings.metrics
-    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
+    told_by = dimensions_shown(shown.dimensions, settings.people_figures)
+    metrics.show_kpis(board, shown.windows, told_by, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_behind(instance.engine.behind)
     metrics.show_lanes(instance.engine.status)

@@ -32,7 +32,7 @@ from stream.readings.past import instants
 from stream.readings.refusals import Refusals
 from stream.web.api import cell, reach_of, refuse, to_json
 from stream.web.context import Context, context
-from stream.web.people import REFUSED, sees_people
+from stream.web.people import REFUSED, of_people, sees_people, unnamed
 from stream.web.reach import Reach
 
 _ASKED = ("window", "segment", "at")
@@ -135,7 +135,7 @@ def _at(text: str | None, ctx: Context) -> int:
 def denied(asked: Asked, request: Request, by: str | None = None) -> Response | None:
     """Return the refusal of what is about others, or (also told ``by`` a dimension) about single people, else None."""
     reach, (dimension, _, value) = reach_of(request), asked.segment.partition("=")
-    if any("owner" in (name or "").split(".") for name in (dimension, by)) and not sees_people(request):
+    if any(of_people(name or "") for name in (dimension, by)) and not sees_people(request):
         return to_json({"error": f"segment: {REFUSED}"}, 403)
     if reach is None or (dimension, value) in reach.segments:
         return None
@@ -171,6 +171,8 @@ async def _explained(
         measures = [one for one in measures if one["measure"] in mine]
     plain = differences(kpi, view, window, segment, at, reading.value, found.naive) if reading.since is None else []
     because = explain(catalogue, view, kpi, window, reading)
+    if not sees_people(request):
+        because = unnamed(because)
     if reach is not None:
         because.pop("total", None)
         plain = [{key: value for key, value in one.items() if key != "examples"} for one in plain]
@@ -238,9 +240,11 @@ async def _listed(
     limit, offset = _whole("limit", query.get("limit"), _PAGE, _MOST), _whole("offset", query.get("offset"), 0, 1 << 53)
     kpi, window, segment, at = asked
     one_by_one = [ask for ask in asks(kpi, segment) if listed(ask)]
+    named = sees_people(request)
 
     def shown(one: Counted) -> dict[str, Any]:
-        return _row(one, kpi, one_by_one, ctx, link)
+        told = _row(one, kpi, one_by_one, ctx, link)
+        return told if named else told | {"owner": None, "owner_name": None}
 
     if ids := query.getlist("id"):
         if len(ids) > _IDS:

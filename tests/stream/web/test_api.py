@@ -278,7 +278,8 @@ async def test_a_segment_and_another_window_and_what_another_figure_adds() -> No
 
 async def test_what_is_not_known_is_refused_with_what_is_accepted() -> None:
     for query, said in (
-        ("window=30d", "1h"), ("with=temprature", "KPI"), ("wiht=leads", "accepted: window, segment, at, with"), ("segment=owner", "owner=…"),
+        ("window=30d", "1h"), ("with=temprature", "KPI"), ("wiht=leads", "accepted: window, segment, at, with"),
+        ("segment=owner", "owner=…"),
         ("with=leads,sales,revenue,sessions,win_rate,nps", "at most 5"),
     ):  # fmt: skip
         answer = await usually(f"/api/kpis/leads/usual?{query}")
