@@ -38,13 +38,14 @@ from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
 from stream.tracing import tracing_of
-from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions
+from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions, usual
 from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
 from stream.web.feeds import export, odata
 from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
+from stream.web.people import dimensions_shown
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_audit, open_operations
@@ -164,7 +165,8 @@ async def start_web(
     fallback = Fallback(snapshots, source, board_over)
     metrics = instance.metrics
     shown = settings.metrics
-    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
+    told_by = dimensions_shown(shown.dimensions, settings.people_figures)
+    metrics.show_kpis(board, shown.windows, told_by, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_behind(instance.engine.behind)
     metrics.show_lanes(instance.engine.status)
@@ -210,6 +212,7 @@ async def start_web(
     refused = partial(refusals, instance.options)
     web.include_router(journeys.router(PeopleDesk(written, instance.business)))
     web.include_router(explain.router(instance.catalogue, source.whole, counted, refused, settings.crm_url))
+    web.include_router(usual.router(instance.catalogue, source.whole))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     clientele = customer_desk(settings, instance.customer_parts, instance.clock)
