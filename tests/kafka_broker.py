@@ -44,6 +44,7 @@ group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
 group.min.session.timeout.ms=1000
 log.retention.check.interval.ms=1000
+log.cleaner.backoff.ms=500
 transaction.abort.timed.out.transaction.cleanup.interval.ms=2000
 """
 _LOGGING = """\

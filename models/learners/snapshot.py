@@ -80,6 +80,7 @@ def _features(model: DealModel | ConversionModel) -> str:
 
 
 def _deal(model: DealModel) -> dict[str, Any]:
+    model.settle()
     hazard, direct = model.hazard, model.direct
     return {
         "settings": {name: getattr(hazard, name) for name in ("shrink", "rate", "start", "values", "rows", "memory")},

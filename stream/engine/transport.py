@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError, NoOffsetForPartitionError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from models.fold import Record, arrival
+from models.fold import COPIED, Record, arrival
 from stream.engine import seam
 from stream.engine.chunks import MAX_RECORDS, Chunk, Ownership, split
 from stream.engine.options import wall_clock
@@ -43,7 +43,7 @@ def _maker(topic: str, partition: int, now: int) -> Callable[[Any, Any], Record]
     new = tuple.__new__
 
     def record(tp: Any, raw: Any) -> Record:
-        arrived = arrival(raw.timestamp, raw.timestamp_type == _LOG_APPEND_TIME, now)
+        arrived = arrival(raw.timestamp, raw.timestamp_type == _LOG_APPEND_TIME or COPIED in raw.headers, now)
         return new(Record, (topic, partition, raw.offset, arrived, raw.key, raw.value, raw.headers, now))
 
     return record

@@ -5,7 +5,7 @@ import base64
 import hashlib
 import random
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from models.calendar import DAY_MS, HOUR_MS, iso
 from models.privacy.certificate import Certificate
 from models.privacy.subject import Subject
 from stream.config.settings import load
+from stream.engine.erasing import AskedBy
 from stream.engine.options import wall_clock
 from stream.engine.publisher import Publisher
+from stream.ledger import erasing
 from stream.ledger.copies import problems
 from stream.ledger.flow import LedgerFlow
 from stream.ledger.schema import reader
@@ -145,14 +147,19 @@ def nowhere(folder: Path, *texts: str) -> None:
             assert form not in there, (text, form, there[max(0, there.find(form) - 80) : there.find(form) + 80])
 
 
-async def erase(found: Instance, subject: Subject, **more: Any) -> Certificate:
+async def erase(found: Instance, subject: Subject, why: str = "") -> Certificate:
+    [certificate] = await erase_all(found, [subject], why)
+    return certificate
+
+
+async def erase_all(found: Instance, subjects: Sequence[Subject], why: str = "") -> list[Certificate]:
     privacy = found.privacy
     assert privacy is not None
     flow = found.engine.flow
     assert isinstance(flow, LedgerFlow)
-    erased = await flow.rewritten(lambda: privacy.erase(subject, by="ann", **more))
+    erased = await flow.rewritten(lambda: privacy.erase(subjects, AskedBy("ann", why)))
     await found.engine.ready()
-    return erased.certificate
+    return erased.certificates
 
 
 async def test_one_who_is_erased_is_gone_to_the_last_byte_and_no_figure_moves(tmp_path: Path) -> None:
@@ -286,7 +293,7 @@ async def test_a_ledger_that_fails_in_the_middle_has_erased_nothing(tmp_path: Pa
         privacy = found.privacy
         assert privacy is not None
         with monkeypatch.context() as patch:
-            patch.setattr(type(privacy), "_record", lambda *_: 1 / 0)
+            patch.setattr(erasing, "record", lambda *_: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 await erase(found, Subject("lead", JANE[0]))
         assert len(privacy.refusals) == 0 and privacy.certificates() == [] and readings(found) == before
