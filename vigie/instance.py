@@ -66,6 +66,7 @@ from vigie.acts import links_of
 from vigie.counting import Counting
 from vigie.evolving import Evolving
 from vigie.faults import Teller
+from vigie.heap import Heap
 from vigie.lanes import LANES, engine_options
 from vigie.plans import plans_of, playbooks_of
 from vigie.roles import ALL, FOLD, FOLDED, PREDICT, SERVE, Role, role_of, role_of_lane
@@ -307,14 +308,16 @@ class Instance:
             self._keeping = asyncio.create_task(self.housekeeper.run(), name="housekeeping")
 
     async def _calm(self) -> None:
-        """Set aside what was restored, after each time that something was."""
-        calmed = None
+        """Set aside what was restored, after each time that something was, and give back what a growing heap leaves unused."""
+        calmed, heap = None, Heap()
         while True:
             await asyncio.sleep(1)
             status = self.engine.status()
             if status["state"] == "running" and status["generation"] != calmed:
                 calmed = status["generation"]
                 calm_collector()
+            if heap.due():
+                await asyncio.to_thread(heap.give_back)
 
     async def stop(self) -> None:
         """A last checkpoint, then let go of everything."""

@@ -35,6 +35,9 @@ def faust_credentials(security: Mapping[str, str]) -> Any:
 
 def aiokafka_security(security: Mapping[str, str]) -> dict[str, Any]:
     """Return the same as arguments of a client of aiokafka. Raises ``ValueError`` as :func:`faust_credentials`."""
+    from faust import SASLCredentials
+    from faust.types.auth import SASLMechanism
+
     found = faust_credentials(security)
     if found is None:
         return {}
