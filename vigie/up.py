@@ -28,6 +28,7 @@ from stream.ingest.webhooks import router as webhooks_router
 from stream.ledger.lock import LedgerTaken
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
+from stream.logs import RequestIds
 from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, ReadingSource, ViewSource
 from stream.readings.cache import CachePublisher as CachePublisher
@@ -36,6 +37,7 @@ from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
+from stream.tracing import tracing_of
 from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions, usual
 from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
@@ -62,8 +64,6 @@ from vigie.reload import Again, Reloader
 from vigie.roles import FOLD, PREDICT
 from vigie.settings import load as settings_again
 from vigie.several import members_of, roles_of, supervised
-from vigie.simulate import as_demo
-from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process."""
-    mine = as_demo if demo else lambda found: found
+    mine = _as_demo if demo else lambda found: found
     settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
     again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
@@ -102,6 +102,12 @@ def command(
         refuse(error, 2)
     except (LedgerTaken, LedgerRefused) as error:
         refuse(error, 1)
+
+
+def _as_demo(settings: Settings) -> Settings:
+    from vigie.simulate import as_demo  # the simulator is loaded where there is something to simulate
+
+    return as_demo(settings)
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None, in_memory: bool = False) -> None:
@@ -327,7 +333,8 @@ async def open_door(
     sources, sites = sources_of(settings), settings.collect.sites
     if not sources and not sites:
         return
-    intake = Intake(options)
+    tracing = tracing_of(settings.tracing)
+    intake = Intake(options, headers=tracing.headers)
     stack.push_async_callback(intake.close)
     if sources:
         metrics.show_sources(sources)
@@ -354,6 +361,8 @@ async def open_door(
         )
         web.include_router(collect_router)
         console.print(f"tracker: /vigie.js, /collect ({', '.join(sites)})", highlight=False, markup=False)
+    web.add_middleware(tracing.door)
+    web.add_middleware(RequestIds)
 
 
 class Incoming:
@@ -388,6 +397,8 @@ class Incoming:
 
 async def _demo(instance: Instance, seed: int) -> None:
     """Publish the simulator's events, never further ahead than the folds can follow."""
+    from vigie.simulate import demo as demo_batches
+
     held = 0
     with Publisher(instance.options) as publisher:
         async for batch in demo_batches(seed, instance.clock, asyncio.sleep, currency=instance.business.currency, batch=HELD):

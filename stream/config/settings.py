@@ -43,6 +43,7 @@ from stream.config.postgres_settings import PostgresSettings
 from stream.config.privacy_settings import PrivacySettings
 from stream.config.problems import FILE, LIST, ONE, TABLE, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
+from stream.config.tracing_settings import TracingSettings
 from stream.config.tracker_settings import CollectSettings
 from stream.config.web_settings import LinkKeySettings, LinksSettings, OperatorSettings, WebSettings
 from stream.config.yaml_file import open_yaml
@@ -292,6 +293,7 @@ class Settings(Section):
     checkpoint_longest: Duration = 2_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     logging: Literal["text", "json"] = "text"
+    tracing: TracingSettings = TracingSettings()
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
     web: WebSettings = WebSettings()
