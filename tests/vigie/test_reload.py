@@ -67,7 +67,13 @@ async def test_objectives_and_challenges_are_read_anew_and_what_was_set_over_the
     place.settings(objectives=[aim])
     assert place.reloader.reload()
     place.instance.roller.plans.put(b"p|north", orjson.dumps({"progress": 0.5}))
-    race = {"name": "Sprint", "kpi": "revenue", "from": "2026-11-01", "until": "2026-11-30", "guards": [{"kpi": "discount_rate", "at_most": 0.5}]}
+    race = {
+        "name": "Sprint",
+        "kpi": "revenue",
+        "from": "2026-11-01",
+        "until": "2026-11-30",
+        "guards": [{"kpi": "discount_rate", "at_most": 0.5}],
+    }
     place.settings(objectives=[aim | {"main": {"kpi": "revenue", "target": 2000}}], challenges=[race])
     assert place.reloader.reload()
     plans = place.instance.roller.plans

@@ -29,8 +29,9 @@ VIEWS = {
     "deals": "document.querySelectorAll('tbody tr').length === 20",
     "leads": "document.querySelectorAll('tbody tr').length === 3",
     "team": (
-        "!!document.querySelector('tbody tr.all') && document.querySelectorAll('.leaders li').length === 5"
-        " && document.querySelectorAll('.goal li').length === 2"
+        "!!document.querySelector('tbody tr.all') && document.querySelectorAll('section > .leaders li').length === 5"
+        " && document.querySelectorAll('[aria-label^=\"O\"] .goal li').length === 2"
+        " && document.querySelectorAll('.goal .leaders li').length > 1 && !!document.querySelector('.goal p.bad')"
     ),
     "sources": "!!document.querySelector('tbody tr')",
     "customers": "document.querySelectorAll('.rfm td b').length > 6 && document.querySelectorAll('.parts .card').length === 6",
@@ -40,7 +41,10 @@ VIEWS = {
     "figures": "!!document.querySelector('.stage .spark path')",
     "deal&id=D-21": "document.querySelectorAll('.line li').length === 3",
     "lead&id=L-1": "!!document.querySelector('.line li')",
-    "kpi&id=win_rate": "!!document.querySelector('.chart') && !!document.querySelector('a[download]')",
+    "kpi&id=win_rate": (
+        "document.querySelectorAll('.chart').length === 2 && !!document.querySelector('.band.usual')"
+        " && !!document.querySelector('a[download]')"
+    ),
 }
 #: Something that is cut off, though nothing scrolls there.
 WIDER = """[...document.querySelectorAll('#view *')].filter((node) => {
