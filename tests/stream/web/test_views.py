@@ -99,7 +99,9 @@ async def test_every_view_fits_says_it_in_its_language_and_can_be_used_by_everyb
             assert await page.run(WIDER) == 0, view
             assert json.loads(await page.run(VIOLATIONS)) == [], view
             text = await page.run("document.body.innerText")
-            assert not [word for word in ("undefined", "[object", "NaN", "{0}", "null") if word in text], view
+            assert not [word for word in ("undefined", "[object", "NaN", "{0}", "null") if word in text.replace("nnulled", "")], (
+                view
+            )
             if language == "fr":
                 assert not [word for word in ENGLISH if word in text], view
         assert page.errors == []
