@@ -13,13 +13,15 @@ from models.learners import examples, words
 from models.learners.evaluation import DealEvaluation, DealFact
 from models.learners.examples import Command
 from models.learners.features import ATTRIBUTES, CATEGORIES, DAY_MS, NUMBERS, DealPast
+from models.learners.judged_answers import JudgedAnswer
 from models.learners.lead_features import CATEGORIES as LEAD_CATEGORIES
 from models.learners.lead_features import NUMBERS as LEAD_NUMBERS
 from models.learners.lead_features import LeadPast
 from models.learners.live_kinds import DEALS, LEADS
-from models.learners.live_learn import ENOUGH, JudgedAnswer, LearnModels, Trainer
+from models.learners.live_learn import LearnModels
 from models.learners.live_model import checked, read_bulletin
 from models.learners.snapshot import SnapshotRefused, dump
+from models.learners.trainer import ENOUGH, Trainer
 from tests.models.learners.live import BEGIN, Loop, event
 from tests.models.learners.test_evaluation import history
 
