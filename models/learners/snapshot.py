@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from river import linear_model, stats, utils
+from river import stats, utils
 
 from models.learners.bank import DTYPE
 from models.learners.calibration import Residuals
@@ -22,6 +22,7 @@ from models.learners.experts import Experts
 from models.learners.features import fingerprint
 from models.learners.hazard import Hazard
 from models.learners.quantiles import BINS, Quantiles
+from models.learners.river_parts import LogisticRegression
 
 FORMAT = 2
 RIVER = version("river")
@@ -250,7 +251,7 @@ def _scale(n: float, mean: float, squares: float) -> stats.Var:
 # River's linear model: weights, intercept and what the optimizer remembers
 
 
-def _linear(model: linear_model.LogisticRegression) -> dict[str, Any]:
+def _linear(model: LogisticRegression) -> dict[str, Any]:
     return {
         "weights": dict(model.weights),
         "intercept": model.intercept,
@@ -259,7 +260,7 @@ def _linear(model: linear_model.LogisticRegression) -> dict[str, Any]:
     }
 
 
-def _to_linear(model: linear_model.LogisticRegression, state: dict[str, Any]) -> None:
+def _to_linear(model: LogisticRegression, state: dict[str, Any]) -> None:
     weights = {name: float(value) for name, value in state["weights"].items()}
     if not all(map(math.isfinite, (*weights.values(), state["intercept"]))):
         raise ValueError("a weight that is not finite")
