@@ -53,6 +53,14 @@ def _learning(document: bytes, act: Callable[[DealModel, Snapshot], object], tog
     return learn
 
 
+def _open(model: DealModel, one: Snapshot) -> None:
+    model.survive_one(one)
+
+
+def _closed(model: DealModel, one: Snapshot) -> None:
+    model.learn_one(one, 5 * DAY_MS, "won")
+
+
 def costs(evaluation: DealEvaluation, count: int = 1_024) -> dict[str, float]:
     """Return the least cost of each act, in µs a question."""
     model, x = evaluation.model, [one.x for one in (evaluation.asked or [])[-count:]]
@@ -63,13 +71,10 @@ def costs(evaluation: DealEvaluation, count: int = 1_024) -> dict[str, float]:
     said = model.predict_many(x)
     acts: dict[str, tuple[Act, list[Any]]] = {f"answer, {n} at once": (model.predict_many, x) for n in TOGETHER}
     acts["reasons"] = (_each(lambda pair: model.terms(*pair)), list(zip(x, said, strict=True)))
-    for name, act in (
-        ("open", lambda m, one: m.survive_one(one)),
-        ("closed", lambda m, one: m.learn_one(one, 5 * DAY_MS, "won")),
-    ):
+    for name, learns in (("open", _open), ("closed", _closed)):
         for together in (False, True):
             acts[f"lesson {name}, {'16 at once' if together else 'one by one'}"] = (
-                _learning(document, act, together),
+                _learning(document, learns, together),
                 _asked(model, x),
             )
     acts["River pipeline, answer"] = (_each(river.predict_proba_one), clean)

@@ -156,7 +156,7 @@ class Experts:
         closed = np.flatnonzero([outcome != "open" for outcome in outcomes])
         if len(closed):
             given = chances(within(scores[closed, _WIN:].astype(float), -30.0, 30.0))
-            won = np.array([[outcomes[number] == "won"] for number in closed], float)
+            won = np.array([[outcomes[number] == "won"] for number in closed.tolist()], np.float64)
             slope[closed, _WIN:], curve[closed, _WIN:] = won - given, given * (1 - given)
             keeps[closed] = 1 - _FORGETS * share[closed, None]
         self.bank.learn_many(rows, slope * share[:, None], curve * share[:, None], keeps)
@@ -180,7 +180,7 @@ class Experts:
 
     def soon(self, said: Sequence[float]) -> float:
         """Return P(closes within HORIZON) of a question by what each had said."""
-        return sum(map(mul, self.within.weights, _within(said)))
+        return math.fsum(map(mul, self.within.weights, _within(said)))
 
     def judge_within(self, said: Sequence[float], closed: bool) -> None:
         """Let the weights of who says whether a deal closes within HORIZON follow whether it did."""
