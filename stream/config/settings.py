@@ -30,6 +30,7 @@ from models.goals.kept import targets_of
 from models.kpis.entry import DIMENSIONS
 from models.money import Rates
 from models.owners import Owners
+from models.seasons.holidays import unknown
 from models.targets import Target, Targets
 from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
@@ -145,6 +146,7 @@ class BusinessSettings(Section):
     acquisition_lag: Duration = 0
     response_sla: Duration = Business.response_sla
     fiscal_year_start: int = Field(1, ge=1, le=12)
+    holidays: list[str] = []
     stalled_after: Duration = Business.stalled_after
     renewal_grace: Duration = Business.renewal_grace
     pairs: list[tuple[str, str]] = []
@@ -162,6 +164,9 @@ class BusinessSettings(Section):
             raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         if self.language not in languages():
             raise ValueError(f"language: unknown {self.language!r}{meant(self.language, languages())}")
+        for country in self.holidays:
+            if (wrong := unknown(country)) is not None:
+                raise ValueError(f"holidays: {wrong}")
         for code, rate in self.rates.items():
             if not re.fullmatch("[A-Z]{3}", code):
                 raise ValueError("rates: not a currency (accepted: ISO 4217 codes, such as USD)")
@@ -183,12 +188,18 @@ class BusinessSettings(Section):
             else [(0, Fraction(str(rate)))]
             for code, rate in self.rates.items()
         }
-        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language", "journeys"})
+        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language", "journeys", "holidays"})
         kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
         orders = {name: tuple(s.name for s in p.stages) for name, p in self.pipelines.items()}
         pairs, ways = tuple(self.pairs), funnels(self.journeys)
         return Business(
-            rates=Rates(self.currency, table), stage_kinds=kinds, stage_orders=orders, pairs=pairs, funnels=ways, **same
+            rates=Rates(self.currency, table),
+            stage_kinds=kinds,
+            stage_orders=orders,
+            pairs=pairs,
+            funnels=ways,
+            holidays=tuple(self.holidays),
+            **same,
         )
 
 
