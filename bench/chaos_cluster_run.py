@@ -24,6 +24,7 @@ class ClusterRun(Run):
 
     cuts: bool = True
     broker_dies: ClassVar[bool] = False  # they die one by one
+    stops_within: ClassVar[float] = 25  # as is promised; who is cut off waits for its checkpoint, and for the group
     later: list[tuple[float, Any]] = field(default_factory=list)
     guests: int = 0
 

@@ -62,6 +62,7 @@ class Run:
     directory: Path
     partitions: int = 8
     broker_dies: ClassVar[bool] = True  # once a run
+    stops_within: ClassVar[float] = 15  # seconds after SIGTERM
     operations: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -208,7 +209,7 @@ class Run:
         elif what == "term":
             process.terminate()
             try:
-                code = process.wait(15)
+                code = process.wait(self.stops_within)
                 if code != 0:
                     self.note(f"worker {index}: exit code {code} after SIGTERM")
             except subprocess.TimeoutExpired:
