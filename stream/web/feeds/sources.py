@@ -21,7 +21,7 @@ from models.folds.entity_snapshots import DealState, LeadState
 from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import Reading, Unavailable, UnknownName
-from stream.readings.past import PARAMETERS, PastQuestion, instants, past
+from stream.readings.past import PARAMETERS, PastQuestion, instants, past, slices_of
 from stream.web.api import NO_ALERTS
 from stream.web.context import Context
 from stream.web.customers import CustomerDesk, CustomersElsewhere
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Rows that are made before others may run.
 _BATCH = 50
+#: Readings of earlier instants that are made at once: of several instants they cost less together.
+_AT_ONCE = 10_000
 
 
 class Everything(Protocol):
@@ -119,19 +121,24 @@ class FeedDesk:
             by = by or [TOTAL, *(name for name in board.source.dimensions if not _of_people(name))]
         dimensions = [None if name == TOTAL else name for name in by or [TOTAL, *board.source.dimensions]]
         after = query.after if query.by_key else None
-        for at in [ask.now] if times is None else times:
-            if after is not None and at < after[0]:
-                continue
-            for window in sorted(windows or (DEFAULT_WINDOWS if times is None else ("day",))):
-                if after is not None and (at, window) < after[:2]:
+        wanted = sorted(windows or (DEFAULT_WINDOWS if times is None else ("day",)))
+        if times is None:
+            for window in wanted:
+                if after is not None and (ask.now, window) < after[:2]:
                     continue
-                if times is None:
-                    found = await self._current(ask, window, dimensions)
-                else:
-                    found = await past(PastQuestion(kpis, [window], dimensions, [at]), board.source)
-                as_of = None if times is None else ask.now
-                rows = [self._reading(reading, at, as_of) for reading in found if not kpis or reading["kpi"] in kpis]
+                found = await self._current(ask, window, dimensions)
+                rows = [self._reading(reading, ask.now, None) for reading in found if not kpis or reading["kpi"] in kpis]
                 yield sorted(rows, key=_reading_key)
+            return
+        times = [at for at in times if after is None or at >= after[0]]
+        some = max(1, _AT_ONCE // max(1, slices_of(PastQuestion(kpis, wanted, dimensions, times), board.source)))
+        for begin in range(0, len(times), some):
+            question = PastQuestion(kpis, wanted, dimensions, times[begin : begin + some])
+            earlier = await past(question, board.source, self._calendar)
+            for row, at in enumerate(question.times):
+                rows = [self._reading(reading, at, ask.now) for reading in earlier.readings(row)]
+                yield sorted(rows, key=_reading_key)
+                await asyncio.sleep(0)
 
     def _times(self, ask: FeedQuestion) -> list[int] | None:
         """Return the instants that are asked for: by parameters, or by what the filter says of ``at``; None for now."""
