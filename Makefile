@@ -4,14 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 SECONDS ?= 30
+SEEDS ?= 10000
 MINUTES ?= 10
 # Names of tests/instants.py, or times: make instants INSTANTS="leap-day 2027-06-30T23:59Z" TESTS=tests/vigie
 INSTANTS ?=
 TESTS ?= tests
 EVERY ?= 1
 FILES ?= models/kpis/survival.py models/kpis/stays.py models/kpis/formula.py
-# Test files run beside each other, each file's tests in their order: one process a core, with brokers of its own.
-JOBS ?= auto
+# Test files run beside each other, each file's tests in their order, by processes with brokers of their own: one more than there
+# are cores, as one or another waits for its broker.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Some thirty processes are started: what they compile is kept, whatever the environment says.
 KEEP := env -u PYTHONDONTWRITEBYTECODE
 ZONES := America/New_York Europe/Paris Asia/Kathmandu Australia/Lord_Howe
@@ -22,7 +24,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run start test instants mutants check format bench chaos fuzz oracle models docs site chart newest lock audit sbom release clean
+.PHONY: help run start test instants mutants check format bench chaos simulate fuzz oracle models docs site chart newest lock audit sbom release clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -106,6 +108,9 @@ bench: $(VENV)/.dev ## Measure against peers on a real Kafka; writes docs/perfor
 
 chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make chaos SEED=7 SECONDS=30 (ROLES=1: by role)
 	$(BIN)/python -m bench.chaos --seed $(SEED) --seconds $(SECONDS) $(if $(ROLES),--roles)
+
+simulate: $(VENV)/.dev ## The engine on a simulated loop, clock and broker, with faults: make simulate SEEDS=10000
+	$(BIN)/python -m bench.simulate --seeds $(SEEDS)
 
 fuzz: $(VENV)/.dev ## Inputs nobody thought of, for as long as you like: make fuzz MINUTES=60
 	$(BIN)/python -m tests.fuzz $(MINUTES)

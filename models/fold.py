@@ -16,6 +16,10 @@ AHEAD_OF_CLOCK = 30 * 60_000
 LARGEST_ROW = 7 * 1024 * 1024
 
 
+#: In the headers of a record that stands for an earlier one, whose arrival is its timestamp (``stream/engine/rewriting.py``).
+COPIED = ("vigie_copied", b"1")
+
+
 def arrival(stamp: int, by_broker: bool, now: int) -> int:
     """Return when a record arrived (epoch ms), from its timestamp and ``now``, the reader's clock when it is read.
 

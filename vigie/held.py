@@ -1,21 +1,18 @@
 """All that is held of one person, as JSON: from a ledger, also while an instance uses it, or from a Kafka."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Message
-
 from alert_rules.records.ids import digest
 from models.events.dead_letter import decode
+from models.privacy.finder import whole
 from models.privacy.rewrite import Rewriter
-from models.privacy.subject import Cell, Scan, Subject, tree_of, whole
+from models.privacy.subject import Cell, Scan, Subject, tree_of
 from models.privacy.traces import traces_of
-from stream.engine.backend import Partition
-from stream.engine.options import EngineOptions, FoldSpec
-from stream.engine.restore import first_and_last, read_through
-from stream.engine.topics import declared
+from stream.engine.kafka_cells import KafkaCells
+from stream.engine.options import EngineOptions
 from stream.ledger.copies import identify
 from stream.ledger.erasing import LedgerCells
 from stream.ledger.schema import reader
@@ -30,30 +27,9 @@ def of_ledger(path: Path, options: EngineOptions, subject: Subject) -> dict[str,
         return held(LedgerCells(options).scan(connection), subject)
 
 
-def of_kafka(options: EngineOptions, specs: Iterable[FoldSpec], subject: Subject) -> dict[str, Any]:
-    """Return what a Kafka holds: all topics, and the state of these folds; raise ``KafkaException`` where it does not answer."""
-    topics = declared(options, specs)
-    return held(_scan(options, [(topic.name, partition) for topic in topics for partition in range(topic.partitions)]), subject)
-
-
-def _scan(options: EngineOptions, logs: Sequence[Partition]) -> Scan:
-    cells = LedgerCells(options)
-
-    def scan(wanted: Iterable[bytes]) -> Iterator[Cell]:
-        found: list[Cell] = []
-        looked = tuple(wanted)
-
-        def take(log: Partition, message: Message) -> None:
-            where, key, value = cells.where(log[0]), message.key() or b"", message.value()
-            headers = [(name, body) for name, body in message.headers() or ()]
-            parts = (key, value or b"", *(body or b"" for _, body in headers))
-            if where == "dead-letters" or any(needle in part for part in parts for needle in looked):
-                found.append(Cell(where, log[1], message.offset(), key, value, headers))
-
-        read_through(options, first_and_last(options, logs), take, lambda: False)
-        yield from found
-
-    return scan
+def of_kafka(options: EngineOptions, subject: Subject) -> dict[str, Any]:
+    """Return what a Kafka holds: all topics, and the state of all folds; raise ``KafkaException`` where it does not answer."""
+    return held(KafkaCells(options).scan, subject)
 
 
 def held(scan: Scan, subject: Subject) -> dict[str, Any]:

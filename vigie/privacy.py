@@ -13,10 +13,15 @@ from confluent_kafka import KafkaException
 from rich.console import Console
 from rich.table import Table
 
+from models.privacy.certificate import TOPIC
 from models.privacy.fields import Personal
 from models.privacy.subject import Subject
 from stream.config.settings import Settings
 from stream.engine import register
+from stream.engine.backend import Superseded
+from stream.engine.erasing import AskedBy, ErasureResult
+from stream.engine.kafka_erasing import EraseRefused, KafkaPrivacy
+from stream.engine.topics import check, summary
 from stream.ingest.event_ids import seen_of
 from stream.ledger.erasing import LedgerPrivacy
 from stream.ledger.lock import LedgerTaken
@@ -28,7 +33,7 @@ from vigie import held, remote
 from vigie.common import Config, cell, console, local_time, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.ledger import place
-from vigie.privacy_api import ON_KAFKA, InSettings, as_kept, checked, not_named
+from vigie.privacy_api import InSettings, as_kept, checked, not_named
 from vigie.remote import TokenFile, Url
 from vigie.topics import plan
 
@@ -93,8 +98,7 @@ def _held(settings: Settings, subject: Subject) -> dict[str, Any]:
         subject = as_kept(subject, settings)
         if settings.kafka.embedded:
             return held.of_ledger(place(settings), engine_options(settings, ""), subject)
-        options, folds = plan(settings)
-        return held.of_kafka(options, folds, subject)
+        return held.of_kafka(engine_options(settings, settings.kafka.brokers), subject)
     except (LedgerRefused, ValueError) as error:
         refuse(error)
     except KafkaException as error:
@@ -117,17 +121,19 @@ def erase_command(
 ) -> None:
     """Erase somebody from all that is kept; every figure stays. Returns once no byte of them is left, and says where they were.
 
-    Late events do not bring them back. Asked twice, the certificate of the first time is told.
+    Late events do not bring them back. AskedBy twice, the certificate of the first time is told.
     """
     subject = _subject(why, lead=lead, deal=deal, customer=customer, visitor=visitor, owner=owner, email=email)
     settings = settings_of(config)
-    if url is None and not settings.kafka.embedded:
-        refuse(ON_KAFKA)
     try:
         not_named(subject, settings)
         found = None if url is not None else _offline(settings, as_kept(subject, settings), why)
-    except (InSettings, LedgerRefused, LedgerError, TimeoutError, ValueError) as error:
+    except (InSettings, EraseRefused, LedgerRefused, LedgerError, TimeoutError, ValueError) as error:
         refuse(error)
+    except Superseded:
+        refuse("another one has begun to erase meanwhile: it goes on from here")
+    except KafkaException as error:
+        refuse(no_broker(settings.kafka.brokers, error))
     if found is None:
         where = remote.running(settings, url)
         token = remote.token_of(token_file, where)
@@ -140,7 +146,37 @@ def erase_command(
 
 
 def _offline(settings: Settings, subject: Subject, why: str) -> dict[str, Any] | None:
-    """Erase somebody from a ledger that nobody uses; None where an instance does."""
+    """Erase somebody from a Kafka without workers, or from a ledger that nobody uses; None where an instance does."""
+    asked = AskedBy(getpass.getuser(), why)
+    if settings.kafka.embedded:
+        erased = _from_ledger(settings, [subject], asked)
+    else:
+        erased = _from_kafka(settings, [subject], asked)
+    if erased is None:
+        return None
+
+    async def forget() -> None:
+        seen = seen_of(settings)
+        await seen.forget(erased.events)
+        await seen.close()
+
+    asyncio.run(forget())
+    found: dict[str, Any] = msgspec.to_builtins(erased.certificate)
+    return found
+
+
+def _from_kafka(settings: Settings, subjects: list[Subject], asked: AskedBy) -> ErasureResult:
+    options, folds = plan(settings)
+    if wrong := summary(one for one in check(options, folds) if one.topic == options.physical(TOPIC)):
+        raise EraseRefused("; ".join(wrong))
+
+    def say(what: str) -> None:
+        console.print(what, markup=False, highlight=False)
+
+    return KafkaPrivacy(options, say).erase(subjects, asked)
+
+
+def _from_ledger(settings: Settings, subjects: list[Subject], asked: AskedBy) -> ErasureResult | None:
     path = place(settings)
     if not path.is_file():
         raise LedgerRefused(f"{path}: there is no such file")
@@ -152,18 +188,9 @@ def _offline(settings: Settings, subject: Subject, why: str) -> dict[str, Any] |
         backend = OnLedger(ledger)
         options = engine_options(settings, str(path), backend=backend)
         backend.create(options, ())
-        erased = LedgerPrivacy(ledger, options).erase(subject, by=getpass.getuser(), why=why)
+        return LedgerPrivacy(ledger, options).erase(subjects, asked)
     finally:
         ledger.close()
-
-    async def forget() -> None:
-        seen = seen_of(settings)
-        await seen.forget(erased.events)
-        await seen.close()
-
-    asyncio.run(forget())
-    found: dict[str, Any] = msgspec.to_builtins(erased.certificate)
-    return found
 
 
 @app.command("erasures")

@@ -15,9 +15,10 @@ from fastapi import APIRouter, Request, Response
 from models.privacy.certificate import WHY
 from models.privacy.subject import KINDS, Subject
 from stream.config.settings import Settings
+from stream.engine.erasing import AskedBy, ErasureResult
 from stream.ingest.body import Bodies, NotRead
 from stream.ingest.event_ids import EventIds
-from stream.ledger.erasing import ErasureResult, LedgerPrivacy
+from stream.ledger.erasing import LedgerPrivacy
 from stream.ledger.flow import LedgerFlow
 from stream.ledger.log_reader import LedgerError
 from stream.web.api import to_json
@@ -27,7 +28,7 @@ from vigie.instance import Instance
 
 log = logging.getLogger(__name__)
 
-ON_KAFKA = "it is kept on a Kafka, where nobody can be erased yet (docs/privacy.md says what can be done there, and until when)"
+ON_KAFKA = "it is kept on a Kafka: stop the workers, and run `vigie privacy erase` (docs/privacy.md)"
 
 
 class PrivacyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,7 +106,7 @@ async def erase(instance: Instance, privacy: LedgerPrivacy, seen: EventIds, subj
     """Erase somebody from a running instance: its folds write down what they hold, and take it back afterwards."""
     flow = instance.engine.flow
     assert isinstance(flow, LedgerFlow)
-    erased = await flow.rewritten(lambda: privacy.erase(subject, by=by, why=why))
+    erased = await flow.rewritten(lambda: privacy.erase([subject], AskedBy(by, why)))
     await seen.forget(erased.events)
     certificate = erased.certificate
     log.info("erasure %s of a %s, asked by %s: %s", certificate.id, certificate.kind, by, certificate.outcome)

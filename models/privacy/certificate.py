@@ -5,6 +5,8 @@ import msgspec
 TOPIC = "erasures"
 #: The key under which the installation's salt is kept.
 SALT = b"salt"
+#: The key under which is kept what is under way on a Kafka.
+WORK = b"work"
 #: The form of what an operator may say of why.
 WHY = 200
 

@@ -165,18 +165,6 @@ def _ascii(text: str) -> bytes:
     return json.dumps(text)[1:-1].encode()
 
 
-def whole(subject: Subject, scan: Scan) -> set[Subject]:
-    """Return all that one person is known as: merged with it, its visitors, or of its address; itself too."""
-    known, new = {subject}, {subject}
-    while new:
-        found: set[Subject] = set()
-        for cell in scan(needles(one.id for one in new)):
-            found.update(same_person(cell, tree_of(cell.value), known))
-        new = found - known
-        known |= new
-    return known
-
-
 def mentions(tree: Any, known: set[Subject]) -> bool:
     """Whether an event of somebody else names one of them."""
     if isinstance(tree, dict):

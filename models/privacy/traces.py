@@ -8,6 +8,7 @@ from typing import Any
 from xxhash import xxh3_64_intdigest
 
 from models.privacy.fields import NAMES
+from models.privacy.finder import finder_of
 from models.privacy.subject import EVENTS, Cell, Scan, Subject, data_of, needles, owners_of, tree_of
 
 #: How the drawn names of who was erased begin.
@@ -53,12 +54,35 @@ class Traces:
 
 def traces_of(known: Iterable[Subject], scan: Scan, incident: Callable[..., str], draw: Draw = drawn) -> Traces:
     """Collect what these, who are one person, are known by. ``incident`` makes an alert's id of rule, segment and start."""
-    ids = {one: draw(one) for one in sorted(known)}
-    found = Traces(ids)
-    events: set[str] = set()
-    sessions: set[str] = set()
-    for cell in scan(needles(one.id for one in ids)):
-        tree = tree_of(cell.value)
+    [found] = traces_of_all([known], scan, incident, draw)
+    return found
+
+
+def traces_of_all(
+    people: Iterable[Iterable[Subject]], scan: Scan, incident: Callable[..., str], draw: Draw = drawn
+) -> list[Traces]:
+    """Collect what each of some people is known by (:func:`traces_of`), in one reading."""
+    found = [_Collected(Traces({one: draw(one) for one in sorted(known)}), incident) for known in people]
+    finder = finder_of((one.id for one in person.ids) for person in found)
+    for cell in scan(needles(one.id for person in found for one in person.ids)):
+        who = finder(cell)
+        tree = tree_of(cell.value) if who else None
+        for number in who:
+            found[number].take(cell, tree)
+    return [person.done() for person in found]
+
+
+class _Collected:
+    """What has been found of one person."""
+
+    def __init__(self, traces: Traces, incident: Callable[..., str]) -> None:
+        self.ids = traces.ids
+        self._traces, self._incident = traces, incident
+        self._events: set[str] = set()
+        self._sessions: set[str] = set()
+
+    def take(self, cell: Cell, tree: Any) -> None:
+        ids, found = self.ids, self._traces
         if cell.where == "alerts" and isinstance(tree, dict) and isinstance(tree.get("segment"), dict):
             if any(Subject(*pair) in ids for pair in tree["segment"].items()) and isinstance(tree.get("incident"), str):
                 found.incidents.setdefault(tree["incident"], secrets.token_hex(10))
@@ -66,25 +90,26 @@ def traces_of(known: Iterable[Subject], scan: Scan, incident: Callable[..., str]
             one = Subject(*tree["segment"].split("=", 1)) if "=" in tree["segment"] else None
             if one in ids:  # one that stands: its id is made anew whenever it is spoken of
                 old, new = ((tree["rule"], f"{one.kind}={id}", str(tree["started"])) for id in (one.id, ids[one]))
-                found.incidents[incident(*old)] = incident(*new)
+                found.incidents[self._incident(*old)] = self._incident(*new)
         if owners_of(cell, tree) & ids.keys():
             _names(tree, found.names)
             if cell.where in CALLED and isinstance(tree, list) and len(tree) > CALLED[cell.where]:
                 found.names.add(str(tree[CALLED[cell.where]]))
-            events.update(_event_ids(cell, tree))
-            sessions.update(_sessions(cell, tree))
+            self._events.update(_event_ids(cell, tree))
+            self._sessions.update(_sessions(cell, tree))
             if cell.where == "examples":
                 found.lessons.add((str(tree["model"]), str(tree["id"])))
-    events.update(id for _, id in found.lessons)
-    for one in ids:
-        if one.kind == "email":
-            found.names.add(one.id)
-    found.names -= {""}
-    common = ANONYMOUS + secrets.token_hex(8)
-    # In the order of the old ones: of two facts of one moment, the id says which came first.
-    found.events = {old: f"{common}-{number:06d}" for number, old in enumerate(sorted(events))}
-    found.sessions = {old: f"{common}-s{number:06d}" for number, old in enumerate(sorted(sessions - {""}))}
-    return found
+
+    def done(self) -> Traces:
+        found = self._traces
+        self._events.update(id for _, id in found.lessons)
+        found.names.update(one.id for one in self.ids if one.kind == "email")
+        found.names -= {""}
+        common = ANONYMOUS + secrets.token_hex(8)
+        # In the order of the old ones: of two facts of one moment, the id says which came first.
+        found.events = {old: f"{common}-{number:06d}" for number, old in enumerate(sorted(self._events))}
+        found.sessions = {old: f"{common}-s{number:06d}" for number, old in enumerate(sorted(self._sessions - {""}))}
+        return found
 
 
 def _digest(text: str) -> int:

@@ -11,6 +11,8 @@ from models.fold import Record
 
 #: Physical topic and partition.
 Partition: TypeAlias = tuple[str, int]
+#: Gives records as folds may have them.
+Screen: TypeAlias = Callable[[Sequence[Record]], Sequence[Record]]
 #: The engine's own rows (a partition's position in a topic) have keys that begin with this.
 POSITION = b"@"
 
@@ -176,6 +178,9 @@ class Backend(Protocol):
         cancelled: Callable[[], bool],
     ) -> dict[Partition, int]:
         """Give each log as it stands to ``fold``; return the position reached in each."""
+
+    def screen(self, options: Any) -> Screen | None:
+        """Return what keeps late events of people who were erased from the folds; None where there are none. Blocks."""
 
     def flow(self, options: Any) -> Flow:
         """Return how records reach the driver of an engine."""

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from models.fold import PartitionFold, Record
+from models.privacy.subject import EVENTS
 from models.sizes import Sizes
-from stream.engine.backend import Cancelled, Restored
+from stream.engine.backend import Cancelled, Restored, Screen
 from stream.engine.errors import FoldFailed
 from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, FoldSpec
@@ -18,7 +19,8 @@ class FoldPartition:
     """One partition of one fold, in this worker's hands."""
 
     __slots__ = (
-        "again", "arrived", "changelog", "committed", "fold", "next", "partition", "recorded", "seeking", "sizes", "spec", "task",
+        "again", "arrived", "changelog", "committed", "fold", "next", "partition", "recorded", "screen", "seeking", "sizes",
+        "spec", "task",
     )  # fmt: skip
 
     def __init__(self, spec: FoldSpec, partition: int, changelog: str | None, fold: PartitionFold) -> None:
@@ -33,6 +35,8 @@ class FoldPartition:
         self.recorded: dict[str, int] = {}
         #: Logical topic → when the last folded record had arrived (epoch ms); none since the restore: not there.
         self.arrived: dict[str, int] = {}
+        #: Keeps out what late events say of people who were erased; None where nobody was, or it is done elsewhere.
+        self.screen: Screen | None = None
         self.seeking = False
         #: The ``on_durable`` call that is under way, and whether commits since then ask for one more.
         self.task: asyncio.Task[None] | None = None
@@ -41,6 +45,8 @@ class FoldPartition:
 
 def fold_records(slot: FoldPartition, records: Sequence[Record]) -> None:
     """Fold, and name the place if the fold has a defect (:class:`FoldFailed`)."""
+    if slot.screen is not None:
+        records = slot.screen(records)
     try:
         slot.fold.fold(slot.sizes.take(records))
     except Exception as error:
@@ -59,9 +65,11 @@ def restore_slots(
     :class:`~stream.engine.backend.Cancelled`, :class:`FoldFailed`, or ``KafkaException``.
     """
     slots: dict[Key, FoldPartition] = {}
+    screen = backend_of(options).screen(options) if any(EVENTS.keys() & {*spec.topics} for spec, _ in wanted) else None
     for spec, partition in wanted:
         changelog = None if spec.replayed else options.changelog(spec.name)
-        slots[spec.name, partition] = FoldPartition(spec, partition, changelog, spec.make(partition))
+        slots[spec.name, partition] = slot = FoldPartition(spec, partition, changelog, spec.make(partition))
+        slot.screen = screen if EVENTS.keys() & {*spec.topics} else None
     rows = _from_changelogs(options, [slot for slot in slots.values() if not slot.spec.replayed], cancelled)
     rows += _from_the_log(options, [slot for slot in slots.values() if slot.spec.replayed], cancelled)
     _begin_fresh(options, slots.values())

@@ -39,6 +39,15 @@ def described(admin: Any, groups: list[str]) -> dict[str, Group]:
     return found
 
 
+def working(options: EngineOptions) -> str:
+    """Return who has to be stopped first, where workers run; "" where none does. Blocks; raises ``KafkaException``."""
+    admin = AdminClient(options.client(), logger=client_logger())
+    for group, found in described(admin, groups_of(options)).items():
+        if found.members:
+            return f"{len(found.members)} workers run on {options.brokers} as group {group}; stop them first"
+    return ""
+
+
 def in_one_group(options: EngineOptions) -> list[str]:
     """Return what to say where a worker from before runs, which has all folds in one group; nothing where none does. Blocks.
 

@@ -33,6 +33,18 @@ def faust_credentials(security: Mapping[str, str]) -> Any:
     return SSLCredentials(context) if context is not None else None
 
 
+def aiokafka_security(security: Mapping[str, str]) -> dict[str, Any]:
+    """Return the same as arguments of a client of aiokafka. Raises ``ValueError`` as :func:`faust_credentials`."""
+    found = faust_credentials(security)
+    if found is None:
+        return {}
+    told: dict[str, Any] = {"security_protocol": found.protocol.value}
+    if isinstance(found, SASLCredentials):
+        told |= {"sasl_plain_username": found.username, "sasl_plain_password": found.password, "ssl_context": found.ssl_context}
+        return told | {"sasl_mechanism": (found.mechanism or SASLMechanism.PLAIN).value}
+    return told | {"ssl_context": found.context}
+
+
 def _context(security: Mapping[str, str]) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=security.get("ssl.ca.location"))
     certificate = security.get("ssl.certificate.location")

@@ -7,8 +7,8 @@ import confluent_kafka
 from confluent_kafka import KafkaException
 
 from models.fold import Record
-from stream.engine import restore
-from stream.engine.backend import Backend, Flow, Log, Partition, Producer, Restored, Transaction, Writer
+from stream.engine import refusing, restore
+from stream.engine.backend import Backend, Flow, Log, Partition, Producer, Restored, Screen, Transaction, Writer
 from stream.engine.checkpoint import KafkaWriter
 from stream.engine.chunks import Ownership
 from stream.engine.client_logs import client_logger
@@ -55,6 +55,10 @@ class OnKafka:
     ) -> dict[Partition, int]:
         """Give each log as it stands to ``fold``."""
         return restore.replay(options, wanted, fold, cancelled)
+
+    def screen(self, options: EngineOptions) -> Screen | None:
+        """Return what keeps late events of people who were erased from the folds: others write to its topics as they like."""
+        return None if options.embedded else refusing.screen(options)
 
     def flow(self, options: EngineOptions) -> Flow:
         """Return a Faust app."""

@@ -23,7 +23,7 @@ class RegisterPlace(NamedTuple):
 
 _EVENTS = "events as they came: subject, links, names, hashes of addresses, pages"
 _REWRITTEN = "written anew in one transaction: drawn names for ids, names and hashes taken out"
-_BY_AGE = "goes with its age"
+_ANEW = "written anew in one transaction, and what was before is cut off"
 _STATE = "ids, facts one by one, names"
 _PRESENT = "the present of each deal or lead: id, name, owner"
 _ONLY_STAFF = "owners and teams as segments"
@@ -58,13 +58,14 @@ _TOPICS: dict[str, str] = {
 }
 #: Beside topics.
 _ELSEWHERE = (
-    RegisterPlace("state of the folds (changelogs on a Kafka)", _STATE, _REWRITTEN, "not rewritten yet: see ADR 20"),
-    RegisterPlace("free pages and the log of the ledger's file", "what was there",
-          "VACUUM, then the log is cut to nothing", "there is none"),
-    RegisterPlace("Redis", "ids of events that a door let in lately (72 h); owners as segments", "the ids are deleted", "72 h"),
+    RegisterPlace("state of the folds (changelogs on a Kafka)", _STATE, _REWRITTEN, _ANEW),
+    RegisterPlace("free pages and the log of the ledger's file; segments on brokers", "what was there",
+          "VACUUM, then the log is cut to nothing", "segments of before are deleted by each broker"),
+    RegisterPlace("Redis", "ids of events that a door let in lately (72 h); owners as segments",
+          "the ids are deleted", "the same"),
     RegisterPlace("/metrics",
           "owners and teams as labels, where `metrics.dimensions` names them; they are another system's then",
-          "a drawn name from the next scrape on", "as long as your Prometheus keeps them"),
+          "a drawn name from the next scrape on", "the same"),
     RegisterPlace("PostgreSQL, where `postgres.url` names one",
           "deals, leads, customers: ids, owners, what was said; owners as segments",
           "deals and leads go over to drawn names; daily readings and customers of days before are yours to delete", "the same"),
@@ -84,8 +85,7 @@ def places(business: Business) -> Iterator[tuple[RegisterPlace, str]]:
     for topic in TOPICS:
         holds = _TOPICS[topic.name]
         if holds:
-            on_kafka = "the latest of each key; not rewritten yet: see ADR 20" if topic.compact else _BY_AGE
-            yield RegisterPlace(f"topic {topic.name}", holds, _REWRITTEN, on_kafka), kept[f"topic {topic.name}"]
+            yield RegisterPlace(f"topic {topic.name}", holds, _REWRITTEN, _ANEW), kept[f"topic {topic.name}"]
     state = {one.what: one.how_long for one in retention.state(business)}
     how = {_ELSEWHERE[0].what: "; ".join(f"{what}: {state[what]}" for what in ("a deal", "a lead", "a visitor"))}
     for place in _ELSEWHERE:

@@ -14,7 +14,7 @@ import confluent_kafka
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from models.fold import Record, arrival
+from models.fold import COPIED, Record, arrival
 from stream.engine.backend import POSITION, Cancelled, Partition, Restored
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions, wall_clock
@@ -47,13 +47,23 @@ def first_and_last(options: EngineOptions, wanted: Iterable[Partition]) -> dict[
     return {key: (first[key], last[key]) for key in first}
 
 
+def stamped(message: Any) -> tuple[int, bool]:
+    """Return a message's timestamp, and whether it says when the record arrived: where a broker has set it, also of a copy."""
+    kind, stamp = message.timestamp()
+    return stamp, kind == confluent_kafka.TIMESTAMP_LOG_APPEND_TIME or COPIED in (message.headers() or ())
+
+
 def read_through(
     options: EngineOptions,
     bounds: dict[Partition, tuple[int, int]],
     take: Callable[[Partition, Any], None],
     cancelled: Callable[[], bool],
+    *,
+    committed: bool = True,
 ) -> dict[Partition, int]:
     """Give every committed record of these partitions to ``take``; the position reached in each, at or past the mark.
+
+    ``committed`` False: those of transactions that were aborted, or are under way, too.
 
     Raises :class:`Cancelled`, or :class:`KafkaException` for what is not cured by waiting.
     """
@@ -65,7 +75,7 @@ def read_through(
         options.client(
             group_id=f"{options.group}-restore",
             enable_auto_commit=False,
-            isolation_level="read_committed",
+            isolation_level="read_committed" if committed else "read_uncommitted",
             enable_partition_eof=True,
             auto_offset_reset="earliest",
             fetch_wait_max_ms=20,
@@ -135,9 +145,9 @@ def replay(
     def take(key: Partition, message: Any) -> None:
         records = pending[key]
         topic = options.logical(key[0])
-        kind, stamp = message.timestamp()
         now = wall_clock()
-        arrived = arrival(stamp, kind == confluent_kafka.TIMESTAMP_LOG_APPEND_TIME, now)
+        stamp, known = stamped(message)
+        arrived = arrival(stamp, known, now)
         records.append(Record(topic, key[1], message.offset(), arrived, message.key(), message.value(), (), now))
         if len(records) >= _BATCH:
             fold(key, records)

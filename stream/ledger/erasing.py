@@ -7,23 +7,21 @@ something was, and the certificate says when. Nobody may hold state in memory me
 
 import secrets
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from alert_rules.records.ids import digest
 from models.calendar import iso
 from models.privacy.certificate import SALT, TOPIC, Certificate, decode
+from models.privacy.finder import Finder
 from models.privacy.refusals import MARK, Refusals
-from models.privacy.rewrite import Rewriter, Rewritten, without_digests
-from models.privacy.subject import Cell, Scan, Subject, tree_of, whole
-from models.privacy.traces import ANONYMOUS, Traces, traces_of
+from models.privacy.rewrite import Rewritten
+from models.privacy.subject import Cell, Scan, Subject
 from stream.engine.backend import Message
+from stream.engine.erasing import AskedBy, Erasure, ErasureResult, Names, before, record, refused, told
 from stream.engine.options import EngineOptions
-from stream.engine.topics import partition_for
 from stream.ledger.checksums import checksum
 from stream.ledger.log_reader import packed, unpacked
 from stream.ledger.schema import OFFSET_BITS, OFFSETS
@@ -33,15 +31,6 @@ from stream.ledger.store import Ledger
 _TABLES = {"records": ("place", "headers"), "latest": ("place", "NULL"), "rows": ("rowid", "NULL")}
 #: So many needles SQLite is given one by one.
 _FEW = 12
-#: Kinds whose topics and states say that an entity is gone.
-_STATES = {"deal": ("deal-states", "predictions", "deal-outlooks"), "lead": ("lead-states", "lead-predictions")}
-
-
-class ErasureResult(NamedTuple):
-    """What came of an erasure; ``events`` are the ids under which events were known elsewhere (Redis)."""
-
-    certificate: Certificate
-    events: list[str]
 
 
 class _Line(NamedTuple):
@@ -53,14 +42,7 @@ class LedgerCells:
     """Reads a ledger as cells. Used with any connection, also one that only reads while an instance writes."""
 
     def __init__(self, options: EngineOptions) -> None:
-        self._begin, self._end = f"{options.group}-", "-changelog"
-        self._topics = {options.physical(topic.name): topic.name for topic in options.topics}
-
-    def where(self, topic: str) -> str:
-        """Return the name of a topic without the installation's prefix, of a changelog that of its fold."""
-        if topic not in self._topics and topic.startswith(self._begin) and topic.endswith(self._end):
-            return topic[len(self._begin) : -len(self._end)]
-        return self._topics.get(topic, topic)
+        self.where = Names(options).where
 
     def scan(self, connection: sqlite3.Connection) -> Scan:
         """Return what finds cells: those in which any of some bytes are, and all dead letters, whose bytes are encoded."""
@@ -69,11 +51,7 @@ class LedgerCells:
 
         def found(wanted: Iterable[bytes]) -> Iterator[Cell]:
             looked = tuple(wanted)
-
-            def holds(*parts: bytes | None) -> bool:
-                return any(needle in part for part in parts if part for needle in looked)
-
-            connection.create_function("holds", -1, holds)
+            connection.create_function("holds", -1, Finder(dict.fromkeys(looked, ())).holds)
             for table, (number, headers) in _TABLES.items():
                 log = "log" if table != "records" else f"place >> {OFFSET_BITS}"
                 # SQLite looks for a few by itself, four times as fast as by a function of ours.
@@ -122,8 +100,7 @@ class LedgerPrivacy:
         if salt is None:
             salt = secrets.token_hex(32).encode()
             self._ledger.append([Message(self._options.physical(TOPIC), salt, SALT, 0)]).result()
-        hashes = [one for certificate in self.certificates() for one in certificate.hashes]
-        return Refusals(bytes.fromhex(salt.decode()), hashes)
+        return Refusals(bytes.fromhex(salt.decode()), refused(self.certificates()))
 
     def _screen(self, message: Message) -> Message:
         """Keep out what late events say of who was erased."""
@@ -138,91 +115,37 @@ class LedgerPrivacy:
 
     # -- erasing -------------------------------------------------------------------------------------------------------
 
-    def erase(
-        self, subject: Subject, *, by: str, why: str = "", left: Callable[[Subject], list[str]] = lambda one: []
-    ) -> ErasureResult:
-        """Erase somebody; return once no byte of them is in the file. Blocks; nobody may hold state meanwhile.
+    def erase(self, subjects: Sequence[Subject], asked: AskedBy) -> ErasureResult:
+        """Erase people, all in one pass; return once no byte of them is in the file. Blocks; nobody may hold state meanwhile.
 
         Whoever was erased before is not erased again: what there is of them to be told is the certificate of that time.
         """
-        before = self._before(subject)
-        if before is not None:
-            self.finish()
-            return ErasureResult(self._before(subject) or before, [])
-        asked = self._options.clock()
-        outside = [*left(subject), *map(str, self._copies())]
-
-        def work(connection: sqlite3.Connection) -> tuple[ErasureResult, list[Message]]:
-            return self._work(connection, subject, asked, by, why, outside)
-
-        try:
-            erased = self._ledger.rewrite(work)
-        except BaseException:
-            self.refusals = self._remembered()
-            raise
+        known = self.certificates()
+        new = [one for one in dict.fromkeys(subjects) if before(self.refusals, known, one) is None]
+        events: list[str] = []
+        if new:
+            at = self._options.clock()
+            asked = asked._replace(left=(*asked.left, *map(str, self._copies())))
+            try:
+                events = self._ledger.rewrite(lambda connection: self._work(connection, new, asked, at))
+            except BaseException:
+                self.refusals = self._remembered()
+                raise
         self.finish()
-        return erased._replace(certificate=self._before(subject) or erased.certificate)
-
-    def _before(self, subject: Subject) -> Certificate | None:
-        name = self.refusals.hash(subject)
-        return next((one for one in self.certificates() if name in one.hashes), None)
+        return ErasureResult(told(subjects, self.refusals, self.certificates()), events)
 
     def _work(
-        self, connection: sqlite3.Connection, subject: Subject, asked: int, by: str, why: str, left: list[str]
-    ) -> tuple[ErasureResult, list[Message]]:
+        self, connection: sqlite3.Connection, subjects: Sequence[Subject], asked: AskedBy, at: int
+    ) -> tuple[list[str], list[Message]]:
         scan = self._cells.scan(connection)
-        known = whole(subject, scan)
-        traces = traces_of(known, scan, digest, self._draw)
-        found = self._rewrite(connection, scan, traces)
-        hashes = sorted(self.refusals.hash(one) for one in known)
-        # What a lead does is told under its own id, too, as if it were a visitor's.
-        ids = Counter(one.kind for one in known if one.kind != "visitor" or Subject("lead", one.id) not in known)
-        if found or subject.kind != "owner":
-            self.refusals.add(hashes)
-        certificate = Certificate(
-            id=secrets.token_hex(8), kind=subject.kind, hashes=hashes, outcome="erased" if found else "nothing held",
-            asked=iso(asked), by=by, why=why, known_as=dict(sorted(ids.items())),
-            found=dict(sorted(found.items())), erased=iso(self._options.clock()), left=left,
-        )  # fmt: skip
-        return ErasureResult(certificate, sorted(traces.events)), [*self._gone(traces), self._record(certificate)]
-
-    def _record(self, certificate: Certificate) -> Message:
-        return Message(self._options.physical(TOPIC), certificate.encode(), certificate.id.encode(), 0)
-
-    def _draw(self, subject: Subject) -> str:
-        """Return a drawn name that lives in the partition where the id did: there its facts and state are."""
-        count = self._options.partitions
-        home = partition_for(subject.id.encode(), count)
-        while True:
-            name = ANONYMOUS + secrets.token_hex(8)
-            if partition_for(name.encode(), count) == home:
-                return name
-
-    def _gone(self, traces: Traces) -> Iterator[Message]:
-        """Say to who watches single deals and leads that these are none any more: their figures stay."""
-        for subject, name in traces.ids.items():
-            for topic in _STATES.get(subject.kind, ()):
-                partition = partition_for(name.encode(), self._options.partitions_of(topic))
-                yield Message(self._options.physical(topic), None, name.encode(), partition)
-
-    def _rewrite(self, connection: sqlite3.Connection, scan: Scan, traces: Traces) -> Counter[str]:
-        rewriter = Rewriter(traces)
-        found: Counter[str] = Counter()
-        digests: set[str] = set()
-        for cell in scan(traces.needles()):
-            new = rewriter(cell)
-            if new is None:
-                continue
-            found[cell.where] += 1
-            if cell.where == "dead-letters":
-                digests.add(str((tree_of(cell.value) or {}).get("sha256", "")))
-            self._put(connection, cell, new)
-        digests.discard("")
-        for cell in scan(()) if digests else ():
-            said = without_digests(cell, frozenset(digests))
-            if said is not None:
-                self._put(connection, cell, Rewritten(cell.key, said, cell.headers))
-        return found
+        erasure = Erasure(self._options, self.refusals, subjects, scan)
+        for cell in scan(erasure.needles()):
+            new = erasure(cell)
+            if new is not None:
+                self._put(connection, cell, new)
+        certificates = erasure.certificates(asked, at)
+        self.refusals.add(refused(certificates))
+        return erasure.events(), [*erasure.gone(), *(record(self._options, one) for one in certificates)]
 
     @staticmethod
     def _put(connection: sqlite3.Connection, cell: Cell, new: Rewritten) -> None:
@@ -250,7 +173,7 @@ class LedgerPrivacy:
             return
         self.clean()
         gone = iso(self._options.clock())
-        self._ledger.append([self._record(msgspec.structs.replace(one, gone=gone)) for one in waiting]).result()
+        self._ledger.append([record(self._options, msgspec.structs.replace(one, gone=gone)) for one in waiting]).result()
 
     def clean(self) -> None:
         """Write the file anew, without what was in it before."""

@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import confluent_kafka
-from confluent_kafka.admin import AdminClient
 
 from models.fold import Record, arrival
 from stream.engine import topics
 from stream.engine.backend import POSITION, Message, Partition
 from stream.engine.client_logs import client_logger
-from stream.engine.groups import described, groups_of
+from stream.engine.groups import working
 from stream.engine.options import EngineOptions, FoldSpec, client_settings, wall_clock
-from stream.engine.restore import first_and_last, read_changelogs, read_through
+from stream.engine.restore import first_and_last, read_changelogs, read_through, stamped
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import OFFSET_BITS, OFFSETS
 from stream.ledger.store import LATEST, RECORDS, Ledger, latest_line, record_line
@@ -213,10 +212,8 @@ def _bounds(plan: _Plan) -> dict[Partition, tuple[int, int]]:
 
 
 def _nobody_works(options: EngineOptions) -> None:
-    admin = AdminClient(options.client(), logger=client_logger())
-    for group, found in described(admin, groups_of(options)).items():
-        if found.members:
-            raise MoveRefused(f"{len(found.members)} workers run on {options.brokers} as group {group}; stop them first")
+    if said := working(options):
+        raise MoveRefused(said)
 
 
 class _Sender:
@@ -294,8 +291,7 @@ class _Filler:
     def take(self, key: Partition, message: Any) -> None:
         """Take one record."""
         self.count += 1
-        kind, stamp = message.timestamp()
-        at = arrival(stamp, kind == confluent_kafka.TIMESTAMP_LOG_APPEND_TIME, wall_clock())
+        at = arrival(*stamped(message), wall_clock())
         place = self._ledger.place(*key, message.offset())
         if key[0] in self._plan.compact:
             log = self._ledger.place(*key, 0) >> OFFSET_BITS

@@ -83,6 +83,9 @@ class OnLedger:
             reached[key] = at
         return reached
 
+    def screen(self, options: EngineOptions) -> None:
+        """Return nothing: late events of people who were erased do not get into the file (``erasing.py``)."""
+
     def flow(self, options: EngineOptions) -> Flow:
         """Return what gives the folds their records."""
         return LedgerFlow(self.ledger, options)

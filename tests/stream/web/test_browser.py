@@ -337,5 +337,5 @@ async def test_a_closed_page_is_forgotten():
             assert live.clients == 1
         await eventually(lambda: live.clients == 0)
     finally:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(120):
             await ship.stop()
