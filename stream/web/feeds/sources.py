@@ -25,6 +25,8 @@ from stream.readings.past import PARAMETERS, PastQuestion, instants, past, slice
 from stream.web.api import NO_ALERTS
 from stream.web.context import Context
 from stream.web.customers import CustomerDesk, CustomersElsewhere
+from stream.web.feeds.forecasts import forecast_rows
+from stream.web.forecast import Forecasts
 from stream.web.people import REFUSED, of_people, without_people
 from stream.web.predictions import Elsewhere, Entity
 from stream.web.reach import Reach
@@ -73,12 +75,13 @@ class Forbidden(PermissionError):
 
 
 class FeedDesk:
-    """The tables of one application. ``everything`` holds the deals and leads, ``desk`` the customers."""
+    """The tables of one application. ``everything`` holds deals and leads, ``desk`` customers; ``forecasts`` makes those."""
 
-    def __init__(self, ctx: Context, everything: Everything, desk: CustomerDesk) -> None:
+    def __init__(self, ctx: Context, everything: Everything, desk: CustomerDesk, forecasts: Forecasts | None = None) -> None:
         self._ctx = ctx
         self._everything = everything
         self._desk = desk
+        self._foreseen = forecasts
         self._calendar = ctx.business.business().calendar
         self._makers: dict[str, Callable[[FeedQuestion], AsyncIterator[Sequence[Row]]]] = {
             "readings": self._readings,
@@ -87,6 +90,7 @@ class FeedDesk:
             "customers": self._customers,
             "alerts": self._alerts,
             "catalogue": self._catalogue,
+            "forecasts": self._forecasts,
         }
         self._sorted: dict[Entity, tuple[int, list[str]]] = {}
 
@@ -262,6 +266,11 @@ class FeedDesk:
             )
             for kpi in sorted(self._ctx.live_board.source.kpis.values(), key=lambda kpi: kpi.id)
         ]  # fmt: skip
+
+    async def _forecasts(self, ask: FeedQuestion) -> AsyncIterator[Sequence[Row]]:
+        if ask.reach is not None:
+            raise Forbidden("forecasts are about everybody: your token shows the figures of its owners and teams")
+        yield await forecast_rows(self._ctx, self._foreseen, ask.now, people=ask.people)
 
 
 def _seen(reach: Reach | None, state: DealState | LeadState) -> bool:
