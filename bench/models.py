@@ -21,7 +21,7 @@ from bench import models_plots
 from models.learners import quality, snapshot
 from models.learners.conversion import ConversionModel
 from models.learners.deal_model import HORIZON
-from models.learners.evaluation import DealEvaluation, EvaluatedAnswer
+from models.learners.evaluation import DealEvaluation
 from models.learners.features import CATEGORIES, NUMBERS
 from models.learners.judging import measures
 from stream.config.settings import load
@@ -127,7 +127,7 @@ def deals(path: Path, format: str, every: int) -> tuple[DealEvaluation, dict[str
     """Evaluate a history of deals: ours and batch by kind of question; ``every``: which share of questions batch is asked."""
     facts = History(load(None), [path], format, None).facts()
     began = time.process_time()
-    evaluation = DealEvaluation(keep_features=True).run(facts)
+    evaluation = DealEvaluation(keep_features=True, together=True).run(facts)
     spent = time.process_time() - began
     assert evaluation.asked is not None
     half = len(evaluation.answers) // 2
@@ -139,7 +139,7 @@ def deals(path: Path, format: str, every: int) -> tuple[DealEvaluation, dict[str
     won, days, _ = evaluation.outcomes(answers).T
     closes = at + np.where(np.isfinite(days), days, 1e6) * 86_400_000
     said = np.full((len(answers), 6), np.nan)
-    first = answers_of(evaluation)[half].at
+    first = evaluation.answers[half].at
     for start, end in parts(len(answers)):
         if end == 0 or start == 0 or answers[end - 1].at < first:
             continue
@@ -160,10 +160,6 @@ def deals(path: Path, format: str, every: int) -> tuple[DealEvaluation, dict[str
         mask = np.array([a.at >= first and a.aged in wanted for a in answers]) & np.isfinite(said).all(axis=1)
         batch[kind] = measures(said[mask], evaluation.outcomes([a for a, take in zip(answers, mask, strict=True) if take]))
     return evaluation, batch, spent
-
-
-def answers_of(evaluation: DealEvaluation) -> list[EvaluatedAnswer]:
-    return evaluation.answers
 
 
 def show(name: str, ours: dict[str, Any], batch: dict[str, Any]) -> tuple[list[str], bool]:

@@ -1,4 +1,4 @@
-"""Makes a release in dist/: wheel, source, image context, SBOM, what has changed, and the hashes of all of it.
+"""Makes a release in dist/: wheel, source, image context, Helm chart, SBOM, what has changed, and the hashes of all of it.
 
 ``python deploy/release.py [--sbom FILE] [--unreleased]``: run by ``make release``. It refuses where the changelog has no section
 for the version of pyproject.toml, or where the tree has changes that are not committed; ``--unreleased`` makes one all the same.
@@ -51,6 +51,8 @@ def make(into: Path, *, sbom: Path | None, unreleased: bool) -> list[Path]:
     # What is committed, and nothing else that lies about.
     archive = into / f"vigie-{number}-image-context.tar.gz"
     _git("archive", "--format=tar.gz", f"--prefix=vigie-{number}/", "-o", str(archive), "HEAD")
+    # As `helm package` makes it: a folder of the chart's name, whose version is the program's.
+    _git("archive", "--format=tar.gz", "--prefix=vigie/", "-o", str(into / f"vigie-chart-{number}.tgz"), "HEAD:deploy/helm/vigie")
     source = into / "source"
     source.mkdir()
     subprocess.run(["tar", "-xzf", str(archive), "-C", str(source), "--strip-components=1"], check=True)

@@ -25,6 +25,7 @@ class Business:
     visit_horizon: int = 100 * DAY_MS  # how long a visitor's visits are remembered one by one; then only where they began
     acquisition_lag: int = 0  # spend works so long before the customer comes
     fiscal_year_start: int = 1  # the month in which the year, and with it each quarter, begins
+    holidays: tuple[str, ...] = ()  # countries whose holidays are no usual days
     stalled_after: int = 30 * DAY_MS  # an open deal has stalled that has been in its stage for longer, in whole days
     renewal_grace: int = 30 * DAY_MS  # so long after its end a term may still be renewed, in whole days
     pairs: tuple[tuple[str, str], ...] = ()  # dimensions by which deals and leads are counted together, too
@@ -45,5 +46,5 @@ class Business:
 
     @cached_property
     def calendar(self) -> Calendar:
-        """The panes of the business time zone, and its fiscal year."""
-        return calendar(self.timezone, self.fiscal_year_start)
+        """The panes of the business time zone, its fiscal year and holidays."""
+        return calendar(self.timezone, self.fiscal_year_start, self.holidays)

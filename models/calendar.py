@@ -13,6 +13,8 @@ from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from models.seasons.holidays import holiday
+
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
@@ -32,10 +34,14 @@ class Grain(StrEnum):
 class Calendar:
     """The business time zone's panes. All instants are integer milliseconds since the epoch (UTC)."""
 
-    __slots__ = ("_days", "_shifts", "_since", "_starts", "first_month", "zone", "zone_name")
+    __slots__ = ("_days", "_shifts", "_since", "_starts", "countries", "first_month", "zone", "zone_name")
 
-    def __init__(self, zone_name: str, first_month: int = 1) -> None:
-        """``first_month`` begins the fiscal year (1: January). Raise ``ZoneInfoNotFoundError`` for a zone there is none of."""
+    def __init__(self, zone_name: str, first_month: int = 1, countries: tuple[str, ...] = ()) -> None:
+        """``first_month`` begins the fiscal year (1: January), holidays are those of ``countries``.
+
+        Raise ``ZoneInfoNotFoundError`` for a zone there is none of.
+        """
+        self.countries = countries
         self.zone_name = zone_name
         self.first_month = first_month
         self.zone = ZoneInfo(zone_name)
@@ -63,6 +69,11 @@ class Calendar:
             begin = datetime(local.year, local.month, local.day, tzinfo=self.zone)
             start = self._starts[day] = (begin.astimezone(UTC) - _EPOCH) // timedelta(milliseconds=1)
         return start
+
+    def holiday(self, day: int, place: str | None = None) -> str | None:
+        """Return what a holiday is called, None of other days; of a ``place`` that is one of the countries, its own ones."""
+        mine = tuple(code for code in self.countries if place is not None and code.lower() == place.lower())
+        return holiday(day, mine or self.countries)
 
     def hour(self, at: int) -> int:
         """Return the number of the hour pane that holds the instant."""
@@ -140,9 +151,9 @@ def _hour_shifts(zone: ZoneInfo) -> tuple[list[int], list[int]]:
 
 
 @lru_cache(maxsize=32)
-def calendar(zone_name: str, first_month: int = 1) -> Calendar:
-    """Return the one calendar of a zone and fiscal year (its caches are shared)."""
-    return Calendar(zone_name, first_month)
+def calendar(zone_name: str, first_month: int = 1, countries: tuple[str, ...] = ()) -> Calendar:
+    """Return the one calendar of a zone, fiscal year and countries (its caches are shared)."""
+    return Calendar(zone_name, first_month, countries)
 
 
 def month_on(day: int, months: int) -> int:

@@ -1,8 +1,8 @@
 """What belongs to a line of the log: the request that it came from, the incident that it is about; and its form as JSON.
 
 ``logging: json`` writes one object a line, for programs that collect logs: ``at`` (UTC), ``level``, ``logger``, ``message``, and
-where there are any ``role``, ``request``, ``incident`` and ``trace``. Whatever others have written is in a string of JSON, in
-ASCII: it begins no line, adds no field, and moves no terminal.
+where there are any ``role``, ``request``, ``incident``, ``trace_id`` and ``trace`` (of an error). What others have written is in
+a string of JSON, in ASCII: it begins no line, adds no field, and moves no terminal.
 """
 
 import json
@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 #: The id of the request, and of the incident, that this task works on.
 REQUEST: ContextVar[str] = ContextVar("request", default="")
 INCIDENT: ContextVar[str] = ContextVar("incident", default="")
+#: The trace that it belongs to, where events are followed (``stream/tracing.py``).
+TRACE: ContextVar[str] = ContextVar("trace", default="")
 HEADER = "x-request-id"
 
 
@@ -39,7 +41,7 @@ class JsonLines(logging.Formatter):
         }
         if self._role:
             found["role"] = self._role
-        for name, variable in (("request", REQUEST), ("incident", INCIDENT)):
+        for name, variable in (("request", REQUEST), ("incident", INCIDENT), ("trace_id", TRACE)):
             if known := variable.get():
                 found[name] = known
         if record.exc_info:
@@ -55,7 +57,7 @@ class RequestIds:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or REQUEST.get():  # has one: the doors are before the application
             await self._app(scope, receive, send)
             return
         request = secrets.token_hex(8)

@@ -33,7 +33,7 @@ FLAGS = (
 )
 
 #: So long (s) a page is waited for: no test is run again, and a machine may be busy.
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 
 
 def chromium() -> str | None:
@@ -51,7 +51,7 @@ class Chromium:
         self._profile = Path(tempfile.mkdtemp(prefix="vigie-chromium-"))
         command = [path, *FLAGS, f"--user-data-dir={self._profile}", "about:blank"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        said, end = self._profile / "DevToolsActivePort", time.monotonic() + 60
+        said, end = self._profile / "DevToolsActivePort", time.monotonic() + 180
         while not (said.exists() and said.read_text().strip()):
             if not self.runs or time.monotonic() > end:
                 self.close()
@@ -68,7 +68,7 @@ class Chromium:
         """End it and remove what it kept."""
         self._process.terminate()
         try:
-            self._process.wait(5)
+            self._process.wait(20)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

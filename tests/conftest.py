@@ -53,13 +53,32 @@ def prefix() -> str:
     return f"t{uuid.uuid4().hex[:8]}."
 
 
-#: What waits for other programs begins first, so that the files which only compute fill the rest (see ``make test``).
+#: The files that take longest, longest first: one that begins last is waited for by all (``make test`` names the slowest).
+_LONGEST = (
+    "integration/test_failures.py", "test_chaos.py", "oracle/test_oracle.py", "integration/test_first_hour.py",
+    "models/learners/test_deal_model.py", "integration/test_moving.py", "integration/test_pipeline.py",
+    "integration/test_upgrade.py", "integration/test_roles.py", "stream/engine/test_kafka.py", "integration/test_explaining.py",
+    "integration/test_security.py", "integration/test_doors.py", "vigie/test_remote.py", "vigie/test_erase.py",
+    "integration/test_telling.py", "integration/test_one_machine.py", "deploy/test_dashboards.py",
+    "integration/test_predictions.py", "models/learners/test_live.py", "models/events/test_both_ways.py",
+)  # fmt: skip
+#: Then what waits for other programs, so that the files which only compute fill the rest.
 _FIRST = ("kafka", "browser", "redis", "prometheus")
 
 
-def _wait(items: Iterable[pytest.Item]) -> int:
+def _place(file: Path, items: Iterable[pytest.Item]) -> int:
+    name = file.relative_to(Path(__file__).parent).as_posix()
+    if name in _LONGEST:
+        return _LONGEST.index(name)
     marks = {mark.name for item in items for mark in item.iter_markers()}
-    return next((place for place, name in enumerate(_FIRST) if name in marks), len(_FIRST))
+    return len(_LONGEST) + next((place for place, mark in enumerate(_FIRST) if mark in marks), len(_FIRST))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let files begin in the order below: xdist begins with those of many tests, and ends with the longest, which are one."""
+    assert all((Path(__file__).parent / name).is_file() for name in _LONGEST), "tests/conftest.py names a file that is gone"
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,7 +86,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    items[:] = [item for file in sorted(files.values(), key=_wait) for item in file]
+    items[:] = [item for file in sorted(files, key=lambda file: _place(file, files[file])) for item in files[file]]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

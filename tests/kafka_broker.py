@@ -134,7 +134,7 @@ class KafkaBroker:
         return ["java", heap, *self._java_options, logging, "-cp", f"{self._libs}/*", main, *arguments]
 
     def _java(self, main: str, *arguments: str) -> None:
-        result = subprocess.run(self._command(main, *arguments), capture_output=True, text=True, timeout=60, check=False)
+        result = subprocess.run(self._command(main, *arguments), capture_output=True, text=True, timeout=600, check=False)
         if result.returncode:
             raise RuntimeError(f"{main}: {(result.stdout + result.stderr)[-800:]}")
 
@@ -143,7 +143,7 @@ class KafkaBroker:
         """The process id while it runs."""
         return self._process.pid if self._process is not None else None
 
-    def start(self, patience: float = 60.0) -> "KafkaBroker":
+    def start(self, patience: float = 180.0) -> "KafkaBroker":
         """Start, and wait until it answers."""
         if self._process is not None:
             return self

@@ -47,7 +47,7 @@ class Postgres:
         given = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         command = [*_as_somebody_else(), self._server, "-D", str(self.directory), "-p", str(self.port), *given]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while "ready" not in self._state():
             assert time.monotonic() < end and self._process.poll() is None, "PostgreSQL does not start"
             time.sleep(0.05)

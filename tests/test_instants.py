@@ -17,11 +17,11 @@ begun = time.monotonic()
 condition = threading.Condition()
 with condition:
     condition.wait(0.2)
-assert 0.2 <= time.monotonic() - begun < 5, "the wait on a condition is as long as it was asked to be"
+assert 0.2 <= time.monotonic() - begun < 60, "the wait on a condition is as long as it was asked to be"
 with EmbeddedBroker().start() as broker:
     producer = confluent_kafka.Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 0})
     producer.produce("t", b"x")
-    assert producer.flush(20) == 0, "the broker answers"
+    assert producer.flush(120) == 0, "the broker answers"
 print(time.time())
 """
 

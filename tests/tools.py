@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import socket
 from collections.abc import Callable
 
 import pytest
+
+from tests.kafka_broker import free_port as free_port  # one for all: no client of anybody is given such a port meanwhile
 
 
 def program(*names: str) -> str:
@@ -21,13 +22,7 @@ def program(*names: str) -> str:
     pytest.skip(f"NOT TESTED: {names[0]} is not installed")
 
 
-def free_port() -> int:
-    """Return a port that is free on the loopback now."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
-
-
-async def eventually(holds: Callable[[], object], seconds: float = 60) -> None:
+async def eventually(holds: Callable[[], object], seconds: float = 120) -> None:
     """Return once the condition holds; raise ``TimeoutError``. For what another task or process does."""
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110 - there is no event to wait for

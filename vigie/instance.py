@@ -60,6 +60,7 @@ from stream.ledger.keeping import Housekeeper
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.store import Ledger
 from stream.metrics import Metrics
+from stream.tracing import UNTRACED, tracing_of
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
 from vigie.counting import Counting
@@ -143,18 +144,21 @@ class Instance:
             plans=plans_of(settings, self.catalogue),
         )
         settle = 0 if paced else PAUSE_MS
+        live = clock is wall_clock
         self.watcher = Watcher(self.rules, self.business.currency, settle=settle)
         self.sender_watcher = SenderWatcher(self.rules, self.business.calendar, settle=settle)
         self.standing_watcher = StandingWatcher(self.rules, self.business.currency, hold=0 if paced else 15 * MINUTE_MS)
         notifiers = build_notifiers(settings) if delivering else {}
         self._delivering, self._digesting = alerting and delivering, digest is not None
         readers = readers_of(settings) if delivering else {}
-        self.deliverer = Deliverer(notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions, readers=readers)
+        tracing = tracing_of(settings.tracing) if live else UNTRACED
+        self.deliverer = Deliverer(
+            notifiers, plan=plan, sent=self._sent, actions=links_of(settings).actions, readers=readers, tracing=tracing
+        )
         self.dispatcher = Dispatcher(plan)
         specs = [*entity_folds(self.business, settings.kafka.partitions), self.roller.spec()]
         if delivering:  # of a replay nobody asks about single customers
             specs.append(know_customers.know_customers(self.business, settings.kafka.partitions))
-        live = clock is wall_clock
         self.foreseer: Foreseer | None = None
         if settings.models.live if predicting is None else predicting:
             if PREDICT in self.roles:
@@ -174,7 +178,7 @@ class Instance:
             check()
             self.mirror = MirrorTables(settings.postgres, settings.business.currency, settings.people, clock=clock)
             specs += self.mirror.specs()
-        specs = [spec for spec in specs if role_of(spec) in self.roles]
+        specs = [tracing.traced(spec) for spec in specs if role_of(spec) in self.roles]
         self.engine: Engine = build_app(self.options, specs) if roles is None else self._by_role(specs)
         self.deliverer.wrote = lambda: self.engine.poke(deliver_notifications.NAME)
         self.entities: list[Owned[EntityPartition]] = [Owned(f"fold-{name}") for name in TOPICS]

@@ -54,7 +54,7 @@ def evaluate_command(
     began = time.monotonic()
     history = History(settings, events, format, mapping, cast(Entity, entity))
     kind = KINDS[entity]
-    evaluation = DealEvaluation(kind.fresh_model(), past=kind.past, horizons=horizons)
+    evaluation = DealEvaluation(kind.fresh_model(), past=kind.past, horizons=horizons, together=True)
     try:
         count = history.read()
     except SourceFileError as error:

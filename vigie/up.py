@@ -28,6 +28,7 @@ from stream.ingest.webhooks import router as webhooks_router
 from stream.ledger.lock import LedgerTaken
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
+from stream.logs import RequestIds
 from stream.metrics import Metrics
 from stream.readings.board import WINDOWS, Board, ReadingSource, ViewSource
 from stream.readings.cache import CachePublisher as CachePublisher
@@ -36,13 +37,15 @@ from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions
+from stream.tracing import tracing_of
+from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions, usual
 from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
 from stream.web.feeds import export, odata
 from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
+from stream.web.people import dimensions_shown
 from stream.web.server import serve
 from vigie import letters_api, model_commands, privacy_api
 from vigie.acts import open_audit, open_operations
@@ -61,8 +64,6 @@ from vigie.reload import Again, Reloader
 from vigie.roles import FOLD, PREDICT
 from vigie.settings import load as settings_again
 from vigie.several import members_of, roles_of, supervised
-from vigie.simulate import as_demo
-from vigie.simulate import demo as demo_batches
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def command(
     config: Config = None,
 ) -> None:
     """Run everything: folds, alerts, page, API and metrics. Without a Kafka all is kept in a file, by one process."""
-    mine = as_demo if demo else lambda found: found
+    mine = _as_demo if demo else lambda found: found
     settings = mine(settings_of(config, web__port=port))
     log_to_stderr(settings.log_level, settings.logging)
     again = Again(lambda: mine(settings_again(config, web__port=port)), config_file(config))
@@ -101,6 +102,12 @@ def command(
         refuse(error, 2)
     except (LedgerTaken, LedgerRefused) as error:
         refuse(error, 1)
+
+
+def _as_demo(settings: Settings) -> Settings:
+    from vigie.simulate import as_demo  # the simulator is loaded where there is something to simulate
+
+    return as_demo(settings)
 
 
 async def up(settings: Settings, *, demo: bool, seed: int, again: Again | None = None, in_memory: bool = False) -> None:
@@ -158,7 +165,8 @@ async def start_web(
     fallback = Fallback(snapshots, source, board_over)
     metrics = instance.metrics
     shown = settings.metrics
-    metrics.show_kpis(board, shown.windows, shown.dimensions, shown.segments)
+    told_by = dimensions_shown(shown.dimensions, settings.people_figures)
+    metrics.show_kpis(board, shown.windows, told_by, shown.segments)
     metrics.show_alerts(instance.evaluator.counts)
     metrics.show_behind(instance.engine.behind)
     metrics.show_lanes(instance.engine.status)
@@ -204,6 +212,7 @@ async def start_web(
     refused = partial(refusals, instance.options)
     web.include_router(journeys.router(PeopleDesk(written, instance.business)))
     web.include_router(explain.router(instance.catalogue, source.whole, counted, refused, settings.crm_url))
+    web.include_router(usual.router(instance.catalogue, source.whole))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
     clientele = customer_desk(settings, instance.customer_parts, instance.clock)
@@ -325,7 +334,8 @@ async def open_door(
     sources, sites = sources_of(settings), settings.collect.sites
     if not sources and not sites:
         return
-    intake = Intake(options)
+    tracing = tracing_of(settings.tracing)
+    intake = Intake(options, headers=tracing.headers)
     stack.push_async_callback(intake.close)
     if sources:
         metrics.show_sources(sources)
@@ -352,6 +362,8 @@ async def open_door(
         )
         web.include_router(collect_router)
         console.print(f"tracker: /vigie.js, /collect ({', '.join(sites)})", highlight=False, markup=False)
+    web.add_middleware(tracing.door)
+    web.add_middleware(RequestIds)
 
 
 class Incoming:
@@ -386,6 +398,8 @@ class Incoming:
 
 async def _demo(instance: Instance, seed: int) -> None:
     """Publish the simulator's events, never further ahead than the folds can follow."""
+    from vigie.simulate import demo as demo_batches
+
     held = 0
     with Publisher(instance.options) as publisher:
         async for batch in demo_batches(seed, instance.clock, asyncio.sleep, currency=instance.business.currency, batch=HELD):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Annotated, ClassVar, NamedTuple, Protocol
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from agents.notifiers.post import NOT_A_URL, usable
 from alert_rules.tell.delivery import Delivery
@@ -56,8 +56,6 @@ class ReceiverSettings(Section, ABC):
     A problem's text (``ValueError``) never holds a value. ``docs/receivers.md``, the JSON Schema, ``vigie.example.yaml``,
     ``vigie doctor`` and the checks of the plan are made of this.
     """
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: str = Field(min_length=1, max_length=100)
     """what routes call it"""

@@ -1,6 +1,10 @@
 """What do the documents say of the kinds of receivers? All of it is made of their settings."""
 
+import ast
+import inspect
 from collections.abc import Mapping
+from itertools import pairwise
+from textwrap import dedent
 from typing import Any
 
 from pydantic.fields import FieldInfo
@@ -25,8 +29,9 @@ def markdown(kinds: Mapping[str, type[ReceiverSettings]]) -> str:
 
 def _section(name: str, kind: type[ReceiverSettings]) -> str:
     about = " ".join((kind.__doc__ or "").replace("``", "`").split())
+    meant = described(kind)
     rows = [
-        f"| `{field}` | {_form(found)} | {' '.join((found.description or '').split())} |"
+        f"| `{field}` | {_form(found)} | {' '.join(meant.get(field, '').split())} |"
         for field, found in kind.model_fields.items()
         if field not in ReceiverSettings.model_fields
     ]
@@ -48,12 +53,30 @@ def _form(field: FieldInfo) -> str:
 def json_schema(kinds: Mapping[str, type[ReceiverSettings]]) -> dict[str, Any]:
     """Return the JSON Schema of ``receivers``: for editors, and for who writes the settings with a program."""
     forms = [kind.model_json_schema() for kind in kinds.values()]
+    for kind, form in zip(kinds.values(), forms, strict=True):
+        for field, meant in described(kind).items():
+            form["properties"][field] = dict(sorted({**form["properties"][field], "description": meant}.items()))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Receivers of alerts",
         "type": "array",
         "items": {"oneOf": forms},
     }
+
+
+def described(kind: type[ReceiverSettings]) -> Mapping[str, str]:
+    """Return what the strings below a kind's fields say. Read from its source, and for documents only: a start needs none."""
+    found: dict[str, str] = {}
+    for part in reversed(kind.__mro__):
+        if issubclass(part, ReceiverSettings):
+            tree = ast.parse(dedent(inspect.getsource(part))).body[0]
+            assert isinstance(tree, ast.ClassDef)
+            for field, text in pairwise(tree.body):
+                if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    found.pop(field.target.id, None)  # what was said of it where it was declared first
+                    if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str):
+                        found[field.target.id] = inspect.cleandoc(text.value.value)
+    return found
 
 
 def examples(kinds: Mapping[str, type[ReceiverSettings]]) -> str:

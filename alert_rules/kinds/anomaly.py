@@ -15,6 +15,9 @@ from models.kpis.seasonal import SEASONS
 from models.panes.windows import Window
 
 _SIDES = ("both", "below", "above")
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+#: Four in five lie within so many spreads, where a test of a rule says no band.
+_BAND = 1.2816
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,26 @@ class Anomaly(Condition):
         """Return the period and what was to be expected of it."""
         expected, spread = given["expected"], given["spread"]
         off = (value - expected) / spread if value is not None and expected is not None and spread else None
-        return {SEASONAL: {"value": value, "sample": cases, "expected": expected, "spread": spread, "deviations": off}}
+        band = {} if expected is None else {"low": expected - _BAND * (spread or 0), "high": expected + _BAND * (spread or 0)}
+        said = {"value": value, "sample": cases, "expected": expected, "spread": spread, "deviations": off}
+        return {SEASONAL: said | band}
 
     @classmethod
     def said(cls, facts: AlertFacts, words: Say, measured: str, value: str) -> str:
-        """Return ``4.2 deviations from what is usual (12, 40 expected)``."""
-        got, expected = (
-            words.number(part(facts, SEASONAL, name), facts.unit or "", facts.currency) for name in ("value", "expected")
+        """Return ``4.2 deviations from what is usual (21, usually 40 to 55 on Mondays)``."""
+        usual = (facts.against or {}).get(SEASONAL) or {}
+        got, expected, low, high = (
+            words.number(usual.get(name), facts.unit or "", facts.currency) for name in ("value", "expected", "low", "high")
         )
-        return words.phrase("anomaly", measured=measured, value=got, expected=expected)
+        if usual.get("low") is None:
+            return words.phrase("anomaly", measured=measured, value=got, expected=expected)
+        if (holiday := usual.get("holiday")) is not None:
+            when = words.phrase("usual_holiday", name=holiday)
+        elif (weekday := usual.get("weekday")) is not None:
+            when = words.phrase(f"usual_days.{_DAYS[weekday]}")
+        else:
+            when = words.phrase("usual_hour" if facts.window == "1h" else "usual_week")
+        return words.phrase("unusual", measured=measured, value=got, low=low, high=high, when=when)
 
     @classmethod
     def fields(cls, facts: AlertFacts, unit: str) -> Mapping[str, tuple[float | None, str]]:
@@ -87,5 +101,7 @@ class Anomaly(Condition):
             "value": (part(facts, SEASONAL, "value"), unit),
             "sample": (part(facts, SEASONAL, "sample"), "count"),
             "expected": (part(facts, SEASONAL, "expected"), unit),
+            "low": (part(facts, SEASONAL, "low"), unit),
+            "high": (part(facts, SEASONAL, "high"), unit),
             "deviations": (part(facts, SEASONAL, "deviations"), "deviations"),
         }

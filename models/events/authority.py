@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 
 from models.events import contract, customers, deals, engagement, leads, merges, spend, wire
 from models.events.catalogue import STRUCTS, TOPIC_OF, Event
+from models.events.content_mode import binary
 from models.events.refused import Reason, Refused
 from models.events.scalars import shown
 
@@ -73,17 +74,6 @@ _REASONS = {
 _OPTIONAL = ("datacontenttype", "dataschema", "traceparent", "tracestate")
 _MOST_UNKNOWN = 32
 _MOST_PROBLEMS = 3
-
-
-def binary(headers: Sequence[tuple[str, bytes | None]]) -> bool:
-    """Tell whether the headers hold the event's attributes (CloudEvents' binary content mode)."""
-    mode = False
-    for name, value in headers:
-        if name.startswith("ce_"):
-            mode = True
-        elif name.lower() == "content-type" and (value or b"").startswith(b"application/cloudevents"):
-            return False
-    return mode
 
 
 def read(value: bytes | None, headers: Sequence[tuple[str, bytes | None]], topic: str) -> tuple[Event, tuple[str, ...]]:

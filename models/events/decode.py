@@ -12,8 +12,9 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import fields, force_setattr
 
-from models.events import authority, customers, deals, engagement, leads, spend
+from models.events import customers, deals, engagement, leads, spend
 from models.events.catalogue import TOPICS, Event
+from models.events.content_mode import binary
 from models.events.facts import DealFacts, LeadFacts, read_facts
 from models.events.merges import DealAbsorbed, LeadAbsorbed
 from models.events.refused import Reason, Refused
@@ -58,7 +59,7 @@ def decoder(topic: str, *, currencies: Known = None, limit: int = RECORD_LIMIT, 
     def decode(value: bytes | None, headers: Headers, arrival: int) -> Decoded:
         if value is not None and len(value) > limit:
             raise Refused(Reason.TOO_LARGE, f"value: found {len(value)} bytes, accepted are {limit}")
-        if fast and value is not None and not (headers and authority.binary(headers)):
+        if fast and value is not None and not (headers and binary(headers)):
             try:
                 event = parse(value)
                 at = parse_time(event.time)
@@ -73,6 +74,8 @@ def decoder(topic: str, *, currencies: Known = None, limit: int = RECORD_LIMIT, 
                     return event, at, ()
             except (msgspec.MsgspecError, ValueError, RecursionError):
                 pass  # whatever it was, the authority says it better
+        from models.events import authority  # a hundred models of pydantic, which an orderly sender never needs
+
         event, unknown = authority.read(value, headers, topic)
         at = check_time(parse_time(event.time), arrival)
         settle = settle_of(event.__class__)

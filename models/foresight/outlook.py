@@ -79,14 +79,15 @@ def outlook(
     today, shares = _ahead(span, calendar)
     if not deals.wins.any():
         why.append("no deal was won before: how likely that is, and when, is the models' prior")
-    spread = rate.learnt(deals.wins, deals.first, calendar.first_month)
-    of_rate = spread.level * float(spread.effects(rate.places(today + np.arange(len(shares)), calendar.first_month)) @ shares)
+    year = rate.Year(calendar.first_month, calendar.countries)
+    spread = rate.learnt(deals.wins, deals.first, year)
+    of_rate = spread.level * float(spread.effects(rate.places(today + np.arange(len(shares)), year)) @ shares)
     of_open = deals.open_by_group(deals.chances)
-    coming = pipeline.arrivals(deals.created, deals.first, calendar.first_month)
-    of_new = pipeline.new_wins(coming, deals.created, deals.wins, deals.incidence, today, shares, calendar.first_month)
+    coming = pipeline.arrivals(deals.created, deals.first, year)
+    of_new = pipeline.new_wins(coming, deals.created, deals.wins, deals.incidence, today, shares, year)
     of_pipeline = of_open + of_new
     length = float(shares.sum())
-    fit = blended(past, span.phase, *_rolling(deals.wins[:1], deals.first, length, calendar.first_month))
+    fit = blended(past, span.phase, *_rolling(deals.wins[:1], deals.first, length, year))
     said = fit.of(of_pipeline, of_rate) if length else np.zeros(len(of_rate))
     if not deals.wins.any():
         said = of_pipeline
@@ -171,15 +172,15 @@ def _ahead(span: Span, calendar: Calendar) -> tuple[int, Reals]:
     return first, shares
 
 
-def _rolling(wins: Reals, first: int, length: float, first_month: int) -> tuple[float, float]:
+def _rolling(wins: Reals, first: int, length: float, year: rate.Year) -> tuple[float, float]:
     """Return the mean square of the rate's errors (log-ratios) at earlier stretches as long, and for how many they count."""
     whole, squares, weights = max(round(length), 1), list[float](), list[float]()
     stop = wins.shape[1] - whole
     for at in range(stop, _BEFORE, -_APART):
         if len(squares) >= _ROLLING:
             break
-        then = rate.learnt(wins[:, :at], first, first_month)
-        said = float(then.level[0] * then.effects(rate.places(first + at + np.arange(whole), first_month)).sum())
+        then = rate.learnt(wins[:, :at], first, year)
+        said = float(then.level[0] * then.effects(rate.places(first + at + np.arange(whole), year)).sum())
         actual = float(wins[0, at : at + whole].sum())
         off = min(abs(np.log((actual + 0.5) / (said + 0.5))), 0.8)
         squares.append(max(off**2 - 1 / max(said, 1.0), 0.0))

@@ -12,7 +12,7 @@ Scandinavian Journal of Statistics 5 (3), 1978, pp. 141-150.
 import numpy as np
 
 from models.foresight.law import Reals
-from models.foresight.rate import Days, Rate, learnt, places
+from models.foresight.rate import PLAIN, Days, Rate, Year, learnt, places
 
 #: Ages (days) up to which winning is looked at, and how far back deals are.
 AGES, BACK = 400, 365
@@ -39,19 +39,19 @@ def incidence(created: Reals, closed: Reals, won: np.ndarray[tuple[int], np.dtyp
     return found
 
 
-def arrivals(counts: Reals, first: int, first_month: int = 1) -> Rate:
+def arrivals(counts: Reals, first: int, year: Year = PLAIN) -> Rate:
     """Return the rate at which deals come: ``counts`` a day of each series (the first is of all), from day ``first`` on."""
-    return learnt(counts, first, first_month)
+    return learnt(counts, first, year)
 
 
-def new_wins(rate: Rate, counts: Reals, wins: Reals, winning: Reals, today: int, shares: Reals, first_month: int = 1) -> Reals:
+def new_wins(rate: Rate, counts: Reals, wins: Reals, winning: Reals, today: int, shares: Reals, year: Year = PLAIN) -> Reals:
     """Return how many deals that come from now on are won within the days to come, of each series.
 
     ``counts`` of deals created and ``wins`` of deals won are of the days before ``today``; ``shares`` says how much of each day
     to come is still ahead (the first is today), ``winning`` is :func:`incidence`.
     """
     coming = np.arange(today, today + len(shares), dtype=np.int64)
-    daily = rate.effects(places(coming, first_month)) * shares
+    daily = rate.effects(places(coming, year)) * shares
     left = np.minimum(np.cumsum(shares[::-1])[::-1] - shares / 2, AGES)  # from the middle of what is ahead of a day, to the end
     within = np.interp(left, np.arange(AGES + 1), winning)
     found: Reals = rate.level * float(daily @ within) * _conversion(counts, wins, winning)

@@ -10,7 +10,7 @@ from typing import Any
 
 from models.calendar import Calendar, iso
 from models.kpis.reading import Reading
-from models.kpis.seasonal import bucket, compare
+from models.kpis.seasonal import bucket, compare, months
 from models.panes.windows import Window
 from models.targets import Targets
 
@@ -28,16 +28,17 @@ class Compared:
     """One KPI, window and segment: gives each reading what it is to be compared with.
 
     The usual run of complete periods is read anew each time such a period ends, and at least every ``refresh`` ms, because late
-    events change it; in between the last answer holds.
+    events change it; in between the last answer holds. What months are like is read once a period.
     """
 
-    __slots__ = ("_at", "_bucket", "_earlier", "_seasonal")
+    __slots__ = ("_at", "_bucket", "_earlier", "_months", "_seasonal")
 
     refresh = 60_000
 
     def __init__(self, earlier: Collection[str]) -> None:
         self._earlier = frozenset(earlier)
         self._at = self._bucket = -1
+        self._months: list[float] = []
         self._seasonal: Mapping[str, Any] = {}
 
     def against(
@@ -63,8 +64,10 @@ class Compared:
         if SEASONAL in self._earlier:
             ends = bucket(window, at, calendar)
             if ends != self._bucket or at - self._at >= self.refresh or at < self._at:
+                if ends != self._bucket:
+                    self._months = months(window, at, calendar, lambda one, end: read(one, end).whole())
                 self._bucket, self._at = ends, at
-                self._seasonal = compare(window, at, calendar, lambda end: read(window, end).whole())
+                self._seasonal = compare(window, at, calendar, lambda end: read(window, end).whole(), self._months)
             found[SEASONAL] = dict(self._seasonal)
         if TARGET in self._earlier:
             start, end = window.period(at, calendar)

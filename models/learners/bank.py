@@ -64,9 +64,12 @@ class Bank:
     def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> Rows:
         """Return the rows of a question's values; ``grow`` gives new ones a row, as learning does."""
         found = [1]
-        for place, value in enumerate(map(x.get, self.categories)):
-            if value and value.__class__ is str:
-                found.append(self.known[place].get(value) or (self._row(place, value) if grow else self._shared(place, value)))
+        values = [*map(x.get, self.categories)]
+        for place, row in enumerate(map(dict.get, self.known, values)):  # type: ignore[arg-type]
+            if row:
+                found.append(row)
+            elif (value := values[place]) and value.__class__ is str:
+                found.append(self._row(place, value) if grow else self._shared(place, value))
         for place, (value, bins) in enumerate(zip(map(x.get, self.numbers), self.bins, strict=True)):
             if bins.edges and value.__class__ is float and -math.inf < value < math.inf:
                 number = bisect_right(bins.edges, value)
@@ -79,6 +82,13 @@ class Bank:
     def score(self, rows: Rows) -> tuple[Vector, Vector]:
         """Return of each head what the values add, and the variance of that."""
         return np.add.reduce(self.mean.take(rows, 0), 0), np.add.reduce(self.variance.take(rows, 0), 0)
+
+    def scores(self, asked: Sequence[Rows]) -> tuple[Vector, Vector]:
+        """Return the same of several questions."""
+        rows = np.zeros((len(asked), max(map(len, asked))), np.intp)
+        for row, one in zip(rows, asked, strict=True):
+            row[: len(one)] = one
+        return np.add.reduce(self.mean.take(rows, 0), 1), np.add.reduce(self.variance.take(rows, 0), 1)
 
     def learn(self, rows: Rows, slope: Vector, curve: Vector, keeps: Vector) -> None:
         """Take a lesson: of each head the slope of the log-likelihood in its score, and (minus) its curvature; 0: none.
@@ -98,6 +108,33 @@ class Bank:
         self.variance[rows] = 1 / evidence
         self.mean[0] = self.evidence[0] = self.variance[0] = 0.0  # what has no row says nothing
         self.lessons += 1
+        if self.lessons >= self.refresh_at:
+            self.refresh()
+
+    def learn_many(self, asked: Sequence[Rows], slope: Vector, curve: Vector, keeps: Vector) -> None:
+        """Take several lessons (lesson × head) in one go, each told against the scores before all of them.
+
+        What they add to what is known of a value is added up, and its mean moves by all with the variance from after that.
+        """
+        lengths = [*map(len, asked)]
+        rows, of = np.concatenate(asked), np.repeat(np.arange(len(asked)), lengths)
+        variance = self.variance.take(rows, 0)
+        starts = np.add.accumulate([0, *lengths[:-1]])
+        # Of each value in each lesson: the curvature beside what the lesson's other values may be.
+        rest = 1 + (curve * np.add.reduceat(variance, starts))[of] - curve[of] * variance
+        places = (rows[:, None] * self.heads + np.arange(self.heads)).ravel()
+        adds, pulls = np.zeros_like(self.mean), np.zeros_like(self.mean)
+        np.add.at(adds.reshape(-1), places, (curve[of] / rest).astype(DTYPE).ravel())
+        np.add.at(pulls.reshape(-1), places, (slope[of] / rest).astype(DTYPE).ravel())
+        met = np.unique(rows)
+        pulls, adds, evidence = pulls[met], adds[met], self.evidence[met]
+        self.mean[met] += pulls / (self.precision[met] + evidence + adds)
+        for number in np.flatnonzero((keeps < 1).any(1)):
+            self.evidence[asked[number]] *= keeps[number]
+        self.evidence[met] += adds
+        self.variance[met] = 1 / (self.evidence[met] + self.precision[met])
+        self.mean[0] = self.evidence[0] = self.variance[0] = 0.0
+        self.lessons += len(asked)
         if self.lessons >= self.refresh_at:
             self.refresh()
 

@@ -1,10 +1,13 @@
 """What is the least that a model has to beat? The life table of the stage alone."""
 
+from collections.abc import Sequence
+
 from models.learners.curve import Curve
 from models.learners.deal_model import HORIZON, DealModel, Prediction
 from models.learners.features import Features
-from models.learners.hazard import Hazard, Lesson
+from models.learners.hazard import Hazard
 from models.learners.snapshot import dump
+from models.learners.stretches import Lesson
 
 #: What a floor may tell apart: nothing but this.
 FLOOR_CATEGORY = "stage"
@@ -23,7 +26,11 @@ class Baseline:
         win = curve.win
         return Prediction(win, curve.closes_within(HORIZON), low, median, high, median, self.hazard.lessons, curve, win)
 
-    def terms(self, x: Features) -> list[tuple[str, float]]:
+    def predict_many(self, questions: Sequence[Features]) -> list[Prediction]:
+        """Return the answers to several questions."""
+        return [self.predict_one(x) for x in questions]
+
+    def terms(self, x: Features, said: Prediction | None = None) -> list[tuple[str, float]]:
         """Return what the stage adds to the log-odds of winning."""
         return self.hazard.terms(x)
 

@@ -9,7 +9,9 @@ import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from river import base, linear_model, optim
+from river import base
+
+from models.learners.river_parts import AdaGrad, LogisticRegression
 
 #: What AdaGrad remembers of a term before its first lesson. With gradients within ±1 a lesson moves a weight by at most
 #: ``rate`` / √2, and the weights of terms often seen by far less: that bounds what one bad event can do.
@@ -35,7 +37,7 @@ class ConversionModel(base.Classifier):  # type: ignore[misc]
         self.crosses = [(a, b) for a, b in crosses]
         self.rate, self.bins, self.values, self.features = rate, bins, values, features
         self.lessons = 0
-        self.model = linear_model.LogisticRegression(optimizer=optim.AdaGrad(rate), clip_gradient=1.0, intercept_lr=rate / 10)
+        self.model = LogisticRegression(optimizer=AdaGrad(rate), clip_gradient=1.0, intercept_lr=rate / 10)
         self.model.optimizer.g2 = defaultdict(_first)
         self._known: dict[str, dict[str, None]] = {}
 

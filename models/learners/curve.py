@@ -77,3 +77,16 @@ class Curve:
     def mean_days(self) -> float:
         """Return the mean days to close of those that do, by bucket middles."""
         return self._mean
+
+
+def curves(both: Vector) -> list[Curve]:
+    """Return the curves of several deals (deal × cause × edge); what is always asked of them is computed for all at once."""
+    total = np.add.reduce(both, 1)
+    sums, means = np.add.accumulate(total, 1).tolist(), (total @ _MIDDLES).tolist()
+    found = []
+    for (won, lost), closed, mean in zip(both, sums, means, strict=True):
+        curve = Curve(won, lost)
+        curve.closed = [0.0, *closed]
+        curve._mean = mean / max(closed[-1], 1e-12)
+        found.append(curve)
+    return found

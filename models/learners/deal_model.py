@@ -9,7 +9,7 @@ import zlib
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -18,9 +18,10 @@ from models.learners.calibration import Calibrator, Residuals
 from models.learners.curve import EDGES, Curve, bucket_of
 from models.learners.direct import Direct
 from models.learners.drift import LATEST, Watch
-from models.learners.experts import BEFORE, WATCHED, WINS, Experts, Opinions, pack, unpack
+from models.learners.experts import BEFORE, HAZARD, WATCHED, WINS, Experts, Opinions, pack, unpack
 from models.learners.features import CATEGORIES, DAY_MS, HAZARD_CATEGORIES, HAZARD_NUMBERS, NUMBERS, UNSCORED, Features
-from models.learners.hazard import Hazard, HazardQuestion, lesson_of
+from models.learners.hazard import Hazard, HazardQuestion
+from models.learners.stretches import Lesson, Rows, lesson_of
 
 #: The horizon of P(closes within), in days.
 HORIZON = 30.0
@@ -37,6 +38,8 @@ _ENOUGH = 500  # lessons of the direct model before it is listened to
 _FEW = 30  # of the latest closed deals with a value, below which nothing is said of it
 _SURE = 3.0  # standard errors
 _CHECKS, _EVERY = 8, 50  # after an alarm it is looked for what has changed so often, every so many outcomes
+#: Together are learnt at most so many lessons, and a part in so many of what was learnt.
+_MOST, _TOGETHER = 16, 64
 _KEPT = 0.05  # of what was learnt of a value that has changed
 
 
@@ -113,27 +116,38 @@ class DealModel:
         self.watch = Watch()
         self._latest: deque[tuple[Features, bool]] = deque(maxlen=LATEST)
         self._checks = 0  # for what has changed, still to come after an alarm
+        #: Whether lessons are learnt together, as far as they are few beside what is known; :meth:`settle` ends it.
+        self.together = False
+        self._waiting: list[tuple[HazardQuestion, Rows, Lesson, float]] = []
 
     def predict_one(self, x: Features) -> Prediction:
         """Return what is expected of a deal that is open at ``x``."""
-        opinions = self.opinions(x)
-        curve, blended = self.experts.answer(opinions)
+        return self.predict_many((x,))[0]
+
+    def predict_many(self, questions: Sequence[Features]) -> list[Prediction]:
+        """Return the answers to several questions at once, which costs less than one by one."""
+        return [*map(self._prediction, opinions := self.opinions(questions), self.experts.answer(opinions))]
+
+    def _prediction(self, opinions: Opinions, mixed: tuple[Curve, float]) -> Prediction:
+        curve, blended = mixed
         low, median, high, expected = self.residuals.predict_one(curve)
         win, within = self.win.predict_proba_one(blended), self.within.predict_proba_one(curve.closes_within(HORIZON))
         return Prediction(win, within, low, median, high, expected, self.hazard.lessons, curve, blended, opinions)
 
-    def opinions(self, x: Features) -> Opinions:
-        """Return what each expert says of a deal that is open at ``x``."""
-        asked = self.hazard.encode(x)
-        direct = self.direct.log_odds(asked) if self.direct.lessons >= _ENOUGH else None
-        return self.experts.ask(self.hazard, asked, self.experts.bank.encode(x), direct)
+    def opinions(self, questions: Sequence[Features]) -> list[Opinions]:
+        """Return what each expert says of deals that are open at these."""
+        asked = [self.hazard.encode(x) for x in questions]
+        direct = [self.direct.log_odds(one) if self.direct.lessons >= _ENOUGH else None for one in asked]
+        return self.experts.ask(self.hazard, asked, [self.experts.bank.encode(x) for x in questions], direct)
 
-    def terms(self, x: Features) -> list[tuple[str, float]]:
+    def terms(self, x: Features, said: Prediction | None = None) -> list[tuple[str, float]]:
         """Return what speaks for winning (+) and against (−), as log-odds by feature, largest first: the hazard's and the scores'
-        terms, each as far as it is believed.
+        terms, each as far as it is believed. ``said`` is the answer, where it has been given.
         """
-        believed, scores = self.experts.terms(self.experts.bank.encode(x))
-        found = {name: (1 - believed) * effect for name, effect in self.hazard.terms(x)}
+        opinions = (said and said.opinions) or self.opinions((x,))[0]
+        believed, scores = self.experts.terms(opinions.rows)
+        closes = np.add.reduce(opinions.cells[HAZARD])
+        found = {name: (1 - believed) * effect for name, effect in self.hazard.terms_asked(opinions.asked, closes)}
         for name, effect in scores:
             found[name] = found.get(name, 0.0) + believed * effect
         return sorted(found.items(), key=lambda term: -abs(term[1]))
@@ -142,7 +156,7 @@ class DealModel:
         """Keep a question and its answer to learn from; the scales see it now."""
         self.hazard.observe_one(x)
         self.experts.bank.observe_one(x)
-        return Snapshot(at, x, prediction, opinions=prediction.packed())
+        return Snapshot(at, x, replace(prediction, opinions=None), opinions=prediction.packed())
 
     def survive_one(self, snapshot: Snapshot) -> None:
         """Learn that a deal is still open when the next instalment of a snapshot is due."""
@@ -196,6 +210,7 @@ class DealModel:
         elif self._checks and self.watch.seen % _EVERY:
             return False
         if self._checks:
+            self.settle()
             self._checks -= 1
             rows, scored = (np.array(sorted(found), np.intp) for found in self._changed())
             if len(rows) or len(scored):
@@ -209,9 +224,8 @@ class DealModel:
     def _changed(self) -> tuple[set[int], set[int]]:
         """Return the hazard's and the scores' rows whose latest outcomes are beyond chance other than would be said."""
         found: tuple[dict[int, list[float]], dict[int, list[float]]] = ({}, {})
-        for x, won in self._latest:
-            wins = self.opinions(x).wins
-            both = ((self.hazard.encode(x).rows, wins[BEFORE]), (self.experts.bank.encode(x), wins[WATCHED]))
+        for one, (_, won) in zip(self.opinions([x for x, _ in self._latest]), self._latest, strict=True):
+            both = ((one.asked.rows, one.wins[BEFORE]), (one.rows, one.wins[WATCHED]))
             for (rows, said), sums in zip(both, found, strict=True):
                 for row in rows.tolist():
                     of = sums.setdefault(row, [0.0, 0.0, 0.0])
@@ -227,13 +241,30 @@ class DealModel:
     def withdraw_one(self, snapshot: Snapshot) -> None:
         """Take back that a deal had closed: it was reopened."""
         if snapshot.history and snapshot.history[-1][2] != "open":
+            self.settle()
             self.hazard.withdraw_one(snapshot.x, snapshot.history.pop())
 
     def _learn(self, snapshot: Snapshot, asked: HazardQuestion, end: int, outcome: Literal["open", "won", "lost"]) -> None:
         if end > snapshot.learnt:
             lesson = (snapshot.learnt, end, outcome)
-            level, told = self.hazard.level[:, snapshot.learnt : end], lesson_of(lesson)
-            before = self.hazard.learn_asked(asked, *lesson, told)
-            self.experts.learn(self.experts.bank.encode(snapshot.x, grow=True), level, before, told[1:], outcome)
+            if self.together:
+                rows = self.experts.bank.encode(snapshot.x, grow=True)
+                self._waiting.append((asked, rows, lesson, self.experts.share))
+                if len(self._waiting) > min(self.hazard.lessons // _TOGETHER, _MOST):
+                    self.settle()
+            else:
+                level, told = self.hazard.level[:, snapshot.learnt : end], lesson_of(lesson)
+                before = self.hazard.learn_asked(asked, *lesson, told)
+                self.experts.learn(self.experts.bank.encode(snapshot.x, grow=True), level, before, told[1:], outcome)
             snapshot.history.append(lesson)
             snapshot.learnt = end
+
+    def settle(self) -> None:
+        """Learn what waits to be learnt together."""
+        if not self._waiting:
+            return
+        asked, rows, lessons, shares = zip(*self._waiting, strict=True)
+        self._waiting.clear()
+        level = self.hazard.level
+        cells, before = self.hazard.learn_many(asked, lessons)
+        self.experts.learn_many(rows, level, before, cells, [outcome for _, _, outcome in lessons], np.array(shares))

@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from models.learners.hazard import HazardQuestion, Rows
+from models.learners.hazard import HazardQuestion
+from models.learners.stretches import Rows
 
 
 class Direct:

@@ -3,7 +3,7 @@
 import math
 from collections import deque
 
-from river import drift
+from models.learners.river_parts import ADWIN
 
 #: P(alarm without a change), as ADWIN bounds it.
 DELTA = 0.002
@@ -19,7 +19,7 @@ class Watch:
     """
 
     def __init__(self, delta: float = DELTA) -> None:
-        self.detector = drift.ADWIN(delta=delta)
+        self.detector = ADWIN(delta=delta)
         self.seen = 0
         self.alarms = 0
         self.last_alarm: int | None = None  # the count of outcomes at it

@@ -7,6 +7,7 @@ was known at its moment. The measures are over the second half of the answers.
 
 import heapq
 from array import array
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -14,13 +15,16 @@ import msgspec
 import numpy as np
 
 from models.learners import quality
+from models.learners.answers import Answers, EvaluatedAnswer
 from models.learners.baseline import Baseline
 from models.learners.curve import EDGES, Curve
 from models.learners.deal_model import DealModel, Prediction, Snapshot, wants_snapshot
 from models.learners.features import DAY_MS, SEASON_MS, DealPast, Features
-from models.learners.hazard import Lesson
 from models.learners.judging import SPEAKERS, by_horizon, measures
+from models.learners.stretches import Lesson
 
+#: Closed deals keep their questions so long, in case they are reopened (ms).
+REOPENED = 90 * DAY_MS
 #: Days after its creation at which a deal is asked about when nothing has happened to it for a day.
 AGES = (7, 14, 21, 30, 45, 60, 90)
 #: Sections of the history for the measures over time.
@@ -39,20 +43,6 @@ class DealFact(NamedTuple):
     deal: str
     kind: str
     data: Mapping[str, Any]
-
-
-class EvaluatedAnswer(NamedTuple):
-    """What was said of a deal, in numbers only: there may be millions."""
-
-    at: int
-    deal: str
-    aged: bool  # asked because of its age, not at an event
-    win: float
-    within: float
-    low: float
-    median: float
-    high: float
-    expected: float
 
 
 class RivalQuestion(NamedTuple):
@@ -76,14 +66,28 @@ class _Learnt(NamedTuple):
 
 
 class _Deal:
-    __slots__ = ("closed", "gone", "past", "snapshots", "status")
+    __slots__ = ("_packed", "_past", "closed", "gone", "snapshots", "status")
 
     def __init__(self, past: Any) -> None:
-        self.past = past
+        self._past, self._packed = past, (type(past), b"")
         self.status = "unknown"
         self.closed = 0
         self.gone = False
         self.snapshots: list[Snapshot | _Learnt] = []
+
+    @property
+    def past(self) -> Any:
+        """What is known of it."""
+        if self._past is None:
+            kind, packed = self._packed
+            self._past = msgspec.json.decode(packed, type=kind)
+        return self._past
+
+    def retire(self) -> None:
+        """Keep as little as can be of one that will hardly be heard of again."""
+        if self._past is not None:
+            self._past, self._packed = None, (type(self._past), msgspec.json.encode(self._past))
+        self.snapshots = []
 
 
 class DealEvaluation:
@@ -96,24 +100,28 @@ class DealEvaluation:
         past: Callable[[int], Any] = DealPast,
         horizons: Sequence[float] = (),
         keep_features: bool = False,
+        together: bool = False,
     ) -> None:
         """``past`` is what is known of an entity (a lead's, with a lead's model).
 
         ``horizons`` are days within which P(won) is kept of each answer, in ``within``; ``keep_features`` keeps every question's
-        features in ``asked``, for another model to be judged by the same.
+        features in ``asked``, for another model to be judged by the same. ``together``: lessons are learnt up to 16 at once, as a
+        busy installation learns them; else each before the next question.
         """
         self.model = model or DealModel()
+        self.model.together = together
         self._past, self.horizons = past, tuple(horizons)
         self.within = array("d")  # of each answer in turn and each horizon: P(won within it) by model, floor and stage odds
         self._floor = Baseline() if horizons else None
         self._odds: dict[str, tuple[int, int]] = {}  # by stage: of the closed that were in it, won and all
-        self.answers: list[EvaluatedAnswer] = []
+        self.answers = Answers()
         self.asked: list[RivalQuestion] | None = [] if keep_features else None
         self.deals: dict[str, _Deal] = {}
         self.start = self.end = 0
         self.drifts: list[int] = []
         self._due: list[tuple[int, int, Snapshot, _Deal]] = []
         self._ages: list[tuple[int, int, str, int]] = []
+        self._closed: deque[tuple[int, _Deal]] = deque()  # in the order of their time
         self._count = 0
 
     def run(self, facts: Iterable[DealFact]) -> "DealEvaluation":
@@ -157,7 +165,11 @@ class DealEvaluation:
             self._ask(name, deal, at, aged=False)
 
     def _pass(self, at: int) -> None:
-        """Let time pass to ``at``: learn what is due, ask about those that have come of an age."""
+        """Let time pass to ``at``: learn what is due, ask about who has come of an age, let go of what closed long ago."""
+        while self._closed and self._closed[0][0] + REOPENED < at:
+            closed, deal = self._closed.popleft()
+            if deal.closed == closed and deal.status != "open":
+                deal.retire()
         while True:
             due = self._due[0][0] if self._due else at
             age = self._ages[0][0] if self._ages else at
@@ -210,7 +222,9 @@ class DealEvaluation:
             if number == 0 and self.model.watch_one(snapshot, outcome):
                 self.drifts.append(at)
             deal.snapshots[number] = _Learnt(snapshot.at, msgspec.json.encode(snapshot.x), snapshot.history)
-        for stage in deal.past.visits if isinstance(deal.past, DealPast) else (deal.past.features(at)["stage"],):
+        self._closed.append((at, deal))
+        past = deal.past
+        for stage in past.visits if isinstance(past, DealPast) else (past.features(at)["stage"],):
             won, closed = self._odds.get(stage, (0, 0))
             self._odds[stage] = won + (outcome == "won"), closed + 1
 
@@ -240,53 +254,50 @@ class DealEvaluation:
             self._count += 1
             heapq.heappush(self._ages, (deal.past.created + AGES[number] * DAY_MS, self._count, name, number))
 
-    def outcomes(self, answers: list[EvaluatedAnswer]) -> quality.Array:
+    def outcomes(self, answers: Sequence[EvaluatedAnswer]) -> quality.Array:
         """Return per answer: won 1, lost 0, else NaN; days to the close, else inf; days of history after it."""
-        found = np.full((len(answers), 3), np.nan)
-        for row, answer in enumerate(answers):
-            deal = self.deals[answer.deal]
-            closed = deal.status != "open" and not deal.gone and deal.closed >= answer.at
-            found[row] = (
-                (1.0 if deal.status == "won" else 0.0) if closed else np.nan,
-                (deal.closed - answer.at) / DAY_MS if closed else np.inf,
-                np.nan if deal.gone else (self.end - answer.at) / DAY_MS,
-            )
-        return found
+        at = np.array([answer.at for answer in answers], np.int64)
+        return self._outcomes([answer.deal for answer in answers], np.arange(len(answers)), at)
+
+    def _outcomes(self, names: Sequence[str], deal: Any, at: Any) -> quality.Array:
+        """Return the same of answers at some times, each of the deal with the name at that place."""
+        deals = [self.deals[name] for name in names]
+        won = np.array([np.nan if one.status == "open" or one.gone else float(one.status == "won") for one in deals])[deal]
+        closes = np.array([one.closed for one in deals], np.int64)[deal]
+        won[closes < at] = np.nan
+        after = np.where(np.array([one.gone for one in deals], bool)[deal], np.nan, (self.end - at) / DAY_MS)
+        return np.stack((won, np.where(np.isnan(won), np.inf, (closes - at) / DAY_MS), after), 1)
 
     def report(self) -> dict[str, Any]:
         """Return the measures: over the second half in all, at events, at ages; and over time."""
-        half = self.answers[len(self.answers) // 2 :]
-        sections = [
-            self.answers[len(self.answers) * n // SECTIONS : len(self.answers) * (n + 1) // SECTIONS] for n in range(SECTIONS)
-        ]
+        said, at, deal, aged = self.answers.columns()
+        became = self._outcomes(self.answers.deals, deal, at)
+        count = len(at)
+        half = np.arange(count) >= count // 2
+        parts = [slice(count * n // SECTIONS, count * (n + 1) // SECTIONS) for n in range(SECTIONS)]
+
+        def measured(which: Any) -> dict[str, Any]:
+            return measures(said[which], became[which]) if len(at[which]) else {"answers": 0}
+
         return {
             "deals": len(self.deals),
-            "answers": len(self.answers),
+            "answers": count,
             "lessons": self.model.hazard.lessons,
             "drifts": self.drifts,
-            "second_half": self.measure(half),
-            "at_events": self.measure([answer for answer in half if not answer.aged]),
-            "at_ages": self.measure([answer for answer in half if answer.aged]),
-            **({"horizons": self.by_horizon()} if self.horizons and self.answers else {}),
-            "over_time": [{"from": part[0].at, **self.measure(part)} for part in sections if part],
+            "second_half": measured(half),
+            "at_events": measured(half & ~aged),
+            "at_ages": measured(half & aged),
+            **({"horizons": self.by_horizon(deal, became)} if self.horizons and count else {}),
+            "over_time": [{"from": int(at[part][0]), **measured(part)} for part in parts if part.start < part.stop],
         }
 
-    def by_horizon(self) -> dict[str, Any]:
+    def by_horizon(self, deal: Any, became: quality.Array) -> dict[str, Any]:
         """Return the measures of P(won within so many days), of answers whose outcome by then is known: history goes on for
         as long after them. So what is still open counts as not won by then, and nothing is left out for closing late.
 
         Of all questions, and of the first of each entity; over the second half of those that are known.
         """
-        first = np.zeros(len(self.answers), bool)
-        seen: set[str] = set()
-        for number, answer in enumerate(self.answers):
-            first[number] = answer.deal not in seen
-            seen.add(answer.deal)
-        said = np.frombuffer(self.within, float).reshape(len(self.answers), len(self.horizons), len(SPEAKERS))
-        return by_horizon(self.horizons, said, self.outcomes(self.answers), first)
-
-    def measure(self, answers: list[EvaluatedAnswer]) -> dict[str, Any]:
-        """Return the measures of some answers; None where nothing can be said."""
-        if not answers:
-            return {"answers": 0}
-        return measures(np.array([answer[3:] for answer in answers], float), self.outcomes(answers))
+        first = np.zeros(len(deal), bool)
+        first[np.unique(deal, return_index=True)[1]] = True
+        said = np.frombuffer(self.within, float).reshape(len(deal), len(self.horizons), len(SPEAKERS))
+        return by_horizon(self.horizons, said, became, first)

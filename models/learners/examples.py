@@ -16,7 +16,7 @@ from models.learners.curve import EDGES, Curve, bucket_of
 from models.learners.deal_model import HORIZON, INSTALMENTS, Prediction, Snapshot, wants_snapshot
 from models.learners.experts import unpack
 from models.learners.features import DAY_MS, Features
-from models.learners.hazard import Lesson, Outcome
+from models.learners.stretches import Lesson, Outcome
 
 Kind = Literal["asked", "open", "won", "lost", "withdrawn"]
 #: Values of a question in the order of its list of features; None stands for NaN, which JSON has not.

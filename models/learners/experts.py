@@ -15,11 +15,13 @@ import numpy as np
 
 from models.learners.bank import Bank, Rows
 from models.learners.calibration import logit
-from models.learners.curve import EDGES, Curve, Vector
-from models.learners.hazard import Hazard, HazardQuestion, Outcome, within
+from models.learners.curve import EDGES, Curve, Vector, curves
+from models.learners.hazard import Hazard, HazardQuestion, chances, within
 from models.learners.mixture import Mixture
+from models.learners.stretches import Outcome, Stretches
 
 CURVES = ("stage", "hazard", "scores", "recent scores", "hazard and scores")
+HAZARD = 1  # its place among them
 WINS = ("curve", "hazard and direct", "scores", "recent scores", "curve and scores", "stage")
 #: Which of these is the hazard's with the direct model, and which is watched for a drift: the one that remembers.
 BEFORE, WATCHED = 1, 2
@@ -38,10 +40,15 @@ SIZE = len(CURVES) * 2 * _PARTS + len(WINS)
 
 
 class Opinions(NamedTuple):
-    """What each expert says of a question: P(won) and P(lost) by bucket (expert × cause × bucket), and P(won | closes)."""
+    """What each expert says of a question: P(won) and P(lost) by bucket (expert × cause × bucket), and P(won | closes).
+
+    ``asked`` and ``rows`` are the question as the hazard and the scores see it.
+    """
 
     cells: Vector
     wins: tuple[float, ...]
+    asked: HazardQuestion
+    rows: Rows
 
 
 class Experts:
@@ -59,42 +66,37 @@ class Experts:
         """What a question counts, as several of one deal have one outcome: deals by questions so far."""
         return (self.deals + 1) / (self.labels + 1) if self.labels > self.deals else 1.0
 
-    def ask(self, hazard: Hazard, asked: HazardQuestion, rows: Rows, direct: float | None) -> Opinions:
-        """Return the opinions; ``direct`` is the log-odds of the direct model, None before it is listened to."""
-        scores, spread = self.bank.score(rows)
-        logits = np.empty((len(CURVES), 2, _BUCKETS))
-        logits[0] = hazard.table_log_odds(int(asked.rows[self._stage]) if self._stage >= 0 else 0)
-        logits[1] = hazard.log_odds(asked)
-        logits[2:4], logits[4] = hazard.level, logits[1]
-        logits[2:] += scores[:_WIN].reshape(3, 2, 1)
-        cells = 1 / (1 + np.exp(-within(logits, -12.0, 6.0)))
-        won, lost = cells[:, 0], cells[:, 1]
+    def ask(
+        self, hazard: Hazard, asked: Sequence[HazardQuestion], rows: Sequence[Rows], direct: Sequence[float | None]
+    ) -> list[Opinions]:
+        """Return the opinions on some questions; ``direct`` are the log-odds of the direct model, None where it is not asked."""
+        scores, spread = self.bank.scores(rows)
+        logits = np.empty((len(asked), len(CURVES), 2, _BUCKETS))
+        logits[:, 0] = hazard.table_log_odds([int(one.rows[self._stage]) if self._stage >= 0 else 0 for one in asked])
+        logits[:, 1] = logits[:, 4] = hazard.log_odds(asked)
+        logits[:, 2:4] = hazard.level
+        logits[:, 2:] += scores[:, :_WIN].reshape(-1, 3, 2, 1)
+        cells = chances(within(logits, -12.0, 6.0))
+        won, lost = cells[:, :, 0], cells[:, :, 1]
         stays = 1 - won
         lost *= stays
         stays -= lost
-        before = np.multiply.accumulate(stays, 1)[:, :-1]
-        won[:, 1:] *= before
-        lost[:, 1:] *= before
-        totals = np.add.reduce(cells, 2)
-        alone = totals[:, 0] / np.maximum(totals[:, 0] + totals[:, 1], 1e-12)
-        mixed = np.array(self.curves.weights) @ totals
-        curve = float(mixed[0] / max(mixed[0] + mixed[1], 1e-12))
-        today = float(alone[1])
-        if direct is not None:
-            today = _chance((logit(today) + min(max(direct, -6.0), 6.0)) / 2)
-        # What is not sure is nearer to one half: the mean over what the scores may be (MacKay's approximation).
-        score, recent = (float(scores[head]) / math.sqrt(1 + math.pi / 8 * float(spread[head])) for head in (_WIN, _WIN + 1))
-        wins = (curve, today, _chance(score), _chance(recent), _chance((logit(curve) + score) / 2), float(alone[0]))
-        return Opinions(cells, wins)
+        cells[..., 1:] *= np.multiply.accumulate(stays, 2)[:, :, None, :-1]
+        sums = np.add.reduce(cells, 3)
+        mixed = (np.array(self.curves.weights) @ sums).tolist()
+        found = zip(sums.tolist(), mixed, scores[:, _WIN:].tolist(), spread[:, _WIN:].tolist(), direct, strict=True)
+        wins = [_wins(*one) for one in found]
+        return [Opinions(*one) for one in zip(cells, wins, asked, rows, strict=True)]
 
-    def answer(self, opinions: Opinions) -> tuple[Curve, float]:
-        """Return the mixed curve, whose wins are as many as the mixed P(won | closes) says, and that."""
-        won, lost = (np.array(self.curves.weights) @ opinions.cells.reshape(len(CURVES), -1)).reshape(2, _BUCKETS)
-        win = sum(map(mul, self.wins.weights, opinions.wins))
-        wins, losses = float(np.add.reduce(won)), float(np.add.reduce(lost))
-        won *= win * (wins + losses) / max(wins, 1e-12)
-        lost *= (1 - win) * (wins + losses) / max(losses, 1e-12)
-        return Curve(won, lost), win
+    def answer(self, opinions: Sequence[Opinions]) -> list[tuple[Curve, float]]:
+        """Return of each the mixed curve, whose wins are as many as the mixed P(won | closes) says, and that."""
+        cells = np.array([one.cells for one in opinions]).reshape(len(opinions), len(CURVES), -1)
+        both = (np.array(self.curves.weights) @ cells).reshape(-1, 2, _BUCKETS)
+        weights = self.wins.weights
+        mixed = [sum(map(mul, weights, one.wins)) for one in opinions]
+        for scales, win, (wins, losses) in zip(both, mixed, np.add.reduce(both, 2).tolist(), strict=True):
+            scales *= ((win * (wins + losses) / max(wins, 1e-12),), ((1 - win) * (wins + losses) / max(losses, 1e-12),))
+        return list(zip(curves(both), mixed, strict=True))
 
     def terms(self, rows: Rows) -> tuple[float, list[tuple[str, float]]]:
         """Return how far the scores are believed (0 to 1), and what each feature adds to the log-odds of winning."""
@@ -127,6 +129,28 @@ class Experts:
             slope[_WIN:], curve[_WIN:] = (outcome == "won") - chances, chances * (1 - chances)
             keeps = 1 - _FORGETS * share
         self.bank.learn(rows, slope * share, curve * share, keeps)
+
+    def learn_many(
+        self, rows: Sequence[Rows], level: Vector, hazard: Vector, cells: Stretches, outcomes: Sequence[Outcome], share: Vector
+    ) -> None:
+        """Learn several stretches in one go: as :meth:`learn`, by cell; ``share`` is of each lesson what it counts."""
+        scores, _ = self.bank.scores(rows)
+        logits = np.empty((3, *hazard.shape))
+        logits[:2], logits[2] = level[:, cells.bucket], hazard
+        logits += scores[:, :_WIN].reshape(-1, 3, 2).transpose(1, 2, 0)[:, :, cells.of]
+        said = chances(within(logits, -12.0, 6.0))
+        bend, wrong = said * (1 - said), cells.told - said
+        wrong[:, 1, cells.won] = bend[:, 1, cells.won] = 0.0
+        slope, curve, keeps = np.zeros(scores.shape), np.zeros(scores.shape), np.ones(scores.shape)
+        for sums, of in ((slope, wrong), (curve, bend)):
+            sums[:, :_WIN] = np.add.reduceat(of, cells.starts, 2).transpose(2, 0, 1).reshape(-1, _WIN)
+        closed = np.flatnonzero([outcome != "open" for outcome in outcomes])
+        if len(closed):
+            given = chances(within(scores[closed, _WIN:].astype(float), -30.0, 30.0))
+            won = np.array([[outcomes[number] == "won"] for number in closed], float)
+            slope[closed, _WIN:], curve[closed, _WIN:] = won - given, given * (1 - given)
+            keeps[closed] = 1 - _FORGETS * share[closed, None]
+        self.bank.learn_many(rows, slope * share[:, None], curve * share[:, None], keeps)
 
     def judge(self, said: Sequence[float], first: int, end: int, outcome: Outcome) -> None:
         """Let the weights follow what became of instalments ``first`` to before ``end``: open until the outcome of the last.
@@ -167,6 +191,19 @@ def unpack(kept: bytes) -> tuple[float, ...] | None:
     if len(kept) != 4 * SIZE:
         raise ValueError(f"opinions: found {len(kept)} bytes, accepted are {4 * SIZE}")
     return struct.unpack(f"<{SIZE}f", kept)
+
+
+def _wins(
+    sums: list[list[float]], mixed: list[float], scores: list[float], spread: list[float], direct: float | None
+) -> tuple[float, ...]:
+    """Return P(won | closes) as each says it: ``sums`` are P(won) and P(lost) by expert, ``mixed`` those of the mixture."""
+    alone = [won / max(won + lost, 1e-12) for won, lost in sums[:2]]
+    curve, today = mixed[0] / max(mixed[0] + mixed[1], 1e-12), alone[1]
+    if direct is not None:
+        today = _chance((logit(today) + min(max(direct, -6.0), 6.0)) / 2)
+    # What is not sure is nearer to one half: the mean over what the scores may be (MacKay's approximation).
+    score, recent = (of / math.sqrt(1 + math.pi / 8 * apart) for of, apart in zip(scores, spread, strict=True))
+    return curve, today, _chance(score), _chance(recent), _chance((logit(curve) + score) / 2), alone[0]
 
 
 def _chance(log_odds: float) -> float:

@@ -15,17 +15,14 @@ was learnt, at the latest after 512.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from itertools import repeat
+from typing import NamedTuple
 
 import numpy as np
 from river import base, stats
 
 from models.learners.curve import EDGES, Curve, Vector
-
-Outcome = Literal["open", "won", "lost"]
-#: The buckets that have passed, ``(first, end, outcome of the last one)``.
-Lesson = tuple[int, int, Outcome]
-Rows = np.ndarray[Any, np.dtype[np.intp]]
+from models.learners.stretches import Lesson, Outcome, Rows, Stretches, lesson_of, stretches
 
 _BUCKETS = len(EDGES)
 _STEEPEST = 5.0  # what one lesson can say about one weight
@@ -33,6 +30,7 @@ _FARTHEST = 4.0  # log-odds by which one table can differ from all deals
 #: P(won), P(lost) of a deal in a bucket before anything was learnt, worth 5 deals.
 _PRIOR, _PRIOR_WEIGHT = np.array([[0.012], [0.018]]), 5.0
 _REFRESH = 512  # lessons, at most, between refreshes of the base
+_EMPTY, _NONE = repeat(""), repeat(0)
 
 
 class HazardQuestion(NamedTuple):
@@ -94,7 +92,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
 
     def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> HazardQuestion:
         """Return a question as the arrays see it; ``grow`` gives a value never seen a row of its own, as learning does."""
-        rows = [known.get(x.get(name, ""), 0) for name, known in zip(self.categories, self._row, strict=True)]  # type: ignore[arg-type]
+        rows = [*map(dict.get, self._row, map(x.get, self.categories, _EMPTY), _NONE)]  # type: ignore[arg-type]
         if grow and 0 in rows:
             rows = [
                 row or self._grow(number, x.get(name, ""))
@@ -116,7 +114,12 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         Raises:
             ValueError: for a stretch outside the buckets.
         """
-        self.learn_asked(self.encode(x, grow=True), *y)
+        asked = self.encode(x, grow=True)
+        if self.rate:
+            self.learn_asked(asked, *y)
+        else:  # no weight moves: a life table
+            self.lessons += 1
+            self._count(asked.rows, y[0], y[1], lesson_of(y))
 
     def learn_asked(self, asked: HazardQuestion, first: int, end: int, outcome: Outcome, told: Vector | None = None) -> Vector:
         """Learn as ``learn_one`` does, from an encoded question; return the log-odds (cause × bucket) from before that."""
@@ -140,6 +143,32 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self._count(rows, first, end, told)
         return logits
 
+    def learn_many(self, asked: Sequence[HazardQuestion], lessons: Sequence[Lesson]) -> tuple[Stretches, Vector]:
+        """Learn several lessons in one go, each told against the weights before all of them.
+
+        Return their cells, and the log-odds in these (cause × cell) from before that.
+        """
+        of, bucket, starts, told, won = cells = stretches(lessons)
+        rows, numbers = np.array([one.rows for one in asked])[of], np.array([one.numbers for one in asked])
+        places = rows * (2 * _BUCKETS) + bucket[:, None]
+        apart = self._apart.reshape(-1).take((places, places + _BUCKETS))  # cause × cell × category
+        logits: Vector = (apart @ self._listen.reshape(2, -1, 1))[:, :, 0]
+        logits += self._level[:, bucket]
+        logits += (self._tilt @ numbers.T)[:, of]
+        wrong = chances(within(logits.copy(), -12.0, 6.0))
+        wrong -= told
+        wrong[1, won] = 0.0
+        apart *= wrong[:, :, None]
+        listen = within(np.add.reduceat(apart, starts, 1), -_STEEPEST, _STEEPEST)
+        tilt = within(np.add.reduceat(wrong, starts, 1)[:, :, None] * numbers, -_STEEPEST, _STEEPEST)
+        seen, tilted = (g + np.add.accumulate(s * s, 1) for g, s in ((self._listen_g, listen), (self._tilt_g[:, None], tilt)))
+        self._listen -= self.rate * np.add.reduce(listen / np.sqrt(seen), 1, keepdims=True)
+        self._tilt -= self.rate * np.add.reduce(tilt / np.sqrt(tilted), 1)
+        self._listen_g, self._tilt_g = seen[:, -1:], tilted[:, -1]
+        self.lessons += len(asked)
+        self._count_many(rows, cells)
+        return cells, logits
+
     def withdraw_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Take a lesson's counts back (the deal was reopened); the little it moved the weights stays."""
         self._count(self.encode(x).rows, y[0], y[1], -lesson_of(y))
@@ -153,7 +182,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
 
     def predict_asked(self, asked: HazardQuestion) -> Curve:
         """Return the curve of an encoded question."""
-        won, lost = 1 / (1 + np.exp(-self.log_odds(asked)))
+        won, lost = chances(self.log_odds((asked,))[0])
         stays = 1 - won
         lost *= stays
         stays -= lost
@@ -169,17 +198,18 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         """The log-odds (cause × bucket) of all deals."""
         return self._level
 
-    def log_odds(self, asked: HazardQuestion) -> Vector:
-        """Return the log-odds of won and of lost in each bucket, of a deal that is open at its beginning."""
-        apart = self._apart.take(asked.rows, 0).transpose(1, 0, 2)
-        logits: Vector = (self._listen @ apart)[:, 0]
+    def log_odds(self, asked: Sequence[HazardQuestion]) -> Vector:
+        """Return of each question the log-odds of won and of lost in each bucket, of a deal that is open at its beginning."""
+        apart = self._apart.take([one.rows for one in asked], 0).transpose(0, 2, 1, 3)
+        logits: Vector = (self._listen @ apart)[:, :, 0]
         logits += self._level
-        logits += (self._tilt @ asked.numbers)[:, None]
+        logits += (np.array([one.numbers for one in asked]) @ self._tilt.T)[:, :, None]
         return within(logits, -12.0, 6.0)
 
-    def table_log_odds(self, row: int) -> Vector:
-        """Return the log-odds that the life table of one value alone gives."""
-        found: Vector = self._level + self._apart[row]
+    def table_log_odds(self, rows: Sequence[int]) -> Vector:
+        """Return of each of these values the log-odds that its life table alone gives."""
+        found: Vector = self._apart.take(rows, 0)
+        found += self._level
         return found
 
     def predict_proba_one(self, x: Mapping[str, str | float]) -> dict[str, float]:
@@ -192,14 +222,15 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         """Return what speaks for winning (+) and against (−), as log-odds by feature, largest first; means over the buckets."""
         asked = self.encode(x)
         curve = self.predict_asked(asked)
-        weights = curve.won + curve.lost
-        weights = weights / max(float(weights.sum()), 1e-12)
-        apart = self._apart[asked.rows] @ weights
-        found = list(
-            zip(self.categories, (self._listen[0, 0] * apart[:, 0] - self._listen[1, 0] * apart[:, 1]).tolist(), strict=True)
-        )
-        found += zip(self.numbers, ((self._tilt[0] - self._tilt[1]) * asked.numbers)[:-1].tolist(), strict=True)
-        return sorted(found, key=lambda term: -abs(term[1]))
+        return sorted(self.terms_asked(asked, curve.won + curve.lost), key=lambda term: -abs(term[1]))
+
+    def terms_asked(self, asked: HazardQuestion, closes: Vector) -> list[tuple[str, float]]:
+        """Return the terms of an encoded question in the features' order; ``closes`` is its P(closes) by bucket."""
+        apart = self._apart.take(asked.rows, 0) @ (closes / max(float(np.add.reduce(closes)), 1e-12))
+        apart *= self._listen[:, 0].T
+        found = list(zip(self.categories, (apart[:, 0] - apart[:, 1]).tolist(), strict=True))
+        found += zip(self.numbers, ((self._tilt[0] - self._tilt[1]) * asked.numbers).tolist(), strict=False)
+        return found
 
     def forget(self, share: float) -> None:
         """Let all that was counted so far weigh only ``share`` (0 to 1) of what it did, as after a drift."""
@@ -242,15 +273,38 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self._tables[rows, :, first:end] = tables
         self._tables[0] = 0.0
         if self._all[0, first] > self.memory:
-            full = self._all[0] > self.memory
-            self._all[:, full] *= 0.5
-            self._tables[:, :, full] = np.round(self._tables[:, :, full] * 0.5, 2)  # short in the document
-            self._rebase()
+            self._halve()
         elif self.lessons >= self._refresh_at:
             self._rebase()
         else:
             self._apart[rows, :, first:end] = self._told(tables, slice(first, end))
             self._apart[0] = 0.0
+
+    def _count_many(self, rows: Rows, cells: Stretches) -> None:
+        """Count the cells of several lessons; ``rows`` are those of each cell."""
+        flat, places = self._tables.reshape(-1), rows * (3 * _BUCKETS) + cells.bucket[:, None]
+        np.add.at(self._all[0], cells.bucket, 1.0)
+        np.add.at(flat, places, 1.0)
+        for cause in (0, 1):
+            ends = np.flatnonzero(cells.told[cause])
+            np.add.at(self._all[1 + cause], cells.bucket[ends], 1.0)
+            np.add.at(flat, places[ends] + (1 + cause) * _BUCKETS, 1.0)
+        self._tables[0] = 0.0
+        if self._all[0].max() > self.memory:
+            self._halve()
+        elif self.lessons >= self._refresh_at:
+            self._rebase()
+        else:
+            tables = flat.take((places, places + _BUCKETS, places + 2 * _BUCKETS)).transpose(2, 0, 1)
+            places = rows * (2 * _BUCKETS) + cells.bucket[:, None]
+            self._apart.reshape(-1)[np.array((places, places + _BUCKETS))] = self._told(tables, cells.bucket).transpose(1, 2, 0)
+            self._apart[0] = 0.0
+
+    def _halve(self) -> None:
+        full = self._all[0] > self.memory
+        self._all[:, full] *= 0.5
+        self._tables[:, :, full] = np.round(self._tables[:, :, full] * 0.5, 2)  # short in the document
+        self._rebase()
 
     def _rebase(self) -> None:
         """Take the rates of all deals anew, and tell every table against them."""
@@ -263,7 +317,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self._apart[: self.known] = self._told(self._tables[: self.known], slice(None))
         self._apart[0] = 0.0
 
-    def _told(self, tables: Vector, buckets: slice) -> Vector:
+    def _told(self, tables: Vector, buckets: slice | Rows) -> Vector:
         """Return what tables say of these buckets: log-odds of won and lost, less those of the base."""
         shrunk = tables[:, 1:] + self.shrink * self._base[:, buckets]
         shrunk /= tables[:, :1] + self.shrink
@@ -285,17 +339,9 @@ def within(values: Vector, low: float, high: float) -> Vector:
     return np.minimum(values, high, out=values)
 
 
-def lesson_of(y: Lesson) -> Vector:
-    """Return what a lesson tells of each of its buckets: at risk, won, lost.
-
-    Raises:
-        ValueError: for a stretch outside the buckets.
-    """
-    first, end, outcome = y
-    if not 0 <= first < end <= _BUCKETS:
-        raise ValueError(f"lesson: found buckets {first} to {end}; accepted: 0 ≤ first < end ≤ {_BUCKETS}")
-    told = np.zeros((3, end - first))
-    told[0] = 1.0
-    if outcome != "open":
-        told[1 if outcome == "won" else 2, -1] = 1.0
-    return told
+def chances(log_odds: Vector) -> Vector:
+    """Turn log-odds into probabilities, in place."""
+    np.negative(log_odds, log_odds)
+    np.exp(log_odds, log_odds)
+    log_odds += 1
+    return np.reciprocal(log_odds, log_odds)

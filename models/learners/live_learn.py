@@ -23,10 +23,10 @@ from models.learners.baseline import Baseline
 from models.learners.deal_model import HORIZON, DealModel, Snapshot
 from models.learners.examples import Command, Example
 from models.learners.features import DAY_MS
-from models.learners.hazard import Lesson
 from models.learners.live_kinds import KINDS, LearnedKind
 from models.learners.live_model import FORMAT, PROVEN, UNPROVEN, Champion, ModelRelease, checked, checked_floor
 from models.learners.snapshot import SnapshotRefused, dump
+from models.learners.stretches import Lesson
 
 #: Judged answers that the running measures look at, and how many share a row.
 JUDGED, JUDGED_ROW = 2_000, 100
@@ -378,7 +378,9 @@ class LearnModels:
         self._next_id = max((number for number, _ in ids), default=-1) + 1
 
     def fold(self, records: Sequence[Record]) -> None:
-        """Learn the records in order. One that cannot be used is counted by its reason."""
+        """Learn the records in order, those that come together together. One that cannot be used is counted by its reason."""
+        for name in self.pupils:
+            self._together(name, len(records) > 1)
         for record in records:
             try:
                 found = examples.decode(record.value)
@@ -402,17 +404,39 @@ class LearnModels:
             self.outcomes[found.model, outcome] += 1
             if len(self._since[found.model]) > _HELD:
                 self._settle(found.model)
+        for name in self.pupils:
+            try:
+                self._together(name, False)
+            except Exception as error:
+                self.faults.add(f"lessons of {name}", error)
+                self._back(name)
+
+    def _together(self, name: str, together: bool) -> None:
+        model = self.pupils[name].model
+        model.together = together
+        model.settle()
 
     def _back(self, name: str) -> None:
         """Have a pupil be what it was before a lesson that failed in the middle: as restored, and with the lessons since then."""
-        since = self._since[name]
-        pupil = self.pupils[name] = Trainer(KINDS[name], self._start.get(name))
-        pupil.restore(self._kept[name])
-        for known in since:
-            pupil.take(known)
+        together = self.pupils[name].model.together
+        try:
+            pupil = self._again(name, together)
+        except Exception:  # what cannot be learnt together can be one by one: each was once
+            pupil = self._again(name, False)
+        pupil.model.together = together
         pupil.refused["internal"] += 1
         pupil.changed = True
         self._settle(name)
+
+    def _again(self, name: str, together: bool) -> Trainer:
+        """Return the pupil, which is made anew, with the lessons since the last rows."""
+        pupil = self.pupils[name] = Trainer(KINDS[name], self._start.get(name))
+        pupil.restore(self._kept[name])
+        pupil.model.together = together
+        for known in self._since[name]:
+            pupil.take(known)
+        pupil.model.settle()
+        return pupil
 
     def _settle(self, name: str) -> None:
         """Bring what was learnt into rows: from here on it stays."""

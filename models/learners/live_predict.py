@@ -10,6 +10,7 @@ event's, so that history is gone through at its own pace and nothing is taken fo
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Literal, cast
 
 import msgspec
@@ -31,7 +32,7 @@ from models.learners.baseline import Baseline
 from models.learners.curve import Curve
 from models.learners.deal_model import HORIZON, DealModel, Prediction
 from models.learners.deal_outlooks import deal_outlook
-from models.learners.evaluation import AGES
+from models.learners.evaluation import AGES, REOPENED
 from models.learners.examples import ExampleWriter, KeptQuestion
 from models.learners.features import DAY_MS, SEASON_MS, Features
 from models.learners.live_kinds import KnowSteps, LearnedKind
@@ -50,13 +51,13 @@ LIVE = DAY_MS
 HOLD = 3_600_000
 #: Deals of before outlooks were kept that are told of in one go.
 _TOLD = 2_000
-#: Closed entities keep their questions so long, in case they are reopened (ms).
-REOPENED = 90 * DAY_MS
 #: Points of an entity's short history, how far apart (ms), and how long they are kept.
 POINTS, POINT_MS, POINT_KEPT = 24, 3_600_000, 8 * DAY_MS
 #: Entities whose time has come that are looked at in one go, where the work is bounded.
 _WOKEN = 2_000
 _SWEPT = 64
+#: Entities that are answered together.
+_TOGETHER = 64
 #: A model that has learnt so many times more than the one before makes all open entities to be asked about again.
 _GROWN = 1.3
 _MODEL_ROW = b"M"
@@ -319,7 +320,8 @@ class PredictPartition:
         if key not in self._open or (tracked := self.entities.get(key)) is None:
             return None
         at = self._at(tracked)
-        found, _ = self._document(key, tracked, at, self._said(tracked, at))
+        x = self._x(tracked, at)
+        found, _ = self._document(key, tracked, at, x, self._speaker().predict_one(x))
         return {**found, "at": iso(found["at"])}
 
     def answers(self) -> Iterator[dict[str, Any]]:
@@ -540,25 +542,38 @@ class PredictPartition:
 
     def _answer_stale(self) -> None:
         """Publish what is expected of the entities that have changed, as far as there is time."""
-        done = []
-        for key in self._stale:
-            if not self._afford():
-                break
-            done.append(key)
-            tracked = self.entities.get(key)
-            if tracked is None or key not in self._open:
-                continue
-            try:
-                self._answer(key, tracked)
-            except Exception as error:  # a fault of ours: what was last said of it stands
-                self.faults.add(f"the answer on {self.kind.entity} {key}", error)
-        for key in done:
-            del self._stale[key]
+        affords = True
+        while affords and self._stale:
+            asked: list[tuple[str, Tracked, int, Features]] = []
+            for key in list(islice(self._stale, _TOGETHER)):
+                if not (affords := self._afford()):
+                    break
+                del self._stale[key]
+                tracked = self.entities.get(key)
+                if tracked is not None and key in self._open:
+                    try:
+                        asked.append((key, tracked, at := self._at(tracked), self._x(tracked, at)))
+                    except Exception as error:
+                        self._not_answered(key, error)
+            for (key, tracked, at, x), said in zip(asked, self._say([x for *_, x in asked]), strict=True):
+                try:
+                    self._answer(key, tracked, at, x, said or self._speaker().predict_one(x))
+                except Exception as error:
+                    self._not_answered(key, error)
 
-    def _answer(self, key: str, tracked: Tracked) -> None:
-        at = self._at(tracked)
-        said = self._said(tracked, at)
-        document, win = self._document(key, tracked, at, said)
+    def _not_answered(self, key: str, error: Exception) -> None:
+        """Note a fault of ours: what was last said of the entity stands."""
+        self.faults.add(f"the answer on {self.kind.entity} {key}", error)
+
+    def _say(self, questions: list[Features]) -> Sequence[Prediction | None]:
+        """Return the answers, asked together; none where one of them fails, so that each is asked by itself."""
+        try:
+            return self._speaker().predict_many(questions) if questions else ()
+        except Exception:  # told by the one that fails by itself
+            return [None] * len(questions)
+
+    def _answer(self, key: str, tracked: Tracked, at: int, x: Features, said: Prediction) -> None:
+        document, win = self._document(key, tracked, at, x, said)
         body, level = orjson.dumps(document), self._level(tracked, at, win)
         # From here on nothing fails.
         self._outputs.append(Output(self.kind.predictions, key.encode(), body))
@@ -598,13 +613,10 @@ class PredictPartition:
     def _speaker(self) -> DealModel | Baseline:
         return self._floor if self.bulletin is not None and self.bulletin.champion == "floor" else self._model
 
-    def _said(self, tracked: Tracked, at: int) -> Prediction:
-        return self._speaker().predict_one(self._x(tracked, at))
-
-    def _document(self, key: str, tracked: Tracked, at: int, said: Prediction) -> tuple[dict[str, Any], float]:
-        x, speaker = self._x(tracked, at), self._speaker()
+    def _document(self, key: str, tracked: Tracked, at: int, x: Features, said: Prediction) -> tuple[dict[str, Any], float]:
+        speaker = self._speaker()
         floor = speaker is self._floor
-        told = words.explain(speaker.terms(x), x, self._features)
+        told = words.explain(speaker.terms(x, said), x, self._features)
         before = [win for when, win in tracked.points if when <= at - DAY_MS]
         win = round(said.win, 4)
         found: dict[str, Any] = {self.kind.entity: key, "at": at, "win": win, "within": round(said.within, 4)}

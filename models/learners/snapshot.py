@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from river import linear_model, stats, utils
+from river import stats, utils
 
 from models.learners.bank import DTYPE
 from models.learners.calibration import Residuals
@@ -22,6 +22,7 @@ from models.learners.experts import Experts
 from models.learners.features import fingerprint
 from models.learners.hazard import Hazard
 from models.learners.quantiles import BINS, Quantiles
+from models.learners.river_parts import LogisticRegression
 
 FORMAT = 2
 RIVER = version("river")
@@ -79,6 +80,7 @@ def _features(model: DealModel | ConversionModel) -> str:
 
 
 def _deal(model: DealModel) -> dict[str, Any]:
+    model.settle()
     hazard, direct = model.hazard, model.direct
     return {
         "settings": {name: getattr(hazard, name) for name in ("shrink", "rate", "start", "values", "rows", "memory")},
@@ -246,7 +248,7 @@ def _scale(n: float, mean: float, squares: float) -> stats.Var:
 # River's linear model: weights, intercept and what the optimizer remembers
 
 
-def _linear(model: linear_model.LogisticRegression) -> dict[str, Any]:
+def _linear(model: LogisticRegression) -> dict[str, Any]:
     return {
         "weights": dict(model.weights),
         "intercept": model.intercept,
@@ -255,7 +257,7 @@ def _linear(model: linear_model.LogisticRegression) -> dict[str, Any]:
     }
 
 
-def _to_linear(model: linear_model.LogisticRegression, state: dict[str, Any]) -> None:
+def _to_linear(model: LogisticRegression, state: dict[str, Any]) -> None:
     weights = {name: float(value) for name, value in state["weights"].items()}
     if not all(map(math.isfinite, (*weights.values(), state["intercept"]))):
         raise ValueError("a weight that is not finite")

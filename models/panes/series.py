@@ -6,6 +6,7 @@ for, are amended by the difference when a partial sum is replaced.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 from models.measures import BY_NAME, RENAMED, Kind
 from models.panes.store import loads
@@ -13,6 +14,11 @@ from models.panes.store import loads
 #: Source partitions are numbered below this.
 MOST_PARTITIONS = 1 << 10
 
+#: A partial sum as it was written: by measure a whole number, or ``{value: count}``.
+Sums: TypeAlias = dict[str, Any]
+
+_MISSING = object()
+_KINDS = {int, dict}
 _RANGES = 24  # sums over stretches kept per series
 _DISTINCT = frozenset(name for name, (_, m) in BY_NAME.items() if m.kind is Kind.DISTINCT)
 
@@ -53,53 +59,50 @@ class Series:
         self.multisets: dict[int, dict[str, dict[int, int]]] = {}
         self.ranges: dict[tuple[int, int], Cells] = {}
 
-    def replace(self, pane: int, partition: int, value: bytes | None) -> bool:
-        """Put one partial sum in the place of the one before; return whether anything changed.
+    def replace(self, pane: int, partition: int, value: bytes | None, before: Sums | None = None) -> tuple[bool, Sums | None]:
+        """Put one partial sum in the place of the one before; return whether anything changed, and the sums if they were read.
 
+        ``before`` are the sums that were returned for the one before, where they are at hand.
         Raise ``ValueError``, and change nothing, where the value is no JSON object of measures.
         """
         slot = pane * MOST_PARTITIONS + partition
-        before = self.parts.get(slot)
-        if value == before:
-            return False
-        old_numbers, old_counts = _parse(before)
-        numbers, counts = _parse(value)  # may raise: nothing has been touched yet
+        kept = self.parts.get(slot)
+        if value == kept:
+            return False, before
+        sums = _read(value)
+        # Few of a part's measures change at a time: only these are looked at one by one.
+        deltas, moved = _difference(_read(kept) if before is None else before, sums)  # may raise: nothing has been touched yet
         if value is None:
             del self.parts[slot]
         else:
             self.parts[slot] = value
-        deltas = numbers
-        if old_numbers:
-            deltas = {n: d for n in numbers.keys() | old_numbers.keys() if (d := numbers.get(n, 0) - old_numbers.get(n, 0))}
-        into = self.panes.get(pane)
-        if into is None:
-            if deltas:
-                self.panes[pane] = dict(deltas)
-        elif deltas:
-            for name, delta in deltas.items():
-                total = into.get(name, 0) + delta
-                if total:
-                    into[name] = total
-                else:
-                    del into[name]
-            if not into:
-                del self.panes[pane]
-        moved: dict[str, dict[int, int]] = {}
-        for name in counts.keys() | old_counts.keys():
-            change = dict(counts.get(name, {}))
-            _merge(change, {v: -c for v, c in old_counts.get(name, {}).items()})
-            if change:
-                moved[name] = change
-                held = self.multisets.setdefault(pane, {})
-                _merge(held.setdefault(name, {}), change)
-                if not held[name]:
-                    del held[name]
-                if not held:
-                    del self.multisets[pane]
+        if deltas:
+            self._count(pane, deltas)
+        for name, change in moved.items():
+            held = self.multisets.setdefault(pane, {})
+            _merge(held.setdefault(name, {}), change)
+            if not held[name]:
+                del held[name]
+            if not held:
+                del self.multisets[pane]
         for (first, stop), cells in self.ranges.items():
             if first <= pane < stop:
                 _include(cells, first, pane, deltas, moved)
-        return bool(deltas or moved)
+        return bool(deltas or moved), sums
+
+    def _count(self, pane: int, deltas: dict[str, int]) -> None:
+        into = self.panes.get(pane)
+        if into is None:
+            self.panes[pane] = dict(deltas)
+            return
+        for name, delta in deltas.items():
+            total = into.get(name, 0) + delta
+            if total:
+                into[name] = total
+            else:
+                del into[name]
+        if not into:
+            del self.panes[pane]
 
     def within(self, first: int, stop: int) -> Iterator[tuple[int, Mapping[str, int], Mapping[str, Mapping[int, int]]]]:
         """Yield ``(pane, numbers, multisets)`` of each pane ``first <= number < stop`` that holds something."""
@@ -140,24 +143,45 @@ def _include(cells: Cells, first: int, pane: int, numbers: Mapping[str, int], mu
             _merge(cells.values.setdefault(name, {}), counts)
 
 
-def _parse(value: bytes | None) -> tuple[dict[str, int], dict[str, dict[int, int]]]:
-    numbers: dict[str, int] = {}
-    counts: dict[str, dict[int, int]] = {}
-    if value is not None:
-        try:
-            found = loads(value)
-        except AttributeError as error:
-            raise ValueError("a pane's value is a JSON object") from error
-        for name, cell in found.items():
-            name = RENAMED.get(name, name)
-            if type(cell) is int:
-                if cell:
-                    numbers[name] = cell
-            elif type(cell) is dict:
-                counts[name] = {int(key): _whole(count) for key, count in cell.items() if count != 0}
-            else:
-                _whole(cell)
-    return numbers, counts
+def _read(value: bytes | None) -> Sums:
+    if value is None:
+        return {}
+    try:
+        sums = loads(value)
+    except AttributeError as error:
+        raise ValueError("a pane's value is a JSON object") from error
+    if not _KINDS.issuperset(map(type, sums.values())):
+        raise ValueError(f"a measure is a whole number or an object of counts, found {sums!r}")
+    return sums if RENAMED.keys().isdisjoint(sums) else {RENAMED.get(name, name): cell for name, cell in sums.items()}
+
+
+def _difference(before: Sums, after: Sums) -> tuple[dict[str, int], dict[str, dict[int, int]]]:
+    """Return what has to be added to the numbers and to the multisets, by measure: what is the same in both is left out."""
+    deltas: dict[str, int] = {}
+    moved: dict[str, dict[int, int]] = {}
+    found, now = before.get, after.get
+    changed = [name for name, cell in after.items() if found(name, _MISSING) != cell]
+    if not before.keys() <= after.keys():
+        changed += before.keys() - after.keys()
+    for name in changed:
+        old, new = found(name, 0), now(name, 0)
+        if type(old) is dict or type(new) is dict:
+            if change := _moves(old if type(old) is dict else {}, new if type(new) is dict else {}):
+                moved[name] = change
+            old, new = (0 if type(cell) is dict else cell for cell in (old, new))
+        if new != old:
+            deltas[name] = new - old
+    return deltas, moved
+
+
+def _moves(before: dict[str, Any], after: dict[str, Any]) -> dict[int, int]:
+    """Return by how much the count of each value changes, where it does."""
+    found = before.get
+    change = {int(value): _whole(count) - found(value, 0) for value, count in after.items() if found(value, 0) != count}
+    for value, count in before.items():
+        if value not in after and count:
+            change[int(value)] = -count
+    return change
 
 
 def _whole(number: object) -> int:

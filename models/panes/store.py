@@ -371,4 +371,4 @@ def loads(body: bytes) -> dict[str, Any]:
     """Return what ``dumps`` wrote."""
     value: dict[str, Any] = orjson.loads(body)
     # orjson reads whole numbers above 64 bits as floats, which no pane ever holds.
-    return json.loads(body) if any(type(v) is float for v in value.values()) else value
+    return json.loads(body) if float in map(type, value.values()) else value

@@ -30,6 +30,7 @@ from models.goals.kept import targets_of
 from models.kpis.entry import DIMENSIONS
 from models.money import Rates
 from models.owners import Owners
+from models.seasons.holidays import unknown
 from models.targets import Target, Targets
 from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
@@ -42,6 +43,7 @@ from stream.config.postgres_settings import PostgresSettings
 from stream.config.privacy_settings import PrivacySettings
 from stream.config.problems import FILE, LIST, ONE, TABLE, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
+from stream.config.tracing_settings import TracingSettings
 from stream.config.tracker_settings import CollectSettings
 from stream.config.web_settings import LinkKeySettings, LinksSettings, OperatorSettings, WebSettings
 from stream.config.yaml_file import open_yaml
@@ -144,6 +146,7 @@ class BusinessSettings(Section):
     acquisition_lag: Duration = 0
     response_sla: Duration = Business.response_sla
     fiscal_year_start: int = Field(1, ge=1, le=12)
+    holidays: list[str] = []
     stalled_after: Duration = Business.stalled_after
     renewal_grace: Duration = Business.renewal_grace
     pairs: list[tuple[str, str]] = []
@@ -161,6 +164,9 @@ class BusinessSettings(Section):
             raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         if self.language not in languages():
             raise ValueError(f"language: unknown {self.language!r}{meant(self.language, languages())}")
+        for country in self.holidays:
+            if (wrong := unknown(country)) is not None:
+                raise ValueError(f"holidays: {wrong}")
         for code, rate in self.rates.items():
             if not re.fullmatch("[A-Z]{3}", code):
                 raise ValueError("rates: not a currency (accepted: ISO 4217 codes, such as USD)")
@@ -182,12 +188,18 @@ class BusinessSettings(Section):
             else [(0, Fraction(str(rate)))]
             for code, rate in self.rates.items()
         }
-        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language", "journeys"})
+        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language", "journeys", "holidays"})
         kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
         orders = {name: tuple(s.name for s in p.stages) for name, p in self.pipelines.items()}
         pairs, ways = tuple(self.pairs), funnels(self.journeys)
         return Business(
-            rates=Rates(self.currency, table), stage_kinds=kinds, stage_orders=orders, pairs=pairs, funnels=ways, **same
+            rates=Rates(self.currency, table),
+            stage_kinds=kinds,
+            stage_orders=orders,
+            pairs=pairs,
+            funnels=ways,
+            holidays=tuple(self.holidays),
+            **same,
         )
 
 
@@ -281,6 +293,7 @@ class Settings(Section):
     checkpoint_longest: Duration = 2_000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     logging: Literal["text", "json"] = "text"
+    tracing: TracingSettings = TracingSettings()
     kafka: KafkaSettings = KafkaSettings()
     redis: RedisSettings = RedisSettings()
     web: WebSettings = WebSettings()

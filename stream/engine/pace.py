@@ -13,8 +13,9 @@ MOST_MESSAGES, MOST_BYTES = 50_000, 32 * 1024 * 1024
 #: Records that are folded before it is known what a record brings to a checkpoint.
 _FIRST_RECORDS = 10_000
 _MOST_RECORDS = 200_000
-#: The share of time that checkpoints may take of the event loop where there is no backlog, and what one takes at the least (s).
-_SHARE, _LEAST = 0.1, 0.005
+#: The share of time that checkpoints may take where there is no backlog, what one takes at the least, and what each of its
+#: messages costs those who write and read it (s): some 20 µs for a producer, and as much for whoever merges it.
+_SHARE, _LEAST, _MESSAGE = 0.1, 0.005, 0.00002
 #: A backlog is more records than this, and than were folded since the last checkpoint.
 BACKLOG = 1_000
 #: One of so many messages is weighed.
@@ -50,11 +51,11 @@ class Pace:
     def taken(self, seconds: float, rows: Sequence[Message], outputs: Sequence[Message], left: int) -> None:
         """Note a snapshot that kept the loop so many seconds, and what it will write; ``left`` records are still to be folded."""
         records, self._records = self._records, 0
+        count = len(rows) + len(outputs)
         if left > max(BACKLOG, records):
             self.interval = min(max(self.interval * 2, self._usual), self._longest)
         else:
-            self.interval = min(max((seconds + _LEAST) / _SHARE, self._shortest), self._usual)
-        count = len(rows) + len(outputs)
+            self.interval = min(max((seconds + _LEAST + count * _MESSAGE) / _SHARE, self._shortest), self._usual)
         if records and count:
             weighed = (*rows[::_WEIGHED], *outputs[::_WEIGHED])
             size = sum(len(message.value or b"") + len(message.key) for message in weighed) * _WEIGHED

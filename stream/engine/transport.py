@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _LOG_APPEND_TIME = 1
 #: Chunks that wait for their fold, over all partitions, before fetching pauses.
 MAX_QUEUED = 16
+#: Fetches that bring fewer records than this are at least so long apart (s).
+_FEW, _GATHER = 200, 0.005
 
 
 class Taken(NamedTuple):
@@ -134,6 +136,7 @@ class ChunkConsumer(seam.Consumer):
 
     RebalanceListener: ClassVar[type[seam.RebalanceListener]] = seam.RebalanceListener
     thread_class: ClassVar[type[ConsumerThread]] = ConsumerThread
+    _few, _next_look = False, 0.0
 
     @property
     def ownership(self) -> Ownership | None:
@@ -168,8 +171,13 @@ class ChunkConsumer(seam.Consumer):
         if not active:
             await asyncio.sleep(0.02)
             return
+        # What a fetch costs hardly depends on how much it brings: where little comes at a time, it is left to come together.
+        if self._few:
+            await asyncio.sleep(self._next_look - self.loop.time())
         generation = self.app.consumer_generation_id
         taken = await self.thread.take(active, 1.0)
+        self._few = 0 < sum(len(chunk.records) for _, chunk in taken.chunks) < _FEW
+        self._next_look = self.loop.time() + _GATHER
         for tp, error in taken.errors:
             if not isinstance(error, NoOffsetForPartitionError):  # before the first seek: a position is on its way
                 await self.app.driver.feed.failed(tp, error)

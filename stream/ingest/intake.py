@@ -43,6 +43,8 @@ class Outgoing(NamedTuple):
     value: bytes
 
 
+#: Of a record, as Kafka has them.
+Headers = Sequence[tuple[str, bytes | None]]
 #: What an event is to be before it is written.
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -65,14 +67,16 @@ class _Batch:
 class Intake:
     """Writes batches; :meth:`put` returns when the broker has all of one."""
 
-    def __init__(self, options: EngineOptions, *, patience: int = PATIENCE) -> None:
-        """``patience`` is in milliseconds. Must be made, used and closed in one running event loop."""
+    def __init__(self, options: EngineOptions, *, patience: int = PATIENCE, headers: Callable[[], Headers] = lambda: ()) -> None:
+        """``patience`` is in milliseconds; ``headers()`` are those of a batch's records. Must be made, used and closed in one
+        running event loop."""
         limit_client_logs()
         self._options = options
         self._loop = asyncio.get_running_loop()
         self._records = 0
         self._bytes = 0
         self._closing = False
+        self._headers = headers
         settings = client_settings(
             enable_idempotence=not options.embedded,
             acks="all",
@@ -105,11 +109,13 @@ class Intake:
         self._records += count
         self._bytes += size
         told = partial(self._told, batch)
+        headers = self._headers()
+        produce = partial(self._producer.produce, headers=list(headers)) if headers else self._producer.produce
         try:
             for place, (topic, key, value) in enumerate(records):
                 partitions = self._partitions.get(topic) or self._declared(topic)
                 try:
-                    self._producer.produce(self._options.physical(topic), value, key, partition_for(key, partitions), told)
+                    produce(self._options.physical(topic), value, key, partition_for(key, partitions), told)
                 except (BufferError, confluent_kafka.KafkaException) as error:
                     self._told(batch, error, None, count - place)
                     break

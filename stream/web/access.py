@@ -77,7 +77,9 @@ class Access:
         self.settings = settings
         self.operators = operators
         self.clock = clock
-        self._key = secrets.token_bytes(32)
+        # With keys for links, which all processes have, a session is known to each of them, and over a restart.
+        found = [key.key.get_secret_value().encode() for key in settings.links.keys]
+        self._keys = [hmac.digest(key, b"vigie session", "sha256") for key in found] or [secrets.token_bytes(32)]
         public = urlsplit(settings.public_url).hostname
         self._names = {"localhost", socket.gethostname().lower(), *([public] if public else []), *settings.hosts}
         token = settings.metrics_token
@@ -144,7 +146,7 @@ class Access:
         now = self.clock()
         until = min(now + self.settings.session, operator.until or now + self.settings.session)
         text = base64.urlsafe_b64encode(orjson.dumps([operator.name, until])).decode().rstrip("=")
-        return f"{text}.{self._signed(text, operator)}", (until - now) // 1000
+        return f"{text}.{self._signed(self._keys[0], text, operator)}", (until - now) // 1000
 
     def _session(self, cookies: str) -> AccessReader | None:
         try:
@@ -154,13 +156,16 @@ class Access:
         except (CookieError, ValueError, TypeError):
             return None
         for operator in self.operators:
-            if operator.name == name and hmac.compare_digest(self._signed(text, operator), signature):
+            if operator.name == name and self._genuine(signature, text, operator):
                 valid = self.clock() < until and self.operators.valid(operator)
                 return AccessReader(operator.name, operator.reach, operator) if valid else None
         return None
 
-    def _signed(self, text: str, operator: Operator) -> str:
-        return hmac.new(self._key, operator.digest + text.encode(), hashlib.sha256).hexdigest()
+    def _genuine(self, signature: str, text: str, operator: Operator) -> bool:
+        return any(hmac.compare_digest(self._signed(key, text, operator), signature) for key in self._keys)
+
+    def _signed(self, key: bytes, text: str, operator: Operator) -> str:
+        return hmac.new(key, operator.digest + text.encode(), hashlib.sha256).hexdigest()
 
 
 def _bare(host: str) -> str:

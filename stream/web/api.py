@@ -18,7 +18,7 @@ from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
 from stream.readings.past import PARAMETERS, PastQuestion, instants, past, weigh
 from stream.web.context import Context, context
-from stream.web.people import REFUSED, sees_people
+from stream.web.people import REFUSED, of_people, sees_people, without_people
 from stream.web.problems import problem
 from stream.web.reach import Reach
 
@@ -107,7 +107,7 @@ async def kpis(request: Request) -> Response:
         times = instants(request.query_params, ctx.live_board.now(), ctx.business.business())
     except UnknownName as error:
         return refuse(error)
-    if any("owner" in name.split(".") for name in by) and not sees_people(request):
+    if any(map(of_people, by)) and not sees_people(request):
         return to_json({"error": f"by: {REFUSED}"}, 403)
     mine = {} if reach is None else reach.dimensions
     if reach is not None and (others := [name for name in by if name not in mine]):
@@ -240,6 +240,8 @@ async def alerts(request: Request) -> Response:
     known = [{**alert, **(alert.get("words") or {}).get(language, {})} for alert in known]
     if (reach := reach_of(request)) is not None:
         known = [seen for alert in known if (seen := reach.alert(alert)) is not None]
+    if not sees_people(request):
+        known = without_people(known)
     found = sorted(known, key=lambda alert: (rank.get(str(alert.get("state")), 9), alert.get("severity") != "critical"))
     return to_json(found)
 

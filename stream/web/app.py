@@ -21,6 +21,7 @@ from stream.web.conditional import Conditional
 from stream.web.context import Context, context
 from stream.web.health import Health
 from stream.web.live import Full, LiveFeed
+from stream.web.people import events_without_people, sees_people
 from stream.web.problems import install
 from stream.web.schema import document
 
@@ -154,6 +155,8 @@ def _stream(app: FastAPI) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         reach = api.reach_of(request)
         events = ctx.live.stream(window) if reach is None else mine.stream(ctx, reach, window)
+        if not sees_people(request):
+            events = events_without_people(events)
         return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 

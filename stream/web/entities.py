@@ -18,6 +18,7 @@ from models.owners import Owners
 from stream.readings.board import UnknownName
 from stream.web.api import reach_of, refuse, to_json
 from stream.web.context import context
+from stream.web.people import REFUSED, sees_people
 from stream.web.predictions import Asked, Elsewhere, Entity, come
 from stream.web.reach import Reach
 
@@ -27,6 +28,8 @@ _LISTED, _SHOWN = 200, 6
 _LONGEST = 100  # characters of what is searched for
 #: Attributes of a fact that say what it is, in this order.
 _SAID = ("stage", "amount", "currency", "owner", "team", "reason", "expected_close_date", "score", "source", "campaign", "name")
+#: Whose deals are whose, all of them together, is a figure of single people.
+_NOBODY: Mapping[str, None] = {"owner": None, "owner_name": None}
 _TIMES = ("changed", "created", "closed", "stage_since", "last_activity", "contacted", "converted")
 
 
@@ -80,6 +83,8 @@ def router(source: EntitySource) -> APIRouter:
         sort = asked.get("sort", "risk")
         if sort not in SORTS:
             return refuse(UnknownName("sort", sort, SORTS))
+        if asked.get("owner") is not None and not sees_people(request):
+            return to_json({"error": f"owner: {REFUSED}"}, 403)
         return _answer(lambda: _list(_deals(source, request), asked, sort))
 
     @routes.get("/waiting", summary="The leads that wait for a first contact")
@@ -135,7 +140,8 @@ class _Row(NamedTuple):
 def _deals(source: EntitySource, request: Request) -> list[_Row]:
     """Return the open deals that the asking one may see."""
     reach, people, now, usual = reach_of(request), context(request).people, _now(request), source.usual()
-    return [_row(one, people, now, usual) for one in source.deals() if _seen(reach, one.state)]
+    rows = (_row(one, people, now, usual) for one in source.deals() if _seen(reach, one.state))
+    return list(rows) if sees_people(request) else [row._replace(shown={**row.shown, **_NOBODY}) for row in rows]
 
 
 def _seen(reach: Reach | None, state: DealState | LeadState) -> bool:
@@ -239,7 +245,7 @@ def _waiting(source: EntitySource, request: Request) -> dict[str, Any]:
         }
         for lead in found[:_LISTED]
     ]
-    return {"count": len(found), "leads": shown}
+    return {"count": len(found), "leads": shown if sees_people(request) else [{**one, **_NOBODY} for one in shown]}
 
 
 def _story(story: Story | None, entity: Entity, request: Request) -> dict[str, Any] | None:

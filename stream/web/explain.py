@@ -32,6 +32,7 @@ from stream.readings.past import instants
 from stream.readings.refusals import Refusals
 from stream.web.api import cell, reach_of, refuse, to_json
 from stream.web.context import Context, context
+from stream.web.people import REFUSED, of_people, sees_people, unnamed
 from stream.web.reach import Reach
 
 _ASKED = ("window", "segment", "at")
@@ -47,7 +48,9 @@ AskRefused = Callable[[Sequence[str], Sequence[str], int], Refusals]
 Link = Callable[[str, str, str], str | None]
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
+    """A figure that is asked about."""
+
     kpi: Kpi
     window: Window
     segment: str
@@ -72,7 +75,7 @@ def router(catalogue: Catalogue, whole: Callable[[], View], desk: CountedDesk, r
         lives on, and how many of these were refused since the window began. Whose token is limited to some owners and teams
         names one of these as ``segment``.
         """
-        return await _answer(lambda: _explained(catalogue, whole, desk, refused, kpi, request))
+        return await answered(lambda: _explained(catalogue, whole, desk, refused, kpi, request))
 
     @routes.get("/{kpi}/deals", summary="The deals and leads that a figure counts")
     async def deals(kpi: str, request: Request) -> Response:
@@ -83,12 +86,13 @@ def router(catalogue: Catalogue, whole: Callable[[], View], desk: CountedDesk, r
         are given. With ``id`` (at most 100) these are told, whether they count or not; ``gone`` says how one went. Whose token
         is limited sees those that are theirs now.
         """
-        return await _answer(lambda: _listed(catalogue, whole, desk, link, kpi, request))
+        return await answered(lambda: _listed(catalogue, whole, desk, link, kpi, request))
 
     return routes
 
 
-async def _answer(make: Callable[[], Any]) -> Response:
+async def answered(make: Callable[[], Any]) -> Response:
+    """Return what ``make`` does, or why there is no answer."""
     try:
         found: Response = await make()
     except UnknownName as error:
@@ -100,20 +104,20 @@ async def _answer(make: Callable[[], Any]) -> Response:
     return found
 
 
-def _asked(catalogue: Catalogue, ctx: Context, kpi: str, request: Request, accepted: Sequence[str]) -> _Asked:
+def asked_of(catalogue: Catalogue, ctx: Context, kpi: str, request: Request, accepted: Sequence[str], over: str = "30d") -> Asked:
     """Return what is asked; raise :class:`UnknownName`."""
     query = request.query_params
     for parameter in query:
         if parameter not in accepted:
             raise UnknownName("parameter", parameter, accepted)
-    window, segment = query.get("window", "30d"), query.get("segment") or TOTAL
+    window, segment = query.get("window", over), query.get("segment") or TOTAL
     ctx.live_board.check([kpi], [window], [query["by"]] if query.get("by") else [])
     entry = catalogue.get(kpi)
     dimension, sign, value = segment.partition("=")
     if segment != TOTAL and (not sign or not value or dimension not in entry.by):
         shown = [TOTAL, *(f"{name}=…" for name in entry.by)]
         raise UnknownName("segment", segment[:100], shown)
-    return _Asked(entry, Window.parse(window), segment, _at(query.get("at"), ctx))
+    return Asked(entry, Window.parse(window), segment, _at(query.get("at"), ctx))
 
 
 def _at(text: str | None, ctx: Context) -> int:
@@ -128,9 +132,11 @@ def _at(text: str | None, ctx: Context) -> int:
     return times[0]
 
 
-def _denied(asked: _Asked, reach: Reach | None) -> Response | None:
-    """Return the refusal of what is about others."""
-    dimension, _, value = asked.segment.partition("=")
+def denied(asked: Asked, request: Request, by: str | None = None) -> Response | None:
+    """Return the refusal of what is about others, or (also told ``by`` a dimension) about single people, else None."""
+    reach, (dimension, _, value) = reach_of(request), asked.segment.partition("=")
+    if any(of_people(name or "") for name in (dimension, by)) and not sees_people(request):
+        return to_json({"error": f"segment: {REFUSED}"}, 403)
     if reach is None or (dimension, value) in reach.segments:
         return None
     mine = ", ".join(f"{name}={one}" for name, values in reach.dimensions.items() for one in values)
@@ -141,9 +147,9 @@ async def _explained(
     catalogue: Catalogue, whole: Callable[[], View], desk: CountedDesk, refused: AskRefused, name: str, request: Request
 ) -> Response:
     ctx, reach = context(request), reach_of(request)
-    asked = _asked(catalogue, ctx, name, request, _EXPLAIN)
-    if (denied := _denied(asked, reach)) is not None:
-        return denied
+    asked = asked_of(catalogue, ctx, name, request, _EXPLAIN)
+    if (refusal := denied(asked, request, request.query_params.get("by"))) is not None:
+        return refusal
     by = request.query_params.get("by")
     if by is not None and by != TOTAL and reach is not None and by not in reach.dimensions:
         return to_json({"error": f"by: found {by}, which is about everybody (accepted: {', '.join(reach.dimensions)})"}, 403)
@@ -165,6 +171,8 @@ async def _explained(
         measures = [one for one in measures if one["measure"] in mine]
     plain = differences(kpi, view, window, segment, at, reading.value, found.naive) if reading.since is None else []
     because = explain(catalogue, view, kpi, window, reading)
+    if not sees_people(request):
+        because = unnamed(because)
     if reach is not None:
         because.pop("total", None)
         plain = [{key: value for key, value in one.items() if key != "examples"} for one in plain]
@@ -223,18 +231,20 @@ async def _listed(
     catalogue: Catalogue, whole: Callable[[], View], desk: CountedDesk, link: Link, name: str, request: Request
 ) -> Response:
     ctx, reach, query = context(request), reach_of(request), request.query_params
-    asked = _asked(catalogue, ctx, name, request, _DEALS)
-    if (denied := _denied(asked, reach)) is not None:
-        return denied
+    asked = asked_of(catalogue, ctx, name, request, _DEALS)
+    if (refusal := denied(asked, request)) is not None:
+        return refusal
     kind = query.get("format", "json")
     if kind not in ("json", "csv"):
         raise UnknownName("format", kind, ("json", "csv"))
     limit, offset = _whole("limit", query.get("limit"), _PAGE, _MOST), _whole("offset", query.get("offset"), 0, 1 << 53)
     kpi, window, segment, at = asked
     one_by_one = [ask for ask in asks(kpi, segment) if listed(ask)]
+    named = sees_people(request)
 
     def shown(one: Counted) -> dict[str, Any]:
-        return _row(one, kpi, one_by_one, ctx, link)
+        told = _row(one, kpi, one_by_one, ctx, link)
+        return told if named else told | {"owner": None, "owner_name": None}
 
     if ids := query.getlist("id"):
         if len(ids) > _IDS:
@@ -259,7 +269,7 @@ async def _listed(
     return to_json(told)
 
 
-def _page(asked: _Asked, ctx: Context, count: int, rows: Sequence[Mapping[str, Any]], more: str | None) -> dict[str, Any]:
+def _page(asked: Asked, ctx: Context, count: int, rows: Sequence[Mapping[str, Any]], more: str | None) -> dict[str, Any]:
     kpi, window, segment, at = asked
     start = window.bounds(at, ctx.business.business().calendar)[0]
     told = {"kpi": kpi.id, "window": window.name, "segment": segment, "from": iso(start), "at": iso(at), "count": count}

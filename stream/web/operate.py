@@ -22,6 +22,7 @@ from stream.engine.options import wall_clock
 from stream.ingest.body import Bodies, NotRead
 from stream.web.api import reach_of, to_json
 from stream.web.operators import Operator, Operators, TokenThrottled, bearer
+from stream.web.people import sees_people, without_people
 
 _BODY = 16_384
 _LONGEST = 366 * DAY_MS
@@ -128,6 +129,8 @@ class Operations:
                 found, next_ = await asyncio.to_thread(self._history, limit or 0, seen, before)
                 if reach is not None:
                     found = [told for one in found if (told := reach.record(one)) is not None]
+                if not sees_people(request):
+                    found = without_people(found)
         except Refusal as refusal:
             return refused(refusal)
         except KafkaException:

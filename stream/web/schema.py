@@ -200,6 +200,16 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             **_errors(_403="It is about others", _503=_AWAY),
         },
     },
+    ("get", "/api/kpis/{kpi}/usual"): {
+        "parameters": _query("window", "segment", "at", "with"),
+        "responses": {
+            "200": _said(
+                "Periods and bands",
+                _object({"kpi": _TEXT, "window": _TEXT, "points": _list({"type": "object"}), "adds": {"type": "object"}}),
+            ),
+            "400": _problem("A name that is not known", _UNKNOWN), **_errors(_403="It is about others", _503=_AWAY),
+        },
+    },
     ("get", "/api/kpis/{kpi}/deals"): {
         "parameters": _query("window", "segment", "at", "id", "limit", "offset", "format"),
         "responses": {

@@ -8,7 +8,7 @@ threadKey) and cardsV2; ``sendMessage`` (4096 UTF-16 units after parsing, 100 en
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -179,11 +179,12 @@ class Double:
     complaints: list[str] = field(default_factory=list)
     limited: int = 0
     calls: int = 0
+    clock: Callable[[], float] = time.monotonic
     _next: float = 0.0
 
     def too_fast(self) -> float | None:
         """How long to wait, None where it is slow enough."""
-        now = time.monotonic()
+        now = self.clock()
         if now < self._next:
             self.limited += 1
             return self._next - now

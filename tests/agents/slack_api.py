@@ -113,6 +113,7 @@ class Slack:
     calls: Counter[str] = field(default_factory=Counter)
     limited: int = 0
     complaints: list[str] = field(default_factory=list)
+    clock: Callable[[], float] = time.monotonic
     _next: float = 0.0
 
     @property
@@ -124,7 +125,7 @@ class Slack:
         return [message for message in self.messages.values() if message.thread == ts]
 
     def _too_fast(self) -> web.Response | None:
-        now = time.monotonic()
+        now = self.clock()
         if now < self._next:
             self.limited += 1
             headers = {"Retry-After": self.asks(self._next - now)}

@@ -27,7 +27,7 @@ from stream.ledger.store import Ledger
 from tests.agents.doubles import Receiver, receiver
 from tests.alert_rules.readings import reading, rule
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 RULE = rule(**{"for": 0})
 
 

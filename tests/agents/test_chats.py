@@ -1,6 +1,5 @@
 """Microsoft Teams, Google Chat and Telegram: what each is sent is what it takes, and what it answers is understood."""
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -211,14 +210,15 @@ async def test_telegram_answers_the_incidents_first_message_also_where_it_was_de
 
 @EACH
 async def test_the_rate_is_kept_and_a_limit_is_obeyed(double: type[Double], make: Any) -> None:
-    async with running(double(seconds=0.3)) as service:
+    now = 0.0
+    async with running(double(seconds=0.3, clock=lambda: now)) as service:
         notifier = make(service)
         assert isinstance(await notifier.send(told()), Sent)
         limited = await notifier.send(replace(told(), id="msg_2"))
         assert isinstance(limited, Retry) and "HTTP 429" in limited.reason
         if double is not GoogleChat:  # whose answer names no time
             assert limited.after is not None and 0 < limited.after <= 1000
-        await asyncio.sleep(0.35)
+        now += 0.35
         assert isinstance(await notifier.send(replace(told(), id="msg_2")), Sent)
         await notifier.close()
 

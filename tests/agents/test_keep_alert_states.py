@@ -13,7 +13,7 @@ from stream.engine.options import EngineOptions
 from stream.engine.topics import declared
 from stream.web.alert_board import AlertBoard
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def transition(incident: str, after: str) -> bytes:

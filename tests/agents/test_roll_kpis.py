@@ -26,7 +26,7 @@ from stream.ledger.store import Ledger
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z
 PARTITIONS = 4
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 Start = Callable[[list[FoldSpec]], Awaitable[EngineOptions]]
 

@@ -49,14 +49,14 @@ async def test_once_a_day_though_the_worker_is_another_one_each_time() -> None:
             """Run a worker through some moments; return what there is on the outbox then."""
             nonlocal now
             engine = Engine(options, [spec()])
-            await engine.start(patience=30)
+            await engine.start(patience=120)
             try:
                 await engine.ready(30)
                 for now in moments:
                     reading = Reading("revenue", "7d", {}, now - 1, now, float(now % 1000), None, None, None, None, "money")
                     producer = Producer({"bootstrap.servers": broker.bootstrap})
                     producer.produce("readings", reading.encode(), reading.key.encode(), 0)
-                    producer.flush(10)
+                    producer.flush(120)
                     await engine.driver.settled({("readings", 0): end_of_readings(broker)})
                     engine.driver.poke(NAME)
                     assert await engine.driver.checkpoint(LANE)
@@ -77,6 +77,6 @@ def end_of_readings(broker: EmbeddedBroker) -> int:
     """The end of the topic of readings."""
     consumer = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "end"})
     try:
-        return int(consumer.get_watermark_offsets(TopicPartition("readings", 0), timeout=10)[1])
+        return int(consumer.get_watermark_offsets(TopicPartition("readings", 0), timeout=60)[1])
     finally:
         consumer.close()

@@ -167,6 +167,22 @@ def test_an_anomaly_is_told_with_what_was_expected() -> None:
     assert letter(written(strange, said)).text.startswith("10 instead of 40, -6.0 off")
 
 
+@pytest.mark.parametrize(
+    ("more", "window", "said"),
+    [
+        ({"weekday": 0}, "day", "(21, usually 40 to 55 on Mondays)"),
+        ({"weekday": 4, "holiday": "Christmas Day"}, "day", "(21, usually 40 to 55 on holidays (Christmas Day))"),
+        ({}, "1h", "(21, usually 40 to 55 at this hour)"),
+        ({}, "week", "(21, usually 40 to 55 in a week)"),
+    ],
+)
+def test_an_anomaly_is_told_with_what_is_usual_on_such_a_day(more: dict[str, Any], window: str, said: str) -> None:
+    strange = rule(kpi="leads", window=window, anomaly={"mad": 4}, moment={"value": 21, "expected": 47, "spread": 6})
+    usual = {"value": 21, "expected": 47, "low": 40, "high": 55, "spread": 6, "deviations": -5.2, **more}
+    (one,) = run_through(strange, (0, {"value": 3, "unit": "count", "window": window, "against": {"seasonal": usual}}))[1]
+    assert written(strange, one).reason == f"5.2 deviations from what is usual {said} is above 4 deviations"
+
+
 def test_the_pace_of_a_target() -> None:
     pace = rule(
         window="month", target={"pace_below": 0.9, "after": "20%"}, moment={"value": 40_000, "target": 100_000, "elapsed": 0.5}

@@ -116,8 +116,8 @@ async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncC
         stderr=subprocess.DEVNULL,
     )
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=10) as web:
-            async with asyncio.timeout(60):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=60) as web:
+            async with asyncio.timeout(120):
                 while True:
                     try:
                         answer = await web.get("/query", params={"query": "count_over_time(vigie_kpi_sales[1m]) >= 4"})
@@ -129,7 +129,7 @@ async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncC
             await ask(web)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(120)
         await listening.stop()
 
 

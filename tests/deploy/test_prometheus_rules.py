@@ -19,7 +19,7 @@ RECORDED: list[dict[str, Any]] = yaml.safe_load((FOLDER / "vigie-recording.yml")
 @pytest.mark.prometheus
 def test_promtool_s_tests_of_the_rules_pass() -> None:
     command = [program("promtool"), "test", "rules", str(FOLDER / "vigie-alerts.test.yml")]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

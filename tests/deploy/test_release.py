@@ -31,12 +31,13 @@ def test_everything_is_there_with_its_hash(tmp_path: Path) -> None:
     made = {path.name: path for path in release.make(tmp_path / "dist", sbom=sbom, unreleased=True)}
     number = release.version()
     context, source = f"vigie-{number}-image-context.tar.gz", f"vigie-{number}.tar.gz"
-    wheel = f"vigie-{number}-py3-none-any.whl"
-    assert set(made) == {context, source, wheel, "CHANGES.md", f"vigie-{number}.cdx.json", "SHA256SUMS"}
+    wheel, chart = f"vigie-{number}-py3-none-any.whl", f"vigie-chart-{number}.tgz"
+    assert set(made) == {context, source, wheel, chart, "CHANGES.md", f"vigie-{number}.cdx.json", "SHA256SUMS"}
     for line in made["SHA256SUMS"].read_text().splitlines():
         digest, name = line.split()
         assert hashlib.sha256(made[name].read_bytes()).hexdigest() == digest
     assert "### Added" in made["CHANGES.md"].read_text("utf-8")
     assert f"vigie-{number}/Dockerfile" in tarfile.open(made[context]).getnames()
     assert f"vigie-{number}/pyproject.toml" in tarfile.open(made[source]).getnames()
+    assert {"vigie/Chart.yaml", "vigie/files/vigie-alerts.yml"} <= set(tarfile.open(made[chart]).getnames())
     assert "vigie/__main__.py" in zipfile.ZipFile(made[wheel]).namelist()

@@ -49,7 +49,7 @@ def beside(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(beside: Path, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     found = [str(beside / "bin" / command[0]), *command[1:]]
-    return subprocess.run(found, cwd=cwd, capture_output=True, text=True, timeout=120, env={"PATH": "/usr/bin:/bin"})
+    return subprocess.run(found, cwd=cwd, capture_output=True, text=True, timeout=600, env={"PATH": "/usr/bin:/bin"})
 
 
 def test_the_wheel_takes_one_name_and_has_what_is_read_at_run_time(wheel: Path) -> None:

@@ -31,7 +31,7 @@ CLOCKED = frozenset(("lead_response_time", "lead_conversion", "pipeline_age", "b
 _OUTCOMES = re.compile(r'^vigie_events_total\{outcome="(\w+)",topic="([\w-]+)",type="([\w.]*)"\} (\S+)$', re.MULTILINE)
 
 
-def until(holds: Callable[[], Any], seconds: float = 60.0, why: Callable[[], str] = str) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 180.0, why: Callable[[], str] = str) -> Any:
     """Return what holds, once it does: another process has to get there. The limit is for machines that do much else."""
     end = time.monotonic() + seconds
     while not (found := holds()):
@@ -101,7 +101,7 @@ class Installation:
         for topic, key, value, partition in records:
             where = {} if partition is None else {"partition": partition}
             producer.produce(self.prefix + topic, value, key, on_delivery=told, **where)
-        assert producer.flush(20) == 0
+        assert producer.flush(120) == 0
         return acknowledged
 
     def worker(self, **settings: str) -> Worker:
@@ -115,7 +115,7 @@ class Installation:
         parts.append(TopicPartition(f"{self.prefix}panes", 0))
         # A new one each time: librdkafka's keeps the leader's epoch from before a restart of the broker, and is refused.
         admin = AdminClient({"bootstrap.servers": self.brokers})
-        found = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.latest()), request_timeout=5)
+        found = admin.list_offsets(dict.fromkeys(parts, OffsetSpec.latest()), request_timeout=30)
         return {(tp.topic, tp.partition): future.result().offset for tp, future in found.items()}
 
     def committed(self) -> dict[tuple[str, int], int]:
@@ -123,7 +123,7 @@ class Installation:
         found: dict[tuple[str, int], int] = {}
         for group in ("vigie-serve", "vigie"):  # what both read, the folds' position counts
             asked = [confluent_kafka.ConsumerGroupTopicPartitions(self.prefix + group)]
-            (future,) = admin.list_consumer_group_offsets(asked, request_timeout=5).values()
+            (future,) = admin.list_consumer_group_offsets(asked, request_timeout=30).values()
             found |= {(tp.topic, tp.partition): tp.offset for tp in future.result().topic_partitions}
         return found
 
@@ -136,7 +136,7 @@ class Installation:
             return {("", 0): (0, 0)}
         return {key: (committed.get(key, 0), end) for key, end in ends.items() if committed.get(key, 0) < end}
 
-    def settle(self, seconds: float = 60) -> None:
+    def settle(self, seconds: float = 180) -> None:
         """Wait until all that is in the topics is folded, durable, and in the view."""
 
         def twice() -> bool:
@@ -168,7 +168,7 @@ class Worker:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(15)
+                self.process.wait(60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -183,7 +183,7 @@ class Worker:
 
     def end(self, how: signal.Signals) -> int:
         self.process.send_signal(how)
-        return self.process.wait(20)
+        return self.process.wait(120)
 
     def readyz(self) -> dict[str, Any]:
         """What it says of itself; ``{}`` while it does not answer."""
@@ -192,7 +192,7 @@ class Worker:
         except httpx.TransportError:
             return {}
 
-    def ready(self, seconds: float = 60) -> Worker:
+    def ready(self, seconds: float = 180) -> Worker:
         until(lambda: self.readyz().get("ready") or not self.alive, seconds, lambda: f"{self.readyz()} {self.log}")
         assert self.alive, self.log
         return self
@@ -202,14 +202,14 @@ class Worker:
         called = iso(wall_clock() // 1000 * 1000)
 
         def read() -> list[dict[str, Any]]:
-            found = httpx.get(f"{self.url}/api/kpis", params={"window": window}, timeout=10).raise_for_status().json()
+            found = httpx.get(f"{self.url}/api/kpis", params={"window": window}, timeout=60).raise_for_status().json()
             return list(found) if found[0]["at"] > called else []
 
         return {reading["kpi"]: reading for reading in until(read)}
 
     def outcomes(self) -> Counter[str]:
         """Records by outcome, over all topics and types."""
-        text = httpx.get(f"{self.url}/metrics", timeout=10).text
+        text = httpx.get(f"{self.url}/metrics", timeout=60).text
         found: Counter[str] = Counter()
         for outcome, _, _, count in _OUTCOMES.findall(text):
             found[outcome] += int(float(count))

@@ -101,7 +101,7 @@ def test_the_services_of_the_compose_file_do_their_work_and_no_more(broker: Any,
         producer = confluent_kafka.Producer(client | known)
         codes: list[int | None] = []
         producer.produce(topic, b"{}", on_delivery=lambda error, _: codes.append(None if error is None else error.code()))
-        assert producer.flush(20) == 0
+        assert producer.flush(120) == 0
         return codes[0]
 
     forbidden = confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED
@@ -111,7 +111,7 @@ def test_the_services_of_the_compose_file_do_their_work_and_no_more(broker: Any,
     anonymous = confluent_kafka.Producer({"bootstrap.servers": broker.internal, "log_level": 0, "message.timeout.ms": 3000})
     told: list[Any] = []
     anonymous.produce("deals", b"{}", on_delivery=lambda error, _: told.append(error))
-    anonymous.flush(10)
+    anonymous.flush(120)
     assert told[0] is not None, "without a password nobody comes in"
 
 

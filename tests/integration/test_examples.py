@@ -34,7 +34,7 @@ def node(folder: Path) -> list[str]:
     for name in ("producer.mjs", "package.json"):
         shutil.copy(EXAMPLES / name, folder)
     command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     if done.returncode:
         pytest.skip(f"JAVASCRIPT PRODUCER NOT TESTED: npm could not install its client: {done.stderr[-300:]}")
     return ["node", str(folder / "producer.mjs")]
@@ -62,11 +62,11 @@ def test_what_the_example_publishes_is_folded_once(language: str, kafka: KafkaBr
     for mode in ("structured", "binary", "binary"):  # the last one a repeat
         text = b"\n".join(orjson.dumps(one) for one in lines(mode, at)) + b"\n"
         more = ["--binary"] if mode == "binary" else []
-        done = subprocess.run([*command, *more], input=text, env=environment, capture_output=True, timeout=60, check=False)
+        done = subprocess.run([*command, *more], input=text, env=environment, capture_output=True, timeout=600, check=False)
         assert (done.returncode, done.stdout) == (0, b"84 sent, 0 not\n"), done.stderr.decode()
         sent += lines(mode, at)
     wrong = subprocess.run(
-        command, input=b'{"type": "deal.won"}\n', env=environment, capture_output=True, timeout=60, check=False
+        command, input=b'{"type": "deal.won"}\n', env=environment, capture_output=True, timeout=600, check=False
     )
     assert wrong.returncode == 1 and b"line 1: missing" in wrong.stderr
 

@@ -58,7 +58,7 @@ def history(directory: Path) -> Path:
 
 
 def get(url: str, path: str, token: str = ALL, status: int = 200) -> Any:
-    answer = httpx.get(url + path, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+    answer = httpx.get(url + path, headers={"Authorization": f"Bearer {token}"}, timeout=60)
     assert answer.status_code == status, answer.text
     return answer.json() if "json" in answer.headers["content-type"] else answer.text
 

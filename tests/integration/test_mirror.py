@@ -94,7 +94,7 @@ def mirrored(server: Postgres, worker: Worker, count: int, namespace: str) -> No
     until(lambda: [row[:2] for row in ask(server, query)] == [("open", count - won - more), ("won", won + more)])
     assert ask(server, f"select count(*) - count(distinct id) from {namespace}.deals") == [(0,)]
     until(lambda: not any("PostgreSQL" in line for line in worker.readyz().get("degraded", ())))
-    rows = httpx.get(f"{worker.url}/odata/v4/deals?$select=id,status,amount", headers=TOKEN, timeout=30).json()["value"]
+    rows = httpx.get(f"{worker.url}/odata/v4/deals?$select=id,status,amount", headers=TOKEN, timeout=60).json()["value"]
     told = ask(server, f"select id, status, amount::float from {namespace}.deals")
     assert sorted(told) == sorted((row["id"], row["status"], row["amount"]) for row in rows)
 

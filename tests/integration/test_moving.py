@@ -78,7 +78,7 @@ class Office:
 
 async def everything(instance: Instance) -> Mapping[str, Any]:
     """What an installation says of itself at this moment."""
-    await instance.engine.ready(60)
+    await instance.engine.ready(180)
     view = instance.roller.view
     readings = instance.catalogue.readings(view, NOW, None, ["24h", "7d", "30d"], ["total", "owner", "source", "campaign"])
     return {
@@ -118,17 +118,17 @@ async def lived(office: Office) -> Mapping[str, Any]:
     """Twelve days of a company, alerts told, one of them acknowledged, and a silence."""
     ledger = Ledger(Path(office.tree["data_dir"]) / "vigie.db")  # type: ignore[arg-type]
     async with running(office.settings(embedded=True), ledger=ledger, clock=lambda: NOW) as instance:
-        await instance.engine.ready(60)
+        await instance.engine.ready(180)
         with Publisher(instance.options) as publisher:
             events = [orjson.dumps(event) for event in World(7, START, DAYS).events()]
             await tell(publisher, instance, *events, lead(0))
-            await eventually(lambda: any(a["segment"].get("campaign") == "new0" for a in instance.alerts() or ()), 30)
+            await eventually(lambda: any(a["segment"].get("campaign") == "new0" for a in instance.alerts() or ()))
             [incident] = [a["id"] for a in instance.alerts() or () if a["segment"].get("campaign") == "new0"]
             act = {"type": "act", "at": iso(NOW), "by": "ann", "via": "api"}
             publisher.send("alerts", incident.encode(), orjson.dumps({**act, "act": "ack", "incident": incident}))
             publisher.send("alerts", b"silence", orjson.dumps({**act, "act": "silence", "silence": SILENCE}))
             await tell(publisher, instance)
-        await eventually(lambda: instance.dispatcher.silences() and not instance.deliverer.depth, 60)
+        await eventually(lambda: instance.dispatcher.silences() and not instance.deliverer.depth)
         await asyncio.sleep(1)
         return await everything(instance)
 
@@ -159,9 +159,9 @@ async def test_all_is_the_same_on_both_sides_though_it_is_killed_on_the_way(
             assert await everything(instance) == before
             with Publisher(instance.options) as publisher:
                 await tell(publisher, instance, lead(0), lead(1))  # one that is known, and one that is not
-                await eventually(lambda: any(a["segment"].get("campaign") == "new1" for a in instance.alerts() or ()), 30)
-                await eventually(lambda: any("new1" in told for told in fired(server)), 30)
-            await eventually(lambda: not instance.deliverer.depth, 60)
+                await eventually(lambda: any(a["segment"].get("campaign") == "new1" for a in instance.alerts() or ()))
+                await eventually(lambda: any("new1" in told for told in fired(server)))
+            await eventually(lambda: not instance.deliverer.depth)
             after = await everything(instance)
         assert twice(server) == []
 
@@ -199,7 +199,7 @@ def test_what_is_in_the_way_is_named_and_left_alone(kafka: KafkaBroker, prefix: 
     time.sleep(0.2)
     producer = Producer({"bootstrap.servers": kafka.bootstrap})
     producer.produce(f"{prefix}deals", b"other", b"k", 0)
-    producer.flush(10)
+    producer.flush(120)
     code, said = office.move("--to", "kafka")
     assert code == 1 and "is another record" in said, said
     code, said = office.move("--undo")
@@ -210,4 +210,4 @@ def test_what_is_in_the_way_is_named_and_left_alone(kafka: KafkaBroker, prefix: 
 async def _once(office: Office) -> None:
     ledger = Ledger(Path(office.tree["data_dir"]) / "vigie.db")  # type: ignore[arg-type]
     async with running(office.settings(embedded=True), ledger=ledger) as instance:
-        await instance.engine.ready(60)
+        await instance.engine.ready(180)

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from tests.integration.installation import until
 from tests.tools import free_port
 
 DEALS = 400
@@ -26,38 +27,39 @@ class Machine:
         self.folder = folder
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
+        self.settings: dict[str, str] = {}
 
     @property
     def environment(self) -> dict[str, str]:
         """Return what it and its commands run with."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")}
-        return {**plain, "XDG_RUNTIME_DIR": str(self.folder), "VIGIE_MODELS__LIVE": "false"}
+        return {**plain, "XDG_RUNTIME_DIR": str(self.folder), "VIGIE_MODELS__LIVE": "false", **self.settings}
 
     def start(self, *more: str) -> None:
         """Start it and wait until it is ready."""
         with open(self.folder / "up.log", "ab") as log:
             command = [sys.executable, "-m", "vigie", "up", "--port", str(self.port), *more]
             self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
-        for _ in range(600):
-            assert self.process.poll() is None, (self.folder / "up.log").read_text()
-            try:
-                if self.get("/readyz")["ready"]:
-                    return
-            except (OSError, HTTPError):
-                pass
-            time.sleep(0.1)
-        raise AssertionError((self.folder / "up.log").read_text())
+        until(self.ready, why=lambda: (self.folder / "up.log").read_text())
+
+    def ready(self) -> bool:
+        """Return whether it is; raise ``AssertionError`` where it has ended."""
+        assert self.process is not None and self.process.poll() is None, (self.folder / "up.log").read_text()
+        try:
+            return bool(self.get("/readyz")["ready"])
+        except (OSError, HTTPError):
+            return False
 
     def end(self, how: int = signal.SIGKILL) -> int:
         """End it this way; return its exit code."""
         assert self.process is not None
         self.process.send_signal(how)
-        return self.process.wait(40)
+        return self.process.wait(120)
 
     def get(self, path: str) -> Any:
         """Return what a route answers."""
         try:
-            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
                 return json.load(answer)
         except HTTPError as error:
             error.close()  # it holds the connection
@@ -70,7 +72,7 @@ class Machine:
         body = "\n".join(json.dumps(event) for event in events).encode()
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
         try:
-            with urlopen(Request(f"http://127.0.0.1:{self.port}/api/events", body, headers), timeout=20) as answer:
+            with urlopen(Request(f"http://127.0.0.1:{self.port}/api/events", body, headers), timeout=60) as answer:
                 return bool(answer.status == 200)
         except HTTPError as error:
             error.close()
@@ -78,16 +80,16 @@ class Machine:
         except (URLError, OSError):
             return False
 
-    def reading(self, kpi: str) -> Any:
-        """Return the value of a KPI over 90 days, once it has not changed for a moment."""
-        before: Any = None
-        for _ in range(60):
-            found = self.get(f"/api/kpis?kpi={kpi}&window=90d")[0]["value"]
-            if found is not None and found == before:
-                return found
-            before = found
-            time.sleep(1.5)
-        raise AssertionError(f"{kpi}: {before} still changes")
+    def value(self, kpi: str) -> float | None:
+        """Return the value of a KPI over 90 days as it is now."""
+        found = self.get(f"/api/kpis?kpi={kpi}&window=90d")[0]["value"]
+        return None if found is None else float(found)
+
+    def comes_to(self, kpi: str, value: float) -> None:
+        """Wait until a KPI over 90 days has this value, and see that it stays so."""
+        until(lambda: self.value(kpi) == value, why=lambda: f"{kpi}: {self.value(kpi)}, not {value}")
+        time.sleep(1.5)
+        assert self.value(kpi) == value, kpi
 
 
 def won() -> list[list[dict[str, Any]]]:
@@ -129,14 +131,14 @@ def test_what_was_acknowledged_is_counted_once_however_often_it_is_killed(tmp_pa
             batch = left.pop(0)
             if dice.random() < 0.2:
                 machine.send(batch)  # a sender that did not hear the answer
-    assert machine.reading("sales") == DEALS
-    assert float(machine.reading("revenue")) == DEALS * (DEALS + 1) / 2
+    machine.comes_to("sales", DEALS)
+    machine.comes_to("revenue", DEALS * (DEALS + 1) / 2)
     machine.end(signal.SIGKILL)
     machine.start()
-    assert machine.reading("sales") == DEALS
+    machine.comes_to("sales", DEALS)
     assert machine.end(signal.SIGTERM) == 0
     machine.start()
-    assert machine.reading("sales") == DEALS
+    machine.comes_to("sales", DEALS)
     second = subprocess.run(
         [sys.executable, "-m", "vigie", "up", "--port", str(free_port())],
         cwd=tmp_path,
@@ -154,7 +156,7 @@ def test_in_memory_keeps_nothing_and_says_so(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.start("--in-memory")
     assert machine.send(won()[0])
-    assert machine.reading("sales") == 20
+    machine.comes_to("sales", 20)
     assert machine.end(signal.SIGTERM) == 0
     assert "nothing is kept over a restart" in " ".join((tmp_path / "up.log").read_text().split())
     assert not (tmp_path / "data").exists()

@@ -46,7 +46,7 @@ def installation(brokers: str, prefix: str, directory: Path, urls: dict[str, str
 
 @pytest.mark.kafka
 async def test_a_button_acts_once_and_everybody_can_see_who_pressed_it(kafka: KafkaBroker, prefix: str, tmp_path: Path) -> None:
-    async with receiver() as good, receiver(web.Response(status=410)) as bad, httpx.AsyncClient(timeout=10) as client:
+    async with receiver() as good, receiver(web.Response(status=410)) as bad, httpx.AsyncClient(timeout=60) as client:
         site = installation(kafka.bootstrap, prefix, tmp_path, {"good": good.url, "bad": bad.url})
         site.done("topics", "create")
         with Worker(site, {}) as worker:

@@ -85,7 +85,7 @@ def test_killed_while_learning_no_example_is_learnt_twice(kafka: KafkaBroker, pr
         assert found["refused"] == {}
         assert len(committed(kafka.bootstrap, f"{prefix}examples")) == len(truth())
         names = dict.fromkeys(json.loads(value)["subject"] for value in values[-20:])
-        answers = [httpx.get(f"{other.url}/api/predictions/{name}", timeout=5) for name in names]
+        answers = [httpx.get(f"{other.url}/api/predictions/{name}", timeout=60) for name in names]
         assert {answer.status_code for answer in answers} <= {200, 404}
         said = [answer.json() for answer in answers if answer.status_code == 200]
         assert said and all(one["lessons"] > 0 for one in said)

@@ -186,7 +186,7 @@ def test_workers_web_and_producers_with_the_rules_of_the_page(secured: Secured, 
     }
     example = [sys.executable, str(ROOT / "examples/producer.py")]
     text = orjson.dumps(event("deal.won", "w1", "D1", at)) + b"\n"
-    done = subprocess.run(example, input=text, env=environment, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(example, input=text, env=environment, capture_output=True, timeout=600, check=False)
     assert done.stdout == b"1 sent, 0 not\n", done.stderr
 
     site.set(**secured.settings("vigie-worker"))
@@ -199,7 +199,7 @@ def test_workers_web_and_producers_with_the_rules_of_the_page(secured: Secured, 
             now = wall_clock()
             body = senders.compact([senders.hubspot_change("dealstage", "closedwon", objectId=2, occurredAt=now - 1000)])
             vector = senders.hubspot_old(body, "v1")
-            answer = httpx.post(f"{web.url}/webhooks/hubspot", content=body, headers=vector["headers"], timeout=20)
+            answer = httpx.post(f"{web.url}/webhooks/hubspot", content=body, headers=vector["headers"], timeout=60)
             assert answer.status_code == 200, answer.text
             site.settle()
             until(lambda: web.readings("24h")["sales"]["value"] == 2)

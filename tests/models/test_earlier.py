@@ -129,7 +129,8 @@ def test_a_day_as_usual_is_nothing_and_a_bad_day_is_far_off() -> None:
     assert normal["value"] == history[-1]
     bad = usual(days(*history[:-1], history[-1] + 60))
     assert bad["deviations"] > 6
-    assert bad["periods"] == 55  # of 63 days, but for the last and a first week without forecast
+    assert bad["periods"] == 35  # of 63 days: the latest that were said ahead
+    assert normal["low"] < normal["expected"] < normal["high"] and normal["weekday"] == 0  # the last complete day was a Monday
 
 
 def test_a_weekend_is_not_an_anomaly() -> None:
@@ -155,7 +156,8 @@ def test_only_complete_days_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("history", "why"), [([], "0 comparable periods"), (weeks(1), "0 comparable"), (weeks(2), "comparable periods, fewer")]
+    ("history", "why"),
+    [([], "nothing was counted"), (weeks(1), "days of history, fewer than the 21 it takes"), (weeks(2), "13 days of history")],
 )
 def test_a_short_history_says_nothing(history: list[int], why: str) -> None:
     found = usual(days(*history))
@@ -207,7 +209,7 @@ def test_it_is_read_once_a_period_and_at_most_once_a_minute() -> None:
     for second in range(0, 60, 5):
         roll.tick(NOW - NOW % MINUTE_MS + second * 1000)
         roll.changes()
-    assert 60 < len(reads) < 90  # 64 days once, and today's reading twelve times
+    assert 60 < len(reads) < 90  # 64 days once, a week a year ago, and today's reading twelve times
 
 
 # ── targets ──

@@ -1,6 +1,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 from zoneinfo import available_timezones
 
 import orjson
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Grain, epoch_ms
 from models.measures import DEALS, ENGAGEMENT
-from models.panes.store import Panes
+from models.panes.store import Panes, dumps
 from models.panes.view import PanesExpired, View
 from models.panes.windows import Window
 
@@ -191,6 +192,38 @@ def test_a_partial_sum_replaces_the_one_before() -> None:
     one_hour(view, 1, 2)
     assert view.total("leads", "total", day, NOW).numbers.get("leads", 0) == 0
     assert view.version == version + 3
+
+
+cells = st.one_of(st.integers(-3, 3), st.integers(2**63, 2**63 + 2))
+counts = st.dictionaries(st.sampled_from("123"), st.integers(-2, 2), max_size=3)
+parts = st.one_of(
+    st.none(),
+    st.fixed_dictionaries({}, optional={"leads": cells, "mqls": cells, "response_times": counts, "contacted": cells}),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.sampled_from([10, 11]), parts, st.booleans()), max_size=40))
+def test_partial_sums_are_replaced_whichever_are_remembered_as_they_were_read(puts: list[tuple[int, int, Any, bool]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("models.panes.view._HOT", 2)
+        patch.setattr("models.panes.view._HOT_BYTES", 40)
+        view, held = View(Business()), dict[tuple[int, int], dict[str, Any]]()
+        for partition, pane, part, asked in puts:
+            view.put(f"leads:{partition}:h:{pane}:total".encode(), None if part is None else dumps(part))
+            held[partition, pane] = part or {}
+            if asked:  # a total that is kept is amended
+                view.total("leads", "total", 10 * HOUR_MS, 12 * HOUR_MS)
+    expected: Counter[str] = Counter()
+    values: Counter[int] = Counter()
+    for part in held.values():
+        for name, cell in part.items():
+            if isinstance(cell, dict):
+                values.update({int(value): count for value, count in cell.items()})
+            else:
+                expected[name] += cell
+    found = view.total("leads", "total", 10 * HOUR_MS, 12 * HOUR_MS)
+    assert {n: c for n, c in found.numbers.items() if c} == {n: c for n, c in expected.items() if c}
+    assert found.values.get("response_times", {}) == {v: c for v, c in values.items() if c}
 
 
 def test_time_alone_takes_a_number_out_of_its_window() -> None:

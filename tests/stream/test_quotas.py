@@ -30,6 +30,8 @@ def settings_of(tmp_path: Path, text: str) -> "object":
         ("business: {pairs: [[owner, owner]]}", "two dimensions"),
         ("business: {pairs: [[owner, source], [source, owner]]}", "each pair once"),
         ("benchmarks: [{kpi: win_rate, name: industry, value: 0.3}]", "benchmarks.0.unit"),
+        ("business: {holidays: [FRA]}", "no holidays are known of 'FRA'"),
+        ("business: {holidays: [DE-XX]}", "DE has no part 'XX' (accepted: BB, BE"),
     ],
 )
 def test_what_is_odd_is_refused_with_its_place(tmp_path: Path, text: str, said: str) -> None:

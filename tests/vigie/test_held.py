@@ -39,7 +39,7 @@ def test_records_state_and_dead_letters_of_all_ids_are_told_in_words() -> None:
             ("p-dead-letters", 0, b"k", other.encode()),
         ):
             producer.produce(topic, value, key, partition)
-        assert producer.flush(20) == 0
+        assert producer.flush(120) == 0
         found = of_kafka(options, specs, Subject("lead", "lead-one-b"))
     assert found["known_as"] == [{"kind": "lead", "id": "lead-one-a"}, {"kind": "lead", "id": "lead-one-b"}]
     told = [(one["where"], one["key"]) for one in found["held"]]

@@ -68,7 +68,7 @@ async def test_of_presses_at_several_processes_the_first_in_the_log_acts_and_the
 def press_in_a_process(options: EngineOptions, link: str, ready: Any, answers: Any) -> None:
     async def pressed() -> int:
         process = Process(options)
-        ready.wait(30)
+        ready.wait(120)
         return (await process.press(link))[0]
 
     answers.put(asyncio.run(pressed()))
@@ -82,7 +82,7 @@ def test_two_processes_of_the_system(options: EngineOptions) -> None:
         one.start()
     found = [answers.get(timeout=60) for _ in running]
     for one in running:
-        one.join(30)
+        one.join(120)
     assert sorted(found) == [200, 410]
 
 

@@ -70,7 +70,7 @@ async def test_events_get_in_and_dead_letters_are_seen(tmp_path: Path, monkeypat
     worse.write_bytes(orjson.dumps({"type": "nonsense.happened"}))
     running = asyncio.create_task(up(load(environ={}, web__port=port, kafka__partitions=2), demo=False, seed=1))
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as web, asyncio.timeout(480):
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as web, asyncio.timeout(480):
             await _ready(web, running)
             code, said = await vigie("publish", str(file))
             assert code == 0 and "701 events acknowledged" in said, said

@@ -41,7 +41,7 @@ def write(brokers: str, records: Records) -> None:
     producer = confluent_kafka.Producer({"bootstrap.servers": brokers})
     for topic, partition, key, value in records:
         producer.produce(topic, value, key, partition)
-    assert producer.flush(20) == 0
+    assert producer.flush(120) == 0
 
 
 def changelog(options: EngineOptions, partition: int, kept: Kept, *gone: str) -> Records:
@@ -97,7 +97,7 @@ async def test_a_worker_brings_the_state_up_by_itself(tmp_path: Path) -> None:
         await instance.start()
         sales, revenue = (instance.catalogue.get(name) for name in ("sales", "revenue"))
         view = instance.roller.view
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not view.live or instance.catalogue.reading(sales, view, Window.parse("7d"), "total", at).value != 15:  # noqa: ASYNC110 - the view tells nobody
                 await asyncio.sleep(0.05)
         assert instance.catalogue.reading(revenue, view, Window.parse("7d"), "total", at).value == 75

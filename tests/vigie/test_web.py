@@ -66,9 +66,9 @@ def write(kafka: KafkaBroker, prefix: str, acme: Company, alert: dict) -> None:
 @contextlib.asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     task = asyncio.create_task(web(settings))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.web.port}", timeout=10) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.web.port}", timeout=60) as client:
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while True:
                     if task.done():
                         task.result()
@@ -142,20 +142,20 @@ async def answers_from_the_snapshot(redis: str) -> None:
         redis__url=redis,
     )
     writer = Snapshots(redis, "lonely", lambda: NOW)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not await CachePublisher(writer, board()).publish():  # noqa: ASYNC110 - Redis is starting
             await asyncio.sleep(0.02)
     async with running(settings) as client:
         answer = await client.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["reasons"]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while (readings := await client.get("/api/kpis?window=30d")).status_code != 200:
                 assert readings.headers["retry-after"]
                 await asyncio.sleep(0.05)
         assert readings.headers["vigie-source"] == "cache"
         assert readings.json() == board().source.read(NOW, "30d", None)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while "no broker answers" not in (await client.get("/readyz")).text:  # noqa: ASYNC110 - another task
                 await asyncio.sleep(0.1)
     await writer.close()

@@ -25,7 +25,7 @@ from stream.readings.past import PARAMETERS, PastQuestion, instants, past
 from stream.web.api import NO_ALERTS
 from stream.web.context import Context
 from stream.web.customers import CustomerDesk, CustomersElsewhere
-from stream.web.people import REFUSED
+from stream.web.people import REFUSED, of_people, without_people
 from stream.web.predictions import Elsewhere, Entity
 from stream.web.reach import Reach
 
@@ -114,9 +114,9 @@ class FeedDesk:
         if ask.reach is not None and times is not None:
             raise Forbidden("readings of earlier instants are about everybody (accepted: those of now)")
         if not ask.people:
-            if any(_of_people(name) for name in by):
+            if any(of_people(name) for name in by):
                 raise Forbidden(f"by: {REFUSED}")
-            by = by or [TOTAL, *(name for name in board.source.dimensions if not _of_people(name))]
+            by = by or [TOTAL, *(name for name in board.source.dimensions if not of_people(name))]
         dimensions = [None if name == TOTAL else name for name in by or [TOTAL, *board.source.dimensions]]
         after = query.after if query.by_key else None
         for at in [ask.now] if times is None else times:
@@ -243,7 +243,7 @@ class FeedDesk:
         if ask.reach is not None:
             known = [seen for alert in known if (seen := ask.reach.alert(alert)) is not None]
         if not ask.people:
-            known = [alert for alert in known if not any(map(_of_people, alert.get("segment") or ()))]
+            known = without_people(known)
         yield sorted((alert_row(alert, ask.now) for alert in known), key=lambda row: str(row[0]))
 
     async def _catalogue(self, ask: FeedQuestion) -> AsyncIterator[Sequence[Row]]:
@@ -259,10 +259,6 @@ class FeedDesk:
 
 def _seen(reach: Reach | None, state: DealState | LeadState) -> bool:
     return reach is None or reach.has({"owner": state.owner, "team": state.team})
-
-
-def _of_people(dimension: str) -> bool:
-    return "owner" in dimension.split(".")
 
 
 def _reading_key(row: Row) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ import { address, kpi as known, place } from "./place.js";
 import { card, change, head, loaded, note, sample, show, stretch, table } from "./parts.js";
 import { why } from "./explain.js";
 import { objective } from "./objective.js";
-import { chart } from "./plot.js";
+import { chart, daily } from "./plot.js";
 import { catalogue, definition, label, make, moment, named, number, own, percent, t, told, whole } from "./words.js";
 
 //: What a manager looks at first: as many of these as there are, at most eight, those with a value before the others.
@@ -83,10 +83,10 @@ export function funnel(root) {
 export function explained(root) {
   const kpi = known(place.id);
   if (!kpi) { root.append(note(t("missing"), "calm")); return {}; }
-  const facts = make("dl", { class: "facts" }), big = make("p", { class: "value" }, "—"), line = make("div"), segments = make("div"), reasons = make("section");
+  const facts = make("dl", { class: "facts" }), big = make("p", { class: "value" }, "—"), line = make("div"), days = make("section"), segments = make("div"), reasons = make("section");
   const dimension = kpi.dimensions.includes(place.by) ? place.by : kpi.dimensions.find((one) => one === "source") ?? kpi.dimensions[0];
-  root.append(head(label(kpi), definition(kpi)), big, facts, line, reasons);
-  const asked = why(reasons, kpi);
+  root.append(head(label(kpi), definition(kpi)), big, facts, line, days, reasons);
+  const asked = why(reasons, kpi), segment = place.segment ? `&segment=${encodeURIComponent(place.segment)}` : "", usual = loaded(days, () => `api/kpis/${kpi.id}/usual?window=day${segment}`, (found) => days.replaceChildren(make("h3", {}, t("day_by_day")), daily(root, kpi, found), note(found.why ? told(found.why) : t("day_by_day_hint"), "period")));
   let loading = null;
   if (dimension) {
     const others = make("p", { class: "chips" }, kpi.dimensions.map((one) => make("a", { href: address("kpi", { id: kpi.id, by: one }), "aria-current": one === dimension ? "true" : null }, named("dimensions", one))));
@@ -100,7 +100,7 @@ export function explained(root) {
     });
   }
   return {
-    stop: () => { loading?.stop(); asked.stop(); },
+    stop: () => { loading?.stop(); asked.stop(); usual.stop(); },
     receive({ readings, trend }) {
       const reading = readings.find((one) => one.kpi === kpi.id);
       if (!reading) return;

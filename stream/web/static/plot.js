@@ -1,6 +1,6 @@
 // Lines over time with their axes, drawn here: nothing to load, text at its own size, colours from the style sheet, a table behind.
 
-import { brief, label, make, t, whole } from "./words.js";
+import { brief, day, label, make, t, whole } from "./words.js";
 import { note } from "./parts.js";
 
 const HIGH = 220, TOP = 18, FOOT = 24;
@@ -51,6 +51,15 @@ export function plot(root, unit, { lines, bands = [], marks = [], head, rows, na
     make("div", { class: "table short", tabindex: "0", role: "region", "aria-label": name }, make("table", {}, make("thead", {}, make("tr", {}, head.map((one, i) => make("th", { scope: "col", class: i ? "number" : null }, one)))), make("tbody", {}, rows.map(line))))));
 }
 
+/** What each complete day of a figure was, before the band that was to be expected of it. */
+export function daily(root, kpi, found) {
+  const at = (one) => new Date(one.from).getTime(), is = found.points.filter((one) => typeof one.value === "number"), banded = found.points.filter((one) => one.low !== null);
+  if (is.length < 3) return note(t("none"), "calm");
+  return plot(root, kpi.unit, {
+    bands: banded.length > 1 ? [{ kind: "usual", points: banded.map((one) => [at(one), one.low, one.high]) }] : [], lines: [{ kind: "is", points: is.map((one) => [at(one), one.value]) }],
+    head: [t("period"), label(kpi), t("usually")], rows: is.map((one) => [`${day(one.from)}${one.holiday ? ` (${one.holiday})` : ""}`, whole(one.value, kpi.unit), one.low === null ? "" : t("range", whole(one.low, kpi.unit), whole(one.high, kpi.unit))]), name: t("day_by_day"),
+  });
+}
 /** What a KPI's total was over the window. */
 export function chart(root, kpi, trend) {
   const points = trend.times.map((at, i) => [at, trend.values[kpi.id]?.[i]]).filter(([, value]) => typeof value === "number");

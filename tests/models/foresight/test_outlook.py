@@ -12,9 +12,9 @@ from models.foresight.book import Book, won_by
 from models.foresight.drawing import Part, draw_parts, tilt
 from models.foresight.law import Law, coins, convolved
 from models.foresight.outlook import Outlook, outlook
-from models.foresight.profile import shrunk
 from models.foresight.rate import learnt, places
 from models.foresight.scenario import BASE, Scenario, ScenarioError, parse
+from models.seasons.profile import shrunk
 from tests.models.foresight.deals import UNIT, book_of, closed, company, curve, opened, span_of
 
 ZONE = calendar("Europe/Paris")

@@ -11,8 +11,9 @@ import pytest
 
 from bench import drift
 from models.learners import snapshot
+from models.learners.answers import EvaluatedAnswer
 from models.learners.deal_model import DealModel, Prediction
-from models.learners.evaluation import DealEvaluation, DealFact, EvaluatedAnswer
+from models.learners.evaluation import DealEvaluation, DealFact
 from models.learners.features import ATTRIBUTES, CATEGORIES, DAY_MS, NUMBERS, DealPast, Features
 from models.learners.hazard import Hazard
 

@@ -53,8 +53,8 @@ class Site:
     async def running(self, instance: str = "0", **changes: Any) -> AsyncIterator[Engine]:
         engine = self.engine(instance, **changes)
         try:
-            await engine.start(patience=20)
-            await engine.ready(40)
+            await engine.start(patience=120)
+            await engine.ready(120)
             yield engine
         finally:
             await engine.stop()
@@ -90,7 +90,7 @@ class Site:
         return found
 
 
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Poll a condition of another process or thread."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - there is nothing that could set an event

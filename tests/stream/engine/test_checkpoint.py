@@ -265,7 +265,7 @@ def test_a_call_that_does_not_come_back_is_noticed_and_never_commits_later() -> 
     class Hanging(FakeProducer):
         def send_offsets_to_transaction(self, offsets: list[Any], meta: bytes, timeout: float) -> None:
             entered.set()
-            blocked.wait(10)
+            blocked.wait(120)
 
     producer = Hanging()
     one = writer(producer)
@@ -279,13 +279,13 @@ def test_a_call_that_does_not_come_back_is_noticed_and_never_commits_later() -> 
 
     thread = threading.Thread(target=commit)
     thread.start()
-    assert entered.wait(10)
+    assert entered.wait(120)
     assert not one.stuck()
     one._since = time.monotonic() - 60
     assert one.stuck()
     assert one.abandon(), "the commit was not called: nothing of it can be visible"
     blocked.set()
-    thread.join(10)
+    thread.join(120)
     assert [type(error) for error in ends] == [GaveUp]
     assert producer.visible == []
 

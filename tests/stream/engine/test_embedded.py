@@ -64,9 +64,9 @@ async def test_a_missing_topic_is_named_and_waited_for(broker: EmbeddedBroker, c
         await asyncio.sleep(0.02)
     assert "topic letters: missing" in engine.status()["last_error"]
     broker.create(topic for topic in physical if topic.name == "letters")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await starting
-    await engine.ready(20)
+    await engine.ready(120)
     await engine.stop()
 
 

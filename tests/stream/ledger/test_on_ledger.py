@@ -19,6 +19,7 @@ from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
 from tests.stream.engine.counting import TOPICS, adder
+from tests.tools import eventually
 
 RECORD = [Outgoing("numbers", b"k", b"1")]
 
@@ -52,7 +53,7 @@ async def test_a_disk_that_is_nearly_full_takes_nothing_from_outside_and_says_so
     housekeeper = keeping.Housekeeper(ledger, options, lambda: driver)
     running = asyncio.create_task(housekeeper.run())
     intake = Intake(options)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         await until(ledger, refusing=True)
         assert "make room" in housekeeper.warnings()[0]
         with pytest.raises(NotAcknowledged, match="nearly full"):
@@ -69,17 +70,29 @@ async def test_a_disk_that_is_nearly_full_takes_nothing_from_outside_and_says_so
     await asyncio.wait([running])
 
 
-def test_old_records_stay_until_it_is_known_who_has_folded_them(ledger: Ledger) -> None:
+def test_old_records_stay_until_it_is_known_who_has_folded_them(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fold that is being restored has no position yet: nothing that it may want goes."""
     options = options_of(ledger)
     ledger.append([Message("numbers", b"1", b"k", 0)]).result()
+    monkeypatch.setattr(keeping, "_LOOK", 0.01)
 
     async def look(state: str) -> tuple[int, int]:
-        driver: Any = SimpleNamespace(state=state, positions=dict)
+        looks = 0
+
+        class Driver:
+            positions = dict
+
+            @property
+            def state(self) -> str:
+                nonlocal looks
+                looks += 1
+                return state
+
+        driver: Any = Driver()
         housekeeper = keeping.Housekeeper(ledger, options, lambda: driver)
         housekeeper._keep = {"numbers": -1}
         running = asyncio.create_task(housekeeper.run())
-        await asyncio.sleep(0.3)
+        await eventually(lambda: looks > 20 or ledger.bounds("numbers", 0) == (1, 1))
         running.cancel()
         await asyncio.wait([running])
         return ledger.bounds("numbers", 0)

@@ -52,10 +52,10 @@ class Cut:
         environment = watched(folder, log, slow=2_000)
         with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as process:
             assert process.stdout is not None
-            process.stdout.readline()
+            first = process.stdout.readline()
             time.sleep(dice.random() * 0.3)
             process.send_signal(signal.SIGKILL)
-            lines = process.stdout.read().splitlines()
+            lines = [first.strip(), *process.stdout.read().splitlines()]
         self.acknowledged = max([int(line) for line in lines if line.isdigit()], default=0)
         self.lost: Lost = cut(folder, log, dice)
         self.problems: list[str] = []

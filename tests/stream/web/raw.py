@@ -19,7 +19,7 @@ def signed(body: str | bytes, *, at: int, more: Iterable[str] = (), length: str 
     return "\r\n".join(["POST /webhooks/hubspot HTTP/1.1", *(line for line in lines if line), "", ""]).encode("latin-1") + content
 
 
-async def exchange(port: int, data: bytes, patience: float = 10) -> tuple[int, bytes]:
+async def exchange(port: int, data: bytes, patience: float = 60) -> tuple[int, bytes]:
     """Send bytes on a connection of their own; return the status (0: cut without an answer) and all that came."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
@@ -29,7 +29,7 @@ async def exchange(port: int, data: bytes, patience: float = 10) -> tuple[int, b
         writer.transport.abort()
 
 
-async def answered(reader: asyncio.StreamReader, patience: float = 10) -> tuple[int, bytes]:
+async def answered(reader: asyncio.StreamReader, patience: float = 60) -> tuple[int, bytes]:
     """Read one answer; the status is 0 where the connection ended without one."""
     async with asyncio.timeout(patience):
         try:

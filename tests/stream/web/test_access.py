@@ -268,6 +268,16 @@ async def test_a_session_ends_with_its_token() -> None:
     assert "Max-Age=60;" in done.headers["set-cookie"]
 
 
+async def test_processes_that_have_the_same_keys_know_each_other_s_sessions() -> None:
+    def house(*keys: str) -> House:
+        found = [{"id": str(number), "key": key * 32} for number, key in enumerate(keys)]
+        return House(public_url="https://vigie.example.com", **({"links": {"keys": found}} if found else {}))
+
+    done = await house("a").ask("/login", method="POST", content=f"token={ANN}".encode())
+    value = done.headers["set-cookie"].partition(";")[0]
+    assert [await house(*keys).status(cookie=value) for keys in ("a", "ba", "b", "")] == [200, 200, 401, 401]
+
+
 async def test_guessing_at_the_login_is_limited() -> None:
     house = House()
     statuses = [await house.status("/login", method="POST", content=b"token=guess-%016d" % n) for n in range(12)]

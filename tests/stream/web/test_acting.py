@@ -153,7 +153,7 @@ async def test_in_a_browser_the_button_works_under_the_pages_own_policy(tmp_path
             )
             assert door.acts == []
             await tab.act("document.querySelector('button').click()")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 while not door.acts or await tab.run("document.querySelector('h1')?.textContent") != "Acknowledged":  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             assert tab.errors == []

@@ -1,12 +1,14 @@
 import asyncio
 import csv
 import io
+from typing import Any
 
 import orjson
 import pytest
 
 from stream.config.kpi_files import load_catalogue
 from stream.readings.board import Board, UnknownName, ViewSource, trend_times
+from stream.web import usual
 from stream.web.api import to_csv
 from tests.stream.demo import NOW, company
 from tests.stream.web.web import ALERT, RUNNING, application, board, client
@@ -244,3 +246,41 @@ async def test_a_thousand_segments_do_not_hold_the_loop():
 def test_check_names_the_first_unknown():
     with pytest.raises(UnknownName, match='unknown "nonsense"; accepted: total'):
         board().check(["sales"], ["7d"], ["nonsense"])
+
+
+# ── a figure day by day, and what was to be expected of each day ──
+
+
+async def usually(path: str) -> Any:
+    app = application()
+    app.include_router(usual.router(load_catalogue(), lambda: company().view))
+    async with client(app) as web:
+        return await web.get(path)
+
+
+async def test_each_day_has_its_band_by_the_days_before() -> None:
+    found = (await usually("/api/kpis/leads/usual")).json()
+    points = found["points"]
+    assert 40 < len(points) <= 64 and points[-1]["value"] is not None
+    banded = [one for one in points if one["low"] is not None]
+    assert [one["low"] is None for one in points[:21]] == [True] * 21 and len(banded) == len(points) - 21
+    assert all(one["low"] <= one["expected"] <= one["high"] for one in banded)
+    inside = sum(one["low"] - 1 <= one["value"] <= one["high"] + 1 for one in banded) / len(banded)
+    assert inside > 0.6
+
+
+async def test_a_segment_and_another_window_and_what_another_figure_adds() -> None:
+    found = (await usually("/api/kpis/sessions/usual?segment=source%3Dweb&with=leads,sales")).json()
+    assert found["segment"] == "source=web" and set(found["adds"]) == {"leads", "sales"}
+    weeks = (await usually("/api/kpis/revenue/usual?window=week")).json()
+    assert weeks["currency"] == "EUR" and weeks["window"] == "week" and (weeks["why"] or weeks["points"][-1]["low"] is not None)
+
+
+async def test_what_is_not_known_is_refused_with_what_is_accepted() -> None:
+    for query, said in (
+        ("window=30d", "1h"), ("with=temprature", "KPI"), ("wiht=leads", "accepted: window, segment, at, with"),
+        ("segment=owner", "owner=…"),
+        ("with=leads,sales,revenue,sessions,win_rate,nps", "at most 5"),
+    ):  # fmt: skip
+        answer = await usually(f"/api/kpis/leads/usual?{query}")
+        assert answer.status_code == 400 and said.lower() in answer.text.lower(), answer.text

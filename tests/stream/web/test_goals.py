@@ -11,14 +11,17 @@ from typer.testing import CliRunner
 from models.calendar import iso
 from models.goals.plan import Playbook
 from models.goals.standings import Standings
+from stream.config.goal_settings import PeopleSettings
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import SettingsError, load
 from stream.config.web_settings import OperatorSettings
-from stream.web import goals, leaderboard, playbooks
+from stream.web import entities, goals, leaderboard, playbooks, usual
 from stream.web.access import Access, ReadGuard
 from stream.web.operate import Operations
 from stream.web.operators import Operators
+from stream.web.people import dimensions_shown, events_without_people
 from tests.stream.demo import company
+from tests.stream.web.book import Kept
 from tests.stream.web.web import application, client
 from vigie import remote
 from vigie.__main__ import app
@@ -268,3 +271,61 @@ async def test_playbooks_are_told_with_their_runs() -> None:
         assert one["owner"] == ("Ann" if figures == "everybody" else None)
         assert all(run["status"] in ("better", "worse", "as_expected", "unknown") for run in one["runs"])
         assert await get(web, "/api/playbooks", "ann") == 403, "they are about everybody"
+
+
+# ── figures of single people, wherever else they are told ──
+
+ALERTS = [
+    {"id": "of-ann", "rule": "r", "severity": "warn", "state": "firing", "segment": {"owner": ANN}, "title": "Ann's"},
+    {"id": "pair", "rule": "r", "severity": "warn", "state": "firing", "segment": {"owner.source": f"{ANN} × web"}},
+    {"id": "deal", "rule": "r", "severity": "warn", "state": "firing", "segment": {"deal": "D-1"},
+     "explanation": {"behind": [{"id": "D-1", "owner": ANN}], "moved_by": [{"dimension": "owner"}, {"dimension": "source"}]}},
+    {"id": "all", "rule": "r", "severity": "warn", "state": "firing", "segment": {}},
+]  # fmt: skip
+
+
+def guarded(figures: str) -> FastAPI:
+    web, _ = serving(people={"figures": figures, "readers": ["head"]})
+    web.state.vigie.alerts = lambda: ALERTS
+    web.include_router(entities.router(Kept(NOW)))
+    web.include_router(usual.router(load_catalogue(), lambda: company().view))
+    return web
+
+
+async def test_open_deals_and_leads_are_listed_without_whose_they_are() -> None:
+    web = guarded("limited")
+    for who, named in (("reader", False), ("head", True)):
+        deals, leads = (await get(web, "/api/deals?limit=200", who))["deals"], (await get(web, "/api/waiting", who))["leads"]
+        shown = [deal for stage in (await get(web, "/api/pipeline", who))["stages"] for deal in stage["deals"]]
+        assert deals and leads and shown
+        assert {bool(one["owner"] or one["owner_name"]) for one in (*deals, *leads, *shown)} == {named}
+    assert await get(web, "/api/deals?owner=ada") == 403 and (await get(web, "/api/deals?owner=ada", "head"))["count"]
+    assert (await get(web, "/api/deals?search=ada"))["count"] == 0 < (await get(web, "/api/deals?search=ada", "head"))["count"]
+    assert (await get(guarded("everybody"), "/api/deals?owner=ada"))["count"]
+
+
+async def test_alerts_on_a_person_s_figures_and_names_are_for_those_who_may_read_them() -> None:
+    web = guarded("limited")
+    assert [one["id"] for one in await get(web, "/api/alerts", "head")] == ["of-ann", "pair", "deal", "all"]
+    seen = await get(web, "/api/alerts")
+    assert [one["id"] for one in seen] == ["deal", "all"] and ANN not in str(seen)
+    assert seen[0]["explanation"]["moved_by"] == [{"dimension": "source"}]
+    ctx = web.state.vigie
+    for people, ids in ((False, ["deal", "all"]), (True, ["of-ann", "pair", "deal", "all"])):
+        events = ctx.live.stream("30d") if people else events_without_people(ctx.live.stream("30d"))
+        assert await anext(events) == b"retry: 2000\n\n"
+        told = orjson.loads((await anext(events)).partition(b"data: ")[2])
+        assert [one["id"] for one in told["alerts"]] == ids
+        assert {one.get("owner") for one in told["alerts"]} == ({None, ANN} if people else {None})
+        await events.aclose()
+
+
+async def test_what_is_usual_of_an_owner_and_metrics_by_owner_are_guarded() -> None:
+    web = guarded("limited")
+    assert await get(web, f"/api/kpis/sales/usual?segment=owner%3D{ANN}") == 403
+    assert await get(web, f"/api/kpis/sales/usual?segment=owner%3D{ANN}", "head") != 403
+    assert await get(web, f"/api/kpis/sales/usual?segment=owner%3D{ANN}", "ann") != 403
+    for readers, expected in (((), ["source"]), (("head",), ["source"]), (("metrics",), ["source", "owner", "owner.source"])):
+        limited = PeopleSettings(figures="limited", readers=readers)
+        assert dimensions_shown(["source", "owner", "owner.source"], limited) == expected
+    assert dimensions_shown(["owner"], PeopleSettings()) == ["owner"]

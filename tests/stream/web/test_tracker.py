@@ -440,7 +440,7 @@ async def test_page_views_clicks_and_forms_arrive_as_kpis(tmp_path: Path):
         await page.call("Page.navigate", url="about:blank")
 
         readings: dict[tuple[str, str], Any] = {}
-        async with httpx.AsyncClient(base_url=shop.vigie, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=shop.vigie, timeout=60) as client:
 
             async def read() -> dict[tuple[str, str], Any]:
                 for by in ({}, {"by": "source"}):
@@ -449,7 +449,7 @@ async def test_page_views_clicks_and_forms_arrive_as_kpis(tmp_path: Path):
                         readings.update({(r["kpi"], r["segment"].get("source", "")): r["value"] for r in answer.json()})
                 return readings
 
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while (await read()).get(("page_views", "")) != 4:  # noqa: ASYNC110 - another process
                     await asyncio.sleep(0.1)
             took = (wall_clock() - began) / 1000

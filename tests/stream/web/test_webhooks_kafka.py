@@ -91,14 +91,14 @@ async def test_while_kafka_is_killed_senders_are_asked_to_come_back_and_nothing_
                 while (await deliver(number)).status_code != 200:  # noqa: ASYNC110 - the answer takes its time
                     await asyncio.sleep(0.2)
 
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(120):
                 await asyncio.gather(*map(until_taken, range(50)))
             await asyncio.to_thread(broker.kill)
             refused = await asyncio.gather(*map(deliver, range(50, 150)))
             assert {(answer.status_code, answer.headers["retry-after"]) for answer in refused} == {(503, "5")}
             assert intake.held == 0
             await asyncio.to_thread(broker.start)
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(120):
                 await asyncio.gather(*map(until_taken, range(50, 150)))
         await intake.close()
         found = await asyncio.to_thread(read_all, broker.bootstrap, options.physical("deals"), 2)

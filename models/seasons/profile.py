@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from models.foresight.law import Reals
-
+Reals = np.ndarray[Any, np.dtype[np.float64]]
 Places = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 #: What repetitions of one place differ by before any is known (a log-ratio), and for how many repetitions that counts.
