@@ -340,6 +340,5 @@ def run(seed: int, *, harsh: bool = False, kind: type[World] = World) -> Outcome
             outcome.wrong.append(f"the run itself: {error!r}")
         world.over = True
         outcome.steps, outcome.seconds, outcome.trace = loop.steps, loop.now, loop.trace
-        for kind, count in world.network.seen.items():
-            outcome.done[kind] = count
+        outcome.done |= world.network.seen
     return outcome
