@@ -117,7 +117,7 @@ async def test_from_the_door_to_the_message_it_is_one_trace(tmp_path: Path, span
             deliverer.wrote = lambda: engine.poke(NAME)
             assert isinstance(deliverer.owned(), DeliverNotifications), "it is what it was"
             assert await posted(site, tracing) == 202
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 while not ops.lines:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
     finally:
