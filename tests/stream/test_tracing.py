@@ -183,10 +183,12 @@ def test_every_fold_can_be_followed(spans: InMemorySpanExporter) -> None:
 
 
 def test_off_it_is_nothing() -> None:
-    off = tracing_of(TracingSettings())
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
     spec = FoldSpec(name="add", topics=("numbers",), make=Adder)
-    app: Any = application
-    assert off is UNTRACED and off.traced(spec) is spec and not off.headers() and off.door(app) is app
+    assert tracing_of(TracingSettings()) is UNTRACED
+    assert UNTRACED.traced(spec) is spec and UNTRACED.door(app) is app and not UNTRACED.headers()
     loaded = "import sys, stream.tracing; sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
 
