@@ -340,9 +340,5 @@ def run(seed: int, *, harsh: bool = False, kind: type[World] = World) -> Outcome
             outcome.wrong.append(f"the run itself: {error!r}")
         world.over = True
         outcome.steps, outcome.seconds, outcome.trace = loop.steps, loop.now, loop.trace
-<<<<<<< HEAD
-        outcome.done.update(world.network.seen)
-=======
         outcome.done |= world.network.seen
->>>>>>> wave/sim
     return outcome
