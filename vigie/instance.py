@@ -220,12 +220,12 @@ class Instance:
         )
 
     def reload(self, settings: Settings) -> list[Rule]:
-        """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
+        """Take rules, the plan of who is told, targets, objectives, challenges and tests, all or nothing; return the rules.
 
         Raise :class:`SettingsError` or :class:`~vigie.rule_files.RulesError` with all that is wrong; then everything stays as it
         was. What else has changed in the settings needs a restart. Receivers that this process does not know are refused.
         """
-        plan, targets = load_alerting(settings), settings.quotas()
+        plan, targets, plans = load_alerting(settings), settings.quotas(), plans_of(settings, self.catalogue)
         unknown = sorted({receiver.name for receiver in settings.receivers} - set(self.deliverer.notifiers))
         if unknown and self._delivering:
             raise SettingsError([f"receivers: {', '.join(unknown)}: new receivers need a restart"])
@@ -234,6 +234,7 @@ class Instance:
         self.evaluator.use(rules)
         digest = summed(plan) if self._digesting else set()
         self.roller.watch(others(self.evaluator.wanted) | digest, targets)
+        self.roller.declare(plans)
         if self.foreseer is not None:
             self.foreseer.use(watched(self.evaluator.wanted), targets)
         self.watcher.use(rules)

@@ -219,7 +219,7 @@ async def start_web(
     web.include_router(customers.router(clientele))
     if instance.foreseer is not None:
         metrics.show_forecasts(instance.foreseer.figures)
-    feeds = FeedDesk(web.state.vigie, book, clientele)
+    feeds = FeedDesk(web.state.vigie, book, clientele, instance.foreseer)
     open_feeds(web, feeds)
     if (mirror := instance.mirror) is not None:
         web.state.vigie.warnings.append(mirror.warnings)
@@ -266,6 +266,7 @@ async def start_web(
         *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
+        *([asyncio.create_task(privacy_api.carry_out(instance, seen), name="erasures")] if instance.privacy is not None else []),
     ]
 
     async def end_cache() -> None:
