@@ -130,13 +130,13 @@ async def test_one_that_cannot_start_says_so_and_waits_longer_each_time(tmp_path
 
 
 async def test_all_end_when_told_and_who_does_not_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervising, "PATIENCE", 1.0)
+    monkeypatch.setattr(supervising, "PATIENCE", 8.0)  # who ends does so in time, on a busy machine too
     async with worker(tmp_path, fold="runs", predict="stubborn") as running:
         await running.until(lambda told: told["ready"])
         pids = [running.pid("fold"), running.pid("predict")]
         processes = [one.process for one in running.supervisor.processes]
         began = time.monotonic()
-    assert time.monotonic() - began >= 1.0
+    assert time.monotonic() - began >= 8.0
     assert [process.returncode for process in processes if process is not None] == [0, -9]
     for pid in pids:
         with pytest.raises(ProcessLookupError):
