@@ -12,6 +12,7 @@ from models.seasons.holidays import holiday, unknown
 from models.seasons.usual import Course, by_month, course
 
 MONDAY = date(2026, 1, 5).toordinal()
+Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 WEEK = np.array([1.1, 1.2, 1.15, 1.1, 0.9, 0.25, 0.15])
 
 
@@ -49,7 +50,7 @@ def both(
 
 
 @pytest.fixture(scope="module")
-def quiet() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def quiet() -> Pairs:
     """Streams without a change."""
     found = {}
     for kind in ("busy", "quiet", "bursts", "money"):
@@ -58,7 +59,7 @@ def quiet() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def test_it_cries_wolf_less_often_than_the_same_weekday_before(quiet: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def test_it_cries_wolf_less_often_than_the_same_weekday_before(quiet: Pairs) -> None:
     """At four deviations, where nothing has changed: at most three in a thousand, and at most a fifth of the yardstick's."""
     for kind, (ours, _) in quiet.items():
         assert (ours > 4).mean() <= 0.003, kind
@@ -66,9 +67,7 @@ def test_it_cries_wolf_less_often_than_the_same_weekday_before(quiet: dict[str, 
     assert wolves[0] <= wolves[1] / 5, wolves
 
 
-def test_at_as_many_false_alarms_it_sees_a_change_of_level_as_soon_or_sooner(
-    quiet: dict[str, tuple[np.ndarray, np.ndarray]],
-) -> None:
+def test_at_as_many_false_alarms_it_sees_a_change_of_level_as_soon_or_sooner(quiet: Pairs) -> None:
     """Each at its own threshold of one false alarm in two hundred days; days until a change is seen, fourteen at most."""
     for kind, factor in (("busy", 0.85), ("quiet", 0.25), ("bursts", 0.45), ("money", 0.3)):
         limits = [float(np.quantile(one, 0.995)) for one in quiet[kind]]
@@ -81,7 +80,7 @@ def test_at_as_many_false_alarms_it_sees_a_change_of_level_as_soon_or_sooner(
         assert ours < (0.75 if kind in ("busy", "quiet") else 1.15) * others, (kind, ours, others)
 
 
-def test_four_in_five_days_lie_in_the_band(quiet: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def test_four_in_five_days_lie_in_the_band(quiet: Pairs) -> None:
     for kind in quiet:
         inside = total = 0
         for seed in range(10):
