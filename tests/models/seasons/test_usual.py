@@ -66,7 +66,9 @@ def test_it_cries_wolf_less_often_than_the_same_weekday_before(quiet: dict[str, 
     assert wolves[0] <= wolves[1] / 5, wolves
 
 
-def test_at_as_many_false_alarms_it_sees_a_change_of_level_as_soon_or_sooner(quiet: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
+def test_at_as_many_false_alarms_it_sees_a_change_of_level_as_soon_or_sooner(
+    quiet: dict[str, tuple[np.ndarray, np.ndarray]],
+) -> None:
     """Each at its own threshold of one false alarm in two hundred days; days until a change is seen, fourteen at most."""
     for kind, factor in (("busy", 0.85), ("quiet", 0.25), ("bursts", 0.45), ("money", 0.3)):
         limits = [float(np.quantile(one, 0.995)) for one in quiet[kind]]
