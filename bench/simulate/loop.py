@@ -156,11 +156,14 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def end(self) -> None:
         """Let go of everything."""
-        for task in self._tasks:
-            if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                with contextlib.suppress(BaseException):
-                    task.get_coro().close()
+        asyncio._set_running_loop(self)  # what ends now may begin something in its last words, which then ends as well
+        try:
+            for task in self._tasks:
+                if not task.done():
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]
+                    _close(task.get_coro())
+        finally:
+            asyncio._set_running_loop(None)
         for strand in self._strands:
             strand.end()
         self._tasks.clear()
@@ -168,6 +171,18 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._ready.clear()
         self._scheduled.clear()
         self.close()
+
+
+def _close(coro: Any) -> None:
+    """End a coroutine, also one that waits for something in its last words."""
+    for _ in range(50):
+        try:
+            coro.close()
+            return
+        except RuntimeError:  # it waits again
+            continue
+        except BaseException:
+            return
 
 
 class Strand:

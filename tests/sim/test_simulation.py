@@ -1,5 +1,6 @@
 """Is nothing lost or doubled, whatever happens when? Seeds of ``bench.simulate``, and whether they find faults that are there."""
 
+import gc
 import logging
 from collections.abc import Iterator
 
@@ -20,6 +21,7 @@ def unheard() -> Iterator[None]:
     """What the engine says of thousands of faults is of no use, and takes longer than they do."""
     logging.disable(logging.CRITICAL)
     yield
+    gc.collect()  # what a run leaves behind is its own fault, and no later test's
     logging.disable(logging.NOTSET)
 
 
