@@ -73,6 +73,7 @@ TOPICS = {
     "outbox": (False, "delete"),
     "dead-letters": (False, "delete"),
     "erasures": (False, "compact"),
+    "erasure-requests": (False, "delete"),
     "audit": (False, "delete"),
     "vigie-fold-deals-changelog": (True, "compact"),
     "vigie-fold-leads-changelog": (True, "compact"),

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from models.privacy.certificate import TOPIC
 from models.privacy.fields import Personal
+from models.privacy.requests import TOPIC as REQUESTS
 from models.privacy.subject import Subject
 from stream.config.settings import Settings
 from stream.engine import register
@@ -33,7 +34,7 @@ from vigie import held, remote
 from vigie.common import Config, cell, console, local_time, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.ledger import place
-from vigie.privacy_api import InSettings, as_kept, checked, not_named
+from vigie.privacy_api import InSettings, as_kept, carried_out, checked, not_named
 from vigie.remote import TokenFile, Url
 from vigie.topics import plan
 
@@ -113,6 +114,7 @@ def erase_command(
     visitor: Visitor = None,
     owner: Owner = None,
     email: Email = None,
+    queued: Annotated[bool, typer.Option("--queued", help="All whom CRMs have asked to be erased, in one pass.")] = False,
     why: Annotated[str, typer.Option(help="Kept in the certificate: up to 200 characters, without the id.")] = "",
     json: Json = False,
     url: Url = None,
@@ -121,13 +123,18 @@ def erase_command(
 ) -> None:
     """Erase somebody from all that is kept; every figure stays. Returns once no byte of them is left, and says where they were.
 
-    Late events do not bring them back. AskedBy twice, the certificate of the first time is told.
+    Late events do not bring them back. Asked twice, the certificate of the first time is told.
     """
-    subject = _subject(why, lead=lead, deal=deal, customer=customer, visitor=visitor, owner=owner, email=email)
+    given = {"lead": lead, "deal": deal, "customer": customer, "visitor": visitor, "owner": owner, "email": email}
+    if queued and any(given.values()):
+        refuse("--queued: accepted alone, it is all whom CRMs have asked for", 2)
+    subject = None if queued else _subject(why, **given)
     settings = settings_of(config)
     try:
-        not_named(subject, settings)
-        found = None if url is not None else _offline(settings, as_kept(subject, settings), why)
+        if subject is not None:
+            not_named(subject, settings)
+            subject = as_kept(subject, settings)
+        found = None if url is not None else _offline(settings, subject, why)
     except (InSettings, EraseRefused, LedgerRefused, LedgerError, TimeoutError, ValueError) as error:
         refuse(error)
     except Superseded:
@@ -137,21 +144,30 @@ def erase_command(
     if found is None:
         where = remote.running(settings, url)
         token = remote.token_of(token_file, where)
-        body = {**subject._asdict(), "why": why}
-        found = remote.call("POST", "/api/privacy/erase", url=where, token=token, body=body, timeout=_PATIENCE)
+        if subject is None:
+            found = remote.call("POST", "/api/privacy/queued", url=where, token=token, body={}, timeout=_PATIENCE)
+        else:
+            body = {**subject._asdict(), "why": why}
+            found = [remote.call("POST", "/api/privacy/erase", url=where, token=token, body=body, timeout=_PATIENCE)]
     if json:
-        _write(found)
-    else:
-        _tell(found)
+        _write(found if queued else found[0])
+        return
+    for certificate in found:
+        _tell(certificate)
+    if not found:
+        print("nobody waits to be erased")
 
 
-def _offline(settings: Settings, subject: Subject, why: str) -> dict[str, Any] | None:
-    """Erase somebody from a Kafka without workers, or from a ledger that nobody uses; None where an instance does."""
+def _offline(settings: Settings, subject: Subject | None, why: str) -> list[dict[str, Any]] | None:
+    """Erase somebody, or all who wait for it, from a Kafka without workers or a ledger that nobody uses.
+
+    None where an instance uses it.
+    """
     asked = AskedBy(getpass.getuser(), why)
     if settings.kafka.embedded:
-        erased = _from_ledger(settings, [subject], asked)
+        erased = _from_ledger(settings, subject, asked)
     else:
-        erased = _from_kafka(settings, [subject], asked)
+        erased = _from_kafka(settings, subject, asked)
     if erased is None:
         return None
 
@@ -161,22 +177,22 @@ def _offline(settings: Settings, subject: Subject, why: str) -> dict[str, Any] |
         await seen.close()
 
     asyncio.run(forget())
-    found: dict[str, Any] = msgspec.to_builtins(erased.certificate)
+    found: list[dict[str, Any]] = msgspec.to_builtins(erased.certificates)
     return found
 
 
-def _from_kafka(settings: Settings, subjects: list[Subject], asked: AskedBy) -> ErasureResult:
+def _from_kafka(settings: Settings, subject: Subject | None, asked: AskedBy) -> ErasureResult:
     options, folds = plan(settings)
-    if wrong := summary(one for one in check(options, folds) if one.topic == options.physical(TOPIC)):
+    if wrong := summary(one for one in check(options, folds) if one.topic in map(options.physical, (TOPIC, REQUESTS))):
         raise EraseRefused("; ".join(wrong))
 
     def say(what: str) -> None:
         console.print(what, markup=False, highlight=False)
 
-    return KafkaPrivacy(options, say).erase(subjects, asked)
+    return carried_out(KafkaPrivacy(options, say), subject, asked)
 
 
-def _from_ledger(settings: Settings, subjects: list[Subject], asked: AskedBy) -> ErasureResult | None:
+def _from_ledger(settings: Settings, subject: Subject | None, asked: AskedBy) -> ErasureResult | None:
     path = place(settings)
     if not path.is_file():
         raise LedgerRefused(f"{path}: there is no such file")
@@ -188,16 +204,24 @@ def _from_ledger(settings: Settings, subjects: list[Subject], asked: AskedBy) ->
         backend = OnLedger(ledger)
         options = engine_options(settings, str(path), backend=backend)
         backend.create(options, ())
-        return LedgerPrivacy(ledger, options).erase(subjects, asked)
+        return carried_out(LedgerPrivacy(ledger, options), subject, asked)
     finally:
         ledger.close()
 
 
 @app.command("erasures")
 def erasures_command(json: Json = False, url: Url = None, token_file: TokenFile = None, config: Config = None) -> None:
-    """List all erasures of a running instance, with where somebody was found; nothing of who it was."""
-    where = remote.running(settings_of(config), url)
-    found = remote.call("GET", "/api/privacy/erasures", url=where, token=remote.token_of(token_file, where))
+    """List all erasures, of a running instance or a Kafka, with where somebody was found; nothing of who it was."""
+    settings = settings_of(config)
+    if url is None and not settings.kafka.embedded:
+        try:
+            privacy = KafkaPrivacy(engine_options(settings, settings.kafka.brokers))
+            found = msgspec.to_builtins(privacy.certificates())
+        except KafkaException as error:
+            refuse(no_broker(settings.kafka.brokers, error))
+    else:
+        where = remote.running(settings, url)
+        found = remote.call("GET", "/api/privacy/erasures", url=where, token=remote.token_of(token_file, where))
     if json:
         _write(found)
         return

@@ -5,14 +5,15 @@ The id is in the body, so that no log of addresses has it. Each request needs an
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 import orjson
 from fastapi import APIRouter, Request, Response
 
 from models.privacy.certificate import WHY
+from models.privacy.requests import ErasureRequest
 from models.privacy.subject import KINDS, Subject
 from stream.config.settings import Settings
 from stream.engine.erasing import AskedBy, ErasureResult
@@ -102,14 +103,51 @@ def not_named(subject: Subject, settings: Settings) -> None:
         raise InSettings(where)
 
 
-async def erase(instance: Instance, privacy: LedgerPrivacy, seen: EventIds, subject: Subject, by: str, why: str) -> ErasureResult:
-    """Erase somebody from a running instance: its folds write down what they hold, and take it back afterwards."""
+class Erases(Protocol):
+    """What erases: from a ledger, or a Kafka."""
+
+    def requests(self) -> list[ErasureRequest]:
+        """Return what CRMs have asked for and nobody has done yet."""
+
+    def erase(self, subjects: Sequence[Subject], asked: AskedBy) -> ErasureResult:
+        """Erase people in one pass."""
+
+
+def carried_out(privacy: Erases, subject: Subject | None, asked: AskedBy) -> ErasureResult:
+    """Erase somebody, or (None) all whom CRMs have asked for: the certificates say who did."""
+    if subject is not None:
+        return privacy.erase([subject], asked)
+    waiting = privacy.requests()
+    if not waiting:
+        return ErasureResult([], [])
+    why = asked.why or f"asked for by: {', '.join(sorted({one.by for one in waiting}))}"[:WHY]
+    return privacy.erase([Subject(one.kind, one.id) for one in waiting], asked._replace(why=why))
+
+
+async def carry_out(instance: Instance, seen: EventIds, every: float = 3_600.0) -> None:
+    """Erase whom CRMs have asked for, all who wait in one pass, every so many seconds. Where it fails it is tried again."""
+    while True:
+        await asyncio.sleep(every)
+        privacy = instance.privacy
+        try:
+            waiting = [] if privacy is None else await asyncio.to_thread(privacy.requests)
+            if privacy is not None and waiting:
+                await erase(instance, privacy, seen, None, "vigie", "")
+        except (LedgerError, RuntimeError, TimeoutError) as error:
+            log.warning("those whom CRMs have asked for could not be erased now: %s", error)
+
+
+async def erase(
+    instance: Instance, privacy: LedgerPrivacy, seen: EventIds, subject: Subject | None, by: str, why: str
+) -> ErasureResult:
+    """Erase somebody, or all whom CRMs have asked for, from a running instance: its folds write down what they hold, and take it
+    back afterwards."""
     flow = instance.engine.flow
     assert isinstance(flow, LedgerFlow)
-    erased = await flow.rewritten(lambda: privacy.erase([subject], AskedBy(by, why)))
+    erased = await flow.rewritten(lambda: carried_out(privacy, subject, AskedBy(by, why)))
     await seen.forget(erased.events)
-    certificate = erased.certificate
-    log.info("erasure %s of a %s, asked by %s: %s", certificate.id, certificate.kind, by, certificate.outcome)
+    for certificate in erased.certificates:
+        log.info("erasure %s of a %s, asked by %s: %s", certificate.id, certificate.kind, by, certificate.outcome)
     return erased
 
 
@@ -149,6 +187,15 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
             request.state.audited = subject
             subject = as_kept(subject, settings())
             return msgspec.to_builtins((await erase(instance, privacy, seen, subject, by, why)).certificate)
+
+        return await answer(request, "operate", work)
+
+    @routes.post("/queued", summary="Erase all whom CRMs have asked for")
+    async def queued(request: Request) -> Response:
+        """Erase all who wait for it, in one pass; the answer is their certificates. An instance does so by itself every hour."""
+
+        async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
+            return msgspec.to_builtins((await erase(instance, privacy, seen, None, by, "")).certificates)
 
         return await answer(request, "operate", work)
 

@@ -266,6 +266,7 @@ async def start_web(
         *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
+        *([asyncio.create_task(privacy_api.carry_out(instance, seen), name="erasures")] if instance.privacy is not None else []),
     ]
 
     async def end_cache() -> None:

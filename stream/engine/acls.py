@@ -21,7 +21,7 @@ from stream.engine.topics import declared
 #: Who publishes events; who folds; who shows, and writes what webhooks and operators say.
 ROLES = ("publish", "worker", "web")
 EVENTS = ("deals", "leads", "engagement", "customers", "spend")
-_WRITTEN_BY_WEB = (*EVENTS, "alerts", "objectives", "standings", "customer-moves", "dead-letters", "audit")
+_WRITTEN_BY_WEB = (*EVENTS, "alerts", "objectives", "standings", "customer-moves", "dead-letters", "audit", "erasure-requests")
 #: The folds whose entities it lists behind a figure, on a journey, in a basket.
 _SHOWN_BY_WEB = ("fold-deals", "fold-leads", "fold-engagement", "fold-customers")
 _READ = (AclOperation.READ, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)

@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from alert_rules.records.ids import digest
 from models.calendar import iso
 from models.privacy.certificate import TOPIC, Certificate
 from models.privacy.finder import Finder, everybody
 from models.privacy.refusals import Refusals
+from models.privacy.requests import TOPIC as REQUESTS
 from models.privacy.rewrite import Rewriter, Rewritten, without_digests
 from models.privacy.subject import Cell, Scan, Subject, tree_of
 from models.privacy.traces import ANONYMOUS, Traces, traces_of_all
@@ -71,6 +74,11 @@ class Person:
         self.found: Counter[str] = Counter()
         self.rewriter = Rewriter(traces)
 
+    @property
+    def held(self) -> bool:
+        """Whether there was anything of them, but that they were to be erased."""
+        return bool(self.found.keys() - {REQUESTS})
+
 
 class Erasure:
     """Takes people out of cells, one after the other: all of dead letters after what came before them."""
@@ -111,20 +119,27 @@ class Erasure:
             return None if said is None else Rewritten(cell.key, said, cell.headers)
         return new
 
-    def certificates(self, asked: AskedBy, at: int) -> list[Certificate]:
-        """Return what is kept of it, in the order of the people; ``at`` is when it was asked (epoch ms)."""
-        return [self._certificate(person, asked, at) for person in self.people]
+    def certificates(self, asked: AskedBy, at: int, known: Sequence[Certificate]) -> list[Certificate]:
+        """Return what is kept of it; ``at`` is when it was asked (epoch ms).
 
-    def found(self) -> bool:
-        """Whether anything of them was found."""
-        return any(person.found for person in self.people)
+        Of who was erased before (``known``) there is another one where there was something of them again.
+        """
+        found = []
+        for person in self.people:
+            earlier = [before(self._refusals, known, subject) for subject in person.asked]
+            if person.held or None in earlier:
+                found.append(self._certificate(person, asked, at))
+            elif person.found:  # that they are to be erased, again: it is what there was, and is to be gone
+                ids = {one.id: one for one in earlier if one is not None}
+                found += [msgspec.structs.replace(one, gone=None) for one in ids.values()]
+        return found
 
     def _certificate(self, person: Person, asked: AskedBy, at: int) -> Certificate:
         # What a lead does is told under its own id, too, as if it were a visitor's.
         ids = Counter(one.kind for one in person.known if one.kind != "visitor" or Subject("lead", one.id) not in person.known)
         return Certificate(
             id=secrets.token_hex(8), kind=person.asked[0].kind, hashes=sorted(map(self._refusals.hash, person.known)),
-            outcome="erased" if person.found else "nothing held", asked=iso(at), by=asked.by, why=asked.why,
+            outcome="erased" if person.held else "nothing held", asked=iso(at), by=asked.by, why=asked.why,
             known_as=dict(sorted(ids.items())), found=dict(sorted(person.found.items())), erased=iso(self._options.clock()),
             left=list(asked.left),
         )  # fmt: skip
@@ -157,7 +172,7 @@ def refused(certificates: Iterable[Certificate]) -> list[str]:
 
 
 def _final(certificate: Certificate) -> bool:
-    return certificate.kind != "owner" or bool(certificate.found)
+    return certificate.kind != "owner" or certificate.outcome == "erased"
 
 
 def before(refusals: Refusals, certificates: Sequence[Certificate], subject: Subject) -> Certificate | None:

@@ -18,11 +18,12 @@ from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec, Resou
 
 from models.calendar import iso
 from models.privacy.certificate import SALT, TOPIC, WORK, Certificate
-from models.privacy.refusals import Refusals
+from models.privacy.requests import TOPIC as REQUESTS
+from models.privacy.requests import ErasureRequest, waiting
 from models.privacy.subject import Subject
 from stream.engine.backend import Message, Partition
 from stream.engine.client_logs import client_logger
-from stream.engine.erasing import AskedBy, Erasure, ErasureResult, before, record, told
+from stream.engine.erasing import AskedBy, Erasure, ErasureResult, record, told
 from stream.engine.groups import working
 from stream.engine.kafka_cells import KafkaCells
 from stream.engine.log_dirs import Sizes, sizes
@@ -69,6 +70,14 @@ class KafkaPrivacy:
         """Return all there are, the oldest first."""
         return remembered(self._options).certificates
 
+    def requests(self) -> list[ErasureRequest]:
+        """Return what CRMs have asked for and nobody has done yet."""
+        log = (self._options.physical(REQUESTS), 0)
+        found: list[bytes | None] = []
+        bounds = first_and_last(self._options, [log])
+        read_through(self._options, bounds, lambda _, message: found.append(message.value()), lambda: False)
+        return waiting(found)
+
     def erase(self, subjects: Sequence[Subject], asked: AskedBy) -> ErasureResult:
         """Erase people, all in one pass; return once the brokers have let go of their last byte. Raises :class:`EraseRefused`.
 
@@ -113,29 +122,20 @@ class KafkaPrivacy:
         if state.salt is None:
             state.salt = secrets.token_hex(32).encode()
             self._note(rewriting, Message(self._topic, state.salt, SALT, 0))
-        refusals = state.refusals()
         self._say("looking for all that is known of them")
-        erasure = Erasure(self._options, refusals, list(dict.fromkeys(subjects)), cells.scan)
+        erasure = Erasure(self._options, state.refusals(), list(dict.fromkeys(subjects)), cells.scan)
         logs, stamps = self._holding(cells, erasure)
         if logs:
             self._say(f"{len(logs)} logs hold something of them, and are written anew")
-            self._rewrite(rewriting, cells, erasure, sorted(logs), stamps, (asked, at, refusals, state))
+            self._rewrite(rewriting, cells, erasure, sorted(logs), stamps, (asked, at, state))
             return erasure.events()
-        self._note(rewriting, *self._certified(erasure, asked, at, refusals, state, gone=True))
+        self._note(rewriting, *self._certified(erasure, asked, at, state, gone=True))
         return []
 
-    def _certified(
-        self, erasure: Erasure, asked: AskedBy, at: int, refusals: Refusals, state: Remembered, *, gone: bool = False
-    ) -> list[Message]:
-        """Return the certificates: of who was erased before, where something of them was there again."""
-        found = erasure.certificates(asked, at)
-        some = [
-            one
-            for one, person in zip(found, erasure.people, strict=True)
-            if person.found or any(before(refusals, state.certificates, subject) is None for subject in person.asked)
-        ]
+    def _certified(self, erasure: Erasure, asked: AskedBy, at: int, state: Remembered, *, gone: bool = False) -> list[Message]:
         now = iso(self._options.clock())
-        return [record(self._options, msgspec.structs.replace(one, gone=now) if gone else one) for one in some]
+        found = erasure.certificates(asked, at, state.certificates)
+        return [record(self._options, msgspec.structs.replace(one, gone=now) if gone else one) for one in found]
 
     def _holding(self, cells: KafkaCells, erasure: Erasure) -> tuple[set[Partition], dict[Partition, int]]:
         """Return the logs with anything of them, also in what was never committed; and the time of each log's first record."""
@@ -158,7 +158,7 @@ class KafkaPrivacy:
         erasure: Erasure,
         logs: list[Partition],
         stamps: dict[Partition, int],
-        asked: tuple[AskedBy, int, Refusals, Remembered],
+        asked: tuple[AskedBy, int, Remembered],
     ) -> None:
         topics = sorted({topic for topic, _ in logs})
         compact = {topic for topic in topics if topic in self._compact or cells.names.changelog(topic)}

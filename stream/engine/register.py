@@ -54,6 +54,7 @@ _TOPICS: dict[str, str] = {
     "outbox": "messages with these",
     "dead-letters": "what a sender sent, whole: anything",
     "erasures": "keyed hashes of the ids of who was erased, who asked, when; no id and no name",
+    "erasure-requests": "ids of who is to be erased, as a CRM asked; a drawn name once it is done",
     "audit": "who of the staff read or did what, when; keyed hashes of the ids it was about",
 }
 #: Beside topics.

@@ -56,5 +56,6 @@ TOPICS: tuple[Topic, ...] = (
     Topic("outbox", partitioned=False, retention=30 * DAY),
     Topic("dead-letters", partitioned=False, retention=90 * DAY),
     Topic("erasures", partitioned=False, compact=True),
+    Topic("erasure-requests", partitioned=False, retention=400 * DAY),
     Topic("audit", partitioned=False, retention=800 * DAY),
 )

@@ -1,5 +1,6 @@
 """What becomes of an authentic webhook: which events are new, what is written, and what do signed times say of our clock?"""
 
+import secrets
 import statistics
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -8,10 +9,13 @@ from typing import Protocol
 
 import xxhash
 
+from models.calendar import iso
 from models.events.dead_letter import dead_letter
 from models.events.decode import Known
 from models.events.refused import Refused
 from models.fold import Record
+from models.privacy.requests import TOPIC as REQUESTS
+from models.privacy.requests import ErasureRequest
 from stream.config.networks import Network
 from stream.config.settings import Settings, SettingsError
 from stream.engine.options import wall_clock
@@ -142,6 +146,11 @@ class Door:
         known = await self.seen.known([event["id"] for event in verdict.events]) if verdict.events else set()
         fresh = [event for event in verdict.events if event["id"] not in known]
         records = [outgoing(event, self.minimise) for event in fresh]
+        at = iso(self.clock())
+        for asked in dict.fromkeys(verdict.erasures):
+            wanted = ErasureRequest(asked.kind, asked.id, source.name, at)
+            # Its key says nothing: it stays when the id is gone.
+            records.append(Outgoing(REQUESTS, secrets.token_hex(8).encode(), wanted.encode()))
         if verdict.unusable:
             records.append(letter(source, request, verdict, self.clock()))
         await self.intake.put(records)

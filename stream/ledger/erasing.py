@@ -17,6 +17,8 @@ from models.calendar import iso
 from models.privacy.certificate import SALT, TOPIC, Certificate, decode
 from models.privacy.finder import Finder
 from models.privacy.refusals import MARK, Refusals
+from models.privacy.requests import TOPIC as REQUESTS
+from models.privacy.requests import ErasureRequest, waiting
 from models.privacy.rewrite import Rewritten
 from models.privacy.subject import Cell, Scan, Subject
 from stream.engine.backend import Message
@@ -115,13 +117,26 @@ class LedgerPrivacy:
 
     # -- erasing -------------------------------------------------------------------------------------------------------
 
+    def requests(self) -> list[ErasureRequest]:
+        """Return what CRMs have asked for and nobody has done yet."""
+        topic = self._options.physical(REQUESTS)
+        start, end = self._ledger.bounds(topic, 0)
+        found: list[bytes | None] = []
+        while start < end:
+            stretch = self._ledger.read(topic, 0, start, 5_000)
+            found += [one.value for one in stretch.records]
+            start = stretch.end
+        return waiting(found)
+
     def erase(self, subjects: Sequence[Subject], asked: AskedBy) -> ErasureResult:
         """Erase people, all in one pass; return once no byte of them is in the file. Blocks; nobody may hold state meanwhile.
 
-        Whoever was erased before is not erased again: what there is of them to be told is the certificate of that time.
+        Whoever was erased before is not erased again, but where somebody has asked for it since, who is in that request: what
+        there is of them to be told is the certificate of that time.
         """
         known = self.certificates()
-        new = [one for one in dict.fromkeys(subjects) if before(self.refusals, known, one) is None]
+        again = {Subject(one.kind, one.id) for one in self.requests()}
+        new = [one for one in dict.fromkeys(subjects) if one in again or before(self.refusals, known, one) is None]
         events: list[str] = []
         if new:
             at = self._options.clock()
@@ -143,7 +158,7 @@ class LedgerPrivacy:
             new = erasure(cell)
             if new is not None:
                 self._put(connection, cell, new)
-        certificates = erasure.certificates(asked, at)
+        certificates = erasure.certificates(asked, at, self.certificates())
         self.refusals.add(refused(certificates))
         return erasure.events(), [*erasure.gone(), *(record(self._options, one) for one in certificates)]
 

@@ -324,6 +324,13 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             **_errors(**_OPERATOR, **_UNREAD, _409=_REFUSED, _503=_BUSY),
         },
     },
+    ("post", "/api/privacy/queued"): {
+        **_BEARER,
+        "responses": {
+            "200": _said("Their certificates", _list(_CERTIFICATE)),
+            **_errors(**_OPERATOR, **_UNREAD, _409=_REFUSED, _503=_BUSY),
+        },
+    },
     ("post", "/api/privacy/export"): {
         **_BEARER,
         "requestBody": _body("application/json", schema=_WHOM),

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from models.calendar import DAY_MS
+from models.privacy.requests import ErasureRequest
 from models.privacy.subject import Subject
 from stream.config.settings import Settings, load
 from stream.engine.erasing import AskedBy
@@ -77,7 +78,7 @@ KafkaPrivacy(EngineOptions(brokers=sys.argv[1], topic_prefix=sys.argv[2], partit
 
 def killed(office: Office, line: str, lead: str) -> None:
     arguments = [sys.executable, "-c", ERASER, office.kafka.bootstrap, office.prefix, line, lead]
-    assert subprocess.run(arguments, timeout=120, check=False).returncode == -signal.SIGKILL
+    assert subprocess.run(arguments, timeout=600, check=False).returncode == -signal.SIGKILL
 
 
 async def take(found: Instance, events: Iterator[Any]) -> None:
@@ -122,10 +123,16 @@ async def test_one_who_is_erased_is_gone_from_the_brokers_disk_and_no_figure_mov
         outcomes = [fold.outcomes for fold in found.partitions()]
         assert sum(count for one in outcomes for (_, _, outcome), count in one.items() if outcome == "erased") == 16
         assert readings(found) == before
+        with Publisher(found.options) as publisher:  # and their CRM wants them to be forgotten
+            asked = ErasureRequest("lead", JANE[1], "hubspot", "")
+            publisher.send("erasure-requests", b"drawn", asked.encode())
+            assert not await publisher.flushed(30)
+    assert await asyncio.to_thread(privacy.requests) == [asked]
     # What others have written to the Kafka itself is there until somebody looks.
     again = await asyncio.to_thread(privacy.erase, [Subject("lead", JANE[1]), Subject("deal", "deal-4400-q")], AskedBy("ann"))
     assert [one.outcome for one in again.certificates] == ["erased", "erased"]
     assert office.holding(*JANE, *NAMES, HASH, "deal-4400-q") == []
+    assert await asyncio.to_thread(privacy.requests) == []
     async with office.instance() as found:
         assert readings(found) == before
         await take(found, iter([event("deal.won", "deal-0-x", NOW - 1, 9)]))

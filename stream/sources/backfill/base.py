@@ -18,7 +18,7 @@ import orjson
 
 from models.events.decode import Known
 from stream.sources.backfill.names import Lists
-from stream.sources.crm.base import Ignored, Item, Unusable, checked
+from stream.sources.crm.base import Erase, Ignored, Item, Unusable, checked
 from stream.sources.crm.settings import SourceSettings
 from stream.sources.files.base import Dated, FileReject, by_time, epoch_ms
 from stream.sources.files.times import ISO
@@ -102,7 +102,9 @@ def ordered(told: Iterable[Told], files: list[Path], options: Options, tally: Ba
         for place, item in told:
             tally.met()
             why = ""
-            if isinstance(item, Ignored):
+            if isinstance(item, Erase):
+                tally.ignored["somebody is to be erased: not taken from a file (vigie privacy erase)"] += 1
+            elif isinstance(item, Ignored):
                 tally.ignored[item.why] += 1
             elif isinstance(item, dict):
                 at = epoch_ms(datetime.fromisoformat(item["time"]))

@@ -108,8 +108,15 @@ class Ignored(NamedTuple):
     why: str
 
 
-#: What ``read`` yields: an event (CloudEvents, structured), something without use, or something unusable.
-Item = dict[str, Any] | Ignored | Unusable
+class Erase(NamedTuple):
+    """Somebody asks to be erased: a kind of :data:`models.privacy.subject.KINDS`, and the id as events have it."""
+
+    kind: str
+    id: str
+
+
+#: What ``read`` yields: an event (CloudEvents, structured), that somebody is to be erased, something without use, or unusable.
+Item = dict[str, Any] | Erase | Ignored | Unusable
 
 
 def _nothing(accepted: bool) -> tuple[str, bytes]:
@@ -156,6 +163,7 @@ class Verdict:
     events: tuple[dict[str, Any], ...] = ()
     unusable: tuple[Unusable, ...] = ()
     ignored: tuple[str, ...] = ()
+    erasures: tuple[Erase, ...] = ()
     content_type: str = ""
     body: bytes = field(default=b"", repr=False)
     age: int | None = None
@@ -186,17 +194,17 @@ def receive(adapter: Adapter, request: Request, settings: SourceSettings, curren
         return Verdict(False, 413, Reason.TOO_LARGE.value, detail)
     try:
         age = adapter.verify(request, settings)
-        events, unusable, ignored = _read(adapter, request, settings, currencies)
+        events, unusable, ignored, erasures = _read(adapter, request, settings, currencies)
     except NotAuthentic as doubt:
         return _refused(adapter, doubt)
     reason: str | None = None
     detail = ""
     if unusable:
         reason, detail = unusable[0].reason.value, unusable[0].detail
-    elif not events:
+    elif not events and not erasures:
         reason, detail = "ignored", ignored[0] if ignored else "nothing in it"
     kind, body = adapter.answer(True)
-    return Verdict(True, 200, reason, detail, tuple(events), tuple(unusable), tuple(ignored), kind, body, age)
+    return Verdict(True, 200, reason, detail, tuple(events), tuple(unusable), tuple(ignored), tuple(erasures), kind, body, age)
 
 
 def read(
@@ -204,14 +212,15 @@ def read(
 ) -> tuple[list[dict[str, Any]], list[Unusable], list[str]]:
     """Return what an authentic request tells: events of the contract, what is unusable, what is ignored."""
     try:
-        return _read(adapter, request, settings, currencies)
+        return _read(adapter, request, settings, currencies)[:3]
     except NotAuthentic as doubt:  # it was taken for authentic once
         return [], [Unusable(Reason.INVALID_DATA, doubt.detail)], []
 
 
 def _read(
     adapter: Adapter, request: Request, settings: SourceSettings, currencies: Known
-) -> tuple[list[dict[str, Any]], list[Unusable], list[str]]:
+) -> tuple[list[dict[str, Any]], list[Unusable], list[str], list[Erase]]:
+    erasures: list[Erase] = []
     events: list[dict[str, Any]] = []
     unusable: list[Unusable] = []
     ignored: list[str] = []
@@ -221,6 +230,8 @@ def _read(
                 raise Unusable(Reason.TOO_LARGE, f"events: found more than {EVENTS_LIMIT} in one request")
             if isinstance(item, Unusable):
                 unusable.append(item)
+            elif isinstance(item, Erase):
+                erasures.append(item)
             elif isinstance(item, Ignored):
                 ignored.append(item.why)
             else:
@@ -233,7 +244,7 @@ def _read(
         unusable.append(error)
     except Refused as error:
         unusable.append(Unusable(error.reason, error.detail))
-    return events, unusable, ignored
+    return events, unusable, ignored, erasures
 
 
 def checked(event: dict[str, Any], arrival: int, currencies: Known) -> Unusable | None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from models.events.refused import Reason
 from models.events.scalars import shown
-from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
+from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Erase, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.lead_when import lead_fields, makes_lead
 from stream.sources.crm.lookup import is_set, lookup
@@ -182,7 +182,9 @@ def notification(note: Mapping[str, Any], settings: SourceSettings, since: int |
             yield _event(note, settings, f"{_room(entity)}.created", subject, (entity, subject, what))
         elif what == "restore":
             yield _event(note, settings, f"{_room(entity)}.created", subject, (entity, subject, what, _at(note)))
-        elif what in ("deletion", "privacyDeletion"):
+        elif what == "privacyDeletion":  # not that it was none: what they have done was done, and stays counted
+            yield Erase(_room(entity), subject)
+        elif what == "deletion":
             yield _event(note, settings, f"{_room(entity)}.deleted", subject, (entity, subject, "deletion", _at(note)))
         elif what == "propertyChange":
             if entity == "contact":

@@ -11,7 +11,7 @@ from typing import Any
 from models.events.refused import Reason
 from models.events.scalars import shown
 from stream.sources.crm import soap
-from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
+from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Erase, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.changed_fields import cleared_unnamed, said
 from stream.sources.crm.lead_when import lead_fields, makes_lead
@@ -66,6 +66,8 @@ _MADE = ("CreatedDate",)
 _CHANGED = ("LastModifiedDate", "SystemModstamp")
 #: When an opportunity entered its stage, where a message has it.
 _STEPPED = "LastStageChangeDate"
+#: What says of a lead that the person wants to be forgotten: the field of its Individual, as a flow or a formula brings it.
+FORGET = ("ShouldForget", "ShouldForget__c", "Individual.ShouldForget")
 _CHANGES = ("CREATE", "UPDATE", "DELETE", "UNDELETE")
 #: Objects whose ids are told in 15 characters here and in 18 there.
 _KEYED = ("001", "003", "006", "00Q")
@@ -195,6 +197,9 @@ def record(
     elif object_ in ("Task", "Event"):
         # Whatever else is sent of it later, an activity was made once.
         yield _activity(object_, what, fields, at, event_id("salesforce", object_, subject, "created"), settings)
+    elif object_ == "Individual" and any(is_set(fields.get(name), name) for name in FORGET):
+        why = "which lead is meant is not said; bring ShouldForget with the lead (a formula field ShouldForget__c, or a flow)"
+        yield Unusable(Reason.INVALID_DATA, f"Individual {subject} is to be forgotten: {why}")
     else:
         yield Ignored(f"{object_ or 'sObject'}: objects of this type have no events here")
 
@@ -242,6 +247,9 @@ def _lead(
             yield event(settings, "salesforce", "lead.deleted", subject, at, id)
         else:
             yield event(settings, "salesforce", "lead.merged", subject, at, id, {"into": into})
+        return
+    if any(is_set(fields.get(name), name) for name in FORGET):
+        yield Erase("lead", subject)
         return
     found = attributes(fields, LEAD, settings)
     when = lead_fields(settings)

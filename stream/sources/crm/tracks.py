@@ -10,7 +10,7 @@ from typing import Any
 
 from models.events.refused import Reason
 from models.events.scalars import shown
-from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Ignored, Item, NotAuthentic, Request, Unusable
+from stream.sources.crm.base import EVENTS_LIMIT, Adapter, Doubt, Erase, Ignored, Item, NotAuthentic, Request, Unusable
 from stream.sources.crm.body import each, parse
 from stream.sources.crm.mapping import data_fields
 from stream.sources.crm.settings import SourceSettings
@@ -82,6 +82,10 @@ class _Reader:
                 yield Ignored("identify: without both anonymousId and userId it joins nobody")
             else:
                 yield event(settings, self.sender, "web.identified", visitor, at, id, _visit(call, told, context, visitor, lead))
+        elif kind == "delete":  # what the senders' own privacy calls become
+            yield from _erased(visitor, lead)
+        elif kind == "track" and (text(call.get("event"), "event") or "").strip().lower().replace("_", " ") == "user deleted":
+            yield from _erased(visitor, lead)
         elif kind == "track":
             yield self.track(call, told, context, visitor, lead, at, id, settings)
         else:
@@ -117,6 +121,13 @@ class _Reader:
             return event(settings, self.sender, kind, lead or subject, at, id, _facts(kind, told, settings))
         deal = identifier(first(told.get("deal_id"), told.get("id")), "properties.deal_id")
         return event(settings, self.sender, kind, deal, at, id, _facts(kind, told, settings))
+
+
+def _erased(visitor: str | None, lead: str | None) -> Iterator[Item]:
+    if lead is not None:
+        yield Erase("lead", lead)
+    if visitor is not None:
+        yield Erase("visitor", visitor)
 
 
 def _time(call: Mapping[str, Any], outer: Mapping[str, Any], request: Request) -> int:

@@ -99,6 +99,8 @@ def told(verdict: Verdict) -> dict[str, Any]:
         "detail": verdict.detail,
         "events": list(verdict.events),
     }
+    if verdict.erasures:
+        found["erasures"] = [list(one) for one in verdict.erasures]
     if verdict.unusable:
         found["unusable"] = [{"reason": one.reason.value, "detail": one.detail} for one in verdict.unusable]
     if verdict.ignored:

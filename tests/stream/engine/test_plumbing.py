@@ -61,6 +61,7 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
     found = {topic.name: (topic.partitions, topic.config["cleanup.policy"]) for topic in declared(options, folds)}
     assert found == {
         "x.erasures": (1, "compact"),
+        "x.erasure-requests": (1, "delete"),
         "x.standings": (1, "compact"),
         "x.objectives": (1, "compact"),
         "x.forecasts": (1, "compact"),

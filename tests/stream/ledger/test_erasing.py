@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import hmac
 import random
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -21,14 +22,19 @@ from stream.config.settings import load
 from stream.engine.erasing import AskedBy
 from stream.engine.options import wall_clock
 from stream.engine.publisher import Publisher
+from stream.ingest.door import Door, DoorSource
+from stream.ingest.event_ids import InMemory
+from stream.ingest.intake import Intake
 from stream.ledger import erasing
 from stream.ledger.copies import problems
 from stream.ledger.flow import LedgerFlow
 from stream.ledger.schema import reader
 from stream.ledger.store import Ledger
 from stream.readings.board import WINDOWS, ViewSource
+from stream.sources.crm import ADAPTERS, Erase, Request, parse_settings
 from tests.tools import eventually
 from vigie.instance import Instance, kept_in
+from vigie.privacy_api import carried_out
 
 NOW = 1_790_000_000_000 // HOUR_MS * HOUR_MS
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -247,6 +253,61 @@ async def test_late_events_do_not_bring_anybody_back(tmp_path: Path) -> None:
     async with instance(path) as found:
         await take(found, of_jane(NOW - DAY_MS))
         nowhere(tmp_path, *JANE)
+
+
+async def test_whom_a_crm_wants_erased_waits_for_it_and_then_is_nowhere_any_more(tmp_path: Path) -> None:
+    async with instance(tmp_path / "vigie.db") as found:
+        await take(found, of_jane(NOW - DAY_MS))
+        before = readings(found)
+        privacy = found.privacy
+        assert privacy is not None
+        for asked in range(2):  # they send it twice, and once more when it is done
+            source = DoorSource("hubspot", ADAPTERS["hubspot"], parse_settings("hubspot", {"client_secret": "s" * 20}))
+            intake = Intake(found.options)
+            door = Door({"hubspot": source}, intake, InMemory())
+            for _ in range(2):
+                verdict, _ = await door.take(source, forgotten(JANE[0]))
+                assert (verdict.status, verdict.events, verdict.erasures) == (200, (), (Erase("lead", JANE[0]),))
+            await intake.close()
+            assert [(one.kind, one.id, one.by) for one in privacy.requests()] == [("lead", JANE[0], "hubspot")]
+            flow = found.engine.flow
+            assert isinstance(flow, LedgerFlow)
+            erased = await flow.rewritten(lambda: carried_out(privacy, None, AskedBy("vigie")))
+            await found.engine.ready()
+            [certificate] = erased.certificates
+            assert (certificate.outcome, certificate.why) == ("erased", "asked for by: hubspot"), asked
+            assert privacy.requests() == [] and len(privacy.certificates()) == 1
+            nowhere(tmp_path, *JANE, *NAMES, HASH)
+            assert readings(found) == before
+        assert carried_out(privacy, None, AskedBy("vigie")).certificates == []
+
+
+def forgotten(lead: str) -> Request:
+    note = {"eventId": 1, "portalId": 1, "occurredAt": NOW, "subscriptionType": "contact.privacyDeletion", "objectId": lead}
+    body = orjson.dumps([note])
+    url, now = "https://vigie.example.com/webhooks/hubspot", str(wall_clock())
+    signature = base64.b64encode(hmac.digest(b"s" * 20, f"POST{url}{body.decode()}{now}".encode(), "sha256")).decode()
+    headers = {"x-hubspot-signature-v3": signature, "x-hubspot-request-timestamp": now}
+    return Request("POST", url, headers, body, int(now))
+
+
+async def test_many_are_erased_in_one_pass_and_people_who_know_each_other_stay_apart(tmp_path: Path) -> None:
+    async with instance(tmp_path / "vigie.db") as found:
+        await take(found, others(NOW - DAY_MS, 40))
+        await take(found, of_jane(NOW - DAY_MS))
+        before = readings(found)
+        some = [Subject("lead", f"lead-{number}-y") for number in range(20)]
+        some += [Subject("deal", "deal-3-x"), Subject("lead", JANE[1]), Subject("lead", JANE[0]), Subject("lead", "nobody-1")]
+        found_ = await erase_all(found, some)
+        assert [one.outcome for one in found_] == ["erased"] * 23 + ["nothing held"]
+        # Two ids of one person are one erasure.
+        assert found_[21] == found_[22] and found_[21].known_as == {"lead": 3, "visitor": 2}
+        gone = [f"lead-{number}-y" for number in range(20)] + [f"Person {number}" for number in range(20) if number > 3]
+        nowhere(tmp_path, *gone, "deal-3-x", *JANE, *NAMES, HASH)
+        assert b"lead-20-y" in everywhere(tmp_path) and b"Person 20" in everywhere(tmp_path)
+        assert readings(found) == before
+    async with instance(tmp_path / "vigie.db") as found:
+        assert readings(found) == before
 
 
 async def test_an_owner_keeps_figures_under_a_drawn_name(tmp_path: Path) -> None:

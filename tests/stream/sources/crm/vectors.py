@@ -179,7 +179,9 @@ def hubspot() -> Iterator[Vector]:
         "creation under eventType", sign({**note(""), "subscriptionType": None, "eventType": "deal.creation"}), "deal.created"
     )
     yield good("a lead object", sign(note("object.creation", objectTypeId="0-136")), "lead.created", subjects=["lead-123"])
-    yield good("deletion", sign(note("deal.deletion"), note("contact.privacyDeletion")), "deal.deleted", "lead.deleted")
+    yield good(
+        "deletion", sign(note("deal.deletion"), note("contact.privacyDeletion")), "deal.deleted", erasures=[["lead", "123"]]
+    )
     yield good("restore", sign(note("deal.restore")), "deal.created")
     generic = {"objectTypeId": "0-3", "propertyName": "amount", "propertyValue": "1000"}
     yield good("property, generic", sign(note("object.propertyChange", **generic)), "deal.updated", data=[{"amount": "1000"}])
@@ -437,6 +439,16 @@ def salesforce() -> Iterator[Vector]:
     yield good("change: several records", cdc("UPDATE", records=["006A", "006B"], OwnerId="005A"), *["deal.updated"] * 2)
     converted = {"IsConverted": True, "ConvertedOpportunityId": "006A", "ConvertedAccountId": "001A"}
     yield good("change: lead converted", cdc("UPDATE", "Lead", records=["00QA"], **converted), "lead.converted", "lead.updated")
+    yield good(
+        "change: a lead to be forgotten",
+        cdc("UPDATE", "Lead", records=["00QA"], ShouldForget__c=True),
+        erasures=[["lead", "00QA"]],
+    )
+    yield dead(
+        "change: a person to be forgotten, of no lead",
+        cdc("UPDATE", "Individual", records=["0PKA"], ShouldForget=True),
+        "invalid_data",
+    )
     yield good("change: task", cdc("CREATE", "Task", WhatId="006A", TaskSubtype="Call", OwnerId="005A"), "deal.activity")
     to_do = {"WhoId": "00QA", "TaskSubtype": "Call"}
     yield idle("change: a task to do", cdc("CREATE", "Task", **to_do, Status="Not Started"))
@@ -465,6 +477,8 @@ def segment() -> Iterator[Vector]:
     yield good("page", sign(call("page")), "web.page_viewed", subjects=["a-1"], data=[page])
     yield good("screen", sign(call("screen", name="Home")), "web.page_viewed")
     yield good("identify", sign(call("identify", traits={"email": "ann@example.com"})), "web.identified", data=[page])
+    yield good("delete", sign(call("delete")), erasures=[["lead", "lead-1"], ["visitor", "a-1"]])
+    yield good("user deleted", sign(call("track", event="User Deleted", anonymousId=None)), erasures=[["lead", "lead-1"]])
     yield idle("identify a visitor without a name", sign(call("identify", userId=None)))
     for name, kind in (
         ("Form Submitted", "web.form_submitted"),
