@@ -223,7 +223,7 @@ CATALOGUE = FeedTable(
 )
 FORECASTS = FeedTable(
     "forecasts",
-    "What the running month, quarter and fiscal year will bring: revenue, in total and by segment. Neither quantiles nor segments add up.",
+    "The revenue that the running month, quarter and fiscal year will bring. Neither quantiles nor segments add up to the total.",
     ("period", "began", "dimension", "segment"),
     None,
     _columns(

@@ -99,9 +99,9 @@ class Columns:
             case "values":
                 return self._values(*arguments)
             case "level":
-                return self._levels(*arguments, stretch.at)
+                return self._levels(arguments[0], stretch.at)
             case "opening":
-                return self._levels(*arguments, stretch.start)
+                return self._levels(arguments[0], stretch.start)
             case "at":
                 return [stretch.times[row] for row in stretch.rows]
             case "start":

@@ -5,9 +5,9 @@ up once, for all instants, and a reading is made once for each combination of nu
 that do not begin and end with days) is asked instant by instant. Both give the same bytes.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -16,6 +16,7 @@ from models.kpis.columns import Aside, Columns, Input, Raised, Stretch
 from models.kpis.entry import Kpi
 from models.kpis.reading import Reading
 from models.kpis.scope import PaneScope
+from models.kpis.terms import Scope
 from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import Window
@@ -42,41 +43,41 @@ class Row:
             raise found.kind(found.text)
         return found
 
-    def flow(self, fold: str, name: str) -> int:
+    def flow(self, fold: str, name: str) -> Any:
         """Return a sum over the window."""
         return self._take("flow", fold, name)
 
-    def level(self, name: str) -> int:
+    def level(self, name: str) -> Any:
         """Return a level at the instant."""
         return self._take("level", name)
 
-    def opening(self, name: str) -> int:
+    def opening(self, name: str) -> Any:
         """Return a level at the window's first instant."""
         return self._take("opening", name)
 
-    def lagged(self, fold: str, name: str, lag: str) -> int:
+    def lagged(self, fold: str, name: str, lag: str) -> Any:
         """Return a sum over the window moved back by the named time."""
         return self._take("lagged", fold, name, lag)
 
-    def over(self, fold: str, name: str, days: int) -> int:
+    def over(self, fold: str, name: str, days: int) -> Any:
         """Return a sum over so many days up to the instant."""
         return self._take("over", fold, name, days)
 
-    def ahead(self, fold: str, name: str) -> int:
+    def ahead(self, fold: str, name: str) -> Any:
         """Return a sum over the whole period, or over today and the days after it."""
         return self._take("ahead", fold, name)
 
-    def values(self, fold: str, name: str) -> Mapping[int, int]:
+    def values(self, fold: str, name: str) -> Any:
         """Return the single values of the window."""
         return dict(self._take("values", fold, name))
 
     @property
-    def at(self) -> int:
+    def at(self) -> Any:
         """The instant, where a formula names it."""
         return self._take("at")
 
     @property
-    def start(self) -> int:
+    def start(self) -> Any:
         """The window's first instant, where a formula names it."""
         return self._take("start")
 
@@ -147,7 +148,7 @@ class Course:
             told = known.get(key)
             if told is None:
                 row.row = number
-                told = tail(read(kpi, self._view, self.stretch.window, columns.segment, 0, row, 0))
+                told = tail(read(kpi, self._view, self.stretch.window, columns.segment, 0, cast(Scope, row), 0))
                 if len(inputs) > len(key):  # it took more than any before: what was known says too little
                     known.clear()
                     return self._rows(kpi, columns)

@@ -7,7 +7,7 @@ import pytest
 
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS
-from models.kpis import history
+from models.kpis import catalogue, history
 from models.kpis.history import Course, head, tail
 from models.kpis.reading import Reading
 from models.panes.store import TOTAL
@@ -95,7 +95,7 @@ def test_a_change_in_between_is_seen_by_what_comes_after() -> None:
 def test_few_readings_are_made_for_many_that_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reading is made once for each combination of numbers: what makes a year of them quick."""
     made = list[int]()
-    read = history.read
+    read = catalogue.read
 
     def counted(*arguments: Any) -> Reading:
         made.append(1)
