@@ -106,8 +106,8 @@ newest: $(BIN)/python ## Run the engine's tests (without a Kafka) with the newes
 bench: $(VENV)/.dev ## Measure against peers on a real Kafka; writes docs/performance.md
 	$(BIN)/python -m bench
 
-chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make chaos SEED=7 SECONDS=30 (ROLES=1: by role)
-	$(BIN)/python -m bench.chaos --seed $(SEED) --seconds $(SECONDS) $(if $(ROLES),--roles)
+chaos: $(VENV)/.dev ## Kill and stop workers and the broker under load: make chaos SEED=7 SECONDS=30 (ROLES=1: by role, CLUSTER=1: three brokers, as root)
+	$(BIN)/python -m bench.chaos --seed $(SEED) --seconds $(SECONDS) $(if $(ROLES),--roles) $(if $(CLUSTER),--cluster)
 
 simulate: $(VENV)/.dev ## The engine on a simulated loop, clock and broker, with faults: make simulate SEEDS=10000
 	$(BIN)/python -m bench.simulate --seeds $(SEEDS)

@@ -123,7 +123,7 @@ class MirrorTables:
             for mirror in self._parts():
                 wrote |= await self._one(tables, mirror)
             if periodic is not None and time.monotonic() >= self._due and not self.waiting:
-                for name in ("catalogue", "readings", "customers"):
+                for name in ("catalogue", "readings", "customers", "forecasts"):
                     await self._periodic(tables, TABLES[name], periodic)
                 self._due = time.monotonic() + self._settings.every / 1000
             if self._since is not None:

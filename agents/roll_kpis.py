@@ -1,6 +1,7 @@
 """What do all partitions say together? Connects the merged view of the panes, and the readings, to the engine."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from models.business import Business
 from models.goals.standings import Standings
@@ -80,6 +81,10 @@ class Roller:
         """Replace the set of readings to publish, and the quotas (rules and targets were reloaded)."""
         self._wanted, self._targets = frozenset(wanted), Targets() if targets is None else targets
         self.owned.brief()
+
+    def declare(self, plans: Standings) -> None:
+        """Take other tests, objectives and challenges; what was set over the API stays."""
+        self._plans, self._fold.plans = plans, replace(plans, kept=self.plans.kept)
 
     @property
     def refused(self) -> int:

@@ -11,7 +11,11 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any, cast
 
+from bench.chaos_cluster import Cluster
+from bench.chaos_cluster_run import ClusterRun
+from bench.chaos_net import BROKERS, enter
 from bench.chaos_roles import RoleRun
 from bench.chaos_run import WORKER, Run
 from tests.kafka_broker import KafkaBroker
@@ -27,6 +31,12 @@ def main() -> int:
     parser.add_argument("--job", default="bench.real_job", help="module with TOPICS, specs, stream_of, truth, totals")
     parser.add_argument("--worker", default=WORKER, help="command of a worker, with the same {placeholders}")
     parser.add_argument("--roles", action="store_true", help="whole workers, of a process for each role (bench/chaos_roles.py)")
+    parser.add_argument(
+        "--cluster", action="store_true", help="three brokers, leaders die, networks are cut (bench/chaos_cluster_run.py)"
+    )
+    parser.add_argument(
+        "--no-cuts", action="store_true", help="with --cluster: no networks of their own for workers (needs no root)"
+    )
     parser.add_argument("--keep", type=Path, help="directory for the workers' logs")
     arguments = parser.parse_args()
     job = importlib.import_module(arguments.job)
@@ -34,16 +44,25 @@ def main() -> int:
     directory.mkdir(parents=True, exist_ok=True)
     # Whoever ends us with SIGTERM must not leave workers and a broker behind: leave through the finally blocks.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if arguments.cluster and not arguments.no_cuts:
+        enter()
     kind = RoleRun if arguments.roles else Run
     failed = 0
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):
-        with KafkaBroker(measured=True) as broker:
-            run = kind(seed, arguments.seconds, arguments.rate, job, broker, arguments.worker, directory)
+        with contextlib.ExitStack() as stack:
+            told = (seed, arguments.seconds, arguments.rate, job)
+            if arguments.cluster:
+                cluster = stack.enter_context(Cluster(BROKERS if not arguments.no_cuts else "127.0.0.1"))
+                run: Run = ClusterRun(*told, cast(Any, cluster), arguments.worker, directory, cuts=not arguments.no_cuts)
+            else:
+                run = kind(*told, stack.enter_context(KafkaBroker(measured=True)), arguments.worker, directory)
             exact = run.go()
             failed += not exact
             events = int(arguments.rate * arguments.seconds)
             verdict = "EXACT" if exact else "MISMATCH " + "; ".join(run.faults) + f" (log: {run.log.name})"
             print(f"seed {seed}: {events} events, {' '.join(run.operations)}: {verdict}", flush=True)
+            if arguments.cluster:
+                print(f"{sum(one[0] != 'x' for one in run.operations)} faults", flush=True)
     return 1 if failed else 0
 
 

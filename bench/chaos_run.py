@@ -16,7 +16,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 import confluent_kafka
 
@@ -61,6 +61,8 @@ class Run:
     template: str
     directory: Path
     partitions: int = 8
+    broker_dies: ClassVar[bool] = True  # once a run
+    stops_within: ClassVar[float] = 15  # seconds after SIGTERM
     operations: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -144,7 +146,7 @@ class Run:
         self.settle_in(workers)
         began = time.monotonic()
         due = began + 2
-        broker_dies = began + self.random.uniform(0.3, 0.7) * self.seconds
+        broker_dies = began + self.random.uniform(0.3, 0.7) * self.seconds if self.broker_dies else float("inf")
         broker_back: float | None = None
         sent = 0
         while sent < len(events):
@@ -155,7 +157,7 @@ class Run:
             producer.poll(0.01)
             now = time.monotonic()
             self._supervise(workers, now)
-            if broker_dies is not None and now >= broker_dies:
+            if now >= broker_dies:
                 self.operations.append("B")
                 self.note("broker kill -9")
                 self.broker.kill()
@@ -192,7 +194,9 @@ class Run:
 
     def _disturb(self, workers: list[Worker], now: float) -> None:
         index = self.random.randrange(len(workers))
-        what = self.random.choice(["kill", "term", "stop"])
+        self._disturb_worker(workers, index, self.random.choice(["kill", "term", "stop"]), now)
+
+    def _disturb_worker(self, workers: list[Worker], index: int, what: str, now: float) -> None:
         worker = workers[index]
         process = worker.process
         if worker.paused_until is not None or process is None:
@@ -205,7 +209,7 @@ class Run:
         elif what == "term":
             process.terminate()
             try:
-                code = process.wait(15)
+                code = process.wait(self.stops_within)
                 if code != 0:
                     self.note(f"worker {index}: exit code {code} after SIGTERM")
             except subprocess.TimeoutExpired:

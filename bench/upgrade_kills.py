@@ -149,7 +149,9 @@ def main() -> int:
     today = now // DAY_MS * DAY_MS
     day = iso(today - 1)[:10]
     source = ViewSource(lambda: history.view, catalogue)
-    true = keyed(asyncio.run(past(PastQuestion(list(catalogue.kpis), WINDOWS, BY, [today]), source)))
+    true = keyed(
+        asyncio.run(past(PastQuestion(list(catalogue.kpis), WINDOWS, BY, [today]), source, history.view.calendar)).readings(0)
+    )
     lost = gone()
     measures = {kpi.id: {name for formula in kpi.formulas for name in formula.measures} for kpi in catalogue.kpis.values()}
     old = {id for id, names in measures.items() if not names & lost and "predictions" not in {BY_NAME[n][0] for n in names}}

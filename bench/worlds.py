@@ -16,6 +16,16 @@ from models.learners.features import DAY_MS
 Draw = Callable[[random.Random, int], tuple[dict[str, Any], float]]
 
 
+class One(NamedTuple):
+    """The one attribute that says it all, and how the log-odds of its values are spread."""
+
+    level: float
+    name: str
+    values: int
+    spread: float
+    seed: int
+
+
 class World(NamedTuple):
     """How many entities, the mean days until they close, and what each says of itself with its log-odds of winning."""
 
@@ -24,6 +34,7 @@ class World(NamedTuple):
     draw: Draw
     per_day: float = 10.0
     until: float | None = None  # days of history; what closes later is not seen
+    one: "One | None" = None
 
 
 class Lived(NamedTuple):
@@ -48,6 +59,21 @@ def _noise(rng: random.Random) -> dict[str, Any]:
         "segment": rng.choice(("small", "middle", "large")),
         "amount": int(math.exp(rng.gauss(9, 1)) * 10_000),
     }
+
+
+def _of_one(
+    size: int,
+    days: float,
+    level: float,
+    name: str,
+    values: int,
+    spread: float,
+    seed: int,
+    per_day: float = 10.0,
+    until: float | None = None,
+) -> World:
+    one = One(level, name, values, spread, seed)
+    return World(size, days, _one(*one), per_day, until, one)
 
 
 def _one(level: float, name: str, values: int, spread: float, seed: int) -> Draw:
@@ -99,15 +125,15 @@ def _pairs(rng: random.Random, number: int) -> tuple[dict[str, Any], float]:
 
 
 WORLDS: dict[str, World] = {
-    "1 % won": World(8_000, 20, _one(-5.0, "source", 6, 1.0, 1), 30),
+    "1 % won": _of_one(8_000, 20, -5.0, "source", 6, 1.0, 1, per_day=30),
     "10 % won, many small categories": World(4_000, 20, _many(-2.6, 30, 0.45, 2), 15),
     "60 % won": World(2_500, 20, _many(0.5, 8, 0.5, 3)),
-    "one attribute carries most": World(2_500, 20, _one(-1.0, "campaign", 12, 1.4, 4)),
-    "one variant carries most": World(2_500, 20, _one(-1.0, "variant", 4, 1.4, 14)),
-    "5,000 categories": World(5_000, 20, _one(-1.0, "campaign", 5_000, 1.0, 5), 20),
-    "50 deals": World(50, 20, _one(0.0, "source", 3, 1.0, 6), 1),
+    "one attribute carries most": _of_one(2_500, 20, -1.0, "campaign", 12, 1.4, 4),
+    "one variant carries most": _of_one(2_500, 20, -1.0, "variant", 4, 1.4, 14),
+    "5,000 categories": _of_one(5_000, 20, -1.0, "campaign", 5_000, 1.0, 5, per_day=20),
+    "50 deals": _of_one(50, 20, 0.0, "source", 3, 1.0, 6, per_day=1),
     "one owner has half": World(2_500, 20, _half(7)),
-    "90 % still open": World(6_000, 400, _one(-0.5, "source", 6, 1.2, 8), 100, until=80),
+    "90 % still open": _of_one(6_000, 400, -0.5, "source", 6, 1.2, 8, per_day=100, until=80),
     "an amount that is best in the middle": World(2_500, 20, _bent),
     "pairs": World(3_000, 20, _pairs),
     "nothing to know": World(2_500, 20, lambda rng, number: (_noise(rng), -1.0)),

@@ -37,6 +37,17 @@ def test_the_files_that_contributors_are_sent_to_are_there() -> None:
     assert [path for path in paths if path not in made and not any((room / path).exists() for room in rooms)] == []
 
 
+def test_what_shows_that_a_requirement_is_held_is_there() -> None:
+    table = (ROOT / "docs/security.md").read_text("utf-8").partition("## ASVS")[2]
+    rows = [
+        [cell.strip() for cell in line.split(" | ")] for line in table.splitlines() if line.startswith("| ") and " | " in line
+    ]
+    held = [row for row in rows if len(row) > 4 and row[2] == "held"]
+    assert len(held) > 50 and [row[0] for row in held if not re.search(r"`[\w./…-]+`", row[4])] == []
+    paths = re.findall(r"`((?:tests|stream|agents|models|deploy|vigie)/[\w./-]+)`", table)
+    assert len(paths) > 60 and [path for path in paths if not (ROOT / path).exists()] == []
+
+
 def test_the_contract_names_what_is_there() -> None:
     text = (ROOT / "docs/contract.md").read_text("utf-8")
     commands = set(re.findall(r"`vigie ([a-z-]+)`", text))

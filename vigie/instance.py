@@ -66,6 +66,7 @@ from vigie.acts import links_of
 from vigie.counting import Counting
 from vigie.evolving import Evolving
 from vigie.faults import Teller
+from vigie.heap import Heap
 from vigie.lanes import LANES, engine_options
 from vigie.plans import plans_of, playbooks_of
 from vigie.roles import ALL, FOLD, FOLDED, PREDICT, SERVE, Role, role_of, role_of_lane
@@ -219,12 +220,12 @@ class Instance:
         )
 
     def reload(self, settings: Settings) -> list[Rule]:
-        """Take the rules, the plan of who is told and the targets of other settings, all or nothing; return the rules.
+        """Take rules, the plan of who is told, targets, objectives, challenges and tests, all or nothing; return the rules.
 
         Raise :class:`SettingsError` or :class:`~vigie.rule_files.RulesError` with all that is wrong; then everything stays as it
         was. What else has changed in the settings needs a restart. Receivers that this process does not know are refused.
         """
-        plan, targets = load_alerting(settings), settings.quotas()
+        plan, targets, plans = load_alerting(settings), settings.quotas(), plans_of(settings, self.catalogue)
         unknown = sorted({receiver.name for receiver in settings.receivers} - set(self.deliverer.notifiers))
         if unknown and self._delivering:
             raise SettingsError([f"receivers: {', '.join(unknown)}: new receivers need a restart"])
@@ -233,6 +234,7 @@ class Instance:
         self.evaluator.use(rules)
         digest = summed(plan) if self._digesting else set()
         self.roller.watch(others(self.evaluator.wanted) | digest, targets)
+        self.roller.declare(plans)
         if self.foreseer is not None:
             self.foreseer.use(watched(self.evaluator.wanted), targets)
         self.watcher.use(rules)
@@ -307,14 +309,16 @@ class Instance:
             self._keeping = asyncio.create_task(self.housekeeper.run(), name="housekeeping")
 
     async def _calm(self) -> None:
-        """Set aside what was restored, after each time that something was."""
-        calmed = None
+        """Set aside what was restored, after each time that something was, and give back what a growing heap leaves unused."""
+        calmed, heap = None, Heap()
         while True:
             await asyncio.sleep(1)
             status = self.engine.status()
             if status["state"] == "running" and status["generation"] != calmed:
                 calmed = status["generation"]
                 calm_collector()
+            if heap.due():
+                await asyncio.to_thread(heap.give_back)
 
     async def stop(self) -> None:
         """A last checkpoint, then let go of everything."""

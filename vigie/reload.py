@@ -1,4 +1,4 @@
-"""Which rules, routes and targets are in force while files change? The last good ones.
+"""Which rules, routes, targets, objectives, challenges and tests are in force while files change? The last good ones.
 
 They are read anew on SIGHUP, and when a file they come from changes (looked at every two seconds). What cannot be used is
 refused as a whole, with one list of all that is wrong: in the log, in ``/readyz`` and on the page, and in the metric

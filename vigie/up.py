@@ -219,7 +219,7 @@ async def start_web(
     web.include_router(customers.router(clientele))
     if instance.foreseer is not None:
         metrics.show_forecasts(instance.foreseer.figures)
-    feeds = FeedDesk(web.state.vigie, book, clientele)
+    feeds = FeedDesk(web.state.vigie, book, clientele, instance.foreseer)
     open_feeds(web, feeds)
     if (mirror := instance.mirror) is not None:
         web.state.vigie.warnings.append(mirror.warnings)

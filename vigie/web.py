@@ -134,7 +134,7 @@ async def web(settings: Settings) -> None:
     application.include_router(leaderboard.router(settings.leaderboards, catalogue, source.whole))
     clientele = customer_desk(settings, shown_customers.parts, wall_clock)
     application.include_router(customers.router(clientele))
-    open_feeds(application, FeedDesk(application.state.vigie, shown_entities, clientele))
+    open_feeds(application, FeedDesk(application.state.vigie, shown_entities, clientele, foreseer))
 
     application.include_router(entities.router(shown_entities))
     # What the workers have written, in their own name; read as this process.

@@ -16,7 +16,6 @@ from email.utils import format_datetime, parseaddr
 from html import escape
 from typing import Annotated, ClassVar, Literal
 
-import aiosmtplib
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from agents.notifiers import mail_headers as headers
@@ -123,6 +122,8 @@ class EmailNotifier:
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Make one attempt. A mail that some of the addresses were refused for is sent: the others have it, the log says so."""
+        import aiosmtplib  # with the first attempt: every command reads the receivers' settings, and few tell anybody
+
         mail = await asyncio.to_thread(compose, delivery, self._sender, self._to)  # a picture takes some 20 ms
         try:
             refused, _ = await aiosmtplib.send(

@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import aiohttp
-
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
+
+if TYPE_CHECKING:  # loaded with the first attempt: every command reads the receivers' settings, and few tell anybody
+    import aiohttp
 
 #: How long one attempt may take, seconds, and the longest wait that a receiver may ask for, milliseconds.
 TIMEOUT = 10.0
@@ -53,6 +55,8 @@ class Poster:
     ) -> Outcome:
         """Make one attempt. The status is the answer; ``judge`` is asked about the body of a 2xx where the status is not all,
         ``explain`` about the status and body of every answer: None leaves it to the status."""
+        import aiohttp
+
         if self._session is None:
             # No cookies: an answer must not change what the next message carries.
             self._session = aiohttp.ClientSession(

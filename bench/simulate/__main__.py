@@ -5,13 +5,15 @@ finds something is run again with ``--seed N --log``.
 """
 
 import argparse
+import functools
 import logging
 import multiprocessing
 import sys
 import time
 from collections import Counter
 
-from bench.simulate.world import Outcome, run
+from bench.simulate.telling import TellingWorld
+from bench.simulate.world import Outcome, World, run
 
 
 def main() -> int:
@@ -20,6 +22,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="so many, from --seed on")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=multiprocessing.cpu_count())
+    parser.add_argument("--telling", action="store_true", help="dispatch and delivery in place of the folds that add up")
     parser.add_argument("--log", action="store_true", help="show what the engine says")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
@@ -29,8 +32,9 @@ def main() -> int:
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     seen: Counter[str] = Counter()
     steps, seconds, failed = 0, 0.0, 0
+    once = functools.partial(run, kind=TellingWorld if arguments.telling else World)
     with multiprocessing.Pool(arguments.jobs) as pool:
-        outcomes = map(run, seeds) if arguments.log or len(seeds) < 20 else pool.imap(run, seeds, chunksize=10)
+        outcomes = map(once, seeds) if arguments.log or len(seeds) < 20 else pool.imap(once, seeds, chunksize=10)
         for outcome in outcomes:
             seen.update(outcome.done)
             steps += outcome.steps

@@ -275,6 +275,9 @@ class _Read:
     def timestamp(self) -> tuple[int, int]:
         return confluent_kafka.TIMESTAMP_LOG_APPEND_TIME, self._stamp
 
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return list(self._message.headers) if self._message is not None else []
+
     def error(self) -> KafkaError | None:
         return None if self._message is not None else KafkaError(KafkaError._PARTITION_EOF)
 

@@ -80,10 +80,10 @@ def restored_up_to_what_is_committed() -> AbstractContextManager[Any]:
     """A restore ends where the committed records end at its start, and misses a checkpoint that is being committed."""
     through = restore.read_through
 
-    def faulty(options: Any, bounds: Any, take: Any, cancelled: Any) -> Any:
+    def faulty(options: Any, bounds: Any, take: Any, cancelled: Any, **more: Any) -> Any:
         logs = network_of_process().broker.logs
         return through(
-            options, {key: (first, min(last, logs[key].stable)) for key, (first, last) in bounds.items()}, take, cancelled
+            options, {key: (first, min(last, logs[key].stable)) for key, (first, last) in bounds.items()}, take, cancelled, **more
         )
 
     return mock.patch.object(restore, "read_through", faulty)

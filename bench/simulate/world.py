@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 from unittest import mock
 
 import confluent_kafka
@@ -26,6 +26,7 @@ from stream.engine.app import Engine, build_app
 from stream.engine.backend import POSITION, Message
 from stream.engine.errors import EngineStopped, Fenced, TransactionFailed
 from stream.engine.options import EngineOptions
+from stream.engine.topic_list import Topic
 from stream.engine.topics import partition_for
 
 SESSION = 6.0
@@ -107,8 +108,7 @@ class _Worker(Process):
 
     async def _run(self) -> None:
         world = self._world
-        options = replace(world.options, instance=self.name)
-        engine = self.engine = build_app(options, specs(world.check))
+        engine = self.engine = world.build(replace(world.options, instance=self.name))
         try:
             await engine.start(patience=60)
             await engine.run_until_stopped()
@@ -126,19 +126,21 @@ class _Worker(Process):
 
 
 class World:
-    """Broker, network, workers, and what disturbs them."""
+    """Broker, network, workers, and what disturbs them; the folds are those of ``folds.py``."""
+
+    topics: ClassVar[tuple[Topic, ...]] = TOPICS
 
     def __init__(self, loop: SimulatedLoop, outcome: Outcome, plan: Plan) -> None:
         self.loop = loop
         self.dice = loop.dice
         self.outcome = outcome
         self.plan = plan
-        partitions = [(topic.name, p) for topic in TOPICS for p in range(PARTITIONS)]
+        partitions = [(topic.name, p) for topic in self.topics for p in range(PARTITIONS if topic.partitioned else 1)]
         self.broker = Broker(loop, self.dice, partitions, timeout=TRANSACTION, session=SESSION)
         self.network = Network(loop, self.broker, self.dice, plan.faults)
         self.options = EngineOptions(
             brokers="simulated:1",
-            topics=TOPICS,
+            topics=self.topics,
             partitions=PARTITIONS,
             lane_intervals=LANES,
             session_timeout=SESSION,
@@ -148,6 +150,10 @@ class World:
         self.numbers: dict[int, list[tuple[bytes, bytes]]] = {p: [] for p in range(PARTITIONS)}
         self.workers: list[_Worker] = []
         self.over = False
+
+    def build(self, options: EngineOptions) -> Engine:
+        """Return a worker's engine."""
+        return build_app(options, specs(self.check))
 
     # --- what disturbs ------------------------------------------------------------------------------------------------
 
@@ -323,17 +329,16 @@ def _clients() -> Iterator[None]:
         yield
 
 
-def run(seed: int, *, harsh: bool = False) -> Outcome:
+def run(seed: int, *, harsh: bool = False, kind: type[World] = World) -> Outcome:
     """Run a seed, with all kinds of faults where it is to be ``harsh``."""
     outcome = Outcome(seed)
     with _clients(), simulated(seed) as loop:
-        world = World(loop, outcome, plan_of(loop.dice, harsh))
+        world = kind(loop, outcome, plan_of(loop.dice, harsh))
         try:
             loop.run_until_complete(world.run())
         except Exception as error:
             outcome.wrong.append(f"the run itself: {error!r}")
         world.over = True
         outcome.steps, outcome.seconds, outcome.trace = loop.steps, loop.now, loop.trace
-        for kind, count in world.network.seen.items():
-            outcome.done[kind] = count
+        outcome.done |= world.network.seen
     return outcome

@@ -221,6 +221,33 @@ CATALOGUE = FeedTable(
         definition_fr=(_TEXT, "What it means, in French"),
     ),
 )
+FORECASTS = FeedTable(
+    "forecasts",
+    "What the running month, quarter and fiscal year will bring: revenue, in total and by segment. Neither quantiles nor segments add up.",
+    ("period", "began", "dimension", "segment"),
+    None,
+    _columns(
+        period=(_TEXT, "month, quarter or year (the fiscal one)"),
+        dimension=(_TEXT, "What it is split by; total for everything"),
+        segment=(_TEXT, "The value of that dimension; empty for everything"),
+        segment_name=(_TEXT, "What people call it: of owners their name, else the segment"),
+        began=(_TIME, "The first instant of the period"),
+        ends=(_TIME, "The first instant after it"),
+        mean=(_MONEY, "What is expected: won, open_mean and new_mean together"),
+        p10=(_MONEY, "It will be more than this with a probability of 90 %"),
+        p50=(_MONEY, "It will be as likely more as less"),
+        p90=(_MONEY, "It will be more than this with a probability of 10 %"),
+        won=(_MONEY, "What is won already"),
+        won_deals=(_WHOLE, "How many deals that are"),
+        open_mean=(_MONEY, "What open deals are expected to bring in time"),
+        open_deals=(_WHOLE, "How many are open"),
+        new_mean=(_MONEY, "What deals that are not there yet are expected to bring in time"),
+        target=(_MONEY, "The target of the period, where one is set"),
+        target_probability=(_NUMBER, "How probable it is that the target is reached, 0 to 1"),
+        currency=_CURRENCY,
+        as_of=_AS_OF,
+    ),
+)
 TABLES: Mapping[str, FeedTable] = MappingProxyType(
-    {table.name: table for table in (READINGS, DEALS, LEADS, CUSTOMERS, ALERTS, CATALOGUE)}
+    {table.name: table for table in (READINGS, DEALS, LEADS, CUSTOMERS, ALERTS, CATALOGUE, FORECASTS)}
 )

@@ -23,6 +23,8 @@ SHARES = (0.01, *(round(0.05 * step, 2) for step in range(1, 20)), 0.99)
 DRAWS = 4_000
 #: Earlier stretches by which the rate is judged: how many, how far apart (days), after how many days of history.
 _ROLLING, _APART, _BEFORE = 13, 14, 42
+#: Days that hazards and conversions mostly tell of.
+_LATELY = 30
 _HISTORIC = 2.0  # months by which the share of open deals before is believed by half
 
 
@@ -85,6 +87,8 @@ def outlook(
     of_open = deals.open_by_group(deals.chances)
     coming = pipeline.arrivals(deals.created, deals.first, year)
     of_new = pipeline.new_wins(coming, deals.created, deals.wins, deals.incidence, today, shares, year)
+    turned = _turned(spread, today, len(shares), year)
+    of_open, of_new = of_open * turned, of_new * turned
     of_pipeline = of_open + of_new
     length = float(shares.sum())
     fit = blended(past, span.phase, *_rolling(deals.wins[:1], deals.first, length, year))
@@ -157,6 +161,21 @@ def _four(mean: float, draws: Units) -> tuple[float, float, float, float]:
 def _quantiles(sums: Units) -> Reals:
     found: Reals = np.quantile(sums, SHARES, method="inverted_cdf").astype(float)
     return found
+
+
+def _turned(spread: rate.Rate, today: int, length: int, year: rate.Year) -> float:
+    """Return by what factor the months ahead are above those that hazards and conversions were lately learnt from.
+
+    Hazards know how long a deal is open, not that the last months of a quarter win more than its first.
+    """
+    if not length:
+        return 1.0
+
+    def usual(days: rate.Days) -> float:
+        at = rate.places(days, year)
+        return float(np.exp(spread.of_quarter[at.of_quarter] + spread.of_year[at.of_year]).mean())
+
+    return usual(today + np.arange(length)) / usual(today - 1 - np.arange(_LATELY))
 
 
 def _ahead(span: Span, calendar: Calendar) -> tuple[int, Reals]:

@@ -129,7 +129,8 @@ class Catalogue:
 
     def reading(self, kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Reading:
         """Return one reading; ``segment`` is ``total`` or ``dimension=value``."""
-        return _read(kpi, view, window, segment, at)
+        scope = PaneScope.of(view, window, segment, at)
+        return read(kpi, view, window, segment, at, scope, scope.start)
 
 
 def _bodies(sources: Iterable[tuple[str, Any]]) -> Iterator[tuple[Any, Mapping[Any, Any]]]:
@@ -146,15 +147,15 @@ def _segments(kpi: Kpi, dimension: str, view: View) -> Iterator[str]:
             yield f"{dimension}={value}"
 
 
-def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Reading:
+def read(kpi: Kpi, view: View, window: Window, segment: str, at: int, scope: Scope, start: int) -> Reading:
+    """Return the reading of a window that begins with ``start``, and of a segment, whose numbers are those of ``scope``."""
     formula = kpi.formula
-    scope = PaneScope.of(view, window, segment, at)
     value: int | float | None = None
     top = bottom = low = high = None
     shown_top = shown_bottom = None
     sample: int | None = None
     why: str | None = None
-    since, alike = _since(kpi, view, scope.start, at)
+    since, alike = _since(kpi, view, start, at)
     if _unfinished(kpi, view):
         since, why = at, "being counted from the facts that are kept: not whole yet"
     elif since is not None and not alike:
@@ -189,7 +190,7 @@ def _read(kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Readin
         kpi=kpi.id,
         window=window.name,
         segment={dimension: name} if sign else {},
-        start=scope.start,
+        start=start,
         at=at,
         value=value,
         numerator=shown_top,

@@ -16,7 +16,8 @@ from models.panes.view import View
 from models.panes.windows import Span, Window
 
 _NONE: Mapping[int, int] = {}
-_BY_DAY = frozenset(name for name, (_, measure) in BY_NAME.items() if measure.finest is Grain.DAY)
+#: Measures that count once their day is over.
+BY_DAY = frozenset(name for name, (_, measure) in BY_NAME.items() if measure.finest is Grain.DAY)
 
 
 class PaneScope:
@@ -43,7 +44,7 @@ class PaneScope:
 
     def flow(self, fold: str, name: str) -> int:
         """Return an additive measure's sum in the window."""
-        if name in _BY_DAY:
+        if name in BY_DAY:
             return self._view.days_over(fold, self._segment, self.start, self.at).get(name, 0)
         numbers = self._numbers.get(fold)
         if numbers is None:
@@ -103,7 +104,7 @@ class PaneScope:
     def over(self, fold: str, name: str, days: int) -> int:
         """Return a measure's sum over so many days, whatever the window."""
         start = Window.parse(f"{days}d").bounds(self.at, self._view.calendar)[0]
-        if name in _BY_DAY:
+        if name in BY_DAY:
             return self._view.days_over(fold, self._segment, start, self.at).get(name, 0)
         return self._view.total(fold, self._segment, start, self.at).numbers.get(name, 0)
 

@@ -129,7 +129,7 @@ class Bank:
         met = np.unique(rows)
         pulls, adds, evidence = pulls[met], adds[met], self.evidence[met]
         self.mean[met] += pulls / (self.precision[met] + evidence + adds)
-        for number in np.flatnonzero((keeps < 1).any(1)):
+        for number in np.flatnonzero((keeps < 1).any(1)).tolist():
             self.evidence[asked[number]] *= keeps[number]
         self.evidence[met] += adds
         self.variance[met] = 1 / (self.evidence[met] + self.precision[met])

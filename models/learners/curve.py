@@ -13,6 +13,8 @@ EDGES = np.array(
     [1 / 24, 1 / 4, *range(1, 7), *range(8, 34, 2), 35, 40, 45, 52, 60, 67, 75, 82, 90, 100, 110, 122, 135],
     dtype=np.float64,
 )
+#: The horizon of P(closes within), in days: an edge.
+HORIZON = 30.0
 _KNOTS: list[float] = [0.0, *EDGES.tolist()]
 _MIDDLES = (np.array(_KNOTS[1:]) + np.array(_KNOTS[:-1])) / 2
 

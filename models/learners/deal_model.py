@@ -16,21 +16,19 @@ import numpy as np
 
 from models.learners.calibration import Calibrator, Residuals
 from models.learners.curve import EDGES, Curve, bucket_of
+from models.learners.curve import HORIZON as HORIZON
 from models.learners.direct import Direct
 from models.learners.drift import LATEST, Watch
 from models.learners.experts import BEFORE, HAZARD, WATCHED, WINS, Experts, Opinions, pack, unpack
+from models.learners.experts import INSTALMENTS as INSTALMENTS
 from models.learners.features import CATEGORIES, DAY_MS, HAZARD_CATEGORIES, HAZARD_NUMBERS, NUMBERS, UNSCORED, Features
 from models.learners.hazard import Hazard, HazardQuestion
 from models.learners.stretches import Lesson, Rows, lesson_of
 
-#: The horizon of P(closes within), in days.
-HORIZON = 30.0
 #: Snapshots learnt of one deal; the days after one when the next is taken, and the share of questions taken before that.
 SNAPSHOTS = 8
 SPACING = (0.0, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.0)
 DRAWN = 0.15
-#: After how many days what has become of a snapshot is learnt, as long as its deal is open.
-INSTALMENTS = (1.0, 4.0, 10.0, 18.0, 30.0, 60.0, 90.0, 135.0)
 _STEPS = tuple(bucket_of(days) + 1 for days in INSTALMENTS)
 _ENDS = np.array(_STEPS, np.intp) - 1
 _BEYOND = len(EDGES)
@@ -128,10 +126,10 @@ class DealModel:
         """Return the answers to several questions at once, which costs less than one by one."""
         return [*map(self._prediction, opinions := self.opinions(questions), self.experts.answer(opinions))]
 
-    def _prediction(self, opinions: Opinions, mixed: tuple[Curve, float]) -> Prediction:
-        curve, blended = mixed
+    def _prediction(self, opinions: Opinions, mixed: tuple[Curve, float, float]) -> Prediction:
+        curve, blended, soon = mixed
         low, median, high, expected = self.residuals.predict_one(curve)
-        win, within = self.win.predict_proba_one(blended), self.within.predict_proba_one(curve.closes_within(HORIZON))
+        win, within = self.win.predict_proba_one(blended), self.within.predict_proba_one(soon)
         return Prediction(win, within, low, median, high, expected, self.hazard.lessons, curve, blended, opinions)
 
     def opinions(self, questions: Sequence[Features]) -> list[Opinions]:
@@ -166,8 +164,7 @@ class DealModel:
         snapshot.instalment += 1
         self._learn(snapshot, self.hazard.encode(snapshot.x, grow=True), end, "open")
         if days >= HORIZON and not snapshot.judged:
-            snapshot.judged = True
-            self.within.learn_one(snapshot.prediction.curve.closes_within(HORIZON), False)
+            self._judge_within(snapshot, said, False)
 
     def learn_one(self, snapshot: Snapshot, at: int, outcome: Literal["won", "lost"]) -> None:
         """Learn that a deal has closed at ``at`` (ms)."""
@@ -187,12 +184,19 @@ class DealModel:
         snapshot.instalment = len(_STEPS)
         answer = snapshot.prediction
         if not snapshot.judged:
-            snapshot.judged = True
-            self.within.learn_one(answer.curve.closes_within(HORIZON), days <= HORIZON)
+            self._judge_within(snapshot, said, days <= HORIZON)
         self.win.learn_one(answer.blended, outcome == "won")
         self.direct.learn_one(asked, outcome == "won")
         self.experts.labels += 1
         self.residuals.learn_one(answer.curve, days)
+
+    def _judge_within(self, snapshot: Snapshot, said: Sequence[float] | None, closed: bool) -> None:
+        snapshot.judged = True
+        if said is None:  # a question of an earlier release
+            self.within.learn_one(snapshot.prediction.curve.closes_within(HORIZON), closed)
+            return
+        self.within.learn_one(self.experts.soon(said), closed)
+        self.experts.judge_within(said, closed)
 
     def watch_one(self, first: Snapshot, outcome: Literal["won", "lost"]) -> bool:
         """Judge a closed deal's first answer (one a deal: ADWIN wants them independent); return whether it has drifted.

@@ -15,7 +15,7 @@ import numpy as np
 
 from models.learners.bank import Bank, Rows
 from models.learners.calibration import logit
-from models.learners.curve import EDGES, Curve, Vector, curves
+from models.learners.curve import EDGES, HORIZON, Curve, Vector, bucket_of, curves
 from models.learners.hazard import Hazard, HazardQuestion, chances, within
 from models.learners.mixture import Mixture
 from models.learners.stretches import Outcome, Stretches
@@ -34,7 +34,10 @@ _RECENT = 250
 _LEAST = 1e-3
 _KEEPS_ALL = np.ones(_HEADS)
 _FORGETS = np.array([0.0, 0.0, 1 / _RECENT, 1 / _RECENT, 0.0, 0.0, 0.0, 1 / _RECENT])
-_BUCKETS, _PARTS = len(EDGES), 8  # instalments
+#: After how many days what has become of a question is learnt, as long as its deal is open.
+INSTALMENTS = (1.0, 4.0, 10.0, 18.0, HORIZON, 60.0, 90.0, 135.0)
+_BUCKETS, _PARTS = len(EDGES), len(INSTALMENTS)
+_SOON, _SOON_PART = bucket_of(HORIZON) + 1, INSTALMENTS.index(HORIZON)
 #: Numbers that are kept of the opinions on a question.
 SIZE = len(CURVES) * 2 * _PARTS + len(WINS)
 
@@ -58,6 +61,9 @@ class Experts:
         self.bank = Bank(categories, numbers, _HEADS)
         self.curves = Mixture((1.0,) * len(CURVES))
         self.wins = Mixture((1.0,) * len(WINS))
+        #: Of who says whether it closes within HORIZON: the weights of ``curves`` follow in which bucket what closed did, which
+        #: is another question, and one whose answers come in flocks.
+        self.within = Mixture((1.0,) * len(CURVES))
         self.deals = self.labels = 0  # closed deals, and the questions about them
         self._stage = hazard.categories.index("stage") if "stage" in hazard.categories else -1
 
@@ -88,15 +94,18 @@ class Experts:
         wins = [_wins(*one) for one in found]
         return [Opinions(*one) for one in zip(cells, wins, asked, rows, strict=True)]
 
-    def answer(self, opinions: Sequence[Opinions]) -> list[tuple[Curve, float]]:
-        """Return of each the mixed curve, whose wins are as many as the mixed P(won | closes) says, and that."""
-        cells = np.array([one.cells for one in opinions]).reshape(len(opinions), len(CURVES), -1)
-        both = (np.array(self.curves.weights) @ cells).reshape(-1, 2, _BUCKETS)
+    def answer(self, opinions: Sequence[Opinions]) -> list[tuple[Curve, float, float]]:
+        """Return of each the mixed curve, whose wins are as many as the mixed P(won | closes) says, that, and P(closes within
+        HORIZON).
+        """
+        cells = np.array([one.cells for one in opinions])
+        within = np.add.reduce(cells[..., :_SOON], (2, 3)) @ self.within.weights
+        both = (np.array(self.curves.weights) @ cells.reshape(len(opinions), len(CURVES), -1)).reshape(-1, 2, _BUCKETS)
         weights = self.wins.weights
         mixed = [sum(map(mul, weights, one.wins)) for one in opinions]
         for scales, win, (wins, losses) in zip(both, mixed, np.add.reduce(both, 2).tolist(), strict=True):
             scales *= ((win * (wins + losses) / max(wins, 1e-12),), ((1 - win) * (wins + losses) / max(losses, 1e-12),))
-        return list(zip(curves(both), mixed, strict=True))
+        return list(zip(curves(both), mixed, within.tolist(), strict=True))
 
     def terms(self, rows: Rows) -> tuple[float, list[tuple[str, float]]]:
         """Return how far the scores are believed (0 to 1), and what each feature adds to the log-odds of winning."""
@@ -147,7 +156,7 @@ class Experts:
         closed = np.flatnonzero([outcome != "open" for outcome in outcomes])
         if len(closed):
             given = chances(within(scores[closed, _WIN:].astype(float), -30.0, 30.0))
-            won = np.array([[outcomes[number] == "won"] for number in closed], float)
+            won = np.array([[outcomes[number] == "won"] for number in closed.tolist()], np.float64)
             slope[closed, _WIN:], curve[closed, _WIN:] = won - given, given * (1 - given)
             keeps[closed] = 1 - _FORGETS * share[closed, None]
         self.bank.learn_many(rows, slope * share[:, None], curve * share[:, None], keeps)
@@ -169,9 +178,22 @@ class Experts:
             chances.append(max(chance / max(open_at, 1e-6), _LEAST))
         self.curves.learn_one(chances, self.share)
 
+    def soon(self, said: Sequence[float]) -> float:
+        """Return P(closes within HORIZON) of a question by what each had said."""
+        return math.fsum(map(mul, self.within.weights, _within(said)))
+
+    def judge_within(self, said: Sequence[float], closed: bool) -> None:
+        """Let the weights of who says whether a deal closes within HORIZON follow whether it did."""
+        self.within.learn_one([max(chance if closed else 1 - chance, _LEAST) for chance in _within(said)], self.share)
+
     def judge_win(self, said: Sequence[float], won: bool) -> None:
         """Let the weights of who says which deals are won follow an outcome."""
         self.wins.learn_one([max(win if won else 1 - win, _LEAST) for win in said[-len(WINS) :]], self.share)
+
+
+def _within(said: Sequence[float]) -> list[float]:
+    """Return P(closes within HORIZON) as each had said it."""
+    return [said[won + _SOON_PART] + said[won + _PARTS + _SOON_PART] for won in range(0, len(CURVES) * 2 * _PARTS, 2 * _PARTS)]
 
 
 def pack(opinions: Opinions, ends: Rows) -> bytes:

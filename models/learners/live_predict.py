@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal, cast
 
-import msgspec
 import orjson
 
 from models.business import Business
-from models.calendar import MINUTE_MS, iso
+from models.calendar import iso
 from models.deal_outlook import TOPIC as OUTLOOKS
 from models.due_queue import DueQueue
 from models.entities.entity_log import EntityLog, LogFolder, TooLate
@@ -28,20 +27,19 @@ from models.events.refused import Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.learners import examples, words
+from models.learners.answer_document import SaidBy, answer_document
 from models.learners.baseline import Baseline
 from models.learners.curve import Curve
-from models.learners.deal_model import HORIZON, DealModel, Prediction
+from models.learners.deal_model import DealModel, Prediction
 from models.learners.deal_outlooks import deal_outlook
 from models.learners.evaluation import AGES, REOPENED
-from models.learners.examples import ExampleWriter, KeptQuestion
+from models.learners.examples import ExampleWriter
+from models.learners.expected_amounts import ExpectedAmounts
 from models.learners.features import DAY_MS, SEASON_MS, Features
 from models.learners.live_kinds import KnowSteps, LearnedKind
-from models.learners.live_model import UNPROVEN, ModelRelease, answering, read_bulletin
+from models.learners.live_model import ModelRelease, answering, read_bulletin
 from models.learners.snapshot import SnapshotRefused
-from models.measures import MEASURES
-from models.money import UnknownRate
-from models.panes.segments import Segments
-from models.panes.store import Panes
+from models.learners.tracked import Tracked, TrackedRows, remember
 
 #: An open entity is asked about anew when it was last so long ago (ms), whatever happens.
 REFRESH = DAY_MS
@@ -51,8 +49,6 @@ LIVE = DAY_MS
 HOLD = 3_600_000
 #: Deals of before outlooks were kept that are told of in one go.
 _TOLD = 2_000
-#: Points of an entity's short history, how far apart (ms), and how long they are kept.
-POINTS, POINT_MS, POINT_KEPT = 24, 3_600_000, 8 * DAY_MS
 #: Entities whose time has come that are looked at in one go, where the work is bounded.
 _WOKEN = 2_000
 _SWEPT = 64
@@ -61,46 +57,6 @@ _TOGETHER = 64
 #: A model that has learnt so many times more than the one before makes all open entities to be asked about again.
 _GROWN = 1.3
 _MODEL_ROW = b"M"
-#: By what an open deal's expected amount is kept, beside its stage.
-DIMENSIONS = ("owner", "team", "source", "product", "region", "segment")
-_SLOT = {measure.name: slot for slot, measure in enumerate(MEASURES["predictions"])}
-_EXPECTED, _DEALS = _SLOT["expected_amount"], _SLOT["expected_deals"]
-
-encode = msgspec.json.Encoder().encode
-
-
-#: What an open deal counts for in the panes: its segments, and the numbers.
-Level = tuple[tuple[str, ...], tuple[tuple[int, int], ...]]
-
-
-class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
-    #: When time next matters to the entity (ms), negative where it is closed, 0: never. First, so that a restore need not
-    #: read the rest.
-    wake: int
-    story: msgspec.Raw
-    features: str = ""  # under which the questions are to be read
-    kept: list[KeptQuestion] = []
-    aged: int = 0  # how many of the AGES have passed
-    said: tuple[int, float] | None = None  # when it was last answered (ms), and P(won)
-    points: list[tuple[int, float]] = []
-    hold: int = 0  # before then silence means nothing (ms)
-    level: Level | None = None
-
-
-class Tracked:
-    """One entity as this fold keeps it."""
-
-    __slots__ = ("aged", "hold", "kept", "level", "points", "said", "story", "wake")
-
-    def __init__(self, story: EntityLog[Any]) -> None:
-        self.story = story
-        self.wake = 0
-        self.kept: list[KeptQuestion] = []
-        self.aged = 0
-        self.said: tuple[int, float] | None = None
-        self.points: list[tuple[int, float]] = []
-        self.hold = 0
-        self.level: Level | None = None
 
 
 class PredictPartition:
@@ -139,13 +95,12 @@ class PredictPartition:
         self._features = (*kind.categories, *kind.numbers)
         self._scribe = ExampleWriter(kind.model, kind.fingerprint)
         self._histories: LogFolder[Any] = LogFolder(KnowSteps(kind, business), kind.present)
-        self._read_row = msgspec.json.Decoder(_Row).decode
-        self.entities: Entities[Tracked] = Entities(self._decode, self._encode)
+        rows = TrackedRows(kind, self._histories)
+        self.entities: Entities[Tracked] = Entities(rows.decode, rows.encode)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in kind.topics}
         self._keep = business.keep_days
         self._rates = business.rates
-        self._panes = Panes(MEASURES["predictions"], business)
-        self._segments = Segments(business.segment_limit)
+        self._amounts = ExpectedAmounts(business)
         self._due = DueQueue()
         self._open: dict[str, None] = {}
         self._stale: dict[str, None] = {}  # to be answered anew and published at the next checkpoint
@@ -176,13 +131,11 @@ class PredictPartition:
                     self._open[name] = None
             elif kind == _MODEL_ROW:
                 self._take_bulletin(value, restored=True)
-            elif kind == b"P":
-                self._panes.restore(key[1:].decode(), value)
-            elif kind == b"S":
-                self._segments.load(orjson.loads(value))
             elif kind == b"!":
                 self.time, self.start, self._watermark, self._arrival, behind, *more = orjson.loads(value)
                 told = told and bool(more and more[0])
+            else:
+                self._amounts.restore(kind, key, value)
         if not told and self.kind.model == "deal":  # rows of before outlooks were kept, or of an upgrade that was cut short
             self._untold = [key for key, _ in self.entities.rows]
         if behind:  # who was still to be answered is not written one by one
@@ -267,15 +220,9 @@ class PredictPartition:
             for key in self._sweep():
                 rows.append(Row(b"E" + key.encode(), None))
                 self._tell(key, None, self.time)
-            self._panes.roll(self.time)
-            for name, body in self._panes.changes():
-                rows.append(Row(b"P" + name.encode(), body))
-                outputs.append(Output("panes", f"predictions:{self.partition}:{name}".encode(), body))
-            if self._segments.marking:
-                # What a level was booked under is kept beside it: all that is in use is in the panes.
-                self._segments.release(self._panes.segments())
-            if self._segments.changed:
-                rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
+            booked, told = self._amounts.changes(self.time, self.partition)
+            rows += booked
+            outputs += told
             outputs += self._outputs  # of what was swept
             self._outputs = []
             times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0, not self._untold)
@@ -485,7 +432,7 @@ class PredictPartition:
             self._open.pop(key, None)
             self._outputs.append(Output(self.kind.predictions, key.encode(), None))
         tracked.said, tracked.points = None, []
-        self._book(tracked, None, self.time)
+        self._amounts.book(tracked, None, self.time)
         self._tell(key, tracked, self.time)
 
     def _tell(self, key: str, tracked: Tracked | None, at: int, curve: Curve | None = None) -> None:
@@ -574,80 +521,30 @@ class PredictPartition:
 
     def _answer(self, key: str, tracked: Tracked, at: int, x: Features, said: Prediction) -> None:
         document, win = self._document(key, tracked, at, x, said)
-        body, level = orjson.dumps(document), self._level(tracked, at, win)
+        body = orjson.dumps(document)
+        level = self._amounts.level(self._histories.present(tracked.story), at, win) if self.kind.model == "deal" else None
         # From here on nothing fails.
         self._outputs.append(Output(self.kind.predictions, key.encode(), body))
         self._tell(key, tracked, at, said.curve)
         tracked.said = at, win
-        _remember(tracked.points, at, win)
-        self._book(tracked, level, at)
+        remember(tracked.points, at, win)
+        self._amounts.book(tracked, level, at)
         self._schedule(key, tracked, at)
         self.entities.put(key, tracked)
         self._touched = True
         self.predicted += 1
-
-    def _level(self, tracked: Tracked, at: int, win: float) -> Level | None:
-        """Return what an open deal counts for: its amount in the business currency times P(won), by its segments."""
-        present = self._histories.present(tracked.story)
-        attributes = present.past.attributes
-        amount = attributes.get("amount")
-        if self.kind.model != "deal" or amount is None:
-            return None
-        try:
-            worth = self._rates.convert(amount, present.currency or present.default_currency, at)
-        except UnknownRate:
-            return None
-        pairs = [(name, attributes.get(name)) for name in DIMENSIONS]
-        names = self._segments.of([("stage", present.past.stage or None), *pairs])
-        return names, ((_EXPECTED, round(worth * win)), (_DEALS, 1))
-
-    def _book(self, tracked: Tracked, level: Level | None, at: int) -> None:
-        """Move the panes' stocks from what the deal counted for to what it counts for now."""
-        if level == tracked.level:
-            return
-        for part, sign in ((tracked.level, -1), (level, 1)):
-            if part is not None:
-                self._panes.add(at // MINUTE_MS, *part, sign)
-        tracked.level = level
 
     def _speaker(self) -> DealModel | Baseline:
         return self._floor if self.bulletin is not None and self.bulletin.champion == "floor" else self._model
 
     def _document(self, key: str, tracked: Tracked, at: int, x: Features, said: Prediction) -> tuple[dict[str, Any], float]:
         speaker = self._speaker()
-        floor = speaker is self._floor
         told = words.explain(speaker.terms(x, said), x, self._features)
-        before = [win for when, win in tracked.points if when <= at - DAY_MS]
-        win = round(said.win, 4)
-        found: dict[str, Any] = {self.kind.entity: key, "at": at, "win": win, "within": round(said.within, 4)}
-        if self.kind.model == "lead":
-            found["converts"] = round(float(said.curve.won.sum()), 4)
         attributes = self._histories.present(tracked.story).past.attributes
-        found |= {name: attributes[name] for name in ("owner", "team") if attributes.get(name)}  # whose it is: who may see it
-        found |= {
-            "within_days": HORIZON,
-            "low": round(said.low, 2),
-            "median": round(said.median, 2),
-            "high": round(said.high, 2),
-            "expected": round(said.expected, 2),
-            "day_ago": before[-1] if before else None,
-            "model": f"{self.kind.model}-floor" if floor else self.kind.model,
-            "version": self.bulletin.version if self.bulletin is not None else 0,
-            "lessons": said.lessons,
-            "prior": said.lessons == 0,
-            "terms": told,
-            "proven": self.bulletin is not None and bool(self.bulletin.status.get("proven")),
-            "why": self._why(told, said.lessons),
-            "history": [[iso(when), value] for when, value in tracked.points],
-        }
-        return found, win
-
-    def _why(self, told: list[dict[str, str | float]], lessons: int) -> str:
-        if not lessons:
-            return "nothing has been learnt yet: this is the prior"
-        reasons = words.sentence(told) or "nothing sets it apart from the others"
-        proven = self.bulletin is None or bool(self.bulletin.status.get("proven", True))
-        return reasons if proven else f"{reasons} ({UNPROVEN})"
+        whose = {name: attributes[name] for name in ("owner", "team") if attributes.get(name)}  # who may see it
+        source = SaidBy(f"{self.kind.model}-floor" if speaker is self._floor else self.kind.model, self.bulletin)
+        found = answer_document(self.kind, key, at, said, whose, told, tracked.points, source)
+        return found, float(found["win"])
 
     # -- the model -----------------------------------------------------------------------------------------------------
 
@@ -677,57 +574,16 @@ class PredictPartition:
             self._refreshing = list(self._open)
             self._touched = True
 
-    # -- rows ----------------------------------------------------------------------------------------------------------
-
-    def _decode(self, row: bytes) -> Tracked:
-        found = self._read_row(row)
-        tracked = Tracked(self._histories.decode(bytes(found.story)))
-        tracked.wake, tracked.aged = found.wake, found.aged
-        former, names = self.kind.former
-        if found.features == self._scribe.fingerprint:
-            tracked.kept = found.kept
-        elif found.features == former:
-            tracked.kept = [examples.widened(kept, names, self._names) for kept in found.kept]
-        else:  # questions of a release with other features teach nothing any more
-            tracked.kept = []
-        tracked.said, tracked.points, tracked.hold = found.said, found.points, found.hold
-        tracked.level = found.level
-        return tracked
-
-    def _encode(self, tracked: Tracked) -> bytes:
-        story = msgspec.Raw(self._histories.encode(tracked.story))
-        return encode(
-            _Row(
-                tracked.wake,
-                story,
-                self._scribe.fingerprint,
-                tracked.kept,
-                tracked.aged,
-                tracked.said,
-                tracked.points,
-                tracked.hold,
-                tracked.level,
-            )
-        )
+    # -- letting go ------------------------------------------------------------------------------------------------------
 
     def _sweep(self) -> list[str]:
         day = self._watermark // DAY_MS
         if day != self._swept_day:
             self._swept_day = day
             self.entities.begin_sweep()
-            self._segments.begin_marks()
+            self._amounts.begin_sweep()
         return [key for key, _ in self.entities.sweep(self._dead, _SWEPT)]
 
     def _dead(self, tracked: Tracked) -> bool:
         last = tracked.story.log[-1][0] if tracked.story.log else tracked.story.base_at
         return tracked.wake <= 0 and last < self._watermark - self._keep
-
-
-def _remember(points: list[tuple[int, float]], at: int, win: float) -> None:
-    """Add a point to an entity's short history: one an hour at most, the latest always."""
-    if len(points) > 1 and at - points[-2][0] < POINT_MS:
-        points[-1] = at, win
-    else:
-        points.append((at, win))
-    while len(points) > POINTS or points[0][0] < at - POINT_KEPT:
-        del points[0]

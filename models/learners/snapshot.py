@@ -127,7 +127,7 @@ def _experts(experts: Experts) -> dict[str, Any]:
         "first": bank.first,
         "evidence": bank.evidence[used],
         "mean": bank.mean[used],
-        "weights": [[mixture.seen, mixture.weights] for mixture in (experts.curves, experts.wins)],
+        "weights": [[mixture.seen, mixture.weights] for mixture in (experts.curves, experts.wins, experts.within)],
     }
 
 
@@ -149,7 +149,10 @@ def _to_experts(experts: Experts, state: dict[str, Any]) -> None:
         _finite(state["evidence"], DTYPE, (len(feature), bank.heads)),
         _finite(state["mean"], DTYPE, (len(feature), bank.heads)),
     )
-    for mixture, (seen, weights) in zip((experts.curves, experts.wins), state["weights"], strict=True):
+    weighed = state["weights"]
+    if len(weighed) == 2:  # of the release before, whose curves said what closes within the horizon as well
+        weighed = [*weighed, weighed[0]]
+    for mixture, (seen, weights) in zip((experts.curves, experts.wins, experts.within), weighed, strict=True):
         mixture.seen, mixture.weights = float(seen), _finite(weights, float, (len(mixture.weights),)).tolist()
 
 

@@ -4,9 +4,6 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from faust import SASLCredentials, SSLCredentials
-from faust.types.auth import SASLMechanism
-
 _PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 _MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 
@@ -16,6 +13,9 @@ def faust_credentials(security: Mapping[str, str]) -> Any:
 
     Raises ``ValueError`` for a protocol or mechanism that one of the two clients does not speak.
     """
+    from faust import SASLCredentials, SSLCredentials
+    from faust.types.auth import SASLMechanism
+
     protocol = security.get("security.protocol", "PLAINTEXT").upper()
     if protocol not in _PROTOCOLS:
         raise ValueError(f"security.protocol: found {protocol!r}; accepted: {', '.join(_PROTOCOLS)}")
@@ -35,6 +35,9 @@ def faust_credentials(security: Mapping[str, str]) -> Any:
 
 def aiokafka_security(security: Mapping[str, str]) -> dict[str, Any]:
     """Return the same as arguments of a client of aiokafka. Raises ``ValueError`` as :func:`faust_credentials`."""
+    from faust import SASLCredentials
+    from faust.types.auth import SASLMechanism
+
     found = faust_credentials(security)
     if found is None:
         return {}

@@ -12,7 +12,6 @@ from stream.engine.backend import Backend, Flow, Log, Partition, Producer, Resto
 from stream.engine.checkpoint import KafkaWriter
 from stream.engine.chunks import Ownership
 from stream.engine.client_logs import client_logger
-from stream.engine.faust_flow import FaustFlow
 from stream.engine.groups import in_one_group
 from stream.engine.kafka_log import KafkaLog
 from stream.engine.kafka_transaction import KafkaTransaction
@@ -62,6 +61,8 @@ class OnKafka:
 
     def flow(self, options: EngineOptions) -> Flow:
         """Return a Faust app."""
+        from stream.engine.faust_flow import FaustFlow  # who only publishes, or reads, needs no Faust
+
         return FaustFlow(options)
 
     def producer(self, options: EngineOptions, settings: Mapping[str, Any]) -> Producer:

@@ -14,6 +14,7 @@ from models.calendar import MINUTE_MS, Calendar, epoch_ms
 from models.config.suggest import meant
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
+from models.kpis.history import Course, Tail
 from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import ACCEPTED, Window, WindowError
@@ -67,6 +68,14 @@ class ReadingSource(Protocol):
 
     def only(self, at: int, window: str, by: str, kpi: str, names: Sequence[str]) -> Iterator[Reading]:
         """Yield the readings of a KPI of these segments of a dimension; raise :class:`Unavailable`, likewise."""
+
+    def course(
+        self, times: Sequence[int], window: str, by: str | None, kpis: Sequence[str], most: int
+    ) -> Iterator[tuple[str, str, list[Tail]]]:
+        """Yield segment, KPI and its readings at many instants, of the total or of at most so many segments.
+
+        Of a KPI that makes no sense by the dimension there are none. Raise :class:`Unavailable` at any of them.
+        """
 
     def count(self, by: str) -> int:
         """Return how many segments a dimension has."""
@@ -130,6 +139,26 @@ class ViewSource:
         for name in names:
             self._check(view)  # others may have run since the last one
             yield self._catalogue.reading(kpi, view, span, f"{by}={name}", at).as_json()
+
+    def course(
+        self, times: Sequence[int], window: str, by: str | None, kpis: Sequence[str], most: int
+    ) -> Iterator[tuple[str, str, list[Tail]]]:
+        """Yield segment, KPI and its readings at many instants."""
+        view = self._view()
+        self._check(view)
+        course = Course(self._catalogue, view, Window.parse(window), times)
+        entries = [self._catalogue.get(kpi) for kpi in kpis]
+        if by is None:
+            chosen = {TOTAL: list(kpis)}
+        else:
+            chosen = {}
+            for kpi in entries:
+                for name in view.busiest(by, kpi.formula.folds, most) if by in kpi.by else ():
+                    chosen.setdefault(f"{by}={name}", []).append(kpi.id)
+        for segment, names in chosen.items():
+            for name, tails in course.segment(segment, names):
+                self._check(view)  # others may have run since the last one
+                yield segment, name, tails
 
     def count(self, by: str) -> int:
         """Return how many segments a dimension has."""

@@ -198,6 +198,14 @@ class CachedSource:
         """Yield what the snapshot holds of the slice, at most so many readings."""
         yield from self.read(at, window, by, kpi)[:most]
 
+    def course(
+        self, times: Sequence[int], window: str, by: str | None, kpis: Sequence[str], most: int
+    ) -> Iterator[tuple[str, str, list[bytes]]]:
+        """Raise :class:`~stream.readings.board.Unavailable`: a snapshot knows one instant."""
+        raise Unavailable(
+            "the last snapshot is all that is known here, and of one instant (accepted: ask the worker with the view)"
+        )
+
     def only(self, at: int, window: str, by: str, kpi: str, names: Sequence[str]) -> Iterator[Reading]:
         """Yield what the snapshot holds of these segments."""
         yield from (reading for reading in self.read(at, window, by, kpi) if reading["segment"].get(by) in names)

@@ -2,21 +2,25 @@
 
 import asyncio
 import csv
+import functools
 import hashlib
 import io
+import itertools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
 
 from alert_rules.words.language import SOURCE, languages
+from models.calendar import iso
 from models.kpis.entry import Kpi
 from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
-from stream.readings.past import PARAMETERS, PastQuestion, instants, past, weigh
+from stream.readings.past import PARAMETERS, Past, PastQuestion, instants, past, weigh
 from stream.web.context import Context, context
 from stream.web.people import REFUSED, of_people, sees_people, without_people
 from stream.web.problems import problem
@@ -44,6 +48,8 @@ _COLUMNS = (
     "since",
     "name",
 )
+#: Readings of the past that are written before others may run.
+_PIECE = 2_000
 NO_ALERTS = "another worker holds the alerts, or they are being read back (accepted: ask that worker, or `vigie web`)"
 #: Where a spreadsheet takes a cell for a formula; in half of Europe a semicolon begins the next cell.
 _FORMULA = re.compile(r"(?:^|(?<=[;\t\r\n]))(?= *[=+\-@\t\r])")
@@ -89,7 +95,7 @@ async def kpis(request: Request) -> Response:
     ``name`` is what people call an owner who is in the table of ``owners``; the segment keeps the id.
 
     With ``at`` (a time, or the end of a day), or with ``from``, ``to`` and ``every`` (``1h``, ``1d``, ``week``, ``month``,
-    ``quarter``), they are those of earlier instants, as they are known today; of at most 100,000 readings. Windows that begin
+    ``quarter``), they are those of earlier instants, as they are known today; of at most 500,000 readings. Windows that begin
     before anything is known have no value.
 
     Whose token is limited to some owners and teams is given those, and 403 for totals, other dimensions and earlier instants.
@@ -146,15 +152,61 @@ async def _earlier(ctx: Context, reach: Reach | None, asked: PastQuestion, kind:
         return to_json({"error": "at, from, to and every are about everybody (accepted: the readings of now)"}, 403)
     try:
         weigh(asked, ctx.live_board.source)
-        readings = ctx.named(await past(asked, ctx.live_board.source))
+        found = await past(asked, ctx.live_board.source, ctx.business.business().calendar)
     except UnknownName as error:
         return refuse(error)
     except Unavailable as why:
         return _unready(ctx, why)
+    headers = {"cache-control": "no-store"}
     if kind == "csv":
-        text = await asyncio.to_thread(to_csv, readings)
-        return Response(text, headers={"cache-control": "no-store"}, media_type="text/csv; charset=utf-8")
-    return Response(await asyncio.to_thread(orjson.dumps, readings), 200, {"cache-control": "no-store"}, "application/json")
+        return StreamingResponse(_lines(found, ctx), headers=headers, media_type="text/csv; charset=utf-8")
+    return StreamingResponse(_array(found, ctx), headers=headers, media_type="application/json")
+
+
+async def _array(found: Past, ctx: Context) -> AsyncIterator[bytes]:
+    """Yield the readings of all instants as a JSON array, piece by piece, letting others run in between."""
+    before = b"["
+    for row in range(len(found.times)):
+        texts = found.texts(row, ctx.segment_name)
+        while piece := b",".join(itertools.islice(texts, _PIECE)):
+            yield before + piece
+            before = b","
+            await asyncio.sleep(0)
+    yield b"[]" if before == b"[" else b"]"
+
+
+async def _lines(found: Past, ctx: Context) -> AsyncIterator[str]:
+    """Yield the readings of all instants as CSV, likewise."""
+    yield to_csv([])
+    places = [one.segment.partition("=") for one in found.series]
+    fronts = [
+        _cells((one.kpi, one.window, dimension if sign else "", name))
+        for one, (dimension, sign, name) in zip(found.series, places, strict=True)
+    ]
+    ends = [_cells(("", ctx.segment_name(one.segment)))[1:] for one in found.series]
+    measured = functools.cache(_measured)  # most of a year's readings are like another one
+    for row, at in enumerate(found.times):
+        times = {window: f",{start},{iso(at)}," for window, start in found.starts(row).items()}
+        lines = (
+            f"{front}{times[one.window]}{measured(one.tails[row])},{end}\r\n"
+            for one, front, end in zip(found.series, fronts, ends, strict=True)
+        )
+        while piece := "".join(itertools.islice(lines, _PIECE)):
+            yield piece
+            await asyncio.sleep(0)
+
+
+def _measured(tail: bytes) -> str:
+    """Return the cells of what a reading has beside its names and times."""
+    found = orjson.loads(b"{" + tail)
+    return _cells(found.get(name) for name in _COLUMNS[6:-1])
+
+
+def _cells(values: Iterable[Any]) -> str:
+    """Return cells as they stand in a line of CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow([cell(value) for value in values])
+    return out.getvalue()
 
 
 @router.get("/trend", summary="Totals over time")

@@ -44,6 +44,12 @@ class Context:
             for reading in readings
         ]
 
+    def segment_name(self, segment: str) -> str | None:
+        """Return what people call a segment (``dimension=value``), None where that is its id."""
+        dimension, _, value = segment.partition("=")
+        owner = self.people.get(value) if dimension == "owner" else None
+        return None if owner is None else owner.name
+
     def health(self) -> Health:
         """Return the judgement over engine, view and cache, and the warnings of others."""
         also = [line for ask in self.warnings for line in ask()]

@@ -20,8 +20,10 @@ if TYPE_CHECKING:  # numpy takes a while to import
     from models.foresight.outlook import Outlook, Segment
     from models.foresight.scores import Scored, Summary
 
-_PERIODS = ("month", "quarter", "year")
-_BY = ("team", "owner", "product", "region", "source")
+PERIODS = ("month", "quarter", "year")
+BY = ("team", "owner", "product", "region", "source")
+OFF = "there are no forecasts here: models.live is false in the settings"
+AWAY = "the deals are still being read, or another worker makes the forecasts (accepted: ask that one, or `vigie web`)"
 #: The fiscal year is the business's year.
 _ALSO = {"fiscal_year": "year"}
 #: The most that one answer tells: segments, segments of which scores are told, and periods.
@@ -91,12 +93,11 @@ def router(source: Forecasts | None, settings: ForecastSettings, calendar: Calen
 
 
 def _off() -> Response:
-    return to_json({"error": "there are no forecasts here: models.live is false in the settings"}, 404)
+    return to_json({"error": OFF}, 404)
 
 
 def _away() -> Response:
-    why = "the deals are still being read, or another worker makes the forecasts (accepted: ask that one, or `vigie web`)"
-    return to_json({"error": why}, 503, {"retry-after": "2"})
+    return to_json({"error": AWAY}, 503, {"retry-after": "2"})
 
 
 def _slice(request: Request, accepted: Sequence[str]) -> tuple[str, str | None]:
@@ -106,10 +107,10 @@ def _slice(request: Request, accepted: Sequence[str]) -> tuple[str, str | None]:
             raise UnknownName("parameter", parameter, accepted)
     period, by = query.get("period", "month"), query.get("by")
     period = _ALSO.get(period, period)
-    if period not in _PERIODS:
-        raise UnknownName("period", period, (*_PERIODS, *_ALSO))
-    if by is not None and by not in _BY:
-        raise UnknownName("by", by, _BY)
+    if period not in PERIODS:
+        raise UnknownName("period", period, (*PERIODS, *_ALSO))
+    if by is not None and by not in BY:
+        raise UnknownName("by", by, BY)
     return period, by
 
 
@@ -148,7 +149,7 @@ def _told(
         ranked = sorted(one.segments[1:], key=lambda segment: -segment.mean)[:_SEGMENTS]
         for segment in (one.segments[0], *ranked):
             aim = target_of(fold.targets, where, segment.value, one.span.start, fold.business)
-            rows.append(_segment(ctx, name, where.by, segment, aim))
+            rows.append(told(ctx, name, where.by, segment, aim))
     lately = scores.best_lately(scores.scored(kept.series(_of(fold, where.period), kept.TOTAL, "")))
     points = fold.made.points.get(where.period, ()) if fold.made is not None else ()
     return {
@@ -167,7 +168,8 @@ def _told(
     }  # fmt: skip
 
 
-def _segment(ctx: Context, scenario: str, by: str | None, segment: "Segment", target: int | None) -> dict[str, Any]:
+def told(ctx: Context, scenario: str, by: str | None, segment: "Segment", target: int | None) -> dict[str, Any]:
+    """Return what the API has of a segment."""
     from models.foresight.outlook import SHARES
 
     owner = ctx.people.get(segment.value) if by == "owner" and segment.value is not None else None

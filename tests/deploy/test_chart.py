@@ -190,7 +190,7 @@ def test_prometheus_takes_the_rules_and_they_are_those_of_deploy(tmp_path: Path)
     assert rule["groups"] == json.loads(text)
     (tmp_path / "rules.yml").write_text(yaml.safe_dump(rule))
     told = subprocess.run(
-        [program("promtool"), "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, timeout=60
+        [program("promtool"), "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, timeout=600
     )
     assert told.returncode == 0, told.stdout + told.stderr
     monitor = of(rendered("single-values.yaml"), "ServiceMonitor")["spec"]

@@ -83,7 +83,7 @@ KafkaPrivacy(EngineOptions(brokers=sys.argv[1], topic_prefix=sys.argv[2], partit
 
 def killed(office: Office, line: str, lead: str) -> None:
     arguments = [sys.executable, "-c", ERASER, office.kafka.bootstrap, office.prefix, line, lead]
-    assert subprocess.run(arguments, timeout=120, check=False).returncode == -signal.SIGKILL
+    assert subprocess.run(arguments, timeout=600, check=False).returncode == -signal.SIGKILL
 
 
 async def take(found: Instance, events: Iterator[Any]) -> None:

@@ -40,7 +40,7 @@ def test_records_state_and_dead_letters_of_all_ids_are_told_in_words() -> None:
         ):
             producer.produce(topic, value, key, partition)
         assert producer.flush(120) == 0
-        found = of_kafka(options, specs, Subject("lead", "lead-one-b"))
+        found = of_kafka(options, Subject("lead", "lead-one-b"))
     assert found["known_as"] == [{"kind": "lead", "id": "lead-one-a"}, {"kind": "lead", "id": "lead-one-b"}]
     told = [(one["where"], one["key"]) for one in found["held"]]
     assert told == [

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import yaml
 
@@ -61,6 +62,30 @@ async def test_sound_files_are_used(place: Place) -> None:
     assert place.reloader.warnings() == []
 
 
+async def test_objectives_and_challenges_are_read_anew_and_what_was_set_over_the_api_stays(place: Place) -> None:
+    aim = {"name": "North", "team": "north", "main": {"kpi": "revenue", "target": 1000}, "indicators": [GUARD]}
+    place.settings(objectives=[aim])
+    assert place.reloader.reload()
+    place.instance.roller.plans.put(b"p|north", orjson.dumps({"progress": 0.5}))
+    race = {
+        "name": "Sprint",
+        "kpi": "revenue",
+        "from": "2026-11-01",
+        "until": "2026-11-30",
+        "guards": [{"kpi": "discount_rate", "at_most": 0.5}],
+    }
+    place.settings(objectives=[aim | {"main": {"kpi": "revenue", "target": 2000}}], challenges=[race])
+    assert place.reloader.reload()
+    plans = place.instance.roller.plans
+    assert [one.main.target for one in plans.objectives] == [2000.0] and [one.id for one in plans.challenges] == ["sprint"]
+    assert plans.kept.said["north"].progress == 0.5
+    place.settings(objectives=[aim | {"main": {"kpi": "revenues", "target": 1}}])
+    assert not place.reloader.reload()
+    assert any("objectives[0].main.kpi" in one for one in place.reloader.problems), place.reloader.problems
+    assert place.instance.roller.plans.challenges, "nothing has changed"
+
+
+GUARD = {"kpi": "discount_rate", "guard": True, "at_most": 0.5}
 LOW = [
     {"name": "fires", "timeline": [{"at": "0m", "value": 0.1, "sample": 20, "expect": "pending"},
                                    {"at": "30m", "value": 0.1, "sample": 20, "expect": "warn"}]},

@@ -14,8 +14,9 @@ HEAVY = (
     "apprise", "asyncpg", "babel", "duckdb", "fakeredis", "models.events.contract", "models.simulator", "pandas", "psutil",
     "pyarrow", "river.datasets", "scipy.io", "scipy.optimize", "scipy.special._ufuncs", "scipy.stats", "sklearn", "unittest",
 )  # fmt: skip
-#: A process that says no numbers needs none of these either.
+#: Who says no numbers, or tells nobody, needs none of these either.
 FOLDS = ("faust", "aiokafka", "numpy", "river", "redis")
+TELLS = ("aiohttp", "aiosmtplib")
 
 
 def loaded(program: str) -> set[str]:
@@ -26,7 +27,13 @@ def loaded(program: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("module", "without"),
-    [("vigie.worker", HEAVY + FOLDS), ("vigie.up", HEAVY), ("vigie.web", HEAVY), ("vigie.member", HEAVY)],
+    [
+        ("vigie.worker", HEAVY + FOLDS + TELLS),
+        ("vigie.up", (*HEAVY, "faust.app", "numpy")),
+        ("vigie.web", HEAVY),
+        ("vigie.publish", HEAVY + FOLDS + TELLS),
+        ("vigie.export", (*HEAVY, *FOLDS, *TELLS, "fastapi")),
+    ],
 )
 def test_a_command_loads_nothing_that_it_may_never_use(module: str, without: tuple[str, ...]) -> None:
     assert not loaded(f"import {module}") & set(without)

@@ -21,10 +21,12 @@ from models.folds.entity_snapshots import DealState, LeadState
 from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import Reading, Unavailable, UnknownName
-from stream.readings.past import PARAMETERS, PastQuestion, instants, past
+from stream.readings.past import PARAMETERS, PastQuestion, instants, past, slices_of
 from stream.web.api import NO_ALERTS
 from stream.web.context import Context
 from stream.web.customers import CustomerDesk, CustomersElsewhere
+from stream.web.feeds.forecasts import forecast_rows
+from stream.web.forecast import Forecasts
 from stream.web.people import REFUSED, of_people, without_people
 from stream.web.predictions import Elsewhere, Entity
 from stream.web.reach import Reach
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Rows that are made before others may run.
 _BATCH = 50
+#: Readings of earlier instants that are made at once: of several instants they cost less together.
+_AT_ONCE = 10_000
 
 
 class Everything(Protocol):
@@ -71,12 +75,13 @@ class Forbidden(PermissionError):
 
 
 class FeedDesk:
-    """The tables of one application. ``everything`` holds the deals and leads, ``desk`` the customers."""
+    """The tables of one application. ``everything`` holds deals and leads, ``desk`` customers; ``forecasts`` makes those."""
 
-    def __init__(self, ctx: Context, everything: Everything, desk: CustomerDesk) -> None:
+    def __init__(self, ctx: Context, everything: Everything, desk: CustomerDesk, forecasts: Forecasts | None = None) -> None:
         self._ctx = ctx
         self._everything = everything
         self._desk = desk
+        self._foreseen = forecasts
         self._calendar = ctx.business.business().calendar
         self._makers: dict[str, Callable[[FeedQuestion], AsyncIterator[Sequence[Row]]]] = {
             "readings": self._readings,
@@ -85,6 +90,7 @@ class FeedDesk:
             "customers": self._customers,
             "alerts": self._alerts,
             "catalogue": self._catalogue,
+            "forecasts": self._forecasts,
         }
         self._sorted: dict[Entity, tuple[int, list[str]]] = {}
 
@@ -119,19 +125,24 @@ class FeedDesk:
             by = by or [TOTAL, *(name for name in board.source.dimensions if not of_people(name))]
         dimensions = [None if name == TOTAL else name for name in by or [TOTAL, *board.source.dimensions]]
         after = query.after if query.by_key else None
-        for at in [ask.now] if times is None else times:
-            if after is not None and at < after[0]:
-                continue
-            for window in sorted(windows or (DEFAULT_WINDOWS if times is None else ("day",))):
-                if after is not None and (at, window) < after[:2]:
+        wanted = sorted(windows or (DEFAULT_WINDOWS if times is None else ("day",)))
+        if times is None:
+            for window in wanted:
+                if after is not None and (ask.now, window) < after[:2]:
                     continue
-                if times is None:
-                    found = await self._current(ask, window, dimensions)
-                else:
-                    found = await past(PastQuestion(kpis, [window], dimensions, [at]), board.source)
-                as_of = None if times is None else ask.now
-                rows = [self._reading(reading, at, as_of) for reading in found if not kpis or reading["kpi"] in kpis]
+                found = await self._current(ask, window, dimensions)
+                rows = [self._reading(reading, ask.now, None) for reading in found if not kpis or reading["kpi"] in kpis]
                 yield sorted(rows, key=_reading_key)
+            return
+        times = [at for at in times if after is None or at >= after[0]]
+        some = max(1, _AT_ONCE // max(1, slices_of(PastQuestion(kpis, wanted, dimensions, times), board.source)))
+        for begin in range(0, len(times), some):
+            question = PastQuestion(kpis, wanted, dimensions, times[begin : begin + some])
+            earlier = await past(question, board.source, self._calendar)
+            for row, at in enumerate(question.times):
+                rows = [self._reading(reading, at, ask.now) for reading in earlier.readings(row)]
+                yield sorted(rows, key=_reading_key)
+                await asyncio.sleep(0)
 
     def _times(self, ask: FeedQuestion) -> list[int] | None:
         """Return the instants that are asked for: by parameters, or by what the filter says of ``at``; None for now."""
@@ -255,6 +266,11 @@ class FeedDesk:
             )
             for kpi in sorted(self._ctx.live_board.source.kpis.values(), key=lambda kpi: kpi.id)
         ]  # fmt: skip
+
+    async def _forecasts(self, ask: FeedQuestion) -> AsyncIterator[Sequence[Row]]:
+        if ask.reach is not None:
+            raise Forbidden("forecasts are about everybody: your token shows the figures of its owners and teams")
+        yield await forecast_rows(self._ctx, self._foreseen, ask.now, people=ask.people)
 
 
 def _seen(reach: Reach | None, state: DealState | LeadState) -> bool:

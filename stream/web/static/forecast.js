@@ -52,7 +52,7 @@ function draw(root, found, main, course) {
 function parts(main) {
   const { won, open, new: fresh } = main.parts, all = won.value + open.mean + fresh.mean || 1;
   const part = (kind, value, text) => make("li", { class: kind }, make("b", {}, cash(value)), make("span", {}, text), make("span", { class: "bar" }, make("i", { "data-share": value / all * 100 })));
-  return make("ul", { class: "made-of" }, part("won", won.value, t("part_won", won.deals)), part("open", open.mean, t("part_open", open.deals)), part("new", fresh.mean, t("part_new", Math.round(fresh.deals))));
+  return make("ul", { class: "made-of" }, part("won", won.value, t("part_won", won.deals)), part("open", open.mean, t("part_open", open.deals)), part("new", fresh.mean, t("part_new", fresh.deals < 10 ? Math.round(fresh.deals * 10) / 10 : Math.round(fresh.deals))));
 }
 function scenarios(found) {
   const first = whole(found, found.scenarios[0].name).p50;

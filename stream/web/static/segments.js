@@ -1,5 +1,6 @@
 // Views by owner, team, source, campaign and the like: a table that can be sorted by any figure.
 
+import { challenges } from "./challenges.js";
 import { goals } from "./goals.js";
 import { leaders } from "./leaders.js";
 import { address, place } from "./place.js";
@@ -12,11 +13,11 @@ const LIMIT = 50, MOST = 8, EVERY = 3000;
 export function shown(root, dimensions) {
   const able = dimensions.filter((one) => catalogue.dimensions.includes(one)), by = able.includes(place.by) ? place.by : able[0];
   const columns = COLUMNS.map((id) => catalogue.kpis.find((kpi) => kpi.id === id)).filter((kpi) => kpi?.dimensions.includes(by));
-  const body = make("div"), first = make("section", { hidden: true, "aria-label": t("leaders", "") }), aims = make("section", { hidden: true, "aria-label": named("view", "objectives") });
+  const body = make("div"), first = make("section", { hidden: true, "aria-label": t("leaders", "") }), aims = make("section", { hidden: true, "aria-label": named("view", "objectives") }), races = make("section", { hidden: true, "aria-label": t("challenges") });
   let rows = [], all = new Map(), order = { column: null, down: true };
   root.append(head(named("view", place.view), t(`${place.view}_hint`)),
-    make("p", { class: "chips" }, able.map((one) => make("a", { href: address(place.view, { by: one }), "aria-current": one === by ? "true" : null }, named("dimensions", one)))), first, body, aims);
-  const wanted = place.view === "team" ? goals(aims) : null, leading = place.view === "team" ? leaders(first, by) : null;
+    make("p", { class: "chips" }, able.map((one) => make("a", { href: address(place.view, { by: one }), "aria-current": one === by ? "true" : null }, named("dimensions", one)))), first, body, aims, races);
+  const wanted = place.view === "team" ? goals(aims) : null, leading = place.view === "team" ? leaders(first, by) : null, raced = place.view === "team" ? challenges(races) : null;
   if (!columns.length) { body.append(note(t("rows", named("dimensions", by ?? "")), "calm")); return {}; }
 
   const loading = loaded(body, () => `api/kpis?by=${by}&window=${place.window}&kpi=${columns.map((kpi) => kpi.id).join()}`, (found) => {
@@ -55,5 +56,5 @@ export function shown(root, dimensions) {
   // When figures have changed, and not more often than every few seconds.
   let asked = Date.now(), timer = 0;
   const again = () => { timer = 0; asked = Date.now(); if (!document.hidden) loading.again(); };
-  return { stop: () => { clearTimeout(timer); loading.stop(); leading?.stop(); wanted?.stop(); }, receive({ readings }) { all = new Map(readings.map((one) => [one.kpi, one])); timer ||= setTimeout(again, Math.max(0, asked + EVERY - Date.now())); } };
+  return { stop: () => { clearTimeout(timer); loading.stop(); leading?.stop(); wanted?.stop(); raced?.stop(); }, receive({ readings }) { all = new Map(readings.map((one) => [one.kpi, one])); timer ||= setTimeout(again, Math.max(0, asked + EVERY - Date.now())); } };
 }

@@ -19,6 +19,8 @@ const SHOWN = {
 };
 const $ = (id) => document.getElementById(id);
 let source = null, heard = 0, connection = "connecting", retry = 2000, retryTimer = 0, current = null, trendTimer = 0;
+//: What came before the words were there: the figures are asked for at once.
+let early = null, awake = false;
 //: What the views are shown: the readings of the window, how they were, the alerts.
 const known = { readings: [], trend: { times: [], values: {} }, alerts: undefined };
 
@@ -53,6 +55,7 @@ function tick() {
   if ($("connection").textContent !== text) $("connection").textContent = text;
 }
 function receive(message, full) {
+  if (!awake) { early = [message, full]; return; }
   heard = Date.now();
   retry = 2000;
   $("warnings").textContent = (message.warnings ?? []).join(" · ");
@@ -123,6 +126,7 @@ async function moved(quiet) {
 
 async function start() {
   const asked = place.lang ?? kept.get("language", "");
+  if (!source) connect();
   // The reader's own language where there is one, else the company's.
   const [words, found] = await Promise.all([speak(asked || navigator.language?.split("-")[0] || "en"), json("api/catalogue")]);
   if (!words || !found) { setTimeout(start, 2000); say("reconnecting"); return; }
@@ -132,7 +136,8 @@ async function start() {
   frame();
   open(null);
   follow(moved);
-  connect();
+  awake = true;
+  if (early) receive(...early);
   loadTrend();
   setInterval(tick, 1000);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) tick(); });

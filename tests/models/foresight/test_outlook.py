@@ -258,3 +258,19 @@ def test_draws_of_open_deals_are_within_four_standard_errors_of_their_law() -> N
             below = float((found <= law.quantile(share)).mean())
             exact = 1 - law.at_least(law.quantile(share) + 1)
             assert abs(below - exact) <= 4 * np.sqrt(exact * (1 - exact) / 10_000)
+
+
+def test_the_same_open_deals_bring_less_in_a_quarters_first_month_than_in_its_second() -> None:
+    """A company that wins little in the first month of each quarter: hazards know how old a deal is, not which month comes."""
+    pipelines = []
+    for month in (7, 8):
+        now = epoch_ms(datetime(2026, month, 1, 8, tzinfo=UTC))
+        wins = [
+            closed(at, 100)
+            for back in range(1, 270)
+            for at in [now - back * DAY_MS]
+            for _ in range(1 if ZONE.local(at).month % 3 == 1 else 6)
+        ]
+        (total,) = ask(book_of(*wins, *(opened(now, 100) for _ in range(100))), now=now).segments
+        pipelines.append(total.pipeline)
+    assert pipelines[1] > 2.5 * pipelines[0]

@@ -13,13 +13,15 @@ from models.learners import examples, words
 from models.learners.evaluation import DealEvaluation, DealFact
 from models.learners.examples import Command
 from models.learners.features import ATTRIBUTES, CATEGORIES, DAY_MS, NUMBERS, DealPast
+from models.learners.judged_answers import JudgedAnswer
 from models.learners.lead_features import CATEGORIES as LEAD_CATEGORIES
 from models.learners.lead_features import NUMBERS as LEAD_NUMBERS
 from models.learners.lead_features import LeadPast
 from models.learners.live_kinds import DEALS, LEADS
-from models.learners.live_learn import ENOUGH, JudgedAnswer, LearnModels, Trainer
+from models.learners.live_learn import LearnModels
 from models.learners.live_model import checked, read_bulletin
 from models.learners.snapshot import SnapshotRefused, dump
+from models.learners.trainer import ENOUGH, Trainer
 from tests.models.learners.live import BEGIN, Loop, event
 from tests.models.learners.test_evaluation import history
 
@@ -455,7 +457,8 @@ def test_a_lesson_that_fails_in_the_middle_leaves_nothing_of_it(where: str, ever
         for start in range(0, len(values), every):
             part = range(start, min(start + every, len(values)))
             # A fault ends what is learnt together: so it does where it is left out.
-            for numbers in (part,) if without not in part else (range(start, without), range(without + 1, part.stop)):
+            parts = (part,) if without is None or without not in part else (part[: without - start], part[without - start + 1 :])
+            for numbers in parts:
                 loop.learner.fold([loop.record("examples", 0, b"", values[number], BEGIN) for number in numbers])
                 rows.update({row.key: row.value for row in loop.learner.changes().rows})
         return loop.learner

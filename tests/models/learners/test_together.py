@@ -8,8 +8,9 @@ from bench.worlds import WORLDS, live
 from models.learners import snapshot
 from models.learners.deal_model import DealModel, Prediction
 from models.learners.evaluation import DealEvaluation
+from models.learners.features import DAY_MS
 from tests.models.learners.live import BEGIN, Loop, event
-from tests.models.learners.test_live import DAY_MS, fact
+from tests.models.learners.test_live import fact
 
 
 @pytest.fixture(scope="module")
@@ -87,14 +88,19 @@ def test_a_question_that_cannot_be_answered_leaves_the_others_their_answers(monk
     assert {fault.where for fault in fold.faults.fresh} == {"the answer on deal D3"}
 
 
+def _model(document: bytes) -> DealModel:
+    found = snapshot.load(document)
+    assert isinstance(found, DealModel)
+    return found
+
+
 @pytest.mark.parametrize("outcome", ["open", "won", "lost"])
 def test_one_lesson_that_is_learnt_together_with_none_is_that_lesson(outcome: str, asked: DealEvaluation) -> None:
     document = snapshot.dump(asked.model)
     questions = [one.x for one in (asked.asked or [])[-40:]]
     learnt = []
     for together in (False, True):
-        model = snapshot.load(document)
-        assert isinstance(model, DealModel)
+        model = _model(document)
         model.together = together
         for number, x in enumerate(questions[:20]):
             question = model.snapshot_one(0, x, model.predict_one(x))

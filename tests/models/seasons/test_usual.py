@@ -49,7 +49,7 @@ def both(
 
 
 @pytest.fixture(scope="module")
-def quiet() -> dict[str, tuple[np.ndarray, np.ndarray]]:  # type: ignore[type-arg]
+def quiet() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Streams without a change."""
     found = {}
     for kind in ("busy", "quiet", "bursts", "money"):
@@ -58,7 +58,7 @@ def quiet() -> dict[str, tuple[np.ndarray, np.ndarray]]:  # type: ignore[type-ar
     return found
 
 
-def test_it_cries_wolf_less_often_than_the_same_weekday_before(quiet: dict) -> None:  # type: ignore[type-arg]
+def test_it_cries_wolf_less_often_than_the_same_weekday_before(quiet: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """At four deviations, where nothing has changed: at most three in a thousand, and at most a fifth of the yardstick's."""
     for kind, (ours, _) in quiet.items():
         assert (ours > 4).mean() <= 0.003, kind
@@ -66,7 +66,9 @@ def test_it_cries_wolf_less_often_than_the_same_weekday_before(quiet: dict) -> N
     assert wolves[0] <= wolves[1] / 5, wolves
 
 
-def test_at_as_many_false_alarms_it_sees_a_change_of_level_as_soon_or_sooner(quiet: dict) -> None:  # type: ignore[type-arg]
+def test_at_as_many_false_alarms_it_sees_a_change_of_level_as_soon_or_sooner(
+    quiet: dict[str, tuple[np.ndarray, np.ndarray]],
+) -> None:
     """Each at its own threshold of one false alarm in two hundred days; days until a change is seen, fourteen at most."""
     for kind, factor in (("busy", 0.85), ("quiet", 0.25), ("bursts", 0.45), ("money", 0.3)):
         limits = [float(np.quantile(one, 0.995)) for one in quiet[kind]]
@@ -79,7 +81,7 @@ def test_at_as_many_false_alarms_it_sees_a_change_of_level_as_soon_or_sooner(qui
         assert ours < (0.75 if kind in ("busy", "quiet") else 1.15) * others, (kind, ours, others)
 
 
-def test_four_in_five_days_lie_in_the_band(quiet: dict) -> None:  # type: ignore[type-arg]
+def test_four_in_five_days_lie_in_the_band(quiet: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     for kind in quiet:
         inside = total = 0
         for seed in range(10):
@@ -155,7 +157,7 @@ def test_another_series_is_used_where_it_has_made_errors_smaller_and_what_it_add
     values = [float(v) for v in random.poisson(np.clip(80 * WEEK[np.arange(120) % 7] * (1 + 0.04 * (warm - 15)), 1, None))]
     beside = {"temperature": list(warm), "dice": list(other)}
     plain = course(values, days(120), weekly=True, counted=True)
-    said = course(values, days(120), weekly=True, counted=True, beside=beside)  # type: ignore[arg-type]
+    said = course(values, days(120), weekly=True, counted=True, beside=beside)
     assert said.adds["temperature"] > 0.15 and said.adds["dice"] < 0.05
     assert said.bands[-1] is not None and plain.bands[-1] is not None
     width = [band.high - band.low for band in (said.bands[-1], plain.bands[-1])]

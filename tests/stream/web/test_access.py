@@ -271,7 +271,8 @@ async def test_a_session_ends_with_its_token() -> None:
 async def test_processes_that_have_the_same_keys_know_each_other_s_sessions() -> None:
     def house(*keys: str) -> House:
         found = [{"id": str(number), "key": key * 32} for number, key in enumerate(keys)]
-        return House(public_url="https://vigie.example.com", **({"links": {"keys": found}} if found else {}))
+        more: dict[str, Any] = {"links": {"keys": found}} if found else {}
+        return House(public_url="https://vigie.example.com", **more)
 
     done = await house("a").ask("/login", method="POST", content=f"token={ANN}".encode())
     value = done.headers["set-cookie"].partition(";")[0]

@@ -13,7 +13,7 @@ from models.experiments.plan import Plan
 from stream.config.kpi_files import load_catalogue
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.settings import OperatorSettings, WebSettings, load
-from stream.web import customers, entities, experiments, goals, leaderboard, predictions
+from stream.web import customers, entities, experiments, goals, leaderboard, predictions, usual
 from stream.web.access import Access, ReadGuard
 from stream.web.operate import Operations
 from stream.web.operators import Operators
@@ -42,6 +42,11 @@ AIMS = [
         "indicators": [{"kpi": "win_rate", "target": 0.4}, {"kpi": "discount_rate", "guard": True, "at_most": 0.01}],
     }
 ]  # fmt: skip
+_NOVEMBER = {"from": "2026-11-01", "until": "2026-11-30"}
+RACES = [
+    {"name": "Sprint d'automne, شركة", "kpi": "revenue", **_NOVEMBER, "guards": [{"kpi": "win_rate", "at_least": 0.01}]},
+    {"name": "Annulled", "kpi": "sales", **_NOVEMBER, "guards": [{"kpi": "win_rate", "at_least": 0.99}]},
+]
 
 
 class Ship:
@@ -67,8 +72,9 @@ class Ship:
         app.state.vigie.live._period = 0.05
         operations = Operations(self.operators, self.put, history=lambda *_: (self.past, None))
         app.include_router(operations.router())
-        aims = plans_of(load(environ={}, objectives=AIMS), load_catalogue())
+        aims = plans_of(load(environ={}, objectives=AIMS, challenges=RACES), load_catalogue())
         app.include_router(goals.router(lambda: aims, lambda: self.acme.view, operations, self.keep))
+        app.include_router(usual.router(load_catalogue(), lambda: self.acme.view))
         app.include_router(entities.router(self.book))
         app.include_router(predictions.router(self.book))
         app.include_router(customers.router(clientele(self.acme.now)))

@@ -312,7 +312,7 @@ async def test_alerts_on_a_person_s_figures_and_names_are_for_those_who_may_read
     assert seen[0]["explanation"]["moved_by"] == [{"dimension": "source"}]
     ctx = web.state.vigie
     for people, ids in ((False, ["deal", "all"]), (True, ["of-ann", "pair", "deal", "all"])):
-        events = ctx.live.stream("30d") if people else events_without_people(ctx.live.stream("30d"))
+        events: Any = ctx.live.stream("30d") if people else events_without_people(ctx.live.stream("30d"))
         assert await anext(events) == b"retry: 2000\n\n"
         told = orjson.loads((await anext(events)).partition(b"data: ")[2])
         assert [one["id"] for one in told["alerts"]] == ids

@@ -12,6 +12,7 @@ from stream.config.kpi_files import load_catalogue
 from stream.readings import past
 from stream.readings.board import UnknownName
 from stream.readings.past import instants
+from stream.web.api import to_csv
 from tests.stream.demo import NOW, company
 from tests.stream.web.web import application, client
 
@@ -48,6 +49,16 @@ async def test_one_instant_and_csv() -> None:
     assert one["at"] == iso(PARIS.calendar.day_start(DAY))
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) in (2, 3) and all(row["kpi"] == "revenue" and row["at"] > row["from"] for row in rows)
+
+
+async def test_csv_says_what_json_says_with_the_names_of_people() -> None:
+    owner = company().view.segments("owner")[0]
+    query = f"from={local(DAY - 9)}&every=1d&kpi=revenue,win_rate,open_pipeline&window=day,7d&by=total,owner"
+    async with client(application(owners={owner: {"name": 'Ann "Lee", North'}})) as web:
+        readings = (await web.get(f"/api/kpis?{query}")).json()
+        text = (await web.get(f"/api/kpis?{query}&format=csv")).text
+    assert text == to_csv(readings)
+    assert {reading["name"] for reading in readings if reading["segment"] == {"owner": owner}} == {'Ann "Lee", North'}
 
 
 async def test_before_the_history_there_is_no_value_and_a_reason() -> None:

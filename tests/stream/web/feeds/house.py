@@ -8,19 +8,25 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from agents.foresee import Foreseer
 from models.customers.live import KnowCustomers
 from models.customers.segments import Named, Terms
 from models.folds.entity_snapshots import DealState, LeadState
+from models.foresight.foresee import Asked
+from models.foresight.kept import Slice
 from stream.config.goal_settings import PeopleSettings
 from stream.config.settings import load
 from stream.web.access import Access, ReadGuard
 from stream.web.customers import CustomerDesk
 from stream.web.feeds import export, odata
 from stream.web.feeds.sources import FeedDesk
+from stream.web.forecast import BY, PERIODS
 from stream.web.operators import Operators
 from stream.web.predictions import Entity
 from tests.models.customers.test_live import record
 from tests.stream.demo import Company, company
+from tests.stream.web.test_forecast import NOW as FORESEEN
+from tests.stream.web.test_forecast import foreseer
 from tests.stream.web.web import application, board
 
 ANN, BOB, ALL = "ann-0123456789abcdef", "bob-0123456789abcdef", "all-0123456789abcdef"
@@ -55,8 +61,23 @@ def clientele(count: int = 30) -> CustomerDesk:
     return CustomerDesk(lambda: [fold], lambda: company().business.calendar.day(company().now), Named(), Terms(), "EUR")
 
 
+@functools.cache
+def forecasts() -> Foreseer:
+    """Of deals of their own, each made once."""
+    found = foreseer(records=False)
+    fold = found.owned()
+    assert fold is not None
+    for period in PERIODS:
+        for by in (None, *BY):
+            fold.ask(Asked(Slice(period, by)), FORESEEN)
+    job = fold.job(FORESEEN)
+    assert job is not None
+    fold.take(job.run())
+    return found
+
+
 def feeds(app: FastAPI, of: Company | None = None) -> FeedDesk:
-    return FeedDesk(app.state.vigie, Folds(of or company()), clientele())
+    return FeedDesk(app.state.vigie, Folds(of or company()), clientele(), forecasts())
 
 
 def application_with_feeds(of: Company | None = None, **more: Any) -> FastAPI:

@@ -18,11 +18,22 @@ from models.panes.view import View
 from stream.config.kpi_files import load_catalogue
 from stream.readings.board import Board, ViewSource
 from stream.web.feeds import odata
+from stream.web.feeds.sources import FeedDesk
 from stream.web.server import serve
 from tests.stream.demo import NOW, company
-from tests.stream.web.feeds.house import ALL, ANN, BOB, Folds, application_with_feeds, client, feeds, guarded
+from tests.stream.web.feeds.house import (
+    ALL,
+    ANN,
+    BOB,
+    Folds,
+    application_with_feeds,
+    client,
+    clientele,
+    feeds,
+    guarded,
+)
 from tests.stream.web.feeds.strict import Model, refused
-from tests.stream.web.web import application
+from tests.stream.web.web import application, board
 
 APP = application_with_feeds()
 ROOT = "http://vigie/odata/v4"
@@ -45,6 +56,8 @@ COUNT = sum(DEALS.state("deal", key) is not None for key in DEALS.ids("deal"))
         ("alerts", {}),
         ("alerts", {"$filter": "severity eq 'nobody'"}),
         ("catalogue", {}),
+        ("forecasts", {}),
+        ("forecasts", {"$filter": "period eq 'month' and dimension eq 'owner'", "$orderby": "mean desc"}),
     ],
 )
 async def test_answers_are_what_the_metadata_says(feed: str, query: dict[str, str]) -> None:
@@ -56,6 +69,30 @@ async def test_answers_are_what_the_metadata_says(feed: str, query: dict[str, st
         assert len(model.check(feed, exact, root=ROOT, exact=True)) == len(rows)
     assert bool(rows) is ("nobody" not in query.get("$filter", ""))
     assert "$top" not in query or (len(rows) == 7 and answer.json()["@odata.count"] == COUNT)
+
+
+async def test_forecasts_are_those_of_the_api_and_not_of_everybody() -> None:
+    async with client(APP) as web:
+        rows = (await web.get("/odata/v4/forecasts")).json()["value"]
+        fine = (await web.get("/odata/v4/forecasts?$filter=period eq 'month' and dimension eq 'total'")).json()["value"]
+    assert {row["period"] for row in rows} == {"month", "quarter", "year"}
+    assert {row["dimension"] for row in rows} >= {"total", "owner"}
+    assert len(fine) == 1 and fine[0]["p10"] < fine[0]["p50"] < fine[0]["p90"] and 0 <= fine[0]["target_probability"] <= 1
+    parts = fine[0]["won"] + fine[0]["open_mean"] + fine[0]["new_mean"]
+    assert fine[0]["mean"] == pytest.approx(parts, abs=0.01) and fine[0]["target"] == 30_000.0
+    owners = [row["mean"] for row in rows if row["period"] == "month" and row["dimension"] == "owner"]
+    assert len(owners) > 1 and sum(owners) == pytest.approx(fine[0]["mean"], rel=0.05)  # each is estimated by itself
+    web_ = guarded(figures={"figures": "limited"})
+    async with client(web_) as web:
+        limited = await web.get("/odata/v4/forecasts", headers={"authorization": f"Bearer {ALL}"})
+        mine = await web.get("/odata/v4/forecasts", headers={"authorization": f"Bearer {BOB}"})
+    assert limited.status_code == 200 and "owner" not in {row["dimension"] for row in limited.json()["value"]}
+    assert mine.status_code == 403 and "everybody" in mine.json()["error"]["message"]
+    bare = application(board(company()))
+    bare.include_router(odata.router(FeedDesk(bare.state.vigie, Folds(company()), clientele())))
+    async with client(bare) as web:
+        off = await web.get("/odata/v4/forecasts")
+    assert off.status_code == 503 and "models.live is false" in off.json()["error"]["message"]
 
 
 async def test_the_service_document_names_every_feed() -> None:
@@ -278,6 +315,9 @@ async def test_a_client_library_reads_the_feeds(monkeypatch: pytest.MonkeyPatch)
         readings = service.entities["readings"]
         found = service.query(readings).filter(readings.kpi == "win_rate").filter(readings.dimension == "total").all()
         assert {one.window for one in found} == {"24h", "7d", "30d"} and all(one.unit == "ratio" for one in found)
+        forecasts = service.entities["forecasts"]
+        total = service.query(forecasts).filter(forecasts.dimension == "total").all()
+        assert {one.period for one in total} == {"month", "quarter", "year"} and all(one.p10 < one.p90 for one in total)
 
     try:
         await asyncio.to_thread(read)
