@@ -1,4 +1,7 @@
-"""How long does an erasure take, with so many events in the ledger? ``python -m bench.erasing 40000`` (187,000 events)."""
+"""How long does an erasure take, with so many events in the ledger? ``python -m bench.erasing 40000`` (187,000 events).
+
+``--people 10000``: so many leads are erased in one pass, too.
+"""
 
 import argparse
 import asyncio
@@ -10,7 +13,7 @@ from typing import TypeVar
 
 from models.calendar import DAY_MS
 from models.privacy.subject import Subject
-from tests.stream.ledger.test_erasing import JANE, NOW, erase, instance, of_jane, others, take
+from tests.stream.ledger.test_erasing import JANE, NOW, erase, erase_all, instance, of_jane, others, take
 from vigie import held
 
 T = TypeVar("T")
@@ -24,8 +27,8 @@ async def timed(name: str, work: Awaitable[T]) -> T:
     return found
 
 
-async def main(entities: int) -> None:
-    """Fill a ledger, and erase one lead and one deal from it."""
+async def main(entities: int, people: int) -> None:
+    """Fill a ledger, and erase one lead and one deal from it; then many leads."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vigie.db"
         async with instance(path) as found:
@@ -37,6 +40,10 @@ async def main(entities: int) -> None:
             print(f"  {len(told['held'])} records and rows")
             await timed("erase a lead", erase(found, lead))
             await timed("erase a deal", erase(found, Subject("deal", "deal-4400-q")))
+            if people:
+                many = [Subject("lead", f"lead-{number}-y") for number in range(people)]
+                certificates = await timed(f"erase {people:,} leads", erase_all(found, many))
+                assert {one.outcome for one in certificates} == {"erased"}
             assert found.privacy is not None
             await timed("the last byte alone", asyncio.to_thread(found.privacy.clean))
 
@@ -44,4 +51,6 @@ async def main(entities: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("entities", type=int, nargs="?", default=40_000)
-    asyncio.run(main(parser.parse_args().entities))
+    parser.add_argument("--people", type=int, default=0)
+    given = parser.parse_args()
+    asyncio.run(main(given.entities, given.people))

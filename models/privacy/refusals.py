@@ -82,6 +82,8 @@ class Refusals:
         found = {name for name, kind in LINKS.items() if name in texts and self.has(Subject(kind, texts[name]))}
         kinds: Collection[str] = EVENTS[where]
         found |= {name for name in ("into", "origin") for kind in kinds if name in texts and self.has(Subject(kind, texts[name]))}
+        if found - {"owner"}:  # what it is called may be who it is about
+            found |= texts.keys() & set(NAMES)
         if "email_hash" in texts and self.has(Subject("email", texts["email_hash"])):
             found |= texts.keys() & set(NAMES)
         return found

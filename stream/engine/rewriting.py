@@ -95,7 +95,7 @@ class Rewriting:
 
     def flush(self) -> None:
         """Wait until all that was written is acknowledged; raise :class:`Crossed` or ``KafkaException``."""
-        left = self._producer.flush(_PATIENCE)
+        left = self._call(lambda: self._producer.flush(_PATIENCE))
         if self._error is not None or left:
             error = self._error or KafkaError(KafkaError._TIMED_OUT, f"{left} records were not acknowledged")
             if error.code() in _FENCED:
@@ -115,9 +115,9 @@ class Rewriting:
                     )
                 )
             except BufferError:
-                self._producer.poll(0.1)
+                self._call(lambda: self._producer.poll(0.1))
                 continue
-            self._producer.poll(0)
+            self._call(lambda: self._producer.poll(0))
             return
 
     def _told(self, error: Any, message: Any) -> None:
@@ -131,13 +131,17 @@ class Rewriting:
                 self._crossed = self._crossed or f"somebody writes to {log[0]} meanwhile"
             self._next[log] = message.offset() + 1
 
-    def _call(self, call: Callable[[], object]) -> None:
+    def _call(self, call: Callable[[], Any]) -> Any:
         try:
-            call()
-        except KafkaException as error:
-            if error.args[0].code() in _FENCED:
+            return call()
+        except (KafkaException, SystemError) as error:
+            # What it raises when it is fenced comes through the callbacks that it calls meanwhile as a SystemError.
+            said = error if isinstance(error, KafkaException) else error.__cause__
+            if not isinstance(said, KafkaException):
+                raise
+            if said.args[0].code() in _FENCED:
                 raise Superseded from None
-            raise
+            raise said from None
 
     # -- its parts -----------------------------------------------------------------------------------------------------
 

@@ -16,10 +16,15 @@ from models.calendar import DAY_MS
 from models.privacy.requests import ErasureRequest
 from models.privacy.subject import Subject
 from stream.config.settings import Settings, load
+from stream.engine.backend import Message, Superseded
 from stream.engine.erasing import AskedBy
 from stream.engine.errors import EngineStopped
+from stream.engine.kafka_cells import KafkaCells
 from stream.engine.kafka_erasing import EraseRefused, KafkaPrivacy
+from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
+from stream.engine.rewriting import Crossed, Rewriting
+from stream.engine.topics import create
 from tests.kafka_broker import KafkaBroker
 from tests.stream.ledger.test_erasing import HASH, JANE, NAMES, NOW, event, forms, of_jane, others, readings, wrong
 from vigie.instance import Instance, prepared, running
@@ -133,6 +138,14 @@ async def test_one_who_is_erased_is_gone_from_the_brokers_disk_and_no_figure_mov
     assert [one.outcome for one in again.certificates] == ["erased", "erased"]
     assert office.holding(*JANE, *NAMES, HASH, "deal-4400-q") == []
     assert await asyncio.to_thread(privacy.requests) == []
+    # Twice at once: who began first is told, and has done nothing.
+    first = Rewriting(options, KafkaCells(options))
+    nobody = await asyncio.to_thread(privacy.erase, [Subject("lead", "nobody-1")], AskedBy("ann"))
+    assert (nobody.certificate.outcome, bool(nobody.certificate.gone)) == ("nothing held", True)
+    first.begin()
+    first.write(Message(options.physical("erasures"), b"{}", b"work", 0))
+    with pytest.raises(Superseded):
+        first.commit()
     async with office.instance() as found:
         assert readings(found) == before
         await take(found, iter([event("deal.won", "deal-0-x", NOW - 1, 9)]))
@@ -140,3 +153,19 @@ async def test_one_who_is_erased_is_gone_from_the_brokers_disk_and_no_figure_mov
         assert after != before
     async with office.instance(application="anew") as found:  # folded anew from the topics
         assert readings(found) == after
+
+
+def test_whoever_else_writes_to_a_log_meanwhile_is_noticed(kafka: KafkaBroker, prefix: str) -> None:
+    options = EngineOptions(brokers=kafka.bootstrap, topic_prefix=prefix, partitions=1)
+    create(options)
+    log = (options.physical("leads"), 0)
+    rewriting = Rewriting(options, KafkaCells(options))
+    rewriting.begin()
+    rewriting.fill({log: 0}, {}, {log[0]: True})
+    with Publisher(options) as other:
+        other.send("leads", b"k", b"{}")
+        assert other.flush(30) == 0
+    rewriting.write(Message(log[0], b"a copy", b"k", 0))
+    with pytest.raises(Crossed, match=r"somebody writes to .*leads"):
+        rewriting.commit()
+    rewriting.abort()

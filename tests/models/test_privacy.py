@@ -120,6 +120,11 @@ def test_binary_mode_says_in_headers_who_it_is() -> None:
         (of("lead.updated", "gone-1", stage="x"), True, None),
         (of("lead.merged", "new", into="gone-1"), True, None),
         (of("lead.updated", "new", stage="x"), False, {"stage": "x"}),
+        (
+            of("deal.updated", "new", stage="x", lead_id="gone-1", name="Renewal Jo Wu", owner="ann"),
+            False,
+            {"stage": "x", "owner": "ann"},
+        ),
         (of("lead.created", "new", email_hash="hash-1", name="Jo", owner="ann"), False, {"owner": "ann"}),
     ],
 )
@@ -128,7 +133,7 @@ def test_late_events_of_them_are_refused_and_others_are_taken_without_the_name(
 ) -> None:
     refusals = Refusals(b"k" * 32)
     refusals.add([refusals.hash(Subject("lead", "gone-1")), refusals.hash(Subject("email", "hash-1"))])
-    screened = refusals.screen(cell("leads", event))
+    screened = refusals.screen(cell("deals" if event["type"].startswith("deal") else "leads", event))
     assert screened.refused is refused
     if not refused:
         assert orjson.loads(screened.value or b"")["data"] == left

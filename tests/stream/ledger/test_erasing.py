@@ -255,6 +255,31 @@ async def test_late_events_do_not_bring_anybody_back(tmp_path: Path) -> None:
         nowhere(tmp_path, *JANE)
 
 
+async def test_while_a_backfill_brings_somebody_again_and_twice_at_once_it_is_one_erasure(tmp_path: Path) -> None:
+    async with instance(tmp_path / "vigie.db") as found:
+        await take(found, of_jane(NOW - DAY_MS))
+        before = readings(found)
+        privacy, flow = found.privacy, found.engine.flow
+        assert privacy is not None and isinstance(flow, LedgerFlow)
+        one_at_a_time = asyncio.Lock()  # as the API has it
+
+        async def asked(lead: str) -> Certificate:
+            async with one_at_a_time:
+                return await erase(found, Subject("lead", lead))
+
+        with Publisher(found.options) as publisher:
+            certificates = asyncio.gather(asked(JANE[0]), asked(JANE[2]))
+            for _ in range(20):
+                for one in of_jane(NOW - DAY_MS):
+                    publisher.publish(orjson.dumps(one))
+                assert not await publisher.flushed(30)
+            first, second = await certificates
+        assert first == second and first.outcome == "erased" and privacy.certificates() == [first]
+        await found.engine.driver.settled(publisher.ends, cascade=True)
+        nowhere(tmp_path, *JANE, *NAMES[1:], HASH)
+        assert readings(found) == before
+
+
 async def test_whom_a_crm_wants_erased_waits_for_it_and_then_is_nowhere_any_more(tmp_path: Path) -> None:
     async with instance(tmp_path / "vigie.db") as found:
         await take(found, of_jane(NOW - DAY_MS))
