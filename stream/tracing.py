@@ -68,7 +68,7 @@ class Untraced:
 UNTRACED = Untraced()
 
 
-class Traces:
+class EventTraces:
     """Follows what ``provider`` (OpenTelemetry's ``TracerProvider``) samples."""
 
     def __init__(self, provider: Any) -> None:
@@ -179,7 +179,7 @@ class Traces:
 class _Way:
     """What of one partition of a fold is followed, from what it read to what it says of it."""
 
-    def __init__(self, traces: Traces, name: str, partition: int) -> None:
+    def __init__(self, traces: EventTraces, name: str, partition: int) -> None:
         self._traces = traces
         self._name = name
         self._partition = partition
@@ -261,4 +261,4 @@ def tracing_of(settings: TracingSettings) -> Tracing:
         resource=Resource.create({"service.name": "vigie"}),
     )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.endpoint)))
-    return Traces(provider)
+    return EventTraces(provider)

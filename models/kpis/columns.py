@@ -27,7 +27,7 @@ class Raised(NamedTuple):
     text: str
 
 
-class Stretch:
+class PaneStretch:
     """One window at many instants: which of them begin and end with days, and the days that they are made of."""
 
     def __init__(self, view: View, window: Window, times: Sequence[int]) -> None:
@@ -67,10 +67,10 @@ class Stretch:
             raise Aside from None
 
 
-class Columns:
+class PaneColumns:
     """The sums of one segment: a number for each row of a stretch. Of one moment: no change may come in between."""
 
-    def __init__(self, stretch: Stretch, segment: str, total: "Columns | None" = None) -> None:
+    def __init__(self, stretch: PaneStretch, segment: str, total: "PaneColumns | None" = None) -> None:
         self._stretch, self.segment, self._total = stretch, segment, total
         self._panes: dict[str, list[tuple[int, Cells]]] = {}
         self._sums: dict[tuple[str, str], list[int]] = {}

@@ -12,7 +12,7 @@ from typing import Any, cast
 import orjson
 
 from models.kpis.catalogue import Catalogue, read
-from models.kpis.columns import Aside, Columns, Input, Raised, Stretch
+from models.kpis.columns import Aside, Input, PaneColumns, PaneStretch, Raised
 from models.kpis.entry import Kpi
 from models.kpis.reading import Reading
 from models.kpis.scope import PaneScope
@@ -28,10 +28,10 @@ _TIMES = ("kpi", "window", "segment", "from", "at")
 _MANY = 4
 
 
-class Row:
+class InstantRow:
     """The scope of one row: it takes what formulas ask for from columns, and notes what that is."""
 
-    def __init__(self, columns: Columns, inputs: list[Input]) -> None:
+    def __init__(self, columns: PaneColumns, inputs: list[Input]) -> None:
         self._columns, self._inputs, self._own, self.row = columns, inputs, True, 0
 
     def _take(self, name: str, *arguments: Any) -> Any:
@@ -81,11 +81,11 @@ class Row:
         """The window's first instant, where a formula names it."""
         return self._take("start")
 
-    def whole(self, dimension: str) -> "Row":
+    def whole(self, dimension: str) -> "InstantRow":
         """Return the scope of everything where the segment is one of that dimension, else this one."""
         if not self._columns.segment.startswith(f"{dimension}="):
             return self
-        other = Row(self._columns, self._inputs)
+        other = InstantRow(self._columns, self._inputs)
         other._own, other.row = False, self.row
         return other
 
@@ -95,15 +95,15 @@ class Row:
         return partial(self._take, name)
 
 
-class Course:
+class ReadingCourse:
     """The readings of some KPIs over one window at many instants, segment by segment."""
 
     def __init__(self, catalogue: Catalogue, view: View, window: Window, times: Sequence[int]) -> None:
         self._view, self._catalogue = view, catalogue
-        self.stretch = Stretch(view, window, times)
+        self.stretch = PaneStretch(view, window, times)
         self._known: dict[str, tuple[list[Input], dict[tuple[Any, ...], Tail]]] = {}
         self._aside: set[str] = set()
-        self._total: tuple[int, Columns] = (-1, Columns(self.stretch, TOTAL))
+        self._total: tuple[int, PaneColumns] = (-1, PaneColumns(self.stretch, TOTAL))
 
     def segment(self, segment: str, kpis: Sequence[str]) -> Iterator[tuple[str, list[Tail]]]:
         """Yield each KPI with its readings of a segment, one for each instant; the view may change from one to the next."""
@@ -114,16 +114,16 @@ class Course:
             kpi = self._catalogue.get(name)
             yield name, self._summed(kpi, columns) or [self._read(kpi, segment, at) for at in self.stretch.times]
 
-    def _columns(self, segment: str) -> Columns:
+    def _columns(self, segment: str) -> PaneColumns:
         if self._total[0] != self._view.version:
-            self._total = self._view.version, Columns(self.stretch, TOTAL)
+            self._total = self._view.version, PaneColumns(self.stretch, TOTAL)
         total = self._total[1]
-        return total if segment == TOTAL else Columns(self.stretch, segment, total)
+        return total if segment == TOTAL else PaneColumns(self.stretch, segment, total)
 
     def _read(self, kpi: Kpi, segment: str, at: int) -> Tail:
         return tail(self._catalogue.reading(kpi, self._view, self.stretch.window, segment, at))
 
-    def _summed(self, kpi: Kpi, columns: Columns) -> list[Tail] | None:
+    def _summed(self, kpi: Kpi, columns: PaneColumns) -> list[Tail] | None:
         """Return the readings by columns; None where a formula takes something else, or what is known is not whole."""
         view = self._view
         if len(self.stretch.times) < _MANY:
@@ -140,9 +140,9 @@ class Course:
             for row, at in enumerate(self.stretch.times)
         ]
 
-    def _rows(self, kpi: Kpi, columns: Columns) -> list[Tail]:
+    def _rows(self, kpi: Kpi, columns: PaneColumns) -> list[Tail]:
         inputs, known = self._known.setdefault(kpi.id, ([], {}))
-        row, found = Row(columns, inputs), list[Tail]()
+        row, found = InstantRow(columns, inputs), list[Tail]()
         keys = list(zip(*map(columns.column, inputs), strict=True)) or [()] * len(self.stretch.rows)
         for number, key in enumerate(keys):
             told = known.get(key)

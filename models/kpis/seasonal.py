@@ -28,7 +28,7 @@ _WEEK = Window.parse("week")
 _WEEKS, _YEAR = 104, 57
 
 
-class Past(NamedTuple):
+class SeasonalPast(NamedTuple):
     """Complete periods that follow each other, the oldest first."""
 
     readings: list[Reading]
@@ -45,7 +45,7 @@ def bucket(window: Window, at: int, calendar: Calendar) -> int:
     return start
 
 
-def past(window: Window, at: int, calendar: Calendar, read: Callable[[int], Reading]) -> Past:
+def past(window: Window, at: int, calendar: Calendar, read: Callable[[int], Reading]) -> SeasonalPast:
     """Return the complete periods up to ``at``; ``read`` gives the reading that ends at an instant."""
     step, back, weekly = SEASONS[window.name]
     ends = bucket(window, at, calendar)
@@ -62,7 +62,7 @@ def past(window: Window, at: int, calendar: Calendar, read: Callable[[int], Read
     first = next((n for n, reading in enumerate(found[:-1]) if reading.value), len(found) - 1)
     place = next(iter(found[-1].segment.values()), None)
     holidays = [calendar.holiday(one, place) if weekly else None for one in days]
-    return Past(found[first:], days[first:], holidays[first:])
+    return SeasonalPast(found[first:], days[first:], holidays[first:])
 
 
 def months(window: Window, at: int, calendar: Calendar, read: Callable[[Window, int], Reading]) -> list[float]:

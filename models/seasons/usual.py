@@ -56,7 +56,7 @@ class Band(NamedTuple):
     spread: float  # a standard deviation, near what is expected
 
 
-class Course(NamedTuple):
+class UsualCourse(NamedTuple):
     """A series beside what was said of each of its values by those before it; ``bands`` None: nothing could be said."""
 
     bands: list[Band | None]
@@ -95,7 +95,7 @@ def course(
     months: Sequence[float] = (),
     beside: Mapping[str, Sequence[float | None]] | None = None,
     tell: int = 1,
-) -> Course:
+) -> UsualCourse:
     """Return a series' course; the last value is the one that is judged.
 
     ``days`` are the values' days (ordinals), ``weekly`` whether weekdays differ (each value is a day's, or an hour's of one),
@@ -106,7 +106,7 @@ def course(
     raw = np.array([np.nan if value is None else float(value) for value in values])
     at, count = np.array(days, np.int64), len(raw)
     known = raw[~np.isnan(raw)]
-    nothing = Course([None] * count, [None] * count, 0, "nothing was counted", {})
+    nothing = UsualCourse([None] * count, [None] * count, 0, "nothing was counted", {})
     if not known.any():
         return nothing
     root = bool(known.min() >= 0)
@@ -139,7 +139,7 @@ def course(
         if place < count - 1 and error == error:
             sizes.append(abs(error))
     errors = min(len(sizes), _LATEST)
-    return Course(bands, deviations, errors, _why(bands, seen, off, at, errors, weekly=weekly), adds)
+    return UsualCourse(bands, deviations, errors, _why(bands, seen, off, at, errors, weekly=weekly), adds)
 
 
 def _why(bands: list[Band | None], seen: Reals, off: Flags, at: Days, errors: int, *, weekly: bool) -> str | None:

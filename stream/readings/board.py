@@ -14,7 +14,7 @@ from models.calendar import MINUTE_MS, Calendar, epoch_ms
 from models.config.suggest import meant
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
-from models.kpis.history import Course, Tail
+from models.kpis.history import ReadingCourse, Tail
 from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import ACCEPTED, Window, WindowError
@@ -146,7 +146,7 @@ class ViewSource:
         """Yield segment, KPI and its readings at many instants."""
         view = self._view()
         self._check(view)
-        course = Course(self._catalogue, view, Window.parse(window), times)
+        course = ReadingCourse(self._catalogue, view, Window.parse(window), times)
         entries = [self._catalogue.get(kpi) for kpi in kpis]
         if by is None:
             chosen = {TOTAL: list(kpis)}

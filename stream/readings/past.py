@@ -116,7 +116,7 @@ def weigh(asked: PastQuestion, source: ReadingSource) -> None:
         )
 
 
-class Series(NamedTuple):
+class PastSeries(NamedTuple):
     """A KPI over one window and segment at all instants."""
 
     kpi: str
@@ -125,10 +125,10 @@ class Series(NamedTuple):
     tails: Sequence[Tail]
 
 
-class Past:
+class PastReadings:
     """Readings at several instants, kept as JSON: hundreds of thousands of them would be slow, and large, as anything else."""
 
-    def __init__(self, times: Sequence[int], series: Sequence[Series], calendar: Calendar) -> None:
+    def __init__(self, times: Sequence[int], series: Sequence[PastSeries], calendar: Calendar) -> None:
         self.times = times
         self.series = series
         self._heads = [head(one.kpi, one.window, one.segment) for one in series]
@@ -156,24 +156,24 @@ def _named(name: str | None) -> bytes | None:
     return None if name is None else b',"name":%s}' % orjson.dumps(name)
 
 
-async def past(asked: PastQuestion, source: ReadingSource, calendar: Calendar) -> Past:
+async def past(asked: PastQuestion, source: ReadingSource, calendar: Calendar) -> PastReadings:
     """Return the readings at all instants, oldest first, letting others run in between.
 
     A window that begins before anything is known has no value, and says so: a part of a period is nothing to compare with.
     Raises :class:`~stream.readings.board.Unavailable` where the view goes away meanwhile.
     """
-    kpis, found = list(asked.kpis or source.kpis), list[Series]()
+    kpis, found = list(asked.kpis or source.kpis), list[PastSeries]()
     places = {name: place for place, name in enumerate(kpis)}
     began = {name: source.began(name) for name in kpis}
     for window in asked.windows:
         starts = [Window.parse(window).bounds(at, calendar)[0] for at in asked.times]
         for by in asked.dimensions:
-            made = list[Series]()
+            made = list[PastSeries]()
             for segment, kpi, tails in source.course(asked.times, window, by, kpis, SEGMENTS):
-                made.append(Series(kpi, window, segment, _whole(tails, starts, began[kpi])))
+                made.append(PastSeries(kpi, window, segment, _whole(tails, starts, began[kpi])))
                 await asyncio.sleep(0)
             found += sorted(made, key=lambda one: (places[one.kpi], one.segment))
-    return Past(asked.times, found, calendar)
+    return PastReadings(asked.times, found, calendar)
 
 
 def _whole(tails: list[Tail], starts: Sequence[int], began: int | None) -> list[Tail]:

@@ -20,7 +20,7 @@ from models.kpis.entry import Kpi
 from models.panes.store import TOTAL
 from models.panes.windows import DEFAULT_WINDOWS
 from stream.readings.board import SEGMENTS, WINDOWS, Reading, Unavailable, UnknownName
-from stream.readings.past import PARAMETERS, Past, PastQuestion, instants, past, weigh
+from stream.readings.past import PARAMETERS, PastQuestion, PastReadings, instants, past, weigh
 from stream.web.context import Context, context
 from stream.web.people import REFUSED, of_people, sees_people, without_people
 from stream.web.problems import problem
@@ -163,7 +163,7 @@ async def _earlier(ctx: Context, reach: Reach | None, asked: PastQuestion, kind:
     return StreamingResponse(_array(found, ctx), headers=headers, media_type="application/json")
 
 
-async def _array(found: Past, ctx: Context) -> AsyncIterator[bytes]:
+async def _array(found: PastReadings, ctx: Context) -> AsyncIterator[bytes]:
     """Yield the readings of all instants as a JSON array, piece by piece, letting others run in between."""
     before = b"["
     for row in range(len(found.times)):
@@ -175,7 +175,7 @@ async def _array(found: Past, ctx: Context) -> AsyncIterator[bytes]:
     yield b"[]" if before == b"[" else b"]"
 
 
-async def _lines(found: Past, ctx: Context) -> AsyncIterator[str]:
+async def _lines(found: PastReadings, ctx: Context) -> AsyncIterator[str]:
     """Yield the readings of all instants as CSV, likewise."""
     yield to_csv([])
     places = [one.segment.partition("=") for one in found.series]

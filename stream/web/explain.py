@@ -48,7 +48,7 @@ AskRefused = Callable[[Sequence[str], Sequence[str], int], Refusals]
 Link = Callable[[str, str, str], str | None]
 
 
-class Asked(NamedTuple):
+class ExplainQuestion(NamedTuple):
     """A figure that is asked about."""
 
     kpi: Kpi
@@ -104,7 +104,9 @@ async def answered(make: Callable[[], Any]) -> Response:
     return found
 
 
-def asked_of(catalogue: Catalogue, ctx: Context, kpi: str, request: Request, accepted: Sequence[str], over: str = "30d") -> Asked:
+def asked_of(
+    catalogue: Catalogue, ctx: Context, kpi: str, request: Request, accepted: Sequence[str], over: str = "30d"
+) -> ExplainQuestion:
     """Return what is asked; raise :class:`UnknownName`."""
     query = request.query_params
     for parameter in query:
@@ -117,7 +119,7 @@ def asked_of(catalogue: Catalogue, ctx: Context, kpi: str, request: Request, acc
     if segment != TOTAL and (not sign or not value or dimension not in entry.by):
         shown = [TOTAL, *(f"{name}=…" for name in entry.by)]
         raise UnknownName("segment", segment[:100], shown)
-    return Asked(entry, Window.parse(window), segment, _at(query.get("at"), ctx))
+    return ExplainQuestion(entry, Window.parse(window), segment, _at(query.get("at"), ctx))
 
 
 def _at(text: str | None, ctx: Context) -> int:
@@ -132,7 +134,7 @@ def _at(text: str | None, ctx: Context) -> int:
     return times[0]
 
 
-def denied(asked: Asked, request: Request, by: str | None = None) -> Response | None:
+def denied(asked: ExplainQuestion, request: Request, by: str | None = None) -> Response | None:
     """Return the refusal of what is about others, or (also told ``by`` a dimension) about single people, else None."""
     reach, (dimension, _, value) = reach_of(request), asked.segment.partition("=")
     if any(of_people(name or "") for name in (dimension, by)) and not sees_people(request):
@@ -269,7 +271,9 @@ async def _listed(
     return to_json(told)
 
 
-def _page(asked: Asked, ctx: Context, count: int, rows: Sequence[Mapping[str, Any]], more: str | None) -> dict[str, Any]:
+def _page(
+    asked: ExplainQuestion, ctx: Context, count: int, rows: Sequence[Mapping[str, Any]], more: str | None
+) -> dict[str, Any]:
     kpi, window, segment, at = asked
     start = window.bounds(at, ctx.business.business().calendar)[0]
     told = {"kpi": kpi.id, "window": window.name, "segment": segment, "from": iso(start), "at": iso(at), "count": count}

@@ -35,7 +35,7 @@ from stream.ledger.store import Ledger
 from stream.logs import HEADER as REQUEST_ID
 from stream.logs import JsonLines
 from stream.metrics import Metrics
-from stream.tracing import HEADER, UNTRACED, Traces, tracing_of
+from stream.tracing import HEADER, UNTRACED, EventTraces, tracing_of
 from tests.agents.doubles import ALERT
 from tests.stream.engine.counting import TOPICS, Adder
 from tests.stream.engine.running import Site
@@ -81,13 +81,13 @@ def spans() -> Iterator[InMemorySpanExporter]:
     exporter.shutdown()
 
 
-def traces(spans: InMemorySpanExporter, sampler: Any = ALWAYS_ON) -> Traces:
+def traces(spans: InMemorySpanExporter, sampler: Any = ALWAYS_ON) -> EventTraces:
     provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(spans))
-    return Traces(provider)
+    return EventTraces(provider)
 
 
-async def posted(site: Site, tracing: Traces) -> int:
+async def posted(site: Site, tracing: EventTraces) -> int:
     """Post to a door that writes one record, as :func:`vigie.up.open_door` puts it together."""
     intake = Intake(site.options, headers=tracing.headers)
 

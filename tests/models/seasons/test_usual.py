@@ -9,7 +9,7 @@ import pytest
 
 from models.foresight.rate import Year, learnt, places
 from models.seasons.holidays import holiday, unknown
-from models.seasons.usual import Course, by_month, course
+from models.seasons.usual import UsualCourse, by_month, course
 
 MONDAY = date(2026, 1, 5).toordinal()
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -208,7 +208,7 @@ def test_nothing_is_said_with_its_reason(values: list[float | None], why: str) -
 @pytest.mark.parametrize("weekly", [True, False])
 def test_strange_histories_have_a_finite_band_around_what_is_expected(values: list[float | None], weekly: bool) -> None:
     said = course(values, days(len(values)), weekly=weekly, counted=False, tell=len(values))
-    assert isinstance(said, Course) and len(said.bands) == len(values)
+    assert isinstance(said, UsualCourse) and len(said.bands) == len(values)
     for band in said.bands:
         if band is not None:
             assert all(math.isfinite(one) for one in band)

@@ -8,7 +8,7 @@ import pytest
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS
 from models.kpis import catalogue, history
-from models.kpis.history import Course, head, tail
+from models.kpis.history import ReadingCourse, head, tail
 from models.kpis.reading import Reading
 from models.panes.store import TOTAL
 from models.panes.view import View
@@ -23,7 +23,7 @@ WINDOWS = ("day", "24h", "7d", "30d", "month", "year", "1h")
 
 def told(view: View, window: str, times: list[int], segment: str) -> dict[str, list[bytes]]:
     kpis = [kpi.id for kpi in CATALOGUE.kpis.values() if segment == TOTAL or segment.partition("=")[0] in kpi.by]
-    return dict(Course(CATALOGUE, view, Window.parse(window), times).segment(segment, kpis))
+    return dict(ReadingCourse(CATALOGUE, view, Window.parse(window), times).segment(segment, kpis))
 
 
 def alone(view: View, kpi: str, window: str, times: list[int], segment: str = TOTAL) -> list[Reading]:
@@ -84,7 +84,7 @@ def test_a_change_in_between_is_seen_by_what_comes_after() -> None:
         view.put(b"deals:0:d:%d:total" % day, orjson.dumps({"deals_won": won}))
 
     put(1)
-    course = Course(CATALOGUE, view, Window.parse("7d"), times).segment(TOTAL, ["sales", "win_rate"])
+    course = ReadingCourse(CATALOGUE, view, Window.parse("7d"), times).segment(TOTAL, ["sales", "win_rate"])
     (_, sales) = next(course)
     put(5)
     (_, rate) = next(course)
@@ -104,7 +104,7 @@ def test_few_readings_are_made_for_many_that_are_alike(monkeypatch: pytest.Monke
     monkeypatch.setattr(history, "read", counted)
     view = company().view
     times = [view.calendar.day_start(view.calendar.day(NOW) - back) for back in range(300, -1, -1)]
-    course = Course(CATALOGUE, view, Window.parse("day"), times)
+    course = ReadingCourse(CATALOGUE, view, Window.parse("day"), times)
     kpis = ["sales", "win_rate", "leads"]
     found = [text for name in view.segments("source") for _, tails in course.segment(f"source={name}", kpis) for text in tails]
     assert 0 < len(made) < len(found) / 5
