@@ -15,16 +15,15 @@ from alert_rules.tell.signed_links import LinkKey, Links, SignedLink
 from alert_rules.tell.stages.silence import Silence
 from alert_rules.words.reader import Reader
 from models.calendar import DAY_MS, iso
-from models.privacy.audit import TOPIC as AUDIT
 from stream.config.settings import Settings
 from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
 from stream.engine.topic_tail import TopicTail
-from stream.ingest.intake import Intake
 from stream.web.acting import Acting
-from stream.web.audit import Audited, Auditor
+from stream.web.audit import Audited
 from stream.web.operate import Operations
 from stream.web.operators import Operators
+from vigie.auditing import auditor_of
 
 #: The log is asked for so long (seconds) who pressed a link first, this often, for so many presses at a time.
 _PATIENCE, _PAUSE, _PRESSES = 5.0, 0.1, 100
@@ -40,19 +39,7 @@ def links_of(settings: Settings) -> Links:
 
 def open_audit(web: FastAPI, options: EngineOptions, stack: contextlib.AsyncExitStack) -> None:
     """Have it written down who reads what of persons, and who acts, until the stack ends; before the guard is set up."""
-    intake = Intake(options)
-    stack.push_async_callback(intake.close)
-    tail = TopicTail(options, AUDIT)
-
-    def last() -> str:
-        try:
-            found, _ = tail.last(1, lambda tree: bool(tree.get("hash")))
-        except KafkaException as error:
-            raise OSError(error.args[0].str()) from error
-        return str(found[0]["hash"]) if found else ""
-
-    auditor = Auditor(intake, options.instance, last, clock=options.clock)
-    stack.push_async_callback(auditor.close)
+    auditor = auditor_of(options, stack)
     web.state.vigie.warnings.append(auditor.warnings)
     web.add_middleware(Audited, auditor=auditor)
 

@@ -22,6 +22,7 @@ from stream.engine import register
 from stream.engine.backend import Superseded
 from stream.engine.erasing import AskedBy, ErasureResult
 from stream.engine.kafka_erasing import EraseRefused, KafkaPrivacy
+from stream.engine.options import EngineOptions
 from stream.engine.topics import check, summary
 from stream.ingest.event_ids import seen_of
 from stream.ledger.erasing import LedgerPrivacy
@@ -31,6 +32,7 @@ from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
 from vigie import held, remote
+from vigie.auditing import note
 from vigie.common import Config, cell, console, local_time, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.ledger import place
@@ -99,7 +101,10 @@ def _held(settings: Settings, subject: Subject) -> dict[str, Any]:
         subject = as_kept(subject, settings)
         if settings.kafka.embedded:
             return held.of_ledger(place(settings), engine_options(settings, ""), subject)
-        return held.of_kafka(engine_options(settings, settings.kafka.brokers), subject)
+        options = engine_options(settings, settings.kafka.brokers)
+        found = held.of_kafka(options, subject)
+        asyncio.run(note(options, getpass.getuser(), "vigie privacy export", subject))
+        return found
     except (LedgerRefused, ValueError) as error:
         refuse(error)
     except KafkaException as error:
@@ -189,7 +194,7 @@ def _from_kafka(settings: Settings, subject: Subject | None, asked: AskedBy) -> 
     def say(what: str) -> None:
         console.print(what, markup=False, highlight=False)
 
-    return carried_out(KafkaPrivacy(options, say), subject, asked)
+    return _noted(carried_out(KafkaPrivacy(options, say), subject, asked), options, subject, asked)
 
 
 def _from_ledger(settings: Settings, subject: Subject | None, asked: AskedBy) -> ErasureResult | None:
@@ -204,9 +209,15 @@ def _from_ledger(settings: Settings, subject: Subject | None, asked: AskedBy) ->
         backend = OnLedger(ledger)
         options = engine_options(settings, str(path), backend=backend)
         backend.create(options, ())
-        return carried_out(LedgerPrivacy(ledger, options), subject, asked)
+        return _noted(carried_out(LedgerPrivacy(ledger, options), subject, asked), options, subject, asked)
     finally:
         ledger.close()
+
+
+def _noted(erased: ErasureResult, options: EngineOptions, subject: Subject | None, asked: AskedBy) -> ErasureResult:
+    if subject is not None or erased.certificates:
+        asyncio.run(note(options, asked.by, f"vigie privacy erase{'' if subject else ' --queued'}", subject))
+    return erased
 
 
 @app.command("erasures")

@@ -1,5 +1,6 @@
 """Can somebody be shown, and erased, from the command line: while an instance runs, when none does, and when it is killed?"""
 
+import getpass
 import json
 import signal
 import subprocess
@@ -108,6 +109,9 @@ def test_somebody_is_shown_and_erased_while_an_instance_runs_and_is_killed_and_w
     assert "is not there" in command(machine, "audit", "verify", "--head", "0" * 64, code=1).stdout
     assert "gone: 20" in command(machine, "privacy", "erase", "--deal", DEAL).stdout
     assert DEAL.encode() not in kept(tmp_path)
+    acts = json.loads(command(machine, "audit", "list", "--deal", DEAL, "--json").stdout)
+    assert [(one["what"], one["by"]) for one in acts] == [("vigie privacy erase", getpass.getuser())], "no instance was running"
+    assert "whole: " in command(machine, "audit", "verify").stdout
 
 
 @pytest.mark.parametrize(
