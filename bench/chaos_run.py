@@ -225,7 +225,7 @@ class Run:
         consumer = confluent_kafka.Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": "chaos", "log_level": 0})
         for topic in {topic for spec in self.job.specs() for topic in spec.topics}:
             for partition in range(self.partitions):
-                _, end = consumer.get_watermark_offsets(confluent_kafka.TopicPartition(topic, partition), timeout=20)
+                end = _end(consumer, confluent_kafka.TopicPartition(topic, partition))
                 self.ends[topic, partition] = max(end, self.ends.get((topic, partition), 0))
         consumer.close()
 
@@ -259,3 +259,15 @@ WORKER = (
     "{python} -m bench.worker --brokers {brokers} --application {application} --instance {instance} --job {job} "
     "--partitions {partitions} --session-timeout {session}"
 )
+
+
+def _end(consumer: confluent_kafka.Consumer, place: confluent_kafka.TopicPartition) -> int:
+    """Return where a partition ends; a broker that has just come back does not lead it at once."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return int(consumer.get_watermark_offsets(place, timeout=20)[1])
+        except confluent_kafka.KafkaException as error:
+            if not error.args[0].retriable() or time.monotonic() > until:
+                raise
+            time.sleep(0.5)

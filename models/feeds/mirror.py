@@ -4,7 +4,7 @@ It keeps nothing: at each assignment the topics of the presents are read from th
 again, over what is there. So the other place is whole after an outage, a move or an erasure, whatever it had missed.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -29,15 +29,15 @@ class Mirror:
         self.tables = tables
         self._show = show
         self._waiting: dict[tuple[str, str], MirrorChange] = {}
-        #: Of each table, the keys of all that there is; None once the other place has forgotten all others.
-        self.first: dict[str, Collection[str]] | None = None
+        #: Of each table, the keys of all that there is, or has come since; None once the other place has forgotten all others.
+        self.first: dict[str, set[str]] | None = None
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """There are no rows: the topics themselves are read."""
 
     def live(self) -> None:
         """All that there is stands in line: from now on it may be written."""
-        self.first = {table: [key for (of, key), change in self._waiting.items() if of == table and change.body is not None]
+        self.first = {table: {key for (of, key), change in self._waiting.items() if of == table and change.body is not None}
                       for table in self.tables.values()}  # fmt: skip
         self._show(self)
 
@@ -50,6 +50,8 @@ class Mirror:
                 continue
             self._waiting.pop(which, None)
             self._waiting[which] = MirrorChange(*which, record.value, record.timestamp)
+            if self.first is not None and record.value is not None:
+                self.first[which[0]].add(which[1])
 
     def take(self, most: int) -> list[MirrorChange]:
         """Return what has waited longest, so many at most. It waits on until :meth:`done`."""

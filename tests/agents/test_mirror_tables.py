@@ -154,9 +154,10 @@ async def test_a_start_makes_it_whole_whatever_it_has_missed(server: Postgres) -
     again.say("deal-states", "D2", deal("D2", amount=20_000), NOW + 5)
     again.say("deal-states", "D3", deal("D3"), NOW + 5)
     again.live()
+    again.say("deal-states", "D4", deal("D4"), NOW + 6)  # comes before anything could be written
     async with again.running():
         await again.settled()
-    assert await ask(server, "select id, amount::int from c.deals order by id") == [("D2", 2), ("D3", 1)]
+    assert await ask(server, "select id, amount::int from c.deals order by id") == [("D2", 2), ("D3", 1), ("D4", 1)]
 
 
 async def test_a_worker_that_had_it_before_writes_nothing_over(server: Postgres) -> None:

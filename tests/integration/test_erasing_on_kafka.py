@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from models.calendar import DAY_MS
+from models.privacy.audit import about
 from models.privacy.requests import ErasureRequest
 from models.privacy.subject import Subject
 from stream.config.settings import Settings, load
@@ -21,12 +22,14 @@ from stream.engine.erasing import AskedBy
 from stream.engine.errors import EngineStopped
 from stream.engine.kafka_cells import KafkaCells
 from stream.engine.kafka_erasing import EraseRefused, KafkaPrivacy
+from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
 from stream.engine.rewriting import Crossed, Rewriting
 from stream.engine.topics import create
 from tests.kafka_broker import KafkaBroker
 from tests.stream.ledger.test_erasing import HASH, JANE, NAMES, NOW, event, forms, of_jane, others, readings, wrong
+from vigie.auditing import note
 from vigie.instance import Instance, prepared, running
 
 pytestmark = pytest.mark.kafka
@@ -69,6 +72,7 @@ import os, signal, sys
 from stream.engine.erasing import AskedBy
 from stream.engine.errors import EngineStopped
 from stream.engine.kafka_erasing import KafkaPrivacy
+from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions
 from models.privacy.subject import Subject
 
@@ -136,6 +140,10 @@ async def test_one_who_is_erased_is_gone_from_the_brokers_disk_and_no_figure_mov
     # What others have written to the Kafka itself is there until somebody looks.
     again = await asyncio.to_thread(privacy.erase, [Subject("lead", JANE[1]), Subject("deal", "deal-4400-q")], AskedBy("ann"))
     assert [one.outcome for one in again.certificates] == ["erased", "erased"]
+    await note(options, "ann", "vigie privacy erase", Subject("lead", JANE[1]))
+    with closing(backend_of(options).log(options, "audit")) as log:
+        acts = [value for _, value in log.block(*log.bounds())]
+    assert [one["what"] for one in about(acts, "lead", JANE[1])] == ["vigie privacy erase"]
     assert office.holding(*JANE, *NAMES, HASH, "deal-4400-q") == []
     assert await asyncio.to_thread(privacy.requests) == []
     # Twice at once: who began first is told, and has done nothing.

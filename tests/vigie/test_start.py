@@ -11,7 +11,7 @@ from tests.integration.test_one_machine import Machine
 
 #: Loaded by who uses them: each is a tenth of a second to a second of CPU, and 5 to 80 MB.
 HEAVY = (
-    "apprise", "asyncpg", "babel", "duckdb", "fakeredis", "models.events.contract", "models.simulator", "pandas", "psutil",
+    "apprise", "asyncpg", "babel", "duckdb", "fakeredis", "models.events.contract", "models.simulator", "pandas",
     "pyarrow", "river.datasets", "scipy.io", "scipy.optimize", "scipy.special._ufuncs", "scipy.stats", "sklearn", "unittest",
 )  # fmt: skip
 #: Who says no numbers, or tells nobody, needs none of these either.

@@ -6,7 +6,6 @@ import httpx
 import orjson
 import pytest
 from confluent_kafka import KafkaError, KafkaException
-from fastapi import FastAPI
 from pydantic import SecretStr
 
 from stream.config.settings import OperatorSettings
@@ -14,6 +13,7 @@ from stream.web.operate import Operations
 from stream.web.operators import Operators
 from tests.alert_rules.readings import BASE
 from tests.alert_rules.timeline import Line
+from tests.stream.web.web import application
 
 TOKEN = "ann-s-token-of-20-chars"
 ANN = OperatorSettings(name="ann", token=SecretStr(TOKEN))
@@ -35,7 +35,7 @@ class Desk:
             history=history,
             clock=lambda: BASE,
         )
-        app = FastAPI()
+        app = application()
         app.include_router(operations.router())
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://vigie")
 
@@ -206,7 +206,7 @@ async def test_where_another_worker_holds_the_silences() -> None:
     async def nowhere(key: bytes, value: bytes) -> None:
         raise AssertionError
 
-    app = FastAPI()
+    app = application()
     app.include_router(Operations(Operators((ANN,)), nowhere).router())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://vigie") as client:
         assert (await client.get("/api/silences")).status_code == 503
