@@ -61,8 +61,6 @@ class Player:
                 for stop in stops.passed(at):
                     await self._stop(*stop)
                 self._last = at
-                if self._alerts is None:
-                    self.clock.at = at
             if not why:
                 try:
                     publisher.publish(value)
@@ -100,6 +98,9 @@ class Player:
             raise RuntimeError(f"{publisher.failed} events were not taken by the broker: {publisher.errors[0]}")
         driver = self.instance.engine.driver
         await driver.settled(publisher.ends, cascade=True)
+        # Not before: time that passes while events are under way would pass without them.
+        if self._alerts is None:
+            self.clock.at = max(self.clock.at, self._last)
         if self.request.predictions or self.request.forecasts:
             await self._pass(PREDICTING)
 

@@ -3,6 +3,7 @@
 import json
 import signal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -43,6 +44,25 @@ async def test_a_replay_asks_and_learns_as_the_evaluation_does(file: Path) -> No
     open_deals = {name for name, deal in judged.deals.items() if deal.status == "open"}
     assert {found["deal"] for found in map(orjson.loads, player.predictions)} == open_deals
     assert all(found["lessons"] > 0 for found in map(orjson.loads, player.predictions))
+
+
+async def test_in_a_replay_time_passes_once_what_happened_until_then_is_folded(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    with progress_bar() as progress:
+        async with replaying(load(environ={}), ReadingRequest(predictions=True, kpis=["revenue"], windows=["30d"])) as player:
+            driver = player.instance.engine.driver
+            settled = driver.settled
+
+            async def watched(*given: Any, **more: Any) -> None:
+                seen.append(player.clock.at)
+                await settled(*given, **more)
+
+            monkeypatch.setattr(driver, "settled", watched)
+            await player.play(lines([file], "jsonl", None, "UTC"), progress, progress.add_task("", total=None, rate=""))
+            last = player.clock.at
+    assert seen[0] == 0 and {*seen[1:]} == {last}, "the engine ticks by itself, whatever is under way"
 
 
 def test_replay_writes_what_is_said_of_each_open_deal(file: Path, tmp_path: Path) -> None:
