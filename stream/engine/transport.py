@@ -167,13 +167,13 @@ class ChunkConsumer(seam.Consumer):
         # Faust's queues tell nobody when they empty: look, a thousand times a second, while there is more than enough
         while self.queued() >= MAX_QUEUED and self.flow_active and not self.should_stop:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
+        # What a fetch costs hardly depends on how much it brings: where little comes at a time, it is left to come together.
+        if self._few:
+            await asyncio.sleep(self._next_look - self.loop.time())
         active = self.active()
         if not active:
             await asyncio.sleep(0.02)
             return
-        # What a fetch costs hardly depends on how much it brings: where little comes at a time, it is left to come together.
-        if self._few:
-            await asyncio.sleep(self._next_look - self.loop.time())
         generation = self.app.consumer_generation_id
         taken = await self.thread.take(active, 1.0)
         self._few = 0 < sum(len(chunk.records) for _, chunk in taken.chunks) < _FEW
