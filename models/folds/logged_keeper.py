@@ -14,7 +14,7 @@ from models.fold import Output
 from models.folds import deals, leads
 from models.folds.entity_snapshots import DealState, LeadState
 from models.folds.entity_snapshots import encode as encode_state
-from models.folds.evolve import Book, Raise, Standing
+from models.folds.evolve import Raise, SeparateBook, Standing
 from models.folds.keeper import Keeper
 from models.measures import MEASURES
 from models.panes.segments import Segments
@@ -158,11 +158,11 @@ class LoggedKeeper(Keeper):
 
         self.entities.raise_all(bring_up)
 
-    def _book(self, rules: int | None) -> Book:
+    def _book(self, rules: int | None) -> SeparateBook:
         """Return what books apart from all others, by rules of before (None: those in force)."""
         panes = Panes(MEASURES[self.fold], self._business)
         steps = self.steps(self._business, panes, self._segments, rules)
-        return Book(LogFolder(steps, self.present), steps, panes)
+        return SeparateBook(LogFolder(steps, self.present), steps, panes)
 
     @abstractmethod
     def state(self, key: str, story: EntityLog[Any]) -> DealState | LeadState:
