@@ -18,7 +18,7 @@ from models.entities.store import Entities
 from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
-from models.events.refused import Reason, Refused
+from models.events.refused import ERASED_MARK, Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.folds.entity_snapshots import DealState, LeadState
@@ -29,7 +29,6 @@ from models.folds.readdressed import readdressed
 from models.measures import LOGGED, MEASURES
 from models.panes.segments import Segments
 from models.panes.store import Panes
-from models.privacy.refusals import MARK
 
 #: Topics of each entity fold, named without the installation's prefix.
 TOPICS: dict[str, tuple[str, ...]] = {
@@ -306,7 +305,7 @@ class EntityPartition:
         self._beats.set_back(now)
 
     def _refuse(self, record: Record, refused: Refused) -> None:
-        if MARK in record.headers:
+        if ERASED_MARK in record.headers:
             refused = Refused(Reason.ERASED, "of somebody who was erased: nothing of it is kept")
         letter = dead_letter(record, refused, record.timestamp)
         self._letters.append(Output("dead-letters", letter.id.encode(), letter.encode()))
