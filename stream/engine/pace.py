@@ -27,7 +27,7 @@ TURN = 0.002
 FEW, MANY = 8, 2_000
 
 
-class Pace:
+class CheckpointPace:
     """The interval of one lane, between ``shortest`` and ``longest`` (s); ``usual`` is that under a steady load."""
 
     def __init__(self, shortest: float, usual: float, longest: float) -> None:
