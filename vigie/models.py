@@ -65,6 +65,7 @@ def evaluate_command(
             evaluation.take(fact)
             if number % 1000 == 0:
                 progress.update(task, completed=number, rate=f"{number / max(time.monotonic() - began, 1e-3):,.0f}/s")
+    evaluation.settle()
     report(history.rejects, history.examples)
     if not evaluation.answers:
         refuse(f"{count:,} events of {entity}s in the history, and no {entity} that was open at one: nothing to evaluate")
