@@ -13,6 +13,7 @@ import orjson
 
 from models.calendar import iso
 from models.fold import Row
+from models.kpis.reading import UNPROVEN
 from models.learners import examples, quality
 from models.learners.baseline import Baseline
 from models.learners.deal_model import DealModel, Snapshot
@@ -20,7 +21,7 @@ from models.learners.examples import Command, Example
 from models.learners.features import DAY_MS
 from models.learners.judged_answers import JudgedAnswer, running_measures
 from models.learners.live_kinds import LearnedKind
-from models.learners.live_model import FORMAT, PROVEN, UNPROVEN, Champion, ModelRelease, checked, checked_floor
+from models.learners.live_model import FORMAT, PROVEN, Champion, ModelRelease, checked, checked_floor
 from models.learners.snapshot import SnapshotRefused, dump
 from models.learners.stretches import Lesson
 
