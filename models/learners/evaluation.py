@@ -251,6 +251,7 @@ class DealEvaluation:
             "answers": count,
             "lessons": self.model.hazard.lessons,
             "drifts": self.drifts,
+            "giveaways": self._rounds.giveaways.found(),
             "second_half": measured(half),
             "at_events": measured(half & ~aged),
             "at_ages": measured(half & aged),

@@ -15,6 +15,7 @@ from models.learners.baseline import Baseline
 from models.learners.curve import EDGES, Curve
 from models.learners.deal_model import DealModel, Prediction, Snapshot
 from models.learners.features import Features
+from models.learners.giveaways import Giveaways
 from models.learners.stretches import Lesson
 
 #: A round has at most so many questions, and a part in so many of those before it.
@@ -61,6 +62,7 @@ class Rounds:
         self.within = array("d")
         self.asked: list[RivalQuestion] | None = [] if keep_features else None
         self.drifts: list[int] = []
+        self.giveaways = Giveaways()
         self._floor = Baseline() if horizons else None
         self._questions: list[_Question] = []
         self._acts: list[_Lesson | int] = []  # lessons, and places among the questions that are to be learnt from
@@ -141,8 +143,10 @@ class Rounds:
             self._taught += [(snapshot.x, one) for one in snapshot.history[before:]]
             if not self.together:
                 self._teach_floor()
-        if first and outcome != "open" and self.model.watch_one(snapshot, outcome):
-            self.drifts.append(at)
+        if first and outcome != "open":
+            self.giveaways.learn_one(snapshot.x, outcome == "won")
+            if self.model.watch_one(snapshot, outcome):
+                self.drifts.append(at)
 
     def _teach_floor(self) -> None:
         if self._floor is not None and self._taught:
