@@ -306,6 +306,16 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
             **_errors(_404="Nothing is known under this id", _503=_AWAY),
         },
     },
+    ("get", "/api/counted/{entity}/{key}"): {
+        "parameters": _query("window"),
+        "responses": {
+            "200": _said(
+                "The figures that count it",
+                _object({"entity": _TEXT, "id": _TEXT, "window": _TEXT, "at": _TIME, "figures": _list({"type": "object"})}),
+            ),
+            "400": _problem("No such kind", _UNKNOWN), **_errors(_404="Nothing is known under this id", _503=_AWAY),
+        },
+    },
     ("post", "/api/alerts/{incident}/ack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
     ("post", "/api/alerts/{incident}/unack"): {**_BEARER, "responses": {**_ACTED, **_errors(_404="No such alert stands")}},
     ("post", "/api/events"): {
@@ -498,7 +508,10 @@ _TAGS = {
             "/api/stream",
         ),
     ),
-    "deals": ("Deals, leads, customers", ("/api/deals", "/api/pipeline", "/api/waiting", "/api/entities", "/api/customer")),
+    "deals": (
+        "Deals, leads, customers",
+        ("/api/deals", "/api/pipeline", "/api/waiting", "/api/entities", "/api/counted", "/api/customer"),
+    ),
     "predictions": ("What is expected", ("/api/predictions", "/api/leads", "/api/models", "/api/forecast")),
     "alerts": ("Alerts", ("/api/alerts", "/api/silences", "/slack")),
     "tables": ("Tables for other tools", ("/odata", "/api/export")),

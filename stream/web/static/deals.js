@@ -2,7 +2,7 @@
 
 import { address, place } from "./place.js";
 import { chance, head, loaded, note, stretch, table } from "./parts.js";
-import { ago, ask, brief, day, make, moment, money, named, own, percent, span, t, told } from "./words.js";
+import { ago, ask, brief, day, lang, make, moment, money, named, own, percent, span, t, told } from "./words.js";
 
 const EVERY = 5000;
 /** Look again every few seconds while the page is seen. */
@@ -78,7 +78,7 @@ export function leads(root) {
 /* ── the story of one ───────────────────────────────────────────────────────────────────────────────────────── */
 export function story(root, kind) {
   const body = make("div", { class: "story" }), expected = make("section", { class: "expected" });
-  root.append(body);
+  root.append(body, counted(kind));
   const loading = loaded(body, () => `api/entities/${kind}/${encodeURIComponent(place.id)}`, (one) => {
     const fact = (name, said) => said ? [make("dt", {}, name), make("dd", {}, said)] : [], dims = ["team", "source", "campaign", "product", "region", "segment"];
     body.replaceChildren(
@@ -96,6 +96,18 @@ function event(fact, name) {
     what === fact.kind ? "" : named("dimensions", what) === what ? t({ expected_close_date: "close_date" }[what] ?? what) : named("dimensions", what),
     what === "amount" ? money(Number(value), fact.said.currency) : what === "expected_close_date" ? date(value) : String(value)]);
   return make("li", { class: `is-${fact.kind}` }, make("time", { datetime: fact.at, title: moment(fact.at, "medium") }, brief(fact.at)), make("b", {}, named("kinds", fact.kind)), make("span", {}, said.map(([what, value], i) => [i ? " · " : "", what ? `${what} ` : "", own(value)])));
+}
+/** The figures that count it, looked for when they are asked for: it takes a moment. */
+function counted(kind) {
+  const body = make("div"), node = make("details", { class: "counted" }, make("summary", {}, t("counted_in", named("windows", place.window))), body);
+  node.addEventListener("toggle", async () => {
+    if (!node.open) return;
+    body.replaceChildren(note(t("loading")));
+    const [found] = await ask(`api/counted/${kind}/${encodeURIComponent(place.id)}?window=${place.window}`);
+    const figures = found?.figures ?? [];
+    body.replaceChildren(found === null ? note(t("failed_once"), "calm") : figures.length ? make("ul", { class: "chips" }, figures.map((one) => make("li", {}, make("a", { href: address("kpi", { id: one.kpi }) }, one.label[lang] ?? one.label.en ?? one.kpi)))) : note(t("counted_nowhere"), "calm"));
+  });
+  return node;
 }
 async function forecast(root, kind, one) {
   const [found, status] = await ask(`${kind === "deal" ? "api/predictions" : "api/leads"}/${encodeURIComponent(place.id)}`);

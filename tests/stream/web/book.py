@@ -26,6 +26,8 @@ NAMES = (
 )
 STAGES = ("new", "qualified", "demo", "proposal")
 
+_DUE = {"expected_close_date": "2026-12-24"}
+
 
 class Kept:
     """Five deals of each stage, three leads; ``away``: with another worker; empty where there is nothing."""
@@ -65,7 +67,7 @@ class Kept:
         self._here()
         at = self.now - 40 * DAY_MS
         facts: list[tuple[int, str, dict[str, Any]]] = [
-            (at, "created", {"stage": "new", "amount": 126_815 * UNIT, "currency": "EUR", "owner": "ada", "expected_close_date": "2026-12-24"}),
+            (at, "created", {"stage": "new", "amount": 126_815 * UNIT, "currency": "EUR", "owner": "ada"} | _DUE),
             (at + 5 * DAY_MS, "stage", {"stage": "demo"}), (at + 6 * DAY_MS, "updated", {"name": NAMES[4], "owner": "bob"}),
         ]  # fmt: skip
         if entity == "deal" and key.startswith("D-"):
