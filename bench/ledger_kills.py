@@ -242,8 +242,9 @@ class Run:
         if took is not None:
             self.lost.append(took)
         machine.order("start")
-        watching = asyncio.create_task(self._watch())
-        await asyncio.wait({watching, both := asyncio.gather(sending, telling)}, return_when=asyncio.FIRST_COMPLETED)
+        watching: asyncio.Future[int] = asyncio.create_task(self._watch())
+        both: asyncio.Future[Any] = asyncio.gather(sending, telling)
+        await asyncio.wait([watching, both], return_when=asyncio.FIRST_COMPLETED)
         if watching.done():
             self.faults.append(f"kill {n}: it ended by itself with {watching.result()}")
             both.cancel()
