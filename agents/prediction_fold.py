@@ -25,4 +25,4 @@ def prediction_fold(
         return PredictPartition(KINDS[model], partition, business, lambda key: partition_for(key, partitions), asks=share)
 
     news = "model-snapshots"
-    return FoldSpec(name=name, topics=(*topics, news), make=make, lane=LANE, doc=doc or "", told=(news,))
+    return FoldSpec(name=name, topics=(*topics, news), make=make, lane=LANE, doc=doc or "", reported=(news,))
