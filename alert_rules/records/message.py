@@ -115,6 +115,7 @@ class Figure(msgspec.Struct, kw_only=True):
     before: float | None = None
     known: bool = True  # whether there is a reading at all
     labels: dict[str, str] = {}  # what it is called in other languages
+    unproven: bool = False  # as a model says it that is not yet better than the average of the stage
 
 
 class StandingAlert(msgspec.Struct, kw_only=True):

@@ -235,6 +235,7 @@ class SendDigest:
             why=reading.why,
             since=None if reading.since is None else iso(reading.since),
             before=self._said.get(kpi),
+            unproven=reading.proven is False,
         )
 
     def _decided(self, outcome: str, reason: str, due: int, now: int, **more: Any) -> None:

@@ -92,7 +92,9 @@ def _several(message: AlertMessage, reader: Reader) -> Letter:
     assert group is not None
     again = words.again(message.kind)
     title = f"{again} {words.several(group)}" if again else words.several(group)
-    items = tuple(_item(item, reader) for item in message.alerts[:TOLD])
+    # As many as its own counts leave out: a message that was written when fewer were told says "and 51 more" after five.
+    told = len(message.alerts) + message.more - group.rest
+    items = tuple(_item(item, reader) for item in message.alerts[: max(1, told)])
     subject = _subject(message, reader) or title
     return Letter(title, subject, words.lead(group), items=items, rest=words.rest(group), many=True)
 

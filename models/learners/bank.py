@@ -44,6 +44,7 @@ class Bank:
         self.known: list[dict[str, int]] = [{} for _ in self.categories]  # the row of each value
         self.bins = [Quantiles() for _ in self.numbers]
         self.binned = [[0] * BINS for _ in self.numbers]  # the row of each bin
+        self.binnings = 0  # so many times the edges of a number's bins were looked for anew
         self.feature = np.zeros(64, np.intp)  # of each row
         # Means, what is known beyond the first variances (as precisions), these, and the variances that follow.
         self.mean, self.evidence, self.precision, self.variance = (np.zeros((64, heads), DTYPE) for _ in range(4))
@@ -60,10 +61,14 @@ class Bank:
         for name, bins in zip(self.numbers, self.bins, strict=True):
             value = x.get(name)
             if isinstance(value, float | int) and math.isfinite(value):
-                bins.learn_one(value)
+                self.binnings += bins.learn_one(value)
 
     def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> Rows:
         """Return the rows of a question's values; ``grow`` gives new ones a row, as learning does."""
+        return np.array(self.places(x, grow=grow) + self.binned_places(x, grow=grow), np.intp)
+
+    def places(self, x: Mapping[str, str | float], *, grow: bool = False) -> list[int]:
+        """Return the rows of its categories' values. With ``grow`` they are the same ever after."""
         found = [1]
         values = [*map(x.get, self.categories)]
         for place, row in enumerate(map(dict.get, self.known, values)):  # type: ignore[arg-type]
@@ -71,14 +76,19 @@ class Bank:
                 found.append(row)
             elif (value := values[place]) and value.__class__ is str:
                 found.append(self._row(place, value) if grow else self._shared(place, value))
+        return found
+
+    def binned_places(self, x: Mapping[str, str | float], *, grow: bool = False) -> list[int]:
+        """Return the rows of its numbers' bins as they are now."""
+        found = []
         for place, (value, bins) in enumerate(zip(map(x.get, self.numbers), self.bins, strict=True)):
-            if bins.edges and value.__class__ is float and -math.inf < value < math.inf:
-                number = bisect_right(bins.edges, value)
+            if bins.edges and value.__class__ is float and -math.inf < value < math.inf:  # type: ignore[operator]
+                number = bisect_right(bins.edges, value)  # type: ignore[type-var]
                 row = self.binned[place][number]
                 if not row and grow:
                     row = self.binned[place][number] = self._add(len(self.categories) + place)
                 found.append(row)
-        return np.array(found, np.intp)
+        return found
 
     def score(self, rows: Rows) -> tuple[Vector, Vector]:
         """Return of each head what the values add, and the variance of that."""

@@ -94,12 +94,20 @@ class Hazard(base.Estimator):  # type: ignore[misc]
 
     def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> HazardQuestion:
         """Return a question as the arrays see it; ``grow`` gives a value never seen a row of its own, as learning does."""
+        return HazardQuestion(self.places(x, grow=grow), self.z_scores(x), self.known)
+
+    def places(self, x: Mapping[str, str | float], *, grow: bool = False) -> Rows:
+        """Return the row of each category's value. With ``grow`` they are the same ever after."""
         rows = [*map(dict.get, self._row, map(x.get, self.categories, _EMPTY), _NONE)]  # type: ignore[arg-type]
         if grow and 0 in rows:
             rows = [
                 row or self._grow(number, x.get(name, ""))
                 for number, (name, row) in enumerate(zip(self.categories, rows, strict=True))
             ]
+        return np.array(rows, np.intp)
+
+    def z_scores(self, x: Mapping[str, str | float]) -> Vector:
+        """Return the z-scores of its numbers within ±3, 0 where one is not known, and a 1."""
         numbers = [1.0] * (len(self._z) + 1)
         for number, (name, mean, per_spread) in enumerate(self._z):
             value = x.get(name)
@@ -108,7 +116,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
                 numbers[number] = -3.0 if z < -3.0 else 3.0 if z > 3.0 else z
             else:
                 numbers[number] = 0.0
-        return HazardQuestion(np.array(rows, np.intp), np.array(numbers), self.known)
+        return np.array(numbers)
 
     def learn_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Learn what became of a deal, asked at ``x``, in buckets ``first`` to before ``end``: open until the last one's outcome.
@@ -170,6 +178,12 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self.lessons += len(asked)
         self._count_many(rows, cells)
         return cells, logits
+
+    def count_many(self, x: Sequence[Mapping[str, str | float]], lessons: Sequence[Lesson]) -> None:
+        """Count several lessons in one go, as a life table does: no weight moves."""
+        cells = stretches(lessons)
+        self.lessons += len(x)
+        self._count_many(np.array([self.places(one, grow=True) for one in x])[cells.of], cells)
 
     def withdraw_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Take a lesson's counts back (the deal was reopened); the little it moved the weights stays."""

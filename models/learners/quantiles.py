@@ -27,8 +27,8 @@ class Quantiles:
         seen, sample, edges = state
         return cls(int(seen), sample, edges)
 
-    def learn_one(self, value: float) -> None:
-        """See a finite number."""
+    def learn_one(self, value: float) -> bool:
+        """See a finite number; return whether the edges were looked for anew."""
         self.seen += 1
         value = round(value, 6)
         if len(self.sample) < KEPT:
@@ -41,3 +41,5 @@ class Quantiles:
         if self.seen >= ENOUGH and self.seen & (self.seen - 1) == 0:
             last = len(self.sample) - 1
             self.edges = sorted({self.sample[last * part // BINS] for part in range(1, BINS)})
+            return True
+        return False

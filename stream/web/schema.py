@@ -23,7 +23,10 @@ _TAGS = {
             "/api/stream",
         ),
     ),
-    "deals": ("Deals, leads, customers", ("/api/deals", "/api/pipeline", "/api/waiting", "/api/entities", "/api/customer")),
+    "deals": (
+        "Deals, leads, customers",
+        ("/api/deals", "/api/pipeline", "/api/waiting", "/api/entities", "/api/counted", "/api/customer"),
+    ),
     "predictions": ("What is expected", ("/api/predictions", "/api/leads", "/api/models", "/api/forecast")),
     "alerts": ("Alerts", ("/api/alerts", "/api/silences", "/slack")),
     "tables": ("Tables for other tools", ("/odata", "/api/export")),

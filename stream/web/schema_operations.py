@@ -17,6 +17,7 @@ from stream.web.schema_shapes import (
     CERTIFICATE,
     CHALLENGES,
     COUNTED,
+    COUNTING,
     CUSTOMER,
     CUSTOMERS,
     DEALS,
@@ -196,6 +197,13 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "responses": {
             "200": said("Its present and its facts", STORY), "400": problem("No such kind", UNKNOWN),
             **errors(_404="Nothing is known under this id", _503=_AWAY),
+        },
+    },
+    ("get", "/api/counted/{entity}/{key}"): {
+        "parameters": query("window"),
+        "responses": {
+            "200": said("The figures that count it", COUNTING),
+            "400": problem("No such kind", UNKNOWN), **errors(_404="Nothing is known under this id", _503=_AWAY),
         },
     },
     ("post", "/api/alerts/{incident}/ack"): {**_BEARER, "responses": {**_ACTED, **errors(_404="No such alert stands")}},

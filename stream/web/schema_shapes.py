@@ -70,6 +70,7 @@ PIPELINE = an_object({"at": TIME, "count": COUNT, "stages": a_list(_STAGE)})
 _DEAL = an_object({"id": TEXT, "amount": _NUMBER, "win": _NUMBER, "age": {"type": "number"}, "stuck": {"type": "boolean"}})
 DEALS = an_object({"count": COUNT, "amount": {"type": "number"}, "deals": a_list(_DEAL), "stages": a_list(TEXT)})
 LEADS = an_object({"count": COUNT, "leads": a_list(an_object({"id": TEXT, "waited": {"type": "number"}}))})
+COUNTING = an_object({"entity": TEXT, "id": TEXT, "window": TEXT, "at": TIME, "figures": a_list({"type": "object"})})
 STORY = an_object({"entity": TEXT, "id": TEXT, "status": TEXT, "changed": TIME, "facts": a_list({"type": "object"})})
 CUSTOMER = an_object({"customer": TEXT, "why": or_null(TEXT)}, R=COUNT, F=COUNT, M=COUNT, x=COUNT, p_alive=or_null(_SHARE))
 CUSTOMERS = an_object(
