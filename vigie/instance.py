@@ -384,7 +384,7 @@ class Instance:
     @staticmethod
     def _bulletin(owned: "Owned[PredictPartition]") -> Any:
         """Return the last bulletin that any partition of a fold was sent, or None."""
-        bulletins = [fold.bulletin for fold in owned if fold.bulletin is not None]
+        bulletins = [fold.speaker.release for fold in owned if fold.speaker.release is not None]
         return max(bulletins, key=lambda bulletin: bulletin.at, default=None)
 
 

@@ -111,7 +111,10 @@ def test_duplicates_change_nothing_and_disorder_teaches_the_same_outcomes() -> N
     # A deal all of whose events came in one handful, its close first, was never seen open: nothing was asked of it.
     assert closed.items() <= told.items()
     assert len(closed) > 0.8 * len(told)
-    assert mixed.predictors[0]._open == dict.fromkeys(sorted(once.predictors[0]._open)) | mixed.predictors[0]._open
+    assert (
+        mixed.predictors[0]._agenda.open
+        == dict.fromkeys(sorted(once.predictors[0]._agenda.open)) | mixed.predictors[0]._agenda.open
+    )
 
 
 def test_no_example_is_learnt_twice() -> None:
@@ -484,7 +487,7 @@ def test_a_lesson_that_fails_in_the_middle_leaves_nothing_of_it(where: str, ever
 def test_a_model_that_cannot_be_used_is_refused_by_name_and_the_one_before_answers_on(spoil: str) -> None:
     loop = Loop(interval=0).run(jittered(8))
     predictor = loop.predictors[0]
-    before = predictor._model
+    before = predictor.speaker.model
     value = loop.rows["predict-0"][b"M"]
     found = orjson.loads(value)
     if spoil == "another river":
@@ -500,7 +503,7 @@ def test_a_model_that_cannot_be_used_is_refused_by_name_and_the_one_before_answe
     predictor.fold([loop.record("model-snapshots", 0, b"deal", spoilt, BEGIN)])
     assert predictor.refused
     assert predictor.outcomes["model_refused"] == 1
-    assert predictor._model is before
+    assert predictor.speaker.model is before
     # The one who learns has the same trouble with its own state: it begins anew and says so.
     if spoil in ("another river", "other features"):
         rows = dict(loop.rows["learn"])
