@@ -95,7 +95,7 @@ class PredictPartition:
         self._questions = self._left = self._asks
         self._watermark = self._arrival = 0
         self._names = kind.names
-        self._scribe = ExampleWriter(kind.model, kind.fingerprint)
+        self._example_writer = ExampleWriter(kind.model, kind.fingerprint)
         self._histories: LogFolder[Any] = LogFolder(KnowSteps(kind, business), kind.present)
         rows = TrackedRows(kind, self._histories)
         self.entities: Entities[Tracked] = Entities(rows.decode, rows.encode)
@@ -331,7 +331,7 @@ class PredictPartition:
             return
         for number, kept in enumerate(tracked.kept):
             if (due := kept.due) is not None and due <= at:
-                self._send(self._scribe.survived(key, number, kept))
+                self._send(self._example_writer.survived(key, number, kept))
         past = self._histories.present(tracked.story).past
         if tracked.aged < len(AGES) and past.created + AGES[tracked.aged] * DAY_MS <= at:
             tracked.aged += 1
@@ -391,7 +391,7 @@ class PredictPartition:
         self.entities.put(key, tracked)
         if before in ("won", "lost") and (after != before or closed != closed_before):
             for number, kept in enumerate(tracked.kept):
-                self._send(self._scribe.withdrawn(key, number, kept, at))
+                self._send(self._example_writer.withdrawn(key, number, kept, at))
         if after == "open":
             past = self._histories.present(story).past
             if before != "open":  # new, or reopened: ages that have passed are not made up for
@@ -407,7 +407,7 @@ class PredictPartition:
         if after in ("won", "lost") and (after != before or closed != closed_before):
             outcome = cast(Literal["won", "lost"], after)
             for number, kept in enumerate(tracked.kept):
-                self._send(self._scribe.closed(key, number, kept, closed, outcome))
+                self._send(self._example_writer.closed(key, number, kept, closed, outcome))
         if after == "gone":
             tracked.kept = []
         self._retire(key, tracked)
@@ -476,7 +476,7 @@ class PredictPartition:
             at, examples.values(x, self._names), self.speaker.model.predict_one(x), self.speaker.floor.predict_one(x)
         )
         tracked.kept.append(kept)
-        self._send(self._scribe.asked(key, len(tracked.kept) - 1, kept))
+        self._send(self._example_writer.asked(key, len(tracked.kept) - 1, kept))
 
     def _x(self, tracked: Tracked, at: int) -> Features:
         past = self._histories.present(tracked.story).past

@@ -9,7 +9,7 @@ from models.learners.baseline import Baseline
 from models.learners.deal_model import DealModel, Prediction
 from models.learners.features import Features
 from models.learners.live_kinds import LearnedKind
-from models.learners.live_model import ModelRelease, answering, read_bulletin
+from models.learners.live_model import ModelRelease, answering, read_release
 
 #: A model that has learnt so many times more than the one before makes all open entities to be asked about again.
 _GROWN = 1.3
@@ -32,7 +32,7 @@ class Speaker:
         Raises:
             SnapshotRefused: for one that cannot be used; the one before goes on.
         """
-        release = read_bulletin(value)
+        release = read_release(value)
         self.model, self.floor = answering(bytes(release.document), bytes(release.floor), self._kind.known)
         self.release = release
         more = not restored and not self._lessons <= release.lessons <= self._lessons * _GROWN
