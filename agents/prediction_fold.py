@@ -37,4 +37,4 @@ def prediction_fold(
         )
 
     news = "model-snapshots"
-    return FoldSpec(name=name, topics=(*topics, news), make=make, lane=LANE, doc=doc or "", told=(news,))
+    return FoldSpec(name=name, topics=(*topics, news), make=make, lane=LANE, doc=doc or "", reported=(news,))

@@ -34,7 +34,7 @@ def prediction_folds(
     start: Mapping[str, bytes] | None = None,
     objected: frozenset[str] = frozenset(),
 ) -> list[FoldSpec]:
-    """Return the folds that predict and learn; ``interval`` (ms) is the least time between two bulletins of a model.
+    """Return the folds that predict and learn; ``interval`` (ms) is the least time between two releases of a model.
 
     ``objected`` are the leads of whom nothing is predicted.
     """

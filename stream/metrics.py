@@ -6,23 +6,24 @@ and the folds' numbers are counted as they happen; the KPIs are computed from th
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from models.events.catalogue import TOPIC_OF
 from models.events.refused import Reason
-from stream.collectors import Counts, KpiGauges, Models, labelled
+from stream.alert_metrics import DELAYS, AlertMetrics
+from stream.collectors import Counts, KpiGauges, Models
+from stream.door_metrics import DoorMetrics
 from stream.engine.holdings import Backlog
 from stream.merged_metrics import Page, Plain, plain
 from stream.readings.board import Board
 from stream.web.health import Health
-from stream.web.operators import FAILURES
 
 #: What can become of a record: it changed something, it was known already, or it could not be used.
 OUTCOMES = ("applied", "duplicate", "readdressed", "dead_letter")
@@ -30,29 +31,25 @@ OUTCOMES = ("applied", "duplicate", "readdressed", "dead_letter")
 UNKNOWN_TYPE = "unknown"
 #: An event this old (s) when it arrives is history that was loaded, not a live one that was slow.
 HISTORY = 86_400.0
-_SOURCES = 200  # values of the label `source`; what comes after is booked as `other`
-_DELAYS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 3600, 86400)
 _END = b"# EOF\n"  # of a page of OpenMetrics
 #: Where the loop's delays are told apart (s): below 5 ms nobody feels one.
 LOOP_DELAYS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _CHECKPOINTS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-class Metrics:
+class Metrics(AlertMetrics, DoorMetrics):
     """The metrics of one instance. It is the engine's observer (:class:`stream.engine.options.Observer`)."""
 
     def __init__(self, version: str = "0.1.0", lanes: Sequence[str] = ("state",), role: str = "all") -> None:
         """``lanes`` are initialised to 0, so that rates over them have a beginning; ``role`` is what this process does."""
         self._role = role
-        self.registry = CollectorRegistry(auto_describe=False)
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        registry = self.registry
+        registry = CollectorRegistry(auto_describe=False)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
         self.colleagues: Callable[[list[Plain]], Awaitable[list[Plain]]] | None = None
         self._kpis: KpiGauges | None = None
-        self._counted: list[Counts | Models] = []
-        self._sources: set[str] = set()
-        self._requests: dict[tuple[str, str], Counter] = {}
+        AlertMetrics.__init__(self, registry)
+        DoorMetrics.__init__(self, registry)
         Gauge("vigie_build_info", "Always 1; the label says which version runs", ["version"], registry=registry).labels(
             version
         ).set(1)
@@ -60,7 +57,7 @@ class Metrics:
             "vigie_events_total", "Records read, by what became of them", ["topic", "type", "outcome"], registry=registry
         )
         self._delay = Histogram(
-            "vigie_event_delay_seconds", "From an event's own time to its fold, live only", registry=registry, buckets=_DELAYS
+            "vigie_event_delay_seconds", "From an event's own time to its fold, live only", registry=registry, buckets=DELAYS
         )
         self._dead = Counter(
             "vigie_dead_letters_total", "Records that could not be used, by reason", ["reason"], registry=registry
@@ -79,9 +76,6 @@ class Metrics:
             "Bookings under `other` because a dimension has too many values",
             ["dimension"],
             registry=registry,
-        )
-        self._last = Gauge(
-            "vigie_source_last_event_timestamp_seconds", "Latest event time per source", ["source"], registry=registry
         )
         self._checkpoint = Histogram(
             "vigie_checkpoint_seconds",
@@ -108,27 +102,6 @@ class Metrics:
         )
         self._rebalances = Counter("vigie_rebalances_total", "Generations of the consumer group seen", registry=registry)
         self._owned = Gauge("vigie_owned_partitions", "Partitions this instance folds now", ["role"], registry=registry)
-        self._webhooks = Counter(
-            "vigie_webhooks_total", "Webhook requests, by what became of them", ["source", "outcome"], registry=registry
-        )
-        self._webhook_events = Counter(
-            "vigie_webhook_events_total", "Events that webhooks have brought to the topics", ["source"], registry=registry
-        )
-        self._collected = Counter(
-            "vigie_collect_total",
-            "Requests of trackers, by what became of them",
-            ["site", "outcome"],
-            registry=registry,
-        )
-        self._collected_events = Counter(
-            "vigie_collect_events_total", "Events that trackers have brought to the topics", ["site"], registry=registry
-        )
-        self._withheld = Counter(
-            "vigie_collect_names_withheld_total", "New sources and campaigns told as `other`", ["site"], registry=registry
-        )
-        self._refused = Counter(
-            "vigie_access_refused_total", "Requests of those who may not read or act, by why", ["reason"], registry=registry
-        )
         self._late = Histogram(
             "vigie_loop_delay_seconds",
             "By how much the event loop of a process was late, looked at a hundred times a second",
@@ -136,28 +109,12 @@ class Metrics:
             registry=registry,
             buckets=LOOP_DELAYS,
         ).labels(role)
-        self._told = Histogram(
-            "vigie_notification_seconds",
-            "From the reading that changed an alert (or the decision to tell again) to the receiver's acceptance",
-            ["receiver"],
-            registry=registry,
-            buckets=_DELAYS,
-        )
-        self._delivered = Histogram(
-            "vigie_delivery_seconds",
-            "From a message's coming to the outbox to the receiver's acceptance",
-            ["receiver"],
-            registry=registry,
-            buckets=_DELAYS,
-        )
         for type_, topic in TOPIC_OF.items():
             for outcome in OUTCOMES:
                 self._events.labels(topic, type_, outcome)
         for topic in dict.fromkeys(TOPIC_OF.values()):
             self._events.labels(topic, UNKNOWN_TYPE, "dead_letter")
             self._lost.labels(topic)
-        for why in FAILURES:
-            self._refused.labels(why)
         for reason in Reason:
             self._dead.labels(reason.value)
         for lane in lanes:
@@ -232,105 +189,7 @@ class Metrics:
         """Count bookings that went to ``other``."""
         self._overflow.labels(dimension).inc(count)
 
-    def show_sources(self, sources: Iterable[str]) -> None:
-        """Begin the webhooks' counters of these sources at 0."""
-        for source in sources:
-            self._webhook_events.labels(source)
-            for outcome in ("accepted", "duplicate", "ignored", "unusable", "bad_signature", "throttled", "unavailable"):
-                self._webhooks.labels(source, outcome)
-
-    def webhook(self, source: str, outcome: str, events: int) -> None:
-        """Count one request of a source that is set, and the events it brought."""
-        counter = self._requests.get((source, outcome))
-        if counter is None:  # looking labels up costs more than counting
-            counter = self._requests[source, outcome] = self._webhooks.labels(source, outcome)
-        counter.inc()
-        if events:
-            self._webhook_events.labels(source).inc(events)
-
-    def show_sites(self, sites: Iterable[str]) -> None:
-        """Begin the trackers' counters of these sites at 0; requests with another key count under an empty name."""
-        for site in sites:
-            self._collected_events.labels(site)
-            self._withheld.labels(site)
-            for outcome in ("accepted", "duplicate", "unusable", "opted_out", "bot", "wrong_origin", "throttled", "unavailable"):
-                self._collected.labels(site, outcome)
-        self._collected.labels("", "unknown_key")
-
-    def collected(self, site: str, outcome: str, events: int) -> None:
-        """Count one request to the tracker's door, and the events it brought."""
-        self._collected.labels(site, outcome).inc()
-        if events:
-            self._collected_events.labels(site).inc(events)
-
-    def withheld(self, site: str, names: int) -> None:
-        """Count names of a tracker's site that were told as ``other``."""
-        self._withheld.labels(site).inc(names)
-
-    def access_refused(self, reason: str) -> None:
-        """Count one request that was not let in."""
-        self._refused.labels(reason).inc()
-
-    def source_seen(self, source: str, at: int) -> None:
-        """Note the time (epoch ms) of the latest event of a source; the number of sources shown is bounded."""
-        if source not in self._sources:
-            if len(self._sources) >= _SOURCES:
-                source = "other"
-            self._sources.add(source)
-        self._last.labels(source).set(at / 1000)
-
     # ── what is asked for when scraped ──
-
-    def show_alerts(self, counts: Callable[[], Mapping[tuple[str, str, str], int]]) -> None:
-        """Export ``vigie_alerts{rule,severity,state}``: how many alerts stand, by what ``counts`` is keyed by."""
-        labels = ["rule", "severity", "state"]
-        self._count(Counts(lambda: GaugeMetricFamily("vigie_alerts", "Alerts that stand", labels=labels), counts))
-
-    def show_reload(self, success: Callable[[], float], at: Callable[[], float]) -> None:
-        """Export ``vigie_rules_reload_success`` (1 or 0) and when the rules in force were read (seconds since the epoch)."""
-        help = "Whether the last reading of rules, routes and targets could be used; if not, those before are in force"
-        Gauge("vigie_rules_reload_success", help, registry=self.registry).set_function(success)
-        help = "When the rules, routes and targets in force were read"
-        Gauge("vigie_rules_reload_timestamp_seconds", help, registry=self.registry).set_function(at)
-
-    def show_held_back(self, counts: Callable[[], Mapping[tuple[str], int]]) -> None:
-        """Export ``vigie_rule_beyond_groups_total{rule}``: readings whose alert did not begin, for its rule had enough."""
-        help = "Readings whose alert did not begin because its rule had as many standing as it may (groups)"
-        self._count(Counts(lambda: CounterMetricFamily("vigie_rule_beyond_groups", help, labels=["rule"]), counts))
-
-    def show_old(self, counts: Callable[[], Mapping[tuple[str], int]]) -> None:
-        """Export ``vigie_rule_old_total{rule}``: deals and leads that began no alert, for they were old when they arrived."""
-        help = "Deals and leads that were beyond a rule's threshold for over a week when they were first heard of: no alert began"
-        self._count(Counts(lambda: CounterMetricFamily("vigie_rule_old", help, labels=["rule"]), counts))
-
-    def show_notifications(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
-        """Export ``vigie_notifications_total{receiver,outcome}``: attempts so far, by what ``counts`` is keyed by."""
-        help, labels = "Attempts to notify a receiver, by how they ended", ["receiver", "outcome"]
-        self._count(Counts(lambda: CounterMetricFamily("vigie_notifications", help, labels=labels), counts))
-
-    def show_decisions(self, counts: Callable[[], Mapping[tuple[str, str], int]]) -> None:
-        """Export ``vigie_alert_decisions_total{outcome,stage}``: notified, held, suppressed or refused, and by which stage."""
-        help, labels = "Decisions about who is told of alerts, by the stage that made them", ["outcome", "stage"]
-        self._count(Counts(lambda: CounterMetricFamily("vigie_alert_decisions", help, labels=labels), counts))
-
-    def show_outbox(
-        self,
-        waiting: Callable[[], Mapping[str, float]],
-        ages: Callable[[], Mapping[str, float]],
-        failing: Callable[[], Mapping[str, float]],
-    ) -> None:
-        """Export by receiver the messages without an end, the age of the oldest, and for how long nothing has arrived."""
-        for name, help, counts in (
-            ("vigie_outbox_messages", "Messages that have neither arrived nor been given up", waiting),
-            ("vigie_outbox_oldest_seconds", "How long the oldest such message has been waiting", ages),
-            ("vigie_receiver_failing_seconds", "For how long no attempt has arrived; 0 where the last one did", failing),
-        ):
-            self._count(Counts(partial(GaugeMetricFamily, name, help, labels=["receiver"]), partial(labelled, counts)))
-
-    def notified(self, receiver: str, told: float, outbox: float) -> None:
-        """Observe a message that has arrived: seconds since what it tells of, and since it came to the outbox."""
-        self._told.labels(receiver).observe(max(0.0, told))
-        self._delivered.labels(receiver).observe(max(0.0, outbox))
 
     def show_models(self, models: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
         """Export ``vigie_model_*{model}``: lessons, labels, drifts, who answers, and the measures over the last answers."""
@@ -357,10 +216,6 @@ class Metrics:
         While the board's source is not whole, nothing of them is exported: a gap is honest, half a sum is not.
         """
         self._kpis = KpiGauges(board, windows, dimensions, segments)
-
-    def _count(self, counts: "Counts | Models") -> None:
-        self._counted.append(counts)
-        self.registry.register(counts)
 
     def show_health(self, health: Callable[[], Health], cache: Callable[[], Mapping[str, Any] | None]) -> None:
         """Show whether this instance is ready, what is degraded, and whether Redis answers (no sample before it was asked)."""

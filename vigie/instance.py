@@ -184,7 +184,7 @@ class Instance:
         self.deliverer.wrote = lambda: self.engine.poke(deliver_notifications.NAME)
         self.entities: list[Owned[EntityPartition]] = [Owned(f"fold-{name}") for name in TOPICS]
         self.predicting: dict[Entity, Owned[PredictPartition]] = {name: Owned(fold) for name, fold in PREDICTING.items()}
-        self.pupil: Owned[LearnModels] = Owned(learn.NAME)
+        self.trainer: Owned[LearnModels] = Owned(learn.NAME)
         self.customers: Owned[KnowCustomers] = Owned(know_customers.NAME)
         agents = (
             self.roller,
@@ -195,7 +195,13 @@ class Instance:
             self.dispatcher,
             self.deliverer,
         )
-        for owned in (*(agent.owned for agent in agents), *self.entities, *self.predicting.values(), self.pupil, self.customers):
+        for owned in (
+            *(agent.owned for agent in agents),
+            *self.entities,
+            *self.predicting.values(),
+            self.trainer,
+            self.customers,
+        ):
             owned.bind(self.engine)
         if self.foreseer is not None:
             self.foreseer.owned.bind(self.engine)
@@ -368,24 +374,24 @@ class Instance:
         return found.answer(key)
 
     def models(self) -> Sequence[Mapping[str, Any]]:
-        """Return what is known of each model: by who learns, if that is this worker, else by the last bulletin it was sent."""
-        pupil = self.pupil()
-        if pupil is not None:
-            return pupil.status()
-        latest = [self._bulletin(owned) for owned in self.predicting.values()]
-        return [bulletin.status for bulletin in latest if bulletin is not None]
+        """Return what is known of each model: by who learns, if that is this worker, else by the last release it was sent."""
+        trainer = self.trainer()
+        if trainer is not None:
+            return trainer.status()
+        latest = [self._release(owned) for owned in self.predicting.values()]
+        return [release.status for release in latest if release is not None]
 
     def document(self, model: str) -> bytes | None:
         """Return a model as JSON, as it was last sent round, or None."""
         owned = self.predicting.get(cast(Entity, model))
-        latest = None if owned is None else self._bulletin(owned)
+        latest = None if owned is None else self._release(owned)
         return None if latest is None else bytes(latest.document)
 
     @staticmethod
-    def _bulletin(owned: "Owned[PredictPartition]") -> Any:
-        """Return the last bulletin that any partition of a fold was sent, or None."""
-        bulletins = [fold.bulletin for fold in owned if fold.bulletin is not None]
-        return max(bulletins, key=lambda bulletin: bulletin.at, default=None)
+    def _release(owned: "Owned[PredictPartition]") -> Any:
+        """Return the last release that any partition of a fold was sent, or None."""
+        releases = [fold.speaker.release for fold in owned if fold.speaker.release is not None]
+        return max(releases, key=lambda release: release.at, default=None)
 
 
 def read_document(name: str, path: Path) -> bytes:

@@ -99,7 +99,7 @@ def _shown(instance: Instance) -> None:
     metrics.show_lanes(instance.engine.status)
     if PREDICT in instance.roles:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
-        metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
+        metrics.show_models(lambda: instance.models() if instance.trainer() is not None else [])
 
 
 async def _talk(channel: Channel) -> None:

@@ -232,7 +232,7 @@ async def start_web(
         stack.push_async_callback(end, asyncio.create_task(mirror.run(periodic(feeds, settings.postgres)), name="postgres"))
     if settings.models.live and PREDICT in instance.roles:
         # Every worker knows of the models; who learns says so to Prometheus, so that a sum counts each once.
-        metrics.show_models(lambda: instance.models() if instance.pupil() is not None else [])
+        metrics.show_models(lambda: instance.models() if instance.trainer() is not None else [])
     dispatcher, evaluator = instance.dispatcher, instance.evaluator
     local = Local(new_token())
     open_audit(web, instance.options, stack)

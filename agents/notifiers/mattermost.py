@@ -141,7 +141,7 @@ def attachment(found: Outline) -> dict[str, Any]:
 
 
 def _lines(found: Outline) -> Iterator[str]:
-    yield f"**{escape(found.title)}**"
+    yield _bold(escape(found.title))
     if found.lead:
         yield escape(found.lead)
     yield from (_link(value) for label, value in found.facts if not label)
@@ -150,13 +150,13 @@ def _lines(found: Outline) -> Iterator[str]:
     if found.rest:
         yield from ("", escape(found.rest))
     if found.behind:
-        yield from ("", f"**{escape(found.behind_heading)}**", *map(_link, found.behind))
+        yield from ("", _bold(escape(found.behind_heading)), *map(_link, found.behind))
     if found.buttons:
         yield from ("", " · ".join(map(_link, found.buttons)))
 
 
 def _item(item: OutlineItem) -> Iterator[str]:
-    yield f"**{_link(item.title)}**"
+    yield _bold(_link(item.title))
     if item.text:
         yield escape(item.text)
     if item.why:
@@ -168,10 +168,17 @@ def _field(label: str, value: Link) -> dict[str, Any]:
     return {"title": plain(label), "value": _link(value), "short": short}
 
 
+def _bold(words: str) -> str:
+    # Asterisks around nothing would be a rule across the message, and an empty line in between ends them.
+    line = words.replace("\n", " ").strip()
+    return f"**{line}**" if line else ""
+
+
 def _link(link: Link) -> str:
-    # A parenthesis would end the address.
+    # A parenthesis would end the address, and a link without words is not seen.
     url = link.url.replace("(", "%28").replace(")", "%29")
-    return f"[{escape(link.text)}]({url})" if url else escape(link.text)
+    words = escape(link.text)
+    return f"[{words.replace(chr(10), ' ').strip() or '…'}]({url})" if url else words
 
 
 def plain(text: str) -> str:
@@ -181,5 +188,6 @@ def plain(text: str) -> str:
 
 def escape(text: str) -> str:
     """Return a text in which Mattermost finds no Markdown, mention, channel, hashtag, emoji or HTML."""
-    words = _MARKUP.sub(r"\\\g<0>", plain(text).translate(_ENTITIES))
+    lines = "\n".join(plain(text).translate(_ENTITIES).splitlines())
+    words = _MARKUP.sub(r"\\\g<0>", lines)
     return _LINE.sub(lambda at: "".join(part if part.isdigit() else f"&#{ord(part)};" for part in at.groups("") if part), words)

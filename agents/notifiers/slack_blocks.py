@@ -56,11 +56,11 @@ def render(delivery: Delivery, *, pressed: bool = False) -> dict[str, Any]:
         blocks += [_section(escape(part, SECTION)) for part in (letter.lead, rest) if part.strip()]
         blocks += behind
     words = delivery.reader.words
-    told = [(words.note("why_now"), letter.why_now or message.why_now), (words.note("incident"), message.incident)]
+    notes = [(words.note("why_now"), letter.why_now or message.why_now), (words.note("incident"), message.incident)]
     if message.acknowledged is not None:
-        told.insert(0, (words.note("care"), message.acknowledged.by))
+        notes.insert(0, (words.note("care"), message.acknowledged.by))
     elements = [
-        {"type": "mrkdwn", "text": f"{name}: {escape(str(value), 300)}", "verbatim": True} for name, value in told if value
+        {"type": "mrkdwn", "text": f"{name}: {escape(str(value), 300)}", "verbatim": True} for name, value in notes if value
     ]
     if elements:
         blocks.append({"type": "context", "elements": elements[:CONTEXT]})

@@ -146,8 +146,8 @@ class TaskNotifier(ABC):
         why_now = letter.why_now or message.why_now
         head = f"{letter.title}{f': {why_now}' if why_now else ''}"
         # Of a group it is not known by its title what is new.
-        told = f"\n\n{letter.text[:10_000]}" if letter.many else ""
-        return f"{head}{told}\n\n{_footer(delivery)}"[:12_000]
+        facts = f"\n\n{letter.text[:10_000]}" if letter.many else ""
+        return f"{head}{facts}\n\n{_footer(delivery)}"[:12_000]
 
     async def _post(self, delivery: Delivery, call: Call, known: str | None = None) -> Outcome:
         def judge(text: bytes) -> Outcome:
@@ -284,9 +284,9 @@ class MondayNotifier(TaskNotifier):
     async def _made(self, delivery: Delivery, outcome: Outcome, text: str) -> Outcome:
         if isinstance(outcome, Sent) and outcome.memo is not None:
             # The item is there: made again it would be there twice, so a text that is refused stays out.
-            told = await self._post(delivery, self.comment(outcome.memo, text), outcome.memo)
-            if not isinstance(told, Sent):
-                log.warning("receiver %s: the item's text was not taken: %s", self.name, told.reason)
+            added = await self._post(delivery, self.comment(outcome.memo, text), outcome.memo)
+            if not isinstance(added, Sent):
+                log.warning("receiver %s: the item's text was not taken: %s", self.name, added.reason)
         return outcome
 
     def judge(self, tree: dict[str, Any]) -> str | Outcome:

@@ -46,7 +46,7 @@ def shown(
     because: Mapping[str, Any] | None,
     link: PageLink,
     people: Owners,
-    told: AlertWords,
+    alert_words: AlertWords,
 ) -> dict[str, Any]:
     """Return an alert as ``GET /api/alerts`` shows it. What its rule says is null where the rule is gone."""
     name, _, place = state.segment.partition("=")
@@ -74,6 +74,6 @@ def shown(
         "direction": facts and facts.direction,
         "labels": (facts and facts.labels) or {},
         "runbook": facts and facts.runbook,
-        "words": {} if facts is None else told(state.incident, facts, seen),
+        "words": {} if facts is None else alert_words(state.incident, facts, seen),
         "explanation": None if rule is None else standing(rule, state, seen, because, link, people),
     }

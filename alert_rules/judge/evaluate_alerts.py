@@ -59,7 +59,7 @@ class EvaluateAlerts:
         """
         self._gap, self._heard = gap, 0
         self._playbooks = {rule: book for book in playbooks for rule in book.rules}
-        self._link, self._people, self._told = link, people, AlertWords()
+        self._link, self._people, self._alert_words = link, people, AlertWords()
         self._because: dict[str, Mapping[str, Any]] = {}  # of the alerts that stand: the latest that explains their reading
         self._states: dict[str, AlertState] = {}
         self._standing: Counter[str] = Counter()  # alerts by rule
@@ -308,7 +308,7 @@ class EvaluateAlerts:
                 self._because.get(key),
                 self._link,
                 self._people,
-                self._told,
+                self._alert_words,
             )
             for key, state in states
         ]

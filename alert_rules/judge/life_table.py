@@ -113,6 +113,6 @@ def markdown() -> str:
             edges.setdefault((phase, step.phase, step.kind), []).append(signal)
     lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {Phase.INACTIVE}"]
     for (before, after, kind), signals in edges.items():
-        told = f"{kind} (notified)" if kind is not None and kind.notifies else kind
-        lines.append(f"    {before} --> {after}: {', or '.join(signals)} / {told}")
+        shown = f"{kind} (notified)" if kind is not None and kind.notifies else kind
+        lines.append(f"    {before} --> {after}: {', or '.join(signals)} / {shown}")
     return "\n".join([*lines, "```"]) + "\n"

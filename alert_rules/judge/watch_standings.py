@@ -75,10 +75,10 @@ class WatchStandings:
 
     def _customers(self, tree: Mapping[str, Any]) -> None:
         """Take all customers that have moved lately; those that are not among them any more are so no longer."""
-        told = {f"customer|{one['customer']}": one for one in tree.get("customers", ())}
-        for key in [key for key in self._standings if key.startswith("customer|") and key not in told]:
+        customers = {f"customer|{one['customer']}": one for one in tree.get("customers", ())}
+        for key in [key for key in self._standings if key.startswith("customer|") and key not in customers]:
             self._gone(key)
-        for key, one in told.items():
+        for key, one in customers.items():
             self._take(key, one)
 
     def _take(self, key: str, tree: Any) -> None:

@@ -55,9 +55,9 @@ class WinProbability(EntityCondition):
             return NOTHING
         start, win = now - self.within, odds[-1][1]
         ends = [since for since, _ in odds[1:]]  # each held until the next came
-        held = [(value, end) for (_, value), end in zip(odds[:-1], ends, strict=True) if end > start]
-        before, end = max(held, default=(win, 0))
-        return MeasuredEntity(before - win, end + self.within + 1 if held else None, {"win": win, "win_before": before})
+        spans = [(value, end) for (_, value), end in zip(odds[:-1], ends, strict=True) if end > start]
+        before, end = max(spans, default=(win, 0))
+        return MeasuredEntity(before - win, end + self.within + 1 if spans else None, {"win": win, "win_before": before})
 
     @classmethod
     def headline(cls, entity: Mapping[str, Any], words: Say) -> str | None:

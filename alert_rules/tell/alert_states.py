@@ -24,7 +24,7 @@ _SAME = (
 )
 
 
-def told(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+def worded(found: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return title and first sentence of a transition in the languages beside English, by code."""
     try:
         facts = msgspec.convert(found, Transition)
@@ -40,13 +40,13 @@ class AlertStates:
 
     def __init__(self) -> None:
         self._open: dict[str, dict[str, Any]] = {}
-        self._told: set[str] = set()  # incidents of which there is a row, and a record on the topic
+        self._published: set[str] = set()  # incidents of which there is a row, and a record on the topic
         self._changed: dict[str, None] = {}
 
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the incidents back."""
         self._open = {key.decode(): orjson.loads(value) for key, value in rows}
-        self._told = set(self._open)
+        self._published = set(self._open)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Take transitions and acknowledgements; what is something else (results of notifications) is passed over."""
@@ -67,7 +67,7 @@ class AlertStates:
         words = found.get("message") or {}
         shown = {"id": incident, **{name: found.get(name) for name in _SAME}, "state": after}
         title = words.get("title") or found["rule"]
-        shown |= {"title": title, "summary": str(words.get("text") or title).split("\n", 1)[0], "words": told(found)}
+        shown |= {"title": title, "summary": str(words.get("text") or title).split("\n", 1)[0], "words": worded(found)}
         before = self._open.pop(incident, None)
         self._changed[incident] = None
         if after == "inactive":
@@ -92,11 +92,11 @@ class AlertStates:
         rows, outputs = [], []
         for incident in self._changed:
             found = self._open.get(incident)
-            if found is None and incident not in self._told:
+            if found is None and incident not in self._published:
                 continue  # it began and ended since the last checkpoint
             key, value = incident.encode(), None if found is None else orjson.dumps(found)
             rows.append(Row(key, value))
             outputs.append(Output(TOPIC, key, value))
-            (self._told.discard if found is None else self._told.add)(incident)
+            (self._published.discard if found is None else self._published.add)(incident)
         self._changed.clear()
         return Changes(rows, outputs)

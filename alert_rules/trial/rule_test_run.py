@@ -46,12 +46,12 @@ def describe(state: AlertState | None) -> str:
 
 def _run_entity(rule: EntityRule | SenderRule | StandingRule, test: Timeline) -> list[Failure]:
     failures: list[Failure] = []
-    for moment, found, told in play(rule, test, _BASE):
+    for moment, found, message in play(rule, test, _BASE):
         if found != moment.expect:
             failures.append(Failure(rule.id, test.name, moment.at, moment.expect, found))
-        if moment.says is not None and moment.says not in told:
+        if moment.says is not None and moment.says not in message:
             failures.append(
-                Failure(rule.id, test.name, moment.at, f"{moment.says!r} in the message", repr(told or "no transition"))
+                Failure(rule.id, test.name, moment.at, f"{moment.says!r} in the message", repr(message or "no transition"))
             )
     return failures
 
@@ -67,9 +67,9 @@ def _run(rule: Rule, test: Timeline) -> list[Failure]:
         if found != moment.expect:
             failures.append(Failure(rule.id, test.name, moment.at, moment.expect, found))
         if moment.says is not None:
-            told = "\n".join(letter(written(rule, transition)).text for transition in transitions) or "no transition"
-            if moment.says not in told:
-                failures.append(Failure(rule.id, test.name, moment.at, f"{moment.says!r} in the message", repr(told)))
+            message = "\n".join(letter(written(rule, transition)).text for transition in transitions) or "no transition"
+            if moment.says not in message:
+                failures.append(Failure(rule.id, test.name, moment.at, f"{moment.says!r} in the message", repr(message)))
     return failures
 
 

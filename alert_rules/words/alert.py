@@ -28,10 +28,10 @@ def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
     title, head = titled(facts, stamp, reader), headline(facts, reader)
     unit = facts.unit or ""
     found = None if facts.watched else course_of(why, facts.threshold, unit, facts.threshold_unit or unit)
-    told = "" if found is None else _course(found, facts, reader)
+    course_words = "" if found is None else _course(found, facts, reader)
     return Letter(
         title, about(facts, reader), lead(facts, reader), tuple(_lines(facts, reader)), behind, heading,
-        headline=head, course=found, course_words=told,
+        headline=head, course=found, course_words=course_words,
     )  # fmt: skip
 
 
@@ -41,8 +41,8 @@ def _course(found: Course, facts: AlertFacts, reader: Reader) -> str:
     first, last = next(value for value in found.values if value is not None), found.values[-1]
     said = (words.number(value, facts.unit or "count", facts.currency) for value in (first, last))
     # Over days the hours say nothing.
-    told = words.day_of if _ms(found.end) - _ms(found.start) > 2 * DAY_MS else words.moment
-    start, end = (told(_ms(at), zone) for at in (found.start, found.end))
+    clock = words.day_of if _ms(found.end) - _ms(found.start) > 2 * DAY_MS else words.moment
+    start, end = (clock(_ms(at), zone) for at in (found.start, found.end))
     return words.course(start, end, *said)
 
 
@@ -144,10 +144,10 @@ def fields(facts: AlertFacts, reader: Reader = ANYBODY) -> dict[str, str | Quant
     by = _by(facts)
     place = _place(facts, by, (facts.segment or {})[by]) if by else ""
 
-    told = told_in(reader)
+    numerals = told_in(reader)
 
     def of(value: float | None, its: str = unit) -> Quantity:
-        return Quantity(value, its, facts.currency, told)
+        return Quantity(value, its, facts.currency, numerals)
 
     found: dict[str, str | Quantity] = {
         "kpi": words.sentence(facts.rule_title or ""),

@@ -60,12 +60,12 @@ class Language:
     def _sentences(self) -> tuple[dict[str, str], list[tuple[re.Pattern[str], str]]]:
         whole: dict[str, str] = {}
         holed = []
-        for source, told in self.tree.get("sentences", {}).items():
-            whole[source] = told
+        for source, translation in self.tree.get("sentences", {}).items():
+            whole[source] = translation
             holes = _HOLE.findall(source)
             # A rule's summary is known as it is written in the rule, before its numbers are in it.
             if holes and ":" not in "".join(re.findall(r"\{[^}]*\}", source)) and len(set(holes)) == len(holes):
-                holed.append((re.compile(_pattern(source), re.DOTALL), told))
+                holed.append((re.compile(_pattern(source), re.DOTALL), translation))
         return whole, holed
 
     def sentence(self, english: str, part: Callable[[str, str], str] | None = None) -> str:
@@ -74,12 +74,12 @@ class Language:
         ``part(name, text)`` says what varies in this language; it is a sentence, too, where nothing is said.
         """
         whole, holed = self._sentences
-        if (told := whole.get(english)) is not None:
-            return told
-        for pattern, told in holed:
+        if (translation := whole.get(english)) is not None:
+            return translation
+        for pattern, translation in holed:
             if (found := pattern.fullmatch(english)) is not None:
                 known = {name: part(name, text) if part else self.sentence(text) for name, text in found.groupdict().items()}
-                return _HOLE.sub(lambda hole, known=known: known[hole[1]], told)  # type: ignore[misc]
+                return _HOLE.sub(lambda hole, known=known: known[hole[1]], translation)  # type: ignore[misc]
         return english
 
     def window(self, name: str) -> str:

@@ -83,10 +83,10 @@ def letter(message: AlertMessage) -> Letter:
             for one in message.alerts[:_TOLD]
         )  # fmt: skip
         return Letter(title, subject, first, items=items, rest=more, many=True, whole=text)
-    told, heading, behind = rest.partition(f"\n\n{_BEHIND}\n")
+    facts_text, heading, behind = rest.partition(f"\n\n{_BEHIND}\n")
     if not heading and rest.startswith(f"{_BEHIND}\n"):
-        told, heading, behind = "", _BEHIND, rest.removeprefix(f"{_BEHIND}\n")
-    facts = tuple(_line(line) for line in told.splitlines() if line)
+        facts_text, heading, behind = "", _BEHIND, rest.removeprefix(f"{_BEHIND}\n")
+    facts = tuple(_line(line) for line in facts_text.splitlines() if line)
     known = behind_lines(message.explanation or {}) if heading else []
     lines = tuple(known or (_numbered(line) for line in behind.splitlines() if line))
     return Letter(title, subject, first, facts, lines, _BEHIND if heading else "", headline=words.headline, whole=text)

@@ -68,27 +68,27 @@ class Quantity:
     ``{value:deal|deals}`` is told with its noun, one or many.
     """
 
-    __slots__ = ("currency", "told", "unit", "value")
+    __slots__ = ("currency", "numerals", "unit", "value")
 
-    def __init__(self, value: float | None, unit: str, currency: str | None = None, told: NumberWords | None = None) -> None:
-        """``told`` is how its language writes numbers, English where nothing is said."""
-        self.value, self.unit, self.currency, self.told = value, unit, currency, told
+    def __init__(self, value: float | None, unit: str, currency: str | None = None, numerals: NumberWords | None = None) -> None:
+        """``numerals`` is how its language writes numbers, English where nothing is said."""
+        self.value, self.unit, self.currency, self.numerals = value, unit, currency, numerals
 
     def __format__(self, spec: str) -> str:
-        words = number if self.told is None else self.told.number
+        words = number if self.numerals is None else self.numerals.number
         if self.value is None and (nouns := _NOUNS.fullmatch(spec)) is not None:
-            return f"{self.told.none if self.told is not None else 'no'} {nouns[2]}"
+            return f"{self.numerals.none if self.numerals is not None else 'no'} {nouns[2]}"
         if not spec or self.value is None:
             return words(self.value, self.unit, self.currency)
         if (nouns := _NOUNS.fullmatch(spec)) is not None:
             shown = words(self.value, self.unit, self.currency)
             return (
                 plural(shown, nouns[1], nouns[2])
-                if self.told is None
-                else f"{shown} {nouns[1 if self.told.one(self.value) else 2]}"
+                if self.numerals is None
+                else f"{shown} {nouns[1 if self.numerals.one(self.value) else 2]}"
             )
-        if self.told is not None:
-            return self.told.spelled(self.value, spec)
+        if self.numerals is not None:
+            return self.numerals.spelled(self.value, spec)
         return format(round(self.value) if spec.endswith("d") else self.value, spec)
 
 

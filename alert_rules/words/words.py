@@ -147,8 +147,8 @@ class Words:
     def threshold(self, facts: AlertFacts, unit: str) -> str:
         """Return where the alert's severity begins, and where it is clear."""
         grade = self.grade(facts.severity)
-        if (told := kpi_kind(facts.condition).limit(facts, self, grade)) is not None:
-            return told
+        if (limit_words := kpi_kind(facts.condition).limit(facts, self, grade)) is not None:
+            return limit_words
         limit, clear = self.number(facts.threshold, unit), self.number(facts.clear, unit)
         side, beyond = self.side(facts.direction), self.beyond(facts.direction)
         return self._say("threshold", severity=grade, direction=beyond, limit=limit, side=side, clear=clear)

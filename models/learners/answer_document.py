@@ -13,10 +13,10 @@ from models.learners.live_model import ModelRelease
 
 
 class SaidBy(NamedTuple):
-    """Who answers: the name, and the bulletin, None before the first."""
+    """Who answers: the name, and the release, None before the first."""
 
     name: str
-    bulletin: ModelRelease | None
+    release: ModelRelease | None
 
 
 def answer_document(
@@ -34,7 +34,7 @@ def answer_document(
     found: dict[str, Any] = {kind.entity: key, "at": at, "win": round(said.win, 4), "within": round(said.within, 4)}
     if kind.model == "lead":
         found["converts"] = round(float(said.curve.won.sum()), 4)
-    bulletin = by.bulletin
+    release = by.release
     return found | {
         **whose,
         "within_days": HORIZON,
@@ -44,19 +44,19 @@ def answer_document(
         "expected": round(said.expected, 2),
         "day_ago": before[-1] if before else None,
         "model": by.name,
-        "version": bulletin.version if bulletin is not None else 0,
+        "version": release.version if release is not None else 0,
         "lessons": said.lessons,
         "prior": said.lessons == 0,
         "terms": told,
-        "proven": bulletin is not None and bool(bulletin.status.get("proven")),
-        "why": _why(told, said.lessons, bulletin),
+        "proven": release is not None and bool(release.status.get("proven")),
+        "why": _why(told, said.lessons, release),
         "history": [[iso(when), value] for when, value in points],
     }
 
 
-def _why(told: list[dict[str, str | float]], lessons: int, bulletin: ModelRelease | None) -> str:
+def _why(told: list[dict[str, str | float]], lessons: int, release: ModelRelease | None) -> str:
     if not lessons:
         return "nothing has been learnt yet: this is the prior"
     reasons = words.sentence(told) or "nothing sets it apart from the others"
-    proven = bulletin is None or bool(bulletin.status.get("proven", True))
+    proven = release is None or bool(release.status.get("proven", True))
     return reasons if proven else f"{reasons} ({UNPROVEN})"

@@ -31,9 +31,9 @@ class LearnModels:
     """
 
     def __init__(self, partitions: int, interval: int = 60_000, start: Mapping[str, bytes] | None = None) -> None:
-        """``partitions`` is to how many a bulletin goes, ``interval`` (ms) the least time between two of one model."""
+        """``partitions`` is to how many a release goes, ``interval`` (ms) the least time between two of one model."""
         self._start = start or {}
-        self.pupils = {name: Trainer(kind, self._start.get(name)) for name, kind in KINDS.items()}
+        self.trainers = {name: Trainer(kind, self._start.get(name)) for name, kind in KINDS.items()}
         # The rows of each as they were last settled, what was learnt since, and those that no checkpoint has written yet.
         self._kept: dict[str, dict[str, bytes]] = {name: {} for name in KINDS}
         self._since: dict[str, list[Example | Command]] = {name: [] for name in KINDS}
@@ -50,8 +50,8 @@ class LearnModels:
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         """Take the state back."""
         found = {key.decode(): value for key, value in rows}
-        for name, pupil in self.pupils.items():
-            pupil.restore(found)
+        for name, trainer in self.trainers.items():
+            trainer.restore(found)
             self._kept[name] = {key: value for key, value in found.items() if key[:2] != "I:" and key.split(":")[1] == name}
         ids: list[tuple[int, int]] = []
         for key, value in found.items():
@@ -62,7 +62,7 @@ class LearnModels:
 
     def fold(self, records: Sequence[Record]) -> None:
         """Learn the records in order, those that come together together. One that cannot be used is counted by its reason."""
-        for name in self.pupils:
+        for name in self.trainers:
             self._together(name, len(records) > 1)
         for record in records:
             try:
@@ -70,15 +70,15 @@ class LearnModels:
             except (msgspec.DecodeError, ValueError):
                 self.outcomes["", "damaged"] += 1
                 continue
-            pupil = self.pupils.get(found.model)
-            if pupil is None:
+            trainer = self.trainers.get(found.model)
+            if trainer is None:
                 self.outcomes["", "unknown_model"] += 1
                 continue
             if self._known(found):
                 outcome = "duplicate"
             else:
                 try:
-                    outcome = pupil.take(found)
+                    outcome = trainer.take(found)
                     self._since[found.model].append(found)
                 except Exception as error:  # a fault of ours must not stop the worker
                     self.faults.add(record, error)
@@ -87,7 +87,7 @@ class LearnModels:
             self.outcomes[found.model, outcome] += 1
             if len(self._since[found.model]) > _HELD:
                 self._settle(found.model)
-        for name in self.pupils:
+        for name in self.trainers:
             try:
                 self._together(name, False)
             except Exception as error:
@@ -95,35 +95,35 @@ class LearnModels:
                 self._back(name)
 
     def _together(self, name: str, together: bool) -> None:
-        model = self.pupils[name].model
+        model = self.trainers[name].model
         model.together = together
         model.settle()
 
     def _back(self, name: str) -> None:
-        """Have a pupil be what it was before a lesson that failed in the middle: as restored, and with the lessons since then."""
-        together = self.pupils[name].model.together
+        """Have a trainer be what it was before a lesson that failed in the middle: as restored, with the lessons since then."""
+        together = self.trainers[name].model.together
         try:
-            pupil = self._again(name, together)
+            trainer = self._again(name, together)
         except Exception:  # what cannot be learnt together can be one by one: each was once
-            pupil = self._again(name, False)
-        pupil.model.together = together
-        pupil.refused["internal"] += 1
-        pupil.changed = True
+            trainer = self._again(name, False)
+        trainer.model.together = together
+        trainer.refused["internal"] += 1
+        trainer.changed = True
         self._settle(name)
 
     def _again(self, name: str, together: bool) -> Trainer:
-        """Return the pupil, which is made anew, with the lessons since the last rows."""
-        pupil = self.pupils[name] = Trainer(KINDS[name], self._start.get(name))
-        pupil.restore(self._kept[name])
-        pupil.model.together = together
+        """Return the trainer, which is made anew, with the lessons since the last rows."""
+        trainer = self.trainers[name] = Trainer(KINDS[name], self._start.get(name))
+        trainer.restore(self._kept[name])
+        trainer.model.together = together
         for known in self._since[name]:
-            pupil.take(known)
-        pupil.model.settle()
-        return pupil
+            trainer.take(known)
+        trainer.model.settle()
+        return trainer
 
     def _settle(self, name: str) -> None:
         """Bring what was learnt into rows: from here on it stays."""
-        rows = self.pupils[name].rows()
+        rows = self.trainers[name].rows()
         self._rows.update((row.key, row) for row in rows)
         self._kept[name].update((row.key.decode(), row.value) for row in rows if row.value is not None)
         self._since[name].clear()
@@ -142,15 +142,15 @@ class LearnModels:
 
     def tick(self, now: int) -> None:
         """Tell those who predict what has been learnt, where it is time."""
-        for pupil in self.pupils.values():
-            value = pupil.bulletin(now, self._interval)
+        for trainer in self.trainers.values():
+            value = trainer.release(now, self._interval)
             if value is not None:
-                key = pupil.kind.model.encode()
+                key = trainer.kind.model.encode()
                 self._outputs += [Output("model-snapshots", key, value, partition) for partition in range(self._partitions)]
 
     def changes(self) -> Changes:
         """Encode what has changed since the last call."""
-        for name in self.pupils:
+        for name in self.trainers:
             self._settle(name)
         rows, self._rows = list(self._rows.values()), {}
         slots = IDS // IDS_ROW + 1
@@ -169,4 +169,4 @@ class LearnModels:
 
     def status(self) -> list[dict[str, Any]]:
         """Return what is known of every model."""
-        return [pupil.status() for pupil in self.pupils.values()]
+        return [trainer.status() for trainer in self.trainers.values()]

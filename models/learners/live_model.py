@@ -1,7 +1,7 @@
 """What goes from the one who learns to those who predict, and what is the life table that every model has to beat?
 
-A *bulletin* carries the model, the floor, which of the two answers, and how good both have been of late. It is JSON; a model
-in it that this release cannot go on with (River's version, the features' fingerprint, cut short) is refused by name.
+A *release* carries the model, the floor, which of the two answers, and how good both have been of late. It is JSON; a model
+in it that this version of Vigie cannot go on with (River's version, the features' fingerprint, cut short) is refused by name.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from models.learners.hazard import Hazard
 from models.learners.snapshot import SnapshotRefused, load
 
 FORMAT = 1
-#: A document has more than half of this only where every name that it knows is as long as can be; two fit into a bulletin.
+#: A document has more than half of this only where every name that it knows is as long as can be; two fit into a release.
 LARGEST_DOCUMENT = 3 * 1024 * 1024
 Champion = Literal["model", "floor"]
 #: Labels before which a model is not said to be better than its floor.
@@ -42,8 +42,8 @@ class ModelRelease(msgspec.Struct, kw_only=True):
 _decode = msgspec.json.Decoder(ModelRelease).decode
 
 
-def read_bulletin(value: bytes | None) -> ModelRelease:
-    """Return the bulletin of a record.
+def read_release(value: bytes | None) -> ModelRelease:
+    """Return the release of a record.
 
     Raises:
         SnapshotRefused: for one that is cut short or of another format.
@@ -51,9 +51,9 @@ def read_bulletin(value: bytes | None) -> ModelRelease:
     try:
         found = _decode(value or b"")
     except msgspec.DecodeError as error:
-        raise SnapshotRefused(f"model bulletin: damaged or cut short: {error}") from error
+        raise SnapshotRefused(f"model release: damaged or cut short: {error}") from error
     if found.format != FORMAT:
-        raise SnapshotRefused(f"model bulletin: format: found {found.format}, accepted is {FORMAT}")
+        raise SnapshotRefused(f"model release: format: found {found.format}, accepted is {FORMAT}")
     return found
 
 
@@ -110,7 +110,7 @@ def checked_floor(document: bytes) -> Baseline:
 
 @lru_cache(maxsize=6)
 def answering(document: bytes, floor: bytes, known: ModelNames) -> tuple[DealModel, Baseline]:
-    """Return model and floor of a bulletin, to be asked only: the partitions of a process share one copy of each.
+    """Return model and floor of a release, to be asked only: the partitions of a process share one copy of each.
 
     Raises:
         SnapshotRefused: for documents that cannot be used.

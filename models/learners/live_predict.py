@@ -2,7 +2,7 @@
 
 A fold beside that of the KPIs, over the same events. Each entity keeps its log (so that duplicates, disorder and merges do no
 harm), at most eight questions with their answers, and what was last said of it. A question is asked of the model of
-the latest bulletin when an event or an age calls for it; lessons leave as examples, in the transaction of the rows.
+the latest release when an event or an age calls for it; lessons leave as examples, in the transaction of the rows.
 
 Time is the wall clock while events arrive as they happen. While they come from the past (a backfill, a replay) it is the latest
 event's, so that history is gone through at its own pace and nothing is taken for silence that has merely not arrived yet.
@@ -18,7 +18,6 @@ import orjson
 from models.business import Business
 from models.calendar import iso
 from models.deal_outlook import TOPIC as OUTLOOKS
-from models.due_queue import DueQueue
 from models.entities.entity_log import EntityLog, LogFolder, TooLate
 from models.entities.store import Entities
 from models.events.dead_letter import dead_letter
@@ -26,8 +25,8 @@ from models.events.decode import Decode, decoder
 from models.events.refused import Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
-from models.learners import examples, words
-from models.learners.answer_document import SaidBy, answer_document
+from models.learners import examples
+from models.learners.agenda import Agenda
 from models.learners.baseline import Baseline
 from models.learners.curve import Curve
 from models.learners.deal_model import DealModel, Prediction
@@ -37,8 +36,8 @@ from models.learners.examples import ExampleWriter
 from models.learners.expected_amounts import ExpectedAmounts
 from models.learners.features import DAY_MS, SEASON_MS, Features
 from models.learners.live_kinds import KnowSteps, LearnedKind
-from models.learners.live_model import ModelRelease, answering, read_bulletin
 from models.learners.snapshot import SnapshotRefused
+from models.learners.speaker import Speaker
 from models.learners.tracked import Tracked, TrackedRows, remember
 
 #: An open entity is asked about anew when it was last so long ago (ms), whatever happens.
@@ -54,15 +53,13 @@ _WOKEN = 2_000
 _SWEPT = 64
 #: Entities that are answered together.
 _TOGETHER = 64
-#: A model that has learnt so many times more than the one before makes all open entities to be asked about again.
-_GROWN = 1.3
 _MODEL_ROW = b"M"
 
 
 class PredictPartition:
     """One partition of ``predict-deals`` or ``predict-leads`` (a :class:`models.fold.PartitionFold`).
 
-    Rows: ``E<id>`` an entity, ``M`` the latest bulletin, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments,
+    Rows: ``E<id>`` an entity, ``M`` the latest release, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments,
     ``!`` the times. Only deals count in panes: the open amounts, each times its P(won) as last said.
     """
 
@@ -87,9 +84,9 @@ class PredictPartition:
         self.outcomes: Counter[str] = Counter()
         self.predicted = 0  # answers given
         self.skipped = 0  # questions not asked, as there was no time for them
-        self.refused = ""  # why the last bulletin could not be used
+        self.speaker = Speaker(kind)
+        self.refused = ""  # why the last release could not be used
         self.faults = Faults()
-        self.bulletin: ModelRelease | None = None
         self._home = home
         self._objected = objected
         self._let_go: list[str] = []  # who has objected since, with rows and a prediction
@@ -98,8 +95,7 @@ class PredictPartition:
         self._questions = self._left = self._asks
         self._watermark = self._arrival = 0
         self._names = kind.names
-        self._features = (*kind.categories, *kind.numbers)
-        self._scribe = ExampleWriter(kind.model, kind.fingerprint)
+        self._example_writer = ExampleWriter(kind.model, kind.fingerprint)
         self._histories: LogFolder[Any] = LogFolder(KnowSteps(kind, business), kind.present)
         rows = TrackedRows(kind, self._histories)
         self.entities: Entities[Tracked] = Entities(rows.decode, rows.encode)
@@ -107,18 +103,14 @@ class PredictPartition:
         self._keep = business.keep_days
         self._rates = business.rates
         self._amounts = ExpectedAmounts(business)
-        self._due = DueQueue()
-        self._open: dict[str, None] = {}
+        self._agenda = Agenda()
         self._stale: dict[str, None] = {}  # to be answered anew and published at the next checkpoint
         self._refreshing: list[str] = []
-        self._refreshed_at = 0  # lessons of the model by which all were last asked
         self._untold: list[str] = []  # deals of before outlooks were kept, still to be told of
         self._outputs: list[Output] = []
-        self._bulletin_row: bytes | None = None
+        self._release_row: bytes | None = None
         self._touched = False
         self._swept_day = 0
-        self._model: DealModel = kind.fresh_model()
-        self._floor = Baseline()
 
     # -- the engine's side ---------------------------------------------------------------------------------------------
 
@@ -133,13 +125,9 @@ class PredictPartition:
                     self._let_go.append(name)
                     continue
                 self.entities.restore(name, value)
-                wake = int(value[1 : value.index(b",")])
-                if wake:
-                    self._due.schedule(name, abs(wake))
-                if wake > 0:
-                    self._open[name] = None
+                self._agenda.put(name, int(value[1 : value.index(b",")]))
             elif kind == _MODEL_ROW:
-                self._take_bulletin(value, restored=True)
+                self._take_release(value, restored=True)
             elif kind == b"!":
                 self.time, self.start, self._watermark, self._arrival, behind, *more = orjson.loads(value)
                 told = told and bool(more and more[0])
@@ -148,7 +136,7 @@ class PredictPartition:
         if not told and self.kind.model == "deal":  # rows of before outlooks were kept, or of an upgrade that was cut short
             self._untold = [key for key, _ in self.entities.rows]
         if behind:  # who was still to be answered is not written one by one
-            self._refreshing = list(self._open)
+            self._refreshing = list(self._agenda.open)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order, each of them whole or not at all.
@@ -163,7 +151,7 @@ class PredictPartition:
             self._touched = True
             if record.topic == "model-snapshots":
                 if record.key == self.kind.model.encode():
-                    self._take_bulletin(record.value)
+                    self._take_release(record.value)
                 continue
             try:
                 event, at, _ = self._decoders[record.topic](record.value, record.headers, record.timestamp)
@@ -195,8 +183,8 @@ class PredictPartition:
         """Time had run ahead (see :class:`models.folds.partition.EntityPartition`): open entities are asked about anew."""
         self.time, self._watermark, self._arrival = min(self.time, now), min(self._watermark, now), min(self._arrival, now)
         self.start = min(self.start, now)
-        self._refreshing = list(self._open)
-        for key in self._open:
+        self._refreshing = list(self._agenda.open)
+        for key in self._agenda.open:
             tracked = self.entities.get(key)
             if tracked is not None and (tracked.wake > now or tracked.hold > now):
                 tracked.said, tracked.hold = None, 0
@@ -213,7 +201,7 @@ class PredictPartition:
         if self._refreshing:
             count = len(self._refreshing) if self._left is None else max(self._left // 4, 1)
             for key in self._refreshing[-count:]:
-                if key in self._open:
+                if key in self._agenda.open:
                     self._stale[key] = None
             del self._refreshing[-count:]
 
@@ -223,9 +211,9 @@ class PredictPartition:
         self._tell_untold()
         rows: list[Row] = []
         outputs, self._outputs = self._outputs, []
-        if self._bulletin_row is not None:
-            rows.append(Row(_MODEL_ROW, self._bulletin_row))
-            self._bulletin_row = None
+        if self._release_row is not None:
+            rows.append(Row(_MODEL_ROW, self._release_row))
+            self._release_row = None
         for key in self._let_go:
             rows.append(Row(b"E" + key.encode(), None))
             outputs.append(Output(self.kind.predictions, key.encode(), None))
@@ -253,8 +241,8 @@ class PredictPartition:
             return self.entities.changes()
 
     def follow(self, model: DealModel, floor: Baseline) -> None:
-        """Ask this model from now on, without a bulletin: who learns and who asks are in one hand."""
-        self._model, self._floor = model, floor
+        """Ask this model from now on, without a release: who learns and who asks are in one hand."""
+        self.speaker.model, self.speaker.floor = model, floor
 
     def lessons(self) -> list[bytes]:
         """Return the examples since the last call, instead of :meth:`changes`: nothing is answered, no row is kept."""
@@ -268,7 +256,7 @@ class PredictPartition:
     @property
     def open(self) -> int:
         """How many entities are open here."""
-        return len(self._open)
+        return len(self._agenda.open)
 
     def waiting(self) -> int:
         """How many open entities wait to be answered anew."""
@@ -276,20 +264,20 @@ class PredictPartition:
 
     def next_wake(self) -> int | None:
         """When time next matters here (ms)."""
-        return self._due.next_due()
+        return self._agenda.next_due()
 
     def answer(self, key: str) -> dict[str, Any] | None:
         """Return what is expected of an open entity now, explained; None where it is not open, or not known here."""
-        if key not in self._open or (tracked := self.entities.get(key)) is None:
+        if key not in self._agenda.open or (tracked := self.entities.get(key)) is None:
             return None
         at = self._at(tracked)
         x = self._x(tracked, at)
-        found, _ = self._document(key, tracked, at, x, self._speaker().predict_one(x))
+        found, _ = self._document(key, tracked, at, x, self.speaker.speaking.predict_one(x))
         return {**found, "at": iso(found["at"])}
 
     def answers(self) -> Iterator[dict[str, Any]]:
         """Yield what is expected of each open entity now."""
-        for key in sorted(self._open):
+        for key in sorted(self._agenda.open):
             found = self.answer(key)
             if found is not None:
                 yield found
@@ -309,7 +297,7 @@ class PredictPartition:
             return
         self.time = now
         woken = 0
-        while (key := self._due.pop(now - 1)) is not None:
+        while (key := self._agenda.pop(now - 1)) is not None:
             tracked = self.entities.get(key)
             if tracked is None:
                 continue
@@ -333,7 +321,7 @@ class PredictPartition:
             found = self.entities.get(key)
             if found is not None:
                 found.wake = max(at, self.time) + REFRESH
-                self._due.schedule(key, found.wake)
+                self._agenda.put(key, found.wake)
                 self.entities.put(key, found)
 
     def _wake(self, key: str, tracked: Tracked, at: int) -> None:
@@ -343,7 +331,7 @@ class PredictPartition:
             return
         for number, kept in enumerate(tracked.kept):
             if (due := kept.due) is not None and due <= at:
-                self._send(self._scribe.survived(key, number, kept))
+                self._send(self._example_writer.survived(key, number, kept))
         past = self._histories.present(tracked.story).past
         if tracked.aged < len(AGES) and past.created + AGES[tracked.aged] * DAY_MS <= at:
             tracked.aged += 1
@@ -362,10 +350,9 @@ class PredictPartition:
         if tracked.aged < len(AGES):
             times.append(past.created + AGES[tracked.aged] * DAY_MS)
         wake = max(min(times), tracked.hold, 1)
-        if wake != tracked.wake:
+        if wake != tracked.wake or key not in self._agenda.open:
             tracked.wake = wake
-            self._due.schedule(key, wake)
-        self._open[key] = None
+            self._agenda.put(key, wake)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
@@ -383,12 +370,9 @@ class PredictPartition:
         del self._outputs[sent:]
         self.entities.put_back(key, row)
         tracked = self.entities.get(key)
-        self._open.pop(key, None)
-        self._due.cancel(key)
-        if tracked is not None and tracked.wake:
-            self._due.schedule(key, abs(tracked.wake))
-            if tracked.wake > 0:
-                self._open[key] = None
+        self._agenda.put(key, 0)
+        if tracked is not None:
+            self._agenda.put(key, tracked.wake)
 
     def _take(self, key: str, event: Any, at: int) -> str:
         tracked = self.entities.get(key)
@@ -407,7 +391,7 @@ class PredictPartition:
         self.entities.put(key, tracked)
         if before in ("won", "lost") and (after != before or closed != closed_before):
             for number, kept in enumerate(tracked.kept):
-                self._send(self._scribe.withdrawn(key, number, kept, at))
+                self._send(self._example_writer.withdrawn(key, number, kept, at))
         if after == "open":
             past = self._histories.present(story).past
             if before != "open":  # new, or reopened: ages that have passed are not made up for
@@ -423,7 +407,7 @@ class PredictPartition:
         if after in ("won", "lost") and (after != before or closed != closed_before):
             outcome = cast(Literal["won", "lost"], after)
             for number, kept in enumerate(tracked.kept):
-                self._send(self._scribe.closed(key, number, kept, closed, outcome))
+                self._send(self._example_writer.closed(key, number, kept, closed, outcome))
         if after == "gone":
             tracked.kept = []
         self._retire(key, tracked)
@@ -440,12 +424,10 @@ class PredictPartition:
     def _retire(self, key: str, tracked: Tracked) -> None:
         """Nothing is expected of the entity any more: what was said of it is taken from the topic."""
         tracked.wake = -(self.time + REOPENED) if tracked.kept else 0
-        self._due.cancel(key)
-        if tracked.wake:
-            self._due.schedule(key, -tracked.wake)
         self._stale.pop(key, None)
-        if key in self._open or tracked.said is not None:
-            self._open.pop(key, None)
+        was_open = key in self._agenda.open
+        self._agenda.put(key, tracked.wake)
+        if was_open or tracked.said is not None:
             self._outputs.append(Output(self.kind.predictions, key.encode(), None))
         tracked.said, tracked.points = None, []
         self._amounts.book(tracked, None, self.time)
@@ -465,7 +447,7 @@ class PredictPartition:
         if not self._untold:
             return
         for key in self._untold[-_TOLD:]:
-            if key in self._open:
+            if key in self._agenda.open:
                 self._stale[key] = None
             elif (tracked := self.entities.get(key)) is not None:
                 self._tell(key, tracked, self.time)
@@ -490,9 +472,11 @@ class PredictPartition:
                 return
             self._questions -= 1
         x = self._x(tracked, at)
-        kept = examples.keep(at, examples.values(x, self._names), self._model.predict_one(x), self._floor.predict_one(x))
+        kept = examples.keep(
+            at, examples.values(x, self._names), self.speaker.model.predict_one(x), self.speaker.floor.predict_one(x)
+        )
         tracked.kept.append(kept)
-        self._send(self._scribe.asked(key, len(tracked.kept) - 1, kept))
+        self._send(self._example_writer.asked(key, len(tracked.kept) - 1, kept))
 
     def _x(self, tracked: Tracked, at: int) -> Features:
         past = self._histories.present(tracked.story).past
@@ -513,27 +497,20 @@ class PredictPartition:
                     break
                 del self._stale[key]
                 tracked = self.entities.get(key)
-                if tracked is not None and key in self._open:
+                if tracked is not None and key in self._agenda.open:
                     try:
                         asked.append((key, tracked, at := self._at(tracked), self._x(tracked, at)))
                     except Exception as error:
                         self._not_answered(key, error)
-            for (key, tracked, at, x), said in zip(asked, self._say([x for *_, x in asked]), strict=True):
+            for (key, tracked, at, x), said in zip(asked, self.speaker.say([x for *_, x in asked]), strict=True):
                 try:
-                    self._answer(key, tracked, at, x, said or self._speaker().predict_one(x))
+                    self._answer(key, tracked, at, x, said or self.speaker.speaking.predict_one(x))
                 except Exception as error:
                     self._not_answered(key, error)
 
     def _not_answered(self, key: str, error: Exception) -> None:
         """Note a fault of ours: what was last said of the entity stands."""
         self.faults.add(f"the answer on {self.kind.entity} {key}", error)
-
-    def _say(self, questions: list[Features]) -> Sequence[Prediction | None]:
-        """Return the answers, asked together; none where one of them fails, so that each is asked by itself."""
-        try:
-            return self._speaker().predict_many(questions) if questions else ()
-        except Exception:  # told by the one that fails by itself
-            return [None] * len(questions)
 
     def _answer(self, key: str, tracked: Tracked, at: int, x: Features, said: Prediction) -> None:
         document, win = self._document(key, tracked, at, x, said)
@@ -552,44 +529,29 @@ class PredictPartition:
         self._touched = True
         self.predicted += 1
 
-    def _speaker(self) -> DealModel | Baseline:
-        return self._floor if self.bulletin is not None and self.bulletin.champion == "floor" else self._model
-
     def _document(self, key: str, tracked: Tracked, at: int, x: Features, said: Prediction) -> tuple[dict[str, Any], float]:
-        speaker = self._speaker()
-        told = words.explain(speaker.terms(x, said), x, self._features)
         attributes = self._histories.present(tracked.story).past.attributes
         whose = {name: attributes[name] for name in ("owner", "team") if attributes.get(name)}  # who may see it
-        source = SaidBy(f"{self.kind.model}-floor" if speaker is self._floor else self.kind.model, self.bulletin)
-        found = answer_document(self.kind, key, at, said, whose, told, tracked.points, source)
+        found = self.speaker.document(key, at, x, said, whose, tracked.points)
         return found, float(found["win"])
 
     # -- the model -----------------------------------------------------------------------------------------------------
 
-    def _take_bulletin(self, value: bytes | None, *, restored: bool = False) -> None:
-        kind = self.kind
+    def _take_release(self, value: bytes | None, *, restored: bool = False) -> None:
         if value is None:
             return
         try:
-            bulletin = read_bulletin(value)
-            self._model, self._floor = answering(
-                bytes(bulletin.document),
-                bytes(bulletin.floor),
-                kind.known,
-            )
+            knows_more = self.speaker.take(value, restored=restored)
         except SnapshotRefused as refused:
             # The model that answered so far goes on; the one who learns begins anew and sends another.
             self.refused = str(refused)
             self.outcomes["model_refused"] += 1
             return
-        self.bulletin, self.refused = bulletin, ""
-        if restored:
-            self._refreshed_at = bulletin.lessons
-            return
-        self._bulletin_row = value
-        if bulletin.lessons > self._refreshed_at * _GROWN or bulletin.lessons < self._refreshed_at:
-            self._refreshed_at = bulletin.lessons
-            self._refreshing = list(self._open)
+        self.refused = ""
+        if not restored:
+            self._release_row = value
+        if knows_more:
+            self._refreshing = list(self._agenda.open)
             self._touched = True
 
     # -- letting go ------------------------------------------------------------------------------------------------------

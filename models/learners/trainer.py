@@ -32,7 +32,7 @@ JUDGED, JUDGED_ROW = 2_000, 100
 COMPARED, ENOUGH = 500, 100
 #: The floor answers when its mean log loss is lower by this much; the model again when its own is the lower.
 MARGIN = 0.01
-#: A bulletin goes out early when there are so many times more lessons than in the last, but never within a second.
+#: A release goes out early when there are so many times more lessons than in the last, but never within a second.
 _GROWN, _SOONEST = 1.5, 1_000
 #: Labels between two points of the measures over time; past the most, every second point goes.
 _POINT, _POINTS = 200, 96
@@ -224,7 +224,7 @@ class Trainer:
             "over_time": [{**point, "at": iso(point["at"])} for point in self.points],
         }
 
-    # -- rows and bulletins --------------------------------------------------------------------------------------------
+    # -- rows and releases --------------------------------------------------------------------------------------------
 
     def rows(self) -> list[Row]:
         """Return the rows that have changed."""
@@ -299,7 +299,7 @@ class Trainer:
             if entry.won >= 0 and entry.number == 0:
                 self.model.watch.update(entry.said[0], bool(entry.won))
 
-    def bulletin(self, now: int, interval: int) -> bytes | None:
+    def release(self, now: int, interval: int) -> bytes | None:
         """Return what is to be told to those who predict, if it is time."""
         if self.version == self.published_version:
             return None

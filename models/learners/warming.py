@@ -20,8 +20,8 @@ class Warming:
         self._learner = LearnModels(0, 0, start)
         self._predictors = {name: PredictPartition(kind, 0, business) for name, kind in KINDS.items()}
         for name, predictor in self._predictors.items():
-            pupil = self._learner.pupils[name]
-            predictor.follow(pupil.model, pupil.floor)
+            trainer = self._learner.trainers[name]
+            predictor.follow(trainer.model, trainer.floor)
 
     def take(self, topic: str, value: bytes, at: int) -> None:
         """Take one event of a topic that teaches; ``at`` is its time (ms)."""
@@ -41,8 +41,8 @@ class Warming:
 
     def document(self, model: str) -> bytes:
         """Return a model as JSON."""
-        return dump(self._learner.pupils[model].model)
+        return dump(self._learner.trainers[model].model)
 
     def status(self) -> dict[str, dict[str, object]]:
         """Return what is known of each model: lessons, labels, measures over the last answers."""
-        return {name: pupil.status() for name, pupil in self._learner.pupils.items()}
+        return {name: trainer.status() for name, trainer in self._learner.trainers.items()}

@@ -136,7 +136,7 @@ class ModelsSettings(Section):
     """The predictions: whether there are any, how often a model's news goes round, and what to begin with."""
 
     live: bool = True
-    interval: Duration = 60_000  # the least time between two bulletins of a model; early ones go out sooner
+    interval: Duration = 60_000  # the least time between two releases of a model; early ones go out sooner
     asks: int = Field(100, ge=10, le=1_000_000)  # questions and answers a second, at most, of a worker with all partitions
     start: dict[Literal["deal", "lead"], Path] = {}  # models to begin with where nothing has been learnt (vigie models warm)
 

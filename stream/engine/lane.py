@@ -255,8 +255,10 @@ class Lane:
             kept += took
             # Unmoved positions are sent too when only time has passed: they carry the token that is checked.
             now = dict(slot.next)
-            told = slot.spec.told or slot.spec.topics
-            tell = {topic: offset for topic, offset in moved.items() if topic in told} or {topic: now[topic] for topic in told}
+            reported = slot.spec.reported or slot.spec.topics
+            tell = {topic: offset for topic, offset in moved.items() if topic in reported} or {
+                topic: now[topic] for topic in reported
+            }
             positions.extend((options.physical(topic), partition, offset) for topic, offset in tell.items())
             slots.append((slot, now))
         if not slots:

@@ -95,7 +95,7 @@ class FoldSpec:
 
     Folds with the same ``lane`` share one checkpoint loop and one transaction.
 
-    ``told`` are the topics whose positions the group is told of (default: all of them): where two folds in different lanes
+    ``reported`` are the topics whose positions the group hears of (default: all of them): where two folds in different lanes
     read one topic, lag tools should see that of the one that people wait for.
 
     ``at_hand(partition, fold)`` is called on the event loop once a restored fold is in this worker's hands, before ``live()``.
@@ -111,7 +111,7 @@ class FoldSpec:
     on_durable: Callable[[int, PartitionFold], Awaitable[None]] | None = None
     doc: str = ""
     changelog: Mapping[str, str] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    reported: tuple[str, ...] = ()
     at_hand: Callable[[int, Any], object] | None = None
 
     def __post_init__(self) -> None:

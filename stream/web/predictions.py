@@ -45,7 +45,7 @@ class Predictions(Protocol):
 
 
 class Status(msgspec.Struct):
-    """Of a bulletin on ``model-snapshots``, all but the floor."""
+    """Of a release on ``model-snapshots``, all but the floor."""
 
     model: str
     version: int
@@ -90,12 +90,12 @@ class PredictionBoard:
         return None
 
     def models(self) -> Sequence[Mapping[str, Any]]:
-        """Return the status in each model's last bulletin."""
+        """Return the status in each model's last release."""
         names = sorted({name for part in self._parts.values() for name in part.models})
         return [found.status for name in names if (found := self._latest(name)) is not None]
 
     def document(self, model: str) -> bytes | None:
-        """Return the model in its last bulletin."""
+        """Return the model in its last release."""
         found = self._latest(model)
         return None if found is None else bytes(found.document)
 

@@ -172,6 +172,8 @@ def test_nothing_of_what_people_write_is_markup_for_mattermost() -> None:
     assert {"heading", "bullet_list", "em", "s", "code_inline", "link", "Slack's", "table"} <= Markdown(hostile).kinds
     found = Markdown(mattermost.escape(hostile))
     assert found.kinds <= {"paragraph", "inline", "text", "softbreak"} and MENTIONS.search(found.plain) is None
+    (blank,) = mattermost.render(told(message={"title": " ", "text": "\u00a0"}))["attachments"]
+    assert "hr" not in Markdown(blank["text"]).kinds
     words = "- 12.5\u00a0% of 3 deals (40\u00a0%) & <5 · a_b: 10:30, $5 1. x\n2) é"
     assert Markdown(mattermost.escape(words)).plain == words + "\n"
 

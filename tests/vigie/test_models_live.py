@@ -115,7 +115,7 @@ async def test_what_prometheus_is_told() -> None:
     metrics = Metrics()
     metrics.show_models(loop.learner.status)
     page = (await metrics.scrape("text/plain"))[0].decode()
-    lessons = loop.learner.pupils["deal"].model.hazard.lessons
+    lessons = loop.learner.trainers["deal"].model.hazard.lessons
     assert f'vigie_model_lessons{{model="deal"}} {float(lessons)}' in page
     assert 'vigie_model_answering{model="deal"} 1.0' in page
     assert 'vigie_model_log_loss{model="deal-floor"}' in page

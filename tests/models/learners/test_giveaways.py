@@ -1,7 +1,7 @@
 """What is the outcome in disguise is told of; what is constant, changes its meaning or is merged of two does no harm."""
 
 import random
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -74,7 +74,7 @@ def test_one_wrong_guess_in_a_hundred_is_still_one() -> None:
 def test_it_is_kept_and_told_live() -> None:
     loop = Loop().run(_disguised(_deals(75)))
     loop.restart()
-    status = loop.learner.pupils["deal"].status()
+    status = loop.learner.trainers["deal"].status()
     assert [one["feature"] for one in status["giveaways"]] == ["campaign"]
     rows = {key.decode(): value for key, value in loop.rows["learn"].items()}
     counts = orjson.loads(rows["C:deal"])
@@ -93,7 +93,8 @@ def _auc_of_the_last(facts: list[DealFact], share: float) -> float:
 
 
 def test_an_attribute_that_is_constant_changes_nothing() -> None:
-    without, beside = (DealEvaluation(together=True).run(_deals(300, **said)) for said in ({}, {"region": "the only one"}))
+    added: tuple[dict[str, Any], ...] = ({}, {"region": "the only one"})
+    without, beside = (DealEvaluation(together=True).run(_deals(300, **said)) for said in added)
     half = [abs(a.win - b.win) for a, b in zip(without.answers[150:], beside.answers[150:], strict=True)]
     assert sum(half) / len(half) < 0.03
 
@@ -122,11 +123,10 @@ def test_two_models_merged_are_refused_or_answer(part: str, documents: tuple[dic
     one, other = documents
     merged = orjson.dumps({**one, "state": {**one["state"], part: other["state"][part]}})
     try:
-        model = snapshot.load(merged)
+        model = cast(DealModel, snapshot.load(merged))
     except snapshot.SnapshotRefused as refused:
         assert str(refused).startswith("model snapshot: ")
         return
-    assert isinstance(model, DealModel)
     said = model.predict_one({"stage": "new", "source": "source 1", "log_amount": 9.0})
     assert 0 <= said.win <= 1 and 0 <= said.low <= said.median <= said.high
     model.learn_one(model.snapshot_one(0, {"stage": "new", "product": "product 2"}, said), DAY_MS, "won")

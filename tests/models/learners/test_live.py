@@ -19,13 +19,13 @@ from models.learners.lead_features import NUMBERS as LEAD_NUMBERS
 from models.learners.lead_features import LeadPast
 from models.learners.live_kinds import DEALS, LEADS
 from models.learners.live_learn import LearnModels
-from models.learners.live_model import checked, read_bulletin
+from models.learners.live_model import checked, read_release
 from models.learners.snapshot import SnapshotRefused, dump
 from models.learners.trainer import ENOUGH, Trainer
 from tests.models.learners.live import BEGIN, Loop, event
 from tests.models.learners.test_evaluation import history
 
-COARSE = 10**12  # no bulletin but the first
+COARSE = 10**12  # no release but the first
 
 
 def jittered(deals: int, seed: int = 1) -> list[DealFact]:
@@ -47,7 +47,7 @@ def said(loop: Loop) -> dict[tuple[str, int], list[float]]:
 
 
 def learnt(loop: Loop) -> dict[str, int]:
-    return dict(loop.learner.pupils[loop.kind.model].learnt)
+    return dict(loop.learner.trainers[loop.kind.model].learnt)
 
 
 def test_it_answers_and_learns_as_the_evaluation_does() -> None:
@@ -62,8 +62,8 @@ def test_it_answers_and_learns_as_the_evaluation_does() -> None:
     for key, answer in expected.items():
         numbers = [answer.win, answer.within, answer.low, answer.median, answer.high, answer.expected]
         assert found[key][:6] == pytest.approx(numbers, abs=1e-6), key
-    pupil = loop.learner.pupils["deal"]
-    assert pupil.model.hazard.lessons == judged.model.hazard.lessons > 50
+    trainer = loop.learner.trainers["deal"]
+    assert trainer.model.hazard.lessons == judged.model.hazard.lessons > 50
 
 
 def test_a_crash_after_any_event_changes_nothing() -> None:
@@ -111,7 +111,10 @@ def test_duplicates_change_nothing_and_disorder_teaches_the_same_outcomes() -> N
     # A deal all of whose events came in one handful, its close first, was never seen open: nothing was asked of it.
     assert closed.items() <= told.items()
     assert len(closed) > 0.8 * len(told)
-    assert mixed.predictors[0]._open == dict.fromkeys(sorted(once.predictors[0]._open)) | mixed.predictors[0]._open
+    assert (
+        mixed.predictors[0]._agenda.open
+        == dict.fromkeys(sorted(once.predictors[0]._agenda.open)) | mixed.predictors[0]._agenda.open
+    )
 
 
 def test_no_example_is_learnt_twice() -> None:
@@ -173,8 +176,8 @@ def test_a_reopened_deal_withdraws_its_label() -> None:
     loop.run([fact(0, "created", stage="new"), fact(1, "won"), fact(2, "reopened", stage="new")])
     assert learnt(loop)["withdrawn"] == 1
     assert loop.predictions["D1"]["win"] > 0
-    assert loop.learner.pupils["deal"].measures()["model"] == {"answers": 0}
-    hazard = loop.learner.pupils["deal"].model.hazard
+    assert loop.learner.trainers["deal"].measures()["model"] == {"answers": 0}
+    hazard = loop.learner.trainers["deal"].model.hazard
     assert hazard._all[1].sum() == 0
 
 
@@ -289,7 +292,7 @@ def test_one_odd_event_moves_no_prediction_by_more_than_stated(what: str, taught
     for number, found in enumerate(extra, 10_000):
         odd.send(event(number, found), BEGIN + max(found.at, int(end * DAY_MS)))
     assert learnt(odd)["won"] == 1
-    before, after = checked(document, DEALS.known), odd.learner.pupils["deal"].model
+    before, after = checked(document, DEALS.known), odd.learner.trainers["deal"].model
     assert 0 < max(abs(before.predict_one(x).win - after.predict_one(x).win) for x in _questions()) < 0.06
 
 
@@ -325,10 +328,10 @@ def _example(**changes: Any) -> bytes:
 )
 def test_an_example_that_cannot_be_used_is_counted_by_its_reason(value: bytes, outcome: tuple[str, str]) -> None:
     loop = Loop(interval=COARSE)
-    before = dump(loop.learner.pupils["deal"].model)
+    before = dump(loop.learner.trainers["deal"].model)
     loop.learner.fold([loop.record("examples", 0, b"", value, BEGIN)])
     assert loop.learner.outcomes == {outcome: 1}
-    assert (dump(loop.learner.pupils["deal"].model) == before) is (outcome[1] != "learnt")
+    assert (dump(loop.learner.trainers["deal"].model) == before) is (outcome[1] != "learnt")
 
 
 def test_events_that_cannot_be_used_are_counted_and_nothing_else() -> None:
@@ -433,7 +436,7 @@ def test_a_fault_while_learning_is_counted_told_and_stops_nothing(monkeypatch: p
     monkeypatch.setattr(Trainer, "learn_one", lambda self, example: dict[str, None]()["none"])
     loop.run(jittered(4))
     assert loop.learner.faults.total == loop.learner.outcomes["deal", "internal"] > 3
-    assert set(loop.learner.pupils["deal"].refused) == {"internal"}, "no text of an error is the key of a counter"
+    assert set(loop.learner.trainers["deal"].refused) == {"internal"}, "no text of an error is the key of a counter"
 
 
 @pytest.mark.parametrize("where", ["live_model.Baseline.learn_one", "direct.Direct.learn_one", "hazard.Hazard.learn_one",
@@ -471,20 +474,20 @@ def test_a_lesson_that_fails_in_the_middle_leaves_nothing_of_it(where: str, ever
     assert met.faults.total == met.outcomes["deal", "internal"] == 1
     [fault] = met.faults.fresh
     failed = int(fault.where.rpartition("-")[2])
-    without, pupil = learns(failed).pupils["deal"], met.pupils["deal"]
-    assert dump(pupil.model) == dump(without.model) and pupil.floor.dump() == without.floor.dump()
-    assert (pupil.learnt, pupil.labels, list(pupil.judged)) == (without.learnt, without.labels, list(without.judged))
-    assert pupil.refused == {"internal": 1}
+    without, trainer = learns(failed).trainers["deal"], met.trainers["deal"]
+    assert dump(trainer.model) == dump(without.model) and trainer.floor.dump() == without.floor.dump()
+    assert (trainer.learnt, trainer.labels, list(trainer.judged)) == (without.learnt, without.labels, list(without.judged))
+    assert trainer.refused == {"internal": 1}
     again = LearnModels(1, COARSE)
     again.restore([(key, value) for key, value in written.items() if value is not None])
-    assert dump(again.pupils["deal"].model) == dump(without.model), "and so it is after a restart"
+    assert dump(again.trainers["deal"].model) == dump(without.model), "and so it is after a restart"
 
 
 @pytest.mark.parametrize("spoil", ["cut short", "another river", "other features", "another format"])
 def test_a_model_that_cannot_be_used_is_refused_by_name_and_the_one_before_answers_on(spoil: str) -> None:
     loop = Loop(interval=0).run(jittered(8))
     predictor = loop.predictors[0]
-    before = predictor._model
+    before = predictor.speaker.model
     value = loop.rows["predict-0"][b"M"]
     found = orjson.loads(value)
     if spoil == "another river":
@@ -495,12 +498,12 @@ def test_a_model_that_cannot_be_used_is_refused_by_name_and_the_one_before_answe
         found["format"] = 99
     spoilt = value[: len(value) // 2] if spoil == "cut short" else orjson.dumps(found)
     with pytest.raises(SnapshotRefused):
-        bulletin = read_bulletin(spoilt)
-        checked(bytes(bulletin.document), DEALS.known)
+        release = read_release(spoilt)
+        checked(bytes(release.document), DEALS.known)
     predictor.fold([loop.record("model-snapshots", 0, b"deal", spoilt, BEGIN)])
     assert predictor.refused
     assert predictor.outcomes["model_refused"] == 1
-    assert predictor._model is before
+    assert predictor.speaker.model is before
     # The one who learns has the same trouble with its own state: it begins anew and says so.
     if spoil in ("another river", "other features"):
         rows = dict(loop.rows["learn"])
@@ -516,7 +519,7 @@ def test_a_model_that_cannot_be_used_is_refused_by_name_and_the_one_before_answe
 
 def test_an_operator_begins_anew_or_brings_a_model() -> None:
     taught = Loop(interval=0).run(jittered(12))
-    document = dump(taught.learner.pupils["deal"].model)
+    document = dump(taught.learner.trainers["deal"].model)
     loop = Loop(interval=0).run([fact(0, "created", stage="new", source="fair")])
 
     def command(document: bytes, number: int) -> None:
@@ -529,7 +532,7 @@ def test_an_operator_begins_anew_or_brings_a_model() -> None:
 
     command(document, 1)
     assert loop.learner.status()[0]["began"] == "imported by ann"
-    assert loop.predictions["D1"]["lessons"] == taught.learner.pupils["deal"].model.hazard.lessons
+    assert loop.predictions["D1"]["lessons"] == taught.learner.trainers["deal"].model.hazard.lessons
     assert loop.predictions["D1"]["prior"] is False
     command(b'{"format": 1, "kind": "deal"}', 2)
     assert loop.learner.status()[0]["began"].startswith("new: model snapshot")
@@ -539,23 +542,23 @@ def test_an_operator_begins_anew_or_brings_a_model() -> None:
 
 def test_a_model_of_the_settings_answers_from_the_first_event() -> None:
     taught = Loop(interval=0).run(jittered(12))
-    start = {"deal": dump(taught.learner.pupils["deal"].model)}
+    start = {"deal": dump(taught.learner.trainers["deal"].model)}
     loop = Loop(interval=0, start=start)
     loop.tick(BEGIN)
     loop.run([fact(0, "created", stage="new", source="fair")])
-    assert loop.predictions["D1"]["lessons"] == taught.learner.pupils["deal"].model.hazard.lessons > 5
+    assert loop.predictions["D1"]["lessons"] == taught.learner.trainers["deal"].model.hazard.lessons > 5
 
 
 def test_the_better_of_model_and_floor_answers() -> None:
-    pupil = Trainer(DEALS)
+    trainer = Trainer(DEALS)
 
     def judge(model: float, floor: float, count: int) -> str:
         for number in range(count):
             won = number % 2
             said, by_floor = (p if won else 1 - p for p in (model, floor))
-            pupil.judged.append(JudgedAnswer("D", 0, BEGIN, won, 1.0, [said] * 6, [by_floor] * 6))
-        pupil._compare()
-        return pupil.champion
+            trainer.judged.append(JudgedAnswer("D", 0, BEGIN, won, 1.0, [said] * 6, [by_floor] * 6))
+        trainer._compare()
+        return trainer.champion
 
     assert judge(0.2, 0.5, ENOUGH - 2) == "model"  # too few to say
     assert judge(0.2, 0.5, 100) == "floor"
@@ -565,8 +568,8 @@ def test_the_better_of_model_and_floor_answers() -> None:
 def test_the_floor_s_answers_are_given_where_it_is_the_champion() -> None:
     loop = Loop(interval=0)
     loop.run([fact(0, "created", stage="new")])
-    loop.learner.pupils["deal"].champion = "floor"
-    loop.learner.pupils["deal"].version += 1
+    loop.learner.trainers["deal"].champion = "floor"
+    loop.learner.trainers["deal"].version += 1
     loop.tick(loop.now + 2000)
     loop.send(event(9, DealFact(DAY_MS, "D1", "activity", {"kind": "call"})), BEGIN + DAY_MS)
     assert loop.predictions["D1"]["model"] == "deal-floor"

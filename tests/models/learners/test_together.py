@@ -49,7 +49,7 @@ def _seven() -> Loop:
 def test_what_waits_is_answered_with_each_question_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = _seven()
     fold, taken, spoke = loop.predictors[0], [0], [0]
-    take, say = fold._x, fold._say
+    take, say = fold._x, fold.speaker.say
 
     def taking(*arguments: Any) -> Any:
         taken[0] += 1
@@ -60,7 +60,7 @@ def test_what_waits_is_answered_with_each_question_taken_once(monkeypatch: pytes
         return say(questions)
 
     monkeypatch.setattr(fold, "_x", taking)
-    monkeypatch.setattr(fold, "_say", saying)
+    monkeypatch.setattr(fold.speaker, "say", saying)
     before = dict(loop.predictions)
     loop.tick(BEGIN + 3 * DAY_MS)
     assert all(loop.predictions[key]["at"] > before[key]["at"] for key in before) and len(before) == 7
@@ -70,7 +70,7 @@ def test_what_waits_is_answered_with_each_question_taken_once(monkeypatch: pytes
 def test_a_question_that_cannot_be_answered_leaves_the_others_their_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = _seven()
     fold = loop.predictors[0]
-    predict = fold._model.predict_many
+    predict = fold.speaker.model.predict_many
 
     def failing(questions: Any) -> Any:
         if any(x["log_amount"] == odd for x in questions):
@@ -80,8 +80,8 @@ def test_a_question_that_cannot_be_answered_leaves_the_others_their_answers(monk
     story = fold.entities.get("D3")
     assert story is not None
     odd = fold._x(story, BEGIN)["log_amount"]
-    monkeypatch.setattr(fold._model, "predict_many", failing)
-    monkeypatch.setattr(fold._model, "predict_one", lambda x: failing((x,))[0])
+    monkeypatch.setattr(fold.speaker.model, "predict_many", failing)
+    monkeypatch.setattr(fold.speaker.model, "predict_one", lambda x: failing((x,))[0])
     before = dict(loop.predictions)
     loop.tick(BEGIN + 3 * DAY_MS)
     assert {key for key in before if loop.predictions[key]["at"] == before[key]["at"]} == {"D3"}

@@ -14,7 +14,7 @@ from models.calendar import DAY_MS, MINUTE_MS
 from models.fold import Record
 from models.kpis.reading import UNPROVEN, Reading
 from models.learners import words
-from models.learners.live_model import read_bulletin
+from models.learners.live_model import read_release
 from stream.config.kpi_files import load_catalogue
 from tests.models.learners.live import BEGIN, Loop, event
 from tests.models.learners.test_live import fact
@@ -43,9 +43,9 @@ def test_the_weighted_pipeline_says_whether_its_model_is_better_than_the_stages_
     assert (found.as_json()["proven"], found.as_json()["standing"]) == (False, UNPROVEN)
     assert Reading.decode(found.encode()) == found
     # A model that is better says so of each deal that it is asked about from then on.
-    bulletin = read_bulletin(dict(loop.topics["model-snapshots", 0])[b"deal"])
-    bulletin.status |= {"proven": True}
-    record = Record("model-snapshots", 0, 999, BEGIN, b"deal", msgspec.json.encode(bulletin), ())
+    release = read_release(dict(loop.topics["model-snapshots", 0])[b"deal"])
+    release.status |= {"proven": True}
+    record = Record("model-snapshots", 0, 999, BEGIN, b"deal", msgspec.json.encode(release), ())
     loop.predictors[0].fold([record])
     loop.restart()  # what counts as unproven comes back from the rows
     loop.predictors[0].fold([record])

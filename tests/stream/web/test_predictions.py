@@ -86,5 +86,5 @@ def test_the_topics_tell_a_process_that_does_not_predict_the_same() -> None:
     status = {found["model"]: found for found in board.models()}
     assert status.keys() == {"deal", "lead"}
     assert status["deal"] == orjson.loads(loop.rows["predict-0"][b"M"])["status"]
-    assert board.document("deal") == loop.learner.pupils["deal"]._documents()[0]
+    assert board.document("deal") == loop.learner.trainers["deal"]._documents()[0]
     assert parts[0].changes() == ([], [])
