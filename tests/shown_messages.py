@@ -1,4 +1,4 @@
-"""Messages as people get them, for pictures: one alert, a group of 56, the morning's summary; as a mail, and as Slack shows them."""
+"""Messages as people get them, for pictures: one alert, a group of 56, the morning's summary; as mails, and as Slack has them."""
 
 import re
 from collections.abc import Iterator
@@ -85,10 +85,10 @@ _LOOK = (
     "body{margin:0;padding:16px;background:#fff;color:#1d1c1d;font:15px/1.46 Lato,Helvetica,Arial,sans-serif;max-width:600px}"
     "b.app{font-size:15px}.app span{background:#ddd;border-radius:3px;font-size:10px;padding:1px 4px;margin-left:4px}"
     ".context{color:#616061;font-size:13px}.context span{margin-right:12px}section{margin:8px 0;white-space:pre-wrap}"
-    ".actions a{display:inline-block;border:1px solid #bbb;border-radius:4px;padding:5px 12px;margin:0 8px 8px 0;font-weight:700;color:#1d1c1d;"
-    "text-decoration:none}a{color:#1264a3}img{max-width:100%;display:block;margin:6px 0;border-radius:8px}"
+    ".actions a{display:inline-block;border:1px solid #bbb;border-radius:4px;padding:5px 12px;margin:0 8px 8px 0;"
+    "font-weight:700;color:#1d1c1d;text-decoration:none}a{color:#1264a3}"
 )
-_EMOJI = {":red_circle:": "🔴", ":large_yellow_circle:": "🟡", ":large_green_circle:": "🟢"}
+_MARKS = {":red_circle:": "#d72b3f", ":large_yellow_circle:": "#f2c744", ":large_green_circle:": "#2eb67d"}
 
 
 def slack(told: Delivery) -> str:
@@ -112,8 +112,8 @@ def _block(block: dict[str, Any]) -> str:
 
 
 def _mrkdwn(text: str) -> str:
-    for name, sign in _EMOJI.items():
-        text = text.replace(name, sign)
+    for name, colour in _MARKS.items():
+        text = text.replace(name, f'<span style="color:{colour}">●</span>')
     text = re.sub(r"<(https?://[^|>]*)\|([^>]*)>", r'<a href="\1">\2</a>', text)
     text = re.sub(r"\*([^*\n]+)\*", r"<b>\1</b>", text)
     return re.sub(r"(?<!\w)_([^_\n]+)_(?!\w)", r"<i>\1</i>", text)

@@ -38,7 +38,9 @@ VIEWS = {
     "customers": "document.querySelectorAll('.rfm td b').length > 6 && document.querySelectorAll('.parts .card').length === 6",
     "customer&id=Acme%3A%20renewal%205": "document.querySelectorAll('.facts dd').length >= 7",
     "tests": "document.querySelectorAll('.trial tbody tr').length === 2",
-    "alerts": "document.querySelectorAll('.line li').length === 2",
+    "alerts": (  # incidents have names there, and no ids
+        "document.querySelectorAll('.line li').length === 3 && !document.querySelector('ol.line').innerText.includes('abc')"
+    ),
     "figures": "!!document.querySelector('.stage .spark path')",
     "deal&id=D-21": "document.querySelectorAll('.line li').length === 3",
     "lead&id=L-1": "!!document.querySelector('.line li')",
@@ -60,8 +62,9 @@ async def house(**more: Any) -> AsyncIterator[tuple[Ship, Page]]:
     ship.alerts += many(56)
     at = "2026-11-19T12:00:00Z"
     ship.past += [
-        ALERT | {"type": "transition", "at": at, "kind": "fired", "rule_title": "Win rate low"},
+        ALERT | {"type": "transition", "at": at, "kind": "fired", "incident": "abc", "rule_title": "Win rate low"},
         {"type": "act", "at": at, "by": "ada", "act": "ack", "incident": "abc"},
+        {"type": "notification", "at": at, "incident": "abc", "receiver": "console", "outcome": "sent"},
     ]  # fmt: skip
     await ship.start()
     try:
