@@ -25,7 +25,8 @@ from models.simulator.live import HISTORY_DAYS
 from stream.config.experiment_settings import ExperimentSettings
 from stream.config.goal_settings import ChallengeSettings, ObjectiveSettings
 from stream.config.owners_file import OwnerSettings
-from stream.config.settings import Settings, TargetSettings
+from stream.config.settings import Settings
+from stream.config.target_settings import TargetSettings
 from stream.sources.files import FORMATS, FileReject, Item, ReadOptions, read_file
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

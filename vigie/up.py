@@ -261,7 +261,8 @@ async def start_web(
     seen = seen_of(settings)
     stack.push_async_callback(seen.close)
     now = again.read if again is not None else lambda: settings
-    web.include_router(privacy_api.router(operations, instance, now, seen))
+    caches = privacy_api.Caches(seen, snapshots)
+    web.include_router(privacy_api.router(operations, instance, now, caches))
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller, seen)
     listening = await serve(web, settings.web.host, settings.web.port, sock=sock, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
@@ -272,7 +273,11 @@ async def start_web(
         *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
-        *([asyncio.create_task(privacy_api.carry_out(instance, seen), name="erasures")] if instance.privacy is not None else []),
+        *(
+            [asyncio.create_task(privacy_api.carry_out(instance, caches), name="erasures")]
+            if instance.privacy is not None
+            else []
+        ),
     ]
 
     async def end_cache() -> None:

@@ -22,7 +22,7 @@ from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverSettings
 from agents.notifiers.picture import png
 from agents.notifiers.post import TIMEOUT
-from alert_rules.records.message import Message
+from alert_rules.records.message import AlertMessage
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.course import BARS
@@ -222,7 +222,7 @@ def _drawn(line: Line) -> bool:
     return bool(line.text) and set(line.text) <= set(BARS + " ")
 
 
-def _colour(message: Message) -> str:
+def _colour(message: AlertMessage) -> str:
     return _COLOURS.get("resolved" if message.kind == "resolved" else message.severity or "", _GREY)
 
 

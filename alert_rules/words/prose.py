@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from alert_rules.records.facts import AlertFacts, EnglishWords
-from alert_rules.records.message import Message
+from alert_rules.records.message import AlertMessage
 from alert_rules.words.inert import inert
 from alert_rules.words.parts import Letter, LetterItem, Line, behind_lines
 
@@ -65,7 +65,7 @@ def lead(facts: AlertFacts) -> str:
     return _words(facts).text.partition("\n\n")[0]
 
 
-def letter(message: Message) -> Letter:
+def letter(message: AlertMessage) -> Letter:
     """Return a message in the words it was written in, in English."""
     words = _words(message)
     title, text = words.title or str(message.rule), words.text
@@ -92,7 +92,7 @@ def letter(message: Message) -> Letter:
     return Letter(title, subject, first, facts, lines, _BEHIND if heading else "", headline=words.headline, whole=text)
 
 
-def _subject(message: Message) -> str:
+def _subject(message: AlertMessage) -> str:
     group = message.group or {}
     if _words(message).about:
         return _words(message).about

@@ -212,6 +212,8 @@ class Words:
         date = self.numbers.date
         if "since" in why:
             yield "counted_from", "", self._say("counted_from", day=date(why["since"]))
+        if why.get("proven") is False:
+            yield "unproven", "", self._say("unproven")
         previous = why.get("previous")
         if previous:
             value = self.number(previous.get("value"), unit, currency)
@@ -352,6 +354,8 @@ class Words:
             return self._say("digest.no_reading")
         value, before, unit, currency = figure.value, figure.before, figure.unit, figure.currency
         words = self.number(value, unit, currency)
+        if figure.unproven:
+            words = self._say("digest.unproven", value=words)
         if value is None:
             return self._say("digest.no_value", value=words, why=self.sentence(figure.why)) if figure.why else words
         if figure.since is not None:

@@ -117,6 +117,6 @@ async function forecast(root, kind, one) {
     make("p", { class: "value" }, t(kind === "deal" ? "chance_now" : "chance_lead", percent(found.win, 0)), found.day_ago === null || found.day_ago === undefined ? "" : make("small", {}, t("chance_day", percent(found.day_ago, 0)))),
     make("p", { class: "note" }, t("closes", days(found.median), days(found.high))),
     ...(found.proven === false && !found.prior ? [make("p", { class: "note" }, t("unproven"))] : []),
-    found.prior ? make("p", { class: "note" }, t("prior")) : make("ul", { class: "terms" }, found.terms.map((term) => make("li", { class: term.effect > 0 ? "for" : "against" }, make("span", {}, own(told(one.owner && term.feature.includes("owner") ? term.words.replaceAll(one.owner, one.owner_name) : term.words))), make("span", { class: "bar", role: "img", "aria-label": t(term.effect > 0 ? "speaks_for" : "speaks_against") }, make("i", { "data-share": Math.abs(term.effect) / effect * 100 }))))));
+    found.prior || !found.terms.length ? make("p", { class: "note" }, found.prior ? t("prior") : told(found.why)) : make("ul", { class: "terms" }, found.terms.map((term) => make("li", { class: term.effect > 0 ? "for" : "against" }, make("span", {}, own(told(one.owner && term.feature.includes("owner") ? term.words.replaceAll(one.owner, one.owner_name) : term.words))), make("span", { class: "bar", role: "img", "aria-label": t(term.effect > 0 ? "speaks_for" : "speaks_against") }, make("i", { "data-share": Math.abs(term.effect) / effect * 100 }))))));
   stretch(root);
 }

@@ -112,6 +112,7 @@ export function explained(root) {
       facts.replaceChildren(
         ...(missing ? fact(t("none"), told(reading.why) ?? "") : []),
         ...(reading.since ? fact(t("period"), sample(reading, kpi)) : []),
+        ...(reading.proven === false ? fact(t("model_said"), t("unproven")) : []),
         ...(!missing && whose(reading.numerator) ? fact(t("numerator"), whose(reading.numerator)) : []), ...(!missing && whose(reading.denominator) ? fact(t("denominator"), whose(reading.denominator)) : []),
         ...(typeof reading.low === "number" ? fact(t("interval"), t("between", whole(reading.low, kpi.unit), whole(reading.high, kpi.unit))) : []),
         ...fact(t("period"), `${moment(reading.from, "medium")} – ${moment(reading.at, "medium")}`), ...fact(t("formula"), make("code", {}, kpi.formula)));

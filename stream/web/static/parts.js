@@ -46,7 +46,7 @@ export function show(c, reading, trend) {
   const [text, unit] = missing ? ["—", ""] : figure(reading.value, kpi.unit);
   c.value.replaceChildren(text, ...(unit ? [make("small", {}, unit)] : []));
   c.value.className = `value${missing ? " none" : text.length > 9 ? " long" : ""}`;
-  c.sample.textContent = missing ? told(reading.why) ?? t("none") : [sample(reading, kpi), ...beside(reading, kpi)].filter(Boolean).join(" · ");
+  c.sample.textContent = missing ? told(reading.why) ?? t("none") : [sample(reading, kpi), reading.proven === false ? t("unproven_short") : "", ...beside(reading, kpi)].filter(Boolean).join(" · ");
   band(c, reading, missing);
   past(c, missing ? null : reading.value, trend);
   const mark = `${place.window} ${reading.value}`;
