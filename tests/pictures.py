@@ -1,7 +1,7 @@
-"""The pictures in ``docs/images`` that the README shows: the page of the demonstration, and one alert as a mail.
+"""The pictures in ``docs/images``: the views of the demonstration, the page without figures and without a server, and messages.
 
-``python -m tests.pictures docs/images`` starts the demonstration and takes them once it has figures; with the address of an
-instance behind it, that one's page is taken.
+``python -m tests.pictures docs/images`` starts the demonstration and takes them once its alert stands; with the address of an
+instance behind it, that one's views are taken.
 """
 
 import asyncio
@@ -12,33 +12,36 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import aiohttp
 
-from alert_rules.tell.signed_links import LinkKey, Links
-from alert_rules.words.reader import Reader
+from models.panes.view import View
 from tests import browser
-from tests.agents.doubles import about
-from tests.agents.test_email import explained, seen
+from tests.agents.test_email import seen
+from tests.png8 import keep
+from tests.shown_messages import deliveries, slack
+from tests.stream.demo import fresh
+from tests.stream.web.test_browser import Ship
 
-#: name, what is shown, width, height, by night
+_FIGURES = "document.querySelectorAll('.card .delta').length > 3"
+_TEAM = "document.querySelectorAll('.goal').length === 4 && !!document.querySelector('tr.all')"
+#: name, what is shown, width, height, by night, and what is waited for
 PAGES = (
-    ("page", "?lang=en&window=7d", 1280, 720, False),
-    ("page-phone", "?lang=fr&window=7d", 390, 844, True),
-    ("page-pipeline", "?lang=en&window=7d&view=pipeline", 1280, 720, False),
+    ("page-forecast", "lang=en&view=forecast", 1280, 900, False, "document.querySelectorAll('.chart .band').length === 2"),
+    ("page-pipeline", "lang=en&view=pipeline", 1280, 720, True, "document.querySelectorAll('.column').length > 3"),
+    ("page-kpi", "lang=fr&view=kpi&id=sessions", 1280, 1000, False, "document.querySelectorAll('.chart').length === 2"),
+    ("page-team", "lang=en&view=team", 1280, 1780, False, _TEAM),
+    ("page-customers", "lang=fr&view=customers", 1280, 900, False, "document.querySelectorAll('.rfm td b').length > 6"),
+    ("page-sources", "lang=en&view=sources", 1280, 640, False, "!!document.querySelector('tr.all')"),
+    ("page-tests", "lang=en&view=tests", 1280, 500, False, "!!document.querySelector('.trial')"),
+    ("page-phone", "lang=fr", 390, 844, True, _FIGURES),
+    ("page", "lang=en", 1280, 720, False, f"{_FIGURES} && !!document.querySelector('.rule')"),
 )
-#: The rule that comes with Vigie, in place of the tests' own.
-SAID = {
-    "rule_title": "Win rate low",
-    "template": "Win rate from {source} is {value:.0%} ({numerator:d} of {denominator:closed deal|closed deals}), "
-    "below {threshold:.0%}",
-    "why_now": "",
-    "runbook": "https://wiki.example.com/win-rate-drop",
-}
-_PATIENCE = 900  # seconds until the demonstration has told its history, on a busy machine
+#: Opens the alerts that stand, and what explains them.
+OPENED = """document.querySelectorAll('.rule').forEach((rule) => { rule.open = true;
+  rule.querySelectorAll('.alert').forEach((alert) => { alert.open = true; }); })"""
+_PATIENCE = 1_800  # seconds until the demonstration has read its past and its alert stands, on a busy machine
 
 
 @contextlib.asynccontextmanager
@@ -59,39 +62,75 @@ async def demonstration() -> AsyncIterator[str]:
 
 
 async def ready(url: str) -> None:
-    """Return once there are alerts, and sales in the last week."""
+    """Return once its past has been read, and an alert stands."""
     async with asyncio.timeout(_PATIENCE), aiohttp.ClientSession() as session:
         while True:
             with contextlib.suppress(aiohttp.ClientError, KeyError, TypeError):
-                async with session.get(f"{url}api/kpis?kpi=sales&window=7d") as answer:
-                    readings = await answer.json()
+                async with session.get(f"{url}readyz") as answer:
+                    health = await answer.json()
                 async with session.get(f"{url}api/alerts") as answer:
                     alerts = await answer.json()
-                if readings[0]["value"] > 10 and alerts:
+                if health["ready"] and not health["degraded"] and any(one["state"] == "firing" for one in alerts):
                     return
             await asyncio.sleep(2)
 
 
+async def pages(folder: Path, url: str) -> None:
+    """Take the views of an instance."""
+    async with browser.browser() as page:
+        for name, view, width, height, dark, there in PAGES[::-1]:  # first those on which the alert stands
+            await page.open(f"{url}?window=7d&{view}", width=width, height=height, dark=dark)
+            await page.until(there)
+            await asyncio.sleep(1)
+            await page.picture(folder / f"{name}.png", whole=False)
+            if name == "page":
+                await page.run(OPENED)
+                await page.until("document.querySelectorAll('.why dd').length > 4")
+                await page.picture(folder / "page-alert.png")
+                await keep(page, folder / "page-alert.png")
+            await keep(page, folder / f"{name}.png")
+
+
+async def states(folder: Path) -> None:
+    """Take what is seen where there is nothing yet, and where the server has gone away."""
+    nothing = fresh()
+    nothing.view = View(nothing.business)
+    nothing.view.live = True
+    nothing.view.advance(nothing.now)
+    for name, ship in (("page-empty", Ship(nothing)), ("page-stale", Ship())):
+        await ship.start()
+        async with browser.browser() as page:
+            await page.open(f"{ship.url}/?lang=en&window=7d", width=1280, height=720)
+            await page.until("document.body?.dataset.state === 'live' && document.querySelectorAll('.card').length === 8")
+            await asyncio.sleep(1)
+            if name == "page-stale":
+                await ship.stop()
+                await page.until("document.body.dataset.state === 'reconnecting'")
+            await page.picture(folder / f"{name}.png", whole=False)
+            await keep(page, folder / f"{name}.png")
+        await ship.stop()
+
+
+async def messages(folder: Path) -> None:
+    """Take messages as people get them."""
+    async with browser.browser() as page:
+        for what, language, told in deliveries():
+            for how, html in (("mail", seen(told)), ("slack", slack(told))):
+                shown = Path(tempfile.gettempdir()) / f"vigie-{how}-{what}-{language}.html"
+                shown.write_text(html, "utf-8")
+                await page.open(shown.as_uri(), width=640, height=300)
+                path = folder / f"{how}-{what}-{language}.png"
+                await page.picture(path)
+                await keep(page, path)
+                shown.unlink()
+
+
 async def pictures(folder: Path, url: str) -> None:
     """Take all of them."""
+    await states(folder)
+    await messages(folder)
     await ready(url)
-    links = Links((LinkKey("pictures", b"k" * 32),), "https://vigie.example.com", 604_800_000)
-    alert = explained() | SAID
-    alert["explanation"]["moved_by"][0] |= {"dimension": "campaign"}
-    alert["explanation"]["moved_by"][0]["segments"][0]["segment"] = "spring-launch"
-    told = about(alert, links.actions(about(alert)))
-    async with browser.browser() as page:
-        for name, view, width, height, dark in PAGES:
-            await page.open(url + view, width=width, height=height, dark=dark)
-            await page.until("document.body?.dataset.state === 'live'", 60)
-            await asyncio.sleep(4)
-            await page.picture(folder / f"{name}.png", whole=False)
-        for language, name in (("en", "alert"), ("fr", "alert-fr")):
-            mail = Path(tempfile.gettempdir()) / f"vigie-{name}.html"
-            mail.write_text(seen(replace(told, reader=Reader(language, ZoneInfo("Europe/Paris")))), "utf-8")
-            await page.open(mail.as_uri(), width=640, height=720)
-            await page.picture(folder / f"{name}.png")
-            mail.unlink()
+    await pages(folder, url)
     browser.end()
 
 

@@ -15,6 +15,8 @@ BLOCKS = 50
 BUTTON = 75
 VALUE = 2000
 URL = 2000
+#: Alerts of a group up to so many are told with all that is said of them.
+SPACIOUS = 5
 #: Nothing in a text becomes a link or a name by itself, and no page is shown for one.
 INERT = {"unfurl_links": False, "unfurl_media": False, "link_names": False, "parse": "none"}
 _MARKS = {"critical": ":red_circle:", "warn": ":large_yellow_circle:"}
@@ -45,7 +47,7 @@ def render(delivery: Delivery, *, pressed: bool = False) -> dict[str, Any]:
     if letter.many:
         parts = [
             escape(letter.lead, SECTION),
-            *map(_item, letter.items),
+            *_items(letter),
             _linked(escape(letter.rest, SECTION - URL), _opened(delivery)),
         ]
         blocks += [_section(part) for part in parts if part.strip()]
@@ -68,6 +70,12 @@ def render(delivery: Delivery, *, pressed: bool = False) -> dict[str, Any]:
         blocks.append({"type": "actions", "elements": buttons})
     # `text` is what a notification shows.
     return {"text": escape(letter.title, SECTION) or "-", "blocks": blocks[:BLOCKS]} | INERT
+
+
+def _items(letter: Letter) -> list[str]:
+    """Return the alerts of a group; of many not why each stands: it says what it has come to."""
+    many = len(letter.items) > SPACIOUS
+    return [_item(item._replace(why="") if many else item) for item in letter.items]
 
 
 def _item(item: LetterItem) -> str:

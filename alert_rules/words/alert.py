@@ -74,7 +74,8 @@ def about(facts: AlertFacts, reader: Reader = ANYBODY, *, short: bool = False) -
         named = _place(facts, dimension, value)
         place = named if facts.watched else reader.words.place(dimension, named)
     if short and place:
-        return place
+        # What people call it is enough beside what is said of it; a message's subject keeps the id, which stays.
+        return inert(str(known(facts).get("name") or "")) or place if facts.watched else place
     return f"{title} · {place}" if place else title
 
 

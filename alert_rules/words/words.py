@@ -29,6 +29,7 @@ class Words:
         self.number, self.human, self.moment, self.day_of = numbers.number, numbers.human, numbers.moment, numbers.day_of
         self.BEHIND, self.NOTHING, self.UNKNOWN, self.TOTAL = say("behind"), say("nothing"), say("unknown"), say("total")
         self.RESOLVED, self.RULE_GONE, self.COLON = say("resolved"), say("rule_gone"), say("colon")
+        self.SEMICOLON = say("semicolon")
         self._before = self.COLON.rstrip()[:-1]  # what a language has between a word and a colon
 
     def sentence(self, english: str) -> str:
@@ -193,8 +194,8 @@ class Words:
         words += f" {self._say('for', span=self.human(ends.keep))}" if ends.keep else ""
         if ends.severity is not None:
             level = self.number(ends.severity_clear, unit, currency)
-            words += f"; {self._say('resolves.no_longer', severity=self.grade(ends.severity), level=level)}"
-        return f"{words}; {self._counted('resolves.cases', ends.cases)}" if ends.cases else words
+            words += f"{self.SEMICOLON}{self._say('resolves.no_longer', severity=self.grade(ends.severity), level=level)}"
+        return f"{words}{self.SEMICOLON}{self._counted('resolves.cases', ends.cases)}" if ends.cases else words
 
     def _counted(self, key: str, count: int, **values: Any) -> str:
         """Return words with a count in them, in the plural that it takes."""
@@ -234,7 +235,11 @@ class Words:
             top, bottom = (self.moved(parts[name], unit, currency) for name in ("numerator", "denominator"))
             yield "parts", "", self._say("parts", top=top, bottom=bottom)
         for one in why.get("moved_by") or ():
-            yield "moved_by", str(one["dimension"]), "; ".join(self._part(part, unit, currency) for part in one["segments"])
+            yield (
+                "moved_by",
+                str(one["dimension"]),
+                self.SEMICOLON.join(self._part(part, unit, currency) for part in one["segments"]),
+            )
 
     def _part(self, part: Mapping[str, Any], unit: str, currency: str | None) -> str:
         others = part.get("others")
@@ -287,8 +292,12 @@ class Words:
     def lead(self, group: GroupFacts) -> str:
         """Return the first sentence: how many there are, and what is new."""
         stands = self._counted("stand", group.standing) if group.standing else self._say("all_ended")
-        news = ", ".join(f"{count} {self.mark(mark)}" for mark, count in group.news)
+        news = ", ".join(self._marked(mark, count) for mark, count in group.news)
         return f"{stands}{self.COLON}{news}." if news and group.standing else f"{stands}."
+
+    def _marked(self, mark: str, count: int) -> str:
+        known = self.language.find(f"news_counts.{mark}") is not None
+        return self._counted(f"news_counts.{mark}", count) if known else f"{count} {self.mark(mark)}"
 
     def rest(self, group: GroupFacts) -> str:
         """Return how many more there are, and which of them are news; nothing where all are told in full."""
@@ -337,9 +346,7 @@ class Words:
 
     def digest_label(self, figure: Figure, window: str) -> str:
         """Return what stands before a figure."""
-        return self._say(
-            "digest.line", label=figure.labels.get(self.language.code) or figure.label, window=self.window_name(window)
-        )
+        return self._say("digest.line", label=figure.labels.get(self.language.code) or figure.label, window=self.stretch(window))
 
     def figure(self, figure: Figure) -> str:
         """Return a KPI's value, and what it was in the digest before."""

@@ -91,6 +91,8 @@ class WebSettings(Section):
     """Further names under which this instance is called (``*.example.com`` for all below); addresses always are accepted."""
     cors: tuple[str, ...] = ()
     """Origins of other pages that a browser may let read here (``https://bi.example.com``); they show a token like everybody."""
+    embed_in: tuple[str, ...] = ()
+    """Origins of pages that may show a view in a frame (``?embed``), such as ``https://wiki.example.com``."""
     anonymous: bool = False
     """Whether anybody who reaches the port may read: for networks where something else keeps others out."""
     proxies: tuple[str, ...] = ()
@@ -113,7 +115,7 @@ class WebSettings(Section):
             raise ValueError("accepted are names of hosts such as vigie.example.com or *.example.com, without scheme and port")
         return tuple(name.lower() for name in found)
 
-    @field_validator("cors")
+    @field_validator("cors", "embed_in")
     @classmethod
     def _origins(cls, found: tuple[str, ...]) -> tuple[str, ...]:
         if not all(_ORIGIN.fullmatch(origin) for origin in found):

@@ -95,7 +95,7 @@ def build_web(
     app.add_middleware(Conditional)
     # Long answers travel packed; streams do not: each second's part is sent at once.
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
-    app.add_middleware(page.SecureHeaders)
+    app.add_middleware(page.SecureHeaders, embed_in=settings.web.embed_in)
     app.add_middleware(RequestIds)
     app.include_router(page.router)
     app.include_router(docs_page.router())

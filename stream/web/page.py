@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import PurePath
 
@@ -38,16 +39,24 @@ _FILES = {
     for found in sorted((files("stream.web") / "static").iterdir(), key=lambda one: one.name)
     if (suffix := PurePath(found.name).suffix) in _KINDS
 }
+_EMBED = re.compile(rb"(?:^|&)embed(?:=|&|$)")
 _VERSION, _WORDS = re.compile("[0-9a-f]{16}"), re.compile(r"words\.([a-z]+)\.json")
 #: What is asked for under the page's version never changes.
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
 class SecureHeaders:
-    """Puts the security headers on every response (plain ASGI, so that endless streams pass through unbuffered)."""
+    """Puts the security headers on every response (plain ASGI, so that endless streams pass through unbuffered).
 
-    def __init__(self, app: ASGIApp) -> None:
+    ``embed_in`` are the origins that may show a view in a frame of theirs: the page under ``?embed``, and nothing else.
+    """
+
+    def __init__(self, app: ASGIApp, embed_in: Sequence[str] = ()) -> None:
         self._app = app
+        framed = _POLICY.replace("frame-ancestors 'none'", f"frame-ancestors {' '.join(embed_in)}")
+        self._framed = {**_HEADERS, "content-security-policy": framed} if embed_in else _HEADERS
+        if embed_in:
+            del self._framed["x-frame-options"]  # it knows no origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -55,10 +64,12 @@ class SecureHeaders:
             await self._app(scope, receive, send)
             return
 
+        shown = self._framed if scope["path"] == "/" and _EMBED.search(scope["query_string"]) else _HEADERS
+
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in shown.items():
                     headers.setdefault(name, value)
             await send(message)
 

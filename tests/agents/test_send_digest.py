@@ -69,7 +69,7 @@ async def test_once_a_day_though_the_worker_is_another_one_each_time() -> None:
         assert await worker(at(6, 8, 1), at(6, 9)) == [first]
         second, _ = await worker(at(7, 8, 5), at(7, 8, 6), at(7, 12))
     assert [one["incident"] for one in (first, second)] == ["digest-2026-01-06", "digest-2026-01-07"]
-    assert first["receivers"] == ["mail"] and "Revenue, 7d" in first["message"]["text"]
+    assert first["receivers"] == ["mail"] and "Revenue, 7 days" in first["message"]["text"]
     assert {tuple(one)[:3] for one in summed(PLAN)} == {("revenue", "7d", None)}
 
 

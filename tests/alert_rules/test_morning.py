@@ -112,12 +112,12 @@ def test_what_it_says() -> None:
     assert first["title"] == "Sales on Thursday, 8 January 2026"
     assert first["text"].splitlines() == [
         "2 alerts stand, 1 critical.", "",
-        "Revenue, 7d: 10,000 EUR", "Win rate, 7d: 25 %", "leads, 7d: no reading",
+        "Revenue, 7 days: 10,000 EUR", "Win rate, 7 days: 25 %", "leads, 7 days: no reading",
         "[CRITICAL] b (since Wed 7 Jan 2026, 10:00 CET)", "[WARN] a (since Wed 7 Jan 2026, 10:00 CET)",
     ]  # fmt: skip
     assert second["text"].splitlines() == [
-        "No alert stands.", "", "Revenue, 7d: 12,500 EUR (at the last summary 10,000 EUR, +25%)",
-        "Win rate, 7d: no value (no deal closed)", "leads, 7d: no reading",
+        "No alert stands.", "", "Revenue, 7 days: 12,500 EUR (at the last summary 10,000 EUR, +25%)",
+        "Win rate, 7 days: no value (no deal closed)", "leads, 7 days: no reading",
     ]  # fmt: skip
 
 

@@ -37,7 +37,7 @@ export function shown(root, dimensions) {
     // Only the columns in which some segment has a value; the widest tables stay readable.
     const used = columns.filter((kpi) => rows.some((row) => row.readings[kpi.id]?.value != null)).slice(0, MOST);
     if (!rows.length || !used.length) { body.replaceChildren(note(t("rows", named("dimensions", by)), "calm")); return; }
-    const column = order.column === "" || used.some((kpi) => kpi.id === order.column) ? order.column : used[0].id;
+    const column = order.column === "" || used.some((kpi) => kpi.id === order.column) ? order.column : (used.find((kpi) => kpi.id === "sales") ?? used[0]).id;
     const value = (row) => row.readings[column]?.value ?? -Infinity, focused = document.activeElement?.closest?.("th")?.dataset.id;
     const sorted = rows.toSorted((a, b) => (column === "" ? a.name.localeCompare(b.name) : value(a) - value(b) || b.name.localeCompare(a.name)) * (order.down ? -1 : 1));
     const top = (id, text) => {

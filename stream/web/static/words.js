@@ -85,7 +85,7 @@ export const money = (value, currency = catalogue.currency) => number(value, { s
 /** Return [text, unit] of a value in its KPI's unit. */
 export function figure(value, unit) {
   switch (unit) {
-    case "ratio": return [percent(value, Math.abs(value) < 0.1 ? 2 : 1), ""];
+    case "ratio": return [percent(value, Math.abs(value) < 0.1 ? 2 : Math.abs(value) < 10 ? 1 : 0), ""];
     case "money": return [money(value), ""];
     case "seconds": return duration(value);
     case "days": return duration(value * 86400);

@@ -73,7 +73,8 @@ class Kept:
         if entity == "deal" and key.startswith("D-"):
             return Story(self.deal(key, "demo", 2, int(key[-1]), NAMES[int(key[-1])]), facts)
         if entity == "lead" and key.startswith("L-"):
-            return Story(next(lead for lead in self.leads() if lead.id == key), facts[:1])
+            lead = next((lead for lead in self.leads() if lead.id == key), None)
+            return None if lead is None else Story(lead, facts[:1])
         return None
 
     def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:

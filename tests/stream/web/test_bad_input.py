@@ -3,11 +3,14 @@
 import aiohttp
 import pytest
 
+from stream.config.settings import SettingsError, load
+from stream.metrics import Metrics
+from stream.web.app import build_web
 from stream.web.page import version
 from tests.browser import browser
 from tests.stream.demo import fresh
 from tests.stream.web.test_browser import NOW, TOKEN, Ship, many
-from tests.stream.web.web import application, client
+from tests.stream.web.web import RUNNING, application, board, client
 from tests.tools import program
 
 
@@ -67,6 +70,24 @@ async def test_the_form_for_a_token_speaks_the_browser_s_language_and_leads_back
                     assert (answer.status, answer.headers["location"]) == (303, place)
     finally:
         await ship.stop()
+
+
+async def test_a_view_is_framed_by_those_who_may_and_only_as_a_view() -> None:
+    settings = load(environ={}, web__embed_in=["https://wiki.example.com"])
+    app = build_web(board(), lambda: RUNNING, settings, scrape=Metrics().scrape)
+    async with client(app) as web:
+        framed, whole, else_where = [
+            await web.get(path) for path in ("/?view=team&embed", "/?view=embed", "/api/catalogue?embed")
+        ]
+    policy = framed.headers["content-security-policy"]
+    assert "frame-ancestors https://wiki.example.com" in policy and "script-src 'self'" in policy
+    assert "x-frame-options" not in framed.headers
+    for answer in (whole, else_where):
+        assert (
+            "frame-ancestors 'none'" in answer.headers["content-security-policy"] and answer.headers["x-frame-options"] == "DENY"
+        )
+    with pytest.raises(SettingsError, match="without path"):
+        load(environ={}, web__embed_in=["*"])
 
 
 async def test_long_answers_are_packed_and_what_is_known_is_not_sent_again() -> None:

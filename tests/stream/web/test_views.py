@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from alert_rules.words.language import languages
+from models.panes.view import View
 from stream.web.page import _FILES, _read
 from tests.browser import Page, browser
 from tests.stream.demo import fresh
@@ -37,7 +38,9 @@ VIEWS = {
     "customers": "document.querySelectorAll('.rfm td b').length > 6 && document.querySelectorAll('.parts .card').length === 6",
     "customer&id=Acme%3A%20renewal%205": "document.querySelectorAll('.facts dd').length >= 7",
     "tests": "document.querySelectorAll('.trial tbody tr').length === 2",
-    "alerts": "document.querySelectorAll('.line li').length === 2",
+    "alerts": (  # incidents have names there, and no ids
+        "document.querySelectorAll('.line li').length === 3 && !document.querySelector('ol.line').innerText.includes('abc')"
+    ),
     "figures": "!!document.querySelector('.stage .spark path')",
     "deal&id=D-21": "document.querySelectorAll('.line li').length === 3",
     "lead&id=L-1": "!!document.querySelector('.line li')",
@@ -59,8 +62,9 @@ async def house(**more: Any) -> AsyncIterator[tuple[Ship, Page]]:
     ship.alerts += many(56)
     at = "2026-11-19T12:00:00Z"
     ship.past += [
-        ALERT | {"type": "transition", "at": at, "kind": "fired", "rule_title": "Win rate low"},
+        ALERT | {"type": "transition", "at": at, "kind": "fired", "incident": "abc", "rule_title": "Win rate low"},
         {"type": "act", "at": at, "by": "ada", "act": "ack", "incident": "abc"},
+        {"type": "notification", "at": at, "incident": "abc", "receiver": "console", "outcome": "sent"},
     ]  # fmt: skip
     await ship.start()
     try:
@@ -75,6 +79,7 @@ LINK = """(() => {{ const a = document.createElement('a'), lang = new URLSearchP
 #: What axe finds: the rule, and where.
 VIOLATIONS = """axe.run(document, {resultTypes: ['violations']}).then((found) =>
   JSON.stringify(found.violations.map((one) => [one.id, one.nodes.map((node) => node.html.slice(0, 120))])))"""
+SETTLED = "!!document.querySelector('#view').childElementCount && !document.querySelector('#view [aria-busy]')"
 ENGLISH = ("Amount", "Owner", "Stage\n", "Chance of", "since", "Loading")
 
 
@@ -120,7 +125,7 @@ async def test_a_view_is_a_link_and_the_way_back_is_the_browser_s():
         assert "view=deal" in await page.run("location.search") and "window=7d" in await page.run("location.search")
         assert await page.run("document.activeElement.id") == "view"  # who reads by ear is told where they are
         # What a fact says is as people write it: money, days, names.
-        told = (await page.run("document.querySelector('.line').innerText")).replace("\u202f", " ").replace("\u00a0", " ")
+        told = (await page.run("document.querySelector('ol.line').innerText")).replace("\u202f", " ").replace("\u00a0", " ")
         assert "126 815 €" in told and "24 déc. 2026" in told
         await page.run("history.back()")
         await page.until("document.querySelectorAll('tbody tr').length === 5")
@@ -180,3 +185,26 @@ async def test_the_first_figures_come_within_a_second():
         await page.until("[...document.querySelectorAll('.value')].some((v) => v.textContent !== '—')")
         top = await page.run("document.querySelector('.value').getBoundingClientRect().bottom")
         assert top < 300
+
+
+async def test_a_company_of_which_nothing_is_known_yet_is_shown_as_such():
+    nothing = fresh()
+    nothing.view = View(nothing.business)
+    nothing.view.live = True
+    nothing.view.advance(nothing.now)
+    async with house(acme=nothing) as (ship, page):
+        ship.book.empty = True
+        ship.alerts.clear()
+        await page.open(f"{ship.url}/?lang=en&window=24h", width=390)
+        await page.until("document.querySelectorAll('.card').length === 8 && document.body.dataset.state === 'live'")
+        await page.until("document.querySelector('#view').innerText.includes('No figures yet')")
+        await page.run(AXE)
+        for view in VIEWS:
+            await page.run(LINK.format(view))
+            await page.until(SETTLED)
+            text = await page.run("document.body.innerText")
+            assert not [word for word in ("undefined", "[object", "NaN", "Infinity") if word in text], (view, text)
+            assert await page.run("document.documentElement.scrollWidth") == 390, view
+            assert json.loads(await page.run(VIOLATIONS)) == [], view
+        # What is not there answers so, which the browser notes.
+        assert [said for said in page.errors if "Failed to load resource" not in said] == []
