@@ -24,7 +24,7 @@ from stream.ledger.flow import LedgerFlow
 from stream.ledger.log_reader import LedgerError
 from stream.readings.cache import Snapshots
 from stream.web.api import to_json
-from stream.web.operate import Operations, Refusal, refused
+from stream.web.operate import ActRefused, Operations, refused
 from vigie import held
 from vigie.instance import Instance
 
@@ -184,10 +184,10 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
             by = operations.operator(request, role)
             with await bodies.read(request.headers, request.receive) as body:
                 if instance.privacy is None:
-                    raise Refusal(409, ON_KAFKA)
+                    raise ActRefused(409, ON_KAFKA)
                 async with one_at_a_time:
                     return to_json(await work(by, body.content, instance.privacy))
-        except (Refusal, NotRead) as refusal:
+        except (ActRefused, NotRead) as refusal:
             return refused(refusal)
         except InSettings as error:
             return to_json({"error": str(error)}, 409)

@@ -538,7 +538,9 @@ class PredictPartition:
     def _answer(self, key: str, tracked: Tracked, at: int, x: Features, said: Prediction) -> None:
         document, win = self._document(key, tracked, at, x, said)
         body = orjson.dumps(document)
-        level = self._amounts.level(self._histories.present(tracked.story), at, win) if self.kind.model == "deal" else None
+        level = None
+        if self.kind.model == "deal":
+            level = self._amounts.level(self._histories.present(tracked.story), at, win, proven=bool(document["proven"]))
         # From here on nothing fails.
         self._outputs.append(Output(self.kind.predictions, key.encode(), body))
         self._tell(key, tracked, at, said.curve)
