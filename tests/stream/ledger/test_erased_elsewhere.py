@@ -190,7 +190,8 @@ async def test_whom_a_crm_wants_erased_is_erased_by_itself_and_again_where_it_fa
             for lead in (JANE[0], JANE[2], "nobody-1"):
                 publisher.send(TOPIC, b"drawn", ErasureRequest("lead", lead, "hubspot", "").encode())
             assert not await publisher.flushed(30)
-        asks, failed = type(privacy).requests, []
+        asks = type(privacy).requests
+        failed: list[int] = []
 
         def requests(self: Any) -> list[ErasureRequest]:
             if not failed:
