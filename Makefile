@@ -24,7 +24,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run start test instants mutants check format bench chaos simulate fuzz oracle models docs site chart newest lock audit sbom release clean
+.PHONY: help run start test instants mutants check format bench chaos simulate fuzz oracle models docs site chart newest lock audit sbom release installed clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -127,6 +127,7 @@ lock: $(VENV)/.audit ## Write requirements/ anew: versions and hashes of all tha
 	$(COMPILE) $(UPGRADE) -c requirements/dev.txt requirements/audit.in -o requirements/audit.txt
 	$(COMPILE) $(UPGRADE) requirements/site.in -o requirements/site.txt
 	$(COMPILE) $(UPGRADE) --no-deps requirements/chart.in -o requirements/chart.txt
+	$(COMPILE) $(UPGRADE) requirements/install.in -o requirements/install.txt
 
 audit: $(VENV)/.audit ## Look the locked versions up in the advisories (asks PyPI: without it, each is named as not audited)
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/run.txt
@@ -138,6 +139,11 @@ sbom: $(VENV)/.audit ## Write build/vigie.cdx.json: what Vigie runs on, with ver
 
 release: $(VENV)/.dev sbom ## Make a release in dist/: wheel, source, image context, chart, SBOM, changes, hashes (UNRELEASED=1: of what is there now)
 	$(BIN)/python deploy/release.py --sbom build/vigie.cdx.json $(if $(UNRELEASED),--unreleased)
+
+installed: $(VENV)/.dev ## Install what a release has by pip and by pipx, in environments of their own, and start it
+	$(PYTHON) -m venv build/pipx && build/pipx/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/install.txt
+	$(BIN)/python deploy/release.py --unreleased --into build/dist
+	$(BIN)/python deploy/installed.py build/dist --tools build/pipx/bin
 
 clean: ## Remove .venv and what tests have left
 	rm -rf $(VENV) .venv-bench .venv-newest .kafka .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info

@@ -46,6 +46,7 @@ def make(into: Path, *, sbom: Path | None, unreleased: bool) -> list[Path]:
     told = changes((ROOT / "CHANGELOG.md").read_text("utf-8"), "Unreleased" if unreleased else number)
     if not unreleased and (left := _git("status", "--porcelain")):
         raise NoRelease(f"not committed: {left.split()[1]} and perhaps others (accepted: a tree without changes)")
+    into = into.resolve()  # it is built in another folder
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
     # What is committed, and nothing else that lies about.

@@ -1,22 +1,27 @@
 """All that is held of one person, as JSON: from a ledger, also while an instance uses it, or from a Kafka."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from alert_rules.records.ids import digest
 from models.events.dead_letter import decode
+from models.privacy import audit
 from models.privacy.finder import whole
 from models.privacy.rewrite import Rewriter
 from models.privacy.subject import Cell, Scan, Subject, tree_of
 from models.privacy.traces import traces_of
+from stream.engine import register
 from stream.engine.kafka_cells import KafkaCells
 from stream.engine.options import EngineOptions
 from stream.ledger.copies import identify
 from stream.ledger.erasing import LedgerCells
 from stream.ledger.schema import reader
 from vigie.redrive import shown
+
+#: What every record of the audit has in it.
+_AUDIT = b'"audit"'
 
 
 def of_ledger(path: Path, options: EngineOptions, subject: Subject) -> dict[str, Any]:
@@ -33,7 +38,10 @@ def of_kafka(options: EngineOptions, subject: Subject) -> dict[str, Any]:
 
 
 def held(scan: Scan, subject: Subject) -> dict[str, Any]:
-    """Return all ids of a person, and every record and row that says anything of them, in words where it can be."""
+    """Return all ids of a person, every record and row that says anything of them, in words where it can be, and who looked.
+
+    ``not_here`` are the places of the register that are read by nobody but whoever runs them.
+    """
     known = whole(subject, scan)
     traces = traces_of(known, scan, digest)
     rewriter = Rewriter(traces)
@@ -43,7 +51,18 @@ def held(scan: Scan, subject: Subject) -> dict[str, Any]:
         "known_as": [one._asdict() for one in sorted(known)],
         "held": [_told(cell) for cell in cells],
         "event_ids": sorted(traces.events),
+        "looked_at_by": _looked(scan, sorted(known)),
+        "not_here": register.elsewhere(),
     }
+
+
+def _looked(scan: Scan, known: Sequence[Subject]) -> list[dict[str, Any]]:
+    """Return who read or did what of them: the audit has no ids, but what was made of them."""
+    cells = sorted(
+        (cell for cell in scan({_AUDIT}) if cell.where == audit.TOPIC), key=lambda cell: (cell.partition, cell.offset or 0)
+    )
+    values = [cell.value for cell in cells]
+    return [{"kind": one.kind, "id": one.id, **entry} for one in known for entry in audit.about(values, one.kind, one.id)]
 
 
 def _told(cell: Cell) -> Mapping[str, Any]:

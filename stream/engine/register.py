@@ -93,6 +93,11 @@ def places(business: Business) -> Iterator[tuple[RegisterPlace, str]]:
         yield place, how.get(place.what, "")
 
 
+def elsewhere() -> list[str]:
+    """Return the places beside topics and state: no export of a person reads them."""
+    return [place.what for place in _ELSEWHERE[1:]]
+
+
 def document(business: Business) -> dict[str, Any]:
     """Return the register as JSON: ``/privacy.json``."""
     return {

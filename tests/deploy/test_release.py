@@ -25,10 +25,11 @@ def test_what_has_changed_is_of_that_version_only() -> None:
             release.changes(LOG, of)
 
 
-def test_everything_is_there_with_its_hash(tmp_path: Path) -> None:
+def test_everything_is_there_with_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     sbom = tmp_path / "sbom.json"
     sbom.write_text("{}")
-    made = {path.name: path for path in release.make(tmp_path / "dist", sbom=sbom, unreleased=True)}
+    made = {path.name: path for path in release.make(Path("dist"), sbom=sbom, unreleased=True)}
     number = release.version()
     context, source = f"vigie-{number}-image-context.tar.gz", f"vigie-{number}.tar.gz"
     wheel, chart = f"vigie-{number}-py3-none-any.whl", f"vigie-chart-{number}.tgz"

@@ -7,6 +7,7 @@ from agents.worker import entity_folds
 from models.events.dead_letter import dead_letter
 from models.events.refused import Reason, Refused
 from models.fold import Record
+from models.privacy.audit import Chain, encode
 from models.privacy.subject import Subject
 from stream.engine.embedded import EmbeddedBroker
 from stream.engine.options import EngineOptions
@@ -24,6 +25,9 @@ def test_records_state_and_dead_letters_of_all_ids_are_told_in_words() -> None:
     refused = event("lead.created", "lead-one-a", score="much")
     letter = dead_letter(Record("leads", 0, 7, 1, b"lead-one-a", refused, ()), Refused(Reason.INVALID_DATA, "score"), 1)
     other = dead_letter(Record("leads", 0, 8, 1, b"lead-two-b", b"{", ()), Refused(Reason.BAD_JSON, "no"), 1)
+    chain = Chain.begin("2026-03-12T00:00:00.000Z", "w1")
+    looks = [chain.next("2026-03-12T01:00:00.000Z", "ann", "GET /api/entities/lead/{id}", of=chain.of("lead", "lead-one-a"))]
+    looks += [chain.next("2026-03-12T02:00:00.000Z", "bob", "GET /api/entities/lead/{id}", of=chain.of("lead", "lead-two-b"))]
     with EmbeddedBroker() as broker:
         options = EngineOptions(brokers=broker.bootstrap, partitions=2, embedded=True, topic_prefix="p-")
         specs = entity_folds(BUSINESS, 2)
@@ -37,6 +41,7 @@ def test_records_state_and_dead_letters_of_all_ids_are_told_in_words() -> None:
             (options.changelog("fold-leads"), 1, b"Elead-one-b", b'[[[1,"e","merged",{"into":"lead-one-a"}]]]'),
             ("p-dead-letters", 0, b"k", letter.encode()),
             ("p-dead-letters", 0, b"k", other.encode()),
+            *(("p-audit", 0, b"w1", encode(one)) for one in (chain.last, *looks)),
         ):
             producer.produce(topic, value, key, partition)
         assert producer.flush(120) == 0
@@ -51,3 +56,5 @@ def test_records_state_and_dead_letters_of_all_ids_are_told_in_words() -> None:
         ("leads", "lead-one-b"),
     ]
     assert found["held"][0]["value"]["value"] == refused.decode()
+    assert [(one["id"], one["by"]) for one in found["looked_at_by"]] == [("lead-one-a", "ann")], "and who looked at nobody else"
+    assert "/metrics" in found["not_here"] and not any(place.startswith(("topic", "state")) for place in found["not_here"])

@@ -1,6 +1,7 @@
 """Is all that article 30 asks for in the record, of this installation, and nothing that is secret?"""
 
 import json
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +12,7 @@ from stream.engine import register
 from vigie.__main__ import app
 from vigie.processing import record, text
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "privacy": {
         "controller": {"name": "Acme SAS", "contact": "privacy@acme.example", "transfers": "none"},
         "minimise": {"name": 1}, "objections": ["L-1017"],

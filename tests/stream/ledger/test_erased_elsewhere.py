@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,16 @@ import pytest
 import redis
 
 from models.calendar import DAY_MS
+from models.privacy.finder import parts_of
 from models.privacy.requests import TOPIC, ErasureRequest
+from models.privacy.subject import Subject
 from stream.config.settings import load
 from stream.engine.options import wall_clock
 from stream.engine.publisher import Publisher
 from stream.ingest.event_ids import InMemory
+from stream.ledger.erasing import LedgerCells
 from stream.ledger.log_reader import LedgerError
+from stream.ledger.schema import reader
 from stream.ledger.store import Ledger
 from stream.readings.cache import Snapshots
 from tests.redis_server import Redis
@@ -34,10 +39,12 @@ from tests.stream.ledger.test_erasing import (
     others,
     readings,
     take,
+    wrong,
 )
 from tests.stream.ledger.test_minimised import SECRET, webhook
 from tests.tools import eventually, free_port
-from vigie.instance import kept_in
+from vigie import held
+from vigie.instance import Instance, kept_in
 from vigie.privacy_api import Caches, carry_out
 from vigie.up import start_web
 
@@ -146,6 +153,30 @@ async def test_redis_its_files_and_metrics_know_nobody_any_more_and_late_events_
                 await asyncio.sleep(0.1)
         assert {path.suffix for path in files(tmp_path)} >= {".rdb", ".aof"}
         nowhere(tmp_path / "data", *JANE[:3], *NAMES, HASH, SELLER)
+
+
+def cells_with(path: Path, found: Instance, *texts: str) -> set[tuple[str, int, int | None, str]]:
+    """Return each record and row in whose bytes any of these is, of dead letters in what was sent."""
+    there = set()
+    with closing(reader(path)) as file:
+        for cell in LedgerCells(found.options).scan(file)([text.encode() for text in texts]):
+            everything = b"\0".join([*parts_of(cell), cell.key, cell.value or b""])
+            if any(text.encode() in everything for text in texts):
+                there.add((cell.where, cell.partition, cell.offset, cell.key.decode()))
+    return there
+
+
+async def test_every_record_and_row_with_anything_of_somebody_is_in_their_export(tmp_path: Path) -> None:
+    path = tmp_path / "vigie.db"
+    async with instance(path) as found:
+        await take(found, others(NOW - DAY_MS, 5))
+        await take(found, of_jane(NOW - DAY_MS))
+        await take(found, wrong())
+        told = held.of_ledger(path, found.options, Subject("lead", JANE[1]))
+        given = {(one["where"], one["partition"], one["offset"], one["key"]) for one in told["held"]}
+        there = cells_with(path, found, *JANE, *NAMES, HASH)
+    assert len(there) > 50 and there <= given
+    assert {where for where, *_ in there} >= {"leads", "engagement", "fold-leads", "dead-letters", "highlights", "lead-states"}
 
 
 async def test_whom_a_crm_wants_erased_is_erased_by_itself_and_again_where_it_failed(

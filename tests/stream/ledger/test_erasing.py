@@ -199,7 +199,7 @@ async def test_one_who_is_erased_is_gone_to_the_last_byte_and_no_figure_moves(tm
         assert readings(found) == before
         # The deal is another's to erase: it has lost the name, and the link, and stays.
         await erase(found, Subject("deal", "deal-4400-q"))
-        nowhere(tmp_path, "deal-4400-q", "Renewal")
+        nowhere(tmp_path, "deal-4400-q", "Renewal Jane")
         assert readings(found) == before
         customer = await erase(found, Subject("customer", "acc-7-c"))
         assert {"customers", "fold-customers"} <= set(customer.found)

@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import jsonschema
 import pytest
+from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from stream.config.settings import SettingsError, load
 from stream.metrics import Metrics
@@ -38,6 +39,7 @@ async def test_the_document_says_what_it_is_of() -> None:
         tree = (await web.get("/openapi.json")).json()
         assert tree == (await web.get("/api/openapi.json")).json(), "the old address stays"
     assert tree["openapi"].startswith("3.1") and tree["info"]["version"] == version("vigie")
+    jsonschema.Draft202012Validator(OPENAPI_31).validate(tree)  # the published schema of such documents
     known = {tag["name"] for tag in tree["tags"]}
     for path, operations in tree["paths"].items():
         for method, operation in operations.items():
