@@ -66,3 +66,12 @@ def test_what_was_decided_of_a_portfolio_is_said() -> None:
     assert found[0]["why"] == ["deals[1].id: 'a' is there more than once: each counts as a deal of its own"]
     assert found[1]["why"] == ["no open deals: only what is won"]
     assert found[2]["p_target"] == 0.5 and found[3]["p50"] == 0.004, "parts of a cent are no nothing"
+
+
+def test_what_was_never_wrong_says_so_and_a_line_of_three_is_not_certain() -> None:
+    year = ", ".join(map(str, [*range(1, 13)] * 3))
+    found, _ = asked(
+        SERIES, f'{{"season": 12, "horizon": 2, "history": [{year}]}}', '{"season": 1, "horizon": 1, "history": [1, 2, 3]}'
+    )
+    assert found[0]["p10"] == found[0]["p90"] == [1, 2] and "never off" in found[0]["why"][-1]
+    assert found[1]["p10"][0] < 2.5 and found[1]["p90"][0] > 3.5
