@@ -3,7 +3,7 @@
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -68,6 +68,8 @@ def _endless(found: object, where: str = "") -> tuple[str, float] | None:
     """Return where the first number is that is not finite, and the number."""
     if isinstance(found, float):
         return None if math.isfinite(found) else (where, found)
-    inner = found.items() if isinstance(found, dict) else enumerate(found) if isinstance(found, list) else ()
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(found, dict | list):
+        inner = found.items() if isinstance(found, dict) else enumerate(found)
     steps = ((f"{where}.{key}".lstrip(".") if isinstance(key, str) else f"{where}[{key}]", value) for key, value in inner)
     return next((odd for place, value in steps if (odd := _endless(value, place)) is not None), None)
