@@ -129,6 +129,7 @@ async def lived(office: Office) -> Mapping[str, Any]:
             publisher.send("alerts", b"silence", orjson.dumps({**act, "act": "silence", "silence": SILENCE}))
             await tell(publisher, instance)
         await eventually(lambda: instance.dispatcher.silences() and not instance.deliverer.depth)
+        await eventually(lambda: b'"ann"' in orjson.dumps(list(instance.alerts() or ())))
         await asyncio.sleep(1)
         return await everything(instance)
 
