@@ -57,6 +57,19 @@ DATA = (
 )
 
 
+class TargetCase(NamedTuple):
+    """A segment's month that was asked about: which, its law (draws, sorted), the targets, and what came."""
+
+    month: tuple[str, str, int]
+    sums: Any
+    targets: tuple[float, ...]
+    came: float
+
+    def rows(self, came: float) -> list[tuple[float, bool]]:
+        """Return what was said of each target, and whether so much reaches it."""
+        return [(1 - float(np.searchsorted(self.sums, math.ceil(one))) / len(self.sums), came >= one) for one in self.targets]
+
+
 class Walk:
     """Goes through a history, and keeps the book of deals as of each day that is asked about."""
 
@@ -115,8 +128,8 @@ def month_of(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m")
 
 
-def run(data: Data, root: Path) -> tuple[list[Said], list[tuple[float, bool]], list[tuple[int, float, float, float, float]]]:
-    """Return what was said with what came, (P(target), whether it came), and the totals asked at the start, for the plot."""
+def run(data: Data, root: Path) -> tuple[list[Said], list[TargetCase], list[tuple[int, float, float, float, float]]]:
+    """Return what was said with what came, the targets that were asked about, and the totals asked at the start, for the plot."""
     facts = History(load(None), [root / data.path], data.format, None).facts()
     walk, records = Walk(facts, data), dict[str, Said]()
     chances: dict[tuple[int, str, str, int], tuple[Any, int]] = {}
@@ -129,13 +142,15 @@ def run(data: Data, root: Path) -> tuple[list[Said], list[tuple[float, bool]], l
                 chances[now, asked.slice.by or kept.TOTAL, segment.value or "", outlook.span.start] = (segment, outlook.span.end)
     came = {(one.by, one.value, one.start): one.actual for one in records.values() if one.quantiles and one.actual is not None}
     starts = sorted({start for _, _, start in came})
-    targets: list[tuple[float, bool]] = []
+    targets: list[TargetCase] = []
     for (now, by, value, start), (segment, _) in chances.items():
         day = datetime.fromtimestamp(now / 1000, UTC).day
         if day in ASKED and data.first <= month_of(start) <= data.last and (by, value, start) in came:
             before = [one for one in starts if one < start]
             last = came.get((by, value, before[-1])) if before else None
-            targets += [(segment.at_least(math.ceil(last * one)), came[by, value, start] >= last * one) for one in TIMES if last]
+            if last:
+                aims = tuple(last * one for one in TIMES)
+                targets.append(TargetCase((by, value, start), segment.sums, aims, came[by, value, start]))
     wanted = [
         one for one in records.values()
         if one.quantiles and one.actual is not None and data.first <= month_of(one.start) <= data.last
@@ -187,6 +202,19 @@ def calibration(targets: list[tuple[float, bool]]) -> tuple[float, list[tuple[fl
     return sum(abs(a - b) * n for a, b, n in bins) / max(len(targets), 1), bins
 
 
+def by_chance(cases: list[TargetCase], times: int = 300) -> tuple[float, float]:
+    """Return the ECE that would be, on average and in the worst of ten, were every law right: each month drawn from its own."""
+    random, found = np.random.default_rng(0), []
+    for _ in range(times):
+        places: dict[tuple[str, str, int], float] = {}
+        rows: list[tuple[float, bool]] = []
+        for case in cases:
+            place = places.setdefault(case.month, random.random())
+            rows += case.rows(float(case.sums[int(place * len(case.sums))]))
+        found.append(calibration(rows)[0])
+    return float(np.mean(found)), float(np.quantile(found, 0.9))
+
+
 def months_svg(title: str, drawn: list[tuple[int, float, float, float, float]]) -> str:
     """Draw P10 to P90 and P50 at each month's start, and what came."""
     wide, high, edge = 90 * len(drawn) + 80, 260, 50
@@ -227,8 +255,13 @@ def main() -> None:
         if options.only in (None, data.name):
             records, targets, drawn = run(data, options.root)
             table += lines_of(data, records)
-            ece, bins = calibration(targets)
-            notes.append(f"{data.name}: probability of a target, ECE {ece:.3f} ({len(targets):,} asked).")
+            asked = [row for case in targets for row in case.rows(case.came)]
+            ece, bins = calibration(asked)
+            usual, worst = by_chance(targets)
+            notes.append(
+                f"{data.name}: probability of a target, ECE {ece:.3f} ({len(asked):,} asked); were every probability right, it "
+                f"would be {usual:.3f} by chance, and {worst:.3f} or more in one of ten."
+            )
             plots[f"months-{data.name.lower()}"] = months_svg(f"{data.name}: said at the month's start (bar), came (dot)", drawn)
             plots[f"targets-{data.name.lower()}"] = calibration_svg(f"{data.name}: P(target)", bins)
     text = "\n".join([*table, "", *notes])

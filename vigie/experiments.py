@@ -7,13 +7,16 @@ import orjson
 import typer
 
 from models.config.suggest import near
-from models.unusable import Unusable
+from models.unusable import Unusable, no_slip
 from vigie import remote
 from vigie.common import Config, plain, refuse
 from vigie.json_lines import answer_lines
 
 if TYPE_CHECKING:
     from models.experiments.running import Experiment
+
+_OF_A_CASE = ("variant", "deal", "won")
+_KEYS = ("test", "look", "at", *_OF_A_CASE)
 
 app = typer.Typer(name="experiments", no_args_is_help=True, help="Tests of two variants: which one sells better.")
 
@@ -49,7 +52,7 @@ def evaluate(
 
     def answer(line: dict[str, Any]) -> dict[str, Any] | None:
         name = line.get("test")
-        if name is not None and not isinstance(name, str | int):
+        if name is not None and (not isinstance(name, str | int) or isinstance(name, bool)):
             raise Unusable("test", name, "a text or a whole number")
         test = tests.get(name)
         if test is None:
@@ -61,9 +64,12 @@ def evaluate(
 
 def take(test: "Experiment", line: dict[str, Any]) -> dict[str, Any] | None:
     """Give a test what a line says; return what a look says. Raises ``Unusable``."""
+    no_slip(line, _KEYS)
     if "look" in line:
         if line["look"] is not True:
             raise Unusable("look", line["look"], "true")
+        if beside := next((key for key in _OF_A_CASE if key in line), None):
+            raise Unusable(beside, line[beside], "a case and a look, a line each")
         return test.look(_number(line["at"]) if line.get("at") is not None else None)._asdict()
     variant, won = line.get("variant"), line.get("won")
     if "deal" not in line:

@@ -1,7 +1,9 @@
 """How does a command answer questions on standard input, each a line of JSON, whatever else stands there?"""
 
+import json
+import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -26,8 +28,10 @@ def answer_lines(command: str, stdin: bool, names: str, answer: Callable[[dict[s
             continue
         name: dict[str, Any] = {}
         try:
-            question = _parsed(line)
+            question, endless = _parsed(line)
             name = {names: question[names]} if names in question else {}
+            if endless is not None:
+                raise endless
             found = answer(question)
         except Unusable as error:
             wrong = True
@@ -42,11 +46,30 @@ def answer_lines(command: str, stdin: bool, names: str, answer: Callable[[dict[s
         raise typer.Exit(1)
 
 
-def _parsed(line: bytes) -> dict[str, Any]:
+def _parsed(line: bytes) -> tuple[dict[str, Any], Unusable | None]:
+    """Return a line's object, and what is wrong where a number in it is none (NaN, Infinity, 1e400): programs write such."""
+    endless = None
     try:
         found = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise Unusable("", line.decode(errors="replace").strip(), f"one JSON object a line ({error})") from None
+        try:
+            where = _endless(found := json.loads(line))
+        except (ValueError, RecursionError):
+            where = None
+        if where is None:
+            raise Unusable("", line.decode(errors="replace").strip(), f"one JSON object a line ({error})") from None
+        endless = Unusable(*where, "a finite number")
     if not isinstance(found, dict):
         raise Unusable("", line.decode(errors="replace").strip(), "one JSON object a line")
-    return found
+    return found, endless
+
+
+def _endless(found: object, where: str = "") -> tuple[str, float] | None:
+    """Return where the first number is that is not finite, and the number."""
+    if isinstance(found, float):
+        return None if math.isfinite(found) else (where, found)
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(found, dict | list):
+        inner = found.items() if isinstance(found, dict) else enumerate(found)
+    steps = ((f"{where}.{key}".lstrip(".") if isinstance(key, str) else f"{where}[{key}]", value) for key, value in inner)
+    return next((odd for place, value in steps if (odd := _endless(value, place)) is not None), None)

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from models.kpis.survival import Stay, quantiles
-from models.unusable import Unusable
+from models.kpis.survival import Stay, curve, first
+from models.unusable import Unusable, no_slip
 from vigie.json_lines import answer_lines
 
 _ASKED = {"median": 0.5, "p25": 0.25, "p75": 0.75}
@@ -18,16 +18,17 @@ def survival(
 
     {"id", "times": […], "events": [1 left, 0 still there], "entries": [seen from … on]} → {"id", "median", "p25", "p75"}: the
     first time at which at most a half (three quarters, a quarter) stay longer by Kaplan and Meier; null where the curve never
-    falls so far.
+    falls so far, and then "why".
     """
     answer_lines("kpis survival", stdin, "id", answer)
 
 
-def answer(question: dict[str, Any]) -> dict[str, float | None]:
-    """Return the quantiles of a question's times; raise ``Unusable``.
+def answer(question: dict[str, Any]) -> dict[str, Any]:
+    """Return the quantiles of a question's times, and ``why`` where one has no value; raise ``Unusable``.
 
     Who leaves at a time was there with those censored at it. Who is seen from a time on was not yet there at it, but at 0.
     """
+    no_slip(question, ("id", "times", "events", "entries"))
     times = _numbers(question, "times", None)
     events = question.get("events")
     if not isinstance(events, list) or len(events) != len(times) or any(event not in (0, 1) for event in events):
@@ -41,8 +42,16 @@ def answer(question: dict[str, Any]) -> dict[str, float | None]:
     place = {time: number + (ordered[0] > 0) for number, time in enumerate(ordered)}
     stays = (Stay(place[entry], place[time], bool(event)) for entry, time, event in zip(entries, times, events, strict=True))
     given = {place[time]: time for time in times}
-    found = quantiles(stays, tuple(_ASKED.values()))
-    return {name: None if at is None else given[at] for name, at in zip(_ASKED, found, strict=True)}
+    points = curve(stays)
+    found = {name: None if (at := first(points, share)) is None else given[at] for name, share in _ASKED.items()}
+    return found | ({"why": [_why(points, len(times))]} if None in found.values() else {})
+
+
+def _why(points: list[tuple[int, float]], number: int) -> str:
+    """Say why the curve does not fall as far as is asked."""
+    if not points:
+        return f"none of {number} was seen to leave" if number else "no times"
+    return f"the curve ends at {points[-1][1]:.3g}: the rest are still there"
 
 
 def _numbers(question: dict[str, Any], name: str, number: int | None) -> list[float]:

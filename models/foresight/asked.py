@@ -5,8 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from models.config.suggest import meant
-from models.unusable import Unusable
+from models.unusable import Unusable, no_slip
 
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 
@@ -21,10 +20,7 @@ def converted(document: Any, kind: type[Asked], accepted: str) -> Asked:
     """
     if not isinstance(document, dict):
         raise Unusable("", document, accepted)
-    known = kind.__struct_fields__
-    for name in document.keys() - set(known):
-        if hint := meant(name, known):
-            raise Unusable(name, document[name], f"the keys {', '.join(known)}{hint}")
+    no_slip(document, kind.__struct_fields__)
     try:
         return msgspec.convert({name: value for name, value in document.items() if value is not None}, kind)
     except msgspec.ValidationError as error:

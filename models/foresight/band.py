@@ -1,9 +1,12 @@
 """Between which bounds will a value lie, judging by how far off forecasts have been?
 
-The errors of what was said at earlier moments are real forecasts' errors: those of each horizon give its scale; of all together,
-each as a multiple of its horizon's scale, the band is as wide as one in five exceeds to either side. Both sides are alike: what
-tells them apart is mostly chance (bands with sides of their own were worse). Errors are relative to the forecast where they have
-grown with it. Later errors count more; few of them make the band wider.
+The errors of what was said at earlier moments are real forecasts' errors: those of each horizon give its scale, and those that
+were known at a moment say how rough times were then, beside the usual. Of all together, each as a multiple of what its scale was
+when it was said, the band is as wide as one in five exceeds to either side: so it is judged by bands that were bands ahead.
+Both sides are alike: what tells them apart is mostly chance (bands with sides of their own were worse). Errors are relative to
+the forecast where they have grown with it. Later errors count more; few of them make the band wider.
+
+I. Gibbs and E. Candès, "Adaptive conformal inference under distribution shift", NeurIPS 34, 2021, for what it is to follow times.
 """
 
 import numpy as np
@@ -17,6 +20,9 @@ _FADES = 0.98
 _WIDER = 0.2
 #: Half the band is never less of the mean error: where one forecast was far off and all others right, it happens again.
 _NARROW = 0.5
+#: How rough times are: how much an error counts for it one value later, for how many usual ones before it counts, and by which
+#: power the band follows.
+_ROUGH_FADES, _CALM, _FOLLOWS = 0.8, 6.0, 0.6
 #: Errors of the next value, at least, by which it is judged whether they grow with the level; and by which a band is made at all.
 _ENOUGH, _SOME = 12, 6
 
@@ -35,25 +41,43 @@ def band(values: Reals, said: Said, season: int) -> tuple[Reals, Reals] | None:
 
     weights = np.repeat(_FADES ** np.arange(len(off))[::-1, None], horizon, 1)
     scale = _scales(off, weights)
-    shape, known = np.divide(off, scale, out=np.zeros_like(off), where=scale > 0), ~np.isnan(off)
+    shape, known = np.abs(np.divide(off, scale, out=np.where(np.isnan(off), np.nan, 0.0), where=scale > 0)), ~np.isnan(off)
+    rough_ = _roughness(shape)
+    shape = shape / rough_[:, None]
     alone = max(float(weights[:, 0].sum()) / (horizon / 2 + 1), 1.0)
-    usual = max(_quantile(np.abs(shape[known]), weights[known], 0.8), _NARROW)
-    half = (1 + _WIDER / np.sqrt(alone)) * usual * scale
+    usual = max(_quantile(shape[known], weights[known], 0.8), _NARROW)
+    half = (1 + _WIDER / np.sqrt(alone)) * usual * rough_[-1] * scale
     return (now * np.exp(-half), now * np.exp(half)) if relative else (now - half, now + half)
 
 
-def rough(values: Reals, season: int, horizon: int) -> Reals:
+def rough(values: Reals, season: int, horizon: int, *, drifts: bool = True) -> Reals:
     """Return half the band around the next values where little is known: by how different values a season apart have been.
 
-    Student's t with as many degrees of freedom, of a walk that goes on by season. There are two values at least, and more than
-    a season.
+    Student's t with as many degrees of freedom, of a walk that goes on by season; ``drifts``: what is said follows its mean
+    step, else it stands still and the steps themselves are what it is off by. There are two values at least, and more than a
+    season.
     """
     apart = values[season:] - values[:-season]
-    free = max(len(apart) - 1, 1)
+    free = max(len(apart) - drifts, 1)
     ninety = 1.2816 + 0.846 / free + 0.6 / free**2 + 0.35 / free**3  # within a hundredth of t's P90
-    spread = np.sqrt((apart**2).sum() / free if len(apart) == 1 else ((apart - apart.mean()) ** 2).sum() / free)
+    middle = apart.mean() if drifts and len(apart) > 1 else 0.0
+    spread = np.sqrt(((apart - middle) ** 2).sum() / free)
     half: Reals = ninety * spread * np.sqrt(np.ceil(np.arange(1, horizon + 1) / season))
     return half
+
+
+def _roughness(shape: Reals) -> Reals:
+    """Return, at each moment, by how much the errors known by then are above the usual; a row a moment, a column a horizon."""
+    steps, found = np.arange(shape.shape[1]), np.ones(len(shape))
+    level = 1.0
+    weight = _CALM
+    for moment in range(1, len(shape)):
+        said = moment - 1 - steps  # when those errors were made that have just become known
+        level, weight = _CALM + (level * weight - _CALM) * _ROUGH_FADES, _CALM + (weight - _CALM) * _ROUGH_FADES
+        level, weight = level + float(shape[said[said >= 0], steps[said >= 0]].mean()), weight + 1
+        level /= weight
+        found[moment] = level**_FOLLOWS
+    return found
 
 
 def _grows(level: Reals, off: Reals) -> bool:

@@ -5,11 +5,13 @@ have said of the sum of that stretch, against what it was, are the errors around
 so that nothing is assumed of how days hang together. The days know their week; they do not know their year.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
+from models.foresight.beside import Adds, explained
 from models.foresight.pool import pooled
 
 #: Days of a week, the least days before (four weeks and as many errors as there are), and stretches that have gone by.
@@ -21,7 +23,8 @@ _WIDER = 0.25
 
 
 class Outcome(NamedTuple):
-    """Of the whole period: ``p_target`` None where no target was given; ``so_far`` of it is there already."""
+    """Of the whole period: ``p_target`` None where no target was given; ``so_far`` of it is there already; ``adds`` of other
+    series."""
 
     so_far: float
     mean: float
@@ -29,13 +32,21 @@ class Outcome(NamedTuple):
     p50: float
     p90: float
     p_target: float | None
+    adds: Mapping[str, Adds] = MappingProxyType({})
 
 
-def whole(days: Sequence[float], so_far: float, left: float, target: float | None = None) -> Outcome | None:
+def whole(
+    days: Sequence[float],
+    so_far: float,
+    left: float,
+    target: float | None = None,
+    beside: Mapping[str, Sequence[float | None]] = MappingProxyType({}),
+) -> Outcome | None:
     """Return the outlook on a period of which ``so_far`` is there and ``left`` days are to come, a part of today included.
 
     ``days`` are the values of the days before today, oldest first. None where they are too few to have been forecast
-    :data:`STRETCHES` times over such a stretch.
+    :data:`STRETCHES` times over such a stretch. ``beside`` has other series of the same days; ``adds`` says by what share each
+    has made errors smaller (:mod:`models.foresight.beside`).
     """
     horizon = int(np.ceil(left))
     if not left:
@@ -54,6 +65,8 @@ def whole(days: Sequence[float], so_far: float, left: float, target: float | Non
     gone = said.moments + horizon < len(values)
     ahead = said.ahead @ shares
     actual = np.array([values[moment + 1 : moment + 1 + horizon] @ shares for moment in said.moments[gone]])
+    added, adds = explained(actual - ahead[gone], said.moments, horizon, beside)
+    ahead = ahead + added
     off = actual - ahead[gone]
     weights = _FADES ** np.arange(len(off))[::-1]
     weights /= weights.sum()
@@ -67,4 +80,4 @@ def whole(days: Sequence[float], so_far: float, left: float, target: float | Non
     ends = np.cumsum(weights)
     p10, p50, p90 = (float(sums[min(int(np.searchsorted(ends, share - 1e-9)), len(sums) - 1)]) for share in (0.1, 0.5, 0.9))
     p_target = None if target is None else float(weights[sums >= target].sum())
-    return Outcome(so_far, float(weights @ sums), p10, p50, p90, p_target)
+    return Outcome(so_far, float(weights @ sums), p10, p50, p90, p_target, adds)

@@ -4,7 +4,7 @@ One question, one answer: amounts that are won for certain, deals with their own
 that is only known from so many won and lost. Rates that are given are taken as certain, deals as independent but for groups.
 
 A quantile is the smallest value that is not exceeded with at least its probability; ``p_target`` is the probability of the target
-or more. Money is counted in cents; where an amount has smaller parts, in millionths, as long as the exact law can be had so.
+or more. Money is counted in cents; where an amount has smaller parts, in the coarsest unit in which all are whole.
 """
 
 import math
@@ -24,7 +24,9 @@ DRAWS, MOST_DRAWS = 10_000, 1_000_000
 MOST_SHARED = 1_000_000
 #: The most units of money that are summed: below 2 ** 62, so that sums stay whole numbers.
 _MOST_UNITS = 4e18
-_CENTS, _MILLIONTHS = 100, 1_000_000
+#: In how many parts money is counted: the first of them in which all amounts are whole, else the finest that has room.
+_CENTS = 100
+_PARTS = (_CENTS, 10**4, 10**6, 10**9, 10**12)
 #: Added to won and lost where one of them is 0: what is known then is not that it never happens.
 _JEFFREYS = 0.5
 
@@ -113,26 +115,42 @@ def _checks(asked: Portfolio) -> Iterator[tuple[str, object, bool, str]]:
 def answer(asked: Portfolio) -> PortfolioOutlook:
     """Return what a checked question's portfolio will bring."""
     why: list[str] = []
-    if not asked.deals and not asked.groups:
+    if not asked.deals and not any(group.n for group in asked.groups):
         why.append("no open deals: only what is won")
+    why += _repeated(asked.deals)
     amounts, chances = np.array([deal.amount for deal in asked.deals]), np.array([deal.p for deal in asked.deals])
     beliefs = [_belief(number, group, why) for number, group in enumerate(asked.groups)]
     mean = asked.won + float(amounts @ chances) if len(amounts) else asked.won
     mean += sum(group.n * group.amount * won / (won + lost) for group, (won, lost) in zip(asked.groups, beliefs, strict=True))
 
-    law, unit = None, _CENTS
-    if not asked.draws:
-        law, unit = _exact(asked, beliefs)
-        if law is None:
-            why.append(f"amounts too many and too different for the exact law: {DRAWS:,} draws")
-    draws = None if law is not None else asked.draws or DRAWS
+    unit = fine = _parts(asked)
+    law = None if asked.draws else convolved(list(_laws(asked, beliefs, fine)))
+    if law is None and not asked.draws and fine > _CENTS:  # rounded a little is nearer than drawn
+        law, unit = convolved(list(_laws(asked, beliefs, _CENTS))), _CENTS
+    draws = None
     if law is None:
-        law = of_draws(drawn(_laws(asked, beliefs, unit), draws or DRAWS, np.random.default_rng(asked.seed)))
+        draws, unit = asked.draws or DRAWS, fine
+        if not asked.draws:
+            why.append(f"amounts too many and too different for the exact law: {DRAWS:,} draws")
+        law = of_draws(drawn(_laws(asked, beliefs, unit), draws, np.random.default_rng(asked.seed)))
+    if not _whole(asked, unit):
+        why.append(f"amounts are counted in steps of {1 / unit:g}: what is finer is rounded")
 
     won = round(asked.won * unit)
     p_target = None if asked.target is None else law.at_least(math.ceil(round(asked.target * unit, 3)) - won)
     p10, p50, p90 = ((law.quantile(share) + won) / unit for share in (0.1, 0.5, 0.9))
     return PortfolioOutlook(p_target, mean, p10, p50, p90, draws, why)
+
+
+def _repeated(deals: list[WinnableDeal]) -> list[str]:
+    """Say which id is there twice: each is a deal of its own, as nothing tells which of them is meant."""
+    seen: set[str] = set()
+    for number, deal in enumerate(deals):
+        name = repr(deal.id)
+        if deal.id is not None and name in seen:
+            return [f"deals[{number}].id: {name} is there more than once: each counts as a deal of its own"]
+        seen.add(name)
+    return []
 
 
 def _belief(number: int, group: DealGroup, why: list[str]) -> tuple[float, float]:
@@ -143,15 +161,20 @@ def _belief(number: int, group: DealGroup, why: list[str]) -> tuple[float, float
     return group.won + _JEFFREYS, group.lost + _JEFFREYS
 
 
-def _exact(asked: Portfolio, beliefs: list[tuple[float, float]]) -> tuple[Law | None, int]:
-    money = [asked.won, *(deal.amount for deal in asked.deals), *(group.amount for group in asked.groups)]
-    if any(abs(amount * _CENTS - round(amount * _CENTS)) > 1e-6 for amount in money):
-        most = abs(asked.won) + sum(deal.amount for deal in asked.deals) + sum(group.n * group.amount for group in asked.groups)
-        if most * _MILLIONTHS < _MOST_UNITS:
-            law = convolved(list(_laws(asked, beliefs, _MILLIONTHS)))
-            if law is not None:
-                return law, _MILLIONTHS
-    return convolved(list(_laws(asked, beliefs, _CENTS))), _CENTS
+def _money(asked: Portfolio) -> list[float]:
+    return [asked.won, *(deal.amount for deal in asked.deals), *(group.amount for group in asked.groups)]
+
+
+def _whole(asked: Portfolio, parts: int) -> bool:
+    """Whether all amounts are whole numbers of such parts of a unit of money (but for what a float cannot tell)."""
+    money = np.array(_money(asked)) * parts
+    return bool((np.abs(money - np.rint(money)) <= 1e-6 + 4e-16 * np.abs(money)).all())
+
+
+def _parts(asked: Portfolio) -> int:
+    most = abs(asked.won) + sum(deal.amount for deal in asked.deals) + sum(group.n * group.amount for group in asked.groups)
+    room = [parts for parts in _PARTS if parts == _CENTS or most * parts < _MOST_UNITS]
+    return next((parts for parts in room if _whole(asked, parts)), room[-1])
 
 
 def _laws(asked: Portfolio, beliefs: list[tuple[float, float]], unit: int) -> Iterator[Law]:

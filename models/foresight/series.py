@@ -116,8 +116,10 @@ def _rows(values: Reals, season: int, horizon: int, why: list[str]) -> Reals:
         middle, bounds = said.ahead[-1], band(scaled, said, season)
     if bounds is None:
         why.append("too short to have been forecast often: the band is by how much values differ")
-        half = rough(scaled, season if len(values) > season else 1, horizon)
+        half = rough(scaled, season if len(values) > season else 1, horizon, drifts=len(values) >= _LEAST)
         bounds = middle - half, middle + half
+    if np.array_equal(*bounds):
+        why.append("what would have been forecast was never off: nothing is known of how far it may be")
     return np.stack((bounds[0], middle, bounds[1])) * unit
 
 

@@ -85,6 +85,14 @@ async def test_people_read_a_line() -> None:
     assert "target 450 with " in line
 
 
+async def test_another_kpi_beside_it_is_told_by_what_it_adds() -> None:
+    (total,) = orjson.loads((await asked(150, "--json", "--kpi", "sales", "--with", "win_rate")).stdout)
+    assert set(total["adds"]) == {"win_rate"} and total["p10"] < total["p90"]
+    line = " ".join((await asked(150, "--with", "win_rate")).stdout.split())
+    assert "revenue, month, total" in line and "; win_rate would have made errors " in line and line.endswith("and is not used")
+    assert total["used"] == []
+
+
 async def test_too_few_days_are_said() -> None:
     (total,) = orjson.loads((await asked(30, "--json")).stdout)
     assert total["p50"] is None and total["so_far"] > 0
@@ -97,6 +105,7 @@ async def test_too_few_days_are_said() -> None:
         (["--period", "decade"], "--period: found 'decade'; accepted: week, month, quarter"),
         (["--kpi", "revenu"], 'did you mean "revenue"?'),
         (["--by", "moon"], "--by: found 'moon'; accepted for revenue:"),
+        (["--with", "leeds"], "--with: found 'leeds'; accepted: another KPI"),
         (["--kpi", "win_rate"], "accepted: a KPI that adds up"),
     ],
 )

@@ -38,34 +38,41 @@ def exact(question: dict[str, Any]) -> dict[str, float | None]:
     return found
 
 
+def told(question: dict[str, Any]) -> dict[str, float | None]:
+    """The quantiles, and a reason where one has no value."""
+    found = answer(question)
+    assert ("why" in found) == (None in found.values())
+    return {name: value for name, value in found.items() if name != "why"}
+
+
 def test_published_data() -> None:
-    assert answer(AML) == {"median": 31, "p25": 18, "p75": 48}
-    assert answer(AML_NOT) == {"median": 23, "p25": 8, "p75": 33}
+    assert told(AML) == {"median": 31, "p25": 18, "p75": 48}
+    assert told(AML_NOT) == {"median": 23, "p25": 8, "p75": 33}
 
 
 def test_the_curve_at_exactly_a_half() -> None:
-    assert answer({"times": [1, 2, 3, 4], "events": [1, 1, 1, 1]}) == {"median": 2, "p25": 1, "p75": 3}
+    assert told({"times": [1, 2, 3, 4], "events": [1, 1, 1, 1]}) == {"median": 2, "p25": 1, "p75": 3}
     # One at a time: 50,000 factors, of which few are floats.
     many = list(range(1, 100_001))
-    assert answer({"times": many, "events": [1] * len(many)}) == {"median": 50_000, "p25": 25_000, "p75": 75_000}
+    assert told({"times": many, "events": [1] * len(many)}) == {"median": 50_000, "p25": 25_000, "p75": 75_000}
     # One is censored between: the curve goes on from 6/8 by factors of others.
     tied = {"times": [1, 2, 2.5, 3, 4, 5, 6, 7], "events": [1, 1, 0, 1, 1, 1, 1, 1]}
-    assert answer(tied) == exact(tied)
+    assert told(tied) == exact(tied)
 
 
 def test_nobody_or_too_few_left() -> None:
     nothing = {"median": None, "p25": None, "p75": None}
-    assert answer({"times": [], "events": []}) == nothing
-    assert answer({"times": [3, 4], "events": [0, 0]}) == nothing
-    assert answer({"times": [1, 2, 3, 9], "events": [1, 1, 0, 0]}) == {"median": 2, "p25": 1, "p75": None}
-    assert answer({"times": [0, 0, 5, 6], "events": [1, 1, 0, 0]}) == {"median": 0, "p25": 0, "p75": None}
+    assert told({"times": [], "events": []}) == nothing
+    assert told({"times": [3, 4], "events": [0, 0]}) == nothing
+    assert told({"times": [1, 2, 3, 9], "events": [1, 1, 0, 0]}) == {"median": 2, "p25": 1, "p75": None}
+    assert told({"times": [0, 0, 5, 6], "events": [1, 1, 0, 0]}) == {"median": 0, "p25": 0, "p75": None}
 
 
 def test_who_was_not_yet_seen_does_not_count() -> None:
     seen = {"times": [1, 4, 10, 10, 10, 10], "events": [1, 1, 0, 0, 0, 0], "entries": [0, 0, 3, 3, 3, 3]}
-    assert answer(seen) == {"median": 1, "p25": 1, "p75": None}
-    assert answer({**seen, "entries": None}) == {"median": None, "p25": 4, "p75": None}
-    assert answer({"times": [2, 5, 6], "events": [1, 1, 1], "entries": [0, 0, 5]}) == {"median": 2, "p25": 2, "p75": 5}
+    assert told(seen) == {"median": 1, "p25": 1, "p75": None}
+    assert told({**seen, "entries": None}) == {"median": None, "p25": 4, "p75": None}
+    assert told({"times": [2, 5, 6], "events": [1, 1, 1], "entries": [0, 0, 5]}) == {"median": 2, "p25": 2, "p75": 5}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -80,7 +87,7 @@ def test_the_same_as_in_fractions(seed: int) -> None:
             "events": [draw.randrange(2) for _ in range(number)],
             "entries": entries if draw.random() < 0.6 else None,
         }
-        assert answer(question) == exact(question), question
+        assert told(question) == exact(question), question
 
 
 @pytest.mark.parametrize(

@@ -76,3 +76,18 @@ def test_refunds_make_days_below_zero() -> None:
     days = [value - 20_000 for value in sales(120, 2)]
     found = whole(days, 0.0, 10.0)
     assert found is not None and found.p10 < found.p50 < 0
+
+
+def test_what_another_series_knows_is_used_and_said() -> None:
+    random = np.random.default_rng(5)
+    # An index that wanders; what it is now is seen in the days ten days later.
+    index = np.convolve(random.standard_normal(373), np.ones(14) / 14, "valid")
+    led = np.concatenate((np.zeros(10), np.convolve(index, np.ones(7) / 7)[: len(index) - 10]))
+    days = (np.resize(WEEK, len(index)) + 8 + 8 * led + 0.5 * random.standard_normal(len(index))).tolist()
+    others = {"noise": random.standard_normal(len(index)).tolist(), "none": [None] * len(index)}
+    alone, found, noise = (whole(days, 0.0, 8.0, beside=beside) for beside in ({}, {"index": index.tolist()}, others))
+    assert alone is not None and found is not None and noise is not None
+    assert found.adds["index"].share > 0.2 and found.adds["index"].used
+    assert found.p90 - found.p10 < 0.85 * (alone.p90 - alone.p10)
+    assert not noise.adds["noise"].used and noise.adds["none"] == (0.0, False)
+    assert noise[:6] == alone[:6], "what is not used changes nothing"
