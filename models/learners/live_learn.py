@@ -95,9 +95,9 @@ class LearnModels:
                 self._back(name)
 
     def _together(self, name: str, together: bool) -> None:
-        model = self.pupils[name].model
-        model.together = together
-        model.settle()
+        pupil = self.pupils[name]
+        pupil.model.together = pupil.floor.together = together
+        pupil.model.settle()
 
     def _back(self, name: str) -> None:
         """Have a pupil be what it was before a lesson that failed in the middle: as restored, and with the lessons since then."""
@@ -106,7 +106,7 @@ class LearnModels:
             pupil = self._again(name, together)
         except Exception:  # what cannot be learnt together can be one by one: each was once
             pupil = self._again(name, False)
-        pupil.model.together = together
+        pupil.model.together = pupil.floor.together = together
         pupil.refused["internal"] += 1
         pupil.changed = True
         self._settle(name)
@@ -115,7 +115,7 @@ class LearnModels:
         """Return the pupil, which is made anew, with the lessons since the last rows."""
         pupil = self.pupils[name] = Trainer(KINDS[name], self._start.get(name))
         pupil.restore(self._kept[name])
-        pupil.model.together = together
+        pupil.model.together = pupil.floor.together = together
         for known in self._since[name]:
             pupil.take(known)
         pupil.model.settle()
