@@ -62,8 +62,8 @@ start: $(VENV)/.run ## Run it for real on this machine: everything is kept in da
 test: $(VENV)/.dev $(VENV)/.chart ## Run all tests (real Kafka, Redis, Prometheus and Chromium where the machine has them)
 	$(KEEP) $(BIN)/pytest -n $(JOBS) --dist loadfile --durations=25
 
-instants: $(VENV)/.dev ## Run all tests at ten instants (month's end, leap day, clock changes): make instants INSTANTS=leap-day
-	$(BIN)/python -m tests.instants $(INSTANTS) -- -n $(JOBS) --dist loadfile $(TESTS)
+instants: $(VENV)/.dev $(VENV)/.chart ## Run all tests at the first of ten instants (month's end, leap day …), and at the others what reads the clock
+	$(KEEP) $(BIN)/python -m tests.instants $(INSTANTS) -- -n $(JOBS) --dist loadfile $(TESTS)
 
 check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert rules and their tests, webhook vectors
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-_SPENT = "cpu seconds"
+SPENT = "cpu seconds"
 
 
 def _used() -> float:
@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Note what the test has used, its set-up and its end included."""
     yield
-    item.user_properties.append((_SPENT, round(_used() - item.stash[_BEGAN], 3)))
+    item.user_properties.append((SPENT, round(_used() - item.stash[_BEGAN], 3)))
 
 
 _BEGAN = pytest.StashKey[float]()
@@ -51,7 +51,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", "") == "teardown":
-                spent = sum(value for name, value in report.user_properties if name == _SPENT)
+                spent = sum(value for name, value in report.user_properties if name == SPENT)
                 tests[report.nodeid] += spent
                 files[report.nodeid.partition("::")[0]] += spent
     terminalreporter.write_sep("=", f"CPU: {sum(tests.values()):.0f} s, the {most} dearest")

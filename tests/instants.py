@@ -2,7 +2,8 @@
 
 Runs the tests once for each instant, in processes whose wall clock begins there and goes on (``clock.c``): workers, Kafka,
 Redis and Chromium that tests start are taken along; Prometheus, which asks the kernel itself, stays in the present.
-Linux with glibc and a C compiler.
+At the first instant all run, and who reads the calendar clock is recorded (``calendar_reads.py``); a test that passed there and
+read no clock would do the same at any other hour, and is not run again. Linux with glibc and a C compiler.
 """
 
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "instants"
+CLOCK = BUILD / "clock.so"
 
 #: All in UTC. The clocks' changes are the coming ones of Europe/Paris and America/New_York, two minutes before.
 INSTANTS = {
@@ -42,9 +44,10 @@ def instant(name: str) -> datetime:
 def build() -> Path:
     """Compile the clock, and return where it is."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    library = BUILD / "clock.so"
-    subprocess.run(["cc", "-Wall", "-Wextra", "-O2", "-shared", "-fPIC", "-o", library, ROOT / "tests" / "clock.c"], check=True)
-    return library
+    # Beside, then renamed: processes of another run may have it open.
+    part = CLOCK.with_name(f"clock.{os.getpid()}.so")
+    subprocess.run(["cc", "-Wall", "-Wextra", "-O2", "-shared", "-fPIC", "-o", part, ROOT / "tests" / "clock.c"], check=True)
+    return part.rename(CLOCK)
 
 
 def shifted(moment: datetime) -> dict[str, str]:
@@ -62,12 +65,15 @@ def main(words: list[str]) -> int:
     """Run pytest at each instant; return 1 if it failed at one."""
     at = words.index("--") if "--" in words else len(words)
     moments = {name: instant(name) for name in words[:at] or INSTANTS}
+    recorded = BUILD / f"reads-{os.getpid()}.json"
     results = {}
     for name, moment in moments.items():
         print(f"=== {name}: {moment.isoformat()} ===", flush=True)
+        reads = ["--only-readers", recorded] if recorded.exists() else ["--clock", CLOCK, "--note-reads", recorded]
         # A folder of its own: pytest takes folders of other runs for old ones by their times.
-        command = [sys.executable, "-m", "pytest", f"--basetemp={BUILD / name.replace(':', '')}", *words[at + 1 :]]
-        results[name] = subprocess.run(command, env=shifted(moment), cwd=ROOT).returncode
+        command = [sys.executable, "-m", "pytest", f"--basetemp={BUILD / name.replace(':', '')}", "-p", "tests.calendar_reads"]
+        results[name] = subprocess.run([*command, *reads, *words[at + 1 :]], env=shifted(moment), cwd=ROOT).returncode
+    recorded.unlink(missing_ok=True)
     for name, code in results.items():
         print(f"{name:16} {'passed' if code == 0 else f'FAILED ({code})'}")
     return int(any(results.values()))

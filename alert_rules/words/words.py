@@ -131,6 +131,11 @@ class Words:
         """Return what people call a window; the topics have it as the rules do."""
         return name if self.language.code == SOURCE else self.language.window(name)
 
+    def stretch(self, window: str) -> str:
+        """Return a window as a sentence has it: ``90d`` is "90 days"."""
+        found = (self.language.find("stretches", "messages") or {}).get(window)
+        return self.window_name(window) if found is None else str(found)
+
     def side(self, direction: str | None) -> str:
         """Return on which side of a level all is well."""
         return self._say("side.below" if direction == "below" else "side.above")

@@ -99,7 +99,7 @@ class Reading:
 
     def encode(self) -> bytes:
         """Return :meth:`as_json` as UTF-8 bytes."""
-        return orjson.dumps(self.as_json())
+        return b"%b" % orjson.dumps(self.as_json())  # copied: kept as it comes it would hold some 4 KB
 
     @classmethod
     def decode(cls, body: bytes) -> "Reading":

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from models.learners.curve import Vector
+from models.learners.finite import finite
 from models.learners.quantiles import BINS, Quantiles
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
@@ -162,8 +163,36 @@ class Bank:
         self._weigh()
         self.mean[used] = pull * self.variance[used]
 
-    def restore(self, feature: Rows, first: Vector, evidence: Vector, mean: Vector) -> None:
-        """Go on from what was known of each row, from row 1 on: what follows from it is computed."""
+    def dump(self) -> dict[str, Any]:
+        """Return what is known of each row, from row 1 on, as a document has it."""
+        used = slice(1, self.used)
+        return {
+            "categories": self.categories,
+            "numbers": self.numbers,
+            "bounds": [self.values, self.rows],
+            "lessons": [self.lessons, self.refresh_at],
+            "values": self.known,
+            "bins": [[*bins.dump(), rows] for bins, rows in zip(self.bins, self.binned, strict=True)],
+            "feature": self.feature[used].tolist(),
+            "first": self.first,
+            "evidence": self.evidence[used],
+            "mean": self.mean[used],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`dump` gave of the same features: what follows from it is computed."""
+        self.values, self.rows = (int(bound) for bound in state["bounds"])
+        self.lessons, self.refresh_at = (int(count) for count in state["lessons"])
+        feature = np.array(state["feature"], np.intp)
+        self.known = [{str(value): int(row) for value, row in known.items()} for known in state["values"]]
+        self.bins = [Quantiles.load(bins) for *bins, _ in state["bins"]]
+        self.binned = [[int(row) for row in rows] for *_, rows in state["bins"]]
+        rows = [row for known in self.known for row in known.values()] + [row for found in self.binned for row in found if row]
+        features = (len(self.known), len(self.bins)) == (len(self.categories), len(self.numbers))
+        if not features or any(len(r) != BINS for r in self.binned) or sorted(rows) != list(range(2, len(feature) + 1)):
+            raise ValueError(f"{len(feature)} rows of scores, and not one for each value")
+        first = finite(state["first"], DTYPE, self.first.shape)
+        evidence, mean = (finite(state[name], DTYPE, (len(feature), self.heads)) for name in ("evidence", "mean"))
         self.used = 1 + len(feature)
         size = 64
         while size < self.used:

@@ -8,9 +8,9 @@ import math
 import zlib
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -121,6 +121,31 @@ class DealModel:
         #: Whether lessons are learnt together, as far as they are few beside what is known; :meth:`settle` ends it.
         self.together = False
         self._waiting: list[tuple[HazardQuestion, Rows, Lesson, float]] = []
+
+    def dump(self) -> dict[str, Any]:
+        """Return what it has learnt, as a document has it. The watch is not part of it: after a restart it begins anew."""
+        self.settle()
+        return {
+            **self.hazard.dump(),
+            "direct": self.direct.dump(),
+            "corrections": [self.win.dump(), self.within.dump()],
+            **self.residuals.dump(),
+            "scores": self.experts.dump(),
+        }
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> "DealModel":
+        """Go on from what :meth:`dump` gave. Raise ``ValueError`` for what cannot be."""
+        hazard, scores = Hazard.load(state), state.get("scores")
+        named = () if scores is None else ([str(name) for name in scores[what]] for what in ("categories", "numbers"))
+        found = cls(hazard, *named)
+        if scores is not None:
+            found.experts.load(scores)
+        found.direct = Direct.load(state["direct"], hazard.known, len(hazard.numbers))
+        for calibrator, correction in zip((found.win, found.within), state["corrections"], strict=True):
+            calibrator.load(correction)
+        found.residuals = Residuals.load(state["ranks"], state["residuals"])
+        return found
 
     def predict_one(self, x: Features) -> Prediction:
         """Return what is expected of a deal that is open at ``x``."""

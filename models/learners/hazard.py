@@ -16,12 +16,14 @@ was learnt, at the latest after 512.
 import math
 from collections.abc import Mapping, Sequence
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from river import base, stats
 
+from models.learners import life_tables
 from models.learners.curve import EDGES, Curve, Vector
+from models.learners.finite import all_finite, finite
 from models.learners.stretches import Lesson, Outcome, Rows, Stretches, lesson_of, stretches
 
 _BUCKETS = len(EDGES)
@@ -260,10 +262,48 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self._apart[rows] = self._told(self._tables[rows], slice(None))
         self._apart[0] = 0.0
 
-    def restore(self, base: Vector, refresh_at: int) -> None:
-        """Go on from counts, scales and a base that were set: what follows from them is computed."""
-        self._tell_all(base, refresh_at)
-        self._rescale()
+    def dump(self) -> dict[str, Any]:
+        """Return what it has counted and learnt, as a document has it."""
+        return {
+            "settings": {name: getattr(self, name) for name in ("shrink", "rate", "start", "values", "rows", "memory")},
+            "categories": list(self.categories),
+            "numbers": list(self.numbers),
+            "lessons": self.lessons,
+            "values": self._row,
+            "tables": [life_tables.pack(self._tables[row]) for row in range(1, self.known)],
+            "all": life_tables.pack(self._all),
+            "base": [self._base.tolist(), self._refresh_at],
+            "weights": [self._listen.tolist(), self._tilt.tolist(), self._listen_g.tolist(), self._tilt_g.tolist()],
+            "scales": {name: [scale.mean.n, scale.mean._mean, scale._S] for name, scale in self._scales.items()},
+        }
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> "Hazard":
+        """Go on from what :meth:`dump` gave: what follows from it is computed. Raise ``ValueError`` for what cannot be."""
+        found = cls(state["categories"], state["numbers"], **state["settings"])
+        found.lessons = int(state["lessons"])
+        found._row = [{str(value): int(row) for value, row in known.items()} for known in state["values"]]
+        found.known = 1 + len(state["tables"])
+        rows = sorted(row for known in found._row for row in known.values())
+        if len(found._row) != len(found.categories) or rows != list(range(1, found.known)):
+            raise ValueError(f"{len(state['tables'])} tables, and not one for each value")
+        size = 16
+        while size < found.known:
+            size *= 2
+        found._tables, found._apart = np.zeros((size, 3, _BUCKETS)), np.zeros((size, 2, _BUCKETS))
+        for row, lines in enumerate(state["tables"], 1):
+            found._tables[row] = life_tables.unpack(lines)
+        found._all = life_tables.unpack(state["all"])
+        for name, weights in zip(("_listen", "_tilt", "_listen_g", "_tilt_g"), state["weights"], strict=True):
+            setattr(found, name, finite(weights, float, getattr(found, name).shape))
+        for name, (n, mean, squares) in state["scales"].items():
+            all_finite("a scale", n, mean, squares)
+            scale = found._scales[name] = stats.Var()
+            scale.mean.n, scale.mean._mean, scale._S = n, mean, squares
+        base, refresh_at = state["base"]
+        found._tell_all(finite(base, float, found._base.shape), int(refresh_at))
+        found._rescale()
+        return found
 
     def _grow(self, number: int, value: object) -> int:
         """Return the row of a value of a category that has none yet: a new one as long as there is room."""

@@ -2,6 +2,7 @@
 
 from bisect import insort
 from collections.abc import Sequence
+from typing import Any
 
 #: How many bins, how many numbers are remembered, and from how many on there are bins.
 BINS, KEPT, ENOUGH = 8, 128, 32
@@ -15,6 +16,16 @@ class Quantiles:
         self.seen = seen
         self.sample = list(sample)  # ascending: a uniform sample of all
         self.edges = list(edges)
+
+    def dump(self) -> list[Any]:
+        """Return what was seen, as a document has it."""
+        return [self.seen, self.sample, self.edges]
+
+    @classmethod
+    def load(cls, state: Sequence[Any]) -> "Quantiles":
+        """Go on from what :meth:`dump` gave."""
+        seen, sample, edges = state
+        return cls(int(seen), sample, edges)
 
     def learn_one(self, value: float) -> bool:
         """See a finite number; return whether the edges were looked for anew."""
