@@ -98,6 +98,7 @@ class LearnModels:
         pupil = self.pupils[name]
         pupil.model.together = pupil.floor.together = together
         pupil.model.settle()
+        pupil.floor.settle()
 
     def _back(self, name: str) -> None:
         """Have a pupil be what it was before a lesson that failed in the middle: as restored, and with the lessons since then."""
@@ -119,6 +120,7 @@ class LearnModels:
         for known in self._since[name]:
             pupil.take(known)
         pupil.model.settle()
+        pupil.floor.settle()
         return pupil
 
     def _settle(self, name: str) -> None:
