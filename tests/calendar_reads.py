@@ -217,7 +217,7 @@ def _record_of(reads: Reads) -> type[logging.LogRecord]:
     class Record(logging.LogRecord):
         """A line of the log whose time is a reading of the clock if somebody asks for it."""
 
-        @property  # type: ignore[override]
+        @property
         def created(self) -> float:
             frame = sys._getframe(1)
             if frame.f_code is not made:

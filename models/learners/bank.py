@@ -82,8 +82,8 @@ class Bank:
         """Return the rows of its numbers' bins as they are now."""
         found = []
         for place, (value, bins) in enumerate(zip(map(x.get, self.numbers), self.bins, strict=True)):
-            if bins.edges and value.__class__ is float and -math.inf < value < math.inf:  # type: ignore[operator]
-                number = bisect_right(bins.edges, value)  # type: ignore[type-var]
+            if bins.edges and value.__class__ is float and -math.inf < value < math.inf:
+                number = bisect_right(bins.edges, value)
                 row = self.binned[place][number]
                 if not row and grow:
                     row = self.binned[place][number] = self._add(len(self.categories) + place)
