@@ -24,6 +24,9 @@ from tests.kafka_broker import KafkaBroker
 from tests.models.learners.live import event
 from tests.models.learners.test_live import jittered
 
+#: Seconds within which something has to happen, on a machine with much else to do.
+_LIMIT = 600
+
 
 def committed(brokers: str, topic: str) -> list[bytes]:
     """The values of all committed records of a topic of one partition."""
@@ -79,16 +82,16 @@ def run(broker: KafkaBroker, directory: Path, deals: int, kills: int) -> dict[st
             site.produce([("deals", json.loads(value)["subject"].encode(), value, None) for value in part])
             if number == kills:
                 break
-            found: dict[str, Any] = until(lambda b=before: (s := status(workers)).get("version", 0) > b and s, 60)  # type: ignore[misc]
+            found: dict[str, Any] = until(lambda b=before: (s := status(workers)).get("version", 0) > b and s, _LIMIT)  # type: ignore[misc]
             versions.append(int(found["version"]))
-            holder = until(lambda: learner(workers), 60)
+            holder = until(lambda: learner(workers), _LIMIT)
             holder.end(signal.SIGKILL)
             killed += 1
             workers.remove(holder)
             fresh = site.worker(INSTANCE=names[id(holder)])
             names[id(fresh)] = names[id(holder)]
             workers.append(fresh)
-        site.settle(120)
+        site.settle(_LIMIT)
 
         def all_learnt() -> dict[str, Any] | None:
             told = status(workers)
@@ -96,7 +99,7 @@ def run(broker: KafkaBroker, directory: Path, deals: int, kills: int) -> dict[st
             sent = len(committed(broker.bootstrap, topic))
             return told if total == sent > 0 else None
 
-        told = until(all_learnt, 120)
+        told = until(all_learnt, _LIMIT)
         sent = [orjson.loads(value)["id"] for value in committed(broker.bootstrap, topic)]
         return {
             "deals": deals,

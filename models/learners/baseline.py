@@ -11,6 +11,8 @@ from models.learners.stretches import Lesson
 
 #: What a floor may tell apart: nothing but this.
 FLOOR_CATEGORY = "stage"
+#: So many lessons wait at most.
+_MOST = 64
 
 
 class Baseline:
@@ -18,9 +20,13 @@ class Baseline:
 
     def __init__(self, hazard: Hazard | None = None) -> None:
         self.hazard = hazard or Hazard([FLOOR_CATEGORY], [], rate=0.0, start=1.0)
+        #: Whether lessons wait, to be learnt together, until something is asked of it.
+        self.together = False
+        self._waiting: list[tuple[Features, Lesson]] = []
 
     def predict_one(self, x: Features) -> Prediction:
         """Return what is expected of an entity that is open at ``x``."""
+        self.settle()
         curve: Curve = self.hazard.predict_one(x)
         low, median, high = curve.days((0.1, 0.5, 0.9))
         win = curve.win
@@ -32,20 +38,27 @@ class Baseline:
 
     def terms(self, x: Features, said: Prediction | None = None) -> list[tuple[str, float]]:
         """Return what the stage adds to the log-odds of winning."""
+        self.settle()
         return self.hazard.terms(x)
 
     def learn_one(self, x: Features, lesson: Lesson) -> None:
         """Learn what the model has just learnt."""
-        self.hazard.learn_one(x, lesson)
+        self._waiting.append((x, lesson))
+        if not self.together or len(self._waiting) >= _MOST:
+            self.settle()
 
-    def learn_many(self, x: Sequence[Features], lessons: Sequence[Lesson]) -> None:
-        """Learn several lessons in one go."""
-        self.hazard.count_many(x, lessons)
+    def settle(self) -> None:
+        """Learn what waits."""
+        if self._waiting:
+            self.hazard.count_many(*zip(*self._waiting, strict=True))
+            self._waiting.clear()
 
     def withdraw_one(self, x: Features, lesson: Lesson) -> None:
         """Take a lesson back."""
+        self.settle()
         self.hazard.withdraw_one(x, lesson)
 
     def dump(self) -> bytes:
         """Return the table as a document, as models are."""
+        self.settle()
         return dump(DealModel(self.hazard))

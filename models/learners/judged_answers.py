@@ -9,6 +9,7 @@ import numpy as np
 
 from models.learners import quality
 from models.learners.curve import HORIZON
+from models.learners.judging import of_closed
 
 _SAID = 6  # win, within, low, median, high, expected
 
@@ -43,17 +44,9 @@ def _measures(judged: list[tuple[int, float, list[float]]]) -> dict[str, Any]:
     days = np.array([entry[1] for entry in judged], float)
     closed = won >= 0
     soon = (closed & (days <= HORIZON)).astype(float)
-    mae, bias = quality.errors(said[closed, 5], days[closed])
     found: dict[str, Any] = {
         "answers": len(judged),
-        "closed": int(closed.sum()),
-        "auc": quality.auc(said[closed, 0], won[closed]),
-        "log_loss": quality.log_loss(said[closed, 0], won[closed]),
-        "ece": quality.ece(said[closed, 0], won[closed]),
-        "brier": quality.brier(said[closed, 0], won[closed]),
-        "mae_days": mae,
-        "bias_days": bias,
-        "coverage": quality.coverage(said[closed, 2], said[closed, 4], days[closed]),
+        **of_closed(said[closed], won[closed], days[closed]),
         # Open after 30 days, or closed sooner or later: what closed later was judged twice, as open first. Once is enough.
         "auc30": quality.auc(said[_once(won, days), 1], soon[_once(won, days)]),
         "brier30": quality.brier(said[_once(won, days), 1], soon[_once(won, days)]),

@@ -50,6 +50,21 @@ def _chances(said: quality.Array, happened: quality.Array) -> dict[str, float | 
     }
 
 
+def of_closed(said: quality.Array, won: quality.Array, days: quality.Array) -> dict[str, Any]:
+    """Return the measures of answers whose entities have closed: won 1 or lost 0, after so many days."""
+    mae, bias = quality.errors(said[:, 5], days)
+    return {
+        "closed": len(said),
+        "auc": quality.auc(said[:, 0], won),
+        "log_loss": quality.log_loss(said[:, 0], won),
+        "ece": quality.ece(said[:, 0], won),
+        "brier": quality.brier(said[:, 0], won),
+        "mae_days": mae,
+        "bias_days": bias,
+        "coverage": quality.coverage(said[:, 2], said[:, 4], days),
+    }
+
+
 def measures(said: quality.Array, became: quality.Array) -> dict[str, Any]:
     """Return the measures of answers ``(win, within, low, median, high, expected)`` and what became of them."""
     won, days, after = became.T
@@ -59,16 +74,9 @@ def measures(said: quality.Array, became: quality.Array) -> dict[str, Any]:
     watched = ~(after < HORIZON) & ~np.isnan(after)
     known = watched | closed
     soon = (days <= HORIZON).astype(float)
-    mae, bias = quality.errors(said[closed, 5], days[closed])
     return {
         "answers": len(said),
-        "closed": int(closed.sum()),
-        "auc": quality.auc(said[closed, 0], won[closed]),
-        "log_loss": quality.log_loss(said[closed, 0], won[closed]),
-        "ece": quality.ece(said[closed, 0], won[closed]),
-        "mae_days": mae,
-        "bias_days": bias,
-        "coverage": quality.coverage(said[closed, 2], said[closed, 4], days[closed]),
+        **of_closed(said[closed], won[closed], days[closed]),
         "auc30": quality.auc(said[known, 1], soon[known]),
         "brier30": quality.brier(said[known, 1], soon[known]),
         "auc30_watched": quality.auc(said[watched, 1], soon[watched]),

@@ -95,9 +95,10 @@ class LearnModels:
                 self._back(name)
 
     def _together(self, name: str, together: bool) -> None:
-        model = self.trainers[name].model
-        model.together = together
-        model.settle()
+        trainer = self.trainers[name]
+        trainer.model.together = trainer.floor.together = together
+        trainer.model.settle()
+        trainer.floor.settle()
 
     def _back(self, name: str) -> None:
         """Have a trainer be what it was before a lesson that failed in the middle: as restored, with the lessons since then."""
@@ -106,7 +107,7 @@ class LearnModels:
             trainer = self._again(name, together)
         except Exception:  # what cannot be learnt together can be one by one: each was once
             trainer = self._again(name, False)
-        trainer.model.together = together
+        trainer.model.together = trainer.floor.together = together
         trainer.refused["internal"] += 1
         trainer.changed = True
         self._settle(name)
@@ -115,10 +116,11 @@ class LearnModels:
         """Return the trainer, which is made anew, with the lessons since the last rows."""
         trainer = self.trainers[name] = Trainer(KINDS[name], self._start.get(name))
         trainer.restore(self._kept[name])
-        trainer.model.together = together
+        trainer.model.together = trainer.floor.together = together
         for known in self._since[name]:
             trainer.take(known)
         trainer.model.settle()
+        trainer.floor.settle()
         return trainer
 
     def _settle(self, name: str) -> None:

@@ -16,7 +16,6 @@ from models.learners.curve import EDGES, Curve
 from models.learners.deal_model import DealModel, Prediction, Snapshot
 from models.learners.features import Features
 from models.learners.giveaways import Giveaways
-from models.learners.stretches import Lesson
 
 #: A round has at most so many questions, and a part in so many of those before it.
 _MOST, _PART = 64, 64
@@ -64,9 +63,10 @@ class Rounds:
         self.drifts: list[int] = []
         self.giveaways = Giveaways()
         self._floor = Baseline() if horizons else None
+        if self._floor is not None:
+            self._floor.together = together
         self._questions: list[_Question] = []
         self._acts: list[_Lesson | int] = []  # lessons, and places among the questions that are to be learnt from
-        self._taught: list[tuple[Features, Lesson]] = []  # to the floor
 
     def ask(self, at: int, deal: str, aged: bool, x: Features, odds: float, *, learnt: bool) -> Snapshot | None:
         """Have a question answered; return what is to be learnt from, where it is one of those."""
@@ -95,7 +95,6 @@ class Rounds:
     def withdraw(self, snapshot: Snapshot) -> None:
         """Take back what was learnt of a deal's close."""
         self.end()
-        self._teach_floor()
         if self._floor is not None and snapshot.history and snapshot.history[-1][2] != "open":
             self._floor.withdraw_one(snapshot.x, snapshot.history[-1])
         self.model.withdraw_one(snapshot)
@@ -107,7 +106,6 @@ class Rounds:
 
     def end(self) -> None:
         """Answer what was asked, then learn what there is to learn."""
-        self._teach_floor()  # by what was learnt before the first question
         questions, acts = self._questions, self._acts
         self._questions, self._acts = [], []
         said = self.model.predict_many([one.x for one in questions]) if questions else []
@@ -140,15 +138,9 @@ class Rounds:
                 self.model.survive_one(snapshot)
             else:
                 self.model.learn_one(snapshot, at, outcome)
-            self._taught += [(snapshot.x, one) for one in snapshot.history[before:]]
-            if not self.together:
-                self._teach_floor()
+            for one in snapshot.history[before:] if self._floor is not None else ():
+                self._floor.learn_one(snapshot.x, one)
         if first and outcome != "open":
             self.giveaways.learn_one(snapshot.x, outcome == "won")
             if self.model.watch_one(snapshot, outcome):
                 self.drifts.append(at)
-
-    def _teach_floor(self) -> None:
-        if self._floor is not None and self._taught:
-            self._floor.learn_many(*zip(*self._taught, strict=True))
-        self._taught.clear()
