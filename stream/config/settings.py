@@ -16,13 +16,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
-from zoneinfo import available_timezones
 
 from pydantic import ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
 
 from alert_rules.words.language import SOURCE, languages
 from models.benchmarks import Benchmark, Benchmarks
 from models.business import Business
+from models.calendar import time_zones
 from models.config.problem import FileProblem
 from models.config.suggest import meant
 from models.config.yaml_text import NotYaml, Place, YamlText
@@ -159,8 +159,8 @@ class BusinessSettings(Section):
 
     @model_validator(mode="after")
     def _sound(self) -> "BusinessSettings":
-        if self.timezone not in available_timezones():
-            hint = meant(self.timezone, available_timezones())
+        if self.timezone not in time_zones():
+            hint = meant(self.timezone, time_zones())
             raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         if self.language not in languages():
             raise ValueError(f"language: unknown {self.language!r}{meant(self.language, languages())}")
