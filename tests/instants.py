@@ -69,7 +69,8 @@ def main(words: list[str]) -> int:
     results = {}
     for name, moment in moments.items():
         print(f"=== {name}: {moment.isoformat()} ===", flush=True)
-        reads = ["--only-readers", recorded] if recorded.exists() else ["--clock", CLOCK, "--note-reads", recorded]
+        record = ["--clock", str(CLOCK), "--note-reads", str(recorded)]
+        reads = ["--only-readers", str(recorded)] if recorded.exists() else record
         # A folder of its own: pytest takes folders of other runs for old ones by their times.
         command = [sys.executable, "-m", "pytest", f"--basetemp={BUILD / name.replace(':', '')}", "-p", "tests.calendar_reads"]
         results[name] = subprocess.run([*command, *reads, *words[at + 1 :]], env=shifted(moment), cwd=ROOT).returncode
