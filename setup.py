@@ -1,4 +1,4 @@
-"""Where the rooms go when Vigie is installed: below ``vigie``, so that one name is taken and no everyday one (ADR 18)."""
+"""Where the rooms go when Vigie is installed: below ``vigie``, so that one name is taken and no everyday one (ADR 23)."""
 
 from setuptools import find_packages, setup
 

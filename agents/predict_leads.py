@@ -7,6 +7,7 @@ from stream.engine.options import FoldSpec
 NAME = "predict-leads"
 
 
-def predict_leads(business: Business, partitions: int, asks: int | None) -> FoldSpec:
-    """Answer for every open lead, and send what became of it to be learnt."""
-    return prediction_fold("lead", NAME, ("leads", "lead-merges"), business, partitions, asks, predict_leads.__doc__)
+def predict_leads(business: Business, partitions: int, asks: int | None, objected: frozenset[str] = frozenset()) -> FoldSpec:
+    """Answer for every open lead, but for those who have objected, and send what became of it to be learnt."""
+    topics = ("leads", "lead-merges")
+    return prediction_fold("lead", NAME, topics, business, partitions, asks, predict_leads.__doc__, objected)

@@ -26,11 +26,20 @@ def entity_folds(business: Business, partitions: int) -> list[FoldSpec]:
 
 
 def prediction_folds(
-    business: Business, partitions: int, *, interval: int, asks: int | None = None, start: Mapping[str, bytes] | None = None
+    business: Business,
+    partitions: int,
+    *,
+    interval: int,
+    asks: int | None = None,
+    start: Mapping[str, bytes] | None = None,
+    objected: frozenset[str] = frozenset(),
 ) -> list[FoldSpec]:
-    """Return the folds that predict and learn; ``interval`` (ms) is the least time between two bulletins of a model."""
+    """Return the folds that predict and learn; ``interval`` (ms) is the least time between two bulletins of a model.
+
+    ``objected`` are the leads of whom nothing is predicted.
+    """
     return [
         predict_deals(business, partitions, asks),
-        predict_leads(business, partitions, asks),
+        predict_leads(business, partitions, asks, objected),
         learn(partitions, interval, start),
     ]

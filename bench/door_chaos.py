@@ -115,7 +115,7 @@ class Sender:
             return
         if said.startswith("4") and said != "429":
             raise RuntimeError(f"the door answered {said}: {connection.body!r} to {notes}")
-        wait = min(0.2 * 2**delivery.attempt, self._pause) * self._random.uniform(0.5, 1.5)
+        wait = min(0.2 * 2 ** min(delivery.attempt, 16), self._pause) * self._random.uniform(0.5, 1.5)
         self._push(loop.time() + wait, delivery.notes, delivery.attempt + 1, delivery.again, delivery.number)
 
     def _push(self, due: float, notes: list[Note], attempt: int, again: bool, number: int) -> None:

@@ -61,9 +61,15 @@ for line in sys.stdin:
             os.dup2(1, 2)
             sys.argv = ["vigie", "up", "--port", port]
             vigie.__main__.main()
+    elif line == "look\\n":
+        print(os.waitpid(child, os.WNOHANG)[1], flush=True)
+        continue
     else:
-        os.kill(child, int(line))
-        os.waitpid(child, 0)
+        try:
+            os.kill(child, int(line))
+            os.waitpid(child, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass  # it has ended by itself
     print(child, flush=True)
 """
 
@@ -134,6 +140,12 @@ class Machine:
         assert self._nursery.stdin is not None
         self._nursery.stdin.write(f"{what}\n")
         self.pid = int(self._answer())
+
+    def ended(self) -> int:
+        """Return the signal that has ended it though none was ordered, or its exit code times 256; 0 while it runs."""
+        assert self._nursery.stdin is not None
+        self._nursery.stdin.write("look\n")
+        return int(self._answer())
 
     def kill(self) -> Lost | None:
         """``kill -9``, or a power cut: what that took."""
@@ -230,9 +242,23 @@ class Run:
         if took is not None:
             self.lost.append(took)
         machine.order("start")
-        await asyncio.gather(sending, telling)
+        watching: asyncio.Future[int] = asyncio.create_task(self._watch())
+        both: asyncio.Future[Any] = asyncio.gather(sending, telling)
+        await asyncio.wait([watching, both], return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            self.faults.append(f"kill {n}: it ended by itself with {watching.result()}")
+            both.cancel()
+            return
+        watching.cancel()
+        await both
         await machine.until("/readyz", lambda found: found["ready"])
         await self._compare(n)
+
+    async def _watch(self) -> int:
+        """Return what has ended it, though it was not ordered to end."""
+        while not (ended := self.machine.ended()):  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(1)
+        return ended
 
     async def _incident(self, campaign: str) -> None:
         at = iso(time.time_ns() // 1_000_000 - 1_000)

@@ -278,6 +278,11 @@ SPEND = (
 PREDICTIONS = (
     _money("expected_amount", "amounts of open deals, each times its probability of being won as last predicted", stock=True),
     _count("expected_deals", "open deals whose amount counts in expected_amount", stock=True),
+    _count(
+        "expected_unproven",
+        "open deals in expected_amount of which a model spoke that is not yet better than the average of the stage",
+        stock=True,
+    ),
 )
 
 #: The measures of each fold, in stored order.

@@ -1,4 +1,4 @@
-"""A real Redis (or Valkey) for tests: a free port of the loopback, nothing written to a disk."""
+"""A real Redis (or Valkey) for tests: a free port of the loopback, nothing written to a disk unless asked for."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from tests.tools import free_port, program
 class Redis:
     """A real Redis server of our own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *more: str) -> None:
         path = program("redis-server", "valkey-server")
         self.port = free_port()
         self._command = [path, "--port", str(self.port), "--save", "", "--bind", "127.0.0.1", "--dir", str(directory)]
+        self._command += more
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -37,6 +37,16 @@ def test_the_files_that_contributors_are_sent_to_are_there() -> None:
     assert [path for path in paths if path not in made and not any((room / path).exists() for room in rooms)] == []
 
 
+def test_each_decision_has_a_number_of_its_own_and_its_page_says_it() -> None:
+    pages = sorted((ROOT / "docs/adr").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    assert [page.name for page in pages if not page.read_text("utf-8").startswith(f"# {int(page.name[:4])}. ")] == []
+    known = {int(page.name[:4]) for page in pages}
+    sources = [page for room in ("models", "alert_rules", "stream", "agents", "vigie") for page in (ROOT / room).rglob("*.py")]
+    cited = {int(number) for page in (*PAGES, *sources) for number in re.findall(r"\bADR (\d+)", page.read_text("utf-8"))}
+    assert cited <= known
+
+
 def test_what_shows_that_a_requirement_is_held_is_there() -> None:
     table = (ROOT / "docs/security.md").read_text("utf-8").partition("## ASVS")[2]
     rows = [

@@ -88,6 +88,30 @@ def read(path, options):
         event = {"specversion": "1.0", "id": id, "source": "lines", "type": "lead.created", "subject": id, "time": at, "data": {}}
         yield FileEvent(number, event)
 '''
+FAX = '''
+"""What does a fax say? A lead."""
+
+from collections.abc import Iterator
+
+from stream.sources.crm.base import Adapter, Item, Request
+from stream.sources.crm.values import event
+from stream.sources.crm.settings import SourceSettings
+
+
+class FaxSettings(SourceSettings):
+    line: int = 1
+
+
+def verify(request: Request, settings: FaxSettings) -> None:
+    pass
+
+
+def read(request: Request, settings: FaxSettings) -> Iterator[Item]:
+    yield event(settings, "fax", "lead.created", f"fax-{settings.line}", request.received_at, "f1")
+
+
+ADAPTER = Adapter("fax", verify, read, needs=(), settings=FaxSettings)
+'''
 KPI = """
 leads_twice:
   label: {en: Leads twice, fr: Prospects deux fois}
@@ -118,12 +142,18 @@ REGISTERED = {
         ('    "jsonl": jsonl.read,\n', '    "jsonl": jsonl.read,\n    "lines": lines.read,\n'),
         ("crm, jsonl,", "crm, jsonl, lines,"),
     ],
+    "stream/sources/crm/__init__.py": [
+        ("            attio.ADAPTER,\n", "            attio.ADAPTER,\n            fax.ADAPTER,\n"),
+        ("attio, close, hubspot,", "attio, close, fax, hubspot,"),
+    ],
 }
 ASKED = """
 import json, sys
 from pathlib import Path
 from agents.notifiers import build
 from alert_rules.parse.document import json_schema
+from alert_rules.words.reader import LANGUAGES
+from stream.sources.crm import Request, adapter_of, parse_settings
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import load
 from stream.sources.files import read_file
@@ -136,6 +166,7 @@ mine = [rule for rule in found.rules if rule.id in ("visits-thin", "deal-old")]
 text = (folder / "visits-thin.yaml").read_text()
 (folder / "visits-thin.yaml").write_text(text.replace("share_of_usual: {below: 0.5", "share_of_usual: {bellow: 0.5"))
 schema = json_schema()
+call = Request("POST", "", {}, b"", 0)
 belt = {"name": "belt", "type": "pager", "url": "https://gateway.example.com/send", "token": "abc"}
 print(json.dumps({
     "house": sys.modules["alert_rules"].__file__,
@@ -145,6 +176,8 @@ print(json.dumps({
     "notifiers": {name: repr(one) for name, one in build(load(environ={}, receivers=[belt])).items()},
     "events": [item.event["subject"] for item in read_file(folder / "leads.txt", "lines")],
     "kpi": catalogue.kpis["leads_twice"].label["fr"],
+    "languages": sorted(LANGUAGES),
+    "leads": [item["subject"] for item in adapter_of("fax", {}).read(call, parse_settings("fax", {"line": 7}))],
 }))
 """
 
@@ -164,6 +197,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "alert_rules/kinds/old_deal.py": OLD_DEAL,
         "agents/notifiers/pager.py": pager,
         "stream/sources/files/lines.py": LINES,
+        "stream/sources/crm/fax.py": FAX,
+        "alert_rules/words/languages/br.yaml": (ROOT / "alert_rules/words/languages/fr.yaml").read_text("utf-8"),
     }
     for name, text in files.items():
         (house / name).write_text(text, "utf-8")
@@ -193,6 +228,10 @@ def test_a_kind_of_rule_is_one_file_and_one_line(found: dict[str, Any]) -> None:
     assert any('share_of_usual.bellow: unknown key "bellow" (did you mean "below"?)' in one for one in found["wrong"])
 
 
-def test_so_are_a_notifier_a_file_format_and_a_kpi(found: dict[str, Any]) -> None:
+def test_so_are_a_notifier_a_file_format_an_adapter_and_a_kpi(found: dict[str, Any]) -> None:
     assert found["notifiers"] == {"belt": "PagerNotifier('belt')"}
-    assert (found["events"], found["kpi"]) == (["l1"], "Prospects deux fois")
+    assert (found["events"], found["kpi"], found["leads"]) == (["l1"], "Prospects deux fois", ["fax-7"])
+
+
+def test_a_language_is_a_file(found: dict[str, Any]) -> None:
+    assert found["languages"] == ["br", "en", "fr"]

@@ -1,7 +1,7 @@
 """The command line, and the only place that wires everything together.
 
 To import it is to bring its rooms within reach: ``models``, ``alert_rules``, ``stream`` and ``agents`` are beside it in a
-checkout, and in ``vigie/_rooms`` where it is installed, so that it takes none of these names from others (ADR 18).
+checkout, and in ``vigie/_rooms`` where it is installed, so that it takes none of these names from others (ADR 23).
 """
 
 import importlib

@@ -253,7 +253,14 @@ class Instance:
         start: dict[str, bytes] = {name: read_document(name, path) for name, path in settings.start.items()}
         # Where nobody waits for a KPI (a replay) every question is asked.
         asks = settings.asks if self.options.clock is wall_clock else None
-        return prediction_folds(self.business, self.options.partitions, interval=settings.interval, asks=asks, start=start)
+        return prediction_folds(
+            self.business,
+            self.options.partitions,
+            interval=settings.interval,
+            asks=asks,
+            start=start,
+            objected=self.settings.privacy.objections,
+        )
 
     def _sent(self, delivery: Delivery, now: int) -> None:
         at = epoch_ms(datetime.fromisoformat(str(delivery.alert.get("at") or iso(delivery.created))))

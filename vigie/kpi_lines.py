@@ -42,7 +42,7 @@ def cells(reading: Mapping[str, Any], split: bool, told: Words, zone: ZoneInfo |
         value,
         of,
         told.sentence(reading.get("why") or "")
-        or "; ".join(filter(None, (rest, _counted_from(reading.get("since"), told), *beside))),
+        or "; ".join(filter(None, (rest, _counted_from(reading.get("since"), told), _unproven(reading, told), *beside))),
     )
 
 
@@ -77,6 +77,10 @@ def _duration(seconds: float) -> str:
         return f"{hours} h {minutes:02} min"
     days, hours = divmod(hours, 24)
     return f"{days:,} d {hours} h"
+
+
+def _unproven(reading: Mapping[str, Any], told: Words) -> str:
+    return told.sentence(reading["standing"]) if reading.get("proven") is False else ""
 
 
 def _counted_from(since: str | None, told: Words) -> str:

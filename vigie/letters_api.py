@@ -16,7 +16,7 @@ from stream.config.settings import Settings, SettingsError
 from stream.engine.options import EngineOptions
 from stream.ingest.body import Bodies, NotRead
 from stream.web.api import to_json
-from stream.web.operate import Operations, Refusal, refused
+from stream.web.operate import ActRefused, Operations, refused
 from vigie.letters import AnotherRedrive
 from vigie.redrive import chosen, redrive, shown, told
 
@@ -37,7 +37,7 @@ def router(operations: Operations, options: EngineOptions, settings: Callable[[]
             with await bodies.read(request.headers, request.receive) as body:
                 async with one_at_a_time:
                     return to_json(await asyncio.to_thread(work, body.content))
-        except (Refusal, NotRead) as refusal:
+        except (ActRefused, NotRead) as refusal:
             return refused(refusal)
         except (AnotherRedrive, SettingsError) as error:
             return to_json({"error": str(error)}, 409)
@@ -70,7 +70,7 @@ def router(operations: Operations, options: EngineOptions, settings: Callable[[]
             for one in chosen(options, (), lambda text: None):
                 if one.id == id:
                     return shown(one)
-            raise Refusal(404, f"no dead letter {id!r:.80}")
+            raise ActRefused(404, f"no dead letter {id!r:.80}")
 
         return await answer(request, "read", work)
 

@@ -11,7 +11,7 @@ from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
 from stream.ingest.body import Bodies, NotRead
 from stream.web.api import to_json
-from stream.web.operate import Operations, Refusal, refused
+from stream.web.operate import ActRefused, Operations, refused
 from stream.web.predictions import TOPICS
 
 #: A model's document is a row of its fold, which may have 3 MiB (models/sizes.py).
@@ -69,7 +69,7 @@ def router(operations: Operations, options: EngineOptions) -> APIRouter:
             with await bodies.read(request.headers, request.receive) as body:
                 await asyncio.to_thread(usable, model, body.content)
                 return await said(model, f"imported by {who}", body.content)
-        except (Refusal, NotRead) as refusal:
+        except (ActRefused, NotRead) as refusal:
             return refused(refusal)
         except ValueError as error:
             return to_json({"error": str(error)}, 400)
@@ -79,7 +79,7 @@ def router(operations: Operations, options: EngineOptions) -> APIRouter:
         """Forget what a model has learnt; deals and leads, and what was asked of them, are kept."""
         try:
             who = operations.operator(request, "operate")
-        except Refusal as refusal:
+        except ActRefused as refusal:
             return refused(refusal)
         if model not in TOPICS:
             return to_json({"error": f"model: found {model!r:.80}; accepted: {', '.join(TOPICS)}"}, 404)

@@ -65,6 +65,7 @@ def evaluate_command(
             evaluation.take(fact)
             if number % 1000 == 0:
                 progress.update(task, completed=number, rate=f"{number / max(time.monotonic() - began, 1e-3):,.0f}/s")
+    evaluation.settle()
     report(history.rejects, history.examples)
     if not evaluation.answers:
         refuse(f"{count:,} events of {entity}s in the history, and no {entity} that was open at one: nothing to evaluate")
@@ -186,6 +187,8 @@ def show_command(
                 cells.append(told[column])
     for column, cells in lines.items():
         print(f"{column:<10}{''.join(f'{cell:>14}' for cell in cells)}".rstrip())
+    for status in found:
+        _print_giveaways(status, f"{status['model']}: ")
 
 
 @app.command("export")
@@ -275,6 +278,7 @@ def _print(found: dict[str, Any]) -> None:
             part = parts[name]
             said = [f"{who} auc {_shown(m['auc'])}, ece {_shown(m['ece'])}" for who, m in _speakers(part)]
             print(wrapped(f"{found['entity']} won within {days}, {words} ({part['answers']:,}): {'; '.join(said)}"))
+    _print_giveaways(found)
     parts = found["over_time"]
     lines += [(f"part {number} of {len(parts)}", part) for number, part in enumerate(parts, 1)]
     if 0 < shutil.get_terminal_size((0, 0)).columns < _WIDE:
@@ -287,6 +291,13 @@ def _print(found: dict[str, Any]) -> None:
     for words, measures in lines:
         table.add_row(words, *(_shown(measures.get(column)) for column in _COLUMNS))
     Console(width=_WIDE).print(table)
+
+
+def _print_giveaways(found: dict[str, Any], whose: str = "") -> None:
+    from models.learners.giveaways import told
+
+    for one in found.get("giveaways", ()):
+        print(wrapped(whose + told(one)))
 
 
 def _speakers(part: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -79,7 +79,7 @@ class Player:
         await self.settle()
         # Counted here: once the engine has stopped, there are no partitions left to ask.
         self.letters = sum(n for p in self.instance.partitions() for (_, kind, _), n in p.outcomes.items() if not kind)
-        self.predictions = [orjson.dumps(found) for found in self.instance.predictions()]
+        self.predictions = [b"%b" % orjson.dumps(found) for found in self.instance.predictions()]
         self.forecasts = self.instance.forecasts()
         self.lost = sum(jump["offsets_lost"] for jump in self.instance.engine.status().get("jumps", {}).values())
         if self.request.restated:

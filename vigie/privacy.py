@@ -31,12 +31,13 @@ from stream.ledger.log_reader import LedgerError
 from stream.ledger.on_ledger import OnLedger
 from stream.ledger.schema import LedgerRefused
 from stream.ledger.store import Ledger
-from vigie import held, remote
+from stream.readings.cache import Snapshots
+from vigie import held, processing, remote
 from vigie.auditing import note
-from vigie.common import Config, cell, console, local_time, no_broker, plain, refuse, settings_of
+from vigie.common import Config, cell, console, local_time, no_broker, plain, refuse, settings_of, wrapped
 from vigie.lanes import engine_options
 from vigie.ledger import place
-from vigie.privacy_api import InSettings, as_kept, carried_out, checked, not_named
+from vigie.privacy_api import Caches, InSettings, as_kept, carried_out, checked, not_named
 from vigie.remote import TokenFile, Url
 from vigie.topics import plan
 
@@ -69,6 +70,17 @@ def register_command(json: Json = False, config: Config = None) -> None:
         ("where", "what of persons", "how long", "when erased"),
         ((one["where"], one["holds"], one["kept"], one[kept_as]) for one in document["places"]),
     )
+
+
+@app.command("record")
+def record_command(json: Json = False, config: Config = None) -> None:
+    """Write the record of processing activities (GDPR, article 30) of this installation: Markdown, or JSON."""
+    settings = settings_of(config)
+    if json:
+        _write(processing.record(settings))
+        return
+    for line in processing.text(settings).splitlines():
+        print(wrapped(plain(line), 2))
 
 
 @app.command("export")
@@ -177,9 +189,10 @@ def _offline(settings: Settings, subject: Subject | None, why: str) -> list[dict
         return None
 
     async def forget() -> None:
-        seen = seen_of(settings)
-        await seen.forget(erased.events)
-        await seen.close()
+        caches = Caches(seen_of(settings), Snapshots.of(settings))
+        await caches.forget(erased)
+        await caches.seen.close()
+        await caches.snapshots.close()
 
     asyncio.run(forget())
     found: list[dict[str, Any]] = msgspec.to_builtins(erased.certificates)
@@ -194,7 +207,7 @@ def _from_kafka(settings: Settings, subject: Subject | None, asked: AskedBy) -> 
     def say(what: str) -> None:
         console.print(what, markup=False, highlight=False)
 
-    return _noted(carried_out(KafkaPrivacy(options, say), subject, asked), options, subject, asked)
+    return _noted(carried_out(KafkaPrivacy(options, say), subject, asked, settings.privacy.objections), options, subject, asked)
 
 
 def _from_ledger(settings: Settings, subject: Subject | None, asked: AskedBy) -> ErasureResult | None:
@@ -209,7 +222,9 @@ def _from_ledger(settings: Settings, subject: Subject | None, asked: AskedBy) ->
         backend = OnLedger(ledger)
         options = engine_options(settings, str(path), backend=backend)
         backend.create(options, ())
-        return _noted(carried_out(LedgerPrivacy(ledger, options), subject, asked), options, subject, asked)
+        return _noted(
+            carried_out(LedgerPrivacy(ledger, options), subject, asked, settings.privacy.objections), options, subject, asked
+        )
     finally:
         ledger.close()
 

@@ -5,8 +5,8 @@ The id is in the body, so that no log of addresses has it. Each request needs an
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 import orjson
@@ -22,8 +22,9 @@ from stream.ingest.event_ids import EventIds
 from stream.ledger.erasing import LedgerPrivacy
 from stream.ledger.flow import LedgerFlow
 from stream.ledger.log_reader import LedgerError
+from stream.readings.cache import Snapshots
 from stream.web.api import to_json
-from stream.web.operate import Operations, Refusal, refused
+from stream.web.operate import ActRefused, Operations, refused
 from vigie import held
 from vigie.instance import Instance
 
@@ -113,9 +114,16 @@ class Erases(Protocol):
         """Erase people in one pass."""
 
 
-def carried_out(privacy: Erases, subject: Subject | None, asked: AskedBy) -> ErasureResult:
-    """Erase somebody, or (None) all whom CRMs have asked for: the certificates say who did."""
+def carried_out(
+    privacy: Erases, subject: Subject | None, asked: AskedBy, objections: Collection[str] = frozenset()
+) -> ErasureResult:
+    """Erase somebody, or (None) all whom CRMs have asked for: the certificates say who did.
+
+    ``objections`` are the leads whom the settings name: where one is erased, that is left to take out of there.
+    """
     if subject is not None:
+        if subject.kind == "lead" and subject.id in objections:
+            asked = asked._replace(left=("the settings: privacy.objections",))
         return privacy.erase([subject], asked)
     waiting = privacy.requests()
     if not waiting:
@@ -124,7 +132,20 @@ def carried_out(privacy: Erases, subject: Subject | None, asked: AskedBy) -> Era
     return privacy.erase([Subject(one.kind, one.id) for one in waiting], asked._replace(why=why))
 
 
-async def carry_out(instance: Instance, seen: EventIds, every: float = 3_600.0) -> None:
+class Caches(NamedTuple):
+    """What is remembered of people besides the log, in Redis: ids of events, and the last readings, by owner too."""
+
+    seen: EventIds
+    snapshots: Snapshots
+
+    async def forget(self, erased: ErasureResult) -> None:
+        """Let go of what may name who was erased."""
+        await self.seen.forget(erased.events)
+        if erased.certificates:
+            await self.snapshots.forget()
+
+
+async def carry_out(instance: Instance, caches: Caches, every: float = 3_600.0) -> None:
     """Erase whom CRMs have asked for, all who wait in one pass, every so many seconds. Where it fails it is tried again."""
     while True:
         await asyncio.sleep(every)
@@ -132,27 +153,28 @@ async def carry_out(instance: Instance, seen: EventIds, every: float = 3_600.0) 
         try:
             waiting = [] if privacy is None else await asyncio.to_thread(privacy.requests)
             if privacy is not None and waiting:
-                await erase(instance, privacy, seen, None, "vigie", "")
+                await erase(instance, privacy, caches, None, "vigie", "")
         except (LedgerError, RuntimeError, TimeoutError) as error:
             log.warning("those whom CRMs have asked for could not be erased now: %s", error)
 
 
 async def erase(
-    instance: Instance, privacy: LedgerPrivacy, seen: EventIds, subject: Subject | None, by: str, why: str
+    instance: Instance, privacy: LedgerPrivacy, caches: Caches, subject: Subject | None, by: str, why: str
 ) -> ErasureResult:
     """Erase somebody, or all whom CRMs have asked for, from a running instance: its folds write down what they hold, and take it
     back afterwards."""
     flow = instance.engine.flow
     assert isinstance(flow, LedgerFlow)
-    erased = await flow.rewritten(lambda: carried_out(privacy, subject, AskedBy(by, why)))
-    await seen.forget(erased.events)
+    objections = instance.settings.privacy.objections
+    erased = await flow.rewritten(lambda: carried_out(privacy, subject, AskedBy(by, why), objections))
+    await caches.forget(erased)
     for certificate in erased.certificates:
         log.info("erasure %s of a %s, asked by %s: %s", certificate.id, certificate.kind, by, certificate.outcome)
     return erased
 
 
-def router(operations: Operations, instance: Instance, settings: Callable[[], Settings], seen: EventIds) -> APIRouter:
-    """Return the routes; ``operations`` knows who may, ``seen`` what the door remembers."""
+def router(operations: Operations, instance: Instance, settings: Callable[[], Settings], caches: Caches) -> APIRouter:
+    """Return the routes; ``operations`` knows who may, ``caches`` what is remembered of people elsewhere."""
     routes = APIRouter(prefix="/api/privacy")
     one_at_a_time = asyncio.Lock()
     bodies = Bodies(16_384)
@@ -162,10 +184,10 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
             by = operations.operator(request, role)
             with await bodies.read(request.headers, request.receive) as body:
                 if instance.privacy is None:
-                    raise Refusal(409, ON_KAFKA)
+                    raise ActRefused(409, ON_KAFKA)
                 async with one_at_a_time:
                     return to_json(await work(by, body.content, instance.privacy))
-        except (Refusal, NotRead) as refusal:
+        except (ActRefused, NotRead) as refusal:
             return refused(refusal)
         except InSettings as error:
             return to_json({"error": str(error)}, 409)
@@ -186,7 +208,7 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
             not_named(subject, settings())
             request.state.audited = subject
             subject = as_kept(subject, settings())
-            return msgspec.to_builtins((await erase(instance, privacy, seen, subject, by, why)).certificate)
+            return msgspec.to_builtins((await erase(instance, privacy, caches, subject, by, why)).certificate)
 
         return await answer(request, "operate", work)
 
@@ -195,7 +217,7 @@ def router(operations: Operations, instance: Instance, settings: Callable[[], Se
         """Erase all who wait for it, in one pass; the answer is their certificates. An instance does so by itself every hour."""
 
         async def work(by: str, body: bytes, privacy: LedgerPrivacy) -> Any:
-            return msgspec.to_builtins((await erase(instance, privacy, seen, None, by, "")).certificates)
+            return msgspec.to_builtins((await erase(instance, privacy, caches, None, by, "")).certificates)
 
         return await answer(request, "operate", work)
 

@@ -20,11 +20,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from models.simulator import QUOTAS, LiveCompany, Mischief, World
 from models.simulator.bad import KINDS
-from models.simulator.cast import NAMES
+from models.simulator.cast import NAMES, TEAMS
 from models.simulator.live import HISTORY_DAYS
 from stream.config.experiment_settings import ExperimentSettings
+from stream.config.goal_settings import ChallengeSettings, ObjectiveSettings
 from stream.config.owners_file import OwnerSettings
-from stream.config.settings import Settings, TargetSettings
+from stream.config.settings import Settings
+from stream.config.target_settings import TargetSettings
 from stream.sources.files import FORMATS, FileReject, Item, ReadOptions, read_file
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -188,17 +190,36 @@ def _given(items: Iterable[Item], rejected: Counter[str]) -> Iterator[dict[str, 
 
 
 def as_demo(settings: Settings) -> Settings:
-    """Return the settings as the demonstration has them: its quotas and rules, the names of its people, a test that runs.
+    """Return the settings as the demonstration has them: quotas, objectives and rules, the names of its people, a test and a
+    challenge that run.
 
-    What the settings themselves say holds.
+    What the settings themselves say holds. The teams' objectives are shares: how far a sum is depends on the day of the month,
+    and no alert is to stand at the beginning.
     """
-    began = datetime.now(UTC).date() - timedelta(days=HISTORY_DAYS)
-    trial = {"name": "second script", "variants": ["A", "B"], "from": began}
+    today = datetime.now(UTC).date()
+    trial = {"name": "second script", "variants": ["A", "B"], "from": today - timedelta(days=HISTORY_DAYS)}
+    guard = {"kpi": "discount_rate", "at_most": 0.15}
+    race = {
+        "name": "Sprint",
+        "kpi": "revenue",
+        "from": today - timedelta(days=10),
+        "until": today + timedelta(days=4),
+        "guards": [guard],
+    }
+    aims = [
+        {
+            "name": team.replace("-", " ").title(), "team": team, "main": {"kpi": "win_rate", "target": 0.3},
+            "indicators": [{"kpi": "average_deal_size", "target": 8_000}, {**guard, "guard": True}],
+        }
+        for team, _ in TEAMS
+    ]  # fmt: skip
     called = {name: OwnerSettings(name=name.replace(".", " ").title()) for name in NAMES}
     found = with_quotas(settings).model_copy(
         update={
             "rule_folders": [Path(str(files("vigie") / "demo_rules")), *settings.rule_folders],
             "experiments": settings.experiments or [ExperimentSettings.model_validate(trial)],
+            "challenges": settings.challenges or [ChallengeSettings.model_validate(race)],
+            "objectives": settings.objectives or [ObjectiveSettings.model_validate(aim) for aim in aims],
             "owners": settings.owners or called,
         }
     )

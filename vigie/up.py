@@ -14,6 +14,8 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from agents import roll_kpis
+from models.calendar import HOUR_MS
+from models.events.scalars import parse_time
 from stream.config.settings import Settings, config_file
 from stream.engine.options import EngineOptions
 from stream.engine.publisher import Publisher
@@ -38,7 +40,7 @@ from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
 from stream.tracing import tracing_of
-from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions, usual
+from stream.web import counting, customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions, usual
 from stream.web.access import Access, ReadGuard
 from stream.web.app import build_web
 from stream.web.events import router as events_router
@@ -120,7 +122,8 @@ async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: in
     roles = None if settings.kafka.embedded else roles_of(settings)
     async with prepared(settings, ledger=ledger, roles=roles) as instance, contextlib.AsyncExitStack() as stack:
         # First the page: a taken port is known at once, and /readyz says what the start is waiting for.
-        url = await start_web(instance, stack, again)
+        reading = list[str]()
+        url = await start_web(instance, stack, again, notices=lambda: reading)
         await instance.create_topics()
         await instance.start()
         kept = f"kept in {ledger.path}" if ledger is not None else f"broker: {settings.kafka.brokers}"
@@ -131,7 +134,7 @@ async def _up(settings: Settings, ledger: Ledger | None, *, demo: bool, seed: in
             console.print(STORY, highlight=False, markup=False)
         tasks = [asyncio.create_task(instance.engine.run_until_stopped(), name="engine")]
         if demo:
-            tasks.append(asyncio.create_task(_demo(instance, seed), name="demo"))
+            tasks.append(asyncio.create_task(_demo(instance, seed, reading), name="demo"))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -147,6 +150,7 @@ async def start_web(
     *,
     colleagues: Colleagues | None = None,
     sock: socket.socket | None = None,
+    notices: Callable[[], Sequence[str]] = lambda: (),
 ) -> str:
     """Serve page, API and metrics of an instance until the stack ends; return the address.
 
@@ -191,6 +195,7 @@ async def start_web(
     )
     metrics.show_health(web.state.vigie.health, lambda: snapshots.state)
     web.state.vigie.warnings.append(instance.evolving.told)
+    web.state.vigie.warnings.append(notices)
     web.state.vigie.warnings.append(instance.faults.warnings)
     if colleagues is not None:
         web.state.vigie.warnings.append(colleagues.warnings)
@@ -212,6 +217,7 @@ async def start_web(
     refused = partial(refusals, instance.options)
     web.include_router(journeys.router(PeopleDesk(written, instance.business)))
     web.include_router(explain.router(instance.catalogue, source.whole, counted, refused, settings.crm_url))
+    web.include_router(counting.router(instance.catalogue, counted))
     web.include_router(usual.router(instance.catalogue, source.whole))
     web.include_router(experiments.router([one.plan() for one in settings.experiments], instance.catalogue, source.whole))
     web.include_router(leaderboard.router(settings.leaderboards, instance.catalogue, source.whole))
@@ -255,7 +261,8 @@ async def start_web(
     seen = seen_of(settings)
     stack.push_async_callback(seen.close)
     now = again.read if again is not None else lambda: settings
-    web.include_router(privacy_api.router(operations, instance, now, seen))
+    caches = privacy_api.Caches(seen, snapshots)
+    web.include_router(privacy_api.router(operations, instance, now, caches))
     await open_door(web, settings, instance.options, metrics, instance.business.rates.currencies, stack, instance.roller, seen)
     listening = await serve(web, settings.web.host, settings.web.port, sock=sock, before_stop=web.state.vigie.live.stop)
     stack.push_async_callback(listening.stop)
@@ -266,7 +273,11 @@ async def start_web(
         *([asyncio.create_task(teller.run(), name="clientele")] if settings.customers.figures else []),
         asyncio.create_task(CachePublisher(snapshots, board, WINDOWS, shown.dimensions).run(), name="cache"),
         asyncio.create_task(fallback.run(lambda: not source.complete), name="fallback"),
-        *([asyncio.create_task(privacy_api.carry_out(instance, seen), name="erasures")] if instance.privacy is not None else []),
+        *(
+            [asyncio.create_task(privacy_api.carry_out(instance, caches), name="erasures")]
+            if instance.privacy is not None
+            else []
+        ),
     ]
 
     async def end_cache() -> None:
@@ -396,8 +407,8 @@ class Incoming:
             self._publisher.close()
 
 
-async def _demo(instance: Instance, seed: int) -> None:
-    """Publish the simulator's events, never further ahead than the folds can follow."""
+async def _demo(instance: Instance, seed: int, reading: list[str]) -> None:
+    """Publish the simulator's events, never further ahead than the folds can follow; ``reading`` says how far its past is."""
     from vigie.simulate import demo as demo_batches
 
     held = 0
@@ -406,6 +417,8 @@ async def _demo(instance: Instance, seed: int) -> None:
             for event in batch:
                 publisher.publish(orjson.dumps(event))
             held += len(batch)
+            past = instance.clock() - parse_time(batch[-1]["time"]) > HOUR_MS
+            reading[:] = [f"the simulated company's past is being read: until {batch[-1]['time'][:10]} so far"] if past else []
             if held >= HELD:
                 held = 0
                 await publisher.flushed()

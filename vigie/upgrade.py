@@ -13,7 +13,7 @@ from confluent_kafka.admin import AdminClient
 
 from agents.worker import entity_folds
 from models.business import Business
-from models.folds.evolve import Difference, difference, kept_under, made_of
+from models.folds.evolve import DefinitionChange, difference, kept_under, made_of
 from models.measures import FROM_PRESENT
 from models.panes.segments import Segments
 from stream.config.settings import Settings
@@ -72,7 +72,7 @@ class FoldUpgrade:
     lost: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
 
-    def take(self, keys: Counter[str], change: Difference) -> None:
+    def take(self, keys: Counter[str], change: DefinitionChange) -> None:
         """Add one partition."""
         self.partitions += 1
         self.entities += keys["E"]

@@ -25,7 +25,7 @@ from stream.readings.changelogs import Changelogs
 from stream.readings.counted import CountedDesk
 from stream.readings.people import PeopleDesk
 from stream.readings.refusals import refusals
-from stream.web import customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions, usual
+from stream.web import counting, customers, entities, experiments, explain, forecast, journeys, leaderboard, predictions, usual
 from stream.web.alert_board import AlertBoard
 from stream.web.app import build_web
 from stream.web.entity_board import EntityBoard
@@ -142,6 +142,7 @@ async def web(settings: Settings) -> None:
     counted = CountedDesk(written, business)
     application.include_router(journeys.router(PeopleDesk(written, business)))
     application.include_router(explain.router(catalogue, source.whole, counted, partial(refusals, options), settings.crm_url))
+    application.include_router(counting.router(catalogue, counted))
     application.include_router(usual.router(catalogue, source.whole))
 
     async def read() -> None:

@@ -12,6 +12,7 @@ from agents.notifiers.console import ConsoleSettings
 from agents.notifiers.email import EmailSettings
 from agents.notifiers.google_chat import GoogleChatSettings
 from agents.notifiers.http import HttpSettings
+from agents.notifiers.mattermost import MattermostSettings
 from agents.notifiers.pagerduty import PagerDutySettings
 from agents.notifiers.slack import SlackSettings
 from agents.notifiers.task import AsanaSettings, MondaySettings, TrelloSettings
@@ -36,6 +37,7 @@ BUILT_IN: tuple[Kind, ...] = (
     TeamsSettings,
     GoogleChatSettings,
     TelegramSettings,
+    MattermostSettings,
     EmailSettings,
     PagerDutySettings,
     TrelloSettings,

@@ -22,7 +22,7 @@ from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverSettings
 from agents.notifiers.picture import png
 from agents.notifiers.post import TIMEOUT
-from alert_rules.records.message import Message
+from alert_rules.records.message import AlertMessage
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.course import BARS
@@ -38,6 +38,8 @@ _GREY = "#57606a"
 _SUBJECT = 200
 #: How the HTML part calls the picture that comes with it.
 _PICTURE = "course@vigie.invalid"
+#: Alerts of a group up to so many are told with all that is said of them, more as a table.
+_SPACIOUS = 5
 #: What a fact is of has a column of its own up to this length.
 _LABEL = 30
 
@@ -220,7 +222,7 @@ def _drawn(line: Line) -> bool:
     return bool(line.text) and set(line.text) <= set(BARS + " ")
 
 
-def _colour(message: Message) -> str:
+def _colour(message: AlertMessage) -> str:
     return _COLOURS.get("resolved" if message.kind == "resolved" else message.severity or "", _GREY)
 
 
@@ -245,7 +247,7 @@ def html(delivery: Delivery) -> str:
             f'<span style="font-size:12px;color:{_GREY}">{said}</span></td></tr>'
         )
     if letter.many:
-        rows = "".join(map(_item, letter.items)) + _line(letter.rest)
+        rows = "".join(map(_item if len(letter.items) <= _SPACIOUS else _entry, letter.items)) + _rest(delivery)
     else:
         facts = [line for line in letter.facts if letter.course is None or not _drawn(line)]
         rows = "".join(map(_row, facts)) + _line(letter.behind_heading) + "".join(map(_numbered, letter.behind))
@@ -282,6 +284,25 @@ def _item(item: LetterItem) -> str:
         f'overflow-wrap:anywhere"><strong style="color:{colour}">{shown}</strong><br>{escape(item.text)}{grey}</td></tr>'
         '<tr><td colspan="2" style="height:8px;line-height:8px">&nbsp;</td></tr>'
     )
+
+
+def _entry(item: LetterItem) -> str:
+    """Return one alert of a group of many as a row of a table: its title, and what it says beside it."""
+    colour, shown = _COLOURS.get(item.level, _GREY), escape(item.title)
+    if item.url.startswith(("http://", "https://")):
+        shown = f'<a href="{escape(item.url)}" style="color:{colour}">{shown}</a>'
+    cell = "padding:7px 0 7px 10px;border-bottom:1px solid #d0d7de;vertical-align:top;overflow-wrap:anywhere"
+    return (
+        f'<tr><td style="{cell};border-left:3px solid {colour};width:42%"><strong style="color:{colour}">{shown}</strong></td>'
+        f'<td style="{cell}">{escape(item.text)}</td></tr>'
+    )
+
+
+def _rest(delivery: Delivery) -> str:
+    """Return what is said of those that are not told: a link to the page that has them all, where one is known."""
+    said = delivery.letter.rest
+    url = next((action.url for action in delivery.actions if action.name == "open"), "")
+    return _wide(_link(url, said)) if said and url else _line(said)
 
 
 def _line(text: str) -> str:

@@ -43,7 +43,11 @@ def render(delivery: Delivery, *, pressed: bool = False) -> dict[str, Any]:
     mark = ":large_green_circle:" if message.kind == "resolved" else _MARKS.get(message.severity or "", "")
     blocks: list[dict[str, Any]] = [_section(f"{mark} *{escape(letter.title, 500)}*".strip())]
     if letter.many:
-        parts = [escape(letter.lead, SECTION), *map(_item, letter.items), escape(letter.rest, SECTION)]
+        parts = [
+            escape(letter.lead, SECTION),
+            *map(_item, letter.items),
+            _linked(escape(letter.rest, SECTION - URL), _opened(delivery)),
+        ]
         blocks += [_section(part) for part in parts if part.strip()]
     else:
         behind = _behind(letter)
@@ -70,6 +74,11 @@ def _item(item: LetterItem) -> str:
     """Return what tells one alert of a group; its title is a link to its page where the settings know it."""
     why = f"\n_{escape(item.why, 300)}_" if item.why else ""
     return f"*{_linked(escape(item.title, 300), item.url)}*\n{escape(item.text, 1500)}{why}"
+
+
+def _opened(delivery: Delivery) -> str:
+    """Return the address of the page that has all of a group; "" where none is known."""
+    return next((action.url for action in delivery.actions if action.name == "open"), "")
 
 
 def _linked(escaped: str, url: str) -> str:

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 
 from agents.notifiers.base import ReceiverSettings, SecretUrl, Token
 from agents.notifiers.post import Poster
-from alert_rules.records.message import Message
+from alert_rules.records.message import AlertMessage
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.inert import inert
@@ -309,7 +309,7 @@ class MondaySettings(TaskSettings):
     NOTIFIER: ClassVar = MondayNotifier
 
 
-def fields(message: Message, letter: Letter) -> dict[str, str]:
+def fields(message: AlertMessage, letter: Letter) -> dict[str, str]:
     """Return what a template may name."""
     segment = ", ".join(f"{name} {inert(value)}" for name, value in (message.segment or {}).items())
     plain = {name: str(getattr(message, name) or "") for name in ("rule", "severity", "incident", "since", "runbook", "kpi")}
@@ -317,10 +317,10 @@ def fields(message: Message, letter: Letter) -> dict[str, str]:
 
 
 #: What a template may name, of nothing in particular.
-_NO_FIELDS = fields(Message(incident="", kind=""), Letter("", "", ""))
+_NO_FIELDS = fields(AlertMessage(incident="", kind=""), Letter("", "", ""))
 
 
-def _due(message: Message) -> str | None:
+def _due(message: AlertMessage) -> str | None:
     """Return by when it is to be done, where a playbook says so."""
     book = (message.explanation or {}).get("playbook")
     return str(book["due"]) if isinstance(book, Mapping) and book.get("due") else None

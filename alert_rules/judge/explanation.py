@@ -63,6 +63,8 @@ def _made(
                 found["target"] = dict(seen.against["target"])
             if seen.since is not None:
                 found["since"] = iso(seen.since)
+            if seen.proven is False:
+                found["proven"] = False
         case EntityFinding() if "behind" not in found and set(seen.segment) <= {"deal", "lead"}:  # a connector is no deal
             found["behind"] = [_itself(seen)]
     if "behind" in found:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from alert_rules.judge.rule import Severity
 from alert_rules.tell.plan import FALLBACK_AFTER, ON_CALL, Digest, FallbackPlan
 from alert_rules.tell.stages.escalate import EscalationLadder, Rung
-from alert_rules.tell.stages.oncall import Member, Override, Rotation
+from alert_rules.tell.stages.oncall import Override, RotaMember, Rotation
 from models.calendar import epoch_ms, time_zones
 from models.config.reader import TreeReader
 from models.config.suggest import near
@@ -170,8 +170,8 @@ class PeopleReader(TreeReader):
             self.bad(f"{key}.handover", str(error))
             return None, 0
 
-    def _members(self, tree: Any, key: str, zone: ZoneInfo) -> tuple[Member, ...]:
-        members: list[Member] = []
+    def _members(self, tree: Any, key: str, zone: ZoneInfo) -> tuple[RotaMember, ...]:
+        members: list[RotaMember] = []
         for n, entry in enumerate(self.items(tree, key, empty=False)):
             where = f"{key}[{n}]"
             found = self.part(entry, where, _MEMBER_KEYS)
@@ -184,7 +184,7 @@ class PeopleReader(TreeReader):
                 for m, one in enumerate(self.items(found.get("away", []), f"{where}.away"))
             ]
             receivers = self._receivers(found.get("receivers"), f"{where}.receivers", people=True)
-            members.append(Member(name, receivers, tuple(span for span in away if span)))
+            members.append(RotaMember(name, receivers, tuple(span for span in away if span)))
         return tuple(members)
 
     def _overrides(self, tree: Any, key: str, names: Collection[str], zone: ZoneInfo) -> tuple[Override, ...]:

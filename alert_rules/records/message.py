@@ -95,7 +95,7 @@ class GroupFacts(msgspec.Struct, kw_only=True):
 
 
 class ReceiverFacts(msgspec.Struct, kw_only=True):
-    """A receiver that cannot be notified: since when (``Message.since``), why, and what has been tried."""
+    """A receiver that cannot be notified: since when (``AlertMessage.since``), why, and what has been tried."""
 
     receiver: str
     attempts: int = 0
@@ -115,6 +115,7 @@ class Figure(msgspec.Struct, kw_only=True):
     before: float | None = None
     known: bool = True  # whether there is a reading at all
     labels: dict[str, str] = {}  # what it is called in other languages
+    unproven: bool = False  # as a model says it that is not yet better than the average of the stage
 
 
 class StandingAlert(msgspec.Struct, kw_only=True):
@@ -175,7 +176,7 @@ class DigestFacts(msgspec.Struct, kw_only=True):
     aims: list[Aim] = []
 
 
-class Message(AlertFacts, kw_only=True, tag_field="type", tag="message"):
+class AlertMessage(AlertFacts, kw_only=True, tag_field="type", tag="message"):
     """What some receivers are notified of. ``id`` is the same whenever the same is said again, ``incident`` its thread.
 
     A message about one alert has that alert's facts, one about several what they have in common. ``alerts`` lists them: what is
@@ -210,9 +211,9 @@ class Message(AlertFacts, kw_only=True, tag_field="type", tag="message"):
 encode = msgspec.json.Encoder().encode
 
 
-def read_message(tree: Mapping[str, Any]) -> Message:
+def read_message(tree: Mapping[str, Any]) -> AlertMessage:
     """Return the message in a record of ``outbox``; raise ``ValueError`` that names the field that cannot be used.
 
     Transitions are read too: before there were messages, they were what was sent.
     """
-    return msgspec.convert({**tree, "type": "message"}, Message)
+    return msgspec.convert({**tree, "type": "message"}, AlertMessage)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from alert_rules.records.alerts import AlertRecord
-from alert_rules.records.message import Message
+from alert_rules.records.message import AlertMessage
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"
 
@@ -18,7 +18,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     """
     return {
         "alert-record": _schema("alert-record", AlertRecord, "A record of the topic alerts, by its type."),
-        "outbox-message": _schema("outbox-message", Message, "A record of the topic outbox."),
+        "outbox-message": _schema("outbox-message", AlertMessage, "A record of the topic outbox."),
     }
 
 

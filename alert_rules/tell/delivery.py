@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from alert_rules.records.message import Message, read_message
+from alert_rules.records.message import AlertMessage, read_message
 from alert_rules.words.letter import letter
 from alert_rules.words.parts import Letter
 from alert_rules.words.reader import ANYBODY, Reader
@@ -37,7 +37,7 @@ class Delivery:
     reader: Reader = ANYBODY  # how the receiver reads; not part of its row
 
     @property
-    def message(self) -> Message:
+    def message(self) -> AlertMessage:
         """What the receiver is notified of."""
         return read_message(self.alert)
 

@@ -8,7 +8,7 @@ from msgspec import structs
 from alert_rules.records.alerts import Transition
 from alert_rules.records.facts import AlertFacts, gravity
 from alert_rules.records.ids import digest
-from alert_rules.records.message import Acknowledgement, GroupFacts, Message, MessageItem
+from alert_rules.records.message import Acknowledgement, AlertMessage, GroupFacts, MessageItem
 from alert_rules.tell.stages.dedup import Notice
 from alert_rules.words import alert as words
 from alert_rules.words.letter import common, worded
@@ -38,7 +38,7 @@ def group_message(
     receivers: Sequence[str],
     acks: Mapping[str, Acknowledgement] | None = None,
     why_you: Mapping[str, str] | None = None,
-) -> Message:
+) -> AlertMessage:
     """Return the message as it goes to the ``outbox``; deterministic.
 
     ``alerts`` are the last transitions of the group's incidents, ``ended`` the incidents that have ended. A message about one
@@ -55,7 +55,7 @@ def group_message(
         "kind": notice.kind,
         "at": iso(now) if ANYBODY.words.again(notice.kind) else max(alert.at for alert in alerts),
     }
-    message = Message(
+    message = AlertMessage(
         **facts,
         group=dict(group),
         route=route,

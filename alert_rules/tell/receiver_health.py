@@ -12,7 +12,7 @@ from typing import Any
 from alert_rules.records.alerts import Decision, encode
 from alert_rules.records.facts import Severity, StateChange
 from alert_rules.records.ids import digest
-from alert_rules.records.message import Message, ReceiverFacts
+from alert_rules.records.message import AlertMessage, ReceiverFacts
 from alert_rules.records.message import encode as encode_message
 from alert_rules.tell.plan import FALLBACK_AFTER
 from alert_rules.words.letter import worded
@@ -110,7 +110,7 @@ class ReceiverHealth:
 def _message(kind: str, receiver: str, failing: Failing, recipients: list[str], now: int) -> list[Output]:
     fired = kind == "fired"
     incident = digest(RULE, receiver, str(failing.since))
-    message = Message(
+    message = AlertMessage(
         id=digest(incident, kind),
         incident=incident,
         kind=kind,

@@ -15,13 +15,13 @@ import orjson
 from alert_rules.records.alerts import Act, AlertRecord, Decision, Transition, decode, encode
 from alert_rules.records.facts import gravity
 from alert_rules.records.ids import digest as digest_of
-from alert_rules.records.message import DigestFacts, Figure, Message, MessageKind, StandingAlert
+from alert_rules.records.message import AlertMessage, DigestFacts, Figure, MessageKind, StandingAlert
 from alert_rules.records.message import encode as encode_message
 from alert_rules.tell.labels import labels_of
 from alert_rules.tell.plan import Digest, Recipient
 from alert_rules.tell.stages import silence as silences_
 from alert_rules.tell.stages.silence import Silence, silenced
-from alert_rules.tell.together import News, Together
+from alert_rules.tell.together import ChallengeNews, Together
 from alert_rules.words.alert import titled
 from alert_rules.words.durations import human
 from alert_rules.words.letter import worded
@@ -171,7 +171,7 @@ class SendDigest:
     def _say(self, due: int, now: int) -> None:
         receivers = [one.receiver for one in self._resolve(self._digest.receivers, now)]
         at = (_EPOCH + timedelta(milliseconds=due)).astimezone(ZoneInfo(self._digest.zone))
-        message = Message(
+        message = AlertMessage(
             id=digest_of("digest", str(due)),
             incident=f"digest-{at:%Y-%m-%d}",
             kind=MessageKind.DIGEST,
@@ -189,10 +189,10 @@ class SendDigest:
             self._said[kpi] = None if found is None else found.value
             self._dirty.add(f"said|{kpi}")
 
-    def _tell(self, news: News, now: int) -> None:
+    def _tell(self, news: ChallengeNews, now: int) -> None:
         """Say what there is to say of a challenge, once."""
         receivers = [one.receiver for one in self._resolve(self._digest.receivers, now)]
-        message = Message(
+        message = AlertMessage(
             id=digest_of("challenge", news.id, news.facts.milestone), incident=f"challenge-{news.id}", kind=MessageKind.DIGEST,
             at=iso(now), group={}, receivers=receivers, challenge=news.facts,
         )  # fmt: skip
@@ -235,6 +235,7 @@ class SendDigest:
             why=reading.why,
             since=None if reading.since is None else iso(reading.since),
             before=self._said.get(kpi),
+            unproven=reading.proven is False,
         )
 
     def _decided(self, outcome: str, reason: str, due: int, now: int, **more: Any) -> None:

@@ -19,7 +19,7 @@ LISTED = 30
 ANNULLED = "annulled"
 
 
-class News(NamedTuple):
+class ChallengeNews(NamedTuple):
     """Something to say of a challenge."""
 
     id: str
@@ -66,7 +66,7 @@ class Together:
         """Return the objectives of teams and the company, by name."""
         return sorted(self._aims.values(), key=lambda one: one.name)[:LISTED]
 
-    def news(self, now: int) -> Iterator[News]:
+    def news(self, now: int) -> Iterator[ChallengeNews]:
         """Yield what there is to say of challenges at an instant; it is then said."""
         for name, standing in self._challenges.items():
             said = self._said.setdefault(name, [])
@@ -76,7 +76,7 @@ class Together:
                 said.append(kind)
                 self._dirty.add(f"challenge|{name}")
                 if now - at <= DAY_MS and not standing.get("dry_run"):
-                    yield News(name, _facts(standing, kind))
+                    yield ChallengeNews(name, _facts(standing, kind))
 
     def changed(self) -> set[str]:
         """Return the rows that have changed since the last call."""

@@ -151,7 +151,7 @@ def fields(facts: AlertFacts, reader: Reader = ANYBODY) -> dict[str, str | Quant
 
     found: dict[str, str | Quantity] = {
         "kpi": words.sentence(facts.rule_title or ""),
-        "window": words.window_name(facts.window or ""),
+        "window": words.stretch(facts.window or ""),
         "segment": place or words.TOTAL,
         "severity": words.grade(facts.severity),
         "since": words.moment(_ms(facts.since), zone),

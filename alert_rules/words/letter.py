@@ -9,7 +9,7 @@ from datetime import datetime
 from msgspec import structs
 
 from alert_rules.records.facts import EnglishWords
-from alert_rules.records.message import DigestFacts, Message, MessageItem, News, ReceiverFacts
+from alert_rules.records.message import AlertMessage, DigestFacts, MessageItem, News, ReceiverFacts
 from alert_rules.words import alert as one_alert
 from alert_rules.words import prose, together
 from alert_rules.words.inert import inert
@@ -20,7 +20,7 @@ from models.calendar import epoch_ms
 __all__ = ["TOLD", "Letter", "LetterItem", "Line", "in_english", "letter", "worded"]
 
 
-def letter(message: Message, reader: Reader = ANYBODY) -> Letter:
+def letter(message: AlertMessage, reader: Reader = ANYBODY) -> Letter:
     """Return a message in words for one reader. Deterministic: the same message is told in the same words."""
     if message.challenge is not None:
         return together.challenge(message.challenge, reader)
@@ -37,7 +37,7 @@ def letter(message: Message, reader: Reader = ANYBODY) -> Letter:
     return found._replace(why_now=_why_now(message, reader))
 
 
-def _why_now(message: Message, reader: Reader) -> str:
+def _why_now(message: AlertMessage, reader: Reader) -> str:
     return message.why_now or "" if message.occasion is None else reader.words.why_now(message.kind, message.occasion)
 
 
@@ -57,14 +57,14 @@ def in_english(found: Letter) -> EnglishWords:
     return EnglishWords(found.title, found.text, found.subject, found.headline)
 
 
-def worded(message: Message) -> Message:
+def worded(message: AlertMessage) -> AlertMessage:
     """Give a message its words in English, for who reads the topic."""
     found = letter(message)
     message.message, message.why_now = in_english(found), found.why_now
     return message
 
 
-def _subject(message: Message, reader: Reader) -> str | None:
+def _subject(message: AlertMessage, reader: Reader) -> str | None:
     """Return what all messages of a group have as their subject; None where a single incident has its own."""
     group = message.group or {}
     if set(group) == {"incident"}:
@@ -73,7 +73,7 @@ def _subject(message: Message, reader: Reader) -> str | None:
     return reader.words.subject(common(group, title, reader))
 
 
-def _single(message: Message, reader: Reader) -> Letter:
+def _single(message: AlertMessage, reader: Reader) -> Letter:
     words = reader.words
     then = structs.replace(message, kind=message.happened or message.kind, at=message.happened_at or message.at)
     found = one_alert.letter(then, reader) if message.zone is not None else prose.letter(message)
@@ -87,12 +87,14 @@ def _single(message: Message, reader: Reader) -> Letter:
     return found._replace(title=title, subject=_subject(message, reader) or found.subject, items=items)
 
 
-def _several(message: Message, reader: Reader) -> Letter:
+def _several(message: AlertMessage, reader: Reader) -> Letter:
     words, group = reader.words, message.several
     assert group is not None
     again = words.again(message.kind)
     title = f"{again} {words.several(group)}" if again else words.several(group)
-    items = tuple(_item(item, reader) for item in message.alerts[:TOLD])
+    # As many as its own counts leave out: a message that was written when fewer were told says "and 51 more" after five.
+    told = len(message.alerts) + message.more - group.rest
+    items = tuple(_item(item, reader) for item in message.alerts[: max(1, told)])
     subject = _subject(message, reader) or title
     return Letter(title, subject, words.lead(group), items=items, rest=words.rest(group), many=True)
 
@@ -106,7 +108,7 @@ def _item(item: MessageItem, reader: Reader) -> LetterItem:
     return LetterItem(shown, text, reader.words.why(why) if why else "", item.url or "", level, item.news or "")
 
 
-def _failing(message: Message, facts: ReceiverFacts, reader: Reader) -> Letter:
+def _failing(message: AlertMessage, facts: ReceiverFacts, reader: Reader) -> Letter:
     words, zone = reader.words, reader.clock(message.zone)
     works = message.kind == "resolved"
     began = _ms(message.since)
@@ -122,7 +124,7 @@ def _failing(message: Message, facts: ReceiverFacts, reader: Reader) -> Letter:
     return Letter(title, about, lead, tuple(lines), why_now=words.receiver_now(facts.receiver, works, lasted))
 
 
-def _digest(message: Message, facts: DigestFacts, reader: Reader) -> Letter:
+def _digest(message: AlertMessage, facts: DigestFacts, reader: Reader) -> Letter:
     words, zone = reader.words, reader.zone or zone_of(facts.zone)
     title, lead = words.digest(facts, _ms(facts.due), zone)
     lines = [Line(words.digest_label(one, facts.window), words.figure(one)) for one in facts.figures]

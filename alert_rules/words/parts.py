@@ -7,7 +7,7 @@ from alert_rules.words.course import Course
 from alert_rules.words.inert import inert
 
 #: So many alerts of a group are told in full, what is new first.
-TOLD = 5
+TOLD = 10
 
 
 class Line(NamedTuple):

@@ -8,15 +8,17 @@ import re
 from collections.abc import Mapping
 
 from alert_rules.records.facts import AlertFacts, EnglishWords
-from alert_rules.records.message import Message
+from alert_rules.records.message import AlertMessage
 from alert_rules.words.inert import inert
-from alert_rules.words.parts import TOLD, Letter, LetterItem, Line, behind_lines
+from alert_rules.words.parts import Letter, LetterItem, Line, behind_lines
 
 _STAMP = re.compile(r"^(?:STILL |ESCALATED |ACKNOWLEDGED |NO LONGER ACKNOWLEDGED )?\[[^\]]*\] ")
 _VALUE = re.compile(r": [^:]*$")
 _BEHIND = "Behind it:"
 #: A deal or lead behind the alert: its place and what it is, and where it is found.
 _NUMBERED = re.compile(r"(\d+\. .+): (https?://\S+)")
+#: So many alerts of a group were told in full when messages were prose.
+_TOLD = 5
 #: A label is no longer than this; what is longer before a colon is a sentence.
 _LABEL = 30
 
@@ -63,7 +65,7 @@ def lead(facts: AlertFacts) -> str:
     return _words(facts).text.partition("\n\n")[0]
 
 
-def letter(message: Message) -> Letter:
+def letter(message: AlertMessage) -> Letter:
     """Return a message in the words it was written in, in English."""
     words = _words(message)
     title, text = words.title or str(message.rule), words.text
@@ -78,7 +80,7 @@ def letter(message: Message) -> Letter:
                 f"Why: {one.why}" if one.why else "", one.url or "",
                 "resolved" if one.state == "resolved" else str(one.severity or ""), one.news or "",
             )
-            for one in message.alerts[:TOLD]
+            for one in message.alerts[:_TOLD]
         )  # fmt: skip
         return Letter(title, subject, first, items=items, rest=more, many=True, whole=text)
     told, heading, behind = rest.partition(f"\n\n{_BEHIND}\n")
@@ -90,7 +92,7 @@ def letter(message: Message) -> Letter:
     return Letter(title, subject, first, facts, lines, _BEHIND if heading else "", headline=words.headline, whole=text)
 
 
-def _subject(message: Message) -> str:
+def _subject(message: AlertMessage) -> str:
     group = message.group or {}
     if _words(message).about:
         return _words(message).about

@@ -131,6 +131,11 @@ class Words:
         """Return what people call a window; the topics have it as the rules do."""
         return name if self.language.code == SOURCE else self.language.window(name)
 
+    def stretch(self, window: str) -> str:
+        """Return a window as a sentence has it: ``90d`` is "90 days"."""
+        found = (self.language.find("stretches", "messages") or {}).get(window)
+        return self.window_name(window) if found is None else str(found)
+
     def side(self, direction: str | None) -> str:
         """Return on which side of a level all is well."""
         return self._say("side.below" if direction == "below" else "side.above")
@@ -206,6 +211,8 @@ class Words:
         date = self.numbers.date
         if "since" in why:
             yield "counted_from", "", self._say("counted_from", day=date(why["since"]))
+        if why.get("proven") is False:
+            yield "unproven", "", self._say("unproven")
         previous = why.get("previous")
         if previous:
             value = self.number(previous.get("value"), unit, currency)
@@ -340,6 +347,8 @@ class Words:
             return self._say("digest.no_reading")
         value, before, unit, currency = figure.value, figure.before, figure.unit, figure.currency
         words = self.number(value, unit, currency)
+        if figure.unproven:
+            words = self._say("digest.unproven", value=words)
         if value is None:
             return self._say("digest.no_value", value=words, why=self.sentence(figure.why)) if figure.why else words
         if figure.since is not None:

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+#: A header that marks a record that stands where an event of somebody who was erased would be.
+ERASED_MARK = ("vigie_erased", b"1")
+
 
 class Reason(StrEnum):
     """The reasons a record becomes a dead letter. They are a metric's label and stored on the wire: never rename one."""

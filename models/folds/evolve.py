@@ -57,7 +57,7 @@ def made_of(fold: str, business: Business, watermark: int) -> MadeOf:
 
 
 @dataclass(frozen=True)
-class Difference:
+class DefinitionChange:
     """What becomes of a fold's measures under other definitions, by name; ``why`` names what has changed."""
 
     kept: list[str] = field(default_factory=list)
@@ -74,14 +74,14 @@ class Difference:
         return bool(self.why)
 
 
-def difference(fold: str, before: Mapping[str, Any], now: Mapping[str, Any], *, full: bool = True) -> Difference:
+def difference(fold: str, before: Mapping[str, Any], now: Mapping[str, Any], *, full: bool = True) -> DefinitionChange:
     """Return what it takes to go from the one to the other.
 
     ``full``: whether a dimension holds all the values it might, so that numbers were booked under ``other``.
     """
     known = [renamed(name) for name in before["measures"]]
     wanted: list[str] = now["measures"]
-    found = Difference()
+    found = DefinitionChange()
     if known != wanted:
         found.why["measures"] = before["measures"], wanted
     for name, value in now.items():
@@ -248,7 +248,7 @@ def standing(fold: str, kept: Mapping[str, Any], business: Business, *, full: bo
     return found
 
 
-class Steps(Protocol):
+class RenewingSteps(Protocol):
     """What can say anew what an entity's present counts for, and book it."""
 
     def renew(self, present: Any, at: int, *, revalue: bool) -> None:
@@ -258,11 +258,11 @@ class Steps(Protocol):
         """Take back (+1), or book again (−1), all that the present counts for."""
 
 
-class Book(NamedTuple):
+class SeparateBook(NamedTuple):
     """What steps through facts and books into panes of its own."""
 
     histories: LogFolder[Any]
-    steps: Steps
+    steps: RenewingSteps
     panes: Panes
 
 
@@ -273,7 +273,7 @@ class Raise:
     changed, the others go there too, less what the rules of before make of the same facts.
     """
 
-    def __init__(self, fold: str, standing: Standing, book: Callable[[int | None], Book], panes: Panes) -> None:
+    def __init__(self, fold: str, standing: Standing, book: Callable[[int | None], SeparateBook], panes: Panes) -> None:
         """``book`` gives what books by rules of before, or (None) by those in force."""
         self._standing, self._panes = standing, panes
         self._now = book(None)

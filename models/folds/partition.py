@@ -6,29 +6,29 @@ Decode, find the entity, apply, book into the panes; what cannot be used becomes
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
 from models.beats import SENDERS, Beats
 from models.business import Business
-from models.calendar import Grain
 from models.entities.entity_log import Entry, TooLate
 from models.entities.store import Entities
 from models.events.catalogue import TOPIC_OF, TYPE_OF
 from models.events.dead_letter import dead_letter
 from models.events.decode import Decode, decoder
-from models.events.refused import Reason, Refused
+from models.events.refused import ERASED_MARK, Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.folds.entity_snapshots import DealState, LeadState
 from models.folds.evolve import Standing, kept_under, made_of, standing
 from models.folds.keepers import KEEPERS
+from models.folds.pane_rows import PaneRows
+from models.folds.readdressed import readdressed
 from models.measures import LOGGED, MEASURES
 from models.panes.segments import Segments
-from models.panes.store import BEHIND, COUNTED, SINCE, Panes
-from models.privacy.refusals import MARK
+from models.panes.store import Panes
 
 #: Topics of each entity fold, named without the installation's prefix.
 TOPICS: dict[str, tuple[str, ...]] = {
@@ -40,7 +40,6 @@ TOPICS: dict[str, tuple[str, ...]] = {
 }
 
 _RAISED = 50_000  # bytes of entities brought up to other definitions per checkpoint: some 10 ms
-_CLEARED = 2_000  # rows of panes of an earlier generation removed per checkpoint
 _SWEPT = 64  # entities looked over per checkpoint while a sweep is on
 _HELD = 10_000  # records that are taken before they are settled, at most
 
@@ -61,12 +60,11 @@ class EntityPartition:
         self.delays: deque[int] = deque(maxlen=256)  # arrival minus event time (ms) of one event per call, newest last
         self.faults = Faults()
         self._standing = Standing(made_of(fold, business, 0))
-        self._stale: list[tuple[bytes, str]] = []  # rows of panes of earlier generations, still to be removed: key, pane
         self._panes = Panes(MEASURES[fold], business)
+        self._pane_rows = PaneRows(fold, partition, self._panes)
         self._segments = Segments(business.segment_limit, business.pairs if fold in LOGGED else ())
         self._keeper = KEEPERS[fold](business, self._panes, self._segments)
         self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in TOPICS[fold]}
-        self._said: dict[str, dict[str, int]] = {}  # what others were told of what is not whole
         self._touched = False
         # Taken since the last settling, to be taken again if one of them meets a fault of ours; and what came of them.
         self._since: list[Record] = []
@@ -128,10 +126,8 @@ class EntityPartition:
                 one = orjson.loads(value)
         if one is not None:
             self._restore_one(one)
-        self._restore_panes(panes)
+        self._pane_rows.restore(panes, self._standing)
         self._keeper.evolve(self._standing)
-        if self._standing.version:  # what was said before may be out of date
-            self._said = {SINCE: {"": 0}, BEHIND: {"": 0}}
 
     def _restore_one(self, one: dict[str, Any]) -> None:
         self.watermark = one["watermark"]
@@ -141,25 +137,6 @@ class EntityPartition:
         if self.fold_name in LOGGED and found.generation > one.get("generation", 0):
             self._segments.forget_others()
         self._standing = found
-
-    def _restore_panes(self, rows: list[tuple[bytes, bytes]]) -> None:
-        standing, restore = self._standing, self._panes.restore
-        news = [b'"%b"' % name.encode() for name in standing.news]
-        if news and any(name in body for _, body in rows for name in news):
-            standing.turn(standing.news)  # there was such a measure before, which nothing has counted meanwhile
-        if not standing.panes:
-            for key, body in rows:
-                restore(_pane(key)[1], body)
-            return
-        held: set[str] = set()
-        for generation, name, key, body in sorted(((*_pane(key), key, body) for key, body in rows), reverse=True):
-            if generation == standing.generation:
-                restore(name, body)
-            else:
-                self._stale.append((key, name))
-                if name not in held:
-                    restore(name, body, standing.panes[generation])
-            held.add(name)
 
     def fold(self, records: Sequence[Record]) -> None:
         """Apply the records in order, each of them whole or not at all."""
@@ -183,14 +160,15 @@ class EntityPartition:
 
     def _take(self, records: Sequence[Record]) -> None:
         take, counts, decoders, known = self._keeper.take, self._counts, self._decoders, self._keeper.entities.has
-        watermark, delay, heard = self.watermark, None, self._beats.heard
+        watermark, delay, heard, home = self.watermark, None, self._beats.heard, self._home
         for record in records:
             topic, arrival = record.topic, record.timestamp
             try:
                 event, at, unknown = decoders[topic](record.value, record.headers, arrival)
-                if known(event.subject) or not self._strayed(record, event.subject):
+                if known(event.subject) or home is None or home(event.subject.encode()) == self.partition:
                     outcome = take(event, at, arrival)
                 else:
+                    self._letters.append(readdressed(record, event.subject))
                     outcome = "readdressed"
             except Refused as refused:
                 self._refuse(record, refused)
@@ -288,13 +266,13 @@ class EntityPartition:
                 told = self._keeper.gone(key)
                 if told is not None:
                     outputs.append(told)
-            self._pane_changes(rows, outputs)
+            self._pane_rows.changes(self._standing, rows, outputs)
             if self._segments.changed:
                 rows.append(Row(b"S", orjson.dumps(self._segments.dump())))
             if self._segments.others_changed:
                 rows.append(Row(b"O", orjson.dumps(self._segments.dump_others())))
             rows.append(Row(b"!", self._one()))
-            outputs += self._notes()
+            outputs += self._pane_rows.notes(self._standing, self.behind)
             outputs += self._beats.outputs(self.fold_name, self.watermark)
         return Changes(rows, outputs)
 
@@ -311,45 +289,13 @@ class EntityPartition:
     @property
     def behind(self) -> int:
         """How many entities and panes have still to be looked at, whether they are as the definitions of now have them."""
-        return self._keeper.entities.behind + len(self._stale)
+        return self._keeper.entities.behind + len(self._pane_rows.stale)
 
     def _raise(self) -> None:
         entities = self._keeper.entities
         entities.raise_some(_RAISED, lambda key, error: self.faults.add(f"bringing up {self.fold_name} {key}", error))
         if not entities.behind:
             self._standing.done()
-
-    def _pane_changes(self, rows: list[Row], outputs: list[Output]) -> None:
-        """Add the rows of panes that have changed, and what each tells; those of earlier generations go, some at a time."""
-        prefix, generation = f"{self.fold_name}:{self.partition}:".encode(), self._standing.generation
-        cleared, self._stale = self._stale[-_CLEARED:], self._stale[:-_CLEARED]
-        if not self._stale:
-            self._standing.panes = {}
-        for key, name in cleared:
-            rows.append(Row(key, None))
-            # What of it still counts is written under the present generation.
-            if not self._panes.touch(name):
-                outputs.append(Output("panes", prefix + name.encode(), None))
-        kind = f"P{generation};".encode() if generation else b"P"
-        new = tuple.__new__  # of thousands: their own constructors take three times as long
-        for name, body in self._panes.changes():
-            key = name.encode()
-            rows.append(new(Row, (kind + key, body)))
-            outputs.append(new(Output, ("panes", prefix + key, body, None, ())))
-
-    def _notes(self) -> Iterator[Output]:
-        """Say from when measures are whole, and which are not yet, where that has changed."""
-        standing = self._standing
-        said = {
-            SINCE: standing.since,
-            BEHIND: dict.fromkeys(standing.waiting, self.behind),
-            COUNTED: dict.fromkeys(standing.made_of["measures"], 1),
-        }
-        for segment, note in said.items():
-            if note != self._said.get(segment, {}):
-                self._said[segment] = dict(note)
-                key = f"{self.fold_name}:{self.partition}:{Grain.ALL.value}:0:{segment}"
-                yield Output("panes", key.encode(), orjson.dumps(note) if note else None)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -358,24 +304,8 @@ class EntityPartition:
         self.watermark = now
         self._beats.set_back(now)
 
-    def _strayed(self, record: Record, subject: str) -> bool:
-        """Send a record on whose producer has put it into another partition than its entity's (another key, or partitioner).
-
-        In two partitions it would be two entities. Asked only for entities that are not known here.
-        """
-        if self._home is None or self._home(subject.encode()) == self.partition:
-            return False
-        value, headers = record.value, record.headers
-        attributes = {name[3:]: body.decode() for name, body in headers if body is not None and name.startswith("ce_")}
-        if attributes:  # binary mode becomes structured: there may be attributes that are no header's
-            value = orjson.dumps({**attributes, "data": orjson.loads(record.value or b"null")})
-            headers = [header for header in headers if not header[0].startswith("ce_") and header[0] != "content-type"]
-        # The others stay: they count how often the record was sent again, and from which dead letter.
-        self._letters.append(Output(record.topic, subject.encode(), value, headers=headers))
-        return True
-
     def _refuse(self, record: Record, refused: Refused) -> None:
-        if MARK in record.headers:
+        if ERASED_MARK in record.headers:
             refused = Refused(Reason.ERASED, "of somebody who was erased: nothing of it is kept")
         letter = dead_letter(record, refused, record.timestamp)
         self._letters.append(Output("dead-letters", letter.id.encode(), letter.encode()))
@@ -404,12 +334,3 @@ class EntityPartition:
         if "business.rates" in self._standing.made_of:
             self._standing.made_of["business.rates"] = self.business.rates.digest(self.watermark)
         return orjson.dumps({"watermark": self.watermark, **self._standing.json()})
-
-
-def _pane(key: bytes) -> tuple[int, str]:
-    """Return the generation and the name of a pane from its row's key: ``P<pane>``, or ``P<generation>;<pane>``."""
-    text = key[1:].decode()
-    if text[0].isdigit():
-        generation, _, name = text.partition(";")
-        return int(generation), name
-    return 0, text

@@ -203,6 +203,7 @@ def read(kpi: Kpi, view: View, window: Window, segment: str, at: int, scope: Sco
         currency=view.business.currency if kpi.unit == "money" else None,
         since=since,
         benchmarks=view.targets.benchmarks.of(kpi.id, segment) or None,
+        proven=False if value is not None and kpi.unproven is not None and kpi.unproven.numerator.run(scope) > 0 else None,
     )
 
 

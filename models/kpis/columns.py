@@ -8,7 +8,7 @@ from models.calendar import DAY_MS, Grain
 from models.kpis.scope import BY_DAY, PaneScope
 from models.kpis.terms import Undefined
 from models.measures import BY_NAME
-from models.panes.view import Cells, PanesExpired, View
+from models.panes.view import PanesExpired, SeriesCells, View
 from models.panes.windows import FOREVER, Span, Window
 
 #: A number that a formula takes: the scope's method, whether of the segment itself or of the total, and its arguments.
@@ -72,7 +72,7 @@ class PaneColumns:
 
     def __init__(self, stretch: PaneStretch, segment: str, total: "PaneColumns | None" = None) -> None:
         self._stretch, self.segment, self._total = stretch, segment, total
-        self._panes: dict[str, list[tuple[int, Cells]]] = {}
+        self._panes: dict[str, list[tuple[int, SeriesCells]]] = {}
         self._sums: dict[tuple[str, str], list[int]] = {}
         self._known: dict[Input, list[Any]] = {}
 
@@ -183,7 +183,7 @@ class PaneColumns:
             found = self._sums[fold, name] = [0, *accumulate(days)]
         return found
 
-    def _days(self, fold: str) -> list[tuple[int, Cells]]:
+    def _days(self, fold: str) -> list[tuple[int, SeriesCells]]:
         found = self._panes.get(fold)
         if found is None:
             stretch = self._stretch

@@ -28,7 +28,7 @@ _NO_CASES = ("target", "benchmark", "rest", "course", "elapsed", "weighted", "sh
 _EXACT = 2**53
 _ID = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUIRED = ("stage", "label", "definition", "formula", "unit", "direction", "basis")
-_OPTIONAL = ("sample", "minimum", "by", "interval", "empty", "share")
+_OPTIONAL = ("sample", "minimum", "by", "interval", "empty", "share", "unproven")
 _KEYS = (*_REQUIRED, *_OPTIONAL)
 
 
@@ -51,6 +51,7 @@ class Kpi:
     interval_parts: tuple[Formula, ...]
     empty: str | None  # why there is no value where the denominator is 0, for people; may name {maturity}
     share: bool  # the numerator is a part of the denominator: there is no value outside of 0 and 1
+    unproven: Formula | None  # cases in it of which a model spoke that is not yet better than the average of the stage
 
     @property
     def definition(self) -> str:
@@ -143,6 +144,7 @@ def parse_entry(name: Any, body: Any, problems: list[str], kpis: Mapping[str, st
     if type(share) is not bool or (share and (formula is None or formula.denominator is None or unit != "ratio")):
         problems.append(f"share: found {share!r} (accepted: true, of a ratio that divides)")
     interval, parts = _interval(body.get("interval"), formula, problems)
+    unproven = _plain("unproven", body["unproven"], problems) if "unproven" in body else None
     if len(problems) > before or formula is None:
         return None
     return Kpi(
@@ -164,6 +166,7 @@ def parse_entry(name: Any, body: Any, problems: list[str], kpis: Mapping[str, st
         interval_parts=parts,
         empty=empty,
         share=share,
+        unproven=unproven,
     )
 
 

@@ -11,6 +11,8 @@ import orjson
 from models.calendar import epoch_ms, iso
 from models.panes.store import TOTAL
 
+#: What is said of a model, and of what it has said, until it has turned out to be better.
+UNPROVEN = "not yet better than the stage's average"
 _iso = lru_cache(256)(iso)  # thousands of readings have the same few instants
 
 
@@ -41,6 +43,7 @@ class Reading:
     since: int | None = None  # epoch ms: what it is made of is whole from then on only, which is after `start`
     benchmarks: Mapping[str, float] | None = None  # by name, in the KPI's unit: what it is shown beside
     because: Mapping[str, Any] | None = None  # what explains it (``explain.py``), where somebody may have to be told
+    proven: bool | None = None  # False: as a model says it that is not yet better than the average of the stage
 
     @property
     def segment_name(self) -> str:
@@ -86,6 +89,8 @@ class Reading:
             shown["since"] = iso(self.since)
         if self.benchmarks is not None:
             shown["benchmarks"] = dict(self.benchmarks)
+        if self.proven is not None:
+            shown |= {"proven": self.proven, "standing": UNPROVEN}
         if self.against is not None:
             shown["against"] = self.against
         if self.because is not None:
@@ -94,7 +99,7 @@ class Reading:
 
     def encode(self) -> bytes:
         """Return :meth:`as_json` as UTF-8 bytes."""
-        return orjson.dumps(self.as_json())
+        return b"%b" % orjson.dumps(self.as_json())  # copied: kept as it comes it would hold some 4 KB
 
     @classmethod
     def decode(cls, body: bytes) -> "Reading":
@@ -120,6 +125,7 @@ class Reading:
                 since=epoch_ms(datetime.fromisoformat(since)) if (since := found.get("since")) else None,
                 benchmarks=found.get("benchmarks"),
                 because=found.get("because"),
+                proven=found.get("proven"),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a reading: {error!r}") from error

@@ -324,6 +324,7 @@ def _said(reading: Reading) -> object:
         reading.sample,
         reading.why,
         reading.since,
+        reading.proven,
     )
     if reading.against is None:
         return numbers

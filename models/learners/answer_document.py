@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from models.calendar import iso
+from models.kpis.reading import UNPROVEN
 from models.learners import words
 from models.learners.deal_model import HORIZON, Prediction
 from models.learners.features import DAY_MS
 from models.learners.live_kinds import LearnedKind
-from models.learners.live_model import UNPROVEN, ModelRelease
+from models.learners.live_model import ModelRelease
 
 
 class SaidBy(NamedTuple):

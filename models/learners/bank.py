@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from models.learners.curve import Vector
+from models.learners.finite import finite
 from models.learners.quantiles import BINS, Quantiles
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
@@ -43,6 +44,7 @@ class Bank:
         self.known: list[dict[str, int]] = [{} for _ in self.categories]  # the row of each value
         self.bins = [Quantiles() for _ in self.numbers]
         self.binned = [[0] * BINS for _ in self.numbers]  # the row of each bin
+        self.binnings = 0  # so many times the edges of a number's bins were looked for anew
         self.feature = np.zeros(64, np.intp)  # of each row
         # Means, what is known beyond the first variances (as precisions), these, and the variances that follow.
         self.mean, self.evidence, self.precision, self.variance = (np.zeros((64, heads), DTYPE) for _ in range(4))
@@ -59,10 +61,14 @@ class Bank:
         for name, bins in zip(self.numbers, self.bins, strict=True):
             value = x.get(name)
             if isinstance(value, float | int) and math.isfinite(value):
-                bins.learn_one(value)
+                self.binnings += bins.learn_one(value)
 
     def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> Rows:
         """Return the rows of a question's values; ``grow`` gives new ones a row, as learning does."""
+        return np.array(self.places(x, grow=grow) + self.binned_places(x, grow=grow), np.intp)
+
+    def places(self, x: Mapping[str, str | float], *, grow: bool = False) -> list[int]:
+        """Return the rows of its categories' values. With ``grow`` they are the same ever after."""
         found = [1]
         values = [*map(x.get, self.categories)]
         for place, row in enumerate(map(dict.get, self.known, values)):  # type: ignore[arg-type]
@@ -70,6 +76,11 @@ class Bank:
                 found.append(row)
             elif (value := values[place]) and value.__class__ is str:
                 found.append(self._row(place, value) if grow else self._shared(place, value))
+        return found
+
+    def binned_places(self, x: Mapping[str, str | float], *, grow: bool = False) -> list[int]:
+        """Return the rows of its numbers' bins as they are now."""
+        found = []
         for place, (value, bins) in enumerate(zip(map(x.get, self.numbers), self.bins, strict=True)):
             if bins.edges and value.__class__ is float and -math.inf < value < math.inf:
                 number = bisect_right(bins.edges, value)
@@ -77,7 +88,7 @@ class Bank:
                 if not row and grow:
                     row = self.binned[place][number] = self._add(len(self.categories) + place)
                 found.append(row)
-        return np.array(found, np.intp)
+        return found
 
     def score(self, rows: Rows) -> tuple[Vector, Vector]:
         """Return of each head what the values add, and the variance of that."""
@@ -152,8 +163,36 @@ class Bank:
         self._weigh()
         self.mean[used] = pull * self.variance[used]
 
-    def restore(self, feature: Rows, first: Vector, evidence: Vector, mean: Vector) -> None:
-        """Go on from what was known of each row, from row 1 on: what follows from it is computed."""
+    def dump(self) -> dict[str, Any]:
+        """Return what is known of each row, from row 1 on, as a document has it."""
+        used = slice(1, self.used)
+        return {
+            "categories": self.categories,
+            "numbers": self.numbers,
+            "bounds": [self.values, self.rows],
+            "lessons": [self.lessons, self.refresh_at],
+            "values": self.known,
+            "bins": [[*bins.dump(), rows] for bins, rows in zip(self.bins, self.binned, strict=True)],
+            "feature": self.feature[used].tolist(),
+            "first": self.first,
+            "evidence": self.evidence[used],
+            "mean": self.mean[used],
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`dump` gave of the same features: what follows from it is computed."""
+        self.values, self.rows = (int(bound) for bound in state["bounds"])
+        self.lessons, self.refresh_at = (int(count) for count in state["lessons"])
+        feature = np.array(state["feature"], np.intp)
+        self.known = [{str(value): int(row) for value, row in known.items()} for known in state["values"]]
+        self.bins = [Quantiles.load(bins) for *bins, _ in state["bins"]]
+        self.binned = [[int(row) for row in rows] for *_, rows in state["bins"]]
+        rows = [row for known in self.known for row in known.values()] + [row for found in self.binned for row in found if row]
+        features = (len(self.known), len(self.bins)) == (len(self.categories), len(self.numbers))
+        if not features or any(len(r) != BINS for r in self.binned) or sorted(rows) != list(range(2, len(feature) + 1)):
+            raise ValueError(f"{len(feature)} rows of scores, and not one for each value")
+        first = finite(state["first"], DTYPE, self.first.shape)
+        evidence, mean = (finite(state[name], DTYPE, (len(feature), self.heads)) for name in ("evidence", "mean"))
         self.used = 1 + len(feature)
         size = 64
         while size < self.used:

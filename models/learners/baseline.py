@@ -38,6 +38,10 @@ class Baseline:
         """Learn what the model has just learnt."""
         self.hazard.learn_one(x, lesson)
 
+    def learn_many(self, x: Sequence[Features], lessons: Sequence[Lesson]) -> None:
+        """Learn several lessons in one go."""
+        self.hazard.count_many(x, lessons)
+
     def withdraw_one(self, x: Features, lesson: Lesson) -> None:
         """Take a lesson back."""
         self.hazard.withdraw_one(x, lesson)

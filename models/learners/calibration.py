@@ -3,10 +3,12 @@
 import math
 from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Sequence
 
 from river import stats
 
 from models.learners.curve import Curve
+from models.learners.finite import all_finite, finite
 
 #: How many answers an interval is judged by.
 ROLLING = 800
@@ -38,6 +40,16 @@ class Calibrator:
         self.shift = 0.0
         self.slope = 1.0
         self.mean = stats.Mean()
+
+    def dump(self) -> list[float]:
+        """Return the correction, as a document has it."""
+        return [self.shift, self.slope, self.mean.n, self.mean.get()]
+
+    def load(self, state: Sequence[float]) -> None:
+        """Go on from what :meth:`dump` gave."""
+        shift, slope, count, mean = state
+        all_finite("a correction", shift, slope, count, mean)
+        self.shift, self.slope, self.mean = shift, slope, stats.Mean._from_state(count, mean)
 
     def learn_one(self, given: float, happened: bool) -> None:
         """Learn what became of an answer that gave this (uncorrected) probability."""
@@ -73,6 +85,20 @@ class Residuals:
         self.outside = 1 - HELD
         self.lean = 0.5
         self._levels = (0.1, 0.5, 0.9)
+
+    def dump(self) -> dict[str, list[float]]:
+        """Return the ranks, and what was learnt of them, as a document has them."""
+        return {"ranks": list(self.ranks), "residuals": [self.learnt, self.outside, self.lean, *self._levels]}
+
+    @classmethod
+    def load(cls, ranks: Sequence[float], learnt: Sequence[float]) -> "Residuals":
+        """Go on from what :meth:`dump` gave."""
+        found = cls()
+        for rank in finite(ranks).tolist():
+            found.add(rank)
+        count, found.outside, found.lean, low, middle, high = learnt
+        found.learnt, found._levels = int(count), (low, middle, high)
+        return found
 
     def learn_one(self, curve: Curve, days: float) -> None:
         """Learn that a deal with this curve closed after so many days."""

@@ -8,9 +8,11 @@ import math
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from river import base
+from river import base, utils
 
+from models.learners.finite import all_finite
 from models.learners.river_parts import AdaGrad, LogisticRegression
 
 #: What AdaGrad remembers of a term before its first lesson. With gradients within ±1 a lesson moves a weight by at most
@@ -40,6 +42,36 @@ class ConversionModel(base.Classifier):  # type: ignore[misc]
         self.model = LogisticRegression(optimizer=AdaGrad(rate), clip_gradient=1.0, intercept_lr=rate / 10)
         self.model.optimizer.g2 = defaultdict(_first)
         self._known: dict[str, dict[str, None]] = {}
+
+    def dump(self) -> dict[str, Any]:
+        """Return what it has learnt, as a document has it: of River's model the weights, and what its optimizer remembers."""
+        model = self.model
+        return {
+            "settings": {name: getattr(self, name) for name in ("rate", "bins", "values", "features")},
+            "crosses": [list(pair) for pair in self.crosses],
+            "lessons": self.lessons,
+            "known": {name: list(values) for name, values in self._known.items()},
+            "model": {
+                "weights": dict(model.weights),
+                "intercept": model.intercept,
+                "n_iterations": model.optimizer.n_iterations,
+                "g2": dict(model.optimizer.g2),
+            },
+        }
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> "ConversionModel":
+        """Go on from what :meth:`dump` gave. Raise ``ValueError`` for what cannot be."""
+        found = cls([(a, b) for a, b in state["crosses"]], **state["settings"])
+        found.lessons = int(state["lessons"])
+        found._known = {name: dict.fromkeys(values) for name, values in state["known"].items()}
+        learnt, model = state["model"], found.model
+        weights = {name: float(value) for name, value in learnt["weights"].items()}
+        all_finite("a weight", *weights.values(), learnt["intercept"])
+        model._weights, model.intercept = utils.VectorDict(weights), float(learnt["intercept"])
+        model.optimizer.n_iterations = int(learnt["n_iterations"])
+        model.optimizer.g2 = defaultdict(_first, learnt["g2"])
+        return found
 
     def learn_one(self, x: Mapping[str, object], y: base.typing.ClfTarget) -> None:
         """Learn what became of a lead asked at ``x``."""

@@ -8,9 +8,9 @@ import math
 import zlib
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -73,6 +73,10 @@ class Snapshot:
     judged: bool = False  # whether HORIZON has been learnt
     history: list[tuple[int, int, Literal["open", "won", "lost"]]] = field(default_factory=list)
     opinions: bytes = b""  # what each expert said, to be judged
+    #: Its rows of the hazard and of the scores, once its values have been given theirs: they stay the same.
+    places: Rows | None = None
+    scored: list[int] | None = None
+    binned: tuple[int, Rows] | None = None  # the same with its numbers' bins, and how often these had been looked for anew
 
     @property
     def due(self) -> int | None:
@@ -118,6 +122,31 @@ class DealModel:
         self.together = False
         self._waiting: list[tuple[HazardQuestion, Rows, Lesson, float]] = []
 
+    def dump(self) -> dict[str, Any]:
+        """Return what it has learnt, as a document has it. The watch is not part of it: after a restart it begins anew."""
+        self.settle()
+        return {
+            **self.hazard.dump(),
+            "direct": self.direct.dump(),
+            "corrections": [self.win.dump(), self.within.dump()],
+            **self.residuals.dump(),
+            "scores": self.experts.dump(),
+        }
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> "DealModel":
+        """Go on from what :meth:`dump` gave. Raise ``ValueError`` for what cannot be."""
+        hazard, scores = Hazard.load(state), state.get("scores")
+        named = () if scores is None else ([str(name) for name in scores[what]] for what in ("categories", "numbers"))
+        found = cls(hazard, *named)
+        if scores is not None:
+            found.experts.load(scores)
+        found.direct = Direct.load(state["direct"], hazard.known, len(hazard.numbers))
+        for calibrator, correction in zip((found.win, found.within), state["corrections"], strict=True):
+            calibrator.load(correction)
+        found.residuals = Residuals.load(state["ranks"], state["residuals"])
+        return found
+
     def predict_one(self, x: Features) -> Prediction:
         """Return what is expected of a deal that is open at ``x``."""
         return self.predict_many((x,))[0]
@@ -152,9 +181,16 @@ class DealModel:
 
     def snapshot_one(self, at: int, x: Features, prediction: Prediction) -> Snapshot:
         """Keep a question and its answer to learn from; the scales see it now."""
-        self.hazard.observe_one(x)
-        self.experts.bank.observe_one(x)
-        return Snapshot(at, x, replace(prediction, opinions=None), opinions=prediction.packed())
+        snapshot = Snapshot(at, x, prediction)
+        self.answered_one(snapshot, prediction)
+        return snapshot
+
+    def answered_one(self, snapshot: Snapshot, prediction: Prediction) -> None:
+        """Keep the answer to a question that is to be learnt from; the scales see it now."""
+        self.hazard.observe_one(snapshot.x)
+        self.experts.bank.observe_one(snapshot.x)
+        curve = Curve(prediction.curve.won.copy(), prediction.curve.lost.copy())  # not a part of all that were asked with it
+        snapshot.prediction, snapshot.opinions = replace(prediction, opinions=None, curve=curve), prediction.packed()
 
     def survive_one(self, snapshot: Snapshot) -> None:
         """Learn that a deal is still open when the next instalment of a snapshot is due."""
@@ -162,7 +198,7 @@ class DealModel:
         if (said := unpack(snapshot.opinions)) is not None:
             self.experts.judge(said, part, part + 1, "open")
         snapshot.instalment += 1
-        self._learn(snapshot, self.hazard.encode(snapshot.x, grow=True), end, "open")
+        self._learn(snapshot, self._asked(snapshot), end, "open")
         if days >= HORIZON and not snapshot.judged:
             self._judge_within(snapshot, said, False)
 
@@ -170,7 +206,7 @@ class DealModel:
         """Learn that a deal has closed at ``at`` (ms)."""
         days = max(at - snapshot.at, 0) / DAY_MS
         end = bucket_of(days)
-        asked = self.hazard.encode(snapshot.x, grow=True)
+        asked = self._asked(snapshot)
         if (said := unpack(snapshot.opinions)) is not None:
             part = bisect_right(_STEPS, end)
             self.experts.judge_win(said, outcome == "won")
@@ -252,16 +288,31 @@ class DealModel:
         if end > snapshot.learnt:
             lesson = (snapshot.learnt, end, outcome)
             if self.together:
-                rows = self.experts.bank.encode(snapshot.x, grow=True)
-                self._waiting.append((asked, rows, lesson, self.experts.share))
+                self._waiting.append((asked, self._scored(snapshot), lesson, self.experts.share))
                 if len(self._waiting) > min(self.hazard.lessons // _TOGETHER, _MOST):
                     self.settle()
             else:
                 level, told = self.hazard.level[:, snapshot.learnt : end], lesson_of(lesson)
                 before = self.hazard.learn_asked(asked, *lesson, told)
-                self.experts.learn(self.experts.bank.encode(snapshot.x, grow=True), level, before, told[1:], outcome)
+                self.experts.learn(self._scored(snapshot), level, before, told[1:], outcome)
             snapshot.history.append(lesson)
             snapshot.learnt = end
+
+    def _asked(self, snapshot: Snapshot) -> HazardQuestion:
+        """Return a question as the hazard sees it, each value with a row of its own as far as there is room."""
+        if snapshot.places is None:
+            snapshot.places = self.hazard.places(snapshot.x, grow=True)
+        return HazardQuestion(snapshot.places, self.hazard.z_scores(snapshot.x), self.hazard.known)
+
+    def _scored(self, snapshot: Snapshot) -> Rows:
+        """Return the same as the scores see it."""
+        bank = self.experts.bank
+        if snapshot.scored is None:
+            snapshot.scored = bank.places(snapshot.x, grow=True)
+        if snapshot.binned is None or snapshot.binned[0] != bank.binnings:
+            rows = np.array(snapshot.scored + bank.binned_places(snapshot.x, grow=True), np.intp)
+            snapshot.binned = bank.binnings, rows
+        return snapshot.binned[1]
 
     def settle(self) -> None:
         """Learn what waits to be learnt together."""

@@ -4,9 +4,12 @@ Sharper than the hazard, as it looks at nothing else, but it learns only from wh
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from models.learners.finite import finite
 from models.learners.hazard import HazardQuestion
 from models.learners.stretches import Rows
 
@@ -23,6 +26,23 @@ class Direct:
         self.squares = np.ones(1, np.float32)
         self.tilt = np.zeros(0)
         self.tilt_squares = np.ones(0)
+
+    def dump(self) -> dict[str, Any]:
+        """Return what it has learnt, as a document has it."""
+        weights = [self.weights, self.squares, self.tilt, self.tilt_squares]
+        return {"rate": self.rate, "lessons": self.lessons, "weights": weights}
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any], room: int, numbers: int) -> "Direct":
+        """Go on from what :meth:`dump` gave, over ``room`` rows at most and so many numbers."""
+        found = cls(float(state["rate"]))
+        found.lessons = int(state["lessons"])
+        weights, squares, tilt, tilt_squares = state["weights"]
+        if not len(weights) == len(squares) <= room or not len(tilt) == len(tilt_squares) in (0, numbers + 1):
+            raise ValueError(f"{len(weights)} weights for {room} rows")
+        found.weights, found.squares = finite(weights, np.float32), finite(squares, np.float32)
+        found.tilt, found.tilt_squares = finite(tilt), finite(tilt_squares)
+        return found
 
     def log_odds(self, asked: HazardQuestion) -> float:
         """Return the log-odds of won; 0 before the first lesson."""

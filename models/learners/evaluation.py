@@ -6,7 +6,6 @@ was known at its moment. The measures are over the second half of the answers.
 """
 
 import heapq
-from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -15,12 +14,11 @@ import msgspec
 import numpy as np
 
 from models.learners import quality
-from models.learners.answers import Answers, EvaluatedAnswer
-from models.learners.baseline import Baseline
-from models.learners.curve import EDGES, Curve
-from models.learners.deal_model import DealModel, Prediction, Snapshot, wants_snapshot
-from models.learners.features import DAY_MS, SEASON_MS, DealPast, Features
+from models.learners.answers import EvaluatedAnswer
+from models.learners.deal_model import INSTALMENTS, DealModel, Snapshot, wants_snapshot
+from models.learners.features import DAY_MS, SEASON_MS, DealPast
 from models.learners.judging import SPEAKERS, by_horizon, measures
+from models.learners.rounds import NOTHING, Rounds
 from models.learners.stretches import Lesson
 
 #: Closed deals keep their questions so long, in case they are reopened (ms).
@@ -33,7 +31,6 @@ SECTIONS = 8
 _ENDS: dict[str, Literal["won", "lost"]] = {"won": "won", "lost": "lost", "converted": "won", "disqualified": "lost"}
 _REOPENS = frozenset({"reopened", "stage_changed"})
 _OPENS = frozenset({"created", "contacted", "mql", "sql", "stage_changed", "reopened"})
-_NOTHING = Prediction(0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0, Curve(np.zeros(len(EDGES)), np.zeros(len(EDGES))), 0.5)
 
 
 class DealFact(NamedTuple):
@@ -43,14 +40,6 @@ class DealFact(NamedTuple):
     deal: str
     kind: str
     data: Mapping[str, Any]
-
-
-class RivalQuestion(NamedTuple):
-    """A question as another model may be asked it: the answer's place and the features it was given."""
-
-    answer: EvaluatedAnswer
-    x: Features
-    learnt: bool
 
 
 class _Learnt(NamedTuple):
@@ -105,21 +94,18 @@ class DealEvaluation:
         """``past`` is what is known of an entity (a lead's, with a lead's model).
 
         ``horizons`` are days within which P(won) is kept of each answer, in ``within``; ``keep_features`` keeps every question's
-        features in ``asked``, for another model to be judged by the same. ``together``: lessons are learnt up to 16 at once, as a
-        busy installation learns them; else each before the next question.
+        features in ``asked``, for another model to be judged by the same. ``together``: questions are answered up to 64 at once
+        and lessons learnt up to 16 at once, as a busy installation does; else each lesson before the next question.
         """
         self.model = model or DealModel()
-        self.model.together = together
+        self._rounds = Rounds(self.model, horizons, keep_features=keep_features, together=together)
         self._past, self.horizons = past, tuple(horizons)
-        self.within = array("d")  # of each answer in turn and each horizon: P(won within it) by model, floor and stage odds
-        self._floor = Baseline() if horizons else None
         self._odds: dict[str, tuple[int, int]] = {}  # by stage: of the closed that were in it, won and all
-        self.answers = Answers()
-        self.asked: list[RivalQuestion] | None = [] if keep_features else None
+        self.answers, self.asked, self.drifts = self._rounds.answers, self._rounds.asked, self._rounds.drifts
+        self.within = self._rounds.within  # of each answer in turn and each horizon: P(won within it) by model, floor, stage odds
         self.deals: dict[str, _Deal] = {}
         self.start = self.end = 0
-        self.drifts: list[int] = []
-        self._due: list[tuple[int, int, Snapshot, _Deal]] = []
+        self._due: list[tuple[int, int, Snapshot, _Deal, int]] = []  # when which instalment of what is due
         self._ages: list[tuple[int, int, str, int]] = []
         self._closed: deque[tuple[int, _Deal]] = deque()  # in the order of their time
         self._count = 0
@@ -128,7 +114,12 @@ class DealEvaluation:
         """Take a history, sorted by time."""
         for fact in facts:
             self.take(fact)
+        self.settle()
         return self
+
+    def settle(self) -> None:
+        """Give the answers that are still to be given; :meth:`run` ends with that."""
+        self._rounds.end()
 
     def take(self, fact: DealFact) -> None:
         """Take the next event."""
@@ -176,12 +167,10 @@ class DealEvaluation:
             if due >= at and age >= at:
                 return
             if due <= age:
-                _, _, snapshot, deal = heapq.heappop(self._due)
+                _, _, snapshot, deal, instalment = heapq.heappop(self._due)
                 if deal.status == "open" and not deal.gone and snapshot.due is not None:
-                    before = len(snapshot.history)
-                    self.model.survive_one(snapshot)
-                    self._floor_learns(snapshot, before)
-                    self._schedule(snapshot, deal)
+                    self._rounds.survive(snapshot)
+                    self._schedule(snapshot, deal, instalment + 1)
             else:
                 when, _, name, number = heapq.heappop(self._ages)
                 deal = self.deals[name]
@@ -192,35 +181,20 @@ class DealEvaluation:
 
     def _ask(self, name: str, deal: _Deal, at: int, *, aged: bool) -> None:
         x = deal.past.features(at, season=at - self.start >= SEASON_MS)
-        said = self.model.predict_one(x)
-        answer = EvaluatedAnswer(at, name, aged, said.win, said.within, said.low, said.median, said.high, said.expected)
-        self.answers.append(answer)
-        if self._floor is not None:
-            table = self._floor.predict_one(x).curve
-            won, closed = self._odds.get(str(x["stage"]), (0, 0))
-            odds = (won + 1) / (closed + 2)
-            for days in self.horizons:
-                self.within.extend((said.curve.won_within(days), table.won_within(days), odds))
+        won, closed = self._odds.get(str(x["stage"]), (0, 0)) if self.horizons else (0, 0)
         taken = deal.snapshots
         learnt = wants_snapshot(name, at, len(taken), taken[-1].at if taken else 0)
-        if learnt:
-            snapshot = self.model.snapshot_one(at, x, said)
+        snapshot = self._rounds.ask(at, name, aged, x, (won + 1) / (closed + 2), learnt=learnt)
+        if snapshot is not None:
             taken.append(snapshot)
-            self._schedule(snapshot, deal)
-        if self.asked is not None:
-            self.asked.append(RivalQuestion(answer, x, learnt))
+            self._schedule(snapshot, deal, 0)
 
     def _close(self, deal: _Deal, at: int, outcome: Literal["won", "lost"]) -> None:
         deal.status, deal.closed = outcome, at
         for number, snapshot in enumerate(deal.snapshots):
             if isinstance(snapshot, _Learnt):
                 continue
-            before = len(snapshot.history)
-            if snapshot.due is not None:
-                self.model.learn_one(snapshot, at, outcome)
-                self._floor_learns(snapshot, before)
-            if number == 0 and self.model.watch_one(snapshot, outcome):
-                self.drifts.append(at)
+            self._rounds.close(snapshot, at, outcome, first=number == 0)
             deal.snapshots[number] = _Learnt(snapshot.at, msgspec.json.encode(snapshot.x), snapshot.history)
         self._closed.append((at, deal))
         past = deal.past
@@ -229,25 +203,17 @@ class DealEvaluation:
             self._odds[stage] = won + (outcome == "won"), closed + 1
 
     def _withdraw(self, deal: _Deal) -> None:
-        for snapshot in deal.snapshots:
-            if isinstance(snapshot, _Learnt):
-                x = msgspec.json.decode(snapshot.x)
-                said = Snapshot(snapshot.at, x, _NOTHING, history=snapshot.history)
-                if self._floor is not None and said.history and said.history[-1][2] != "open":
-                    self._floor.withdraw_one(x, said.history[-1])
-                self.model.withdraw_one(said)
-            else:
-                self.model.withdraw_one(snapshot)
+        for one in deal.snapshots:
+            known = (
+                one if isinstance(one, Snapshot) else Snapshot(one.at, msgspec.json.decode(one.x), NOTHING, history=one.history)
+            )
+            self._rounds.withdraw(known)
 
-    def _floor_learns(self, snapshot: Snapshot, before: int) -> None:
-        if self._floor is not None:
-            for lesson in snapshot.history[before:]:
-                self._floor.learn_one(snapshot.x, lesson)
-
-    def _schedule(self, snapshot: Snapshot, deal: _Deal) -> None:
-        if snapshot.due is not None:
+    def _schedule(self, snapshot: Snapshot, deal: _Deal, instalment: int) -> None:
+        if instalment < len(INSTALMENTS):
             self._count += 1
-            heapq.heappush(self._due, (snapshot.due, self._count, snapshot, deal))
+            due = snapshot.at + round(INSTALMENTS[instalment] * DAY_MS)
+            heapq.heappush(self._due, (due, self._count, snapshot, deal, instalment))
 
     def _wait(self, name: str, deal: _Deal, number: int) -> None:
         if number < len(AGES):
@@ -270,6 +236,7 @@ class DealEvaluation:
 
     def report(self) -> dict[str, Any]:
         """Return the measures: over the second half in all, at events, at ages; and over time."""
+        self.settle()
         said, at, deal, aged = self.answers.columns()
         became = self._outcomes(self.answers.deals, deal, at)
         count = len(at)
@@ -284,6 +251,7 @@ class DealEvaluation:
             "answers": count,
             "lessons": self.model.hazard.lessons,
             "drifts": self.drifts,
+            "giveaways": self._rounds.giveaways.found(),
             "second_half": measured(half),
             "at_events": measured(half & ~aged),
             "at_ages": measured(half & aged),

@@ -16,7 +16,7 @@ from models.panes.store import Panes
 #: By what an open deal's expected amount is kept, beside its stage.
 DIMENSIONS = ("owner", "team", "source", "product", "region", "segment")
 _SLOT = {measure.name: slot for slot, measure in enumerate(MEASURES["predictions"])}
-_EXPECTED, _DEALS = _SLOT["expected_amount"], _SLOT["expected_deals"]
+_EXPECTED, _DEALS, _UNPROVEN = (_SLOT[f"expected_{of}"] for of in ("amount", "deals", "unproven"))
 
 
 class ExpectedAmounts:
@@ -34,8 +34,11 @@ class ExpectedAmounts:
         elif kind == b"S":
             self._segments.load(orjson.loads(value))
 
-    def level(self, present: Any, at: int, win: float) -> Level | None:
-        """Return what an open deal counts for: its amount in the business currency times P(won), by its segments."""
+    def level(self, present: Any, at: int, win: float, *, proven: bool) -> Level | None:
+        """Return what an open deal counts for: its amount in the business currency times P(won), by its segments.
+
+        ``proven``: whether who says P(won) has turned out to be better than the average of the stage.
+        """
         attributes = present.past.attributes
         amount = attributes.get("amount")
         if amount is None:
@@ -46,7 +49,8 @@ class ExpectedAmounts:
             return None
         pairs = [(name, attributes.get(name)) for name in DIMENSIONS]
         names = self._segments.of([("stage", present.past.stage or None), *pairs])
-        return names, ((_EXPECTED, round(worth * win)), (_DEALS, 1))
+        unproven = () if proven else ((_UNPROVEN, 1),)
+        return names, ((_EXPECTED, round(worth * win)), (_DEALS, 1), *unproven)
 
     def book(self, tracked: Tracked, level: Level | None, at: int) -> None:
         """Move the panes' stocks from what the deal counted for to what it counts for now."""

@@ -7,9 +7,9 @@ close are won. Each has a weight that follows how well it did by what it had sai
 
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import mul
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -71,6 +71,22 @@ class Experts:
     def share(self) -> float:
         """What a question counts, as several of one deal have one outcome: deals by questions so far."""
         return (self.deals + 1) / (self.labels + 1) if self.labels > self.deals else 1.0
+
+    def dump(self) -> dict[str, Any]:
+        """Return the scores and the weights, as a document has them."""
+        found = self.bank.dump()
+        found["lessons"] += [self.deals, self.labels]
+        return found | {"weights": [mixture.dump() for mixture in (self.curves, self.wins, self.within)]}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`dump` gave of the same features."""
+        *lessons, self.deals, self.labels = map(int, state["lessons"])
+        self.bank.load({**state, "lessons": lessons})
+        weights = state["weights"]
+        if len(weights) == 2:  # of the release before, whose curves said what closes within the horizon as well
+            weights = [*weights, weights[0]]
+        for mixture, found in zip((self.curves, self.wins, self.within), weights, strict=True):
+            mixture.load(found)
 
     def ask(
         self, hazard: Hazard, asked: Sequence[HazardQuestion], rows: Sequence[Rows], direct: Sequence[float | None]

@@ -16,12 +16,14 @@ was learnt, at the latest after 512.
 import math
 from collections.abc import Mapping, Sequence
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from river import base, stats
 
+from models.learners import life_tables
 from models.learners.curve import EDGES, Curve, Vector
+from models.learners.finite import all_finite, finite
 from models.learners.stretches import Lesson, Outcome, Rows, Stretches, lesson_of, stretches
 
 _BUCKETS = len(EDGES)
@@ -92,12 +94,20 @@ class Hazard(base.Estimator):  # type: ignore[misc]
 
     def encode(self, x: Mapping[str, str | float], *, grow: bool = False) -> HazardQuestion:
         """Return a question as the arrays see it; ``grow`` gives a value never seen a row of its own, as learning does."""
+        return HazardQuestion(self.places(x, grow=grow), self.z_scores(x), self.known)
+
+    def places(self, x: Mapping[str, str | float], *, grow: bool = False) -> Rows:
+        """Return the row of each category's value. With ``grow`` they are the same ever after."""
         rows = [*map(dict.get, self._row, map(x.get, self.categories, _EMPTY), _NONE)]  # type: ignore[arg-type]
         if grow and 0 in rows:
             rows = [
                 row or self._grow(number, x.get(name, ""))
                 for number, (name, row) in enumerate(zip(self.categories, rows, strict=True))
             ]
+        return np.array(rows, np.intp)
+
+    def z_scores(self, x: Mapping[str, str | float]) -> Vector:
+        """Return the z-scores of its numbers within ±3, 0 where one is not known, and a 1."""
         numbers = [1.0] * (len(self._z) + 1)
         for number, (name, mean, per_spread) in enumerate(self._z):
             value = x.get(name)
@@ -106,7 +116,7 @@ class Hazard(base.Estimator):  # type: ignore[misc]
                 numbers[number] = -3.0 if z < -3.0 else 3.0 if z > 3.0 else z
             else:
                 numbers[number] = 0.0
-        return HazardQuestion(np.array(rows, np.intp), np.array(numbers), self.known)
+        return np.array(numbers)
 
     def learn_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Learn what became of a deal, asked at ``x``, in buckets ``first`` to before ``end``: open until the last one's outcome.
@@ -168,6 +178,12 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self.lessons += len(asked)
         self._count_many(rows, cells)
         return cells, logits
+
+    def count_many(self, x: Sequence[Mapping[str, str | float]], lessons: Sequence[Lesson]) -> None:
+        """Count several lessons in one go, as a life table does: no weight moves."""
+        cells = stretches(lessons)
+        self.lessons += len(x)
+        self._count_many(np.array([self.places(one, grow=True) for one in x])[cells.of], cells)
 
     def withdraw_one(self, x: Mapping[str, str | float], y: Lesson) -> None:
         """Take a lesson's counts back (the deal was reopened); the little it moved the weights stays."""
@@ -246,10 +262,48 @@ class Hazard(base.Estimator):  # type: ignore[misc]
         self._apart[rows] = self._told(self._tables[rows], slice(None))
         self._apart[0] = 0.0
 
-    def restore(self, base: Vector, refresh_at: int) -> None:
-        """Go on from counts, scales and a base that were set: what follows from them is computed."""
-        self._tell_all(base, refresh_at)
-        self._rescale()
+    def dump(self) -> dict[str, Any]:
+        """Return what it has counted and learnt, as a document has it."""
+        return {
+            "settings": {name: getattr(self, name) for name in ("shrink", "rate", "start", "values", "rows", "memory")},
+            "categories": list(self.categories),
+            "numbers": list(self.numbers),
+            "lessons": self.lessons,
+            "values": self._row,
+            "tables": [life_tables.pack(self._tables[row]) for row in range(1, self.known)],
+            "all": life_tables.pack(self._all),
+            "base": [self._base.tolist(), self._refresh_at],
+            "weights": [self._listen.tolist(), self._tilt.tolist(), self._listen_g.tolist(), self._tilt_g.tolist()],
+            "scales": {name: [scale.mean.n, scale.mean._mean, scale._S] for name, scale in self._scales.items()},
+        }
+
+    @classmethod
+    def load(cls, state: Mapping[str, Any]) -> "Hazard":
+        """Go on from what :meth:`dump` gave: what follows from it is computed. Raise ``ValueError`` for what cannot be."""
+        found = cls(state["categories"], state["numbers"], **state["settings"])
+        found.lessons = int(state["lessons"])
+        found._row = [{str(value): int(row) for value, row in known.items()} for known in state["values"]]
+        found.known = 1 + len(state["tables"])
+        rows = sorted(row for known in found._row for row in known.values())
+        if len(found._row) != len(found.categories) or rows != list(range(1, found.known)):
+            raise ValueError(f"{len(state['tables'])} tables, and not one for each value")
+        size = 16
+        while size < found.known:
+            size *= 2
+        found._tables, found._apart = np.zeros((size, 3, _BUCKETS)), np.zeros((size, 2, _BUCKETS))
+        for row, lines in enumerate(state["tables"], 1):
+            found._tables[row] = life_tables.unpack(lines)
+        found._all = life_tables.unpack(state["all"])
+        for name, weights in zip(("_listen", "_tilt", "_listen_g", "_tilt_g"), state["weights"], strict=True):
+            setattr(found, name, finite(weights, float, getattr(found, name).shape))
+        for name, (n, mean, squares) in state["scales"].items():
+            all_finite("a scale", n, mean, squares)
+            scale = found._scales[name] = stats.Var()
+            scale.mean.n, scale.mean._mean, scale._S = n, mean, squares
+        base, refresh_at = state["base"]
+        found._tell_all(finite(base, float, found._base.shape), int(refresh_at))
+        found._rescale()
+        return found
 
     def _grow(self, number: int, value: object) -> int:
         """Return the row of a value of a category that has none yet: a new one as long as there is room."""

@@ -21,9 +21,8 @@ FORMAT = 1
 #: A document has more than half of this only where every name that it knows is as long as can be; two fit into a bulletin.
 LARGEST_DOCUMENT = 3 * 1024 * 1024
 Champion = Literal["model", "floor"]
-#: Labels before which a model is not said to be better than its floor, and what is said until then.
+#: Labels before which a model is not said to be better than its floor.
 PROVEN = 200
-UNPROVEN = "not yet better than the stage's average"
 
 
 class ModelRelease(msgspec.Struct, kw_only=True):

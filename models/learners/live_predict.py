@@ -74,8 +74,12 @@ class PredictPartition:
         home: Callable[[bytes], int] | None = None,
         *,
         asks: int | None = None,
+        objected: frozenset[str] = frozenset(),
     ) -> None:
-        """``home`` gives an entity's partition (None: all live here); ``asks`` bounds questions and answers between two ticks."""
+        """``home`` gives an entity's partition (None: all live here); ``asks`` bounds questions and answers between two ticks.
+
+        Of who has ``objected`` (ids) nothing is kept, predicted or learnt; what was is let go of.
+        """
         self.kind = kind
         self.partition = partition
         self.time = 0
@@ -87,6 +91,8 @@ class PredictPartition:
         self.faults = Faults()
         self.bulletin: ModelRelease | None = None
         self._home = home
+        self._objected = objected
+        self._let_go: list[str] = []  # who has objected since, with rows and a prediction
         # Half for questions that are learnt from, half for answers: neither may keep the other from having its turn.
         self._asks = None if asks is None else max(asks // 2, 1)
         self._questions = self._left = self._asks
@@ -123,6 +129,9 @@ class PredictPartition:
             kind = key[:1]
             if kind == b"E":
                 name = key[1:].decode()
+                if name in self._objected:
+                    self._let_go.append(name)
+                    continue
                 self.entities.restore(name, value)
                 wake = int(value[1 : value.index(b",")])
                 if wake:
@@ -159,6 +168,9 @@ class PredictPartition:
             try:
                 event, at, _ = self._decoders[record.topic](record.value, record.headers, record.timestamp)
                 key = event.subject
+                if key in self._objected:
+                    self.outcomes["objected"] += 1
+                    continue
                 if not self.entities.has(key) and self._home is not None and self._home(key.encode()) != self.partition:
                     self.outcomes["readdressed"] += 1  # the KPIs' fold sends it on, and it comes by where it belongs
                     continue
@@ -214,6 +226,10 @@ class PredictPartition:
         if self._bulletin_row is not None:
             rows.append(Row(_MODEL_ROW, self._bulletin_row))
             self._bulletin_row = None
+        for key in self._let_go:
+            rows.append(Row(b"E" + key.encode(), None))
+            outputs.append(Output(self.kind.predictions, key.encode(), None))
+        self._let_go = []
         if self._touched:
             self._touched = False
             rows += [Row(b"E" + key.encode(), value) for key, value in self._entity_rows()]
@@ -522,7 +538,9 @@ class PredictPartition:
     def _answer(self, key: str, tracked: Tracked, at: int, x: Features, said: Prediction) -> None:
         document, win = self._document(key, tracked, at, x, said)
         body = orjson.dumps(document)
-        level = self._amounts.level(self._histories.present(tracked.story), at, win) if self.kind.model == "deal" else None
+        level = None
+        if self.kind.model == "deal":
+            level = self._amounts.level(self._histories.present(tracked.story), at, win, proven=bool(document["proven"]))
         # From here on nothing fails.
         self._outputs.append(Output(self.kind.predictions, key.encode(), body))
         self._tell(key, tracked, at, said.curve)

@@ -7,6 +7,9 @@ time that another becomes the best.
 
 import math
 from collections.abc import Sequence
+from typing import Any
+
+from models.learners.finite import finite
 
 #: Of the weights, so much is handed round at a label: a part in as many as there were labels, at least this.
 SHARE = 0.0005
@@ -18,6 +21,15 @@ class Mixture:
     def __init__(self, weights: Sequence[float], seen: float = 0.0) -> None:
         self.seen = seen  # labels
         self.weights = [weight / sum(weights) for weight in weights]
+
+    def dump(self) -> list[Any]:
+        """Return the weights and how many labels they follow, as a document has them."""
+        return [self.seen, self.weights]
+
+    def load(self, state: Sequence[Any]) -> None:
+        """Go on from what :meth:`dump` gave of as many experts."""
+        seen, weights = state
+        self.seen, self.weights = float(seen), finite(weights, shape=(len(self.weights),)).tolist()
 
     def learn_one(self, chances: Sequence[float], share: float = 1.0) -> None:
         """Learn what each had given to what happened; ``share`` is what a label counts that is one of several of a deal."""

@@ -2,6 +2,7 @@
 
 from bisect import insort
 from collections.abc import Sequence
+from typing import Any
 
 #: How many bins, how many numbers are remembered, and from how many on there are bins.
 BINS, KEPT, ENOUGH = 8, 128, 32
@@ -16,8 +17,18 @@ class Quantiles:
         self.sample = list(sample)  # ascending: a uniform sample of all
         self.edges = list(edges)
 
-    def learn_one(self, value: float) -> None:
-        """See a finite number."""
+    def dump(self) -> list[Any]:
+        """Return what was seen, as a document has it."""
+        return [self.seen, self.sample, self.edges]
+
+    @classmethod
+    def load(cls, state: Sequence[Any]) -> "Quantiles":
+        """Go on from what :meth:`dump` gave."""
+        seen, sample, edges = state
+        return cls(int(seen), sample, edges)
+
+    def learn_one(self, value: float) -> bool:
+        """See a finite number; return whether the edges were looked for anew."""
         self.seen += 1
         value = round(value, 6)
         if len(self.sample) < KEPT:
@@ -30,3 +41,5 @@ class Quantiles:
         if self.seen >= ENOUGH and self.seen & (self.seen - 1) == 0:
             last = len(self.sample) - 1
             self.edges = sorted({self.sample[last * part // BINS] for part in range(1, BINS)})
+            return True
+        return False

@@ -13,14 +13,16 @@ import orjson
 
 from models.calendar import iso
 from models.fold import Row
+from models.kpis.reading import UNPROVEN
 from models.learners import examples, quality
 from models.learners.baseline import Baseline
 from models.learners.deal_model import DealModel, Snapshot
 from models.learners.examples import Command, Example
 from models.learners.features import DAY_MS
+from models.learners.giveaways import Giveaways
 from models.learners.judged_answers import JudgedAnswer, running_measures
 from models.learners.live_kinds import LearnedKind
-from models.learners.live_model import FORMAT, PROVEN, UNPROVEN, Champion, ModelRelease, checked, checked_floor
+from models.learners.live_model import FORMAT, PROVEN, Champion, ModelRelease, checked, checked_floor
 from models.learners.snapshot import SnapshotRefused, dump
 from models.learners.stretches import Lesson
 
@@ -53,6 +55,7 @@ class Trainer:
         self.champion: Champion = "model"
         self.drifts: list[int] = []
         self.alarms = 0
+        self.giveaways = Giveaways()
         self.began = "new"
         self.judged: deque[JudgedAnswer] = deque(maxlen=JUDGED)
         self.judgements = 0  # so many were ever judged
@@ -72,6 +75,7 @@ class Trainer:
         self.judged.clear()
         self.fresh_rows |= set(range(JUDGED // JUDGED_ROW))
         self.points, self.drifts, self.labels, self.champion = [], [], 0, "model"
+        self.giveaways = Giveaways()
         self.began = why
         if document is not None:
             try:
@@ -134,9 +138,11 @@ class Trainer:
             before = len(asked.history)
             self.model.learn_one(asked, example.when, "won" if won else "lost")
             self._floor_learns(asked, before)
-        if example.number == 0 and self.model.watch_one(asked, "won" if won else "lost"):
-            self.alarms += 1
-            self.drifts = [*self.drifts, example.when][-_DRIFTS:]
+        if example.number == 0:
+            self.giveaways.learn_one(asked.x, won)
+            if self.model.watch_one(asked, "won" if won else "lost"):
+                self.alarms += 1
+                self.drifts = [*self.drifts, example.when][-_DRIFTS:]
         self._judge(example, int(won))
 
     def _floor_learns(self, asked: Snapshot, before: int) -> None:
@@ -213,6 +219,7 @@ class Trainer:
             "refused": dict(self.refused),
             "alarms": self.alarms,
             "drifts": [iso(at) for at in self.drifts],
+            "giveaways": self.giveaways.found(),
             "measures": measures,
             "over_time": [{**point, "at": iso(point["at"])} for point in self.points],
         }
@@ -258,6 +265,7 @@ class Trainer:
             "judgements": self.judgements,
             "labels": self.labels,
             "points": self.points,
+            "giveaways": self.giveaways.dump(),
             "published": [self.published_at, self.published_lessons, self.published_version],
         }
 
@@ -272,6 +280,7 @@ class Trainer:
         self.version, self.champion, self.drifts = found["version"], found["champion"], found["drifts"]
         self.alarms, self.began, self.judgements = found["alarms"], found["began"], found["judgements"]
         self.labels, self.points = found["labels"], found["points"]
+        self.giveaways = Giveaways(found.get("giveaways"))  # none in rows of before
         self.published_at, self.published_lessons, self.published_version = found["published"]
         judged: list[tuple[int, JudgedAnswer]] = []
         for slot in range(JUDGED // JUDGED_ROW):

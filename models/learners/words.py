@@ -11,21 +11,41 @@ LEAST = 0.05
 MOST = 6
 
 
+def _some(count: float, one: str, many: str) -> str:
+    whole = round(count)
+    return f"{whole:,} {one if whole == 1 else many}"
+
+
+def _span(days: float) -> str:
+    """Return days as people say them, in the largest unit of which there is one."""
+    for unit, in_a_day, beyond in (("day", 1, 0.95), ("hour", 24, 0.95), ("minute", 1_440, 0.5)):
+        if days * in_a_day >= beyond:
+            return _some(days * in_a_day, unit, f"{unit}s")
+    return "less than a minute"
+
+
 def _days(value: float) -> str:
-    days = math.expm1(value)
-    return f"{days:.0f} days" if days >= 1.95 else "1 day" if days >= 0.95 else f"{days * 24:.0f} hours"
-
-
-def _whole(days: float) -> str:
-    return f"{days:.0f} day{'' if round(days) == 1 else 's'}"
+    return _span(math.expm1(value))
 
 
 def _count(one: str, many: str) -> Callable[[float], str]:
     def told(value: float) -> str:
-        count = round(math.expm1(value))
-        return f"{count or 'no'} {one if count == 1 else many}"
+        count = math.expm1(value)
+        return _some(count, one, many) if round(count) else f"no {many}"
 
     return told
+
+
+def _times(value: str) -> str:
+    return "in it for the first time" if value in ("0", "1") else f"in it for the {value}th time or later"
+
+
+def _month(value: str) -> str:
+    return f"month {int(value) + 1} of the quarter"
+
+
+def _either(there: str, not_there: str) -> Callable[[str], str]:
+    return lambda value: there if value == "yes" else not_there
 
 
 #: Steps of a number are told as the number itself: the name of the category, and of the number it is a step of.
@@ -50,12 +70,27 @@ _TELL: dict[str, Callable[[float], str]] = {
     "log_answered": lambda value: f"first contact after {_days(value)}",
     "log_cost": lambda value: f"cost {math.expm1(value):,.0f}",
     "log_recent": lambda value: f"last heard of {_days(value)} ago",
-    "log_prepared": lambda value: f"contact prepared for {math.expm1(value) / 60:.0f} min",
-    "due": lambda value: f"expected to close in {_whole(value)}" if value >= 0 else f"{_whole(-value)} overdue",
-    "owners": lambda value: f"{value:.0f} owner{'' if value == 1 else 's'}",
+    "log_prepared": lambda value: f"contact prepared for {_span(math.expm1(value) / 86_400)}",
+    "due": lambda value: f"expected to close in {_span(value)}" if value >= 0 else f"{_span(-value)} overdue",
+    "owners": lambda value: _some(value, "owner", "owners"),
     "points": lambda value: f"score {value:.0f}",
 }
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+#: Categories whose values are codes, in words.
+_VALUES: dict[str, Callable[[str], str]] = {
+    "weekday": lambda value: f"on a {_WEEKDAYS[int(value)]}",
+    "created_weekday": lambda value: f"created on a {_WEEKDAYS[int(value)]}",
+    "visits": _times,
+    "quarter_month": _month,
+    "created_quarter_month": lambda value: f"created in {_month(value)}",
+    "quarter_week": lambda value: f"part {int(value) + 1} of 12 of the quarter",
+    "lead": _either("a lead is behind it", "no lead is behind it"),
+    "overdue": _either("past its expected day of closing", "before its expected day of closing"),
+    "budget": _either("budget is there", "no budget"),
+    "authority": _either("authority is there", "no authority"),
+    "need": _either("need is there", "no need"),
+    "timing": _either("timing is right", "timing is not right"),
+}
 
 
 def explain(terms: Sequence[tuple[str, float]], x: Features, known: Sequence[Feature]) -> list[dict[str, str | float]]:
@@ -80,8 +115,6 @@ def tell(name: str, x: Features, meanings: dict[str, str]) -> str:
     value = x.get(name)
     if isinstance(value, float | int):
         return _TELL[name](value) if name in _TELL and math.isfinite(value) else f"{meanings.get(name, name)} unknown"
-    if name == "weekday" and value in tuple("0123456"):
-        return f"on a {_WEEKDAYS[int(value)]}"
     parts, values = name.split(" × "), str(value or "").split(" × ")
     if len(parts) != len(values):
         return f"{meanings.get(name, name)}: {value or 'unknown'}"
@@ -94,5 +127,7 @@ def _part(name: str, text: str, x: Features, meanings: dict[str, str]) -> str:
         value = x.get(behind[0])
         if isinstance(value, float | int) and math.isfinite(value):
             return behind[1](float(value))
+    if text and name in _VALUES:
+        return _VALUES[name](text)
     words = meanings.get(name, name.replace("_", " "))
     return f"{words} {text}" if text else f"{words} unknown"

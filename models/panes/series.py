@@ -24,7 +24,7 @@ _DISTINCT = frozenset(name for name, (_, m) in BY_NAME.items() if m.kind is Kind
 
 
 @dataclass(slots=True)
-class Cells:
+class SeriesCells:
     """Sums by measure; a measure that is missing is 0. ``values`` holds the multisets (``{value: count}``)."""
 
     numbers: dict[str, int] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class Series:
         self.parts: dict[int, bytes] = {}  # pane and source partition -> the partial sum as it came
         self.panes: dict[int, dict[str, int]] = {}
         self.multisets: dict[int, dict[str, dict[int, int]]] = {}
-        self.ranges: dict[tuple[int, int], Cells] = {}
+        self.ranges: dict[tuple[int, int], SeriesCells] = {}
 
     def replace(self, pane: int, partition: int, value: bytes | None, before: Sums | None = None) -> tuple[bool, Sums | None]:
         """Put one partial sum in the place of the one before; return whether anything changed, and the sums if they were read.
@@ -109,11 +109,11 @@ class Series:
         for pane in {*_within(self.panes, first, stop), *_within(self.multisets, first, stop)}:
             yield pane, self.panes.get(pane, {}), self.multisets.get(pane, {})
 
-    def total(self, first: int, stop: int) -> Cells:
+    def total(self, first: int, stop: int) -> SeriesCells:
         """Return the sums over the panes ``first <= number < stop``; a distinct measure's number is its count in them."""
         found = self.ranges.get((first, stop))
         if found is None:
-            found = Cells()
+            found = SeriesCells()
             for pane in _within(self.panes, first, stop):
                 _include(found, first, pane, self.panes[pane], {})
             for pane in _within(self.multisets, first, stop):
@@ -130,7 +130,9 @@ def _within(panes: Mapping[int, object], first: int, stop: int) -> Iterator[int]
     return (pane for pane in panes if first <= pane < stop)
 
 
-def _include(cells: Cells, first: int, pane: int, numbers: Mapping[str, int], multisets: Mapping[str, Mapping[int, int]]) -> None:
+def _include(
+    cells: SeriesCells, first: int, pane: int, numbers: Mapping[str, int], multisets: Mapping[str, Mapping[int, int]]
+) -> None:
     into = cells.numbers
     for name, number in numbers.items():
         into[name] = into.get(name, 0) + number

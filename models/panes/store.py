@@ -362,7 +362,8 @@ def _pour(pane: _Pane, segment: str, cells: dict[str, int]) -> None:
 def dumps(value: dict[str, Any], *, plain: bool = False) -> bytes:
     """Return JSON with string keys; whole numbers above 64 bits keep all their digits. ``plain``: there are no other keys."""
     try:
-        return orjson.dumps(value) if plain else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+        # Copied, for what orjson gives keeps some 4 KB as long as it lives, however short it is.
+        return b"%b" % (orjson.dumps(value) if plain else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
     except TypeError:
         return json.dumps(value, separators=(",", ":")).encode()
 

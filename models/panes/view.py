@@ -14,12 +14,12 @@ import orjson
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
 from models.measures import BY_NAME, MEASURES, Kind, renamed
-from models.panes.series import MOST_PARTITIONS, Cells, Series, Sums
+from models.panes.series import MOST_PARTITIONS, Series, SeriesCells, Sums
 from models.panes.store import BEHIND, COUNTED, SINCE, TOTAL
 from models.panes.windows import FOREVER, Span, Window, after, cover
 from models.targets import Targets
 
-__all__ = ["TOTAL", "Cells", "PanesExpired", "View"]
+__all__ = ["TOTAL", "PanesExpired", "SeriesCells", "View"]
 
 _TOTALS = 48  # window totals kept per fold and segment
 _PLANS = 512  # ways in which a stretch of time is made up of panes
@@ -54,7 +54,7 @@ class View:
         self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
         self._hot: tuple[dict[bytes, _Hot], dict[bytes, _Hot]] = {}, {}  # panes that changed lately: key -> what its value said
         self._changes: dict[str, int] = {}  # segment -> panes of its that were told or changed: how much goes on there
-        self._totals: dict[tuple[str, str], dict[tuple[int, int, int], Cells]] = {}
+        self._totals: dict[tuple[str, str], dict[tuple[int, int, int], SeriesCells]] = {}
         self._remembered: dict[tuple[str, str], dict[Any, Any]] = {}
         self._plans: dict[tuple[int, int, int], tuple[tuple[Span, ...], tuple[Span, ...] | None]] = {}
         self._memory: tuple[int, dict[Hashable, Any]] = (0, {})  # what was made of the panes at a version
@@ -223,7 +223,7 @@ class View:
             names = sorted(nlargest(most, names, key=lambda name: changes.get(f"{dimension}={name}", 0)))
         return names
 
-    def total(self, fold: str, segment: str, window: Window | int, at: int) -> Cells:
+    def total(self, fold: str, segment: str, window: Window | int, at: int) -> SeriesCells:
         """Return the sums over a window, or over [from, at); segment is ``total`` or ``dimension=value``.
 
         The answer is shared: read it, do not change it. Raise :class:`PanesExpired` where panes it needs are gone. Distinct
@@ -266,30 +266,30 @@ class View:
         rounded_up = calendar.hour(-(-at // MINUTE_MS) * MINUTE_MS) != calendar.hour(at)
         return spans, cover(start, at, calendar, Grain.HOUR) if begins_inside or rounded_up else None
 
-    def _sum(self, fold: str, segment: str, spans: tuple[Span, ...]) -> Cells:
-        result: Cells | None = None
+    def _sum(self, fold: str, segment: str, spans: tuple[Span, ...]) -> SeriesCells:
+        result: SeriesCells | None = None
         for grain, first, stop in spans:
             self._check_kept(grain, first)
             series = self._series.get((fold, grain, segment))
             if series is not None:
                 part = series.total(first, stop)
                 if result is None:
-                    result = Cells(part.numbers.copy(), {name: counts.copy() for name, counts in part.values.items()})
+                    result = SeriesCells(part.numbers.copy(), {name: counts.copy() for name, counts in part.values.items()})
                 else:
                     result.add(part.numbers, part.values)
-        return Cells() if result is None else result
+        return SeriesCells() if result is None else result
 
-    def spans_total(self, fold: str, segment: str, spans: tuple[Span, ...]) -> Cells:
+    def spans_total(self, fold: str, segment: str, spans: tuple[Span, ...]) -> SeriesCells:
         """Return the sums over given panes; raise :class:`PanesExpired`."""
         return self._sum(fold, segment, spans)
 
-    def each(self, fold: str, segment: str, spans: Iterable[Span]) -> Iterator[tuple[int, Cells]]:
+    def each(self, fold: str, segment: str, spans: Iterable[Span]) -> Iterator[tuple[int, SeriesCells]]:
         """Yield the beginning (epoch ms) of each pane of these spans that holds something, and what it holds. Read it only."""
         for grain, first, stop in spans:
             series = self._series.get((fold, grain, segment))
             if series is not None:
                 for pane, numbers, values in series.within(first, stop):
-                    yield self.calendar.start(grain, pane), Cells(numbers, values)  # type: ignore[arg-type]  # not changed
+                    yield self.calendar.start(grain, pane), SeriesCells(numbers, values)  # type: ignore[arg-type]  # not changed
 
     def remembered(self, fold: str, segment: str, name: Any, make: Callable[[], Any]) -> Any:
         """Return what ``make`` makes of a segment's panes, made anew where they have changed. It is shared: read it only."""
@@ -353,7 +353,7 @@ class View:
         level = 0 if ever is None else ever.total(0, 1).numbers.get(measure, 0)
         return level - self._after(fold, segment, at).numbers.get(measure, 0)
 
-    def _after(self, fold: str, segment: str, at: int) -> Cells:
+    def _after(self, fold: str, segment: str, at: int) -> SeriesCells:
         """Return the sums of all that comes at or after an instant."""
         cached = self._totals.setdefault((fold, segment), {})
         key = (FOREVER, -(-at // MINUTE_MS), 0)

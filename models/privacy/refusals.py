@@ -13,8 +13,6 @@ import orjson
 from models.privacy.fields import LINKS, NAMES
 from models.privacy.subject import EVENTS, Cell, Subject, data_of, owners_of
 
-#: Marks a record that stands where an event of somebody who was erased would be.
-MARK = ("vigie_erased", b"1")
 #: Without these an event of that type says nothing.
 _NEEDED = {
     "web.identified": ("visitor_id", "lead_id"),

@@ -80,14 +80,19 @@ _LAST = (
 
 
 def named(event: Event) -> Event:
-    """Give a new deal the name of its company and product, and a new lead a person's."""
+    """Give a new deal the name of its company and product, a customer its company's, and a new lead a person's."""
     data: dict[str, Any] = event["data"]
     if event["type"] == "deal.created":
-        account = str(data.get("account_id") or event["subject"])
-        data["name"] = f"{_one(_COMPANIES, account)} {_one(_KINDS, account[::-1])}, {data['product']}"
+        data["name"] = f"{_company(str(data.get('account_id') or event['subject']))}, {data['product']}"
+    elif event["type"] in ("customer.invoiced", "customer.renewed"):
+        data["name"] = _company(event["subject"])
     elif event["type"] == "lead.created":
         data |= {"first_name": _one(_FIRST, event["subject"]), "last_name": _one(_LAST, event["subject"][::-1])}
     return event
+
+
+def _company(account: str) -> str:
+    return f"{_one(_COMPANIES, account)} {_one(_KINDS, account[::-1])}"
 
 
 def _one(of: Sequence[str], text: str) -> str:

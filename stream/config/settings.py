@@ -6,11 +6,8 @@ the YAML file, then the defaults.
 
 import contextlib
 import os
-import re
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
-from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -19,30 +16,24 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
 
-from alert_rules.words.language import SOURCE, languages
-from models.benchmarks import Benchmark, Benchmarks
-from models.business import Business
-from models.calendar import time_zones
+from models.benchmarks import Benchmarks
 from models.config.problem import FileProblem
-from models.config.suggest import meant
 from models.config.yaml_text import NotYaml, Place, YamlText
 from models.goals.kept import targets_of
-from models.kpis.entry import DIMENSIONS
-from models.money import Rates
 from models.owners import Owners
-from models.seasons.holidays import unknown
-from models.targets import Target, Targets
+from models.targets import Targets
+from stream.config.business_settings import BusinessSettings
 from stream.config.customer_settings import CustomerSettings
 from stream.config.experiment_settings import Experiments
 from stream.config.forecast_settings import ForecastSettings
 from stream.config.goal_settings import Challenges, Objectives, PeopleSettings, Playbooks
-from stream.config.journey_settings import Journeys, funnels
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.config.owners_file import OwnerSettings, owners_of
 from stream.config.postgres_settings import PostgresSettings
 from stream.config.privacy_settings import PrivacySettings
-from stream.config.problems import FILE, LIST, ONE, TABLE, path_of, problems_of
+from stream.config.problems import FILE, TABLE, path_of, problems_of
 from stream.config.sections import Duration, Section, parse_duration
+from stream.config.target_settings import BenchmarkSettings, TargetSettings
 from stream.config.tracing_settings import TracingSettings
 from stream.config.tracker_settings import CollectSettings
 from stream.config.web_settings import LinkKeySettings, LinksSettings, OperatorSettings, WebSettings
@@ -102,109 +93,9 @@ class RedisSettings(Section):
         return self
 
 
-class RateStep(Section):
-    """An exchange rate from a day on: units of the business currency for one unit."""
-
-    since: date = Field(alias="from")
-    rate: float = Field(gt=0, allow_inf_nan=False)
-
-
-class StageSettings(Section):
-    """One stage of a pipeline."""
-
-    name: str
-    kind: Literal["open", "won", "lost"] = "open"
-
-
-class PipelineSettings(Section):
-    """One sales process, its stages in order."""
-
-    stages: list[StageSettings]
-
-
 def _form(found: object) -> str:
     """Which of a table and the path of a file is meant: what is wrong is told of that one."""
     return FILE if isinstance(found, str | Path) else TABLE
-
-
-def _steps(found: object) -> str:
-    """Which of one rate and a list of them is meant."""
-    return LIST if isinstance(found, list) else ONE
-
-
-class BusinessSettings(Section):
-    """The company's own definitions (``models/business.py``)."""
-
-    timezone: str = "UTC"
-    language: str = SOURCE
-    currency: str = Field("EUR", pattern="^[A-Z]{3}$")
-    rates: dict[str, Annotated[Annotated[float, Tag(ONE)] | Annotated[list[RateStep], Tag(LIST)], Discriminator(_steps)]] = {}
-    maturity: Duration = Business.maturity
-    session_gap: Duration = Business.session_gap
-    dedup_horizon: Duration = Business.dedup_horizon
-    visit_horizon: Duration = Business.visit_horizon
-    acquisition_lag: Duration = 0
-    response_sla: Duration = Business.response_sla
-    fiscal_year_start: int = Field(1, ge=1, le=12)
-    holidays: list[str] = []
-    stalled_after: Duration = Business.stalled_after
-    renewal_grace: Duration = Business.renewal_grace
-    pairs: list[tuple[str, str]] = []
-    segment_limit: int = Field(Business.segment_limit, ge=1)
-    keep_minutes: Duration = Business.keep_minutes
-    keep_hours: Duration = Business.keep_hours
-    keep_days: Duration = Business.keep_days
-    pipelines: dict[str, PipelineSettings] = {}
-    journeys: Journeys = {}
-
-    @model_validator(mode="after")
-    def _sound(self) -> "BusinessSettings":
-        if self.timezone not in time_zones():
-            hint = meant(self.timezone, time_zones())
-            raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
-        if self.language not in languages():
-            raise ValueError(f"language: unknown {self.language!r}{meant(self.language, languages())}")
-        for country in self.holidays:
-            if (wrong := unknown(country)) is not None:
-                raise ValueError(f"holidays: {wrong}")
-        for code, rate in self.rates.items():
-            if not re.fullmatch("[A-Z]{3}", code):
-                raise ValueError("rates: not a currency (accepted: ISO 4217 codes, such as USD)")
-            if (isinstance(rate, list) and not rate) or (isinstance(rate, float) and not 0 < rate < float("inf")):
-                raise ValueError(f"rates: {code}: accepted is a number above 0, or a list of from and rate")
-        for one, two in self.pairs:
-            for name in (one, two):
-                if name not in DIMENSIONS:
-                    raise ValueError(f"pairs: not a dimension{meant(name, DIMENSIONS)} (accepted: {', '.join(DIMENSIONS)})")
-            if one == two or [one, two] in [[b, a] for a, b in self.pairs] or self.pairs.count((one, two)) > 1:
-                raise ValueError(f"pairs: {one} and {two}: accepted are two dimensions, and each pair once")
-        return self
-
-    def business(self) -> Business:
-        """Return the pure code's form."""
-        table = {
-            code: [(_midnight(step.since), Fraction(str(step.rate))) for step in rate]
-            if isinstance(rate, list)
-            else [(0, Fraction(str(rate)))]
-            for code, rate in self.rates.items()
-        }
-        same = self.model_dump(exclude={"rates", "pipelines", "pairs", "language", "journeys", "holidays"})
-        kinds = {s.name: s.kind for p in self.pipelines.values() for s in p.stages}
-        orders = {name: tuple(s.name for s in p.stages) for name, p in self.pipelines.items()}
-        pairs, ways = tuple(self.pairs), funnels(self.journeys)
-        return Business(
-            rates=Rates(self.currency, table),
-            stage_kinds=kinds,
-            stage_orders=orders,
-            pairs=pairs,
-            funnels=ways,
-            holidays=tuple(self.holidays),
-            **same,
-        )
-
-
-def _midnight(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
 class ReceiverEntry(Section):
@@ -217,38 +108,6 @@ class ReceiverEntry(Section):
 
     def __repr_args__(self) -> Iterator[tuple[str, str]]:
         yield from (("name", self.name), ("type", self.type))
-
-
-class TargetSettings(Section):
-    """A quota: what a KPI is to reach by the end of each such period, in its own unit; ``for`` names one owner, team …"""
-
-    kpi: str
-    period: Literal["day", "week", "month", "quarter", "year"]
-    value: float = Field(gt=0, allow_inf_nan=False)
-    segment: dict[str, str] = Field({}, alias="for", max_length=2)
-    since: date = Field(date.min, alias="from")
-
-    def target(self) -> Target:
-        """Return the pure code's form."""
-        place = "total"
-        if self.segment:  # of two: a pair of dimensions that is declared (business.pairs), in that order
-            place = f"{'.'.join(self.segment)}={' × '.join(self.segment.values())}"
-        return Target(self.kpi, self.period, place, self.value, self.since.toordinal())
-
-
-class BenchmarkSettings(Section):
-    """A value that readings of a KPI are shown beside, and that rules may name; ``unit`` is the KPI's own."""
-
-    kpi: str
-    name: str = Field(min_length=1, max_length=60)
-    value: float = Field(allow_inf_nan=False)
-    unit: str
-    segment: dict[str, str] = Field({}, alias="for", max_length=1)
-
-    def benchmark(self) -> Benchmark:
-        """Return the pure code's form."""
-        place = next((f"{name}={value}" for name, value in self.segment.items()), "total")
-        return Benchmark(self.kpi, self.name, self.value, self.unit, place)
 
 
 class MetricsSettings(Section):

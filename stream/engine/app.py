@@ -24,6 +24,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models.structs import look_at_all
 from stream.engine.backend import GaveUp
 from stream.engine.client_logs import limit_client_logs
 from stream.engine.driver import Driver
@@ -112,6 +113,7 @@ class Engine:
 
     async def _start(self, patience: float | None) -> None:
         limit_client_logs()
+        look_at_all()  # before restoring and lanes have threads of their own
         self._driver = Driver(self.options, self.specs)
         await self._wait_for_topics(patience)
         if self._stopping.is_set():

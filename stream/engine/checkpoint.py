@@ -44,7 +44,7 @@ _QUIET_SECONDS = 3.0
 _MOST_ABORTS = 20
 
 
-class Verdict(enum.Enum):
+class CheckpointVerdict(enum.Enum):
     """What an error of the transactional producer asks for."""
 
     RETRY = "retry"
@@ -54,20 +54,20 @@ class Verdict(enum.Enum):
     FATAL = "fatal"
 
 
-def verdict(error: KafkaError) -> Verdict:
+def verdict(error: KafkaError) -> CheckpointVerdict:
     """What to do about an error. Fenced before all else: it may also carry the abortable flag."""
     code = error.code()
     if code in _FENCED_CODES:
-        return Verdict.FENCED
+        return CheckpointVerdict.FENCED
     if code in _REPLACED_CODES:
-        return Verdict.REPLACED
+        return CheckpointVerdict.REPLACED
     if error.fatal():
-        return Verdict.FATAL
+        return CheckpointVerdict.FATAL
     if error.txn_requires_abort():
-        return Verdict.ABORT
+        return CheckpointVerdict.ABORT
     if error.retriable():
-        return Verdict.RETRY
-    return Verdict.ABORT
+        return CheckpointVerdict.RETRY
+    return CheckpointVerdict.ABORT
 
 
 def group_metadata(token: Ownership) -> bytes:
@@ -145,11 +145,11 @@ class KafkaWriter:
                 error = exception.args[0]
                 kind = verdict(error)
                 self._retried(error.name())
-                if kind is Verdict.FATAL:
+                if kind is CheckpointVerdict.FATAL:
                     raise TransactionFailed(f"{self.transactional_id}: {error.str()} ({error.name()})") from exception
-                if kind is Verdict.REPLACED:
+                if kind is CheckpointVerdict.REPLACED:
                     raise self._replaced(error) from exception
-                if kind is Verdict.FENCED:
+                if kind is CheckpointVerdict.FENCED:
                     self._abort()
                     raise Fenced(self._fenced(token, error)) from exception
                 aborts += 1
@@ -251,7 +251,7 @@ class KafkaWriter:
                 return
             except KafkaException as exception:
                 error = exception.args[0]
-                if verdict(error) is not Verdict.RETRY:
+                if verdict(error) is not CheckpointVerdict.RETRY:
                     raise
                 self._retried(error.name())
                 self._look_up()
@@ -271,7 +271,7 @@ class KafkaWriter:
             self._open = False
         except KafkaException as exception:
             error = exception.args[0]
-            if verdict(error) is Verdict.REPLACED:
+            if verdict(error) is CheckpointVerdict.REPLACED:
                 raise self._replaced(error) from exception
             raise TransactionFailed(f"{self.transactional_id}: abort: {error.str()} ({error.name()})") from exception
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from models.fold import PartitionFold
 from stream.engine.backend import Backend
-from stream.engine.pace import Pace
+from stream.engine.pace import CheckpointPace
 from stream.engine.topic_list import TOPICS, Topic
 
 #: Interval for lanes whose results people wait for: a checkpoint as soon as something changed, at most 200 a second.
@@ -200,7 +200,7 @@ class EngineOptions:
                 return self.partitions if declared.partitioned else 1
         raise ValueError(f"topic {topic!r} is not declared; declared: {', '.join(t.name for t in self.topics)}")
 
-    def pace(self, lane: str) -> Pace:
+    def pace(self, lane: str) -> CheckpointPace:
         """The least time between the starts of two checkpoints of a lane, which changes with what there is to do.
 
         One with an interval of its own is never sooner; one that is eager waits at most as long as the others do usually.
@@ -208,7 +208,7 @@ class EngineOptions:
         usual = self.lane_intervals.get(lane, self.checkpoint_interval)
         shortest = usual if lane in self.lane_intervals else usual * _SOONEST
         longest = self.checkpoint_interval if usual < self.checkpoint_interval else max(usual, self.longest_interval)
-        return Pace(shortest, usual, longest)
+        return CheckpointPace(shortest, usual, longest)
 
     def client(self, **more: object) -> dict[str, object]:
         """Settings of a librdkafka client: brokers, security, and ``more`` with ``_`` for ``.``."""

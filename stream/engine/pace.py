@@ -11,7 +11,7 @@ from stream.engine.backend import Message
 #: What one checkpoint may hold: rows and outputs, and their bytes.
 MOST_MESSAGES, MOST_BYTES = 50_000, 32 * 1024 * 1024
 #: Records that are folded before it is known what a record brings to a checkpoint.
-_FIRST_RECORDS = 10_000
+_FIRST_RECORDS = 500
 _MOST_RECORDS = 200_000
 #: The share of time that checkpoints may take where there is no backlog, what one takes at the least, and what each of its
 #: messages costs those who write and read it (s): some 20 µs for a producer, and as much for whoever merges it.
@@ -27,7 +27,7 @@ TURN = 0.002
 FEW, MANY = 8, 2_000
 
 
-class Pace:
+class CheckpointPace:
     """The interval of one lane, between ``shortest`` and ``longest`` (s); ``usual`` is that under a steady load."""
 
     def __init__(self, shortest: float, usual: float, longest: float) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException
 
+from models.events.refused import ERASED_MARK
 from models.fold import Record
-from models.privacy.refusals import MARK, Refusals
+from models.privacy.refusals import Refusals
 from models.privacy.subject import Cell
 from stream.engine.backend import Screen
 from stream.engine.options import EngineOptions
@@ -45,5 +46,5 @@ def _screened(refusals: Refusals, record: Record) -> Record:
     cell = Cell(record.topic, record.partition, record.offset, record.key or b"", record.value, record.headers)
     found = refusals.screen(cell)
     if found.refused:
-        return record._replace(key=None, value=b"", headers=(MARK,))
+        return record._replace(key=None, value=b"", headers=(ERASED_MARK,))
     return record if found.value is record.value else record._replace(value=found.value)

@@ -17,7 +17,7 @@ from models.kpis.highlights import KEPT_DAYS
 from stream.engine.topic_list import TOPICS
 
 
-class Kept(NamedTuple):
+class KeptFor(NamedTuple):
     """Something that is kept, for how long, and what sets that."""
 
     what: str
@@ -25,37 +25,37 @@ class Kept(NamedTuple):
     set_by: str
 
 
-def state(business: Business) -> Iterator[Kept]:
+def state(business: Business) -> Iterator[KeptFor]:
     """Yield what folds keep, panes first."""
     days = human(business.keep_days)
-    yield Kept("sums by the minute", human(business.keep_minutes), "business.keep_minutes")
-    yield Kept("sums by the hour", human(business.keep_hours), "business.keep_hours")
-    yield Kept("sums by the day", days, "business.keep_days")
-    yield Kept("levels (open deals)", "ever", "")
-    yield Kept("a deal", f"while it is open, then {days} after its last fact", "business.keep_days")
-    yield Kept(
+    yield KeptFor("sums by the minute", human(business.keep_minutes), "business.keep_minutes")
+    yield KeptFor("sums by the hour", human(business.keep_hours), "business.keep_hours")
+    yield KeptFor("sums by the day", days, "business.keep_days")
+    yield KeptFor("levels (open deals)", "ever", "")
+    yield KeptFor("a deal", f"while it is open, then {days} after its last fact", "business.keep_days")
+    yield KeptFor(
         "a lead", f"{human(business.keep_days + business.maturity)} after its last fact", "business.keep_days + business.maturity"
     )
-    yield Kept("facts of a deal or lead, one by one", f"the latest {KEPT - FOLDED} to {KEPT}", "")
-    yield Kept("a visitor", f"{human(business.visit_horizon)} after the last visit", "business.visit_horizon")
+    yield KeptFor("facts of a deal or lead, one by one", f"the latest {KEPT - FOLDED} to {KEPT}", "")
+    yield KeptFor("a visitor", f"{human(business.visit_horizon)} after the last visit", "business.visit_horizon")
     steps = f"as long as the visitor, the latest {MOMENTS} of each step"
-    yield Kept("moments of a visitor that journeys ask for, and which lead it is", steps, "business.visit_horizon")
-    yield Kept("an account, a channel, what a customer has bought", "ever", "")
+    yield KeptFor("moments of a visitor that journeys ask for, and which lead it is", steps, "business.visit_horizon")
+    yield KeptFor("an account, a channel, what a customer has bought", "ever", "")
     ids = f"{human(business.dedup_horizon)} after arrival, {MOST:,} per entity at most"
-    yield Kept("ids of what only adds (page views, e-mails, invoices)", ids, "business.dedup_horizon")
-    yield Kept("ids of a deal's activities", f"as long as the deal, {MOST:,} at most", "")
-    yield Kept("deals and leads that explain a number", human(KEPT_DAYS * DAY_MS), "")
-    yield Kept("under what a message is known where it was sent", f"{human(MEMO_KEPT)} after its last use", "")
+    yield KeptFor("ids of what only adds (page views, e-mails, invoices)", ids, "business.dedup_horizon")
+    yield KeptFor("ids of a deal's activities", f"as long as the deal, {MOST:,} at most", "")
+    yield KeptFor("deals and leads that explain a number", human(KEPT_DAYS * DAY_MS), "")
+    yield KeptFor("under what a message is known where it was sent", f"{human(MEMO_KEPT)} after its last use", "")
 
 
-def topics() -> Iterator[Kept]:
+def topics() -> Iterator[KeptFor]:
     """Yield what topics keep."""
     for topic in TOPICS:
         if topic.compact:
-            yield Kept(f"topic {topic.name}", "the latest of each key", "")
+            yield KeptFor(f"topic {topic.name}", "the latest of each key", "")
         else:
-            yield Kept(f"topic {topic.name}", "ever" if topic.retention is None else human(topic.retention), "retention.ms")
-    yield Kept("changelogs of the folds", "the latest of each key", "")
+            yield KeptFor(f"topic {topic.name}", "ever" if topic.retention is None else human(topic.retention), "retention.ms")
+    yield KeptFor("changelogs of the folds", "the latest of each key", "")
 
 
 def markdown(business: Business) -> str:

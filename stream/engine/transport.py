@@ -49,7 +49,7 @@ def _maker(topic: str, partition: int, now: int) -> Callable[[Any, Any], Record]
     return record
 
 
-class ConsumerThread(seam.ConsumerThread):
+class ChunkConsumerThread(seam.ConsumerThread):
     """The thread in which aiokafka lives."""
 
     ownership: Ownership | None = None
@@ -135,7 +135,7 @@ class ChunkConsumer(seam.Consumer):
     """Faust's consumer with chunks for messages and with positions from the driver."""
 
     RebalanceListener: ClassVar[type[seam.RebalanceListener]] = seam.RebalanceListener
-    thread_class: ClassVar[type[ConsumerThread]] = ConsumerThread
+    thread_class: ClassVar[type[ChunkConsumerThread]] = ChunkConsumerThread
     _few, _next_look = False, 0.0
 
     @property

@@ -1,7 +1,9 @@
 """Which event ids has the door let in lately? A convenience: folds know duplicates by themselves."""
 
 import asyncio
+import hashlib
 import logging
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
@@ -81,10 +83,14 @@ class InRedis:
 
     Who asks while a question is under way is asked for together with all others who do so, in the next one: under load a
     command is shared by dozens of requests. Remembering goes on by itself, behind the answers.
+
+    An id may have a person's in it, and come late, after they were erased: what is kept are hashes, keyed with what is drawn once
+    and kept beside them.
     """
 
     def __init__(self, url: str, name: str, clock: Callable[[], int] = wall_clock) -> None:
         self._prefix = f"{name}:door:"
+        self._key = b""
         self._clock = clock
         self._client: Any = redis.from_url(url, socket_timeout=0.25, socket_connect_timeout=0.25)
         self._away_until = 0
@@ -114,7 +120,7 @@ class InRedis:
                 try:
                     for start in range(0, len(asked), _AT_ONCE):
                         part = asked[start : start + _AT_ONCE]
-                        there = await self._client.mget([self._prefix + id for id in part])
+                        there = await self._client.mget(await self._names(part))
                         found.update(id for id, value in zip(part, there, strict=True) if value is not None)
                     self._back()
                 except _FAILURES as error:
@@ -123,6 +129,15 @@ class InRedis:
                     answer.set_result(found)
         finally:
             self._asking = None
+
+    async def _names(self, ids: Sequence[str]) -> list[bytes]:
+        """Return under what ids are kept."""
+        if not self._key:
+            drawn = secrets.token_hex(32)
+            await self._client.set(f"{self._prefix}key", drawn, nx=True)
+            self._key = await self._client.get(f"{self._prefix}key") or drawn.encode()
+        before, key = self._prefix.encode(), self._key
+        return [before + hashlib.blake2b(id.encode(errors="replace"), key=key, digest_size=16).digest() for id in ids]
 
     async def remember(self, ids: Iterable[str]) -> None:
         """Remember ids, soon; not while Redis is away."""
@@ -136,7 +151,7 @@ class InRedis:
         try:
             while self._new:
                 part, self._new = self._new[:_AT_ONCE], self._new[_AT_ONCE:]
-                await self._client.eval(_REMEMBER, len(part), *(self._prefix + id for id in part), HORIZON)
+                await self._client.eval(_REMEMBER, len(part), *await self._names(part), HORIZON)
         except _FAILURES as error:
             self._new.clear()
             self._away(error)
@@ -145,14 +160,18 @@ class InRedis:
 
     async def forget(self, ids: Sequence[str]) -> None:
         """Forget ids; while Redis is away they stay for as long as they would have."""
-        self._new = [id for id in self._new if id not in set(ids)]
+        gone = set(ids)
+        self._new = [id for id in self._new if id not in gone]
+        if self._writing is not None:
+            await settle(self._writing)
         try:
             for start in range(0, len(ids), _AT_ONCE):
-                await self._client.unlink(*(self._prefix + id for id in ids[start : start + _AT_ONCE]))
+                await self._client.unlink(*await self._names(ids[start : start + _AT_ONCE]))
         except _FAILURES as error:
             self._away(error)
 
     def _away(self, error: BaseException) -> None:
+        self._key = b""  # it may come back with nothing
         if not self._away_until:
             log.warning("redis is away (%s): duplicates are told by the folds meanwhile", type(error).__name__)
         self._away_until = self._clock() + _PAUSE

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import msgspec
 
 from models.calendar import iso
+from models.events.refused import ERASED_MARK
 from models.privacy.certificate import SALT, TOPIC, Certificate, decode
 from models.privacy.finder import Finder
-from models.privacy.refusals import MARK, Refusals
+from models.privacy.refusals import Refusals
 from models.privacy.requests import TOPIC as REQUESTS
 from models.privacy.requests import ErasureRequest, waiting
 from models.privacy.rewrite import Rewritten
@@ -112,7 +113,7 @@ class LedgerPrivacy:
         cell = Cell(where, message.partition, None, message.key, message.value, message.headers)
         screened = self.refusals.screen(cell)
         if screened.refused:
-            return Message(message.topic, None, b"", message.partition, (MARK,))
+            return Message(message.topic, None, b"", message.partition, (ERASED_MARK,))
         return message if screened.value is message.value else message._replace(value=screened.value)
 
     # -- erasing -------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import orjson
 import redis.asyncio as redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from models.calendar import iso
 from models.kpis.entry import Kpi
@@ -32,6 +32,8 @@ _SEGMENT_PERIOD = 10.0
 #: worth some 2 % of a core. Much less than :data:`TTL` in all.
 _EACH, _LONGEST_PERIOD = 0.00125, TTL / 10
 _FORMAT = 1
+_PARTS = ("totals", "segments")
+_TRIES = 5
 _PING_EVERY = 15  # periods
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 _FAILURES = (RedisError, OSError, TimeoutError)
@@ -84,7 +86,7 @@ class Snapshots:
 
     async def read(self) -> "CachedReadings | None":
         """Return the last snapshot, or None where there is none or Redis is away."""
-        found = await self._try(lambda: self._client.mget([self._key("totals"), self._key("segments")]))
+        found = await self._try(lambda: self._client.mget(list(map(self._key, _PARTS))))
         if not found or found[0] is None:
             return None
         slices: dict[str, list[Reading]] = {}
@@ -102,6 +104,28 @@ class Snapshots:
                 # Another version's, or not ours: as good as none.
                 continue
         return CachedReadings(at, slices, writer) if slices else None
+
+    async def forget(self) -> None:
+        """Let go of the snapshot, as somebody who was erased may be a segment in it.
+
+        Where Redis keeps files of its own, and lets us, it writes them anew, without all that was deleted until now. Where it is
+        away for longer than some seconds, the snapshot goes with its time.
+        """
+        for _ in range(_TRIES):
+            if await self._try(self._forgotten) is not None:
+                return
+            await asyncio.sleep(1)
+
+    async def _forgotten(self) -> bool:
+        await self._client.unlink(*map(self._key, _PARTS))
+        if isinstance(self._client, Memory):
+            return True
+        with suppress(ResponseError):  # not ours to ask: then with its next dump
+            if (await self._client.info("persistence")).get("aof_enabled"):
+                await self._client.bgrewriteaof()
+            if (await self._client.config_get("save")).get("save"):
+                await self._client.bgsave()
+        return True
 
     async def close(self) -> None:
         """Close the connection."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions
+from stream.engine.topics import partition_for
 
 
 class Changelogs:
@@ -18,6 +19,11 @@ class Changelogs:
         for partition in range(self._options.partitions):
             log = (self._named(fold), partition)
             yield backend.read_changelogs(self._options, [log], _never)[log].rows
+
+    def rows_of(self, fold: str, key: str) -> dict[bytes, bytes]:
+        """Return the rows of the partition in which a key is; as :meth:`rows`."""
+        log = (self._named(fold), partition_for(key.encode(), self._options.partitions))
+        return backend_of(self._options).read_changelogs(self._options, [log], _never)[log].rows
 
 
 def _never() -> bool:

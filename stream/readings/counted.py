@@ -12,10 +12,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from models.business import Business
-from models.kpis.asks import asks
-from models.kpis.behind import Behind, Counted, Known, Numbers, Question, Sums
+from models.kpis.asks import Ask, asks
+from models.kpis.behind import Behind, Counted, Known, Numbers, Question, Sums, listed
 from models.kpis.entry import Kpi
 from models.kpis.recount import together
+from models.panes.store import TOTAL
 from models.panes.windows import Window
 from stream.readings.changelogs import Changelogs
 
@@ -64,6 +65,24 @@ class CountedDesk:
         question, wanted = Question(asks(kpi, segment), window, at), frozenset(ids)
         async with self._lock:
             return await asyncio.to_thread(lambda: [known for behind in self._behind(question) for known in behind.known(wanted)])
+
+    async def counting(
+        self, kpis: Sequence[Kpi], window: Window, at: int, fold: str, id: str
+    ) -> tuple[Known | None, list[tuple[Kpi, list[Ask]]]]:
+        """Return what is known of one deal or lead (of ``fold``), and which of these KPIs' totals count it, each with what is
+        asked of it there; raise as :meth:`of`.
+        """
+        asked = [(kpi, [ask for ask in asks(kpi, TOTAL) if ask.fold == fold and listed(ask)]) for kpi in kpis]
+        question = Question(list(dict.fromkeys(ask for _, those in asked for ask in those)), window, at)
+        known = await asyncio.to_thread(self._known, question, fold, id)
+        numbers = {} if known is None else known.one.numbers
+        found = [(kpi, [ask for ask in those if ask in numbers]) for kpi, those in asked]
+        return known, [(kpi, those) for kpi, those in found if those]
+
+    def _known(self, question: Question, fold: str, id: str) -> Known | None:
+        rows, mine = self._written.rows_of(f"fold-{fold}", id), b"E" + id.encode()
+        only = {key: row for key, row in rows.items() if key == mine or key[:1] in (b"S", b"O")}
+        return next(iter(Behind(fold, self._business, question, only).known({id})), None)
 
     def _held(self) -> int:
         return sum(len(found.counted) for _, found in self._kept.values())

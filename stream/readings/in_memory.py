@@ -25,6 +25,11 @@ class Memory:
         found = (self._kept.get(key, (None, now)) for key in keys)
         return [value if until > now else None for value, until in found]
 
+    async def unlink(self, *keys: str) -> None:
+        """Forget these keys."""
+        for key in keys:
+            self._kept.pop(key, None)
+
     async def aclose(self) -> None:
         """Forget everything."""
         self._kept.clear()

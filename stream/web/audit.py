@@ -26,6 +26,7 @@ _READ = {
     "/api/entities/deal": "deal", "/api/entities/lead": "lead", "/api/predictions": "deal", "/api/leads": "lead",
     "/api/customers": "customer", "/api/deals": "", "/api/pipeline": "", "/api/waiting": "", "/api/customer-moves": "",
     "/api/dead-letters": "", "/api/export": "", "/odata": "", "/api/privacy": "",
+    "/api/counted/deal": "deal", "/api/counted/lead": "lead",
 }  # fmt: skip
 _READ_BELOW_KPIS = re.compile(r"/api/kpis/[^/]+/(?:deals|explain)$")
 #: As OData names one of many.

@@ -7,8 +7,8 @@ from typing import Any, cast
 from fastapi import Request
 
 from models.owners import Owners
+from stream.config.business_settings import BusinessSettings
 from stream.config.goal_settings import PeopleSettings
-from stream.config.settings import BusinessSettings
 from stream.readings.board import Board, Reading, Unavailable
 from stream.web.health import Health, judge
 from stream.web.live import LiveFeed

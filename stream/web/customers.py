@@ -108,6 +108,11 @@ class CustomerDesk:
         """Return what a customer has bought, as of the last answer; None where it is not known."""
         return None if self._register is None else self._register.customer(name)
 
+    def named(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a customer's row with what people call it, where that is known."""
+        known = self.purchases(str(row["customer"]))
+        return row | {"name": known.name} if known is not None and known.name else row
+
     async def one(self, name: str) -> dict[str, Any] | None:
         """Return all that is known of a customer, None where it is not known; raise :class:`CustomersElsewhere`."""
         whole = await self.now()
@@ -242,7 +247,7 @@ def router(desk: CustomerDesk) -> APIRouter:
                 "segments": found.counts(),
                 "worth": found.worth(),
                 "map": found.cells(),
-                "customers": [found.row(int(place)) for place in places[offset : offset + limit]],
+                "customers": [desk.named(found.row(int(place))) for place in places[offset : offset + limit]],
             }
         )
 

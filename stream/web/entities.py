@@ -265,6 +265,8 @@ def _story(story: Story | None, entity: Entity, request: Request) -> dict[str, A
             known = {name: value for name, value in known.items() if name not in ("owner", "team") or reach.has({name: value})}
         if "owner" in known:
             known["owner"] = _called(people, str(known["owner"]))
+        if isinstance(known.get("amount"), int):  # facts keep money as the folds count it
+            known["amount"] = known["amount"] / UNIT
         return known
 
     facts = [{"at": iso(at), "kind": kind, "said": told(said)} for at, kind, said in story.facts]

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from stream.engine.address import BODY, EVENTS, NoTopic, address
 from stream.ingest.body import Bodies, NotRead
 from stream.web.api import to_json
-from stream.web.operate import Operations, Refusal, refused
+from stream.web.operate import ActRefused, Operations, refused
 
 #: Writes events and returns once they are safe; raises ``OSError`` where the broker does not take them.
 Take = Callable[[Sequence[bytes]], Awaitable[None]]
@@ -37,7 +37,7 @@ def router(operations: Operations, take: Take) -> APIRouter:
                 usable, wrong = _sorted(body.content.splitlines())
                 async with one_at_a_time:
                     await take(usable)
-        except (Refusal, NotRead) as refusal:
+        except (ActRefused, NotRead) as refusal:
             return refused(refusal)
         except OSError as error:
             return to_json({"error": f"{error}; try again"}, 503, {"retry-after": "2"})
@@ -47,9 +47,9 @@ def router(operations: Operations, take: Take) -> APIRouter:
 
 
 def _sorted(lines: Sequence[bytes]) -> tuple[list[bytes], list[dict[str, object]]]:
-    """Return the lines that belong to a topic, and what is wrong with the others; raise :class:`Refusal` for too many."""
+    """Return the lines that belong to a topic, and what is wrong with the others; raise :class:`ActRefused` for too many."""
     if len(lines) > EVENTS:
-        raise Refusal(413, f"found {len(lines)} lines (accepted: {EVENTS})")
+        raise ActRefused(413, f"found {len(lines)} lines (accepted: {EVENTS})")
     usable: list[bytes] = []
     wrong: list[dict[str, object]] = []
     for number, line in enumerate(lines, start=1):

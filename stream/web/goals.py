@@ -23,7 +23,7 @@ from stream.ingest.body import Bodies, NotRead
 from stream.readings.board import Unavailable, UnknownName
 from stream.web.api import reach_of, refuse, to_json
 from stream.web.context import context
-from stream.web.operate import Operations, Refusal, refused
+from stream.web.operate import ActRefused, Operations, refused
 from stream.web.people import sees_people
 
 _MOST_PAST = 12
@@ -88,9 +88,9 @@ def router(
             with await bodies.read(request.headers, request.receive) as body:
                 key, record, of = _asked(body.content, plans(), by, context(request).live_board.now())
             if reach is not None and not reach.sees(of):
-                raise Refusal(403, "your token sets objectives of its owners and teams")
+                raise ActRefused(403, "your token sets objectives of its owners and teams")
             await put(key.encode(), None if record is None else orjson.dumps(record))
-        except (Refusal, NotRead) as refusal:
+        except (ActRefused, NotRead) as refusal:
             return refused(refusal)
         except OSError:
             return to_json({"error": "the broker did not take it; try again"}, 503, {"retry-after": "2"})
@@ -153,30 +153,32 @@ def _number(text: str) -> int:
 
 
 def _asked(body: bytes, known: Standings, by: str, now: int) -> tuple[str, dict[str, Any] | None, dict[str, str]]:
-    """Return key, record and segment of what is to be set; raise :class:`Refusal`."""
+    """Return key, record and segment of what is to be set; raise :class:`ActRefused`."""
     try:
         tree = orjson.loads(body)
     except ValueError as error:
-        raise Refusal(400, f"not JSON: {error}") from None
+        raise ActRefused(400, f"not JSON: {error}") from None
     if not isinstance(tree, dict):
-        raise Refusal(400, f"found {tree!r:.80} (accepted: an objective, or an id with progress, or with remove: true)")
+        raise ActRefused(400, f"found {tree!r:.80} (accepted: an objective, or an id with progress, or with remove: true)")
     if "id" in tree:
         return _changed(tree, known, by, now)
     try:
         objective = ObjectiveSettings.model_validate(tree).objective()
     except ValidationError as error:
         problems = [f"{path_of(loc)}: {text}" if loc else text for loc, text in problems_of(error, ObjectiveSettings)]
-        raise Refusal(400, "; ".join(problems)) from None
+        raise ActRefused(400, "; ".join(problems)) from None
     problems = [f"{field}: {text}" for field, text in wrong_objective(known.catalogue, objective)]
     if problems:
-        raise Refusal(400, "; ".join(problems))
+        raise ActRefused(400, "; ".join(problems))
     if any(one.id == objective.id for one in known.objectives):
-        raise Refusal(409, f"name: {objective.name!r} is declared in the settings (accepted: change it there, or another name)")
+        raise ActRefused(
+            409, f"name: {objective.name!r} is declared in the settings (accepted: change it there, or another name)"
+        )
     if objective.id not in known.kept.objectives and len(known.kept.objectives) >= MOST:
-        raise Refusal(400, f"{MOST} objectives are set (accepted: remove some first)")
+        raise ActRefused(400, f"{MOST} objectives are set (accepted: remove some first)")
     held = known.kept.objectives.get(objective.id)
     if held is not None and held.of != objective.of:
-        raise Refusal(409, f"name: {objective.name!r} is an objective of somebody else (accepted: another name)")
+        raise ActRefused(409, f"name: {objective.name!r} is an objective of somebody else (accepted: another name)")
     return f"o|{objective.id}", {"objective": as_json(objective), "by": by, "at": iso(now)}, objective.of
 
 
@@ -184,20 +186,22 @@ def _changed(tree: dict[str, Any], known: Standings, by: str, now: int) -> tuple
     name = tree["id"]
     objective = next((one for one in known.kept.all(known.objectives) if one.id == name), None)
     if objective is None:
-        raise Refusal(404, f"id: found {name!r:.80} (accepted: the id of an objective, as GET /api/objectives has it)")
+        raise ActRefused(404, f"id: found {name!r:.80} (accepted: the id of an objective, as GET /api/objectives has it)")
     if "remove" in tree:
         if set(tree) != set(_REMOVE) or tree["remove"] is not True:
-            raise Refusal(400, "remove: accepted is true, beside the id alone")
+            raise ActRefused(400, "remove: accepted is true, beside the id alone")
         if name not in known.kept.objectives:
-            raise Refusal(409, f"id: {name!r} is declared in the settings (accepted: remove it there)")
+            raise ActRefused(409, f"id: {name!r} is declared in the settings (accepted: remove it there)")
         return f"o|{name}", None, objective.of
     progress, note = tree.get("progress"), tree.get("note", "")
     if unknown := sorted(set(tree) - set(_PROGRESS)):
-        raise Refusal(400, f"found {unknown!r:.80} (accepted: {', '.join(_PROGRESS)})")
+        raise ActRefused(400, f"found {unknown!r:.80} (accepted: {', '.join(_PROGRESS)})")
     if isinstance(progress, bool) or not isinstance(progress, int | float) or not 0 <= progress <= 1:
-        raise Refusal(400, f"progress: found {progress!r:.40} (accepted: a number from 0 to 1)")
+        raise ActRefused(400, f"progress: found {progress!r:.40} (accepted: a number from 0 to 1)")
     if not isinstance(note, str) or len(note) > 500:
-        raise Refusal(400, "note: accepted is a text of at most 500 characters")
+        raise ActRefused(400, "note: accepted is a text of at most 500 characters")
     if objective.main.kpi:
-        raise Refusal(400, f"progress: {name!r} is measured by {objective.main.kpi} (accepted for an objective that is a text)")
+        raise ActRefused(
+            400, f"progress: {name!r} is measured by {objective.main.kpi} (accepted for an objective that is a text)"
+        )
     return f"p|{name}", {"progress": progress, "note": note, "by": by, "at": iso(now)}, objective.of

@@ -36,7 +36,7 @@ _READERS = 2  # at a time
 Reader = Callable[[int, Callable[[dict[str, Any]], bool], int | None], tuple[list[dict[str, Any]], int | None]]
 
 
-class Refusal(Exception):
+class ActRefused(Exception):
     """What is answered in place of acting."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -118,12 +118,12 @@ class Operations:
             if self._operators.named and not getattr(request.state, "reader", ""):
                 self.operator(request, "read")
             if self._history is None:
-                raise Refusal(503, "the history cannot be read here")
+                raise ActRefused(503, "the history cannot be read here")
             asked = dict(request.query_params)
             limit, before = _number(asked, "limit", 100, _LIMIT), _number(asked, "before", None, 2**62)
             matches, reach = _chosen(asked), reach_of(request)
             if self._reading.locked():
-                raise Refusal(503, "others are reading the history; try again")
+                raise ActRefused(503, "others are reading the history; try again")
             async with self._reading:
                 seen = matches if reach is None else lambda tree: matches(tree) and reach.record(tree) is not None
                 found, next_ = await asyncio.to_thread(self._history, limit or 0, seen, before)
@@ -131,7 +131,7 @@ class Operations:
                     found = [told for one in found if (told := reach.record(one)) is not None]
                 if not sees_people(request):
                     found = without_people(found)
-        except Refusal as refusal:
+        except ActRefused as refusal:
             return refused(refusal)
         except KafkaException:
             return to_json({"error": "the broker does not answer; try again"}, 503, {"retry-after": "2"})
@@ -143,7 +143,7 @@ class Operations:
             with await self._bodies.read(request.headers, request.receive) as body:
                 made = {"type": "act", "at": iso(self._clock()), "by": by, "via": "api", **act(by, body.content)}
             await self._put(str(made.get("incident") or made["act"]).encode(), orjson.dumps(made))
-        except (Refusal, NotRead) as refusal:
+        except (ActRefused, NotRead) as refusal:
             return refused(refusal)
         except OSError:
             return to_json({"error": "the broker did not take it; try again"}, 503, {"retry-after": "2"})
@@ -152,7 +152,7 @@ class Operations:
     def operator(self, request: Request, role: str) -> str:
         """Return whose token the request carries, if they may do this: who may operate may read."""
         if not self._operators:
-            raise Refusal(403, "nobody may act here (accepted: operators with a token under web.operators in the settings)")
+            raise ActRefused(403, "nobody may act here (accepted: operators with a token under web.operators in the settings)")
         client = getattr(request.state, "client", request.client.host if request.client else "")
         session: Operator | None = getattr(request.state, "session", None)
         try:
@@ -160,27 +160,27 @@ class Operations:
             found = session if request.headers.get("x-vigie") == "page" else None
             found = found or self._operators.of(bearer(request.headers.get("authorization", "")), client)
         except TokenThrottled:
-            raise Refusal(429, "too many wrong tokens from this address; try again in 10 s") from None
+            raise ActRefused(429, "too many wrong tokens from this address; try again in 10 s") from None
         if found is None:
-            raise Refusal(401, "no operator's token (accepted: Authorization: Bearer …)")
+            raise ActRefused(401, "no operator's token (accepted: Authorization: Bearer …)")
         if role == "operate" and found.role != "operate":
-            raise Refusal(403, f"{found.name} may read only (accepted: the token of an operator with role: operate)")
+            raise ActRefused(403, f"{found.name} may read only (accepted: the token of an operator with role: operate)")
         request.state.operator = found.name
         return found.name
 
     def _on_alert(self, act: str, incident: str, by: str) -> dict[str, Any]:
         standing = self._standing()
         if standing is not None and incident not in standing:
-            raise Refusal(404, f"no alert stands with the id {incident!r:.80}")
+            raise ActRefused(404, f"no alert stands with the id {incident!r:.80}")
         return {"act": act, "incident": incident}
 
     def _silence(self, by: str, body: bytes) -> dict[str, Any]:
         try:
             tree = orjson.loads(body)
         except ValueError as error:
-            raise Refusal(400, f"not JSON: {error}") from None
+            raise ActRefused(400, f"not JSON: {error}") from None
         if not isinstance(tree, dict) or (unknown := set(tree) - set(_KEYS)):
-            raise Refusal(
+            raise ActRefused(
                 400, f"found {sorted(unknown) if isinstance(tree, dict) else tree!r:.80} (accepted: {', '.join(_KEYS)})"
             )
         now = self._clock()
@@ -195,17 +195,17 @@ class Operations:
             made |= {"comment": tree.get("comment", ""), "by": by}
             decode(made)
         except (ValueError, OverflowError) as error:
-            raise Refusal(400, str(error)) from None
+            raise ActRefused(400, str(error)) from None
         return {"act": "silence", "silence": made}
 
     def _unsilence(self, id_: str, by: str) -> dict[str, Any]:
         known = self._silences()
         if known is not None and id_ not in {one.id for one in known}:
-            raise Refusal(404, f"no silence with the id {id_!r:.80}")
+            raise ActRefused(404, f"no silence with the id {id_!r:.80}")
         return {"act": "unsilence", "id": id_}
 
 
-def refused(refusal: Refusal | NotRead) -> Response:
+def refused(refusal: ActRefused | NotRead) -> Response:
     """Return the answer that a refusal is."""
     headers = {401: {"www-authenticate": "Bearer"}, 429: {"retry-after": "10"}, 503: {"retry-after": "2"}}.get(refusal.status, {})
     if isinstance(refusal, NotRead) and refusal.close:
@@ -218,17 +218,17 @@ def _number(asked: dict[str, str], name: str, default: int | None, most: int) ->
     if text is None:
         return default
     if not (text.isascii() and text.isdecimal() and 1 <= int(text[:20]) <= most):
-        raise Refusal(400, f"{name}: found {text!r:.40} (accepted: 1 to {most})")
+        raise ActRefused(400, f"{name}: found {text!r:.40} (accepted: 1 to {most})")
     return int(text)
 
 
 def _chosen(asked: dict[str, str]) -> Callable[[dict[str, Any]], bool]:
     """Return what tells whether a record is asked for."""
     if unknown := sorted(set(asked) - set(_ASKED)):
-        raise Refusal(400, f"found {unknown!r:.80} (accepted: {', '.join(_ASKED)})")
+        raise ActRefused(400, f"found {unknown!r:.80} (accepted: {', '.join(_ASKED)})")
     types = tuple(filter(None, asked.get("type", "").split(","))) or HISTORY
     if wrong := sorted(set(types) - set(HISTORY)):
-        raise Refusal(400, f"type: found {wrong!r:.80} (accepted: {', '.join(HISTORY)})")
+        raise ActRefused(400, f"type: found {wrong!r:.80} (accepted: {', '.join(HISTORY)})")
     incident, rule, by = (asked.get(name) for name in ("incident", "rule", "by"))
 
     def matches(tree: dict[str, Any]) -> bool:

@@ -34,7 +34,7 @@ ROUTES = frozenset(
         "/api/export",
     )
 )
-BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/", "/api/kpis/", "/odata/v4/")
+BELOW = ("/api/predictions/", "/api/leads/", "/api/entities/", "/api/counted/", "/api/kpis/", "/odata/v4/")
 #: What is told of an alert, and of a transition in the history. What explains an alert on a segment may name others: it is not.
 _SHOWN = (
     *(

@@ -1,4 +1,4 @@
-"""What are the parts of which the OpenAPI document of the routes is made (``schema.py``)?"""
+"""What are the parts of which the OpenAPI document of the routes is made (``schema_operations.py``)?"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,11 +1,14 @@
-"""Doubles of Microsoft Teams' workflows, Google Chat's webhooks and Telegram's Bot API on loopback, as strict as the real ones.
+"""Doubles of Microsoft Teams' workflows, Google Chat's and Mattermost's webhooks and Telegram's Bot API on loopback, as strict as
+the real ones.
 
 Limits, forms and answers are those of their documentation: Power Automate's trigger "When a Teams webhook request is received"
 (202, 28 KB) and the schema of Adaptive Cards 1.4; ``spaces.messages.create`` (32,000 bytes, one a second in a space, requestId,
-threadKey) and cardsV2; ``sendMessage`` (4096 UTF-16 units after parsing, 100 entities, HTML's tags, retry_after).
+threadKey) and cardsV2; ``sendMessage`` (4096 UTF-16 units after parsing, 100 entities, HTML's tags, retry_after); attachments
+(7,600 characters of props, Markdown, ``ok`` in plain text, the ids of errors).
 """
 
 import json
+import math
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -16,6 +19,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from markdown_it import MarkdownIt
 
 # -- Adaptive Cards --------------------------------------------------------------------------------------------------------
 
@@ -165,6 +169,82 @@ def chat_complaints(tree: Any) -> list[str]:
     return found
 
 
+# -- Mattermost's Markdown -------------------------------------------------------------------------------------------------
+
+_MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+#: What Mattermost makes of plain text by itself: mentions, channels, hashtags, emoji, addresses.
+MENTIONS = re.compile(r"(?i)(?<!\w)[@~#]\w|:[\w+'-]+:|\b[a-z]+://\S|\bwww\.\S")
+#: What it makes of a text before it reads it as Markdown: Slack's mentions and links; and formulas.
+_FIRST = re.compile(r"<![a-z]+>|<@\w+>|<[^\s|>]+\|[^>]+>|\$[^$\n]+\$")
+
+
+class Markdown:
+    """Takes Markdown apart: ``kinds`` of it that are in a text, its ``links``, and the ``plain`` words that are shown."""
+
+    def __init__(self, text: str) -> None:
+        self.kinds: set[str] = set()
+        self.links: list[str] = []
+        self.plain = ""
+        self.kinds |= {"Slack's"} if _FIRST.search(text) else set()
+        for block in _MARKDOWN.parse(text):
+            self.kinds.add(block.type.removesuffix("_open").removesuffix("_close"))
+            for token in block.children or []:
+                self.kinds.add(token.type.removesuffix("_open").removesuffix("_close"))
+                self.links += [str(token.attrs["href"])] if "href" in token.attrs else []
+                self.plain += token.content if token.type in ("text", "text_special", "code_inline") else ""
+                self.plain += "\n" if token.type in ("softbreak", "hardbreak") else ""
+            self.plain += "\n" if block.type == "inline" else ""
+
+
+def attachment_complaints(tree: Any) -> list[str]:
+    """What Mattermost refuses of a post's attachments, or would show otherwise than it was meant."""
+    if not isinstance(tree, dict) or not tree.get("attachments"):
+        return ["no text"]
+    found = [f"message.{name}: not known" for name in tree.keys() - {"attachments", "channel"}]
+    for one in tree["attachments"]:
+        known = {"fallback": str, "color": str, "text": str, "fields": list, "footer": str}
+        found += [f"attachment.{name}: not known" for name in one.keys() - known.keys()]
+        found += [
+            f"attachment.{name}: no {form.__name__}"
+            for name, form in known.items()
+            if not isinstance(one.get(name, form()), form)
+        ]
+        found += [] if one.get("fallback") else ["attachment: no fallback"]
+        found += [] if re.fullmatch("#[0-9a-f]{6}", one.get("color", "#000000")) else ["attachment.color: no colour"]
+        found += ["attachment.footer: cut"] if len(one.get("footer", "")) > 300 else []
+        for field_ in one.get("fields", []):
+            if [type(field_.get(name)) for name in ("title", "value", "short")] != [str, str, bool] or len(field_) != 3:
+                found.append(f"field: {field_}")
+        for text in (one["text"], *(field_["value"] for field_ in one.get("fields", []))):
+            kinds = Markdown(text).kinds - {
+                "paragraph",
+                "inline",
+                "text",
+                "text_special",
+                "softbreak",
+                "strong",
+                "link",
+                "entity",
+            }
+            found += [f"Markdown: {kind}" for kind in kinds]
+    return found
+
+
+def props_length(tree: Any) -> int:
+    """As the server counts: characters of the props' JSON as Go writes it, with all that an attachment can have."""
+    names = (
+        "fallback color pretext author_name author_link author_icon title title_link text image_url thumb_url footer footer_icon"
+    )
+    empty = {"id": 0, "fields": None, "ts": None} | dict.fromkeys(names.split(), "")
+    props = {
+        "attachments": [empty | one for one in tree["attachments"]],
+        "from_webhook": "true",
+        "webhook_display_name": "v" * 64,
+    }
+    text = json.dumps(props, ensure_ascii=False, separators=(",", ":"))
+    return len(text) + 5 * sum(map(text.count, "&<>\u2028\u2029"))
+
+
 # -- the services ----------------------------------------------------------------------------------------------------------
 
 
@@ -312,6 +392,33 @@ class Telegram(Double):
         self.bodies.append(tree)
         self.messages[len(self.messages) + 1] = tree
         return web.json_response({"ok": True, "result": {"message_id": len(self.messages), "chat": {"id": self.chat}}})
+
+
+class Mattermost(Double):
+    """One server with one webhook."""
+
+    path = "/hooks/s3cretkey9"
+
+    def answer(self, request: web.Request, raw: bytes, tree: Any) -> web.Response:
+        def error(status: int, id_: str) -> web.Response:
+            body = {"id": id_, "message": f"no: {raw[:20]!r}", "detailed_error": "", "request_id": "r1", "status_code": status}
+            return web.json_response(body, status=status)
+
+        if (wait := self.too_fast()) is not None:
+            headers = {"X-RateLimit-Limit": "101", "X-RateLimit-Remaining": "0", "Retry-After": str(math.ceil(wait))}
+            return web.Response(text="limit exceeded\n", status=429, headers=headers)
+        if request.path != self.path:
+            return error(400, "web.incoming_webhook.invalid.app_error")
+        wrong = attachment_complaints(tree)
+        self.complaints += wrong
+        if wrong:
+            return error(400, "web.incoming_webhook.text.app_error")
+        if tree.get("channel", "town-square") != "town-square":
+            return error(404, "web.incoming_webhook.channel.app_error")
+        if props_length(tree) > 7_600:
+            return error(400, "web.incoming_webhook.split_props_length.app_error")
+        self.bodies.append(tree)
+        return web.Response(text="ok")
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Microsoft Teams, Google Chat and Telegram: what each is sent is what it takes, and what it answers is understood."""
+"""The chats (Teams, Google Chat, Telegram, Mattermost): what each is sent is what it takes, its answers are understood."""
 
 import json
 from collections.abc import Callable
@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.notifiers import Notifier, ReceiverError, build, google_chat, readers_of, receivers_of, teams, telegram
+from agents.notifiers import Notifier, ReceiverError, build, google_chat, mattermost, readers_of, receivers_of, teams, telegram
 from agents.notifiers.google_chat import GoogleChatNotifier
+from agents.notifiers.mattermost import MattermostNotifier
 from agents.notifiers.outline import outline
 from agents.notifiers.teams import TeamsNotifier
 from agents.notifiers.telegram import TelegramNotifier
@@ -20,14 +21,19 @@ from alert_rules.tell.receiver_health import ReceiverHealth
 from alert_rules.tell.signed_links import LinkKey, Links
 from tests.agents.chat_apis import (
     FOUND,
+    MENTIONS,
     TELEGRAM,
     Double,
     GoogleChat,
+    Markdown,
     Markup,
+    Mattermost,
     Teams,
     Telegram,
+    attachment_complaints,
     card_complaints,
     chat_complaints,
+    props_length,
     running,
 )
 from tests.agents.doubles import ALERT, about, delivery, having
@@ -49,6 +55,7 @@ KINDS: list[tuple[type[Double], Callable[[Any], Notifier]]] = [
     (Teams, lambda double: TeamsNotifier("ops", double.url, pace=0)),
     (GoogleChat, lambda double: GoogleChatNotifier("ops", double.url, pace=0)),
     (Telegram, lambda double: TelegramNotifier("ops", TOKEN, "-100123", url=double.url, pace=0)),
+    (Mattermost, lambda double: MattermostNotifier("ops", double.url, pace=0)),
 ]
 EACH = pytest.mark.parametrize(("double", "make"), KINDS, ids=[kind.__name__ for kind, _ in KINDS])
 
@@ -76,6 +83,12 @@ def test_whatever_is_told_is_within_the_limits(title: str, text: str, kind: str,
         assert 0 < len(shown.plain.encode("utf-16-le", "surrogatepass")) // 2 <= 4096
         assert FOUND.findall(shown.plain) == []
         assert all(link.startswith("https://crm.example.com/") for link in shown.links)
+        post = mattermost.render(one)
+        assert attachment_complaints(post) == [] and props_length(post) <= 7_600
+        for part in post["attachments"]:
+            for marked in map(Markdown, (part["text"], *(field["value"] for field in part.get("fields", [])))):
+                assert MENTIONS.search(marked.plain) is None
+                assert all(link.startswith(("https://crm.example.com/", "https://vigie.example.com/")) for link in marked.links)
 
 
 @EACH
@@ -139,7 +152,7 @@ async def test_a_group_says_each_of_its_alerts_once(double: type[Double], make: 
     for n in range(3):
         assert first.count(f"Low {n}") == 1 and first.count(f"https://crm.example.com/d/{n}?a=1&b=2") == 1
     assert "3 alerts stand: 1 new." in first and "and 2 more: x, y" in first
-    if double is not Teams:  # an answer in the thread says what is news
+    if double not in (Teams, Mattermost):  # an answer in the thread says what is news
         assert "Low 0" in second and "Low 1" not in second and "New: for this reason" in second
 
 
@@ -148,6 +161,19 @@ def test_nothing_of_what_outsiders_write_is_found_by_telegram() -> None:
     assert FOUND.findall(hostile)
     shown = Markup(telegram.words(hostile), TELEGRAM).plain
     assert FOUND.findall(shown) == [] and "1.5\u00a0%" in shown and "e.g. D-1.2" in shown
+
+
+def test_nothing_of_what_people_write_is_markup_for_mattermost() -> None:
+    hostile = (
+        "# a\n- b\n1. c\n    d\n===\n*e* _f_ ~~g~~ `h` [i](https://evil.example) <!channel> <https://x|y>\n"
+        "@all ~town #tag :k: $1 $2\n\n| l |\n| - |\n| m |"
+    )
+    assert len(MENTIONS.findall(hostile)) == 7
+    assert {"heading", "bullet_list", "em", "s", "code_inline", "link", "Slack's", "table"} <= Markdown(hostile).kinds
+    found = Markdown(mattermost.escape(hostile))
+    assert found.kinds <= {"paragraph", "inline", "text", "softbreak"} and MENTIONS.search(found.plain) is None
+    words = "- 12.5\u00a0% of 3 deals (40\u00a0%) & <5 · a_b: 10:30, $5 1. x\n2) é"
+    assert Markdown(mattermost.escape(words)).plain == words + "\n"
 
 
 def test_a_runbook_is_a_button_and_not_a_second_line() -> None:
@@ -173,6 +199,8 @@ def test_the_doubles_are_strict() -> None:
     card = {"header": {"subtitle": "x"}, "sections": [{"widgets": [{"textParagraph": {"text": "<b>x"}}, {"image": {}}]}]}
     assert len(chat_complaints({"cardsV2": [{"card": card}], "title": "x"})) == 4
     assert len(Markup("<b>x<script>y & z", TELEGRAM).complaints) == 4
+    one = {"text": "# x", "title": "y", "color": "red", "fields": [{"title": "a", "value": "`b`"}]}
+    assert len(attachment_complaints({"attachments": [one], "username": "x"})) == 7
 
 
 # -- threads ---------------------------------------------------------------------------------------------------------------
@@ -247,6 +275,16 @@ ANSWERS: list[tuple[type[Double], int, Any, Any]] = [
     (Telegram, 429, {"ok": False, "description": "x"}, Retry("answered HTTP 429")),
     (Telegram, 500, {"ok": False, "description": "Internal Server Error"}, Retry("answered HTTP 500")),
     (Telegram, 200, {"ok": True}, Retry("answered HTTP 200, but not as Telegram does")),
+    (Mattermost, 400, {"id": "web.incoming_webhook.invalid.app_error", "message": "s3cret"},
+     Rejected("answered HTTP 400: Mattermost says there is no such webhook")),
+    (Mattermost, 403, {"id": "web.incoming_webhook.channel_locked.app_error"},
+     Rejected("answered HTTP 403: Mattermost says the webhook is locked to a channel of its own")),
+    (Mattermost, 501, {"id": "web.incoming_webhook.disabled.app_error"},
+     Retry("answered HTTP 501: Mattermost says incoming webhooks are switched off")),
+    (Mattermost, 400, {"id": "s3cret"}, Rejected("answered HTTP 400")),
+    (Mattermost, 400, {"id": ["s3cret"]}, Rejected("answered HTTP 400")),
+    (Mattermost, 500, [], Retry("answered HTTP 500")),
+    (Mattermost, 200, {"status": "ok"}, Retry("answered HTTP 200, but not as Mattermost does")),
 ]  # fmt: skip
 
 
@@ -278,6 +316,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"type": "telegram", "token": TOKEN, "chat": "Sales s3cret"}, "chat: "),
     ({"type": "telegram", "token": TOKEN, "chat": 5, "topic": 0}, "topic: "),
     ({"type": "telegram", "token": TOKEN}, "chat: type telegram needs it"),
+    ({"type": "mattermost", "url": "https://chat.example.com/s3cret"}, "url: not the address of a webhook"),
+    ({"type": "mattermost", "url": "https://chat.example.com/hooks/s3cret", "channel": "Town Square"}, "channel: "),
 ]  # fmt: skip
 
 
@@ -293,9 +333,10 @@ async def test_what_can_be_used(caplog: pytest.LogCaptureFixture) -> None:
         {"name": "t", "type": "teams", "url": "https://x.webhook.office.com/webhookb2/s3cret"},
         {"name": "g", "type": "google_chat", "url": CHAT_URL},
         {"name": "b", "type": "telegram", "token": TOKEN, "chat": -1001234567890, "topic": 3},
+        {"name": "m", "type": "mattermost", "url": "https://chat.example.com/sub/hooks/s3cret", "channel": "@ann"},
     )
     found = build(known)
-    assert set(found) == {"t", "g", "b"} and TOKEN not in repr(found) + repr(receivers_of(known)) + repr(known)
+    assert set(found) == {"t", "g", "b", "m"} and TOKEN not in repr(found) + repr(receivers_of(known)) + repr(known)
     assert ["connector" in doubt.found for one in receivers_of(known) for doubt in one.doubts()] == [True]
     for notifier in found.values():
         await notifier.close()

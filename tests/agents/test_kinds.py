@@ -35,6 +35,12 @@ def test_what_it_takes_is_described_and_its_guide_is_there(kind: type[ReceiverSe
     assert not kind.GUIDE or (ROOT / "docs" / kind.GUIDE).is_file()
 
 
+@EACH
+def test_its_guide_is_found_from_the_index_and_from_the_page_on_alerts(kind: type[ReceiverSettings]) -> None:
+    for page in ("README.md", "alerts.md"):
+        assert not kind.GUIDE or f"]({kind.GUIDE})" in (ROOT / "docs" / page).read_text("utf-8"), page
+
+
 def test_what_is_a_secret_is_marked_as_one() -> None:
     words = {"token", "secret", "password", "key", "url", "routing_key", "signing_secret"}
     for kind in BUILT_IN:

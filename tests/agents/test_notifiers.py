@@ -22,6 +22,7 @@ from agents.notifiers import BUILT_IN, Notifier, ReceiverError, build, kinds, ty
 from agents.notifiers.console import ConsoleNotifier
 from agents.notifiers.google_chat import GoogleChatNotifier
 from agents.notifiers.http import HttpNotifier, decode_secret, sign
+from agents.notifiers.mattermost import MattermostNotifier
 from agents.notifiers.pagerduty import PagerDutyNotifier
 from agents.notifiers.post import Poster, decide, retry_after
 from agents.notifiers.slack import SlackNotifier
@@ -80,6 +81,10 @@ def telegram(url: str, timeout: float = 60.0) -> TelegramNotifier:
     return TelegramNotifier("ops", TOKEN, "-100123", url=url, poster=Poster(timeout, lambda: NOW), pace=0)
 
 
+def mattermost(url: str, timeout: float = 60.0) -> MattermostNotifier:
+    return MattermostNotifier("ops", f"{url}/hooks/{TOKEN}", poster=Poster(timeout, lambda: NOW), pace=0)
+
+
 #: All that tell over HTTP, and what their receivers answer when all is well.
 OVER_HTTP: dict[str, tuple[Callable[[str, float], Notifier], bytes]] = {
     "http": (http, b"whatever"),
@@ -88,6 +93,7 @@ OVER_HTTP: dict[str, tuple[Callable[[str, float], Notifier], bytes]] = {
     "teams": (teams, b""),
     "google_chat": (google_chat, b'{"name":"spaces/A/messages/1"}'),
     "telegram": (telegram, b'{"ok":true,"result":{"message_id":1}}'),
+    "mattermost": (mattermost, b"ok"),
     "pagerduty": (pagerduty, b'{"status":"success","dedup_key":"i1"}'),
     "trello": (task(TrelloNotifier), b'{"id":"5abbe4b7ddc1b351ef961414"}'),
     "asana": (task(AsanaNotifier), b'{"data":{"gid":"12345"}}'),

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 import pytest
 
-from agents.notifiers import google_chat, teams, telegram
+from agents.notifiers import google_chat, mattermost, teams, telegram
 from agents.notifiers.console import ConsoleNotifier
 from agents.notifiers.email import compose
 from agents.notifiers.http import payload
@@ -33,7 +33,17 @@ from models.calendar import HOUR_MS
 from models.events.scalars import clean_text
 from models.fold import Record
 from stream.config.kpi_files import load_catalogue
-from tests.agents.chat_apis import FOUND, GOOGLE, TELEGRAM, Markup, card_complaints, chat_complaints
+from tests.agents.chat_apis import (
+    FOUND,
+    GOOGLE,
+    MENTIONS,
+    TELEGRAM,
+    Markdown,
+    Markup,
+    attachment_complaints,
+    card_complaints,
+    chat_complaints,
+)
 from tests.agents.doubles import delivery
 from tests.alert_rules.test_watch import NOW, lead
 from vigie.rule_files import load_rules
@@ -130,6 +140,25 @@ def test_chats(told: list[Delivery]) -> None:
             for text in marked:
                 harmless(text.plain)
                 assert text.links == []
+
+
+def test_mattermost(told: list[Delivery]) -> None:
+    """Its texts and values are Markdown; what is no Markdown is looked through for mentions all the same."""
+    for one in told:
+        post = mattermost.render(one)
+        assert attachment_complaints(post) == []
+        (made,) = post["attachments"]
+        marked = [Markdown(text) for text in (made["text"], *(field["value"] for field in made.get("fields", [])))]
+        assert [text.links for text in marked if text.links] == []
+        words = [
+            made["fallback"],
+            made["footer"],
+            *(field["title"] for field in made.get("fields", [])),
+            *(text.plain for text in marked),
+        ]
+        for text in words:
+            harmless(text)
+            assert not MENTIONS.search(text), text
 
 
 def shown(tree: Any) -> Iterator[str]:

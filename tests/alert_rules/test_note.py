@@ -9,10 +9,11 @@ from agents.notifiers.email import html
 from agents.notifiers.slack_blocks import news
 from agents.notifiers.task import TrelloNotifier
 from alert_rules.records.alerts import Transition
-from alert_rules.records.message import MessageKind, Occasion
+from alert_rules.records.message import MessageKind, Occasion, read_message
 from alert_rules.tell.group_message import LISTED, NAMED, TOLD, group_message
 from alert_rules.tell.plan import by_rule
 from alert_rules.tell.stages.dedup import Notice
+from alert_rules.words.letter import letter
 from tests.agents.doubles import about
 from tests.alert_rules.timeline import Line
 
@@ -64,8 +65,8 @@ def test_in_a_group_of_many_the_new_one_is_named_first_and_the_others_are_counte
         "  Why: 5 working hours is above 4 working hours",
         "  https://crm.example/L-99",
     ]
-    assert [line for line in lines if line.startswith("•")][1:] == [f"• [WARN] L-{n}: 5 working hours" for n in (54, 53, 52, 51)]
-    assert lines[-1] == "and 51 more"
+    assert [line for line in lines if line.startswith("•")][1:] == [f"• [WARN] L-{n}: 5 working hours" for n in range(54, 45, -1)]
+    assert lines[-1] == "and 46 more"
     assert [one["incident"] for one in found["alerts"]][:2] == ["L-99", "L-54"] and len(found["alerts"]) == LISTED
 
 
@@ -118,12 +119,20 @@ def test_an_eased_alert_of_a_group_is_not_new() -> None:
 
 def test_who_follows_a_group_in_a_thread_or_a_task_reads_what_is_new() -> None:
     found = told(
-        [*(alert(f"L-{n}") for n in range(30)), *(alert(f"N-{n}") for n in range(8))], {f"N-{n}": "new" for n in range(8)}
+        [*(alert(f"L-{n}") for n in range(30)), *(alert(f"N-{n:02}") for n in range(13))], {f"N-{n:02}": "new" for n in range(13)}
     )
     answer = "\n".join(block["text"]["text"] for block in news(about(found))["blocks"])
-    assert all(f"N-{n}" in answer for n in range(8)) and "L-3" not in answer
+    assert all(f"N-{n:02}" in answer for n in range(13)) and "L-3" not in answer
     one = about(found)
     comment = TrelloNotifier("t", "t", "p", "{title}", "{text}")._words(one)
     page = html(about(found))
-    assert all(f"N-{n}" in comment and f"N-{n}" in page for n in range(8))
-    assert "and 33 more, 3 of them news: N-5, N-6, N-7" in page
+    assert all(f"N-{n:02}" in comment and f"N-{n:02}" in page for n in range(13))
+    assert "and 33 more, 3 of them news: N-10, N-11, N-12" in page
+
+
+def test_a_message_that_was_stored_when_five_were_told_still_tells_five_and_the_rest() -> None:
+    stored = told([alert(f"L-{n}") for n in range(56)], {})
+    stored["several"]["rest"] = 51
+    found = letter(read_message(stored))
+    assert len(found.items) == 5 and found.rest == "and 51 more"
+    assert len(letter(read_message(told([alert(f"L-{n}") for n in range(56)], {}))).items) == 10

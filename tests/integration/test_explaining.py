@@ -111,6 +111,15 @@ def looked_at(site: Installation, url: str) -> None:
         assert "accepted" in get(url, f"/api/kpis/revenue/deals?{query}", status=400)
     assert get(url, "/api/kpis/revenue/deals?offset=1000000")["deals"] == []
 
+    # OLD was won in the window, and not created in it.
+    counted = {one["kpi"]: one["counts"] for one in get(url, "/api/counted/deal/OLD?window=30d")["figures"]}
+    assert counted["revenue"] == {"won_amount": 1000} and counted["win_rate"] == {"deals_won": 1}
+    assert "sales" in counted and "created_deals" not in counted and "leads" not in counted
+    get(url, "/api/counted/deal/NOBODY", status=404)
+    assert "accepted" in get(url, "/api/counted/person/OLD", status=400)
+    assert get(url, "/api/counted/deal/LOST?window=30d", ANN)["figures"]
+    get(url, "/api/counted/deal/D0?window=30d", ANN, 404)  # bob's
+
     journeys = get(url, "/api/journeys?window=30d&by=source")["journeys"]
     assert [[step["people"] for step in one["steps"]] for one in journeys] == [[3, 2, 1, 0]]
     assert journeys[0]["steps"][1]["median_seconds"] == 43_200

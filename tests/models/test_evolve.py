@@ -457,7 +457,7 @@ def test_other_settings_are_as_if_they_had_always_been(what: str, seed: int, cou
 @pytest.mark.parametrize("what", ["timezone", "currency", "maturity"])
 def test_booking_anew_may_be_killed_after_every_checkpoint(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.folds.partition._RAISED", 1)
-    monkeypatch.setattr("models.folds.partition._CLEARED", 40)
+    monkeypatch.setattr("models.folds.pane_rows._CLEARED", 40)
     fold, before, after = CHANGES[what]
     events = dollars(MAKERS[fold](8, 30))
     whole, kept = Kept(fold, business=after), Kept(fold, business=before)
@@ -485,7 +485,7 @@ def test_booking_anew_may_be_killed_after_every_checkpoint(what: str, monkeypatc
 
 
 def test_the_view_holds_nothing_of_what_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.folds.partition._CLEARED", 40)
+    monkeypatch.setattr("models.folds.pane_rows._CLEARED", 40)
     fold, before, after = CHANGES["timezone"]
     told: dict[bytes, bytes | None] = {}
     kept = Kept(fold, business=before)
@@ -651,7 +651,7 @@ def test_what_another_worker_does_not_count_yet_has_no_value() -> None:
     seen = Seen()
     for partition in (0, 1):
         kept = Kept("deals")
-        kept.partition.partition = partition
+        kept.partition = EntityPartition("deals", partition, BUSINESS)
         kept.partition.fold([record("deals", event("deal.won", f"d{partition}", T0, "e", amount="5"))])
         seen.checkpoint(kept)
     at = T0 + DAY_MS

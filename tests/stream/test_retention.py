@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from models.business import Business
 from models.calendar import DAY_MS
-from stream.config.settings import BusinessSettings
+from stream.config.business_settings import BusinessSettings
 from stream.engine.retention import state, topics
 from stream.engine.topic_list import TOPICS
 from vigie.__main__ import app

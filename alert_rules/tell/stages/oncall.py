@@ -13,7 +13,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class RotaMember:
     """Somebody who can be on call: the receivers that reach them, and when they are away [from, to)."""
 
     name: str
@@ -39,10 +39,10 @@ class Rotation:
     days: int
     start: date
     handover: int
-    members: tuple[Member, ...]
+    members: tuple[RotaMember, ...]
     overrides: tuple[Override, ...] = ()
 
-    def member(self, name: str) -> Member:
+    def member(self, name: str) -> RotaMember:
         """Return a member by name."""
         return next(member for member in self.members if member.name == name)
 

@@ -2,9 +2,9 @@
 
 import { address, place } from "./place.js";
 import { chance, head, loaded, note, stretch, table } from "./parts.js";
-import { day, make, money, named, number, own, percent, span, t, told } from "./words.js";
+import { day, make, money, named, number, odds, own, percent, span, t, told } from "./words.js";
 
-const SORTS = ["monetary", "clv", "p_alive", "frequency", "recency_days"], SCORES = [1, 2, 3, 4, 5], DAY = 86400, LISTED = 100;
+const SORTS = ["monetary", "clv", "p_alive", "frequency", "recency_days"], SCORES = [1, 2, 3, 4, 5], DAY = 86400, LISTED = 50;
 const unknown = (value, write) => (value === null || value === undefined ? "—" : write(value));
 const cash = (value) => money(Math.abs(value) >= 100 ? Math.round(value) : value);
 const when = (iso) => day(`${iso}T12:00:00Z`);
@@ -58,10 +58,12 @@ export function customer(root) {
   const body = make("div", { class: "story" });
   root.append(body);
   return loaded(body, () => `api/customers/${encodeURIComponent(place.id)}`, (one) => {
-    const fact = (name, said) => (said ? [make("dt", {}, name), make("dd", {}, said)] : []), range = (name, write) => { const [low, high] = one.ranges?.[name] ?? []; return low === undefined ? "" : ` (${t("range", write(low), write(high))})`; };
+    const fact = (name, said) => (said ? [make("dt", {}, name), make("dd", {}, said)] : []), between = (name, write) => { const [low, high] = one.ranges?.[name] ?? []; return low === undefined ? "" : write(low) === write(high) ? write(low) : t("range", write(low), write(high)); };
+    // Of a chance it is how well it is known; of what is to come, what chance can make of it: the mean may lie outside.
+    const sure = (name, write) => { const said = between(name, write); return said && said !== write(one[name]) ? `${write(one[name])} (${said})` : write(one[name]); }, mostly = (name, write) => { const said = between(name, write); return said ? t("mostly", write(one[name]), said) : write(one[name]); }, times = (value) => number(value, { maximumFractionDigits: 1 });
     body.replaceChildren(head(own(one.name || one.customer), null, one.segment ? make("p", { class: "note" }, make("span", { class: "status" }, named("customer_segments", one.segment))) : null),
       make("dl", { class: "facts" }, fact(t("paid"), one.monetary !== undefined && cash(one.monetary)), fact(t("bought_times"), one.frequency && number(one.frequency)), fact(t("first_bought"), one.first && when(one.first)), fact(t("last_bought"), one.last && `${when(one.last)} · ${span(one.recency_days * DAY)}`),
-        fact(t("alive"), typeof one.p_alive === "number" && [percent(one.p_alive), range("p_alive", percent)]), fact(t("expects"), typeof one.expected_39w === "number" && [number(one.expected_39w, { maximumFractionDigits: 1 }), range("expected_39w", (value) => number(value, { maximumFractionDigits: 1 }))]), fact(t("clv"), typeof one.clv === "number" && [cash(one.clv), range("clv", cash)]), fact(t("scores"), one.R && `R ${one.R} · F ${one.F} · M ${one.M}`)),
+        fact(t("alive"), typeof one.p_alive === "number" && sure("p_alive", odds)), fact(t("expects"), typeof one.expected_39w === "number" && mostly("expected_39w", times)), fact(t("clv"), typeof one.clv === "number" && mostly("clv", cash)), fact(t("scores"), one.R && `R ${one.R} · F ${one.F} · M ${one.M}`)),
       ...(one.why ? [note(told(one.why), "calm")] : []));
   });
 }

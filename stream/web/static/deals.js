@@ -2,7 +2,7 @@
 
 import { address, place } from "./place.js";
 import { chance, head, loaded, note, stretch, table } from "./parts.js";
-import { ago, ask, brief, day, make, moment, money, named, own, percent, span, t, told } from "./words.js";
+import { ago, ask, brief, day, lang, make, moment, money, named, own, percent, span, t, told } from "./words.js";
 
 const EVERY = 5000;
 /** Look again every few seconds while the page is seen. */
@@ -11,6 +11,7 @@ function every(loading) {
   return { stop: () => { clearInterval(timer); loading.stop(); } };
 }
 const called = (one) => one.name || one.id;
+const date = (text) => (/^\d{4}-\d\d-\d\d/.test(text) ? day(`${text.slice(0, 10)}T12:00:00Z`) : String(text));
 const link = (kind, one) => make("a", { href: address(kind, { id: one.id }), title: `${called(one)} (${one.id})` }, own(called(one)));
 const worth = (amount) => amount === null || amount === undefined ? t("no_amount") : money(amount);
 
@@ -51,7 +52,7 @@ export function list(root) {
     body.replaceChildren(table([
       [t("deal"), (one) => link("deal", one)], [t("owner"), (one) => own(one.owner_name ?? "—")], [t("stage"), (one) => own(one.stage ?? "—")],
       [t("amount"), (one) => worth(one.amount), "number"], [t("chance"), (one) => chance(one.win), "number"],
-      [t("in_stage"), (one) => make("span", { class: one.stuck ? "bad" : "" }, `${span(one.age)}${one.stuck ? ` · ${t("stuck")}` : ""}`), "number"], [t("close_date"), (one) => one.expected_close ? day(`${one.expected_close.slice(0, 10)}T12:00:00Z`) : "—", "number"],
+      [t("in_stage"), (one) => make("span", { class: one.stuck ? "bad" : "" }, `${span(one.age)}${one.stuck ? ` · ${t("stuck")}` : ""}`), "number"], [t("close_date"), (one) => one.expected_close ? date(one.expected_close) : "—", "number"],
     ], found.deals, named("view", "deals")), ...(found.count > found.deals.length ? [note(t("more", found.count - found.deals.length), "period")] : []));
     stretch(body);
   });
@@ -77,23 +78,38 @@ export function leads(root) {
 /* ── the story of one ───────────────────────────────────────────────────────────────────────────────────────── */
 export function story(root, kind) {
   const body = make("div", { class: "story" }), expected = make("section", { class: "expected" });
-  root.append(body);
+  root.append(body, counted(kind));
   const loading = loaded(body, () => `api/entities/${kind}/${encodeURIComponent(place.id)}`, (one) => {
     const fact = (name, said) => said ? [make("dt", {}, name), make("dd", {}, said)] : [], dims = ["team", "source", "campaign", "product", "region", "segment"];
     body.replaceChildren(
       head(own(called(one)), null, make("p", { class: "note" }, make("span", { class: `status ${one.status}` }, named("statuses", one.status)), one.name ? make("code", {}, own(one.id)) : null)),
       make("dl", { class: "facts" }, fact(t("amount"), kind === "deal" ? worth(one.amount) : null), fact(t("stage"), one.stage && make("span", {}, own(one.stage), one.stage_since ? `, ${ago(one.stage_since)}` : "")), fact(t("owner"), one.owner_name && own(one.owner_name)),
-        dims.flatMap((name) => fact(named("dimensions", name), one[name] && own(one[name]))), fact(t("created"), one.created && `${moment(one.created, "medium")}, ${ago(one.created)}`), fact(t("close_date"), one.expected_close && day(`${one.expected_close.slice(0, 10)}T12:00:00Z`))),
-      expected, make("h3", {}, t("story")), one.facts.length ? make("ol", { class: "line" }, one.facts.toReversed().map(event)) : note(t("story_away"), "calm"));
-    if (one.status === "open") forecast(expected, kind); else expected.replaceChildren();
+        dims.flatMap((name) => fact(named("dimensions", name), one[name] && own(one[name]))), fact(t("created"), one.created && `${moment(one.created, "medium")}, ${ago(one.created)}`), fact(t("close_date"), one.expected_close && date(one.expected_close))),
+      expected, make("h3", {}, t("story")), one.facts.length ? make("ol", { class: "line" }, one.facts.toReversed().map((fact) => event(fact, one.name))) : note(t("story_away"), "calm"));
+    if (one.status === "open") forecast(expected, kind, one); else expected.replaceChildren();
   });
   return every(loading);
 }
-function event(fact) {
-  const said = Object.entries(fact.said).filter(([name]) => name !== "currency").map(([name, value]) => [named("dimensions", name) === name ? t({ expected_close_date: "close_date", stage: "stage", owner: "owner", source: "source" }[name] ?? name) : named("dimensions", name), name === "amount" ? money(Number(value), fact.said.currency) : String(value)]);
-  return make("li", { class: `is-${fact.kind}` }, make("time", { datetime: fact.at, title: moment(fact.at, "medium") }, brief(fact.at)), make("b", {}, named("kinds", fact.kind)), make("span", {}, said.map(([name, value], i) => [i ? " · " : "", `${name} `, own(value)])));
+function event(fact, name) {
+  // What the head says already, and what the kind of event does, is not said again.
+  const said = Object.entries(fact.said).filter(([what, value]) => what !== "currency" && !(what === "name" && value === name)).map(([what, value]) => [
+    what === fact.kind ? "" : named("dimensions", what) === what ? t({ expected_close_date: "close_date" }[what] ?? what) : named("dimensions", what),
+    what === "amount" ? money(Number(value), fact.said.currency) : what === "expected_close_date" ? date(value) : String(value)]);
+  return make("li", { class: `is-${fact.kind}` }, make("time", { datetime: fact.at, title: moment(fact.at, "medium") }, brief(fact.at)), make("b", {}, named("kinds", fact.kind)), make("span", {}, said.map(([what, value], i) => [i ? " · " : "", what ? `${what} ` : "", own(value)])));
 }
-async function forecast(root, kind) {
+/** The figures that count it, looked for when they are asked for: it takes a moment. */
+function counted(kind) {
+  const body = make("div"), node = make("details", { class: "counted" }, make("summary", {}, t("counted_in", named("windows", place.window))), body);
+  node.addEventListener("toggle", async () => {
+    if (!node.open) return;
+    body.replaceChildren(note(t("loading")));
+    const [found] = await ask(`api/counted/${kind}/${encodeURIComponent(place.id)}?window=${place.window}`);
+    const figures = found?.figures ?? [];
+    body.replaceChildren(found === null ? note(t("failed_once"), "calm") : figures.length ? make("ul", { class: "chips" }, figures.map((one) => make("li", {}, make("a", { href: address("kpi", { id: one.kpi }) }, one.label[lang] ?? one.label.en ?? one.kpi)))) : note(t("counted_nowhere"), "calm"));
+  });
+  return node;
+}
+async function forecast(root, kind, one) {
   const [found, status] = await ask(`${kind === "deal" ? "api/predictions" : "api/leads"}/${encodeURIComponent(place.id)}`);
   if (!found) { root.replaceChildren(...(status === 404 ? [make("p", { class: "note" }, t("no_forecast"))] : [])); return; }
   const effect = Math.max(0.01, ...found.terms.map((term) => Math.abs(term.effect))), days = (value) => span(value * 86400);
@@ -101,6 +117,6 @@ async function forecast(root, kind) {
     make("p", { class: "value" }, t(kind === "deal" ? "chance_now" : "chance_lead", percent(found.win, 0)), found.day_ago === null || found.day_ago === undefined ? "" : make("small", {}, t("chance_day", percent(found.day_ago, 0)))),
     make("p", { class: "note" }, t("closes", days(found.median), days(found.high))),
     ...(found.proven === false && !found.prior ? [make("p", { class: "note" }, t("unproven"))] : []),
-    found.prior ? make("p", { class: "note" }, t("prior")) : make("ul", { class: "terms" }, found.terms.map((term) => make("li", { class: term.effect > 0 ? "for" : "against" }, make("span", {}, told(term.words)), make("span", { class: "bar", role: "img", "aria-label": t(term.effect > 0 ? "speaks_for" : "speaks_against") }, make("i", { "data-share": Math.abs(term.effect) / effect * 100 }))))));
+    found.prior || !found.terms.length ? make("p", { class: "note" }, found.prior ? t("prior") : told(found.why)) : make("ul", { class: "terms" }, found.terms.map((term) => make("li", { class: term.effect > 0 ? "for" : "against" }, make("span", {}, own(told(one.owner && term.feature.includes("owner") ? term.words.replaceAll(one.owner, one.owner_name) : term.words))), make("span", { class: "bar", role: "img", "aria-label": t(term.effect > 0 ? "speaks_for" : "speaks_against") }, make("i", { "data-share": Math.abs(term.effect) / effect * 100 }))))));
   stretch(root);
 }

@@ -69,10 +69,10 @@ export function funnel(root) {
       const most = Math.max(1, ...values.map(([, , value]) => value));
       steps.replaceChildren(...values.map(([name, id, value], i) => {
         const before = i ? values[i - 1][2] : null, then = STEPS.find(([step]) => step === name)[2] === "value" ? data.trend.values[id]?.[0] : null;
-        return make("li", {}, make("a", { href: address("kpi", { id }) }, named("funnel_steps", name)), make("b", {}, number(value)), make("span", { class: "bar" }, make("i", { "data-share": Math.max(0.5, value / most * 100) })),
+        return make("li", {}, make("a", { href: address("kpi", { id }) }, named("funnel_steps", name)), make("b", {}, number(value)), make("span", { class: "bar" }, make("i", { "data-share": value ? Math.max(0.5, value / most * 100) : 0 })),
           make("span", { class: "moved" }, typeof then === "number" ? change(known(id), value, then) : ""),
           // More than came in at the step before: they began before the window.
-          make("span", { class: "of" }, before === null ? "" : value > before ? t("step_earlier") : `${t("step", percent(value / before, 1))} · ${t("drop", number(before - value))}`));
+          make("span", { class: "of" }, !before ? "" : value > before ? t("step_earlier") : `${t("step", percent(value / before, 1))} · ${t("drop", number(before - value))}`));
       }));
       stretch(steps);
     },
@@ -93,9 +93,11 @@ export function explained(root) {
     root.append(make("h3", {}, t("by_segment")), others, segments);
     loading = loaded(segments, () => `api/kpis?kpi=${kpi.id}&by=${dimension}&window=${place.window}`, (found) => {
       const rows = found.filter((reading) => reading.value !== null).sort((a, b) => b.value - a.value).slice(0, 25);
+      // What no figure is made of is not a column of dashes.
+      const parts = ["numerator", "denominator"].filter((part) => rows.some((r) => typeof r[part] === "number"));
       segments.replaceChildren(rows.length ? table([
         [named("dimensions", dimension), (r) => own(r.name ?? Object.values(r.segment)[0] ?? "")], [label(kpi), (r) => whole(r.value, kpi.unit), "number"],
-        [t("numerator"), (r) => (typeof r.numerator === "number" ? number(r.numerator) : "—"), "number"], [t("denominator"), (r) => (typeof r.denominator === "number" ? number(r.denominator) : "—"), "number"],
+        ...parts.map((part) => [t(part), (r) => (typeof r[part] === "number" ? number(r[part]) : "—"), "number"]),
       ], rows, label(kpi)) : note(t("rows", named("dimensions", dimension)), "calm"));
     });
   }
@@ -105,11 +107,12 @@ export function explained(root) {
       const reading = readings.find((one) => one.kpi === kpi.id);
       if (!reading) return;
       const missing = reading.value === null, first = trend.values[kpi.id]?.[0], delta = missing ? null : change(kpi, reading.value, typeof first === "number" ? first : null);
-      big.replaceChildren(missing ? "—" : whole(reading.value, kpi.unit), ...(delta ? [make("small", {}, delta)] : []));
+      big.replaceChildren(missing ? "—" : whole(reading.value, kpi.unit), ...(delta ? [make("small", {}, delta, " ", t("was_over", whole(first, kpi.unit), named("windows", place.window)))] : []));
       const fact = (name, ...said) => [make("dt", {}, name), make("dd", {}, ...said)], whose = (value) => (typeof value === "number" ? number(value) : null);
       facts.replaceChildren(
         ...(missing ? fact(t("none"), told(reading.why) ?? "") : []),
         ...(reading.since ? fact(t("period"), sample(reading, kpi)) : []),
+        ...(reading.proven === false ? fact(t("model_said"), t("unproven")) : []),
         ...(!missing && whose(reading.numerator) ? fact(t("numerator"), whose(reading.numerator)) : []), ...(!missing && whose(reading.denominator) ? fact(t("denominator"), whose(reading.denominator)) : []),
         ...(typeof reading.low === "number" ? fact(t("interval"), t("between", whole(reading.low, kpi.unit), whole(reading.high, kpi.unit))) : []),
         ...fact(t("period"), `${moment(reading.from, "medium")} – ${moment(reading.at, "medium")}`), ...fact(t("formula"), make("code", {}, kpi.formula)));

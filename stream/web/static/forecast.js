@@ -3,7 +3,7 @@
 import { address, place } from "./place.js";
 import { head, loaded, note, stretch, table } from "./parts.js";
 import { plot } from "./plot.js";
-import { ask, day, make, money, named, number, own, percent, t, told } from "./words.js";
+import { ask, day, make, money, named, number, odds, own, percent, t, told } from "./words.js";
 
 const PERIODS = ["month", "quarter", "year"], DIMENSIONS = ["team", "owner", "product", "region", "source"], WHAT_IF = ["win_rate +10 %", "win_rate -10 %", "arrivals -20 %", "amount +5 %"], PAST = 12;
 const cash = (value) => (typeof value === "number" ? money(Math.abs(value) >= 1000 ? Math.round(value) : value) : "—");
@@ -33,10 +33,10 @@ export function shown(root) {
   return { stop: () => { loading.stop(); scores.stop(); } };
 }
 /** A scenario as people say it: "win_rate +10 %" is "Win rate +10 %". */
-const scenario = (text) => (text === "expected" ? t("as_expected") : text.replace(/win_rate|arrivals|amount/g, (name) => named("levers", name)));
+const scenario = (text) => (text === "expected" ? t("as_expected") : text.replace(/win_rate|arrivals|amount/g, (name) => named("levers", name)).replace(/([+-])(\d+(?:\.\d+)?) ?%/g, (_, sign, size) => `${sign === "-" ? "−" : "+"}${percent(size / 100, 1)}`));
 function aim(main, found) {
   if (main.target === null) return make("p", { class: "note" }, t("no_target"));
-  return make("p", { class: "aim" }, make("span", { class: main.target_probability >= 0.5 ? "good" : "bad" }, t("objective_chance", percent(main.target_probability))), ` · ${t("target_of", cash(main.target))}`, found.best_lately ? ` · ${t("best_lately", number(found.best_lately.periods))}` : "");
+  return make("p", { class: "aim" }, make("span", { class: main.target_probability >= 0.5 ? "good" : "bad" }, t("objective_chance", odds(main.target_probability))), ` · ${t("target_of", cash(main.target))}`, found.best_lately ? ` · ${t("best_lately", number(found.best_lately.periods))}` : "");
 }
 function draw(root, found, main, course) {
   const at = new Date(found.at).getTime(), end = new Date(found.until).getTime(), start = new Date(found.from).getTime(), now = main.parts.won.value, quantile = (share) => main.quantiles.find(([one]) => one === share)?.[1];
@@ -57,12 +57,12 @@ function parts(main) {
 function scenarios(found) {
   const first = whole(found, found.scenarios[0].name).p50;
   return table([[t("scenario"), (one) => scenario(one.name)], ["P10", (one) => cash(whole(found, one.name)?.p10), "number"], ["P50", (one) => cash(whole(found, one.name)?.p50), "number"], ["P90", (one) => cash(whole(found, one.name)?.p90), "number"],
-    [t("against_expected"), (one) => { const moved = whole(found, one.name)?.p50 - first; return moved ? make("span", { class: moved > 0 ? "good" : "bad" }, `${moved > 0 ? "+" : "−"}${cash(Math.abs(moved))}`) : "—"; }, "number"], [t("hits"), (one) => { const chance = whole(found, one.name)?.target_probability; return typeof chance === "number" ? percent(chance) : "—"; }, "number"]], found.scenarios, t("what_if"));
+    [t("against_expected"), (one) => { const moved = whole(found, one.name)?.p50 - first; return moved ? make("span", { class: moved > 0 ? "good" : "bad" }, `${moved > 0 ? "+" : "−"}${cash(Math.abs(moved))}`) : "—"; }, "number"], [t("hits"), (one) => { const chance = whole(found, one.name)?.target_probability; return typeof chance === "number" ? odds(chance) : "—"; }, "number"]], found.scenarios, t("what_if"));
 }
 function segments(found, by) {
   const rows = found.forecasts.filter((one) => one.scenario === found.scenarios[0].name && Object.keys(one.segment).length);
   if (!rows.length) return note(t("rows", named("dimensions", by)), "calm");
-  return table([[named("dimensions", by), (one) => own(one.name ?? Object.values(one.segment)[0] ?? "—")], [t("sold"), (one) => cash(one.parts?.won.value), "number"], ["P10", (one) => cash(one.p10), "number"], ["P50", (one) => cash(one.p50), "number"], ["P90", (one) => cash(one.p90), "number"], [t("hits"), (one) => (typeof one.target_probability === "number" ? percent(one.target_probability) : "—"), "number"]], rows, t("by_segment"));
+  return table([[named("dimensions", by), (one) => own(one.name ?? Object.values(one.segment)[0] ?? "—")], [t("sold"), (one) => cash(one.parts?.won.value), "number"], ["P10", (one) => cash(one.p10), "number"], ["P50", (one) => cash(one.p50), "number"], ["P90", (one) => cash(one.p90), "number"], [t("hits"), (one) => (typeof one.target_probability === "number" ? odds(one.target_probability) : "—"), "number"]], rows, t("by_segment"));
 }
 const yardsticks = (found, main) => table([[t("yardstick"), ([name]) => named("yardstick_names", name)], [t("would_say"), ([, value]) => cash(value), "number"]], [["forecast", main.p50], ...Object.entries(found.yardsticks).filter(([, value]) => value !== null)], t("yardsticks"));
 function judged(found) {

@@ -2,7 +2,7 @@
 
 import { address } from "./place.js";
 import { loaded, stretch } from "./parts.js";
-import { day, lang, make, own, percent, t, named, told, whole } from "./words.js";
+import { day, lang, make, odds, own, percent, t, named, told, whole } from "./words.js";
 
 const GOOD = { reached: "good", on_track: "good", behind: "bad", missed: "bad", guarded: "bad" };
 const label = (one) => one.label?.[lang] ?? one.label?.en ?? one.kpi;
@@ -21,7 +21,7 @@ function goal(one) {
   return make("article", { class: "goal" }, make("header", {}, make("h4", {}, own(one.name)), make("span", { class: `status ${GOOD[one.state] ?? ""}` }, named("goal_states", one.state))),
     make("p", { class: "note" }, own(one.who ?? ""), ` · ${day(`${one.from}T12:00:00Z`)} – ${day(`${one.until}T12:00:00Z`)}`), make("p", {}, has),
     make("div", { class: "course", role: "img", "aria-label": percent(done) }, make("i", { "data-share": done * 100 }), due === null ? null : make("em", { "data-left": due * 100 })),
-    make("p", { class: "note" }, make("span", {}, percent(main.progress ?? 0)), typeof main.chance === "number" ? make("span", {}, t("objective_chance", percent(main.chance))) : null, main.why ? make("span", {}, told(main.why)) : null),
+    make("p", { class: "note" }, make("span", {}, percent(main.progress ?? 0)), typeof main.chance === "number" ? make("span", {}, t("objective_chance", odds(main.chance))) : null, main.why ? make("span", {}, told(main.why)) : null),
     make("ul", {}, (one.indicators ?? []).map(indicator)),
     one.past?.length ? make("p", { class: "note" }, `${t("goal_past")} `, one.past.map((old) => make("span", { class: GOOD[old.state] ?? "", title: day(`${old.from}T12:00:00Z`) }, named("goal_states", old.state)))) : null);
 }

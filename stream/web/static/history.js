@@ -5,7 +5,7 @@ import { head, loaded, note } from "./parts.js";
 import { brief, make, moment, named, own, t, told } from "./words.js";
 
 //: What nobody was told of: it may have become an alert, and did not.
-const UNSAID = ["pending", "cancelled"];
+const UNSAID = ["pending", "cancelled", "recovering", "relapsed"];
 
 export function shown(root) {
   const body = make("div"), older = make("button", { type: "button", class: "plain", hidden: true }, t("older"));
@@ -13,6 +13,7 @@ export function shown(root) {
   root.append(head(named("view", "alerts"), ""), alerts, head(t("story"), t("history_hint")), body, older);
   alertsHere();
   let before = null, lines = [];
+  const titles = new Map();
   const held = () => (token.get() ? { authorization: `Bearer ${token.get()}` } : {});
   const denied = () => {
     const button = make("button", { type: "button", class: "plain" }, t("token"));
@@ -20,7 +21,9 @@ export function shown(root) {
     return button;
   };
   const loading = loaded(body, () => `api/alerts/history?limit=100&type=transition,act,notification${before ? `&before=${before}` : ""}`, (found) => {
-    lines = [...lines, ...found.records.filter((record) => !UNSAID.includes(record.kind)).map(line)];
+    // A message and an act name the incident by its id alone: what that is called is in what was said of it.
+    for (const record of found.records) if (record.rule_title ?? record.words) titles.set(record.incident, record);
+    lines = [...lines, ...found.records.filter((record) => !UNSAID.includes(record.kind)).map((record) => line(record, titles.get(record.incident)))];
     before = found.next;
     older.hidden = !before;
     body.replaceChildren(lines.length ? make("ol", { class: "line" }, lines) : note(t("no_history"), "calm"));
@@ -28,10 +31,10 @@ export function shown(root) {
   older.addEventListener("click", () => loading.again());
   return { stop: loading.stop };
 }
-function line(record) {
+function line(record, about) {
   const what = record.type === "act" ? record.act : record.type === "notification" ? "sent" : record.kind;
-  const words = record.words?.title ?? record.rule_title ?? record.message?.title ?? record.title ?? record.incident ?? record.rule ?? "";
-  const place = Object.entries(record.segment ?? {}).map(([name, value]) => [` · ${named("dimensions", name)} `, own(value)]);
+  const words = record.words?.title ?? record.rule_title ?? record.message?.title ?? record.title ?? about?.rule_title ?? t("an_alert");
+  const place = Object.entries(record.segment ?? about?.segment ?? {}).map(([name, value]) => [` · ${named("dimensions", name)} `, own(value)]);
   const who = record.type === "act" ? t("who", record.by) : record.type === "notification" ? t("told_to", record.receiver) : "";
   return make("li", { class: record.severity === "critical" && record.kind !== "resolved" ? "is-lost" : record.kind === "resolved" ? "is-won" : "" }, make("time", { datetime: record.at, title: moment(record.at, "medium") }, brief(record.at)),
     make("b", {}, named("happened", what)), make("span", {}, told(words), ...place.flat(), who ? ` · ${who}` : ""));

@@ -11,7 +11,7 @@ export function leaders(root, by) {
   return loaded(root, () => `api/leaderboard?by=${by}&window=${WINDOW[place.window] ?? "month"}`, (found) => {
     const most = Math.max(1, ...found.places.map((one) => Math.abs(one.value)));
     root.hidden = !found.places.some((one) => one.value);
-    root.replaceChildren(make("h3", {}, t("leaders", named("windows", found.window))), make("ol", { class: "leaders" }, found.places.filter((one) => one.value).map((one) => make("li", {},
+    root.replaceChildren(make("h3", {}, t("leaders", named("leaders_over", found.window))), make("ol", { class: "leaders" }, found.places.filter((one) => one.value).map((one) => make("li", {},
       make("b", {}, number(one.rank)), make("span", { class: "who", title: one.who }, own(one.name)), make("span", { class: "bar" }, make("i", { "data-share": one.value / most * 100 })), make("span", { class: "number" }, whole(one.value, found.unit)),
       make("span", { class: one.moved > 0 ? "good" : one.moved < 0 ? "bad" : "" }, one.moved ? `${one.moved > 0 ? "▲" : "▼"} ${number(Math.abs(one.moved))}` : "", make("span", { class: "hidden" }, one.moved ? t(one.moved > 0 ? "rose" : "fell", Math.abs(one.moved)) : "")), one.shared ? make("span", { class: "note" }, t("shared")) : ""))));
     stretch(root);

@@ -2,7 +2,7 @@
 
 import { address } from "./place.js";
 import { stretch } from "./parts.js";
-import { ask, make, money, percent, t } from "./words.js";
+import { ask, make, money, odds, percent, t } from "./words.js";
 
 const PERIODS = ["month", "quarter"], EVERY = 15000;
 
@@ -34,7 +34,7 @@ function draw(root, window, reached, pace, expected) {
   const bar = make("div", { class: "course", role: "img", "aria-label": t("objective_course", percent(has / wanted), due === null ? "—" : percent(due / wanted)) }, make("i", { "data-share": at(has) }), typeof expected?.p10 === "number" ? make("span", { class: "fan", "data-left": at(expected.p10), "data-right": 100 - at(expected.p90) }) : null, due === null ? null : make("em", { "data-left": at(due), title: t("objective_due", money(due)) }));
   const said = [make("span", {}, t("objective_due", due === null ? "—" : money(due)))];
   if (due !== null) said.push(make("span", { class: gap < 0 ? "bad" : "good" }, t(gap < 0 ? "objective_behind" : "objective_ahead", money(Math.abs(gap)))));
-  if (typeof expected?.p50 === "number") said.push(make("a", { href: address("forecast", { period: window }) }, [typeof expected.target_probability === "number" ? t("objective_chance", percent(expected.target_probability)) : "", t("objective_expected", money(Math.round(expected.p10)), money(Math.round(expected.p90)))].filter(Boolean).join(" · ")));
+  if (typeof expected?.p50 === "number") said.push(make("a", { href: address("forecast", { period: window }) }, [typeof expected.target_probability === "number" ? t("objective_chance", odds(expected.target_probability)) : "", t("objective_expected", money(Math.round(expected.p10)), money(Math.round(expected.p90)))].filter(Boolean).join(" · ")));
   root.replaceChildren(make("h2", {}, make("a", { href: address("kpi", { id: "quota_attainment", window }) }, t(`objective_${window}`))),
     make("p", { class: "value" }, money(has), make("small", {}, t("objective_of", money(wanted), percent(has / wanted)))), bar, make("p", { class: "note" }, said));
   stretch(root);

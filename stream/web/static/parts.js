@@ -46,7 +46,7 @@ export function show(c, reading, trend) {
   const [text, unit] = missing ? ["—", ""] : figure(reading.value, kpi.unit);
   c.value.replaceChildren(text, ...(unit ? [make("small", {}, unit)] : []));
   c.value.className = `value${missing ? " none" : text.length > 9 ? " long" : ""}`;
-  c.sample.textContent = missing ? told(reading.why) ?? t("none") : [sample(reading, kpi), ...beside(reading, kpi)].filter(Boolean).join(" · ");
+  c.sample.textContent = missing ? told(reading.why) ?? t("none") : [sample(reading, kpi), reading.proven === false ? t("unproven_short") : "", ...beside(reading, kpi)].filter(Boolean).join(" · ");
   band(c, reading, missing);
   past(c, missing ? null : reading.value, trend);
   const mark = `${place.window} ${reading.value}`;
@@ -98,10 +98,9 @@ function path(points, width, height, top) {
 export function change(kpi, value, first) {
   if (value === null || first === null || place.compare === "none" || !/\d/.test(place.window)) return null;
   const points = kpi.unit === "ratio" || kpi.unit === "score", moved = kpi.unit === "ratio" ? (value - first) * 100 : kpi.unit === "score" ? value - first : first ? (value - first) / Math.abs(first) * 100 : 0;
-  let text = number(Math.abs(moved), { maximumFractionDigits: Math.abs(moved) < 10 ? 1 : 0 });
-  if (text === "0") return null;
-  if (!points && moved >= 900) text = `× ${number(value / first, { maximumFractionDigits: 0 })}`;
-  else text = `${moved > 0 ? "+" : "−"}${text}\u00a0${points ? t("pts") : "%"}`;
+  const digits = Math.abs(moved) < 10 ? 1 : 0, size = number(Math.abs(moved), { maximumFractionDigits: digits });
+  if (size === "0") return null;
+  const text = !points && moved >= 900 ? `× ${number(value / first, { maximumFractionDigits: 0 })}` : `${moved > 0 ? "+" : "−"}${points ? `${size}\u00a0${t("pts")}` : percent(Math.abs(moved) / 100, digits)}`;
   const good = kpi.direction === "none" ? "" : (moved > 0) === (kpi.direction !== "down") ? "good" : "bad";
   const over = t("over", named("windows", place.window));
   return make("span", { class: "delta", title: `${whole(first, kpi.unit)}, ${over}` }, make("span", { class: good }, `${moved > 0 ? "▲" : "▼"} ${text}`), make("span", { class: "hidden" }, ` ${over}`));

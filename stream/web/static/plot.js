@@ -6,9 +6,9 @@ import { note } from "./parts.js";
 const HIGH = 220, TOP = 18, FOOT = 24;
 const iso = (at) => new Date(at).toISOString();
 
-/** Round numbers between two values, three or four of them. */
-function ticks(low, high) {
-  const raw = (high - low) / 3 || Math.abs(high) || 1, size = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 2.5, 5, 10].find((one) => one * size >= raw) * size;
+/** Round numbers between two values, some four of them, no closer than `least`: there is no half a deal. */
+function ticks(low, high, least) {
+  const raw = Math.max(least, (high - low) / 4) || Math.abs(high) || 1, size = 10 ** Math.floor(Math.log10(raw)), step = [1, 2, 2.5, 5, 10].find((one) => one * size >= raw) * size;
   const found = [];
   for (let at = Math.ceil(low / step) * step; at <= high + step / 1e6; at += step) found.push(Math.abs(at) < step / 1e6 ? 0 : at);
   return found;
@@ -32,7 +32,7 @@ export function plot(root, unit, { lines, bands = [], marks = [], head, rows, na
   const text = (at, height, said, anchor = "start") => make("svg:text", { x: at, y: height, "text-anchor": anchor }, said);
   const path = (points) => points.map(([at, value]) => `${x(at)} ${y(value)}`).join("L");
   const svg = make("svg:svg", { viewBox: `0 0 ${wide} ${HIGH}`, "aria-hidden": "true" });
-  for (const value of ticks(low, high)) svg.append(make("svg:path", { class: "grid", d: `M0 ${y(value)}H${wide}` }), text(0, y(value) - 4, whole(value, unit)));
+  for (const value of ticks(low, high, unit === "count" ? 1 : 0)) svg.append(make("svg:path", { class: "grid", d: `M0 ${y(value)}H${wide}` }), text(0, y(value) - 4, whole(value, unit)));
   const days = Math.max(2, Math.min(6, Math.floor(wide / 130)));
   for (let i = 0; i < days; i++) { const at = from + (to - from) * i / (days - 1); svg.append(text(x(at), HIGH - 6, brief(iso(at), to - from > 2 * 86400000), i === 0 ? "start" : i === days - 1 ? "end" : "middle")); }
   for (const { kind, points } of bands) svg.append(make("svg:path", { class: `band ${kind}`, d: `M${path(points.map(([at, , top]) => [at, top]))}L${path(points.map(([at, bottom]) => [at, bottom]).toReversed())}Z` }));

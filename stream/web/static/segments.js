@@ -8,11 +8,13 @@ import { head, loaded, note, sample } from "./parts.js";
 import { catalogue, label, make, named, t, told, whole } from "./words.js";
 
 const COLUMNS = ["sales", "revenue", "win_rate", "open_pipeline", "average_deal_size", "time_to_close_won", "stage_duration", "leads", "mql_rate", "lead_conversion", "lead_response_time", "sessions", "bounce_rate", "cac", "nps"];
+//: Of where it comes from, what it costs and what it brings come first.
+const OF_SOURCES = ["cost_per_lead", "leads", "mql_rate", "sales", "revenue", "roas", "campaign_roi", "win_rate", "open_pipeline", "sessions", "bounce_rate"];
 const LIMIT = 50, MOST = 8, EVERY = 3000;
 
 export function shown(root, dimensions) {
   const able = dimensions.filter((one) => catalogue.dimensions.includes(one)), by = able.includes(place.by) ? place.by : able[0];
-  const columns = COLUMNS.map((id) => catalogue.kpis.find((kpi) => kpi.id === id)).filter((kpi) => kpi?.dimensions.includes(by));
+  const columns = (place.view === "sources" ? [...new Set([...OF_SOURCES, ...COLUMNS])] : COLUMNS).map((id) => catalogue.kpis.find((kpi) => kpi.id === id)).filter((kpi) => kpi?.dimensions.includes(by));
   const body = make("div"), first = make("section", { hidden: true, "aria-label": t("leaders", "") }), aims = make("section", { hidden: true, "aria-label": named("view", "objectives") }), races = make("section", { hidden: true, "aria-label": t("challenges") });
   let rows = [], all = new Map(), order = { column: null, down: true };
   root.append(head(named("view", place.view), t(`${place.view}_hint`)),

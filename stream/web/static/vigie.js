@@ -9,7 +9,7 @@ import * as history from "./history.js";
 import { VIEWS, address, choose, follow, home, kept, place, windows } from "./place.js";
 import * as segments from "./segments.js";
 import * as trials from "./trials.js";
-import { catalogue, duration, group, json, know, lang, languages, make, moment, named, speak, t } from "./words.js";
+import { catalogue, duration, group, json, know, lang, languages, make, moment, named, speak, t, told } from "./words.js";
 
 const SHOWN = {
   now: figures.now, funnel: figures.funnel, figures: figures.all, kpi: figures.explained, pipeline: deals.pipeline, deals: deals.list, leads: deals.leads,
@@ -58,7 +58,7 @@ function receive(message, full) {
   if (!awake) { early = [message, full]; return; }
   heard = Date.now();
   retry = 2000;
-  $("warnings").textContent = (message.warnings ?? []).join(" · ");
+  $("warnings").textContent = (message.warnings ?? []).map(told).join(" · ");
   say(message.state === "live" || message.state === undefined ? "live" : ["restoring", "starting"].includes(message.state) ? "restoring" : "stale");
   if ("alerts" in message) { known.alerts = message.alerts; showAlerts(known.alerts); }
   if (!full || message.window !== place.window) return;

@@ -45,6 +45,7 @@ export function told(english) {
 function part(name, english) {
   const money = name === "money" && /^(-?[\d,]+) ([A-Z]{3})$/.exec(english);
   if (money) return number(Number(money[1].replaceAll(",", "")), { style: "currency", currency: money[2], maximumFractionDigits: 0 });
+  if (/^-?\d{1,3}(,\d{3})+(\.\d+)?$/.test(english)) return number(Number(english.replaceAll(",", "")));
   if (name === "day" && /^\d{4}-\d\d-\d\d$/.test(english)) return day(`${english}T12:00:00Z`);
   return told(english);
 }
@@ -77,6 +78,8 @@ export function ago(iso) {
 }
 export const number = (value, options) => new Intl.NumberFormat(lang, options).format(value);
 export const percent = (value, digits = 0) => number(value, { style: "percent", maximumFractionDigits: digits });
+/** A probability, which a simulation never knows to be none or all. */
+export const odds = (value) => (value < 0.005 ? `<\u00a0${percent(0.01)}` : value > 0.995 && value < 1 ? `>\u00a0${percent(0.99)}` : percent(value));
 export const money = (value, currency = catalogue.currency) => number(value, { style: "currency", currency, notation: Math.abs(value) >= 1e6 ? "compact" : "standard", ...cents(value) });
 
 /** Return [text, unit] of a value in its KPI's unit. */

@@ -2,7 +2,9 @@
 
 import copy
 import random
+from pathlib import Path
 
+import orjson
 import pytest
 from river import checks, linear_model
 
@@ -201,3 +203,12 @@ def test_answers_and_lessons_cost_little_more_than_rivers_logistic_regression() 
 
     learn = fastest(lambda: plain.learn_one(x, True))
     assert fastest(lambda: model.hazard.learn_one(asked, (0, 3, "open"))) < 40 * learn
+
+
+@pytest.mark.parametrize("kind", ["deal", "conversion"])
+def test_a_stored_document_is_read_and_written_again_to_the_byte(kind: str) -> None:
+    """Values that share rows, fractions, NaN, a feature of few: the documents are those of the release before."""
+    stored = (Path(__file__).parent / "golden" / f"{kind}.json").read_bytes()
+    begins = stored.index(b'"state":')
+    written = snapshot.dump(snapshot.load(stored.replace(orjson.loads(stored)["river"].encode(), snapshot.RIVER.encode(), 1)))
+    assert written[written.index(b'"state":') :] == stored[begins:]

@@ -120,7 +120,7 @@ def test_what_is_learnt_together_is_hardly_another_answer() -> None:
     one, other = ([answer.win for answer in run.answers] for run in found)
     half = len(one) // 2
     assert len(one) == len(other)
-    assert sum(abs(a - b) for a, b in zip(one[half:], other[half:], strict=True)) / half < 0.02
+    assert sum(abs(a - b) for a, b in zip(one[half:], other[half:], strict=True)) / half < 0.03
     losses = [run.report()["second_half"]["log_loss"] for run in found]
     assert losses[1] == pytest.approx(losses[0], abs=0.02)
     assert found[0].model.hazard.lessons - found[1].model.hazard.lessons == len(found[1].model._waiting) < 16

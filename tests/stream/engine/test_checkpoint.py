@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from stream.engine.backend import Batch, GaveUp, Message
-from stream.engine.checkpoint import KafkaWriter, Verdict, group_metadata, verdict
+from stream.engine.checkpoint import CheckpointVerdict, KafkaWriter, group_metadata, verdict
 from stream.engine.chunks import Ownership
 from stream.engine.embedded import EmbeddedBroker
 from stream.engine.errors import Fenced, Replaced, TransactionFailed
@@ -226,18 +226,18 @@ def test_giving_up_leaves_the_transaction_to_be_aborted_by_the_next_one() -> Non
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (RETRIABLE, Verdict.RETRY),
-        (ABORTABLE, Verdict.ABORT),
-        (FATAL, Verdict.FATAL),
-        (ZOMBIE, Verdict.FENCED),
-        (OLD, Verdict.FENCED),
-        (TWIN, Verdict.REPLACED),
-        (KafkaError(KafkaError.REBALANCE_IN_PROGRESS, "wait", txn_requires_abort=True), Verdict.ABORT),
-        (KafkaError(KafkaError._STATE, "no transaction"), Verdict.ABORT),
+        (RETRIABLE, CheckpointVerdict.RETRY),
+        (ABORTABLE, CheckpointVerdict.ABORT),
+        (FATAL, CheckpointVerdict.FATAL),
+        (ZOMBIE, CheckpointVerdict.FENCED),
+        (OLD, CheckpointVerdict.FENCED),
+        (TWIN, CheckpointVerdict.REPLACED),
+        (KafkaError(KafkaError.REBALANCE_IN_PROGRESS, "wait", txn_requires_abort=True), CheckpointVerdict.ABORT),
+        (KafkaError(KafkaError._STATE, "no transaction"), CheckpointVerdict.ABORT),
     ],
     ids=lambda value: value.name() if isinstance(value, KafkaError) else value.name,
 )
-def test_verdicts(error: KafkaError, expected: Verdict) -> None:
+def test_verdicts(error: KafkaError, expected: CheckpointVerdict) -> None:
     assert verdict(error) is expected
 
 

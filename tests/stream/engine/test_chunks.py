@@ -16,7 +16,7 @@ from faust.types import TP
 from models.fold import AHEAD_OF_CLOCK, Record
 from stream.engine.chunks import Chunk, split
 from stream.engine.seam import Batches, Fetched
-from stream.engine.transport import ConsumerThread, Taken
+from stream.engine.transport import ChunkConsumerThread, Taken
 
 WHERE = TopicPartition("p.numbers", 0)
 
@@ -74,23 +74,23 @@ async def fetcher() -> Fetcher:
 
 
 @pytest.fixture
-def thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ConsumerThread]:
+def thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChunkConsumerThread]:
     monkeypatch.setattr("stream.engine.transport.wall_clock", lambda: NOW)
-    thread = ConsumerThread.__new__(ConsumerThread)
+    thread = ChunkConsumerThread.__new__(ChunkConsumerThread)
     options = SimpleNamespace(logical=lambda name: name.removeprefix("p."))
     thread.app = SimpleNamespace(driver=SimpleNamespace(options=options))
     thread.consumer = SimpleNamespace(flow_active=True)
     yield thread
 
 
-def drain(thread: ConsumerThread, fetcher: Fetcher, active: set[TP]) -> Taken:
+def drain(thread: ChunkConsumerThread, fetcher: Fetcher, active: set[TP]) -> Taken:
     return thread._drain(Fetched(fetcher), active)
 
 
 ACTIVE = {TP(*WHERE)}
 
 
-async def test_a_chunk_has_the_positions_before_and_after_it(fetcher: Fetcher, thread: ConsumerThread) -> None:
+async def test_a_chunk_has_the_positions_before_and_after_it(fetcher: Fetcher, thread: ChunkConsumerThread) -> None:
     fetcher.seek(5)
     fetcher.arrives(5, batch(5, 3))
     [(tp, chunk)] = drain(thread, fetcher, ACTIVE).chunks
@@ -109,7 +109,7 @@ async def test_a_chunk_has_the_positions_before_and_after_it(fetcher: Fetcher, t
     ],
 )
 async def test_arrival_is_the_brokers_word_or_this_machines_never_a_producers(
-    fetcher: Fetcher, thread: ConsumerThread, stamp: int | None, arrived: int
+    fetcher: Fetcher, thread: ChunkConsumerThread, stamp: int | None, arrived: int
 ) -> None:
     fetcher.seek(0)
     fetcher.arrives(0, batch(0, 2, by_broker=stamp))
@@ -117,7 +117,7 @@ async def test_arrival_is_the_brokers_word_or_this_machines_never_a_producers(
     assert [(record.timestamp, record.read) for record in chunk.records] == [(arrived, NOW)] * 2
 
 
-async def test_a_header_whose_name_is_not_utf_8_ends_nobody(fetcher: Fetcher, thread: ConsumerThread) -> None:
+async def test_a_header_whose_name_is_not_utf_8_ends_nobody(fetcher: Fetcher, thread: ChunkConsumerThread) -> None:
     strange = bytearray(batch(0, 5))
     for place in (0, 2):  # the first, and the third of those that are left
         strange[_nth(strange, b"\x02h", place) + 1] = 0xFF
@@ -143,14 +143,14 @@ def _nth(found: bytes | bytearray, what: bytes, count: int) -> int:
     return place
 
 
-async def test_compacted_and_control_records_lie_inside_a_chunk(fetcher: Fetcher, thread: ConsumerThread) -> None:
+async def test_compacted_and_control_records_lie_inside_a_chunk(fetcher: Fetcher, thread: ChunkConsumerThread) -> None:
     fetcher.seek(2)
     fetcher.arrives(2, batch(5, 1) + batch(9, 1))
     [(_, chunk)] = drain(thread, fetcher, ACTIVE).chunks
     assert (chunk.start, chunk.end, [r.offset for r in chunk.records]) == (2, 10, [5, 9])
 
 
-async def test_chunks_follow_each_other_without_a_gap(fetcher: Fetcher, thread: ConsumerThread) -> None:
+async def test_chunks_follow_each_other_without_a_gap(fetcher: Fetcher, thread: ChunkConsumerThread) -> None:
     fetcher.seek(0)
     ends = [0]
     for first, count in ((0, 2), (4, 1), (5, 3)):
@@ -161,7 +161,7 @@ async def test_chunks_follow_each_other_without_a_gap(fetcher: Fetcher, thread: 
     assert ends == [0, 2, 5, 8]
 
 
-async def test_a_fetch_that_was_under_way_during_a_seek_is_dropped(fetcher: Fetcher, thread: ConsumerThread) -> None:
+async def test_a_fetch_that_was_under_way_during_a_seek_is_dropped(fetcher: Fetcher, thread: ChunkConsumerThread) -> None:
     fetcher.seek(100)
     fetcher.arrives(100, batch(100, 5))
     fetcher.seek(40)
@@ -170,7 +170,7 @@ async def test_a_fetch_that_was_under_way_during_a_seek_is_dropped(fetcher: Fetc
 
 
 async def test_nothing_is_taken_while_the_flow_is_off_or_the_partition_is_not_active(
-    fetcher: Fetcher, thread: ConsumerThread
+    fetcher: Fetcher, thread: ChunkConsumerThread
 ) -> None:
     fetcher.seek(0)
     fetcher.arrives(0, batch(0, 1))
@@ -182,7 +182,7 @@ async def test_nothing_is_taken_while_the_flow_is_off_or_the_partition_is_not_ac
 
 
 async def test_an_offset_that_the_log_no_longer_has_is_an_error_of_its_partition(
-    fetcher: Fetcher, thread: ConsumerThread
+    fetcher: Fetcher, thread: ChunkConsumerThread
 ) -> None:
     fetcher._records[WHERE] = FetchError(error=OffsetOutOfRangeError({WHERE: 3}), backoff=0)
     taken = drain(thread, fetcher, ACTIVE)

@@ -10,7 +10,7 @@ from models.fold import Record
 from stream.engine.backend import Message
 from stream.engine.chunks import Chunk, cut, split
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.engine.pace import BACKLOG, FEW, MANY, MOST_BYTES, MOST_MESSAGES, TURN, Pace, Turn
+from stream.engine.pace import BACKLOG, FEW, MANY, MOST_BYTES, MOST_MESSAGES, TURN, CheckpointPace, Turn
 from tests.stream.engine.counting import Adder
 from tests.stream.engine.test_driver import Bench, Broker, broker, chunk, next_of
 
@@ -57,8 +57,9 @@ def test_lanes_with_an_interval_of_their_own_are_never_sooner() -> None:
 
 
 def test_a_checkpoint_is_made_before_it_is_too_large() -> None:
-    pace = Pace(0.1, 0.25, 2.0)
-    assert not pace.folded(9_999) and pace.folded(1)  # nothing is known yet
+    pace = CheckpointPace(0.1, 0.25, 2.0)
+    assert not pace.folded(499) and pace.folded(1)  # nothing is known yet
+    pace.folded(9_500)
     pace.taken(0.1, rows(15_000), rows(5_000), left=10**6)  # two messages a record
     assert not pace.folded(MOST_MESSAGES // 2 - 1) and pace.folded(1)
     pace.taken(0.1, rows(10), [], left=10**6)

@@ -36,11 +36,11 @@ def settings_of(**privacy: Any) -> Settings:
     return load(environ={}, privacy=privacy, sources=sources, collect=collect)
 
 
-def webhook(event: dict[str, Any]) -> Request:
+def webhook(event: dict[str, Any], now: int = NOW) -> Request:
     content = orjson.dumps(event)
-    signature = base64.b64encode(hmac.digest(SECRET, f"m1.{NOW // 1000}.".encode() + content, "sha256")).decode()
-    headers = {"webhook-id": "m1", "webhook-timestamp": str(NOW // 1000), "webhook-signature": f"v1,{signature}"}
-    return Request("POST", "https://vigie/webhooks/crm", headers, content, NOW)
+    signature = base64.b64encode(hmac.digest(SECRET, f"m1.{now // 1000}.".encode() + content, "sha256")).decode()
+    headers = {"webhook-id": "m1", "webhook-timestamp": str(now // 1000), "webhook-signature": f"v1,{signature}"}
+    return Request("POST", "https://vigie/webhooks/crm", headers, content, now)
 
 
 def all_bytes(folder: Path) -> bytes:

@@ -11,6 +11,7 @@ from models.customers.live import KnowCustomers
 from models.customers.segments import Named, Terms
 from models.fold import Record
 from models.folds.entity_snapshots import DealState, LeadState
+from models.money import UNIT
 from stream.web.customers import CustomerDesk
 from stream.web.entities import OpenDeal, Story
 from stream.web.predictions import Elsewhere, Entity
@@ -24,6 +25,8 @@ NAMES = (
     "<img src=x onerror=document.title='pwned'>",
 )
 STAGES = ("new", "qualified", "demo", "proposal")
+
+_DUE = {"expected_close_date": "2026-12-24"}
 
 
 class Kept:
@@ -64,7 +67,7 @@ class Kept:
         self._here()
         at = self.now - 40 * DAY_MS
         facts: list[tuple[int, str, dict[str, Any]]] = [
-            (at, "created", {"stage": "new", "amount": "10000", "currency": "EUR", "owner": "ada"}),
+            (at, "created", {"stage": "new", "amount": 126_815 * UNIT, "currency": "EUR", "owner": "ada"} | _DUE),
             (at + 5 * DAY_MS, "stage", {"stage": "demo"}), (at + 6 * DAY_MS, "updated", {"name": NAMES[4], "owner": "bob"}),
         ]  # fmt: skip
         if entity == "deal" and key.startswith("D-"):
@@ -75,7 +78,7 @@ class Kept:
 
     def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
         """Return what is expected of one."""
-        terms = [("source", "source partner", 0.8), ("log_stage_age", "21 days in the stage", -0.6)]
+        terms = [("source", "source partner", 0.8), ("log_stage_age", "21 days in the stage", -0.6), ("owner", "owner ada", 0.3)]
         said = [{"feature": feature, "words": words, "effect": effect} for feature, words, effect in terms]
         found = {"win": 0.41, "day_ago": 0.55, "median": 21.0, "high": 60.0, "prior": False, "terms": said, "owner": "ada"}
         return {entity: key, **found}

@@ -176,3 +176,9 @@ async def test_a_process_that_does_not_fold_knows_them_when_all_have_been_read()
     assert board.parts() is None
     readers[1].live()  # type: ignore[attr-defined]
     assert (await desk(board.parts).now()).ids == ["a"]
+
+
+async def test_a_list_says_what_people_call_them() -> None:
+    billed = record(0, "0001", TODAY - 3, 100_000, name="Acme")
+    (found,) = await ask(desk(lambda: folds([billed])), "/api/customers")
+    assert [(row["customer"], row["name"]) for row in found.json()["customers"]] == [("0001", "Acme")]

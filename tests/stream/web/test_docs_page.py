@@ -11,8 +11,8 @@ import pytest
 
 from stream.config.settings import SettingsError, load
 from stream.metrics import Metrics
-from stream.web.schema import OPERATIONS
 from stream.web.schema_examples import EXAMPLES
+from stream.web.schema_operations import OPERATIONS
 from tests.stream.web.feeds.house import ANN, application_with_feeds, client, guarded
 from vigie.up import open_access
 

@@ -119,6 +119,9 @@ async def test_a_view_is_a_link_and_the_way_back_is_the_browser_s():
         await page.until("document.querySelectorAll('.line li').length === 3")
         assert "view=deal" in await page.run("location.search") and "window=7d" in await page.run("location.search")
         assert await page.run("document.activeElement.id") == "view"  # who reads by ear is told where they are
+        # What a fact says is as people write it: money, days, names.
+        told = (await page.run("document.querySelector('.line').innerText")).replace("\u202f", " ").replace("\u00a0", " ")
+        assert "126 815 €" in told and "24 déc. 2026" in told
         await page.run("history.back()")
         await page.until("document.querySelectorAll('tbody tr').length === 5")
         await page.run("const f = document.querySelector('#search'); f.value = 'النور'; f.dispatchEvent(new Event('input'))")
