@@ -24,7 +24,7 @@ OURSELVES := $(PIP) --no-deps --no-build-isolation -e .
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-strip-extras
 
 .DEFAULT_GOAL := help
-.PHONY: help run start test instants mutants check format bench chaos simulate fuzz oracle models docs site chart newest lock audit sbom release installed clean
+.PHONY: help run start test instants mutants check lint format bench chaos simulate fuzz oracle models docs site chart newest lock audit sbom release installed clean
 
 help: ## Show this help
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -65,12 +65,14 @@ test: $(VENV)/.dev $(VENV)/.chart ## Run all tests (real Kafka, Redis, Prometheu
 instants: $(VENV)/.dev $(VENV)/.chart ## Run all tests at the first of ten instants (month's end, leap day …), and at the others what reads the clock
 	$(KEEP) $(BIN)/python -m tests.instants $(INSTANTS) -- -n $(JOBS) --dist loadfile $(TESTS)
 
-check: $(VENV)/.dev ## Lint, types, import direction, generated documents, alert rules and their tests, webhook vectors
+check: lint ## Lint, types, import direction, dead code, generated documents, alert rules and their tests, webhook vectors
+	$(BIN)/pytest -q -p no:cacheprovider tests/test_dead_code.py tests/test_no_circles.py
+
+lint: $(VENV)/.dev ## The same without what `make test` runs, too
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
-	$(BIN)/pytest -q -p no:cacheprovider tests/test_dead_code.py tests/test_no_circles.py
 	$(BIN)/python -m vigie.schemas --check docs
 	$(BIN)/python -m vigie.grafana --check dashboards
 	$(BIN)/vigie rules check

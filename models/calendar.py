@@ -10,8 +10,8 @@ UTC. Where the clocks shift by half an hour (Lord Howe) the hour pane before or 
 from bisect import bisect_right
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
-from zoneinfo import ZoneInfo
+from functools import cache, lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 from models.seasons.holidays import holiday
 
@@ -148,6 +148,12 @@ def _hour_shifts(zone: ZoneInfo) -> tuple[list[int], list[int]]:
             since.append(after if new > old or passed >= old - new else after - passed + HOUR_MS)
             shifts.append(new)
     return since, shifts
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """Return the names of the tz database; the folders they are found in are gone through once."""
+    return frozenset(available_timezones())
 
 
 @lru_cache(maxsize=32)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
+from models.calendar import time_zones
 from models.config.suggest import near
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,8 +100,8 @@ def parse_interval(tree: Any, zone_name: str) -> tuple[TimeInterval | None, list
         return None, [("", f"found {tree!r} (accepted: a mapping with the keys {', '.join(KEYS)})")]
     problems = [(str(name), f'unknown key "{name}"{near(name, KEYS)}') for name in tree if name not in KEYS]
     location = tree.get("location", zone_name)
-    if location not in available_timezones():
-        problems.append(("location", f"unknown time zone {location!r}{near(location, available_timezones(), listed=False)}"))
+    if location not in time_zones():
+        problems.append(("location", f"unknown time zone {location!r}{near(location, time_zones(), listed=False)}"))
     fields: dict[str, tuple[Range, ...]] = {}
     readers: dict[str, tuple[str, Callable[[Any], Range]]] = {
         "times": ("times", _times),

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests import browser
+from tests import browser, shared
 from tests.kafka_broker import KafkaBroker, Unavailable, jars
 
 pytest_plugins = ("tests.cpu_report",)
@@ -79,6 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
     assert all((Path(__file__).parent / name).is_file() for name in _LONGEST), "tests/conftest.py names a file that is gone"
     if hasattr(config.option, "loadscopereorder"):
         config.option.loadscopereorder = False
+    if not hasattr(config, "workerinput"):
+        os.environ[shared.FOLDER] = tempfile.mkdtemp(prefix="vigie-shared-")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -92,3 +96,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """End what the tests of this process share; the first process ends what all share."""
     browser.end()
+    if not hasattr(session.config, "workerinput"):
+        shutil.rmtree(os.environ.pop(shared.FOLDER, ""), ignore_errors=True)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, NamedTuple, Protocol
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
@@ -12,6 +12,7 @@ from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome
 from alert_rules.words.language import SOURCE
 from alert_rules.words.reader import LANGUAGES, Reader
+from models.calendar import time_zones
 from models.config.suggest import meant
 from stream.config.sections import Section
 
@@ -76,8 +77,8 @@ class ReceiverSettings(Section, ABC):
     @field_validator("timezone")
     @classmethod
     def _time_zone(cls, found: str | None) -> str | None:
-        if found is not None and found not in available_timezones():
-            hint = meant(found, available_timezones())
+        if found is not None and found not in time_zones():
+            hint = meant(found, time_zones())
             raise ValueError(f"unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         return found
 

@@ -6,13 +6,13 @@ Also what every part of the reading shares: problems are collected, and what is 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from alert_rules.judge.rule import Severity
 from alert_rules.tell.plan import FALLBACK_AFTER, ON_CALL, Digest, FallbackPlan
 from alert_rules.tell.stages.escalate import EscalationLadder, Rung
 from alert_rules.tell.stages.oncall import Override, RotaMember, Rotation
-from models.calendar import epoch_ms
+from models.calendar import epoch_ms, time_zones
 from models.config.reader import TreeReader
 from models.config.suggest import near
 from models.panes.windows import Window, WindowError
@@ -86,8 +86,8 @@ class PeopleReader(TreeReader):
         receivers = self._receivers(found.get("receivers"), f"{key}.receivers")
         plain = Digest(receivers)
         at, zone, window = plain.at, found.get("timezone", self.zone), found.get("window", plain.window)
-        if zone not in available_timezones():
-            self.bad(f"{key}.timezone", f"unknown time zone {zone!r}{near(zone, available_timezones(), listed=False)}")
+        if zone not in time_zones():
+            self.bad(f"{key}.timezone", f"unknown time zone {zone!r}{near(zone, time_zones(), listed=False)}")
         try:
             at = minutes(found.get("at", at))
         except ValueError as error:
@@ -134,8 +134,8 @@ class PeopleReader(TreeReader):
             before = len(self.problems)
             found = self.part(entry, key, _ON_CALL_KEYS)
             zone = found.get("timezone", self.zone)
-            if zone not in available_timezones():
-                self.bad(f"{key}.timezone", f"unknown time zone {zone!r}{near(zone, available_timezones(), listed=False)}")
+            if zone not in time_zones():
+                self.bad(f"{key}.timezone", f"unknown time zone {zone!r}{near(zone, time_zones(), listed=False)}")
                 continue
             kind = found.get("rotation", "weekly")
             if kind not in ("weekly", "daily"):

@@ -4,12 +4,12 @@ import re
 from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Annotated, Literal
-from zoneinfo import available_timezones
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from alert_rules.words.language import SOURCE, languages
 from models.business import Business
+from models.calendar import time_zones
 from models.config.suggest import meant
 from models.kpis.entry import DIMENSIONS
 from models.money import Rates
@@ -71,8 +71,8 @@ class BusinessSettings(Section):
 
     @model_validator(mode="after")
     def _sound(self) -> "BusinessSettings":
-        if self.timezone not in available_timezones():
-            hint = meant(self.timezone, available_timezones())
+        if self.timezone not in time_zones():
+            hint = meant(self.timezone, time_zones())
             raise ValueError(f"timezone: unknown time zone{hint} (accepted: tz database names, such as Europe/Paris)")
         if self.language not in languages():
             raise ValueError(f"language: unknown {self.language!r}{meant(self.language, languages())}")

@@ -20,6 +20,11 @@ def _shipped() -> tuple[tuple[str, Any], ...]:
     return tuple((f"models/kpis/{name}", yaml.load(folder.joinpath(name).read_text("utf-8"), loader)) for name in SHIPPED)
 
 
+@cache
+def _of_shipped() -> Catalogue:
+    return Catalogue.load(*_shipped())
+
+
 def load_catalogue(extra: Sequence[Path] = (), pairs: Sequence[tuple[str, str]] = ()) -> Catalogue:
     """Return the shipped catalogue with the files' entries added or overriding; raise ``CatalogueError`` with every problem.
 
@@ -28,7 +33,7 @@ def load_catalogue(extra: Sequence[Path] = (), pairs: Sequence[tuple[str, str]] 
     problems: list[FileProblem] = []
     own: dict[str, YamlText] = {str(file): open_yaml(file, problems) for file in extra}
     try:
-        catalogue = Catalogue.load(*_shipped(), *((file, text.tree) for file, text in own.items()))
+        catalogue = Catalogue.load(*_shipped(), *((file, text.tree) for file, text in own.items())) if own else _of_shipped()
     except CatalogueError as error:
         raise CatalogueError(problems + [_placed(problem, own) for problem in error.problems]) from error
     if problems:

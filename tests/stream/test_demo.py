@@ -8,7 +8,7 @@ from models.calendar import epoch_ms
 from models.panes.windows import Window
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings
-from tests.stream.demo import Company
+from tests.stream.demo import OWNERS, Company, company
 from vigie.simulate import with_quotas
 
 #: A night at a month's end, the first minutes of a year, a leap day, the nights in which the clocks change.
@@ -27,6 +27,10 @@ WINDOWS["time_to_first_sale"] = ("90d",)
 OF_SALES = {"quota_attainment", "quota_pace", "quota_pace_workdays"}
 #: Answered by the models, which this company does not run.
 PREDICTED = {"weighted_pipeline_model", "customers_by_segment", "clv_predicted", "clv_predicted_to_cac"}
+
+
+def test_its_owners_are_known_by_name() -> None:
+    assert tuple(sorted(company().view.segments("owner", frozenset(("deals",))))) == OWNERS
 
 
 @pytest.mark.parametrize("instant", INSTANTS)

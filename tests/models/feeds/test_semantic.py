@@ -12,20 +12,21 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from models.business import Business
 from models.feeds.query import parse_query
 from models.feeds.semantic import adds_up, expression, metricflow, osi, sql
 from models.feeds.tables import READINGS, TABLES, Row
 from stream.config.kpi_files import load_catalogue
 from stream.web.feeds.files import FileForm, written
 from stream.web.feeds.sources import FeedDesk, FeedQuestion
-from tests.stream.demo import NOW, company
+from tests.stream.demo import NOW, ZONE, company
 from tests.stream.web.feeds.house import application_with_feeds, feeds
 from vigie.__main__ import app
 
 KPIS = load_catalogue().kpis
-DAY = company().business.calendar.day(NOW)
-LAST = company().business.calendar.day_start(DAY)
-FIRST = company().business.calendar.day_start(DAY - 7)
+CALENDAR = Business(timezone=ZONE).calendar
+DAY = CALENDAR.day(NOW)
+LAST, FIRST = CALENDAR.day_start(DAY), CALENDAR.day_start(DAY - 7)
 
 
 async def exported(made: FeedDesk, ask: FeedQuestion) -> list[Row]:

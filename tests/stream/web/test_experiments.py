@@ -22,9 +22,12 @@ from vigie.__main__ import app
 from vigie.experiments import told
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "VIGIE_CONFIG": ""})
-BEGAN = company().view.began(["leads"])
-assert BEGAN is not None
-SINCE = date.fromordinal(company().view.calendar.day(BEGAN)) + timedelta(days=1)
+
+
+def since() -> date:
+    began = company().view.began(["leads"])
+    assert began is not None
+    return date.fromordinal(company().view.calendar.day(began)) + timedelta(days=1)
 
 
 def serving(plans: list[Plan], whole: Callable[[], View] = lambda: company().view) -> FastAPI:
@@ -34,7 +37,7 @@ def serving(plans: list[Plan], whole: Callable[[], View] = lambda: company().vie
 
 
 async def test_declared_tests_as_they_stand() -> None:
-    async with client(serving([Plan("scripts", ("A", "B"), SINCE)])) as web:
+    async with client(serving([Plan("scripts", ("A", "B"), since())])) as web:
         answer = await web.get("/api/experiments")
         assert (await web.get("/api/experiments")).json() == answer.json()
     (found,) = answer.json()
@@ -52,7 +55,7 @@ async def test_without_tests_or_numbers() -> None:
     def away() -> View:
         raise Unavailable("another worker has it")
 
-    async with client(serving([Plan("scripts", ("A", "B"), SINCE)], away)) as web:
+    async with client(serving([Plan("scripts", ("A", "B"), since())], away)) as web:
         answer = await web.get("/api/experiments")
     assert (answer.status_code, answer.json()["error"]) == (503, "another worker has it")
 

@@ -20,7 +20,7 @@ from stream.web.access import Access, ReadGuard
 from stream.web.operate import Operations
 from stream.web.operators import Operators
 from stream.web.people import dimensions_shown, events_without_people
-from tests.stream.demo import company
+from tests.stream.demo import NOW, OWNERS, company
 from tests.stream.web.book import Kept
 from tests.stream.web.web import application, client
 from vigie import remote
@@ -28,9 +28,7 @@ from vigie.__main__ import app
 from vigie.plans import plans_of
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "VIGIE_CONFIG": ""})
-NOW = company().now
 DAY = iso(NOW)[:10]
-OWNERS = sorted(company().view.segments("owner", frozenset(("deals",))))
 ANN, BOB = OWNERS[:2]
 GUARD = {"kpi": "discount_rate", "guard": True, "at_most": 0.5}
 TEAM = {"name": "North", "team": "north", "main": {"kpi": "revenue", "target": 1000}, "indicators": [GUARD]}

@@ -1,6 +1,7 @@
 """Who may see the figures of some owners and teams only: does any route of the API, the page or the stream tell more?"""
 
 import csv
+import functools
 import io
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -26,15 +27,13 @@ from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
 from stream.web.reach import Reach
 from tests.models.customers.test_live import record
-from tests.stream.demo import company
+from tests.stream.demo import NOW, OWNERS, company
 from tests.stream.web.test_acting import LINKS
 from tests.stream.web.web import application, board
 
 #: What is in all that is not theirs.
 CANARY = "CANARY"
 ANN, BOB, ALL = "ann-0123456789abcdef", "bob-0123456789abcdef", "all-0123456789abcdef"
-COMPANY = company()
-OWNERS = sorted(name for name in COMPANY.view.segments("owner", frozenset(("deals",))))
 MINE, OTHERS = OWNERS[0], OWNERS[1:]
 
 
@@ -90,12 +89,12 @@ class Deals:
 
     def deal(self, id: str, owner: str) -> DealState:
         name = id if owner == MINE else CANARY
-        return DealState(id, "open", COMPANY.now, COMPANY.now, stage="demo", amount=10**8, owner=owner, name=name)
+        return DealState(id, "open", NOW, NOW, stage="demo", amount=10**8, owner=owner, name=name)
 
     def leads(self) -> list[LeadState]:
         return [
-            LeadState("l1", "open", COMPANY.now, owner=MINE),
-            LeadState(f"{CANARY}-l2", "open", COMPANY.now, owner=OTHERS[0], name=CANARY),
+            LeadState("l1", "open", NOW, owner=MINE),
+            LeadState(f"{CANARY}-l2", "open", NOW, owner=OTHERS[0], name=CANARY),
         ]
 
     def usual(self) -> dict[str, int]:
@@ -112,14 +111,12 @@ class Deals:
 
     def story(self, entity: predictions.Entity, key: str) -> Story:
         state = (self.deal(key, MINE if key == "d1" else OTHERS[0])) if entity == "deal" else self.leads()[key != "l1"]
-        return Story(
-            state, [(COMPANY.now, "created", {"owner": OTHERS[0], "stage": "demo"}), (COMPANY.now, "updated", {"owner": MINE})]
-        )
+        return Story(state, [(NOW, "created", {"owner": OTHERS[0], "stage": "demo"}), (NOW, "updated", {"owner": MINE})])
 
 
 def clientele() -> customers.CustomerDesk:
     """Customers are nobody's: nobody who sees some owners' figures only is told of one."""
-    fold = KnowCustomers(0, COMPANY.business)
+    fold = KnowCustomers(0, company().business)
     fold.fold([record(1, CANARY, 739_686, 50_000, name=CANARY)])
     fold.changes()
     return customers.CustomerDesk(lambda: [fold], lambda: 739_690, Named(), Terms(), "EUR")
@@ -132,12 +129,13 @@ PEOPLE: list[dict[str, Any]] = [
 ]
 
 
+@functools.cache
 def house() -> FastAPI:
     settings = load(
         environ={}, web={"host": "0.0.0.0", "operators": PEOPLE, "proxies": ["203.0.113.7"], "user_header": "X-User"}
     ).web
     operators = Operators(settings.operators)
-    app = application(board(COMPANY), alerts=lambda: ALERTS)
+    app = application(board(company()), alerts=lambda: ALERTS)
 
     async def put(key: bytes, value: bytes) -> None:
         raise AssertionError("they may not act")
@@ -157,7 +155,6 @@ def house() -> FastAPI:
     return app
 
 
-APP = house()
 NAMES = {
     "deal": ("d1", "d2"),
     "customer": (CANARY,),
@@ -203,7 +200,7 @@ def paths(routes: Iterable[Any]) -> Iterator[str]:
 
 def addresses() -> list[str]:
     found = set()
-    for path in paths(APP.routes):
+    for path in paths(house().routes):
         filled = [path]
         for name, values in NAMES.items():
             for part in (f"{{{name}}}", f"{{{name}:path}}"):
@@ -218,7 +215,7 @@ def free(path: str) -> bool:
 
 
 async def ask(path: str, token: str = ANN, method: str = "GET", **headers: str) -> httpx.Response:
-    transport = httpx.ASGITransport(APP, client=("203.0.113.9", 1))
+    transport = httpx.ASGITransport(house(), client=("203.0.113.9", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://203.0.113.1") as client:
         given = {"authorization": f"Bearer {token}"} if token else {}
         return await client.request(method, path, headers=given | headers)
@@ -246,7 +243,7 @@ async def test_their_deals_are_told_and_nobody_else_s() -> None:
 @pytest.mark.parametrize("path", addresses())
 @pytest.mark.parametrize("token", [ANN, BOB])
 async def test_no_route_tells_more_than_is_theirs(path: str, token: str) -> None:
-    APP.state.vigie.live.stop()  # a stream says its first word and ends
+    house().state.vigie.live.stop()  # a stream says its first word and ends
     for query in QUERIES:
         answer = await ask(path + query, token)
         assert answer.status_code in (200, 400, 401, 403, 404, 405, 410, 422, 501, 503), (path, query)
@@ -315,7 +312,7 @@ async def test_their_alerts_and_history() -> None:
 
 
 async def test_their_stream() -> None:
-    app = application(board(COMPANY), alerts=lambda: ALERTS)
+    app = application(board(company()), alerts=lambda: ALERTS)
     reach = Reach.of([MINE], [])
     assert reach is not None
     events = mine.stream(app.state.vigie, reach, "30d")
@@ -329,11 +326,11 @@ async def test_their_stream() -> None:
 
 
 async def test_a_session_and_a_proxys_user_are_as_limited_as_the_token() -> None:
-    transport = httpx.ASGITransport(APP, client=("203.0.113.9", 1))
+    transport = httpx.ASGITransport(house(), client=("203.0.113.9", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://203.0.113.1") as client:
         cookie = (await client.post("/login", data={"token": ANN})).headers["set-cookie"].partition(";")[0]
         assert (await client.get("/api/trend", headers={"cookie": cookie})).status_code == 403
-    transport = httpx.ASGITransport(APP, client=("203.0.113.7", 1))
+    transport = httpx.ASGITransport(house(), client=("203.0.113.7", 1))
     async with httpx.AsyncClient(transport=transport, base_url="http://203.0.113.1") as client:
         assert (await client.get("/api/trend", headers={"x-user": "ann"})).status_code == 403
         assert (await client.get("/api/trend", headers={"x-user": "somebody else"})).status_code == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 from typing import Any
 
 import pytest
@@ -35,11 +36,19 @@ from tests.stream.web.feeds.house import (
 from tests.stream.web.feeds.strict import Model, refused
 from tests.stream.web.web import application, board
 
-APP = application_with_feeds()
 ROOT = "http://vigie/odata/v4"
-DEALS = Folds(company())
-#: Deals of which something is known.
-COUNT = sum(DEALS.state("deal", key) is not None for key in DEALS.ids("deal"))
+
+shared_application = functools.cache(application_with_feeds)
+
+
+@functools.cache
+def the_folds() -> Folds:
+    return Folds(company())
+
+
+def known() -> int:
+    """Deals of which something is known."""
+    return sum(the_folds().state("deal", key) is not None for key in the_folds().ids("deal"))
 
 
 @pytest.mark.parametrize(
@@ -61,18 +70,18 @@ COUNT = sum(DEALS.state("deal", key) is not None for key in DEALS.ids("deal"))
     ],
 )
 async def test_answers_are_what_the_metadata_says(feed: str, query: dict[str, str]) -> None:
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         model = Model(await web.get("/odata/v4/$metadata", headers={"accept": "application/json"}))
         answer = await web.get(f"/odata/v4/{feed}", params=query)
         rows = model.check(feed, answer, root=ROOT)
         exact = await web.get(f"/odata/v4/{feed}", params=query, headers={"accept": "application/json;IEEE754Compatible=true"})
         assert len(model.check(feed, exact, root=ROOT, exact=True)) == len(rows)
     assert bool(rows) is ("nobody" not in query.get("$filter", ""))
-    assert "$top" not in query or (len(rows) == 7 and answer.json()["@odata.count"] == COUNT)
+    assert "$top" not in query or (len(rows) == 7 and answer.json()["@odata.count"] == known())
 
 
 async def test_forecasts_are_those_of_the_api_and_not_of_everybody() -> None:
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         rows = (await web.get("/odata/v4/forecasts")).json()["value"]
         fine = (await web.get("/odata/v4/forecasts?$filter=period eq 'month' and dimension eq 'total'")).json()["value"]
     assert {row["period"] for row in rows} == {"month", "quarter", "year"}
@@ -96,7 +105,7 @@ async def test_forecasts_are_those_of_the_api_and_not_of_everybody() -> None:
 
 
 async def test_the_service_document_names_every_feed() -> None:
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         for path in ("/odata/v4", "/odata/v4/"):
             answer = await web.get(path)
             assert answer.status_code == 200 and answer.headers["odata-version"] == "4.0"
@@ -135,7 +144,7 @@ async def walk(web: Any, path: str, size: int) -> list[dict[str, Any]]:
     ],
 )
 async def test_pages_hold_every_row_once_and_in_order(feed: str, query: str, size: int) -> None:
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         whole = (await web.get(f"/odata/v4/{feed}{query}")).json()["value"]
         paged = await walk(web, f"/odata/v4/{feed}{query}", size)
     assert len(whole) > size and paged == whole
@@ -143,18 +152,18 @@ async def test_pages_hold_every_row_once_and_in_order(feed: str, query: str, siz
 
 
 async def test_a_page_beyond_the_end_is_empty() -> None:
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         for query in ("$skip=1000000", "$top=0", "$skip=6000&$count=true", "$filter=id eq 'nobody'"):
             tree = (await web.get(f"/odata/v4/deals?{query}")).json()
             assert tree["value"] == [] and "@odata.nextLink" not in tree
-            assert tree.get("@odata.count", COUNT) == COUNT
+            assert tree.get("@odata.count", known()) == known()
 
 
 async def test_amounts_are_to_the_cent_and_counts_agree() -> None:
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         rows = (await web.get("/odata/v4/deals?$filter=status eq 'won' and amount ne null")).json()["value"]
         count = (await web.get("/odata/v4/deals/$count?$filter=status eq 'won' and amount ne null")).text
-    states = [state for key in DEALS.ids("deal") if (state := DEALS.state("deal", key)) is not None]
+    states = [state for key in the_folds().ids("deal") if (state := the_folds().state("deal", key)) is not None]
     deals = [state for state in states if isinstance(state, DealState) and state.status == "won"]
     won = [deal.amount for deal in deals if deal.amount is not None]
     assert round(sum(row["amount"] for row in rows) * UNIT) == sum(won) and len(won) == int(count) == len(rows) > 50
@@ -162,7 +171,7 @@ async def test_amounts_are_to_the_cent_and_counts_agree() -> None:
 
 async def test_readings_of_days_are_those_of_the_api() -> None:
     query = "at ge 2026-11-10T00:00:00Z and at lt 2026-11-14T00:00:00Z and kpi eq 'win_rate' and dimension eq 'total'"
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         rows = (await web.get(f"/odata/v4/readings?$filter={query}&window=7d")).json()["value"]
         told = (await web.get("/api/kpis?from=2026-11-10&to=2026-11-13&every=1d&kpi=win_rate&window=7d&by=total")).json()
     named = [(row["at"], row["value"], row["numerator"], row["denominator"], row["began"]) for row in rows]
@@ -171,8 +180,8 @@ async def test_readings_of_days_are_those_of_the_api() -> None:
 
 
 async def test_one_row_by_its_key() -> None:
-    key = sorted(DEALS.ids("deal"))[3]
-    async with client(APP) as web:
+    key = sorted(the_folds().ids("deal"))[3]
+    async with client(shared_application()) as web:
         one = (await web.get(f"/odata/v4/deals('{key}')?$select=id,owner")).json()
         assert one == {"@odata.context": f"{ROOT}/$metadata#deals(id,owner)/$entity", "id": key, "owner": one["owner"]}
         assert "nothing in deals has this key" in refused(await web.get("/odata/v4/deals('it''s/none')"), 404)
@@ -200,18 +209,18 @@ async def test_one_row_by_its_key() -> None:
     ],
 )
 async def test_what_cannot_be_asked_is_refused_with_what_can(path: str, status: int, words: str) -> None:
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         assert words in refused(await web.get(f"/odata/v4{path}"), status)
 
 
 async def test_a_kpi_that_is_none_has_no_readings() -> None:
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         assert (await web.get("/odata/v4/readings?$filter=kpi eq 'nope'")).json()["value"] == []
         assert (await web.get("/odata/v4/readings?$filter=at ge 2030-01-01T00:00:00Z")).json()["value"] == []
 
 
 async def test_another_version_is_refused() -> None:
-    async with client(APP) as web:
+    async with client(shared_application()) as web:
         assert "4.0" in refused(await web.get("/odata/v4/deals", headers={"odata-maxversion": "3.0"}), 400)
         assert (await web.get("/odata/v4/deals?$top=1", headers={"odata-maxversion": "4.01"})).status_code == 200
 
@@ -306,7 +315,7 @@ async def test_a_client_library_reads_the_feeds(monkeypatch: pytest.MonkeyPatch)
         service = ODataService(f"{listening.url}/odata/v4/", session=session, reflect_entities=True, quiet_progress=True)
         deal = service.entities["deals"]
         everything = list(service.query(deal))
-        assert len(everything) == len({one.id for one in everything}) == COUNT
+        assert len(everything) == len({one.id for one in everything}) == known()
         won = (
             service.query(deal).filter((deal.status == "won") & (deal.amount > 1000)).order_by(deal.amount.desc()).limit(5).all()
         )
