@@ -138,8 +138,9 @@ class Rounds:
                 self.model.survive_one(snapshot)
             else:
                 self.model.learn_one(snapshot, at, outcome)
-            for one in snapshot.history[before:] if self._floor is not None else ():
-                self._floor.learn_one(snapshot.x, one)
+            if self._floor is not None:
+                for one in snapshot.history[before:]:
+                    self._floor.learn_one(snapshot.x, one)
         if first and outcome != "open":
             self.giveaways.learn_one(snapshot.x, outcome == "won")
             if self.model.watch_one(snapshot, outcome):

@@ -24,7 +24,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def test_all_of_the_register_is_in_it_and_no_secret_and_no_id() -> None:
-    settings = load(environ={}, **SETTINGS)  # type: ignore[arg-type]
+    settings = load(environ={}, **SETTINGS)
     tree = record(settings)
     told = {name for one in tree["activities"] for name in one["fields"]}
     assert told == {name for name, field in FIELDS.items() if field.personal is not Personal.NO}
