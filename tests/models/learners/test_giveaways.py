@@ -1,7 +1,7 @@
 """What is the outcome in disguise is told of; what is constant, changes its meaning or is merged of two does no harm."""
 
 import random
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import pytest
@@ -74,7 +74,7 @@ def test_one_wrong_guess_in_a_hundred_is_still_one() -> None:
 def test_it_is_kept_and_told_live() -> None:
     loop = Loop().run(_disguised(_deals(75)))
     loop.restart()
-    status = loop.learner.trainers["deal"].status()
+    status = loop.learner.pupils["deal"].status()
     assert [one["feature"] for one in status["giveaways"]] == ["campaign"]
     rows = {key.decode(): value for key, value in loop.rows["learn"].items()}
     counts = orjson.loads(rows["C:deal"])
@@ -93,12 +93,7 @@ def _auc_of_the_last(facts: list[DealFact], share: float) -> float:
 
 
 def test_an_attribute_that_is_constant_changes_nothing() -> None:
-<<<<<<< HEAD
-    added: tuple[dict[str, Any], ...] = ({}, {"region": "the only one"})
-    without, beside = (DealEvaluation(together=True).run(_deals(300, **said)) for said in added)
-=======
     without, beside = (DealEvaluation(together=True).run(_deals(300, region=region)) for region in (None, "the only one"))
->>>>>>> wave/pred
     half = [abs(a.win - b.win) for a, b in zip(without.answers[150:], beside.answers[150:], strict=True)]
     assert sum(half) / len(half) < 0.03
 
@@ -133,11 +128,7 @@ def test_two_models_merged_are_refused_or_answer(part: str, documents: tuple[dic
     one, other = documents
     merged = orjson.dumps({**one, "state": {**one["state"], part: other["state"][part]}})
     try:
-<<<<<<< HEAD
-        model = cast(DealModel, snapshot.load(merged))
-=======
         model = _loaded(merged)
->>>>>>> wave/pred
     except snapshot.SnapshotRefused as refused:
         assert str(refused).startswith("model snapshot: ")
         return
