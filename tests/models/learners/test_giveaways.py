@@ -74,7 +74,7 @@ def test_one_wrong_guess_in_a_hundred_is_still_one() -> None:
 def test_it_is_kept_and_told_live() -> None:
     loop = Loop().run(_disguised(_deals(75)))
     loop.restart()
-    status = loop.learner.pupils["deal"].status()
+    status = loop.learner.trainers["deal"].status()
     assert [one["feature"] for one in status["giveaways"]] == ["campaign"]
     rows = {key.decode(): value for key, value in loop.rows["learn"].items()}
     counts = orjson.loads(rows["C:deal"])
