@@ -514,7 +514,7 @@ class PredictPartition:
 
     def _answer(self, key: str, tracked: Tracked, at: int, x: Features, said: Prediction) -> None:
         document, win = self._document(key, tracked, at, x, said)
-        body = orjson.dumps(document)
+        body = b"%b" % orjson.dumps(document)  # copied: as it comes it would hold some 4 KB
         level = None
         if self.kind.model == "deal":
             level = self._amounts.level(self._histories.present(tracked.story), at, win, proven=bool(document["proven"]))
