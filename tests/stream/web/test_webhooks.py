@@ -316,7 +316,15 @@ async def test_who_asks_redis_at_the_same_time_shares_the_question():
         def __init__(self) -> None:
             self.asked: list[int] = []
             self.gate = asyncio.Event()
-            self.kept: set[str] = set()
+            self.kept: set[bytes] = set()
+            self.key = b""
+
+        async def set(self, name, value, *, nx):
+            assert nx
+            self.key = self.key or value.encode()
+
+        async def get(self, name):
+            return self.key
 
         async def mget(self, keys):
             self.asked.append(len(keys))
@@ -350,6 +358,13 @@ async def test_a_redis_that_goes_and_comes_back_is_said_and_holds_nobody_up(capl
 
     class Fragile:
         away = False
+
+        async def set(self, *_, **__):
+            if self.away:
+                raise ConnectionResetError
+
+        async def get(self, _):
+            return b"drawn"
 
         async def mget(self, keys):
             if self.away:
