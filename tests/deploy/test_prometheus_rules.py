@@ -30,7 +30,7 @@ def test_every_alert_is_seen_to_fire_in_a_test() -> None:
 
 
 def test_what_they_ask_for_is_exported() -> None:
-    code = "\n".join((ROOT / "stream" / name).read_text() for name in ("metrics.py", "collectors.py"))
+    code = "\n".join(path.read_text() for path in (*(ROOT / "stream").glob("*metrics.py"), ROOT / "stream" / "collectors.py"))
     recorded = {rule["record"] for rule in RECORDED}
     for rule in (*ALERTS, *RECORDED):
         for name in re.findall(r"vigie[:_][\w:]+", rule["expr"]):
