@@ -31,8 +31,9 @@ def test_a_source_that_halves_is_flagged_and_learnt_anew(seed: int) -> None:
     assert error < 0.05
 
 
-def test_no_false_alarm_in_twenty_steady_seeds() -> None:
-    assert [drift.alarms(500, seed) for seed in range(20)] == [0] * 20
+def test_no_false_alarm_where_nothing_changes() -> None:
+    """Eight such worlds (``python -m bench.drift`` runs twenty longer ones)."""
+    assert [drift.alarms(500, seed) for seed in range(8)] == [0] * 8
 
 
 def test_only_what_has_changed_is_forgotten() -> None:
