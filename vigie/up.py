@@ -411,14 +411,16 @@ async def _demo(instance: Instance, seed: int, reading: list[str]) -> None:
     """Publish the simulator's events, never further ahead than the folds can follow; ``reading`` says how far its past is."""
     from vigie.simulate import demo as demo_batches
 
-    held = 0
+    held, first = 0, 0
     with Publisher(instance.options) as publisher:
         async for batch in demo_batches(seed, instance.clock, asyncio.sleep, currency=instance.business.currency, batch=HELD):
             for event in batch:
                 publisher.publish(orjson.dumps(event))
             held += len(batch)
-            past = instance.clock() - parse_time(batch[-1]["time"]) > HOUR_MS
-            reading[:] = [f"the simulated company's past is being read: until {batch[-1]['time'][:10]} so far"] if past else []
+            at, now = parse_time(batch[-1]["time"]), instance.clock()
+            first = first or parse_time(batch[0]["time"])
+            share = round(100 * (at - first) / max(now - first, 1))
+            reading[:] = [f"the simulated company's past is being read: {share}% so far"] if now - at > HOUR_MS else []
             if held >= HELD:
                 held = 0
                 await publisher.flushed()

@@ -6,7 +6,6 @@ from typing import Any
 from models.business import Business
 from models.calendar import HOUR_MS
 from models.entities.store import Entities
-from models.fold import Output
 from models.folds import engagement
 from models.folds.keeper import Keeper
 from models.panes.segments import Segments
@@ -31,17 +30,6 @@ class EngagementKeeper(Keeper):
             return "duplicate"
         self.entities.put(key, visitor)
         return "applied"
-
-    def outputs(self) -> list[Output]:
-        """Visitors send nothing to other partitions."""
-        return []
-
-    def states(self) -> list[Output]:
-        """Nobody asks for them one by one."""
-        return []
-
-    def gone(self, key: str) -> None:
-        """Nobody asks for them one by one."""
 
     def dead(self, state: engagement.Visitor, watermark: int) -> bool:
         """A visitor is forgotten when no window reaches back to the last visit, and no id is remembered."""

@@ -20,12 +20,15 @@ class Keeper(Protocol):
 
     def outputs(self) -> list[Output]:
         """Return what is to be sent to other partitions, once."""
+        return []
 
     def states(self) -> list[Output]:
         """Return the present of each entity that was changed since the last checkpoint. Called before the rows are taken."""
+        return []
 
     def gone(self, key: str) -> Output | None:
-        """Return what says that an entity was forgotten."""
+        """Return what says that an entity was forgotten, None where nobody asks for them one by one."""
+        return None
 
     def dead(self, state: Any, watermark: int) -> bool:
         """Whether an entity can be forgotten."""

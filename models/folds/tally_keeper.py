@@ -4,7 +4,6 @@ from typing import Any
 
 from models.business import Business
 from models.entities.store import Entities
-from models.fold import Output
 from models.folds import tallies
 from models.folds.keeper import Keeper
 from models.panes.segments import Segments
@@ -28,17 +27,6 @@ class TallyKeeper(Keeper):
             return "duplicate"
         self.entities.put(key, tally)
         return "applied"
-
-    def outputs(self) -> list[Output]:
-        """Accounts and channels send nothing to other partitions."""
-        return []
-
-    def states(self) -> list[Output]:
-        """Nobody asks for them one by one."""
-        return []
-
-    def gone(self, key: str) -> None:
-        """Nobody asks for them one by one."""
 
     def dead(self, state: tallies.Tally, watermark: int) -> bool:
         """An account stays a customer; a channel is one of few."""
