@@ -63,8 +63,8 @@ EXPRESSIONS = [
 ]
 
 
-async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncClient], Awaitable[None]]) -> None:
-    """Serve the demonstration, let a Prometheus scrape it some times, and ask it everything."""
+async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncClient, float], Awaitable[None]]) -> None:
+    """Serve the demonstration, let a Prometheus scrape it some times, and ask it everything, as of one moment."""
     now = time.time_ns() // 1_000_000
     acme = Company(now)
     metrics = Metrics(lanes=("state", "readings"))
@@ -117,16 +117,19 @@ async def _scraped(prometheus: str, directory: Path, ask: Callable[[httpx.AsyncC
     )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1", timeout=60) as web:
-            async with asyncio.timeout(120):
+            # Enough for every range that is asked for. All is asked as of that moment: a scrape that a busy machine lets time
+            # out later takes nothing away from it.
+            enough = "count_over_time(vigie_kpi_sales[10s]) >= 3 and vigie_kpi_sales"
+            async with asyncio.timeout(240):
                 while True:
                     try:
-                        answer = await web.get("/query", params={"query": "count_over_time(vigie_kpi_sales[1m]) >= 4"})
-                        if answer.status_code == 200 and answer.json()["data"]["result"]:
+                        answer = await web.get("/query", params={"query": enough})
+                        if answer.status_code == 200 and (found := answer.json()["data"]["result"]):
                             break
                     except httpx.TransportError:
                         pass
                     await asyncio.sleep(0.2)
-            await ask(web)
+            await ask(web, float(found[0]["value"][0]))
     finally:
         process.terminate()
         process.wait(120)
@@ -139,12 +142,15 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     prometheus = program("prometheus")
     found: dict[str, dict] = {}
 
-    async def ask(web: httpx.AsyncClient) -> None:
+    async def ask(web: httpx.AsyncClient, at: float) -> None:
         for file in DASHBOARDS:
             dashboard = json.loads(file.read_text("utf-8"))
             for _, expression in panels(dashboard):
                 query = filled(expression)
-                found[query] = (await web.get("/query", params={"query": query})).json()
+                found[query] = (await web.get("/query", params={"query": query, "time": at})).json()
+                # As a Prometheus without data answers: this one, a day before it began.
+                earlier = {"query": query, "time": at - 86_400}
+                found[f"{query} of nothing"] = (await web.get("/query", params=earlier)).json()
             for variable in dashboard["templating"]["list"]:
                 if found_in := re.fullmatch(r"label_values\((.+), (\w+)\)", str(variable.get("definition"))):
                     match = {"match[]": found_in[1]}
@@ -162,6 +168,14 @@ def test_an_expression_answers(answers, dashboard, title, expression):
     assert "$" not in expression
     if title not in MAY_BE_EMPTY:
         assert answer["data"]["result"], f"{dashboard}: {title}: no data for {expression}"
+
+
+@pytest.mark.prometheus
+@pytest.mark.parametrize(("dashboard", "title", "expression"), EXPRESSIONS)
+def test_without_data_nothing_is_made_up(answers, dashboard, title, expression):
+    answer = answers[f"{expression} of nothing"]
+    assert answer["status"] == "success", answer
+    assert not answer["data"]["result"], f"{dashboard}: {title}: {answer['data']['result']} of no data"
 
 
 @pytest.mark.prometheus

@@ -24,8 +24,10 @@ def test_promtool_s_tests_of_the_rules_pass() -> None:
 
 
 def test_every_alert_is_seen_to_fire_in_a_test() -> None:
-    bad = yaml.safe_load((FOLDER / "vigie-alerts.test.yml").read_text())["tests"][-1]
-    seen = {re.search('alertname="(\\w+)"', sample["labels"])[1] for sample in bad["promql_expr_test"][0]["exp_samples"]}  # type: ignore[index]
+    tests = yaml.safe_load((FOLDER / "vigie-alerts.test.yml").read_text())["tests"]
+    bad = [next(test for test in tests if test["name"] == name) for name in ("a Prometheus without data", "a bad day")]
+    samples = [sample for test in bad for sample in test["promql_expr_test"][0]["exp_samples"]]
+    seen = {re.search('alertname="(\\w+)"', sample["labels"])[1] for sample in samples}  # type: ignore[index]
     assert seen == {rule["alert"] for rule in ALERTS}
 
 

@@ -191,12 +191,16 @@ def _predictions(make: Maker) -> Dashboard:
     return Dashboard("vigie-predictions", "Vigie: predictions", about, (*measures, *more), _CHOICES, _ALL)
 
 
+#: Nothing fires only where a Vigie says so: without its metrics there is no value.
+_NONE = "0 * max(vigie_build_info)"
+
+
 def _alerts() -> Dashboard:
     stand = 'max by (rule, severity, state) (vigie_alerts{state=~"firing|pending|recovering"})'
     panels = (
         *(
             Panel("stat", f"{severity.value} that fire", "Alerts that stand and are told.",
-                  (Prom(f'sum(max by (rule) (vigie_alerts{{state="firing",severity="{severity.value}"}})) or vector(0)'),),
+                  (Prom(f'sum(max by (rule) (vigie_alerts{{state="firing",severity="{severity.value}"}})) or {_NONE}'),),
                   width=12, height=4, thresholds=[(1, _COLOURS[severity])], links=True)
             for severity in Severity
         ),
