@@ -5,7 +5,8 @@ Beneath ``clock.c`` every reading of the wall clock in this process passes by, P
 
 * code reads the clock, other than the readers below whose answer no test can see,
 * a process is started, or a shared one is used (Kafka, Redis, PostgreSQL, Prometheus, Chromium): what it reads is not seen here,
-* a thread without Python's lock reads it (librdkafka, SQLite, TLS).
+* a thread reads it without Python's lock: a library that one of Python's threads has called (librdkafka, SQLite, TLS), or a
+  thread that a library begins meanwhile. One that it began for an earlier test, and that nobody calls, changes nothing here.
 
 What is read while a file of tests is loaded counts for all of its tests; what is read by a module of ours while it is loaded,
 or within a function that keeps its answers, counts for all there are. ``tests/instants.py`` runs everything at its first
@@ -42,6 +43,7 @@ UNSEEN = {
     "/http/cookiejar.py": "a test's client: how old a cookie is, between two readings of its own",
     "/logging/__init__.py": "the time of a line of the log counts when somebody asks for it",
     "importlib._bootstrap": "a library that is loaded",
+    "/numpy/f2py/": "the date in Fortran interfaces that it would write, which comes with SciPy and which nobody asks for",
 }
 #: What starts a process.
 STARTS = ((subprocess.Popen, "__init__"), (os, "fork"), (os, "posix_spawn"), (os, "system"), (util, "spawnv_passfds"))

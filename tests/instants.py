@@ -53,11 +53,13 @@ def build() -> Path:
 def shifted(moment: datetime) -> dict[str, str]:
     """Return the environment of a process that begins at that moment."""
     earlier = os.environ.get("LD_PRELOAD", "")
+    # A process that lives at another instant itself reads a clock that is shifted already: the shift is from the real one.
+    ours = int(os.environ.get("SHIFTED_CLOCK", "0"))
     return {
         **os.environ,
         "LD_PRELOAD": f"{build()} {earlier}".strip(),
         # Not VIGIE_…: that would be a setting.
-        "SHIFTED_CLOCK": str(round(moment.timestamp() - time.time())),
+        "SHIFTED_CLOCK": str(round(moment.timestamp() - time.time()) + ours),
     }
 
 

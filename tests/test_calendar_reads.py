@@ -11,7 +11,8 @@ from tests.tools import program
 #: Tests, and whether another hour could change them. A name that begins with ``on`` reads the clock in some way.
 TESTS = """
 import datetime, functools, logging, subprocess, sys, threading, time
-import pytest
+import confluent_kafka, pytest
+CLIENTS = []
 
 @pytest.fixture(scope="module")
 def today():
@@ -42,6 +43,16 @@ def test_on_a_shared_fixture(today):
 def test_on_what_a_fixture_was_given_before(request):
     assert request.getfixturevalue("today")
 
+def test_on_a_library_s_threads():
+    CLIENTS.append(confluent_kafka.Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0}))
+    time.sleep(0.3)
+
+def test_off_the_threads_of_an_earlier_test():
+    time.sleep(0.3)
+
+def test_on_a_library_that_is_called():
+    CLIENTS[0].poll(0.1)
+
 def test_on_the_hour_and_failing():
     assert False
 """
@@ -66,6 +77,10 @@ def test_who_reads_the_clock_is_run_at_every_instant_and_nobody_else(tmp_path: P
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     said = run("--clock", CLOCK, "--note-reads", noted)
     found = json.loads(noted.read_text())
-    assert {test.partition("::")[2] for test in found["free"]} == {"test_off_the_clock", "test_off_it"}, said
-    assert "8 tests depend on it" in said, said
-    assert "1 failed, 7 passed" in (said := run("--only-readers", noted)), said
+    assert {test.partition("::")[2] for test in found["free"]} == {
+        "test_off_the_clock",
+        "test_off_it",
+        "test_off_the_threads_of_an_earlier_test",
+    }, said
+    assert "10 tests depend on it" in said, said
+    assert "1 failed, 9 passed" in (said := run("--only-readers", noted)), said

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.foresight.beside import Adds, explained
 from models.foresight.pool import pooled
@@ -79,5 +80,11 @@ def whole(
     sums, weights = so_far + sums[order] * unit, weights[order]
     ends = np.cumsum(weights)
     p10, p50, p90 = (float(sums[min(int(np.searchsorted(ends, share - 1e-9)), len(sums) - 1)]) for share in (0.1, 0.5, 0.9))
-    p_target = None if target is None else float(weights[sums >= target].sum())
-    return Outcome(so_far, float(weights @ sums), p10, p50, p90, p_target, adds)
+    return Outcome(
+        so_far, float(weights @ sums), p10, p50, p90, None if target is None else _share(weights, sums >= target), adds
+    )
+
+
+def _share(weights: NDArray[np.float64], reached: NDArray[np.bool_]) -> float:
+    """The weight of those that reach it, of all. Their sum is 1 only up to rounding, which differs between processors."""
+    return 1.0 if reached.all() else float(weights[reached].sum())
