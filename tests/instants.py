@@ -17,17 +17,18 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "instants"
 CLOCK = BUILD / "clock.so"
 
-#: All in UTC. The clocks' changes are the coming ones of Europe/Paris and America/New_York, two minutes before.
+#: All in UTC, and after the days that tests' own events are of: what has not happened yet is refused. The clocks' changes are
+#: coming ones of Europe/Paris and America/New_York, two minutes before.
 INSTANTS = {
-    "sunday-night": "2026-11-29T01:40Z",
-    "first-of-month": "2026-10-01T00:00:30Z",
+    "sunday-night": "2026-12-06T01:40Z",
+    "first-of-month": "2027-04-01T00:00:30Z",
     "year-end": "2026-12-31T23:59Z",
     "new-year": "2027-01-01T00:00:10Z",
     "leap-day": "2028-02-29T12:00Z",
     "paris-spring": "2027-03-28T00:58Z",
-    "paris-autumn": "2026-10-25T00:58Z",
+    "paris-autumn": "2027-10-31T00:58Z",
     "new-york-spring": "2027-03-14T06:58Z",
-    "new-york-autumn": "2026-11-01T05:58Z",
+    "new-york-autumn": "2027-11-07T05:58Z",
     "monday-opening": "2026-11-30T07:59Z",
 }
 

@@ -8,9 +8,10 @@ from typing import Any
 from alert_rules.records.ids import digest
 from models.events.dead_letter import decode
 from models.privacy import audit
+from models.privacy.excerpt import excerpt
 from models.privacy.finder import whole
 from models.privacy.rewrite import Rewriter
-from models.privacy.subject import Cell, Scan, Subject, tree_of
+from models.privacy.subject import Cell, Scan, Subject, owners_of, tree_of
 from models.privacy.traces import traces_of
 from stream.engine import register
 from stream.engine.kafka_cells import KafkaCells
@@ -40,7 +41,9 @@ def of_kafka(options: EngineOptions, subject: Subject) -> dict[str, Any]:
 def held(scan: Scan, subject: Subject) -> dict[str, Any]:
     """Return all ids of a person, every record and row that says anything of them, in words where it can be, and who looked.
 
-    ``not_here`` are the places of the register that are read by nobody but whoever runs them.
+    Of a record that is of several (an alert's message, a list behind a figure) only their part is told: it goes to the person,
+    and others are no business of theirs. ``not_here`` are the places of the register that are read by nobody but whoever runs
+    them.
     """
     known = whole(subject, scan)
     traces = traces_of(known, scan, digest)
@@ -49,7 +52,7 @@ def held(scan: Scan, subject: Subject) -> dict[str, Any]:
     cells.sort(key=lambda cell: (cell.where, cell.partition, -1 if cell.offset is None else cell.offset, cell.key))
     return {
         "known_as": [one._asdict() for one in sorted(known)],
-        "held": [_told(cell) for cell in cells],
+        "held": [_told(cell, rewriter) for cell in cells],
         "event_ids": sorted(traces.events),
         "looked_at_by": _looked(scan, sorted(known)),
         "not_here": register.elsewhere(),
@@ -65,8 +68,10 @@ def _looked(scan: Scan, known: Sequence[Subject]) -> list[dict[str, Any]]:
     return [{"kind": one.kind, "id": one.id, **entry} for one in known for entry in audit.about(values, one.kind, one.id)]
 
 
-def _told(cell: Cell) -> Mapping[str, Any]:
+def _told(cell: Cell, rewriter: Rewriter) -> Mapping[str, Any]:
     value: Any = tree_of(cell.value)
+    if not rewriter.concerns(owners_of(cell, value)):
+        value = excerpt(value, rewriter.speaks)
     if cell.where == "dead-letters" and cell.value is not None:
         value = shown(decode(cell.value)) if isinstance(value, dict) and "reason" in value else value
     elif value is None and cell.value is not None:

@@ -7,7 +7,7 @@ stay. So what was counted stays counted, is taken back and booked anew as before
 import base64
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from models.entities.entity_log import ERASED
 from models.events.dead_letter import DeadLetter, Redrive, decode, decode_redrive
 from models.folds.sessions import page_name
 from models.privacy.fields import LINKS, REMOVED
-from models.privacy.subject import Cell, Subject, owners_of, tree_of
+from models.privacy.subject import Cell, Subject, owners_of, spoken_of, tree_of
 from models.privacy.traces import CALLED, Traces
 
 #: Stands where a name stood in a text.
@@ -30,6 +30,8 @@ _NEVER = frozenset(
 )
 #: Fields that hold an id of a deal, a lead, a visitor or an account, whatever it looks like.
 _IDS = frozenset(("id", "subject", "entity", "deal", "lead", "customer", "visitor", "into", "origin", "path", *LINKS))
+#: Fields, and rows without names, that hold an id of an event, a session, a message or an alert.
+_EXACT = frozenset(("", "id", "incident", "incidents", "session_id", "message_id", "event", "events"))
 #: Lists of deals and leads behind figures, and models.
 _LISTS = frozenset(("pick-highlights", "highlights"))
 _MODELS = frozenset(("learn", "model-snapshots"))
@@ -58,9 +60,12 @@ class Rewriter:
         self._metric = False
         self._needles = [needle for needle in traces.needles() if needle]
         # Nobody else can be meant by these wherever they stand; an id of few digits is told by its field alone.
-        alone = {id: new for id, new in self._ids.items() if distinctive(id)} | traces.incidents
-        alone |= dict.fromkeys(traces.names_alone(), GONE)
+        ids = {id: new for id, new in self._ids.items() if distinctive(id)} | traces.incidents
+        alone = ids | dict.fromkeys(traces.names_alone(), GONE)
         self._alone = _pattern(alone)
+        # In what is somebody else's, the same name is a namesake's.
+        self._others = _pattern(ids)
+        self._elsewhere = self._alone
         # Where the person is spoken of anyway, a first name is theirs.
         here = alone | {name: GONE for name in traces.names if len(name) > 1}
         self._here = _pattern(here)
@@ -84,29 +89,39 @@ class Rewriter:
             return None
         tree = tree_of(cell.value)
         own = bool(owners_of(cell, tree) & self._known)
+        about = owners_of(cell, tree) | spoken_of(tree)
+        self._elsewhere = self._others if about and not self.concerns(about) else self._alone
         # What a metric is called is no one's name.
         self._metric = _type(cell, tree) == "metric.recorded"
         headers = [self._header(*header, own=own) for header in cell.headers]
         value = cell.value
         if isinstance(tree, (dict, list)):
-            value = _encode(self._tree(cell, tree, own=own))
+            new = self._tree(cell, tree, own=own)
+            # Nothing in it is theirs: however it is written, it stays as it is.
+            value = value if new == tree else _encode(new)
         elif value is not None:
             value = self._key(cell.where, value, own=own)
         found = Rewritten(self._key(cell.where, cell.key, own=own), value, [one for one in headers if one is not None])
         changed = found.key != cell.key or found.value != cell.value or list(found.headers) != list(cell.headers)
         return found if changed else None
 
+    def speaks(self, text: str) -> bool:
+        """Whether a text of a record of several people names this one, or an alert, event or lesson of theirs."""
+        found = text.encode(errors="replace")
+        return any(needle in found for needle in self._needles)
+
+    def concerns(self, about: Iterable[Subject]) -> bool:
+        """Whether one of these is the person, or a deal or account of theirs."""
+        return any(one in self._known or one in self._traces.linked for one in about)
+
     # -- values --------------------------------------------------------------------------------------------------------
 
     def _tree(self, cell: Cell, tree: Any, *, own: bool) -> Any:
         if cell.where in _LISTS and isinstance(tree, list):
-            tree = [self._item(item) for item in tree]
+            return [self._item(item) for item in tree]
         if cell.where in _MODELS:
-            kept, self._alone = self._alone, self._model
-            try:
-                return self._walk(tree, "", own=False)
-            finally:
-                self._alone = kept
+            self._elsewhere = self._model
+            return self._walk(tree, "", own=False)
         found = self._walk(tree, "", own=own)
         if own and cell.where in _SEEN and isinstance(found, list):
             at = _SEEN[cell.where]
@@ -124,12 +139,24 @@ class Rewriter:
 
     def _item(self, item: Any) -> Any:
         """A deal or lead in the lists behind figures (``models/kpis/highlights.py``): its id, and what people call it."""
-        if isinstance(item, list) and len(item) > 1 and item[1] in self._ids:
-            return [item[0], self._ids[item[1]], *item[2:7], *("" for _ in item[7:])]
-        return item
+        if isinstance(item, list) and len(item) > 1:
+            if item[1] in self._ids:
+                item = [item[0], self._ids[item[1]], *item[2:7], *("" for _ in item[7:])]
+            elif not any(Subject(kind, item[1]) in self._traces.linked for kind in ("deal", "lead")):
+                return self._of_another(item)
+        return self._walk(item, "", own=False)
+
+    def _of_another(self, tree: Any) -> Any:
+        kept, self._elsewhere = self._elsewhere, self._others
+        try:
+            return self._walk(tree, "", own=False)
+        finally:
+            self._elsewhere = kept
 
     def _walk(self, tree: Any, name: str, *, own: bool) -> Any:
         if isinstance(tree, dict):
+            if not own and self._elsewhere is self._alone and self._is_another(tree):
+                return self._of_another(tree)
             return self._dict(tree, own=own)
         if isinstance(tree, list):
             if name == "path":
@@ -161,6 +188,13 @@ class Rewriter:
         """Whether a part of a record is about the person: it has one of their ids as its own."""
         return isinstance(tree.get("id"), str) and tree["id"] in self._ids and "type" not in tree
 
+    def _is_another(self, tree: dict[str, Any]) -> bool:
+        """Whether a part of a record, one of several behind a figure or in a message, is about somebody else alone."""
+        about = spoken_of(tree)
+        if tree.get("entity") in ("deal", "lead") and isinstance(tree.get("id"), str):
+            about.add(Subject(tree["entity"], tree["id"]))
+        return bool(about) and not self.concerns(about)
+
     def _link(self, found: dict[str, Any], name: str, value: str, *, own: bool) -> None:
         """A link to the person: their own say so under the new name, others no longer. Of theirs to others nothing stays."""
         new = self._traces.ids.get(Subject(LINKS[name], value))
@@ -178,7 +212,7 @@ class Rewriter:
         return self._text(name, "", own=own)
 
     def _text(self, text: str, name: str, *, own: bool) -> str:
-        if text in self._exact:
+        if text in self._exact and (name in _EXACT or distinctive(text)):
             return self._exact[text]
         if text in self._ids and (name in _IDS or distinctive(text)):
             return self._ids[text]
@@ -191,7 +225,7 @@ class Rewriter:
             return self._ids[text]
         if found and dimension in _KINDS and value in self._ids:
             return f"{dimension}={self._ids[value]}"
-        pattern, new = self._here if own else self._alone
+        pattern, new = self._here if own else self._elsewhere
         return text if pattern is None else pattern.sub(lambda match: new[match[0]], text)
 
     # -- keys ----------------------------------------------------------------------------------------------------------
@@ -214,7 +248,7 @@ class Rewriter:
                 for one, new in self._traces.ids.items():
                     if one.kind == kind and (rest == one.id or rest.startswith(one.id + "|")):
                         return f"{before}{found}{new}{rest[len(one.id) :]}".encode()
-        pattern, new_ = self._alone
+        pattern, new_ = self._elsewhere
         return key if pattern is None else pattern.sub(lambda match: new_[match[0]], text).encode()
 
     def _header(self, name: str, body: bytes | None, *, own: bool) -> tuple[str, bytes | None] | None:

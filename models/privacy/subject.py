@@ -4,7 +4,7 @@ A *cell* is one record of a topic or one row of a fold's state, wherever it is k
 prefix, state by its fold.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -66,6 +66,7 @@ KEYED = {
     "predict-leads": (("E", "lead"),),
     "watch-entities": (("d|", "deal"), ("l|", "lead")),
 }
+_ENTITIES = ("deal", "lead", "customer", "visitor")
 _LOGGED = {"fold-deals": "deal", "fold-leads": "lead"}
 
 
@@ -165,11 +166,29 @@ def _ascii(text: str) -> bytes:
     return json.dumps(text)[1:-1].encode()
 
 
-def mentions(tree: Any, known: set[Subject]) -> bool:
-    """Whether an event of somebody else names one of them."""
+def links(tree: Any) -> Iterator[Subject]:
+    """Yield whom a record names by its links: its lead, account, deal, visitor, owner."""
     if isinstance(tree, dict):
-        return any(
-            (isinstance(value, str) and name in LINKS and Subject(LINKS[name], value) in known) or mentions(value, known)
-            for name, value in tree.items()
-        )
-    return isinstance(tree, list) and any(mentions(one, known) for one in tree)
+        for name, value in tree.items():
+            if isinstance(value, str) and name in LINKS:
+                yield Subject(LINKS[name], value)
+            yield from links(value)
+    elif isinstance(tree, list):
+        for one in tree:
+            yield from links(one)
+
+
+def mentions(tree: Any, known: Collection[Subject]) -> bool:
+    """Whether an event of somebody else names one of them."""
+    return any(one in known for one in links(tree))
+
+
+def spoken_of(tree: Any) -> set[Subject]:
+    """Return which deal, lead, account or visitor an alert is about; nobody where it is about several, or about a figure."""
+    if not isinstance(tree, dict):
+        return set()
+    segment = tree.get("segment")
+    if not isinstance(segment, dict):
+        segment = tree["alert"].get("segment") if isinstance(tree.get("alert"), dict) else None
+    pairs = segment.items() if isinstance(segment, dict) else ()
+    return {Subject(kind, id) for kind, id in pairs if kind in _ENTITIES and isinstance(id, str)}

@@ -9,7 +9,7 @@ from xxhash import xxh3_64_intdigest
 
 from models.privacy.fields import NAMES
 from models.privacy.finder import finder_of
-from models.privacy.subject import EVENTS, Cell, Scan, Subject, data_of, needles, owners_of, tree_of
+from models.privacy.subject import EVENTS, Cell, Scan, Subject, data_of, links, mentions, needles, owners_of, tree_of
 
 #: How the drawn names of who was erased begin.
 ANONYMOUS = "erased-"
@@ -26,9 +26,13 @@ def drawn(_: Subject) -> str:
 
 @dataclass
 class Traces:
-    """What somebody is known by. ``ids`` and the others give what stands in its place from now on."""
+    """What somebody is known by. ``ids`` and the others give what stands in its place from now on.
+
+    ``linked`` are deals and accounts of theirs: a name in those is the person's, in anybody else's it is a namesake's.
+    """
 
     ids: dict[Subject, str]
+    linked: set[Subject] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     events: dict[str, str] = field(default_factory=dict)
     sessions: dict[str, str] = field(default_factory=dict)  # and messages
@@ -91,7 +95,12 @@ class _Collected:
             if one in ids:  # one that stands: its id is made anew whenever it is spoken of
                 old, new = ((tree["rule"], f"{one.kind}={id}", str(tree["started"])) for id in (one.id, ids[one]))
                 found.incidents[self._incident(*old)] = self._incident(*new)
-        if owners_of(cell, tree) & ids.keys():
+        its = owners_of(cell, tree)
+        if not its & ids.keys():
+            if mentions(tree, ids.keys()):
+                found.linked |= its
+        else:
+            found.linked.update(one for one in links(tree) if one.kind in ("deal", "customer"))
             _names(tree, found.names)
             if cell.where in CALLED and isinstance(tree, list) and len(tree) > CALLED[cell.where]:
                 found.names.add(str(tree[CALLED[cell.where]]))

@@ -8,11 +8,12 @@ from pydantic import BaseModel
 
 from models.calendar import DAY_MS
 from models.events.authority import MODELS
+from models.privacy.excerpt import excerpt
 from models.privacy.fields import FIELDS, LINKS, NAMES, REMOVED, Personal
 from models.privacy.refusals import Refusals
 from models.privacy.rewrite import Rewriter
 from models.privacy.subject import EVENTS, Cell, Subject, needles, owners_of, tree_of
-from models.privacy.traces import Traces
+from models.privacy.traces import Traces, traces_of
 from tests.models.test_evolve import Kept
 from tests.models.test_partition import BUSINESS, T0, event, record
 
@@ -88,6 +89,72 @@ def test_large_digests_and_amounts_keep_every_digit() -> None:
     value = b'[[[1,"e","created",{"amount":9007199254740993,"x":0.1,"lead_id":"lead-abc"}]],0,null,{"18446744073709551615":5}]'
     found = rewrite(Cell("fold-deals", 0, None, b"Ed-1", value))
     assert found is not None and found.value == value.replace(b'"lead-abc"', b"null")
+
+
+def test_a_namesake_keeps_their_name_and_a_deal_of_the_person_does_not() -> None:
+    behind = [
+        {"id": id, "entity": kind, "name": "Jo Wu Ming, yearly"}
+        for kind, id in (("lead", "lead-xyz"), ("lead", "lead-abc"), ("deal", "deal-1"), ("deal", "deal-2"))
+    ]
+    texts = "Lead Jo Wu Ming waits"
+    cells = [
+        cell("leads", of("lead.created", "lead-abc", name="Jo Wu Ming")),
+        cell("leads", of("lead.created", "lead-xyz", name="Jo Wu Ming") | {"id": "e-2"}),
+        cell("deals", of("deal.created", "deal-1", lead_id="lead-abc")),
+        cell("deals", of("deal.updated", "deal-1", name="Jo Wu Ming, renewal")),
+        cell("deals", of("deal.created", "deal-2", name="Jo Wu Ming, renewal", lead_id="lead-xyz") | {"id": "e-3"}),
+        *(cell("alerts", {"segment": {kind: id}, "text": texts}, "i") for kind, id in (("lead", "lead-xyz"), ("deal", "deal-1"))),
+        cell("highlights", [[1, one["id"], 2, 3, "crm", "ann", "x", one["name"]] for one in behind], "open:0:total"),
+        cell("readings", {"because": {"behind": behind}}, "kpi"),
+    ]
+    traces = traces_of({Subject("lead", "lead-abc")}, lambda _: iter(cells), lambda *_: "", lambda _: "erased-a")
+    assert traces.linked == {Subject("deal", "deal-1")}
+    new: list[Any] = [None if found is None else orjson.loads(found.value or b"") for found in map(Rewriter(traces), cells)]
+    assert [number for number, found in enumerate(new) if found is None] == [1, 4, 5]
+    assert [new[3]["data"]["name"], new[6]["text"]] == ["erased, renewal", "Lead erased waits"]
+    assert [item[1] for item in new[7]] == ["lead-xyz", "erased-a", "deal-1", "deal-2"]
+    assert [item[7] for item in new[7]] == [behind[0]["name"], "", "erased, yearly", behind[0]["name"]]
+    assert [one.get("name") for one in new[8]["because"]["behind"]] == [
+        behind[0]["name"],
+        None,
+        "erased, yearly",
+        behind[0]["name"],
+    ]
+
+
+def test_what_says_nothing_of_them_is_not_written_anew() -> None:
+    value = b'{"subject": "lead-xyz", "data": {"name": "Jo Wu Ming"}}'
+    rewrite = Rewriter(Traces({Subject("lead", "lead-abc"): "erased-a"}, names={"Jo Wu Ming"}))
+    assert rewrite(Cell("leads", 0, 0, b"lead-xyz", value)) is None
+
+
+def test_a_short_id_of_an_event_is_nothing_else() -> None:
+    rewrite = Rewriter(Traces({Subject("lead", "lead-abc"): "erased-a"}, events={"12": "n"}))
+    own = of("lead.created", "lead-abc", campaign="12", product="12") | {"id": "12"}
+    found = tree_of(rewrite(cell("leads", own)).value)  # type: ignore[union-attr]
+    assert (found["id"], found["data"]) == ("n", own["data"])
+
+
+def test_of_a_record_of_several_each_is_shown_their_part() -> None:
+    speaks = Rewriter(Traces({Subject("lead", "lead-abc"): "erased-a"}, incidents={"i-1": "n"})).speaks
+    message = {
+        "depends": ["leads"],
+        "incidents": ["i-0", "i-1"],
+        "alerts": [{"segment": {"lead": id}, "sums": [1, 2]} for id in ("lead-xyz", "lead-abc")],
+        "by": {"i-0": 1, "i-1": 2},
+        "text": "2 alerts:\nLead lead-xyz waits\nLead lead-abc waits",
+        "why": "one\nand another",
+    }
+    assert excerpt(message, speaks) == {
+        "depends": ["leads"],
+        "incidents": ["i-1"],
+        "alerts": [{"segment": {"lead": "lead-abc"}, "sums": [1, 2]}],
+        "by": {"i-1": 2},
+        "text": "Lead lead-abc waits",
+        "why": "one\nand another",
+    }
+    rows = [[3, "lead-xyz", 4, "Li"], [5, "lead-abc", 6, "Jo"]]
+    assert excerpt(rows, speaks) == [[5, "lead-abc", 6, "Jo"]] and excerpt(rows[:1], speaks) == rows[:1]
 
 
 @pytest.mark.parametrize("text", ["plain", 'with "quotes" and \\', "Zoë Ångström", "日本語の名前"])
