@@ -17,7 +17,7 @@ from stream.engine.merged_status import merged
 from stream.engine.options import wall_clock
 from stream.web.entities import Story
 from stream.web.predictions import Elsewhere, Entity
-from vigie.channel import Channel, Refused
+from vigie.channel import CallRefused, Channel
 from vigie.roles import FOLD, PREDICT, Member
 
 #: A process of which nothing has been heard for so long (s) hangs, or is paused.
@@ -146,7 +146,7 @@ class Colleagues:
     async def _asked(self, what: str, about: Mapping[str, Any]) -> Any:
         try:
             return await self._channel.ask(what, about)
-        except (Refused, ConnectionError) as error:
+        except (CallRefused, ConnectionError) as error:
             raise Elsewhere(str(error)) from error
         except TimeoutError as error:
             raise Elsewhere("the process that knows does not answer") from error

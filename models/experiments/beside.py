@@ -7,7 +7,7 @@ decided by them, and their bounds are those of one segment looked at alone.
 from collections.abc import Iterator
 from typing import Any
 
-from models.experiments.coin import Counted
+from models.experiments.coin import CountedCases
 from models.experiments.lift import lift
 from models.experiments.live import MEASURED, Cohorts, lift_json, maturity_of, told, unreadable
 from models.experiments.plan import Guard, Plan
@@ -61,7 +61,7 @@ def _guard(view: View, catalogue: Catalogue, plan: Plan, guard: Guard, at: int) 
 
 def _surely_worse(direction: str, readings: list[Reading], which: int) -> bool:
     """Whether a variant's share is worse than the other's by bounds that hold however often one looks."""
-    a, b = (Counted(int(one.denominator or 0), int(one.numerator or 0)) for one in readings)
+    a, b = (CountedCases(int(one.denominator or 0), int(one.numerator or 0)) for one in readings)
     found = lift(a, b)
     if found is None:
         return False

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # numpy takes a while to import
     from models.foresight.foresee import Asked, Foresee
     from models.foresight.kept import Said
     from models.foresight.outlook import Outlook, Segment
-    from models.foresight.scores import Scored, Summary
+    from models.foresight.scores import Scored, ScoreSummary
 
 PERIODS = ("month", "quarter", "year")
 BY = ("team", "owner", "product", "region", "source")
@@ -230,7 +230,7 @@ def _scores(ctx: Context, fold: "Foresee", period: str, by: str | None, calendar
     }  # fmt: skip
 
 
-def _sum(found: "Summary") -> dict[str, Any]:
+def _sum(found: "ScoreSummary") -> dict[str, Any]:
     return {
         "forecasts": found.forecasts, "crps": money(found.crps), "pinball": money(found.pinball),
         "coverage": round(found.coverage, 4), "bias": round(found.bias, 4), "pit": round(found.pit, 4),

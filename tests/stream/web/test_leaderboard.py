@@ -12,7 +12,7 @@ from stream.config.kpi_files import load_catalogue
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.readings.board import Unavailable
 from stream.web import leaderboard
-from stream.web.reach import Reach
+from stream.web.reach import SegmentReach
 from tests.stream.demo import company
 from tests.stream.web.web import application, client
 from vigie import remote
@@ -22,7 +22,7 @@ from vigie.leaderboard import told
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "VIGIE_CONFIG": ""})
 
 
-def serving(reach: Reach | None = None, **settings: Any) -> FastAPI:
+def serving(reach: SegmentReach | None = None, **settings: Any) -> FastAPI:
     web = application(owners={"amelie.bernard": {"name": "Amélie Bernard"}})
     web.include_router(leaderboard.router(LeaderboardSettings(**settings), load_catalogue(), lambda: company().view))
 
@@ -65,7 +65,7 @@ async def test_who_is_left_out_is_not_there() -> None:
 
 
 async def test_who_may_see_one_owner_sees_that_place_only() -> None:
-    reach = Reach.of(["clara.dubois"], [])
+    reach = SegmentReach.of(["clara.dubois"], [])
     for query in ("?window=30d", "?window=30d&all=true"):
         found = await asked(serving(reach), query)
         assert [place["who"] for place in found["places"]] == ["clara.dubois"] and found["of"] > 1
