@@ -124,10 +124,10 @@ def show(
         refuse(f"unknown test {name!r}{near(name, names)}", 2)
     if json:
         return _as_json(test)
-    print("\n".join(plain(line) for line in told(test)))
+    print("\n".join(plain(line) for line in experiment_lines(test)))
 
 
-def told(test: dict[str, Any]) -> list[str]:
+def experiment_lines(test: dict[str, Any]) -> list[str]:
     """Return what a test says, in lines for people."""
     unit = str(test.get("unit", "lead"))
     reached = "won" if unit == "deal" else "converted"

@@ -111,6 +111,6 @@ async def _talk(channel: Channel) -> None:
 async def _say(channel: Channel, instance: Instance, listening: bool) -> None:
     """Say how this process is, again and again."""
     while True:
-        said = [*instance.evolving.told(), *instance.faults.warnings()]
+        said = [*instance.evolving.sentences(), *instance.faults.warnings()]
         channel.tell("status", {"status": dict(instance.engine.status()), "warnings": said, "listening": listening})
         await asyncio.sleep(_SAY_EVERY)

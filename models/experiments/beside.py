@@ -9,7 +9,7 @@ from typing import Any
 
 from models.experiments.coin import CountedCases
 from models.experiments.lift import lift
-from models.experiments.live import MEASURED, Cohorts, lift_json, maturity_of, told, unreadable
+from models.experiments.live import MEASURED, Cohorts, lift_json, maturity_of, unreadable, variant_numbers
 from models.experiments.plan import Guard, Plan
 from models.kpis.catalogue import Catalogue
 from models.kpis.reading import Reading
@@ -78,7 +78,7 @@ def segments(view: View, plan: Plan, at: int) -> list[dict[str, Any]]:
     for by, value, names in _paired(view, plan):
         given, judged = Cohorts(view, plan, maturity, at, names).sums()
         if any(given):
-            shown = {"by": by, "value": value, "exploratory": True, "variants": told(plan, given, judged)}
+            shown = {"by": by, "value": value, "exploratory": True, "variants": variant_numbers(plan, given, judged)}
             found.append((sum(given), {**shown, "lift": lift_json(lift(*judged))}))
     ordered = sorted(found, key=lambda one: (-one[0], one[1]["by"], one[1]["value"]))
     return [shown for _, shown in ordered[:_SHOWN]]

@@ -88,7 +88,7 @@ class TrialStanding:
             "srm": self.off is not None,
             "srm_since": self.off and self.off.isoformat(),
             "evidence": round(min(exp(min(self.log_evidence, 50.0)), _MOST_TOLD), 3),
-            "variants": told(self.plan, self.given, self.judged),
+            "variants": variant_numbers(self.plan, self.given, self.judged),
             "left_out": self.left_out,
             "others": [{"variant": name, "entered": cases} for name, cases in self.others.items()],
             "lift": lift_json(self.lift),
@@ -98,7 +98,7 @@ class TrialStanding:
         }
 
 
-def told(plan: Plan, given: tuple[int, int], judged: tuple[CountedCases, CountedCases]) -> list[dict[str, Any]]:
+def variant_numbers(plan: Plan, given: tuple[int, int], judged: tuple[CountedCases, CountedCases]) -> list[dict[str, Any]]:
     """Return both variants' numbers."""
     return [
         {"variant": name, "entered": cases, "judged": one.cases, "won": one.won} | _share(one)

@@ -229,7 +229,7 @@ class Foresee:
         """Return the latest outlooks."""
         return {asked: found for asked, (_, found) in self._outlooks.items()}
 
-    def told(self) -> list[bytes]:
+    def on_record(self) -> list[bytes]:
         """Return what is on record, in the order of its keys, as JSON objects."""
         records = (record for _, record in sorted(self.records.items()) if record.quantiles)
         return [msgspec.json.encode(msgspec.structs.asdict(record)) for record in records]

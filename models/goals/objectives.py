@@ -30,7 +30,7 @@ def nobody(kpi: str, period: str, segment: str, target: float, at: int) -> float
     return None
 
 
-def told(
+def objective_document(
     view: View, catalogue: Catalogue, objective: Objective, at: int, said: SaidProgress | None = None, chance: Chance = nobody,
     past: int = 3,
 ) -> dict[str, Any]:  # fmt: skip

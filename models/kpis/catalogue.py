@@ -12,7 +12,7 @@ from models.kpis.formula import Number, Scope, Undefined
 from models.kpis.interval import net_promoter, of_shares, wilson
 from models.kpis.reading import Reading
 from models.kpis.scope import PaneScope
-from models.kpis.terms import Untold
+from models.kpis.terms import UndefinedBecause
 from models.measures import LOGGED
 from models.panes.segments import pair_name
 from models.panes.store import TOTAL
@@ -179,7 +179,7 @@ def read(kpi: Kpi, view: View, window: Window, segment: str, at: int, scope: Sco
         else:
             value = kpi.value(top, bottom)
             low, high = _interval(kpi, scope, value, top, bottom)
-    except Untold as error:
+    except UndefinedBecause as error:
         why = str(error)
     except Undefined as error:
         why = why or _empty(kpi, view) or str(error)

@@ -149,7 +149,7 @@ def _told(
         ranked = sorted(one.segments[1:], key=lambda segment: -segment.mean)[:_SEGMENTS]
         for segment in (one.segments[0], *ranked):
             aim = target_of(fold.targets, where, segment.value, one.span.start, fold.business)
-            rows.append(told(ctx, name, where.by, segment, aim))
+            rows.append(forecast_document(ctx, name, where.by, segment, aim))
     lately = scores.best_lately(scores.scored(kept.series(_of(fold, where.period), kept.TOTAL, "")))
     points = fold.made.points.get(where.period, ()) if fold.made is not None else ()
     return {
@@ -168,7 +168,7 @@ def _told(
     }  # fmt: skip
 
 
-def told(ctx: Context, scenario: str, by: str | None, segment: "Segment", target: int | None) -> dict[str, Any]:
+def forecast_document(ctx: Context, scenario: str, by: str | None, segment: "Segment", target: int | None) -> dict[str, Any]:
     """Return what the API has of a segment."""
     from models.foresight.outlook import SHARES
 

@@ -9,7 +9,7 @@ import pytest
 
 from models.business import Business
 from models.goals.kept import Kept, targets_of
-from models.goals.objectives import told
+from models.goals.objectives import objective_document
 from models.goals.plan import Goal, Objective, SaidProgress, as_json, read
 from models.targets import Targets
 from tests.models.company import CATALOGUE, Company, at
@@ -30,7 +30,7 @@ def company() -> Company:
 def says(of: Company, when: str, one: Objective = NORTH, said: SaidProgress | None = None, **more: Any) -> dict[str, Any]:
     moment = at(when, "Europe/Paris")
     of.view.advance(moment)
-    return told(of.view, CATALOGUE, one, moment, said, **more)
+    return objective_document(of.view, CATALOGUE, one, moment, said, **more)
 
 
 def test_progress_pace_and_periods_before() -> None:

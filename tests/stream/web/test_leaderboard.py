@@ -17,7 +17,7 @@ from tests.stream.demo import company
 from tests.stream.web.web import application, client
 from vigie import remote
 from vigie.__main__ import app
-from vigie.leaderboard import told
+from vigie.leaderboard import leaderboard_lines
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "VIGIE_CONFIG": ""})
 
@@ -111,7 +111,7 @@ FOUND: dict[str, Any] = {
 
 
 def test_what_people_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told(FOUND) == [
+    assert leaderboard_lines(FOUND) == [
         "win_rate, 30d, by owner",
         "  1=  Ann Lee  50.0 %  likely 41.0 % (30.0 – 52.0 %)  up 2",
         "  1=  b        45.0 %  likely 40.0 % (31.0 – 49.0 %)  down 1",
@@ -127,7 +127,7 @@ def test_what_people_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(remote, "ask", ask)
     result = RUN.invoke(app, ["leaderboard", "win_rate", "--window", "30d", "--all", "--url", "http://h:1"])
-    assert result.stdout.splitlines() == told(FOUND)
+    assert result.stdout.splitlines() == leaderboard_lines(FOUND)
     assert urls == ["http://h:1/api/leaderboard?kpi=win_rate&window=30d&by=owner&all=true"]
     assert RUN.invoke(app, ["leaderboard", "--json", "--url", "http://h:1"]).stdout.startswith("{")
 
