@@ -8,7 +8,7 @@ import argparse
 import time
 
 from alert_rules.judge.evaluate_alerts import EvaluateAlerts
-from alert_rules.judge.rule import Direction, KpiRule, Rule, Severity, Step
+from alert_rules.judge.rule import Direction, KpiRule, LadderStep, Rule, Severity
 from models.fold import Record
 from models.kpis.reading import Reading
 
@@ -20,7 +20,7 @@ def rules(count: int, per_reading: int) -> list[Rule]:
     return [
         KpiRule(
             id=f"rule-{n}", kpi="win_rate", window=f"{n // per_reading + 1}h", by="source", direction=Direction.BELOW,
-            ladder=(Step(Severity.WARN, 0.2, 0.22), Step(Severity.CRITICAL, 0.15, 0.17)), wait=0, min_samples=20,
+            ladder=(LadderStep(Severity.WARN, 0.2, 0.22), LadderStep(Severity.CRITICAL, 0.15, 0.17)), wait=0, min_samples=20,
             labels={"team": "sales"}, summary="Win rate from {source} is {value:.0%}", runbook="docs/runbooks/win-rate-drop.md",
             tests=(), unit="ratio", title="Win rate", groups=1_000,
         )

@@ -55,7 +55,7 @@ class Match(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Step:
+class FunnelStep:
     """A step of a funnel: any of these events makes it."""
 
     name: str
@@ -67,7 +67,7 @@ class Funnel:
     """Steps that are taken one after another, all within a time (ms) of the first."""
 
     name: str
-    steps: tuple[Step, ...]
+    steps: tuple[FunnelStep, ...]
     within: int = 90 * DAY_MS
 
     def __post_init__(self) -> None:
@@ -87,13 +87,13 @@ class Funnel:
 AIDA = Funnel(
     "aida",
     (
-        Step("Attention", (Match(VISIT), Match("ad.clicked"))),
-        Step(
+        FunnelStep("Attention", (Match(VISIT), Match("ad.clicked"))),
+        FunnelStep(
             "Interest",
             (Match("web.cta_clicked"), Match("web.form_submitted"), Match("web.demo_requested"), Match("email.clicked")),
         ),
-        Step("Desire", (Match("lead.qualified"), Match("deal.created"))),
-        Step("Action", (Match("deal.won"),)),
+        FunnelStep("Desire", (Match("lead.qualified"), Match("deal.created"))),
+        FunnelStep("Action", (Match("deal.won"),)),
     ),
 )
 

@@ -16,7 +16,7 @@ from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 LETTERS = "dead-letters"
 #: Nothing that a fold hears of one deal, one alert or one message is larger (bytes): what it keeps of it then fits into a row.
 #: Events have a limit of their own (``models/events/decode.py``).
-LARGEST_TOLD = 1024 * 1024
+LARGEST_RECORD = 1024 * 1024
 _TOLD = frozenset(
     ("alerts", "outbox", "readings", "findings", "deal-states", "lead-states", "predictions", "lead-predictions", "beats")
 )
@@ -38,7 +38,7 @@ class Sizes:
         if not records or records[0].topic not in _TOLD or not any(map(_is_beyond, records)):
             return records
         for record in filter(_is_beyond, records):
-            said = f"{record.topic}: key and value have {_size(record)} bytes, accepted are {LARGEST_TOLD}"
+            said = f"{record.topic}: key and value have {_size(record)} bytes, accepted are {LARGEST_RECORD}"
             letter = dead_letter(record, Refused(Reason.TOO_LARGE, said), record.timestamp)
             self._letters.append(Output(LETTERS, letter.id.encode(), letter.encode()))
         return [record for record in records if not _is_beyond(record)]
@@ -84,4 +84,4 @@ def _is_large(what: Row | Output) -> bool:
 
 
 def _is_beyond(record: Record) -> bool:
-    return _size(record) > LARGEST_TOLD
+    return _size(record) > LARGEST_RECORD

@@ -13,7 +13,7 @@ _SHOWN = 80
 _SHORT = 2
 
 
-class Unusable(ValueError):
+class UnusableQuestion(ValueError):
     """A question that cannot be answered: ``where`` in it (empty: all of it), what was ``found``, what is ``accepted``.
 
     What was found is told as JSON, in which it was asked.
@@ -36,4 +36,4 @@ def no_slip(document: Mapping[str, Any], known: Sequence[str]) -> None:
     """
     for name in document.keys() - set(known):
         if hint := meant(name, [key for key in known if len(key) > _SHORT]):
-            raise Unusable(name, document[name], f"the keys {', '.join(known)}{hint}")
+            raise UnusableQuestion(name, document[name], f"the keys {', '.join(known)}{hint}")

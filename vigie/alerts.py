@@ -151,13 +151,13 @@ def history_command(
         _print(answer)
         return
     for record in reversed(answer["records"]):
-        at, what, about, who, why = (" ".join(plain(text or "").split()) for text in told(record))
+        at, what, about, who, why = (" ".join(plain(text or "").split()) for text in record_columns(record))
         print(wrapped(f"{local_time(at)}  {what:<18}  {about}{f'  {who}' if who else ''}{f': {why}' if why else ''}", 18))
     if answer["next"] is not None:
         Console(stderr=True).print(f"older: --before {answer['next']}")
 
 
-def told(record: dict[str, Any]) -> tuple[Any, Any, Any, Any, Any]:
+def record_columns(record: dict[str, Any]) -> tuple[Any, Any, Any, Any, Any]:
     """Return when, what, about which incident, who and why, of a record of the topic ``alerts``."""
     several = record.get("incidents") or ()
     about = record.get("incident") or ", ".join(several[:2]) + (f" and {len(several) - 2} more" if len(several) > 2 else "")

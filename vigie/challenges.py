@@ -30,10 +30,10 @@ def command(
     if not found["challenges"]:
         print("no challenges (settings: challenges)")
     for one in found["challenges"]:
-        print(plain("\n".join(told(one, found["currency"]))))
+        print(plain("\n".join(challenge_lines(one, found["currency"]))))
 
 
-def told(one: Mapping[str, Any], currency: str) -> list[str]:
+def challenge_lines(one: Mapping[str, Any], currency: str) -> list[str]:
     """Return a challenge in lines for people."""
     tried = ", tried out" if one["dry_run"] else ""
     lines = [f"{one['name']} ({one['label']['en']}, {one['from']} to {one['until']}): {one['state']}{tried}"]

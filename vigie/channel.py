@@ -17,11 +17,11 @@ _LONGEST = 64 * 1024 * 1024
 #: More than this not yet read on the other side (bytes): what is only told is dropped, for it is told again.
 _FULL = 1024 * 1024
 
-#: Answers a question (what, about what); what it raises comes back as :class:`Refused`.
+#: Answers a question (what, about what); what it raises comes back as :class:`CallRefused`.
 Answer = Callable[[str, Any], Awaitable[Any]]
 
 
-class Refused(RuntimeError):
+class CallRefused(RuntimeError):
     """The other side could not answer; the text is its reason."""
 
 
@@ -64,7 +64,7 @@ class Channel:
             if kind == "answer":
                 waiting.set_result(rest[0])
             else:
-                waiting.set_exception(Refused(rest[0]))
+                waiting.set_exception(CallRefused(rest[0]))
 
     async def _reply(self, number: int | None, what: str, about: Any) -> None:
         try:
@@ -90,7 +90,7 @@ class Channel:
             self._send(["ask", None, what, about])
 
     async def ask(self, what: str, about: Any = None, *, patience: float = 5.0) -> Any:
-        """Return the answer; raise :class:`Refused`, ``ConnectionError``, or after ``patience`` seconds ``TimeoutError``."""
+        """Return the answer; raise :class:`CallRefused`, ``ConnectionError``, or after ``patience`` seconds ``TimeoutError``."""
         number = next(self._numbers)
         waiting = self._asked[number] = asyncio.get_running_loop().create_future()
         try:

@@ -17,14 +17,14 @@ from stream.engine.merged_status import merged
 from stream.engine.options import wall_clock
 from stream.web.entities import Story
 from stream.web.predictions import Elsewhere, Entity
-from vigie.channel import Channel, Refused
+from vigie.channel import CallRefused, Channel
 from vigie.roles import FOLD, PREDICT, Member
 
 #: A process of which nothing has been heard for so long (s) hangs, or is paused.
 SILENT = 10.0
 _STATES: dict[Entity, type[DealState | LeadState]] = {"deal": DealState, "lead": LeadState}
-#: An end is told on ``/readyz`` for so long after it (ms).
-TOLD = 3_600_000
+#: An end is reported on ``/readyz`` for so long after it (ms).
+REPORTED = 3_600_000
 
 
 class Report(Struct):
@@ -54,14 +54,14 @@ class Report(Struct):
 
     def notices(self, name: str, now: int) -> list[str]:
         """Return what has happened to it lately."""
-        if self.pid is None or not self.ended_at or now - self.ended_at > TOLD:
+        if self.pid is None or not self.ended_at or now - self.ended_at > REPORTED:
             return []
         return [f"{name}: {self.why} at {iso(self.ended_at // 1000 * 1000)}, and was started again{self._times()}"]
 
     def _times(self) -> str:
         return f" (restart {self.restarts})" if self.restarts else ""
 
-    def told(self, now: int) -> dict[str, Any]:
+    def document(self, now: int) -> dict[str, Any]:
         """Return what ``/readyz`` has of it."""
         state = "waiting" if self.pid is None else str((self.status or {}).get("state", "starting"))
         return {"pid": self.pid, "state": state, "restarts": self.restarts, "last_end": self.why or None}
@@ -77,7 +77,7 @@ def whole(found: Mapping[str, Report], own: Mapping[str, Mapping[str, Any]] = Ma
         **status,
         "reasons": [line for name, report in found.items() for line in report.reasons(name, now)],
         "notices": [line for name, report in found.items() for line in report.notices(name, now)],
-        "roles": {name: report.told(now) for name, report in found.items()},
+        "roles": {name: report.document(now) for name, report in found.items()},
     }
 
 
@@ -146,7 +146,7 @@ class Colleagues:
     async def _asked(self, what: str, about: Mapping[str, Any]) -> Any:
         try:
             return await self._channel.ask(what, about)
-        except (Refused, ConnectionError) as error:
+        except (CallRefused, ConnectionError) as error:
             raise Elsewhere(str(error)) from error
         except TimeoutError as error:
             raise Elsewhere("the process that knows does not answer") from error

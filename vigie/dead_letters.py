@@ -23,7 +23,7 @@ from vigie import remote
 from vigie.common import Config, console, no_broker, plain, refuse, settings_of
 from vigie.lanes import engine_options
 from vigie.letters import AnotherRedrive
-from vigie.redrive import RedriveReport, chosen, shown, told
+from vigie.redrive import RedriveReport, chosen, letter_entry, shown
 from vigie.redrive import redrive as send_again
 
 app = typer.Typer(no_args_is_help=True, help="See what could not be used, and send it again.")
@@ -42,7 +42,7 @@ class _Kafka:
 
     def standing(self, reasons: list[str]) -> Iterator[dict[str, Any]]:
         with _refusing(self._options):
-            yield from map(told, chosen(self._options, reasons, _damaged))
+            yield from map(letter_entry, chosen(self._options, reasons, _damaged))
 
     def show(self, id: str) -> dict[str, Any] | None:
         with _refusing(self._options):

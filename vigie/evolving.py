@@ -20,7 +20,7 @@ class Evolving:
         self._busy = False
         self._said_at = float("-inf")
 
-    def told(self) -> list[str]:
+    def sentences(self) -> list[str]:
         """Return a sentence for each fold of which something is not whole yet."""
         left: defaultdict[str, int] = defaultdict(int)
         names: defaultdict[str, set[str]] = defaultdict(set)
@@ -35,7 +35,7 @@ class Evolving:
 
     def log(self) -> None:
         """Say how far it is, every ten seconds while there is something to say, and once when it is done."""
-        told = self.told()
+        told = self.sentences()
         if told and time.monotonic() - self._said_at >= _SAY_EVERY:
             self._said_at = time.monotonic()
             for line in told:

@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from models.config.suggest import near
-from models.unusable import Unusable, no_slip
+from models.unusable import UnusableQuestion, no_slip
 from vigie import remote
 from vigie.common import Config, plain, refuse
 from vigie.json_lines import answer_lines
@@ -53,7 +53,7 @@ def evaluate(
     def answer(line: dict[str, Any]) -> dict[str, Any] | None:
         name = line.get("test")
         if name is not None and (not isinstance(name, str | int) or isinstance(name, bool)):
-            raise Unusable("test", name, "a text or a whole number")
+            raise UnusableQuestion("test", name, "a text or a whole number")
         test = tests.get(name)
         if test is None:
             test = tests[name] = Experiment(ratio, maturity)
@@ -63,36 +63,36 @@ def evaluate(
 
 
 def take(test: "Experiment", line: dict[str, Any]) -> dict[str, Any] | None:
-    """Give a test what a line says; return what a look says. Raises ``Unusable``."""
+    """Give a test what a line says; return what a look says. Raises ``UnusableQuestion``."""
     no_slip(line, _KEYS)
     if "look" in line:
         if line["look"] is not True:
-            raise Unusable("look", line["look"], "true")
+            raise UnusableQuestion("look", line["look"], "true")
         if beside := next((key for key in _OF_A_CASE if key in line), None):
-            raise Unusable(beside, line[beside], "a case and a look, a line each")
+            raise UnusableQuestion(beside, line[beside], "a case and a look, a line each")
         return test.look(_number(line["at"]) if line.get("at") is not None else None)._asdict()
     variant, won = line.get("variant"), line.get("won")
     if "deal" not in line:
         if not isinstance(variant, str) or not variant:
-            raise Unusable("variant", variant, "the name of a variant")
+            raise UnusableQuestion("variant", variant, "the name of a variant")
         if won not in (True, False):
-            raise Unusable("won", won, "true or false")
+            raise UnusableQuestion("won", won, "true or false")
         test.outcome(variant, bool(won))
         return None
     deal = line["deal"]
     if not isinstance(deal, str | int) or isinstance(deal, bool) or deal == "":
-        raise Unusable("deal", deal, "a deal's id")
+        raise UnusableQuestion("deal", deal, "a deal's id")
     if variant is not None and (not isinstance(variant, str) or not variant):
-        raise Unusable("variant", variant, "the name of a variant")
+        raise UnusableQuestion("variant", variant, "the name of a variant")
     if won not in (True, False, None):
-        raise Unusable("won", won, "true, false, or null for open again")
+        raise UnusableQuestion("won", won, "true, false, or null for open again")
     test.deal(deal, variant, _number(line.get("at")), won if won is None else bool(won), told="won" in line)
     return None
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unusable("at", value, "a number of days")
+        raise UnusableQuestion("at", value, "a number of days")
     return float(value)
 
 
@@ -124,10 +124,10 @@ def show(
         refuse(f"unknown test {name!r}{near(name, names)}", 2)
     if json:
         return _as_json(test)
-    print("\n".join(plain(line) for line in told(test)))
+    print("\n".join(plain(line) for line in experiment_lines(test)))
 
 
-def told(test: dict[str, Any]) -> list[str]:
+def experiment_lines(test: dict[str, Any]) -> list[str]:
     """Return what a test says, in lines for people."""
     unit = str(test.get("unit", "lead"))
     reached = "won" if unit == "deal" else "converted"

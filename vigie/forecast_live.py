@@ -96,11 +96,11 @@ def scores(
     if json:
         _dump(found)
         return
-    for line in told_scores(found):
+    for line in score_lines(found):
         print(wrapped(plain(line)))
 
 
-def told_scores(found: Mapping[str, Any]) -> list[str]:
+def score_lines(found: Mapping[str, Any]) -> list[str]:
     """Return the scores in lines for people."""
     if not found["summary"]:
         return [f"No {found['period']} is over yet of which a forecast was kept."]

@@ -363,7 +363,7 @@ class Instance:
     def forecasts(self) -> list[bytes]:
         """Return what was said of periods and what came, as JSON, where this worker keeps it."""
         fold = None if self.foreseer is None else self.foreseer.owned()
-        return [] if fold is None else fold.told()
+        return [] if fold is None else fold.on_record()
 
     def answer(self, entity: Entity, key: str) -> Mapping[str, Any] | None:
         """Return what is expected of an open deal or lead; raise :class:`Elsewhere` where another worker has its partition."""

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import typer
 
-from models.unusable import Unusable
+from models.unusable import UnusableQuestion
 from vigie.common import refuse
 
 
@@ -33,7 +33,7 @@ def answer_lines(command: str, stdin: bool, names: str, answer: Callable[[dict[s
             if endless is not None:
                 raise endless
             found = answer(question)
-        except Unusable as error:
+        except UnusableQuestion as error:
             wrong = True
             found = {
                 "error": f"line {number}: {error}", "line": number, "where": error.where, "found": error.found,
@@ -46,7 +46,7 @@ def answer_lines(command: str, stdin: bool, names: str, answer: Callable[[dict[s
         raise typer.Exit(1)
 
 
-def _parsed(line: bytes) -> tuple[dict[str, Any], Unusable | None]:
+def _parsed(line: bytes) -> tuple[dict[str, Any], UnusableQuestion | None]:
     """Return a line's object, and what is wrong where a number in it is none (NaN, Infinity, 1e400): programs write such."""
     endless = None
     try:
@@ -57,10 +57,10 @@ def _parsed(line: bytes) -> tuple[dict[str, Any], Unusable | None]:
         except (ValueError, RecursionError):
             where = None
         if where is None:
-            raise Unusable("", line.decode(errors="replace").strip(), f"one JSON object a line ({error})") from None
-        endless = Unusable(*where, "a finite number")
+            raise UnusableQuestion("", line.decode(errors="replace").strip(), f"one JSON object a line ({error})") from None
+        endless = UnusableQuestion(*where, "a finite number")
     if not isinstance(found, dict):
-        raise Unusable("", line.decode(errors="replace").strip(), "one JSON object a line")
+        raise UnusableQuestion("", line.decode(errors="replace").strip(), "one JSON object a line")
     return found, endless
 
 

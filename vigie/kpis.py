@@ -15,7 +15,7 @@ from rich.table import Table
 from alert_rules.words.language import SOURCE
 from alert_rules.words.reader import LANGUAGES
 from alert_rules.words.words import Words
-from models.kpis.catalogue import Catalogue, CatalogueError, UnknownName
+from models.kpis.catalogue import Catalogue, CatalogueError, NotInCatalogue
 from models.kpis.document import facts, measures
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError
@@ -166,7 +166,7 @@ def explain(
     _, catalogue = _load(config)
     try:
         entry = catalogue.get(kpi)
-    except UnknownName as error:
+    except NotInCatalogue as error:
         raise _refuse(error, 2) from error
     if json:
         sys.stdout.buffer.write(orjson.dumps(_described(catalogue, kpi), option=orjson.OPT_INDENT_2) + b"\n")

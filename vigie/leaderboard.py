@@ -33,10 +33,10 @@ def command(
         sys.stdout.buffer.write(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
         sys.stdout.buffer.flush()
     else:
-        print(plain("\n".join(told(found))))
+        print(plain("\n".join(leaderboard_lines(found))))
 
 
-def told(found: Mapping[str, Any]) -> list[str]:
+def leaderboard_lines(found: Mapping[str, Any]) -> list[str]:
     """Return a leaderboard in lines for people."""
     rows = [_row(place, found["unit"], found["currency"] or "") for place in found["places"]]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]

@@ -18,7 +18,7 @@ from stream.ingest.body import Bodies, NotRead
 from stream.web.api import to_json
 from stream.web.operate import ActRefused, Operations, refused
 from vigie.letters import AnotherRedrive
-from vigie.redrive import chosen, redrive, shown, told
+from vigie.redrive import chosen, letter_entry, redrive, shown
 
 #: Letters that one answer lists.
 LISTED = 10_000
@@ -57,7 +57,7 @@ def router(operations: Operations, options: EngineOptions, settings: Callable[[]
         def work(_: bytes) -> dict[str, Any]:
             damaged: list[str] = []
             found = chosen(options, reasons, damaged.append)
-            listed = [told(letter) for letter in islice(found, LISTED)]
+            listed = [letter_entry(letter) for letter in islice(found, LISTED)]
             return {"letters": listed, "left_out": sum(1 for _ in found), "damaged": damaged[:LISTED]}
 
         return await answer(request, "read", work)

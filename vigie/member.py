@@ -20,7 +20,7 @@ from stream.engine.waiting import end
 from stream.loop_delay import watch
 from stream.web.predictions import Elsewhere
 from vigie.book import OpenBook
-from vigie.channel import Channel, Refused
+from vigie.channel import CallRefused, Channel
 from vigie.colleagues import Colleagues
 from vigie.instance import Instance, prepared
 from vigie.reload import Again
@@ -85,7 +85,7 @@ async def work_as(
             await instance.start()
             await instance.engine.run_until_stopped()
     except Exception as error:
-        with contextlib.suppress(Refused, ConnectionError, TimeoutError):
+        with contextlib.suppress(CallRefused, ConnectionError, TimeoutError):
             await channel.ask("ending", str(error) or repr(error), patience=1.0)
         raise
     finally:
@@ -111,6 +111,6 @@ async def _talk(channel: Channel) -> None:
 async def _say(channel: Channel, instance: Instance, listening: bool) -> None:
     """Say how this process is, again and again."""
     while True:
-        said = [*instance.evolving.told(), *instance.faults.warnings()]
+        said = [*instance.evolving.sentences(), *instance.faults.warnings()]
         channel.tell("status", {"status": dict(instance.engine.status()), "warnings": said, "listening": listening})
         await asyncio.sleep(_SAY_EVERY)

@@ -294,10 +294,10 @@ def _print(found: dict[str, Any]) -> None:
 
 
 def _print_giveaways(found: dict[str, Any], whose: str = "") -> None:
-    from models.learners.giveaways import told
+    from models.learners.giveaways import giveaway_sentence
 
     for one in found.get("giveaways", ()):
-        print(wrapped(whose + told(one)))
+        print(wrapped(whose + giveaway_sentence(one)))
 
 
 def _speakers(part: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -45,7 +45,7 @@ def objectives(
     if not found["objectives"]:
         print("no objectives (settings: objectives, `vigie objectives set`, `vigie objectives templates`)")
     for one in found["objectives"]:
-        print(plain("\n".join(told(one, found["currency"]))))
+        print(plain("\n".join(objective_lines(one, found["currency"]))))
 
 
 @app.command("set")
@@ -98,7 +98,7 @@ def templates(name: Annotated[str | None, typer.Argument(help="One of them.")] =
         print(yaml.safe_dump([tree], sort_keys=False, allow_unicode=True), end="")
 
 
-def told(one: Mapping[str, Any], currency: str) -> list[str]:
+def objective_lines(one: Mapping[str, Any], currency: str) -> list[str]:
     """Return an objective in lines for people."""
     lines = [f"{one['name']} ({one['from']} to {one['until']}): {_STATES.get(one['state'], one['state'])}"]
     for goal in (one["main"], *one["indicators"]):

@@ -25,10 +25,10 @@ def command(
     if not found["playbooks"]:
         print("no playbooks (settings: playbooks)")
     for one in found["playbooks"]:
-        print(plain("\n".join(told(one))))
+        print(plain("\n".join(playbook_lines(one))))
 
 
-def told(one: Mapping[str, Any]) -> list[str]:
+def playbook_lines(one: Mapping[str, Any]) -> list[str]:
     """Return a playbook in lines for people."""
     record = one["record"]
     lines = [f"{one['name']} ({', '.join(one['rules'])})", *(f"  {n}. {step}" for n, step in enumerate(one["steps"], 1))]

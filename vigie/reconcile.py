@@ -17,8 +17,8 @@ from models.events.catalogue import TOPIC_OF
 from models.fold import Record
 from models.folds.partition import EntityPartition
 from models.kpis.asks import asks
-from models.kpis.behind import Behind, Question, listed
-from models.kpis.catalogue import Catalogue, UnknownName
+from models.kpis.behind import EntitiesBehind, FigureQuestion, listed
+from models.kpis.catalogue import Catalogue, NotInCatalogue
 from models.kpis.entry import Kpi
 from models.kpis.reading import Reading
 from models.kpis.reconcile import Difference, compared, difference
@@ -121,7 +121,7 @@ def command(
 def _kpi(catalogue: Catalogue, kpi: str) -> Kpi:
     try:
         entry = catalogue.get(kpi)
-    except UnknownName as error:
+    except NotInCatalogue as error:
         refuse(f"--kpi: {error}", 2)
     if not all(listed(ask) for ask in asks(entry, "total")):
         ids = [one.id for one in catalogue.kpis.values() if all(listed(ask) for ask in asks(one, "total"))]
@@ -191,10 +191,10 @@ def counted(
             if outcome not in ("applied", "duplicate"):
                 refused[outcome] += number
     view.advance(now)
-    question = Question(asks(kpi, segment), window, at)
+    question = FigureQuestion(asks(kpi, segment), window, at)
     found: dict[str, dict[str, Any]] = {}
     for name in question.folds:
-        behind = Behind(name, business, question, rows[name])
+        behind = EntitiesBehind(name, business, question, rows[name])
         ids = {key[1:].decode() for key in rows[name] if key[:1] == b"E"}
         for one, gone in behind.known(ids):
             found[one.state.id] = {**row(one, kpi, question.asks), "gone": gone or None}

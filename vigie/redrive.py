@@ -117,7 +117,7 @@ def _tracker(letter: DeadLetter, settings: Settings) -> ReadAgain:
 _DOORS: dict[str, Callable[[DeadLetter, Settings], ReadAgain]] = {LETTERS: _webhook, TRACKER_LETTERS: _tracker}
 
 
-def told(letter: DeadLetter) -> dict[str, Any]:
+def letter_entry(letter: DeadLetter) -> dict[str, Any]:
     """Return a letter as it is listed: its id and all but the record."""
     tree: dict[str, Any] = orjson.loads(letter.encode())
     for bulky in ("value", "key", "headers"):
@@ -128,7 +128,7 @@ def told(letter: DeadLetter) -> dict[str, Any]:
 def shown(letter: DeadLetter) -> dict[str, Any]:
     """Return a letter with the original record, as text."""
     headers = [[name, _text(body)] for name, body in letter.headers]
-    return told(letter) | {"key": _text(letter.key), "value": _text(letter.value), "headers": headers}
+    return letter_entry(letter) | {"key": _text(letter.key), "value": _text(letter.value), "headers": headers}
 
 
 def _text(body: bytes | None) -> str | None:

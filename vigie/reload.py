@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 #: How often the files are looked at, seconds.
 EVERY = 2.0
-#: So many problems are told in one line of /readyz and the page; the log has them all.
-TOLD = 3
+#: So many problems are reported in one line of /readyz and the page; the log has them all.
+REPORTED = 3
 
 Stamp = dict[str, tuple[int, int]]
 
@@ -74,8 +74,8 @@ class Reloader:
         """Return what an operator has to know, a line at most."""
         if not self.problems:
             return []
-        more = f"; and {len(self.problems) - TOLD} more" if len(self.problems) > TOLD else ""
-        return [f"rules: the last reload was refused, those before are in force: {'; '.join(self.problems[:TOLD])}{more}"]
+        more = f"; and {len(self.problems) - REPORTED} more" if len(self.problems) > REPORTED else ""
+        return [f"rules: the last reload was refused, those before are in force: {'; '.join(self.problems[:REPORTED])}{more}"]
 
     def look(self) -> bool:
         """Read everything anew if a file has changed; return whether one had."""

@@ -23,7 +23,7 @@ from stream.sources.crm import (
     receive,
 )
 from stream.sources.crm.settings import SECRET_NAMES
-from stream.sources.crm.trial import BadLine, TrialLine, of, read_line, told
+from stream.sources.crm.trial import BadLine, TrialLine, of, read_line, verdict_document
 from stream.sources.crm.values import moment
 from vigie.common import Config, console, refuse, settings_of, wrapped
 
@@ -64,7 +64,7 @@ class Trials:
         """Return what becomes of a request; raise :class:`SourceProblem`."""
         settings = self.settings_of(line)
         adapter = adapter_of(self._name, {"adapter": settings.adapter})
-        return told(receive(adapter, line.called(settings, self._public_url), settings))
+        return verdict_document(receive(adapter, line.called(settings, self._public_url), settings))
 
 
 def _failed(status: int, reason: str, detail: str) -> dict[str, Any]:

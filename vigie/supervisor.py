@@ -20,7 +20,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from stream.engine.options import wall_clock
 from stream.engine.waiting import end
 from stream.merged_metrics import Merger, Plain, plain
-from vigie.channel import Channel, Refused
+from vigie.channel import CallRefused, Channel
 from vigie.colleagues import Report, ended
 from vigie.roles import SERVE, Member
 
@@ -208,9 +208,9 @@ class Supervisor:
                     continue
                 try:
                     return await one.channel.ask(what, about)
-                except (Refused, ConnectionError, TimeoutError) as error:
+                except (CallRefused, ConnectionError, TimeoutError) as error:
                     why = str(error) or f"{one.name} does not answer"
-        raise Refused(why)
+        raise CallRefused(why)
 
     async def metrics(self, but: Process | None = None) -> list[Plain]:
         """Return the families of all processes as one; ``but`` has said its own just now."""
@@ -226,7 +226,7 @@ class Supervisor:
 
     async def _scrape(self, one: Process) -> None:
         """Ask one for its metrics; if it does not answer, what it said last stays."""
-        with contextlib.suppress(Refused, ConnectionError, TimeoutError):
+        with contextlib.suppress(CallRefused, ConnectionError, TimeoutError):
             if one.channel is not None:
                 self.merger.take(one.name, await one.channel.ask("metrics", patience=_METRICS_PATIENCE))
 

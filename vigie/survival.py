@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from models.kpis.survival import Stay, curve, first
-from models.unusable import Unusable, no_slip
+from models.unusable import UnusableQuestion, no_slip
 from vigie.json_lines import answer_lines
 
 _ASKED = {"median": 0.5, "p25": 0.25, "p75": 0.75}
@@ -24,7 +24,7 @@ def survival(
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """Return the quantiles of a question's times, and ``why`` where one has no value; raise ``Unusable``.
+    """Return the quantiles of a question's times, and ``why`` where one has no value; raise ``UnusableQuestion``.
 
     Who leaves at a time was there with those censored at it. Who is seen from a time on was not yet there at it, but at 0.
     """
@@ -32,11 +32,11 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     times = _numbers(question, "times", None)
     events = question.get("events")
     if not isinstance(events, list) or len(events) != len(times) or any(event not in (0, 1) for event in events):
-        raise Unusable("events", events, f"{len(times)} of 1 (left) or 0 (still there), one for each time")
+        raise UnusableQuestion("events", events, f"{len(times)} of 1 (left) or 0 (still there), one for each time")
     entries = [0.0] * len(times) if question.get("entries") is None else _numbers(question, "entries", len(times))
     late = next((place for place, (entry, time) in enumerate(zip(entries, times, strict=True)) if entry > time), None)
     if late is not None:
-        raise Unusable(f"entries[{late}]", entries[late], f"at most the time, which is {times[late]}")
+        raise UnusableQuestion(f"entries[{late}]", entries[late], f"at most the time, which is {times[late]}")
     # Only the order of times is of interest: whole numbers in their place. 0 is 'from the beginning'.
     ordered = sorted({*times, *entries})
     place = {time: number + (ordered[0] > 0) for number, time in enumerate(ordered)}
@@ -58,8 +58,8 @@ def _numbers(question: dict[str, Any], name: str, number: int | None) -> list[fl
     found = question.get(name)
     accepted = f"{'' if number is None else f'{number} '}numbers of 0 or more"
     if not isinstance(found, list) or (number is not None and len(found) != number):
-        raise Unusable(name, found, f"a list of {accepted}")
+        raise UnusableQuestion(name, found, f"a list of {accepted}")
     for place, value in enumerate(found):
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise Unusable(f"{name}[{place}]", value, accepted)
+            raise UnusableQuestion(f"{name}[{place}]", value, accepted)
     return found

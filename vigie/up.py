@@ -194,7 +194,7 @@ async def start_web(
         late=metrics.late,
     )
     metrics.show_health(web.state.vigie.health, lambda: snapshots.state)
-    web.state.vigie.warnings.append(instance.evolving.told)
+    web.state.vigie.warnings.append(instance.evolving.sentences)
     web.state.vigie.warnings.append(notices)
     web.state.vigie.warnings.append(instance.faults.warnings)
     if colleagues is not None:

@@ -82,7 +82,7 @@ class FoldUpgrade:
             mine: list[str] = getattr(self, fate)
             mine += [name for name in getattr(change, fate) if name not in mine]
 
-    def told(self) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """Yield lines for people."""
         yield f"{self.fold}: {self.entities:,} entities and {self.panes:,} panes in {self.partitions} partitions"
         if not self.changed:
@@ -175,7 +175,7 @@ def command(
         print(orjson.dumps([asdict(kept) for kept in found], option=orjson.OPT_INDENT_2).decode())
     else:
         for kept in found:
-            for line in kept.told():
+            for line in kept.lines():
                 print(wrapped(line))
     if any(kept.lost for kept in found):
         raise typer.Exit(1)

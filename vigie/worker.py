@@ -34,7 +34,7 @@ def command(
     config: Config = None,
 ) -> None:
     """Fold events, roll KPIs, evaluate alerts and deliver notifications, on the Kafka of the settings."""
-    part = None if member is None else Part.of(member)
+    part = None if member is None else WorkerPart.of(member)
     given: dict[str, Any] = {"web__port": port, "instance": None if part is None else part.instance}
     settings = settings_of(config, **given)
     if settings.kafka.embedded:
@@ -63,14 +63,14 @@ def command(
         refuse(error, 2)
 
 
-class Part:
+class WorkerPart:
     """Which process of a worker this is, as its supervisor says: its name, and where its channel and its port are."""
 
     def __init__(self, name: str, instance: str, channel: int, port: int) -> None:
         self.name, self.instance, self.channel, self.port = name, instance, channel, port
 
     @classmethod
-    def of(cls, text: str) -> "Part":
+    def of(cls, text: str) -> "WorkerPart":
         """Return what a supervisor has written."""
         name, instance, channel, port = text.split(":")
         return cls(name, instance, int(channel), int(port))

@@ -43,7 +43,7 @@ class Notifier(Protocol):
         """Let go of connections."""
 
 
-class Doubt(NamedTuple):
+class SettingsDoubt(NamedTuple):
     """What ``vigie doctor`` says of settings that work but may not do what was meant: what was ``found``, what to ``do``."""
 
     found: str
@@ -97,7 +97,7 @@ class ReceiverSettings(Section, ABC):
     def notifier(self) -> Notifier:
         """Return what tells it. No connection is made yet."""
 
-    def doubts(self) -> Iterable[Doubt]:
+    def doubts(self) -> Iterable[SettingsDoubt]:
         """Return what an operator should know of these settings. Nothing is sent."""
         return ()
 

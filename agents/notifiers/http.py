@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import SecretStr, field_validator
 
-from agents.notifiers.base import Doubt, ReceiverSettings, SecretUrl
+from agents.notifiers.base import ReceiverSettings, SecretUrl, SettingsDoubt
 from agents.notifiers.post import TIMEOUT, Poster
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome
@@ -51,13 +51,13 @@ class HttpSettings(ReceiverSettings):
         secret = None if self.secret is None else decode_secret(self.secret.get_secret_value())
         return HttpNotifier(self.name, self.url.get_secret_value(), secret)
 
-    def doubts(self) -> Iterator[Doubt]:
+    def doubts(self) -> Iterator[SettingsDoubt]:
         """Return whether alerts can be read or made up on the way."""
         parts = urlsplit(self.url.get_secret_value())
         if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            yield Doubt(f"alerts go to {parts.hostname} without encryption", "use https in its url")
+            yield SettingsDoubt(f"alerts go to {parts.hostname} without encryption", "use https in its url")
         if self.secret is None:
-            yield Doubt(
+            yield SettingsDoubt(
                 "no secret, so the receiver cannot tell that an alert is from here",
                 "set receivers.secret, and check the signature there (docs/alerts.md)",
             )

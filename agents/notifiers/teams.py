@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import orjson
 
-from agents.notifiers.base import Doubt, ReceiverSettings, SecretUrl
+from agents.notifiers.base import ReceiverSettings, SecretUrl, SettingsDoubt
 from agents.notifiers.outline import Link, Outline, OutlineItem, cut, outline, shorter, tied
 from agents.notifiers.post import Pace, Poster
 from alert_rules.tell.delivery import Delivery
@@ -39,10 +39,10 @@ class TeamsSettings(ReceiverSettings):
         """Return what posts the cards."""
         return TeamsNotifier(self.name, self.url.get_secret_value())
 
-    def doubts(self) -> Iterator[Doubt]:
+    def doubts(self) -> Iterator[SettingsDoubt]:
         """Return whether it is the address of one of the connectors that Microsoft has switched off."""
         if ".webhook.office.com/" in self.url.get_secret_value():
-            yield Doubt(
+            yield SettingsDoubt(
                 "its url is that of an Office 365 connector, which Microsoft retires",
                 "make a workflow in its place (docs/receivers/teams.md)",
             )

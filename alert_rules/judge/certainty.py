@@ -2,17 +2,17 @@
 
 from alert_rules.judge.observation import Observation
 from alert_rules.judge.posterior import change_of_count, change_of_share, of_interval, probability
-from alert_rules.judge.rule import KpiRule, Rule, Statistic, Step
+from alert_rules.judge.rule import KpiRule, LadderStep, Rule, Statistic
 from alert_rules.kinds.condition import against, cases_of
 from models.kpis.reading import Reading
 
 
-def certainty(rule: Rule, step: Step, seen: Observation) -> float | None:
+def certainty(rule: Rule, step: LadderStep, seen: Observation) -> float | None:
     """Return the probability that what is measured truly lies beyond a step, None where that cannot be told."""
     return _certainty(rule, step, seen) if isinstance(rule, KpiRule) and isinstance(seen, Reading) else None
 
 
-def _certainty(rule: KpiRule, step: Step, reading: Reading) -> float | None:
+def _certainty(rule: KpiRule, step: LadderStep, reading: Reading) -> float | None:
     try:
         match rule.statistic:
             case Statistic.BETA:
@@ -39,6 +39,6 @@ def _counts(hits: float | None, cases: float | None) -> tuple[float, float]:
     return hits, cases
 
 
-def surely(rule: Rule, step: Step, seen: Observation) -> bool:
+def surely(rule: Rule, step: LadderStep, seen: Observation) -> bool:
     """Whether what is seen is as sure of the breach as the rule asks for."""
     return rule.sure is None or (certainty(rule, step, seen) or 0.0) >= rule.sure

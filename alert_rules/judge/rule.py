@@ -20,12 +20,12 @@ __all__ = [
     "Known",
     "KpiFacts",
     "KpiRule",
+    "LadderStep",
     "Rule",
     "SenderRule",
     "Severity",
     "StandingRule",
     "Statistic",
-    "Step",
     "Timeline",
     "TimelineMoment",
     "rule_of",
@@ -36,7 +36,7 @@ GROUPS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LadderStep:
     """One rung of the severity ladder, in the KPI's own unit (ratios 0 to 1, seconds, currency units)."""
 
     severity: Severity
@@ -83,7 +83,7 @@ class _Rule:
     id: str
     title: str  # what its alerts are called: its own title, or the name that people have for what it watches
     direction: Direction
-    ladder: tuple[Step, ...]
+    ladder: tuple[LadderStep, ...]
     unit: str  # of the value
     summary: str
     runbook: str
@@ -93,7 +93,7 @@ class _Rule:
     depends: tuple[str, ...] = ()  # the topics of events that what it watches is made of
     zone: tzinfo = UTC  # in which times are told
 
-    def step(self, severity: Severity) -> Step | None:
+    def step(self, severity: Severity) -> LadderStep | None:
         """Return the ladder's step of a severity, None where the ladder has none."""
         return next((step for step in self.ladder if step.severity is severity), None)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.rule import Direction, Known, KpiFacts, Severity, Step
+from alert_rules.judge.rule import Direction, Known, KpiFacts, LadderStep, Severity
 from alert_rules.kinds import ENTITY_KINDS
 from alert_rules.kinds.entity_condition import EntityCondition
 from alert_rules.kinds.form import STEP_KEYS
@@ -65,7 +65,7 @@ def _ladder(
         return None
     _possible(reader, f"{kind.KEY}.{key}" if key else kind.KEY, threshold, kind)
     severity = Severity(reader.choice(tree, "severity", "", list(Severity), Severity.WARN))
-    return Direction.ABOVE, (Step(severity, threshold, threshold),)
+    return Direction.ABOVE, (LadderStep(severity, threshold, threshold),)
 
 
 def _possible(reader: TreeReader, key: str, threshold: float, kind: type[EntityCondition]) -> None:

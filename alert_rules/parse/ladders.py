@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from alert_rules.judge.rule import Direction, Known, KpiFacts, Severity, Step
+from alert_rules.judge.rule import Direction, Known, KpiFacts, LadderStep, Severity
 from alert_rules.kinds import KPI_KINDS, kpi_kind
 from alert_rules.kinds.condition import Condition
 from alert_rules.kinds.form import STEP_KEYS
@@ -15,7 +15,7 @@ from models.panes.windows import Window
 #: The keys that choose another kind than a threshold on the value.
 CONDITIONS = tuple(kind.KEY for kind in KPI_KINDS if kind is not Value)
 
-SeverityLadder = tuple[Direction, tuple[Step, ...]]
+SeverityLadder = tuple[Direction, tuple[LadderStep, ...]]
 
 
 def read_condition(
@@ -38,7 +38,7 @@ def read_ladder(reader: TreeReader, tree: Mapping[str, Any], condition: Conditio
         if severities:
             reader.bad(severities[0].value, f"found beside the threshold in {condition.KEY} (accepted: one of the two)")
         severity = reader.choice(tree, "severity", "", list(Severity), Severity.WARN)
-        return short[0], (Step(Severity(severity), *short[1]),)
+        return short[0], (LadderStep(Severity(severity), *short[1]),)
     if "severity" in tree:
         reader.bad(
             "severity", f"goes with a threshold in {', '.join(CONDITIONS[:-1])} or {CONDITIONS[-1]} (accepted: warn, critical)"
@@ -50,7 +50,7 @@ def read_ladder(reader: TreeReader, tree: Mapping[str, Any], condition: Conditio
             reader.bad(condition.KEY, f"found no threshold (accepted: such as {condition.EXAMPLE})")
         return None
     read = [(severity, _step(reader, tree[severity.value], severity.value, condition, facts)) for severity in severities]
-    steps = [Step(severity, *found[1]) for severity, found in read if found is not None]
+    steps = [LadderStep(severity, *found[1]) for severity, found in read if found is not None]
     directions = {found[0] for _, found in read if found is not None}
     if len(directions) > 1:
         reader.bad("critical", "found below in one step and above in the other (accepted: the same side in both)")
@@ -136,7 +136,7 @@ def _possible(
         reader.bad(key, f"found {threshold:g}: never true of {what}")
 
 
-def _ordered(reader: TreeReader, direction: Direction, warn: Step, critical: Step, unit: str) -> None:
+def _ordered(reader: TreeReader, direction: Direction, warn: LadderStep, critical: LadderStep, unit: str) -> None:
     below = direction is Direction.BELOW
     side = "below" if below else "above"
     if critical.threshold >= warn.threshold if below else critical.threshold <= warn.threshold:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from alert_rules.judge.rule import Direction, KpiRule, Rule, Step
+from alert_rules.judge.rule import Direction, KpiRule, LadderStep, Rule
 from alert_rules.kinds.value import Value
 from alert_rules.records.facts import gravity
 from models.calendar import DAY_MS, epoch_ms, iso
@@ -221,7 +221,7 @@ def _steps(rule: KpiRule, bounded: bool) -> list[tuple[float, KpiRule]]:
     else:
         tried = [count * (abs(gap) or 1.0) for count in range(-3, 5)]
     tried += [step.threshold for step in rule.ladder]
-    found: dict[float, Step] = {}
+    found: dict[float, LadderStep] = {}
     for threshold in tried:
         threshold = float(f"{threshold:.4g}")
         clear = threshold + gap * (threshold / first.threshold if first.threshold else 1)
@@ -230,7 +230,7 @@ def _steps(rule: KpiRule, bounded: bool) -> list[tuple[float, KpiRule]]:
                 continue
             clear = min(1.0, max(0.0, clear))
         if math.isfinite(clear):
-            found[threshold] = Step(first.severity, threshold, clear)
+            found[threshold] = LadderStep(first.severity, threshold, clear)
     steps = sorted(found.items(), reverse=rule.direction is Direction.ABOVE)
     return [(threshold, replace(rule, ladder=(step,))) for threshold, step in steps]
 

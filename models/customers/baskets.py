@@ -47,7 +47,7 @@ class Pair(NamedTuple):
         }  # fmt: skip
 
 
-class Found(NamedTuple):
+class FoundPairs(NamedTuple):
     """The pairs, those with the highest lift first; of how many baskets; and how many products were left out."""
 
     pairs: list[Pair]
@@ -103,7 +103,7 @@ class Baskets:
         yield from self._found.values()
 
 
-def pairs(baskets: Iterable[set[str]], least: int = LEAST) -> Found:
+def pairs(baskets: Iterable[set[str]], least: int = LEAST) -> FoundPairs:
     """Return the pairs that are in at least so many baskets, in both directions."""
     whole = list(baskets)
     counts = Counter(product for basket in whole for product in basket)
@@ -118,4 +118,4 @@ def pairs(baskets: Iterable[set[str]], least: int = LEAST) -> Found:
         for one, other in ((a, b), (b, a))
     ]
     found.sort(key=lambda pair: (-pair.both / (pair.ones * pair.others), -pair.both / pair.ones, pair.one, pair.other))
-    return Found(found, len(whole), len(counts), len(counts) - len(told))
+    return FoundPairs(found, len(whole), len(counts), len(counts) - len(told))

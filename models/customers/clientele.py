@@ -10,7 +10,7 @@ import numpy.typing as npt
 from models.customers import rfm
 from models.customers.fit import WEEK, Fit, Sample
 from models.customers.outlook import WEEKS, outlook, ranges
-from models.customers.purchases import Purchases, Summary
+from models.customers.purchases import Purchases, PurchaseSummary
 from models.customers.rfm import Cuts, Ints
 from models.customers.segments import Named, Terms
 from models.money import UNIT
@@ -37,7 +37,7 @@ _LARGEST = 1 << 62
 
 
 class CustomerColumns(NamedTuple):
-    """What is known of customers, one row each: see :class:`~models.customers.purchases.Summary`; ``gone``: said to have left."""
+    """What is known of customers, a row each (see :class:`.purchases.PurchaseSummary`); ``gone``: said to have left."""
 
     first: Ints
     last: Ints
@@ -47,10 +47,10 @@ class CustomerColumns(NamedTuple):
     gone: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, found: Sequence[tuple[Summary, bool]]) -> "CustomerColumns":
+    def of(cls, found: Sequence[tuple[PurchaseSummary, bool]]) -> "CustomerColumns":
         """Return the columns of summaries, each with whether its customer is gone."""
         rows = [[min(value, _LARGEST) for value in summary] for summary, _ in found]
-        table = np.array(rows, np.int64).reshape(-1, len(Summary._fields)).T
+        table = np.array(rows, np.int64).reshape(-1, len(PurchaseSummary._fields)).T
         first, last, repeats, total, repeat_total = table
         return cls(first, last, repeats, total, repeat_total, np.array([gone for _, gone in found], bool))
 
@@ -176,7 +176,7 @@ SORTED: dict[str, Callable[[Clientele], Any]] = {
 
 def summaries(customers: Iterable[tuple[str, Purchases]], day: int) -> tuple[list[str], CustomerColumns]:
     """Return the ids and columns of those who have bought by the end of a day, and not given everything back."""
-    ids, found = list[str](), list[tuple[Summary, bool]]()
+    ids, found = list[str](), list[tuple[PurchaseSummary, bool]]()
     for name, one in customers:
         summary = one.summary(day)
         if summary is not None:

@@ -51,7 +51,7 @@ def _segments(customers: list[tuple[str, Purchases]], day: int, named: Named) ->
     return {name: (named.names[place], int(total), int(last)) for name, (place, total, last) in zip(ids, told, strict=True)}
 
 
-def told(
+def moves_document(
     found: list[SegmentMove], since: int, day: int, left: str | None = None, joined: str | None = None, limit: int | None = None
 ) -> dict[str, Any]:
     """Return moves as the API tells them: those out of and into a segment (None: any), how many of each, ``limit`` at most."""

@@ -36,7 +36,7 @@ class InvoiceEntry(NamedTuple):
     id: int
 
 
-class Summary(NamedTuple):
+class PurchaseSummary(NamedTuple):
     """What is known of a customer's purchases on a day. Amounts are 1/10,000 of the business currency."""
 
     first: int  # the first purchase day
@@ -92,13 +92,13 @@ class Purchases:
         found = self.summary(on)
         return 0 < self.left <= on and (found is None or found.last <= self.left)
 
-    def summary(self, until: int | None = None) -> Summary | None:
+    def summary(self, until: int | None = None) -> PurchaseSummary | None:
         """Return what is known of the purchases up to and with a day; None where nothing was bought, or all was returned."""
         days, _ = settle(entry for entry in chain(self.old, self.log) if until is None or entry.day <= until)
         if not days:
             return None
         amounts = list(days.values())
-        return Summary(next(iter(days)), next(reversed(days)), len(days) - 1, sum(amounts), sum(amounts[1:]))
+        return PurchaseSummary(next(iter(days)), next(reversed(days)), len(days) - 1, sum(amounts), sum(amounts[1:]))
 
     def _age(self) -> None:
         """Let the oldest days lose their ids. The last day keeps them, as long as it is not of too many invoices itself."""

@@ -14,11 +14,11 @@ from models.customers.clientele import Clientele, CustomerColumns, summaries
 from models.customers.fit import Fit, fit
 from models.customers.live import Rows
 from models.customers.moves import SegmentMove, moves
-from models.customers.purchases import Purchases, Summary
+from models.customers.purchases import Purchases, PurchaseSummary
 from models.customers.rfm import Cuts, Ints
 from models.customers.segments import Named, Terms
 
-_WIDTH = len(Summary._fields) + 1
+_WIDTH = len(PurchaseSummary._fields) + 1
 _LARGEST = 1 << 62
 
 
@@ -30,7 +30,7 @@ class Register:
         self._rows: dict[str, bytes] = {}
         self._places: dict[str, int] = {}
         self._ids: list[str] = []
-        # Summary, and the latest day of which it was said to have left; first is 0 where nothing has been bought.
+        # PurchaseSummary, and the latest day of which it was said to have left; first is 0 where nothing has been bought.
         self._table: Ints = np.zeros((1024, _WIDTH), np.int64)
         self._cuts: Cuts | None = None
 

@@ -7,9 +7,9 @@ decided by them, and their bounds are those of one segment looked at alone.
 from collections.abc import Iterator
 from typing import Any
 
-from models.experiments.coin import Counted
+from models.experiments.coin import CountedCases
 from models.experiments.lift import lift
-from models.experiments.live import MEASURED, Cohorts, lift_json, maturity_of, told, unreadable
+from models.experiments.live import MEASURED, Cohorts, lift_json, maturity_of, unreadable, variant_numbers
 from models.experiments.plan import Guard, Plan
 from models.kpis.catalogue import Catalogue
 from models.kpis.reading import Reading
@@ -61,7 +61,7 @@ def _guard(view: View, catalogue: Catalogue, plan: Plan, guard: Guard, at: int) 
 
 def _surely_worse(direction: str, readings: list[Reading], which: int) -> bool:
     """Whether a variant's share is worse than the other's by bounds that hold however often one looks."""
-    a, b = (Counted(int(one.denominator or 0), int(one.numerator or 0)) for one in readings)
+    a, b = (CountedCases(int(one.denominator or 0), int(one.numerator or 0)) for one in readings)
     found = lift(a, b)
     if found is None:
         return False
@@ -78,7 +78,7 @@ def segments(view: View, plan: Plan, at: int) -> list[dict[str, Any]]:
     for by, value, names in _paired(view, plan):
         given, judged = Cohorts(view, plan, maturity, at, names).sums()
         if any(given):
-            shown = {"by": by, "value": value, "exploratory": True, "variants": told(plan, given, judged)}
+            shown = {"by": by, "value": value, "exploratory": True, "variants": variant_numbers(plan, given, judged)}
             found.append((sum(given), {**shown, "lift": lift_json(lift(*judged))}))
     ordered = sorted(found, key=lambda one: (-one[0], one[1]["by"], one[1]["value"]))
     return [shown for _, shown in ordered[:_SHOWN]]

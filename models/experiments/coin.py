@@ -66,7 +66,7 @@ class Evidence(NamedTuple):
         return self.total >= -log(LEVEL)
 
 
-class Counted(NamedTuple):
+class CountedCases(NamedTuple):
     """Cases of a variant, and how many of them were won."""
 
     cases: int
@@ -95,7 +95,7 @@ class Coin:
         self._won += int(won.sum())
         self.cases += number
 
-    def add_day(self, a: "Counted", b: "Counted") -> None:
+    def add_day(self, a: "CountedCases", b: "CountedCases") -> None:
         """Bet on cases that came together, by how many of each variant there are: on all of them with what was known before."""
         share = (self._won + _SHARE * _WORTH) / (self.cases + _WORTH)
         for outcome, of_a, of_b in ((1.0, a.won, b.won), (0.0, a.cases - a.won, b.cases - b.won)):

@@ -9,7 +9,7 @@ for few cases, too.
 from math import erf, exp, log, pi, sqrt
 from typing import NamedTuple
 
-from models.experiments.coin import LEVEL, Counted
+from models.experiments.coin import LEVEL, CountedCases
 
 #: A difference that is usual, as a log odds ratio: there the bounds are tightest.
 _USUAL = 0.35
@@ -27,7 +27,7 @@ class Lift(NamedTuple):
     loss_of_b: float
 
 
-def lift(a: Counted, b: Counted) -> Lift | None:
+def lift(a: CountedCases, b: CountedCases) -> Lift | None:
     """Return by how much B is better than A; None as long as one of them has no case."""
     if not a.cases or not b.cases:
         return None
@@ -45,7 +45,7 @@ def lift(a: Counted, b: Counted) -> Lift | None:
     )  # fmt: skip
 
 
-def needed(a: Counted, b: Counted, log_evidence: float, ratio: float = 0.5) -> int | None:
+def needed(a: CountedCases, b: CountedCases, log_evidence: float, ratio: float = 0.5) -> int | None:
     """Return how many cases of both are still to come until it is decided, if the difference is as it looks; None: nobody knows.
 
     ``log_evidence`` is the logarithm of what there is by now.

@@ -15,7 +15,7 @@ from math import exp
 from typing import Any, NamedTuple
 
 from models.calendar import DAY_MS, Grain
-from models.experiments.coin import Coin, Counted
+from models.experiments.coin import Coin, CountedCases
 from models.experiments.lift import Lift, lift, needed
 from models.experiments.plan import Plan
 from models.experiments.ratio import differs
@@ -24,7 +24,7 @@ from models.panes.store import TOTAL
 from models.panes.view import PanesExpired, View
 from models.panes.windows import Span
 
-_NONE = Counted(0, 0)
+_NONE = CountedCases(0, 0)
 #: Evidence is told up to this (25 decides): a ratio of odds that nobody can picture is no news.
 _MOST_TOLD = 1e6
 #: So many other variants are named.
@@ -59,7 +59,7 @@ class TrialStanding:
     plan: Plan
     maturity: int  # ms
     given: tuple[int, int] = (0, 0)
-    judged: tuple[Counted, Counted] = (_NONE, _NONE)
+    judged: tuple[CountedCases, CountedCases] = (_NONE, _NONE)
     left_out: int = 0
     log_evidence: float = 0.0
     better: str | None = None
@@ -88,7 +88,7 @@ class TrialStanding:
             "srm": self.off is not None,
             "srm_since": self.off and self.off.isoformat(),
             "evidence": round(min(exp(min(self.log_evidence, 50.0)), _MOST_TOLD), 3),
-            "variants": told(self.plan, self.given, self.judged),
+            "variants": variant_numbers(self.plan, self.given, self.judged),
             "left_out": self.left_out,
             "others": [{"variant": name, "entered": cases} for name, cases in self.others.items()],
             "lift": lift_json(self.lift),
@@ -98,7 +98,7 @@ class TrialStanding:
         }
 
 
-def told(plan: Plan, given: tuple[int, int], judged: tuple[Counted, Counted]) -> list[dict[str, Any]]:
+def variant_numbers(plan: Plan, given: tuple[int, int], judged: tuple[CountedCases, CountedCases]) -> list[dict[str, Any]]:
     """Return both variants' numbers."""
     return [
         {"variant": name, "entered": cases, "judged": one.cases, "won": one.won} | _share(one)
@@ -111,7 +111,7 @@ def lift_json(found: Lift | None) -> dict[str, float] | None:
     return None if found is None else {name: round(value, 6) for name, value in found._asdict().items()}
 
 
-def _share(of: Counted) -> dict[str, float | None]:
+def _share(of: CountedCases) -> dict[str, float | None]:
     if not of.cases:
         return {"share": None, "low": None, "high": None}
     low, high = wilson(of.won, of.cases)
@@ -148,12 +148,12 @@ class Cohorts:
         over = calendar.day(age - 1)
         return over if over < self.today else None
 
-    def counted(self, day: int) -> tuple[Counted, Counted]:
+    def counted(self, day: int) -> tuple[CountedCases, CountedCases]:
         """Return the cases of a day, and those that reached their aim in time."""
-        a, b = (Counted(*one.get(day, (0, 0, 0))[:2]) for one in self.days)
+        a, b = (CountedCases(*one.get(day, (0, 0, 0))[:2]) for one in self.days)
         return a, b
 
-    def sums(self) -> tuple[tuple[int, int], tuple[Counted, Counted]]:
+    def sums(self) -> tuple[tuple[int, int], tuple[CountedCases, CountedCases]]:
         """Return how many were given each variant, and those of age."""
         given, judged = [0, 0], [_NONE, _NONE]
         for day in sorted({*self.days[0], *self.days[1]}):
@@ -259,5 +259,5 @@ def _warnings(found: TrialStanding, cohorts: Cohorts, came: list[int]) -> list[s
     return said
 
 
-def _and(one: Counted, other: Counted) -> Counted:
-    return Counted(one.cases + other.cases, one.won + other.won)
+def _and(one: CountedCases, other: CountedCases) -> CountedCases:
+    return CountedCases(one.cases + other.cases, one.won + other.won)

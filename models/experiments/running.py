@@ -8,7 +8,7 @@ import numpy as np
 from models.experiments.cohorts import Deals, JudgedDeals, judged
 from models.experiments.coin import Coin
 from models.experiments.ratio import differs
-from models.unusable import Unusable
+from models.unusable import UnusableQuestion
 
 NONE = "none"
 _OPEN = float("inf")
@@ -50,9 +50,9 @@ class Experiment:
         self._left_out: set[int] = set()
 
     def outcome(self, variant: str, won: bool) -> None:
-        """Add a case whose outcome is known; raise ``Unusable``."""
+        """Add a case whose outcome is known; raise ``UnusableQuestion``."""
         if self._places:
-            raise Unusable("deal", None, "a deal: this test is of deals")
+            raise UnusableQuestion("deal", None, "a deal: this test is of deals")
         second = self._second_of(variant)
         self._coin = self._coin or Coin(self._ratio)
         self._given[second] += 1
@@ -63,13 +63,13 @@ class Experiment:
         """Add what is said of a deal at a time (days): that it is there and, if ``told``, what became of it (None: open again).
 
         It has entered at the first time at which it is said to be there, and what became of it is what was said of the last.
-        Raises ``Unusable``.
+        Raises ``UnusableQuestion``.
         """
         if self._coin is not None:
-            raise Unusable("deal", deal, "no deal: this test is of outcomes")
+            raise UnusableQuestion("deal", deal, "no deal: this test is of outcomes")
         place = self._places.get(deal)
         if variant is None and place is None:
-            raise Unusable("variant", None, f"a variant: deal {deal!r} is new")
+            raise UnusableQuestion("variant", None, f"a variant: deal {deal!r} is new")
         second = self._second[place] if variant is None and place is not None else self._second_of(str(variant))
         self._now = max(self._now, at)
         if place is None:
@@ -115,9 +115,9 @@ class Experiment:
         return judged(deals.at(np.setdiff1d(np.arange(len(self._won)), list(self._left_out))), now, self._maturity)
 
     def _second_of(self, variant: str) -> bool:
-        """Return whether a variant is the second one; raise ``Unusable`` where it is a third."""
+        """Return whether a variant is the second one; raise ``UnusableQuestion`` where it is a third."""
         if variant not in self._variants:
             if len(self._variants) == 2:
-                raise Unusable("variant", variant, f"{' or '.join(self._variants)}: a test has two variants")
+                raise UnusableQuestion("variant", variant, f"{' or '.join(self._variants)}: a test has two variants")
             self._variants.append(variant)
         return self._variants.index(variant) == 1

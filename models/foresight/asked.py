@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from models.unusable import Unusable, no_slip
+from models.unusable import UnusableQuestion, no_slip
 
 Asked = TypeVar("Asked", bound=msgspec.Struct)
 
@@ -16,10 +16,10 @@ def converted(document: Any, kind: type[Asked], accepted: str) -> Asked:
     """Return a JSON document as a question of this kind; a key near to one that is known is a slip, others are let be.
 
     Raises:
-        Unusable: at the first thing that is wrong; ``accepted`` says what is instead of something that is no object.
+        UnusableQuestion: at the first thing that is wrong; ``accepted`` says what is instead of something that is no object.
     """
     if not isinstance(document, dict):
-        raise Unusable("", document, accepted)
+        raise UnusableQuestion("", document, accepted)
     no_slip(document, kind.__struct_fields__)
     try:
         return msgspec.convert({name: value for name, value in document.items() if value is not None}, kind)
@@ -27,15 +27,15 @@ def converted(document: Any, kind: type[Asked], accepted: str) -> Asked:
         raise _invalid(error, document) from None
 
 
-def _invalid(error: msgspec.ValidationError, document: Any) -> Unusable:
+def _invalid(error: msgspec.ValidationError, document: Any) -> UnusableQuestion:
     """Return what is wrong in our words; the reader's are ``Expected `float`, got `str` - at `$.deals[0].p```."""
     text, _, path = str(error).partition(" - at `$")
     where = path.rstrip("`").lstrip(".")
     if text.startswith("Object missing"):
         missing = text.split("`")[1]
-        return Unusable(f"{where}.{missing}".lstrip("."), None, "a value")
+        return UnusableQuestion(f"{where}.{missing}".lstrip("."), None, "a value")
     found = document
     for step in filter(None, re.split(r"[.\[\]]+", where)):
         found = found[int(step) if isinstance(found, list) else step]
     kinds = re.findall(r"`([^`]*)`", text.partition(", got")[0])
-    return Unusable(where, found, " or ".join(_KINDS.get(kind, kind) for kind in "".join(kinds).split(" | ")))
+    return UnusableQuestion(where, found, " or ".join(_KINDS.get(kind, kind) for kind in "".join(kinds).split(" | ")))

@@ -12,7 +12,7 @@ I. Gibbs and E. Candès, "Adaptive conformal inference under distribution shift"
 import numpy as np
 
 from models.foresight.law import Reals
-from models.foresight.pool import Said
+from models.foresight.pool import SaidColumns
 
 #: How much an error counts one value later.
 _FADES = 0.98
@@ -27,7 +27,7 @@ _ROUGH_FADES, _CALM, _FOLLOWS = 0.8, 6.0, 0.6
 _ENOUGH, _SOME = 12, 6
 
 
-def band(values: Reals, said: Said, season: int) -> tuple[Reals, Reals] | None:
+def band(values: Reals, said: SaidColumns, season: int) -> tuple[Reals, Reals] | None:
     """Return P10 and P90 of the next values; None where there were too few forecasts to be off."""
     now, horizon = said.ahead[-1], said.ahead.shape[1]
     targets = said.moments[:, None] + np.arange(1, horizon + 1)

@@ -18,7 +18,7 @@ _WHALE = 100.0
 _LEAST, _LATEST, _DRAWN_FROM = 20, 5_000, 1_000
 
 
-class Span(NamedTuple):
+class ForecastSpan(NamedTuple):
     """A period [start, end) and the instant it is looked at from; epoch ms."""
 
     start: int
@@ -34,7 +34,7 @@ class Span(NamedTuple):
 class DealsAt:
     """The deals of a question, by the place of their segment: 0 all, then the dimension's values, then those without one."""
 
-    def __init__(self, columns: Columns, span: Span, calendar: Calendar, by: str | None) -> None:
+    def __init__(self, columns: Columns, span: ForecastSpan, calendar: Calendar, by: str | None) -> None:
         self.names: tuple[str, ...] = () if by is None else (*columns.names[by], "")
         count = len(self.names) - 1
         values = columns.values[:, DIMENSIONS.index(by)] if by is not None else np.full(len(columns.status), -1)

@@ -23,7 +23,7 @@ EIGHT, _CHUNK = 8, 256
 _MANY = 400.0
 
 
-class Part(NamedTuple):
+class SegmentPart(NamedTuple):
     """One segment: its open deals (amounts in units of money, P(won in time)), what they win together, how many new ones are won,
     and what such have brought."""
 
@@ -44,7 +44,7 @@ class Drawn(NamedTuple):
     new_wins: float
 
 
-def draw_parts(parts: list[Part], shock: float, own: float, draws: int, random: np.random.Generator) -> list[Drawn]:
+def draw_parts(parts: list[SegmentPart], shock: float, own: float, draws: int, random: np.random.Generator) -> list[Drawn]:
     """Return what each segment brings: draw by draw under the same shock, so that they may be added."""
     each = -(-draws // STEPS)
     found = []

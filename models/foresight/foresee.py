@@ -21,7 +21,7 @@ from models.events.refused import Reason, Refused
 from models.fold import Changes, Output, Record
 from models.foresight import kept
 from models.foresight.book import Book, Columns
-from models.foresight.deals_at import Span
+from models.foresight.deals_at import ForecastSpan
 from models.foresight.kept import Said, Slice
 from models.foresight.outlook import DRAWS, Outlook, Segment, outlook
 from models.foresight.readings import readings
@@ -85,7 +85,7 @@ class Job:
         points: dict[str, tuple[int | None, ...]] = {}
         calendar = self._business.calendar
         for where in dict.fromkeys((*(one.slice for one in self._asked), *self._owed)):
-            span = Span(*kept.bounds(where.period, self.now, calendar), self.now)
+            span = ForecastSpan(*kept.bounds(where.period, self.now, calendar), self.now)
             past = kept.past(self._records.values(), where)
             for scenario in dict.fromkeys((BASE, *(one.scenario for one in self._asked if one.slice == where))):
                 found = outlook(self._columns, span, calendar, where.by, past, scenario, draws=self._draws)
@@ -98,7 +98,7 @@ class Job:
         records += kept.revised(self._records, self._columns, self.now)
         return Made(self.version, self.now, made, records, kept.expired(self._records, self.now), points)
 
-    def target(self, where: Slice, segment: Segment, span: Span) -> int | None:
+    def target(self, where: Slice, segment: Segment, span: ForecastSpan) -> int | None:
         """Return the target of a segment, None where there is none."""
         return target_of(self._targets, where, segment.value, span.start, self._business)
 
@@ -229,7 +229,7 @@ class Foresee:
         """Return the latest outlooks."""
         return {asked: found for asked, (_, found) in self._outlooks.items()}
 
-    def told(self) -> list[bytes]:
+    def on_record(self) -> list[bytes]:
         """Return what is on record, in the order of its keys, as JSON objects."""
         records = (record for _, record in sorted(self.records.items()) if record.quantiles)
         return [msgspec.json.encode(msgspec.structs.asdict(record)) for record in records]

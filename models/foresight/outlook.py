@@ -13,8 +13,8 @@ from models.calendar import Calendar
 from models.foresight import pipeline, rate
 from models.foresight.blend import FADES, Blend, Past, blended
 from models.foresight.book import WON, Columns
-from models.foresight.deals_at import DealsAt, Span
-from models.foresight.drawing import Part, draw_parts
+from models.foresight.deals_at import DealsAt, ForecastSpan
+from models.foresight.drawing import SegmentPart, draw_parts
 from models.foresight.law import Reals, Units
 from models.foresight.scenario import BASE, Scenario
 
@@ -57,7 +57,7 @@ class Segment(NamedTuple):
 class Outlook(NamedTuple):
     """A period's; the total comes first. ``why`` says what was decided, or is missing."""
 
-    span: Span
+    span: ForecastSpan
     segments: list[Segment]
     blend: Blend
     known: int  # days of history
@@ -66,7 +66,7 @@ class Outlook(NamedTuple):
 
 def outlook(
     columns: Columns,
-    span: Span,
+    span: ForecastSpan,
     calendar: Calendar,
     by: str | None = None,
     past: Sequence[Past] = (),
@@ -110,7 +110,9 @@ def outlook(
     for place in places:
         mine = deals.open_rows(place)
         brings = sizes[place] * scenario.amount
-        found.append(Part(deals.open_amounts[mine], deals.chances[mine], float(open_wins[place]), float(new_wins[place]), brings))
+        found.append(
+            SegmentPart(deals.open_amounts[mine], deals.chances[mine], float(open_wins[place]), float(new_wins[place]), brings)
+        )
     drawn = draw_parts(found, fit.shock, fit.own if by is not None else 0.0, draws, random) if length else []
     segments = [
         _segment(deals, place, one, (of_pipeline[place], of_rate[place], said[place]))
@@ -178,7 +180,7 @@ def _turned(spread: rate.Rate, today: int, length: int, year: rate.Year) -> floa
     return usual(today + np.arange(length)) / usual(today - 1 - np.arange(_LATELY))
 
 
-def _ahead(span: Span, calendar: Calendar) -> tuple[int, Reals]:
+def _ahead(span: ForecastSpan, calendar: Calendar) -> tuple[int, Reals]:
     """Return today, and how much of each day of the period is still ahead; of today what the clock says."""
     today = calendar.day(span.now)
     if span.now >= span.end:
@@ -210,7 +212,7 @@ def _rolling(wins: Reals, first: int, length: float, year: rate.Year) -> tuple[f
     return float(counts @ np.array(squares) / counts.sum()), float(counts.sum()) * min(_APART / max(whole, _APART), 1.0)
 
 
-def _shares_open(deals: DealsAt, span: Span, calendar: Calendar, opened: Reals, pipeline_: Reals) -> Reals:
+def _shares_open(deals: DealsAt, span: ForecastSpan, calendar: Calendar, opened: Reals, pipeline_: Reals) -> Reals:
     """Return which share of what the rest wins comes of deals that are open: as their hazards say, and as it was before."""
     raw: Reals = np.clip(np.divide(opened, pipeline_, out=np.full(len(opened), 0.5), where=pipeline_ > 0), 0.001, 0.999)
     columns, length = deals.columns, span.end - span.now

@@ -23,14 +23,14 @@ _WITHIN, _ACROSS, _FADES = 1.0, 0.35, 0.985
 _OFF, _CASES = 0.3, 2.0
 
 
-class Said(NamedTuple):
+class SaidColumns(NamedTuple):
     """At each of the ``moments`` (places in the series, the last one now): what is said of the next values, a column each."""
 
     moments: Kinds
     ahead: Reals
 
 
-def pooled(values: Reals, season: int, horizon: int) -> Said:
+def pooled(values: Reals, season: int, horizon: int) -> SaidColumns:
     """Return what all members say together; there are at least three values."""
     count = len(values)
     warm = min(max(2 * season, 8), count - 2)
@@ -49,7 +49,7 @@ def pooled(values: Reals, season: int, horizon: int) -> Said:
                 said = np.clip(family(steps), 2 * low - high, 2 * high - low)
             chosen.append(_weighted(said, actual, usual, steps, _WITHIN))
         ahead[:, steps - 1] = _weighted(np.stack(chosen, 1), actual, usual, steps, _ACROSS)
-    return Said(moments, ahead)
+    return SaidColumns(moments, ahead)
 
 
 def _families(values: Reals, season: int, horizon: int, moments: Kinds) -> Iterator[Callable[[int], Reals]]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from models.foresight.asked import converted
 from models.foresight.law import Law, Units, coins, convolved, drawn, of_draws, shared
-from models.unusable import Unusable
+from models.unusable import UnusableQuestion
 
 #: Draws where the exact law cannot be had and none were asked for, and the most that can be asked for.
 DRAWS, MOST_DRAWS = 10_000, 1_000_000
@@ -76,12 +76,12 @@ def read(document: Any) -> Portfolio:
     """Return the question that a JSON document asks, checked.
 
     Raises:
-        Unusable: at the first thing that is wrong with it.
+        UnusableQuestion: at the first thing that is wrong with it.
     """
     asked = converted(document, Portfolio, "a JSON object with deals")
     for where, found, good, accepted in _checks(asked):
         if not good:
-            raise Unusable(where, found, accepted)
+            raise UnusableQuestion(where, found, accepted)
     return asked
 
 

@@ -39,7 +39,7 @@ class Year(NamedTuple):
 PLAIN = Year()
 
 
-class Calendar(NamedTuple):
+class CalendarPlaces(NamedTuple):
     """The places of days in the calendar: weekday, part of the month, month of the quarter, month of the year, and the month."""
 
     weekday: Days
@@ -50,14 +50,14 @@ class Calendar(NamedTuple):
     holiday: Days  # 1 where it is one
 
 
-def places(days: Days, year: Year = PLAIN) -> Calendar:
+def places(days: Days, year: Year = PLAIN) -> CalendarPlaces:
     """Return where these days (ordinals) are."""
     if not len(days):
         none = np.zeros(0, np.int64)
-        return Calendar(none, none, none, none, none, none)
+        return CalendarPlaces(none, none, none, none, none, none)
     first, last = int(days.min()) // _BLOCK, int(days.max()) // _BLOCK
     table = np.concatenate([_block(number, year) for number in range(first, last + 1)])
-    return Calendar(*table[days - first * _BLOCK].T)
+    return CalendarPlaces(*table[days - first * _BLOCK].T)
 
 
 @lru_cache(64)
@@ -84,7 +84,7 @@ class Rate(NamedTuple):
     level: Reals
     holiday: float = 0.0
 
-    def effects(self, at: Calendar) -> Reals:
+    def effects(self, at: CalendarPlaces) -> Reals:
         """Return by what factor each of some days is above the usual."""
         found: Reals = np.exp(
             self.weekday[at.weekday]

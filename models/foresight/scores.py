@@ -81,7 +81,7 @@ def scored(records: Iterable[Said]) -> list[Scored]:
     return found
 
 
-class Summary(NamedTuple):
+class ScoreSummary(NamedTuple):
     """Of many forecasts."""
 
     forecasts: int
@@ -92,15 +92,15 @@ class Summary(NamedTuple):
     pit: float
 
 
-def summary(scores: Sequence[Scored]) -> dict[str, Summary]:
+def summary(scores: Sequence[Scored]) -> dict[str, ScoreSummary]:
     """Return the measures of the forecast, and of each yardstick where it was scored."""
-    found: dict[str, Summary] = {}
+    found: dict[str, ScoreSummary] = {}
     for number, name in enumerate((FORECAST, *NAMES)):
         rows = [(one, mine) for one in scores if (mine := one.score if not number else _nth(one, number - 1)) is not None]
         if not rows:
             continue
         came = sum(abs(one.said.actual or 0) for one, _ in rows)
-        found[name] = Summary(
+        found[name] = ScoreSummary(
             len(rows),
             float(np.mean([mine.crps for _, mine in rows])),
             float(np.mean([mine.pinball for _, mine in rows])),

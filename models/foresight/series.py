@@ -14,7 +14,7 @@ from models.foresight.asked import converted
 from models.foresight.band import band, rough
 from models.foresight.law import Reals
 from models.foresight.pool import pooled
-from models.unusable import Unusable
+from models.unusable import UnusableQuestion
 
 #: Periods of a season, where the question does not say.
 SEASONS = {"hour": 24, "day": 7, "week": 52, "month": 12, "quarter": 4, "year": 1}
@@ -50,22 +50,22 @@ def read(document: Any) -> Question:
     """Return the question that a JSON document asks, checked.
 
     Raises:
-        Unusable: at the first thing that is wrong with it.
+        UnusableQuestion: at the first thing that is wrong with it.
     """
     asked = converted(document, Question, "a JSON object with history and horizon")
     if asked.season is None and asked.period is None:
-        raise Unusable("season", None, f"1 (none) to {MOST_SEASON} periods, or a period")
+        raise UnusableQuestion("season", None, f"1 (none) to {MOST_SEASON} periods, or a period")
     if asked.season is None and asked.period not in SEASONS:
-        raise Unusable("period", asked.period, f"{', '.join(SEASONS)}; or a season")
+        raise UnusableQuestion("period", asked.period, f"{', '.join(SEASONS)}; or a season")
     if asked.season is not None and not 1 <= asked.season <= MOST_SEASON:
-        raise Unusable("season", asked.season, f"1 (none) to {MOST_SEASON} periods")
+        raise UnusableQuestion("season", asked.season, f"1 (none) to {MOST_SEASON} periods")
     if not 1 <= asked.horizon <= MOST_HORIZON:
-        raise Unusable("horizon", asked.horizon, f"1 to {MOST_HORIZON} periods")
+        raise UnusableQuestion("horizon", asked.horizon, f"1 to {MOST_HORIZON} periods")
     if len(asked.history) > MOST:
-        raise Unusable("history", f"{len(asked.history):,} values", f"at most {MOST:,}")
+        raise UnusableQuestion("history", f"{len(asked.history):,} values", f"at most {MOST:,}")
     for place, value in enumerate(asked.history):
         if value is not None and not abs(value) < _LARGEST:
-            raise Unusable(f"history[{place}]", value, "a number between -1e15 and 1e15, or null")
+            raise UnusableQuestion(f"history[{place}]", value, "a number between -1e15 and 1e15, or null")
     return asked
 
 

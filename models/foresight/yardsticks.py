@@ -12,7 +12,7 @@ import numpy as np
 from models.calendar import Calendar
 from models.deal_outlook import DIMENSIONS
 from models.foresight.book import OPEN, WON, Columns
-from models.foresight.deals_at import Span, days_of
+from models.foresight.deals_at import ForecastSpan, days_of
 from models.foresight.law import Reals, Units
 from models.foresight.outlook import Segment
 from models.panes.windows import Window
@@ -23,14 +23,14 @@ _YEAR, _SEASON = {"month": 12, "quarter": 4, "year": 1}, {"month": 3}
 
 
 def yardsticks(
-    columns: Columns, span: Span, period: str, calendar: Calendar, by: str | None
+    columns: Columns, span: ForecastSpan, period: str, calendar: Calendar, by: str | None
 ) -> Callable[[Segment], tuple[int | None, ...]]:
     """Return what gives each segment's, in the order of :data:`NAMES`; None where the history does not reach back so far."""
     return _Yardsticks(columns, span, period, calendar, by)
 
 
 class _Yardsticks:
-    def __init__(self, columns: Columns, span: Span, period: str, calendar: Calendar, by: str | None) -> None:
+    def __init__(self, columns: Columns, span: ForecastSpan, period: str, calendar: Calendar, by: str | None) -> None:
         won = np.flatnonzero((columns.status == WON) & (columns.closed < span.now))
         self._days = days_of(columns.closed[won], calendar)
         self._amounts = np.where(columns.amount[won] == -1, 0, columns.amount[won]).astype(float)
@@ -75,7 +75,7 @@ class _Yardsticks:
         return tuple(None if one is None else segment.won + one for one in found)
 
 
-def _starts(period: str, span: Span, calendar: Calendar, count: int) -> list[int]:
+def _starts(period: str, span: ForecastSpan, calendar: Calendar, count: int) -> list[int]:
     """Return the first days of this period and of so many before it, going back."""
     found, at = [calendar.day(span.start)], span.start
     for _ in range(count):

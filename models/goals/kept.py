@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from models.goals.plan import Objective, Said, read
+from models.goals.plan import Objective, SaidProgress, read
 from models.targets import Target
 
 TOPIC = "objectives"
@@ -23,7 +23,7 @@ class Kept:
     def __init__(self) -> None:
         self.objectives: dict[str, Objective] = {}
         self.by: dict[str, str] = {}
-        self.said: dict[str, Said] = {}
+        self.said: dict[str, SaidProgress] = {}
 
     def put(self, key: bytes, value: bytes | None) -> None:
         """Take a record; raise ``ValueError`` where it is none."""
@@ -44,7 +44,9 @@ class Kept:
                 if not 0 <= progress <= 1:
                     raise ValueError(f"progress: found {progress:g} (accepted: 0 to 1)")
                 if name in self.said or len(self.said) < 2 * MOST:
-                    self.said[name] = Said(progress, str(tree.get("note", "")), str(tree.get("at", "")), str(tree.get("by", "")))
+                    self.said[name] = SaidProgress(
+                        progress, str(tree.get("note", "")), str(tree.get("at", "")), str(tree.get("by", ""))
+                    )
             case _:
                 raise ValueError(f"objectives: found the key {key!r:.80} (accepted: o|… and p|…)")
 

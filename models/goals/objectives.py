@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 from models.calendar import iso
-from models.goals.plan import Goal, Objective, Said
+from models.goals.plan import Goal, Objective, SaidProgress
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from models.kpis.progress import course, elapsed
@@ -30,8 +30,8 @@ def nobody(kpi: str, period: str, segment: str, target: float, at: int) -> float
     return None
 
 
-def told(
-    view: View, catalogue: Catalogue, objective: Objective, at: int, said: Said | None = None, chance: Chance = nobody,
+def objective_document(
+    view: View, catalogue: Catalogue, objective: Objective, at: int, said: SaidProgress | None = None, chance: Chance = nobody,
     past: int = 3,
 ) -> dict[str, Any]:  # fmt: skip
     """Return how an objective stands (``docs/objectives.md``), with so many periods before."""
@@ -87,7 +87,7 @@ def _past(view: View, catalogue: Catalogue, objective: Objective, window: Window
 
 def _goal(
     view: View, catalogue: Catalogue, objective: Objective, goal: Goal, window: Window, at: int, over: bool,
-    said: Said | None, chance: Chance,
+    said: SaidProgress | None, chance: Chance,
 ) -> dict[str, Any]:  # fmt: skip
     if not goal.kpi:
         return _text(goal, said, over)
@@ -159,7 +159,7 @@ def _described(kpi: Kpi, goal: Goal) -> dict[str, Any]:
     return shown | ({"at_most": goal.at_most, "at_least": goal.at_least} if goal.guard else {"target": goal.target})
 
 
-def _text(goal: Goal, said: Said | None, over: bool) -> dict[str, Any]:
+def _text(goal: Goal, said: SaidProgress | None, over: bool) -> dict[str, Any]:
     shown: dict[str, Any] = {"kind": "text", "text": goal.text}
     if said is None:
         why = "nobody has said yet how far it is"
@@ -171,7 +171,7 @@ def _text(goal: Goal, said: Said | None, over: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _unknown(catalogue: Catalogue, goal: Goal, why: str, said: Said | None) -> dict[str, Any]:
+def _unknown(catalogue: Catalogue, goal: Goal, why: str, said: SaidProgress | None) -> dict[str, Any]:
     """Return a goal of which there is nothing to say."""
     if not goal.kpi:
         return _text(goal, said, over=False)

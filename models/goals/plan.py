@@ -56,7 +56,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return next((f"{name}={value}" for name, value in self.of.items()), TOTAL)
 
 
-class Said(msgspec.Struct, frozen=True, omit_defaults=True):
+class SaidProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far somebody says a qualitative goal is, from 0 to 1."""
 
     progress: float

@@ -47,7 +47,7 @@ def runs(records: Iterable[Mapping[str, Any]], rules: Sequence[str]) -> list[Run
     return list(found.values())
 
 
-def told(view: View, catalogue: Catalogue, book: Playbook, found: Sequence[Run], at: int) -> dict[str, Any]:
+def playbook_document(view: View, catalogue: Catalogue, book: Playbook, found: Sequence[Run], at: int) -> dict[str, Any]:
     """Return a playbook with its runs and its record (``docs/playbooks.md``)."""
     shown = [_told(view, catalogue, book, run, at) for run in found[:SHOWN]]
     counts = {state: sum(one["status"] == state for one in shown) for state in (BETTER, EXPECTED, WORSE)}

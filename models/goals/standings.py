@@ -14,7 +14,7 @@ import orjson
 from models.calendar import HOUR_MS
 from models.goals.challenges import Held
 from models.goals.kept import Kept
-from models.goals.objectives import told
+from models.goals.objectives import objective_document
 from models.goals.plan import Challenge, Objective, slug
 from models.kpis.catalogue import Catalogue
 from models.panes.view import View
@@ -80,16 +80,16 @@ class Standings:
         plan = next((one for one in self.experiments if slug(one.name) == name), None)
         if plan is None:
             return None
-        from models.experiments.told import told as told_test
+        from models.experiments.document import experiment_document
 
-        return {**told_test(view, self.catalogue, plan, at), "segments": []}
+        return {**experiment_document(view, self.catalogue, plan, at), "segments": []}
 
     def _objective(self, name: str, view: View, at: int) -> dict[str, Any] | None:
         objective = next((one for one in self.kept.all(self.objectives) if one.id == name), None)
         if objective is None:
             return None
         who = self.name(objective.owner) if objective.owner else objective.team
-        return {**told(view, self.catalogue, objective, _hourly(at), self.kept.said.get(name), past=1), "who": who}
+        return {**objective_document(view, self.catalogue, objective, _hourly(at), self.kept.said.get(name), past=1), "who": who}
 
     def _challenge(self, name: str, view: View, at: int) -> dict[str, Any] | None:
         plan = next((one for one in self.challenges if one.id == name), None)

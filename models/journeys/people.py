@@ -22,7 +22,7 @@ Moments = dict[str, list[int]]
 _STEPS: dict[str, tuple[Any, Any]] = {"deals": (deals.DealSteps, deals.Deal), "leads": (leads.LeadSteps, leads.Lead)}
 
 
-class Part(NamedTuple):
+class JourneyPart(NamedTuple):
     """What one visitor, lead or deal has done: the steps, and the first source that was named, with when."""
 
     moments: Moments
@@ -40,7 +40,7 @@ class People:
         for fold, (steps, present) in _STEPS.items():
             book = steps(business, Panes(MEASURES[fold], business), Segments(business.segment_limit, business.pairs))
             self._folders[fold] = LogFolder(book, present)
-        self._parts: dict[str, list[Part]] = {}
+        self._parts: dict[str, list[JourneyPart]] = {}
         self._same: dict[str, str] = {}  # name -> a name nearer to the one that stands for all
         self.damaged = 0  # rows that are none
 
@@ -59,7 +59,7 @@ class People:
                 except (msgspec.MsgspecError, UnicodeDecodeError):
                     self.damaged += 1
 
-    def persons(self) -> list[Part]:
+    def persons(self) -> list[JourneyPart]:
         """Return everybody, with the steps of all that they are, in order."""
         found: dict[str, tuple[Moments, list[tuple[int, str]]]] = {}
         for name, parts in self._parts.items():
@@ -70,7 +70,7 @@ class People:
                 if part.source is not None:
                     sources.append(part.source)
         return [
-            Part({code: sorted(set(times)) for code, times in moments.items()}, min(sources, default=None))
+            JourneyPart({code: sorted(set(times)) for code, times in moments.items()}, min(sources, default=None))
             for moments, sources in found.values()
         ]
 
@@ -152,7 +152,7 @@ class People:
 
     def _add(self, name: str, moments: Moments, source: tuple[int, str] | None) -> None:
         if moments or source is not None:
-            self._parts.setdefault(name, []).append(Part(moments, source))
+            self._parts.setdefault(name, []).append(JourneyPart(moments, source))
 
     # -- who is the same --------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from models.calendar import iso
 from models.funnels import Funnel
-from models.journeys.people import Part
+from models.journeys.people import JourneyPart
 from models.kpis.interval import wilson
 
 #: Sources that are told one by one, those of most people.
@@ -46,7 +46,7 @@ def walked(funnel: Funnel, moments: Mapping[str, Sequence[int]], start: int, at:
     return Walk(best) if best else None
 
 
-class Tally:
+class SourceTally:
     """Those of one source, or all."""
 
     def __init__(self, funnel: Funnel) -> None:
@@ -91,9 +91,9 @@ def _seconds(times: Sequence[int]) -> float | None:
     return median(times) / 1000 if times else None
 
 
-def journey(funnel: Funnel, people: Iterable[Part], start: int, at: int, *, by_source: bool = False) -> dict[str, Any]:
+def journey(funnel: Funnel, people: Iterable[JourneyPart], start: int, at: int, *, by_source: bool = False) -> dict[str, Any]:
     """Return how those came along who began in [start, at), ready for JSON."""
-    total, sources = Tally(funnel), defaultdict[str, Tally](lambda: Tally(funnel))
+    total, sources = SourceTally(funnel), defaultdict[str, SourceTally](lambda: SourceTally(funnel))
     for person in people:
         walk = walked(funnel, person.moments, start, at)
         if walk is not None:

@@ -44,7 +44,7 @@ _STEPS: dict[str, tuple[type[deals.DealSteps] | type[leads.LeadSteps], type]] = 
 _CLOSED = (deals.WON, deals.LOST)
 
 
-class Counted(NamedTuple):
+class CountedEntity(NamedTuple):
     """A deal or lead that a figure counts: its present, since when it counts (epoch ms), and for what."""
 
     state: DealState | LeadState
@@ -52,10 +52,10 @@ class Counted(NamedTuple):
     numbers: Numbers
 
 
-class Known(NamedTuple):
+class KnownEntity(NamedTuple):
     """What is known of one, counted or not; ``gone`` says how it went, where it did."""
 
-    one: Counted
+    one: CountedEntity
     gone: str
 
 
@@ -82,7 +82,7 @@ class Sums:
         return {ask: n for ask, n in self.numbers.items() if (any(n.values()) if isinstance(n, Counter) else n)}
 
 
-class Question(NamedTuple):
+class FigureQuestion(NamedTuple):
     """What is asked of the entities: which numbers, over which window, at which instant (epoch ms)."""
 
     asks: Sequence[Ask]
@@ -100,10 +100,10 @@ def listed(ask: Ask) -> bool:
     return ask.fold in LOGGED and ask.name not in UNLOGGED
 
 
-class Behind:
+class EntitiesBehind:
     """The entities of one partition of a fold (``deals`` or ``leads``), from the rows that it has written."""
 
-    def __init__(self, fold: str, business: Business, question: Question, rows: Mapping[bytes, bytes]) -> None:
+    def __init__(self, fold: str, business: Business, question: FigureQuestion, rows: Mapping[bytes, bytes]) -> None:
         self._fold, self._rows = fold, rows
         self._calendar, self._base = business.calendar, business.currency
         segments = Segments(business.segment_limit, business.pairs)
@@ -135,10 +135,10 @@ class Behind:
         self.naive: dict[str, Sums] = {name: Sums() for name in NAIVE} if self._plain(question) else {}
         self.damaged = 0  # rows that are none
 
-    def _plain(self, question: Question) -> bool:
+    def _plain(self, question: FigureQuestion) -> bool:
         return any(ask.how in ("flow", "values") and listed(ask) for ask in question.asks)
 
-    def __iter__(self) -> Iterator[Counted]:
+    def __iter__(self) -> Iterator[CountedEntity]:
         """Yield those that count for something."""
         for key, row in self._rows.items():
             if key[:1] == b"E":
@@ -150,7 +150,7 @@ class Behind:
                 if found is not None:
                     yield found
 
-    def known(self, ids: Container[str]) -> Iterator[Known]:
+    def known(self, ids: Container[str]) -> Iterator[KnownEntity]:
         """Yield what is known of these, whether they count or not."""
         for key, row in self._rows.items():
             id = key[1:].decode(errors="replace")
@@ -159,11 +159,11 @@ class Behind:
                 gone = _gone(story.log) if story.void else ""
                 found = None if gone else self._one(id, story)
                 if found is None and (story.log or story.base is not None):
-                    found = Counted(self._state(id, story), 0, {})
+                    found = CountedEntity(self._state(id, story), 0, {})
                 if found is not None:
-                    yield Known(found, gone)
+                    yield KnownEntity(found, gone)
 
-    def _one(self, key: str, story: EntityLog[Any]) -> Counted | None:
+    def _one(self, key: str, story: EntityLog[Any]) -> CountedEntity | None:
         if story.void or not (story.log or story.base is not None):
             return None
         bookings = self._booked(story, self._folder)
@@ -172,7 +172,7 @@ class Behind:
             self._compare(key, story, bookings, numbers)
         if not numbers:
             return None
-        return Counted(self._state(key, story), first, numbers)
+        return CountedEntity(self._state(key, story), first, numbers)
 
     def _state(self, key: str, story: EntityLog[Any]) -> DealState | LeadState:
         latest, present = story.log[-1][0] if story.log else story.base_at, self._folder.present(story)

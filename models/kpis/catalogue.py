@@ -12,7 +12,7 @@ from models.kpis.formula import Number, Scope, Undefined
 from models.kpis.interval import net_promoter, of_shares, wilson
 from models.kpis.reading import Reading
 from models.kpis.scope import PaneScope
-from models.kpis.terms import Untold
+from models.kpis.terms import UndefinedBecause
 from models.measures import LOGGED
 from models.panes.segments import pair_name
 from models.panes.store import TOTAL
@@ -31,7 +31,7 @@ class CatalogueError(ValueError):
         super().__init__("\n".join(map(str, problems)))
 
 
-class UnknownName(ValueError):
+class NotInCatalogue(ValueError):
     """A KPI, window or dimension was asked for that there is not; the message says what is accepted."""
 
 
@@ -77,10 +77,10 @@ class Catalogue:
         return Catalogue({name: more(kpi) for name, kpi in self.kpis.items()}) if pairs else self
 
     def get(self, kpi: str) -> Kpi:
-        """Return a KPI by its id; raise :class:`UnknownName`."""
+        """Return a KPI by its id; raise :class:`NotInCatalogue`."""
         found = self.kpis.get(kpi)
         if found is None:
-            raise UnknownName(f"unknown KPI {kpi!r}{near(kpi, self.kpis)}")
+            raise NotInCatalogue(f"unknown KPI {kpi!r}{near(kpi, self.kpis)}")
         return found
 
     @property
@@ -100,13 +100,13 @@ class Catalogue:
 
         ``kpis`` None is all of them; ``windows`` None is 24h, 7d and 30d. ``by`` None is the total; a dimension, or several,
         gives one reading per segment known to the KPI's measures, ``"total"`` among them the total too. KPIs that make no
-        sense by a dimension are left out of it, unless they were asked for by name. Raise :class:`UnknownName`.
+        sense by a dimension are left out of it, unless they were asked for by name. Raise :class:`NotInCatalogue`.
         """
         chosen = [self.get(kpi) for kpi in kpis] if kpis is not None else list(self.kpis.values())
         try:
             spans = [w if isinstance(w, Window) else Window.parse(w) for w in (DEFAULT_WINDOWS if windows is None else windows)]
         except WindowError as error:
-            raise UnknownName(str(error)) from error
+            raise NotInCatalogue(str(error)) from error
         dimensions = [TOTAL] if by is None else [by] if isinstance(by, str) else list(by)
         for dimension in dimensions:
             self._check_dimension(dimension, chosen if kpis is not None else ())
@@ -122,10 +122,10 @@ class Catalogue:
         if dimension == TOTAL:
             return
         if dimension not in self.dimensions:
-            raise UnknownName(f"unknown dimension {dimension!r}{near(dimension, [TOTAL, *self.dimensions])}")
+            raise NotInCatalogue(f"unknown dimension {dimension!r}{near(dimension, [TOTAL, *self.dimensions])}")
         for kpi in named:
             if dimension not in kpi.by:
-                raise UnknownName(f"KPI {kpi.id!r} by {dimension!r} (accepted: {', '.join([TOTAL, *kpi.by])})")
+                raise NotInCatalogue(f"KPI {kpi.id!r} by {dimension!r} (accepted: {', '.join([TOTAL, *kpi.by])})")
 
     def reading(self, kpi: Kpi, view: View, window: Window, segment: str, at: int) -> Reading:
         """Return one reading; ``segment`` is ``total`` or ``dimension=value``."""
@@ -179,7 +179,7 @@ def read(kpi: Kpi, view: View, window: Window, segment: str, at: int, scope: Sco
         else:
             value = kpi.value(top, bottom)
             low, high = _interval(kpi, scope, value, top, bottom)
-    except Untold as error:
+    except UndefinedBecause as error:
         why = str(error)
     except Undefined as error:
         why = why or _empty(kpi, view) or str(error)

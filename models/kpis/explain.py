@@ -58,7 +58,7 @@ def explain(
         days = range(view.calendar.day(reading.start), view.calendar.day(at - 1) + 1)
         behind = highlights.best(kind, segment, reading.start, at, days)
         if behind:
-            found["behind"] = highlights.told(kind, behind, view.business.currency)
+            found["behind"] = highlights.document(kind, behind, view.business.currency)
     if reading.value is None or before.value is None:
         return found
     found["change"] = reading.value - before.value

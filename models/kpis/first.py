@@ -2,7 +2,7 @@
 
 from models.calendar import Grain
 from models.kpis.survival import Stay, quantiles
-from models.kpis.terms import Untold
+from models.kpis.terms import UndefinedBecause
 from models.measures import BY_NAME
 from models.panes.view import View
 from models.panes.windows import FOREVER, Span, cover
@@ -16,7 +16,7 @@ def until(view: View, begin: str, end: str, segment: str, start: int, at: int) -
     began_in, ends_in = BY_NAME[begin][0], BY_NAME[end][0]
     dimension, sign, name = segment.partition("=")
     if sign and dimension != "owner":
-        raise Untold(f"it is not told by {dimension}")
+        raise UndefinedBecause(f"it is not told by {dimension}")
     calendar = view.calendar
     today = calendar.day(at - 1)
     stays: list[Stay] = []
@@ -34,9 +34,9 @@ def until(view: View, begin: str, end: str, segment: str, start: int, at: int) -
         last = min(ends) if left else today
         stays.append(Stay(0, calendar.day_start(last) - calendar.day_start(day), left))
     if not stays:
-        raise Untold("nobody began in the window")
+        raise UndefinedBecause("nobody began in the window")
     (median,) = quantiles(stays, (0.5,))
     if median is None:
         waiting = sum(not stay.left for stay in stays)
-        raise Untold(f"{waiting} of {len(stays)} wait still: half of them have to be there first")
+        raise UndefinedBecause(f"{waiting} of {len(stays)} wait still: half of them have to be there first")
     return median

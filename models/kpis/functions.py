@@ -19,7 +19,7 @@ from models.kpis.terms import (
     Scope,
     Term,
     Undefined,
-    Untold,
+    UndefinedBecause,
 )
 from models.measures import BY_NAME, Kind
 from models.money import UNIT
@@ -216,7 +216,7 @@ def _quantile(names: FormulaNames, args: list[str], text: str) -> Term:
     def run(scope: Scope) -> Number:
         counts = scope.recorded_values(metric)
         if not counts:
-            raise Untold(f"nothing was recorded of {metric} in the window")
+            raise UndefinedBecause(f"nothing was recorded of {metric} in the window")
         return Fraction(quantile(counts, share), UNIT)
 
     return Term(run, PLAIN, text)

@@ -264,7 +264,7 @@ class Highlights:
                 found += [item for item in _decode(value) if start <= item.at < end]
         return sorted(found)[:SHOWN]
 
-    def told(self, kind: str, items: Iterable[HighlightItem], currency: str) -> list[dict[str, Any]]:
+    def document(self, kind: str, items: Iterable[HighlightItem], currency: str) -> list[dict[str, Any]]:
         """Return items as an explanation holds them, ready for JSON: amounts in units of the business currency."""
         return [_told(kind, item, currency) for item in items]
 

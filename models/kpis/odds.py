@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
-from models.kpis.terms import CountedRate, Untold
+from models.kpis.terms import CountedRate, UndefinedBecause
 from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import Window
@@ -36,11 +36,11 @@ class Prior(NamedTuple):
 
 
 def prior(counts: Iterable[tuple[int, int]]) -> Prior:
-    """Return what (successes, trials) of peers have in common; raise :class:`Untold` where there are no trials."""
+    """Return what (successes, trials) of peers have in common; raise :class:`UndefinedBecause` where there are no trials."""
     cells = [(x, n) for x, n in counts if n > 0]
     total = sum(n for _, n in cells)
     if not total:
-        raise Untold("none of them has a case")
+        raise UndefinedBecause("none of them has a case")
     rate = Fraction(sum(x for x, _ in cells), total)
     chance = rate * (1 - rate)
     spread = sum((n * (Fraction(x, n) - rate) ** 2 for x, n in cells), Fraction(0)) - (len(cells) - 1) * chance
@@ -62,7 +62,7 @@ def rates(view: View, fold: str, successes: str, failures: str, segment: str, st
     dimension, sign, _ = segment.partition("=")
     if not sign:
         if not trials:
-            raise Untold("there are no cases")
+            raise UndefinedBecause("there are no cases")
         return CountedRate(Fraction(won), Fraction(trials))
 
     def peers() -> Prior:
@@ -75,7 +75,7 @@ def rates(view: View, fold: str, successes: str, failures: str, segment: str, st
 def stage_odds(view: View, at: int) -> dict[str, Fraction]:
     """Return, by stage, the share won of the deals that have been in it; under ``OVERALL`` that of all deals.
 
-    Raise :class:`Untold` where no deal was closed in the time that is looked at.
+    Raise :class:`UndefinedBecause` where no deal was closed in the time that is looked at.
     """
 
     def learn() -> dict[str, Fraction]:
@@ -84,7 +84,7 @@ def stage_odds(view: View, at: int) -> dict[str, Fraction]:
         won = whole.get("deals_won", 0)
         closed = won + whole.get("deals_lost", 0)
         if not closed:
-            raise Untold("no deal was closed in the 365 days before")
+            raise UndefinedBecause("no deal was closed in the 365 days before")
         counts: dict[str, tuple[int, int]] = {}
         for stage in view.segments("stage", _DEALS):
             numbers = view.total("deals", f"stage={stage}", start, at).numbers

@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 from models.calendar import DAY_MS, Grain
-from models.kpis.terms import Untold
+from models.kpis.terms import UndefinedBecause
 from models.panes.view import PanesExpired, View
 from models.panes.windows import Span, Window
 
@@ -18,7 +18,7 @@ def target(view: View, window: Window, kpi: str, segment: str, at: int) -> Fract
     found = view.targets.find(kpi, window.name, segment, first)
     if found is None:
         place = "in total" if segment == "total" else f"for {segment}"
-        raise Untold(f"no target of {kpi} is set {place} for this {window.name}")
+        raise UndefinedBecause(f"no target of {kpi} is set {place} for this {window.name}")
     return Fraction(repr(found))
 
 
@@ -89,4 +89,4 @@ def _weekdays(first: int, stop: int) -> int:
 def _calendar_only(window: Window) -> None:
     if window.length or window.first:
         stretch = f"of {window.length / DAY_MS:g} days" if window.length else window.name
-        raise Untold(f"a target is of a calendar period (month, quarter, year …), not {stretch}")
+        raise UndefinedBecause(f"a target is of a calendar period (month, quarter, year …), not {stretch}")

@@ -8,7 +8,7 @@ from typing import Any
 from models.calendar import iso
 from models.folds.entity_snapshots import DealState
 from models.kpis.asks import HOW, Ask, asks, asks_of
-from models.kpis.behind import NAIVE, Counted, Number, Sums, listed
+from models.kpis.behind import NAIVE, CountedEntity, Number, Sums, listed
 from models.kpis.entry import Kpi
 from models.kpis.formula import Undefined
 from models.kpis.scope import PaneScope
@@ -178,7 +178,7 @@ def together(parts: Iterable[tuple[str, Sums]]) -> dict[str, Sums]:
     return found
 
 
-def row(one: Counted, kpi: Kpi, one_by_one: Iterable[Ask]) -> dict[str, Any]:
+def row(one: CountedEntity, kpi: Kpi, one_by_one: Iterable[Ask]) -> dict[str, Any]:
     """Return a deal or lead as lists tell it, ready for JSON: amounts in the business currency's units, what it counts for."""
     state = one.state
     deal = state if isinstance(state, DealState) else None

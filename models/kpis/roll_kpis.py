@@ -97,7 +97,7 @@ class RollKpis:
     ) -> None:
         """Begin anew: the view is emptied.
 
-        ``wanted`` names the readings to publish; raise :class:`~models.kpis.catalogue.UnknownName` or
+        ``wanted`` names the readings to publish; raise :class:`~models.kpis.catalogue.NotInCatalogue` or
         :class:`~models.panes.windows.WindowError` for those there are not. ``clock`` gives the time of a reading made between two
         ticks (default: that of the last tick). ``targets`` are the quotas for those who want readings compared with them.
         ``partitions`` is how many partitions of entities hear, on ``limits``, how long deals usually stay in a stage.

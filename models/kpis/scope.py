@@ -9,7 +9,7 @@ from models.kpis import progress
 from models.kpis.first import until
 from models.kpis.odds import OVERALL, rates, stage_odds
 from models.kpis.stays import left_within
-from models.kpis.terms import CountedRate, Number, Untold
+from models.kpis.terms import CountedRate, Number, UndefinedBecause
 from models.measures import BY_NAME
 from models.panes.store import TOTAL
 from models.panes.view import View
@@ -116,7 +116,7 @@ class PaneScope:
         """Return the benchmark of that name."""
         found = self._view.targets.benchmarks.of(kpi, self._segment).get(name)
         if found is None:
-            raise Untold(f"no benchmark {name!r} of {kpi} is set")
+            raise UndefinedBecause(f"no benchmark {name!r} of {kpi} is set")
         return Fraction(repr(found))
 
     def course(self, fold: str, name: str) -> Fraction:
@@ -135,7 +135,7 @@ class PaneScope:
         if dimension == "stage":
             return view.level(name, self._segment, at) * odds.get(stage, odds[OVERALL])
         if dimension != TOTAL:
-            raise Untold("the open deals of a segment are not kept by stage")
+            raise UndefinedBecause("the open deals of a segment are not kept by stage")
         rest, found = view.level(name, TOTAL, at), Fraction(0)
         for stage in view.segments("stage", frozenset(("deals",))):
             level = view.level(name, f"stage={stage}", at)

@@ -18,7 +18,7 @@ class Undefined(ArithmeticError):
     """The formula has no value here; the message says why."""
 
 
-class Untold(Undefined):
+class UndefinedBecause(Undefined):
     """Likewise; the message is for people, and says more than that something is 0."""
 
 

@@ -56,7 +56,7 @@ class Giveaways:
         return {name: [seen, self._guesses.get(name, [0, 0, 0])] for name, seen in self._seen.items()}
 
 
-def told(one: Mapping[str, Any]) -> str:
+def giveaway_sentence(one: Mapping[str, Any]) -> str:
     """Return one of :meth:`Giveaways.found` as a sentence."""
     wrong = f"{one['wrong']} were" if one["wrong"] > 1 else "1 was" if one["wrong"] else "none was"
     return (

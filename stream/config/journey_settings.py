@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from models.calendar import DAY_MS
 from models.config.suggest import near
-from models.funnels import AIDA, EVENTS, FIELDS, Funnel, Match, Step
+from models.funnels import AIDA, EVENTS, FIELDS, Funnel, FunnelStep, Match
 from stream.config.sections import Duration, Section
 
 _LONGEST = 400 * DAY_MS
@@ -66,7 +66,7 @@ class JourneySettings(Section):
 
     def funnel(self, name: str) -> Funnel:
         """Return the pure code's form; raise ``ValueError`` with what is wrong."""
-        steps = tuple(Step(step.name, tuple(one.match() for one in step.events)) for step in self.steps)
+        steps = tuple(FunnelStep(step.name, tuple(one.match() for one in step.events)) for step in self.steps)
         return Funnel(name, steps, self.within)
 
 

@@ -186,7 +186,9 @@ def record(options: EngineOptions, certificate: Certificate) -> Message:
     return Message(options.physical(TOPIC), certificate.encode(), certificate.id.encode(), 0)
 
 
-def told(subjects: Iterable[Subject], refusals: Refusals, certificates: Sequence[Certificate]) -> list[Certificate]:
+def latest_certificates(
+    subjects: Iterable[Subject], refusals: Refusals, certificates: Sequence[Certificate]
+) -> list[Certificate]:
     """Return the latest certificate of each."""
     found: dict[str, Certificate] = {name: one for one in certificates for name in one.hashes}
     return [found[refusals.hash(subject)] for subject in subjects]

@@ -18,24 +18,24 @@ def groups_of(options: EngineOptions) -> list[str]:
     return [options.name, *(f"{options.name}-{role}" for role in ROLES)]
 
 
-class Group(NamedTuple):
+class ConsumerGroup(NamedTuple):
     """A group's members, as the broker describes them, and its state in one word (such as ``stable``)."""
 
     members: list[Any]
     state: str
 
 
-def described(admin: Any, groups: list[str]) -> dict[str, Group]:
+def described(admin: Any, groups: list[str]) -> dict[str, ConsumerGroup]:
     """Return these groups; one that is not there has no members. Blocks; raises :class:`confluent_kafka.KafkaException`."""
-    found: dict[str, Group] = {}
+    found: dict[str, ConsumerGroup] = {}
     for group, future in admin.describe_consumer_groups(groups, request_timeout=_CALL_SECONDS).items():
         try:
             told = future.result()
-            found[group] = Group(list(told.members), told.state.name.lower())
+            found[group] = ConsumerGroup(list(told.members), told.state.name.lower())
         except KafkaException as error:
             if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
                 raise
-            found[group] = Group([], "dead")
+            found[group] = ConsumerGroup([], "dead")
     return found
 
 

@@ -23,7 +23,7 @@ from models.privacy.requests import ErasureRequest, waiting
 from models.privacy.subject import Subject
 from stream.engine.backend import Message, Partition
 from stream.engine.client_logs import client_logger
-from stream.engine.erasing import AskedBy, Erasure, ErasureResult, record, told
+from stream.engine.erasing import AskedBy, Erasure, ErasureResult, latest_certificates, record
 from stream.engine.groups import working
 from stream.engine.kafka_cells import KafkaCells
 from stream.engine.log_dirs import Sizes, sizes
@@ -105,7 +105,7 @@ class KafkaPrivacy:
                 raise
         self._finish(rewriting)
         state = remembered(self._options)
-        return ErasureResult(told(subjects, state.refusals(), state.certificates), events)
+        return ErasureResult(latest_certificates(subjects, state.refusals(), state.certificates), events)
 
     def finish(self) -> bool:
         """Go on with what was cut off; return whether there was something."""

@@ -23,7 +23,7 @@ from models.privacy.requests import ErasureRequest, waiting
 from models.privacy.rewrite import Rewritten
 from models.privacy.subject import Cell, Scan, Subject
 from stream.engine.backend import Message
-from stream.engine.erasing import AskedBy, Erasure, ErasureResult, Names, before, record, refused, told
+from stream.engine.erasing import AskedBy, Erasure, ErasureResult, Names, before, latest_certificates, record, refused
 from stream.engine.options import EngineOptions
 from stream.ledger.checksums import checksum
 from stream.ledger.log_reader import packed, unpacked
@@ -148,7 +148,7 @@ class LedgerPrivacy:
                 self.refusals = self._remembered()
                 raise
         self.finish()
-        return ErasureResult(told(subjects, self.refusals, self.certificates()), events)
+        return ErasureResult(latest_certificates(subjects, self.refusals, self.certificates()), events)
 
     def _work(
         self, connection: sqlite3.Connection, subjects: Sequence[Subject], asked: AskedBy, at: int

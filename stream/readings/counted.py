@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from models.business import Business
 from models.kpis.asks import Ask, asks
-from models.kpis.behind import Behind, Counted, Known, Numbers, Question, Sums, listed
+from models.kpis.behind import CountedEntity, EntitiesBehind, FigureQuestion, KnownEntity, Numbers, Sums, listed
 from models.kpis.entry import Kpi
 from models.kpis.recount import together
 from models.panes.store import TOTAL
@@ -24,10 +24,10 @@ from stream.readings.changelogs import Changelogs
 _KEPT, SECONDS, _HELD = 8, 300, 200_000
 
 
-class Found(NamedTuple):
+class FoundEntities(NamedTuple):
     """What was found: the entities that count, the latest first; what they come to; and what plainer definitions make of all."""
 
-    counted: Sequence[Counted]
+    counted: Sequence[CountedEntity]
     numbers: Numbers
     naive: Mapping[str, Sums]
     damaged: int  # rows that could not be read
@@ -43,9 +43,9 @@ class CountedDesk:
         """``clock`` is seconds of whenever."""
         self._written, self._business, self._clock = written, business, clock
         self._lock = asyncio.Lock()
-        self._kept: OrderedDict[_Key, tuple[float, Found]] = OrderedDict()
+        self._kept: OrderedDict[_Key, tuple[float, FoundEntities]] = OrderedDict()
 
-    async def of(self, kpi: Kpi, window: Window, segment: str, at: int) -> Found:
+    async def of(self, kpi: Kpi, window: Window, segment: str, at: int) -> FoundEntities:
         """Return what a KPI's reading counts; raise ``KafkaException`` or ``OSError`` where nobody answers."""
         key = (kpi.id, window.name, segment, at)
         async with self._lock:
@@ -54,41 +54,41 @@ class CountedDesk:
                 del self._kept[old]
             if key in self._kept:
                 return self._kept[key][1]
-            found = await asyncio.to_thread(self._found, Question(asks(kpi, segment), window, at))
+            found = await asyncio.to_thread(self._found, FigureQuestion(asks(kpi, segment), window, at))
             self._kept[key] = now, found
             while len(self._kept) > _KEPT or (len(self._kept) > 1 and self._held() > _HELD):
                 self._kept.popitem(last=False)
             return found
 
-    async def those(self, kpi: Kpi, window: Window, segment: str, at: int, ids: Collection[str]) -> list[Known]:
+    async def those(self, kpi: Kpi, window: Window, segment: str, at: int, ids: Collection[str]) -> list[KnownEntity]:
         """Return what is known of these deals and leads, and what they count for; raise as :meth:`of`."""
-        question, wanted = Question(asks(kpi, segment), window, at), frozenset(ids)
+        question, wanted = FigureQuestion(asks(kpi, segment), window, at), frozenset(ids)
         async with self._lock:
             return await asyncio.to_thread(lambda: [known for behind in self._behind(question) for known in behind.known(wanted)])
 
     async def counting(
         self, kpis: Sequence[Kpi], window: Window, at: int, fold: str, id: str
-    ) -> tuple[Known | None, list[tuple[Kpi, list[Ask]]]]:
+    ) -> tuple[KnownEntity | None, list[tuple[Kpi, list[Ask]]]]:
         """Return what is known of one deal or lead (of ``fold``), and which of these KPIs' totals count it, each with what is
         asked of it there; raise as :meth:`of`.
         """
         asked = [(kpi, [ask for ask in asks(kpi, TOTAL) if ask.fold == fold and listed(ask)]) for kpi in kpis]
-        question = Question(list(dict.fromkeys(ask for _, those in asked for ask in those)), window, at)
+        question = FigureQuestion(list(dict.fromkeys(ask for _, those in asked for ask in those)), window, at)
         known = await asyncio.to_thread(self._known, question, fold, id)
         numbers = {} if known is None else known.one.numbers
         found = [(kpi, [ask for ask in those if ask in numbers]) for kpi, those in asked]
         return known, [(kpi, those) for kpi, those in found if those]
 
-    def _known(self, question: Question, fold: str, id: str) -> Known | None:
+    def _known(self, question: FigureQuestion, fold: str, id: str) -> KnownEntity | None:
         rows, mine = self._written.rows_of(f"fold-{fold}", id), b"E" + id.encode()
         only = {key: row for key, row in rows.items() if key == mine or key[:1] in (b"S", b"O")}
-        return next(iter(Behind(fold, self._business, question, only).known({id})), None)
+        return next(iter(EntitiesBehind(fold, self._business, question, only).known({id})), None)
 
     def _held(self) -> int:
         return sum(len(found.counted) for _, found in self._kept.values())
 
-    def _found(self, question: Question) -> Found:
-        counted, naive, damaged = list[Counted](), list[tuple[str, Sums]](), 0
+    def _found(self, question: FigureQuestion) -> FoundEntities:
+        counted, naive, damaged = list[CountedEntity](), list[tuple[str, Sums]](), 0
         for behind in self._behind(question):
             counted += behind
             naive += behind.naive.items()
@@ -97,9 +97,9 @@ class CountedDesk:
         sums = Sums()
         for one in counted:
             sums.add(one.numbers)
-        return Found(counted, sums.numbers, together(naive), damaged)
+        return FoundEntities(counted, sums.numbers, together(naive), damaged)
 
-    def _behind(self, question: Question) -> Iterator[Behind]:
+    def _behind(self, question: FigureQuestion) -> Iterator[EntitiesBehind]:
         for fold in question.folds:
             for rows in self._written.rows(f"fold-{fold}"):
-                yield Behind(fold, self._business, question, rows)
+                yield EntitiesBehind(fold, self._business, question, rows)

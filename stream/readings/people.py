@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from models.business import Business
-from models.customers.baskets import Baskets, Found, pairs
-from models.journeys.people import Part, People
+from models.customers.baskets import Baskets, FoundPairs, pairs
+from models.journeys.people import JourneyPart, People
 from models.journeys.walk import journey
 from models.panes.windows import Window
 from stream.readings.changelogs import Changelogs
@@ -26,7 +26,7 @@ class PeopleDesk:
         """``clock`` is seconds of whenever."""
         self._written, self.business, self._clock = written, business, clock
         self._lock = asyncio.Lock()
-        self._people: list[Part] = []
+        self._people: list[JourneyPart] = []
         self._until = 0.0
 
     async def journeys(self, names: list[str], window: Window, at: int, *, by_source: bool) -> list[dict[str, Any]]:
@@ -42,7 +42,7 @@ class PeopleDesk:
             people = self._people
             return await asyncio.to_thread(lambda: [journey(funnel, people, start, at, by_source=by_source) for funnel in chosen])
 
-    def _everybody(self) -> list[Part]:
+    def _everybody(self) -> list[JourneyPart]:
         people = People(self.business, self.business.funnels)
         for fold in ("engagement", "leads", "deals"):
             for rows in self._written.rows(f"fold-{fold}"):
@@ -58,7 +58,7 @@ class PeopleDesk:
         told = {"baskets": found.baskets, "products": found.products, "products_left_out": found.left_out, "least": least}
         return {**told, "count": len(found.pairs), "pairs": shown}
 
-    def _pairs(self, start: int, end: int, least: int) -> Found:
+    def _pairs(self, start: int, end: int, least: int) -> FoundPairs:
         baskets = Baskets(self.business, start, end)
         for fold in ("deals", "customers"):
             for rows in self._written.rows(f"fold-{fold}"):

@@ -18,14 +18,14 @@ _BLOCK = 2_000
 UNREADABLE = ""
 
 
-class Refusals(NamedTuple):
+class RefusalCounts(NamedTuple):
     """How many of each type were refused for each reason; ``whole``: whether all since then were looked at."""
 
     counts: dict[str, dict[str, int]]
     whole: bool
 
 
-def refusals(options: EngineOptions, types: Collection[str], topics: Collection[str], since: int) -> Refusals:
+def refusals(options: EngineOptions, types: Collection[str], topics: Collection[str], since: int) -> RefusalCounts:
     """Return the refused events of these types, and the records of these topics that say none, that came since (epoch ms).
 
     Those that were sent again and used since are out of it. Blocks. Raise ``KafkaException`` where the broker does not answer.
@@ -43,7 +43,7 @@ def refusals(options: EngineOptions, types: Collection[str], topics: Collection[
     counts: dict[str, Counter[str]] = {}
     for kind, reason in standing.values():
         counts.setdefault(kind, Counter())[reason] += 1
-    return Refusals({kind: dict(sorted(found.items())) for kind, found in sorted(counts.items())}, least == first)
+    return RefusalCounts({kind: dict(sorted(found.items())) for kind, found in sorted(counts.items())}, least == first)
 
 
 def _take(

@@ -32,7 +32,7 @@ from stream.ingest.body import Bodies, NotRead
 from stream.web.operators import Operator, Operators, TokenThrottled, basic, bearer, digest_of
 from stream.web.plain import language_of, plain
 from stream.web.problems import problem
-from stream.web.reach import BELOW, ROUTES, Reach
+from stream.web.reach import BELOW, ROUTES, SegmentReach
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())
@@ -66,7 +66,7 @@ class AccessReader(NamedTuple):
     """
 
     name: str
-    reach: Reach | None = None
+    reach: SegmentReach | None = None
     session: Operator | None = None
 
 

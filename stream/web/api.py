@@ -24,7 +24,7 @@ from stream.readings.past import PARAMETERS, PastQuestion, PastReadings, instant
 from stream.web.context import Context, context
 from stream.web.people import REFUSED, of_people, sees_people, without_people
 from stream.web.problems import problem
-from stream.web.reach import Reach
+from stream.web.reach import SegmentReach
 
 router = APIRouter(prefix="/api")
 
@@ -61,9 +61,9 @@ def _names(request: Request, parameter: str) -> list[str]:
     return list(dict.fromkeys(name for name in found if name))
 
 
-def reach_of(request: Request) -> Reach | None:
+def reach_of(request: Request) -> SegmentReach | None:
     """Return what the asking one may see; None: everything."""
-    found: Reach | None = getattr(request.state, "reach", None)
+    found: SegmentReach | None = getattr(request.state, "reach", None)
     return found
 
 
@@ -146,7 +146,7 @@ async def kpis(request: Request) -> Response:
     return to_json(readings, headers=headers)
 
 
-async def _earlier(ctx: Context, reach: Reach | None, asked: PastQuestion, kind: str) -> Response:
+async def _earlier(ctx: Context, reach: SegmentReach | None, asked: PastQuestion, kind: str) -> Response:
     """Return readings of the past, which this process has where it holds the view."""
     if reach is not None:
         return to_json({"error": "at, from, to and every are about everybody (accepted: the readings of now)"}, 403)

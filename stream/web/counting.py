@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from models.calendar import iso
 from models.folds.entity_snapshots import DealState, LeadState
-from models.kpis.behind import Known
+from models.kpis.behind import KnownEntity
 from models.kpis.catalogue import Catalogue
 from models.kpis.entry import Kpi
 from models.kpis.recount import number_shown
@@ -52,7 +52,7 @@ def _whose(state: DealState | LeadState) -> dict[str, str | None]:
     return {"owner": state.owner, "team": state.team}
 
 
-def _shown(known: Known, figures: Sequence[tuple[Kpi, Sequence[Any]]]) -> list[dict[str, Any]]:
+def _shown(known: KnownEntity, figures: Sequence[tuple[Kpi, Sequence[Any]]]) -> list[dict[str, Any]]:
     return [
         {
             "kpi": kpi.id,

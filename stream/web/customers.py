@@ -278,7 +278,7 @@ def router(desk: CustomerDesk) -> APIRouter:
 
         By default it is yesterday against the day before. ``left`` and ``joined`` choose segments, ``limit`` how many are listed.
         """
-        from models.customers.moves import told
+        from models.customers.moves import moves_document
 
         asked = request.query_params
         for name, value, accepted in (
@@ -298,7 +298,7 @@ def router(desk: CustomerDesk) -> APIRouter:
             since, day, found = await desk.moves(*days)
         except CustomersElsewhere as elsewhere:
             return to_json({"error": str(elsewhere)}, 503, {"retry-after": "2"})
-        return to_json(told(found, since, day, asked.get("left"), asked.get("joined"), limit))
+        return to_json(moves_document(found, since, day, asked.get("left"), asked.get("joined"), limit))
 
     return routes
 

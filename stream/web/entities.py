@@ -20,7 +20,7 @@ from stream.web.api import reach_of, refuse, to_json
 from stream.web.context import context
 from stream.web.people import REFUSED, sees_people
 from stream.web.predictions import Asked, Elsewhere, Entity, come
-from stream.web.reach import Reach
+from stream.web.reach import SegmentReach
 
 SORTS = ("win", "amount", "age", "risk", "close")
 #: Deals of a list, and of a stage's column, at most.
@@ -144,7 +144,7 @@ def _deals(source: EntitySource, request: Request) -> list[_Row]:
     return list(rows) if sees_people(request) else [row._replace(shown={**row.shown, **_NOBODY}) for row in rows]
 
 
-def _seen(reach: Reach | None, state: DealState | LeadState) -> bool:
+def _seen(reach: SegmentReach | None, state: DealState | LeadState) -> bool:
     return reach is None or reach.has({"owner": state.owner, "team": state.team})
 
 

@@ -33,7 +33,7 @@ def router(plans: Sequence[Plan], catalogue: Catalogue, whole: Callable[[], View
         nonlocal made, known
         if not plans:
             return to_json([])
-        from models.experiments.told import told  # with the arithmetic, which nobody else here needs
+        from models.experiments.document import experiment_document  # with the arithmetic, which nobody else here needs
 
         try:
             view = whole()
@@ -43,7 +43,7 @@ def router(plans: Sequence[Plan], catalogue: Catalogue, whole: Callable[[], View
         if not 0 <= now - made < _FRESH:
             found = []
             for plan in plans:
-                found.append(told(view, catalogue, plan, now))
+                found.append(experiment_document(view, catalogue, plan, now))
                 await asyncio.sleep(0)
             made, known = now, found
         return to_json(known)

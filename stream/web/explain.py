@@ -16,7 +16,7 @@ from models.events.refused import Refused
 from models.events.scalars import parse_time
 from models.folds.entity_snapshots import DealState
 from models.kpis.asks import Ask, asks
-from models.kpis.behind import Counted, listed
+from models.kpis.behind import CountedEntity, listed
 from models.kpis.catalogue import Catalogue
 from models.kpis.document import INTERVALS, kept
 from models.kpis.entry import Kpi
@@ -27,13 +27,13 @@ from models.panes.store import TOTAL
 from models.panes.view import View
 from models.panes.windows import Window
 from stream.readings.board import SEGMENTS, Unavailable, UnknownName
-from stream.readings.counted import SECONDS, CountedDesk, Found
+from stream.readings.counted import SECONDS, CountedDesk, FoundEntities
 from stream.readings.past import instants
-from stream.readings.refusals import Refusals
+from stream.readings.refusals import RefusalCounts
 from stream.web.api import cell, reach_of, refuse, to_json
 from stream.web.context import Context, context
 from stream.web.people import REFUSED, of_people, sees_people, unnamed
-from stream.web.reach import Reach
+from stream.web.reach import SegmentReach
 
 _ASKED = ("window", "segment", "at")
 _EXPLAIN, _DEALS = (*_ASKED, "by"), (*_ASKED, "id", "limit", "offset", "format")
@@ -44,7 +44,7 @@ _COLUMNS = (
     *("owner", "owner_name", "team", "source", "product", "region", "link"),
 )
 #: What a figure looks for refused events by: types, topics, and since when (epoch ms).
-AskRefused = Callable[[Sequence[str], Sequence[str], int], Refusals]
+AskRefused = Callable[[Sequence[str], Sequence[str], int], RefusalCounts]
 Link = Callable[[str, str, str], str | None]
 
 
@@ -214,7 +214,7 @@ def _definition(kpi: Kpi) -> dict[str, Any]:
     }
 
 
-def _summary(found: Found, reach: Reach | None) -> dict[str, Any]:
+def _summary(found: FoundEntities, reach: SegmentReach | None) -> dict[str, Any]:
     seen = [one for one in found.counted if _theirs(one, reach)]
     deals = sum(isinstance(one.state, DealState) for one in seen)
     return {
@@ -225,7 +225,7 @@ def _summary(found: Found, reach: Reach | None) -> dict[str, Any]:
     }
 
 
-def _theirs(one: Counted, reach: Reach | None) -> bool:
+def _theirs(one: CountedEntity, reach: SegmentReach | None) -> bool:
     return reach is None or reach.has({"owner": one.state.owner, "team": one.state.team})
 
 
@@ -244,7 +244,7 @@ async def _listed(
     one_by_one = [ask for ask in asks(kpi, segment) if listed(ask)]
     named = sees_people(request)
 
-    def shown(one: Counted) -> dict[str, Any]:
+    def shown(one: CountedEntity) -> dict[str, Any]:
         told = _row(one, kpi, one_by_one, ctx, link)
         return told if named else told | {"owner": None, "owner_name": None}
 
@@ -288,7 +288,7 @@ def _whole(name: str, text: str | None, default: int, most: int) -> int:
     return int(text)
 
 
-def _row(one: Counted, kpi: Kpi, one_by_one: Sequence[Ask], ctx: Context, link: Link) -> dict[str, Any]:
+def _row(one: CountedEntity, kpi: Kpi, one_by_one: Sequence[Ask], ctx: Context, link: Link) -> dict[str, Any]:
     told, state = row(one, kpi, one_by_one), one.state
     owner = ctx.people.get(state.owner)
     return told | {
@@ -298,7 +298,9 @@ def _row(one: Counted, kpi: Kpi, one_by_one: Sequence[Ask], ctx: Context, link: 
     }
 
 
-def _csv(seen: Sequence[Counted], shown: Callable[[Counted], Mapping[str, Any]], one_by_one: Sequence[Ask]) -> Iterator[str]:
+def _csv(
+    seen: Sequence[CountedEntity], shown: Callable[[CountedEntity], Mapping[str, Any]], one_by_one: Sequence[Ask]
+) -> Iterator[str]:
     names = list(dict.fromkeys(ask.name for ask in one_by_one))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # numpy takes a while to import
     from models.foresight.foresee import Asked, Foresee
     from models.foresight.kept import Said
     from models.foresight.outlook import Outlook, Segment
-    from models.foresight.scores import Scored, Summary
+    from models.foresight.scores import Scored, ScoreSummary
 
 PERIODS = ("month", "quarter", "year")
 BY = ("team", "owner", "product", "region", "source")
@@ -149,7 +149,7 @@ def _told(
         ranked = sorted(one.segments[1:], key=lambda segment: -segment.mean)[:_SEGMENTS]
         for segment in (one.segments[0], *ranked):
             aim = target_of(fold.targets, where, segment.value, one.span.start, fold.business)
-            rows.append(told(ctx, name, where.by, segment, aim))
+            rows.append(forecast_document(ctx, name, where.by, segment, aim))
     lately = scores.best_lately(scores.scored(kept.series(_of(fold, where.period), kept.TOTAL, "")))
     points = fold.made.points.get(where.period, ()) if fold.made is not None else ()
     return {
@@ -168,7 +168,7 @@ def _told(
     }  # fmt: skip
 
 
-def told(ctx: Context, scenario: str, by: str | None, segment: "Segment", target: int | None) -> dict[str, Any]:
+def forecast_document(ctx: Context, scenario: str, by: str | None, segment: "Segment", target: int | None) -> dict[str, Any]:
     """Return what the API has of a segment."""
     from models.foresight.outlook import SHARES
 
@@ -230,7 +230,7 @@ def _scores(ctx: Context, fold: "Foresee", period: str, by: str | None, calendar
     }  # fmt: skip
 
 
-def _sum(found: "Summary") -> dict[str, Any]:
+def _sum(found: "ScoreSummary") -> dict[str, Any]:
     return {
         "forecasts": found.forecasts, "crps": money(found.crps), "pinball": money(found.pinball),
         "coverage": round(found.coverage, 4), "bias": round(found.bias, 4), "pit": round(found.pit, 4),

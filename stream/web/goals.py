@@ -11,7 +11,7 @@ from models.calendar import iso
 from models.goals.challenges import Held
 from models.goals.kept import MOST
 from models.goals.known import wrong_objective
-from models.goals.objectives import Chance, nobody, told
+from models.goals.objectives import Chance, nobody, objective_document
 from models.goals.plan import Objective, as_json
 from models.goals.standings import Standings
 from models.goals.templates import TEMPLATES
@@ -68,7 +68,7 @@ def router(
             seen = reach.sees(one.of) if reach is not None else people or not one.owner
             if not asked or not seen or {one.owner, one.team} & known.left_out:
                 continue
-            shown = told(view, known.catalogue, one, now, known.kept.said.get(one.id), chance, past)
+            shown = objective_document(view, known.catalogue, one, now, known.kept.said.get(one.id), chance, past)
             declared = any(mine.id == one.id for mine in known.objectives)
             more = {"who": _who(one, ctx.people), "source": "settings" if declared else "api"}
             found.append(shown | more | {"by": None if declared else known.kept.by.get(one.id)})

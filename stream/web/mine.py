@@ -15,14 +15,14 @@ from stream.readings.board import Reading, Unavailable
 from stream.web.context import Context
 from stream.web.live import event
 from stream.web.plain import plain
-from stream.web.reach import Reach
+from stream.web.reach import SegmentReach
 
 #: Windows of the page; and how often (s) the stream looks, and says that it is there.
 _WINDOWS = ("7d", "30d")
 _PERIOD, _BEAT = 1.0, 5
 
 
-async def readings(ctx: Context, reach: Reach, windows: Sequence[str]) -> Sequence[Reading]:
+async def readings(ctx: Context, reach: SegmentReach, windows: Sequence[str]) -> Sequence[Reading]:
     """Return the readings of their segments; none while there are no numbers."""
     try:
         return (await ctx.answer(lambda board: board.only(windows, reach.dimensions)))[0]
@@ -30,13 +30,13 @@ async def readings(ctx: Context, reach: Reach, windows: Sequence[str]) -> Sequen
         return []
 
 
-def alerts(ctx: Context, reach: Reach) -> list[dict[str, Any]] | None:
+def alerts(ctx: Context, reach: SegmentReach) -> list[dict[str, Any]] | None:
     """Return what they see of the alerts that stand; None where they are not known here."""
     known = ctx.alerts()
     return None if known is None else [seen for alert in known if (seen := reach.alert(alert)) is not None]
 
 
-async def stream(ctx: Context, reach: Reach, window: str) -> AsyncIterator[bytes]:
+async def stream(ctx: Context, reach: SegmentReach, window: str) -> AsyncIterator[bytes]:
     """Yield ``readings`` when theirs have changed, at most once a second, and ``beat`` between; until the server stops."""
     with ctx.live.counted():
         yield b"retry: 2000\n\n"
@@ -55,7 +55,7 @@ async def stream(ctx: Context, reach: Reach, window: str) -> AsyncIterator[bytes
         yield event("bye", {"reason": "stopping"})
 
 
-async def page(ctx: Context, reach: Reach, words: Language) -> Response:
+async def page(ctx: Context, reach: SegmentReach, words: Language) -> Response:
     """Return their figures as a plain page, which has no script."""
     by_segment: dict[tuple[str, str], dict[str, dict[str, Reading]]] = {}
     for reading in await readings(ctx, reach, _WINDOWS):

@@ -13,7 +13,7 @@ from stream.config.web_settings import OperatorSettings
 from stream.engine.client_logs import RateLimit
 from stream.engine.options import wall_clock
 from stream.ingest.token_bucket import Clients
-from stream.web.reach import Reach
+from stream.web.reach import SegmentReach
 
 log = logging.getLogger(__name__)
 log.addFilter(RateLimit())
@@ -41,7 +41,7 @@ class Operator(NamedTuple):
     role: str
     digest: bytes
     until: int | None
-    reach: Reach | None = None
+    reach: SegmentReach | None = None
 
 
 class TokenThrottled(Exception):
@@ -76,7 +76,9 @@ class Operators:
         counted: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._known = [
-            Operator(one.name, one.role, digest_of(one.token.get_secret_value()), one.until, Reach.of(one.owners, one.teams))
+            Operator(
+                one.name, one.role, digest_of(one.token.get_secret_value()), one.until, SegmentReach.of(one.owners, one.teams)
+            )
             for one in settings
         ]
         self._local = Operator("local", "operate", digest_of(local), None) if local else None
@@ -102,7 +104,7 @@ class Operators:
         self._known.append(Operator(name, "read", digest_of(token), None))
         return token
 
-    def reach(self, name: str) -> Reach | None:
+    def reach(self, name: str) -> SegmentReach | None:
         """Return what somebody sees whom a proxy has let in: those of that name who are limited are so there, too."""
         return next((one.reach for one in self._known if one.name == name), None)
 

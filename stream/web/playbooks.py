@@ -8,7 +8,7 @@ from confluent_kafka import KafkaException
 from fastapi import APIRouter, Request, Response
 
 from models.goals.plan import Playbook
-from models.goals.playbooks import runs, told
+from models.goals.playbooks import playbook_document, runs
 from models.kpis.catalogue import Catalogue
 from models.panes.view import View
 from stream.readings.board import Unavailable
@@ -39,7 +39,7 @@ def router(books: Sequence[Playbook], catalogue: Catalogue, whole: Callable[[], 
                     found = []
                     for book in books:
                         records, _ = await asyncio.to_thread(history, _MOST, _fired(book), None)
-                        found.append(told(view, catalogue, book, runs(records, book.rules), now))
+                        found.append(playbook_document(view, catalogue, book, runs(records, book.rules), now))
                 except Unavailable as why:
                     return to_json({"error": str(why)}, 503, {"retry-after": "2"})
                 except KafkaException:

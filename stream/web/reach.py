@@ -59,13 +59,13 @@ _ALERT = (*_SHOWN, "title", "summary", "words", "acknowledged")
 _RECORD = (*_SHOWN, "offset", "type", "incident", "kind", "rule_title")
 
 
-class Reach(NamedTuple):
+class SegmentReach(NamedTuple):
     """The segments that somebody may see, as (dimension, value): ``owner`` and ``team``."""
 
     segments: frozenset[tuple[str, str]]
 
     @classmethod
-    def of(cls, owners: Iterable[str], teams: Iterable[str]) -> "Reach | None":
+    def of(cls, owners: Iterable[str], teams: Iterable[str]) -> "SegmentReach | None":
         """Return the reach of a token; None where it names nobody and sees everything."""
         found = frozenset((*(("owner", one) for one in owners), *(("team", one) for one in teams)))
         return cls(found) if found else None

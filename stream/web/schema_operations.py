@@ -26,6 +26,7 @@ from stream.web.schema_shapes import (
     FORECAST_SCORES,
     HEALTH,
     HELD,
+    INTAKE,
     LEADS,
     LETTER,
     LETTERS,
@@ -40,7 +41,6 @@ from stream.web.schema_shapes import (
     SILENCE,
     STORY,
     TAKEN,
-    TOLD,
     TREND,
     UNKNOWN,
     WANTED,
@@ -346,7 +346,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("post", "/webhooks/{source}"): {
         "requestBody": body("application/json", "text/xml", required=False),
         "responses": {
-            "200": said("The broker has what came of it", TOLD, "text/xml"),
+            "200": said("The broker has what came of it", INTAKE, "text/xml"),
             **door_errors(
                 **_UNREAD, _401="Not authentic", _404="No such source", _415="An encoding that is not known",
                 _429="Too many requests of this source", _503=_FULL,
@@ -357,7 +357,7 @@ OPERATIONS: dict[tuple[str, str], dict[str, Any]] = {
         "parameters": query("site"),
         "requestBody": body("text/plain", "application/json", required=False),
         "responses": {
-            "202": said("The broker has what came of it", TOLD),
+            "202": said("The broker has what came of it", INTAKE),
             "204": said("Nothing was kept, and nothing shall be sent again"),
             **door_errors(
                 **_UNREAD, _401="No such site", _403="Not an origin of this site", _415="Another kind of content",

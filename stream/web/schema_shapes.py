@@ -3,7 +3,7 @@
 from stream.web.schema_parts import COUNT, PROBLEM, TEXT, TIME, Schema, a_list, an_object, or_null
 
 UNKNOWN = an_object({**PROBLEM, "parameter": TEXT, "found": TEXT, "accepted": a_list(TEXT)})
-TOLD = an_object({"accepted": COUNT, "unusable": COUNT})
+INTAKE = an_object({"accepted": COUNT, "unusable": COUNT})
 _NUMBER = or_null({"type": "number"})
 READING = an_object(
     {

@@ -19,7 +19,7 @@ PAGER = '''
 
 from typing import ClassVar, Literal
 
-from agents.notifiers.base import Doubt, ReceiverSettings, SecretUrl
+from agents.notifiers.base import SettingsDoubt, ReceiverSettings, SecretUrl
 from agents.notifiers.post import Poster
 from alert_rules.tell.outcome import Outcome
 
@@ -37,7 +37,7 @@ class PagerSettings(ReceiverSettings):
         return PagerNotifier(self.name, self.url.get_secret_value())
 
     def doubts(self):
-        yield Doubt("a pager has one line", "keep titles short")
+        yield SettingsDoubt("a pager has one line", "keep titles short")
 
 
 class PagerNotifier:

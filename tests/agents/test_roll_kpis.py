@@ -12,7 +12,7 @@ from agents.roll_kpis import NAME, Roller
 from agents.worker import entity_folds
 from models.business import Business
 from models.calendar import DAY_MS, iso
-from models.kpis.catalogue import UnknownName
+from models.kpis.catalogue import NotInCatalogue
 from models.kpis.reading import Reading
 from models.panes.windows import Window
 from stream.config.kpi_files import load_catalogue
@@ -121,7 +121,7 @@ async def test_from_an_event_to_a_reading(start: Start) -> None:
 
 
 def test_a_rule_about_a_kpi_there_is_not_stops_the_start() -> None:
-    with pytest.raises(UnknownName, match="win_rat"):
+    with pytest.raises(NotInCatalogue, match="win_rat"):
         Roller(Business(), load_catalogue(), [("win_rat", "7d", None)])
 
 

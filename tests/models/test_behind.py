@@ -13,7 +13,7 @@ from models.events.catalogue import TOPIC_OF
 from models.fold import Record
 from models.folds.partition import EntityPartition
 from models.kpis.asks import Ask, asks, asks_of
-from models.kpis.behind import CREATED, TODAY, TWICE, Behind, Counted, Question, Sums, listed
+from models.kpis.behind import CREATED, TODAY, TWICE, CountedEntity, EntitiesBehind, FigureQuestion, Sums, listed
 from models.kpis.catalogue import Catalogue
 from models.kpis.feeds import correcting, counting, feeds
 from models.kpis.recount import Recount, differences, measured
@@ -33,11 +33,11 @@ def rows_of(partition: EntityPartition) -> dict[bytes, bytes]:
 
 
 def found(
-    partitions: dict[str, EntityPartition], business: Business, question: Question
-) -> tuple[list[Counted], dict[str, Sums]]:
-    counted, naive = list[Counted](), dict[str, Sums]()
+    partitions: dict[str, EntityPartition], business: Business, question: FigureQuestion
+) -> tuple[list[CountedEntity], dict[str, Sums]]:
+    counted, naive = list[CountedEntity](), dict[str, Sums]()
     for fold in question.folds:
-        behind = Behind(fold, business, question, rows_of(partitions[fold]))
+        behind = EntitiesBehind(fold, business, question, rows_of(partitions[fold]))
         counted += behind
         for name, sums in behind.naive.items():
             kept = naive.setdefault(name, Sums())
@@ -46,7 +46,7 @@ def found(
     return counted, naive
 
 
-def together(counted: list[Counted]) -> dict[Ask, Any]:
+def together(counted: list[CountedEntity]) -> dict[Ask, Any]:
     sums = Sums()
     for one in counted:
         sums.add(one.numbers)
@@ -66,7 +66,7 @@ def test_lists_of_the_simulated_company_add_up(window: str) -> None:
         kpi = CATALOGUE.get(name)
         for segment in ("total", *(f"{by}={one}" for by, values in names.items() if by in kpi.by for one in values)):
             every |= dict.fromkeys(ask for ask in asks(kpi, segment) if listed(ask))
-    numbers = together(found(whole.folds, whole.business, Question(list(every), span, whole.now))[0])
+    numbers = together(found(whole.folds, whole.business, FigureQuestion(list(every), span, whole.now))[0])
     for ask in every:
         scope = PaneScope(whole.view, span, ask.segment, whole.now)
         if ask.how == "seen":
@@ -77,7 +77,7 @@ def test_lists_of_the_simulated_company_add_up(window: str) -> None:
     assert compared > 20
     # What an entity counts for as it is now is found with less work, and is the same.
     now = [ask for ask in every if ask.name in FROM_PRESENT]
-    less = together(found(whole.folds, whole.business, Question(now, span, whole.now))[0])
+    less = together(found(whole.folds, whole.business, FigureQuestion(now, span, whole.now))[0])
     assert less == {ask: numbers[ask] for ask in now if ask in numbers}
 
 
@@ -106,7 +106,7 @@ def test_each_kpi_of_deals_and_leads_is_the_same_from_its_list() -> None:
         span,
         "total",
         whole.now,
-        together(found(whole.folds, whole.business, Question(list(every), span, whole.now))[0]),
+        together(found(whole.folds, whole.business, FigureQuestion(list(every), span, whole.now))[0]),
     )
     for name in DEALS_AND_LEADS:
         kpi = CATALOGUE.get(name)
@@ -127,7 +127,7 @@ def small(rates: Rates | None = None) -> Company:
 def behind(told: Company, kpi: str, when: str, window: str = "month", segment: str = "total") -> tuple[list[str], list[Any]]:
     entry, moment, span = told.catalogue.get(kpi), at(when), Window.parse(window)
     reading = told.read(kpi, when, window, segment)
-    counted, naive = found(told.partitions, told.business, Question(asks(entry, segment), span, moment))
+    counted, naive = found(told.partitions, told.business, FigureQuestion(asks(entry, segment), span, moment))
     return [one.state.id for one in counted], differences(entry, told.view, span, segment, moment, reading.value, naive)
 
 
@@ -213,7 +213,7 @@ def test_measures_say_what_the_list_comes_to() -> None:
     )
     moment, span = at("2026-04-01"), Window.parse("month")
     entry = told.catalogue.get("activities_per_win")
-    counted, _ = found(told.partitions, told.business, Question(asks(entry, "total"), span, moment))
+    counted, _ = found(told.partitions, told.business, FigureQuestion(asks(entry, "total"), span, moment))
     told.view.advance(moment)
     activities, won = measured(entry, told.view, span, "total", moment, together(counted))
     assert (activities["measure"], activities["value"], activities["part"]) == ("deal_activities", 1, "numerator")

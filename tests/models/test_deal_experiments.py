@@ -10,9 +10,9 @@ import pytest
 from models.business import Business
 from models.calendar import DAY_MS, iso
 from models.experiments.beside import guards, segments
+from models.experiments.document import experiment_document
 from models.experiments.live import TrialStanding, standing
 from models.experiments.plan import Guard, Plan
-from models.experiments.told import told
 from models.fold import Record
 from models.folds.partition import EntityPartition
 from models.panes.view import View
@@ -174,7 +174,9 @@ def test_guards_warn_of_the_worse_variant_and_say_when_they_know_nothing() -> No
     assert found["discounted_deals_rate"]["worse"] == ["new"], "surely worse, however often one looks"
     assert (found["average_deal_size"]["status"], found["gross_margin"]["status"]) == ("ok", "unknown")
     assert found["gross_margin"]["why"]
-    assert any("discount_rate" in warning for warning in told(deals.view, CATALOGUE, plan, deals.at(30))["warnings"])
+    assert any(
+        "discount_rate" in warning for warning in experiment_document(deals.view, CATALOGUE, plan, deals.at(30))["warnings"]
+    )
     early = guards(deals.view, CATALOGUE, plan, deals.begin - 1)
     assert {one["status"] for one in early} == {"unknown"} and early[0]["why"] == "it has not begun"
 

@@ -7,7 +7,7 @@ import yaml
 
 from models.business import Business
 from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Grain
-from models.kpis.catalogue import SHIPPED, Catalogue, CatalogueError, UnknownName
+from models.kpis.catalogue import SHIPPED, Catalogue, CatalogueError, NotInCatalogue
 from models.kpis.document import markdown
 from models.kpis.entry import DIMENSIONS
 from models.kpis.reading import Reading
@@ -234,7 +234,7 @@ def test_segments_of_the_kpis_own_folds() -> None:
     ],
 )
 def test_names_there_are_not(asked: dict[str, Any], message: str) -> None:
-    with pytest.raises(UnknownName, match=message):
+    with pytest.raises(NotInCatalogue, match=message):
         CATALOGUE.readings(View(Business()), NOW, **asked)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from models.business import Business
 from models.calendar import DAY_MS, iso
-from models.experiments.coin import Coin, Counted
+from models.experiments.coin import Coin, CountedCases
 from models.experiments.lift import lift, needed
 from models.experiments.live import TrialStanding, standing
 from models.experiments.plan import Plan
@@ -125,18 +125,18 @@ def test_why_there_is_nothing_to_say() -> None:
 
 def test_days_are_cases_one_by_one_but_for_what_was_known_before() -> None:
     one, all_ = Coin(), Coin()
-    one.add_day(Counted(1, 1), Counted(0, 0))
+    one.add_day(CountedCases(1, 1), CountedCases(0, 0))
     all_.add(np.array([True]), np.array([False]))
     assert one.evidence() == pytest.approx(all_.evidence())
     mean = 0.0
     for to_b in range(64):  # six cases of one day, two of them won
         b = [bool(to_b >> case & 1) for case in range(6)]
         coin = Coin()
-        coin.add_day(Counted(1, 0), Counted(1, 1))
-        coin.add_day(Counted(6 - sum(b), sum(not x for x in b[:2])), Counted(sum(b), sum(b[:2])))
+        coin.add_day(CountedCases(1, 0), CountedCases(1, 1))
+        coin.add_day(CountedCases(6 - sum(b), sum(not x for x in b[:2])), CountedCases(sum(b), sum(b[:2])))
         mean += exp(coin.evidence().total) / 64
     before = Coin()
-    before.add_day(Counted(1, 0), Counted(1, 1))
+    before.add_day(CountedCases(1, 0), CountedCases(1, 1))
     assert mean == pytest.approx(exp(before.evidence().total))
 
 
@@ -146,7 +146,7 @@ def test_bounds_of_the_lift_hold_at_every_look() -> None:
         to_b = draw.random(3_000) < 0.5
         won = draw.random(3_000) < np.where(to_b, 0.26, 0.2)
         for n in range(200, 3_001, 200):
-            arms = [Counted(int(arm[:n].sum()), int((arm & won)[:n].sum())) for arm in (~to_b, to_b)]
+            arms = [CountedCases(int(arm[:n].sum()), int((arm & won)[:n].sum())) for arm in (~to_b, to_b)]
             found = lift(*arms)
             assert found is not None
             if not found.low <= 0.06 <= found.high:
@@ -156,8 +156,15 @@ def test_bounds_of_the_lift_hold_at_every_look() -> None:
 
 
 def test_what_is_still_needed() -> None:
-    assert needed(Counted(100, 20), Counted(100, 26), 0.0) == pytest.approx(1270, rel=0.05)
-    assert needed(Counted(100, 20), Counted(100, 26), 4.0) == 0
-    for a, b in ((Counted(0, 0), Counted(5, 1)), (Counted(5, 1), Counted(5, 1)), (Counted(5, 0), Counted(5, 0))):
+    assert needed(CountedCases(100, 20), CountedCases(100, 26), 0.0) == pytest.approx(1270, rel=0.05)
+    assert needed(CountedCases(100, 20), CountedCases(100, 26), 4.0) == 0
+    for a, b in (
+        (CountedCases(0, 0), CountedCases(5, 1)),
+        (CountedCases(5, 1), CountedCases(5, 1)),
+        (CountedCases(5, 0), CountedCases(5, 0)),
+    ):
         assert needed(a, b, 0.0) is None
-    assert needed(Counted(10**6, 200_000), Counted(10**6, 200_001), 0.0) is None and lift(Counted(0, 0), Counted(1, 1)) is None
+    assert (
+        needed(CountedCases(10**6, 200_000), CountedCases(10**6, 200_001), 0.0) is None
+        and lift(CountedCases(0, 0), CountedCases(1, 1)) is None
+    )

@@ -9,8 +9,8 @@ import pytest
 
 from models.business import Business
 from models.goals.kept import Kept, targets_of
-from models.goals.objectives import told
-from models.goals.plan import Goal, Objective, Said, as_json, read
+from models.goals.objectives import objective_document
+from models.goals.plan import Goal, Objective, SaidProgress, as_json, read
 from models.targets import Targets
 from tests.models.company import CATALOGUE, Company, at
 
@@ -27,10 +27,10 @@ def company() -> Company:
     return of
 
 
-def says(of: Company, when: str, one: Objective = NORTH, said: Said | None = None, **more: Any) -> dict[str, Any]:
+def says(of: Company, when: str, one: Objective = NORTH, said: SaidProgress | None = None, **more: Any) -> dict[str, Any]:
     moment = at(when, "Europe/Paris")
     of.view.advance(moment)
-    return told(of.view, CATALOGUE, one, moment, said, **more)
+    return objective_document(of.view, CATALOGUE, one, moment, said, **more)
 
 
 def test_progress_pace_and_periods_before() -> None:
@@ -107,7 +107,7 @@ def test_of_an_owner_without_deals_and_of_what_is_better_when_it_is_less() -> No
 def test_a_text_is_as_far_as_somebody_says_in_this_period() -> None:
     text = Objective(name="Learn", owner="ann", period="month", main=Goal(text="three demos"))
     assert says(company(), "2026-05-16", text)["why"] == "nobody has said yet how far it is"
-    said = Said(0.4, "one given", "2026-05-10T10:00:00Z", "ann")
+    said = SaidProgress(0.4, "one given", "2026-05-10T10:00:00Z", "ann")
     main = says(company(), "2026-05-16", text, said)["main"]
     assert (main["progress"], main["note"], main["said_by"], main["state"]) == (0.4, "one given", "ann", "on_track")
     assert says(company(), "2026-06-16", text, said)["state"] == "unknown", "it was said of the month before"

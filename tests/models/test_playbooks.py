@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models.goals.plan import Playbook
-from models.goals.playbooks import Run, runs, told
+from models.goals.playbooks import Run, playbook_document, runs
 from tests.models.company import CATALOGUE, Company, at
 
 BOOK = Playbook(name="Call", rules=("leads-drop",), steps=("call",), kpi="leads", days=7)
@@ -29,7 +29,7 @@ def one(of: Company, when: str, book: Playbook = BOOK, **run: Any) -> dict[str, 
     moment = at(when)
     of.view.advance(moment)
     fired = Run("i1", "leads-drop", "leads", run.pop("segment", {}), at("2026-04-26T12:00"))
-    found: dict[str, Any] = told(of.view, CATALOGUE, book, [fired._replace(**run)], moment)["runs"][0]
+    found: dict[str, Any] = playbook_document(of.view, CATALOGUE, book, [fired._replace(**run)], moment)["runs"][0]
     return found
 
 
@@ -70,10 +70,10 @@ def test_a_record_is_earned_when_it_is_more_than_chance() -> None:
     moment = at("2026-05-05")
     of.view.advance(moment)
     many = [Run(f"i{n}", "leads-drop", "leads", {}, at("2026-04-26T12:00")) for n in range(4)]
-    record = told(of.view, CATALOGUE, BOOK, many, moment)["record"]
+    record = playbook_document(of.view, CATALOGUE, BOOK, many, moment)["record"]
     assert (record["judged"], record["better"], record["earned"]) == (4, 4, True)
     assert record["low"] > record["by_chance"] == 0.1
-    none = told(of.view, CATALOGUE, BOOK, [], moment)["record"]
+    none = playbook_document(of.view, CATALOGUE, BOOK, [], moment)["record"]
     assert (none["runs"], none["share"], none["earned"]) == (0, None, False)
 
 

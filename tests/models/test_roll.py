@@ -7,7 +7,7 @@ from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS
 from models.events.dead_letter import decode
 from models.fold import Changes, PartitionFold, Record
-from models.kpis.catalogue import UnknownName
+from models.kpis.catalogue import NotInCatalogue
 from models.kpis.reading import Reading
 from models.kpis.roll_kpis import RollKpis
 from models.panes.view import View
@@ -135,7 +135,9 @@ def test_the_rules_can_be_replaced() -> None:
     assert said(roll.changes()) == {"leads|7d|total": 0, "win_rate|24h|total": None}
 
 
-@pytest.mark.parametrize(("wanted", "error"), [(("win_rat", "24h", None), UnknownName), (("win_rate", "24w", None), WindowError)])
+@pytest.mark.parametrize(
+    ("wanted", "error"), [(("win_rat", "24h", None), NotInCatalogue), (("win_rate", "24w", None), WindowError)]
+)
 def test_what_cannot_be_wanted(wanted: tuple[str, str, str | None], error: type[Exception]) -> None:
     with pytest.raises(error):
         RollKpis(View(Business()), CATALOGUE, [wanted])

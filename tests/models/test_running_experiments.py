@@ -11,7 +11,7 @@ from models.experiments.cohorts import Deals, judged, learnt_maturity
 from models.experiments.coin import LEVEL, Coin
 from models.experiments.ratio import differs, log_evidence
 from models.experiments.running import Experiment, Look
-from models.unusable import Unusable
+from models.unusable import UnusableQuestion
 
 INF = np.inf
 
@@ -163,15 +163,15 @@ def test_what_does_not_fit_is_refused() -> None:
     test = Experiment()
     test.outcome("A", True)
     test.outcome("B", False)
-    with pytest.raises(Unusable, match=r'"C".*A or B: a test has two variants'):
+    with pytest.raises(UnusableQuestion, match=r'"C".*A or B: a test has two variants'):
         test.outcome("C", True)
-    with pytest.raises(Unusable, match="no deal: this test is of outcomes"):
+    with pytest.raises(UnusableQuestion, match="no deal: this test is of outcomes"):
         test.deal("d", "A", 0, None, told=False)
     deals = Experiment()
-    with pytest.raises(Unusable, match="deal 'd' is new"):
+    with pytest.raises(UnusableQuestion, match="deal 'd' is new"):
         deals.deal("d", None, 0, None, told=False)
     deals.deal("d", "A", 0, None, told=False)
-    with pytest.raises(Unusable, match="this test is of deals"):
+    with pytest.raises(UnusableQuestion, match="this test is of deals"):
         deals.outcome("A", True)
     assert deals.look() == Look(1, "none", False, 0, 0)
 

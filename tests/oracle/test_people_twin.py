@@ -16,7 +16,7 @@ from models.customers.baskets import Baskets, pairs
 from models.events.catalogue import TOPIC_OF
 from models.fold import Record
 from models.folds.partition import EntityPartition
-from models.funnels import Funnel, Match, Step
+from models.funnels import Funnel, FunnelStep, Match
 from models.journeys.people import People
 from models.journeys.walk import journey
 from models.simulator import Mischief, World
@@ -25,11 +25,11 @@ START, DAYS = datetime(2026, 1, 5, tzinfo=UTC), 30
 FUNNEL = Funnel(
     "way",
     (
-        Step("Called", (Match("web.cta_clicked"), Match("web.form_submitted"), Match("web.demo_requested"))),
-        Step("Lead", (Match("lead.created"),)),
-        Step("Qualified", (Match("lead.qualified"),)),
-        Step("Deal", (Match("deal.created"),)),
-        Step("Won", (Match("deal.won"),)),
+        FunnelStep("Called", (Match("web.cta_clicked"), Match("web.form_submitted"), Match("web.demo_requested"))),
+        FunnelStep("Lead", (Match("lead.created"),)),
+        FunnelStep("Qualified", (Match("lead.qualified"),)),
+        FunnelStep("Deal", (Match("deal.created"),)),
+        FunnelStep("Won", (Match("deal.won"),)),
     ),
     within=20 * DAY_MS,
 )

@@ -19,16 +19,16 @@ def test_it_says_what_is_not_whole_until_it_is(monkeypatch: pytest.MonkeyPatch, 
     kept = Kept("deals", without(first.rows, "deals_created", "won_amount"))
     folds: list[EntityPartition] = []
     evolving = Evolving(lambda: folds)
-    assert evolving.told() == []
+    assert evolving.sentences() == []
     folds += [kept.partition, EntityPartition("leads", 0, kept.business)]
-    (line,) = evolving.told()
+    (line,) = evolving.sentences()
     assert line == "deals: deals_created, won_amount: being counted from the facts that are kept, 3 still to be looked at"
     evolving.log()
     evolving.log()  # not again so soon
     kept.checkpoint()
-    assert "2 still to be looked at" in evolving.told()[0]
+    assert "2 still to be looked at" in evolving.sentences()[0]
     kept.settled()
-    assert evolving.told() == []
+    assert evolving.sentences() == []
     evolving.log()
     evolving.log()
     assert [r.getMessage() for r in caplog.records] == [line, "all that is measured is counted from the facts that were kept"]

@@ -15,7 +15,7 @@ from models.events.catalogue import STRUCTS, TOPIC_OF
 from models.events.decode import decoder
 from models.events.refused import Refused
 from models.fold import LARGEST_ROW, Changes, Output, PartitionFold, Record, Row
-from models.sizes import LARGEST_TOLD, Sizes
+from models.sizes import LARGEST_RECORD, Sizes
 from stream.engine.in_memory import InMemoryEngine
 from stream.engine.topic_list import MAX_ROW_BYTES
 from tests.golden import BEGIN, Clock, history, in_order, instance_of, one, settled
@@ -131,7 +131,7 @@ def test_the_largest_events_make_no_row_and_no_output_that_is_too_large(seed: in
     assert {"alerts", "deal-states", "dead-letters", "highlights", "panes", "readings"} <= watched.largest.keys()
     assert {place: size for place, size in watched.largest.items() if size > LARGEST_ROW} == {}
     told = ("alerts", "outbox", "readings", "findings", "deal-states", "lead-states", "predictions", "lead-predictions", "beats")
-    assert {topic: size for topic in told if (size := watched.largest[topic]) > LARGEST_TOLD // 4} == {}
+    assert {topic: size for topic in told if (size := watched.largest[topic]) > LARGEST_RECORD // 4} == {}
     assert len(watched.seen) >= 12, sorted(watched.seen)
 
 
@@ -179,7 +179,12 @@ def safe(fold: PartitionFold, sizes: Sizes, rows: dict[bytes, bytes]) -> list[Ou
 SPECS = {spec.name: spec for spec in instance_of(Clock()).engine.specs}
 
 
-BIG = ("漢" * (LARGEST_ROW // 3 + 90_000), "x" * (MAX_ROW_BYTES - 2_000), '"' * (MAX_ROW_BYTES // 2 - 4_000), "x" * LARGEST_TOLD)
+BIG = (
+    "漢" * (LARGEST_ROW // 3 + 90_000),
+    "x" * (MAX_ROW_BYTES - 2_000),
+    '"' * (MAX_ROW_BYTES // 2 - 4_000),
+    "x" * LARGEST_RECORD,
+)
 
 
 @pytest.mark.parametrize("name", SPECS)

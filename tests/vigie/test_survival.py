@@ -8,7 +8,7 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from models.unusable import Unusable
+from models.unusable import UnusableQuestion
 from vigie.__main__ import app
 from vigie.survival import answer
 
@@ -103,7 +103,7 @@ def test_the_same_as_in_fractions(seed: int) -> None:
     ],
 )
 def test_what_is_wrong_is_said(question: dict[str, Any], said: str) -> None:
-    with pytest.raises(Unusable) as error:
+    with pytest.raises(UnusableQuestion) as error:
         answer(question)
     assert str(error.value) == said
 

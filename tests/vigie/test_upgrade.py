@@ -69,14 +69,14 @@ def test_it_says_what_is_kept_derived_counted_from_now_and_lost() -> None:
         assert found["deals"].panes == sum(key[:1] == b"P" for _, _, key, _ in records[: len(deals.rows) + len(more.rows)])
         assert found["deals"].derived == ["deals_won", "stage_left"] and found["deals"].from_now == ["meetings"]
         assert found["engagement"].changed == [] and found["engagement"].kept
-        assert list(found["customers"].told())[1:] == ["  kept as it is"]
-        told = "\n".join(found["deals"].told())
+        assert list(found["customers"].lines())[1:] == ["  kept as it is"]
+        told = "\n".join(found["deals"].lines())
         assert "deals_won, stage_left: new, counted from the facts that are kept" in told
         assert "stage_left may be whole only since then" in told and "meetings: new, counted from now on" in told
         dollars = replace(BUSINESS, currency="USD", rates=Rates("USD", {}))
         lost = {kept.fold: kept for kept in check(options, specs, dollars)}
         money = ["first_amount", "invoiced_amount", "renewed_amount", "term_amount", "terms_due_amount", "terms_kept_amount"]
-        assert sorted(lost["customers"].lost) == money and "lost:" in "\n".join(lost["customers"].told())
+        assert sorted(lost["customers"].lost) == money and "lost:" in "\n".join(lost["customers"].lines())
         assert lost["deals"].changed == ["measures", "currency"]
 
 
@@ -101,7 +101,7 @@ async def test_a_worker_brings_the_state_up_by_itself(tmp_path: Path) -> None:
             while not view.live or instance.catalogue.reading(sales, view, Window.parse("7d"), "total", at).value != 15:  # noqa: ASYNC110 - the view tells nobody
                 await asyncio.sleep(0.05)
         assert instance.catalogue.reading(revenue, view, Window.parse("7d"), "total", at).value == 75
-        assert instance.evolving.told() == [] and view.since == {}
+        assert instance.evolving.sentences() == [] and view.since == {}
 
 
 def test_the_command_says_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

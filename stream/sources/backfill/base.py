@@ -92,10 +92,12 @@ class BackfillTally:
 
 
 #: What an adapter's reading gives, with its place; a text is why a part gives nothing at all.
-Told = tuple[ExportPlace, Item | str]
+PlacedItem = tuple[ExportPlace, Item | str]
 
 
-def ordered(told: Iterable[Told], files: list[Path], options: Options, tally: BackfillTally) -> Iterator[FoundEvent | Reject]:
+def ordered(
+    told: Iterable[PlacedItem], files: list[Path], options: Options, tally: BackfillTally
+) -> Iterator[FoundEvent | Reject]:
     """Yield what cannot be used as it comes, then all events in time order, each checked against the contract."""
 
     def dated() -> Iterator[Dated | FileReject]:
@@ -167,4 +169,4 @@ class Pieces:
 
 
 #: Reads all the files of an export of one CRM.
-Reader = Callable[[list[Path], Options, BackfillTally], Iterator[Told]]
+Reader = Callable[[list[Path], Options, BackfillTally], Iterator[PlacedItem]]

@@ -13,7 +13,7 @@ from typing import Any
 
 from models.events.refused import Reason
 from models.events.scalars import shown
-from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Told
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, PlacedItem
 from stream.sources.backfill.cells import Moment
 from stream.sources.backfill.columns import HUBSPOT_KINDS, HUBSPOT_PIPELINES, HUBSPOT_STAGES
 from stream.sources.backfill.documents import is_json, records
@@ -42,7 +42,7 @@ _MODIFIED = ("hs_lastmodifieddate", "lastmodifieddate")
 _MERGED = "hs_merged_object_ids"
 
 
-def read(files: list[Path], options: Options, tally: BackfillTally) -> Iterator[Told]:
+def read(files: list[Path], options: Options, tally: BackfillTally) -> Iterator[PlacedItem]:
     """Yield what the files tell, in their order."""
     kind = None if options.kind is None else KINDS.get(options.kind)
     if options.kind is not None and kind is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from models.events.refused import Reason
-from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Told
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, PlacedItem
 from stream.sources.backfill.cells import BadCell, CsvCells, Moment, flags, whole_id
 from stream.sources.backfill.columns import HUBSPOT
 from stream.sources.backfill.names import ExportNames
@@ -95,7 +95,7 @@ def _exactly(value: Any) -> Moment:
 
 def table_of(
     path: Path, number: int, kind: str | None, options: Options, names: ExportNames, tally: BackfillTally
-) -> Iterator[Told]:
+) -> Iterator[PlacedItem]:
     """Yield what a CSV file tells, row by row."""
     # A property of one's own, or one by its internal name, may be a column as well.
     more = {

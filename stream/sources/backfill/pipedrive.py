@@ -13,11 +13,11 @@ from typing import Any
 
 from models.events.refused import Reason
 from models.events.scalars import shown
-from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Pieces, Told
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Pieces, PlacedItem
 from stream.sources.backfill.cells import Moment
 from stream.sources.backfill.documents import is_json, records
 from stream.sources.backfill.names import ExportNames
-from stream.sources.backfill.pipedrive_now import TIMES, as_now, body_of, table_of, told
+from stream.sources.backfill.pipedrive_now import TIMES, as_now, body_of, notification_items, table_of
 from stream.sources.crm import pipedrive
 from stream.sources.crm.base import Unusable
 from stream.sources.crm.settings import SourceSettings
@@ -43,7 +43,7 @@ _FOLLOWED = frozenset(
 _SAME = 2
 
 
-def read(files: list[Path], options: Options, tally: BackfillTally) -> Iterator[Told]:
+def read(files: list[Path], options: Options, tally: BackfillTally) -> Iterator[PlacedItem]:
     """Yield what the files tell: CSV in order, then the deals of JSON by id."""
     names = ExportNames(options.settings, options.lists)
     options = replace(options, settings=names.settings)
@@ -97,7 +97,7 @@ def _sorted(record: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]] | N
     raise Unusable(Reason.INVALID_DATA, f"{shown(id)}: accepted are deals, persons, leads, activities and items of /flow")
 
 
-def _together(parts: Mapping[str, list[tuple[ExportPlace, dict[str, Any]]]], options: Options) -> Iterator[Told]:
+def _together(parts: Mapping[str, list[tuple[ExportPlace, dict[str, Any]]]], options: Options) -> Iterator[PlacedItem]:
     kind = next(iter(parts.keys() - {"change"}), None)
     if kind is None:
         place, change = parts["change"][0]
@@ -107,7 +107,7 @@ def _together(parts: Mapping[str, list[tuple[ExportPlace, dict[str, Any]]]], opt
     try:
         if kind == "deal" and "change" in parts:
             for at, body in _replayed(record, parts["change"], place, options.settings):
-                yield from told(at, body, options)
+                yield from notification_items(at, body, options)
             return
         if kind == "deal":
             moments = {name: _second(record[name], name) for name in TIMES if record.get(name)}
@@ -124,7 +124,7 @@ def _together(parts: Mapping[str, list[tuple[ExportPlace, dict[str, Any]]]], opt
                 ]
             )
         for body in bodies:
-            yield from told(place, body, options)
+            yield from notification_items(place, body, options)
     except Unusable as error:
         yield place, error
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from models.calendar import iso
 from models.events.refused import Reason
-from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Told
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, PlacedItem
 from stream.sources.backfill.cells import BadCell, CsvCells, Moment, whole_id
 from stream.sources.backfill.columns import PIPEDRIVE
 from stream.sources.backfill.names import ExportNames
@@ -21,7 +21,7 @@ from stream.sources.files.base import FileReject
 TIMES = ("add_time", "update_time", "stage_change_time", "won_time", "lost_time")
 
 
-def told(place: ExportPlace, body: Mapping[str, Any], options: Options) -> Iterator[Told]:
+def notification_items(place: ExportPlace, body: Mapping[str, Any], options: Options) -> Iterator[PlacedItem]:
     """Yield what the webhook\'s adapter makes of a notification."""
     try:
         for item in pipedrive.notification(body, options.settings):
@@ -81,7 +81,7 @@ def _when(moment_: Moment) -> int:
     return moment_.first if moment_.last - moment_.first < 1000 else moment_.last
 
 
-def table_of(path: Path, number: int, options: Options, names: ExportNames, tally: BackfillTally) -> Iterator[Told]:
+def table_of(path: Path, number: int, options: Options, names: ExportNames, tally: BackfillTally) -> Iterator[PlacedItem]:
     """Yield what a CSV file tells, row by row."""
     known = PIPEDRIVE | {name: (name,) for name in options.settings.fields}
     table, cells = Table(path, options, tally, known), CsvCells(options)
@@ -95,7 +95,7 @@ def table_of(path: Path, number: int, options: Options, names: ExportNames, tall
         try:
             record, moments = _row(row.fields, columns, cells, names, options.settings)
             for body in as_now(record, moments, options.settings):
-                yield from told(place, body, options)
+                yield from notification_items(place, body, options)
         except BadCell as error:
             yield place, str(error)
         except Unusable as error:

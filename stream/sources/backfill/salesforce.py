@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Pieces, Told
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Pieces, PlacedItem
 from stream.sources.backfill.cells import BadCell, flags, record_id
 from stream.sources.backfill.columns import SALESFORCE
 from stream.sources.backfill.names import ExportNames
-from stream.sources.backfill.salesforce_steps import CHANGED, CREATED, HISTORY_NAMES, Export, SalesforceSteps, told
+from stream.sources.backfill.salesforce_steps import CHANGED, CREATED, HISTORY_NAMES, Export, SalesforceSteps, record_items
 from stream.sources.backfill.tables import Table
 from stream.sources.crm import salesforce
 from stream.sources.files.base import CsvRow, FileReject
@@ -46,7 +46,7 @@ _LINKS = (
 _FEW = "1 fields in the row"
 
 
-def read(files: list[Path], options: Options, tally: BackfillTally) -> Iterator[Told]:
+def read(files: list[Path], options: Options, tally: BackfillTally) -> Iterator[PlacedItem]:
     """Yield what the files tell, record by record."""
     names = ExportNames(options.settings, options.lists, {}, {"Closed Won": "won", "Closed Lost": "lost"})
     export = Export(replace(options, settings=names.settings), tally, names)
@@ -88,7 +88,7 @@ def _what(table: Table, columns: Mapping[str, str]) -> str:
     )
 
 
-def _sorted(path: Path, number: int, export: Export, pieces: Pieces) -> Iterator[Told]:
+def _sorted(path: Path, number: int, export: Export, pieces: Pieces) -> Iterator[PlacedItem]:
     """Put a file's rows with what they belong to; yield what is none."""
     options, known = export.options, _known(export.options)
     table = Table(path, options, export.tally, known)
@@ -176,10 +176,12 @@ def _fields(fields: dict[str, str], columns: Mapping[str, str], what: str, expor
     return fields[owner], fields
 
 
-def _together(id: str, parts: Mapping[str, list[tuple[ExportPlace, dict[str, Any]]]], export: Export) -> Iterator[Told]:
+def _together(id: str, parts: Mapping[str, list[tuple[ExportPlace, dict[str, Any]]]], export: Export) -> Iterator[PlacedItem]:
     for what in ("Task", "Event"):
         for place, row in parts.get(what, ())[:1]:
-            yield from told(place, what, "CREATE", row, row["Id"], export.at(row, CREATED).first, "", export.options.settings)
+            yield from record_items(
+                place, what, "CREATE", row, row["Id"], export.at(row, CREATED).first, "", export.options.settings
+            )
             return
     kind = "Opportunity" if "opportunity" in parts else "Lead" if "lead" in parts else None
     if kind is None:

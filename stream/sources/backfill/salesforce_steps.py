@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, Told
+from stream.sources.backfill.base import BackfillTally, ExportPlace, Options, PlacedItem
 from stream.sources.backfill.cells import BadCell, CsvCells, Moment
 from stream.sources.backfill.names import ExportNames
 from stream.sources.crm import salesforce
@@ -100,7 +100,7 @@ class Export:
         return label if meant is None else _MEANT.get(meant, label)
 
 
-def told(
+def record_items(
     place: ExportPlace,
     kind: str,
     what: str,
@@ -110,7 +110,7 @@ def told(
     id: str,
     settings: SourceSettings,
     changed: int | None = None,
-) -> Iterator[Told]:
+) -> Iterator[PlacedItem]:
     """Yield what the webhook's adapter makes of a record."""
     try:
         for item in salesforce.record(kind, what, fields, subject, at, id, settings, changed):
@@ -142,7 +142,7 @@ class SalesforceSteps:
 
     def told(
         self, history: list[tuple[ExportPlace, dict[str, Any]]], changes: list[tuple[ExportPlace, dict[str, Any]]]
-    ) -> Iterator[Told]:
+    ) -> Iterator[PlacedItem]:
         """Yield creation, changes, and what is known of the present only."""
         history = sorted(history, key=lambda part: (self._when(part[1]), part[1].get("Id", "")))
         changes = sorted(changes, key=lambda part: (self._when(part[1]), part[1].get("Id", "")))
@@ -184,20 +184,20 @@ class SalesforceSteps:
 
     def _record(
         self, place: ExportPlace, what: str, fields: Mapping[str, Any], at: int, id: str, changed: int | None
-    ) -> Iterator[Told]:
+    ) -> Iterator[PlacedItem]:
         stage = fields.get("StageName")
         if isinstance(stage, str) and stage in self.export.outcomes and "IsWon" not in fields:
             closed, won = self.export.outcomes[stage]
             fields = {**fields, "IsClosed": closed, "IsWon": won}
         given = {name: value for name, value in fields.items() if value is not None}
         known = event_id("salesforce", self.kind, self.subject, id)
-        yield from told(place, self.kind, what, given, self.subject, at, known, self.settings, changed)
+        yield from record_items(place, self.kind, what, given, self.subject, at, known, self.settings, changed)
 
     @staticmethod
     def _of_history(row: Mapping[str, Any]) -> dict[str, Any]:
         return {name: row[name] for name in _HISTORY if name in row}
 
-    def _history(self, history: list[tuple[ExportPlace, dict[str, Any]]]) -> Iterator[Told]:
+    def _history(self, history: list[tuple[ExportPlace, dict[str, Any]]]) -> Iterator[PlacedItem]:
         before = self._of_history(history[0][1]) if history else {}
         for place, row in history[1:]:
             now = self._of_history(row)
@@ -223,7 +223,7 @@ class SalesforceSteps:
         own = self.settings.fields.get(name)
         return text if own is None else str(self.cells.attribute(own, text, "NewValue"))
 
-    def _changes(self, changes: list[tuple[ExportPlace, dict[str, Any]]]) -> Iterator[Told]:
+    def _changes(self, changes: list[tuple[ExportPlace, dict[str, Any]]]) -> Iterator[PlacedItem]:
         for place, row in changes:
             name, at = HISTORY_NAMES.get(row["Field"], row["Field"]), self._when(row)
             id = f"{self.kind}History {row.get('Id')}"
@@ -241,7 +241,7 @@ class SalesforceSteps:
                     fields["CurrencyIsoCode"] = said
             yield from self._record(place, "UPDATE", fields, at, id, at // 1000)
 
-    def _present(self, followed: set[str]) -> Iterator[Told]:
+    def _present(self, followed: set[str]) -> Iterator[PlacedItem]:
         """Yield what no history has dated, as of the record's last modification."""
         row, as_of = self.row, self.seen.last
         if yes(row.get("IsDeleted")):

@@ -90,7 +90,7 @@ def body(tree: Mapping[str, Any]) -> bytes:
     return found.encode("utf-8", "surrogatepass") if isinstance(found, str) else orjson.dumps(found)
 
 
-def told(verdict: Verdict) -> dict[str, Any]:
+def verdict_document(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as the command prints it."""
     found: dict[str, Any] = {
         "accepted": verdict.accepted,

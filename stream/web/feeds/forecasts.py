@@ -5,7 +5,7 @@ from models.panes.store import TOTAL
 from stream.config.forecast_settings import EXPECTED
 from stream.readings.board import Unavailable
 from stream.web.context import Context
-from stream.web.forecast import AWAY, BY, OFF, PERIODS, Forecasts, told
+from stream.web.forecast import AWAY, BY, OFF, PERIODS, Forecasts, forecast_document
 
 
 async def forecast_rows(ctx: Context, source: Forecasts | None, as_of: int, *, people: bool) -> list[Row]:
@@ -24,7 +24,9 @@ async def forecast_rows(ctx: Context, source: Forecasts | None, as_of: int, *, p
     for where, outlook in zip(slices, found, strict=True):
         span, segments = outlook.span, outlook.segments[:1] if where.by is None else outlook.segments[1:]
         for segment in segments:
-            one = told(ctx, EXPECTED, where.by, segment, target_of(fold.targets, where, segment.value, span.start, fold.business))
+            one = forecast_document(
+                ctx, EXPECTED, where.by, segment, target_of(fold.targets, where, segment.value, span.start, fold.business)
+            )
             parts, value = one["parts"], segment.value or ""
             rows.append(
                 (

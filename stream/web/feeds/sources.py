@@ -29,7 +29,7 @@ from stream.web.feeds.forecasts import forecast_rows
 from stream.web.forecast import Forecasts
 from stream.web.people import REFUSED, of_people, without_people
 from stream.web.predictions import Elsewhere, Entity
-from stream.web.reach import Reach
+from stream.web.reach import SegmentReach
 
 if TYPE_CHECKING:
     from models.customers.clientele import Clientele
@@ -58,7 +58,7 @@ class FeedQuestion(NamedTuple):
 
     query: Query
     parameters: Mapping[str, str]
-    reach: Reach | None
+    reach: SegmentReach | None
     now: int  # the instant of the first page (epoch ms)
     people: bool = True  # whether figures of single people may be told (docs/people.md)
 
@@ -273,7 +273,7 @@ class FeedDesk:
         yield await forecast_rows(self._ctx, self._foreseen, ask.now, people=ask.people)
 
 
-def _seen(reach: Reach | None, state: DealState | LeadState) -> bool:
+def _seen(reach: SegmentReach | None, state: DealState | LeadState) -> bool:
     return reach is None or reach.has({"owner": state.owner, "team": state.team})
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from models.customers.clientele import CustomerColumns
 from models.customers.fit import Sample
-from models.customers.purchases import Purchases, Summary
+from models.customers.purchases import Purchases, PurchaseSummary
 
 FILE = Path(__file__).with_name("cdnow.csv.gz")
 END = date(1997, 9, 30).toordinal()
@@ -35,7 +35,7 @@ def customers() -> dict[str, Purchases]:
     return dict(found)
 
 
-def summaries() -> list[Summary]:
+def summaries() -> list[PurchaseSummary]:
     return [found for one in customers().values() if (found := one.summary(END)) is not None]
 
 
@@ -44,5 +44,5 @@ def held_out() -> int:
     return len({(customer, day) for customer, day, _ in bought() if day > END})
 
 
-def sample_of(found: list[Summary], until: int = END) -> Sample:
+def sample_of(found: list[PurchaseSummary], until: int = END) -> Sample:
     return CustomerColumns.of([(one, False) for one in found]).sample(until)

@@ -1,6 +1,6 @@
 """Who has moved to another segment?"""
 
-from models.customers.moves import SegmentMove, moves, told
+from models.customers.moves import SegmentMove, moves, moves_document
 from models.customers.purchases import Purchases
 from models.customers.segments import CustomerSegment, Named
 
@@ -35,9 +35,9 @@ def test_a_customer_goes_quiet_as_others_buy():
 
 def test_it_is_told_by_segment_with_counts():
     found = moves(clientele(), DAY - 1, DAY + 3, NAMED)
-    whole = told(found, DAY - 1, DAY + 3)
+    whole = moves_document(found, DAY - 1, DAY + 3)
     assert whole["total"] == len(whole["moves"]) == sum(one["customers"] for one in whole["counts"]) == 5
-    some = told(found, DAY - 1, DAY + 3, joined="quiet", limit=1)
+    some = moves_document(found, DAY - 1, DAY + 3, joined="quiet", limit=1)
     assert some["total"] == 2 and [move["customer"] for move in some["moves"]] == ["b"]
     assert some["counts"] == [{"from": None, "to": "quiet", "customers": 2}]
     assert some["moves"][0]["monetary"] == 200.0

@@ -7,7 +7,7 @@ import numpy as np
 from models.calendar import DAY_MS, Calendar
 from models.deal_outlook import KNOTS, DealOutlook, encode
 from models.foresight.book import Book
-from models.foresight.deals_at import Span
+from models.foresight.deals_at import ForecastSpan
 from models.panes.windows import Window
 
 UNIT = 10_000
@@ -39,9 +39,9 @@ def book_of(*deals: DealOutlook) -> Book:
     return found
 
 
-def span_of(period: str, now: int, calendar: Calendar) -> Span:
+def span_of(period: str, now: int, calendar: Calendar) -> ForecastSpan:
     """The period that it is."""
-    return Span(*Window.parse(period).period(now + 1, calendar), now)
+    return ForecastSpan(*Window.parse(period).period(now + 1, calendar), now)
 
 
 def company(

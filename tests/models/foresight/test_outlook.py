@@ -9,7 +9,7 @@ from models.calendar import DAY_MS, HOUR_MS, calendar, epoch_ms
 from models.deal_outlook import DealOutlook, encode
 from models.foresight.blend import Past, blended
 from models.foresight.book import Book, won_by
-from models.foresight.drawing import Part, draw_parts, tilt
+from models.foresight.drawing import SegmentPart, draw_parts, tilt
 from models.foresight.law import Law, coins, convolved
 from models.foresight.outlook import Outlook, outlook
 from models.foresight.rate import learnt, places
@@ -253,7 +253,9 @@ def test_draws_of_open_deals_are_within_four_standard_errors_of_their_law() -> N
         amounts = np.rint(random.lognormal(4, 1, 37) * 100).astype(np.int64) * 100
         chances = random.uniform(0.02, 0.9, 37)
         law = even_law(amounts, chances)
-        found = draw_parts([Part(amounts, chances, float(chances.sum()), 0.0, np.zeros(0))], 0.0, 0.0, 10_000, random)[0].open
+        found = draw_parts([SegmentPart(amounts, chances, float(chances.sum()), 0.0, np.zeros(0))], 0.0, 0.0, 10_000, random)[
+            0
+        ].open
         for share in (0.1, 0.5, 0.9):
             below = float((found <= law.quantile(share)).mean())
             exact = 1 - law.at_least(law.quantile(share) + 1)

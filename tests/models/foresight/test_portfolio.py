@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.foresight.portfolio import PortfolioOutlook, answer, read
-from models.unusable import Unusable
+from models.unusable import UnusableQuestion
 
 
 def asked(**more: Any) -> PortfolioOutlook:
@@ -110,7 +110,7 @@ def test_certain_and_impossible_deals_and_one_giant() -> None:
     ],
 )
 def test_what_is_wrong_is_said(document: Any, where: str, text: str) -> None:
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(UnusableQuestion) as refused:
         read(document)
     assert refused.value.where == where
     assert text in str(refused.value)

@@ -9,7 +9,7 @@ import pytest
 from models.foresight.pool import pooled
 from models.foresight.series import Forecast, answer, forecast, read
 from models.foresight.smoothing import Smoothings
-from models.unusable import Unusable
+from models.unusable import UnusableQuestion
 
 
 def seasonal(count: int, *, noise: float = 2.0, growth: float = 0.5, seed: int = 1) -> list[float | None]:
@@ -179,6 +179,6 @@ def test_the_period_knows_its_season() -> None:
     ],
 )
 def test_what_is_wrong_is_said(change: dict[str, Any], text: str) -> None:
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(UnusableQuestion) as refused:
         read(GOOD | change)
     assert text in str(refused.value)

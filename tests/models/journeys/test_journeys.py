@@ -12,8 +12,8 @@ from models.calendar import DAY_MS, HOUR_MS, iso
 from models.events.catalogue import TOPIC_OF
 from models.fold import Record
 from models.folds.partition import EntityPartition
-from models.funnels import AIDA, Funnel, Match, Step
-from models.journeys.people import Part, People
+from models.funnels import AIDA, Funnel, FunnelStep, Match
+from models.journeys.people import JourneyPart, People
 from models.journeys.walk import journey, walked
 from stream.config.settings import SettingsError, load
 from tests.models.company import at
@@ -22,10 +22,10 @@ NOW = at("2026-07-15")
 DEMO = Funnel(
     "demo",
     (
-        Step("Pricing", (Match("web.page_viewed", "page", "/pricing*"),)),
-        Step("Form", (Match("web.form_submitted", "form", "demo"), Match("web.demo_requested"))),
-        Step("Proposal", (Match("deal.stage_changed", "stage", "proposal"),)),
-        Step("Won", (Match("deal.won"),)),
+        FunnelStep("Pricing", (Match("web.page_viewed", "page", "/pricing*"),)),
+        FunnelStep("Form", (Match("web.form_submitted", "form", "demo"), Match("web.demo_requested"))),
+        FunnelStep("Proposal", (Match("deal.stage_changed", "stage", "proposal"),)),
+        FunnelStep("Won", (Match("deal.won"),)),
     ),
     within=30 * DAY_MS,
 )
@@ -69,7 +69,7 @@ class Site:
             else:
                 self.rows[place][row.key] = row.value
 
-    def people(self) -> list[Part]:
+    def people(self) -> list[JourneyPart]:
         found = People(self.business, self.business.funnels)
         for (topic, _), rows in self.rows.items():
             found.take(topic, rows)
@@ -190,7 +190,9 @@ def test_who_is_the_same_is_known_in_any_order(order: tuple[str, ...]) -> None:
 
 def test_a_way_takes_no_longer_than_its_time_and_no_step_before_the_one_before() -> None:
     hour = HOUR_MS
-    funnel = Funnel("f", (Step("a", (Match("lead.created"),)), Step("b", (Match("lead.contacted"),))), within=2 * hour)
+    funnel = Funnel(
+        "f", (FunnelStep("a", (Match("lead.created"),)), FunnelStep("b", (Match("lead.contacted"),))), within=2 * hour
+    )
     assert walked(funnel, {"lead.created": [0], "lead.contacted": [2 * hour]}, 0, 10 * hour) == ((0, 2 * hour),)
     assert walked(funnel, {"lead.created": [0], "lead.contacted": [2 * hour + 1]}, 0, 10 * hour) == ((0,),)
     assert walked(funnel, {"lead.created": [5], "lead.contacted": [4]}, 0, 10 * hour) == ((5,),)

@@ -11,7 +11,7 @@ from models.learners import quality, snapshot
 from models.learners.deal_model import DealModel
 from models.learners.evaluation import DealEvaluation, DealFact
 from models.learners.features import DAY_MS
-from models.learners.giveaways import Giveaways, told
+from models.learners.giveaways import Giveaways, giveaway_sentence
 from models.learners.live_kinds import DEALS
 from models.learners.trainer import Trainer
 from tests.models.learners.live import Loop
@@ -45,7 +45,9 @@ def _disguised(facts: list[DealFact], slips: int = 0) -> list[DealFact]:
 def test_the_outcome_in_disguise_is_told_of() -> None:
     found = DealEvaluation(together=True).run(_disguised(_deals(120))).report()["giveaways"]
     assert [one["feature"] for one in found] == ["campaign"] and found[0]["wrong"] == 0 and found[0]["guesses"] > 60
-    assert told(found[0]).startswith(f"campaign says how it will end before it has ended: of {found[0]['guesses']} guesses by it")
+    assert giveaway_sentence(found[0]).startswith(
+        f"campaign says how it will end before it has ended: of {found[0]['guesses']} guesses by it"
+    )
 
 
 def test_what_only_says_much_is_none() -> None:

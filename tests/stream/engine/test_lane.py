@@ -7,7 +7,7 @@ import pytest
 import stream.engine.on_kafka
 from models.events.dead_letter import decode
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
-from models.sizes import LARGEST_TOLD
+from models.sizes import LARGEST_RECORD
 from stream.engine.blocking_thread import BlockingThread
 from stream.engine.chunks import Ownership
 from stream.engine.errors import TransactionFailed
@@ -187,7 +187,7 @@ def test_a_record_that_is_too_large_for_its_fold_is_a_dead_letter_of_the_next_ch
     slot = FoldPartition(adder(), 0, "changelog", Adder(0))
     slot.fold.fold = lambda records: heard.extend(records)  # type: ignore[method-assign]
     heard: list[Record] = []
-    records = [Record("alerts", 0, n, 0, b"k", b"7" * size, ()) for n, size in enumerate((10, LARGEST_TOLD, 20))]
+    records = [Record("alerts", 0, n, 0, b"k", b"7" * size, ()) for n, size in enumerate((10, LARGEST_RECORD, 20))]
     fold_records(slot, records)
     assert [record.offset for record in heard] == [0, 2]
     changes, _ = slot.sizes.fit(Changes([], []), 0)

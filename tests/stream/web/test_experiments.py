@@ -19,7 +19,7 @@ from tests.stream.demo import company
 from tests.stream.web.web import application, client
 from vigie import remote
 from vigie.__main__ import app
-from vigie.experiments import told
+from vigie.experiments import experiment_lines
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "VIGIE_CONFIG": ""})
 
@@ -88,7 +88,7 @@ TEST: dict[str, Any] = {
 
 
 def test_what_people_are_told() -> None:
-    assert told(TEST) == [
+    assert experiment_lines(TEST) == [
         "scripts, since 2026-09-01",
         "not decided; evidence 6.79 (25 decides)",
         "  A: 626 leads, 196 of age, 63 converted: 32.1% (26.0% – 39.0%)",
@@ -97,9 +97,9 @@ def test_what_people_are_told() -> None:
         "  expected loss: 12.06 points with A, 0.00 with B",
         "  if the difference is as it looks: decided after some 1,170 more leads of age",
     ]
-    decided = told(TEST | {"decision": "B", "decided": "2026-10-20", "needed": None})
+    decided = experiment_lines(TEST | {"decision": "B", "decided": "2026-10-20", "needed": None})
     assert decided[1] == "B is better (decided on 2026-10-20); evidence 6.79 (25 decides)"
-    off = told(TEST | {"srm": True, "srm_since": "2026-10-02", "needed": None})
+    off = experiment_lines(TEST | {"srm": True, "srm_since": "2026-10-02", "needed": None})
     assert off[1] == "not decided; the variants are not given as designed (626 and 665, since 2026-10-02): do not trust it"
 
 
@@ -108,7 +108,7 @@ def test_the_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     answers: list[Any] = [[TEST]]
     monkeypatch.setattr(remote, "ask", lambda method, url: answers[-1])
     assert RUN.invoke(app, ["experiments", "list"]).stdout == "scripts: not decided; evidence 6.79 (25 decides)\n"
-    assert RUN.invoke(app, ["experiments", "show", "scripts"]).stdout.splitlines() == told(TEST)
+    assert RUN.invoke(app, ["experiments", "show", "scripts"]).stdout.splitlines() == experiment_lines(TEST)
     unknown = RUN.invoke(app, ["experiments", "show", "script"])
     assert unknown.exit_code == 2 and "did you mean" in unknown.stderr
     assert RUN.invoke(app, ["experiments", "show", "scripts", "--json"]).stdout.startswith("{")

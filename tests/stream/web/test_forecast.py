@@ -123,8 +123,8 @@ async def test_scores_are_told_beside_the_yardsticks() -> None:
     assert latest["said"][0]["day"] == "2026-09-01" and latest["said"][0]["covered"] is True
     nothing = await asked(foreseer(records=False), "/scores")
     assert (nothing["summary"], nothing["best_lately"], nothing["periods"]) == ([], None, [])
-    assert forecast_live.told_scores(nothing) == ["No month is over yet of which a forecast was kept."]
-    assert any("the weighted pipeline" in line for line in forecast_live.told_scores(found))
+    assert forecast_live.score_lines(nothing) == ["No month is over yet of which a forecast was kept."]
+    assert any("the weighted pipeline" in line for line in forecast_live.score_lines(found))
 
 
 async def test_nothing_at_all_has_its_reason() -> None:

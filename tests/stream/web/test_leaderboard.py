@@ -12,17 +12,17 @@ from stream.config.kpi_files import load_catalogue
 from stream.config.leaderboard_settings import LeaderboardSettings
 from stream.readings.board import Unavailable
 from stream.web import leaderboard
-from stream.web.reach import Reach
+from stream.web.reach import SegmentReach
 from tests.stream.demo import company
 from tests.stream.web.web import application, client
 from vigie import remote
 from vigie.__main__ import app
-from vigie.leaderboard import told
+from vigie.leaderboard import leaderboard_lines
 
 RUN = CliRunner(env={"COLUMNS": "200", "NO_COLOR": "1", "VIGIE_CONFIG": ""})
 
 
-def serving(reach: Reach | None = None, **settings: Any) -> FastAPI:
+def serving(reach: SegmentReach | None = None, **settings: Any) -> FastAPI:
     web = application(owners={"amelie.bernard": {"name": "Amélie Bernard"}})
     web.include_router(leaderboard.router(LeaderboardSettings(**settings), load_catalogue(), lambda: company().view))
 
@@ -65,7 +65,7 @@ async def test_who_is_left_out_is_not_there() -> None:
 
 
 async def test_who_may_see_one_owner_sees_that_place_only() -> None:
-    reach = Reach.of(["clara.dubois"], [])
+    reach = SegmentReach.of(["clara.dubois"], [])
     for query in ("?window=30d", "?window=30d&all=true"):
         found = await asked(serving(reach), query)
         assert [place["who"] for place in found["places"]] == ["clara.dubois"] and found["of"] > 1
@@ -111,7 +111,7 @@ FOUND: dict[str, Any] = {
 
 
 def test_what_people_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert told(FOUND) == [
+    assert leaderboard_lines(FOUND) == [
         "win_rate, 30d, by owner",
         "  1=  Ann Lee  50.0 %  likely 41.0 % (30.0 – 52.0 %)  up 2",
         "  1=  b        45.0 %  likely 40.0 % (31.0 – 49.0 %)  down 1",
@@ -127,7 +127,7 @@ def test_what_people_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(remote, "ask", ask)
     result = RUN.invoke(app, ["leaderboard", "win_rate", "--window", "30d", "--all", "--url", "http://h:1"])
-    assert result.stdout.splitlines() == told(FOUND)
+    assert result.stdout.splitlines() == leaderboard_lines(FOUND)
     assert urls == ["http://h:1/api/leaderboard?kpi=win_rate&window=30d&by=owner&all=true"]
     assert RUN.invoke(app, ["leaderboard", "--json", "--url", "http://h:1"]).stdout.startswith("{")
 

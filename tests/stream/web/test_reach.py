@@ -25,7 +25,7 @@ from stream.web.entities import OpenDeal, Story
 from stream.web.feeds import export, odata
 from stream.web.feeds.sources import FeedDesk
 from stream.web.operators import Operators
-from stream.web.reach import Reach
+from stream.web.reach import SegmentReach
 from tests.models.customers.test_live import record
 from tests.stream.demo import NOW, OWNERS, company
 from tests.stream.web.test_acting import LINKS
@@ -313,7 +313,7 @@ async def test_their_alerts_and_history() -> None:
 
 async def test_their_stream() -> None:
     app = application(board(company()), alerts=lambda: ALERTS)
-    reach = Reach.of([MINE], [])
+    reach = SegmentReach.of([MINE], [])
     assert reach is not None
     events = mine.stream(app.state.vigie, reach, "30d")
     assert await anext(events) == b"retry: 2000\n\n"

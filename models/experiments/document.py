@@ -1,4 +1,4 @@
-"""All that is told of one test: how it stands, its guards, its segments."""
+"""All that is known of one test: how it stands, its guards, its segments."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from models.kpis.catalogue import Catalogue
 from models.panes.view import View
 
 
-def told(view: View, catalogue: Catalogue, plan: Plan, at: int) -> dict[str, Any]:
+def experiment_document(view: View, catalogue: Catalogue, plan: Plan, at: int) -> dict[str, Any]:
     """Return a test as the API has it (``docs/experiments.md``)."""
     found = standing(view, plan, at).as_json()
     watched = guards(view, catalogue, plan, at)
