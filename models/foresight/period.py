@@ -85,6 +85,6 @@ def whole(
     )
 
 
-def _share(weights: NDArray[np.float64], reached: NDArray[np.bool_]) -> float:
+def _share(weights: NDArray[np.floating], reached: NDArray[np.bool_]) -> float:
     """The weight of those that reach it, of all. Their sum is 1 only up to rounding, which differs between processors."""
     return 1.0 if reached.all() else float(weights[reached].sum())

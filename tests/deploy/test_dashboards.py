@@ -149,7 +149,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
                 query = filled(expression)
                 found[query] = (await web.get("/query", params={"query": query, "time": at})).json()
                 # As a Prometheus without data answers: this one, a day before it began.
-                earlier = {"query": query, "time": at - 86_400}
+                earlier: dict[str, str | float] = {"query": query, "time": at - 86_400}
                 found[f"{query} of nothing"] = (await web.get("/query", params=earlier)).json()
             for variable in dashboard["templating"]["list"]:
                 if found_in := re.fullmatch(r"label_values\((.+), (\w+)\)", str(variable.get("definition"))):
