@@ -175,7 +175,7 @@ def test_workers_web_and_producers_with_the_rules_of_the_page(secured: Secured, 
     file.write_bytes(orjson.dumps(event("deal.created", "c1", "D1", at, amount="5", currency="EUR")) + b"\n")
     site.done("publish", file)
     environment = {
-        "PATH": os.environ["PATH"],
+        **{name: os.environ[name] for name in ("PATH", "LD_PRELOAD", "SHIFTED_CLOCK") if name in os.environ},
         "TOPIC_PREFIX": PREFIX,
         "KAFKA_BROKERS": secured.sasl_ssl,
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
