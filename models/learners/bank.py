@@ -16,14 +16,18 @@ from typing import Any
 import numpy as np
 
 from models.learners.curve import Vector
+from models.learners.features import BESIDE
 from models.learners.finite import finite
 from models.learners.quantiles import BINS, Quantiles
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
 
-#: Before anything is known all features together explain so much (variance of log-odds), each as much as any other; that counts
-#: as so many values of each.
+#: Before anything is known all features of the entity's own together explain so much (variance of log-odds), each as much as any
+#: other; that counts as so many values of each.
 _ALL, _FIRST_WEIGHT = 1.0, 2.0
+#: What is known beside an entity's own events explains so much of what a feature of its own does: an installation that tells
+#: little of it is not to pay for it.
+_BESIDE = 0.3
 _LEAST, _MOST = 1e-4, 4.0
 _HASHED = 32  # rows that the values of one feature share when there is no room left
 _REFRESH = 512
@@ -48,9 +52,10 @@ class Bank:
         self.feature = np.zeros(64, np.intp)  # of each row
         # Means, what is known beyond the first variances (as precisions), these, and the variances that follow.
         self.mean, self.evidence, self.precision, self.variance = (np.zeros((64, heads), DTYPE) for _ in range(4))
-        self._start = _ALL / max(features - 1, 1)
-        self.first = np.full((features, heads), self._start, DTYPE)
-        self.first[-1] = 1.0  # the level, which is row 1
+        shares = np.array([_BESIDE if name in BESIDE else 1.0 for name in (*self.categories, *self.numbers)])
+        self._start = (shares * (_ALL / max(int(np.count_nonzero(shares == 1)), 1)))[:, None]
+        self.first = np.ones((features, heads), DTYPE)  # of the level, which is row 1, it stays that
+        self.first[:-1] = self._start
         self.used = 1
         self.lessons = 0
         self.refresh_at = 32
@@ -158,7 +163,7 @@ class Bank:
         squares, count = np.zeros(self.first.shape), np.zeros(self.first.shape)
         np.add.at(squares, of, self.mean[used] ** 2)
         np.add.at(count, of, evidence / (evidence + precision))
-        self.first[:-1] = ((squares + _FIRST_WEIGHT * self._start) / (count + _FIRST_WEIGHT))[:-1]
+        self.first[:-1] = (squares[:-1] + _FIRST_WEIGHT * self._start) / (count[:-1] + _FIRST_WEIGHT)
         np.clip(self.first, _LEAST, _MOST, out=self.first)
         self._weigh()
         self.mean[used] = pull * self.variance[used]

@@ -109,6 +109,8 @@ _UNKNOWN: Features = {
     **dict.fromkeys(("demo", "form", "lead_source", "account_won × account_lost"), ""),
     **{feature.name: math.nan for feature in NUMBERS[11:]},
 }
+#: What is known beside an entity's own events.
+BESIDE = frozenset(_UNKNOWN)
 #: The calendar says nothing before so much history was seen (two quarters): until then it would only name the days just passed.
 SEASON_MS = 182 * DAY_MS
 #: The attributes of events that are looked at; all others never reach a model.

@@ -175,12 +175,12 @@ def test_while_a_past_is_caught_up_with_nothing_beside_is_believed() -> None:
         assert (x["log_sessions"] is not None) is sessions
 
 
-@pytest.mark.parametrize("entity", ["deal", "lead"])
-def test_what_matters_is_learnt_and_noise_does_no_harm(entity: str) -> None:
-    """Twice as large in ``python -m bench.acquainted``, whose figures are in docs/models.md."""
-    lived = acquainted(600, 1, entity, matters=True)
-    (known, best, _), (own, _, _) = auc(lived, entity), auc(alone(lived), entity)
-    assert known > own + 0.15 and known > best - 0.1
+@pytest.mark.parametrize("matters", [True, False], ids=["it matters", "it is noise"])
+def test_what_matters_is_learnt_and_noise_does_no_harm(matters: bool) -> None:
+    """In one world of 600 deals; more of them, and larger ones, are in docs/models.md."""
+    lived = acquainted(600, 1, "deal", matters=matters)
+    (known, best, _), (own, _, _) = auc(lived, "deal"), auc(alone(lived), "deal")
+    assert known > ((own + best) / 2 if matters else own - 0.005)
 
 
 def test_who_looks_ahead_would_see_it() -> None:
