@@ -9,4 +9,5 @@ NAME = "predict-deals"
 
 def predict_deals(business: Business, partitions: int, asks: int | None) -> FoldSpec:
     """Answer for every open deal, and send what became of it to be learnt."""
-    return prediction_fold("deal", NAME, ("deals", "deal-merges"), business, partitions, asks, predict_deals.__doc__)
+    topics = ("deals", "deal-merges", "acquaintances")
+    return prediction_fold("deal", NAME, topics, business, partitions, asks, predict_deals.__doc__)

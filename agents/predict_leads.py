@@ -9,5 +9,5 @@ NAME = "predict-leads"
 
 def predict_leads(business: Business, partitions: int, asks: int | None, objected: frozenset[str] = frozenset()) -> FoldSpec:
     """Answer for every open lead, but for those who have objected, and send what became of it to be learnt."""
-    topics = ("leads", "lead-merges")
+    topics = ("leads", "lead-merges", "engagement", "acquaintances")
     return prediction_fold("lead", NAME, topics, business, partitions, asks, predict_leads.__doc__, objected)

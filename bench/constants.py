@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bench import drift
-from bench.worlds import WORLDS, live
+from bench.worlds import WORLDS, acquainted, live
 from models.learners import bank, calibration, deal_model, experts, mixture
 from models.learners.deal_model import DealModel
 from models.learners.evaluation import DealEvaluation, DealFact
@@ -58,6 +58,7 @@ OF_A_MODEL: dict[str, Set] = {
 OF_A_MODULE: dict[str, tuple[Any, tuple[str, ...]]] = {
     "scores: first variance": (bank, ("_ALL",)),
     "scores: its weight": (bank, ("_FIRST_WEIGHT",)),
+    "scores: share of what is beside": (bank, ("_BESIDE",)),
     "scores: short memory": (experts, ("_FORGETS",)),  # 1 / deals: doubled, half as many
     "mixture: least share": (mixture, ("SHARE",)),
     "questions: share drawn": (deal_model, ("DRAWN",)),
@@ -92,6 +93,8 @@ def losses(facts: Sequence[DealFact], name: str, factor: float) -> tuple[float, 
 def sets(count: int, data: Path | None) -> dict[str, list[DealFact]]:
     """Return the data sets, each as facts in the order of their time."""
     found = {name: live(WORLDS[name]._replace(size=count)).facts for name in WORLD_SETS}
+    found["visits and leads matter"] = acquainted(count, 0, "deal", matters=True).facts
+    found["visits and leads are noise"] = acquainted(count, 0, "deal", matters=False).facts
     found["a source halves"] = drift.world(count, 0, count // 2)
     for name, file in (("crm", "crm"), ("bpic12", "bpic12/bpic2012.csv.gz")):
         if data is not None and (data / file).exists():

@@ -165,3 +165,59 @@ def live(world: World, seed: int = 0, entity: str = "deal") -> Lived:
     if world.until is not None:
         facts = [fact for fact in facts if fact.at <= world.until * DAY_MS]
     return Lived(facts, truth, world.days)
+
+
+def acquainted(size: int, seed: int, entity: str, *, matters: bool) -> Lived:
+    """Return a world in which what people did on the site and with e-mails, and the lead behind a deal, says who is won.
+
+    Or, where it does not ``matter``, one in which all of that is noise and the source says it. Visits go on after the entity has
+    closed, more of them where it was won: whoever looks ahead sees that.
+    """
+    rng = random.Random(f"acquainted:{seed}")
+    facts: list[DealFact] = []
+    truth: dict[str, float] = {}
+    effects = _effects(seed, 6, 1.0)
+    won, lost = ("won", "lost") if entity == "deal" else ("converted", "disqualified")
+    for number in range(size):
+        name, lead, visitor = f"E{number}", f"L{number}" if entity == "deal" else f"E{number}", f"V{number}"
+        at = 30 * DAY_MS + int((number + rng.random()) / 10 * DAY_MS)
+        source, sessions, score = rng.randrange(6), int(rng.expovariate(0.5)), rng.randrange(100)
+        demo, read, answered = rng.random() < 0.3, rng.randrange(4), rng.expovariate(1 / 2)
+
+        def visit(moment: int, visitor: str = visitor, lead: str = lead, number: int = number) -> None:
+            said = {"session_id": f"{number}:{moment}", "lead_id": lead}
+            for page in range(1 + rng.randrange(3)):
+                facts.append(DealFact(moment + page * 30_000, visitor, "web.page_viewed", {**said, "duration_seconds": 30.0}))
+
+        for _ in range(sessions):
+            visit(at - int(rng.uniform(0.2, 20) * DAY_MS))
+        if demo:
+            facts.append(DealFact(at - DAY_MS // 8, visitor, "web.demo_requested", {"lead_id": lead}))
+        for mail in range(4):
+            facts.append(DealFact(at - DAY_MS + mail, lead, "email.sent", {"lead_id": lead}))
+            if mail < read:
+                facts.append(DealFact(at - DAY_MS // 2 + mail, lead, "email.opened", {"lead_id": lead}))
+        odds = -0.8 + effects[source]
+        if matters:
+            odds = -1.6 + 1.3 * (math.log1p(sessions) - 1) + 1.6 * demo + 0.5 * (read - 1.5)
+            odds += (0.025 * (score - 50) - 0.3 * (answered - 2)) if entity == "deal" else 0.0
+        truth[name] = chance = 1 / (1 + math.exp(-odds))
+        said = {"source": f"source {source}", "region": f"region {rng.randrange(4)}", "owner": f"owner {rng.randrange(8)}"}
+        if entity == "deal":
+            came = at - int(8 * DAY_MS)
+            facts.append(DealFact(came, lead, "lead.created", {"source": f"source {source}", "score": score}))
+            facts.append(DealFact(came + int(min(answered, 7) * DAY_MS), lead, "lead.contacted", {"channel": "call"}))
+            said |= {"lead_id": lead, "stage": "new"}
+        facts.append(DealFact(at, name, "created", said))
+        ends = at + int(max(rng.expovariate(1 / 20), 0.001) * DAY_MS)
+        is_won = rng.random() < chance
+        facts.append(DealFact(ends, name, won if is_won else lost, {}))
+        for _ in range(4 * is_won):
+            visit(ends + int(rng.uniform(0.1, 30) * DAY_MS))
+    facts.sort(key=lambda fact: fact.at)
+    return Lived(facts, truth, 20)
+
+
+def alone(lived: Lived) -> Lived:
+    """Return the same world as one sees it who looks at the entities' own events only."""
+    return lived._replace(facts=[fact for fact in lived.facts if "." not in fact.kind])

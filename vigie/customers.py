@@ -219,9 +219,8 @@ def _of_files(
         refuse("no purchase in these files (accepted: customer.invoiced events, or a CSV file with customer, date, amount)")
     ids, columns = summaries(found.customers.items(), day)
     if len(ids) < len(found.customers):
-        console.print(
-            f"  {len(found.customers) - len(ids):,} customers had bought nothing by {date.fromordinal(day)}, or returned all"
-        )
+        others = plural(f"{len(found.customers) - len(ids):,}", "customer")
+        console.print(f"  {others} had bought nothing by {date.fromordinal(day)}, or returned all")
     fitted = fit(columns.sample(day))
     whole = Clientele(day, ids, columns, columns.cuts(day), fitted, settings.customers.named(), settings.customers.terms())
     return whole, 1 if found.rejects else 0

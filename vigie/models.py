@@ -53,8 +53,8 @@ def evaluate_command(
     horizons = _days(horizon, float(EDGES[-1]))
     began = time.monotonic()
     history = History(settings, events, format, mapping, cast(Entity, entity))
-    kind = KINDS[entity]
-    evaluation = DealEvaluation(kind.fresh_model(), past=kind.past, horizons=horizons, together=True)
+    kind, gap = KINDS[entity], settings.business.business().session_gap
+    evaluation = DealEvaluation(kind.fresh_model(), past=kind.past, horizons=horizons, together=True, gap=gap)
     try:
         count = history.read()
     except SourceFileError as error:

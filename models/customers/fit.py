@@ -76,17 +76,21 @@ class Fit(NamedTuple):
         return None if self.spend is None else GammaGamma(*self.spend.parameters)
 
 
+def _customers(count: int) -> str:
+    return f"{count:,} customer{'' if count == 1 else 's'}"
+
+
 def fit(sample: Sample) -> Fit:
     """Return the parameters for these customers."""
     n, repeated = len(sample.x), int(np.count_nonzero(sample.x))
     paid = (sample.x > 0) & (sample.mean > 0)
     paying = int(np.count_nonzero(paid))
     if n < LEAST or repeated < LEAST_REPEATED:
-        why = f"{n} customers, {repeated} of them with a second purchase day: {LEAST} and {LEAST_REPEATED} are needed"
+        why = f"{_customers(n)}, {repeated} of them with a second purchase day: {LEAST} and {LEAST_REPEATED} are needed"
         return Fit(n, repeated, paying, None, None, why, why)
     buying = _fit_buying(sample)
     if paying < LEAST_REPEATED:
-        return Fit(n, repeated, paying, buying, None, "", f"{paying} customers have paid on a second purchase day: 5 are needed")
+        return Fit(n, repeated, paying, buying, None, "", f"{_customers(paying)} paid on a second purchase day: 5 are needed")
     x, mean = sample.x[paid].astype(float), sample.mean[paid]
     if np.all(mean == mean[0]):
         why = "all customers pay the same on average: there is nothing to tell them apart by"

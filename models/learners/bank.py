@@ -16,14 +16,18 @@ from typing import Any
 import numpy as np
 
 from models.learners.curve import Vector
+from models.learners.features import BESIDE
 from models.learners.finite import finite
 from models.learners.quantiles import BINS, Quantiles
 
 Rows = np.ndarray[Any, np.dtype[np.intp]]
 
-#: Before anything is known all features together explain so much (variance of log-odds), each as much as any other; that counts
-#: as so many values of each.
+#: Before anything is known all features of the entity's own together explain so much (variance of log-odds), each as much as any
+#: other; that counts as so many values of each.
 _ALL, _FIRST_WEIGHT = 1.0, 2.0
+#: What is known beside an entity's own events explains so much of what a feature of its own does: an installation that tells
+#: little of it is not to pay for it.
+_BESIDE = 0.3
 _LEAST, _MOST = 1e-4, 4.0
 _HASHED = 32  # rows that the values of one feature share when there is no room left
 _REFRESH = 512
@@ -48,9 +52,10 @@ class Bank:
         self.feature = np.zeros(64, np.intp)  # of each row
         # Means, what is known beyond the first variances (as precisions), these, and the variances that follow.
         self.mean, self.evidence, self.precision, self.variance = (np.zeros((64, heads), DTYPE) for _ in range(4))
-        self._start = _ALL / max(features - 1, 1)
-        self.first = np.full((features, heads), self._start, DTYPE)
-        self.first[-1] = 1.0  # the level, which is row 1
+        shares = np.array([_BESIDE if name in BESIDE else 1.0 for name in (*self.categories, *self.numbers)])
+        self._start = (shares * (_ALL / max(int(np.count_nonzero(shares == 1)), 1)))[:, None]
+        self.first = np.ones((features, heads), DTYPE)  # of the level, which is row 1, it stays that
+        self.first[:-1] = self._start
         self.used = 1
         self.lessons = 0
         self.refresh_at = 32
@@ -158,7 +163,7 @@ class Bank:
         squares, count = np.zeros(self.first.shape), np.zeros(self.first.shape)
         np.add.at(squares, of, self.mean[used] ** 2)
         np.add.at(count, of, evidence / (evidence + precision))
-        self.first[:-1] = ((squares + _FIRST_WEIGHT * self._start) / (count + _FIRST_WEIGHT))[:-1]
+        self.first[:-1] = (squares[:-1] + _FIRST_WEIGHT * self._start) / (count[:-1] + _FIRST_WEIGHT)
         np.clip(self.first, _LEAST, _MOST, out=self.first)
         self._weigh()
         self.mean[used] = pull * self.variance[used]
@@ -180,18 +185,22 @@ class Bank:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from what :meth:`dump` gave of the same features: what follows from it is computed."""
+        """Go on from what :meth:`dump` gave of the same features, or of some of them: of the others nothing is known yet."""
         self.values, self.rows = (int(bound) for bound in state["bounds"])
         self.lessons, self.refresh_at = (int(count) for count in state["lessons"])
+        places, number_places = _places(state["categories"], self.categories), _places(state["numbers"], self.numbers)
+        of = np.array([*places, *(len(self.categories) + place for place in number_places), len(self.first) - 1], np.intp)
         feature = np.array(state["feature"], np.intp)
-        self.known = [{str(value): int(row) for value, row in known.items()} for known in state["values"]]
-        self.bins = [Quantiles.load(bins) for *bins, _ in state["bins"]]
-        self.binned = [[int(row) for row in rows] for *_, rows in state["bins"]]
+        self.known = [{} for _ in self.categories]
+        for place, known in zip(places, state["values"], strict=True):
+            self.known[place] = {str(value): int(row) for value, row in known.items()}
+        self.bins, self.binned = [Quantiles() for _ in self.numbers], [[0] * BINS for _ in self.numbers]
+        for place, (*bins, found) in zip(number_places, state["bins"], strict=True):
+            self.bins[place], self.binned[place] = Quantiles.load(bins), [int(row) for row in found]
         rows = [row for known in self.known for row in known.values()] + [row for found in self.binned for row in found if row]
-        features = (len(self.known), len(self.bins)) == (len(self.categories), len(self.numbers))
-        if not features or any(len(r) != BINS for r in self.binned) or sorted(rows) != list(range(2, len(feature) + 1)):
+        if any(len(r) != BINS for r in self.binned) or sorted(rows) != list(range(2, len(feature) + 1)):
             raise ValueError(f"{len(feature)} rows of scores, and not one for each value")
-        first = finite(state["first"], DTYPE, self.first.shape)
+        first = finite(state["first"], DTYPE, (len(of), self.heads))
         evidence, mean = (finite(state[name], DTYPE, (len(feature), self.heads)) for name in ("evidence", "mean"))
         self.used = 1 + len(feature)
         size = 64
@@ -200,8 +209,8 @@ class Bank:
         used = slice(1, self.used)
         self.feature = np.zeros(size, np.intp)
         self.evidence, self.mean, self.precision, self.variance = (np.zeros((size, self.heads), DTYPE) for _ in range(4))
-        self.first[:] = first
-        self.feature[used], self.evidence[used], self.mean[used] = feature, evidence, mean
+        self.first[of] = first
+        self.feature[used], self.evidence[used], self.mean[used] = of[feature], evidence, mean
         self._weigh()
 
     def forget(self, rows: Rows, share: float) -> None:
@@ -245,3 +254,16 @@ class Bank:
         self.precision[row] = 1 / self.first[feature]
         self.variance[row] = 1 / self.precision[row]
         return row
+
+
+def _places(names: Sequence[Any], now: Sequence[str]) -> list[int]:
+    """Return where the features of a document are among those of now.
+
+    Raises:
+        ValueError: for one that is not there any more, or there twice.
+    """
+    if not {*names} <= {*now} or len({*names}) != len(names):
+        raise ValueError(
+            f"features: found {', '.join(sorted({*names} - {*now})) or 'one twice'}; accepted: {', '.join(now)}"[:300]
+        )
+    return [now.index(name) for name in names]

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from models.learners import quality
+from models.learners.acquaintance import Acquaintances
 from models.learners.answers import EvaluatedAnswer
 from models.learners.deal_model import INSTALMENTS, DealModel, Snapshot, wants_snapshot
 from models.learners.features import DAY_MS, SEASON_MS, DealPast
@@ -34,7 +35,10 @@ _OPENS = frozenset({"created", "contacted", "mql", "sql", "stage_changed", "reop
 
 
 class DealFact(NamedTuple):
-    """One event of a deal: when (ms), which, its type without ``deal.``, and what it said."""
+    """One event of a deal: when (ms), which, its type without ``deal.``, and what it said.
+
+    Of somebody beside the deals (a visitor, the lead behind one) the type is whole: ``web.page_viewed``.
+    """
 
     at: int
     deal: str
@@ -90,12 +94,14 @@ class DealEvaluation:
         horizons: Sequence[float] = (),
         keep_features: bool = False,
         together: bool = False,
+        gap: int = 1_800_000,
     ) -> None:
         """``past`` is what is known of an entity (a lead's, with a lead's model).
 
         ``horizons`` are days within which P(won) is kept of each answer, in ``within``; ``keep_features`` keeps every question's
         features in ``asked``, for another model to be judged by the same. ``together``: questions are answered up to 64 at once
-        and lessons learnt up to 16 at once, as a busy installation does; else each lesson before the next question.
+        and lessons learnt up to 16 at once, as a busy installation does; else each lesson before the next question. ``gap`` (ms)
+        of silence ends a visit on the site where the tracker names none.
         """
         self.model = model or DealModel()
         self._rounds = Rounds(self.model, horizons, keep_features=keep_features, together=together)
@@ -109,6 +115,7 @@ class DealEvaluation:
         self._ages: list[tuple[int, int, str, int]] = []
         self._closed: deque[tuple[int, _Deal]] = deque()  # in the order of their time
         self._count = 0
+        self._acquaintances = Acquaintances(gap)
 
     def run(self, facts: Iterable[DealFact]) -> "DealEvaluation":
         """Take a history, sorted by time."""
@@ -124,6 +131,10 @@ class DealEvaluation:
     def take(self, fact: DealFact) -> None:
         """Take the next event."""
         at, name, kind, data = fact
+        if "." in kind:
+            self._pass(at)
+            self._acquaintances.take(at, name, kind, data)
+            return
         self.start = self.start or at
         self.end = max(self.end, at)
         self._pass(at)
@@ -136,6 +147,7 @@ class DealEvaluation:
         if kind == "merged" or kind == "deleted":
             deal.gone = True
             deal.snapshots = []
+            self._note(name, deal, at, None)
             return
         deal.gone = False
         deal.past.apply(at, kind, data)
@@ -146,10 +158,12 @@ class DealEvaluation:
                 if deal.status == "lost":
                     self._withdraw(deal)
                 self._close(deal, at, end)
+                self._note(name, deal, at, end == "won")
             return
         if deal.status not in ("open", "unknown") and (kind in _REOPENS or (kind == "created" and self._past is not DealPast)):
             deal.status = "open"
             self._withdraw(deal)
+            self._note(name, deal, at, None)
         elif deal.status == "unknown" and (kind in _OPENS or data.get("stage") is not None):
             deal.status = "open"
         if deal.status == "open":
@@ -179,8 +193,14 @@ class DealEvaluation:
                         self._ask(name, deal, when, aged=True)
                     self._wait(name, deal, number + 1)
 
+    def _note(self, name: str, deal: _Deal, at: int, won: bool | None) -> None:
+        if isinstance(deal.past, DealPast):
+            self._acquaintances.closed(name, deal.past.attributes.get("account_id"), at, won)
+
     def _ask(self, name: str, deal: _Deal, at: int, *, aged: bool) -> None:
-        x = deal.past.features(at, season=at - self.start >= SEASON_MS)
+        around, past = self._acquaintances, deal.past
+        beside = around.of_deal(past.attributes) if isinstance(past, DealPast) else around.of_lead(name)
+        x = past.features(at, season=at - self.start >= SEASON_MS, beside=beside)
         won, closed = self._odds.get(str(x["stage"]), (0, 0)) if self.horizons else (0, 0)
         taken = deal.snapshots
         learnt = wants_snapshot(name, at, len(taken), taken[-1].at if taken else 0)

@@ -9,7 +9,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -20,7 +20,7 @@ Features = dict[str, str | float]
 
 #: Ages are told apart up to these days; fine around a month, where many processes let a deal lapse.
 _AGES = (0.02, 0.25, 1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 35, 45, 60, 75, 90)
-_SPANS = (0.02, 1, 4, 8, 14, 21, 30, 45, 60, 90)
+SPANS = (0.02, 1, 4, 8, 14, 21, 30, 45, 60, 90)
 _EPOCH = date(1970, 1, 1).toordinal()
 _LONGEST = 48  # characters of a category that are kept
 
@@ -69,6 +69,11 @@ CATEGORIES: tuple[Feature, ...] = (
     Feature("source × segment", "source and segment"),
     Feature("product × segment", "product and segment"),
     Feature("product × region", "product and region"),
+    Feature("stage × reached", "stage and days until it was reached"),
+    Feature("lead_source", "source of the lead behind it"),
+    Feature("demo", "whether its people have asked for a demonstration on the site"),
+    Feature("form", "whether its people have sent a form on the site"),
+    Feature("account_won × account_lost", "how many of the account's other deals were won and lost"),
 )
 #: Numbers of a deal; each enters as a z-score within ±3.
 NUMBERS: tuple[Feature, ...] = (
@@ -82,11 +87,30 @@ NUMBERS: tuple[Feature, ...] = (
     Feature("log_cost", "cost"),
     Feature("due", "days until the expected day of closing"),
     Feature("log_recent", "days since the last event"),
+    Feature("log_quiet", "days since the last activity"),
+    Feature("log_sessions", "visits of its people on the site"),
+    Feature("log_pages", "pages that its people have seen"),
+    Feature("log_minutes", "minutes of its people on the site"),
+    Feature("log_visited", "days since its people were last on the site"),
+    Feature("log_read", "e-mails that its people have opened or followed"),
+    Feature("lead_points", "score of the lead behind it"),
+    Feature("log_lead_age", "days from the lead to the deal"),
+    Feature("log_lead_answered", "days before the first contact with the lead"),
+    Feature("log_lead_contacts", "number of contacts with the lead"),
 )
 #: How many of both are the hazard's; what follows is known to the scores only.
 HAZARD_CATEGORIES, HAZARD_NUMBERS = 24, 7
+#: And how many there were of both in earlier releases.
+GROWN = ((34, 10),)
 #: And these to the hazard only: the scores know the numbers that they are steps of.
 UNSCORED = frozenset({"amount", "age", "activities", "silence", "stage × age", "stage × activities", "product × age"})
+#: Of nobody's acquaintances anything is known.
+_UNKNOWN: Features = {
+    **dict.fromkeys(("demo", "form", "lead_source", "account_won × account_lost"), ""),
+    **{feature.name: math.nan for feature in NUMBERS[11:]},
+}
+#: What is known beside an entity's own events.
+BESIDE = frozenset(_UNKNOWN)
 #: The calendar says nothing before so much history was seen (two quarters): until then it would only name the days just passed.
 SEASON_MS = 182 * DAY_MS
 #: The attributes of events that are looked at; all others never reach a model.
@@ -104,6 +128,7 @@ ATTRIBUTES = (
     "lead_id",
     "cost",
     "expected_close_date",
+    "account_id",
 )
 
 
@@ -115,6 +140,21 @@ def fingerprint(names: tuple[str, ...], version: int = 1) -> str:
 def step_of(value: float, edges: tuple[float, ...]) -> int:
     """Return how many of the ascending ``edges`` are at or below the value."""
     return bisect_right(edges, value)
+
+
+class AccountRecord(msgspec.Struct, array_like=True, omit_defaults=True):
+    """How many deals of an account were won and lost, and when the last of them was (ms)."""
+
+    heard: int = 0
+    won: int = 0
+    lost: int = 0
+
+
+class Known(Protocol):
+    """What is known of a deal beside its own events (``models/learners/acquaintance.py``)."""
+
+    def of_deal(self, at: int, created: int) -> Features:
+        """Return the features of a question at ``at`` about a deal of ``created`` (ms)."""
 
 
 class DealPast(msgspec.Struct, array_like=True):
@@ -132,6 +172,7 @@ class DealPast(msgspec.Struct, array_like=True):
     previous_stage: str = ""
     owners: list[str] = []
     visits: dict[str, int] = {}
+    acted: int = -1  # when the last activity was
 
     def __post_init__(self) -> None:
         if self.since < 0:
@@ -149,6 +190,7 @@ class DealPast(msgspec.Struct, array_like=True):
             self.owners.append(owner)
         if kind == "activity":
             self.activities += 1
+            self.acted = max(self.acted, at)
             self.last_activity = str(data.get("kind") or "")[:_LONGEST]
         stage = data.get("stage")
         if stage and stage != self.stage:
@@ -156,8 +198,11 @@ class DealPast(msgspec.Struct, array_like=True):
             if len(self.visits) < 64 or self.stage in self.visits:
                 self.visits[self.stage] = self.visits.get(self.stage, 0) + 1
 
-    def features(self, at: int, *, season: bool = True) -> Features:
-        """Return what is known at ``at`` (ms), which is not before the last event; ``season`` False leaves the calendar out."""
+    def features(self, at: int, *, season: bool = True, beside: Known | None = None) -> Features:
+        """Return what is known at ``at`` (ms), which is not before the last event; ``season`` False leaves the calendar out.
+
+        ``beside`` is what is known of its acquaintances; without it nothing is said of them.
+        """
         age, stage_age = max(at - self.created, 0) / DAY_MS, max(at - self.since, 0) / DAY_MS
         silence = (self.last - self.before) / DAY_MS
         known = {name: _text(self.attributes.get(name)) for name in ATTRIBUTES}
@@ -165,11 +210,11 @@ class DealPast(msgspec.Struct, array_like=True):
         amount = amount if isinstance(amount, int | float) and math.isfinite(amount) else None
         size = math.log1p(max(amount, 0) / 10_000) if amount is not None else math.nan
         now, then = datetime.fromtimestamp(at / 1000, UTC), datetime.fromtimestamp(self.created / 1000, UTC)
-        stage, span = self.stage, step_of(age, _SPANS)
+        stage, span = self.stage, step_of(age, SPANS)
         third = (now.month - 1) % 3
         cost = self.attributes.get("cost")
         due = _days_until(self.attributes.get("expected_close_date"), at)
-        return {
+        found: Features = {
             "stage": stage,
             "source": known["source"],
             "product": known["product"],
@@ -214,7 +259,10 @@ class DealPast(msgspec.Struct, array_like=True):
             "log_cost": math.log1p(max(cost, 0) / 10_000) if isinstance(cost, int | float) and math.isfinite(cost) else math.nan,
             "due": due,
             "log_recent": math.log1p(max(at - self.last, 0) / DAY_MS),
+            "stage × reached": f"{stage} × {step_of((self.since - self.created) / DAY_MS, SPANS)}",
+            "log_quiet": math.log1p(max(at - self.acted, 0) / DAY_MS) if self.acted >= 0 else math.nan,
         }
+        return found | (_UNKNOWN if beside is None else beside.of_deal(at, self.created))
 
 
 def pair(a: str, b: str) -> str:

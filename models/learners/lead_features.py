@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -48,6 +48,8 @@ CATEGORIES: tuple[Feature, ...] = (
     Feature("source × campaign", "source and campaign"),
     Feature("product × segment", "product and segment"),
     Feature("product × region", "product and region"),
+    Feature("demo", "whether a demonstration was asked for on the site"),
+    Feature("form", "whether a form was sent on the site"),
 )
 #: Numbers of a lead; each enters as a z-score within ±3.
 NUMBERS: tuple[Feature, ...] = (
@@ -60,9 +62,17 @@ NUMBERS: tuple[Feature, ...] = (
     Feature("log_amount", "amount"),
     Feature("log_recent", "days since the last event"),
     Feature("log_prepared", "time the last contact was prepared"),
+    Feature("log_met", "days since the last contact"),
+    Feature("log_sessions", "visits on the site"),
+    Feature("log_pages", "pages seen on the site"),
+    Feature("log_minutes", "minutes on the site"),
+    Feature("log_visited", "days since the last visit on the site"),
+    Feature("log_read", "e-mails opened or followed"),
 )
 #: How many of both are the hazard's; what follows is known to the scores only.
 HAZARD_CATEGORIES, HAZARD_NUMBERS = 19, 6
+#: And how many there were of both in earlier releases.
+GROWN = ((31, 9),)
 #: And these to the hazard only: the scores know the numbers that they are steps of.
 UNSCORED = frozenset({"score", "answered", "contacts", "age", "silence", "stage × age", "source × age"})
 #: The attributes of events that are looked at; all others never reach a model.
@@ -79,7 +89,16 @@ ATTRIBUTES = (
     "pipeline",
     "amount",
 )
+#: Nothing is known of visits and e-mails.
+_UNKNOWN: Features = {"demo": "", "form": "", **{feature.name: math.nan for feature in NUMBERS[10:]}}
 _BANT = ("budget", "authority", "need", "timing")
+
+
+class Known(Protocol):
+    """What is known of a lead beside its own events (``models/learners/acquaintance.py``)."""
+
+    def of_lead(self, at: int) -> Features:
+        """Return the features of a question at ``at`` (ms)."""
 
 
 class LeadPast(msgspec.Struct, array_like=True):
@@ -96,6 +115,7 @@ class LeadPast(msgspec.Struct, array_like=True):
     events: int = 0
     channel: str = ""  # of the last contact
     prepared: float = -1.0  # seconds, for the last contact
+    met: int = -1  # when the last contact was
 
     def __post_init__(self) -> None:
         if self.last < 0:
@@ -117,14 +137,15 @@ class LeadPast(msgspec.Struct, array_like=True):
             self.contacts += 1
             if self.contacted < 0:
                 self.contacted = at
+            self.met = max(self.met, at)
             self.channel = _text(data.get("channel"))
             prepared = data.get("preparation_seconds")
             self.prepared = float(prepared) if isinstance(prepared, int | float) and math.isfinite(prepared) else -1.0
         elif kind == "mql" or kind == "sql":
             self.level = max(self.level, 2 if kind == "sql" else 1)
 
-    def features(self, at: int, *, season: bool = True) -> Features:
-        """Return what is known at ``at`` (ms), which is not before the last event."""
+    def features(self, at: int, *, season: bool = True, beside: Known | None = None) -> Features:
+        """Return what is known at ``at`` (ms), which is not before the last event; of visits and e-mails as ``beside`` says."""
         age = max(at - self.created, 0) / DAY_MS
         silence = (self.last - self.before) / DAY_MS
         answered = (self.contacted - self.created) / DAY_MS if self.contacted >= 0 else math.nan
@@ -134,7 +155,7 @@ class LeadPast(msgspec.Struct, array_like=True):
         stage, span = ("", "mql", "sql")[self.level], step_of(age, _SPANS)
         contacts = min(self.contacts, 6)
         amount = self.attributes.get("amount")
-        return {
+        found: Features = {
             "stage": stage,
             "source": known["source"],
             "campaign": known["campaign"],
@@ -174,7 +195,9 @@ class LeadPast(msgspec.Struct, array_like=True):
             ),
             "log_recent": math.log1p(max(at - self.last, 0) / DAY_MS),
             "log_prepared": math.log1p(self.prepared) if self.prepared >= 0 else math.nan,
+            "log_met": math.log1p(max(at - self.met, 0) / DAY_MS) if self.met >= 0 else math.nan,
         }
+        return found | (_UNKNOWN if beside is None else beside.of_lead(at))
 
 
 def _text(value: Any) -> str:

@@ -57,10 +57,12 @@ class LearnedKind:
     entity: str
     fold: str
     topics: tuple[str, str]
+    beside: tuple[str, ...]  # topics of events about others that tell of these
     predictions: str  # the topic of the answers
     categories: tuple[Feature, ...]
     numbers: tuple[Feature, ...]
     hazard: tuple[int, int]  # how many of the categories and numbers are the hazard's
+    grown: tuple[tuple[int, int], ...]  # how many there were in earlier releases: new ones come after all others
     unscored: frozenset[str]  # categories that are the hazard's alone
     present: type[Any]
     past: Callable[[int], Any]
@@ -85,10 +87,16 @@ class LearnedKind:
         return ModelNames(categories[: self.hazard[0]], numbers[: self.hazard[1]], scored, numbers)
 
     @cached_property
-    def former(self) -> tuple[str, tuple[str, ...]]:
-        """The fingerprint and the names of the features of questions that the release before this one has asked."""
-        names = self.known.categories + self.known.numbers
-        return print_of(names), names
+    def formers(self) -> dict[str, tuple[str, ...]]:
+        """The names of the features of questions that earlier releases have asked, by their fingerprints."""
+        return {print_of(names): names for names in (self._first(*counts) for counts in (self.hazard, *self.grown))}
+
+    def _first(self, categories: int, numbers: int) -> tuple[str, ...]:
+        return tuple(f.name for f in (*self.categories[:categories], *self.numbers[:numbers]))
+
+    def names_of(self, fingerprint: str) -> tuple[str, ...] | None:
+        """Return the features under which a question is to be read; None where no release so far has asked so."""
+        return self.names if fingerprint == self.fingerprint else self.formers.get(fingerprint)
 
     def fresh_model(self) -> DealModel:
         """Return a model that has learnt nothing: its answers are the prior."""
@@ -110,10 +118,12 @@ DEALS = LearnedKind(
     entity="deal",
     fold="predict-deals",
     topics=("deals", "deal-merges"),
+    beside=(),
     predictions="predictions",
     categories=features.CATEGORIES,
     numbers=features.NUMBERS,
     hazard=(features.HAZARD_CATEGORIES, features.HAZARD_NUMBERS),
+    grown=features.GROWN,
     unscored=features.UNSCORED,
     present=DealPresent,
     past=DealPast,
@@ -135,10 +145,12 @@ LEADS = LearnedKind(
     entity="lead",
     fold="predict-leads",
     topics=("leads", "lead-merges"),
+    beside=("engagement",),
     predictions="lead-predictions",
     categories=lead_features.CATEGORIES,
     numbers=lead_features.NUMBERS,
     hazard=(lead_features.HAZARD_CATEGORIES, lead_features.HAZARD_NUMBERS),
+    grown=lead_features.GROWN,
     unscored=lead_features.UNSCORED,
     present=LeadPresent,
     past=LeadPast,

@@ -76,7 +76,8 @@ class ModelNames(NamedTuple):
 
 
 def checked(document: bytes, known: ModelNames) -> DealModel:
-    """Return the model of a document; scores over other features (an earlier release's) begin anew, beside its hazard.
+    """Return the model of a document. Scores over fewer features (an earlier release's) go on and know nothing of the others;
+    those over features that are no more begin anew, beside the hazard.
 
     Raises:
         SnapshotRefused: for one that is not a hazard over exactly these features, or too large to be told.
@@ -95,7 +96,10 @@ def checked(document: bytes, known: ModelNames) -> DealModel:
             raise SnapshotRefused(f"model snapshot: features: {what} differ in {', '.join(other)[:200]}")
     scores = model.experts.bank
     if (tuple(scores.categories), tuple(scores.numbers)) != (known.scored, known.scored_numbers):
-        model.experts = Experts(model.hazard, known.scored, known.scored_numbers)
+        wider = Experts(model.hazard, known.scored, known.scored_numbers)
+        if {*scores.categories} <= {*known.scored} and {*scores.numbers} <= {*known.scored_numbers}:
+            wider.load(model.experts.dump())
+        model.experts = wider
     return model
 
 

@@ -26,6 +26,7 @@ from models.events.refused import Reason, Refused
 from models.faults import Faults
 from models.fold import LARGEST_ROW, Changes, Output, Record, Row
 from models.learners import examples
+from models.learners.acquaintance import ALMOST, LeadKnown, Told, read_told
 from models.learners.agenda import Agenda
 from models.learners.baseline import Baseline
 from models.learners.curve import Curve
@@ -34,7 +35,9 @@ from models.learners.deal_outlooks import deal_outlook
 from models.learners.evaluation import AGES, REOPENED
 from models.learners.examples import ExampleWriter
 from models.learners.expected_amounts import ExpectedAmounts
-from models.learners.features import DAY_MS, SEASON_MS, Features
+from models.learners.features import DAY_MS, SEASON_MS, AccountRecord, Features
+from models.learners.live_acquaintances import TOPIC as ACQUAINTANCES
+from models.learners.live_acquaintances import LiveAcquaintances
 from models.learners.live_kinds import KnowSteps, LearnedKind
 from models.learners.snapshot import SnapshotRefused
 from models.learners.speaker import Speaker
@@ -46,6 +49,8 @@ REFRESH = DAY_MS
 LIVE = DAY_MS
 #: What an entity is not known to have done is not held against it for so long after an event of its past has arrived (ms).
 HOLD = 3_600_000
+#: Records that came so long (ms) before they are read are caught up with: what others tell may be of later than they are.
+BEHIND = 600_000
 #: Deals of before outlooks were kept that are told of in one go.
 _TOLD = 2_000
 #: Entities whose time has come that are looked at in one go, where the work is bounded.
@@ -59,8 +64,9 @@ _MODEL_ROW = b"M"
 class PredictPartition:
     """One partition of ``predict-deals`` or ``predict-leads`` (a :class:`models.fold.PartitionFold`).
 
-    Rows: ``E<id>`` an entity, ``M`` the latest release, ``P<grain>:<pane>:<segment>`` a pane, ``S`` the admitted segments,
-    ``!`` the times. Only deals count in panes: the open amounts, each times its P(won) as last said.
+    Rows: ``E<id>`` an entity, ``V<id>`` a visitor, ``A<id>`` an account, ``M`` the latest release, ``S`` the admitted segments,
+    ``P<grain>:<pane>:<segment>`` a pane, ``!`` the times. Only deals count in panes: the open amounts, each times its P(won) as
+    last said.
     """
 
     def __init__(
@@ -99,7 +105,10 @@ class PredictPartition:
         self._histories: LogFolder[Any] = LogFolder(KnowSteps(kind, business), kind.present)
         rows = TrackedRows(kind, self._histories)
         self.entities: Entities[Tracked] = Entities(rows.decode, rows.encode)
-        self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in kind.topics}
+        topics = (*kind.topics, *kind.beside)
+        self._decoders: dict[str, Decode] = {t: decoder(t, currencies=business.rates.currencies) for t in topics}
+        self.acquaintances = LiveAcquaintances(business, self.entities, self._past)
+        self._behind = False
         self._keep = business.keep_days
         self._rates = business.rates
         self._amounts = ExpectedAmounts(business)
@@ -128,6 +137,8 @@ class PredictPartition:
                 self._agenda.put(name, int(value[1 : value.index(b",")]))
             elif kind == _MODEL_ROW:
                 self._take_release(value, restored=True)
+            elif self.acquaintances.restore(kind, key[1:].decode(errors="replace"), value):
+                continue
             elif kind == b"!":
                 self.time, self.start, self._watermark, self._arrival, behind, *more = orjson.loads(value)
                 told = told and bool(more and more[0])
@@ -153,7 +164,11 @@ class PredictPartition:
                 if record.key == self.kind.model.encode():
                     self._take_release(record.value)
                 continue
+            self._behind = bool(record.read) and record.read - record.timestamp > BEHIND
             try:
+                if record.topic == ACQUAINTANCES:
+                    self.outcomes[self._hear(record)] += 1
+                    continue
                 event, at, _ = self._decoders[record.topic](record.value, record.headers, record.timestamp)
                 key = event.subject
                 if key in self._objected:
@@ -162,12 +177,11 @@ class PredictPartition:
                 if not self.entities.has(key) and self._home is not None and self._home(key.encode()) != self.partition:
                     self.outcomes["readdressed"] += 1  # the KPIs' fold sends it on, and it comes by where it belongs
                     continue
-                self._arrival = max(self._arrival, record.timestamp)
-                moment = min(at, record.timestamp)
-                self.start = self.start or moment
-                if moment > self._watermark:
-                    self._watermark = moment
-                    self._pass(max(self.time, moment) if self._is_live() else moment)
+                self._pass_to(at, record.timestamp)
+                if record.topic in self.kind.beside:
+                    self.outcomes[self._visit(key, event, at, record.timestamp)] += 1
+                    continue
+                self.start = self.start or min(at, record.timestamp)
                 self.outcomes[self._take_whole(key, event, at)] += 1
             except Refused as refused:
                 self.outcomes[str(refused.reason)] += 1
@@ -178,6 +192,14 @@ class PredictPartition:
                 why = f"{self.kind.fold}: {self.faults.add(record, error)}"
                 letter = dead_letter(record, Refused(Reason.INTERNAL, why), record.timestamp)
                 self._outputs.append(Output("dead-letters", letter.id.encode(), letter.encode()))
+
+    def _pass_to(self, at: int, arrival: int) -> None:
+        """Let time pass to an event's."""
+        self._arrival = max(self._arrival, arrival)
+        moment = min(at, arrival)
+        if moment > self._watermark:
+            self._watermark = moment
+            self._pass(max(self.time, moment) if self._is_live() else moment)
 
     def _set_back(self, now: int) -> None:
         """Time had run ahead (see :class:`models.folds.partition.EntityPartition`): open entities are asked about anew."""
@@ -209,6 +231,7 @@ class PredictPartition:
         """Answer what waits to be answered; encode what has changed since the last call."""
         self._answer_stale()
         self._tell_untold()
+        self._outputs += self.acquaintances.outputs()
         rows: list[Row] = []
         outputs, self._outputs = self._outputs, []
         if self._release_row is not None:
@@ -224,11 +247,13 @@ class PredictPartition:
             for key in self._sweep():
                 rows.append(Row(b"E" + key.encode(), None))
                 self._tell(key, None, self.time)
+            rows += self.acquaintances.sweep(self._watermark)
             booked, told = self._amounts.changes(self.time, self.partition)
             rows += booked
             outputs += told
             outputs += self._outputs  # of what was swept
             self._outputs = []
+            rows += self.acquaintances.rows()
             times = (self.time, self.start, self._watermark, self._arrival, self.waiting() > 0, not self._untold)
             rows.append(Row(b"!", orjson.dumps(times)))
         return Changes(rows, outputs)
@@ -247,8 +272,14 @@ class PredictPartition:
     def lessons(self) -> list[bytes]:
         """Return the examples since the last call, instead of :meth:`changes`: nothing is answered, no row is kept."""
         found = [output.value for output in self._outputs if output.topic == "examples" and output.value is not None]
-        self._outputs = []
+        self._outputs = [output for output in self._outputs if output.topic == ACQUAINTANCES]
         self._stale.clear()
+        return found
+
+    def tellings(self) -> list[Output]:
+        """Return what is to be told to others since the last call, instead of :meth:`changes`."""
+        found = [output for output in self._outputs if output.topic == ACQUAINTANCES] + self.acquaintances.outputs()
+        self._outputs = [output for output in self._outputs if output.topic != ACQUAINTANCES]
         return found
 
     # -- what others may ask -------------------------------------------------------------------------------------------
@@ -332,6 +363,8 @@ class PredictPartition:
         for number, kept in enumerate(tracked.kept):
             if (due := kept.due) is not None and due <= at:
                 self._send(self._example_writer.survived(key, number, kept))
+        if tracked.asks is not None and tracked.asks[0] + ALMOST <= at:
+            self._ask_waiting(key, tracked)
         past = self._histories.present(tracked.story).past
         if tracked.aged < len(AGES) and past.created + AGES[tracked.aged] * DAY_MS <= at:
             tracked.aged += 1
@@ -347,6 +380,8 @@ class PredictPartition:
         past = self._histories.present(tracked.story).past
         times = [due for kept in tracked.kept if (due := kept.due) is not None]
         times.append((tracked.said[0] if tracked.said is not None and tracked.said[0] + REFRESH > at else at) + REFRESH)
+        if tracked.asks is not None:
+            times.append(tracked.asks[0] + ALMOST)
         if tracked.aged < len(AGES):
             times.append(past.created + AGES[tracked.aged] * DAY_MS)
         wake = max(min(times), tracked.hold, 1)
@@ -376,6 +411,7 @@ class PredictPartition:
 
     def _take(self, key: str, event: Any, at: int) -> str:
         tracked = self.entities.get(key)
+        fresh = tracked is None
         if tracked is None:
             tracked = Tracked(self._histories.new())
         story = tracked.story
@@ -389,6 +425,7 @@ class PredictPartition:
             return "duplicate"
         after, closed = self._status(story)
         self.entities.put(key, tracked)
+        self._acquaint(key, tracked, after, closed or at, fresh=fresh)
         if before in ("won", "lost") and (after != before or closed != closed_before):
             for number, kept in enumerate(tracked.kept):
                 self._send(self._example_writer.withdrawn(key, number, kept, at))
@@ -406,8 +443,10 @@ class PredictPartition:
             return "applied"
         if after in ("won", "lost") and (after != before or closed != closed_before):
             outcome = cast(Literal["won", "lost"], after)
+            self._ask_waiting(key, tracked)
             for number, kept in enumerate(tracked.kept):
                 self._send(self._example_writer.closed(key, number, kept, closed, outcome))
+        tracked.asks = None
         if after == "gone":
             tracked.kept = []
         self._retire(key, tracked)
@@ -464,14 +503,31 @@ class PredictPartition:
 
     def _ask(self, key: str, tracked: Tracked, at: int) -> None:
         """Ask a question that will be learnt from, if it is time for one more of this entity."""
-        if not examples.wanted(key, tracked.kept, at):
+        if tracked.asks is not None or not examples.wanted(key, tracked.kept, at):
             return
+        x = self._x(tracked, at)
+        if self._trusts and tracked.beside is not None and tracked.beside.waits:
+            tracked.asks = at, examples.values(x, self._names)
+        else:
+            self._ask_now(key, tracked, at, x)
+
+    def _ask_waiting(self, key: str, tracked: Tracked) -> None:
+        """Ask the question that waits for what others tell, with what they have told by now."""
+        if tracked.asks is None:
+            return
+        (at, values), tracked.asks = tracked.asks, None
+        x, beside = examples.features(values, self._names), tracked.beside
+        if beside is not None:
+            beside.lead, beside.account = beside.lead or LeadKnown(), beside.account or AccountRecord()
+            x |= beside.of_deal(at, self._histories.present(tracked.story).past.created)
+        self._ask_now(key, tracked, at, x)
+
+    def _ask_now(self, key: str, tracked: Tracked, at: int, x: Features) -> None:
         if self._questions is not None:
             if self._questions <= 0:
                 self.skipped += 1
                 return
             self._questions -= 1
-        x = self._x(tracked, at)
         kept = examples.keep(
             at, examples.values(x, self._names), self.speaker.model.predict_one(x), self.speaker.floor.predict_one(x)
         )
@@ -480,8 +536,67 @@ class PredictPartition:
 
     def _x(self, tracked: Tracked, at: int) -> Features:
         past = self._histories.present(tracked.story).past
-        found: Features = past.features(at, season=at - self.start >= SEASON_MS)
+        beside = tracked.beside if self._trusts else None
+        found: Features = past.features(at, season=at - self.start >= SEASON_MS, beside=beside)
         return found
+
+    # -- acquaintances -------------------------------------------------------------------------------------------------
+
+    @property
+    def _trusts(self) -> bool:
+        """Whether what others tell is of no later than what is asked here: not while a past is caught up with, topic by topic."""
+        return not self._behind and self._is_live()
+
+    def _past(self, tracked: Tracked) -> Any:
+        status, _ = self._status(tracked.story)
+        return self._histories.present(tracked.story).past if status not in ("", "gone") else None
+
+    def _acquaint(self, key: str, tracked: Tracked, status: str, at: int, *, fresh: bool) -> None:
+        """Tell an entity's acquaintances of it, and ask them."""
+        if self.kind.beside:  # a lead
+            if fresh:
+                self.acquaintances.own(key)
+            self.acquaintances.lead_changed(key)
+        elif status in ("open", "won", "lost", "gone"):
+            past = self._histories.present(tracked.story).past
+            self.acquaintances.deal_stands(key, tracked, {} if past is None else past.attributes, status, at)
+
+    def _visit(self, key: str, event: Any, at: int, arrival: int) -> str:
+        if event.data.lead_id in self._objected:
+            return "objected"
+        outcome, changed = self.acquaintances.visit(key, event, at, arrival)
+        if changed and key in self._agenda.open:
+            self._stale[key] = None
+        return outcome
+
+    def _hear(self, record: Record) -> str:
+        """Take what somebody in another partition has told."""
+        told, key = read_told(record.value or b""), (record.key or b"").decode()
+        if told.to == "account" or (told.to == "lead") != bool(self.kind.beside):
+            if told.to != "account" or self.kind.beside:
+                return "others"
+            self._pass_to(told.at, record.timestamp)
+            self.acquaintances.told_account(key, told)
+            return "applied"
+        if key in self._objected:
+            return "objected"
+        self._pass_to(told.at, record.timestamp)
+        return self._hear_of(key, told)
+
+    def _hear_of(self, key: str, told: Told) -> str:
+        tracked = self.entities.get(key)
+        if self.kind.beside:
+            tracked = tracked or Tracked(self._histories.new())
+            self.acquaintances.told_lead(tracked, key, told)
+        elif tracked is None or not self.acquaintances.told_deal(tracked, told):
+            return "not_asked"
+        elif tracked.asks is not None and tracked.beside is not None and not tracked.beside.waits:
+            self._ask_waiting(key, tracked)
+            self._schedule(key, tracked, self._at(tracked))
+        self.entities.put(key, tracked)
+        if key in self._agenda.open:
+            self._stale[key] = None
+        return "applied"
 
     def _send(self, example: examples.Example) -> None:
         self._outputs.append(Output("examples", example.entity.encode(), examples.encode(example)))
@@ -562,8 +677,11 @@ class PredictPartition:
             self._swept_day = day
             self.entities.begin_sweep()
             self._amounts.begin_sweep()
+            self.acquaintances.begin_sweep()
         return [key for key, _ in self.entities.sweep(self._dead, _SWEPT)]
 
     def _dead(self, tracked: Tracked) -> bool:
         last = tracked.story.log[-1][0] if tracked.story.log else tracked.story.base_at
+        if tracked.beside is not None:
+            last = max(last, *(doings.heard for doings in tracked.beside.doings.values()), 0)
         return tracked.wake <= 0 and last < self._watermark - self._keep

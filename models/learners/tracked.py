@@ -6,7 +6,8 @@ import msgspec
 
 from models.entities.entity_log import EntityLog, LogFolder
 from models.learners import examples
-from models.learners.examples import KeptQuestion
+from models.learners.acquaintance import Beside
+from models.learners.examples import KeptQuestion, Values
 from models.learners.features import DAY_MS
 from models.learners.live_kinds import LearnedKind
 
@@ -17,6 +18,9 @@ _encode = msgspec.json.Encoder().encode
 
 #: What an open deal counts for in the panes: its segments, and the numbers.
 Level = tuple[tuple[str, ...], tuple[tuple[int, int], ...]]
+
+#: A question that waits for what others tell: when (ms), and what the entity's own events said then.
+Asks = tuple[int, Values]
 
 
 class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -31,12 +35,14 @@ class _Row(msgspec.Struct, array_like=True, omit_defaults=True):
     points: list[tuple[int, float]] = []
     hold: int = 0  # before then silence means nothing (ms)
     level: Level | None = None
+    beside: Beside | None = None
+    asks: Asks | None = None
 
 
 class Tracked:
     """One entity as this fold keeps it."""
 
-    __slots__ = ("aged", "hold", "kept", "level", "points", "said", "story", "wake")
+    __slots__ = ("aged", "asks", "beside", "hold", "kept", "level", "points", "said", "story", "wake")
 
     def __init__(self, story: EntityLog[Any]) -> None:
         self.story = story
@@ -47,6 +53,8 @@ class Tracked:
         self.points: list[tuple[int, float]] = []
         self.hold = 0
         self.level: Level | None = None
+        self.beside: Beside | None = None
+        self.asks: Asks | None = None
 
 
 class TrackedRows:
@@ -61,15 +69,15 @@ class TrackedRows:
         found = self._read(row)
         tracked = Tracked(self._histories.decode(bytes(found.story)))
         tracked.wake, tracked.aged = found.wake, found.aged
-        former, names = self._kind.former
-        if found.features == self._kind.fingerprint:
+        names, now = self._kind.names_of(found.features), self._kind.names
+        if names is now:
             tracked.kept = found.kept
-        elif found.features == former:
-            tracked.kept = [examples.widened(kept, names, self._kind.names) for kept in found.kept]
-        else:  # questions of a release with other features teach nothing any more
-            tracked.kept = []
+        elif names is not None:
+            tracked.kept = [examples.widened(kept, names, now) for kept in found.kept]
+        # Questions of a release with features that are no more teach nothing any more.
         tracked.said, tracked.points, tracked.hold = found.said, found.points, found.hold
-        tracked.level = found.level
+        tracked.level, tracked.beside = found.level, found.beside
+        tracked.asks = found.asks if names is now else None
         return tracked
 
     def encode(self, tracked: Tracked) -> bytes:
@@ -86,6 +94,8 @@ class TrackedRows:
                 tracked.points,
                 tracked.hold,
                 tracked.level,
+                tracked.beside,
+                tracked.asks,
             )
         )
 

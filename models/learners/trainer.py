@@ -100,10 +100,8 @@ class Trainer:
 
     def learn_one(self, example: Example) -> str:
         """Judge, then learn, one example; return what became of it: ``learnt``, or why not."""
-        former, names = self.kind.former
-        if example.features == self.kind.fingerprint:
-            names = self.kind.names
-        elif example.features != former:
+        names = self.kind.names_of(example.features)
+        if names is None:
             return "other_features"
         try:
             asked = examples.snapshot(example, names)

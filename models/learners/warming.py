@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 from models.business import Business
 from models.fold import Record
+from models.learners.acquaintance import read_told
 from models.learners.live_kinds import KINDS
 from models.learners.live_learn import LearnModels
 from models.learners.live_predict import PredictPartition
 from models.learners.snapshot import dump
 
 #: The topics whose events teach, and the model they teach.
-TEACHING = {kind.topics[0]: name for name, kind in KINDS.items()}
+TEACHING = {topic: name for name, kind in KINDS.items() for topic in (kind.topics[0], *kind.beside)}
 
 
 class Warming:
@@ -25,8 +26,18 @@ class Warming:
 
     def take(self, topic: str, value: bytes, at: int) -> None:
         """Take one event of a topic that teaches; ``at`` is its time (ms)."""
-        predictor = self._predictors[TEACHING[topic]]
-        predictor.fold([Record(topic, 0, 0, at, None, value, ())])
+        self._fold(TEACHING[topic], topic, None, value, at)
+
+    def _fold(self, name: str, topic: str, key: bytes | None, value: bytes | None, at: int) -> None:
+        self._predictors[name].fold([Record(topic, 0, 0, at, key, value, ())])
+        self._pass_on(name, at)
+
+    def _pass_on(self, name: str, at: int) -> None:
+        """Let those hear and learn whom one predictor has something to say."""
+        predictor = self._predictors[name]
+        for told in predictor.tellings():
+            to = "lead" if read_told(told.value or b"").to == "lead" else "deal"
+            self._fold(to, told.topic, told.key, told.value, at)
         for example in predictor.lessons():
             self._learner.fold([Record("examples", 0, 0, at, None, example, ())])
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from models.learners.features import Feature, Features
+from models.learners.features import SPANS, Feature, Features
 
 #: Terms below this many log-odds are not worth a word.
 LEAST = 0.05
@@ -71,6 +71,17 @@ _TELL: dict[str, Callable[[float], str]] = {
     "log_cost": lambda value: f"cost {math.expm1(value):,.0f}",
     "log_recent": lambda value: f"last heard of {_days(value)} ago",
     "log_prepared": lambda value: f"contact prepared for {_span(math.expm1(value) / 86_400)}",
+    "log_quiet": lambda value: f"last activity {_days(value)} ago",
+    "log_met": lambda value: f"last contact {_days(value)} ago",
+    "log_sessions": _count("visit on the site", "visits on the site"),
+    "log_pages": _count("page seen", "pages seen"),
+    "log_minutes": _count("minute on the site", "minutes on the site"),
+    "log_visited": lambda value: f"last on the site {_days(value)} ago",
+    "log_read": _count("e-mail read", "e-mails read"),
+    "lead_points": lambda value: f"score of the lead {value:.0f}",
+    "log_lead_age": lambda value: f"lead {_days(value)} before the deal",
+    "log_lead_answered": lambda value: f"lead contacted after {_days(value)}",
+    "log_lead_contacts": _count("contact with the lead", "contacts with the lead"),
     "due": lambda value: f"expected to close in {_span(value)}" if value >= 0 else f"{_span(-value)} overdue",
     "owners": lambda value: _some(value, "owner", "owners"),
     "points": lambda value: f"score {value:.0f}",
@@ -86,6 +97,11 @@ _VALUES: dict[str, Callable[[str], str]] = {
     "quarter_week": lambda value: f"part {int(value) + 1} of 12 of the quarter",
     "lead": _either("a lead is behind it", "no lead is behind it"),
     "overdue": _either("past its expected day of closing", "before its expected day of closing"),
+    "demo": _either("a demonstration was asked for", "no demonstration was asked for"),
+    "form": _either("a form was sent", "no form was sent"),
+    "reached": lambda value: f"reached {('at once', *(f'after {_span(days)}' for days in SPANS))[int(value)]}",
+    "account_won": lambda value: f"{_some(float(value), 'deal', 'deals')} won with the account",
+    "account_lost": lambda value: f"{_some(float(value), 'deal', 'deals')} lost with it",
     "budget": _either("budget is there", "no budget"),
     "authority": _either("authority is there", "no authority"),
     "need": _either("need is there", "no need"),

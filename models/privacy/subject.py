@@ -50,6 +50,7 @@ EVENTS = {
 }
 #: Topics and states that are keyed by an entity: how its key begins, and the kinds.
 KEYED = {
+    "acquaintances": (("", "lead"), ("", "deal"), ("", "customer")),
     "deal-states": (("", "deal"),),
     "lead-states": (("", "lead"),),
     "predictions": (("", "deal"),),
@@ -62,8 +63,8 @@ KEYED = {
     "know-customers": (("E", "customer"),),
     "customer-states": (("", "customer"),),
     "fold-spend": (("E", "owner"),),
-    "predict-deals": (("E", "deal"),),
-    "predict-leads": (("E", "lead"),),
+    "predict-deals": (("E", "deal"), ("A", "customer")),
+    "predict-leads": (("E", "lead"), ("V", "visitor"), ("V", "lead")),
     "watch-entities": (("d|", "deal"), ("l|", "lead")),
 }
 _ENTITIES = ("deal", "lead", "customer", "visitor")

@@ -37,6 +37,7 @@ TOPICS: tuple[Topic, ...] = (
     Topic("lead-states", compact=True),
     Topic("customer-states", compact=True),
     Topic("customer-moves", retention=400 * DAY),
+    Topic("acquaintances", retention=35 * DAY),
     Topic("examples", partitioned=False, retention=35 * DAY),
     Topic("model-snapshots", compact=True, config=COMPACTED_SOON),
     Topic("predictions", compact=True),

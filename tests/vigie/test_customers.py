@@ -119,9 +119,10 @@ def test_what_has_no_value_says_why() -> None:
     ]
     result = customers("export", "--events", file_of(events), "--json")
     (row,) = [orjson.loads(line) for line in result.stdout.splitlines()]
-    assert row["customer"] == "ann" and row["p_alive"] is None and row["why"].startswith("1 customers")
+    assert row["customer"] == "ann" and row["p_alive"] is None and row["why"].startswith("1 customer, 0 of them")
     assert (row["R"], row["F"], row["M"], row["monetary"]) == (1, 1, 1, 10.0)
     assert "2 customers had bought nothing" in result.stderr
+    assert "1 customer had bought nothing" in customers("export", "--events", file_of(events[:3]), "--json").stderr
 
 
 def test_what_cannot_be_read_is_counted_and_the_rest_is_told() -> None:

@@ -26,7 +26,7 @@ def event(number: int, fact: DealFact, entity: str = "deal") -> bytes:
         "specversion": "1.0",
         "id": f"e{number:06}",
         "source": "test",
-        "type": f"{entity}.{fact.kind}",
+        "type": fact.kind if "." in fact.kind else f"{entity}.{fact.kind}",
         "time": iso(BEGIN + fact.at),
         "subject": fact.deal,
         "data": data,

@@ -126,7 +126,11 @@ def test_a_model_of_the_release_before_goes_on_as_the_hazard_among_the_experts()
 
 @pytest.mark.parametrize("kind", [DEALS, LEADS], ids=lambda kind: kind.model)
 def test_questions_of_the_release_before_are_read_under_its_features(kind: object) -> None:
-    _, names = kind.former  # type: ignore[attr-defined]
+    for names in kind.formers.values():  # type: ignore[attr-defined]
+        _read(kind, names)
+
+
+def _read(kind: object, names: tuple[str, ...]) -> None:
     kept = widened(KeptQuestion(0, [name if isinstance(name, str) else 0.0 for name in names], [], b"", []), names, kind.names)  # type: ignore[attr-defined]
     assert len(kept.x) == len(kind.names)  # type: ignore[attr-defined]
     assert [value for value in kept.x if value] == [name for name in kind.names if name in names]  # type: ignore[attr-defined]

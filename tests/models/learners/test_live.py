@@ -11,9 +11,10 @@ import pytest
 
 from models.business import Business
 from models.learners import examples, words
+from models.learners.acquaintance import Beside, Doings, LeadKnown
 from models.learners.evaluation import DealEvaluation, DealFact
 from models.learners.examples import Command
-from models.learners.features import ATTRIBUTES, CATEGORIES, DAY_MS, NUMBERS, DealPast
+from models.learners.features import ATTRIBUTES, CATEGORIES, DAY_MS, NUMBERS, AccountRecord, DealPast
 from models.learners.judged_answers import JudgedAnswer
 from models.learners.lead_features import CATEGORIES as LEAD_CATEGORIES
 from models.learners.lead_features import NUMBERS as LEAD_NUMBERS
@@ -637,13 +638,40 @@ def test_every_declared_feature_has_a_value_and_words() -> None:
     deal.apply(BEGIN, "created", {"source": "partner", "stage": "demo", "amount": 12_000_000, "owner": "ann"})
     lead.apply(BEGIN, "created", {"source": "partner", "score": 55.0, "bant": {"budget": True}})
     lead.apply(BEGIN + DAY_MS, "mql", {})
-    for past, categories, numbers in ((deal, CATEGORIES, NUMBERS), (lead, LEAD_CATEGORIES, LEAD_NUMBERS)):
-        x = past.features(BEGIN + 21 * DAY_MS)
+    doings = Doings(last=BEGIN, heard=BEGIN, sessions=1, pages=4, seconds=90.0, demos=1, read=2)
+    behind = LeadKnown(BEGIN, BEGIN - 3 * DAY_MS, BEGIN - 2 * DAY_MS, 1, "fair", 70.0, doings)
+    known = Beside(doings={"V1": doings}, lead=behind, account=AccountRecord(BEGIN, 1, 0))
+    of_lead, of_deal = (LEAD_CATEGORIES, LEAD_NUMBERS), (CATEGORIES, NUMBERS)
+    for past, beside, (categories, numbers) in (
+        (deal, None, of_deal),
+        (lead, None, of_lead),
+        (deal, known, of_deal),
+        (lead, known, of_lead),
+    ):
+        x = past.features(BEGIN + 21 * DAY_MS, beside=beside)
         names = tuple(feature.name for feature in (*categories, *numbers))
-        assert tuple(x) == names
+        assert sorted(x) == sorted(names)
         assert examples.features(examples.values(x, names), names).keys() == x.keys()
         told = words.explain([(name, 1.0) for name in names], x, (*categories, *numbers))
         assert all(term["words"] for term in told)
     x = deal.features(BEGIN + 21 * DAY_MS)
     found = words.explain([("source", 0.8), ("stage × stage_age", -0.61), ("age", 0.001)], x, (*CATEGORIES, *NUMBERS))
     assert words.sentence(found) == "source partner +0.8, stage demo, 21 days in it −0.6"
+    new = (
+        "stage × reached",
+        "demo",
+        "account_won × account_lost",
+        "log_sessions",
+        "log_visited",
+        "log_lead_answered",
+        "lead_points",
+    )
+    x = deal.features(BEGIN + 21 * DAY_MS, beside=known)
+    assert [term["words"] for term in words.explain([(name, 1.0) for name in new], x, of_deal[0] + of_deal[1])] == [
+        "stage demo, reached at once",
+        "a demonstration was asked for",
+        "1 deal won with the account, 0 deals lost with it",
+        "1 visit on the site",
+        "last on the site 21 days ago",
+        "lead contacted after 1 day",
+    ]

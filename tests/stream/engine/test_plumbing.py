@@ -77,6 +77,7 @@ def test_the_exact_set_of_topics_and_changelogs() -> None:
         "x.lead-merges": (8, "delete"),
         "x.deal-states": (8, "compact"),
         "x.lead-states": (8, "compact"),
+        "x.acquaintances": (8, "delete"),
         "x.examples": (1, "delete"),
         "x.model-snapshots": (8, "compact"),
         "x.predictions": (8, "compact"),

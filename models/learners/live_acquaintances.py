@@ -1,0 +1,180 @@
+"""What do the keepers of deals, leads, visitors and accounts tell each other, each in the partition of its own key?
+
+A visitor's keeper tells the lead's what was done on the site; a deal's asks the lead's and the account's, and is told anew when
+something has changed. All of it is absolute (what came of it so far), so what is told twice or late does no harm.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from models.business import Business
+from models.calendar import DAY_MS
+from models.entities.recent_ids import RecentIds
+from models.entities.store import Entities
+from models.events.catalogue import TYPE_OF
+from models.fold import Output, Row
+from models.learners.acquaintance import DEALS, VISITORS, AccountDeals, Beside, Doings, LeadKnown, Told, Visitor, total
+from models.learners.tracked import Tracked
+
+TOPIC = "acquaintances"
+#: A visitor and an account without an open deal of whom nothing is heard are let go of after so long (ms).
+KEPT = 400 * DAY_MS
+_SWEPT = 64
+
+_encode = msgspec.json.Encoder().encode
+
+
+class LiveAcquaintances:
+    """One partition's visitors (of leads) or accounts (of deals), and what is to be told. Rows: ``V<id>``, ``A<id>``."""
+
+    def __init__(self, business: Business, entities: Entities[Tracked], past: Callable[[Tracked], Any]) -> None:
+        """``past`` is what the own events of an entity say, None where it is gone or not known."""
+        self._gap, self._horizon = business.session_gap, business.dedup_horizon
+        self._entities, self._past = entities, past
+        self.visitors: Entities[Visitor] = Entities(msgspec.json.Decoder(Visitor).decode, _encode)
+        self.accounts: Entities[AccountDeals] = Entities(msgspec.json.Decoder(AccountDeals).decode, _encode)
+        self._moved: dict[str, set[str]] = {}  # visitors that have done something, and the leads that they were before
+        self._news: dict[str, None] = {}  # leads of which a deal is to hear
+        self._outputs: list[Output] = []
+
+    def restore(self, kind: bytes, key: str, row: bytes) -> bool:
+        """Take a row back; return whether it is one of these."""
+        if kind == b"V":
+            self.visitors.restore(key, row)
+        elif kind == b"A":
+            self.accounts.restore(key, row)
+        return kind in (b"V", b"A")
+
+    def outputs(self) -> list[Output]:
+        """Return what is to be told since the last call."""
+        for key, former in self._moved.items():
+            visitor = self.visitors.get(key)
+            if visitor is None:
+                continue
+            for lead in sorted({*former, visitor.lead} - {""}):
+                doings = visitor.doings if lead == visitor.lead else None
+                self._say(lead, Told(to="lead", at=max(visitor.doings.heard, visitor.named), visitor_id=key, doings=doings))
+        self._moved.clear()
+        for key in self._news:
+            tracked = self._entities.get(key)
+            beside = None if tracked is None else tracked.beside
+            if tracked is not None and beside is not None and beside.deals:
+                known = LeadKnown.of(self._past(tracked), total(beside.doings.values()))
+                for deal in beside.deals:
+                    self._say(deal, Told(to="deal", at=known.heard, lead_id=key, lead=known))
+        self._news.clear()
+        found, self._outputs = self._outputs, []
+        return found
+
+    def rows(self) -> list[Row]:
+        """Return the rows that have changed."""
+        found = [Row(b"V" + key.encode(), row) for key, row in self.visitors.changes()]
+        return found + [Row(b"A" + key.encode(), row) for key, row in self.accounts.changes()]
+
+    def begin_sweep(self) -> None:
+        """Look over all from now on."""
+        self.visitors.begin_sweep()
+        self.accounts.begin_sweep()
+
+    def sweep(self, now: int) -> Iterable[Row]:
+        """Let go of some that nothing was heard of for long; ``now`` in ms."""
+        floor = now - KEPT
+        visitors = self.visitors.sweep(lambda one: max(one.doings.heard, one.named) < floor, _SWEPT)
+        accounts = self.accounts.sweep(lambda one: all(s != "open" and at < floor for s, at in one.deals.values()), _SWEPT)
+        return [Row(b"V" + key.encode(), None) for key, _ in visitors] + [Row(b"A" + key.encode(), None) for key, _ in accounts]
+
+    # -- leads and their visitors --------------------------------------------------------------------------------------
+
+    def visit(self, key: str, event: Any, at: int, arrival: int) -> tuple[str, bool]:
+        """Take what a visitor has done; return what became of it, and whether the lead of the same name has changed by it."""
+        visitor = self.visitors.get(key)
+        found = Visitor(Doings()) if visitor is None else visitor
+        if not RecentIds(found.seen).add(event.id, arrival, self._horizon):
+            return "duplicate", False
+        before = found.take(TYPE_OF[event.__class__], at, msgspec.to_builtins(event.data), self._gap)
+        if before is None:  # an ad, a report: nobody's doing
+            return "applied", False
+        self.visitors.put(key, found)
+        if found.lead or before:
+            self._moved.setdefault(key, set()).add(before)
+        return "applied", self.own(key)
+
+    def own(self, key: str) -> bool:
+        """Have a lead know what was done under its own name; return whether it is there."""
+        visitor, tracked = self.visitors.get(key), self._entities.get(key)
+        if visitor is None or tracked is None:
+            return False
+        beside = tracked.beside = tracked.beside or Beside()
+        if visitor.lead:
+            beside.doings.pop("", None)
+        else:
+            beside.doings[""] = visitor.doings
+        self._entities.put(key, tracked)
+        self._news[key] = None
+        return True
+
+    def told_lead(self, tracked: Tracked, key: str, told: Told) -> None:
+        """Have a lead know what it was told of a visitor, or which deal it is behind."""
+        beside = tracked.beside = tracked.beside or Beside()
+        if told.visitor_id and told.doings is None:
+            beside.doings.pop(told.visitor_id, None)
+        elif told.visitor_id and told.doings is not None and (told.visitor_id in beside.doings or len(beside.doings) < VISITORS):
+            beside.doings[told.visitor_id] = told.doings
+        if told.deal_id and told.deal_id not in beside.deals:
+            beside.deals = [*beside.deals, told.deal_id][-DEALS:]
+        self.lead_changed(key)
+
+    def lead_changed(self, key: str) -> None:
+        """The deals that a lead is behind are to hear of it."""
+        self._news[key] = None
+
+    # -- deals, and their accounts ---------------------------------------------------------------------------------------
+
+    def deal_stands(self, key: str, tracked: Tracked, attributes: dict[str, Any], stands: str, at: int) -> None:
+        """Ask the lead and the account of an open deal to tell of themselves, and tell the account how the deal stands."""
+        lead, account = str(attributes.get("lead_id") or ""), str(attributes.get("account_id") or "")
+        beside = tracked.beside
+        if beside is None:
+            if not lead and not account:
+                return
+            beside = tracked.beside = Beside()
+        if stands == "open" and lead != beside.lead_id:
+            beside.lead_id, beside.lead = lead, None
+            if lead:
+                self._say(lead, Told(to="lead", at=at, deal_id=key))
+        if account != beside.account_id or stands != beside.stands:
+            if beside.account_id and beside.account_id != account:
+                self._say(beside.account_id, Told(to="account", at=at, deal_id=key, stands="gone"))
+            if account != beside.account_id:
+                beside.account = None
+            beside.account_id, beside.stands = account, stands
+            if account:
+                self._say(account, Told(to="account", at=at, deal_id=key, stands=stands))
+
+    def told_account(self, key: str, told: Told) -> None:
+        """Note how one of an account's deals stands, and tell those that are open."""
+        account = self.accounts.get(key) or AccountDeals()
+        before = account.record
+        account.put(told.deal_id, told.stands, told.at)
+        self.accounts.put(key, account)
+        record = account.record
+        for deal, (stands, _) in account.deals.items():
+            if stands == "open" and (deal == told.deal_id or record != before):
+                self._say(deal, Told(to="deal", at=max(told.at, record.heard), account_id=key, account=record))
+
+    @staticmethod
+    def told_deal(tracked: Tracked, told: Told) -> bool:
+        """Have a deal know what it was told of its lead or its account; return whether it had asked."""
+        beside = tracked.beside
+        if beside is not None and told.lead is not None and told.lead_id == beside.lead_id:
+            beside.lead = told.lead
+        elif beside is not None and told.account is not None and told.account_id == beside.account_id:
+            beside.account = told.account
+        else:
+            return False
+        return True
+
+    def _say(self, key: str, told: Told) -> None:
+        self._outputs.append(Output(TOPIC, key.encode(), _encode(told)))
