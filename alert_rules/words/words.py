@@ -11,7 +11,7 @@ from typing import Any
 
 from alert_rules.kinds import kpi_kind
 from alert_rules.records.facts import AlertFacts, CauseKind, Ends, Severity
-from alert_rules.records.message import DigestFacts, Figure, GroupFacts, MessageKind, Occasion
+from alert_rules.records.message import DigestFacts, Figure, ForecastFigure, GroupFacts, MessageKind, Occasion
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE, Language
 from alert_rules.words.numbers import numbers_of
@@ -368,9 +368,23 @@ class Words:
         change = self.numbers.signed((value - before) / abs(before))
         return self._say("digest.before_change", value=words, before=was, change=change)
 
-    def stands(self, title: str, since: str) -> str:
-        """Return an alert that stands, in the digest."""
-        return self._say("digest.stands", title=title, since=since)
+    def forecast(self, found: ForecastFigure) -> tuple[str, str]:
+        """Return what the month is expected to bring, in the digest: what stands before it, and the words."""
+        low, expected, high = (self.number(value, "money", found.currency) for value in (found.low, found.expected, found.high))
+        said = self._say("digest.forecast", expected=expected, low=low, high=high)
+        if found.chance is not None:
+            chance = self._odds(found.chance)
+            said = self._say("digest.forecast_chance", forecast=said, chance=chance)
+        return self._say("digest.forecast_label"), said
+
+    def _odds(self, chance: float) -> str:
+        """Return a probability, which a simulation never knows to be none or all."""
+        sign = "< " if chance < 0.005 else "> " if 0.995 < chance < 1 else ""
+        return sign + self.number(min(max(chance, 0.01), 0.99) if sign else round(chance, 2), "ratio")
+
+    def stands(self, title: str, lasted: int) -> str:
+        """Return an alert that stands for so long (ms), in the digest."""
+        return self._say("digest.stands", title=title, span=self.human(lasted))
 
     def more(self, count: int) -> str:
         """Return how many more there are than are listed."""

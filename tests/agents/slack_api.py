@@ -2,7 +2,7 @@
 
 Limits and errors are those of Slack's documentation: Block Kit's reference (blocks, sections, contexts, actions, buttons), the
 methods ``chat.postMessage``, ``chat.update``, ``files.getUploadURLExternal`` and ``files.completeUploadExternal``, rate limits
-incoming webhooks.
+(one message a second a channel, ``Retry-After``), and the words of incoming webhooks.
 """
 
 import json
