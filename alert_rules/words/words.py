@@ -30,7 +30,7 @@ class Words:
         self.BEHIND, self.NOTHING, self.UNKNOWN, self.TOTAL = say("behind"), say("nothing"), say("unknown"), say("total")
         self.RESOLVED, self.RULE_GONE, self.COLON = say("resolved"), say("rule_gone"), say("colon")
         self.SEMICOLON = say("semicolon")
-        self._before = self.COLON.rstrip()[:-1]  # what a language has between a word and a colon
+        self.BEFORE_COLON = self.COLON.rstrip()[:-1]  # what a language has between a word and a colon
 
     def sentence(self, english: str) -> str:
         """Return what was written in English before it came here, where the language's file knows it."""
@@ -56,8 +56,8 @@ class Words:
     def label(self, name: str, of: str = "") -> str:
         """Return what stands before a fact: ``Value``, ``Moved by owner``."""
         if name == "moved_by":
-            return self._say("moved_by", dimension=self.language.dimension(of)) + self._before
-        return self._known(f"labels.{name}", name.replace("_", " ").capitalize()) + self._before
+            return self._say("moved_by", dimension=self.language.dimension(of)) + self.BEFORE_COLON
+        return self._known(f"labels.{name}", name.replace("_", " ").capitalize()) + self.BEFORE_COLON
 
     def course(self, start: str, end: str, first: str, last: str) -> str:
         """Return what a picture of a figure's course shows, from when to when."""
@@ -346,7 +346,8 @@ class Words:
 
     def digest_label(self, figure: Figure, window: str) -> str:
         """Return what stands before a figure."""
-        return self._say("digest.line", label=figure.labels.get(self.language.code) or figure.label, window=self.stretch(window))
+        label = figure.labels.get(self.language.code) or figure.label
+        return self._say("digest.line", label=label, window=self.stretch(window)) + self.BEFORE_COLON
 
     def figure(self, figure: Figure) -> str:
         """Return a KPI's value, and what it was in the digest before."""
@@ -375,7 +376,7 @@ class Words:
         if found.chance is not None:
             chance = self._odds(found.chance)
             said = self._say("digest.forecast_chance", forecast=said, chance=chance)
-        return self._say("digest.forecast_label"), said
+        return self._say("digest.forecast_label") + self.BEFORE_COLON, said
 
     def _odds(self, chance: float) -> str:
         """Return a probability, which a simulation never knows to be none or all."""
