@@ -14,6 +14,7 @@ COPY alert_rules alert_rules
 COPY stream stream
 COPY agents agents
 COPY vigie vigie
+COPY docs/runbooks docs/runbooks
 RUN /opt/vigie/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
  && /opt/vigie/bin/pip install --no-deps /wheels/vigie-*.whl \
  && /opt/vigie/bin/vigie --help > /dev/null

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from alert_rules.tell.plan import Alerting
-from alert_rules.tell.send_digest import SendDigest
+from alert_rules.tell.send_digest import FORECAST, PERIOD, SendDigest
 from models.kpis.catalogue import Catalogue
 from models.kpis.roll_kpis import Wanted
 from stream.engine.options import FoldSpec, wall_clock
@@ -31,3 +31,8 @@ def send_digest(plan: Alerting, catalogue: Catalogue, clock: Callable[[], int] =
 def summed(plan: Alerting) -> set[Wanted]:
     """Return the readings that must be published for the summary."""
     return set() if plan.digest is None else {Wanted(kpi, plan.digest.window, None) for kpi in plan.digest.kpis}
+
+
+def foreseen(plan: Alerting) -> set[Wanted]:
+    """Return the readings of forecasts that must be published for the summary."""
+    return set() if plan.digest is None else {Wanted(kpi, PERIOD, None) for kpi in FORECAST}

@@ -137,10 +137,14 @@ class Page:
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self.call(f"{domain}.enable")
         await self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        await self.call("Emulation.setEmulatedMedia", features=[scheme])
+        await self.theme(dark)
         await self.call("Page.navigate", url=url)
         await self.until("document.readyState === 'complete' && document.body !== null")
+
+    async def theme(self, dark: bool) -> None:
+        """Have the page by night, or by day."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        await self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     async def run(self, expression: str) -> Any:
         """Return the value of a JavaScript expression (promises are awaited)."""

@@ -32,7 +32,7 @@ from agents.mirror_tables import MirrorTables, check
 from agents.notifiers import build as build_notifiers
 from agents.notifiers import readers_of
 from agents.roll_kpis import Roller
-from agents.send_digest import send_digest, summed
+from agents.send_digest import foreseen, send_digest, summed
 from agents.watch_entities import Watcher
 from agents.watch_senders import SenderWatcher
 from agents.watch_standings import StandingWatcher
@@ -41,6 +41,7 @@ from alert_rules.judge.evaluate_alerts import GAP_MS
 from alert_rules.judge.rule import Rule
 from alert_rules.judge.watch_entities import PAUSE_MS
 from alert_rules.tell.delivery import Delivery
+from alert_rules.tell.plan import Alerting
 from models.business import Business
 from models.calendar import MINUTE_MS, epoch_ms, iso
 from models.customers.live import KnowCustomers
@@ -165,7 +166,7 @@ class Instance:
             if PREDICT in self.roles:
                 specs += self._prediction_folds()
         if SERVE in self.roles and (settings.models.live if foreseeing is None else foreseeing):
-            self.foreseer = self._foreseer(targets, alerting=alerting, alone=not live)
+            self.foreseer = self._foreseer(targets, plan, alerting=alerting, alone=not live)
             specs.append(self.foreseer.spec())
         if alerting:
             specs += [pick_highlights.spec(self.business), self.watcher.spec(), self.sender_watcher.spec(), self.evaluator.spec()]
@@ -242,7 +243,7 @@ class Instance:
         self.roller.watch(others(self.evaluator.wanted) | digest, targets)
         self.roller.declare(plans)
         if self.foreseer is not None:
-            self.foreseer.use(watched(self.evaluator.wanted), targets)
+            self.foreseer.use(watched({*self.evaluator.wanted, *foreseen(plan)}), targets)
         self.watcher.use(rules)
         self.sender_watcher.use(rules)
         self.standing_watcher.use(rules)
@@ -250,8 +251,8 @@ class Instance:
         self.deliverer.plan = plan
         return rules
 
-    def _foreseer(self, targets: Targets, *, alerting: bool, alone: bool) -> Foreseer:
-        rules_on = watched(self.evaluator.wanted) if alerting else frozenset()
+    def _foreseer(self, targets: Targets, plan: Alerting, *, alerting: bool, alone: bool) -> Foreseer:
+        rules_on = watched({*self.evaluator.wanted, *foreseen(plan)}) if alerting else frozenset()
         return Foreseer(self.business, rules_on, targets, clock=self.options.clock, alone=alone)
 
     def _prediction_folds(self) -> list[FoldSpec]:

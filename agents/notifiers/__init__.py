@@ -113,7 +113,8 @@ def receivers_of(settings: Settings) -> list[ReceiverSettings]:
 
 def readers_of(settings: Settings) -> dict[str, Reader]:
     """Return how each receiver reads, by its name; raise :class:`ReceiverError` as :func:`receivers_of` does."""
-    return {receiver.name: receiver.reader(settings.business.language) for receiver in receivers_of(settings)}
+    home = settings.web.public_url
+    return {one.name: one.reader(settings.business.language)._replace(home=home) for one in receivers_of(settings)}
 
 
 def build(settings: Settings) -> dict[str, Notifier]:

@@ -20,9 +20,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from agents.notifiers import mail_headers as headers
 from agents.notifiers.base import ReceiverSettings
-from agents.notifiers.picture import png
+from agents.notifiers.picture import COLOURS, GREY, colour_of, png
 from agents.notifiers.post import TIMEOUT
-from alert_rules.records.message import AlertMessage
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 from alert_rules.words.course import BARS
@@ -33,8 +32,6 @@ log = logging.getLogger(__name__)
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-_COLOURS = {"critical": "#b3261e", "warn": "#9a6700", "resolved": "#1a7f37"}
-_GREY = "#57606a"
 _SUBJECT = 200
 #: How the HTML part calls the picture that comes with it.
 _PICTURE = "course@vigie.invalid"
@@ -191,7 +188,7 @@ def compose(delivery: Delivery, sender: str, to: Sequence[str]) -> EmailMessage:
     if letter.course is not None:
         shown = list(mail.iter_parts())[1]
         assert isinstance(shown, EmailMessage)
-        shown.add_related(png(letter.course, _colour(message)), "image", "png", cid=f"<{_PICTURE}>", disposition="inline")
+        shown.add_related(png(letter.course, colour_of(message)), "image", "png", cid=f"<{_PICTURE}>", disposition="inline")
         shown.set_boundary(f"{boundary}-related")
     mail.set_boundary(boundary)
     return mail
@@ -222,10 +219,6 @@ def _drawn(line: Line) -> bool:
     return bool(line.text) and set(line.text) <= set(BARS + " ")
 
 
-def _colour(message: AlertMessage) -> str:
-    return _COLOURS.get("resolved" if message.kind == "resolved" else message.severity or "", _GREY)
-
-
 def _footer(delivery: Delivery) -> str:
     why_now = delivery.letter.why_now or delivery.message.why_now or ""
     return delivery.reader.words.footer(str(delivery.message.incident), why_now)
@@ -237,14 +230,14 @@ def html(delivery: Delivery) -> str:
     It fits 320 pixels and is not wider than 600.
     """
     message, letter = delivery.message, delivery.letter
-    colour = _colour(message)
+    colour = colour_of(message)
     picture = ""
     if letter.course is not None:
         said = escape(letter.course_words)
         picture = (
             f'<tr><td style="padding:4px 20px"><img src="cid:{_PICTURE}" width="560" alt="{said}" '
             'style="display:block;width:100%;height:auto;border:0">'
-            f'<span style="font-size:12px;color:{_GREY}">{said}</span></td></tr>'
+            f'<span style="font-size:12px;color:{GREY}">{said}</span></td></tr>'
         )
     if letter.many:
         rows = "".join(map(_item if len(letter.items) <= _SPACIOUS else _entry, letter.items)) + _rest(delivery)
@@ -275,10 +268,10 @@ def html(delivery: Delivery) -> str:
 
 def _item(item: LetterItem) -> str:
     """Return the row of one alert of a group: its title, a link to its page where the settings know it, what it says and why."""
-    colour, shown = _COLOURS.get(item.level, _GREY), escape(item.title)
+    colour, shown = COLOURS.get(item.level, GREY), escape(item.title)
     if item.url.startswith(("http://", "https://")):
         shown = f'<a href="{escape(item.url)}" style="color:{colour}">{shown}</a>'
-    grey = f'<br><span style="color:{_GREY}">{escape(item.why)}</span>' if item.why else ""
+    grey = f'<br><span style="color:{GREY}">{escape(item.why)}</span>' if item.why else ""
     return (
         f'<tr><td colspan="2" style="padding:8px 0 8px 10px;border-left:3px solid {colour};'
         f'overflow-wrap:anywhere"><strong style="color:{colour}">{shown}</strong><br>{escape(item.text)}{grey}</td></tr>'
@@ -288,7 +281,7 @@ def _item(item: LetterItem) -> str:
 
 def _entry(item: LetterItem) -> str:
     """Return one alert of a group of many as a row of a table: its title, and what it says beside it."""
-    colour, shown = _COLOURS.get(item.level, _GREY), escape(item.title)
+    colour, shown = COLOURS.get(item.level, GREY), escape(item.title)
     if item.url.startswith(("http://", "https://")):
         shown = f'<a href="{escape(item.url)}" style="color:{colour}">{shown}</a>'
     cell = "padding:7px 0 7px 10px;border-bottom:1px solid #d0d7de;vertical-align:top;overflow-wrap:anywhere"
@@ -331,7 +324,7 @@ def _row(line: Line) -> str:
         return _line(line.plain)
     shown = _link(line.url, line.text) if line.url else escape(line.text)
     return (
-        f'<tr><td style="padding:6px 12px 6px 0;color:{_GREY};vertical-align:top;white-space:nowrap">'
+        f'<tr><td style="padding:6px 12px 6px 0;color:{GREY};vertical-align:top;white-space:nowrap">'
         f'{escape(line.label)}</td><td style="padding:6px 0;vertical-align:top;overflow-wrap:anywhere">{shown}</td></tr>'
     )
 

@@ -107,7 +107,7 @@ def buttons_of(delivery: Delivery) -> tuple[Link, ...]:
     """Return what the reader may do, in their words, and the runbook."""
     words = delivery.reader.words
     found = [Link(words.button(action.name), _web(action.url)) for action in delivery.actions]
-    return tuple(button for button in (*found, Link(words.button("runbook"), _web(delivery.message.runbook))) if button.url)
+    return tuple(button for button in (*found, Link(words.button("runbook"), _web(delivery.runbook))) if button.url)
 
 
 def _web(url: object) -> str:

@@ -100,6 +100,6 @@ def event(delivery: Delivery) -> dict[str, Any]:
             "text": letter.text[:10_000],
         },
     }
-    if (message.runbook or "").startswith(("http://", "https://")):
-        event["links"] = [{"href": message.runbook, "text": delivery.reader.words.button("runbook")}]
+    if delivery.runbook:
+        event["links"] = [{"href": delivery.runbook, "text": delivery.reader.words.button("runbook")}]
     return event

@@ -7,6 +7,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from alert_rules.records.message import AlertMessage
 from alert_rules.words.course import Course
 
 if TYPE_CHECKING:  # it takes a tenth of a second to import
@@ -15,8 +16,17 @@ if TYPE_CHECKING:  # it takes a tenth of a second to import
 WIDTH, HEIGHT = 1120, 240
 """Twice what it is shown at: screens are fine."""
 
+#: The colours of what is grave, less so, and over; of what is neither.
+COLOURS = {"critical": "#b3261e", "warn": "#9a6700", "resolved": "#1a7f37"}
+GREY = "#57606a"
+
 _EDGE = 16
 _GROUND, _AREA, _GRID = (255, 255, 255), (240, 236, 226), (208, 215, 222)
+
+
+def colour_of(message: AlertMessage) -> str:
+    """Return the colour of a message, and of what is drawn in it."""
+    return COLOURS.get("resolved" if message.kind == "resolved" else message.severity or "", GREY)
 
 
 def png(course: Course, colour: str) -> bytes:

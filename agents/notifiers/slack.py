@@ -2,18 +2,24 @@
 
 What people wrote (a deal named ``<!channel>``) is escaped, so that it pings nobody. Messages keep within Block Kit's limits.
 At most one request a second goes out for a receiver, as Slack asks for. A bot's message is changed as the incident goes on, and
-what is new is answered in its thread; where the message is remembered by the outbox, so that this survives restarts.
+what is new is answered in its thread; where the message is remembered by the outbox, so that this survives restarts. How the
+figure came there is drawn in the thread. A webhook takes no files: its messages have no picture.
 """
 
+import asyncio
 import logging
 import re
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, NamedTuple
+from urllib.parse import urlencode
 
 import orjson
 from pydantic import SecretStr, model_validator
 
 from agents.notifiers.base import ReceiverSettings, SecretUrl, Token
-from agents.notifiers.post import Pace, Poster
+from agents.notifiers.outline import cut
+from agents.notifiers.picture import colour_of, png
+from agents.notifiers.post import Pace, Poster, usable
 from agents.notifiers.slack_blocks import news, render
 from alert_rules.tell.delivery import Delivery
 from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
@@ -21,6 +27,7 @@ from alert_rules.tell.outcome import Outcome, Rejected, Retry, Sent
 log = logging.getLogger(__name__)
 
 API = "https://slack.com/api/"
+_JSON = "application/json; charset=utf-8"
 #: Slack's own words for "not now"; any other error is for ever.
 _LATER = frozenset(
     {
@@ -39,6 +46,12 @@ _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_clos
 _ERROR = re.compile(rb"[a-z_]{1,60}")
 #: Kinds that are seen in the channel too, not only by who follows the thread.
 _BROADCAST = ("upgraded", "escalated")
+#: Kinds that say nothing new of the figure: its course is not drawn again.
+_AS_BEFORE = ("acknowledged", "unacknowledged", "repeated")
+#: What says that files are not for this bot: they are not offered again.
+_NO_FILES = frozenset({"missing_scope", "not_allowed_token_type", "file_uploads_disabled", "file_uploads_except_images_disabled"})
+#: Characters of what a screen reader is told of a picture.
+_ALT = 1000
 
 
 class SlackSettings(ReceiverSettings):
@@ -112,6 +125,7 @@ class SlackNotifier:
         self._buttons = buttons
         self._poster = poster or Poster()
         self._pace = Pace(pace)
+        self._files = True
 
     @property
     def follows(self) -> bool:
@@ -134,6 +148,8 @@ class SlackNotifier:
                 return outcome
             log.info("receiver %s: the incident's message is gone; it goes on in a new one", self.name)
         outcome, _ = await self._call("chat.postMessage", delivery, self._shown(delivery) | {"channel": self._channel})
+        if isinstance(outcome, Sent) and (place := _Place.read(outcome.memo)) is not None:
+            await self._draw(delivery, place)
         return outcome
 
     async def _go_on(self, delivery: Delivery, place: _Place) -> Outcome | None:
@@ -149,26 +165,65 @@ class SlackNotifier:
         outcome, error = await self._call("chat.postMessage", delivery, answer)
         if not isinstance(outcome, Sent):
             return None if error in _GONE else outcome
+        await self._draw(delivery, place)
         return Sent(delivery.memo)  # its memory begins anew
+
+    async def _draw(self, delivery: Delivery, place: _Place) -> None:
+        """Show the figure's course in the thread. The words have been told by now: a picture that fails is not tried again."""
+        letter, message = delivery.letter, delivery.message
+        if letter.course is None or message.kind in _AS_BEFORE or not self._files:
+            return
+        picture = await asyncio.to_thread(png, letter.course, colour_of(message))
+        about = cut(letter.course_words, _ALT)
+        asked = urlencode({"filename": "chart.png", "length": len(picture), "alt_txt": about}).encode()
+        given: dict[str, Any] = {}
+        outcome, error = await self._request(
+            "files.getUploadURLExternal", delivery, asked, "application/x-www-form-urlencoded", given.update
+        )
+        url, file = str(given.get("upload_url", "")), str(given.get("file_id", ""))
+        if isinstance(outcome, Sent) and usable(url) and file:
+            # The address says itself who may put something there: it is not given the token.
+            outcome = await self._poster.post(url, picture, {"Content-Type": "image/png", "User-Agent": "Vigie"})
+            if isinstance(outcome, Sent):
+                shared = {"files": [{"id": file, "title": about}], "channel_id": place.channel, "thread_ts": place.ts}
+                outcome, error = await self._call("files.completeUploadExternal", delivery, shared)
+        if error in _NO_FILES:
+            self._files = False
+        if not isinstance(outcome, Sent):
+            hint = " (the app needs the scope files:write)" if error == "missing_scope" else ""
+            log.warning("receiver %s: told without its picture: %s%s", self.name, outcome.reason, hint)
 
     def _shown(self, delivery: Delivery) -> dict[str, Any]:
         return render(delivery, pressed=self._buttons) | {"metadata": _metadata(delivery)}
 
     async def _call(self, method: str, delivery: Delivery, body: dict[str, Any]) -> tuple[Outcome, str]:
         """Make one request; return its outcome, and Slack's word for what is wrong."""
+        return await self._request(method, delivery, orjson.dumps(body), _JSON)
+
+    async def _request(
+        self,
+        method: str,
+        delivery: Delivery,
+        body: bytes,
+        kind: str,
+        given: Callable[[dict[str, Any]], object] = lambda tree: None,
+    ) -> tuple[Outcome, str]:
+        """Make one request with a body of a kind; ``given`` is told all that Slack answered where it said yes."""
         said = ""
 
         def judge(text: bytes) -> Outcome:
             nonlocal said
             outcome, said = _bot_answer(text)
+            if isinstance(outcome, Sent):
+                given(orjson.loads(text))
             return outcome
 
         await self._pace.wait()
-        outcome = await self._poster.post(self._url + method, orjson.dumps(body), self._headers(delivery), judge)
+        outcome = await self._poster.post(self._url + method, body, self._headers(delivery, kind), judge)
         return outcome, said
 
-    def _headers(self, delivery: Delivery) -> dict[str, str]:
-        headers = {"Content-Type": "application/json; charset=utf-8", "User-Agent": "Vigie", "Idempotency-Key": delivery.id}
+    def _headers(self, delivery: Delivery, kind: str = _JSON) -> dict[str, str]:
+        headers = {"Content-Type": kind, "User-Agent": "Vigie", "Idempotency-Key": delivery.id}
         return headers | ({"Authorization": f"Bearer {self._token}"} if self._token else {})
 
     async def close(self) -> None:

@@ -130,7 +130,7 @@ def _parts(lines: Sequence[str]) -> list[str]:
 
 
 def _buttons(delivery: Delivery, *, pressed: bool) -> list[dict[str, Any]]:
-    words, runbook = delivery.reader.words, delivery.message.runbook or ""
+    words, runbook = delivery.reader.words, delivery.runbook
     found: list[dict[str, Any]] = []
     for action in delivery.actions:
         text = {"type": "plain_text", "text": words.button(action.name)[:BUTTON]}
@@ -142,7 +142,7 @@ def _buttons(delivery: Delivery, *, pressed: bool) -> list[dict[str, Any]]:
             found.append(button | {"value": action.token})
         elif len(action.url) <= URL:
             found.append(button | {"url": action.url})
-    if runbook.startswith(("http://", "https://")) and len(runbook) <= URL:
+    if runbook and len(runbook) <= URL:
         text = {"type": "plain_text", "text": words.button("runbook")}
         found.append({"type": "button", "text": text, "url": runbook, "action_id": "runbook"})
     return found

@@ -118,12 +118,23 @@ class Figure(msgspec.Struct, kw_only=True):
     unproven: bool = False  # as a model says it that is not yet better than the average of the stage
 
 
-class StandingAlert(msgspec.Struct, kw_only=True):
-    """One alert that stands, in a digest."""
+class StandingAlert(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One alert that stands, in a digest. ``title`` is in English; ``facts`` are what it is made of, for other languages."""
 
     title: str
     severity: str
     since: str
+    facts: Transition | None = None
+
+
+class ForecastFigure(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the month's revenue is expected to be, in a digest: P10, P50, P90, and P(target reached) where there is one."""
+
+    low: float
+    expected: float
+    high: float
+    currency: str | None = None
+    chance: float | None = None
 
 
 class Aim(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -174,6 +185,7 @@ class DigestFacts(msgspec.Struct, kw_only=True):
     silenced: int = 0
     alerts: list[StandingAlert] = []
     aims: list[Aim] = []
+    forecast: ForecastFigure | None = None
 
 
 class AlertMessage(AlertFacts, kw_only=True, tag_field="type", tag="message"):

@@ -8,6 +8,7 @@ from alert_rules.records.message import AlertMessage, read_message
 from alert_rules.words.letter import letter
 from alert_rules.words.parts import Letter
 from alert_rules.words.reader import ANYBODY, Reader
+from alert_rules.words.runbooks import address
 
 
 class Action(NamedTuple):
@@ -45,6 +46,11 @@ class Delivery:
     def letter(self) -> Letter:
         """The message in the receiver's words."""
         return letter(self.message, self.reader)
+
+    @property
+    def runbook(self) -> str:
+        """The address at which the page opens that says what to do; "" where there is none."""
+        return address(self.message.runbook, self.reader.home)
 
     @property
     def row(self) -> str:

@@ -10,12 +10,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import orjson
+from msgspec import structs
 
 from alert_rules.records.alerts import Act, AlertRecord, Decision, Transition, decode, encode
 from alert_rules.records.facts import gravity
 from alert_rules.records.ids import digest as digest_of
-from alert_rules.records.message import AlertMessage, DigestFacts, Figure, MessageKind, StandingAlert
+from alert_rules.records.message import AlertMessage, DigestFacts, Figure, ForecastFigure, MessageKind, StandingAlert
 from alert_rules.records.message import encode as encode_message
 from alert_rules.tell.labels import labels_of
 from alert_rules.tell.plan import Digest, Recipient
@@ -36,6 +38,8 @@ LATE = 6 * 3_600_000
 SETTLED = 20_000
 #: So many alerts are listed; the others are counted.
 LISTED = 20
+#: What is to come, of which period (``models/foresight/readings.py``); for so long, milliseconds, it is the present.
+FORECAST, PERIOD, FRESH = ("forecast_p10", "forecast_p50", "forecast_p90", "target_probability"), "month", 86_400_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -75,6 +79,7 @@ class SendDigest:
         self._resolve = resolve
         self._began = began
         self._keys = {f"{kpi}|{digest.window}|total".encode(): kpi for kpi in digest.kpis}
+        self._keys |= {f"{kpi}|{PERIOD}|total".encode(): kpi for kpi in FORECAST}
         self._readings: dict[str, Reading] = {}  # by KPI
         self._said: dict[str, float | None] = {}  # by KPI: its value in the last summary
         self._standing: dict[str, dict[str, Any]] = {}  # by incident
@@ -91,9 +96,9 @@ class SendDigest:
             match kind:
                 case "last":
                     self._last = orjson.loads(value)
-                case "reading" if name in self._digest.kpis:
+                case "reading" if name in self._keys.values():
                     reading = Reading.decode(value)
-                    if reading.window == self._digest.window:
+                    if reading.window == (PERIOD if name in FORECAST else self._digest.window):
                         self._readings[name] = reading
                 case "said":
                     self._said[name] = orjson.loads(value)
@@ -135,6 +140,8 @@ class SendDigest:
         if record.state.after in ("firing", "recovering"):
             title = titled(record, ANYBODY.words.stamp(record.severity))
             shown = {"severity": record.severity.value, "since": str(record.since), "title": title, "labels": labels_of(record)}
+            if record.zone is not None:
+                shown["facts"] = msgspec.to_builtins(structs.replace(record, message=None, explanation=None))
             self._standing[record.incident] = shown
         elif self._standing.pop(record.incident, None) is None:
             return
@@ -177,7 +184,7 @@ class SendDigest:
             kind=MessageKind.DIGEST,
             at=iso(now),
             group={},
-            readings=[reading.as_json() for reading in self._readings.values()],
+            readings=[reading.as_json() for kpi, reading in self._readings.items() if kpi in self._digest.kpis],
             receivers=receivers,
             digest=self._facts(due, now),
         )
@@ -216,9 +223,22 @@ class SendDigest:
             standing=len(standing),
             critical=sum(one["severity"] == "critical" for one in standing),
             silenced=len(self._standing) - len(standing),
-            alerts=[StandingAlert(title=one["title"], severity=one["severity"], since=one["since"]) for one in standing[:LISTED]],
+            alerts=[_standing(one) for one in standing[:LISTED]],
             aims=self._together.aims(),
+            forecast=self._forecast(now),
         )
+
+    def _forecast(self, now: int) -> ForecastFigure | None:
+        """Return what the month is expected to bring; None where nobody has said so lately."""
+        found = {kpi: one for kpi in FORECAST if (one := self._readings.get(kpi)) is not None and now - one.at <= FRESH}
+        low, expected, high = (None if kpi not in found else found[kpi].value for kpi in FORECAST[:3])
+        if low is None or expected is None or high is None:
+            return None
+        chance = found.get("target_probability")
+        return ForecastFigure(
+            low=low, expected=expected, high=high, currency=found["forecast_p50"].currency,
+            chance=None if chance is None else chance.value,
+        )  # fmt: skip
 
     def _figure(self, kpi: str) -> Figure:
         reading, labels = self._readings.get(kpi), dict(self._labels.get(kpi, {}))
@@ -268,3 +288,12 @@ class SendDigest:
             case _:
                 alert = self._standing.get(name)
                 return None if alert is None else orjson.dumps(alert)
+
+
+def _standing(row: Mapping[str, Any]) -> StandingAlert:
+    """Return an alert that stands; rows of before alerts had facts have its English title alone."""
+    facts = row.get("facts")
+    return StandingAlert(
+        title=row["title"], severity=row["severity"], since=row["since"],
+        facts=None if facts is None else msgspec.convert(facts, Transition),
+    )  # fmt: skip

@@ -14,6 +14,7 @@ from alert_rules.words.language import SOURCE
 from alert_rules.words.parts import Letter, Line, behind_lines, called
 from alert_rules.words.quantities import NumberWords, Quantity, TemplateError, fill
 from alert_rules.words.reader import ANYBODY, Reader
+from alert_rules.words.runbooks import address
 from models.calendar import DAY_MS, epoch_ms
 
 
@@ -242,8 +243,8 @@ def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
         limit = facts.threshold_unit or unit
         found.append(("resolves", "", words.resolves(facts.ends, facts.direction, limit, facts.currency)))
     lines = [Line(words.label(name, of), text) for name, of, text in found]
-    runbook = facts.runbook or ""
-    return [*lines, Line(words.label("runbook"), runbook, runbook if runbook.startswith(("http://", "https://")) else "")]
+    page = address(facts.runbook, reader.home)
+    return [*lines, Line(words.label("runbook"), page or facts.runbook or "", page)]
 
 
 def _of_entity(facts: AlertFacts, reader: Reader) -> list[tuple[str, str]]:

@@ -8,13 +8,14 @@ from datetime import datetime
 
 from msgspec import structs
 
-from alert_rules.records.facts import EnglishWords
-from alert_rules.records.message import AlertMessage, DigestFacts, MessageItem, News, ReceiverFacts
+from alert_rules.records.facts import EnglishWords, Severity
+from alert_rules.records.message import AlertMessage, DigestFacts, MessageItem, News, ReceiverFacts, StandingAlert
 from alert_rules.words import alert as one_alert
 from alert_rules.words import prose, together
 from alert_rules.words.inert import inert
 from alert_rules.words.parts import TOLD, Letter, LetterItem, Line
 from alert_rules.words.reader import ANYBODY, Reader, zone_of
+from alert_rules.words.runbooks import address
 from models.calendar import epoch_ms
 
 __all__ = ["TOLD", "Letter", "LetterItem", "Line", "in_english", "letter", "worded"]
@@ -115,11 +116,12 @@ def _failing(message: AlertMessage, facts: ReceiverFacts, reader: Reader) -> Let
     lasted = _ms(message.at) - began
     title, about, lead = words.receiver(facts.receiver, works, lasted)
     since = message.since if reader.zone is None else words.moment(began, zone)
+    page = address(message.runbook, reader.home)
     lines = [
         Line(words.label("why"), words.sentence(message.reason or "")),
         Line(words.label("attempts"), words.attempts(facts.attempts, facts.given_up)),
         Line(words.label("since"), since or ""),
-        Line(words.label("runbook"), message.runbook or ""),
+        Line(words.label("runbook"), page or message.runbook or "", page),
     ]
     return Letter(title, about, lead, tuple(lines), why_now=words.receiver_now(facts.receiver, works, lasted))
 
@@ -128,12 +130,24 @@ def _digest(message: AlertMessage, facts: DigestFacts, reader: Reader) -> Letter
     words, zone = reader.words, reader.zone or zone_of(facts.zone)
     title, lead = words.digest(facts, _ms(facts.due), zone)
     lines = [Line(words.digest_label(one, facts.window), words.figure(one)) for one in facts.figures]
+    if facts.forecast is not None:
+        lines.append(Line(*words.forecast(facts.forecast)))
     lines += [together.aim(one, reader) for one in facts.aims]
-    lines += [Line("", words.stands(words.sentence(one.title), words.moment(_ms(one.since), zone))) for one in facts.alerts]
+    lines += [_stands(one, _ms(facts.due), reader) for one in facts.alerts]
     if facts.standing > len(facts.alerts):
         lines.append(Line("", words.more(facts.standing - len(facts.alerts))))
     why_now = words.digest_now(_ms(facts.due), zone, facts.weekdays)
     return Letter(title, title, lead, tuple(lines), why_now=why_now)
+
+
+def _stands(one: StandingAlert, due: int, reader: Reader) -> Line:
+    """Return an alert that stands, in the digest; of before it had facts, its title as it was written in English."""
+    words = reader.words
+    if one.facts is None:
+        title = words.sentence(one.title)
+    else:
+        title = one_alert.titled(one.facts, words.stamp(Severity(one.severity)), reader)
+    return Line("", words.stands(title, due - _ms(one.since)))
 
 
 def _ms(at: str | None) -> int:

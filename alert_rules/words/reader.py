@@ -12,10 +12,12 @@ LANGUAGES: dict[str, Words] = {code: Words(language) for code, language in langu
 
 
 class Reader(NamedTuple):
-    """How somebody reads. ``zone`` None: on the clock of the rule, which is the business's."""
+    """How somebody reads. ``zone`` None: on the clock of the rule, which is the business's. ``home`` is the address at which
+    they reach Vigie's page, "" where nobody has said it."""
 
     language: str = SOURCE
     zone: tzinfo | None = None
+    home: str = ""
 
     @property
     def words(self) -> Words:

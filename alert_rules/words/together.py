@@ -15,7 +15,7 @@ def aim(found: Aim, reader: Reader) -> Line:
     words = reader.words
     far = "" if found.progress is None else words.number(found.progress, "ratio")
     state = words.language.say(f"aims.{found.state}")
-    return Line(inert(found.name), ", ".join(part for part in (far, state) if part))
+    return Line(inert(found.name) + words.BEFORE_COLON, ", ".join(part for part in (far, state) if part))
 
 
 def todo(book: Mapping[str, Any], reader: Reader) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from alert_rules.kinds import kpi_kind
 from alert_rules.records.facts import AlertFacts, CauseKind, Ends, Severity
-from alert_rules.records.message import DigestFacts, Figure, GroupFacts, MessageKind, Occasion
+from alert_rules.records.message import DigestFacts, Figure, ForecastFigure, GroupFacts, MessageKind, Occasion
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE, Language
 from alert_rules.words.numbers import numbers_of
@@ -30,7 +30,7 @@ class Words:
         self.BEHIND, self.NOTHING, self.UNKNOWN, self.TOTAL = say("behind"), say("nothing"), say("unknown"), say("total")
         self.RESOLVED, self.RULE_GONE, self.COLON = say("resolved"), say("rule_gone"), say("colon")
         self.SEMICOLON = say("semicolon")
-        self._before = self.COLON.rstrip()[:-1]  # what a language has between a word and a colon
+        self.BEFORE_COLON = self.COLON.rstrip()[:-1]  # what a language has between a word and a colon
 
     def sentence(self, english: str) -> str:
         """Return what was written in English before it came here, where the language's file knows it."""
@@ -56,8 +56,8 @@ class Words:
     def label(self, name: str, of: str = "") -> str:
         """Return what stands before a fact: ``Value``, ``Moved by owner``."""
         if name == "moved_by":
-            return self._say("moved_by", dimension=self.language.dimension(of)) + self._before
-        return self._known(f"labels.{name}", name.replace("_", " ").capitalize()) + self._before
+            return self._say("moved_by", dimension=self.language.dimension(of)) + self.BEFORE_COLON
+        return self._known(f"labels.{name}", name.replace("_", " ").capitalize()) + self.BEFORE_COLON
 
     def course(self, start: str, end: str, first: str, last: str) -> str:
         """Return what a picture of a figure's course shows, from when to when."""
@@ -346,7 +346,8 @@ class Words:
 
     def digest_label(self, figure: Figure, window: str) -> str:
         """Return what stands before a figure."""
-        return self._say("digest.line", label=figure.labels.get(self.language.code) or figure.label, window=self.stretch(window))
+        label = figure.labels.get(self.language.code) or figure.label
+        return self._say("digest.line", label=label, window=self.stretch(window)) + self.BEFORE_COLON
 
     def figure(self, figure: Figure) -> str:
         """Return a KPI's value, and what it was in the digest before."""
@@ -368,9 +369,23 @@ class Words:
         change = self.numbers.signed((value - before) / abs(before))
         return self._say("digest.before_change", value=words, before=was, change=change)
 
-    def stands(self, title: str, since: str) -> str:
-        """Return an alert that stands, in the digest."""
-        return self._say("digest.stands", title=title, since=since)
+    def forecast(self, found: ForecastFigure) -> tuple[str, str]:
+        """Return what the month is expected to bring, in the digest: what stands before it, and the words."""
+        low, expected, high = (self.number(value, "money", found.currency) for value in (found.low, found.expected, found.high))
+        said = self._say("digest.forecast", expected=expected, low=low, high=high)
+        if found.chance is not None:
+            chance = self._odds(found.chance)
+            said = self._say("digest.forecast_chance", forecast=said, chance=chance)
+        return self._say("digest.forecast_label") + self.BEFORE_COLON, said
+
+    def _odds(self, chance: float) -> str:
+        """Return a probability, which a simulation never knows to be none or all."""
+        sign = "< " if chance < 0.005 else "> " if 0.995 < chance < 1 else ""
+        return sign + self.number(min(max(chance, 0.01), 0.99) if sign else round(chance, 2), "ratio")
+
+    def stands(self, title: str, lasted: int) -> str:
+        """Return an alert that stands for so long (ms), in the digest."""
+        return self._say("digest.stands", title=title, span=self.human(lasted))
 
     def more(self, count: int) -> str:
         """Return how many more there are than are listed."""

@@ -121,7 +121,7 @@ class Held:
     @staticmethod
     def _enough(value: float | None, sample: int | None, why: str | None) -> tuple[float | None, int | None, str | None]:
         if value is not None and sample is not None and sample < LEAST:
-            return None, sample, f"{sample} cases, fewer than the {LEAST} it takes to judge"
+            return None, sample, f"{sample} {'case' if sample == 1 else 'cases'}, fewer than the {LEAST} it takes to judge"
         return value, sample, why
 
     def _shown(self, guard: Watched) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def read(kpi: Kpi, view: View, window: Window, segment: str, at: int, scope: Sco
         if bottom == 0 and formula.denominator is not None:
             why = _empty(kpi, view) or "nothing was counted in the window that it is a part of"
         elif sample is not None and sample < kpi.minimum:
-            why = f"{sample} cases, fewer than the {kpi.minimum} it takes to mean anything"
+            why = _few(kpi, view, sample)
         elif kpi.share and bottom is not None and not (0 <= top <= bottom if bottom > 0 else bottom <= top <= 0):
             why = f"no share: amounts below 0 make it {shown_top:,} of {shown_bottom:,}"
         else:
@@ -227,6 +227,13 @@ def _since(kpi: Kpi, view: View, start: int, at: int) -> tuple[int | None, bool]
         for name in formula.measures
     }
     return max(times) or None, len(times) == 1
+
+
+def _few(kpi: Kpi, view: View, sample: int) -> str:
+    """Return why so few cases give no value."""
+    if not sample:
+        return _empty(kpi, view) or "no case was counted in the window"
+    return f"{sample} {'case' if sample == 1 else 'cases'}, fewer than the {kpi.minimum} it takes to mean anything"
 
 
 def _empty(kpi: Kpi, view: View) -> str | None:

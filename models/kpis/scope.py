@@ -9,7 +9,7 @@ from models.kpis import progress
 from models.kpis.first import until
 from models.kpis.odds import OVERALL, rates, stage_odds
 from models.kpis.stays import left_within
-from models.kpis.terms import CountedRate, Number, UndefinedBecause
+from models.kpis.terms import CountedRate, Number, Undefined, UndefinedBecause
 from models.measures import BY_NAME
 from models.panes.store import TOTAL
 from models.panes.view import View
@@ -155,6 +155,8 @@ class PaneScope:
         """Return what was recorded of a metric of one's own."""
         name = self._metric(metric)
         if BY_NAME[measure][1].stock:
+            if not self._view.ever(measure, name):
+                raise Undefined(f"nothing has been recorded of {metric} yet")
             return self._view.level(measure, name, self.at)
         return self._view.total("spend", name, self.start, self.at).numbers.get(measure, 0)
 

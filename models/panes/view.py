@@ -324,6 +324,10 @@ class View:
         series = self._series.get((fold, span.grain, segment))
         return 0 if series is None else series.total(span.first, span.stop).numbers.get(measure, 0)
 
+    def ever(self, measure: str, segment: str) -> bool:
+        """Whether anything was ever booked of a segment where a measure is: a level of 0 may be known, or nothing at all."""
+        return (BY_NAME[measure][0], Grain.ALL, segment) in self._series
+
     def level(self, measure: str, segment: str, at: int) -> int:
         """Return a stock's level at an instant: all that ever flowed, less what flowed from then on."""
         fold = BY_NAME[measure][0]

@@ -39,7 +39,7 @@ log.addFilter(RateLimit())
 
 #: What has a proof of its own, or tells nothing.
 _FREE = ("/healthz", "/collect", "/vigie.js", "/slack/interactivity", "/favicon.ico")
-_FREE_BELOW = ("/webhooks/", "/act/", "/static/")
+_FREE_BELOW = ("/webhooks/", "/act/", "/static/", "/runbooks/")
 #: What proxies add: who comes through one does not come from this machine.
 _PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 #: What tools read that know names and passwords only: there a token may be the password of any name.

@@ -16,7 +16,7 @@ from stream.engine.waiting import end
 from stream.logs import RequestIds
 from stream.loop_delay import watch
 from stream.readings.board import WINDOWS, Board, Reading, Unavailable, UnknownName
-from stream.web import api, docs_page, mine, page
+from stream.web import api, docs_page, mine, page, runbooks
 from stream.web.conditional import Conditional
 from stream.web.context import Context, context
 from stream.web.health import Health
@@ -100,6 +100,7 @@ def build_web(
     app.add_middleware(RequestIds)
     app.include_router(page.router)
     app.include_router(docs_page.router())
+    app.include_router(runbooks.router)
     app.include_router(api.router)
     _health(app)
     _stream(app)

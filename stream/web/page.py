@@ -96,8 +96,10 @@ def version() -> str:
 
 
 @functools.cache
-def _index() -> bytes:
-    modules = "".join(f'<link rel="modulepreload" href="static/{name}">' for name in _FILES if name.endswith(".js"))
+def _index(language: str) -> bytes:
+    # The words are asked for with the modules, not by them: whoever reads in another language than the browser says asks again.
+    words = f'<link rel="preload" href="static/words.{language}.json" as="fetch" crossorigin="anonymous">'
+    modules = words + "".join(f'<link rel="modulepreload" href="static/{name}">' for name in _FILES if name.endswith(".js"))
     html = _read("index.html").replace(b"<!-- modules -->", modules.encode())
     return html.replace(b'"static/', f'"static/{version()}/'.encode())
 
@@ -107,7 +109,9 @@ async def page(request: Request) -> Response:
     """The live page; for those who see the figures of some owners and teams only, theirs."""
     if (reach := reach_of(request)) is not None:
         return await mine.page(context(request), reach, reader_language(request))
-    return cached(request, _index(), "text/html; charset=utf-8")
+    asked = request.query_params.get("lang", "")
+    language = asked if asked in languages() else reader_language(request).code
+    return cached(request, _index(language), "text/html; charset=utf-8")
 
 
 @router.get("/static/{path:path}", include_in_schema=False)

@@ -1,10 +1,11 @@
 """A double of Slack's Web API and incoming webhooks on loopback: it keeps messages and threads, and is as strict as Slack is.
 
 Limits and errors are those of Slack's documentation: Block Kit's reference (blocks, sections, contexts, actions, buttons), the
-methods ``chat.postMessage`` and ``chat.update``, rate limits (one message a second a channel, ``Retry-After``), and the words of
-incoming webhooks.
+methods ``chat.postMessage``, ``chat.update``, ``files.getUploadURLExternal`` and ``files.completeUploadExternal``, rate limits
+(one message a second a channel, ``Retry-After``), and the words of incoming webhooks.
 """
 
+import json
 import re
 import time
 from collections import Counter
@@ -12,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -97,6 +99,17 @@ class Message:
 
 
 @dataclass
+class File:
+    """What is put somewhere: asked for, then sent, then completed, each once; ``shared`` are the channel and the thread."""
+
+    length: int
+    alt: str
+    content: bytes = b""
+    title: str = ""
+    shared: tuple[str, str] | None = None
+
+
+@dataclass
 class Slack:
     """One workspace with one channel. ``asks`` makes the ``Retry-After`` of the seconds to wait; ``seconds`` is the rate."""
 
@@ -106,9 +119,12 @@ class Slack:
     seconds: float = 0.0
     asks: Callable[[float], str] = str
     refuse: list[str] = field(default_factory=list)  # errors to be answered, in turn, in place of doing anything
+    spare: int = 0  # so many calls are answered before
     url: str = ""
     hook: str = ""
+    scopes: frozenset[str] = frozenset({"chat:write", "files:write"})
     messages: dict[str, Message] = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
     posted: list[dict[str, Any]] = field(default_factory=list)  # over the webhook
     calls: Counter[str] = field(default_factory=Counter)
     limited: int = 0
@@ -147,10 +163,15 @@ class Slack:
 
         if (limited := self._too_fast()) is not None:
             return limited
-        if self.refuse:
+        if self.refuse and not self.spare:
             return error(self.refuse.pop(0))
+        self.spare = max(0, self.spare - 1)
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return error("invalid_auth")
+        if method.startswith("files."):
+            return self._file(method, request, await request.text())
+        if request.content_type != "application/json":
+            return error("invalid_post_type")
         body = await request.json()
         if self._wrong(body):
             return error("invalid_blocks")
@@ -178,6 +199,58 @@ class Slack:
                 return error("unknown_method")
         return web.json_response({"ok": True, "channel": self.channel, "ts": ts, "message": {"text": body["text"]}})
 
+    def _file(self, method: str, request: web.Request, text: str) -> web.Response:
+        def error(word: str) -> web.Response:
+            return web.json_response({"ok": False, "error": word})
+
+        if "files:write" not in self.scopes:
+            return error("missing_scope")
+        match method, request.content_type:
+            case "files.getUploadURLExternal", "application/x-www-form-urlencoded":
+                asked = dict(parse_qsl(text, strict_parsing=True))
+                if asked.keys() - {"filename", "length", "alt_txt", "snippet_type"} or not asked.get("filename", "").endswith(
+                    ".png"
+                ):
+                    return error("invalid_arguments")
+                if not asked.get("length", "").isdecimal() or not int(asked["length"]):
+                    return error("missing_argument")
+                if len(asked.get("alt_txt", "")) > 1000:
+                    return error("alt_txt_too_large")
+                id_ = f"F{len(self.files) + 1:09}"
+                self.files[id_] = File(int(asked["length"]), asked.get("alt_txt", ""))
+                return web.json_response({"ok": True, "upload_url": f"{self.url}../upload/v1/{id_}", "file_id": id_})
+            case "files.completeUploadExternal", "application/json":
+                body = json.loads(text)
+                found = [self.files.get(one.get("id", "")) for one in body.get("files", [])]
+                if not found or body.keys() - {"files", "channel_id", "thread_ts", "initial_comment", "blocks"}:
+                    return error("invalid_arguments")
+                if body.get("channel_id") != self.channel:  # a name is not enough here
+                    return error("channel_not_found")
+                if body.get("thread_ts") not in self.messages:
+                    return error("thread_not_found")
+                for one, said in zip(found, body["files"], strict=True):
+                    if one is None or not one.content or one.shared is not None:
+                        return error("file_not_found")
+                    one.title, one.shared = said.get("title", ""), (body["channel_id"], body["thread_ts"])
+                return web.json_response({"ok": True, "files": [{"id": one["id"]} for one in body["files"]]})
+            case _, "application/x-www-form-urlencoded" | "application/json":
+                return error("unknown_method")
+            case _:
+                return error("invalid_post_type")
+
+    async def upload(self, request: web.Request) -> web.Response:
+        """Where a file's bytes are put; it is no method: the address alone says who may."""
+        self.calls["upload"] += 1
+        content, found = await request.read(), self.files.get(request.match_info["id"])
+        if "Authorization" in request.headers:
+            self.complaints.append("the token was given to who does not need it")
+        if found is None or found.content:
+            return web.Response(status=404, text="expired")
+        if len(content) != found.length or not content.startswith(b"\x89PNG\r\n\x1a\n"):
+            return web.Response(status=400, text="length")
+        found.content = content
+        return web.Response(text=f"OK - {len(content)}")
+
     async def webhook(self, request: web.Request) -> web.Response:
         self.calls["webhook"] += 1
         if (limited := self._too_fast()) is not None:
@@ -197,6 +270,7 @@ async def slack_api(**more: Any) -> AsyncIterator[Slack]:
     double = Slack(**more)
     app = web.Application(client_max_size=1_000_000)
     app.router.add_post("/api/{method}", double.method)
+    app.router.add_post("/upload/v1/{id}", double.upload)
     app.router.add_post("/services/T1/B1/x", double.webhook)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
     await runner.setup()

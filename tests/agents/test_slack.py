@@ -22,6 +22,7 @@ from alert_rules.tell.outcome import Rejected, Retry, Sent
 from alert_rules.tell.signed_links import LinkKey, Links
 from tests.agents.doubles import ALERT, about, delivery, having, receiver
 from tests.agents.slack_api import Slack, complaints, slack_api, texts
+from tests.agents.test_email import explained
 from tests.alert_rules.readings import records
 
 KINDS = ("fired", "upgraded", "resolved", "repeated", "acknowledged", "unacknowledged", "digest")
@@ -58,6 +59,13 @@ def test_no_half_escapes(text: str, limit: int) -> None:
     assert len(found) <= limit
     assert found.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "").count("&") == 0
 
+
+#: The words of an alert on a figure whose course is known.
+_MOVING = {
+    name: value
+    for name, value in explained().items()
+    if name in ("zone", "kpi", "unit", "threshold", "threshold_unit", "window", "start", "rule_title", "value")
+} | {"explanation": {"course": explained()["explanation"]["course"]}}
 
 LINKS = Links((LinkKey("k1", b"k" * 32),), "https://vigie.example.com", 3_600_000)
 
@@ -170,6 +178,47 @@ async def test_a_message_that_is_gone_is_made_anew() -> None:
         await bot.attempt()
     (root,) = slack.roots
     assert (root.body["text"], root.changes, len(slack.thread(root.ts))) == ("[RESOLVED] Win rate", 1, 1)
+
+
+async def test_how_the_figure_came_there_is_drawn_in_the_thread() -> None:
+    async with slack_api() as slack:
+        bot = Bot(slack)
+        bot.tell("m1", "fired", **_MOVING)
+        bot.tell("m2", "acknowledged", acknowledged={"by": "ann"}, **_MOVING)
+        bot.tell("m3", "resolved", **_MOVING)
+        bot.tell("m4", "fired", "i2")  # of a deal: nothing to draw
+        ends = [end for _ in range(5) for end in await bot.attempt()]
+    assert [end["outcome"] for end in ends] == ["sent"] * 4 and slack.complaints == []
+    one, _ = slack.roots
+    fired, resolved = slack.files.values()
+    assert fired.shared == resolved.shared == ("C1", one.ts), "the channel by its id, and the message's own thread"
+    assert fired.title == fired.alt != "" and fired.content != resolved.content, "in the colour of each"
+    assert (slack.calls["upload"], slack.calls["files.completeUploadExternal"]) == (2, 2)
+
+
+@pytest.mark.parametrize(("refused", "calls"), [("missing_scope", 1), ("internal_error", 2)])
+async def test_an_alert_is_told_whatever_becomes_of_its_picture(
+    refused: str, calls: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with slack_api(scopes=frozenset({"chat:write"}) if refused == "missing_scope" else Slack.scopes) as slack:
+        notifier = SlackNotifier("bot", slack.url, slack.token, "#sales", pace=0)
+        for number in range(2):
+            slack.refuse = [] if refused == "missing_scope" else [refused]
+            slack.spare = 1  # the words pass; what is refused is the picture
+            assert isinstance(await notifier.send(about(ALERT | _MOVING | {"id": f"m{number}"})), Sent)
+        await notifier.close()
+    assert len(slack.roots) == 2 and slack.files == {}
+    assert slack.calls["files.getUploadURLExternal"] == calls, "what is not for this bot is asked for once"
+    assert f"told without its picture: Slack says {refused}" in caplog.text
+    assert ("files:write" in caplog.text) is (refused == "missing_scope") and "xoxb" not in caplog.text
+
+
+async def test_a_webhook_takes_no_files() -> None:
+    async with slack_api() as slack:
+        notifier = SlackNotifier("hook", slack.hook, pace=0)
+        assert await notifier.send(about(ALERT | _MOVING)) == Sent()
+        await notifier.close()
+    assert slack.calls == {"webhook": 1} and slack.files == {}
 
 
 async def test_what_is_sent_twice_carries_the_same_key() -> None:

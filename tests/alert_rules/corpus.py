@@ -170,11 +170,16 @@ def failing() -> list[dict[str, Any]]:
     return [orjson.loads(output.value or b"") for output in written]
 
 
+#: An objective as ``standings`` tells it.
+AIM = {"name": "Chiffre d'affaires du mois", "state": "behind", "main": {"progress": 0.41}}
+
+
 def morning(happened: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A summary with figures and what stands, and the next one."""
     plan = everything_to(("chat",))
     digest = Digest(("chat",), kpis=("revenue", "win_rate", "leads"), window="7d")
-    fold = SendDigest(digest, {"revenue": {"en": "Revenue"}, "win_rate": {"en": "Win rate"}}, plan.resolve, began=BASE)
+    catalogue = load_catalogue()
+    fold = SendDigest(digest, {kpi: catalogue.get(kpi).label for kpi in digest.kpis}, plan.resolve, began=BASE)
     fold.tick(BASE)
     written: list[Output] = []
     for day, (win, revenue) in enumerate(((0.2, 12_400.0), (0.3, None)), start=1):
@@ -184,7 +189,14 @@ def morning(happened: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "revenue", "7d", {}, BASE, BASE, revenue, None, None, None, None, "money", currency="EUR", why="nothing was sold"
             ),
         ]
-        fold.fold([replace_key(record("readings", one.encode(), BASE), f"{one.kpi}|7d|total") for one in figures])
+        expected = {"forecast_p10": 181_000.0, "forecast_p50": 208_112.0, "forecast_p90": 237_000.0, "target_probability": 0.37}
+        figures += [
+            Reading(kpi, "month", {}, BASE, BASE + day * DAY_MS, value, None, None, None, None,
+                    "ratio" if kpi == "target_probability" else "money", currency="EUR")
+            for kpi, value in expected.items()
+        ]  # fmt: skip
+        fold.fold([replace_key(record("readings", one.encode(), BASE), one.key) for one in figures])
+        fold.fold([replace_key(record("standings", orjson.dumps(AIM), BASE), "objective|o1")])
         fold.fold([record("alerts", tree, BASE) for tree in happened])
         fold.tick(BASE + day * DAY_MS + 9 * HOUR_MS)
         written += fold.changes().outputs

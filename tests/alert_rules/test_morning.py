@@ -1,18 +1,24 @@
 """The morning's summary: at its time, once a day, whoever dies; with what stands and what the figures were before."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 import yaml
 
 from alert_rules.parse.plan_file import parse_alerting
+from alert_rules.records.message import read_message
 from alert_rules.tell.plan import Alerting, Digest
 from alert_rules.tell.send_digest import SendDigest, latest
+from alert_rules.words.letter import letter
+from alert_rules.words.reader import Reader
 from models.calendar import DAY_MS, HOUR_MS, epoch_ms
 from models.fold import Record
 from models.kpis.reading import Reading
+from tests.alert_rules import corpus
 from tests.alert_rules.test_alerting import problems
 from tests.alert_rules.timeline import RECEIVERS, transition
 
@@ -113,7 +119,7 @@ def test_what_it_says() -> None:
     assert first["text"].splitlines() == [
         "2 alerts stand, 1 critical.", "",
         "Revenue, 7 days: 10,000 EUR", "Win rate, 7 days: 25 %", "leads, 7 days: no reading",
-        "[CRITICAL] b (since Wed 7 Jan 2026, 10:00 CET)", "[WARN] a (since Wed 7 Jan 2026, 10:00 CET)",
+        "[CRITICAL] b, for 22 h", "[WARN] a, for 22 h",
     ]  # fmt: skip
     assert second["text"].splitlines() == [
         "No alert stands.", "", "Revenue, 7 days: 12,500 EUR (at the last summary 10,000 EUR, +25%)",
@@ -178,3 +184,30 @@ def test_what_cannot_be_read_is_passed_over() -> None:
             m.put(topic, b"revenue|7d|total", body)
     m.run(at(8, 8))
     assert len(m.said) == 1
+
+
+def test_the_morning_is_told_in_the_reader_s_language_numbers_and_dates_with_what_is_to_come() -> None:
+    first = next(one for one in corpus.morning(corpus.transitions()) if one.get("digest"))
+    message = read_message(first)
+    told = letter(message, Reader("fr", ZoneInfo("Europe/Paris"))).text.replace("\u202f", " ").replace("\u00a0", " ")
+    assert "Chiffre d'affaires, 7 jours : 12 400 €" in told
+    assert "Prévision du mois : 208 112 €, entre 181 000 € et 237 000 € ; objectif atteint avec 37 % de chances" in told
+    assert "Chiffre d'affaires du mois : 41 %, en retard" in told
+    assert "[ATTENTION] Un client ne donne plus signe · D-1 : 15 000 €, depuis " in told
+    assert not re.search(r"\d,\d{3}|\bdays\b|since", told), "no English number or word"
+    assert "[WARN] A customer has gone quiet · D-1: 15,000 EUR, for 1 d 8 h" in letter(message).text
+
+
+def test_a_forecast_of_days_ago_is_nobody_s_present() -> None:
+    run = Mornings(at(5, 12))
+    run.fold.tick(run.now)  # a first start waits for the morning
+    for kpi, value in (("forecast_p10", 1.0), ("forecast_p50", 2.0), ("forecast_p90", 3.0)):
+        reading = Reading(kpi, "month", {}, at(1, 0), at(5, 12), value, None, None, None, None, "money", currency="EUR")
+        run.fold.fold([Record("readings", 0, 0, at(5, 12), reading.key.encode(), reading.encode(), ())])
+    run.commit()
+    run.restart()
+    for moment in (at(6, 7, 2), at(7, 7, 2)):
+        run.now = moment
+        run.fold.tick(moment)
+        run.commit()
+    assert [(one["digest"].get("forecast") or {}).get("expected") for one in run.said] == [2.0, None]

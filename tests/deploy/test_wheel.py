@@ -60,6 +60,7 @@ def test_the_wheel_takes_one_name_and_has_what_is_read_at_run_time(wheel: Path) 
         ours = [name for name in files if "__pycache__" not in name]
         wanted = {name if room == "vigie" else f"vigie/_rooms/{name}" for name in ours}
         assert wanted <= set(names)
+    assert {f"vigie/_rooms/alert_rules/runbooks/{page.name}" for page in (ROOT / "docs" / "runbooks").glob("*.md")} <= set(names)
 
 
 @pytest.mark.parametrize("start", [("vigie",), ("python", "-m", "vigie")])

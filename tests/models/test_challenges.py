@@ -152,6 +152,14 @@ def test_deals_pulled_into_it_at_lower_prices_are_said() -> None:
     for n in range(6):
         of.tell(f"deal.updated P{n} 2026-03-13", amount=100)
     assert held(of, "2026-03-20", plan).as_json([], str)["pulled"]["suspected"] is False, "at the list's prices"
+    for n in range(7):  # half of these, some of the others, and a few in the month before: rebates as they come
+        of.tell(f"deal.updated {'P' if n < 3 else 'N'}{n} 2026-03-13", amount=80)
+    for n in (9, 10, 11):
+        of.tell(f"deal.created E{n} 2026-02-10", owner="ann", amount=100, list_amount=100, expected_close_date="2026-03-30")
+        of.tell(f"deal.won E{n} 2026-02-26")
+    found = held(of, "2026-03-20", plan).as_json([], str)["pulled"]
+    assert (found["deals"], found["below_list"], found["others_below_list"], found["before"]["deals"]) == (6, 3, 4, 3)
+    assert found["suspected"] is False, "what chance alone does"
     alone = Company(Business(timezone=ZONE))
     for n in range(4):
         alone.tell(f"deal.created P{n} 2026-03-03", owner="bob", expected_close_date="2026-04-20").tell(

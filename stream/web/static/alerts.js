@@ -1,14 +1,14 @@
 // The alerts: one line that says how it stands, under it the rules, under each its alerts, each with its explanation.
 
 import { address } from "./place.js";
-import { ago, catalogue, group, json, lang, make, moment, named, number, own, span, t, told as said, whole } from "./words.js";
+import { ago, ask as fetched, brief, catalogue, group, json, lang, make, moment, named, number, own, span, t, told as said, whole } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const RANK = { firing: 0, recovering: 1, pending: 2, resolved: 3 };
 const LISTED = 100;
 let told = null, known = null, current = [], wanted = "", asking = null, owner = "";
 // What is open, by "rule …" or "alert …", and what has been fetched or done: redrawing must lose nothing.
-const open = new Set(), details = new Map(), done = new Map();
+const open = new Set(), details = new Map(), ways = new Map(), done = new Map();
 
 /** The list is drawn anew, into a view that has just been opened; an alert that the address names is opened: `#alert=<id>`. */
 export function place() {
@@ -118,6 +118,9 @@ async function explain(id) {
   const [found] = (await json(`api/alerts?incident=${encodeURIComponent(id)}`)) ?? [];
   if (!found) return;
   details.set(id, found);
+  // Who was told, by which route, and what held others back: who may not read that sees the names of who was told.
+  const [way] = await fetched(`api/alerts/history?type=decision,notification&limit=50&incident=${encodeURIComponent(id)}`, token.get() ? { authorization: `Bearer ${token.get()}` } : {});
+  ways.set(id, way?.records ?? []);
   const node = document.querySelector(`details[data-key="${CSS.escape(`alert ${id}`)}"]`), alert = current.find((a) => a.id === id);
   if (node && alert) fill_in(node, alert);
 }
@@ -139,9 +142,12 @@ function fill_in(node, alert) {
     for (const one of why.moved_by ?? []) say(label.moved.replace("{0}", named("dimensions", one.dimension).toLocaleLowerCase(lang)), one.segments.map((part) => `${"others" in part ? t("others", part.others) : part.name ?? part.segment} ${moved(part.effect)}`).join("; "));
     if (why.behind?.length) say(label.behind, make("ol", {}, ...why.behind.map(behind)));
     if (why.resolves) say(label.ends, said(why.resolves));
-    if (full.told?.length) say(label.told, full.told.join(", "));
-    for (const one of full.held ?? []) say(label.held, said(one.reason ?? one.stage));
-    if (full.runbook) say(label.runbook, /^https?:/.test(full.runbook) ? link(full.runbook, full.runbook) : full.runbook);
+    const way = ways.get(alert.id) ?? [];
+    if (way.length) say(label.route, make("ol", {}, way.toReversed().map(step)));
+    else if (full.told?.length) say(label.told, full.told.join(", "));
+    if (!way.length) for (const one of full.held ?? []) say(label.held, said(one.reason ?? one.stage));
+    const page = /^docs\/runbooks\/([a-z0-9-]+)\.md$/.exec(full.runbook ?? "")?.[1];
+    if (full.runbook) say(label.runbook, page ? link(`runbooks/${page}`, title(alert)) : /^https?:/.test(full.runbook) ? link(full.runbook, full.runbook) : full.runbook);
   }
   const box = node.querySelector(".why");
   box.replaceChildren(full || ack ? facts : make("p", {}, t("loading")));
@@ -149,6 +155,13 @@ function fill_in(node, alert) {
   if (kind) box.append(make("p", {}, make("a", { href: address(kind, { id: alert.segment[kind] }) }, `${t(kind)} `, own(alert.segment[kind]))));
   if (full?.kpi) box.append(make("p", {}, make("a", { href: address("kpi", { id: full.kpi }) }, t("definition"))));
   if (alert.state !== "resolved") box.append(act([[ack ? t("unacknowledge") : t("acknowledge"), ack ? "unack" : "ack", [alert.id]], [t("silence"), "silence", [`incident=${alert.id}`]]], `alert ${alert.id}`));
+}
+/** What was decided about it, or became of a message: when, who was told by which route, or why not. */
+function step(one) {
+  const route = one.route && one.route !== "{}" ? ` · ${t("by_route", one.route)}` : "";
+  const what = one.type === "notification" ? (one.outcome === "sent" ? t("arrived", one.receiver) : t("not_arrived", one.receiver, said(one.reason) ?? ""))
+    : one.outcome === "notified" ? t("told_to", (one.receivers ?? []).join(", ")) : t("held_because", said(one.reason));
+  return make("li", {}, make("time", { datetime: one.at, title: moment(one.at, "medium") }, brief(one.at)), ` ${what}${route}`);
 }
 function behind(one) {
   const name = one.name ? `${one.name} (${one.id})` : one.id, more = [said(one.what), said(one.said)].filter(Boolean).join(", ");

@@ -2,6 +2,7 @@
 
 import { address, place } from "./place.js";
 import { chance, head, loaded, note, stretch, table } from "./parts.js";
+import { plot } from "./plot.js";
 import { ago, ask, brief, day, lang, make, moment, money, named, own, percent, span, t, told } from "./words.js";
 
 const EVERY = 5000;
@@ -112,11 +113,17 @@ function counted(kind) {
 async function forecast(root, kind, one) {
   const [found, status] = await ask(`${kind === "deal" ? "api/predictions" : "api/leads"}/${encodeURIComponent(place.id)}`);
   if (!found) { root.replaceChildren(...(status === 404 ? [make("p", { class: "note" }, t("no_forecast"))] : [])); return; }
+  // What is asked every few seconds is drawn when it is another: a table that is open stays open.
+  const drawn = JSON.stringify(found);
+  if (root.drawn === drawn) return;
+  root.drawn = drawn;
   const effect = Math.max(0.01, ...found.terms.map((term) => Math.abs(term.effect))), days = (value) => span(value * 86400);
   root.replaceChildren(make("h3", {}, t("forecast")),
     make("p", { class: "value" }, t(kind === "deal" ? "chance_now" : "chance_lead", percent(found.win, 0)), found.day_ago === null || found.day_ago === undefined ? "" : make("small", {}, t("chance_day", percent(found.day_ago, 0)))),
     make("p", { class: "note" }, t("closes", days(found.median), days(found.high))),
     ...(found.proven === false && !found.prior ? [make("p", { class: "note" }, t("unproven"))] : []),
     found.prior || !found.terms.length ? make("p", { class: "note" }, found.prior ? t("prior") : told(found.why)) : make("ul", { class: "terms" }, found.terms.map((term) => make("li", { class: term.effect > 0 ? "for" : "against" }, make("span", {}, own(told(one.owner && term.feature.includes("owner") ? term.words.replaceAll(one.owner, one.owner_name) : term.words))), make("span", { class: "bar", role: "img", "aria-label": t(term.effect > 0 ? "speaks_for" : "speaks_against") }, make("i", { "data-share": Math.abs(term.effect) / effect * 100 }))))));
+  const points = (found.history ?? []).map(([at, win]) => [new Date(at).getTime(), win]);
+  if (points.length > 2) root.append(make("h3", {}, t("said_before")), plot(root, "ratio", { lines: [{ kind: "is", points }], head: [t("period"), t("chance")], rows: points.map(([at, win]) => [brief(new Date(at).toISOString()), percent(win, 1)]), name: t("said_before") }));
   stretch(root);
 }

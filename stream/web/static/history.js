@@ -32,10 +32,10 @@ export function shown(root) {
   return { stop: loading.stop };
 }
 function line(record, about) {
-  const what = record.type === "act" ? record.act : record.type === "notification" ? "sent" : record.kind;
+  const what = record.type === "act" ? record.act : record.type === "notification" ? (record.outcome === "sent" ? "sent" : "unsent") : record.kind;
   const words = record.words?.title ?? record.rule_title ?? record.message?.title ?? record.title ?? about?.rule_title ?? t("an_alert");
   const place = Object.entries(record.segment ?? about?.segment ?? {}).map(([name, value]) => [` · ${named("dimensions", name)} `, own(value)]);
-  const who = record.type === "act" ? t("who", record.by) : record.type === "notification" ? t("told_to", record.receiver) : "";
+  const who = record.type === "act" ? t("who", record.by) : [record.receiver, record.outcome === "dead_lettered" ? told(record.reason) : ""].filter(Boolean).join(": ");
   return make("li", { class: record.severity === "critical" && record.kind !== "resolved" ? "is-lost" : record.kind === "resolved" ? "is-won" : "" }, make("time", { datetime: record.at, title: moment(record.at, "medium") }, brief(record.at)),
     make("b", {}, named("happened", what)), make("span", {}, told(words), ...place.flat(), who ? ` · ${who}` : ""));
 }

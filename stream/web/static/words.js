@@ -46,6 +46,7 @@ function part(name, english) {
   const money = name === "money" && /^(-?[\d,]+) ([A-Z]{3})$/.exec(english);
   if (money) return number(Number(money[1].replaceAll(",", "")), { style: "currency", currency: money[2], maximumFractionDigits: 0 });
   if (/^-?\d{1,3}(,\d{3})+(\.\d+)?$/.test(english)) return number(Number(english.replaceAll(",", "")));
+  if (/^\d{4}-\d\d-\d\dT[\d:.]+Z$/.test(english)) return moment(english, "medium");
   if (name === "day" && /^\d{4}-\d\d-\d\d$/.test(english)) return day(`${english}T12:00:00Z`);
   return told(english);
 }

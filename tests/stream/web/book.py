@@ -82,6 +82,7 @@ class Kept:
         terms = [("source", "source partner", 0.8), ("log_stage_age", "21 days in the stage", -0.6), ("owner", "owner ada", 0.3)]
         said = [{"feature": feature, "words": words, "effect": effect} for feature, words, effect in terms]
         found = {"win": 0.41, "day_ago": 0.55, "median": 21.0, "high": 60.0, "prior": False, "terms": said, "owner": "ada"}
+        found["history"] = [[iso(self.now - n * HOUR_MS), 0.41 + 0.006 * n] for n in range(23, -1, -1)]
         return {entity: key, **found}
 
     def models(self) -> list[Mapping[str, Any]]:

@@ -95,6 +95,8 @@ async def test_long_answers_are_packed_and_what_is_known_is_not_sent_again() -> 
     async with client(app) as web:
         page = await web.get("/", headers={"accept-encoding": "gzip"})
         assert page.headers["content-encoding"] == "gzip" and f'src="static/{version()}/vigie.js"' in page.text
+        for asked, language in (("/?lang=fr", "fr"), ("/?lang=x%22", "en")):
+            assert f'href="static/{version()}/words.{language}.json"' in (await web.get(asked)).text
         for path in ("/", "/api/catalogue", f"/static/{version()}/vigie.js", f"/static/{version()}/words.fr.json"):
             first = await web.get(path)
             again = await web.get(path, headers={"if-none-match": f'"other", {first.headers["etag"]}'})

@@ -70,7 +70,7 @@ class Ship:
     async def start(self) -> None:
         app = application(board(self.acme), self.status, self.owners, alerts=lambda: self.alerts)
         app.state.vigie.live._period = 0.05
-        operations = Operations(self.operators, self.put, history=lambda *_: (self.past, None))
+        operations = Operations(self.operators, self.put, history=lambda _, wanted, __: ([*filter(wanted, self.past)], None))
         app.include_router(operations.router())
         aims = plans_of(load(environ={}, objectives=AIMS, challenges=RACES), load_catalogue())
         app.include_router(goals.router(lambda: aims, lambda: self.acme.view, operations, self.keep))
