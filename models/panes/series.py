@@ -6,10 +6,7 @@ for, are amended by the difference when a partial sum is replaced.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, TypeAlias
-
-import orjson
 
 from models.measures import BY_NAME, RENAMED, Kind
 from models.panes.store import loads
@@ -21,11 +18,8 @@ MOST_PARTITIONS = 1 << 10
 Sums: TypeAlias = dict[str, Any]
 
 _MISSING = object()
-_NUMBERS = {int}
+_KINDS = {int, dict}
 _RANGES = 24  # sums over stretches kept per series
-#: So many partial sums are remembered as they were read, none that is longer (bytes): the next one of a pane is compared with it.
-_REMEMBERED, _SHORT = 8_000, 1_000
-_LATE = 64  # partial sums that may wait to be merged: a millisecond's work for who asks
 _DISTINCT = frozenset(name for name, (_, m) in BY_NAME.items() if m.kind is Kind.DISTINCT)
 
 
@@ -55,50 +49,33 @@ def _merge(into: dict[int, int], counts: Mapping[int, int]) -> None:
 
 
 class Series:
-    """One fold's panes of one grain and segment, by pane number.
+    """One fold's panes of one grain and segment, by pane number."""
 
-    What comes is only noted, and merged when somebody asks: a pane changes several times a second, and most are asked for seldom.
-    """
-
-    __slots__ = ("_late", "multisets", "panes", "parts", "ranges")
+    __slots__ = ("multisets", "panes", "parts", "ranges")
 
     def __init__(self) -> None:
         self.parts: dict[int, bytes] = {}  # pane and source partition -> the partial sum as it came
-        self._late: dict[int, bytes | None] = {}  # likewise, of those that came since the last merge -> the sum that is merged
         self.panes: dict[int, dict[str, int]] = {}
         self.multisets: dict[int, dict[str, dict[int, int]]] = {}
         self.ranges: dict[tuple[int, int], SeriesCells] = {}
 
-    def replace(self, pane: int, partition: int, value: bytes | None) -> bool:
-        """Put one partial sum in the place of the one before; return whether it is another.
+    def replace(self, pane: int, partition: int, value: bytes | None, before: Sums | None = None) -> tuple[bool, Sums | None]:
+        """Put one partial sum in the place of the one before; return whether anything changed, and the sums if they were read.
 
+        ``before`` are the sums that were returned for the one before, where they are at hand.
         Raise ``ValueError``, and change nothing, where the value is no JSON object of measures.
         """
         slot = pane * MOST_PARTITIONS + partition
         kept = self.parts.get(slot)
-        if value == b"{}":
-            value = None
         if value == kept:
-            return False
+            return False, before
+        sums = _read(value)
+        # Few of a part's measures change at a time: only these are looked at one by one.
+        deltas, moved = _difference(_read(kept) if before is None else before, sums)  # may raise: nothing has been touched yet
         if value is None:
             del self.parts[slot]
         else:
-            _read(value)  # may raise
             self.parts[slot] = value
-        self._late.setdefault(slot, kept)
-        if len(self._late) >= _LATE:
-            self.merge()
-        return True
-
-    def merge(self) -> None:
-        """Bring the sums up to what has come: each part that has changed by what differs."""
-        late, self._late = self._late, {}
-        for slot, before in late.items():
-            value = self.parts.get(slot)
-            if value != before:
-                self._amend(slot // MOST_PARTITIONS, *_difference(_read(before), _read(value)))
-
-    def _amend(self, pane: int, deltas: dict[str, int], moved: dict[str, dict[int, int]]) -> None:
         if deltas:
             self._count(pane, deltas)
         for name, change in moved.items():
@@ -111,6 +88,7 @@ class Series:
         for (first, stop), cells in self.ranges.items():
             if first <= pane < stop:
                 _include(cells, first, pane, deltas, moved)
+        return bool(deltas or moved), sums
 
     def _count(self, pane: int, deltas: dict[str, int]) -> None:
         into = self.panes.get(pane)
@@ -128,13 +106,11 @@ class Series:
 
     def within(self, first: int, stop: int) -> Iterator[tuple[int, Mapping[str, int], Mapping[str, Mapping[int, int]]]]:
         """Yield ``(pane, numbers, multisets)`` of each pane ``first <= number < stop`` that holds something."""
-        self.merge()
         for pane in {*_within(self.panes, first, stop), *_within(self.multisets, first, stop)}:
             yield pane, self.panes.get(pane, {}), self.multisets.get(pane, {})
 
     def total(self, first: int, stop: int) -> SeriesCells:
         """Return the sums over the panes ``first <= number < stop``; a distinct measure's number is its count in them."""
-        self.merge()
         found = self.ranges.get((first, stop))
         if found is None:
             found = SeriesCells()
@@ -170,41 +146,15 @@ def _include(
 
 
 def _read(value: bytes | None) -> Sums:
-    """Return what a partial sum says, not to be changed; raise ``ValueError`` where it has not its form."""
     if value is None:
         return {}
-    return _read_lately(value) if len(value) <= _SHORT else _parsed(value)
-
-
-def _parsed(value: bytes) -> Sums:
     try:
-        sums = orjson.loads(value)
-        if not _NUMBERS.issuperset(map(type, sums.values())):
-            sums = loads(value)
-            _check(sums)
+        sums = loads(value)
     except AttributeError as error:
         raise ValueError("a pane's value is a JSON object") from error
+    if not _KINDS.issuperset(map(type, sums.values())):
+        raise ValueError(f"a measure is a whole number or an object of counts, found {sums!r}")
     return sums if RENAMED.keys().isdisjoint(sums) else {RENAMED.get(name, name): cell for name, cell in sums.items()}
-
-
-_read_lately = lru_cache(_REMEMBERED)(_parsed)
-
-
-def _check(sums: Sums) -> None:
-    for cell in sums.values():
-        if type(cell) is dict:
-            if not (_NUMBERS.issuperset(map(type, cell.values())) and all(map(_is_whole, cell))):
-                raise ValueError(f"counts are whole numbers by whole numbers, found {cell!r}")
-        elif type(cell) is not int:
-            raise ValueError(f"a measure is a whole number or an object of counts, found {cell!r}")
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _difference(before: Sums, after: Sums) -> tuple[dict[str, int], dict[str, dict[int, int]]]:
@@ -229,8 +179,14 @@ def _difference(before: Sums, after: Sums) -> tuple[dict[str, int], dict[str, di
 def _moves(before: dict[str, Any], after: dict[str, Any]) -> dict[int, int]:
     """Return by how much the count of each value changes, where it does."""
     found = before.get
-    change = {int(value): count - found(value, 0) for value, count in after.items() if found(value, 0) != count}
+    change = {int(value): _whole(count) - found(value, 0) for value, count in after.items() if found(value, 0) != count}
     for value, count in before.items():
         if value not in after and count:
             change[int(value)] = -count
     return change
+
+
+def _whole(number: object) -> int:
+    if type(number) is not int:
+        raise ValueError(f"a measure is a whole number, found {number!r}")
+    return number

@@ -7,14 +7,14 @@ additions whatever the window's length.
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from heapq import nlargest
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import orjson
 
 from models.business import Business
 from models.calendar import MINUTE_MS, Grain
 from models.measures import BY_NAME, MEASURES, Kind, renamed
-from models.panes.series import MOST_PARTITIONS, Series, SeriesCells
+from models.panes.series import MOST_PARTITIONS, Series, SeriesCells, Sums
 from models.panes.store import BEHIND, COUNTED, SINCE, TOTAL
 from models.panes.windows import FOREVER, Span, Window, after, cover
 from models.targets import Targets
@@ -28,6 +28,9 @@ _FOLD_DISTINCT = {fold: tuple(m.name for m in ms if m.kind is Kind.DISTINCT) for
 _FOLD_HOURLY = {fold: tuple(m.name for m in ms if m.finest is Grain.HOUR and not m.stock) for fold, ms in MEASURES.items()}
 _REMEMBERED = 1_000
 _SCOPES = 10_000
+#: So many panes that changed lately are remembered as they were read, at most twice as many, and none that is longer (bytes).
+_HOT, _HOT_BYTES = 8_000, 1_000
+_Hot: TypeAlias = tuple[tuple[str, Grain, str], int, int, Sums]  # fold, grain, segment; pane; partition; sums
 T = TypeVar("T")
 
 
@@ -49,6 +52,7 @@ class View:
         self._first_day: dict[str, int] = {}  # of each fold
         self._series: dict[tuple[str, Grain, str], Series] = {}
         self._segments: dict[str, dict[str, dict[str, int]]] = {}  # dimension -> value -> fold -> series held
+        self._hot: tuple[dict[bytes, _Hot], dict[bytes, _Hot]] = {}, {}  # panes that changed lately: key -> what its value said
         self._changes: dict[str, int] = {}  # segment -> panes of its that were told or changed: how much goes on there
         self._totals: dict[tuple[str, str], dict[tuple[int, int, int], SeriesCells]] = {}
         self._remembered: dict[tuple[str, str], dict[Any, Any]] = {}
@@ -79,6 +83,7 @@ class View:
         """Forget everything: the topic is about to be read from its beginning."""
         self._series.clear()
         self._segments.clear()
+        self._hot = {}, {}
         self._changes.clear()
         self._totals.clear()
         self._remembered.clear()
@@ -104,29 +109,35 @@ class View:
         (``models/folds/evolve.py``), and no sums.
         Raise ``ValueError`` where the record has not that form; the view is then unchanged.
         """
-        fold, partition_text, grain_text, pane_text, segment = key.decode().split(":", 4)
-        grain, pane, partition = _grain(grain_text), int(pane_text), int(partition_text)
-        if fold not in MEASURES:
-            raise ValueError(f"unknown fold {fold!r} (accepted: {', '.join(MEASURES)})")
-        if not 0 <= partition < MOST_PARTITIONS or pane < 0:
-            raise ValueError(f"partition {partition}, pane {pane} (accepted: 0 to 1023, 0 and above)")
-        if segment in self._notes:
-            return self._note(segment, (fold, partition), value)
-        name = fold, grain, segment
+        lately = self._hot[0].get(key) or self._hot[1].get(key)
+        if lately is None:
+            fold, partition_text, grain_text, pane_text, segment = key.decode().split(":", 4)
+            grain, pane, partition = _grain(grain_text), int(pane_text), int(partition_text)
+            if fold not in MEASURES:
+                raise ValueError(f"unknown fold {fold!r} (accepted: {', '.join(MEASURES)})")
+            if not 0 <= partition < MOST_PARTITIONS or pane < 0:
+                raise ValueError(f"partition {partition}, pane {pane} (accepted: 0 to 1023, 0 and above)")
+            if segment in self._notes:
+                return self._note(segment, (fold, partition), value)
+            name, before = (fold, grain, segment), None
+        else:
+            name, pane, partition, before = lately
+            fold, grain, segment = name
         series = self._series.get(name)
         if series is None:
+            if value is None:
+                return None
             series = Series()
-            changed = series.replace(pane, partition, value)
-            if changed:
-                self._series[name] = series
-                self._count_segment(fold, segment, 1)
+            changed, sums = series.replace(pane, partition, value)
+            self._series[name] = series
+            self._count_segment(fold, segment, 1)
         else:
-            changed = series.replace(pane, partition, value)
+            changed, sums = series.replace(pane, partition, value, before)
             if not series.parts:
                 del self._series[name]
                 self._count_segment(fold, segment, -1)
-        if not self.live:  # while the topic is read back, in a thread of its own, nothing is put off to those who ask
-            series.merge()
+        if sums is not None:
+            self._keep_hot(key, (name, pane, partition, sums), value)
         if not changed:
             return None
         if segment in self._changes:
@@ -140,6 +151,17 @@ class View:
         self._totals.pop((fold, segment), None)
         self._remembered.pop((fold, segment), None)
         return fold, segment
+
+    def _keep_hot(self, key: bytes, sums: _Hot, value: bytes | None) -> None:
+        """Keep what was read of a pane: the next change of the same one is soon, or never."""
+        young, old = self._hot
+        if value is None or len(value) > _HOT_BYTES:
+            young.pop(key, None)
+            old.pop(key, None)
+            return
+        young[key] = sums
+        if len(young) >= _HOT:
+            self._hot = {}, young
 
     def _note(self, segment: str, partition: tuple[str, int], value: bytes | None) -> tuple[str, str] | None:
         notes = self._notes[segment]
