@@ -5,6 +5,7 @@ against those of as many days before. The panes keep, by the day of the close, b
 them were sold below list.
 """
 
+import math
 from typing import Any, NamedTuple
 
 from models.calendar import Grain
@@ -78,7 +79,7 @@ def _exceeds(cases: int, of: int, others: int, of_others: int) -> bool:
     if not of_others:
         return low > 0
     other, (_, high) = others / of_others, wilson(others, of_others)
-    return share - other > ((share - low) ** 2 + (high - other) ** 2) ** 0.5
+    return share - other > math.hypot(share - low, high - other)
 
 
 def _wins(view: View, name: str, first: int, stop: int, last: int) -> Wins:
