@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis import GenerationMode
-from schemathesis.checks import CHECKS, load_all_checks
-from schemathesis.specs.openapi import checks as openapi_checks
 
 from bench.hubspot import SETTINGS
 from stream.web.schema_operations import OPERATIONS
 from tests.integration.installation import Installation, Worker
+
+if TYPE_CHECKING:
+    import schemathesis
+    from schemathesis.checks import CheckFunction
 
 TOKEN = "ann-s-token-of-20-chars"
 KEY = "site-key-of-the-tests"
@@ -32,18 +33,27 @@ ENDLESS = "/api/stream"
 #: Requests of each kind for each route; more by hand.
 EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "8"))
 
-load_all_checks()
-#: What must hold of every answer. Not among them: that every text outside the document is refused with 4xx (a webhook in another
-#: form is accepted and dead-lettered, as senders ban those who answer errors), and that a text which fits the document is
-#: accepted (a webhook needs a signature, a silence an end that lies ahead).
-HOLDS = [
-    schemathesis.checks.not_a_server_error,
-    openapi_checks.status_code_conformance,
-    openapi_checks.content_type_conformance,
-    openapi_checks.response_schema_conformance,
-    openapi_checks.response_headers_conformance,
-    openapi_checks.unsupported_method,
-]
+
+@functools.cache
+def checks() -> list[CheckFunction]:
+    """What must hold of every answer.
+
+    Not among them: that every text outside the document is refused with 4xx (a webhook in another form is accepted and
+    dead-lettered, as senders ban those who answer errors), and that a text which fits the document is accepted (a webhook needs a
+    signature, a silence an end that lies ahead).
+    """
+    from schemathesis.checks import load_all_checks, not_a_server_error
+    from schemathesis.specs.openapi import checks as openapi_checks
+
+    load_all_checks()
+    return [
+        not_a_server_error,
+        openapi_checks.status_code_conformance,
+        openapi_checks.content_type_conformance,
+        openapi_checks.response_schema_conformance,
+        openapi_checks.response_headers_conformance,
+        openapi_checks.unsupported_method,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +68,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
 
 @pytest.fixture(scope="module")
 def api(instance: Worker) -> schemathesis.BaseSchema:
+    import schemathesis  # takes long to load: not before it is needed
+
     return schemathesis.openapi.from_url(f"{instance.url}/api/openapi.json").exclude(path=ENDLESS)
 
 
@@ -66,6 +78,7 @@ ASKED = sorted((method, path) for method, path in OPERATIONS if path != ENDLESS)
 
 def ask(api: schemathesis.BaseSchema, method: str, path: str, *, query: dict[str, str] | None = None, **headers: str) -> None:
     """Make requests of all kinds, such that fit the document and such that do not, and hold each answer against it."""
+    from schemathesis import GenerationMode
 
     @settings(
         max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck),
@@ -75,10 +88,10 @@ def ask(api: schemathesis.BaseSchema, method: str, path: str, *, query: dict[str
         case=api[path][method.upper()].as_strategy(generation_mode=GenerationMode.POSITIVE)
         | api[path][method.upper()].as_strategy(generation_mode=GenerationMode.NEGATIVE)
     )
-    def holds(case: schemathesis.Case) -> None:
+    def holds(case: Any) -> None:
         if query:
             case.query = {**(case.query or {}), **query}
-        case.call_and_validate(checks=HOLDS, headers=headers, timeout=20)
+        case.call_and_validate(checks=checks(), headers=headers, timeout=20)
 
     holds()
 
@@ -115,4 +128,6 @@ def test_without_a_token_nothing_is_done(instance: Worker) -> None:
 
 
 def test_the_checks_are_the_library_s_own() -> None:
-    assert {check.__name__ for check in HOLDS} <= set(CHECKS.get_all_names())
+    from schemathesis.checks import CHECKS
+
+    assert {check.__name__ for check in checks()} <= set(CHECKS.get_all_names())

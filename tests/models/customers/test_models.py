@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
-from scipy.special import betaln
-from scipy.stats import beta, gamma
 
 from models.customers import bgnbd, outlook, spend
 from models.customers.bgnbd import BgNbd, Customers
@@ -63,6 +60,9 @@ def test_a_published_customer():
 @pytest.mark.parametrize("x, last, age", [(0, 0, 20), (0, 0, 0), (1, 3, 30), (40, 19, 20), (12, 300, 301)])
 def test_expected_purchases_are_the_integral_over_who_it_may_be(model: BgNbd, x: float, last: float, age: float):
     """Given that it is there its rate is Gamma(r + x, α + T) and its chance to leave after a purchase Beta(a, b + x)."""
+    from scipy.integrate import quad  # SciPy takes long to load
+    from scipy.special import betaln
+
     weeks, a, b = 39.0, model.a, model.b + x
 
     def bought(leaving: float) -> float:
@@ -76,6 +76,8 @@ def test_expected_purchases_are_the_integral_over_who_it_may_be(model: BgNbd, x:
 
 @pytest.mark.parametrize("x, last, age", [(1, 3, 30), (60, 300, 301)])
 def test_who_leaves_nearly_at_once_is_expected_to_buy_as_the_draws_say(x: float, last: float, age: float):
+    from scipy.stats import beta
+
     model, weeks = BgNbd(2, 4, 900, 50), 39.0
     leaving = beta.ppf((np.arange(20_000) + 0.5) / 20_000, model.a, model.b + x)
     drawn = -np.expm1(-(model.r + x) * np.log1p(leaving * weeks / (model.alpha + age))) / leaving
@@ -161,6 +163,9 @@ def test_what_is_drawn_has_the_mean_of_the_formula_and_covers_what_came(fitted: 
 
 def test_an_alternative_reading_of_one_purchase():
     """x = 1 by hand: the paper's likelihood with numbers put in."""
+    from scipy.integrate import quad
+    from scipy.stats import gamma
+
     r, alpha, a, b = 1.0, 2.0, 1.0, 1.0
     rate_alive = quad(lambda v: gamma(r, scale=1 / alpha).pdf(v) * v * np.exp(-v * 10), 0, np.inf)[0] * 0.5
     rate_gone = quad(lambda v: gamma(r, scale=1 / alpha).pdf(v) * v * np.exp(-v * 4), 0, np.inf)[0] * 0.5

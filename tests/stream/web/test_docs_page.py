@@ -8,7 +8,6 @@ from importlib.metadata import version
 
 import jsonschema
 import pytest
-from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from stream.config.settings import SettingsError, load
 from stream.metrics import Metrics
@@ -39,6 +38,8 @@ async def test_the_document_says_what_it_is_of() -> None:
         tree = (await web.get("/openapi.json")).json()
         assert tree == (await web.get("/api/openapi.json")).json(), "the old address stays"
     assert tree["openapi"].startswith("3.1") and tree["info"]["version"] == version("vigie")
+    from schemathesis.specs.openapi.definitions import OPENAPI_31  # takes long to load
+
     jsonschema.Draft202012Validator(OPENAPI_31).validate(tree)  # the published schema of such documents
     known = {tag["name"] for tag in tree["tags"]}
     for path, operations in tree["paths"].items():
