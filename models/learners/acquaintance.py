@@ -146,7 +146,7 @@ def _log(span: int) -> float:
     return math.log1p(max(span, 0) / DAY_MS)
 
 
-class Visitor(msgspec.Struct, array_like=True, omit_defaults=True):
+class EngagedVisitor(msgspec.Struct, array_like=True, omit_defaults=True):
     """One visitor (or whoever an e-mail went to): what was done, and which lead it is, by who was named last."""
 
     doings: Doings
@@ -214,7 +214,7 @@ class Acquaintances:
     def __init__(self, gap: int) -> None:
         """``gap`` (ms) of silence ends a visit where none is named."""
         self._gap = gap
-        self._visitors: dict[str, Visitor] = {}
+        self._visitors: dict[str, EngagedVisitor] = {}
         self._named: dict[str, dict[str, Doings]] = {}
         self._leads: dict[str, LeadPast] = {}
         self._gone: set[str] = set()
@@ -228,7 +228,7 @@ class Acquaintances:
             if who not in self._gone and what not in ("merged", "deleted"):
                 self._leads.setdefault(who, LeadPast(at)).apply(at, what, data)
             return
-        visitor = self._visitors.get(who) or self._visitors.setdefault(who, Visitor(Doings()))
+        visitor = self._visitors.get(who) or self._visitors.setdefault(who, EngagedVisitor(Doings()))
         before = visitor.take(kind, at, data, self._gap)
         if before is None or visitor.lead == before == "":
             return

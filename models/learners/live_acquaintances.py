@@ -15,7 +15,7 @@ from models.entities.recent_ids import RecentIds
 from models.entities.store import Entities
 from models.events.catalogue import TYPE_OF
 from models.fold import Output, Row
-from models.learners.acquaintance import DEALS, VISITORS, AccountDeals, Beside, Doings, LeadKnown, Told, Visitor, total
+from models.learners.acquaintance import DEALS, VISITORS, AccountDeals, Beside, Doings, EngagedVisitor, LeadKnown, Told, total
 from models.learners.tracked import Tracked
 
 TOPIC = "acquaintances"
@@ -33,7 +33,7 @@ class LiveAcquaintances:
         """``past`` is what the own events of an entity say, None where it is gone or not known."""
         self._gap, self._horizon = business.session_gap, business.dedup_horizon
         self._entities, self._past = entities, past
-        self.visitors: Entities[Visitor] = Entities(msgspec.json.Decoder(Visitor).decode, _encode)
+        self.visitors: Entities[EngagedVisitor] = Entities(msgspec.json.Decoder(EngagedVisitor).decode, _encode)
         self.accounts: Entities[AccountDeals] = Entities(msgspec.json.Decoder(AccountDeals).decode, _encode)
         self._moved: dict[str, set[str]] = {}  # visitors that have done something, and the leads that they were before
         self._news: dict[str, None] = {}  # leads of which a deal is to hear
@@ -90,7 +90,7 @@ class LiveAcquaintances:
     def visit(self, key: str, event: Any, at: int, arrival: int) -> tuple[str, bool]:
         """Take what a visitor has done; return what became of it, and whether the lead of the same name has changed by it."""
         visitor = self.visitors.get(key)
-        found = Visitor(Doings()) if visitor is None else visitor
+        found = EngagedVisitor(Doings()) if visitor is None else visitor
         if not RecentIds(found.seen).add(event.id, arrival, self._horizon):
             return "duplicate", False
         before = found.take(TYPE_OF[event.__class__], at, msgspec.to_builtins(event.data), self._gap)
