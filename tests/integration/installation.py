@@ -22,7 +22,6 @@ from typer.testing import CliRunner, Result
 
 from models.calendar import iso
 from stream.engine.options import wall_clock
-from tests.started import Vigie
 from tests.tools import free_port
 from vigie.__main__ import app
 
@@ -158,7 +157,9 @@ class Worker:
         installation.set(WEB__PORT=str(self.port))
         with self._log.open("wb") as output:
             arguments = [sys.executable, "-m", "vigie", command, *more]
-            self.process = Vigie(arguments, env=environment, cwd=installation.directory, stdout=output, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                arguments, env=environment, cwd=installation.directory, stdout=output, stderr=subprocess.STDOUT
+            )
 
     def __enter__(self) -> Worker:
         return self

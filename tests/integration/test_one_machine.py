@@ -15,7 +15,6 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from tests.integration.installation import until
-from tests.started import Vigie
 from tests.tools import free_port
 
 DEALS = 400
@@ -27,7 +26,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.port = free_port()
-        self.process: Vigie | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.settings: dict[str, str] = {}
 
     @property
@@ -40,7 +39,7 @@ class Machine:
         """Start it and wait until it is ready."""
         with open(self.folder / "up.log", "ab") as log:
             command = [sys.executable, "-m", "vigie", "up", "--port", str(self.port), *more]
-            self.process = Vigie(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
         until(self.ready, why=lambda: (self.folder / "up.log").read_text())
 
     def ready(self) -> bool:
@@ -161,17 +160,3 @@ def test_in_memory_keeps_nothing_and_says_so(tmp_path: Path) -> None:
     assert machine.end(signal.SIGTERM) == 0
     assert "nothing is kept over a restart" in " ".join((tmp_path / "up.log").read_text().split())
     assert not (tmp_path / "data").exists()
-
-
-def test_what_is_forked_is_as_what_is_started(tmp_path: Path) -> None:
-    (tmp_path / "vigie.yaml").write_text("models: {live: perhaps}\n")
-    environment = Machine(tmp_path).environment | {"VIGIE_WEB__PORT": "first", "COLUMNS": "400"}
-    del environment["VIGIE_MODELS__LIVE"]
-    found = list[tuple[str, int]]()
-    for start in (subprocess.Popen, Vigie, Vigie):
-        up = [sys.executable, "-m", "vigie", "up"]
-        pipe = subprocess.PIPE
-        with start(up, cwd=tmp_path, env=environment, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
-            found.append((process.communicate(timeout=600)[0], process.returncode))
-    assert found[0] == found[1] == found[2] and found[0][1] == 1
-    assert "vigie.yaml:1" in found[0][0] and "VIGIE_WEB__PORT" in found[0][0]
