@@ -1,4 +1,4 @@
-"""What is known of a deal or a lead beside its own events: its people's visits and e-mails, its lead, its account?
+"""What is known of a deal or a lead beside its own events: its people's visits and e-mails, its lead?
 
 What was told of somebody else is used only as it stood at the moment of a question: what has happened later is not known then.
 """
@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from models.learners.features import DAY_MS, AccountRecord, Features
+from models.learners.features import DAY_MS, Features
 from models.learners.lead_features import LeadPast
 
-#: Visitors of one lead that are told apart, deals that one lead stands behind, an account's deals that are told apart.
-VISITORS, DEALS, ACCOUNT_DEALS = 16, 16, 64
+#: Visitors of one lead that are told apart, and deals that one lead stands behind.
+VISITORS, DEALS = 16, 16
 #: A question may know what has happened so long after it (ms): what it waits for comes a moment later.
 ALMOST = 60_000
 _WEB = frozenset({"page_viewed", "form_started", "form_abandoned", "form_submitted", "cta_clicked", "demo_requested"})
@@ -97,14 +97,11 @@ class Beside(msgspec.Struct, array_like=True, omit_defaults=True):
     deals: list[str] = []  # of a lead: behind which it is
     lead_id: str = ""  # of a deal: who is behind it, and what is known of that
     lead: LeadKnown | None = None
-    account_id: str = ""
-    account: AccountRecord | None = None
-    stands: str = ""  # how the account was told that it stands
 
     @property
     def waits(self) -> bool:
         """Whether something that a deal has asked for has not come yet."""
-        return bool((self.lead_id and self.lead is None) or (self.account_id and self.account is None))
+        return bool(self.lead_id) and self.lead is None
 
     def of_lead(self, at: int) -> Features:
         """Return what a question at ``at`` (ms) about a lead may know."""
@@ -113,10 +110,8 @@ class Beside(msgspec.Struct, array_like=True, omit_defaults=True):
     def of_deal(self, at: int, created: int) -> Features:
         """Return what a question at ``at`` about a deal of ``created`` (ms) may know."""
         lead = self.lead if self.lead is not None and self.lead.heard <= at + ALMOST else None
-        account = self.account if self.account is not None and self.account.heard <= at + ALMOST else None
         found = of_doings(None if lead is None else lead.doings, at)
         found["lead_source"] = "" if lead is None else lead.source
-        found["account_won × account_lost"] = "" if account is None else f"{min(account.won, 3)} × {min(account.lost, 3)}"
         found["lead_points"] = math.nan if lead is None or lead.score is None else lead.score
         known = lead is not None and lead.created >= 0
         found["log_lead_age"] = _log(created - lead.created) if lead is not None and known else math.nan
@@ -163,46 +158,20 @@ class EngagedVisitor(msgspec.Struct, array_like=True, omit_defaults=True):
         return before if changed or before != self.lead else None
 
 
-class AccountDeals(msgspec.Struct, array_like=True, omit_defaults=True):
-    """An account's deals: how each stands and since when (ms), and what came of those that are not told apart."""
-
-    deals: dict[str, tuple[str, int]] = {}
-    before: AccountRecord = msgspec.field(default_factory=AccountRecord)
-
-    def put(self, deal: str, stands: str, at: int) -> None:
-        """Take note of how a deal stands: ``open``, ``won``, ``lost`` or ``gone``."""
-        self.deals.pop(deal, None)
-        if stands != "gone":
-            self.deals[deal] = stands, at
-        if len(self.deals) > ACCOUNT_DEALS:
-            oldest = next((one for one, (how, _) in self.deals.items() if how != "open"), next(iter(self.deals)))
-            how, since = self.deals.pop(oldest)
-            if how != "open":
-                self.before = record_of([(how == "won", since)], self.before)
-
-    @property
-    def record(self) -> AccountRecord:
-        """How many were won and lost."""
-        return record_of(((how == "won", at) for how, at in self.deals.values() if how != "open"), self.before)
-
-
 class Told(msgspec.Struct, omit_defaults=True):
     """What one key's keeper tells another's, on the topic ``acquaintances``; ``at`` is when it was so (ms).
 
     To a lead: what a ``visitor_id`` has done (nothing: it is somebody else), or that a ``deal_id`` asks about it. To a deal:
-    what its ``lead_id`` is known for, or its ``account_id``'s record. To an account: how a ``deal_id`` of its stands.
+    what its ``lead_id`` is known for.
     """
 
-    to: str  # lead, deal or account
+    to: str  # lead or deal
     at: int
     visitor_id: str = ""
     doings: Doings | None = None
     deal_id: str = ""
-    stands: str = ""
     lead_id: str = ""
     lead: LeadKnown | None = None
-    account_id: str = ""
-    account: AccountRecord | None = None
 
 
 read_told = msgspec.json.Decoder(Told).decode
@@ -218,7 +187,6 @@ class Acquaintances:
         self._named: dict[str, dict[str, Doings]] = {}
         self._leads: dict[str, LeadPast] = {}
         self._gone: set[str] = set()
-        self._accounts: dict[str, dict[str, tuple[bool, int]]] = {}
 
     def take(self, at: int, who: str, kind: str, data: Mapping[str, Any]) -> None:
         """Take what a visitor has done, or an event of a lead; ``kind`` is its whole type."""
@@ -238,14 +206,6 @@ class Acquaintances:
         if who in of or len(of) < VISITORS:
             of[who] = visitor.doings
 
-    def closed(self, deal: str, account: object, at: int, won: bool | None) -> None:
-        """Take note that a deal of an account was won or lost; None: that it was not after all."""
-        if account:
-            deals = self._accounts.setdefault(str(account), {})
-            deals.pop(deal, None)
-            if won is not None:
-                deals[deal] = won, at
-
     def of_lead(self, lead: str) -> Beside | None:
         """Return what is known beside a lead's own events; None where nothing is."""
         found = self._doings(lead)
@@ -253,28 +213,13 @@ class Acquaintances:
 
     def of_deal(self, attributes: Mapping[str, Any]) -> Beside | None:
         """Return what is known of a deal with these attributes beside its own events."""
-        lead, account = attributes.get("lead_id"), attributes.get("account_id")
-        if not lead and not account:
+        lead = attributes.get("lead_id")
+        if not lead:
             return None
-        found = Beside()
-        if lead:
-            past = None if lead in self._gone else self._leads.get(str(lead))
-            found.lead = LeadKnown.of(past, total(self._doings(str(lead)).values()))
-        if account:
-            found.account = record_of(self._accounts.get(str(account), {}).values())
-        return found
+        past = None if lead in self._gone else self._leads.get(str(lead))
+        return Beside(lead=LeadKnown.of(past, total(self._doings(str(lead)).values())))
 
     def _doings(self, lead: str) -> dict[str, Doings]:
         own = self._visitors.get(lead)
         named = self._named.get(lead, {})
         return {**named, "": own.doings} if own is not None and not own.lead else named
-
-
-def record_of(closed: Iterable[tuple[bool, int]], before: AccountRecord | None = None) -> AccountRecord:
-    """Return the record of an account's closed deals (won, when), and of those ``before`` them."""
-    found = AccountRecord() if before is None else AccountRecord(before.heard, before.won, before.lost)
-    for was_won, at in closed:
-        found.won += was_won
-        found.lost += not was_won
-        found.heard = max(found.heard, at)
-    return found

@@ -147,7 +147,6 @@ class DealEvaluation:
         if kind == "merged" or kind == "deleted":
             deal.gone = True
             deal.snapshots = []
-            self._note(name, deal, at, None)
             return
         deal.gone = False
         deal.past.apply(at, kind, data)
@@ -158,12 +157,10 @@ class DealEvaluation:
                 if deal.status == "lost":
                     self._withdraw(deal)
                 self._close(deal, at, end)
-                self._note(name, deal, at, end == "won")
             return
         if deal.status not in ("open", "unknown") and (kind in _REOPENS or (kind == "created" and self._past is not DealPast)):
             deal.status = "open"
             self._withdraw(deal)
-            self._note(name, deal, at, None)
         elif deal.status == "unknown" and (kind in _OPENS or data.get("stage") is not None):
             deal.status = "open"
         if deal.status == "open":
@@ -192,10 +189,6 @@ class DealEvaluation:
                     if when - deal.past.last >= DAY_MS:
                         self._ask(name, deal, when, aged=True)
                     self._wait(name, deal, number + 1)
-
-    def _note(self, name: str, deal: _Deal, at: int, won: bool | None) -> None:
-        if isinstance(deal.past, DealPast):
-            self._acquaintances.closed(name, deal.past.attributes.get("account_id"), at, won)
 
     def _ask(self, name: str, deal: _Deal, at: int, *, aged: bool) -> None:
         around, past = self._acquaintances, deal.past

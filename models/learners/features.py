@@ -73,7 +73,6 @@ CATEGORIES: tuple[Feature, ...] = (
     Feature("lead_source", "source of the lead behind it"),
     Feature("demo", "whether its people have asked for a demonstration on the site"),
     Feature("form", "whether its people have sent a form on the site"),
-    Feature("account_won × account_lost", "how many of the account's other deals were won and lost"),
 )
 #: Numbers of a deal; each enters as a z-score within ±3.
 NUMBERS: tuple[Feature, ...] = (
@@ -106,7 +105,7 @@ GROWN = ((34, 10),)
 UNSCORED = frozenset({"amount", "age", "activities", "silence", "stage × age", "stage × activities", "product × age"})
 #: Of nobody's acquaintances anything is known.
 _UNKNOWN: Features = {
-    **dict.fromkeys(("demo", "form", "lead_source", "account_won × account_lost"), ""),
+    **dict.fromkeys(("demo", "form", "lead_source"), ""),
     **{feature.name: math.nan for feature in NUMBERS[11:]},
 }
 #: What is known beside an entity's own events.
@@ -128,7 +127,6 @@ ATTRIBUTES = (
     "lead_id",
     "cost",
     "expected_close_date",
-    "account_id",
 )
 
 
@@ -140,14 +138,6 @@ def fingerprint(names: tuple[str, ...], version: int = 1) -> str:
 def step_of(value: float, edges: tuple[float, ...]) -> int:
     """Return how many of the ascending ``edges`` are at or below the value."""
     return bisect_right(edges, value)
-
-
-class AccountRecord(msgspec.Struct, array_like=True, omit_defaults=True):
-    """How many deals of an account were won and lost, and when the last of them was (ms)."""
-
-    heard: int = 0
-    won: int = 0
-    lost: int = 0
 
 
 class Known(Protocol):

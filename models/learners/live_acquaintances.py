@@ -1,6 +1,6 @@
-"""What do the keepers of deals, leads, visitors and accounts tell each other, each in the partition of its own key?
+"""What do the keepers of deals, leads and visitors tell each other, each in the partition of its own key?
 
-A visitor's keeper tells the lead's what was done on the site; a deal's asks the lead's and the account's, and is told anew when
+A visitor's keeper tells the lead's what was done on the site; a deal's asks the lead's, and is told anew when
 something has changed. All of it is absolute (what came of it so far), so what is told twice or late does no harm.
 """
 
@@ -15,11 +15,11 @@ from models.entities.recent_ids import RecentIds
 from models.entities.store import Entities
 from models.events.catalogue import TYPE_OF
 from models.fold import Output, Row
-from models.learners.acquaintance import DEALS, VISITORS, AccountDeals, Beside, Doings, EngagedVisitor, LeadKnown, Told, total
+from models.learners.acquaintance import DEALS, VISITORS, Beside, Doings, EngagedVisitor, LeadKnown, Told, total
 from models.learners.tracked import Tracked
 
 TOPIC = "acquaintances"
-#: A visitor and an account without an open deal of whom nothing is heard are let go of after so long (ms).
+#: A visitor of whom nothing is heard is let go of after so long (ms).
 KEPT = 400 * DAY_MS
 _SWEPT = 64
 
@@ -27,14 +27,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class LiveAcquaintances:
-    """One partition's visitors (of leads) or accounts (of deals), and what is to be told. Rows: ``V<id>``, ``A<id>``."""
+    """One partition's visitors (of leads), and what is to be told. Rows: ``V<id>``."""
 
     def __init__(self, business: Business, entities: Entities[Tracked], past: Callable[[Tracked], Any]) -> None:
         """``past`` is what the own events of an entity say, None where it is gone or not known."""
         self._gap, self._horizon = business.session_gap, business.dedup_horizon
         self._entities, self._past = entities, past
         self.visitors: Entities[EngagedVisitor] = Entities(msgspec.json.Decoder(EngagedVisitor).decode, _encode)
-        self.accounts: Entities[AccountDeals] = Entities(msgspec.json.Decoder(AccountDeals).decode, _encode)
         self._moved: dict[str, set[str]] = {}  # visitors that have done something, and the leads that they were before
         self._news: dict[str, None] = {}  # leads of which a deal is to hear
         self._outputs: list[Output] = []
@@ -43,9 +42,7 @@ class LiveAcquaintances:
         """Take a row back; return whether it is one of these."""
         if kind == b"V":
             self.visitors.restore(key, row)
-        elif kind == b"A":
-            self.accounts.restore(key, row)
-        return kind in (b"V", b"A")
+        return kind == b"V"
 
     def outputs(self) -> list[Output]:
         """Return what is to be told since the last call."""
@@ -70,20 +67,17 @@ class LiveAcquaintances:
 
     def rows(self) -> list[Row]:
         """Return the rows that have changed."""
-        found = [Row(b"V" + key.encode(), row) for key, row in self.visitors.changes()]
-        return found + [Row(b"A" + key.encode(), row) for key, row in self.accounts.changes()]
+        return [Row(b"V" + key.encode(), row) for key, row in self.visitors.changes()]
 
     def begin_sweep(self) -> None:
         """Look over all from now on."""
         self.visitors.begin_sweep()
-        self.accounts.begin_sweep()
 
     def sweep(self, now: int) -> Iterable[Row]:
         """Let go of some that nothing was heard of for long; ``now`` in ms."""
         floor = now - KEPT
         visitors = self.visitors.sweep(lambda one: max(one.doings.heard, one.named) < floor, _SWEPT)
-        accounts = self.accounts.sweep(lambda one: all(s != "open" and at < floor for s, at in one.deals.values()), _SWEPT)
-        return [Row(b"V" + key.encode(), None) for key, _ in visitors] + [Row(b"A" + key.encode(), None) for key, _ in accounts]
+        return [Row(b"V" + key.encode(), None) for key, _ in visitors]
 
     # -- leads and their visitors --------------------------------------------------------------------------------------
 
@@ -130,50 +124,27 @@ class LiveAcquaintances:
         """The deals that a lead is behind are to hear of it."""
         self._news[key] = None
 
-    # -- deals, and their accounts ---------------------------------------------------------------------------------------
+    # -- deals ---------------------------------------------------------------------------------------------------------
 
-    def deal_stands(self, key: str, tracked: Tracked, attributes: dict[str, Any], stands: str, at: int) -> None:
-        """Ask the lead and the account of an open deal to tell of themselves, and tell the account how the deal stands."""
-        lead, account = str(attributes.get("lead_id") or ""), str(attributes.get("account_id") or "")
-        beside = tracked.beside
+    def deal_open(self, key: str, tracked: Tracked, attributes: dict[str, Any], at: int) -> None:
+        """Ask the lead of an open deal to tell of itself."""
+        lead, beside = str(attributes.get("lead_id") or ""), tracked.beside
         if beside is None:
-            if not lead and not account:
+            if not lead:
                 return
             beside = tracked.beside = Beside()
-        if stands == "open" and lead != beside.lead_id:
+        if lead != beside.lead_id:
             beside.lead_id, beside.lead = lead, None
             if lead:
                 self._say(lead, Told(to="lead", at=at, deal_id=key))
-        if account != beside.account_id or stands != beside.stands:
-            if beside.account_id and beside.account_id != account:
-                self._say(beside.account_id, Told(to="account", at=at, deal_id=key, stands="gone"))
-            if account != beside.account_id:
-                beside.account = None
-            beside.account_id, beside.stands = account, stands
-            if account:
-                self._say(account, Told(to="account", at=at, deal_id=key, stands=stands))
-
-    def told_account(self, key: str, told: Told) -> None:
-        """Note how one of an account's deals stands, and tell those that are open."""
-        account = self.accounts.get(key) or AccountDeals()
-        before = account.record
-        account.put(told.deal_id, told.stands, told.at)
-        self.accounts.put(key, account)
-        record = account.record
-        for deal, (stands, _) in account.deals.items():
-            if stands == "open" and (deal == told.deal_id or record != before):
-                self._say(deal, Told(to="deal", at=max(told.at, record.heard), account_id=key, account=record))
 
     @staticmethod
     def told_deal(tracked: Tracked, told: Told) -> bool:
-        """Have a deal know what it was told of its lead or its account; return whether it had asked."""
+        """Have a deal know what it was told of its lead; return whether it had asked."""
         beside = tracked.beside
-        if beside is not None and told.lead is not None and told.lead_id == beside.lead_id:
-            beside.lead = told.lead
-        elif beside is not None and told.account is not None and told.account_id == beside.account_id:
-            beside.account = told.account
-        else:
+        if beside is None or told.lead is None or told.lead_id != beside.lead_id:
             return False
+        beside.lead = told.lead
         return True
 
     def _say(self, key: str, told: Told) -> None:

@@ -35,7 +35,7 @@ from models.learners.deal_outlooks import deal_outlook
 from models.learners.evaluation import AGES, REOPENED
 from models.learners.examples import ExampleWriter
 from models.learners.expected_amounts import ExpectedAmounts
-from models.learners.features import DAY_MS, SEASON_MS, AccountRecord, Features
+from models.learners.features import DAY_MS, SEASON_MS, Features
 from models.learners.live_acquaintances import TOPIC as ACQUAINTANCES
 from models.learners.live_acquaintances import LiveAcquaintances
 from models.learners.live_kinds import KnowSteps, LearnedKind
@@ -64,7 +64,7 @@ _MODEL_ROW = b"M"
 class PredictPartition:
     """One partition of ``predict-deals`` or ``predict-leads`` (a :class:`models.fold.PartitionFold`).
 
-    Rows: ``E<id>`` an entity, ``V<id>`` a visitor, ``A<id>`` an account, ``M`` the latest release, ``S`` the admitted segments,
+    Rows: ``E<id>`` an entity, ``V<id>`` a visitor, ``M`` the latest release, ``S`` the admitted segments,
     ``P<grain>:<pane>:<segment>`` a pane, ``!`` the times. Only deals count in panes: the open amounts, each times its P(won) as
     last said.
     """
@@ -518,7 +518,7 @@ class PredictPartition:
         (at, values), tracked.asks = tracked.asks, None
         x, beside = examples.features(values, self._names), tracked.beside
         if beside is not None:
-            beside.lead, beside.account = beside.lead or LeadKnown(), beside.account or AccountRecord()
+            beside.lead = beside.lead or LeadKnown()
             x |= beside.of_deal(at, self._histories.present(tracked.story).past.created)
         self._ask_now(key, tracked, at, x)
 
@@ -557,9 +557,8 @@ class PredictPartition:
             if fresh:
                 self.acquaintances.own(key)
             self.acquaintances.lead_changed(key)
-        elif status in ("open", "won", "lost", "gone"):
-            past = self._histories.present(tracked.story).past
-            self.acquaintances.deal_stands(key, tracked, {} if past is None else past.attributes, status, at)
+        elif status == "open":
+            self.acquaintances.deal_open(key, tracked, self._histories.present(tracked.story).past.attributes, at)
 
     def _visit(self, key: str, event: Any, at: int, arrival: int) -> str:
         if event.data.lead_id in self._objected:
@@ -572,12 +571,8 @@ class PredictPartition:
     def _hear(self, record: Record) -> str:
         """Take what somebody in another partition has told."""
         told, key = read_told(record.value or b""), (record.key or b"").decode()
-        if told.to == "account" or (told.to == "lead") != bool(self.kind.beside):
-            if told.to != "account" or self.kind.beside:
-                return "others"
-            self._pass_to(told.at, record.timestamp)
-            self.acquaintances.told_account(key, told)
-            return "applied"
+        if (told.to == "lead") != bool(self.kind.beside):
+            return "others"
         if key in self._objected:
             return "objected"
         self._pass_to(told.at, record.timestamp)

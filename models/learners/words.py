@@ -100,8 +100,6 @@ _VALUES: dict[str, Callable[[str], str]] = {
     "demo": _either("a demonstration was asked for", "no demonstration was asked for"),
     "form": _either("a form was sent", "no form was sent"),
     "reached": lambda value: f"reached {('at once', *(f'after {_span(days)}' for days in SPANS))[int(value)]}",
-    "account_won": lambda value: f"{_some(float(value), 'deal', 'deals')} won with the account",
-    "account_lost": lambda value: f"{_some(float(value), 'deal', 'deals')} lost with it",
     "budget": _either("budget is there", "no budget"),
     "authority": _either("authority is there", "no authority"),
     "need": _either("need is there", "no need"),

@@ -1,4 +1,4 @@
-"""What is known beside an entity's own events: visits, e-mails, the lead behind a deal, its account. And nothing of later."""
+"""What is known beside an entity's own events: visits, e-mails, the lead behind a deal. And nothing of later."""
 
 import math
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from bench.worlds import acquainted, alone
 from models.business import Business
 from models.events.catalogue import TOPIC_OF
 from models.fold import Output, Record
-from models.learners.acquaintance import ALMOST, AccountDeals, Acquaintances, Beside, Doings, LeadKnown, record_of
+from models.learners.acquaintance import ALMOST, Acquaintances, Beside, Doings, LeadKnown
 from models.learners.evaluation import DealEvaluation, DealFact
-from models.learners.features import DAY_MS, AccountRecord, Features
+from models.learners.features import DAY_MS, Features
 from models.learners.live_kinds import KINDS, LEADS
 from models.learners.live_predict import BEHIND, PredictPartition
 from models.learners.warming import TEACHING, Warming
@@ -66,21 +66,10 @@ def test_nothing_of_later_is_known() -> None:
         at = late - ALMOST - 1
         doings = Doings(last=heard, heard=heard, sessions=3)
         lead = LeadKnown(heard=heard, created=1, source="fair", doings=doings)
-        found = Beside(lead_id="L1", lead=lead, account=AccountRecord(heard, 2, 1)).of_deal(at, DAY_MS)
-        assert (found["lead_source"] == "fair") is known and (found["account_won × account_lost"] == "2 × 1") is known
+        found = Beside(lead_id="L1", lead=lead).of_deal(at, DAY_MS)
+        assert (found["lead_source"] == "fair") is known
         assert math.isnan(float(found["log_sessions"])) is not known
         assert math.isnan(float(Beside(doings={"V": doings}).of_lead(at)["log_sessions"])) is not known
-
-
-def test_an_account_of_many_deals_keeps_its_record() -> None:
-    account = AccountDeals()
-    for number in range(200):
-        account.put(f"D{number}", "won" if number % 4 else "lost", number)
-        account.put("own", "open", number)
-    assert account.record == AccountRecord(199, 150, 50) and len(account.deals) <= 64
-    account.put("D199", "gone", 300)
-    assert account.record.won == 149
-    assert record_of([(True, 5)], AccountRecord(9, 1, 1)) == AccountRecord(9, 2, 1)
 
 
 class InOneHand(Warming):
@@ -114,7 +103,7 @@ class InOneHand(Warming):
 
 
 def world(entity: str, size: int = 40) -> list[DealFact]:
-    """A world with accounts and with visits before anybody is named; no two things at one moment.
+    """A world with visits before anybody is named; no two things at one moment.
 
     All have closed by their 28th day: at an age of 30 days is asked at the very moment at which the first question's are learnt.
     """
@@ -123,7 +112,6 @@ def world(entity: str, size: int = 40) -> list[DealFact]:
         at, data = fact.at + number % 997, dict(fact.data)
         if fact.kind == "created":
             created[fact.deal] = at
-            data |= {"account_id": f"A{number % 7}"} if entity == "deal" else {}
         elif fact.kind == "web.page_viewed" and number % 3:
             data["lead_id"] = None
         elif "." not in fact.kind:
@@ -151,8 +139,6 @@ def test_the_live_loop_knows_what_the_evaluation_knows(entity: str) -> None:
     seen = [one.x for one in expected.values()]
     for name in ("log_sessions", "log_read", *(("lead_points", "log_lead_age") if entity == "deal" else ())):
         assert sum(math.isfinite(float(x[name])) for x in seen) > 20, name
-    if entity == "deal":
-        assert {str(x["account_won × account_lost"]) for x in seen} > {"0 × 0"}
 
 
 def test_while_a_past_is_caught_up_with_nothing_beside_is_believed() -> None:

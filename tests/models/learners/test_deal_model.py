@@ -99,8 +99,8 @@ def test_the_leakage_test_would_find_a_leak(monkeypatch: pytest.MonkeyPatch) -> 
     facts = drift.world(300, 1)
     features, peek = DealPast.features, {"last": ""}
 
-    def leaking(self: DealPast, at: int, *, season: bool = True) -> Features:
-        return {**features(self, at, season=season), "owner": peek["last"]}
+    def leaking(self: DealPast, at: int, **more: Any) -> Features:
+        return {**features(self, at, **more), "owner": peek["last"]}
 
     monkeypatch.setattr(DealPast, "features", leaking)
     peek["last"] = "a"

@@ -14,7 +14,7 @@ from models.learners import examples, words
 from models.learners.acquaintance import Beside, Doings, LeadKnown
 from models.learners.evaluation import DealEvaluation, DealFact
 from models.learners.examples import Command
-from models.learners.features import ATTRIBUTES, CATEGORIES, DAY_MS, NUMBERS, AccountRecord, DealPast
+from models.learners.features import ATTRIBUTES, CATEGORIES, DAY_MS, NUMBERS, DealPast
 from models.learners.judged_answers import JudgedAnswer
 from models.learners.lead_features import CATEGORIES as LEAD_CATEGORIES
 from models.learners.lead_features import NUMBERS as LEAD_NUMBERS
@@ -640,7 +640,7 @@ def test_every_declared_feature_has_a_value_and_words() -> None:
     lead.apply(BEGIN + DAY_MS, "mql", {})
     doings = Doings(last=BEGIN, heard=BEGIN, sessions=1, pages=4, seconds=90.0, demos=1, read=2)
     behind = LeadKnown(BEGIN, BEGIN - 3 * DAY_MS, BEGIN - 2 * DAY_MS, 1, "fair", 70.0, doings)
-    known = Beside(doings={"V1": doings}, lead=behind, account=AccountRecord(BEGIN, 1, 0))
+    known = Beside(doings={"V1": doings}, lead=behind)
     of_lead, of_deal = (LEAD_CATEGORIES, LEAD_NUMBERS), (CATEGORIES, NUMBERS)
     for past, beside, (categories, numbers) in (
         (deal, None, of_deal),
@@ -660,7 +660,6 @@ def test_every_declared_feature_has_a_value_and_words() -> None:
     new = (
         "stage × reached",
         "demo",
-        "account_won × account_lost",
         "log_sessions",
         "log_visited",
         "log_lead_answered",
@@ -670,8 +669,8 @@ def test_every_declared_feature_has_a_value_and_words() -> None:
     assert [term["words"] for term in words.explain([(name, 1.0) for name in new], x, of_deal[0] + of_deal[1])] == [
         "stage demo, reached at once",
         "a demonstration was asked for",
-        "1 deal won with the account, 0 deals lost with it",
         "1 visit on the site",
         "last on the site 21 days ago",
         "lead contacted after 1 day",
+        "score of the lead 70",
     ]
