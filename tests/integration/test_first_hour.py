@@ -190,8 +190,11 @@ def test_webhook_history_first_alert_acknowledged(tmp_path: Path, receiver: tupl
         until(lambda: got, 300, lambda: (tmp_path / "up.log").read_text()[-3_000:])
         time.sleep(5)
         assert len(got) <= 3, f"history is no storm: {[one['type'] for one in got]}"
-        standing = machine.get("/api/alerts")
-        assert standing and all(one["state"] == "firing" for one in standing)
+        alerts = machine.get("/api/alerts")
+        # When a working day begins, some may follow: those have been told to nobody.
+        assert {one["state"] for one in alerts} <= {"firing", "pending"}
+        standing = [one for one in alerts if one["state"] == "firing"]
+        assert standing
         first = standing[0]["id"]
         assert any(first in json.dumps(one) for one in got), "who is told of it is told by which name to acknowledge it"
         vigie("alerts", "ack", first)
