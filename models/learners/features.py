@@ -140,7 +140,7 @@ def step_of(value: float, edges: tuple[float, ...]) -> int:
     return bisect_right(edges, value)
 
 
-class Known(Protocol):
+class KnownBesideDeal(Protocol):
     """What is known of a deal beside its own events (``models/learners/acquaintance.py``)."""
 
     def of_deal(self, at: int, created: int) -> Features:
@@ -188,7 +188,7 @@ class DealPast(msgspec.Struct, array_like=True):
             if len(self.visits) < 64 or self.stage in self.visits:
                 self.visits[self.stage] = self.visits.get(self.stage, 0) + 1
 
-    def features(self, at: int, *, season: bool = True, beside: Known | None = None) -> Features:
+    def features(self, at: int, *, season: bool = True, beside: KnownBesideDeal | None = None) -> Features:
         """Return what is known at ``at`` (ms), which is not before the last event; ``season`` False leaves the calendar out.
 
         ``beside`` is what is known of its acquaintances; without it nothing is said of them.

@@ -94,7 +94,7 @@ _UNKNOWN: Features = {"demo": "", "form": "", **{feature.name: math.nan for feat
 _BANT = ("budget", "authority", "need", "timing")
 
 
-class Known(Protocol):
+class KnownBesideLead(Protocol):
     """What is known of a lead beside its own events (``models/learners/acquaintance.py``)."""
 
     def of_lead(self, at: int) -> Features:
@@ -144,7 +144,7 @@ class LeadPast(msgspec.Struct, array_like=True):
         elif kind == "mql" or kind == "sql":
             self.level = max(self.level, 2 if kind == "sql" else 1)
 
-    def features(self, at: int, *, season: bool = True, beside: Known | None = None) -> Features:
+    def features(self, at: int, *, season: bool = True, beside: KnownBesideLead | None = None) -> Features:
         """Return what is known at ``at`` (ms), which is not before the last event; of visits and e-mails as ``beside`` says."""
         age = max(at - self.created, 0) / DAY_MS
         silence = (self.last - self.before) / DAY_MS

@@ -19,7 +19,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
-    for room in (*ROOMS, "vigie"):
+    for room in (*ROOMS, "vigie", "docs/runbooks"):
         shutil.copytree(ROOT / room, source / room, ignore=shutil.ignore_patterns("__pycache__"))
     build = [*pip(), "wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", str(source / "dist"), str(source)]
     subprocess.run(build, check=True, capture_output=True, text=True)
