@@ -28,15 +28,11 @@ class Message(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """All that one checkpoint writes; the positions are (physical topic, partition, next offset).
-
-    ``patient``: nobody waits for it, but others may wait for what stands behind its outputs in their topics.
-    """
+    """All that one checkpoint writes; the positions are (physical topic, partition, next offset)."""
 
     rows: Sequence[Message]
     outputs: Sequence[Message]
     positions: Sequence[tuple[str, int, int]]
-    patient: bool = False
 
 
 class Restored(NamedTuple):

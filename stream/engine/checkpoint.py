@@ -4,10 +4,6 @@ One checkpoint is one Kafka transaction: rows and outputs are produced and **flu
 the token of the ownership under which the memory was restored (KIP-447), then it is committed. The flush comes first, so
 that a worker that passes the broker's check of the token has its rows below the high watermark its successor waits for.
 
-Who reads a topic sees nothing that stands behind the first record of a transaction that is still open, whoever wrote it. So a
-checkpoint for which nobody waits (predictions) writes its outputs last: it holds up the KPIs' panes, in the same topic, only
-for as long as it takes to write its own.
-
 What fails is retried, or aborted and written again (rows are absolute, so the same rows may be written again), or ends
 the worker: restoring is cheap, guessing is not.
 """
@@ -17,13 +13,13 @@ import logging
 import struct
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from stream.engine.backend import Batch, GaveUp, Message
+from stream.engine.backend import Batch, GaveUp
 from stream.engine.chunks import Ownership
 from stream.engine.client_logs import client_logger
 from stream.engine.errors import Fenced, Replaced, TransactionFailed
@@ -196,7 +192,7 @@ class KafkaWriter:
             if error is None:
                 ends[message.topic(), message.partition()] = message.offset() + 1
 
-        def send(messages: Sequence[Message], told_of: Collection[int]) -> None:
+        for messages, told_of in ((batch.rows, frozenset[int]()), (batch.outputs, told)):
             for index, (topic, value, key, partition, headers) in enumerate(messages):
                 done = delivered if index in told_of else None
                 while True:
@@ -211,21 +207,11 @@ class KafkaWriter:
                     except BufferError:  # the local queue is full: let it drain
                         self._look_up()
                         producer.poll(0.1)
-
-        def flush() -> None:
-            while self._call(lambda: producer.flush(_CALL_SECONDS)):
-                self._look_up()
-
-        send(batch.rows, ())
-        if not batch.patient:
-            send(batch.outputs, told)
-        flush()
+        while self._call(lambda: producer.flush(_CALL_SECONDS)):
+            self._look_up()
         offsets = [TopicPartition(topic, partition, offset) for topic, partition, offset in batch.positions]
         meta = group_metadata(token)
         self._retrying("offsets", lambda: producer.send_offsets_to_transaction(offsets, meta, _CALL_SECONDS))
-        if batch.patient:
-            send(batch.outputs, told)
-            flush()
         with self._gate:
             self._look_up()
             self._committing = True

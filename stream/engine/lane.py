@@ -61,7 +61,6 @@ class Lane:
     ) -> None:
         self.name = name
         self.pace = options.pace(name)
-        self._patient = options.lane_intervals.get(name, 0.0) > options.checkpoint_interval
         self.last_error: str | None = None
         self.last_seconds: float | None = None
         self.last_at: int | None = None
@@ -266,7 +265,7 @@ class Lane:
             return None
         if not self.pace.fixed:
             self.pace.taken(kept, rows, outputs, self._left(self.name))
-        return _Snapshot(Batch(rows, outputs, positions, self._patient), slots)
+        return _Snapshot(Batch(rows, outputs, positions), slots)
 
     async def stop(self) -> None:
         """End the loop and the producer. A transaction under way gets 2 s more to end."""

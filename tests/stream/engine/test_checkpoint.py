@@ -131,15 +131,6 @@ def test_one_transaction_with_the_flush_before_the_offsets() -> None:
     assert one.written == {("out", 2): 4}
 
 
-def test_a_checkpoint_nobody_waits_for_holds_its_outputs_topics_up_for_as_short_as_can_be() -> None:
-    producer = FakeProducer()
-    one = writer(producer)
-    one.commit(BATCH._replace(patient=True), TOKEN)
-    rows, outputs = ["produce", "produce", "flush"], ["produce", "flush"]
-    assert producer.calls == ["init", "begin", *rows, "offsets", *outputs, "commit"]
-    assert (producer.visible, producer.offsets, one.written) == (WRITTEN, [("in", 0, 9)], {("out", 2): 4})
-
-
 def test_what_the_loop_iterates_is_not_changed_by_the_thread_that_writes() -> None:
     one = writer(FakeProducer())
     one.commit(BATCH, TOKEN)

@@ -66,12 +66,10 @@ class Told:
         self.failures: list[BaseException] = []
 
 
-def lane_with_a_change(
-    told: Told, partitions: int = 1, revoking: bool = False, topics: tuple[Topic, ...] = TOPICS, interval: float = 0.25
-) -> Lane:
+def lane_with_a_change(told: Told, partitions: int = 1, revoking: bool = False, topics: tuple[Topic, ...] = TOPICS) -> Lane:
     lane = Lane(
         "state",
-        EngineOptions(brokers="b:1", topics=topics, lane_intervals={"state": interval}),
+        EngineOptions(brokers="b:1", topics=topics),
         token=lambda: TOKEN,
         revoking=lambda: revoking,
         still_ours=lambda token: True,
@@ -119,14 +117,6 @@ async def test_what_is_folded_while_the_snapshot_is_taken_is_in_the_next_one(bat
     assert [position[2] for position in batches[0].positions] == [5, 7], "each with the position of its own moment"
     assert await lane.checkpoint()
     assert [position[2] for position in batches[1].positions] == [7], "the second was already at 7"
-
-
-@pytest.mark.parametrize(("interval", "patient"), [(0.005, False), (0.25, False), (1.0, True)])
-async def test_only_lanes_slower_than_usual_are_those_nobody_waits_for(
-    batches: list[Any], interval: float, patient: bool
-) -> None:
-    assert await lane_with_a_change(Told(), interval=interval).checkpoint()
-    assert [batch.patient for batch in batches] == [patient]
 
 
 async def test_a_snapshot_of_memory_that_is_gone_is_not_written(batches: list[Any]) -> None:
