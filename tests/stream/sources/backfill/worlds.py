@@ -82,7 +82,7 @@ def told(adapter: str, vectors: Iterable[Mapping[str, Any]], **over: Any) -> lis
     events: list[dict[str, Any]] = []
     for vector in vectors:
         # Those that sign no time may arrive whenever it is.
-        line = of(dict(vector) if adapter == "hubspot" else {**vector, "received_at": 1_800_000_000_000}, 0)
+        line = of(dict(vector) if adapter == "hubspot" else {**vector, "received_at": 4_102_444_800_000}, 0)
         settings = parse_settings(adapter, overridden(line.settings, over))
         verdict = receive(ADAPTERS[adapter], line.called(settings), settings)
         assert verdict.accepted and not verdict.unusable, verdict
