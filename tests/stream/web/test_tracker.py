@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -455,18 +456,24 @@ async def test_page_views_clicks_and_forms_arrive_as_kpis(tmp_path: Path):
             known = {"page_views": 4, "sessions": 1, "pages_per_session": 4, "bounce_rate": 0, "cta_click_rate": 0.25}
             known |= {"forms": 1, "demos": 1}
             expected = {(name, of): value for name, value in known.items() for of in ("", "ads")}
-            # Beside four views a click, a form, and that the page was left, which may come last.
-            wanted = 'vigie_collect_events_total{site="shop"} 7.0', 'vigie_source_last_event_timestamp_seconds{source="web/shop"}'
+            last_event = 'vigie_source_last_event_timestamp_seconds{source="web/shop"}'
+            brought = re.compile(r'^vigie_collect_events_total\{site="shop"\} (\d+)', re.MULTILINE)
+
+            def whole(said: str) -> bool:
+                """Four views, a click, a form, and that the page was left, which may come last. Who leaves while a request is
+                under way sends once more what is in it: it is brought twice, and counts once."""
+                found = brought.search(said)
+                return found is not None and int(found[1]) >= 7 and last_event in said
+
             # What is missing after that time is said below, by what is asserted.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(120):
                     while not expected.items() <= (await read()).items():  # noqa: ASYNC110 - another process
                         await asyncio.sleep(0.1)
-                    while not all(line in said for said in [await scraped()] for line in wanted):  # noqa: ASYNC110
+                    while not whole(await scraped()):  # noqa: ASYNC110
                         await asyncio.sleep(0.1)
             took, said = (wall_clock() - began) / 1000, await scraped()
         assert {name: readings.get(name) for name in expected} == expected
-        assert [line for line in said.splitlines() if line.startswith("vigie_collect_events_total")] == [wanted[0]]
-        assert wanted[1] in said
+        assert whole(said), said
         assert 0.3 <= readings["session_duration", ""] <= took
         assert readings["visitor_to_lead_rate", ""] == 0
