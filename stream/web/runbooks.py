@@ -31,7 +31,7 @@ async def runbook(name: str, request: Request) -> Response:
         return plain(words, words.say("facts.runbook", of="page"), body, up="../", status=404, headers=_HEADERS)
     title, html = _page(name)
     told = "" if words.code == SOURCE else f'<p lang="{words.code}">{escape(words.say("in_english", of="plain"))}</p>'
-    return plain(languages()[SOURCE], title, f"{told}{html}{back}", up="../", headers=_HEADERS)
+    return plain(languages()[SOURCE], title, f"{told}<article>{html}</article>{back}", up="../", headers=_HEADERS)
 
 
 @functools.cache
