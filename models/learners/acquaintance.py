@@ -192,8 +192,11 @@ class Acquaintances:
         """Take what a visitor has done, or an event of a lead; ``kind`` is its whole type."""
         room, _, what = kind.partition(".")
         if room == "lead":
-            (self._gone.add if what in ("merged", "deleted") else self._gone.discard if what == "created" else id)(who)
-            if who not in self._gone and what not in ("merged", "deleted"):
+            if what in ("merged", "deleted"):
+                self._gone.add(who)
+            elif what == "created":
+                self._gone.discard(who)
+            if who not in self._gone:
                 self._leads.setdefault(who, LeadPast(at)).apply(at, what, data)
             return
         visitor = self._visitors.get(who) or self._visitors.setdefault(who, EngagedVisitor(Doings()))

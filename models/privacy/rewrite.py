@@ -16,7 +16,7 @@ from models.entities.entity_log import ERASED
 from models.events.dead_letter import DeadLetter, Redrive, decode, decode_redrive
 from models.folds.sessions import page_name
 from models.privacy.fields import LINKS, REMOVED
-from models.privacy.subject import Cell, Subject, owners_of, spoken_of, tree_of
+from models.privacy.subject import KEYED, Cell, Subject, owners_of, spoken_of, tree_of
 from models.privacy.traces import CALLED, Traces
 
 #: Stands where a name stood in a text.
@@ -30,6 +30,8 @@ _NEVER = frozenset(
 )
 #: Fields that hold an id of a deal, a lead, a visitor or an account, whatever it looks like.
 _IDS = frozenset(("id", "subject", "entity", "deal", "lead", "customer", "visitor", "into", "origin", "path", *LINKS))
+#: What stands before an id in the key of a row that is of nobody else.
+_BEFORE = frozenset(begin for rows in KEYED.values() for begin, _ in rows if begin)
 #: Fields, and rows without names, that hold an id of an event, a session, a message or an alert.
 _EXACT = frozenset(("", "id", "incident", "incidents", "session_id", "message_id", "event", "events"))
 #: Lists of deals and leads behind figures, and models.
@@ -238,7 +240,7 @@ class Rewriter:
             return key
         if own:
             for id, new in sorted(self._ids.items(), key=lambda pair: -len(pair[0])):
-                if text == id or (text.endswith(id) and text[: -len(id)] in ("E", "d|", "l|")):
+                if text == id or (text.endswith(id) and text[: -len(id)] in _BEFORE):
                     return (text[: -len(id)] + new).encode()
         if text in self._exact:
             return self._exact[text].encode()

@@ -50,7 +50,7 @@ EVENTS = {
 }
 #: Topics and states that are keyed by an entity: how its key begins, and the kinds.
 KEYED = {
-    "acquaintances": (("", "lead"), ("", "deal"), ("", "customer")),
+    "acquaintances": (("", "lead"), ("", "deal")),
     "deal-states": (("", "deal"),),
     "lead-states": (("", "lead"),),
     "predictions": (("", "deal"),),

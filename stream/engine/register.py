@@ -38,7 +38,7 @@ _TOPICS: dict[str, str] = {
     "customer-states": "customers: id, name, what was bought",
     "examples": "lessons of predictions: id of the deal or lead, and what was known of it",
     "model-snapshots": "values of attributes (owner, team, source, …), no id and no name of a lead",
-    "acquaintances": "ids of visitors, leads, deals and accounts, counts of visits and e-mails, scores",
+    "acquaintances": "ids of visitors, leads and deals, counts of visits and e-mails, scores",
     **dict.fromkeys(("predictions", "lead-predictions"), "id, probabilities, owner, team"),
     "deal-outlooks": "id, amount, owner, team",
     "forecasts": _ONLY_STAFF,

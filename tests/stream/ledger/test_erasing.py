@@ -442,6 +442,12 @@ async def test_alerts_messages_and_models_know_nobody_any_more_and_what_stood_en
         certificate = await erase(found, Subject("deal", "deal-77-large"))
         assert {"alerts", "outbox", "watch-entities", "evaluate-alerts", "predict-deals"} <= set(certificate.found)
         nowhere(tmp_path, "deal-77-large", "Merger with Ottoline", alert["id"], *lessons)
+        # What a lead's people did was told by their keepers to the lead's, and of the lead to that of a deal.
+        await take(found, of_jane(start - DAY_MS))
+        await passing(now, lambda: all("acquaintances" in written(path, id.encode()) for id in JANE[2:]))
+        jane = await erase(found, Subject("lead", JANE[2]))
+        assert {"acquaintances", "predict-leads"} <= set(jane.found)
+        nowhere(tmp_path, *JANE, *NAMES, HASH)
         customer = await erase(found, Subject("customer", "acc-7-c"))
         assert {"customers", "fold-customers", "know-customers", "customer-states"} <= set(customer.found)
         nowhere(tmp_path, "acc-7-c", "Company Number 7")
