@@ -6,7 +6,8 @@ with the zone in which they are told. What people wrote (names of deals, campaig
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import tzinfo
+from datetime import UTC, tzinfo
+from functools import partial
 from typing import Any
 
 from alert_rules.kinds import kpi_kind
@@ -102,6 +103,10 @@ class Words:
         """Return why what was said of one deal or lead is over."""
         return self._say("ended", kind=self._known(f"kinds.{kind}", kind.capitalize()), which=which, reason=reason)
 
+    def over(self, lasted: float, reason: str) -> str:
+        """Return that what was said of a figure is over, after how long and why."""
+        return self._say("over", span=self.human(lasted), reason=reason)
+
     def lasting(self, milliseconds: float, where: str = "") -> str:
         """Return how long something has lasted: ``for 3 h``, or ``12 d in legal``."""
         span = self.human(milliseconds)
@@ -126,7 +131,7 @@ class Words:
 
     def window(self, name: str, start: str, end: str) -> str:
         """Return a window with its bounds."""
-        return self._say("window", name=self.window_name(name), start=start, end=end)
+        return self._say("window", name=self.stretch(name), start=start, end=end)
 
     def window_name(self, name: str) -> str:
         """Return what people call a window; the topics have it as the rules do."""
@@ -207,9 +212,11 @@ class Words:
 
     # ── what explains it ──
 
-    def explained(self, why: Mapping[str, Any], unit: str, currency: str | None) -> Iterator[tuple[str, str, str]]:
+    def explained(
+        self, why: Mapping[str, Any], unit: str, currency: str | None, zone: tzinfo = UTC
+    ) -> Iterator[tuple[str, str, str]]:
         """Yield the facts (name, of what, words) that explain a value; ``why`` is the record's ``explanation``."""
-        date = self.numbers.date
+        date = partial(self.numbers.date, zone=zone)
         if "since" in why:
             yield "counted_from", "", self._say("counted_from", day=date(why["since"]))
         if why.get("proven") is False:
@@ -227,9 +234,9 @@ class Words:
             now, before = (self.number(why["total"].get(name), unit, currency) for name in ("value", "previous"))
             yield "total", "", self._say("total_fact", value=now, before=before)
         target = why.get("target") or {}
-        if target.get("value") is not None:
+        if target.get("value") is not None and target.get("to"):
             value, due = (self.number(target.get(name), unit, currency) for name in ("value", "due"))
-            yield "target", "", self._say("target_fact", value=value, end=date(str(target.get("to"))), due=due)
+            yield "target", "", self._say("target_fact", value=value, end=date(target["to"]), due=due)
         parts = why.get("parts")
         if parts and not why.get("moved_by"):
             top, bottom = (self.moved(parts[name], unit, currency) for name in ("numerator", "denominator"))
