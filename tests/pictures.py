@@ -30,10 +30,11 @@ from tests.stream.demo import fresh
 from tests.stream.web.test_browser import Ship
 
 _FIGURES = "document.querySelectorAll('.card .delta').length > 3"
+_FORECAST = "(document.querySelector('.chart .line-of.is')?.getAttribute('d').match(/L/g) ?? []).length > 9"  # day by day
 _TEAM = "document.querySelectorAll('.goal').length === 4 && !!document.querySelector('tr.all')"
 #: name, what is shown, width, height, by night, and what is waited for
 PAGES = (
-    ("page-forecast", "lang=en&view=forecast", 1280, 900, False, "document.querySelectorAll('.chart .band').length === 2"),
+    ("page-forecast", "lang=en&view=forecast", 1280, 900, False, _FORECAST),
     ("page-pipeline", "lang=en&view=pipeline", 1280, 720, True, "document.querySelectorAll('.column').length > 3"),
     ("page-kpi", "lang=fr&view=kpi&id=sessions", 1280, 1000, False, "document.querySelectorAll('.chart').length === 2"),
     ("page-team", "lang=en&view=team", 1280, 1780, False, _TEAM),

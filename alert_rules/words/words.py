@@ -6,7 +6,7 @@ with the zone in which they are told. What people wrote (names of deals, campaig
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from alert_rules.records.message import DigestFacts, Figure, ForecastFigure, Gro
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE, Language
 from alert_rules.words.numbers import numbers_of
+from models.calendar import DAY_MS, epoch_ms
 
 _MONEY, _DAY = re.compile(r"(-?[\d,]+) ([A-Z]{3})"), re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -224,7 +225,8 @@ class Words:
         previous = why.get("previous")
         if previous:
             value = self.number(previous.get("value"), unit, currency)
-            words = self._say("previous_fact", value=value, start=date(previous["from"]), end=date(previous["at"]))
+            start, end = self._bounds(previous["from"], previous["at"], zone)
+            words = self._say("previous_fact", value=value, start=start, end=end)
             if previous.get("value") is None and previous.get("why"):
                 words += f": {self.sentence(previous['why'])}"
             if "change" in why:
@@ -247,6 +249,13 @@ class Words:
                 str(one["dimension"]),
                 self.SEMICOLON.join(self._part(part, unit, currency) for part in one["segments"]),
             )
+
+    def _bounds(self, start: str, end: str, zone: tzinfo) -> tuple[str, str]:
+        """Return the days of a window's bounds (RFC 3339); of a short window their times."""
+        first, last = (epoch_ms(datetime.fromisoformat(at)) for at in (start, end))
+        if last - first > 2 * DAY_MS:
+            return self.numbers.date(start, zone), self.numbers.date(end, zone)
+        return self.moment(first, zone), self.moment(last, zone)
 
     def _part(self, part: Mapping[str, Any], unit: str, currency: str | None) -> str:
         others = part.get("others")

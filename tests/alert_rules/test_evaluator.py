@@ -193,7 +193,7 @@ def test_the_latest_explanation_is_kept_over_a_restart_and_told() -> None:
     shown = {"id": "D1", "entity": "deal", "what": "lost", "url": "https://crm.example/crm/deal/D1"}
     assert fired["explanation"]["behind"] == [shown]
     text = fired["message"]["text"]
-    assert "Period before: 30 % (1 Jan 2026 to 1 Jan 2026), so −20 points" in text
+    assert "Period before: 30 % (Thu 1 Jan 2026, 00:00 UTC to Thu 1 Jan 2026, 00:00 UTC), so −20 points" in text
     assert "1. D1, lost: https://crm.example/crm/deal/D1" in text
     # 4 of 40 at 22 % clear: (4 + 7) of (40 + 7) is 23.4 %, one fewer 21.7 %.
     assert "Resolves: at or above 22 %; no longer critical from 17 % on; that is 7 more cases in a row that go well" in text

@@ -64,3 +64,6 @@ def test_days_are_the_reader_s():
     (line,) = (line for line in read(fired, "fr", TOKYO).facts if line.label.strip() == "Période précédente")
     assert "18 déc. 2025" in line.text and "25 déc. 2025" in line.text
     assert next(line.text for line in read(fired).facts if line.label == "Window").startswith("30 days, ")
+    fired["explanation"]["previous"] = {"value": 0.22, "from": "2026-01-01T08:00:00Z", "at": "2026-01-01T09:00:00Z"}
+    (line,) = (line for line in read(fired).facts if line.label == "Period before")
+    assert line.text == "22 % (Thu 1 Jan 2026, 09:00 CET to Thu 1 Jan 2026, 10:00 CET), so −12 points"
