@@ -41,7 +41,8 @@ GAP_MS = 2 * MINUTE_MS
 class EvaluateAlerts:
     """The one partition of readings, folded into the state of every (rule, segment) that is not inactive.
 
-    Rows: ``rule|segment`` to the state's JSON, with what was seen of it when the row was written. Outputs: every transition, on ``alerts``, keyed by incident.
+    Rows: ``rule|segment`` to the state's JSON, with what was seen of it when the row was written. Outputs: every transition, on
+    ``alerts``, keyed by incident.
     """
 
     def __init__(
