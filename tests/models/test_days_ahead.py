@@ -1,14 +1,20 @@
 """What does a deal count for on days that are still to come, and on the day it came in, in a test of two variants? By hand."""
 
 from datetime import date
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from models.business import Business
 from models.calendar import DAY_MS, MINUTE_MS, Calendar
+from models.folds.closing import length
 from models.folds.dates import day_of, due, promise, stalls
+from models.folds.stages import Stages
 from models.folds.trials import Trial, seen
 from models.measures import DEALS
 from models.panes.segments import Segments
+from models.panes.store import Panes
 
 PARIS = Calendar("Europe/Paris")
 NOVEMBER_21 = date(2026, 11, 21).toordinal()
@@ -106,3 +112,36 @@ def test_the_first_variant_counts_and_that_there_was_another(
     first: str | None, now: str | None, varied: bool, found: tuple[str | None, bool]
 ) -> None:
     assert seen(first, now, varied) == found
+
+
+def test_how_long_a_closed_deal_took_counts_where_it_was_created() -> None:
+    def deal(created: int | None, closed: int) -> Any:
+        return SimpleNamespace(created=created, closed=closed)
+
+    for after in (0, 7):  # one that was closed at once took no time, which is known
+        assert length(deal(MIDNIGHT, MIDNIGHT + after), NAMES) == (
+            MIDNIGHT // MINUTE_MS, NAMES, (), ((SLOT["deal_lengths"], after),)
+        )  # fmt: skip
+    assert length(deal(MIDNIGHT, MIDNIGHT - 1), NAMES) is None
+    assert length(deal(None, MIDNIGHT), NAMES) is None
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "stage", "to", "later", "skipped"),
+    [
+        ("a", "x", "y", True, []),
+        ("b", "x", "y", False, []),  # the other way round in its own pipeline, whatever another one says
+        ("b", "z", "x", True, ["y"]),
+        ("b", "z", None, True, ["y", "x"]),  # a win goes past all
+        (None, "z", "y", True, []),  # in the first pipeline that has both
+        ("a", "v", "x", True, []),  # in none: it has not been there
+        ("a", "v", "u", False, []),  # and here it has
+    ],
+)
+def test_which_stage_is_a_later_one_is_said_by_the_deals_own_pipeline(
+    pipeline: str | None, stage: str, to: str | None, later: bool, skipped: list[str]
+) -> None:
+    business = Business(stage_orders={"a": ("x", "y"), "b": ("z", "y", "x")})
+    stages = Stages(business, Panes(DEALS, business), Segments(9))
+    deal: Any = SimpleNamespace(attributes={"pipeline": pipeline}, been=("u", stage))
+    assert stages._passed(deal, stage, to) == (later, skipped)
