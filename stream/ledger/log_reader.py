@@ -55,6 +55,15 @@ class LogEntry:
         self.first, self.next, self.coming = first, next, next
 
 
+class _Reader:
+    """A thread's connection, and who has it."""
+
+    __slots__ = ("connection", "used")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection, self.used = connection, threading.Lock()
+
+
 class LogReader:
     """Reads what is committed. ``clock`` is the reader's (epoch ms)."""
 
@@ -62,18 +71,22 @@ class LogReader:
         self.path = path
         self._clock = clock
         self._logs: dict[Partition, LogEntry] = {}
-        self._readers = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._own = threading.local()
+        self._readers: list[_Reader] = []
+        self._ended = False
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        connection = getattr(self._readers, "connection", None)
-        if connection is None:
-            connection = self._readers.connection = reader(self.path)
-            self._opened.append(connection)
-        try:
-            return connection.execute(query, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise self._damaged(error) from error
+        own: _Reader | None = getattr(self._own, "reader", None)
+        if own is None:
+            own = self._own.reader = _Reader(reader(self.path))
+            self._readers.append(own)
+        with own.used:  # by its thread, and at the end by the one that closes it
+            if self._ended:
+                raise LedgerError(f"{self.path}: has been let go of")
+            try:
+                return own.connection.execute(query, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise self._damaged(error) from error
 
     def _damaged(self, error: Exception | str) -> LedgerError:
         return LedgerError(f"{self.path}: {error}; `vigie check` looks at it, `vigie restore` puts a copy in its place")
@@ -147,5 +160,8 @@ class LogReader:
         return self._logs[topic, partition].id << OFFSET_BITS | offset
 
     def _close_readers(self) -> None:
-        for connection in self._opened:
-            connection.close()
+        """Let go of the file. Who reads just then is waited for: SQLite does not survive that a connection in use is closed."""
+        self._ended = True
+        for one in list(self._readers):
+            with one.used:
+                one.connection.close()

@@ -332,3 +332,32 @@ def test_after_the_end_nothing_is_acknowledged(ledger: Ledger) -> None:
     ledger.close()
     with pytest.raises(LedgerError):
         ledger.append([deal(1)]).result(timeout=5)
+
+
+def test_who_reads_while_it_is_closed_is_told_and_the_process_lives(path: Path, clock: Clock) -> None:
+    """SQLite ends the process where a connection that is in use is closed: it had, in housekeeping, at a stop."""
+    with closing(again(path, clock)) as ledger:
+        ledger.append([deal(n) for n in range(20_000)]).result()
+    script = f"""
+import random, threading, time
+from pathlib import Path
+from stream.ledger.log_reader import LedgerError
+from stream.ledger.store import Ledger
+
+for _ in range(12):
+    ledger, told = Ledger(Path({str(path)!r})), []
+    ledger.declare({TOPICS!r})
+    def read():
+        try:
+            while True:
+                ledger.oldest("deals", 0, 1 << 60, 20_000, 20_000)
+        except LedgerError as error:
+            told.append(str(error))
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for one in readers: one.start()
+    time.sleep(random.random() / 20)
+    ledger.close()
+    for one in readers: one.join()
+    assert len(told) == 3 and all("let go of" in one for one in told), told
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=120).returncode == 0
