@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import confluent_kafka
 import httpx
 import orjson
 
 from bench.chaos_run import SESSION, WORKER, Run, Worker
 from tests.kafka_broker import ROOT
+from tests.kafka_records import records
 from tests.tools import free_port
 
 
@@ -161,21 +161,7 @@ class RoleRun(Run):
         return exact and not self.faults
 
     def _lessons(self) -> Counter[Any]:
-        consumer = confluent_kafka.Consumer(
-            {
-                "bootstrap.servers": self.broker.bootstrap,
-                "group.id": "chaos",
-                "isolation.level": "read_committed",
-                "enable.partition.eof": True,
-                "log_level": 0,
-            }
-        )
-        consumer.assign([confluent_kafka.TopicPartition("examples", 0, confluent_kafka.OFFSET_BEGINNING)])
-        found: Counter[Any] = Counter()
-        while (message := consumer.poll(20)) is not None and message.error() is None:
-            found[orjson.loads(message.value() or b"{}")["id"]] += 1
-        consumer.close()
-        return found
+        return Counter(orjson.loads(message.value() or b"{}")["id"] for message in records(self.broker.bootstrap, "examples"))
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -39,7 +39,7 @@ from stream.config.settings import Settings
 from stream.engine.app import build_app
 from stream.engine.options import EngineOptions
 from stream.engine.topics import create
-from vigie.instance import calm_collector
+from vigie.collector import calm_collector
 
 PARTITIONS = 8
 #: What a checkpoint would be made after, for the contender that makes none.

@@ -19,12 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
-
 from bench.hubspot import SETTINGS, Crm, Note, request, retried
 from bench.site import Door, installed
 from bench.wire import Connection
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_records import records
 from tests.redis_server import Redis
 
 #: Requests that the sender has under way at a time.
@@ -216,19 +215,5 @@ def run(
 
 def _ids(broker: KafkaBroker, prefix: str, partitions: int) -> Counter[str]:
     """How often each event id is on the topics."""
-    found: Counter[str] = Counter()
-    settings = {"bootstrap.servers": broker.bootstrap, "group.id": f"{prefix}count", "enable.partition.eof": True, "log_level": 0}
-    consumer = confluent_kafka.Consumer(settings)
-    parts = [confluent_kafka.TopicPartition(prefix + topic, p, 0) for topic in ("deals", "leads") for p in range(partitions)]
-    consumer.assign(parts)
-    ends = 0
-    while ends < len(parts):
-        for message in consumer.consume(5_000, 1.0):
-            if message.error() is None:
-                found[json.loads(message.value())["id"]] += 1
-            elif message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF:
-                ends += 1
-            else:
-                raise RuntimeError(str(message.error()))
-    consumer.close()
-    return found
+    topics = (f"{prefix}deals", f"{prefix}leads")
+    return Counter(json.loads(one.value() or b"{}")["id"] for one in records(broker.bootstrap, *topics, partitions=partitions))

@@ -213,6 +213,7 @@ class Turns:
 async def worker(brokers: str, receiver: str, prefix: str, roles: Sequence[Any], live: bool) -> None:
     """One process of a worker until SIGTERM; prints ``ready``, and at the end the samples."""
     from vigie import instance as parts
+    from vigie.running import running
     from vigie.up import start_web
 
     wiring: Any = parts  # its parts are exchanged for ones that are watched
@@ -243,7 +244,7 @@ async def worker(brokers: str, receiver: str, prefix: str, roles: Sequence[Any],
         )
         stopping = asyncio.Event()
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-        async with wiring.running(settings, roles=roles) as instance, contextlib.AsyncExitStack() as stack:
+        async with running(settings, roles=roles) as instance, contextlib.AsyncExitStack() as stack:
             if "serve" in roles:
                 await start_web(instance, stack)
             else:

@@ -15,12 +15,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
 import httpx
 import orjson
 
 from tests.integration.installation import Installation, Worker, until
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_records import records
 from tests.models.learners.live import event
 from tests.models.learners.test_live import jittered
 
@@ -30,20 +30,7 @@ _LIMIT = 600
 
 def committed(brokers: str, topic: str) -> list[bytes]:
     """The values of all committed records of a topic of one partition."""
-    consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": brokers, "group.id": "bench", "isolation.level": "read_committed", "enable.partition.eof": True}
-    )
-    found: list[bytes] = []
-    try:
-        consumer.assign([confluent_kafka.TopicPartition(topic, 0, confluent_kafka.OFFSET_BEGINNING)])
-        while True:
-            message = consumer.poll(10)
-            assert message is not None, "the broker does not answer"
-            if message.error():
-                return found
-            found.append(message.value() or b"")
-    finally:
-        consumer.close()
+    return [message.value() or b"" for message in records(brokers, topic)]
 
 
 def status(workers: list[Worker]) -> dict[str, Any]:

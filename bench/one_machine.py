@@ -35,8 +35,8 @@ from stream.config.settings import Settings
 from stream.engine.publisher import Publisher
 from stream.ledger.store import Ledger
 from tests.tools import free_port
-from vigie.instance import running
 from vigie.ledger import FILE
+from vigie.running import running
 
 _DAY = 86_400_000
 _KEY = b"a key of this bench and of nobody else"

@@ -11,24 +11,30 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import aiohttp
 
+from alert_rules.words.reader import Reader
 from models.panes.view import View
 from tests import browser
+from tests.agents.doubles import about
 from tests.agents.test_email import seen
 from tests.png8 import keep
-from tests.shown_messages import deliveries, slack
+from tests.shown_chats import CHATS, shown
+from tests.shown_messages import LINKS, deliveries, ended, slack
 from tests.stream.demo import fresh
 from tests.stream.web.test_browser import Ship
 
 _FIGURES = "document.querySelectorAll('.card .delta').length > 3"
+_FORECAST = "(document.querySelector('.chart .line-of.is')?.getAttribute('d').match(/L/g) ?? []).length > 9"  # day by day
 _TEAM = "document.querySelectorAll('.goal').length === 4 && !!document.querySelector('tr.all')"
 #: name, what is shown, width, height, by night, and what is waited for
 PAGES = (
-    ("page-forecast", "lang=en&view=forecast", 1280, 900, False, "document.querySelectorAll('.chart .band').length === 2"),
+    ("page-forecast", "lang=en&view=forecast", 1280, 900, False, _FORECAST),
     ("page-pipeline", "lang=en&view=pipeline", 1280, 720, True, "document.querySelectorAll('.column').length > 3"),
     ("page-kpi", "lang=fr&view=kpi&id=sessions", 1280, 1000, False, "document.querySelectorAll('.chart').length === 2"),
     ("page-team", "lang=en&view=team", 1280, 1780, False, _TEAM),
@@ -111,24 +117,35 @@ async def states(folder: Path) -> None:
         await ship.stop()
 
 
-async def messages(folder: Path) -> None:
+def messages() -> Iterator[tuple[str, str, int]]:
+    """Yield (name, HTML, width) of messages as people get them: in both languages as mails and in Slack, in English elsewhere."""
+    for what, language, told in deliveries():
+        yield f"mail-{what}-{language}", seen(told), 640
+        yield f"slack-{what}-{language}", slack(told), 640
+        if language == "en":
+            yield from ((f"{chat}-{what}", shown(chat, told), 640) for chat in CHATS)
+            yield from ((f"mail-{width}", seen(told), width) for width in (360, 1200) if what == "alert")
+    ends = ended()
+    told = replace(about(ends, LINKS.actions(about(ends))), reader=Reader("en", ZoneInfo("Europe/Paris")), memo="1")
+    yield from ((f"{chat}-answer", shown(chat, told), 640) for chat in ("google-chat", "telegram"))
+
+
+async def mailed(folder: Path) -> None:
     """Take messages as people get them."""
     async with browser.browser() as page:
-        for what, language, told in deliveries():
-            for how, html in (("mail", seen(told)), ("slack", slack(told))):
-                shown = Path(tempfile.gettempdir()) / f"vigie-{how}-{what}-{language}.html"
-                shown.write_text(html, "utf-8")
-                await page.open(shown.as_uri(), width=640, height=300)
-                path = folder / f"{how}-{what}-{language}.png"
-                await page.picture(path)
-                await keep(page, path)
-                shown.unlink()
+        with tempfile.TemporaryDirectory() as made:
+            for name, html, width in messages():
+                there = Path(made) / f"{name}.html"
+                there.write_text(html, "utf-8")
+                await page.open(there.as_uri(), width=width, height=200)
+                await page.picture(folder / f"{name}.png")
+                await keep(page, folder / f"{name}.png")
 
 
 async def pictures(folder: Path, url: str) -> None:
     """Take all of them."""
     await states(folder)
-    await messages(folder)
+    await mailed(folder)
     await ready(url)
     await pages(folder, url)
     browser.end()

@@ -70,7 +70,17 @@ def _waiting(first: dict[str, Any], number: int) -> Transition:
 
 def morning() -> dict[str, Any]:
     """Return the morning's summary."""
-    return next(one for one in corpus.morning(corpus.transitions()) if one["type"] == "digest" or one.get("digest"))
+    found = next(one for one in corpus.morning(corpus.transitions()) if one.get("digest"))
+    found["digest"]["aims"][0]["name"] = "Nord 2026"  # a name that is the same to whoever reads it
+    return found
+
+
+def ended() -> dict[str, Any]:
+    """Return the message that an alert has ended, as it comes in the thread of the first one."""
+    found: dict[str, Any] = next(
+        one for one in corpus.transitions() if (one["kind"], one["rule"]) == ("resolved", "win-rate-drop")
+    )
+    return found
 
 
 def deliveries() -> Iterator[tuple[str, str, Delivery]]:

@@ -78,7 +78,7 @@ def sources(settings: Settings) -> Iterator[Finding]:
             yield warn("sources", f"{source.name}: its signatures cover the address, and web.public_url is not set",
                        f"set web.public_url to what {source.adapter.name} calls, such as https://vigie.example.com")  # fmt: skip
         else:
-            yield ok("sources", f"{source.name}: {source.adapter.name}, {len(set_.keys)} secrets")
+            yield ok("sources", f"{source.name}: {source.adapter.name}, {_count(len(set_.keys), 'secret')}")
 
 
 def sites(settings: Settings) -> Iterator[Finding]:
@@ -246,6 +246,10 @@ def examine(config: Path | None) -> Iterator[Finding]:
             yield fail(name, f"this check could not be made: {type(error).__name__}: {error}", "please report it")
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON: {ok, findings: [{check, level, found, do}]}.")] = False,
     config: Config = None,
@@ -263,7 +267,8 @@ def command(
         typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     else:
         with contextlib.suppress(BrokenPipeError):
-            console.print(f"{counts[Level.OK]} well, {counts[Level.WARN]} warnings, {counts[Level.FAIL]} failures")
+            faults = f"{_count(counts[Level.WARN], 'warning')}, {_count(counts[Level.FAIL], 'failure')}"
+            console.print(f"{counts[Level.OK]} well, {faults}")
     raise typer.Exit(0 if sound else 1)
 
 

@@ -96,6 +96,8 @@ def kafka(settings: Settings) -> Iterator[Finding]:
         offsets = _offsets(admin, options, metadata)
         yield from list(_group(admin, options, folds, offsets))
         yield from list(_clock(admin, options, offsets))
+        if options.physical("dead-letters") not in missing:
+            yield from list(_dead_letters(options))
     except KafkaException as error:
         if error.args[0].code() in _FORBIDDEN:
             yield _refused(settings, f"group {options.group} or its topics ({error.args[0].str()})")
@@ -103,8 +105,6 @@ def kafka(settings: Settings) -> Iterator[Finding]:
         if error.args[0].code() not in _SETTLING:
             raise
         yield warn("broker", f"still settling after a start, or new topics ({error.args[0].str()})", "look again in a minute")
-    if options.physical("dead-letters") not in missing:
-        yield from _dead_letters(options)
 
 
 def _hidden(admin: AdminClient, options: EngineOptions, folds: Sequence[FoldSpec], metadata: Any) -> list[str]:

@@ -1,10 +1,8 @@
 """How do the parts become one running Vigie? The only place that connects settings, engine, folds, rules and web."""
 
 import asyncio
-import contextlib
-import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -50,24 +48,21 @@ from models.targets import Targets
 from stream.config.kpi_files import load_catalogue
 from stream.config.settings import Settings, SettingsError
 from stream.engine.app import Engine, build_app
-from stream.engine.embedded import EmbeddedBroker
 from stream.engine.engines import Engines
 from stream.engine.options import FoldSpec, wall_clock
 from stream.engine.owned import Owned
-from stream.engine.topics import create, declared, partition_for
+from stream.engine.topics import create, partition_for
 from stream.engine.waiting import end
 from stream.ledger.erasing import LedgerPrivacy
 from stream.ledger.keeping import Housekeeper
-from stream.ledger.on_ledger import OnLedger
-from stream.ledger.store import Ledger
 from stream.metrics import Metrics
 from stream.tracing import UNTRACED, tracing_of
 from stream.web.predictions import Elsewhere, Entity
 from vigie.acts import links_of
+from vigie.collector import calm_collector, keep_calm
 from vigie.counting import Counting
 from vigie.evolving import Evolving
 from vigie.faults import Teller
-from vigie.heap import Heap
 from vigie.lanes import LANES, engine_options
 from vigie.plans import plans_of, playbooks_of
 from vigie.roles import ALL, FOLD, FOLDED, PREDICT, SERVE, Role, role_of, role_of_lane
@@ -314,25 +309,13 @@ class Instance:
         """Start the engine: it waits for broker and topics (for ever, or ``patience`` seconds), and then restores its folds."""
         await self.engine.start(patience=patience)
         calm_collector()
-        self._calming = asyncio.create_task(self._calm(), name="collector")
+        self._calming = asyncio.create_task(keep_calm(self.engine), name="collector")
         self.counting.start()
         if self.foreseer is not None and self.options.clock is wall_clock:
             poke = partial(self.engine.poke, foresee.NAME)
             self._foreseeing = asyncio.create_task(self.foreseer.run(poke), name="forecasts")
         if self.housekeeper is not None:
             self._keeping = asyncio.create_task(self.housekeeper.run(), name="housekeeping")
-
-    async def _calm(self) -> None:
-        """Set aside what was restored, after each time that something was, and give back what a growing heap leaves unused."""
-        calmed, heap = None, Heap()
-        while True:
-            await asyncio.sleep(1)
-            status = self.engine.status()
-            if status["state"] == "running" and status["generation"] != calmed:
-                calmed = status["generation"]
-                calm_collector()
-            if heap.due():
-                await asyncio.to_thread(heap.give_back)
 
     async def stop(self) -> None:
         """A last checkpoint, then let go of everything."""
@@ -407,72 +390,3 @@ def read_document(name: str, path: Path) -> bytes:
             f"models.start.{name}: {path}: found no JSON ({error}); accepted: what `vigie models warm` writes"
         ) from error
     return document
-
-
-def calm_collector() -> None:
-    """Let Python's garbage collector rest.
-
-    Folds make many small objects that live on and hardly any cycles; at the default thresholds the search for cycles takes
-    a quarter of the fold's time (17.8 against 14.3 µs an event), and finds nothing. What is there now, restored state above
-    all, is set aside, so that no search goes through it; the youngest are few enough to be searched within a millisecond.
-    """
-    gc.unfreeze()  # what was let go of at a rebalance
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
-
-
-@contextlib.asynccontextmanager
-async def prepared(settings: Settings, *, ledger: Ledger | None = None, **more: Any) -> AsyncIterator[Instance]:
-    """Make an instance that is still to be started, with the embedded broker where the settings say so; stop both at the end.
-
-    Where they do and there is a ``ledger``, that keeps everything instead, and is closed at the end. ``more`` goes to
-    :class:`Instance`.
-    """
-    if settings.kafka.embedded and ledger is not None:
-        async with kept_in(settings, ledger, **more) as instance:
-            yield instance
-        return
-    broker = EmbeddedBroker().start() if settings.kafka.embedded else None
-    try:
-        instance = Instance(settings, broker.bootstrap if broker else settings.kafka.brokers, **more)
-        if broker:
-            broker.create(declared(instance.options, instance.engine.specs))
-        try:
-            yield instance
-        finally:
-            await instance.stop()
-    finally:
-        if broker:
-            await asyncio.to_thread(broker.stop)
-
-
-@contextlib.asynccontextmanager
-async def kept_in(settings: Settings, ledger: Ledger, **more: Any) -> AsyncIterator[Instance]:
-    """Make an instance that keeps everything in a ledger; stop both at the end."""
-    try:
-        backend = OnLedger(ledger)
-        instance = Instance(settings, f"{ledger.path}", backend=backend, **more)
-        backend.create(instance.options, instance.engine.specs)
-        instance.privacy = LedgerPrivacy(ledger, instance.options)
-        await asyncio.to_thread(instance.privacy.finish)
-        instance.housekeeper = Housekeeper(ledger, instance.options, lambda: instance.engine.driver)
-        try:
-            yield instance
-        finally:
-            await instance.stop()
-    finally:
-        await asyncio.to_thread(ledger.close)
-
-
-@contextlib.asynccontextmanager
-async def running(settings: Settings, *, create_topics: bool = True, **more: Any) -> AsyncIterator[Instance]:
-    """Run an instance: on a broker of its own in this process where the settings say ``embedded``, else on theirs.
-
-    ``more`` goes to :class:`Instance`. Topics that are missing are created, unless told not to.
-    """
-    async with prepared(settings, **more) as instance:
-        if create_topics:
-            await instance.create_topics()
-        await instance.start()
-        yield instance

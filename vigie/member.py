@@ -22,9 +22,10 @@ from stream.web.predictions import Elsewhere
 from vigie.book import OpenBook
 from vigie.channel import CallRefused, Channel
 from vigie.colleagues import Colleagues
-from vigie.instance import Instance, prepared
+from vigie.instance import Instance
 from vigie.reload import Again
 from vigie.roles import PREDICT, SERVE, Member
+from vigie.running import prepared
 
 log = logging.getLogger(__name__)
 

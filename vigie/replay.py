@@ -19,10 +19,11 @@ from stream.config.settings import Settings
 from stream.engine.topics import declared
 from stream.sources.files import FORMATS, SourceFileError
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
-from vigie.instance import Instance, running
+from vigie.instance import Instance
 from vigie.ledger import ledger_of
 from vigie.player import Player
 from vigie.publish import lines, progress_bar, report, wrong
+from vigie.running import running
 from vigie.stops import WINDOWS, ReadingRequest, Watermark
 
 _FOR_EVER = 300 * 366 * DAY_MS

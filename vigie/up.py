@@ -56,7 +56,7 @@ from vigie.chances import chances_of
 from vigie.clientele import ClienteleTeller
 from vigie.colleagues import Colleagues
 from vigie.common import Config, console, log_to_stderr, refuse, run, settings_of
-from vigie.instance import Instance, prepared
+from vigie.instance import Instance
 from vigie.ledger import ledger_of
 from vigie.local import Local, announced, new_token
 from vigie.mirrored import periodic
@@ -64,6 +64,7 @@ from vigie.names import NameTaken, claimed
 from vigie.plans import open_goals, playbooks_of
 from vigie.reload import Again, Reloader
 from vigie.roles import FOLD, PREDICT
+from vigie.running import prepared
 from vigie.settings import load as settings_again
 from vigie.several import members_of, roles_of, supervised
 

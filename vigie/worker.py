@@ -78,7 +78,7 @@ class WorkerPart:
 
 async def work(settings: Settings, again: Again | None = None, roles: Sequence[Role] = ALL) -> None:
     """Run all roles in this process until cancelled; raise what stops the engine, for the supervisor to start us again."""
-    from vigie.instance import prepared
+    from vigie.running import prepared
     from vigie.up import start_web
 
     async with prepared(settings, roles=roles) as instance, contextlib.AsyncExitStack() as stack:

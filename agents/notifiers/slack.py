@@ -62,7 +62,7 @@ class SlackSettings(ReceiverSettings):
     url: SecretUrl | None = None
     """the incoming webhook"""
     token: Token | None = None
-    """in place of url: the bot's, xoxb-…"""
+    """in place of url: the bot's, xoxb-…; its scopes: chat:write, and files:write for pictures"""
     channel: str = ""
     """the bot's channel: its id"""
     signing_secret: SecretStr | None = None

@@ -1,5 +1,6 @@
 """Which alerts stand, after all the readings so far? The fold from the ``readings`` topic to the ``alerts`` topic."""
 
+import contextlib
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +41,8 @@ GAP_MS = 2 * MINUTE_MS
 class EvaluateAlerts:
     """The one partition of readings, folded into the state of every (rule, segment) that is not inactive.
 
-    Rows: ``rule|segment`` to the state's JSON. Outputs: every transition, on ``alerts``, keyed by incident.
+    Rows: ``rule|segment`` to the state's JSON, with what was seen of it when the row was written. Outputs: every transition, on
+    ``alerts``, keyed by incident.
     """
 
     def __init__(
@@ -67,7 +69,8 @@ class EvaluateAlerts:
         self._orphans: list[tuple[AlertState, str]] = []  # with why nothing will end them
         self._take(rules)
         self.beyond: dict[str, int] = {}  # readings whose alert did not begin because its rule had enough standing, by rule
-        self._latest: dict[str, Observation] = {}  # of the alerts that stand, for those who look; not state
+        #: Of the alerts that stand, for those who look: as of the last row that was written, after a restart.
+        self._latest: dict[str, Observation] = {}
         self._dirty: set[str] = set()
         self._outputs: list[Output] = []
         self.refused = 0  # readings that could not be read, since the start
@@ -114,6 +117,11 @@ class EvaluateAlerts:
             self._states[key.decode()] = state
             if tree.get("because"):
                 self._because[key.decode()] = tree["because"]
+            rule = self.rules.get(state.rule)
+            if rule is not None and "seen" in tree:
+                body = orjson.dumps(tree["seen"])
+                with contextlib.suppress(ValueError):  # of a version that saw something else
+                    self._latest[key.decode()] = observe(body) if isinstance(rule, KpiRule) else EntityFinding.decode(body)
             self._count(state.rule, state.segment, 1)
             self._adopt(state)
 
@@ -275,10 +283,14 @@ class EvaluateAlerts:
     def _row(self, key: str) -> bytes | None:
         if key == HEARD:
             return orjson.dumps(self._heard)
-        state, because = self._states.get(key), self._because.get(key)
+        state, because, seen = self._states.get(key), self._because.get(key), self._latest.get(key)
         if state is None:
             return None
-        return orjson.dumps(encode_state(state) | ({} if because is None else {"because": because}))
+        tree = encode_state(state) | ({} if because is None else {"because": because})
+        if seen is not None:
+            body = (replace(seen, because=None) if isinstance(seen, Reading) else seen).encode()
+            tree["seen"] = orjson.Fragment(body)
+        return orjson.dumps(tree)
 
     def stand(self, reading: Reading) -> Stand | None:
         """Return how a reading stands to each step of the rules that watch it, None where all is clear."""

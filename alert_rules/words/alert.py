@@ -6,7 +6,7 @@ from typing import Any
 
 from alert_rules.kinds import entity_kind, kpi_kind, numbers_of
 from alert_rules.records.entity_facts import ATTRIBUTES, DAYS, FACTS
-from alert_rules.records.facts import AlertFacts
+from alert_rules.records.facts import AlertFacts, CauseKind
 from alert_rules.words import prose, together
 from alert_rules.words.course import Course, bars, course_of
 from alert_rules.words.inert import inert
@@ -16,6 +16,9 @@ from alert_rules.words.quantities import NumberWords, Quantity, TemplateError, f
 from alert_rules.words.reader import ANYBODY, Reader
 from alert_rules.words.runbooks import address
 from models.calendar import DAY_MS, epoch_ms
+
+#: An alert that stands for these is no longer beyond its threshold: on its way back, or clear for not long enough.
+_NOT_BEYOND = frozenset({CauseKind.NOT_CLEAR, CauseKind.KEPT})
 
 
 def letter(facts: AlertFacts, reader: Reader = ANYBODY) -> Letter:
@@ -61,8 +64,8 @@ def item(facts: AlertFacts, reader: Reader, *, over: bool, short: bool) -> tuple
     words = reader.words
     stamp = words.RESOLVED if over else words.stamp(facts.severity)
     first = (lead(facts, reader) if facts.zone is not None else prose.lead(facts)).partition("\n")[0]
-    why = None if over else inert(words.cause(facts), 300) or None
-    return titled(facts, stamp, reader, short=short), first, why
+    why = inert(words.cause(facts), 300)
+    return titled(facts, stamp, reader, short=short), first, None if over or why == first else why or None
 
 
 def about(facts: AlertFacts, reader: Reader = ANYBODY, *, short: bool = False) -> str:
@@ -123,10 +126,15 @@ def lead(facts: AlertFacts, reader: Reader) -> str:
         # What was measured is gone with its cause: the summary would be a sentence of holes.
         reason, by = inert(words.cause(facts)), _by(facts)
         if by == "sender":
-            return f"{about(facts, reader, short=True)}: {reason}"
+            return f"{about(facts, reader, short=True)}{words.COLON}{reason}"
         return words.ended(by, inert((facts.segment or {}).get(by, "")), reason)
     if facts.template is None:
         return words.RULE_GONE
+    if facts.kind in ("resolved", "cancelled"):
+        # The summary was written for while it stands: "NPS is 25, below 20", "no lead has arrived since 09:00".
+        return words.over(_ms(facts.at) - _ms(facts.since), inert(words.cause(facts)))
+    if "{threshold" in facts.template and facts.cause is not None and facts.cause.kind in _NOT_BEYOND:
+        return inert(words.cause(facts))
     try:
         return fill(words.sentence(facts.template), fields(facts, reader))
     except TemplateError:  # of a version that knew other fields
@@ -232,7 +240,7 @@ def _lines(facts: AlertFacts, reader: Reader) -> list[Line]:
         found += [(name, "", text) for name, text in _of_entity(facts, reader)]
     why = facts.explanation
     if why is not None:
-        found += words.explained(why, unit, facts.currency)
+        found += words.explained(why, unit, facts.currency, zone)
         if why.get("playbook"):
             found.append(("todo", "", together.todo(why["playbook"], reader)))
     if facts.threshold is not None:
@@ -253,11 +261,16 @@ def _of_entity(facts: AlertFacts, reader: Reader) -> list[tuple[str, str]]:
     if not facts.watched or not by:
         return []
     attributes = ({"name": entity["name"]} if entity.get("name") else {}) | _attributes(facts, by, reader)
-    numbers = {name: entity[name] for name in numbers_of(by) if entity.get(name) is not None}
+    numbers = {name: entity[name] for name, unit in numbers_of(by).items() if _known(entity.get(name), unit)}
     return [
         *((name, inert(value)) for name, value in attributes.items()),
         *((name, reader.words.number(value, _spoken(facts, by, name), facts.currency)) for name, value in numbers.items()),
     ]
+
+
+def _known(value: float | None, unit: str) -> bool:
+    """Return whether there is something to say: a time that has not begun says nothing."""
+    return value is not None and not (unit == "seconds" and not value)
 
 
 def _ms(at: str | None) -> int:

@@ -44,10 +44,15 @@ def working(seconds: float, day: int) -> str:
     return plural(hours, "working hour") + (f" {minutes} min" if minutes else "")
 
 
+def short_day(at: datetime) -> str:
+    """Return a day without its weekday: ``1 Jan 2026``."""
+    return f"{at.day} {_MONTHS[at.month - 1]} {at.year}"
+
+
 def day_of(milliseconds: float, zone: tzinfo) -> str:
     """Return the day of an instant on the calendar of a zone: ``Thu 1 Jan 2026``."""
     local = (_EPOCH + timedelta(milliseconds=milliseconds)).astimezone(zone)
-    return f"{_WEEKDAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {local.year}"
+    return f"{_WEEKDAYS[local.weekday()]} {short_day(local)}"
 
 
 def moment(milliseconds: float, zone: tzinfo) -> str:

@@ -166,13 +166,16 @@ class Numbers:
 
         return format_date(_local(milliseconds, zone), "full", locale=self._locale)
 
-    def date(self, iso: str) -> str:
-        """Return the day of an RFC 3339 instant, in short."""
+    def date(self, iso: str, zone: tzinfo = UTC) -> str:
+        """Return the day, in short, of an RFC 3339 instant on the calendar of a zone; of a day alone that day."""
         try:
-            day = datetime.fromisoformat(iso[:10]).replace(tzinfo=UTC)
+            day = datetime.fromisoformat(iso)
         except ValueError:
             return iso[:10]
-        return self._date("yMMMd", day.timestamp() * 1000, UTC)
+        return self._short_day(day.replace(tzinfo=UTC) if day.tzinfo is None else day.astimezone(zone))
+
+    def _short_day(self, day: datetime) -> str:
+        return self._date("yMMMd", day.timestamp() * 1000, day.tzinfo or UTC)
 
 
 class EnglishNumbers(Numbers):
@@ -208,9 +211,8 @@ class EnglishNumbers(Numbers):
         at = _local(milliseconds, zone)
         return f"{at:%A}, {at.day} {at:%B %Y}"
 
-    def date(self, iso: str) -> str:
-        """Return the day of an RFC 3339 instant."""
-        return iso[:10]
+    def _short_day(self, day: datetime) -> str:
+        return durations.short_day(day)
 
 
 def numbers_of(language: Language) -> Numbers:

@@ -6,7 +6,8 @@ with the zone in which they are told. What people wrote (names of deals, campaig
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Any
 
 from alert_rules.kinds import kpi_kind
@@ -15,6 +16,7 @@ from alert_rules.records.message import DigestFacts, Figure, ForecastFigure, Gro
 from alert_rules.words.inert import inert
 from alert_rules.words.language import SOURCE, Language
 from alert_rules.words.numbers import numbers_of
+from models.calendar import DAY_MS, epoch_ms
 
 _MONEY, _DAY = re.compile(r"(-?[\d,]+) ([A-Z]{3})"), re.compile(r"\d{4}-\d\d-\d\d")
 
@@ -102,6 +104,10 @@ class Words:
         """Return why what was said of one deal or lead is over."""
         return self._say("ended", kind=self._known(f"kinds.{kind}", kind.capitalize()), which=which, reason=reason)
 
+    def over(self, lasted: float, reason: str) -> str:
+        """Return that what was said of a figure is over, after how long and why."""
+        return self._say("over", span=self.human(lasted), reason=reason)
+
     def lasting(self, milliseconds: float, where: str = "") -> str:
         """Return how long something has lasted: ``for 3 h``, or ``12 d in legal``."""
         span = self.human(milliseconds)
@@ -126,7 +132,7 @@ class Words:
 
     def window(self, name: str, start: str, end: str) -> str:
         """Return a window with its bounds."""
-        return self._say("window", name=self.window_name(name), start=start, end=end)
+        return self._say("window", name=self.stretch(name), start=start, end=end)
 
     def window_name(self, name: str) -> str:
         """Return what people call a window; the topics have it as the rules do."""
@@ -207,9 +213,11 @@ class Words:
 
     # ── what explains it ──
 
-    def explained(self, why: Mapping[str, Any], unit: str, currency: str | None) -> Iterator[tuple[str, str, str]]:
+    def explained(
+        self, why: Mapping[str, Any], unit: str, currency: str | None, zone: tzinfo = UTC
+    ) -> Iterator[tuple[str, str, str]]:
         """Yield the facts (name, of what, words) that explain a value; ``why`` is the record's ``explanation``."""
-        date = self.numbers.date
+        date = partial(self.numbers.date, zone=zone)
         if "since" in why:
             yield "counted_from", "", self._say("counted_from", day=date(why["since"]))
         if why.get("proven") is False:
@@ -217,7 +225,8 @@ class Words:
         previous = why.get("previous")
         if previous:
             value = self.number(previous.get("value"), unit, currency)
-            words = self._say("previous_fact", value=value, start=date(previous["from"]), end=date(previous["at"]))
+            start, end = self._bounds(previous["from"], previous["at"], zone)
+            words = self._say("previous_fact", value=value, start=start, end=end)
             if previous.get("value") is None and previous.get("why"):
                 words += f": {self.sentence(previous['why'])}"
             if "change" in why:
@@ -227,9 +236,9 @@ class Words:
             now, before = (self.number(why["total"].get(name), unit, currency) for name in ("value", "previous"))
             yield "total", "", self._say("total_fact", value=now, before=before)
         target = why.get("target") or {}
-        if target.get("value") is not None:
+        if target.get("value") is not None and target.get("to"):
             value, due = (self.number(target.get(name), unit, currency) for name in ("value", "due"))
-            yield "target", "", self._say("target_fact", value=value, end=date(str(target.get("to"))), due=due)
+            yield "target", "", self._say("target_fact", value=value, end=date(target["to"]), due=due)
         parts = why.get("parts")
         if parts and not why.get("moved_by"):
             top, bottom = (self.moved(parts[name], unit, currency) for name in ("numerator", "denominator"))
@@ -240,6 +249,13 @@ class Words:
                 str(one["dimension"]),
                 self.SEMICOLON.join(self._part(part, unit, currency) for part in one["segments"]),
             )
+
+    def _bounds(self, start: str, end: str, zone: tzinfo) -> tuple[str, str]:
+        """Return the days of a window's bounds (RFC 3339); of a short window their times."""
+        first, last = (epoch_ms(datetime.fromisoformat(at)) for at in (start, end))
+        if last - first > 2 * DAY_MS:
+            return self.numbers.date(start, zone), self.numbers.date(end, zone)
+        return self.moment(first, zone), self.moment(last, zone)
 
     def _part(self, part: Mapping[str, Any], unit: str, currency: str | None) -> str:
         others = part.get("others")

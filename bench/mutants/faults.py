@@ -111,6 +111,7 @@ def _code(module: types.CodeType, name: str) -> types.CodeType:
 def faults(file: Path) -> Iterator[Fault]:
     """Yield all faults of a file, function by function."""
     source = file.read_text()
+    module = compile(source, str(file), "exec", dont_inherit=True)
     for place, (name, function) in enumerate(_functions(ast.parse(source))):
         counted = _Places()
         counted.visit(function)
@@ -120,4 +121,5 @@ def faults(file: Path) -> Iterator[Fault]:
             made.visit(list(_functions(tree))[place][1])
             assert made.found is not None
             code = _code(compile(ast.fix_missing_locations(tree), str(file), "exec", dont_inherit=True), name)
-            yield Fault(made.found[0], name, made.found[1], made.found[2], code)
+            if code.co_freevars == _code(module, name).co_freevars:  # else it could not take the function's place
+                yield Fault(made.found[0], name, made.found[1], made.found[2], code)

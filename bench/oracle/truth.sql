@@ -487,7 +487,7 @@ select 'pushed_deals', win, dim, seg, t, begin, pushed, null, null from level jo
 union all
 select 'stalled_deals', win, dim, seg, t, begin, stalled, null, null from level join span using (k, t)
 union all
-select 'pipeline_age', win, dim, seg, t, begin, (t - since / dated) / 1000, (dated * t - since) / 1000, dated
+select 'pipeline_age', win, dim, seg, t, begin, (dated * t - since) / 1000 / dated, (dated * t - since) / 1000, dated
 from level join span using (k, t) where dated > 0
 union all
 select 'onboarding_progress', win, dim, seg, t, begin, case when steps > 0 then done / steps end, done, steps

@@ -1,10 +1,10 @@
-"""What do the keepers of deals, leads and visitors tell each other, each in the partition of its own key?
+"""Who knows whom: what do the keepers of deals, leads and visitors tell each other, each in the partition of its own key?
 
 A visitor's keeper tells the lead's what was done on the site; a deal's asks the lead's, and is told anew when
 something has changed. All of it is absolute (what came of it so far), so what is told twice or late does no harm.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -16,7 +16,9 @@ from models.entities.store import Entities
 from models.events.catalogue import TYPE_OF
 from models.fold import Output, Row
 from models.learners.acquaintance import DEALS, VISITORS, Beside, Doings, EngagedVisitor, LeadKnown, Told, total
+from models.learners.live_questions import LiveQuestions
 from models.learners.tracked import Tracked
+from models.learners.tracked_entities import TrackedEntities
 
 TOPIC = "acquaintances"
 #: A visitor of whom nothing is heard is let go of after so long (ms).
@@ -27,12 +29,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class LiveAcquaintances:
-    """One partition's visitors (of leads), and what is to be told. Rows: ``V<id>``."""
+    """One partition's visitors (of leads), what its entities hear of others, and what is to be told. Rows: ``V<id>``."""
 
-    def __init__(self, business: Business, entities: Entities[Tracked], past: Callable[[Tracked], Any]) -> None:
-        """``past`` is what the own events of an entity say, None where it is gone or not known."""
+    def __init__(self, business: Business, tracked: TrackedEntities, questions: LiveQuestions) -> None:
         self._gap, self._horizon = business.session_gap, business.dedup_horizon
-        self._entities, self._past = entities, past
+        self._tracked, self._entities, self._questions = tracked, tracked.entities, questions
+        self._of_leads = bool(tracked.kind.beside)
         self.visitors: Entities[EngagedVisitor] = Entities(msgspec.json.Decoder(EngagedVisitor).decode, _encode)
         self._moved: dict[str, set[str]] = {}  # visitors that have done something, and the leads that they were before
         self._news: dict[str, None] = {}  # leads of which a deal is to hear
@@ -58,7 +60,7 @@ class LiveAcquaintances:
             tracked = self._entities.get(key)
             beside = None if tracked is None else tracked.beside
             if tracked is not None and beside is not None and beside.deals:
-                known = LeadKnown.of(self._past(tracked), total(beside.doings.values()))
+                known = LeadKnown.of(self._tracked.past(tracked), total(beside.doings.values()))
                 for deal in beside.deals:
                     self._say(deal, Told(to="deal", at=known.heard, lead_id=key, lead=known))
         self._news.clear()
@@ -78,6 +80,35 @@ class LiveAcquaintances:
         floor = now - KEPT
         visitors = self.visitors.sweep(lambda one: max(one.doings.heard, one.named) < floor, _SWEPT)
         return [Row(b"V" + key.encode(), None) for key, _ in visitors]
+
+    # -- what is heard -------------------------------------------------------------------------------------------------
+
+    def changed(self, key: str, tracked: Tracked, status: str, at: int, *, fresh: bool) -> None:
+        """Tell an entity's acquaintances of it, and ask them; ``fresh`` where nothing was known of it before."""
+        if self._of_leads:
+            if fresh:
+                self.own(key)
+            self.lead_changed(key)
+        elif status == "open":
+            self.deal_open(key, tracked, self._tracked.present(tracked).past.attributes, at)
+
+    def is_mine(self, told: Told) -> bool:
+        """Whether it is for entities of this kind."""
+        return (told.to == "lead") == self._of_leads
+
+    def hear(self, key: str, told: Told) -> str:
+        """Have an entity know what it was told; return what became of it."""
+        tracked = self._entities.get(key)
+        if self._of_leads:
+            tracked = tracked or self._tracked.new()
+            self.told_lead(tracked, key, told)
+        elif tracked is None or not self.told_deal(tracked, told):
+            return "not_asked"
+        elif tracked.asks is not None and tracked.beside is not None and not tracked.beside.waits:
+            self._questions.ask_waiting(key, tracked)
+            self._tracked.schedule(key, tracked, self._tracked.at(tracked))
+        self._entities.put(key, tracked)
+        return "applied"
 
     # -- leads and their visitors --------------------------------------------------------------------------------------
 

@@ -18,12 +18,9 @@ def boundaries(every: str, first: int, calendar: Calendar) -> Iterator[int]:
     """
     day = calendar.day(first)
     if every in ("week", "month", "quarter", "year"):
-        begin = day
         while True:
-            begin = _next(every, begin, calendar.first_month)
-            at = calendar.day_start(begin)
-            if at > first:
-                yield at
+            day = _next(every, day, calendar.first_month)
+            yield calendar.day_start(day)
     found = _EVERY.fullmatch(every)
     if found is None:
         raise ValueError(f"every: found {every!r}; accepted: {ACCEPTED}")

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from stream.engine.acknowledged import unwritten
 from stream.engine.backend import Batch, GaveUp
 from stream.engine.chunks import Ownership
 from stream.engine.client_logs import client_logger
@@ -182,19 +183,28 @@ class KafkaWriter:
         self._call(producer.begin_transaction)
         self._open = True
         produce = producer.produce
-        # A partition keeps its order, so the last output's acknowledgement says where all of them ended: a call back into
-        # Python for each of them would cost more than writing them.
+        # A partition keeps its order, so the last output's acknowledgement says where all of them ended, and where one was
+        # not written the first was not: a call back into Python for each of them would cost more than writing them.
         final = {(message.topic, message.partition): index for index, message in enumerate(batch.outputs)}
         told = set(final.values())
         ends: dict[tuple[str, int], int] = {}
+        begun: set[tuple[str, int]] = set()
+        lost: list[KafkaError] = []
 
         def delivered(error: KafkaError | None, message: Any) -> None:
-            if error is None:
+            if error is not None:
+                return  # which the next call will say, with what is to be done
+            if (why := unwritten(error, message)) is not None:
+                lost.append(why)
+            else:
                 ends[message.topic(), message.partition()] = message.offset() + 1
 
         for messages, told_of in ((batch.rows, frozenset[int]()), (batch.outputs, told)):
             for index, (topic, value, key, partition, headers) in enumerate(messages):
                 done = delivered if index in told_of else None
+                if (topic, partition) not in begun:
+                    begun.add((topic, partition))
+                    done = delivered
                 while True:
                     try:
                         if headers:
@@ -209,6 +219,8 @@ class KafkaWriter:
                         producer.poll(0.1)
         while self._call(lambda: producer.flush(_CALL_SECONDS)):
             self._look_up()
+        if lost:
+            raise KafkaException(lost[0])
         offsets = [TopicPartition(topic, partition, offset) for topic, partition, offset in batch.positions]
         meta = group_metadata(token)
         self._retrying("offsets", lambda: producer.send_offsets_to_transaction(offsets, meta, _CALL_SECONDS))
@@ -217,7 +229,7 @@ class KafkaWriter:
             self._committing = True
         self._retrying("commit", lambda: producer.commit_transaction(_CALL_SECONDS))
         self._committing = self._open = False
-        self.written = {**self.written, **ends}
+        self.written = {**self.written, **{output: ends[output] for output in final}}
 
     def stuck(self) -> bool:
         """Whether a call into librdkafka has been away for longer than it ever should."""

@@ -1,10 +1,12 @@
 """How are some records written to Kafka as one, outside of a checkpoint?"""
 
 from collections.abc import Callable
+from typing import Any
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
+from stream.engine.acknowledged import unwritten
 from stream.engine.backend import Message, Superseded
 from stream.engine.client_logs import client_logger
 from stream.engine.options import EngineOptions
@@ -23,21 +25,26 @@ class KafkaTransaction:
         self._producer = confluent_kafka.Producer(settings, logger=client_logger())
         self._call(lambda: self._producer.init_transactions(_PATIENCE))
         self._open = False
+        self._lost: KafkaError | None = None
 
     def write(self, message: Message) -> None:
         """Write one record in the transaction under way."""
         if not self._open:
             self._call(self._producer.begin_transaction)
-            self._open = True
+            self._open, self._lost = True, None
         topic, value, key, partition, headers = message
-        if headers:
-            self._call(lambda: self._producer.produce(topic, value, key, partition, headers=list(headers)))
-        else:
-            self._call(lambda: self._producer.produce(topic, value, key, partition))
+        self._call(lambda: self._producer.produce(topic, value, key, partition, self._told, headers=list(headers)))
+
+    def _told(self, error: KafkaError | None, message: Any) -> None:
+        if error is None:  # the next call says what went wrong
+            self._lost = self._lost or unwritten(error, message)
 
     def commit(self) -> None:
         """Make all that was written visible, or nothing of it."""
         if self._open:
+            self._call(lambda: self._producer.flush(_PATIENCE))
+            if self._lost is not None:
+                raise KafkaException(self._lost)
             self._call(lambda: self._producer.commit_transaction(_PATIENCE))
             self._open = False
 

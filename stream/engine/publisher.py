@@ -11,6 +11,7 @@ from typing import Any, Self
 import confluent_kafka
 import orjson
 
+from stream.engine.acknowledged import unwritten
 from stream.engine.address import address
 from stream.engine.client_logs import limit_client_logs
 from stream.engine.on_kafka import backend_of
@@ -82,6 +83,10 @@ class Publisher:
             self.errors.append(why)
 
     def _told(self, error: Any, message: Any) -> None:
+        if error is None and unwritten(error, message) is not None:
+            self.sent -= 1  # it is counted again
+            self.send(self._options.logical(message.topic()), message.key(), message.value(), message.headers())
+            return
         if error is not None:
             self._failed(f"{message.topic()}: {error.str()}")
             return

@@ -18,6 +18,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, KafkaError, KafkaExceptio
 from models.fold import COPIED
 from models.privacy.rewrite import Rewritten
 from models.privacy.subject import Cell
+from stream.engine.acknowledged import unwritten
 from stream.engine.backend import POSITION, Message, Partition, Superseded
 from stream.engine.client_logs import client_logger
 from stream.engine.kafka_cells import KafkaCells
@@ -121,6 +122,7 @@ class Rewriting:
             return
 
     def _told(self, error: Any, message: Any) -> None:
+        error = unwritten(error, message)
         if error is not None:
             self._error = self._error or error
             return

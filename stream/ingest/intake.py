@@ -14,6 +14,7 @@ import confluent_kafka
 import orjson
 
 from models.events.catalogue import TOPIC_OF
+from stream.engine.acknowledged import unwritten
 from stream.engine.client_logs import limit_client_logs
 from stream.engine.on_kafka import backend_of
 from stream.engine.options import EngineOptions, client_settings
@@ -118,7 +119,7 @@ class Intake:
                 try:
                     produce(self._options.physical(topic), value, key, partition_for(key, partitions), told)
                 except (BufferError, confluent_kafka.KafkaException) as error:
-                    self._told(batch, error, None, count - place)
+                    self._settled(batch, error, count - place)
                     break
             self._hurry()
             await batch.future
@@ -132,7 +133,10 @@ class Intake:
         self._partitions[topic] = found = self._options.partitions_of(topic)
         return found
 
-    def _told(self, batch: _Batch, error: Any, _: Any, count: int = 1) -> None:
+    def _told(self, batch: _Batch, error: Any, message: Any) -> None:
+        self._settled(batch, unwritten(error, message), 1)
+
+    def _settled(self, batch: _Batch, error: Any, count: int) -> None:
         batch.left -= count
         if error is not None:
             batch.error = str(error)[:200]

@@ -14,6 +14,7 @@ import confluent_kafka
 
 from models.fold import Record, arrival
 from stream.engine import topics
+from stream.engine.acknowledged import unwritten
 from stream.engine.backend import POSITION, Message, Partition
 from stream.engine.client_logs import client_logger
 from stream.engine.groups import working
@@ -232,6 +233,7 @@ class _Sender:
         self._error = ""
 
     def _told(self, error: Any, message: Any) -> None:
+        error = unwritten(error, message)
         if error is not None and not self._error:
             self._error = f"{message.topic()}/{message.partition()}: {error.str()}"
 

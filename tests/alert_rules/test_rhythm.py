@@ -225,6 +225,18 @@ def silent(feeds: str) -> tuple[EvaluateAlerts, list[bytes]]:
     return alerts, transitions(alerts)
 
 
+def test_what_stands_says_what_is_known_of_it_after_a_restart_too() -> None:
+    before, at = EvaluateAlerts([rule()]), reading(0, 0.1).at
+    facts = {"sender": "crm", "feeds": "deals", "last": "2026-01-01T00:00:00Z", "silence": 4}
+    finding = EntityFinding("one", {"sender": "crm"}, at, 4.0, "hours", None, facts)
+    before.fold([Record(TOPIC, 0, 0, at, finding.key, finding.encode(), ())])
+    rows = [(row.key, row.value) for row in before.changes().rows if row.value is not None]
+    after = EvaluateAlerts([rule()])
+    after.restore(rows)
+    assert after.current() == before.current()
+    assert "no value" not in after.current()[0]["summary"] and "unknown" not in after.current()[0]["summary"]
+
+
 @pytest.mark.parametrize(("feeds", "told"), [("deals, leads", 0), ("engagement", 1)])
 def test_an_alert_on_what_a_silent_sender_feeds_is_inhibited_and_says_so(feeds: str, told: int) -> None:
     at = reading(0, 0.1).at

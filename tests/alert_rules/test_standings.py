@@ -107,7 +107,7 @@ def test_an_alert_names_what_is_to_be_done_until_it_ends() -> None:
     chain.alerts.fold(found)
     (record,) = [orjson.loads(o.value or b"") for o in chain.alerts.changes().outputs]
     assert record["explanation"]["playbook"] == book.todo(NOW)
-    assert "To do: 1. Call without an offer (Ann, by 2026-01-03)" in record["message"]["text"]
+    assert "To do: 1. Call without an offer (Ann, by 3 Jan 2026)" in record["message"]["text"]
 
 
 def test_what_holds_for_a_while_is_said_and_what_does_not_is_not() -> None:

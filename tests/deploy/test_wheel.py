@@ -77,7 +77,7 @@ def test_a_worker_runs_beside_others(beside: Path, tmp_path: Path) -> None:
     program = (
         "import vigie, asyncio\n"
         "from stream.config.settings import load\n"
-        "from vigie.instance import running\n"
+        "from vigie.running import running\n"
         "async def main():\n"
         "    async with running(load(environ={}, kafka__brokers='embedded', kafka__partitions=1)) as instance:\n"
         "        await instance.engine.ready(30)\n"

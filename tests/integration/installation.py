@@ -87,6 +87,7 @@ class Installation:
                 "bootstrap.servers": self.brokers,
                 "partitioner": "murmur2",
                 "enable.idempotence": True,
+                "max.in.flight.requests.per.connection": 1,  # else one may be acknowledged and be nowhere: acknowledged.py
                 "message.max.bytes": 64 * 1024 * 1024,
                 "compression.type": "lz4",
             }

@@ -30,7 +30,8 @@ from stream.engine.topics import create
 from tests.kafka_broker import KafkaBroker
 from tests.stream.ledger.test_erasing import HASH, JANE, NAMES, NOW, event, forms, of_jane, others, readings, wrong
 from vigie.auditing import note
-from vigie.instance import Instance, prepared, running
+from vigie.instance import Instance
+from vigie.running import prepared, running
 
 pytestmark = pytest.mark.kafka
 

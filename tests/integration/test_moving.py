@@ -28,8 +28,9 @@ from stream.ledger.store import Ledger
 from tests.agents.doubles import Receiver, receiver
 from tests.kafka_broker import KafkaBroker
 from tests.tools import eventually
-from vigie.instance import Instance, running
+from vigie.instance import Instance
 from vigie.ledger import ledger_of
+from vigie.running import running
 from vigie.simulate import START
 
 DAYS = 12

@@ -1,6 +1,7 @@
 import random
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -14,7 +15,7 @@ from models.calendar import DAY_MS, HOUR_MS, MINUTE_MS, Grain, epoch_ms
 from models.measures import DEALS, ENGAGEMENT
 from models.panes.store import Panes, dumps
 from models.panes.view import PanesExpired, View
-from models.panes.windows import Window
+from models.panes.windows import FOREVER, Span, Window
 
 NOW = 1_795_260_000_000  # 2026-11-21T11:20:00Z
 WINDOWS = [Window.parse(name) for name in ("1h", "24h", "7d", "30d", "90d", "day", "week", "month", "quarter")]
@@ -331,6 +332,9 @@ def test_what_has_expired_is_not_guessed_at() -> None:
     # Before all that is kept there is nothing at all.
     with pytest.raises(PanesExpired):
         view.total("engagement", "total", Window.parse("30d"), midnight - 800 * DAY_MS)
+    for window in ("1h", "24h", "30d"):
+        with pytest.raises(PanesExpired):
+            view.distinct("visitors", "total", Window.parse(window), midnight - 800 * DAY_MS)
 
 
 @pytest.mark.parametrize("letter", sorted({zone[:2] for zone in available_timezones()}))
@@ -375,3 +379,174 @@ def test_many_moments_do_not_fill_the_memory() -> None:
     assert len(series.ranges) <= 24
     assert len(view._totals["leads", "total"]) <= 48
     assert len(view._plans) <= 512
+
+
+def test_ways_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.panes.view._PLANS", 2)
+    monkeypatch.setattr("models.panes.view._TOTALS", 2)
+    view = View(Business())
+    for minute in range(5):
+        view.total("leads", "total", NOW, NOW + minute * MINUTE_MS)
+        view.level("open_deals", "total", NOW + minute * MINUTE_MS)
+        assert len(view._plans) <= 2 and len(view._totals["leads", "total"]) <= 2 and len(view._totals["deals", "total"]) <= 2
+
+
+def test_a_fold_began_with_the_first_day_that_it_knows_of() -> None:
+    view = View(Business())
+    assert view.began(("deals", "leads")) is None
+    for key in (b"deals:0:d:739000:total", b"deals:1:d:739005:total", b"leads:0:d:738990:source=web", b"leads:0:h:1:total"):
+        view.put(key, b'{"leads":1}')
+    view.put(b"leads:0:d:738980:source=web", None)  # of which nothing was known
+    assert view.began(("deals",)) == view.calendar.day_start(739_000)
+    assert view.began(("deals", "leads", "spend")) == view.calendar.day_start(738_990)
+    assert view.began(("spend",)) is None
+
+
+def test_only_what_happened_is_an_event() -> None:
+    view = View(Business())
+    view.put(f"deals:0:h:{NOW // HOUR_MS}:total".encode(), b'{"deals_won":1}')
+    view.put(f"predictions:0:m:{NOW // MINUTE_MS}:total".encode(), b'{"expected_deals":1}')
+    assert view.last_event is None
+    view.put(b"deals:0:m:0:total", b'{"deals_won":1}')
+    assert view.last_event == 0
+
+
+def test_where_most_goes_on_is_shown_where_not_all_can_be() -> None:
+    view = View(Business())
+    for value, changes in (("a", 1), ("b", 3), ("c", 2)):
+        for number in range(changes):
+            view.put(f"deals:0:d:739000:source={value}".encode(), b'{"deals_won":%d}' % (number + 1))
+            view.put(f"deals:0:d:739000:source={value}".encode(), b'{"deals_won":%d}' % (number + 1))  # nothing goes on
+    view.put(b"leads:0:d:739000:source=d", b'{"leads":1}')
+    deals = frozenset({"deals"})
+    assert view.busiest("source", deals, 3) == ["a", "b", "c"]
+    assert view.busiest("source", deals, 2) == ["b", "c"]
+    assert view.busiest("source", deals, 1) == ["b"]
+    assert (view.count("source"), view.count("owner")) == (4, 0)
+    assert view.holds("source", "a") and not view.holds("source", "z") and not view.holds("owner", "a")
+    view.put(b"deals:0:d:739000:source=b", None)
+    assert (view.busiest("source", deals, 1), view.count("source")) == (["c"], 3)
+    view.put(b"deals:0:d:739000:source=b", b'{"deals_won":1}')
+    assert view.busiest("source", deals, 1) == ["c"], "who comes back begins anew"
+
+
+def test_each_pane_of_a_stretch_by_itself() -> None:
+    view, hour = View(Business()), NOW // HOUR_MS
+    view.put(f"deals:0:h:{hour}:total".encode(), b'{"deals_won":1,"won_sizes":{"7":1}}')
+    view.put(f"deals:1:h:{hour}:total".encode(), b'{"deals_won":2}')
+    view.put(f"deals:0:h:{hour + 1}:total".encode(), b'{"deals_won":4}')
+    view.put(f"deals:0:d:{view.calendar.day(NOW)}:total".encode(), b'{"deals_won":7}')
+    spans = (Span(Grain.HOUR, hour - 1, hour + 1), Span(Grain.DAY, 0, FOREVER), Span(Grain.MINUTE, 0, FOREVER))
+    assert [(at, cells.numbers, cells.values) for at, cells in view.each("deals", "total", spans)] == [
+        (hour * HOUR_MS, {"deals_won": 3}, {"won_sizes": {7: 1}}),
+        (NOW // DAY_MS * DAY_MS, {"deals_won": 7}, {}),
+    ]
+    assert list(view.each("deals", "source=web", spans)) == []
+    assert view.spans_total("deals", "total", spans[:2]).numbers == {"deals_won": 10}
+
+
+def test_days_that_are_over_count_where_they_end() -> None:
+    view = View(Business())
+    first = 739_000
+    for number in range(4):
+        view.put(f"leads:0:d:{first + number}:total".encode(), b'{"leads":%d}' % 10**number)
+    view.put(f"leads:0:d:{first - 1}:total".encode(), b'{"leads":50000}')  # which is never in it
+    begin, end = view.calendar.day_start(first + 1), view.calendar.day_start(first + 3)
+    # The first day ends just where it begins; the third where it ends, which is not in it.
+    for start, stop, expected in ((begin, end, 11), (begin + 1, end, 10), (begin, end + 1, 111), (begin + 1, end + 1, 110)):
+        assert view.days_over("leads", "total", start, stop) == {"leads": expected}
+    assert view.days_over("leads", "total", begin + 1, begin + HOUR_MS) == {}
+
+
+def test_what_is_made_of_the_panes_is_made_once_until_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    view, made = View(Business()), list[str]()
+
+    def make(name: str) -> str:
+        made.append(name)
+        return name
+
+    def change(segment: str) -> None:
+        view.put(f"deals:0:d:739000:{segment}".encode(), b'{"deals_won":%d}' % len(made))
+
+    for _ in range(2):
+        assert [view.remember(key, partial(make, key)) for key in "ab"] == ["a", "b"]
+    assert made == ["a", "b"]
+    change("total")
+    assert (view.remember("a", partial(make, "a")), made) == ("a", ["a", "b", "a"])
+    with pytest.raises(ZeroDivisionError):
+        view.remember("c", lambda: make("c" * (1 // 0)))
+    assert view.remember("c", partial(make, "c")) == "c"
+    # Of a segment: for as long as nothing changes in it.
+    made.clear()
+    for changed, times in (("", 1), ("", 1), ("source=ads", 1), ("source=web", 2)):
+        if changed:
+            change(changed)
+        assert view.remembered("deals", "source=web", "x", partial(make, "x")) == "x"
+        assert made == ["x"] * times, changed
+    monkeypatch.setattr("models.panes.view._REMEMBERED", 2)
+    monkeypatch.setattr("models.panes.view._TOTALS", 2)
+    made.clear()
+    for key in "12131":  # with two all are forgotten, whatever comes
+        view.remember(key, partial(make, key))
+    assert made == list("12131")
+    made.clear()
+    for key in "12131":  # with the third all are forgotten
+        view.remembered("leads", "total", key, partial(make, key))
+    assert made == list("1231")
+    view.clear()
+    view.remembered("leads", "total", "1", partial(make, "1"))
+    view.remember("1", partial(make, "1"))
+    assert made == list("123111")
+
+
+def test_what_is_kept_of_an_instant_is_of_that_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    view = View(Business())
+    view.advance(NOW)
+    held = view.scopes(NOW)
+    held["24h", "total"] = 1
+    assert view.scopes(NOW) is held
+    assert view.scopes(NOW + 1) == {}
+    held = view.scopes(NOW)
+    for change in (lambda: view.advance(NOW + 1), lambda: view.put(b"deals:0:d:739000:total", b'{"deals_won":1}')):
+        held["24h", "total"] = 1
+        change()
+        assert view.scopes(NOW) == {}
+        held = view.scopes(NOW)
+    monkeypatch.setattr("models.panes.view._SCOPES", 1)
+    held["24h", "total"] = 1
+    assert view.scopes(NOW) == {}
+
+
+def test_a_level_of_nothing_is_known_where_something_was_ever_booked() -> None:
+    view = View(Business())
+    assert not view.ever("open_deals", "total")
+    view.put(b"deals:0:a:0:total", b'{"open_deals":1}')
+    assert view.ever("open_deals", "total") and not view.ever("open_deals", "source=web")
+    assert not view.ever("visitors", "total")
+
+
+def test_what_is_whole_is_said_by_each_partition() -> None:
+    view = View(Business())
+    assert view.put(b"deals:0:a:0:#since", b'{"deals_won":5,"deals_lost":7}') == ("deals", "total")
+    assert view.put(b"deals:1:a:0:#since", b'{"deals_won":9}') == ("deals", "total")
+    version = view.version
+    assert view.put(b"deals:1:a:0:#since", b'{"deals_won":9}') is None and view.version == version
+    assert view.put(b"deals:2:a:0:#since", None) is None
+    assert (view.since, view.behind) == ({"deals_won": 9, "deals_lost": 7}, {})  # of all of them the latest
+    view.put(b"deals:0:a:0:#behind", b'{"deals_won":3}')
+    assert view.behind == {"deals_won": 3} and view.version == version + 1
+    # A partition that counts these two alone: all others of the fold have still to be counted.
+    view.put(b"deals:0:a:0:#counted", b'{"deals_won":1,"deals_lost":1}')
+    assert view.behind == {m.name: 1 for m in DEALS if m.name not in ("deals_won", "deals_lost")} | {"deals_won": 3}
+    view.put(b"deals:0:a:0:#counted", None)
+    assert view.behind == {"deals_won": 3}
+    view.put(b"deals:1:a:0:#behind", b'{"deals_lost":0}')  # all have been looked at
+    assert view.behind == {"deals_won": 3, "deals_lost": 0}
+    for wrong in (b"[]", b'{"deals_won":1.5}', b'{"deals_won":true}', b"{"):
+        with pytest.raises(ValueError, match=r".+"):
+            view.put(b"deals:0:a:0:#since", wrong)
+    assert view.since == {"deals_won": 9, "deals_lost": 7}
+    view.put(b"deals:1:a:0:#since", b"{}")
+    assert view.since == {"deals_won": 5, "deals_lost": 7}
+    view.clear()
+    assert (view.since, view.behind) == ({}, {})

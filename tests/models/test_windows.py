@@ -31,6 +31,7 @@ def begins(window: str, moment: str, zone: str = "Europe/Paris") -> str:
         ("90d", "2026-11-21T10:25:40", "2026-08-23T00:00"),
         ("day", "2026-11-21T10:25:40", "2026-11-21T00:00"),
         ("day", "2026-11-21T00:00:00", "2026-11-20T00:00"),  # the day that has just ended
+        ("day", "2026-11-21T00:00:00.001", "2026-11-21T00:00"),
         ("week", "2026-11-21T10:25:40", "2026-11-16T00:00"),  # a Saturday; weeks begin on Monday
         ("week", "2026-11-16T00:00:00", "2026-11-09T00:00"),
         ("week", "2026-11-16T00:00:01", "2026-11-16T00:00"),
@@ -100,6 +101,10 @@ def test_at_a_boundary_the_next_pane_is_not_in_it() -> None:
     midnight = at("2026-12-01T00:00:00")
     for window, number in [("1h", 60), ("24h", 24), ("7d", 168), ("30d", 30), ("month", 30)]:
         span = Window.parse(window).panes(midnight, PARIS)
+        assert span.stop - span.first == number, window
+    # A millisecond later it is, and the month is another one.
+    for window, number in [("1h", 61), ("24h", 25), ("7d", 169), ("30d", 31), ("month", 1)]:
+        span = Window.parse(window).panes(midnight + 1, PARIS)
         assert span.stop - span.first == number, window
 
 
@@ -181,3 +186,95 @@ def test_a_window_holds_the_instant_just_before_and_its_length(zone: str, moment
     if window.length:
         slack = {Grain.MINUTE: MINUTE_MS, Grain.HOUR: HOUR_MS, Grain.DAY: 25 * HOUR_MS}[window.grain]
         assert 0 <= (moment - window.length) - start < slack
+
+
+MOMENT = "2026-11-21T10:25:40"  # a Saturday
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "end"),
+    [
+        # A rolling window ends where the present one begins, to the hour.
+        ("1h", MOMENT, "2026-11-21T09:00"),
+        ("24h", MOMENT, "2026-11-20T10:00"),
+        ("30d", MOMENT, "2026-10-22T00:00"),
+        # Of the period before, as much as has passed of this one, to the hour.
+        ("day", MOMENT, "2026-11-20T10:00"),
+        ("week", MOMENT, "2026-11-14T10:00"),
+        ("month", MOMENT, "2026-10-21T10:00"),
+        # To the day. Since 1 October, 00:00 there have been 51 days, 10:25 and the hour of the change.
+        ("quarter", MOMENT, "2026-08-21T00:00"),
+        ("year", MOMENT, "2025-11-21T00:00"),
+        # Something of it at least, and no more than there is: a day of 25 hours is compared with all of one of 24.
+        ("day", "2026-11-21T00:30:00", "2026-11-20T00:00:00.001"),
+        ("day", "2026-10-26T00:00:00", "2026-10-25T00:00"),
+        ("month", "2026-03-31T12:00:00", "2026-03-01T00:00"),
+    ],
+)
+def test_the_window_before_is_as_long_as_this_one_so_far(window: str, moment: str, end: str) -> None:
+    assert iso(Window.parse(window).previous(at(moment), PARIS)) == iso(at(end))
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "end"),
+    [
+        *((name, MOMENT, "2026-11-14T10:00") for name in ("1h", "24h", "29d", "day", "week", "month")),
+        *((name, MOMENT, "2026-11-14T00:00") for name in ("30d", "quarter", "year")),
+        ("24h", "2026-10-27T13:30:00", "2026-10-20T13:00"),  # the clocks went back between
+    ],
+)
+def test_a_week_ago_at_the_same_time_of_the_day(window: str, moment: str, end: str) -> None:
+    assert iso(Window.parse(window).week_ago(at(moment), PARIS)) == iso(at(end))
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "first", "stop", "first_month"),
+    [
+        ("day", MOMENT, "2026-11-21", "2026-11-22", 1),
+        ("week", MOMENT, "2026-11-16", "2026-11-23", 1),
+        ("month", MOMENT, "2026-11-01", "2026-12-01", 1),
+        ("month", "2026-12-01T00:00:00", "2026-11-01", "2026-12-01", 1),
+        ("month", "2026-02-28T10:00:00", "2026-02-01", "2026-03-01", 1),
+        ("quarter", MOMENT, "2026-10-01", "2027-01-01", 1),
+        ("year", MOMENT, "2026-01-01", "2027-01-01", 1),
+        # The year of February begins a month later, and so do its quarters.
+        ("quarter", MOMENT, "2026-11-01", "2027-02-01", 2),
+        ("quarter", "2026-02-01T00:00:00", "2025-11-01", "2026-02-01", 2),
+        ("year", MOMENT, "2026-02-01", "2027-02-01", 2),
+        ("year", "2026-01-31T10:00:00", "2025-02-01", "2026-02-01", 2),
+    ],
+)
+def test_a_calendar_period_is_whole(window: str, moment: str, first: str, stop: str, first_month: int) -> None:
+    cal, here = calendar("Europe/Paris", first_month), at(moment)
+    assert Window.parse(window).period(here, cal) == (at(first), at(stop))
+    assert Window.parse(window).bounds(here, cal) == (at(first), here)
+
+
+def test_a_rolling_window_is_no_period() -> None:
+    with pytest.raises(ValueError, match="24h is no calendar period"):
+        Window.parse("24h").period(at(MOMENT), PARIS)
+
+
+def test_a_window_may_begin_with_a_day_that_is_named() -> None:
+    first = date(2026, 11, 3).toordinal()
+    window, here = Window.since(first), at(MOMENT)
+    assert (window.name, window.grain, window.length) == ("since 2026-11-03", Grain.DAY, 0)
+    assert window.bounds(here, PARIS) == (at("2026-11-03"), here)
+    assert window.period_days(here, PARIS) == (first, first + 19)  # up to the 21st, whole
+    assert window.period_days(at("2026-11-21"), PARIS) == (first, first + 18), "the 20th has just ended"
+
+
+@pytest.mark.parametrize(
+    ("name", "grain", "hours"),
+    [("1h", "m", 1), ("2h", "h", 2), ("719h", "h", 719), ("720h", "d", 720), ("29d", "h", 29 * 24), ("750d", "d", 750 * 24)],
+)
+def test_a_longer_window_is_cut_in_coarser_panes(name: str, grain: str, hours: int) -> None:
+    window = Window.parse(name)
+    assert (window.name, window.grain, window.length, window.first) == (name, grain, hours * HOUR_MS, 0)
+
+
+def test_nothing_is_made_up_of_no_panes() -> None:
+    here = at("2026-11-21T10:25:00")
+    assert cover(here, here, PARIS) == cover(here, here - 1, PARIS) == ()
+    assert cover(here, here + 1, PARIS) == (Span(Grain.MINUTE, here // MINUTE_MS, here // MINUTE_MS + 1),)
+    assert cover(here, here + MINUTE_MS, PARIS, Grain.HOUR) == ()  # the hour is not over

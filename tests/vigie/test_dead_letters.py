@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -23,6 +22,7 @@ from stream.ingest.intake import Intake
 from stream.sources.crm import Unusable
 from stream.sources.tracker import TrackedBody
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_records import records
 from vigie.__main__ import app
 from vigie.letters import AnotherRedrive, Redriver, standing
 
@@ -30,18 +30,7 @@ SITES = {"sites": {"shop": {"key": "shop-4f7a2c91", "origins": ["https://www.exa
 
 
 def engagement(broker: str) -> list[dict]:
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": broker, "group.id": "t", "enable.partition.eof": True})
-    consumer.assign([confluent_kafka.TopicPartition("engagement", p, 0) for p in range(2)])
-    found, ends = [], 0
-    while ends < 2:
-        message = consumer.poll(5)
-        assert message is not None
-        if message.error() is None:
-            found.append(json.loads(message.value()))
-        else:
-            ends += 1
-    consumer.close()
-    return found
+    return [json.loads(message.value() or b"") for message in records(broker, "engagement", partitions=2)]
 
 
 async def test_what_a_tracker_sent_is_redriven_through_its_site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
@@ -95,16 +84,10 @@ class Topics:
             assert publisher.flush() == 0
 
     def records(self, topic: str = "deals") -> list[Record]:
-        consumer = confluent_kafka.Consumer(
-            {"bootstrap.servers": self.options.brokers, "group.id": "t", "enable.partition.eof": True}
-        )
-        consumer.assign([confluent_kafka.TopicPartition(topic, 0, 0)])
-        found = []
-        while (message := consumer.poll(5)) is not None and message.error() is None:
-            headers = message.headers() or ()
-            found.append(Record(topic, 0, message.offset(), wall_clock(), message.key(), message.value(), headers))
-        consumer.close()
-        return found
+        return [
+            Record(topic, 0, message.offset() or 0, wall_clock(), message.key(), message.value(), message.headers() or ())
+            for message in records(self.options.brokers, topic)
+        ]
 
     def refuse(self) -> int:
         """Refuse again all that came since the last time; return how many those were."""

@@ -24,8 +24,8 @@ from stream.ledger.store import Ledger
 from tests.models.test_evolve import Kept, without
 from tests.models.test_partition import BUSINESS, MAKERS, T0, event
 from vigie.__main__ import app
-from vigie.instance import prepared
 from vigie.ledger import place
+from vigie.running import prepared
 from vigie.upgrade import _WHAT as WHAT
 from vigie.upgrade import check
 

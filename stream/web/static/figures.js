@@ -117,7 +117,7 @@ export function explained(root) {
         ...(typeof reading.low === "number" ? fact(t("interval"), t("between", whole(reading.low, kpi.unit), whole(reading.high, kpi.unit))) : []),
         ...fact(t("period"), `${moment(reading.from, "medium")} – ${moment(reading.at, "medium")}`), ...fact(t("formula"), make("code", {}, kpi.formula)));
       const open = line.querySelector("details")?.open;
-      if (trend.window === place.window) { line.replaceChildren(chart(line, kpi, trend)); if (open) line.querySelector("details").open = true; }
+      if (trend.window === place.window) { line.replaceChildren(chart(line, kpi, trend, reading)); if (open) line.querySelector("details").open = true; }
     },
   };
 }

@@ -31,15 +31,16 @@ export function plot(root, unit, { lines, bands = [], marks = [], head, rows, na
   const x = (at) => +((at - from) / (to - from || 1) * wide).toFixed(1), y = (value) => +(HIGH - FOOT - (value - low) / (high - low) * (HIGH - FOOT - TOP)).toFixed(1);
   const text = (at, height, said, anchor = "start") => make("svg:text", { x: at, y: height, "text-anchor": anchor }, said);
   const path = (points) => points.map(([at, value]) => `${x(at)} ${y(value)}`).join("L");
+  const words = []; // over the lines, with a rim of the ground's colour
   const svg = make("svg:svg", { viewBox: `0 0 ${wide} ${HIGH}`, "aria-hidden": "true" });
-  for (const value of ticks(low, high, unit === "count" ? 1 : 0)) svg.append(make("svg:path", { class: "grid", d: `M0 ${y(value)}H${wide}` }), text(0, y(value) - 4, whole(value, unit)));
+  for (const value of ticks(low, high, unit === "count" ? 1 : 0)) { svg.append(make("svg:path", { class: "grid", d: `M0 ${y(value)}H${wide}` })); words.push(text(0, y(value) - 4, whole(value, unit))); }
   const days = Math.max(2, Math.min(6, Math.floor(wide / 130)));
   for (let i = 0; i < days; i++) { const at = from + (to - from) * i / (days - 1); svg.append(text(x(at), HIGH - 6, brief(iso(at), to - from > 2 * 86400000), i === 0 ? "start" : i === days - 1 ? "end" : "middle")); }
   for (const { kind, points } of bands) svg.append(make("svg:path", { class: `band ${kind}`, d: `M${path(points.map(([at, , top]) => [at, top]))}L${path(points.map(([at, bottom]) => [at, bottom]).toReversed())}Z` }));
-  for (const { value, text: said } of marks) svg.append(make("svg:path", { class: "mark", d: `M0 ${y(value)}H${wide}` }), text(wide, y(value) - 4, said, "end"));
+  for (const { value, text: said } of marks) { svg.append(make("svg:path", { class: "mark", d: `M0 ${y(value)}H${wide}` })); words.push(text(wide, y(value) - 4, said, "end")); }
   for (const { kind, points } of lines) svg.append(make("svg:path", { class: `line-of ${kind}`, d: `M${path(points)}` }));
   const cursor = make("svg:path", { class: "cursor" }), said = make("p", { class: "readout", "aria-hidden": "true" }), every = lines.flatMap((one) => one.points);
-  svg.append(cursor);
+  svg.append(...words, cursor);
   svg.addEventListener("pointermove", (event) => {
     const box = svg.getBoundingClientRect(), at = from + (event.clientX - box.left) / box.width * (to - from), near = every.reduce((a, b) => Math.abs(b[0] - at) < Math.abs(a[0] - at) ? b : a);
     cursor.setAttribute("d", `M${x(near[0])} ${TOP}V${HIGH - FOOT}`);
@@ -60,9 +61,10 @@ export function daily(root, kpi, found) {
     head: [t("period"), label(kpi), t("usually")], rows: is.map((one) => [`${day(one.from)}${one.holiday ? ` (${one.holiday})` : ""}`, whole(one.value, kpi.unit), one.low === null ? "" : t("range", whole(one.low, kpi.unit), whole(one.high, kpi.unit))]), name: t("day_by_day"),
   });
 }
-/** What a KPI's total was over the window. */
-export function chart(root, kpi, trend) {
-  const points = trend.times.map((at, i) => [at, trend.values[kpi.id]?.[i]]).filter(([, value]) => typeof value === "number");
+/** What a KPI's total was over the window, and is. */
+export function chart(root, kpi, trend, reading) {
+  const now = new Date(reading.at).getTime(), points = trend.times.map((at, i) => [at, trend.values[kpi.id]?.[i]]).filter(([at, value]) => typeof value === "number" && at < now);
+  if (typeof reading.value === "number") points.push([now, reading.value]);
   if (points.length < 3) return note(t("none"), "calm");
   return plot(root, kpi.unit, { lines: [{ kind: "is", points }], head: [t("period"), label(kpi)], rows: points.map(([at, value]) => [brief(iso(at)), whole(value, kpi.unit)]), name: label(kpi) });
 }

@@ -114,8 +114,8 @@ def test_duplicates_change_nothing_and_disorder_teaches_the_same_outcomes() -> N
     assert closed.items() <= told.items()
     assert len(closed) > 0.8 * len(told)
     assert (
-        mixed.predictors[0]._agenda.open
-        == dict.fromkeys(sorted(once.predictors[0]._agenda.open)) | mixed.predictors[0]._agenda.open
+        mixed.predictors[0]._tracked.agenda.open
+        == dict.fromkeys(sorted(once.predictors[0]._tracked.agenda.open)) | mixed.predictors[0]._tracked.agenda.open
     )
 
 
@@ -346,14 +346,16 @@ def test_events_that_cannot_be_used_are_counted_and_nothing_else() -> None:
     assert loop.predictions == {}
 
 
-@pytest.mark.parametrize("step", ["_ask", "_schedule", "_send"])
+@pytest.mark.parametrize("step", ["_questions.ask", "_tracked.schedule", "_questions._send"])
 def test_a_fault_in_the_middle_of_an_event_leaves_nothing_of_it_and_is_loud(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = jittered(30)
     met = 0
     for poison in range(20, len(facts) - 20, 17):
         with_fault, without = Loop(interval=COARSE), Loop(interval=COARSE)
         fold = with_fault.predictors[0]
-        take, function, armed = fold._take, getattr(fold, step), [False]
+        of, name = step.split(".")
+        part = getattr(fold, of)
+        take, function, armed = fold._lifecycle._take, getattr(part, name), [False]
 
         def taking(key: str, event: Any, at: int, take: Any = take, armed: Any = armed, poison: int = poison) -> str:
             armed[0] = event.id == f"e{poison:06}"
@@ -367,8 +369,8 @@ def test_a_fault_in_the_middle_of_an_event_leaves_nothing_of_it_and_is_loud(step
             if armed[0]:
                 raise ZeroDivisionError("a fault of ours")
 
-        monkeypatch.setattr(fold, "_take", taking)
-        monkeypatch.setattr(fold, step, failing)
+        monkeypatch.setattr(fold._lifecycle, "_take", taking)
+        monkeypatch.setattr(part, name, failing)
         letters: list[dict[str, Any]] = []
         deliver = with_fault._deliver
         monkeypatch.setattr(
@@ -401,7 +403,8 @@ def test_a_fault_of_a_wake_or_an_answer_stops_neither_the_worker_nor_the_others(
     loop = Loop(interval=COARSE)
     for number, deal in enumerate(("D1", "D2")):
         loop.send(event(number, fact(0, "created", deal, amount=10_000)), BEGIN)
-    fold, ask, document = loop.predictors[0], loop.predictors[0]._ask, loop.predictors[0]._document
+    fold = loop.predictors[0]
+    ask, document = fold._questions.ask, fold._answers._document
 
     def failing(key: str, *rest: Any, then: Any) -> Any:
         if key == "D1":
@@ -409,8 +412,8 @@ def test_a_fault_of_a_wake_or_an_answer_stops_neither_the_worker_nor_the_others(
         return then(key, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fold, "_ask", lambda *arguments: failing(*arguments, then=ask))
-        patch.setattr(fold, "_document", lambda *arguments: failing(*arguments, then=document))
+        patch.setattr(fold._questions, "ask", lambda *arguments: failing(*arguments, then=ask))
+        patch.setattr(fold._answers, "_document", lambda *arguments: failing(*arguments, then=document))
         for day in range(1, 40):
             loop.tick(BEGIN + day * DAY_MS)
     assert fold.faults.total > 10

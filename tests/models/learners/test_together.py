@@ -49,7 +49,7 @@ def _seven() -> Loop:
 def test_what_waits_is_answered_with_each_question_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = _seven()
     fold, taken, spoke = loop.predictors[0], [0], [0]
-    take, say = fold._x, fold.speaker.say
+    take, say = fold._questions.features, fold.speaker.say
 
     def taking(*arguments: Any) -> Any:
         taken[0] += 1
@@ -59,7 +59,7 @@ def test_what_waits_is_answered_with_each_question_taken_once(monkeypatch: pytes
         spoke[0] += 1
         return say(questions)
 
-    monkeypatch.setattr(fold, "_x", taking)
+    monkeypatch.setattr(fold._questions, "features", taking)
     monkeypatch.setattr(fold.speaker, "say", saying)
     before = dict(loop.predictions)
     loop.tick(BEGIN + 3 * DAY_MS)
@@ -79,7 +79,7 @@ def test_a_question_that_cannot_be_answered_leaves_the_others_their_answers(monk
 
     story = fold.entities.get("D3")
     assert story is not None
-    odd = fold._x(story, BEGIN)["log_amount"]
+    odd = fold._questions.features(story, BEGIN)["log_amount"]
     monkeypatch.setattr(fold.speaker.model, "predict_many", failing)
     monkeypatch.setattr(fold.speaker.model, "predict_one", lambda x: failing((x,))[0])
     before = dict(loop.predictions)

@@ -92,7 +92,7 @@ class FakeProducer:
 
 
 class Delivered:
-    def __init__(self, topic: str, partition: int, offset: int) -> None:
+    def __init__(self, topic: str, partition: int, offset: int | None) -> None:
         self._values = topic, partition, offset
 
     def topic(self) -> str:
@@ -101,7 +101,7 @@ class Delivered:
     def partition(self) -> int:
         return self._values[1]
 
-    def offset(self) -> int:
+    def offset(self) -> int | None:
         return self._values[2]
 
 
@@ -295,3 +295,23 @@ def test_a_commit_that_does_not_come_back_may_have_happened() -> None:
     one.commit(BATCH, TOKEN)
     one._committing = True
     assert not one.abandon()
+
+
+def test_rows_that_are_acknowledged_without_an_offset_are_written_again() -> None:
+    """As librdkafka has it of records that the broker took for ones it had: the first of a partition are nowhere."""
+
+    class Forgetful(FakeProducer):
+        def produce(self, topic: str, value: Any, key: bytes, partition: int, done: Any = None, headers: Any = None) -> None:
+            if self.calls.count("begin") > 1 or self.calls[-1] != "begin":
+                super().produce(topic, value, key, partition, done, headers)
+                return
+            self.calls.append("produce")
+            assert done is not None, "nobody would know"
+            done(None, Delivered(topic, partition, None))
+
+    producer, reasons = Forgetful(), list[str]()
+    one = writer(producer, reasons=reasons)
+    one.commit(BATCH, TOKEN)
+    assert producer.visible == WRITTEN
+    assert producer.calls.count("abort") == 1 and reasons == ["_STATE"]
+    assert one.written == {("out", 2): 4}  # and of rows nothing

@@ -44,8 +44,9 @@ from tests.stream.ledger.test_erasing import (
 from tests.stream.ledger.test_minimised import SECRET, webhook
 from tests.tools import eventually, free_port
 from vigie import held
-from vigie.instance import Instance, kept_in
+from vigie.instance import Instance
 from vigie.privacy_api import Caches, carry_out
+from vigie.running import kept_in
 from vigie.up import start_web
 
 TOKEN = "ann-s-token-of-20-chars"

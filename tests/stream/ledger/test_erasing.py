@@ -34,8 +34,9 @@ from stream.ledger.store import Ledger
 from stream.readings.board import WINDOWS, ViewSource
 from stream.sources.crm import ADAPTERS, Erase, Request, parse_settings
 from tests.tools import eventually
-from vigie.instance import Instance, kept_in
+from vigie.instance import Instance
 from vigie.privacy_api import carried_out
+from vigie.running import kept_in
 
 NOW = 1_790_000_000_000 // HOUR_MS * HOUR_MS
 HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"

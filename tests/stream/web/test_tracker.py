@@ -26,7 +26,7 @@ from tests.browser import Page, browser
 from tests.stream.web.test_collect import AGENT, KEY
 from tests.stream.web.test_webhooks import Written
 from tests.tools import eventually, free_port, program
-from vigie.instance import prepared
+from vigie.running import prepared
 from vigie.up import start_web
 
 pytestmark = pytest.mark.browser

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import confluent_kafka
 import httpx
 import orjson
 import pytest
@@ -20,6 +19,7 @@ from stream.ingest.door import Door, sources_of
 from stream.ingest.event_ids import InMemory, InRedis
 from stream.ingest.intake import Intake
 from tests.kafka_broker import KafkaBroker
+from tests.kafka_records import records
 from tests.redis_server import Redis
 from tests.stream.sources.crm import senders as s
 from tests.stream.sources.crm.senders import NOW, SECRET, compact
@@ -47,20 +47,26 @@ async def test_every_delivery_that_was_acknowledged_is_on_the_topic(kafka: Kafka
     ]
     dice.shuffle(deliveries)
 
-    async def deliver(body: str) -> int:
+    again = 0
+
+    async def deliver(body: str) -> None:
+        nonlocal again
         vector = s.hubspot(body, url=URL)
         client = dice.choice(clients)
-        return (await client.post("/webhooks/hubspot", content=body, headers=vector["headers"])).status_code
+        async with asyncio.timeout(120):
+            while (found := await client.post("/webhooks/hubspot", content=body, headers=vector["headers"])).status_code != 200:
+                # A topic that has just been made: a broker may say that it has what it has not, and it is not believed.
+                assert found.status_code == 503
+                again += 1
 
-    answers = Counter(await asyncio.gather(*(deliver(body) for body in deliveries)))
-    assert answers == {200: len(deliveries)}
+    await asyncio.gather(*(deliver(body) for body in deliveries))
     for client, intake in zip(clients, intakes, strict=True):
         await client.aclose()
         await intake.close()
     found = await asyncio.to_thread(read_all, kafka.bootstrap, options.physical("deals"), 3)
     ids = Counter(event["id"] for event in found)
     assert len(ids) == 250 and {event["data"]["amount"] for event in found} == {str(n) for n in range(250)}
-    assert max(ids.values()) <= 2
+    assert max(ids.values()) <= 2 + again
 
 
 @pytest.mark.kafka
@@ -109,19 +115,7 @@ async def test_while_kafka_is_killed_senders_are_asked_to_come_back_and_nothing_
 
 
 def read_all(bootstrap: str, topic: str, partitions: int) -> list[dict[str, Any]]:
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": bootstrap, "group.id": f"{topic}-t", "enable.partition.eof": True})
-    consumer.assign([confluent_kafka.TopicPartition(topic, p, 0) for p in range(partitions)])
-    found, ends = [], 0
-    while ends < partitions:
-        message = consumer.poll(20)
-        assert message is not None
-        if message.error() is None:
-            found.append(orjson.loads(message.value()))
-        else:
-            assert message.error().code() == confluent_kafka.KafkaError._PARTITION_EOF
-            ends += 1
-    consumer.close()
-    return found
+    return [orjson.loads(message.value() or b"") for message in records(bootstrap, topic, partitions=partitions)]
 
 
 @pytest.mark.redis
