@@ -1,12 +1,14 @@
 """How good is the live forecast of the month, on public data, beside the yardsticks? At its start, its quarter and its half.
 
-``python -m bench.forecast_live DATA [--write docs]``: the deals' events are gone through in their order, the models
-learn from them as they do live, and on days of each month a forecast is made of nothing but what is known by then, by the
-instance's own parts (``Job``, ``kept``, ``scores``). What was said is put on record and learnt from once its month is over.
-Some four minutes of CPU.
+``python -m bench.forecast_live DATA [--answers FOLDER] [--write docs]``: the deals' events are gone through in their order, the
+models learn from them as they do live, and on days of each month a forecast is made of nothing but what is known by then, by
+the instance's own parts (``Job``, ``kept``, ``scores``). What was said is put on record and learnt from once its month is over.
+Some four minutes of CPU, most of them the models'. ``--answers FOLDER`` keeps what the models said of each deal, as it would
+travel on ``deal-outlooks``; where it is there already nothing is asked of them, so that a trial of the forecasts takes seconds.
 """
 
 import argparse
+import gzip
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import orjson
 
 from bench.models_plots import calibration_svg
 from models.business import Business
@@ -75,7 +78,8 @@ class Walk:
 
     def __init__(self, facts: list[DealFact], data: Data) -> None:
         self.evaluation, self.book, self.data = DealEvaluation(), Book(), data
-        self._facts, self._attributes, self._told = facts, dict[str, dict[str, Any]](), dict[str, str]()
+        self.told: dict[str, str | None] = {}  # what the book was told on the last of these days
+        self._facts, self._attributes, self._status = facts, dict[str, dict[str, Any]](), dict[str, str]()
 
     def days(self) -> Iterator[int]:
         """Yield each day's beginning that is asked about, once everything before it has been taken."""
@@ -96,18 +100,22 @@ class Walk:
             at += timedelta(1)
 
     def _look(self, now: int) -> None:
-        evaluation = self.evaluation
+        evaluation, self.told = self.evaluation, {}
         evaluation._pass(now)
         for name, deal in evaluation.deals.items():
             if deal.gone:
-                self.book.put(name, None)
+                self._tell(name, None)
             elif deal.status in ("won", "lost"):
-                if self._told.get(name) != deal.status:
-                    self._told[name] = deal.status
-                    self.book.put(name, encode(self._outlook(name, deal, now)))
+                if self._status.get(name) != deal.status:
+                    self._status[name] = deal.status
+                    self._tell(name, encode(self._outlook(name, deal, now)))
             elif deal.status == "open":
-                self._told[name] = "open"
-                self.book.put(name, encode(self._outlook(name, deal, now)))
+                self._status[name] = "open"
+                self._tell(name, encode(self._outlook(name, deal, now)))
+
+    def _tell(self, name: str, outlook: bytes | None) -> None:
+        self.book.put(name, outlook)
+        self.told[name] = None if outlook is None else outlook.decode()
 
     def _outlook(self, name: str, deal: Any, now: int) -> DealOutlook:
         attributes = self._attributes[name]
@@ -123,19 +131,43 @@ class Walk:
         return DealOutlook("open", deal.past.created, 0, amount, values, stages, now, rounded(won), closes)  # type: ignore[arg-type]
 
 
+def days(data: Data, root: Path, answers: Path | None) -> Iterator[tuple[int, Book]]:
+    """Yield each day that is asked about, with the deals' book as of then: by the answers kept in a folder, or keeping them."""
+    path = None if answers is None else answers / f"{data.name.lower()}.jsonl.gz"
+    if path is not None and path.exists():
+        book = Book()
+        with gzip.open(path) as lines:
+            for now, told in map(orjson.loads, lines):
+                for name, outlook in told.items():
+                    book.put(name, None if outlook is None else outlook.encode())
+                yield now, book
+        return
+    walk = Walk(History(load(None), [root / data.path], data.format, None).facts(), data)
+    if path is None:
+        yield from ((now, walk.book) for now in walk.days())
+        return
+    part = path.with_suffix(".part")  # one that was not gone through to its end is no pass
+    with gzip.open(part, "wb", compresslevel=1) as lines:
+        for now in walk.days():
+            lines.write(orjson.dumps([now, walk.told]) + b"\n")
+            yield now, walk.book
+    part.rename(path)
+
+
 def month_of(at: int) -> str:
     """Return such as 2017-06."""
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m")
 
 
-def run(data: Data, root: Path) -> tuple[list[Said], list[TargetCase], list[tuple[int, float, float, float, float]]]:
+def run(
+    data: Data, root: Path, answers: Path | None = None
+) -> tuple[list[Said], list[TargetCase], list[tuple[int, float, float, float, float]]]:
     """Return what was said with what came, the targets that were asked about, and the totals asked at the start, for the plot."""
-    facts = History(load(None), [root / data.path], data.format, None).facts()
-    walk, records = Walk(facts, data), dict[str, Said]()
+    records = dict[str, Said]()
     chances: dict[tuple[int, str, str, int], tuple[Any, int]] = {}
-    for now in walk.days():
+    for now, book in days(data, root, answers):
         slices = [Slice("month"), *(Slice("month", by) for by in data.by)]
-        made = Job(walk.book.columns(), records, BUSINESS, Targets(), now, 0, [Asked(one) for one in slices], slices).run()
+        made = Job(book.columns(), records, BUSINESS, Targets(), now, 0, [Asked(one) for one in slices], slices).run()
         records |= made.records
         for asked, outlook in made.outlooks.items():
             for segment in outlook.segments if asked.slice.by is None else outlook.segments[1:]:
@@ -244,6 +276,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The live forecast of the month, on public data.")
     parser.add_argument("root", type=Path)
     parser.add_argument("--only", choices=[data.name for data in DATA])
+    parser.add_argument("--answers", type=Path, help="a folder for the models' answers: taken from it, or kept in it")
     parser.add_argument("--write", type=Path, help="also write table and plots into this folder (docs)")
     options = parser.parse_args()
     head = ["data", "asked at its", "by", "forecasts", "held by P10 to P90", "of five deals or more", "bias"]
@@ -253,7 +286,7 @@ def main() -> None:
     plots: dict[str, str] = {}
     for data in DATA:
         if options.only in (None, data.name):
-            records, targets, drawn = run(data, options.root)
+            records, targets, drawn = run(data, options.root, options.answers)
             table += lines_of(data, records)
             asked = [row for case in targets for row in case.rows(case.came)]
             ece, bins = calibration(asked)

@@ -26,7 +26,7 @@ from models.foresight.kept import Said, Slice
 from models.foresight.outlook import DRAWS, Outlook, Segment, outlook
 from models.foresight.readings import readings
 from models.foresight.scenario import BASE, Scenario
-from models.foresight.yardsticks import yardsticks
+from models.foresight.yardsticks import earlier, yardsticks
 from models.kpis.reading import Reading
 from models.money import UNIT
 from models.targets import Targets
@@ -84,19 +84,20 @@ class Job:
         records: list[tuple[str, Said]] = []
         points: dict[str, tuple[int | None, ...]] = {}
         calendar = self._business.calendar
+        came = kept.revised(self._records, self._columns, self.now)
+        known = {**self._records, **dict(came)}  # a period that is just over has been told of too
         for where in dict.fromkeys((*(one.slice for one in self._asked), *self._owed)):
             span = ForecastSpan(*kept.bounds(where.period, self.now, calendar), self.now)
-            past = kept.past(self._records.values(), where)
+            past, before = kept.past(known.values(), where), earlier(where.period, span, calendar)
             for scenario in dict.fromkeys((BASE, *(one.scenario for one in self._asked if one.slice == where))):
-                found = outlook(self._columns, span, calendar, where.by, past, scenario, draws=self._draws)
+                found = outlook(self._columns, span, calendar, where.by, past, scenario, earlier=before, draws=self._draws)
                 made[Asked(where, scenario)] = found
             measured = yardsticks(self._columns, span, where.period, calendar, where.by)
             points[where.period] = measured(made[Asked(where)].segments[0])
             if where in self._owed:
                 aim = lambda segment, where=where, span=span: self.target(where, segment, span)  # noqa: E731
                 records += kept.on_record(made[Asked(where)], where, calendar, measured, aim)
-        records += kept.revised(self._records, self._columns, self.now)
-        return Made(self.version, self.now, made, records, kept.expired(self._records, self.now), points)
+        return Made(self.version, self.now, made, [*records, *came], kept.expired(self._records, self.now), points)
 
     def target(self, where: Slice, segment: Segment, span: ForecastSpan) -> int | None:
         """Return the target of a segment, None where there is none."""

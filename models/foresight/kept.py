@@ -171,7 +171,7 @@ def past(records: Iterable[Said], where: Slice) -> list[Past]:
     return [
         Past(
             one.start, one.phase, one.pipeline, one.rate, one.said, float(one.actual_deals),
-            tuple(apart.get((one.start, one.day), (0.0, 0.0))), float(one.known),  # type: ignore[arg-type]
+            tuple(apart.get((one.start, one.day), (0.0, 0.0))), float(one.known), one.day,  # type: ignore[arg-type]
         )
         for one in totals if one.known
     ]  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 
 from models.calendar import Calendar
 from models.foresight import pipeline, rate
+from models.foresight.again import APART, NONE, STRETCHES, Earlier, SeasonAgo
 from models.foresight.blend import FADES, Blend, Past, blended
 from models.foresight.book import WON, Columns
 from models.foresight.deals_at import DealsAt, ForecastSpan
@@ -21,8 +22,8 @@ from models.foresight.scenario import BASE, Scenario
 #: What is told of a law: nineteen steps and the ends. By them a forecast is scored when its period is over.
 SHARES = (0.01, *(round(0.05 * step, 2) for step in range(1, 20)), 0.99)
 DRAWS = 4_000
-#: Earlier stretches by which the rate is judged: how many, how far apart (days), after how many days of history.
-_ROLLING, _APART, _BEFORE = 13, 14, 42
+#: Days of history after which the rate is judged by earlier stretches.
+_BEFORE = 42
 #: Days that hazards and conversions mostly tell of.
 _LATELY = 30
 _HISTORIC = 2.0  # months by which the share of open deals before is believed by half
@@ -72,10 +73,14 @@ def outlook(
     past: Sequence[Past] = (),
     scenario: Scenario = BASE,
     *,
+    earlier: Earlier = NONE,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Outlook:
-    """Return the outlook on a period, in total, and by a dimension's values where one is named."""
+    """Return the outlook on a period, in total, and by a dimension's values where one is named.
+
+    ``earlier`` says when the periods before began: without it no season ago is known.
+    """
     why: list[str] = []
     deals = DealsAt(columns, span, calendar, by)
     today, shares = _ahead(span, calendar)
@@ -91,7 +96,9 @@ def outlook(
     of_open, of_new = of_open * turned, of_new * turned
     of_pipeline = of_open + of_new
     length = float(shares.sum())
-    fit = blended(past, span.phase, *_rolling(deals.wins[:1], deals.first, length, year))
+    ago = SeasonAgo(deals.wins[0], deals.first, calendar.day(span.end - 1) + 1, earlier)
+    past = ago.judged(past, [calendar.day(one.period) for one in past])
+    fit = blended(past, span.phase, *_rolling(deals.wins[:1], deals.first, length, year), ago.season(today, shares))
     said = fit.of(of_pipeline, of_rate) if length else np.zeros(len(of_rate))
     if not deals.wins.any():
         said = of_pipeline
@@ -197,19 +204,19 @@ def _rolling(wins: Reals, first: int, length: float, year: rate.Year) -> tuple[f
     """Return the mean square of the rate's errors (log-ratios) at earlier stretches as long, and for how many they count."""
     whole, squares, weights = max(round(length), 1), list[float](), list[float]()
     stop = wins.shape[1] - whole
-    for at in range(stop, _BEFORE, -_APART):
-        if len(squares) >= _ROLLING:
+    for at in range(stop, _BEFORE, -APART):
+        if len(squares) >= STRETCHES:
             break
         then = rate.learnt(wins[:, :at], first, year)
         said = float(then.level[0] * then.effects(rate.places(first + at + np.arange(whole), year)).sum())
         actual = float(wins[0, at : at + whole].sum())
         off = min(abs(np.log((actual + 0.5) / (said + 0.5))), 0.8)
         squares.append(max(off**2 - 1 / max(said, 1.0), 0.0))
-        weights.append(FADES ** ((stop - at) / max(whole, _APART)))
+        weights.append(FADES ** ((stop - at) / max(whole, APART)))
     if not squares:
         return 0.0, 0.0
     counts = np.array(weights)
-    return float(counts @ np.array(squares) / counts.sum()), float(counts.sum()) * min(_APART / max(whole, _APART), 1.0)
+    return float(counts @ np.array(squares) / counts.sum()), float(counts.sum()) * min(APART / max(whole, APART), 1.0)
 
 
 def _shares_open(deals: DealsAt, span: ForecastSpan, calendar: Calendar, opened: Reals, pipeline_: Reals) -> Reals:

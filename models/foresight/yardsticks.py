@@ -11,6 +11,7 @@ import numpy as np
 
 from models.calendar import Calendar
 from models.deal_outlook import DIMENSIONS
+from models.foresight.again import Earlier
 from models.foresight.book import OPEN, WON, Columns
 from models.foresight.deals_at import ForecastSpan, days_of
 from models.foresight.law import Reals, Units
@@ -37,7 +38,7 @@ class _Yardsticks:
         self._codes = columns.values[won, DIMENSIONS.index(by)] if by is not None else np.zeros(len(won), np.int32)
         self._names = columns.names[by] if by is not None else ("",)
         self._first = int(self._days.min()) if len(won) else None
-        self._starts = _starts(period, span, calendar, _YEAR[period] + 1)
+        self._starts = starts(period, span, calendar, _YEAR[period] + 1)
         self._gone = calendar.day(span.now) - calendar.day(span.start)
         self._length = calendar.day(span.end - 1) + 1 - calendar.day(span.start)
         self._year, self._season = _YEAR[period], _SEASON.get(period)
@@ -75,7 +76,13 @@ class _Yardsticks:
         return tuple(None if one is None else segment.won + one for one in found)
 
 
-def _starts(period: str, span: ForecastSpan, calendar: Calendar, count: int) -> list[int]:
+def earlier(period: str, span: ForecastSpan, calendar: Calendar) -> Earlier:
+    """Return when the periods before began, so far back that the season ago of those is known that count."""
+    seasons = tuple(back for back in (_YEAR[period], _SEASON.get(period)) if back is not None)
+    return Earlier(starts(period, span, calendar, 2 * _YEAR[period]), seasons)
+
+
+def starts(period: str, span: ForecastSpan, calendar: Calendar, count: int) -> list[int]:
     """Return the first days of this period and of so many before it, going back."""
     found, at = [calendar.day(span.start)], span.start
     for _ in range(count):

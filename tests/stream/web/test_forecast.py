@@ -1,6 +1,7 @@
 """``/api/forecast``, its scores, and the commands that show them."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from agents.foresee import Foreseer
 from models.business import Business
 from models.calendar import DAY_MS, epoch_ms
-from models.deal_outlook import TOPIC, encode
+from models.deal_outlook import TOPIC, DealOutlook, encode
 from models.fold import Record
 from models.foresight import kept
 from models.foresight.foresee import Foresee
@@ -21,7 +22,7 @@ from models.targets import Target, Targets
 from stream.config.forecast_settings import ForecastSettings
 from stream.config.goal_settings import PeopleSettings
 from stream.web import forecast
-from tests.models.foresight.deals import company
+from tests.models.foresight.deals import closed, company, opened
 from tests.stream.web.web import application, client
 from vigie import forecast_live
 from vigie.__main__ import app
@@ -53,9 +54,10 @@ def record(month: int, day: int, p50: int, actual: int) -> Said:
     return Said(*asked, 0, 5.0, 5.0, 5.0, 100, (2 * p50, None, None, 3 * p50), 2 * p50, 0.1, actual, 5)
 
 
-def foreseer(*, empty: bool = False, records: bool = True) -> Foreseer:
+def foreseer(deals: Sequence[DealOutlook] | None = None, *, records: bool = True) -> Foreseer:
+    """One that has these deals; left out: those of a company of some months."""
     fold = Foresee(BUSINESS, Targets([Target("revenue", "month", "total", 30_000.0)]))
-    for number, deal in enumerate([] if empty else company(NOW, 200, 5, lambda day: 2.0)):
+    for number, deal in enumerate(company(NOW, 200, 5, lambda day: 2.0) if deals is None else deals):
         fold.fold([Record(TOPIC, 0, 0, 0, f"D{number}".encode(), encode(deal), ())])
     for one in (
         (record(month, day, 100_000, 102_000 + 500 * month) for month in (7, 8, 9) for day in (1, 8, 16)) if records else ()
@@ -128,8 +130,27 @@ async def test_scores_are_told_beside_the_yardsticks() -> None:
 
 
 async def test_nothing_at_all_has_its_reason() -> None:
-    found = await asked(foreseer(empty=True, records=False), "?by=team")
+    found = await asked(foreseer([], records=False), "?by=team")
     assert found["forecasts"][0]["mean"] == 0.0 and found["why"]
+
+
+async def test_an_owner_without_open_deals_has_what_is_won_and_what_usually_comes() -> None:
+    """Ann has won two days in three for four months and has nothing open; Bob has; a third has lost his only deal."""
+    deals = [closed(NOW - n * DAY_MS, 100.0, values=(None, "ann" if n % 3 else "bob"), age=3) for n in range(1, 120)]
+    deals += [*(opened(NOW, 100.0, values=(None, "bob")) for _ in range(5)), closed(NOW - DAY_MS, 9.0, "lost", (None, "cid"))]
+    found = await asked(foreseer(deals, records=False), "?by=owner")
+    total, *owners = found["forecasts"]
+    by = {row["segment"]["owner"]: row for row in owners}
+    assert set(by) == {"ann", "bob", "cid"}
+    ann = by["ann"]
+    assert ann["parts"]["won"] == {"value": 1000.0, "deals": 10}
+    assert ann["parts"]["open"] == {"deals": 0, "mean": 0.0, "p10": 0.0, "p50": 0.0, "p90": 0.0}
+    assert 500.0 < ann["parts"]["new"]["mean"] < 1500.0  # two in three of the days that are left
+    assert ann["mean"] == pytest.approx(1000.0 + ann["parts"]["new"]["mean"], abs=0.01)
+    assert 1000.0 < ann["p10"] < ann["p50"] < ann["p90"]
+    assert by["bob"]["parts"]["open"]["deals"] == 5
+    assert by["cid"]["parts"]["won"]["deals"] == by["cid"]["parts"]["open"]["deals"] == 0 and by["cid"]["mean"] < 100.0
+    assert sum(row["mean"] for row in owners) == pytest.approx(total["mean"], abs=0.01)
 
 
 async def test_figures_of_people_are_for_those_who_may_read_them() -> None:
