@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.foresight.blend import FADES, Past, Season, off
+from models.foresight.blend import FADES, Past, SeasonForecast, off
 from models.foresight.law import Reals
 
 #: Earlier stretches by which is judged who knows no deals: how many, how far apart (days).
@@ -37,7 +37,7 @@ class SeasonAgo:
     def __init__(self, wins: Reals, first: int, stop: int, earlier: Earlier) -> None:
         self._wins, self._first, self._ends, self._earlier = wins, first, (stop, *earlier.starts), earlier
 
-    def season(self, today: int, shares: Reals) -> Season | None:
+    def season(self, today: int, shares: Reals) -> SeasonForecast | None:
         """Return what it says of the rest of this period; None where no season ago is known, or how far off one has been.
 
         ``shares`` says how much of each day to come is still ahead.
@@ -47,7 +47,7 @@ class SeasonAgo:
             return None
         said, begin, back = found
         said -= (1 - float(shares[0])) * self._won(begin, begin + 1)
-        return Season(said, *self._rolling(len(shares), self._earlier.starts[0] - self._earlier.starts[back]))
+        return SeasonForecast(said, *self._rolling(len(shares), self._earlier.starts[0] - self._earlier.starts[back]))
 
     def judged(self, past: Sequence[Past], starts: Sequence[int]) -> list[Past]:
         """Return forecasts that have come due with what this would have said then; ``starts`` are their periods' first days."""

@@ -53,7 +53,7 @@ class Past(NamedTuple):
     season: float | None = None  # what the season ago would have said; None: it was not known
 
 
-class Season(NamedTuple):
+class SeasonForecast(NamedTuple):
     """What the season ago says, the mean square of its errors (log-ratios) at earlier stretches, and for how many that counts."""
 
     said: float
@@ -85,7 +85,7 @@ class Blend(NamedTuple):
 
 
 def blended(
-    past: Sequence[Past], phase: float, rolling: float = 0.0, lengths: float = 0.0, season: Season | None = None
+    past: Sequence[Past], phase: float, rolling: float = 0.0, lengths: float = 0.0, season: SeasonForecast | None = None
 ) -> Blend:
     """Return the blend at this share of a period.
 

@@ -7,7 +7,7 @@ import pytest
 
 from models.calendar import DAY_MS, calendar, epoch_ms
 from models.foresight.again import Earlier, SeasonAgo
-from models.foresight.blend import Past, Season, blended
+from models.foresight.blend import Past, SeasonForecast, blended
 from models.foresight.outlook import outlook
 from models.foresight.yardsticks import NAMES, earlier, yardsticks
 from tests.models.foresight.deals import book_of, closed, company, span_of
@@ -24,7 +24,7 @@ def past(pipeline: float, rate: float, season: float | None, actual: float = 100
 
 def total(found: list[Past], pipeline: float, rate: float, season: float | None) -> float:
     """What is said of the total."""
-    fit = blended(found, 0.1, season=None if season is None else Season(season))
+    fit = blended(found, 0.1, season=None if season is None else SeasonForecast(season))
     return float(fit.of(np.array([pipeline]), np.array([rate]))[0])
 
 
@@ -35,7 +35,7 @@ def off_and_on(*factors: float) -> list[Past]:
 
 def test_a_season_ago_that_is_always_right_is_found() -> None:
     found = off_and_on(1.5, 0.6, 1.6, 0.7, 1.5, 0.6)
-    fit = blended(found, 0.1, season=Season(150.0))
+    fit = blended(found, 0.1, season=SeasonForecast(150.0))
     assert fit.share > 0.5
     assert abs(total(found, 240.0, 230.0, 150.0) - 150) < 0.5 * abs(total(found, 240.0, 230.0, None) - 150)
     assert fit.shock < blended(found, 0.1).shock  # and the band is of what they are off by now
@@ -44,7 +44,7 @@ def test_a_season_ago_that_is_always_right_is_found() -> None:
 def test_one_that_is_wrong_costs_next_to_nothing() -> None:
     found = past(100.0, 100.0, 200.0)
     alone, beside = total(found, 100.0, 100.0, None), total(found, 100.0, 100.0, 200.0)
-    assert blended(found, 0.1, season=Season(200.0)).share < 0.02
+    assert blended(found, 0.1, season=SeasonForecast(200.0)).share < 0.02
     assert beside == pytest.approx(alone, rel=0.01)
 
 
@@ -55,7 +55,7 @@ def test_where_little_is_known_little_changes() -> None:
 
 
 def test_segments_know_no_season_ago() -> None:
-    fit = blended(off_and_on(1.5, 0.6, 1.6, 0.7), 0.1, season=Season(50.0))
+    fit = blended(off_and_on(1.5, 0.6, 1.6, 0.7), 0.1, season=SeasonForecast(50.0))
     found = fit.of(np.array([100.0, 60.0, 40.0]), np.array([100.0, 60.0, 40.0]))
     plain = fit._replace(share=0.0).of(np.array([100.0, 60.0, 40.0]), np.array([100.0, 60.0, 40.0]))
     assert found[0] < plain[0] and (found[1:] == plain[1:]).all()
