@@ -80,8 +80,8 @@ class Samples:
         self.found: dict[str, list[float]] = {"folded": [], "durable": []}
         #: Of each checkpoint: the last of its panes (partition of a fold, key and digest), and when its events were produced.
         self.written: list[tuple[str, str, list[int]]] = []
-        #: Of each pane that was merged: the same, and when.
-        self.merged: list[tuple[str, str, float]] = []
+        #: Of each pane that was merged: its record, and when. What it says is worked out at the end.
+        self.merged: list[tuple[Record, float]] = []
 
     def add(self, stage: str, produced: Iterable[int]) -> None:
         """The stage has been reached now by the events produced at these times."""
@@ -155,7 +155,7 @@ class WatchedRoll:
         """Merge; a checkpoint whose last pane is in here is visible."""
         self._fold.fold(records)
         now = now_ms()
-        self._samples.merged += [(*_pane(record.key or b"", record.value), now) for record in records if record.topic == "panes"]
+        self._samples.merged += [(record, now) for record in records if record.topic == "panes"]
 
 
 def _watch(spec: FoldSpec, samples: Samples, how: type[Any]) -> FoldSpec:
@@ -252,17 +252,19 @@ async def worker(brokers: str, receiver: str, prefix: str, roles: Sequence[Any],
             await instance.engine.ready()
             samples.after = now_ms() + WARM * 1000
             asyncio.get_running_loop().call_later(WARM, turns.reset)
+            begun = os.times()  # what a start takes (imports, some 2 s) is not asked for
             print("ready", flush=True)
             await stopping.wait()
             times, told_of_turns = os.times(), turns.told()
             told = {
                 "written": samples.written,
-                "merged": samples.merged,
+                "merged": [(*_pane(record.key or b"", record.value), at) for record, at in samples.merged],
                 "after": samples.after,
                 "loop": await _loop(instance),
                 "turns": told_of_turns,
             }
-            print(json.dumps({**samples.found, **told, "cpu": times.user + times.system}), flush=True)
+            cpu = times.user + times.system - begun.user - begun.system
+            print(json.dumps({**samples.found, **told, "cpu": cpu}), flush=True)
 
 
 async def _loop(instance: Any) -> list[Any]:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import orjson
+
 from models.measures import BY_NAME, RENAMED, Kind
 from models.panes.store import loads
 
@@ -17,7 +19,6 @@ MOST_PARTITIONS = 1 << 10
 #: A partial sum as it was written: by measure a whole number, or ``{value: count}``.
 Sums: TypeAlias = dict[str, Any]
 
-_MISSING = object()
 _KINDS = {int, dict}
 _RANGES = 24  # sums over stretches kept per series
 _DISTINCT = frozenset(name for name, (_, m) in BY_NAME.items() if m.kind is Kind.DISTINCT)
@@ -70,14 +71,25 @@ class Series:
         if value == kept:
             return False, before
         sums = _read(value)
-        # Few of a part's measures change at a time: only these are looked at one by one.
         deltas, moved = _difference(_read(kept) if before is None else before, sums)  # may raise: nothing has been touched yet
         if value is None:
             del self.parts[slot]
         else:
             self.parts[slot] = value
         if deltas:
-            self._count(pane, deltas)
+            into = self.panes.get(pane)
+            if into is None:
+                self.panes[pane] = deltas
+            else:
+                for name, delta in deltas.items():
+                    if name in into:
+                        delta += into[name]
+                    if delta:
+                        into[name] = delta
+                    else:
+                        del into[name]
+                if not into:
+                    del self.panes[pane]
         for name, change in moved.items():
             held = self.multisets.setdefault(pane, {})
             _merge(held.setdefault(name, {}), change)
@@ -89,20 +101,6 @@ class Series:
             if first <= pane < stop:
                 _include(cells, first, pane, deltas, moved)
         return bool(deltas or moved), sums
-
-    def _count(self, pane: int, deltas: dict[str, int]) -> None:
-        into = self.panes.get(pane)
-        if into is None:
-            self.panes[pane] = dict(deltas)
-            return
-        for name, delta in deltas.items():
-            total = into.get(name, 0) + delta
-            if total:
-                into[name] = total
-            else:
-                del into[name]
-        if not into:
-            del self.panes[pane]
 
     def within(self, first: int, stop: int) -> Iterator[tuple[int, Mapping[str, int], Mapping[str, Mapping[int, int]]]]:
         """Yield ``(pane, numbers, multisets)`` of each pane ``first <= number < stop`` that holds something."""
@@ -148,32 +146,49 @@ def _include(
 def _read(value: bytes | None) -> Sums:
     if value is None:
         return {}
-    try:
-        sums = loads(value)
-    except AttributeError as error:
-        raise ValueError("a pane's value is a JSON object") from error
+    sums: Sums = orjson.loads(value)
+    if type(sums) is not dict:
+        raise ValueError("a pane's value is a JSON object")
     if not _KINDS.issuperset(map(type, sums.values())):
-        raise ValueError(f"a measure is a whole number or an object of counts, found {sums!r}")
-    return sums if RENAMED.keys().isdisjoint(sums) else {RENAMED.get(name, name): cell for name, cell in sums.items()}
+        sums = loads(value)  # a number above 64 bits, which orjson reads as a float
+        if not _KINDS.issuperset(map(type, sums.values())):
+            raise ValueError(f"a measure is a whole number or an object of counts, found {sums!r}")
+    return (
+        sums if not RENAMED or RENAMED.keys().isdisjoint(sums) else {RENAMED.get(name, name): cell for name, cell in sums.items()}
+    )
 
 
 def _difference(before: Sums, after: Sums) -> tuple[dict[str, int], dict[str, dict[int, int]]]:
     """Return what has to be added to the numbers and to the multisets, by measure: what is the same in both is left out."""
     deltas: dict[str, int] = {}
     moved: dict[str, dict[int, int]] = {}
-    found, now = before.get, after.get
-    changed = [name for name, cell in after.items() if found(name, _MISSING) != cell]
-    if not before.keys() <= after.keys():
-        changed += before.keys() - after.keys()
-    for name in changed:
-        old, new = found(name, 0), now(name, 0)
-        if type(old) is dict or type(new) is dict:
-            if change := _moves(old if type(old) is dict else {}, new if type(new) is dict else {}):
-                moved[name] = change
-            old, new = (0 if type(cell) is dict else cell for cell in (old, new))
-        if new != old:
-            deltas[name] = new - old
+    left = len(before)
+    for name, new in after.items():
+        if name in before:
+            left -= 1
+            old = before[name]
+            if old == new:
+                continue
+        else:
+            old = 0
+        if type(new) is int and type(old) is int:
+            if new != old:
+                deltas[name] = new - old
+        else:
+            _differ(name, old, new, deltas, moved)
+    if left:
+        for name in before.keys() - after.keys():
+            _differ(name, before[name], 0, deltas, moved)
     return deltas, moved
+
+
+def _differ(name: str, old: Any, new: Any, deltas: dict[str, int], moved: dict[str, dict[int, int]]) -> None:
+    """Note what has to be added to a measure, either side of which may be a number or a multiset."""
+    if change := _moves(old if type(old) is dict else {}, new if type(new) is dict else {}):
+        moved[name] = change
+    old, new = (0 if type(cell) is dict else cell for cell in (old, new))
+    if new != old:
+        deltas[name] = new - old
 
 
 def _moves(before: dict[str, Any], after: dict[str, Any]) -> dict[int, int]:

@@ -30,7 +30,8 @@ _REMEMBERED = 1_000
 _SCOPES = 10_000
 #: So many panes that changed lately are remembered as they were read, at most twice as many, and none that is longer (bytes).
 _HOT, _HOT_BYTES = 8_000, 1_000
-_Hot: TypeAlias = tuple[tuple[str, Grain, str], int, int, Sums]  # fold, grain, segment; pane; partition; sums
+#: fold and segment; grain; pane; partition; its series; sums
+_Hot: TypeAlias = tuple[tuple[str, str], Grain, int, int, Series, Sums]
 T = TypeVar("T")
 
 
@@ -109,7 +110,8 @@ class View:
         (``models/folds/evolve.py``), and no sums.
         Raise ``ValueError`` where the record has not that form; the view is then unchanged.
         """
-        lately = self._hot[0].get(key) or self._hot[1].get(key)
+        young, old = self._hot
+        lately = young.get(key) or old.get(key)
         if lately is None:
             fold, partition_text, grain_text, pane_text, segment = key.decode().split(":", 4)
             grain, pane, partition = _grain(grain_text), int(pane_text), int(partition_text)
@@ -119,25 +121,32 @@ class View:
                 raise ValueError(f"partition {partition}, pane {pane} (accepted: 0 to 1023, 0 and above)")
             if segment in self._notes:
                 return self._note(segment, (fold, partition), value)
-            name, before = (fold, grain, segment), None
-        else:
-            name, pane, partition, before = lately
-            fold, grain, segment = name
-        series = self._series.get(name)
-        if series is None:
-            if value is None:
-                return None
-            series = Series()
-            changed, sums = series.replace(pane, partition, value)
-            self._series[name] = series
-            self._count_segment(fold, segment, 1)
-        else:
+            place, name = (fold, segment), (fold, grain, segment)
+            series = self._series.get(name)
+            if series is None:
+                if value is None:
+                    return None
+                series = Series()
+                changed, sums = series.replace(pane, partition, value)
+                self._series[name] = series
+                self._count_segment(fold, segment, 1)
+            else:
+                changed, sums = series.replace(pane, partition, value)
+        else:  # a pane that is remembered is one that holds something
+            place, grain, pane, partition, series, before = lately
+            fold, segment = place
             changed, sums = series.replace(pane, partition, value, before)
-            if not series.parts:
-                del self._series[name]
-                self._count_segment(fold, segment, -1)
-        if sums is not None:
-            self._keep_hot(key, (name, pane, partition, sums), value)
+        if not series.parts:
+            del self._series[fold, grain, segment]
+            self._count_segment(fold, segment, -1)
+        # What was read of a pane is kept: the next change of the same one is soon, or never.
+        if value is None or len(value) > _HOT_BYTES:
+            young.pop(key, None)
+            old.pop(key, None)
+        elif sums is not None:
+            young[key] = place, grain, pane, partition, series, sums
+            if len(young) >= _HOT:
+                self._hot = {}, young
         if not changed:
             return None
         if segment in self._changes:
@@ -148,20 +157,9 @@ class View:
         elif grain is Grain.DAY and value is not None and pane < self._first_day.get(fold, pane + 1):
             self._first_day[fold] = pane
         self.version += 1
-        self._totals.pop((fold, segment), None)
-        self._remembered.pop((fold, segment), None)
-        return fold, segment
-
-    def _keep_hot(self, key: bytes, sums: _Hot, value: bytes | None) -> None:
-        """Keep what was read of a pane: the next change of the same one is soon, or never."""
-        young, old = self._hot
-        if value is None or len(value) > _HOT_BYTES:
-            young.pop(key, None)
-            old.pop(key, None)
-            return
-        young[key] = sums
-        if len(young) >= _HOT:
-            self._hot = {}, young
+        self._totals.pop(place, None)
+        self._remembered.pop(place, None)
+        return place
 
     def _note(self, segment: str, partition: tuple[str, int], value: bytes | None) -> tuple[str, str] | None:
         notes = self._notes[segment]

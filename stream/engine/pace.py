@@ -1,4 +1,4 @@
-"""How long is a lane's interval, and how much is folded at once? What the clock says of the work decides.
+"""How long is a lane's interval, how much is folded at once, and may a fetch wait? What the clock says of the work decides.
 
 A checkpoint costs the more, the less of what it writes falls together: few records between two of them are written dearly. So it
 is made soon while that hardly costs anything, and seldom while there is a backlog to work off, when nobody sees the difference.
@@ -20,6 +20,11 @@ _SHARE, _LEAST, _MESSAGE = 0.1, 0.005, 0.00002
 BACKLOG = 1_000
 #: One of so many messages is weighed.
 _WEIGHED = 16
+
+#: A fetch that brings fewer records than this costs more than they do: request and answer name each partition (some 25 µs).
+SMALL_FETCH = 200
+#: So many of those may come at once after a pause, and so many a second for ever.
+SMALL_BURST, SMALL_RATE = 25, 25
 
 #: For so long (s) folds may keep the event loop at a time.
 TURN = 0.002
@@ -78,3 +83,23 @@ class Turn:
         """Note how long so many took."""
         each = seconds / records
         self._each = each if self._each is None else self._each + (each - self._each) * 0.2
+
+
+class FetchPace:
+    """Whether the broker is to gather what the next fetch brings. What comes now and then, and what follows from it, is not."""
+
+    def __init__(self) -> None:
+        self._left: float = SMALL_BURST
+        self._at = 0.0
+
+    @property
+    def gathers(self) -> bool:
+        """Whether there have been too many small fetches lately."""
+        return self._left < 1
+
+    def took(self, records: int, now: float) -> None:
+        """Note how many records a fetch has brought; ``now`` in seconds."""
+        self._left = min(self._left + (now - self._at) * SMALL_RATE, SMALL_BURST)
+        self._at = now
+        if 0 < records < SMALL_FETCH:
+            self._left = max(self._left - 1, 0)

@@ -92,6 +92,10 @@ class Fetched:
         """Whether the group is at work on another assignment."""
         return bool(self._fetcher._subscriptions.reassignment_in_progress)
 
+    def gather(self, least: int) -> None:
+        """Have the broker gather so many bytes for each fetch from the next one on, as long as it may hold that back."""
+        self._fetcher._fetch_min_bytes = least
+
     def reading(self) -> AbstractContextManager[Any]:
         """While in this context, aiokafka's max.poll.interval clock does not run."""
         context: AbstractContextManager[Any] = self._fetcher._subscriptions.fetch_context()

@@ -27,7 +27,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "aiokafka.consumer.fetcher:FetchError": ("_error",),
     "aiokafka.consumer.fetcher:FetchResult": ("_partition_records", "_update_position", "check_assignment"),
     "aiokafka.consumer.fetcher:Fetcher": (
-        *("_closed", "_create_fetch_waiter", "_notify", "_records", "_subscriptions", "_wait_consume_future"),
+        *("_closed", "_create_fetch_waiter", "_fetch_min_bytes", "_notify", "_records", "_subscriptions"),
+        "_wait_consume_future",
     ),
     "aiokafka.consumer.fetcher:PartitionRecords": (
         *("_consumer_record", "_records", "_records_iterator", "_tp", "_unpack_records", "next_fetch_offset"),

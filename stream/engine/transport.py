@@ -20,6 +20,7 @@ from models.fold import COPIED, Record, arrival
 from stream.engine import seam
 from stream.engine.chunks import MAX_RECORDS, Chunk, Ownership, split
 from stream.engine.options import wall_clock
+from stream.engine.pace import FetchPace
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,8 @@ log = logging.getLogger(__name__)
 _LOG_APPEND_TIME = 1
 #: Chunks that wait for their fold, over all partitions, before fetching pauses.
 MAX_QUEUED = 16
-#: Fetches that bring fewer records than this are at least so long apart (s).
-_FEW, _GATHER = 200, 0.005
+#: What the broker gathers before it answers (bytes), at least, where little comes at a time: for at most ``fetch_wait``.
+GATHERED = 64 * 1024
 
 
 class Taken(NamedTuple):
@@ -73,12 +74,16 @@ class ChunkConsumerThread(seam.ConsumerThread):
         """The member that the group knows us as at this moment (generation −1 and no id after a lost session)."""
         return Ownership(*self.member())
 
-    async def take(self, active: set[TP], wait: float) -> Taken:
-        """All that has been fetched for the active partitions, waiting up to ``wait`` seconds for something."""
-        return cast(Taken, await self.call_thread(self._take, active, wait))
+    async def take(self, active: set[TP], wait: float, least: int) -> Taken:
+        """All that has been fetched for the active partitions, waiting up to ``wait`` seconds for something.
 
-    async def _take(self, active: set[TP], wait: float) -> Taken:
+        ``least`` is how many bytes the broker gathers for the next fetch, as long as it may hold that back.
+        """
+        return cast(Taken, await self.call_thread(self._take, active, wait, least))
+
+    async def _take(self, active: set[TP], wait: float, least: int) -> Taken:
         fetched = self.fetched()
+        fetched.gather(least)
         with fetched.reading():
             taken = self._drain(fetched, active)
             if not taken.chunks and not taken.errors:
@@ -136,7 +141,10 @@ class ChunkConsumer(seam.Consumer):
 
     RebalanceListener: ClassVar[type[seam.RebalanceListener]] = seam.RebalanceListener
     thread_class: ClassVar[type[ChunkConsumerThread]] = ChunkConsumerThread
-    _few, _next_look = False, 0.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pace = FetchPace()
 
     @property
     def ownership(self) -> Ownership | None:
@@ -167,17 +175,13 @@ class ChunkConsumer(seam.Consumer):
         # Faust's queues tell nobody when they empty: look, a thousand times a second, while there is more than enough
         while self.queued() >= MAX_QUEUED and self.flow_active and not self.should_stop:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
-        # What a fetch costs hardly depends on how much it brings: where little comes at a time, it is left to come together.
-        if self._few:
-            await asyncio.sleep(self._next_look - self.loop.time())
         active = self.active()
         if not active:
             await asyncio.sleep(0.02)
             return
         generation = self.app.consumer_generation_id
-        taken = await self.thread.take(active, 1.0)
-        self._few = 0 < sum(len(chunk.records) for _, chunk in taken.chunks) < _FEW
-        self._next_look = self.loop.time() + _GATHER
+        taken = await self.thread.take(active, 1.0, GATHERED if self._pace.gathers else 1)
+        self._pace.took(sum(len(chunk.records) for _, chunk in taken.chunks), self.loop.time())
         for tp, error in taken.errors:
             if not isinstance(error, NoOffsetForPartitionError):  # before the first seek: a position is on its way
                 await self.app.driver.feed.failed(tp, error)

@@ -15,8 +15,9 @@ from faust.types import TP
 
 from models.fold import AHEAD_OF_CLOCK, Record
 from stream.engine.chunks import Chunk, split
+from stream.engine.pace import SMALL_BURST, FetchPace
 from stream.engine.seam import Batches, Fetched
-from stream.engine.transport import ChunkConsumerThread, Taken
+from stream.engine.transport import GATHERED, ChunkConsumer, ChunkConsumerThread, Taken
 
 WHERE = TopicPartition("p.numbers", 0)
 
@@ -56,6 +57,7 @@ class Fetcher:
         self._records: dict[TopicPartition, Any] = {}
         self._wait_consume_future = None
         self._closed = False
+        self._fetch_min_bytes = 0
 
     def _notify(self, future: Any) -> None:
         pass
@@ -190,6 +192,58 @@ async def test_an_offset_that_the_log_no_longer_has_is_an_error_of_its_partition
     [(tp, error)] = taken.errors
     assert tp == TP("p.numbers", 0)
     assert isinstance(error, OffsetOutOfRangeError)
+
+
+async def test_what_the_broker_gathers_is_asked_for_with_the_next_fetch(
+    fetcher: Fetcher, thread: ChunkConsumerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread, "fetched", lambda: Fetched(fetcher), raising=False)
+    fetcher.seek(0)
+    for least in (1, GATHERED, 1):
+        fetcher.arrives(0, batch(0, 1))
+        fetcher.seek(0)
+        await thread._take(ACTIVE, 1.0, least)
+        assert fetcher._fetch_min_bytes == least
+
+
+class Steady(ChunkConsumer):
+    """A consumer that finds one record each time it looks, all at one moment."""
+
+    flow_active, should_stop, now = True, False, 1_000.0
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.given = 0
+        self._pace = FetchPace()
+        self._thread = SimpleNamespace(take=self.take)
+        self.app = SimpleNamespace(consumer_generation_id=1)
+        self.loop = SimpleNamespace(time=lambda: self.now)
+
+    def active(self) -> set[TP]:
+        return ACTIVE
+
+    def queued(self) -> int:
+        return 0
+
+    async def take(self, active: set[TP], wait: float, least: int) -> Taken:
+        self.asked.append(least)
+        at = len(self.asked)
+        return Taken([(TP(*WHERE), Chunk(at, at + 1, [Record("numbers", 0, at, 0, None, None, ())]))], [])
+
+    async def callback(self, message: Any) -> None:
+        self.given += 1
+
+
+async def test_a_burst_passes_at_once_and_a_steady_trickle_is_gathered() -> None:
+    consumer = Steady()
+    for _ in range(SMALL_BURST + 5):
+        await consumer.hand_over()
+    assert consumer.asked == [1] * SMALL_BURST + [GATHERED] * 5
+    consumer.now += 1  # a pause
+    await consumer.hand_over()
+    await consumer.hand_over()
+    assert consumer.asked[-1] == 1
+    assert consumer.given == SMALL_BURST + 7
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 7, 100])

@@ -10,7 +10,20 @@ from models.fold import Record
 from stream.engine.backend import Message
 from stream.engine.chunks import Chunk, cut, split
 from stream.engine.options import EngineOptions, FoldSpec
-from stream.engine.pace import BACKLOG, FEW, MANY, MOST_BYTES, MOST_MESSAGES, TURN, CheckpointPace, Turn
+from stream.engine.pace import (
+    BACKLOG,
+    FEW,
+    MANY,
+    MOST_BYTES,
+    MOST_MESSAGES,
+    SMALL_BURST,
+    SMALL_FETCH,
+    SMALL_RATE,
+    TURN,
+    CheckpointPace,
+    FetchPace,
+    Turn,
+)
 from tests.stream.engine.counting import Adder
 from tests.stream.engine.test_driver import Bench, Broker, broker, chunk, next_of
 
@@ -148,3 +161,29 @@ async def test_time_passes_for_all_folds_and_the_loop_goes_on_between_them(broke
     most = await most_between_turns(ticking, lambda: sum(len(bench.fold(partition).ticks) for partition in (0, 1)))
     assert most == 1, "a turn of the loop between the two"
     await bench.driver.stop()
+
+
+def test_fetches_are_gathered_while_many_of_them_bring_little() -> None:
+    pace, now = FetchPace(), 1_000.0
+    for _ in range(SMALL_BURST - 1):  # what follows from one event passes at once
+        pace.took(1, now)
+        assert not pace.gathers
+    pace.took(1, now)
+    assert pace.gathers
+    for _ in range(200):  # gathered ones are 20 ms apart: still more than are affordable
+        now += 0.02
+        pace.took(10, now)
+        assert pace.gathers
+    now += 1.5 / SMALL_RATE
+    pace.took(0, now)
+    assert not pace.gathers  # it is quiet again
+
+
+def test_fetches_that_bring_much_or_come_seldom_are_never_gathered() -> None:
+    much, seldom, now = FetchPace(), FetchPace(), 1_000.0
+    for _ in range(1_000):
+        now += 1.01 / SMALL_RATE
+        seldom.took(1, now)
+        much.took(SMALL_FETCH, now)
+        much.took(SMALL_FETCH, now)
+        assert not seldom.gathers and not much.gathers
