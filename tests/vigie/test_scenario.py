@@ -20,7 +20,7 @@ expect:
   - {at: 2h, rule: win-rate-drop, segment: source=web, state: critical, says: "0% (0 of 30 closed deals)"}
   - {at: 2h, rule: win-rate-drop, segment: source=web, says: "1. D0, lost, 500 EUR, on 2026-01-05"}
   - {at: 2h, rule: win-rate-drop, segment: source=ads, state: inactive}
-  - {at: 27h, rule: win-rate-drop, segment: source=web, state: inactive, says: "57% (40 of 70"}
+  - {at: 27h, rule: win-rate-drop, segment: source=web, state: inactive, says: "Over after 1 d 2 h: 57.1 % is at or above 17 %"}
 """
 
 

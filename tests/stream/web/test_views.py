@@ -158,9 +158,11 @@ async def test_a_view_is_a_link_and_the_way_back_is_the_browser_s():
 async def test_the_course_of_a_figure_ends_at_what_it_is_now():
     async with house() as (ship, page):
         await page.open(f"{ship.url}/?lang=en&window=7d&view=kpi&id=sales", width=1280)
-        await page.until("document.querySelectorAll('.chart tbody tr').length > 3")
-        last = await page.run("document.querySelector('.chart tbody tr:last-child td').innerText")
-        assert last == await page.run("document.querySelector('.value.big').firstChild.textContent")
+        await page.until("document.querySelectorAll('.chart').length === 2")
+        times = await page.run("fetch('api/trend?window=7d').then((a) => a.json()).then((trend) => trend.times.length)")
+        assert await page.run("document.querySelector('.chart').querySelectorAll('tbody tr').length") == times + 1
+        last = await page.run("document.querySelector('.chart tbody tr:last-child td').textContent")
+        assert last == await page.run("document.querySelector('#view > .value').firstChild.textContent")
 
 
 async def test_what_is_gone_away_or_empty_is_said():
