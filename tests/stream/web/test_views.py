@@ -208,29 +208,55 @@ async def test_an_alert_says_who_was_told_by_which_route_and_why_others_were_not
         assert said in told.replace("\u202f", " ")
 
 
+async def passed_over(page: Page, within: str) -> list[str]:
+    """Go on with the tab key to the end; return what can be acted on there and was not come to. Where one is, is seen."""
+    await page.run("window.seen = [document.body]")
+    note = """seen.push(document.activeElement), seen.at(-1) !== document.body &&
+      getComputedStyle(seen.at(-1).closest('.card') ?? seen.at(-1)).outlineStyle"""
+    for _ in range(400):
+        await page.press("Tab", 9)
+        outline = await page.run(note)
+        if outline is False:  # out of the page, behind its last link
+            break
+        assert outline != "none", await page.run("seen.at(-1).outerHTML.slice(0, 120)")
+    stops = "a[href], button, input:not([type=radio]), select, summary, [tabindex='0']"
+    missed: list[str] = await page.run(f"""[...document.querySelector("{within}").querySelectorAll("{stops}")]
+      .filter((one) => one.checkVisibility() && !seen.includes(one)).map((one) => one.outerHTML.slice(0, 120))""")
+    return missed
+
+
 async def test_the_keyboard_alone_reaches_all_there_is():
     async with house() as (ship, page):
         await page.open(f"{ship.url}{NOW}", width=1280)
         await page.until("document.querySelectorAll('.rule').length === 2 && document.querySelectorAll('.card').length === 8")
-        await page.run("window.seen = [document.body]")
-        note = """seen.push(document.activeElement), seen.at(-1) !== document.body &&
-          getComputedStyle(seen.at(-1).closest('.card') ?? seen.at(-1)).outlineStyle"""
-        for place in range(80):
-            await page.press("Tab", 9)
-            outline = await page.run(note)
-            if outline is False:  # out of the page, behind its last link
-                break
-            assert outline != "none", await page.run("seen.at(-1).outerHTML.slice(0, 120)")
-            if place == 0:
-                assert await page.run("seen.at(-1).className") == "skip"
-        stops = "a[href], button, input:not([type=radio]), select, summary, [tabindex='0']"
-        missed = await page.run(f"""[...document.querySelectorAll("{stops}")]
-          .filter((one) => one.checkVisibility() && !seen.includes(one)).map((one) => one.outerHTML.slice(0, 120))""")
-        assert missed == []
+        await page.run(f"sessionStorage.setItem('vigie.token', {TOKEN!r})")
+        assert await passed_over(page, "body") == []
+        assert await page.run("seen[1].className") == "skip"
         await page.run("document.querySelector('nav a:nth-child(4)').focus()")
         await page.press("Enter", 13)
         await page.until(VIEWS["pipeline"])
         assert await page.run("document.activeElement.id") == "view"
+        for view in [view for view in VIEWS if view != "now"]:
+            await go(page, view)
+            await page.until(SETTLED)
+            assert await passed_over(page, "#view") == [], view
+
+
+async def test_without_a_server_every_view_says_so_and_keeps_its_form():
+    async with house() as (ship, page):
+        await page.open(f"{ship.url}/?lang=en&window=30d", width=390)
+        await page.until("document.body?.dataset.state === 'live'", 20)
+        await page.run(AXE)
+        await ship.stop()
+        await page.until("document.body.dataset.state === 'reconnecting'")
+        for view in VIEWS:
+            await page.run(LINK.format(view))
+            await page.until(SETTLED)
+            text = await page.run("document.body.innerText")
+            assert not [word for word in ("undefined", "[object", "NaN", "null") if word in text], (view, text)
+            assert "econnecting" in text, view
+            assert await page.run("document.documentElement.scrollWidth") == 390, view
+            assert json.loads(await page.run(VIOLATIONS)) == [], view
 
 
 def test_every_word_that_the_page_asks_for_is_there():
