@@ -3,7 +3,7 @@
 librdkafka takes a batch for written whose place in the producer's sequence the broker has passed already. Where a partition has
 no leader yet, or a new one that knows nothing of this producer, the first of several batches under way may be refused and the
 next one be taken: then the first one is behind its place when it is sent again, is said to be written, and is nowhere. Seen with
-librdkafka 2.16 on Kafka 4.1, on topics that had just been made: up to 6 of 307 records, each acknowledged. What such a record
+librdkafka 2.16 on Kafka 4.1, on topics that had just been made: up to 5 of 307 records, each acknowledged. What such a record
 lacks is its offset. (A transactional producer is safe from it on brokers that verify transactions, as they do by default since
 Kafka 3.6; it is looked at all the same.)
 """
