@@ -11,11 +11,13 @@ the labels so far: no model can be expected to do better.
 import argparse
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.worlds import WORLDS, Lived, World, live
+from bench.written import into
 from models.learners import quality
 from models.learners.evaluation import DealEvaluation
 from models.learners.live_kinds import KINDS
@@ -86,17 +88,20 @@ def main() -> None:
     parser.add_argument("worlds", nargs="*", default=[""], help="parts of the names of worlds")
     parser.add_argument("--entity", choices=list(KINDS), action="append")
     parser.add_argument("--count", type=int, help="entities, at most")
+    parser.add_argument("--write", type=Path, help="also write the table into this folder (docs)")
     options = parser.parse_args()
-    print(
-        "| world | of | labels | answers | AUC won / oracle / from the past | ECE won / oracle | AUC 90 d / oracle "
-        "| ECE 90 d / oracle | CPU s |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|")
+    head = ("world", "of", "labels", "answers", "AUC won / oracle / from the past", "ECE won / oracle")
+    table = [f"| {' | '.join((*head, 'AUC 90 d / oracle', 'ECE 90 d / oracle', 'CPU s'))} |", "|" + "---|" * 9]
+    print("\n".join(table))
     for name in WORLDS:
         if any(part in name for part in options.worlds):
             for entity in options.entity or ["deal"]:
-                for line in told(name, entity, options.count):
-                    print(line, flush=True)
+                lines = told(name, entity, options.count)
+                print("\n".join(lines), flush=True)
+                table += lines
+    if options.write:
+        at_most = f" of at most {options.count:,} entities" if options.count else ""
+        into(options.write / "models.md", "battery", [f"Worlds{at_most}, `python -m bench.battery`:", "", *table])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ Nothing is set by this: it says what the constants are worth.
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy as np
 
 from bench import drift
 from bench.worlds import WORLDS, acquainted, live
+from bench.written import into
 from models.learners import bank, calibration, deal_model, experts, mixture
 from models.learners.deal_model import DealModel
 from models.learners.evaluation import DealEvaluation, DealFact
@@ -90,15 +90,25 @@ def losses(facts: Sequence[DealFact], name: str, factor: float) -> tuple[float, 
     return float(found["log_loss"]), float(found["brier30"])
 
 
-def sets(count: int, data: Path | None) -> dict[str, list[DealFact]]:
-    """Return the data sets, each as facts in the order of their time."""
+def first(facts: Sequence[DealFact], count: int) -> list[DealFact]:
+    """Return what is said of the deals that are heard of first, until the last of these is: then the others would crowd in."""
+    names: dict[str, None] = {}
+    for fact in facts:
+        if fact.deal not in names and len(names) == count:
+            break
+        names[fact.deal] = None
+    return [fact for fact in facts if fact.deal in names]
+
+
+def sets(count: int, data: Path | None, public: int) -> dict[str, list[DealFact]]:
+    """Return the data sets, each as facts in the order of their time; of a public one at most so many deals."""
     found = {name: live(WORLDS[name]._replace(size=count)).facts for name in WORLD_SETS}
     found["visits and leads matter"] = acquainted(count, 0, "deal", matters=True).facts
     found["visits and leads are noise"] = acquainted(count, 0, "deal", matters=False).facts
     found["a source halves"] = drift.world(count, 0, count // 2)
     for name, file in (("crm", "crm"), ("bpic12", "bpic12/bpic2012.csv.gz")):
         if data is not None and (data / file).exists():
-            found[name] = History(load(None), [data / file], name, None).facts()
+            found[name] = first(History(load(None), [data / file], name, None).facts(), public)
     return found
 
 
@@ -107,12 +117,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=300, help="deals of each world")
     parser.add_argument("--data", action="store_true", help="also the public data sets")
+    parser.add_argument("--public", type=int, default=10**9, help="deals of each of those, at most: the first")
     parser.add_argument("--only", action="append", help="a part of a constant's name")
+    parser.add_argument("--write", type=Path, help="also write the tables into this folder (docs)")
     options = parser.parse_args()
-    known = sets(options.count, Path(os.environ.get("VIGIE_DATA", "../shared/data")) if options.data else None)
+    data = Path(os.environ.get("VIGIE_DATA", "../shared/data")) if options.data else None
+    known = sets(options.count, data, options.public)
     now = {name: losses(facts, "", 1.0) for name, facts in known.items()}
-    print(f"| constant | factor | {' | '.join(known)} |\n|---|---|{'---|' * len(known)}")
-    left_out: list[str] = []
+    table = [f"| constant | factor | {' | '.join(known)} |", f"|---|---|{'---|' * len(known)}"]
+    print("\n".join(table), flush=True)
+    left_out = [f"| chosen without it | {' | '.join(known)} |", f"|---|{'---|' * len(known)}"]
     for constant in (*OF_A_MODEL, *OF_A_MODULE):
         if options.only and not any(part in constant for part in options.only):
             continue
@@ -123,7 +137,8 @@ def main() -> None:
                 won, soon = losses(facts, constant, factor)
                 moved[factor][name] = won / now[name][0] - 1, soon / now[name][1] - 1
             cells = [f"{won:+.1%}, {soon:+.1%}" for won, soon in moved[factor].values()]
-            print(f"| {constant} | × {factor:g} | {' | '.join(cells)} |", flush=True)
+            table.append(f"| {constant} | × {factor:g} | {' | '.join(cells)} |")
+            print(table[-1], flush=True)
         cells = []
         for name in known:
             rest = {factor: np.mean([sum(one) for of, one in by.items() if of != name]) for factor, by in moved.items()}
@@ -131,8 +146,10 @@ def main() -> None:
             won, soon = moved[best][name]
             cells.append("as it is" if best == 1.0 else f"× {best:g}: {won:+.1%}, {soon:+.1%}")
         left_out.append(f"| {constant} | {' | '.join(cells)} |")
-    print(f"\n| chosen without it | {' | '.join(known)} |\n|---|{'---|' * len(known)}")
-    print("\n".join(left_out), file=sys.stdout)
+    print("\n" + "\n".join(left_out))
+    if options.write:
+        sizes = ", ".join(f"{name} {len({fact.deal for fact in facts}):,}" for name, facts in known.items())
+        into(options.write / "models.md", "constants", [f"Deals: {sizes}.", "", *table, "", *left_out])
 
 
 if __name__ == "__main__":

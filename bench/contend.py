@@ -8,10 +8,14 @@ last one is dealt with: folded for those that store nothing, committed for those
     decode     the same, and every value checked against the contract (whole job only)
     fold       the same fold as ours, without an engine: nothing stored; the whole job's panes stay deltas in memory
     rolled     the same, and every 0.25 s what a checkpoint takes from the folds is made, and thrown away (whole job only)
-    durable    ours: the small fold in the engine, or the whole worker with panes, readings and rules
+    durable    ours: the small fold in the engine, or the whole worker with panes, readings and rules, without predictions
+    kpis       the worker's folds of the KPIs alone, as a process of `vigie worker --role fold` has them
+    everything the whole worker in this process, predictions and all
+    roles      the same as `vigie worker` runs it: a process for each role (``bench/by_role.py``)
     faust      stock Faust (``bench/stock_faust.py``)
 
-Quix Streams runs in an environment of its own: ``bench/quix_small.py``.
+The last five but `durable` are of the whole job or the company's. Quix Streams runs in an environment of its own:
+``bench/quix_small.py``.
 """
 
 import argparse
@@ -40,6 +44,7 @@ from stream.engine.app import build_app
 from stream.engine.options import EngineOptions
 from stream.engine.topics import create
 from vigie.collector import calm_collector
+from vigie.roles import FOLD, Role
 
 PARTITIONS = 8
 #: What a checkpoint would be made after, for the contender that makes none.
@@ -167,18 +172,19 @@ async def durable_small(brokers: str, ends: Ends, prefix: str) -> dict[str, floa
     return result
 
 
-async def durable_whole(brokers: str, ends: Ends, prefix: str) -> dict[str, float]:
-    """The whole worker, until everything is committed, and what the folds have written is read, judged and committed too."""
+async def durable_whole(brokers: str, ends: Ends, prefix: str, *, live: bool, roles: list[Role] | None) -> dict[str, float]:
+    """The worker, until everything is committed, and what the folds have written is read, judged and committed too."""
     from vigie.instance import Instance
 
     seen = Started_()
     settings = Settings.model_validate(
         {
             "application": f"bench-{uuid.uuid4().hex[:6]}",
+            "models": {"live": live},
             "kafka": {"brokers": brokers, "partitions": PARTITIONS, "topic_prefix": prefix},
         }
     )
-    instance = Instance(settings, brokers)
+    instance = Instance(settings, brokers, roles=roles)
     metrics = instance.metrics
 
     def folded(fold: str, topic: str, records: int, before: Any = metrics.folded) -> None:
@@ -202,8 +208,11 @@ async def durable_whole(brokers: str, ends: Ends, prefix: str) -> dict[str, floa
 
 async def contend(brokers: str, job: str, contender: str, ends: Ends, prefix: str) -> dict[str, float]:
     """Run one contender."""
-    if contender == "durable":
-        return await (durable_small if job == "small" else durable_whole)(brokers, ends, prefix)
+    if contender == "durable" and job == "small":
+        return await durable_small(brokers, ends, prefix)
+    if contender in {"durable", "kpis", "everything"}:
+        roles = [FOLD] if contender == "kpis" else None
+        return await durable_whole(brokers, ends, prefix, live=contender == "everything", roles=roles)
     if contender == "faust":
         from bench.stock_faust import run
 
@@ -215,7 +224,7 @@ def main() -> int:
     """One run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--brokers", required=True)
-    parser.add_argument("--job", choices=["small", "whole"], required=True)
+    parser.add_argument("--job", choices=["small", "whole", "company"], required=True)
     parser.add_argument("--contender", required=True)
     parser.add_argument("--prefix", default="", help="of the topics")
     parser.add_argument("--ends", required=True, help="JSON list of [topic, partition, next offset]")

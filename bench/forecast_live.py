@@ -19,6 +19,7 @@ import numpy as np
 import orjson
 
 from bench.models_plots import calibration_svg
+from bench.written import into
 from models.business import Business
 from models.deal_outlook import DIMENSIONS, KNOTS, DealOutlook, encode, rounded
 from models.foresight import kept, scores
@@ -39,7 +40,6 @@ BETWEEN = (4, 12, 20, 24, 28)
 #: Targets of which the probability is judged: so many times what came in the month before.
 TIMES = (0.8, 0.9, 1.0, 1.1, 1.25)
 BUSINESS = Business()
-BEGIN, END = "<!-- forecast_live: begin -->", "<!-- forecast_live: end -->"
 
 
 class Data(NamedTuple):
@@ -71,6 +71,21 @@ class TargetCase(NamedTuple):
     def rows(self, came: float) -> list[tuple[float, bool]]:
         """Return what was said of each target, and whether so much reaches it."""
         return [(1 - float(np.searchsorted(self.sums, math.ceil(one))) / len(self.sums), came >= one) for one in self.targets]
+
+
+#: Of a forecast (by, value, the period's start, the day as an ordinal): the shares of its law below what came, and up to it.
+Ranks = dict[tuple[str, str, int, int], tuple[float, float]]
+
+
+def within(below: float, upto: float, low: float = 0.1, high: float = 0.9) -> float:
+    """Return how much of what came lies between two quantiles, where what is as probable as it is shared out among its ranks.
+
+    A right law has .8 of it between P10 and P90, however few deals it counts: the randomised rank of Smith (1985) and of
+    Czado, Gneiting and Held (2009), in expectation. Whether P10 ≤ what came ≤ P90 is true more often where a step is large.
+    """
+    if upto <= below:  # what came lies between two draws
+        return float(low <= below <= high)
+    return max(0.0, min(upto, high) - max(below, low)) / (upto - below)
 
 
 class Walk:
@@ -161,8 +176,8 @@ def month_of(at: int) -> str:
 
 def run(
     data: Data, root: Path, answers: Path | None = None
-) -> tuple[list[Said], list[TargetCase], list[tuple[int, float, float, float, float]]]:
-    """Return what was said with what came, the targets that were asked about, and the totals asked at the start, for the plot."""
+) -> tuple[list[Said], list[TargetCase], list[tuple[int, float, float, float, float]], Ranks]:
+    """Return what was said with what came, the targets asked about, the totals asked at the start, for the plot, and ranks."""
     records = dict[str, Said]()
     chances: dict[tuple[int, str, str, int], tuple[Any, int]] = {}
     for now, book in days(data, root, answers):
@@ -175,8 +190,13 @@ def run(
     came = {(one.by, one.value, one.start): one.actual for one in records.values() if one.quantiles and one.actual is not None}
     starts = sorted({start for _, _, start in came})
     targets: list[TargetCase] = []
+    ranks: Ranks = {}
     for (now, by, value, start), (segment, _) in chances.items():
-        day = datetime.fromtimestamp(now / 1000, UTC).day
+        asked_on = datetime.fromtimestamp(now / 1000, UTC)
+        day = asked_on.day
+        if (by, value, start) in came:
+            found = [float(np.searchsorted(segment.sums, came[by, value, start], side)) for side in ("left", "right")]
+            ranks[by, value, start, asked_on.toordinal()] = found[0] / len(segment.sums), found[1] / len(segment.sums)
         if day in ASKED and data.first <= month_of(start) <= data.last and (by, value, start) in came:
             before = [one for one in starts if one < start]
             last = came.get((by, value, before[-1])) if before else None
@@ -192,10 +212,10 @@ def run(
         for one in sorted(wanted, key=lambda one: one.start)
         if one.by == kept.TOTAL and datetime.fromordinal(one.day).day == 1
     ]
-    return list(records.values()), targets, drawn
+    return list(records.values()), targets, drawn, ranks
 
 
-def lines_of(data: Data, records: Iterable[Said]) -> list[str]:
+def lines_of(data: Data, records: Iterable[Said], ranks: Ranks) -> list[str]:
     """Return the table's lines of one history."""
     due = scores.scored(one for one in records if one.actual is not None)
     ranked = [one for one in due if data.first <= month_of(one.said.start) <= data.last]
@@ -211,9 +231,14 @@ def lines_of(data: Data, records: Iterable[Said]) -> list[str]:
             ours = scores.summary(mine)["forecast"]
             several = [one for one in mine if one.said.won_deals + one.said.said >= 5]
             some = f"{np.mean([one.score.covered for one in several]):.2f} ({len(several)})" if several else "–"
-            told = "–" if best is None else f"{best} {known[best][0] / known[best][1] - 1:+.0%} ({known[best][2]})"
+            told = (
+                "–"
+                if best is None
+                else f"{best} {known[best][0] / known[best][1] - 1:+.0%} ({known[best][2]}{_spread(mine, best)})"
+            )
+            shared = f"{np.mean([within(*ranks[one.said.by, one.said.value, one.said.start, one.said.day]) for one in mine]):.2f}"
             rest = ", ".join(f"{name} {one[0] / one[1] - 1:+.0%}" for name, one in known.items() if name != best)
-            cells = (data.name, asked, by, ours.forecasts, f"{ours.coverage:.2f}", some, f"{ours.bias:+.0%}", told, rest)
+            cells = (data.name, asked, by, ours.forecasts, f"{ours.coverage:.2f}", some, shared, f"{ours.bias:+.0%}", told, rest)
             lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
 
@@ -222,6 +247,24 @@ def _beside(mine: list[scores.Scored], number: int) -> tuple[float, float, int] 
     """Return the forecast's CRPS and a yardstick's, where both were scored, and of how many."""
     both = [(one.score.crps, other.crps) for one in mine if (other := one.yardsticks[number]) is not None]
     return (float(np.mean([a for a, _ in both])), float(np.mean([b for _, b in both])), len(both)) if both else None
+
+
+def _spread(mine: list[scores.Scored], name: str, times: int = 2_000) -> str:
+    """Return by what the ratio would differ with other segments (of the total: other months), as words; none for fewer than five.
+
+    A bootstrap of whole histories: P10 to P90. Segments share their months, so what is common to all of them is not in it.
+    """
+    number = NAMES.index(name)
+    rows: dict[Any, list[tuple[float, float]]] = {}
+    for one in mine:
+        if (other := one.yardsticks[number]) is not None:
+            rows.setdefault(one.said.value or one.said.start, []).append((one.score.crps, other.crps))
+    if len(rows) < 5:
+        return ""
+    sums = np.array([np.sum(found, axis=0) for found in rows.values()])
+    drawn = sums[np.random.default_rng(0).integers(len(sums), size=(times, len(sums)))].sum(axis=1)
+    low, high = np.quantile(drawn[:, 0] / drawn[:, 1] - 1, (0.1, 0.9))
+    return f", {low:+.0%} to {high:+.0%}"
 
 
 def calibration(targets: list[tuple[float, bool]]) -> tuple[float, list[tuple[float, float, int]]]:
@@ -279,15 +322,15 @@ def main() -> None:
     parser.add_argument("--answers", type=Path, help="a folder for the models' answers: taken from it, or kept in it")
     parser.add_argument("--write", type=Path, help="also write table and plots into this folder (docs)")
     options = parser.parse_args()
-    head = ["data", "asked at its", "by", "forecasts", "held by P10 to P90", "of five deals or more", "bias"]
+    head = ["data", "asked at its", "by", "forecasts", "held by P10 to P90", "of five deals or more", "held by rank", "bias"]
     head += ["CRPS beside the best yardstick", "and the others"]
     table = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     notes: list[str] = []
     plots: dict[str, str] = {}
     for data in DATA:
         if options.only in (None, data.name):
-            records, targets, drawn = run(data, options.root, options.answers)
-            table += lines_of(data, records)
+            records, targets, drawn, ranks = run(data, options.root, options.answers)
+            table += lines_of(data, records, ranks)
             asked = [row for case in targets for row in case.rows(case.came)]
             ece, bins = calibration(asked)
             usual, worst = by_chance(targets)
@@ -310,10 +353,7 @@ def _write(folder: Path, text: str, plots: Mapping[str, str]) -> None:
     for name, svg in plots.items():
         (images / f"{name}.svg").write_text(svg, encoding="utf-8")
         shown.append(f"![{name}](forecast/{name}.svg)")
-    page = folder / "forecast.md"
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text("\n".join([before + BEGIN, text, "", *shown, END]) + after, encoding="utf-8")
+    into(folder / "forecast.md", "forecast_live", [text, "", *shown])
 
 
 if __name__ == "__main__":

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench.written import into
 from models.foresight import series
 
 SHARES = (0.1, 0.5, 0.9)
 ORIGINS = 16  # of each series, at most
-BEGIN, END = "<!-- forecast_series: begin -->", "<!-- forecast_series: end -->"
 
 Quantiles = np.ndarray[Any, np.dtype[np.float64]]  # a row each of P10, P50, P90
 
@@ -210,9 +210,7 @@ def main() -> None:
     lines = table(asked.split, asked.cache)
     print("\n".join(lines))
     if asked.write:
-        text = asked.write.read_text("utf-8")
-        before, after = text.partition(BEGIN)[0], text.partition(END)[2]
-        asked.write.write_text("\n".join([before + BEGIN, *lines, END]) + after, "utf-8")
+        into(asked.write, "forecast_series", lines)
 
 
 if __name__ == "__main__":

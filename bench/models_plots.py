@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-BEGIN, END = "<!-- results: written by make models -->", "<!-- end of results -->"
+from bench.written import into
+
 _SIZE, _EDGE = 260, 40
 
 
@@ -47,11 +48,7 @@ def write(
             name = f"{kind}-{title.replace(' ', '-').lower()}.svg"
             (images / name).write_text(svg, encoding="utf-8")
             shown.append(f"![{kind}, {title}](models/{name})")
-    page = folder / "models.md"
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    page.write_text("\n".join([before + BEGIN, *table, "", *costs, "", *shown, END]) + after, encoding="utf-8")
+    into(folder / "models.md", "models", [*table, "", *costs, "", *shown])
 
 
 def _x(share: float) -> float:

@@ -13,12 +13,21 @@ PAGE = ROOT / "docs" / "performance.md"
 QUIET = 0.3
 MARK = "<!-- below: written by hand, kept by the bench -->"
 
+_WORKERS = {
+    "kpis": "Vigie, `--role fold`: the KPIs' folds alone; durable",
+    "durable": "**Vigie, the whole worker in one process, no predictions: folds, panes, readings, rules; durable**",
+    "everything": "the same with predictions",
+    "roles": "**Vigie, everything, as `vigie worker` runs it: a process for each role**",
+    "before": "*before*: the whole worker, no predictions",
+    "before_everything": "*before*: with predictions",
+}
 _NAMES = {
     "small": {
         "raw": "aiokafka `getmany`, records thrown away",
         "orjson": "+ orjson",
         "fold": "**+ fold: no engine, nothing durable**",
         "durable": "**Vigie's engine: durable and fenced**",
+        "before": "*before*: Vigie's engine",
         "faust": "stock Faust: `take(1000)` + Tables",
         "quix": "Quix Streams 3.28: State + changelog",
     },
@@ -28,12 +37,17 @@ _NAMES = {
         "decode": "+ the contract instead of orjson: typed, checked",
         "fold": "**+ folds: no engine, nothing durable, panes stay deltas in memory**",
         "rolled": "the same, and what a checkpoint takes is made every 0.25 s, and thrown away",
-        "durable": "**Vigie, the whole worker: folds, panes, readings, rules; durable**",
+        **_WORKERS,
         "faust": "stock Faust with our folds: `take_events(1000)` + Tables",
+    },
+    "company": {
+        "fold": "**aiokafka, the contract and the folds: no engine, nothing durable**",
+        "rolled": "the same, and what a checkpoint takes is made every 0.25 s, and thrown away",
+        **_WORKERS,
     },
 }
 _STAGES = {
-    "folded": ("folded", 20),
+    "folded": ("folded", 25),
     "durable": ("durable: the transaction is committed", 300),
     "visible": ("visible in the KPIs", 350),
     "alerted": ("alert received over HTTP", 500),
@@ -61,7 +75,12 @@ def _page(results: dict[str, Any]) -> Iterator[str]:
         "Every run is in `performance.json`.\n"
     )
     yield from _budgets(results)
-    for job, title in (("small", "The small job"), ("whole", "The whole: real contract, real catalogue")):
+    titles = {
+        "small": "The small job",
+        "whole": "The whole: real contract, real catalogue",
+        "company": "The whole for a company's own events",
+    }
+    for job, title in titles.items():
         if job in results:
             yield from _throughput(title, job, results[job])
     if "latency" in results:
@@ -93,7 +112,13 @@ def _budgets(results: dict[str, Any]) -> Iterator[str]:
         ("small", "durable", "fold", 0.65, "small job: durable / the same fold without an engine"),
         ("small", "durable", "faust", 20, "small job: durable / stock Faust"),
         ("small", "durable", "quix", 10, "small job: durable / Quix Streams with State"),
-        ("whole", "durable", "fold", 0.75, "whole: durable / the same decode and folds without an engine"),
+        ("small", "durable", "before", 1.3, "small job: durable / before"),
+        ("whole", "kpis", "fold", 0.85, "whole: the KPIs' folds alone / the same decode and folds without an engine"),
+        ("whole", "roles", "fold", 0.75, "whole: everything, a process for each role / folds without an engine"),
+        ("whole", "kpis", "before", 1 / 0.6, "whole: the KPIs' folds alone / the worker before, no predictions"),
+        ("whole", "roles", "before_everything", 2, "whole: everything / before"),
+        ("company", "kpis", "before", 1 / 0.6, "a company's events: the KPIs' folds alone / before, no predictions"),
+        ("company", "roles", "before_everything", 2, "a company's events: everything / before"),
         ("whole", "durable", "faust", 8, "whole: durable / stock Faust doing the same"),
         ("whole", "fold", "orjson", 0.15, "whole: engine-less folds / aiokafka + orjson alone"),
     )
@@ -106,18 +131,18 @@ def _budgets(results: dict[str, Any]) -> Iterator[str]:
                 verdict = f"{'met' if wall >= target else 'missed'} by the clock, {'met' if used >= target else 'missed'} by CPU"
             if max(results[job]["contenders"][name]["others"] for name in (one, other)) > QUIET:
                 verdict += "; machine not quiet"
-            yield f"| {what} | {target} | {wall:.3g} | {used:.3g} | {verdict} |"
-    stages = results.get("latency", {}).get("stages", {})
+            yield f"| {what} | {target:.3g} | {wall:.3g} | {used:.3g} | {verdict} |"
+    stages = results.get("latency", {}).get("modes", {}).get("predictions", {}).get("stages", {})
     for name, (what, target) in _STAGES.items():
         if name in stages:
             p99 = stages[name]["p99"]
             yield f"| production → {what}, p99 at 500 ev/s | ≤ {target} ms | {p99:g} ms | | {_verdict(target / p99)} |"
     restore = results.get("restore")
     if restore:
-        ratio = 10 / restore["seconds"] * restore["deals"] / 1_000_000
-        yield f"| restore of {restore['deals']:,} open deals | ≤ 10 s | {restore['seconds']:g} s | | {_verdict(ratio)} |"
+        ratio = 4 / restore["seconds"] * restore["deals"] / 1_000_000
+        yield f"| restore of {restore['deals']:,} open deals | ≤ 4 s | {restore['seconds']:g} s | | {_verdict(ratio)} |"
         size = restore["bytes_per_deal"]
-        yield f"| memory per open deal | ≤ 1,024 bytes | {size:,.0f} bytes | | {_verdict(1024 / size)} |"
+        yield f"| memory per open deal | ≤ 819 bytes | {size:,.0f} bytes | | {_verdict(819 / size)} |"
     yield ""
 
 
@@ -133,15 +158,18 @@ def _ran(section: dict[str, Any]) -> str:
 def _throughput(title: str, job: str, section: dict[str, Any]) -> Iterator[str]:
     contenders, events = section["contenders"], section["events"]
     yield f"## {title}\n"
-    what = (
-        "12 measures × 4 dimensions per minute pane, and each deal's state; events of about 234 bytes, 8 partitions."
-        if job == "small"
-        else "35 % deal events, each with another owner and another source than the deal's last one (9 events a deal), 20 % lead "
-        "events, 40 % page views, 5 % customers and spend; 8 partitions a topic; event time passes at 1,000 events a second."
-    )
+    what = {
+        "small": "12 measures × 4 dimensions per minute pane, and each deal's state; events of about 234 bytes, 8 partitions.",
+        "whole": "35 % deal events, each with another owner and another source than the deal's last one (9 events a deal), "
+        "20 % lead events, 40 % page views, 5 % customers and spend; 8 partitions a topic; event time passes at "
+        "1,000 events a second.",
+        "company": "A simulated company's month, owners and sources as they are (six of seven events are visits, e-mails "
+        "and advertisements); 8 partitions a topic. Read as fast as it goes, so each event is in a minute of its own.",
+    }[job]
     slow = " and ".join(label for name, label in (("faust", "stock Faust"), ("quix", "Quix Streams")) if name in contenders)
     slow = f"; {events['few']:,} for {slow}" if slow else ""
-    yield f"{what} {events['many']:,} events{slow}. {_ran(section)}\n"
+    before = f" *Before* is commit `{section['before']}`." if "before" in section else ""
+    yield f"{what} {events['many']:,} events{slow}. {_ran(section)}{before}\n"
     yield "| | events/s | of the fold without engine | CPU s per million | of the fold's, by CPU | others, cores |"
     yield "|---|---|---|---|---|---|"
     base = contenders.get("fold")
@@ -151,6 +179,13 @@ def _throughput(title: str, job: str, section: dict[str, Any]) -> Iterator[str]:
         by_cpu = f"{base['cpu_seconds_per_million'] / used:.3g}" if base else ""
         yield f"| {_NAMES[job][name]} | {rate:,} | {by_clock} | {used:.2f} | {by_cpu} | {found['others']:.1f} |"
     yield ""
+    if "roles" in contenders:
+        rates = sorted(run["events"] / run["durable"] for run in contenders["roles"]["runs"])
+        yield (
+            "With a process for each role the clock ends when no role has anything left to read; the KPIs' folds have "
+            f"committed the last event sooner: {rates[len(rates) // 2]:,.0f} events a second are durable, while the other roles "
+            "run beside. Every worker has topics of its own.\n"
+        )
     if job == "small":
         yield (
             "Stock Faust: one agent, JSON by orjson, sums of a batch collected in dictionaries, each touched key of two Tables "
@@ -158,7 +193,7 @@ def _throughput(title: str, job: str, section: dict[str, Any]) -> Iterator[str]:
             "changelog, commits every second; its records are keyed by partition, so that panes are partition-local as with the "
             "others.\n"
         )
-    else:
+    elif job == "whole":
         if "faust" not in contenders:
             yield "Stock Faust: no run came to its end, so there is no figure.\n"
             return
@@ -170,21 +205,54 @@ def _throughput(title: str, job: str, section: dict[str, Any]) -> Iterator[str]:
         )
 
 
+_MODES = {
+    "predictions": "predictions on",
+    "no_predictions": "predictions off",
+    "before_predictions": "*before*, on",
+    "before_no_predictions": "*before*, off",
+}
+
+
 def _latency(section: dict[str, Any]) -> Iterator[str]:
+    modes = {mode: found for mode, found in section["modes"].items() if mode in _MODES}
+    others = max(max(found["others"]) for found in modes.values())
     yield "## Latency at 500 events a second\n"
     yield (
-        "From the producer's time stamp, load and receiver in processes of their own, checkpoints every 0.25 s, the first 5 s "
-        "left out; the producer's linger (5 ms) is in it. Medians of the runs' quantiles; "
-        f"others: {', '.join(map(str, section['others']))} cores. {_ran(section)}\n"
+        "From the producer's time stamp, load and receiver in processes of their own, the first 5 s of "
+        f"{section['seconds']} left out; the producer's linger (5 ms) is in it. A process for each role; before, one for all. "
+        f"p50 / p99 in ms, medians of the runs' quantiles (p99 of each run); others: at most {others} cores. "
+        f"{_ran(section)}\n"
     )
-    yield "| | p50, ms | p99, ms | p99 of each run | budget (p99) | samples |"
-    yield "|---|---|---|---|---|---|"
+    yield "| | " + " | ".join(_MODES[mode] for mode in modes) + " | budget (p99) |"
+    yield "|---" * (len(modes) + 2) + "|"
     for name, (what, target) in _STAGES.items():
-        found = section["stages"].get(name)
-        if found:
-            each = ", ".join(f"{p99:g}" for p99 in found["p99s"])
-            yield f"| {what} | {found['p50']:g} | {found['p99']:g} | {each} | {target} | {found['n']:,} |"
+        stages = [found["stages"][name] for found in modes.values()]
+        cells = " | ".join(f"{one['p50']:g} / {one['p99']:g} ({', '.join(f'{p99:g}' for p99 in one['p99s'])})" for one in stages)
+        yield f"| {what} | {cells} | {target} |"
     yield ""
+    now = [mode for mode in ("predictions", "no_predictions") if mode in modes]
+    for mode in now:
+        used = ", ".join(f"{role} {seconds:g}" for role, seconds in modes[mode]["cpu"].items())
+        yield f"CPU s of a run's {section['seconds']} s, {_MODES[mode]}: {used}.\n"
+    yield (
+        "Pieces of work that kept the loop in these runs for longer than so many milliseconds (CPU of its thread), and the "
+        "loop's delays as `vigie_loop_delay_seconds` counts them (by the clock, broker and load on the same cores):\n"
+    )
+    yield "| | pieces | > 1 ms | > 2 | > 5 | > 10 | > 25 | longest, ms | delays | > 5 ms | > 25 | > 100 |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+    for mode in now:
+        for role, turns in modes[mode]["turns"].items():
+            over = turns["over_ms"]
+            cells = " | ".join(f"{over[bound]:,} ({over[bound] / turns['count']:.2%})" for bound in ("1", "2", "5", "10", "25"))
+            loop = {float(bound): n for bound, n in modes[mode]["loop"][role].items()}
+            late = " | ".join(_share_over(loop, bound) for bound in (0.005, 0.025, 0.1))
+            count = f"{turns['count']:,} | {cells} | {turns['longest_ms']}"
+            yield f"| `{role}`, {_MODES[mode]} | {count} | {loop[float('inf')]:,.0f} | {late} |"
+    yield ""
+
+
+def _share_over(buckets: dict[float, float], bound: float) -> str:
+    return f"{1 - buckets[bound] / buckets[float('inf')]:.2%}"
 
 
 def _restore(section: dict[str, Any]) -> Iterator[str]:

@@ -5,9 +5,10 @@ fault is made in a child of this process (``fork``: nothing is imported again) b
 the file's tests that reach its line are run, the quickest first, until one fails. A fault that no test reaches counts as not
 noticed. Faults are made in functions only: constants of a module, defaults and the words of errors are left alone.
 
-A fault that nobody notices costs all tests that reach its line, so these are kept cheap: Hypothesis gives each fault the same
-few examples, and a test of more than a second is run only where no quicker one reaches the line. The whole suite may
-notice more than is noticed here.
+A fault that nobody notices costs all tests that reach its line, so these are kept cheap at first: Hypothesis gives each fault the
+same few examples, and a test of more than a second is run only where no quicker one reaches the line. What is not noticed
+then is given to all of the file's tests that reach it, with as many examples as they have themselves. The whole suite may notice
+more.
 """
 
 import argparse
@@ -81,6 +82,7 @@ class Watcher:
         self.failed = False
         self.survivors: list[str] = []
         self.slowest: list[tuple[float, str]] = []
+        self.whole: dict[Any, Any] = {}  # of a property of which few examples are tried at first: its own settings
         self.short = False  # whether fewer of a file's faults are noticed than are asked for
 
     def pytest_collection(self) -> None:
@@ -93,11 +95,12 @@ class Watcher:
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Take as few examples where a test asks for more of them, too."""
-        from hypothesis import settings
+        from hypothesis import Phase, settings
 
         for function in {item.function for item in items}:
             own = getattr(function, "_hypothesis_internal_use_settings", None)
             if own is not None and own.max_examples > EXAMPLES:
+                self.whole[function] = settings(own, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate))
                 function._hypothesis_internal_use_settings = settings(own, max_examples=EXAMPLES)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -149,8 +152,9 @@ class Watcher:
         numbers = sorted(self.reached.get((name, fault.line), ()), key=self.seconds.__getitem__)
         if not numbers:
             return False
-        numbers = [number for number in numbers if self.seconds[number] <= SLOW] or numbers[:1]
-        limit = max(AT_LEAST, LONGER * sum(self.seconds[number] for number in numbers))
+        quick = [number for number in numbers if self.seconds[number] <= SLOW] or numbers[:1]
+        again = [number for number in numbers if number not in quick or session.items[number].function in self.whole]  # type: ignore[attr-defined]
+        limit = max(AT_LEAST, LONGER * sum(self.seconds[number] for number in (*quick, *again, *again, *again)))
         if child := os.fork():
             end = time.monotonic() + limit
             while not (ended := os.waitpid(child, os.WNOHANG))[0]:
@@ -165,7 +169,13 @@ class Watcher:
                 os.dup2(nowhere.fileno(), 1)
                 os.dup2(nowhere.fileno(), 2)
             _exchange(name, fault)
-            for number in numbers:
+            for number in quick:
+                self._run(session.items[number], None)
+                if self.failed:
+                    os._exit(1)
+            for function, own in self.whole.items():
+                function._hypothesis_internal_use_settings = own
+            for number in again:
                 self._run(session.items[number], None)
                 if self.failed:
                     os._exit(1)
