@@ -22,7 +22,8 @@ import confluent_kafka
 import psutil
 from confluent_kafka.admin import AdminClient
 
-from bench.preload import PARTITIONS, Ends, preload
+from bench.preload import PARTITIONS, Ends, options_of, preload
+from stream.engine.topics import create
 from tests.kafka_broker import ROOT
 from tests.tools import free_port
 
@@ -90,8 +91,7 @@ class Workers:
 def measure(brokers: str, job: str, count: int, prefix: str) -> dict[str, Any]:
     """One run. Raises :class:`TimeoutError` where it does not come to its end."""
     with tempfile.TemporaryDirectory(prefix="vigie-bench-") as directory:
-        # The topics of events are made first: without a partition count of their own they would be made by the worker.
-        preload(brokers, job, 0, prefix)
+        create(options_of(brokers, job, prefix))
         workers = Workers(brokers, prefix, Path(directory))
         try:
             _until(lambda: bool(workers.page("/readyz")) and workers.waiting() == 0, 0.5, "it was not ready")

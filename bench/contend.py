@@ -24,6 +24,7 @@ import json
 import os
 import sys
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -38,10 +39,10 @@ from bench.small_fold import SmallFold
 from models.business import Business
 from models.events.decode import decoder
 from models.events.refused import Refused
-from models.fold import PartitionFold
+from models.fold import PartitionFold, Record
 from stream.config.settings import Settings
 from stream.engine.app import build_app
-from stream.engine.options import EngineOptions
+from stream.engine.options import EngineOptions, wall_clock
 from stream.engine.topics import create
 from vigie.collector import calm_collector
 from vigie.roles import FOLD, Role
@@ -87,11 +88,12 @@ class Takers:
                 raise RuntimeError(f"{topic}/{partition}: {refused}") from refused
 
     def fold(self, topic: str, partition: int, records: Sequence[Any]) -> None:
-        """Fold. The records go in as they are: their fields have the names that folds read."""
+        """Fold."""
         fold = self.folds.get((topic, partition))
         if fold is None:
             fold = self.folds[topic, partition] = self._makers[topic](partition)
-        fold.fold(records)
+        read = wall_clock()
+        fold.fold([Record(topic, partition, r.offset, r.timestamp, r.key, r.value, r.headers, read) for r in records])
 
     rolled = fold
 
@@ -200,7 +202,8 @@ async def durable_whole(brokers: str, ends: Ends, prefix: str, *, live: bool, ro
     metrics.folded, metrics.checkpointed = folded, checkpointed  # type: ignore[method-assign]
     create(instance.options, instance.engine.specs)
     await instance.start()
-    await instance.engine.driver.settled(ends, cascade=True)
+    engine = instance.engine if roles is None else instance.engine._of("fold-deals")  # type: ignore[attr-defined]
+    await engine.driver.settled(ends, cascade=True)
     result = _result(seen, ends)
     await instance.stop()
     return result
@@ -230,10 +233,15 @@ def main() -> int:
     parser.add_argument("--ends", required=True, help="JSON list of [topic, partition, next offset]")
     arguments = parser.parse_args()
     ends = {(topic, partition): end for topic, partition, end in json.loads(arguments.ends)}
-    found = asyncio.run(contend(arguments.brokers, arguments.job, arguments.contender, ends, arguments.prefix))
-    print(json.dumps(found), flush=True)
-    # Clients' threads may still be on their way out; the figure is there.
-    os._exit(0)
+    code = 1
+    try:
+        found = asyncio.run(contend(arguments.brokers, arguments.job, arguments.contender, ends, arguments.prefix))
+        print(json.dumps(found), flush=True)
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    # Clients' threads may still be on their way out, or never end where it failed; what there is to say is said.
+    os._exit(code)
 
 
 if __name__ == "__main__":

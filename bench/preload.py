@@ -23,15 +23,18 @@ Ends = dict[tuple[str, int], int]
 COMPANY_DAYS = 30
 
 
+def options_of(brokers: str, job: str, prefix: str) -> EngineOptions:
+    """What is read of a job. Nothing else is created, so that each contender makes topics of its own kind for what it writes."""
+    declared = small_job.TOPICS if job == "small" else tuple(topic for topic in TOPICS if topic.name in whole_job.TOPICS)
+    return EngineOptions(brokers=brokers, partitions=PARTITIONS, topics=declared, topic_prefix=prefix)
+
+
 def preload(brokers: str, job: str, count: int, prefix: str = "", *, by_partition: bool = False) -> Ends:
     """Create the job's topics under ``prefix`` and put ``count`` events into them; return where they end.
 
-    ``by_partition`` keys each record by its partition (see ``bench/quix_small.py``). Only what is read is created, so that each
-    contender makes topics of its own kind for what it writes.
+    ``by_partition`` keys each record by its partition (see ``bench/quix_small.py``).
     """
-    declared = small_job.TOPICS if job == "small" else tuple(topic for topic in TOPICS if topic.name in whole_job.TOPICS)
-    options = EngineOptions(brokers=brokers, partitions=PARTITIONS, topics=declared, topic_prefix=prefix)
-    create(options)
+    create(options_of(brokers, job, prefix))
     producer = confluent_kafka.Producer(
         {"bootstrap.servers": brokers, "linger.ms": 50, "queue.buffering.max.messages": 1_000_000}
     )

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,8 @@ def test_one_whose_settings_are_not_found_says_so(tmp_path: Path) -> None:
 
 
 def test_a_company_sends_what_the_contract_takes() -> None:
-    decoders, now, seen = {}, wall_clock(), 0
+    decoders: dict[str, Any] = {}
+    now, seen = wall_clock(), 0
     for topic, _, value in company(2_000):
         read = decoders.setdefault(topic, decoder(topic))
         read(value, (), now)  # raises where it is refused
