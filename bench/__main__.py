@@ -81,8 +81,11 @@ class Bench:
         if "quix" in contenders:
             loaded["quix."] = preload(brokers, job, few, "quix.", by_partition=True)
         runs: dict[str, list[dict[str, float]]] = {contender: [] for contender in contenders}
+        stood_still = set[str]()  # is not waited for again
         for _ in range(self.runs):
             for contender in contenders:
+                if contender in stood_still:
+                    continue
                 prefix = "quix." if contender == "quix" else "few." if contender in SLOW else ""
                 ends = loaded[prefix]
                 if contender in WORKERS and job != "small":  # what a worker writes, the next one would read
@@ -93,7 +96,9 @@ class Bench:
                     try:
                         found = self._run(job, contender, prefix, ends, many)
                     except (RuntimeError, TimeoutError, subprocess.TimeoutExpired) as error:
-                        self.said(f"{job} {contender}: this run failed and is in no figure: {error}")
+                        self.said(f"{job} {contender}: this run failed and is in no figure: {str(error)[-2000:]}")
+                        if isinstance(error, subprocess.TimeoutExpired):
+                            stood_still.add(contender)
                         continue
                     found["others"] = others.cores()
                 runs[contender].append(found)

@@ -187,7 +187,8 @@ async def durable_whole(brokers: str, ends: Ends, prefix: str, *, live: bool, ro
         }
     )
     instance = Instance(settings, brokers, roles=roles)
-    metrics = instance.metrics
+    engine = instance.engine if roles is None else instance.engine._of("fold-deals")  # type: ignore[attr-defined]
+    metrics = engine.options.observer
 
     def folded(fold: str, topic: str, records: int, before: Any = metrics.folded) -> None:
         if fold.startswith("fold-"):
@@ -199,10 +200,9 @@ async def durable_whole(brokers: str, ends: Ends, prefix: str, *, live: bool, ro
             seen.checkpointed(lane, seconds, rows, outputs)
         before(lane, seconds, rows, outputs)
 
-    metrics.folded, metrics.checkpointed = folded, checkpointed  # type: ignore[method-assign]
+    metrics.folded, metrics.checkpointed = folded, checkpointed
     create(instance.options, instance.engine.specs)
     await instance.start()
-    engine = instance.engine if roles is None else instance.engine._of("fold-deals")  # type: ignore[attr-defined]
     await engine.driver.settled(ends, cascade=True)
     result = _result(seen, ends)
     await instance.stop()
@@ -233,14 +233,19 @@ def main() -> int:
     parser.add_argument("--ends", required=True, help="JSON list of [topic, partition, next offset]")
     arguments = parser.parse_args()
     ends = {(topic, partition): end for topic, partition, end in json.loads(arguments.ends)}
+    asyncio.run(run(arguments.brokers, arguments.job, arguments.contender, ends, arguments.prefix))
+    return 0
+
+
+async def run(*given: Any) -> None:
+    """Print one run's figures, and end: clients' threads may still be on their way out, or never end where it failed."""
     code = 1
     try:
-        found = asyncio.run(contend(arguments.brokers, arguments.job, arguments.contender, ends, arguments.prefix))
-        print(json.dumps(found), flush=True)
+        print(json.dumps(await contend(*given)), flush=True)
         code = 0
     except Exception:
         traceback.print_exc()
-    # Clients' threads may still be on their way out, or never end where it failed; what there is to say is said.
+    sys.stderr.flush()
     os._exit(code)
 
 
