@@ -188,7 +188,7 @@ async def durable_whole(brokers: str, ends: Ends, prefix: str, *, live: bool, ro
     )
     instance = Instance(settings, brokers, roles=roles)
     engine = instance.engine if roles is None else instance.engine._of("fold-deals")  # type: ignore[attr-defined]
-    metrics = engine.options.observer
+    metrics: Any = engine.options.observer
 
     def folded(fold: str, topic: str, records: int, before: Any = metrics.folded) -> None:
         if fold.startswith("fold-"):

@@ -20,6 +20,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench.engine_small import cpu
 from bench.small_fold import MEASURES
+from stream.engine.options import EngineOptions
+from stream.engine.topic_list import TOPICS
+from stream.engine.topics import create
 
 BATCH = 1_000
 WITHIN = 0.25
@@ -178,7 +181,7 @@ def whole(app: Any, prefix: str, clock: Clock) -> list[Write]:
             allow_empty=True,
         )
 
-    sinks = {name: raw(name) for name in ("panes", "readings", "alerts", "dead-letters", "deal-merges", "lead-merges")}
+    sinks = {topic.name: raw(topic.name) for topic in TOPICS}
 
     def add(spec: Any) -> None:
         entity = spec.name.startswith("fold-")
@@ -257,6 +260,8 @@ async def run(brokers: str, job: str, ends: dict[tuple[str, int], int], prefix: 
     app = build(brokers)
     writes = (small if job == "small" else whole)(app, prefix, clock)
     # Topics made in flight would begin a rebalance in the middle of the run.
+    if job == "whole":
+        create(EngineOptions(brokers=brokers, partitions=PARTITIONS, topic_prefix=prefix))
     changelogs = [table.changelog_topic.get_topic_name() for table in app.tables.values()]
     news = [NewTopic(name, PARTITIONS, 1, config={"cleanup.policy": "compact"}) for name in changelogs]
     admin = AdminClient({"bootstrap.servers": brokers})  # kept: its futures end with it
