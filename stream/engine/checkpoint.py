@@ -24,6 +24,7 @@ from stream.engine.backend import Batch, GaveUp
 from stream.engine.chunks import Ownership
 from stream.engine.client_logs import client_logger
 from stream.engine.errors import Fenced, Replaced, TransactionFailed
+from stream.engine.fatal import called
 from stream.engine.options import EngineOptions
 from stream.engine.topic_list import MAX_ROW_BYTES
 
@@ -216,7 +217,7 @@ class KafkaWriter:
                         break
                     except BufferError:  # the local queue is full: let it drain
                         self._look_up()
-                        producer.poll(0.1)
+                        self._call(lambda: producer.poll(0.1))
         while self._call(lambda: producer.flush(_CALL_SECONDS)):
             self._look_up()
         if lost:
@@ -249,7 +250,7 @@ class KafkaWriter:
     def _call(self, call: Callable[[], T]) -> T:
         self._since = time.monotonic()
         try:
-            return call()
+            return called(self._producer, call)
         finally:
             self._since = None
 

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from stream.engine.acknowledged import unwritten
 from stream.engine.backend import Message, Superseded
 from stream.engine.client_logs import client_logger
+from stream.engine.fatal import called
 from stream.engine.options import EngineOptions
 
 _PATIENCE = 30.0  # seconds
@@ -56,7 +57,7 @@ class KafkaTransaction:
 
     def _call(self, call: Callable[[], object]) -> None:
         try:
-            call()
+            called(self._producer, call)
         except KafkaException as error:
             if error.args[0].code() in _SUPERSEDED:
                 self._open = False

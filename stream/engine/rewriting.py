@@ -21,6 +21,7 @@ from models.privacy.subject import Cell
 from stream.engine.acknowledged import unwritten
 from stream.engine.backend import POSITION, Message, Partition, Superseded
 from stream.engine.client_logs import client_logger
+from stream.engine.fatal import called
 from stream.engine.kafka_cells import KafkaCells
 from stream.engine.options import EngineOptions
 from stream.engine.restore import first_and_last, read_through, stamped
@@ -135,15 +136,11 @@ class Rewriting:
 
     def _call(self, call: Callable[[], Any]) -> Any:
         try:
-            return call()
-        except (KafkaException, SystemError) as error:
-            # What it raises when it is fenced comes through the callbacks that it calls meanwhile as a SystemError.
-            said = error if isinstance(error, KafkaException) else error.__cause__
-            if not isinstance(said, KafkaException):
-                raise
-            if said.args[0].code() in _FENCED:
+            return called(self._producer, call)
+        except KafkaException as error:
+            if error.args[0].code() in _FENCED:
                 raise Superseded from None
-            raise said from None
+            raise
 
     # -- its parts -----------------------------------------------------------------------------------------------------
 
