@@ -213,9 +213,11 @@ class Turns:
 async def worker(brokers: str, receiver: str, prefix: str, roles: Sequence[Any], live: bool) -> None:
     """One process of a worker until SIGTERM; prints ``ready``, and at the end the samples."""
     from vigie import instance as parts
+    from vigie.roles import stand_back
     from vigie.running import running
     from vigie.up import start_web
 
+    stand_back(roles)
     wiring: Any = parts  # its parts are exchanged for ones that are watched
     samples, turns = Samples(), Turns()
     folds = wiring.entity_folds

@@ -24,7 +24,7 @@ from vigie.channel import CallRefused, Channel
 from vigie.colleagues import Colleagues
 from vigie.instance import Instance
 from vigie.reload import Again
-from vigie.roles import PREDICT, SERVE, Member
+from vigie.roles import PREDICT, SERVE, Member, stand_back
 from vigie.running import prepared
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ async def work_as(
             raise Elsewhere(f"{member.name} is starting")
         return await answered(instance, what, about)
 
+    stand_back(member.roles)
     channel = Channel(socket.socket(fileno=channel_at), answer)
     colleagues = Colleagues(member, channel)
     talking = asyncio.create_task(_talk(channel), name="channel")

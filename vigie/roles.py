@@ -27,6 +27,8 @@ ROLES: dict[Role, str] = {
     PREDICT: "predicts, and learns from what became of it",
 }
 ALL: tuple[Role, ...] = tuple(ROLES)
+#: By how much a process that only predicts stands back (its niceness): where cores are short, KPIs and alerts come first.
+STANDS_BACK = 10
 _BY_LANE: dict[str, Role] = {STATE: FOLD, prediction_fold.LANE: PREDICT, learn.LANE: PREDICT}
 #: What the group of the role ``fold`` reads.
 FOLDED = frozenset(topic for topics in TOPICS.values() for topic in topics)
@@ -40,6 +42,12 @@ def role_of_lane(lane: str) -> Role:
 def role_of(spec: FoldSpec) -> Role:
     """Return the role that a fold is of."""
     return role_of_lane(spec.lane)
+
+
+def stand_back(roles: Iterable[Role]) -> None:
+    """Let others have the processor first, where this process only predicts."""
+    if set(roles) == {PREDICT}:
+        os.nice(STANDS_BACK)
 
 
 class Member(NamedTuple):

@@ -14,6 +14,7 @@ from models.calendar import iso
 from stream.engine.options import wall_clock
 from tests.integration.installation import Installation, Worker, event, until
 from tests.kafka_broker import KafkaBroker
+from vigie.roles import STANDS_BACK
 
 pytestmark = pytest.mark.kafka
 
@@ -72,6 +73,8 @@ def test_totals_are_exact_whichever_process_dies_and_however_roles_are_shared_ou
         worker.ready(120)
         before = pids(worker)
         assert set(before) == {"fold", "serve", "predict"} and len({*before.values(), worker.process.pid}) == 4
+        back = {name: os.getpriority(os.PRIO_PROCESS, pid) - os.getpriority(os.PRIO_PROCESS, 0) for name, pid in before.items()}
+        assert back == {"fold": 0, "serve": 0, "predict": min(STANDS_BACK, 19 - os.getpriority(os.PRIO_PROCESS, 0))}
         site.produce(deals(0, 100))
         os.kill(before["fold"], signal.SIGKILL)
         until(lambda: "fold: was killed (signal 9)" in str(worker.readyz()["reasons"]))
