@@ -120,8 +120,11 @@ fuzz: $(VENV)/.dev ## Inputs nobody thought of, for as long as you like: make fu
 oracle: $(VENV)/.dev ## Compare every reading with DuckDB on the public data sets (VIGIE_DATA)
 	$(BIN)/python -m bench.oracle
 
-models: $(VENV)/.dev ## Predictions on the public data sets beside their targets and a batch model; writes docs/models.md
+models: $(VENV)/.dev ## Predictions on public data and in worlds with known truth, constants halved and doubled, drift; writes docs/models.md
 	$(BIN)/python -m bench.models --write docs
+	$(BIN)/python -m bench.battery --write docs
+	$(BIN)/python -m bench.constants --data --public 1500 --write docs
+	$(BIN)/python -m bench.drift --write docs
 
 lock: $(VENV)/.audit ## Write requirements/ anew: versions and hashes of all that is installed, as young as pyproject.toml allows
 	$(COMPILE) $(UPGRADE) pyproject.toml requirements/build.in -o requirements/run.txt
