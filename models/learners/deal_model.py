@@ -18,7 +18,7 @@ from models.learners.calibration import Calibrator, Residuals
 from models.learners.curve import EDGES, Curve, bucket_of
 from models.learners.curve import HORIZON as HORIZON
 from models.learners.direct import Direct
-from models.learners.drift import LATEST, Watch
+from models.learners.drift import LATEST, Changes, Watch
 from models.learners.experts import BEFORE, HAZARD, WATCHED, WINS, Experts, Opinions, pack, unpack
 from models.learners.experts import INSTALMENTS as INSTALMENTS
 from models.learners.features import CATEGORIES, DAY_MS, HAZARD_CATEGORIES, HAZARD_NUMBERS, NUMBERS, UNSCORED, Features
@@ -38,6 +38,7 @@ _SURE = 3.0  # standard errors
 _CHECKS, _EVERY = 8, 50  # after an alarm it is looked for what has changed so often, every so many outcomes
 #: Together are learnt at most so many lessons, and a part in so many of what was learnt.
 _MOST, _TOGETHER = 16, 64
+_SETTLED = 200  # outcomes, before which answers may be off without anything having changed
 _KEPT = 0.05  # of what was learnt of a value that has changed
 
 
@@ -116,6 +117,7 @@ class DealModel:
         self.within = Calibrator(steepness=0)
         self.residuals = Residuals()
         self.watch = Watch()
+        self._of_hazard, self._of_scores = Changes(), Changes()
         self._latest: deque[tuple[Features, bool]] = deque(maxlen=LATEST)
         self._checks = 0  # for what has changed, still to come after an alarm
         #: Whether lessons are learnt together, as far as they are few beside what is known; :meth:`settle` ends it.
@@ -245,21 +247,40 @@ class DealModel:
         self._latest.append((first.x, won))
         kept = unpack(first.opinions)
         drifted = self.watch.update(first.prediction.win if kept is None else kept[WATCHED - len(WINS)], won)
+        if self._values_changed(first, kept, won):
+            self.watch.alarm()
+            drifted = True
         if drifted:
             self._checks = _CHECKS
         elif self._checks and self.watch.seen % _EVERY:
             return False
         if self._checks:
-            self.settle()
             self._checks -= 1
-            rows, scored = (np.array(sorted(found), np.intp) for found in self._changed())
-            if len(rows) or len(scored):
-                self.hazard.forget_rows(rows, _KEPT)
-                self.direct.forget_rows(rows)
-                self.experts.bank.forget(scored, _KEPT)
-                # What had made answers bolder came from the values as they were; on the others it would go on misleading.
-                self.win.unsharpen()
+            self._forget(*self._changed())
         return drifted
+
+    def _values_changed(self, first: Snapshot, kept: Sequence[float] | None, won: bool) -> bool:
+        """Forget what was learnt of the values whose own outcomes have changed; return whether there are any."""
+        if kept is None or first.places is None or first.scored is None or self.watch.seen < _SETTLED:
+            return False
+        rows = self._of_hazard.update((row for row in first.places.tolist() if row), kept[BEFORE - len(WINS)], won)
+        scored = self._of_scores.update((row for row in first.scored if row), kept[WATCHED - len(WINS)], won)
+        if not rows and not scored:
+            return False
+        self._forget(set(rows), set(scored))
+        self._of_hazard.reset()
+        self._of_scores.reset()
+        return True
+
+    def _forget(self, rows: set[int], scored: set[int]) -> None:
+        if rows or scored:
+            self.settle()
+            places = np.array(sorted(rows), np.intp)
+            self.hazard.forget_rows(places, _KEPT)
+            self.direct.forget_rows(places)
+            self.experts.bank.forget(np.array(sorted(scored), np.intp), _KEPT)
+            # What had made answers bolder came from the values as they were; on the others it would go on misleading.
+            self.win.unsharpen()
 
     def _changed(self) -> tuple[set[int], set[int]]:
         """Return the hazard's and the scores' rows whose latest outcomes are beyond chance other than would be said."""

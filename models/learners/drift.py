@@ -1,7 +1,8 @@
-"""Does a model still fit? ADWIN over how much worse its answers turn out than they themselves expected."""
+"""Does a model still fit? As a whole, and for each value of what it knows of a deal."""
 
 import math
 from collections import deque
+from collections.abc import Iterable
 
 from models.learners.river_parts import ADWIN
 
@@ -35,7 +36,50 @@ class Watch:
         self.detector.update(excess)
         # An excess that falls is a change as well, but a model that learns is no news.
         if self.detector.drift_detected and sum(self._latest) / len(self._latest) > float(self.detector.estimation):
-            self.alarms += 1
-            self.last_alarm = self.seen
+            self.alarm()
             return True
         return False
+
+    def alarm(self) -> None:
+        """Count an alarm."""
+        self.alarms += 1
+        self.last_alarm = self.seen
+
+
+#: A change by a standard deviation of an outcome is what is looked for: half of it is taken off each time.
+_HALF = 0.5
+#: What the sums must reach. Without a change one of a value's two sums does so once in some seven million outcomes (Siegmund
+#: 1985, (e^b - b - 1) / (2 k²) with k = ½ and b = h + 1.166); a change by a standard deviation does after some 28.
+_REACHED = 14.0
+#: Outcomes with a value before its sums begin: until then nobody has said anything of it that could be wrong.
+_FIRST = 30
+
+
+class Changes:
+    """Whether the outcomes of single values have changed against what is said: Page's cumulative sums (1954), up and down.
+
+    The loss of all answers tells of a change when enough of them are wrong; the outcomes of the one value that has changed tell
+    much sooner, and which it is.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[int, list[float]] = {}  # row: outcomes, sum up, sum down
+
+    def update(self, rows: Iterable[int], said: float, happened: bool) -> list[int]:
+        """Take an outcome and the probability it had been given, of an entity with these values; return which have changed."""
+        given = min(max(said, 0.02), 0.98)
+        gap = (happened - given) / math.sqrt(given * (1 - given))
+        found = []
+        for row in rows:
+            sums = self._sums.setdefault(row, [0.0, 0.0, 0.0])
+            sums[0] += 1
+            if sums[0] > _FIRST:
+                sums[1] = max(0.0, sums[1] + gap - _HALF)
+                sums[2] = max(0.0, sums[2] - gap - _HALF)
+                if max(sums[1], sums[2]) >= _REACHED:
+                    found.append(row)
+        return found
+
+    def reset(self) -> None:
+        """Begin anew: something has been forgotten, and others were answered wrongly with it."""
+        self._sums.clear()
