@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import by_role, latency, restoring
+from bench import by_role, jvm, latency, restoring
 from bench.before import COMMIT, Checkout, printed
 from bench.machine import Others, described, wait_until_quiet
 from bench.preload import Ends, preload
@@ -30,7 +30,7 @@ SECTIONS = ("whole", "company", "small", "latency", "restore", "profile")
 QUIX = ROOT / ".venv-bench"
 
 #: Contenders of each job, and events: slow ones get fewer, so that one run stays under a minute.
-SMALL = ("raw", "orjson", "fold", "durable", "before", "faust", "quix")
+SMALL = ("raw", "orjson", "fold", "durable", "before", "streams", "faust", "quix")
 WORKERS = ("kpis", "durable", "everything", "roles", "before", "before_everything")
 WHOLE = ("raw", "orjson", "decode", "fold", "rolled", *WORKERS, "faust")
 COMPANY = ("fold", "rolled", *WORKERS)
@@ -120,6 +120,8 @@ class Bench:
         if contender == "quix":
             command = [str(quix_python()), "bench/quix_small.py", "--topic", prefix + job, "--events", str(sum(ends.values()))]
             command += ["--brokers", brokers]
+        elif contender == "streams":
+            command = jvm.command(brokers, prefix + job, sum(ends.values()))
         else:
             command = [sys.executable, "-m", "bench.contend", "--job", job, "--contender", contender, *asked]
         return printed(command, ROOT, 120)

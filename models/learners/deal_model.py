@@ -18,7 +18,7 @@ from models.learners.calibration import Calibrator, Residuals
 from models.learners.curve import EDGES, Curve, bucket_of
 from models.learners.curve import HORIZON as HORIZON
 from models.learners.direct import Direct
-from models.learners.drift import LATEST, Changes, Watch
+from models.learners.drift import LATEST, ValueWatch, Watch
 from models.learners.experts import BEFORE, HAZARD, WATCHED, WINS, Experts, Opinions, pack, unpack
 from models.learners.experts import INSTALMENTS as INSTALMENTS
 from models.learners.features import CATEGORIES, DAY_MS, HAZARD_CATEGORIES, HAZARD_NUMBERS, NUMBERS, UNSCORED, Features
@@ -117,7 +117,7 @@ class DealModel:
         self.within = Calibrator(steepness=0)
         self.residuals = Residuals()
         self.watch = Watch()
-        self._of_hazard, self._of_scores = Changes(), Changes()
+        self._of_hazard, self._of_scores = ValueWatch(), ValueWatch()
         self._latest: deque[tuple[Features, bool]] = deque(maxlen=LATEST)
         self._checks = 0  # for what has changed, still to come after an alarm
         #: Whether lessons are learnt together, as far as they are few beside what is known; :meth:`settle` ends it.

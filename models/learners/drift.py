@@ -55,7 +55,7 @@ _REACHED = 14.0
 _FIRST = 30
 
 
-class Changes:
+class ValueWatch:
     """Whether the outcomes of single values have changed against what is said: Page's cumulative sums (1954), up and down.
 
     The loss of all answers tells of a change when enough of them are wrong; the outcomes of the one value that has changed tell

@@ -13,7 +13,7 @@ from bench import drift
 from models.learners import snapshot
 from models.learners.answers import EvaluatedAnswer
 from models.learners.deal_model import DealModel, Prediction
-from models.learners.drift import Changes
+from models.learners.drift import ValueWatch
 from models.learners.evaluation import DealEvaluation, DealFact
 from models.learners.features import ATTRIBUTES, CATEGORIES, DAY_MS, NUMBERS, DealPast, Features
 from models.learners.hazard import Hazard
@@ -32,7 +32,7 @@ def test_a_source_that_halves_is_flagged_and_learnt_anew(seed: int) -> None:
     assert error < 0.05
 
 
-def outcomes(changes: Changes, rate: float, count: int, said: float = 0.8) -> int | None:
+def outcomes(changes: ValueWatch, rate: float, count: int, said: float = 0.8) -> int | None:
     """Return after how many outcomes at this rate a value is said to have changed."""
     draw = random.Random(4)
     return next((number for number in range(1, count + 1) if changes.update([7], said, draw.random() < rate)), None)
@@ -40,20 +40,20 @@ def outcomes(changes: Changes, rate: float, count: int, said: float = 0.8) -> in
 
 @pytest.mark.parametrize(("rate", "within"), [(0.4, 45), (0.3, 35), (0.98, None)])
 def test_a_value_that_changes_by_a_standard_deviation_is_noticed_after_some_dozens(rate: float, within: int | None) -> None:
-    changes = Changes()
+    changes = ValueWatch()
     assert outcomes(changes, 0.8, 2_000) is None, "nothing has changed"
     found = outcomes(changes, rate, 2_000)
     assert found is None if within is None else found is not None and found <= within, "less than half of one is no change"
 
 
 def test_what_is_said_before_anything_is_known_is_no_change() -> None:
-    changes = Changes()
+    changes = ValueWatch()
     assert [changes.update([1], 0.5, False) for _ in range(30)] == [[]] * 30
     assert outcomes(changes, 0.5, 30, said=0.5) is None
 
 
 def test_each_value_has_sums_of_its_own_and_all_begin_anew() -> None:
-    changes = Changes()
+    changes = ValueWatch()
     for _ in range(30):
         changes.update([1, 2], 0.5, True)
     # Won at odds of one to one is a gap of 1; half is taken off, so 28 of them reach 14.
