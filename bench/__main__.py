@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import fcntl
 import json
+import signal
 import statistics
 import subprocess
 import sys
@@ -261,6 +262,8 @@ def main() -> int:
         return 0
     if not arguments.quick and arguments.runs < 3:
         parser.error("--runs: found fewer than 3; accepted: 3 or more, since figures are medians (or --quick)")
+    # Who is told to end takes what is being measured along: it would go on for ever, and be in all that is measured after.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     quix_python()
     before = Checkout(arguments.before) if arguments.before else None
     try:
