@@ -49,8 +49,8 @@ class Watch:
 #: A change by a standard deviation of an outcome is what is looked for: half of it is taken off each time.
 _HALF = 0.5
 #: What the sums must reach. Without a change one of them does so once in some four hundred million outcomes of a value (Siegmund
-#: 1985, (e^b - b - 1) / (2 k²) with k = ½ and b = h + 1.166): a model of a hundred values is right for a million deals. A change by
-#: a standard deviation does after some 36.
+#: 1985: (e^b - b - 1) / (2 k²), k = ½, b = h + 1.166), so that a model of a hundred values is right for a million deals. A change
+#: by a standard deviation does after some 36.
 _REACHED = 18.0
 #: Outcomes with a value before its sums begin: until then nobody has said anything of it that could be wrong.
 _FIRST = 30
