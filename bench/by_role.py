@@ -6,13 +6,11 @@ when no role has anything left to read.
 """
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +21,7 @@ import psutil
 from confluent_kafka.admin import AdminClient
 
 from bench.preload import PARTITIONS, Ends, options_of, preload
+from bench.scraped import page, waiting
 from stream.engine.topics import create
 from tests.kafka_broker import ROOT
 from tests.tools import free_port
@@ -38,7 +37,7 @@ class Workers:
     def __init__(self, brokers: str, prefix: str, folder: Path) -> None:
         """Start it; its topics are created."""
         self.application = f"bench-{uuid.uuid4().hex[:6]}"
-        self._port = free_port()
+        self.port = free_port()
         self._log = (folder / "worker.log").open("wb")
         environment = {name: value for name, value in os.environ.items() if not name.startswith("VIGIE_")} | {
             "VIGIE_APPLICATION": self.application,
@@ -48,7 +47,7 @@ class Workers:
             "VIGIE_KAFKA__TOPIC_PREFIX": prefix,
             "VIGIE_KAFKA__SESSION_TIMEOUT": f"{SESSION}s",
             "VIGIE_DATA_DIR": str(folder / "data"),
-            "VIGIE_WEB__PORT": str(self._port),
+            "VIGIE_WEB__PORT": str(self.port),
         }
         vigie = [sys.executable, "-m", "vigie"]
         subprocess.run([*vigie, "topics", "create"], env=environment, cwd=ROOT, check=True, stdout=self._log, stderr=self._log)
@@ -68,19 +67,6 @@ class Workers:
         for one in self.all():
             one.send_signal(number)
 
-    def page(self, path: str) -> str:
-        """What it answers; nothing while it does not."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}{path}", timeout=20) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return ""
-
-    def waiting(self) -> float:
-        """Records that some role has not read yet; infinite while that is not known."""
-        found = [float(value) for value in re.findall(r"^vigie_lag_records\{[^}]*\} (\S+)$", self.page("/metrics"), re.M)]
-        return sum(found) if found else float("inf")
-
     def stop(self) -> None:
         """End it."""
         self.process.terminate()
@@ -94,7 +80,7 @@ def measure(brokers: str, job: str, count: int, prefix: str) -> dict[str, Any]:
         create(options_of(brokers, job, prefix))
         workers = Workers(brokers, prefix, Path(directory))
         try:
-            _until(lambda: bool(workers.page("/readyz")) and workers.waiting() == 0, 0.5, "it was not ready")
+            _until(lambda: bool(page(workers.port, "/readyz")) and waiting(workers.port) == 0, 0.5, "it was not ready")
             workers.signal(signal.SIGSTOP)
             ends = preload(brokers, job, count, prefix)
             used, began = workers.cpu(), time.perf_counter()
@@ -103,7 +89,7 @@ def measure(brokers: str, job: str, count: int, prefix: str) -> dict[str, Any]:
             group = prefix + workers.application
             _until(lambda: _behind(admin, group, prefix, ends) == 0, 0.1, "its folds did not come to the last event")
             durable, durable_cpu = time.perf_counter() - began, workers.cpu() - used
-            _until(lambda: workers.waiting() == 0, 0.5, "a role did not come to the end")
+            _until(lambda: waiting(workers.port) == 0, 0.5, "a role did not come to the end")
             return {
                 "wall": time.perf_counter() - began, "cpu": workers.cpu() - used, "events": sum(ends.values()),
                 "durable": durable, "durable_cpu": durable_cpu,

@@ -8,16 +8,15 @@ second for half a minute.
 
 import argparse
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
 import psutil
 
+from bench.scraped import page, waiting
 from tests.kafka_broker import KafkaBroker, free_port
 
 ROLES = ("fold", "serve", "predict", "web")
@@ -50,26 +49,13 @@ class Pod:
         """CPU seconds so far."""
         return sum(sum(one.cpu_times()[:2]) for one in self.all())
 
-    def page(self, path: str) -> str:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
-                return str(answer.read().decode())
-        except OSError:
-            return ""
-
-    def waiting(self) -> float:
-        """Records that are not folded yet."""
-        page = self.page("/metrics")
-        found = [float(value) for value in re.findall(r"^vigie_lag_records\{[^}]*\} (\S+)$", page, re.M)]
-        return sum(found) if found else float("inf")
-
 
 def quiet(pods: dict[str, Pod], patience: float = 900) -> None:
     """Wait until all are ready and nothing waits."""
     end = time.monotonic() + patience
-    while not all(pod.page("/readyz") for pod in pods.values()) or sum(pods[name].waiting() for name in ROLES[:3]) > 0:
+    while not all(page(pod.port, "/readyz") for pod in pods.values()) or sum(waiting(pods[name].port) for name in ROLES[:3]) > 0:
         if time.monotonic() > end:
-            raise TimeoutError({name: pod.waiting() for name, pod in pods.items()})
+            raise TimeoutError({name: waiting(pod.port) for name, pod in pods.items()})
         time.sleep(1)
     time.sleep(10)  # what follows from what was folded
 
